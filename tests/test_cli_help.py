@@ -13,13 +13,13 @@ import pytest
 from transcripts import ask, make_registry
 
 from gitmodel.cli import COMMANDS, manual, shapes
-from gitmodel.cli.invocation import LazyGroup, Verb, first_line
+from gitmodel.cli.invocation import Command, LazyGroup, first_line
 from gitmodel.cli.shells import SCRIPTS
 from gitmodel.domain.schema.digests import digest_of
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXTS = {ctx.command_path: ctx for ctx in manual.contexts()}
-VERBS = {path: ctx.command for path, ctx in CONTEXTS.items() if isinstance(ctx.command, Verb)}
+VERBS = {path: ctx.command for path, ctx in CONTEXTS.items() if isinstance(ctx.command, Command)}
 # What a command that only reads must not pay for.
 HEAVY = ("pydantic", "git", "rich", "importlib.metadata", "concurrent.futures", "gitmodel.expressions", "cel")
 PIPELINE = """

@@ -14,98 +14,98 @@ from typing import Any, NoReturn
 import click
 
 from gitmodel import __version__, errors
-from gitmodel.cli.invocation import Invocation, Lazy, LazyGroup, usage_of
+from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, usage_of
 from gitmodel.errors import GitModelError, GitModelWarning
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 READER_GONE = 141
 
 COMMANDS = {
-    "init": Lazy(
+    "init": Entry(
         "gitmodel.cli.commands.setup:init", "Create a registry in this repository, or adopt the remote's.", "Set up"
     ),
-    "config": Lazy("gitmodel.cli.commands.setup:config", "Show the effective settings, or set one.", "Set up"),
-    "completion": Lazy("gitmodel.cli.commands.setup:completion", "Print the completion script of a shell.", "Set up"),
-    "clone": Lazy("gitmodel.cli.commands.teams:clone", "Clone a repository and its registry.", "Set up"),
-    "hook": Lazy("gitmodel.cli.commands.hooks:hook", "Install and run git hooks that check pushes.", "Set up"),
-    "register": Lazy("gitmodel.cli.commands.models:register", "Register a model.", "Models"),
-    "list": Lazy("gitmodel.cli.commands.models:list_models", "List the models.", "Models"),
-    "show": Lazy("gitmodel.cli.commands.models:show", "Show a model, or a version if one is named.", "Models"),
-    "update": Lazy("gitmodel.cli.commands.models:update", "Change the description of a model, or its name.", "Models"),
-    "delete": Lazy("gitmodel.cli.commands.models:delete", "Delete a model; its name is never used again.", "Models"),
-    "version": Lazy(
+    "config": Entry("gitmodel.cli.commands.setup:config", "Show the effective settings, or set one.", "Set up"),
+    "completion": Entry("gitmodel.cli.commands.setup:completion", "Print the completion script of a shell.", "Set up"),
+    "clone": Entry("gitmodel.cli.commands.teams:clone", "Clone a repository and its registry.", "Set up"),
+    "hook": Entry("gitmodel.cli.commands.hooks:hook", "Install and run git hooks that check pushes.", "Set up"),
+    "register": Entry("gitmodel.cli.commands.models:register", "Register a model.", "Models"),
+    "list": Entry("gitmodel.cli.commands.models:list_models", "List the models.", "Models"),
+    "show": Entry("gitmodel.cli.commands.models:show", "Show a model, or a version if one is named.", "Models"),
+    "update": Entry("gitmodel.cli.commands.models:update", "Change the description of a model, or its name.", "Models"),
+    "delete": Entry("gitmodel.cli.commands.models:delete", "Delete a model; its name is never used again.", "Models"),
+    "version": Entry(
         "gitmodel.cli.commands.versions:version", "Create, list, show, change and delete versions.", "Versions"
     ),
-    "metadata": Lazy(
+    "metadata": Entry(
         "gitmodel.cli.commands.metadata:metadata", "Set and show metadata of versions and artifacts.", "Versions"
     ),
-    "resolve": Lazy(
+    "resolve": Entry(
         "gitmodel.cli.commands.versions:resolve", "Print the version that a reference stands for.", "Versions"
     ),
-    "get": Lazy("gitmodel.cli.commands.artifacts:get", "Download an artifact and verify it.", "Artifacts"),
-    "link": Lazy(
+    "get": Entry("gitmodel.cli.commands.artifacts:get", "Download an artifact and verify it.", "Artifacts"),
+    "link": Entry(
         "gitmodel.cli.commands.artifacts:link", "Store files or folders and link them to a version.", "Artifacts"
     ),
-    "unlink": Lazy("gitmodel.cli.commands.artifacts:unlink", "Remove an artifact from a version.", "Artifacts"),
-    "promote": Lazy("gitmodel.cli.commands.stages:promote", "Put a version into a stage.", "Stages"),
-    "demote": Lazy(
+    "unlink": Entry("gitmodel.cli.commands.artifacts:unlink", "Remove an artifact from a version.", "Artifacts"),
+    "promote": Entry("gitmodel.cli.commands.stages:promote", "Put a version into a stage.", "Stages"),
+    "demote": Entry(
         "gitmodel.cli.commands.stages:demote", "Remove the version from a stage and leave the stage empty.", "Stages"
     ),
-    "rollback": Lazy("gitmodel.cli.commands.stages:rollback", "Put the previous version back into a stage.", "Stages"),
-    "alias": Lazy("gitmodel.cli.commands.aliases:alias", "Set, remove and list aliases.", "Stages"),
-    "propose": Lazy(
+    "rollback": Entry("gitmodel.cli.commands.stages:rollback", "Put the previous version back into a stage.", "Stages"),
+    "alias": Entry("gitmodel.cli.commands.aliases:alias", "Set, remove and list aliases.", "Stages"),
+    "propose": Entry(
         "gitmodel.cli.commands.proposals:propose", "Propose changes of stages for a pull request.", "Stages"
     ),
-    "proposals": Lazy("gitmodel.cli.commands.proposals:list_proposals", "List the open proposals.", "Stages"),
-    "plan": Lazy("gitmodel.cli.commands.proposals:plan", "Show the changes that a merge would make.", "Stages"),
-    "apply": Lazy("gitmodel.cli.commands.stages:apply", "Put the recorded stages and rules in force.", "Stages"),
-    "history": Lazy("gitmodel.cli.commands.history:history", "Show the history of stages and aliases.", "Lineage"),
-    "log": Lazy("gitmodel.cli.commands.history:log", "Show all changes of a model or version.", "Lineage"),
-    "blame": Lazy("gitmodel.cli.commands.history:blame", "Show which commit set each field of a version.", "Lineage"),
-    "contains": Lazy(
+    "proposals": Entry("gitmodel.cli.commands.proposals:list_proposals", "List the open proposals.", "Stages"),
+    "plan": Entry("gitmodel.cli.commands.proposals:plan", "Show the changes that a merge would make.", "Stages"),
+    "apply": Entry("gitmodel.cli.commands.stages:apply", "Put the recorded stages and rules in force.", "Stages"),
+    "history": Entry("gitmodel.cli.commands.history:history", "Show the history of stages and aliases.", "Lineage"),
+    "log": Entry("gitmodel.cli.commands.history:log", "Show all changes of a model or version.", "Lineage"),
+    "blame": Entry("gitmodel.cli.commands.history:blame", "Show which commit set each field of a version.", "Lineage"),
+    "contains": Entry(
         "gitmodel.cli.commands.code:contains", "List the versions whose code contains a commit.", "Lineage"
     ),
-    "notes": Lazy("gitmodel.cli.commands.code:notes", "Show versions in the git log of the code.", "Lineage"),
-    "lineage": Lazy(
+    "notes": Entry("gitmodel.cli.commands.code:notes", "Show versions in the git log of the code.", "Lineage"),
+    "lineage": Entry(
         "gitmodel.cli.commands.lineage:lineage",
         "Show how something was made, and what was made from it.",
         "Lineage",
     ),
-    "diff": Lazy("gitmodel.cli.commands.diff:diff", "Compare two versions.", "Lineage"),
-    "card": Lazy("gitmodel.cli.commands.card:card", "Print the model card of a version.", "Lineage"),
-    "checkout": Lazy(
+    "diff": Entry("gitmodel.cli.commands.diff:diff", "Compare two versions.", "Lineage"),
+    "card": Entry("gitmodel.cli.commands.card:card", "Print the model card of a version.", "Lineage"),
+    "checkout": Entry(
         "gitmodel.cli.commands.reproduction:checkout",
         "Check out the code and artifacts of a version.",
         "Lineage",
     ),
-    "reproduce": Lazy(
+    "reproduce": Entry(
         "gitmodel.cli.commands.reproduction:reproduce",
         "Run the pipeline of a version again and compare the outputs.",
         "Lineage",
     ),
-    "export": Lazy(
+    "export": Entry(
         "gitmodel.cli.commands.exports:export", "Export a version with its runs and artifacts to a file.", "Lineage"
     ),
-    "import": Lazy("gitmodel.cli.commands.exports:import_", "Import a version from a file.", "Lineage"),
-    "remote": Lazy("gitmodel.cli.commands.teams:remote", "Show the remote that pull and push use.", "Teams"),
-    "pull": Lazy(
+    "import": Entry("gitmodel.cli.commands.exports:import_", "Import a version from a file.", "Lineage"),
+    "remote": Entry("gitmodel.cli.commands.teams:remote", "Show the remote that pull and push use.", "Teams"),
+    "pull": Entry(
         "gitmodel.cli.commands.teams:pull", "Fetch the remote's registry and replay your changes on it.", "Teams"
     ),
-    "push": Lazy("gitmodel.cli.commands.teams:push", "Push your changes to the remote.", "Teams"),
-    "run": Lazy("gitmodel.cli.commands.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
-    "runs": Lazy("gitmodel.cli.commands.runs:runs", "List and show runs of pipelines.", "Pipelines"),
-    "formats": Lazy(
+    "push": Entry("gitmodel.cli.commands.teams:push", "Push your changes to the remote.", "Teams"),
+    "run": Entry("gitmodel.cli.commands.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
+    "runs": Entry("gitmodel.cli.commands.runs:runs", "List and show runs of pipelines.", "Pipelines"),
+    "formats": Entry(
         "gitmodel.cli.commands.formats:formats", "List the formats of artifacts, and trust names.", "Artifacts"
     ),
-    "store": Lazy("gitmodel.cli.commands.stores:store", "Manage artifact stores.", "Maintenance"),
-    "check": Lazy("gitmodel.cli.commands.checks:check", "Check every record against the format.", "Maintenance"),
-    "verify": Lazy(
+    "store": Entry("gitmodel.cli.commands.stores:store", "Manage artifact stores.", "Maintenance"),
+    "check": Entry("gitmodel.cli.commands.checks:check", "Check every record against the format.", "Maintenance"),
+    "verify": Entry(
         "gitmodel.cli.commands.checks:verify", "Verify the hashes of the artifacts of versions.", "Maintenance"
     ),
-    "maintenance": Lazy(
+    "maintenance": Entry(
         "gitmodel.cli.commands.maintenance:maintenance", "Keep commands that read the history fast.", "Maintenance"
     ),
-    "doctor": Lazy("gitmodel.cli.commands.checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
+    "doctor": Entry("gitmodel.cli.commands.checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
 }
 ALSO = {"versions": "version"}
 
@@ -186,7 +186,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
             with _telling_warnings(invocation):
                 code = _call(arguments, prog_name, invocation)
         except GitModelError as error:
-            code = _report(invocation.doubtful(error), invocation, arguments)
+            code = _report(invocation.name_contested_repository(error), invocation, arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:

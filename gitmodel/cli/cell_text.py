@@ -54,7 +54,7 @@ def tsv_cell(value: Any) -> str:
     return escape(_joined(plain(value)))
 
 
-def when(moment: datetime) -> str:
+def utc_time(moment: datetime) -> str:
     """A time for people, in UTC."""
     return moment.strftime("%Y-%m-%d %H:%M")
 
@@ -82,22 +82,22 @@ def number(of: int | None, local: bool) -> str:
     return "-" if of is None else f"{of} (local)" if local else str(of)
 
 
-def words(found: Iterable[Any]) -> str:
+def commas(found: Iterable[Any]) -> str:
     """Several words."""
     return ", ".join(map(str, found))
 
 
-def place(state: StageState) -> str:
+def stage_cell(state: StageState) -> str:
     """A stage or alias of a model: who is in it, and who is to be.
 
     >>> from gitmodel.domain.changes.stages import StageState
-    >>> place(StageState("production", 4, 3))
+    >>> stage_cell(StageState("production", 4, 3))
     'production 3 (4 pending)'
     """
-    return f"{state.name} {'-' if state.in_force is None else state.in_force}{pending(state)}"
+    return f"{state.name} {'-' if state.in_force is None else state.in_force}{pending_suffix(state)}"
 
 
-def hidden(state: StageState) -> bool:
+def is_hidden_by_shallow_clone(state: StageState) -> bool:
     """Return True if a shallow clone hides who set the tag of a stage or alias."""
     if not state.forged:
         return False
@@ -106,23 +106,23 @@ def hidden(state: StageState) -> bool:
     return state.forged == TOO_SHALLOW
 
 
-def pending(state: StageState) -> str:
+def pending_suffix(state: StageState) -> str:
     """Return the part of a stage or alias that is recorded and not in force, or ""."""
     if state.forged:
-        return " (clone too shallow)" if hidden(state) else " (forged tag)"
+        return " (clone too shallow)" if is_hidden_by_shallow_clone(state) else " (forged tag)"
     if not state.pending:
         return ""
     return f" ({'empty' if state.recorded is None else state.recorded} {_how_recorded(state)})"
 
 
 def _how_recorded(state: StageState) -> str:
-    return "recorded, without a tag" if state.untagged and state.refusal is None else waiting(state.refusal)
+    return "recorded, without a tag" if state.untagged and state.refusal is None else pending_word(state.refusal)
 
 
-def waiting(refusal: Refusal | None) -> str:
+def pending_word(refusal: Refusal | None) -> str:
     """Return how a recorded change that is not in force is shown; *refusal* is that of a rule, if one refuses it.
 
-    >>> waiting(None)
+    >>> pending_word(None)
     'pending'
     """
     if refusal is None:
@@ -130,31 +130,31 @@ def waiting(refusal: Refusal | None) -> str:
     return "recorded, not reviewed" if refusal.unreviewed else "recorded, refused by its rules"
 
 
-def stages_of(view: ModelView) -> str:
+def stages_of_model(view: ModelView) -> str:
     """The stages of a model."""
-    return words(place(state) for state in view.stages if not state.alias)
+    return commas(stage_cell(state) for state in view.stages if not state.alias)
 
 
-def aliases_of(view: ModelView) -> str:
+def aliases_of_model(view: ModelView) -> str:
     """The aliases of a model."""
-    return words(place(state) for state in view.stages if state.alias)
+    return commas(stage_cell(state) for state in view.stages if state.alias)
 
 
-def stage_of(view: VersionView) -> str:
+def stage_of_version(view: VersionView) -> str:
     """The stage of a version, and what is pending of it: `production (4 pending)`, `(production pending)`."""
     return _places([view.stage] if view.stage else [], [state for state in view.pending if not state.alias], view)
 
 
-def aliases_at(view: VersionView) -> str:
+def aliases_of_version(view: VersionView) -> str:
     """The aliases of a version, and what is pending of them."""
     return _places(view.aliases, [state for state in view.pending if state.alias], view)
 
 
 def _places(held: Iterable[str], changing: Iterable[StageState], view: VersionView) -> str:
     states = {state.name: state for state in changing}
-    here = [f"{name}{pending(states.pop(name)) if name in states else ''}" for name in held]
+    here = [f"{name}{pending_suffix(states.pop(name)) if name in states else ''}" for name in held]
     coming = [state for state in states.values() if state.recorded == view.record.number]
-    return words([*here, *(f"({state.name} {_how_recorded(state)})" for state in coming)])
+    return commas([*here, *(f"({state.name} {_how_recorded(state)})" for state in coming)])
 
 
 def _is_space(character: str) -> bool:

@@ -93,7 +93,7 @@ class Invocation:
             self._warned.add(note)
             self.output.warn(note.warning)
 
-    def doubtful(self, error: GitModelError) -> GitModelError:
+    def name_contested_repository(self, error: GitModelError) -> GitModelError:
         """Return *error*; for what is not there, where a variable names another repository, one that names both."""
         if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
             return error
@@ -170,7 +170,7 @@ def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
     ]
 
 
-class Verb(click.Command):
+class Command(click.Command):
     """A command: its help ends in an example that runs."""
 
     def __init__(self, *args: Any, example: str = "", formats: Sequence[str] = FORMATS, **settings: Any) -> None:
@@ -185,12 +185,12 @@ class Verb(click.Command):
                 formatter.write("".join(f"  {line}\n" for line in self.example.splitlines()))
 
 
-def command(name: str | None = None, *, example: str, **settings: Any) -> Callable[[F], Verb]:
+def command(name: str | None = None, *, example: str, **settings: Any) -> Callable[[F], Command]:
     """Make a function a command of the program; *example* is one or more lines that run."""
-    return click.command(name, cls=Verb, example=example, **settings)
+    return click.command(name, cls=Command, example=example, **settings)
 
 
-class Lazy(NamedTuple):
+class Entry(NamedTuple):
     """A command that is imported when it is called: `module:name`, the first line of its help, its section."""
 
     target: str
@@ -210,7 +210,7 @@ class LazyGroup(click.Group):
     def __init__(
         self,
         *args: Any,
-        lazy: Mapping[str, Lazy] | None = None,
+        lazy: Mapping[str, Entry] | None = None,
         also: Mapping[str, str] | None = None,
         **settings: Any,
     ) -> None:

@@ -14,7 +14,7 @@ import click
 
 from gitmodel import __version__
 from gitmodel.cli import program, shapes
-from gitmodel.cli.invocation import Invocation, LazyGroup, Verb, usage_of
+from gitmodel.cli.invocation import Command, Invocation, LazyGroup, usage_of
 
 SYNOPSES = ("git model", "git-model", "gitmodel")
 REFERENCES = """\
@@ -93,7 +93,7 @@ def markdown() -> str:
         lines += ["", f"## {ctx.command_path}", "", *_paragraphs(_help(ctx)), "", "```", usage_of(ctx), "```"]
         options = _options(ctx)
         lines += ["", *options] if options else []
-        if isinstance(ctx.command, Verb):
+        if isinstance(ctx.command, Command):
             lines += ["", "```bash", *ctx.command.example.splitlines(), "```"]
     return "\n".join(lines) + "\n"
 
@@ -143,7 +143,7 @@ def man() -> str:
     for ctx in others:
         lines += [f'.SS "{_roff(ctx.command_path)}"', f"\\fB{_roff(usage_of(ctx))}\\fR", ".PP"]
         lines += [*_roff_paragraphs(_help(ctx)), *_roff_options(ctx)]
-        if isinstance(ctx.command, Verb):
+        if isinstance(ctx.command, Command):
             example = [_roff(line) for line in ctx.command.example.splitlines()]
             lines += [".PP", "For example:", ".PP", ".RS 4", ".nf", *example, ".fi", ".RE"]
     lines += [".SH OUTPUT", *_roff_paragraphs(OUTPUT), '.SH "EXIT STATUS"']

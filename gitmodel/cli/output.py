@@ -73,7 +73,7 @@ class Output:
         else:
             self.note(empty)
 
-    def thing(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
+    def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
         """One thing: *lines* of a label and a text for people; a text may have several lines."""
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))

@@ -24,7 +24,7 @@ def note_frozen(invocation: Invocation, frozen: str) -> None:
 def show_version(invocation: Invocation, ref: VersionRef) -> None:
     """Print all that is known of a version."""
     view = invocation.client.view_version(ref)
-    invocation.output.thing(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
+    invocation.output.single(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
     note_pending(invocation, ((view.model, state) for state in view.pending))
 
 
@@ -40,10 +40,10 @@ def _lines(view: VersionView) -> list[tuple[str, str]]:
         ("version", f"{view.model}@{cell_text.number(view.record.number, view.local)}"),
         ("name", record.name or ""),
         ("description", record.description),
-        ("stage", cell_text.stage_of(view)),
-        ("aliases", cell_text.aliases_at(view)),
-        ("tags", cell_text.words(record.tags)),
-        ("created", f"{cell_text.when(record.created)} UTC"),
+        ("stage", cell_text.stage_of_version(view)),
+        ("aliases", cell_text.aliases_of_version(view)),
+        ("tags", cell_text.commas(record.tags)),
+        ("created", f"{cell_text.utc_time(record.created)} UTC"),
         ("code", _code(view)),
         ("failed", "yes: it was kept from a failed run" if record.failed else ""),
         ("metadata", "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in record.metadata.items())),
@@ -74,7 +74,7 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
     A change that the rules of its stage keep from being in force is told alone, with the command that takes it back.
     """
     found = dict.fromkeys(pending)
-    if any(cell_text.hidden(state) for _, state in found):
+    if any(cell_text.is_hidden_by_shallow_clone(state) for _, state in found):
         invocation.output.warn("this clone is too shallow to tell what is in force", "run `git fetch --unshallow`")
         return
     count = sum(1 for _, state in found if state.refusal is None and not state.untagged)
@@ -103,10 +103,10 @@ def promotion_text(done: Promotion) -> str:
         was = f" (was {done.model}@{done.previous})" if done.previous is not None else ""
         return f"{done.model} {done.stage} is now empty{was}"
     if done.stage == NONE:
-        return f"{here} left {cell_text.words(left)}" if left else f"{here} is in no stage now"
+        return f"{here} left {cell_text.commas(left)}" if left else f"{here} is in no stage now"
     clauses = [f"{here} is in {done.stage} now"]
     if left:
-        clauses.append(f"it left {cell_text.words(left)}")
+        clauses.append(f"it left {cell_text.commas(left)}")
     if done.archived is not None and done.archived != done.version:
         clauses.append(f"{done.model}@{done.archived} is archived")
     return "; ".join(clauses)

@@ -76,7 +76,7 @@ class TestRefusals:
         assert found.hint == "run `git model rollback iris production` to take it back"
         (state,) = iris.stages
         assert message in state.doubt
-        assert cell_text.waiting(state.refusal) == "recorded, refused by its rules"
+        assert cell_text.pending_word(state.refusal) == "recorded, refused by its rules"
         newest = next(event.what for event in client.log("iris@2"))
         assert newest == "entered production (recorded, refused by its rules)"
 

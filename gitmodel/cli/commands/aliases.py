@@ -73,7 +73,7 @@ def list_aliases(invocation: Invocation, model: str, filter: str, limit: int | N
         name=lambda state: state.name,
         columns=(
             ("ALIAS", lambda state: state.name),
-            ("VERSION", lambda state: f"{state.in_force or '-'}{cell_text.pending(state)}"),
+            ("VERSION", lambda state: f"{state.in_force or '-'}{cell_text.pending_suffix(state)}"),
         ),
         empty=options.empty(f"{model} has no aliases", "alias", filter, limit, offset),
     )

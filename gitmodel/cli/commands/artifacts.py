@@ -118,7 +118,7 @@ def link(
             progress=progress,
             warn=warn,
         )
-    print_version(invocation, version, f"linked {cell_text.words(chain(*paths.values()))} to {version.reference}")
+    print_version(invocation, version, f"linked {cell_text.commas(chain(*paths.values()))} to {version.reference}")
 
 
 @command(example="git model unlink iris@2 validation --yes")

@@ -51,7 +51,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         raise UsageError("--staged is what is about to be committed", hint=f"leave --staged out to check {commit}")
     options.refuse_alone("--force", force, "BASE..HEAD or --staged", staged or ".." in (commit or ""))
     between = _find_change(invocation, commit, force, staged)
-    every = _changes_told(invocation, between) if between is not None else invocation.client.check(commit or "")
+    every = _warn_of_change(invocation, between) if between is not None else invocation.client.check(commit or "")
     found = options.matching(every, filter, vars, shapes.PROBLEM, rule=Words(administration.list_rules()))
     invocation.output.listing(
         found,
@@ -80,10 +80,10 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
             hint="the list says which, and why; --force passes some",
         )
     if every:
-        where = "what is staged" if between else " and ".join(_checked(invocation.client))
+        where = "what is staged" if between else " and ".join(_checked_names(invocation.client))
         said = f"{_count(len(every), 'problem')} on {commit or where}{hidden}"
         first = (found or every)[0]
-        raise Invalid(said, hint=_how_to_see(first, commit, repository.branch, staged=between is not None))
+        raise Invalid(said, hint=_hint_to_see(first, commit, repository.branch, staged=between is not None))
 
 
 @command(example="git model verify iris@1")
@@ -98,7 +98,7 @@ def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
     store cannot be reached.
     """
     output, client = invocation.output, invocation.client
-    refs = [VersionRef.parse(word) for word in _joined(words)]
+    refs = [VersionRef.parse(word) for word in _join_references(words)]
     found: list[Verified] = []
     with output.progress("verifying") as progress:
         found.extend(client.verify(*refs, jobs=jobs, progress=progress))
@@ -108,9 +108,9 @@ def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
         shown,
         shapes.VERIFIED,
         fields=lambda one: {name: getattr(one, name) for name in shapes.VERIFIED.keys},
-        name=lambda one: one.digest or cell_text.words(one.versions),
+        name=lambda one: one.digest or cell_text.commas(one.versions),
         columns=(
-            ("VERSIONS", lambda one: cell_text.words(one.versions)),
+            ("VERSIONS", lambda one: cell_text.commas(one.versions)),
             ("DIGEST", lambda one: one.digest or "-"),
             ("WHAT", lambda one: one.error or one.purged),
         ),
@@ -196,7 +196,7 @@ def _judge_verified(found: list[Verified]) -> None:
         )
 
 
-def _joined(words: tuple[str, ...]) -> list[str]:
+def _join_references(words: tuple[str, ...]) -> list[str]:
     """References in one word each: a number or `latest` after a model without `@` is its version."""
     joined: list[str] = []
     for word in words:
@@ -244,7 +244,7 @@ def _find_change(invocation: Invocation, commit: str | None, force: bool, staged
     return invocation.client.check_between(commit, force=force) if commit is not None and ".." in commit else None
 
 
-def _checked(client: Client) -> list[str]:
+def _checked_names(client: Client) -> list[str]:
     """Name what a check without a commit looked at: the branch, and the commit that is checked out if it has more."""
     from gitmodel.client import administration
 
@@ -253,7 +253,7 @@ def _checked(client: Client) -> list[str]:
     return [branch if commit == tip else f"HEAD {commit[:10]}" for commit in commits]
 
 
-def _how_to_see(problem: Problem, commit: str | None, branch: str, *, staged: bool) -> str:
+def _hint_to_see(problem: Problem, commit: str | None, branch: str, *, staged: bool) -> str:
     if not problem.path:
         return "the list says what, and by which rule"
     if staged and commit is None:
@@ -262,7 +262,7 @@ def _how_to_see(problem: Problem, commit: str | None, branch: str, *, staged: bo
     return f"see who wrote it: git log -p {shown} -- {shlex.quote(problem.path)}"
 
 
-def _changes_told(invocation: Invocation, found: RangeCheck) -> Sequence[Problem]:
+def _warn_of_change(invocation: Invocation, found: RangeCheck) -> Sequence[Problem]:
     if found.not_to_forward:
         invocation.output.warn(
             f"the change was brought up to date by a merge, {found.not_to_forward[:10]}: a fast-forward to it would "

@@ -18,7 +18,7 @@ COLUMNS = (
     ("VERSION", lambda found: str(found.view)),
     ("NAME", lambda found: found.view.record.name or ""),
     ("STAGE", lambda found: found.view.stage or ""),
-    ("ALIASES", lambda found: cell_text.words(found.view.aliases)),
+    ("ALIASES", lambda found: cell_text.commas(found.view.aliases)),
     ("CODE", lambda found: _short(found)),
 )
 

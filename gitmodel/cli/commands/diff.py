@@ -29,7 +29,7 @@ def diff(invocation: Invocation, old: str, new: str) -> None:
     changed or are identical, the packages that differ, and the commits between them as `git log OLD..NEW` prints them.
     """
     found = invocation.client.diff(old, new)
-    said = "\n".join(_told(found))
+    said = "\n".join(_lines(found))
     invocation.output.outcome(said, shapes.DIFF, fields(found), name=f"{found.old} {found.new}")
     for message, hint in found.gaps:
         invocation.output.warn(message, hint)
@@ -64,7 +64,7 @@ def row_fields(rows: Sequence[Compared]) -> list[dict[str, Any]]:
     return [{"key": row.name, "old": row.old, "new": row.new, "change": row.change} for row in rows]
 
 
-def _told(found: VersionDiff) -> Iterator[str]:
+def _lines(found: VersionDiff) -> Iterator[str]:
     yield f"{found.old} -> {found.new}"
     for title, rows in (("metadata", found.metadata), ("parameters", found.parameters), ("packages", found.packages)):
         if rows:

@@ -23,25 +23,31 @@ if TYPE_CHECKING:
 _SHORT = 10
 
 EVENT_COLUMNS = (
-    ("FROM (UTC)", lambda event: cell_text.when(event.when)),
-    ("UNTIL (UTC)", lambda event: "never" if event.fault else cell_text.when(event.until) if event.until else "now"),
+    ("FROM (UTC)", lambda event: cell_text.utc_time(event.when)),
+    ("UNTIL (UTC)", lambda event: _until(event)),
     ("MODEL", lambda event: event.model),
     ("STAGE", lambda event: event.stage),
-    ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}{_never(event)}"),
+    ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}{_never_in_force(event)}"),
     ("WHO", lambda event: event.author + (f", merged by {event.merged_by}" if event.merged_by else "")),
     ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
-    (PROSE, lambda event: event.reason + (f" (forced: {cell_text.words(event.forced)})" if event.forced else "")),
+    (PROSE, lambda event: event.reason + (f" (forced: {cell_text.commas(event.forced)})" if event.forced else "")),
 )
 
 
-def _never(event: StageEvent) -> str:
-    return f" ({cell_text.waiting(event.refusal)})" if event.refusal else ""
+def _until(event: StageEvent) -> str:
+    if event.refusal:
+        return "never"
+    return cell_text.utc_time(event.until) if event.until else "now"
+
+
+def _never_in_force(event: StageEvent) -> str:
+    return f" ({cell_text.pending_word(event.refusal)})" if event.refusal else ""
 
 
 LOG_COLUMNS = (
-    ("WHEN (UTC)", lambda event: cell_text.when(event.when)),
+    ("WHEN (UTC)", lambda event: cell_text.utc_time(event.when)),
     ("WHAT", lambda event: event.model if event.version is None else f"{event.model}@{event.version}"),
-    ("HAPPENED", lambda event: event.what + (f": {_some(event.fields)}" if event.what == "changed" else "")),
+    ("HAPPENED", lambda event: event.what + (f": {_first_fields(event.fields)}" if event.what == "changed" else "")),
     ("WHO", lambda event: event.author),
     ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
     (PROSE, lambda event: event.reason),
@@ -50,7 +56,7 @@ BLAME_COLUMNS = (
     ("FIELD", lambda origin: origin.field),
     ("VALUE", lambda origin: cell_text.tsv_cell(origin.value)),
     ("WHO", lambda origin: origin.author),
-    ("WHEN (UTC)", lambda origin: cell_text.when(origin.when)),
+    ("WHEN (UTC)", lambda origin: cell_text.utc_time(origin.when)),
     ("BY", lambda origin: " ".join(filter(None, (origin.commit[:_SHORT], origin.pull_request)))),
 )
 
@@ -73,7 +79,7 @@ def history(invocation: Invocation, /, model: str | None, stage: str, **part: An
     asked = {"MODEL": model, "STAGE": stage}
     # the events of one stage say nothing about the other stages and aliases
     words = {"stage": options.stage_words(invocation)} if part["filter"] and not stage else {}
-    _tell(invocation, found, shapes.EVENT, _event_fields, EVENT_COLUMNS, asked, words, **part)
+    _print_events(invocation, found, shapes.EVENT, _event_fields, EVENT_COLUMNS, asked, words, **part)
     if model is not None:
         for fault in administration.find_broken_tags(invocation.client, model, stage):
             invocation.output.warn(fault, "run `git model doctor --fix` to set it again from the branch")
@@ -90,7 +96,7 @@ def log(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
     promotions and deletions, with author, commit and reason.
     """
     ref = str(options.read_reference(words, usage="git model log [MODEL[@VERSION]]")[0]) if words else ""
-    _tell(invocation, invocation.client.log(ref), shapes.LOGGED, vars, LOG_COLUMNS, {"WHAT": ref}, **part)
+    _print_events(invocation, invocation.client.log(ref), shapes.LOGGED, vars, LOG_COLUMNS, {"WHAT": ref}, **part)
 
 
 @command(example="git model blame iris@1")
@@ -114,7 +120,7 @@ def blame(invocation: Invocation, words: tuple[str, ...], filter: str, limit: in
     )
 
 
-def _tell(
+def _print_events(
     invocation: Invocation,
     events: Iterable[E],
     shape: shapes.Shape,
@@ -144,9 +150,9 @@ def _tell(
     )
 
 
-def _some(fields: tuple[str, ...]) -> str:
+def _first_fields(fields: tuple[str, ...]) -> str:
     """The first few of *fields*."""
-    return cell_text.words(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
+    return cell_text.commas(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
 
 
 def _event_fields(event: StageEvent) -> Mapping[str, Any]:

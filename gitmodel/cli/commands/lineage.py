@@ -43,7 +43,7 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
         )
     for node in found.nodes:
         if node.kind == "run" and node.missing and not node.facts:
-            output.warn(f"run {node.id} cannot be followed: {node.missing}", _where_it_went(invocation, node.id))
+            output.warn(f"run {node.id} cannot be followed: {node.missing}", _missing_run_hint(invocation, node.id))
     if round_ := circle(found):
         output.warn(
             f"this goes round in a circle: {' -> '.join(round_)}", "`git model runs show` shows each of the runs"
@@ -52,7 +52,7 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
         output.note(f"items that end in ... have more below; --depth {depth} stops there")
 
 
-def _where_it_went(invocation: Invocation, run: str) -> str:
+def _missing_run_hint(invocation: Invocation, run: str) -> str:
     from gitmodel.domain.schema.paths import run_file
 
     branch = invocation.client.repository.branch.removeprefix("refs/heads/")

@@ -45,8 +45,8 @@ def set_metadata(
     version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
     version.set_metadata(values, remove=remove, artifact=artifact)
     of = f"{artifact} of {version.reference}" if artifact else version.reference
-    done = [f"set {cell_text.words(values)} of {of}"] if values else []
-    done += [f"removed {cell_text.words(remove)} of {of}"] if remove else []
+    done = [f"set {cell_text.commas(values)} of {of}"] if values else []
+    done += [f"removed {cell_text.commas(remove)} of {of}"] if remove else []
     print_version(invocation, version, "\n".join(done))
 
 

@@ -19,8 +19,8 @@ COLUMNS = (
     ("MODEL", lambda view: view.name),
     ("LATEST", lambda view: cell_text.number(view.latest, view.local)),
     ("VERSIONS", lambda view: str(view.count)),
-    ("STAGES", cell_text.stages_of),
-    ("ALIASES", cell_text.aliases_of),
+    ("STAGES", cell_text.stages_of_model),
+    ("ALIASES", cell_text.aliases_of_model),
     ("TITLE", lambda view: view.record.title or view.record.description),
 )
 
@@ -84,7 +84,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
         show_version(invocation, ref)
         return
     view = invocation.client.view_model(ref.model)
-    invocation.output.thing(shapes.MODEL, view.fields(), name=view.name, lines=_lines(view))
+    invocation.output.single(shapes.MODEL, view.fields(), name=view.name, lines=_lines(view))
     note_pending(invocation, ((view.name, state) for state in view.pending))
 
 
@@ -155,10 +155,10 @@ def _lines(view: ModelView) -> list[tuple[str, str]]:
     return [
         ("model", view.name),
         *described,
-        ("tags", cell_text.words(record.tags)),
-        ("owners", cell_text.words(record.owners)),
-        ("created", f"{cell_text.when(record.created)} UTC"),
+        ("tags", cell_text.commas(record.tags)),
+        ("owners", cell_text.commas(record.owners)),
+        ("created", f"{cell_text.utc_time(record.created)} UTC"),
         ("versions", str(view.count) + (f", the latest is {latest}" if view.latest else "")),
-        ("stages", "\n".join(cell_text.place(state) for state in view.stages if not state.alias)),
-        ("aliases", "\n".join(cell_text.place(state) for state in view.stages if state.alias)),
+        ("stages", "\n".join(cell_text.stage_cell(state) for state in view.stages if not state.alias)),
+        ("aliases", "\n".join(cell_text.stage_cell(state) for state in view.stages if state.alias)),
     ]

@@ -66,7 +66,7 @@ def propose(
         remote=remote, push=push, open=open,
     )  # fmt: skip
     branch = invocation.client.repository.branch
-    invocation.output.outcome(_told(made, branch), shapes.PROPOSAL, fields(made), name=made.branch)
+    invocation.output.outcome(_proposal_text(made, branch), shapes.PROPOSAL, fields(made), name=made.branch)
 
 
 @command("proposals", example="git model proposals")
@@ -86,7 +86,7 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
         name=lambda one: one.branch,
         columns=(
             ("BRANCH", lambda one: one.branch),
-            ("CHANGES", lambda one: cell_text.words(map(_change, _entering(one)))),
+            ("CHANGES", lambda one: cell_text.commas(map(_change, _entering(one)))),
             ("WHO", lambda one: one.author),
             ("RULES", _verdict),
         ),
@@ -115,7 +115,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
     made = invocation.client.plan(commits, force=force)
     output = invocation.output
     if comment:
-        _comment(invocation, plan_texts.markdown(made), plan_texts.MARKER)
+        _write_comment(invocation, plan_texts.markdown(made), plan_texts.MARKER)
     if markdown:
         output.text(plan_texts.markdown(made))
     else:
@@ -146,7 +146,7 @@ def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
         del left[:taken]
 
 
-def _comment(invocation: Invocation, text: str, marker: str) -> None:
+def _write_comment(invocation: Invocation, text: str, marker: str) -> None:
     """Write the comment; whether that works decides nothing: a pull request of a fork has no right to it."""
     from gitmodel.hosts import api
 
@@ -236,7 +236,7 @@ def _verdict(one: Proposal) -> str:
     return f"forced: {', '.join(forced)}" if forced else "pass"
 
 
-def _told(made: Proposal, branch: str) -> str:
+def _proposal_text(made: Proposal, branch: str) -> str:
     base = branch.removeprefix("refs/heads/")
     lines = [f"{made.subject}: proposed on {made.branch}, for {base}"]
     if made.remote and not made.pushed:

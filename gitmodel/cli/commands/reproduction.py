@@ -44,13 +44,13 @@ def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str, no_
         "artifacts": {name: str(path) for name, path in made.artifacts.items()},
         "left_out": list(made.left_out),
     }
-    holds = f" with {cell_text.words(made.artifacts)}" if made.artifacts else ""
+    holds = f" with {cell_text.commas(made.artifacts)}" if made.artifacts else ""
     said = f"{made.path} has the code of {made.reference} at {made.commit[:_SHORT_COMMIT]}{holds}"
     invocation.output.outcome(said, shapes.CHECKED_OUT, fields, name=str(made.path))
     if made.changed:
         invocation.output.warn(f"when {made.reference} was made, {_CHANGED}")
     if made.left_out:
-        left = cell_text.words(made.left_out)
+        left = cell_text.commas(made.left_out)
         invocation.output.note(f"left out: {left}; `git submodule update --init` in it checks submodules out")
 
 
@@ -75,7 +75,7 @@ def reproduce(
     ref, _ = options.read_reference(words, usage="git model reproduce MODEL@VERSION")
     given = options.read_metadata(secrets, option="--param")
     found = run_again(invocation.client, str(ref), folder=folder, secrets=given, executor=executor)
-    invocation.output.outcome("\n".join(_told(found)), shapes.REPRODUCED, fields(found), name=found.reference)
+    invocation.output.outcome("\n".join(_lines(found)), shapes.REPRODUCED, fields(found), name=found.reference)
     if found.changed:
         invocation.output.warn(f"when {found.reference} was made, {_CHANGED}")
     for message, hint in found.unknown:
@@ -104,8 +104,8 @@ def fields(found: Reproduced) -> dict[str, Any]:
                 "same": output.same,
                 "old": output.old,
                 "new": output.new,
-                "then": _known(output.then),
-                "now": _known(output.now),
+                "then": _known_facts(output.then),
+                "now": _known_facts(output.now),
             }
             for output in found.outputs
         ],
@@ -115,7 +115,7 @@ def fields(found: Reproduced) -> dict[str, Any]:
     }
 
 
-def _told(found: Reproduced) -> Iterator[str]:
+def _lines(found: Reproduced) -> Iterator[str]:
     yield f"{found.reference}: run {found.run} again, code {found.commit[:_SHORT_COMMIT]}"
     for output in found.outputs:
         yield from _output(output)
@@ -125,7 +125,7 @@ def _told(found: Reproduced) -> Iterator[str]:
             yield from (f"  {row.name}  {beside(row)}" for row in rows)
 
 
-def _known(facts: OutputFacts) -> dict[str, Any]:
+def _known_facts(facts: OutputFacts) -> dict[str, Any]:
     return {key: value for key, value in vars(facts).items() if value is not None}
 
 
@@ -137,10 +137,10 @@ def _output(output: ReproducedOutput) -> Iterator[str]:
     yield f"{name}  {'different' if output.old and output.new else 'only then' if output.old else 'only now'}"
     for when, digest, about in (("then", output.old, output.then), ("now ", output.new, output.now)):
         if digest:
-            yield f"    {when}  {digest}{_about(about)}"
+            yield f"    {when}  {digest}{_facts_text(about)}"
 
 
-def _about(about: OutputFacts) -> str:
+def _facts_text(about: OutputFacts) -> str:
     parts = [cell_text.size(about.size)] if about.size is not None else []
     parts += [about.format] if about.format else []
     parts += [cell_text.tsv_cell(about.metadata)] if about.metadata else []

@@ -22,8 +22,8 @@ COLUMNS = (
     ("RUN", lambda view: view.id),
     ("PIPELINE", lambda view: view.pipeline),
     ("STATUS", lambda view: _status(view)),
-    ("VERSIONS", lambda view: cell_text.words(view.fields()["versions"])),
-    ("STARTED (UTC)", lambda view: cell_text.when(view.started)),
+    ("VERSIONS", lambda view: cell_text.commas(view.fields()["versions"])),
+    ("STARTED (UTC)", lambda view: cell_text.utc_time(view.started)),
     ("EXECUTOR", lambda view: view.fields()["executor"]),
 )
 
@@ -49,7 +49,7 @@ def run(invocation: Invocation, script: str, parameters: tuple[str, ...], execut
         said = {"started": "started", "cached": "cached", "again": "starts again, since its worker died"}
         invocation.output.note(f"{step}: {said.get(event) or f'{event} in {seconds:.1f} s'}")
 
-    with _apart(invocation):
+    with _prints_to_stderr(invocation):
         found = _pipeline(file or name, name if file else "")
         done = found.run(client=invocation.client, executor=executor, listener=tell, **read)
     assert done is not None  # only a script that is being imported has none
@@ -59,7 +59,7 @@ def run(invocation: Invocation, script: str, parameters: tuple[str, ...], execut
     fields = (
         view.fields() if view else {**dict.fromkeys(shapes.RECORDED_RUN.keys), "id": done.id, "status": done.status}
     )
-    made = f": {cell_text.words(done.versions)}" if done.versions else ""
+    made = f": {cell_text.commas(done.versions)}" if done.versions else ""
     invocation.output.outcome(f"{done.id} {done.status}{made}", shapes.RECORDED_RUN, fields, name=done.id)
 
 
@@ -106,7 +106,7 @@ def show(invocation: Invocation, id: str | None) -> None:
             raise NotFound("there are no runs yet", hint="run `git model run SCRIPT`")
         id = newest[0].id
     view = client.get_run(id)
-    invocation.output.thing(shapes.RECORDED_RUN, view.fields(), name=view.id, lines=_lines(view))
+    invocation.output.single(shapes.RECORDED_RUN, view.fields(), name=view.id, lines=_lines(view))
 
 
 runs.add_command(list_all)
@@ -145,7 +145,7 @@ def _pipeline(file: str, name: str) -> Pipeline:
 
 
 @contextlib.contextmanager
-def _apart(invocation: Invocation) -> Iterator[None]:
+def _prints_to_stderr(invocation: Invocation) -> Iterator[None]:
     """Let what a script and its workers print go to stderr where stdout is for a program, which reads our lines."""
     if invocation.output.format == "table" and not invocation.output.quiet:
         yield
@@ -162,7 +162,7 @@ def _apart(invocation: Invocation) -> Iterator[None]:
 
 
 def _status(view: RunView) -> str:
-    return f"{view.status} since {cell_text.when(view.since)}" if view.since else view.status
+    return f"{view.status} since {cell_text.utc_time(view.since)}" if view.since else view.status
 
 
 def _lines(view: RunView) -> list[tuple[str, str]]:
@@ -171,7 +171,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
         ("run", view.id),
         ("pipeline", view.pipeline),
         ("status", _status(view)),
-        ("started", f"{cell_text.when(view.started)} UTC"),
+        ("started", f"{cell_text.utc_time(view.started)} UTC"),
     ]
     if record is not None:
         seconds = (record.finished - record.started).total_seconds()

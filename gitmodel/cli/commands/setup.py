@@ -80,19 +80,19 @@ def init(
     }
     branch = client.repository.branch.removeprefix("refs/heads/")
     kept = f"artifacts are kept in {fields['store']}" if fields["store"] else "no artifact store is named yet: --store"
-    said = [_told(done, branch), kept]
+    said = [_begun_text(done, branch), kept]
     if ci is not None:
         made = workflows.set_up(client.repository, ci, owners, install, force=force)
         fields["written"] = [*made.written, *made.changed]
-        said = [said[0], *_host_told(made, "" if client.repository.url else branch)]
+        said = [said[0], *_host_lines(made, "" if client.repository.url else branch)]
         for owner in made.unknown:
             invocation.output.warn(f"owner of {owner} is not an account of a host", "CODEOWNERS leaves it out")
     else:
-        said.append(f"next: {_next(client, begun=done.begun, store=store)}")
+        said.append(f"next: {_next_command(client, begun=done.begun, store=store)}")
     invocation.output.outcome("\n".join(said), shapes.REGISTRY, fields, name=client.repository.branch)
 
 
-def _next(client: Client, *, begun: bool, store: str) -> str:
+def _next_command(client: Client, *, begun: bool, store: str) -> str:
     """Return the next command to type. It copies the clone's artifacts if the default store lacks some."""
     if begun:
         return "git model register NAME"
@@ -165,13 +165,13 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
     invocation.output.outcome(f"{key} is {now} now", shapes.SETTING, fields, name=now)
 
 
-def _told(done: Beginning, branch: str) -> str:
+def _begun_text(done: Beginning, branch: str) -> str:
     if done.begun:
         return f"began a registry on the branch {branch}"
     return f"adopted the registry of {done.adopted}" if done.adopted else f"there is a registry on the branch {branch}"
 
 
-def _host_told(made: HostSetUp, branch: str) -> list[str]:
+def _host_lines(made: HostSetUp, branch: str) -> list[str]:
     """Return the lines to print about the files made on the clone's *branch*; "" stands for a branch on the server."""
     said = [f"created {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
     if not said:

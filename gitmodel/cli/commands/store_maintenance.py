@@ -29,10 +29,10 @@ def status(invocation: Invocation) -> None:
     is the store inside the clone: copies, and artifacts that were not pushed yet.
     """
     found = invocation.client.store_status()
-    invocation.output.thing(
+    invocation.output.single(
         shapes.STORE_STATUS,
         asdict(found),
-        name=cell_text.words(store.name for store in found.stores),
+        name=cell_text.commas(store.name for store in found.stores),
         lines=_lines(found),
     )
 
@@ -113,7 +113,7 @@ def purge(invocation: Invocation, digest: str, reason: str, yes: bool) -> None:
     client = invocation.client
     plan = administration.plan_purge(client, digest)
     needed = (
-        f", which {cell_text.words(plan.versions[:5])} need{'s' if len(plan.versions) == 1 else ''},"
+        f", which {cell_text.commas(plan.versions[:5])} need{'s' if len(plan.versions) == 1 else ''},"
         if plan.versions
         else ""
     )
@@ -144,13 +144,13 @@ def _model(state: ModelState) -> str:
         count = getattr(state, word)
         parts += [f"{count} {word}"] if count else []
     return (
-        f"{state.model}  {_count(state.artifacts, 'artifact')}, {cell_text.size(state.size)}: {cell_text.words(parts)}"
+        f"{state.model}  {_count(state.artifacts, 'artifact')}, {cell_text.size(state.size)}: {cell_text.commas(parts)}"
     )
 
 
 def _missing(one: Missing) -> str:
     files = f"{one.files} files of " if one.files > 1 else ""
-    return f"{files}{one.artifact} of {cell_text.words(one.versions[:5])}  {one.digest}"
+    return f"{files}{one.artifact} of {cell_text.commas(one.versions[:5])}  {one.digest}"
 
 
 def _found(found: Garbage) -> str:
@@ -179,7 +179,7 @@ def _purged(done: Purged) -> str:
             f"recorded that {objects} {'is' if len(done.digests) == 1 else 'are'} purged; the bytes are still there\n"
             "next: git model push, and when it is on the remote the same command again"
         )
-    where = f" from {cell_text.words(done.removed)}" if done.removed else ": no store had it"
+    where = f" from {cell_text.commas(done.removed)}" if done.removed else ": no store had it"
     kept = f"\n{_count(len(done.kept), 'file')} of it stay, since other artifacts need them" if done.kept else ""
     return f"purged {objects}{where}{kept}"
 

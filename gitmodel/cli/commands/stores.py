@@ -43,7 +43,7 @@ def list_stores(invocation: Invocation) -> None:
             ("URL", lambda found: _url(invocation, found)),
             ("SET BY", lambda found: found.source),
             ("", _remarks),
-            ("MODELS", lambda found: cell_text.words(users.get(found.name, ()))),
+            ("MODELS", lambda found: cell_text.commas(users.get(found.name, ()))),
         ),
         empty="",
     )
@@ -136,7 +136,7 @@ def _url(invocation: Invocation, found: NamedStore) -> str:
 
 def _remarks(found: NamedStore) -> str:
     remarks = [] if found.trusted else ["not trusted"]
-    return cell_text.words([*remarks, *(["read-only"] if found.read_only else [])])
+    return cell_text.commas([*remarks, *(["read-only"] if found.read_only else [])])
 
 
 for _verb in (list_stores, add, remove, use, trust, status, copy, gc, purge):

@@ -59,7 +59,7 @@ def remote(invocation: Invocation, name: str | None) -> None:
         ("To push", _count(view.ahead, "commit")),
         ("To pull", _count(view.behind, "commit")),
     ]
-    invocation.output.thing(shapes.REMOTE, vars(view), name=view.name, lines=lines)
+    invocation.output.single(shapes.REMOTE, vars(view), name=view.name, lines=lines)
 
 
 @command(example="git model pull")
@@ -80,7 +80,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     from gitmodel.client import administration
 
     done = invocation.client.pull(name or "", rewound=rewound)
-    _warn(invocation, done, administration.hint_of_left_out(done.before))
+    _warn_of_pull(invocation, done, administration.hint_of_left_out(done.before))
     fetched = 0
     if artifacts:
         with invocation.output.progress("fetching") as progress:
@@ -102,7 +102,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     came = [_count(done.commits, "commit")] if done.commits else []
     came += [_count(len(done.moved), "tag")] if done.moved else []
     said = [f"pulled {', '.join(came)} from {done.remote}" if came else f"nothing new from {done.remote}"]
-    said += _told(done)
+    said += _replayed_lines(done)
     said += [f"fetched {_count(fetched, 'artifact')}"] if fetched else []
     invocation.output.outcome("\n".join(said), shapes.PULLED, fields, name=done.tip or "")
 
@@ -136,7 +136,7 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
         push = partial(invocation.client.push, name or "", timeout=timeout, jobs=jobs, progress=progress, code=code)
         done, dropped = administration.done_or_left_out(push)
     for pulled in done.pulled:
-        _warn(invocation, pulled)
+        _warn_of_pull(invocation, pulled)
     fields = {
         "remote": done.remote,
         "commit": done.tip or None,
@@ -148,7 +148,7 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
         "code": len(done.code.pushed),
         "unpublished": list(done.code.unpublished),
     }
-    said = [line for pulled in done.pulled for line in _told(pulled)]
+    said = [line for pulled in done.pulled for line in _replayed_lines(pulled)]
     if done.commits or done.moved:
         what = [_count(done.commits, "commit")]
         what += [_count(done.artifacts, "artifact")] if done.artifacts else []
@@ -159,14 +159,14 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
     else:
         said.append(f"pushed nothing to {done.remote}")
     invocation.output.outcome("\n".join(said), shapes.PUSHED, fields, name=done.tip or "")
-    _tell_code(invocation, done)
+    _warn_of_code(invocation, done)
     if dropped is not None:
         raise dropped.brief
     if code and done.code.fault:
         raise Refused("the code of these versions was not pushed", hint="repair what is named above, then run it again")
 
 
-def _tell_code(invocation: Invocation, done: Pushed) -> None:
+def _warn_of_code(invocation: Invocation, done: Pushed) -> None:
     if done.code.fault:
         invocation.output.warn(
             f"others cannot rely on the code of these versions: {done.code.fault}",
@@ -181,7 +181,7 @@ def _tell_code(invocation: Invocation, done: Pushed) -> None:
         )
 
 
-def _warn(invocation: Invocation, done: Pulled, hint: str = "") -> None:
+def _warn_of_pull(invocation: Invocation, done: Pulled, hint: str = "") -> None:
     """Warn of everything that the pull left out, with *hint* after the last."""
     for place, conflict in enumerate(done.conflicts, 1):
         invocation.output.warn(conflict, hint if place == len(done.conflicts) else "")
@@ -198,7 +198,7 @@ def _warn(invocation: Invocation, done: Pulled, hint: str = "") -> None:
         )
 
 
-def _told(done: Pulled) -> list[str]:
+def _replayed_lines(done: Pulled) -> list[str]:
     said = [f"{text}: the number was taken" for text in done.renumbered]
     return [f"made {_count(done.replayed, 'commit')} again on those of {done.remote}", *said] if done.replayed else said
 

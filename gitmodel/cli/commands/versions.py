@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 COLUMNS = (
     ("VERSION", lambda view: cell_text.number(view.record.number, view.local)),
     ("NAME", lambda view: view.record.name or ""),
-    ("STAGE", lambda view: cell_text.stage_of(view)),
-    ("ALIASES", lambda view: cell_text.aliases_at(view)),
-    ("CREATED (UTC)", lambda view: cell_text.when(view.record.created)),
-    ("TAGS", lambda view: cell_text.words(view.record.tags)),
+    ("STAGE", lambda view: cell_text.stage_of_version(view)),
+    ("ALIASES", lambda view: cell_text.aliases_of_version(view)),
+    ("CREATED (UTC)", lambda view: cell_text.utc_time(view.record.created)),
+    ("TAGS", lambda view: cell_text.commas(view.record.tags)),
     ("DESCRIPTION", lambda view: view.record.description + (" (from a failed run)" if view.record.failed else "")),
 )
 ARTIFACT_COLUMNS = (
@@ -105,7 +105,7 @@ def create(
         print_version(invocation, made, f"{made.reference} was made before, under the same idempotency key")
         return
     called = f" ({name})" if name else ""
-    holds = f" with {cell_text.words(chain(*paths.values()))}" if any(paths.values()) else ""
+    holds = f" with {cell_text.commas(chain(*paths.values()))}" if any(paths.values()) else ""
     print_version(invocation, made, f"created {made.reference}{called}{holds}")
 
 
@@ -285,7 +285,7 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
             ("RUN", lambda row: str(row["id"])),
             ("PIPELINE", lambda row: str(row["pipeline"] or "")),
             ("STATUS", lambda row: str(row["status"])),
-            ("STARTED (UTC)", lambda row: cell_text.when(row["started"]) if row["started"] else ""),
+            ("STARTED (UTC)", lambda row: cell_text.utc_time(row["started"]) if row["started"] else ""),
             ("USE", lambda row: "read only" if row["only_read"] else ""),
         ),
         empty=options.empty(f"{view} has no runs", "run", filter, limit, offset),
