@@ -17,7 +17,7 @@ from gitmodel import __version__, errors
 from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, usage_of
 from gitmodel.errors import GitModelError, GitModelWarning
 
-INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
+INTERRUPTED = 130  # as in shells: 128 and the number of the signal
 READER_GONE = 141
 
 COMMANDS = {
@@ -163,16 +163,16 @@ def program(
 def main(prog_name: str | None = None) -> NoReturn:
     """Run the program on the arguments of the process, and exit."""
     called = os.path.basename(sys.argv[0])
-    from gitmodel.files.termination import cleaning_up_when_terminated  # here: `run --version` needs no storage
+    from gitmodel.files.termination import cleaning_up_when_terminated  # only the program handles SIGTERM
 
     with cleaning_up_when_terminated():
         code = run(sys.argv[1:], prog_name=prog_name or ("gitmodel" if called.startswith("gitmodel") else "git model"))
-    gc.freeze()  # all of it goes now: to look for garbage in it first takes a tenth of a short command
+    gc.freeze()  # a garbage collection at exit would take a tenth of the time of a short command
     sys.exit(code)
 
 
 def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
-    """Run one command and return its exit code; the one place where an error becomes words."""
+    """Run one command and return its exit code. Only this function prints errors."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -194,7 +194,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
         return READER_GONE
     except KeyboardInterrupt as end:
         if type(end) is not KeyboardInterrupt:
-            raise  # SIGTERM, which `main` ends the process with
+            raise  # SIGTERM: `main` ends the process with it
         return INTERRUPTED
     except Exception as error:
         return _report_unexpected(error, invocation, arguments)
@@ -202,7 +202,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
 
 @contextmanager
 def _telling_warnings(invocation: Invocation) -> Iterator[None]:
-    """Print the warnings of gitmodel in the words of a command while the block runs."""
+    """Print warnings of gitmodel as a command prints them, while the block runs."""
     with warnings.catch_warnings():
         others = warnings.showwarning
 
@@ -219,7 +219,7 @@ def _telling_warnings(invocation: Invocation) -> Iterator[None]:
 
 def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> int:
     try:
-        # click's own main would turn interrupts, broken pipes and usage errors into words and codes of its own
+        # click's own main would report interrupts, broken pipes and usage errors in its own way
         with program.make_context(prog_name, [*arguments], obj=invocation) as ctx:
             ctx.call_on_close(invocation.close)
             program.invoke(ctx)
@@ -243,7 +243,7 @@ def _usage_hint(ctx: click.Context | None) -> str:
 
 
 def _report(error: GitModelError, invocation: Invocation, arguments: Sequence[str]) -> int:
-    # an error of parsing comes before the option is read
+    # a parsing error can come before --format is read
     invocation.output.format = _wanted_format(arguments) or invocation.output.format
     public = next((kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__), GitModelError)
     invocation.output.error(error, kind=public.__name__)
@@ -268,7 +268,7 @@ def _report_unexpected(error: Exception, invocation: Invocation, arguments: Sequ
 
 
 def _wanted_format(arguments: Sequence[str]) -> str:
-    """The last output format that *arguments* ask for, read without understanding the rest."""
+    """Return the last output format in *arguments*, without parsing the rest."""
     known = [*arguments[: arguments.index("--")]] if "--" in arguments else [*arguments]
     found = [after for before, after in pairwise(known) if before == "--format"]
     found += [word.removeprefix("--format=") for word in known if word.startswith("--format=")]
@@ -276,7 +276,7 @@ def _wanted_format(arguments: Sequence[str]) -> str:
 
 
 def _discard_output() -> None:
-    """Let Python's own flush at the end of the process go nowhere, without a word."""
+    """Redirect stdout to nowhere, so that Python's flush at exit cannot fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stdout.fileno())
@@ -287,6 +287,6 @@ def _discard_output() -> None:
 
 
 def _sentence(message: str) -> str:
-    """click's words as ours: one line, no capital, no full stop."""
+    """Return a message of click on one line, without capital and full stop."""
     line = " ".join(message.split()).removesuffix(".")
     return line[:1].lower() + line[1:]

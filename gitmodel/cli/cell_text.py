@@ -15,7 +15,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def escape(text: str) -> str:
-    r"""*text* on one line, with all that could move a cursor, reorder words or hide made visible.
+    r"""Return *text* on one line, with control characters and direction marks as escapes.
 
     >>> escape("a\x1b[2Jb\n" + chr(0x202E))
     'a\\x1b[2Jb\\n\\u202e'
@@ -44,7 +44,7 @@ def width(text: str) -> int:
 
 
 def tsv_cell(value: Any) -> str:
-    """*value* in a cell of TSV: nothing is empty, lists have commas, tables `key=value`, what is deeper is JSON.
+    """Return *value* as a cell of TSV: None is empty, lists have commas, tables `key=value`; nested values are JSON.
 
     >>> tsv_cell(None), tsv_cell(True), tsv_cell(["a", "b"]), tsv_cell({"staging": 4})
     ('', 'true', 'a,b', 'staging=4')
@@ -55,12 +55,12 @@ def tsv_cell(value: Any) -> str:
 
 
 def utc_time(moment: datetime) -> str:
-    """A time for people, in UTC."""
+    """Return a time for people, in UTC."""
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
 def size(count: int) -> str:
-    """A number of bytes for people.
+    """Return a number of bytes for people.
 
     >>> size(512), size(48_211), size(1_000_000_000)
     ('512 B', '48.2 kB', '1.0 GB')
@@ -74,7 +74,7 @@ def size(count: int) -> str:
 
 
 def number(of: int | None, local: bool) -> str:
-    """The number of a version; one that the remote does not have may still become another.
+    """Return the number of a version. "(local)" says that a pull may change it, because the remote lacks the version.
 
     >>> number(4, False), number(4, True), number(None, False)
     ('4', '4 (local)', '-')
@@ -83,12 +83,12 @@ def number(of: int | None, local: bool) -> str:
 
 
 def commas(found: Iterable[Any]) -> str:
-    """Several words."""
+    """Return the items, separated by commas."""
     return ", ".join(map(str, found))
 
 
 def stage_cell(state: StageState) -> str:
-    """A stage or alias of a model: who is in it, and who is to be.
+    """Return a stage or alias with the version in force and the recorded one.
 
     >>> from gitmodel.domain.changes.stages import StageState
     >>> stage_cell(StageState("production", 4, 3))
@@ -98,7 +98,7 @@ def stage_cell(state: StageState) -> str:
 
 
 def is_hidden_by_shallow_clone(state: StageState) -> bool:
-    """Return True if a shallow clone hides who set the tag of a stage or alias."""
+    """Return True if a shallow clone lacks the commit of the tag of a stage or alias."""
     if not state.forged:
         return False
     from gitmodel.domain.snapshot import TOO_SHALLOW
@@ -120,7 +120,7 @@ def _how_recorded(state: StageState) -> str:
 
 
 def pending_word(refusal: Refusal | None) -> str:
-    """Return how a recorded change that is not in force is shown; *refusal* is that of a rule, if one refuses it.
+    """Return the word for a recorded change that is not in force. *refusal* is given if a rule refuses it.
 
     >>> pending_word(None)
     'pending'
@@ -131,22 +131,22 @@ def pending_word(refusal: Refusal | None) -> str:
 
 
 def stages_of_model(view: ModelView) -> str:
-    """The stages of a model."""
+    """Return the stages of a model."""
     return commas(stage_cell(state) for state in view.stages if not state.alias)
 
 
 def aliases_of_model(view: ModelView) -> str:
-    """The aliases of a model."""
+    """Return the aliases of a model."""
     return commas(stage_cell(state) for state in view.stages if state.alias)
 
 
 def stage_of_version(view: VersionView) -> str:
-    """The stage of a version, and what is pending of it: `production (4 pending)`, `(production pending)`."""
+    """Return the stage of a version with pending changes: `production (4 pending)`, `(production pending)`."""
     return _places([view.stage] if view.stage else [], [state for state in view.pending if not state.alias], view)
 
 
 def aliases_of_version(view: VersionView) -> str:
-    """The aliases of a version, and what is pending of them."""
+    """Return the aliases of a version with pending changes."""
     return _places(view.aliases, [state for state in view.pending if state.alias], view)
 
 

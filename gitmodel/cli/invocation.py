@@ -1,4 +1,4 @@
-"""Shared by all commands: the current folder, general options, the client, help that ends in an example."""
+"""The invocation of a command: its folder, general options and client; and the classes of commands and groups."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from gitmodel.domain.schema.renumbering import Renumbered
 
 F = TypeVar("F", bound=Callable[..., Any])
-# What git lets name a repository, or a part of one.
+# The variables by which git locates a repository or a part of one.
 _LOCATING = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 }  # fmt: skip
-# Where a command draws, the form for people is called so.
+# The name of the format for people of commands that draw a tree.
 TREE = "tree"
 
 
 class Invocation:
-    """One call of the program: which registry, and how to print; the registry is opened when it is first used."""
+    """One call of the program: its options, its output and its client, which is opened on first use."""
 
     def __init__(self) -> None:
         self.repo: str | None = None
@@ -46,7 +46,7 @@ class Invocation:
 
     @cached_property
     def client(self) -> Client:
-        """The registry."""
+        """The client of the chosen registry."""
         from gitmodel.client import Client
 
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
@@ -76,8 +76,8 @@ class Invocation:
         return client.at(state.commit)
 
     def enter(self, folder: str) -> None:
-        """Go on as if the program had been started in *folder*, as `git -C` does."""
-        with suppress(OSError):  # there may be no way back
+        """Change to *folder*, as `git -C` does."""
+        with suppress(OSError):  # the current folder may have been deleted
             self._began_in = self._began_in or os.getcwd()
         self._named = True
         try:
@@ -88,13 +88,13 @@ class Invocation:
             ) from None
 
     def _warn_of_renumbering(self, note: Renumbered) -> None:
-        """Warn of a reference that is read whose number a pull gave to another version, once."""
+        """Warn once of each reference whose number a pull gave to another version."""
         if note not in self._warned:
             self._warned.add(note)
             self.output.warn(note.warning)
 
     def name_contested_repository(self, error: GitModelError) -> GitModelError:
-        """Return *error*; for what is not there, where a variable names another repository, one that names both."""
+        """Return *error*; for NotFound, if a variable names another repository, an error that names both."""
         if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
             return error
         from gitmodel.git.process import NAME_ONE
@@ -124,7 +124,7 @@ class Invocation:
             )
 
     def close(self) -> None:
-        """End what was opened, and go back."""
+        """Close the client, and return to the folder in which the program was started."""
         if "client" in self.__dict__:
             self.client.close()
         if self._began_in:
@@ -151,7 +151,7 @@ def _refuse_quiet_format(ctx: click.Context) -> None:
 
 
 def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
-    """The options that every command takes, before and after its name."""
+    """Return the options that every command accepts."""
     return [
         click.Option(
             ["--format"],
@@ -171,7 +171,7 @@ def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command: its help ends in an example that runs."""
+    """A command whose help ends with an example that runs."""
 
     def __init__(self, *args: Any, example: str = "", formats: Sequence[str] = FORMATS, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -179,19 +179,19 @@ class Command(click.Command):
         self.params += general_options(formats)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example, unbroken, so that it can be copied."""
+        """Write the example without line breaks, so that it can be copied."""
         if self.example:
             with formatter.section("Example"):
                 formatter.write("".join(f"  {line}\n" for line in self.example.splitlines()))
 
 
 def command(name: str | None = None, *, example: str, **settings: Any) -> Callable[[F], Command]:
-    """Make a function a command of the program; *example* is one or more lines that run."""
+    """Return a decorator that makes a function a command. *example* is one or more lines that run."""
     return click.command(name, cls=Command, example=example, **settings)
 
 
 class Entry(NamedTuple):
-    """A command that is imported when it is called: `module:name`, the first line of its help, its section."""
+    """The entry of a command that is imported when it is called: `module:name`, first line of help, section."""
 
     target: str
     help: str
@@ -205,7 +205,7 @@ class Entry(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported one at a time; *also* maps other names of a command to its own."""
+    """A group that imports a command only when it is called. *also* maps other names of commands to their names."""
 
     def __init__(
         self,
@@ -220,18 +220,18 @@ class LazyGroup(click.Group):
         self.params += general_options()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands, in the order in which the help shows them."""
+        """Return the names of all commands, in the order of the help."""
         return [*self.lazy, *self.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now; None if there is none."""
+        """Import and return the command; None if there is none."""
         name = self.also.get(cmd_name, cmd_name)
         return self.lazy[name].load() if name in self.lazy else self.commands.get(name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that *args* begin with. Raises click's UsageError, with what was probably meant."""
+        """Return the command at the start of *args*. Raises click's UsageError, which suggests a similar name."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             if args[0] == "help":
                 asked = " ".join([ctx.command_path, *(word for word in args[1:] if not word.startswith("-"))])
@@ -244,7 +244,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the options; without anything at all, print the help and end as a usage error."""
+        """Parse the options. Without any argument, print the help and exit as for a usage error."""
         if not args and not ctx.resilient_parsing:
             ctx.obj.output.text(ctx.get_help())
             ctx.exit(2)
@@ -262,12 +262,12 @@ class LazyGroup(click.Group):
                 formatter.write_dl(rows)
 
     def summaries(self) -> list[tuple[str, str, str]]:
-        """Name, section and first line of help of every command."""
+        """Return name, section and first line of help of each command."""
         lazy = [(name, entry.section, entry.help) for name, entry in self.lazy.items()]
         return lazy + [(name, "Commands", first_line(found)) for name, found in self.commands.items()]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The names of commands and options that begin so."""
+        """Return the commands and options that begin with *incomplete*."""
         from click.shell_completion import CompletionItem
 
         found = [CompletionItem(name, help=help) for name, _, help in self.summaries() if name.startswith(incomplete)]
@@ -275,7 +275,7 @@ class LazyGroup(click.Group):
 
 
 def first_line(found: click.Command) -> str:
-    """The first line of a command's help."""
+    """Return the first line of a command's help."""
     return (found.help or "").strip().split("\n")[0]
 
 

@@ -1,4 +1,4 @@
-"""The man page and the reference pages, made from the commands; `python -m gitmodel.cli.manual` writes them.
+"""The man page and the reference pages of the commands; `python -m gitmodel.cli.manual` writes them.
 
 A test compares the pages in `docs/` with what this makes. Nothing imports it when a command runs.
 """
@@ -57,7 +57,7 @@ VARIABLES = (
 
 
 def contexts(ctx: click.Context | None = None) -> Iterator[click.Context]:
-    """The context of every command, groups first, in the order of the help."""
+    """Return the context of each command, groups first, in the order of the help."""
     if ctx is None:
         ctx = click.Context(program, info_name="git model", obj=Invocation(), help_option_names=["-h", "--help"])
     yield ctx
@@ -179,7 +179,7 @@ def _help(ctx: click.Context) -> str:
 
 
 def _records(ctx: click.Context) -> list[tuple[str, str]]:
-    """The options of a command with their help; the general ones only at the root."""
+    """Return the options of a command with their help; the general options only at the root."""
     general = {"format", "quiet", "help"} if ctx.parent else set()
     found = [option for option in ctx.command.get_params(ctx) if option.name not in general]
     pairs = [option.get_help_record(ctx) for option in found if isinstance(option, click.Option)]
@@ -201,7 +201,7 @@ def _options(ctx: click.Context) -> list[str]:
 
 
 def _roff(text: str) -> str:
-    """*text* for roff: nothing in it is a command, and a hyphen stays one that can be copied."""
+    """Return *text* escaped for roff, with hyphens that can be copied."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
     return f"\\&{escaped}" if escaped.startswith((".", "\\(aq")) else escaped
 

@@ -1,4 +1,4 @@
-"""Reading what a person typed: references in one word or two, KEY=VALUE, NAME=PATH; options that verbs share."""
+"""Parsing of arguments (references in one word or two, KEY=VALUE, NAME=PATH), and options that commands share."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 
 def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple[VersionRef, list[str]]:
-    """The version that *words* begin with, `MODEL@VERSION` or `MODEL VERSION`, and the words after it.
+    """Return the version at the start of *words*, `MODEL@VERSION` or `MODEL VERSION`, and the words after it.
 
-    *after* is how many words must follow; *usage* is how to write the whole. Raises UsageError for too few or too many.
+    *after* is the number of words that must follow, *usage* the usage line. Raises UsageError for too few or too many.
 
     >>> read_reference(["iris", "3", "production"], after=1, usage="REF STAGE")
     (VersionRef(model='iris', selector='3'), ['production'])
@@ -47,7 +47,7 @@ def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple
 
 
 def read_metadata(pairs: Iterable[str], *, option: str = "") -> dict[str, Any]:
-    """The metadata that *pairs* of KEY=VALUE give. Raises UsageError for what is no pair.
+    """Return the metadata in *pairs* of KEY=VALUE. Raises UsageError for anything else.
 
     >>> read_metadata(["accuracy=0.97", "rows=150", "note=a=b"])
     {'accuracy': 0.97, 'rows': 150, 'note': 'a=b'}
@@ -65,7 +65,7 @@ def read_metadata(pairs: Iterable[str], *, option: str = "") -> dict[str, Any]:
 
 
 def read_value(text: str) -> Any:
-    """*text* as TOML reads it (a number, true, a time, a list), or as it is if TOML does not.
+    """Return *text* as a TOML value (a number, true, a time, a list), or unchanged if it is none.
 
     >>> read_value("[1, 2]"), read_value('"7"'), read_value("007"), read_value("5 # five")
     ([1, 2], '7', '007', '5 # five')
@@ -75,7 +75,7 @@ def read_value(text: str) -> Any:
     if "\n" in text or "\r" in text:
         return text
     try:
-        # within brackets too, or a comment would be cut off and a list of its own begin
+        # also within brackets: otherwise a comment would be cut off and the text parsed as another list
         alone, listed = rtoml.loads(f"v = {text}"), rtoml.loads(f"v = [{text}]")
     except (rtoml.TomlParsingError, ValueError):
         return text
@@ -83,9 +83,9 @@ def read_value(text: str) -> Any:
 
 
 def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Paths or URIs by the names of artifacts, for each parameter whose option gives them as NAME=PATH.
+    """Return paths or URIs by the names of artifacts, for each parameter whose option has values NAME=PATH.
 
-    Raises UsageError; if they are to be *stored*, also for a URI.
+    Raises UsageError for a wrong value and, if the artifacts are to be *stored*, for a URI.
     """
     found: dict[str, dict[str, str]] = {kind: {} for kind in given}
     for kind, pairs in given.items():
@@ -109,7 +109,7 @@ def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, 
 def matching(
     items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words
 ) -> list[T]:
-    """Return the *items* whose *fields*, which *shape* names, match *expression* (CEL; "": all).
+    """Return the *items* that match *expression* (CEL; "" matches all) with their *fields*, which *shape* names.
 
     *words* are the values that fields can have. Raises UsageError for a wrong expression, name or value.
     """
@@ -181,26 +181,26 @@ def given_tags(set_tags: tuple[str, ...], add: tuple[str, ...], remove: tuple[st
 
 
 def refuse_both(first: str, first_given: object, second: str, second_given: object) -> None:
-    """Raise UsageError if both of two options that contradict each other are given."""
+    """Raise UsageError if two options that exclude each other are given."""
     if first_given and second_given:
         raise UsageError(f"{first} and {second} cannot be combined", hint="leave one of them out")
 
 
 def refuse_alone(option: str, given: object, needed: str, needed_given: object) -> None:
-    """Raise UsageError if an *option* is given without the one that it is for."""
+    """Raise UsageError if *option* is given without the option that it needs."""
     if given and not needed_given:
         raise UsageError(f"{option} is for {needed}", hint=f"add {needed}, or leave {option} out")
 
 
 def page(items: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
-    """*limit* of the *items* after *offset* of them."""
+    """Return at most *limit* of the *items*, after the first *offset*."""
     return items[read_page(limit, offset)]
 
 
 def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
-    """Go on only if *yes*, or if the person at the terminal says so.
+    """Return if *yes* is set or the user confirms at the terminal.
 
-    Raises UsageError if there is nobody to ask, KeyboardInterrupt for a no.
+    Raises UsageError without a terminal, KeyboardInterrupt if the user declines.
     """
     if yes:
         return
@@ -215,25 +215,25 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
 
 
 def complete_model(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The models, and after `@` the versions, that begin so."""
+    """Return the models that begin with *incomplete*; after `@`, versions."""
     from gitmodel.cli.shells import references
 
     return references(ctx, incomplete)
 
 
 def reference(after: str = "") -> Callable[[F], F]:
-    """REF, `MODEL@VERSION` or `MODEL VERSION`, and the words *after* it."""
+    """Return a decorator that adds the argument REF and the words *after* it."""
     metavar = f"REF {after}".strip()
     return click.argument("words", nargs=-1, required=True, metavar=metavar, shell_complete=complete_model)
 
 
 def model(function: F) -> F:
-    """MODEL: the name of a model."""
+    """Add the argument MODEL, the name of a model."""
     return click.argument("model", metavar="MODEL", shell_complete=complete_model)(function)
 
 
 def description(function: F) -> F:
-    """The descriptive fields of a model, but for its tags."""
+    """Add the options for the descriptive fields of a model, except its tags."""
     owners = click.option("--owner", "owners", multiple=True, metavar="WHO", help="Owner; repeat for more.")
     function = owners(function)
     for field in reversed(DESCRIPTIVE_TEXTS):
@@ -243,12 +243,12 @@ def description(function: F) -> F:
 
 
 def given_description(**fields: Any) -> dict[str, Any]:
-    """The descriptive fields that were given."""
+    """Return the descriptive fields that were given."""
     return {name: value for name, value in fields.items() if value is not None and value != ()}
 
 
 def artifact_paths(function: F) -> F:
-    """Files and folders, by kind."""
+    """Add the options for files and folders, by kind."""
     for kind, what in (("deployment", "a deployment"), ("model-object", "a model object"), ("data", "data")):
         function = click.option(
             f"--{kind}", multiple=True, metavar="NAME=PATH", help=f"A file or folder that is {what}; repeat for more."

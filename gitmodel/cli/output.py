@@ -22,18 +22,16 @@ if TYPE_CHECKING:
     from gitmodel.cli.shapes import Shape
 
 FORMATS = ("table", "json", "tsv")
-# A progress line appears when something has taken this long, and changes no more often than this; what is no
-# terminal gets a line of its own each time.
+# Seconds before a progress line appears and between its updates. Without a terminal, each update is a new line.
 _PATIENCE, _TICK = 0.5, 0.1
 _PLAIN_TICK = 10.0
-_SPAN = 10.0  # the rate is that of the last so many seconds
+_SPAN = 10.0  # seconds over which the rate is measured
 _NARROWEST = 8
-# Columns of these heads that are last stand below each row where a terminal has no room for them: half a reason is
-# none, nor is half a digest or half a command.
+# If the last column has one of these heads and the terminal is too narrow, it is printed below each row, uncut.
 PROSE = "REASON"
 _WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
 _INDENT = "    "
-# Of a time, a commit or a field the end says as much as the beginning.
+# Columns whose values are useless if cut.
 _FIRM = ("(UTC)", "BY", "FIELD")
 
 T = TypeVar("T")
@@ -41,12 +39,12 @@ Column = tuple[str, Callable[[T], str]]
 
 
 class Output:
-    """The output of a command, in one format; every method prints a result, or a message beside it."""
+    """The output of a command in one format. Each method prints a result or a message."""
 
     def __init__(self, format: str = "table", *, quiet: bool = False) -> None:
         self.format = format
         self.quiet = quiet
-        # The commit of the metadata branch that is read instead of what is now.
+        # The commit of the metadata branch that is read instead of its tip.
         self.at: str | None = None
 
     def listing(
@@ -59,7 +57,7 @@ class Output:
         columns: Sequence[Column[T]],
         empty: str,
     ) -> None:
-        """Many things: *columns* for people, all *fields* as JSON or TSV, each *name* alone if quiet."""
+        """Print a list: *columns* for people, all *fields* as JSON or TSV, only each *name* if quiet."""
         if self.quiet:
             _write_all(f"{escape(name(item))}\n" for item in items)
         elif self.format == "json":
@@ -74,7 +72,7 @@ class Output:
             self.note(empty)
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
-        """One thing: *lines* of a label and a text for people; a text may have several lines."""
+        """Print one thing: for people *lines* of a label and a text, which may have several lines."""
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))
 
@@ -84,20 +82,20 @@ class Output:
             _write(sys.stdout, "".join(f"{escape(line)}\n" for line in said.split("\n")))
 
     def json(self, value: Any) -> None:
-        """A value as JSON, as it is."""
+        """Print a value as JSON."""
         _write(sys.stdout, _json(value))
 
     def text(self, text: str) -> None:
-        """A text of our own, as it is: a script, a version."""
+        """Print a text that gitmodel wrote itself, such as a script, without escaping it."""
         _write(sys.stdout, text if text.endswith("\n") else f"{text}\n")
 
     def note(self, message: str) -> None:
-        """Print a message for people; machine-readable and quiet output leave it out."""
+        """Print a message for people. Machine-readable and quiet output leave it out."""
         if self.format == "table" and not self.quiet:
             _write(sys.stderr, f"{escape(message)}\n")
 
     def warn(self, message: str, hint: str = "") -> None:
-        """Print a warning; the command goes on."""
+        """Print a warning. The command continues."""
         self._complain("warning", "33", message, hint, {"message": message, "hint": hint})
 
     def error(self, error: GitModelError, *, kind: str) -> None:
@@ -106,7 +104,7 @@ class Output:
         self._complain("error", "31", error.message, error.hint, fields)
 
     def confirm(self, question: str) -> bool | None:
-        """Ask *question* at the terminal and return True for yes; None if there is nobody to ask."""
+        """Ask *question* at the terminal and return True for yes. Return None without a terminal."""
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return None
         _write(sys.stderr, f"{escape(question)} [y/N] ")
@@ -125,7 +123,7 @@ class Output:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
-        """Yield a function to call with bytes done and bytes in all; it shows progress if the work takes a while.
+        """Yield a function to call with bytes done and bytes in all. It shows the progress of longer work.
 
         Without a terminal it prints lines. Yields None if nothing would be shown.
         """
@@ -134,7 +132,7 @@ class Output:
 
     @contextmanager
     def progress_of_each(self, verb: str) -> Iterator[Callable[[str, int, int], None] | None]:
-        """Yield a function as `progress` does, for several things, one after the other: it takes the name of each."""
+        """Yield a function as `progress` does, for several things in turn; its first argument is the name of each."""
         terminal = sys.stderr.isatty()
         if self.quiet or not (terminal or self.format == "table"):
             yield None
@@ -155,7 +153,7 @@ class Output:
                 bar.clear()
 
     def _for_machines(self, shape: Shape, fields: Mapping[str, Any], name: str) -> bool:
-        """Print one thing as programs read it. Returns False if people are to read it: nothing is printed then."""
+        """Print one thing as JSON or TSV, or its name if quiet. Return False, without printing, for a table."""
         if self.quiet:
             _write(sys.stdout, f"{escape(name)}\n")
         elif self.format == "json":
@@ -167,7 +165,7 @@ class Output:
         return True
 
     def _dated(self, shape: Shape, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """*fields*, with the commit that they are as old as."""
+        """Return *fields* with the commit that was read."""
         return {**fields, "at": self.at} if "at" in shape.fields else fields
 
     def _complain(self, word: str, colour: str, message: str, hint: str, fields: Mapping[str, Any]) -> None:
@@ -182,7 +180,7 @@ class Output:
 
 
 class _Progress:
-    """A progress line on stderr: the part done, the speed and the time left."""
+    """A progress line on stderr: percentage, speed and remaining time."""
 
     def __init__(self, label: str, *, terminal: bool) -> None:
         self._label = label
@@ -234,7 +232,7 @@ def _duration(seconds: float) -> str:
 
 
 def terminal_width() -> int:
-    """The columns of the terminal: `COLUMNS`, else what the terminal says, else 80."""
+    """Return the width of the terminal in columns: `COLUMNS`, else the terminal's own, else 80."""
     told = os.environ.get("COLUMNS", "")
     if told.isascii() and told.isdigit() and int(told):
         return int(told)
@@ -253,7 +251,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def _write_all(texts: Iterable[str]) -> None:
-    """Write each as it comes: a long list is never there as a whole."""
+    """Write each text as it comes, so that a long list is never in memory as a whole."""
     for text in texts:
         sys.stdout.write(text)
 
@@ -272,7 +270,7 @@ def _json(value: Any) -> str:
 
 
 def _json_list(items: Iterable[Any]) -> Iterator[str]:
-    """An array with one item a line, so that it can be searched by line and is not four times as long."""
+    """Yield a JSON array with one item per line, which is compact and can be searched by line."""
     import json
 
     from gitmodel.domain.views import plain
@@ -317,7 +315,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _narrow(widths: list[int], room: int, firm: Set[int] = frozenset()) -> None:
-    """Make the widest columns narrower until the row fits, the *firm* ones only if that is not enough."""
+    """Narrow the widest columns until the row fits; the *firm* ones only if that is not enough."""
     for places in ([place for place in range(len(widths)) if place not in firm], range(len(widths))):
         while places and (excess := _length(widths) - room) > 0:
             *others, widest = sorted(places, key=lambda place: (widths[place], place))

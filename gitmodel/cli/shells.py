@@ -1,4 +1,4 @@
-"""Completion in shells: the scripts they load, and the answers that the scripts ask for."""
+"""Completion in shells: the scripts that a shell loads, and the answers that the scripts request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gitmodel.errors import GitModelError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# bash cuts words at @ and =, so words are read from the line itself, and what is before a cut is not given again.
+# bash splits words at @ and =, so words are read from the line itself, and the part before a split is left out.
 _BASH = r"""
 _gitmodel_complete() {
     local line=${COMP_LINE:0:COMP_POINT} current cut reply value IFS=$' \t\n'
@@ -100,7 +100,7 @@ SCRIPTS = {"bash": _BASH.lstrip(), "zsh": _ZSH.lstrip(), "fish": _FISH.lstrip()}
 
 
 def complete(program: click.Command) -> int:
-    """Answer the question of a completion script, which comes in the environment; returns the exit code."""
+    """Answer the request of a completion script, which is in the environment. Return the exit code."""
     from click.shell_completion import shell_complete
 
     from gitmodel.cli.invocation import Invocation
@@ -111,14 +111,14 @@ def complete(program: click.Command) -> int:
             program, {"obj": invocation}, "git-model", "_GITMODEL_COMPLETE", os.environ["_GITMODEL_COMPLETE"]
         )
     except Exception:
-        return 1  # whoever is typing wants no traceback in the line
+        return 1  # a traceback would destroy the line that is being typed
     finally:
         invocation.close()
         sys.stdout.flush()
 
 
 def references(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """The models that begin so, or after `@` a model's stages, aliases, latest and newest versions."""
+    """Return the models that begin with *incomplete*; after `@`, the stages, aliases, latest and newest versions."""
     from click.shell_completion import CompletionItem
 
     found = ctx.find_root()
@@ -143,7 +143,7 @@ def _references(invocation: object, incomplete: str) -> list[str]:
     if not at:
         return [view.name for view in invocation.client.view_models()[0]]
     VersionRef.of(model)
-    invocation.client.repository.on_renumbered = lambda note: None  # the shell would show it amid what is typed
+    invocation.client.repository.on_renumbered = lambda note: None  # the shell would print it into the line
     states = invocation.client.view_model(model).stages
     selectors = [state.name for state in states if state.in_force is not None]
     newest = [view for view in invocation.client.view_versions(model, limit=20) if isinstance(view, VersionView)]

@@ -1,4 +1,4 @@
-"""Showing a version, and what is recorded and not in force, as several commands do."""
+"""Output of versions and of pending changes, which several commands share."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from gitmodel.domain.views import VersionView
 
 
 def note_frozen(invocation: Invocation, frozen: str) -> None:
-    """Say so if the version was read from its stage tag *frozen* alone ("": it was not)."""
+    """Print a note if the version was read only from its stage tag *frozen*; "" means that it was not."""
     if frozen:
         invocation.output.note(f"this is the record at the time of the tag {frozen}; the branch was not read")
 
 
 def show_version(invocation: Invocation, ref: VersionRef) -> None:
-    """Print all that is known of a version."""
+    """Print everything about a version."""
     view = invocation.client.view_version(ref)
     invocation.output.single(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
     note_pending(invocation, ((view.model, state) for state in view.pending))
 
 
 def print_version(invocation: Invocation, version: ModelVersion, said: str) -> None:
-    """Say what was done, and as JSON or TSV the version as it is now."""
+    """Print the result of a change; as JSON or TSV, print the version."""
     view = version.view
     invocation.output.outcome(said, shapes.VERSION, view.fields(), name=str(view))
 
@@ -69,9 +69,9 @@ def _artifact(link: ArtifactLink) -> str:
 
 
 def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
-    """Say how many changes of stages are recorded and not in force, each *pending* one with the name of its model.
+    """Print how many recorded changes are not in force. *pending* are these changes, each with the name of its model.
 
-    A change that the rules of its stage keep from being in force is told alone, with the command that takes it back.
+    A change that the rules of its stage refuse is printed by itself, with the command that undoes it.
     """
     found = dict.fromkeys(pending)
     if any(cell_text.is_hidden_by_shallow_clone(state) for _, state in found):

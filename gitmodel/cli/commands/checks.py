@@ -66,13 +66,13 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         ),
         empty=options.empty("all records are valid", "problem", filter),
     )
-    with suppress(NotFound):  # only what is checked out may be here
+    with suppress(NotFound):  # there may be only a checked-out registry
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
         warn_of_credentials(invocation, recorded)
         if commit is None and between is None:
             _warn_of_stale_owners(invocation)
             _warn_of_merges(invocation)
-    # the filter chooses what is shown; everything that was found decides the exit code
+    # the filter selects the rows; all findings decide the exit code
     hidden = _not_shown(len(every) - len(found), "problem")
     if every and all(problem.overridable for problem in every):
         raise Refused(
@@ -162,7 +162,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         ),
         empty=options.empty("no problems found in this clone", "finding", filter),
     )
-    # the filter chooses what is shown; everything that was found decides the exit code
+    # the filter selects the rows; all findings decide the exit code
     hidden = _not_shown(len(every) - len(found), "finding")
     grave = [finding for finding in left if finding.grave]
     if grave:
@@ -173,7 +173,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
 
 
 def _judge_verified(found: list[Verified]) -> None:
-    """End as what `verify` found demands. Raises Invalid, Unreachable."""
+    """Raise Invalid for damaged artifacts and unreadable records, Unreachable if a store could not be reached."""
     damaged = [one for one in found if one.error and one.digest and not one.unreachable]
     unread = [one for one in found if not one.digest]
     unreachable = [one for one in found if one.unreachable]
@@ -197,7 +197,7 @@ def _judge_verified(found: list[Verified]) -> None:
 
 
 def _join_references(words: tuple[str, ...]) -> list[str]:
-    """References in one word each: a number or `latest` after a model without `@` is its version."""
+    """Return references of one word each. A number or `latest` after a model without `@` is its version."""
     joined: list[str] = []
     for word in words:
         if joined and "@" not in joined[-1] and (word.isdigit() or word == "latest"):
@@ -227,7 +227,7 @@ def _warn_of_merges(invocation: Invocation) -> None:
 
 
 def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
-    """Warn of what others have recorded; only who issued a credential can make it worthless."""
+    """Warn of recorded credentials, which only their issuer can revoke."""
     for place, field in enumerate(found, 1):
         last = place == len(found)
         invocation.output.warn(field, "revoke it where it was issued: it stays in the history" if last else "")
@@ -238,7 +238,7 @@ def _find_change(invocation: Invocation, commit: str | None, force: bool, staged
     if staged:
         from gitmodel.client import Client
 
-        # what is committed here is checked, whichever registry the settings name
+        # the commit in this repository is checked, whichever registry the settings name
         with Client(repo=".") as here:
             return here.check_staged(os.environ.get("GIT_INDEX_FILE") or None, force=force)
     return invocation.client.check_between(commit, force=force) if commit is not None and ".." in commit else None

@@ -96,7 +96,7 @@ def _fields(found: Containing) -> Mapping[str, Any]:
 
 
 def _filtered_fields(found: Containing) -> Mapping[str, Any]:
-    """Return the version as filters see it: one that is in no stage is in the stage "none"."""
+    """Return the fields of a version for filters, in which a version without a stage has the stage "none"."""
     return {**_fields(found), "stage": found.view.stage or NONE}
 
 

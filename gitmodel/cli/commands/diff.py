@@ -1,4 +1,4 @@
-"""The command that lays two versions side by side: diff."""
+"""The command that compares two versions: diff."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def diff(invocation: Invocation, old: str, new: str) -> None:
 
 
 def fields(found: VersionDiff) -> dict[str, Any]:
-    """The comparison as JSON shows it."""
+    """Return a comparison as JSON fields."""
     code = found.code
     return {
         "old": found.old,
@@ -60,7 +60,7 @@ def fields(found: VersionDiff) -> dict[str, Any]:
 
 
 def row_fields(rows: Sequence[Compared]) -> list[dict[str, Any]]:
-    """Values side by side, as JSON shows them."""
+    """Return compared values as JSON fields."""
     return [{"key": row.name, "old": row.old, "new": row.new, "change": row.change} for row in rows]
 
 
@@ -76,7 +76,7 @@ def _lines(found: VersionDiff) -> Iterator[str]:
 
 
 def beside(row: Compared) -> str:
-    """A value in both versions, in words."""
+    """Return a value of both versions as text."""
     if row.same:
         return f"{cell_text.tsv_cell(row.old)}  (same)"
     if row.old is None or row.new is None:

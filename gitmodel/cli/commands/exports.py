@@ -1,4 +1,4 @@
-"""Commands that carry a version from one registry to another: export, import."""
+"""Commands that move a version to another registry: export, import."""
 
 from __future__ import annotations
 

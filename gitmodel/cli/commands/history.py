@@ -1,4 +1,4 @@
-"""Commands that tell what was: history, log, blame."""
+"""Commands on the past: history, log, blame."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def history(invocation: Invocation, /, model: str | None, stage: str, **part: An
 
     found = invocation.client.history(model, stage)
     asked = {"MODEL": model, "STAGE": stage}
-    # the events of one stage say nothing about the other stages and aliases
+    # with one stage, the other stages and aliases are not in the list
     words = {"stage": options.stage_words(invocation)} if part["filter"] and not stage else {}
     _print_events(invocation, found, shapes.EVENT, _event_fields, EVENT_COLUMNS, asked, words, **part)
     if model is not None:
@@ -133,10 +133,10 @@ def _print_events(
     limit: int | None,
     offset: int,
 ) -> None:
-    """Print the part of *events* that is wanted, and read no more of them than that takes.
+    """Print the selected part of *events*, without reading more of them than needed.
 
-    *words* are the values of fields that a filter may ask for. A column with nothing but what was *asked* for, by its
-    head, is left out.
+    *words* are the values that fields can have in a filter. A column is left out if all its values are what was *asked*
+    for, by its head.
     """
     found = options.matching(events, filter, fields, shape, **words) if filter else events
     part = list(islice(found, offset, None if limit is None else offset + limit))
@@ -151,7 +151,7 @@ def _print_events(
 
 
 def _first_fields(fields: tuple[str, ...]) -> str:
-    """The first few of *fields*."""
+    """Return the first few of *fields* as text."""
     return cell_text.commas(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
 
 

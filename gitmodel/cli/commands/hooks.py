@@ -81,7 +81,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
             f"the push goes to the namespace {namespace!a}, which gitmodel does not support",
             hint="push to another repository",
         )
-    # what is pushed here is judged, whichever registry the settings name
+    # the push to this repository is judged, whichever registry the settings name
     invocation.repo = "."
     client = invocation.client
     if not any(pushed_refs.concerns(update, client.repository.branch) for update in updates):
@@ -96,9 +96,9 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
 
 
 def _of_files(invocation: Invocation, *, server: bool) -> Repository:
-    """The repository that hooks are written into. Raises UsageError for one that is reached by its URL."""
+    """Return the repository into which hooks are written. Raises UsageError for a registry by URL."""
     if server and not os.environ.get("GITMODEL_REPO") and not os.environ.get("GIT_DIR"):
-        # a server's repository is bare, and the one that the command is given in is meant
+        # on a server, the hook is for the bare repository in the current folder
         invocation.repo = invocation.repo or "."
     repository = invocation.client.repository
     if repository.url:

@@ -1,4 +1,4 @@
-"""Commands on what was made from what: lineage."""
+"""The command on the lineage of versions, runs and artifacts: lineage."""
 
 from __future__ import annotations
 

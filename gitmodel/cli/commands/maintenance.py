@@ -1,4 +1,4 @@
-"""The command that keeps questions about the past fast."""
+"""The command that keeps reading of the history fast: maintenance."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str 
 
 
 def _split(words: Sequence[str]) -> tuple[VersionRef, Sequence[str]]:
-    """The reference and the KEY=VALUE after it: a second word without `=` is the version."""
+    """Return the reference and the KEY=VALUE words after it. A second word without `=` is the version."""
     count = 2 if len(words) > 1 and "@" not in words[0] and "=" not in words[1] else 1
     ref, _ = options.read_reference(words[:count], usage="git model metadata set MODEL@VERSION KEY=VALUE")
     return ref, words[count:]

@@ -136,7 +136,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
 
 
 def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
-    """The versions and stages that *words* name, each as REF STAGE. Raises UsageError."""
+    """Yield the versions and stages in *words*, each as REF STAGE. Raises UsageError."""
     usage = "git model propose MODEL@VERSION STAGE [MODEL@VERSION STAGE]..."
     left = list(words)
     while left:
@@ -147,7 +147,7 @@ def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
 
 
 def _write_comment(invocation: Invocation, text: str, marker: str) -> None:
-    """Write the comment; whether that works decides nothing: a pull request of a fork has no right to it."""
+    """Write the comment; warn if that fails, because jobs of forks may not write comments."""
     from gitmodel.hosts import api
 
     try:
@@ -193,7 +193,7 @@ def _digests(row: Compared) -> dict[str, Any]:
 
 
 def fields(one: Proposal) -> dict[str, Any]:
-    """A proposal as JSON shows it."""
+    """Return a proposal as JSON fields."""
     planned = _plan_fields(one.plan)
     return {
         "branch": one.branch,

@@ -1,4 +1,4 @@
-"""Commands that give a version back: checkout, reproduce."""
+"""Commands that restore a version or make it again: checkout, reproduce."""
 
 from __future__ import annotations
 

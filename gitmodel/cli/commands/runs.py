@@ -52,7 +52,7 @@ def run(invocation: Invocation, script: str, parameters: tuple[str, ...], execut
     with _prints_to_stderr(invocation):
         found = _pipeline(file or name, name if file else "")
         done = found.run(client=invocation.client, executor=executor, listener=tell, **read)
-    assert done is not None  # only a script that is being imported has none
+    assert done is not None  # only a script that is being imported has no run
     view: RunView | None = None
     with contextlib.suppress(NotFound):
         view = invocation.client.get_run(done.id)
@@ -114,7 +114,7 @@ runs.add_command(show)
 
 
 def _pipeline(file: str, name: str) -> Pipeline:
-    """The pipeline *name* of the script *file*, or its only one. Raises UsageError, NotFound."""
+    """Return the pipeline *name* of the script *file*, or its only one. Raises UsageError, NotFound."""
     from gitmodel.pipelines import Pipeline
     from gitmodel.pipelines.step_modules import import_script
 
@@ -146,7 +146,7 @@ def _pipeline(file: str, name: str) -> Pipeline:
 
 @contextlib.contextmanager
 def _prints_to_stderr(invocation: Invocation) -> Iterator[None]:
-    """Let what a script and its workers print go to stderr where stdout is for a program, which reads our lines."""
+    """Redirect the output of a script and its workers to stderr if stdout is for JSON, TSV or quiet output."""
     if invocation.output.format == "table" and not invocation.output.quiet:
         yield
         return

@@ -1,4 +1,4 @@
-"""Commands that set things up: init, config, completion."""
+"""Commands for setting up: init, config, completion."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def init(
 
 
 def _next_command(client: Client, *, begun: bool, store: str) -> str:
-    """Return the next command to type. It copies the clone's artifacts if the default store lacks some."""
+    """Return the next command to type: one that copies the clone's artifacts if the default store lacks some."""
     if begun:
         return "git model register NAME"
     if store and administration.lacks_artifacts(client):
@@ -157,7 +157,7 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
         from gitmodel.pipelines.executors import choose_executor
 
         choose_executor(value)
-    if key == "repo":  # the repository one stands in says where the registry is
+    if key == "repo":  # the current repository names the registry
         now = administration.choose_registry(invocation.folder, value, environ=os.environ)
     else:
         now = administration.change_setting(invocation.client, key, url_of(value) if key == "store" else value)
@@ -186,5 +186,5 @@ def _fields(setting: Setting) -> dict[str, str]:
 
 
 def url_of(text: str) -> str:
-    """A folder that was given as a path, as a URL; what is a URL already, as it is."""
+    """Return the URL of a folder that was given as a path; return a URL unchanged."""
     return Path(text).resolve().as_uri() if text and ":" not in text else text

@@ -161,7 +161,7 @@ def _now(row: Mapping[str, Any]) -> str:
 
 
 def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:
-    """The ids of commits that are named one by one or as BASE..HEAD."""
+    """Return the ids of commits that are named one by one or as BASE..HEAD."""
     from gitmodel.git.commits import list_commits  # imported here: only `apply --reviewed` needs it
 
     found: set[str] = set()
@@ -174,7 +174,7 @@ def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:
 
 
 def print_promotion(invocation: Invocation, done: Promotion) -> None:
-    """Say what a change of a stage or alias did."""
+    """Print the result of a change of a stage or alias."""
     fields = {name: getattr(done, name) for name in shapes.PROMOTION.keys}
     number = done.version if done.version is not None else done.previous
     invocation.output.outcome(promotion_text(done), shapes.PROMOTION, fields, name=f"{done.model}@{number}")

@@ -1,4 +1,4 @@
-"""Commands that look after artifact stores: status, copy, gc, purge."""
+"""Commands for the maintenance of artifact stores: status, copy, gc, purge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands on artifact stores: which there are, which are trusted, which one a model keeps its artifacts in."""
+"""Commands on artifact stores: list, add, remove, use, trust."""
 
 from __future__ import annotations
 

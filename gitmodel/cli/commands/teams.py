@@ -1,4 +1,4 @@
-"""Commands on others' registries: clone, remote, pull, push."""
+"""Commands on remotes: clone, remote, pull, push."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def _warn_of_code(invocation: Invocation, done: Pushed) -> None:
 
 
 def _warn_of_pull(invocation: Invocation, done: Pulled, hint: str = "") -> None:
-    """Warn of everything that the pull left out, with *hint* after the last."""
+    """Warn of each change that the pull left out, with *hint* after the last, and of credentials and moved tags."""
     for place, conflict in enumerate(done.conflicts, 1):
         invocation.output.warn(conflict, hint if place == len(done.conflicts) else "")
     for merge in done.merged:

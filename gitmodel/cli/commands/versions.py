@@ -1,4 +1,4 @@
-"""Commands on versions: create, list, show, update, delete, what they hold, and what a reference stands for."""
+"""Commands on versions: create, list, show, update, delete, their artifacts and runs, and resolve."""
 
 from __future__ import annotations
 
