@@ -34,7 +34,7 @@ class ChangeAuthors:
         at = bisect_left(range(len(chain)), True, key=lambda number: self._has(chain[number], path))
         if at == len(chain):
             return ""
-        commit = self._repository.tags.commit(chain[at])
+        commit = self._repository.commits.read(chain[at])
         made = self._first_in(commit, path) if len(commit.parents) > 1 else ""
         return made or commit.author.partition(" <")[0]
 
@@ -67,7 +67,7 @@ class ChangeAuthors:
         brought = ("rev-list", f"--max-count={_MOST_COMMITS}", "--no-merges", self._head, f"^{self._base}", "--")
         touched: list[tuple[str, str]] = []
         for id in self._repository.git.oids(*brought):
-            commit = self._repository.tags.commit(id)
+            commit = self._repository.commits.read(id)
             try:
                 paths = changed_paths(self._repository, commit.parents[0] if commit.parents else None, id)
             except Invalid:

@@ -38,7 +38,7 @@ def changed_paths(repository: Repository, old: Oid | None, new: Oid) -> list[str
 def _top(repository: Repository, id: Oid | None) -> Oid | None:
     if id is None:
         return None
-    return repository.tags.commit(id).tree if repository.reader.get(id).type == "commit" else id
+    return repository.commits.read(id).tree if repository.reader.get(id).type == "commit" else id
 
 
 def _differing(trees: Trees, old: Oid | None, new: Oid | None, folder: str) -> Iterator[str]:

@@ -71,7 +71,7 @@ def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitO
     if not judged.forged or judged.forged == TOO_SHALLOW or judged.merged_by:
         return True
     target, fault = target_of(ref, found)
-    return not fault and repository.tags.is_on_chain(tip, target)
+    return not fault and repository.commits.is_on_chain(tip, target)
 
 
 def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> str | None:

@@ -28,7 +28,7 @@ def merged_tree(repository: Repository, base: Oid, head: Oid) -> tuple[Oid | Non
     """
     shared = merge_base(repository.git, base, head)
     if shared == base:
-        return repository.tags.commit(head).tree, []
+        return repository.commits.read(head).tree, []
     try:
         said = repository.git.run(
             *_AS_HOSTS_DO,

@@ -34,7 +34,7 @@ def commit_on(repository: Repository, parent: Oid, change: Change[Any]) -> Oid:
     check_paths(change.files)
     before = repository.snapshot_at(parent)
     refuse_credentials(repository, before, change)
-    tree, new = changed_tree(repository.trees, repository.tags.commit(parent).tree, change.files)
+    tree, new = changed_tree(repository.trees, repository.commits.read(parent).tree, change.files)
     must_sign = repository.signing.signer.has_key and repository.signing.is_required(before, change.files)
     made = made_commit(repository, parent, tree, change, sign=must_sign)
     repository.objects.write([*new, made])
@@ -58,7 +58,7 @@ def add_commit(
     signer = repository.signing.signer
     must_sign = signer.has_key and repository.signing.is_required(repository.snapshot_at(parent), files)
     check_paths(files)
-    tree, new = changed_tree(repository.trees, repository.tags.commit(parent).tree, files)
+    tree, new = changed_tree(repository.trees, repository.commits.read(parent).tree, files)
     committer = repository.identity.now()[1]
     made = NewObject("commit", format_commit(tree, [parent], author, committer, message))
     if sign or must_sign or signer.signs_commits:

@@ -125,7 +125,7 @@ class PushedRefs:
             ) from None
         for move in moves:
             if move.ref == self._repository.branch and move.new:
-                return self._repository.tags.is_on_chain(self._repository.tips.find(), move.new)
+                return self._repository.commits.is_on_chain(self._repository.tips.find(), move.new)
         return all(self._repository.reader.resolve_id(move.ref) == move.new for move in moves)
 
 

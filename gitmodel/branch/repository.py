@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from gitmodel.branch.commit_chains import Commits
 from gitmodel.branch.renumbered_ref import RenumberedRef
 from gitmodel.branch.retrying import ATTEMPTS
 from gitmodel.branch.stage_tags import StageTags
@@ -95,8 +96,9 @@ class Repository:
         self.reader = ObjectReader(git)
         self.facts = FactCache(git.common_dir / "gitmodel" / "notes")
         self.trees = trees(self) if trees else Trees(self.reader, self.facts)
-        self.tags = StageTags(git, self.reader, self.trees, self.facts, lambda: self.signing.verifier, shallow=shallow)
-        self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config)
+        self.commits = Commits(git, self.reader, self.facts, shallow=shallow)
+        self.tags = StageTags(git, self.trees, self.commits, lambda: self.signing.verifier)
+        self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config, shallow=shallow)
         self.renumbered = RenumberedRef(self.reader)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.server = connect(self) if connect else None
@@ -119,7 +121,7 @@ class Repository:
         """The rules that count for a change."""
         from gitmodel.branch.rules_in_force import RulesInForce  # imported here because only changes are judged
 
-        return RulesInForce(self.git, self.reader, self.trees, self.facts, self.tags, self.branch)
+        return RulesInForce(self.git, self.reader, self.trees, self.facts, self.commits, self.branch)
 
     @cached_property
     def signing(self) -> ChangeSigning:
@@ -226,7 +228,7 @@ class Repository:
 
     def files(self, commit: Oid | None) -> CommitFiles:
         """Return the files of *commit* (None: no files)."""
-        return self.trees.files(self.tags.commit(commit).tree if commit else None)
+        return self.trees.files(self.commits.read(commit).tree if commit else None)
 
     def snapshot(self) -> Snapshot:
         """Return the branch as it is now, and the stage tags."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from gitmodel.branch.commit_chains import Commits
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
@@ -12,7 +13,7 @@ from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
 from gitmodel.git.commits import PARENTS_BEFORE_WALK, commits_changing
 from gitmodel.git.object_reader import GitObject
-from gitmodel.git.objects import Commit, parse_commit, parse_tag
+from gitmodel.git.objects import parse_commit, parse_tag
 from gitmodel.git.process import Git
 from gitmodel.git.trees import CommitFiles, Trees
 
@@ -34,15 +35,13 @@ class RequiredSignatures:
     signs cannot set back; *now*, where it is given, is the clock of who judges, and the signature must count then too.
     """
 
-    def __init__(
-        self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commit: Callable[[Oid], Commit]
-    ) -> None:
+    def __init__(self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commits: Commits) -> None:
         self._git = git
         self._trees = trees
         self._reader = trees.reader
         self._facts = trees.facts
         self._verifier = verifier
-        self._commit = commit
+        self._commits = commits
 
     def are_required(self, parents: tuple[Oid, ...], stage: str) -> bool:
         """Return True if the rules before a commit with these *parents* demand that a change of *stage* is signed.
@@ -64,8 +63,8 @@ class RequiredSignatures:
             if self.requires_any(at):
                 return False
             passed.append(at)
-            parents = self._commit(at).parents
-            if not parents or not self._is_here(parents[0]):
+            parents = self._commits.read(at).parents
+            if not parents or not self._commits.is_here(parents[0]):
                 break
             at = parents[0]
         else:
@@ -209,19 +208,11 @@ class RequiredSignatures:
         lines = self._git.lines("log", "--first-parent", "--format=%ct", commit)
         return (int(line) for line in lines if line.isdigit())
 
-    def _is_here(self, commit: Oid) -> bool:
-        """Return True if *commit* is on this side of the edge of a shallow clone."""
-        try:
-            self._commit(commit)
-        except Invalid:
-            return False
-        return True
-
     def _registry(self, commit: Oid) -> RegistryRecord:
         return read_registry(self._files(commit))
 
     def _files(self, commit: Oid) -> CommitFiles:
-        return CommitFiles(self._trees, self._commit(commit).tree)
+        return CommitFiles(self._trees, self._commits.read(commit).tree)
 
 
 def _header(payload: bytes, key: bytes) -> str:

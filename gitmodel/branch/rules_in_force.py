@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gitmodel.branch.stage_tags import StageTags
+from gitmodel.branch.commit_chains import Commits
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
@@ -34,13 +34,13 @@ class RulesInForce:
     """The rules in force of one repository, whose metadata branch is *branch*."""
 
     def __init__(
-        self, git: Git, reader: ObjectReader, trees: Trees, facts: FactCache, tags: StageTags, branch: str
+        self, git: Git, reader: ObjectReader, trees: Trees, facts: FactCache, commits: Commits, branch: str
     ) -> None:
         self._git = git
         self._reader = reader
         self._trees = trees
         self._facts = facts
-        self._tags = tags
+        self._commits = commits
         self._branch = branch.removeprefix("refs/heads/")
         self.ref = rules_ref(branch)
         self.seen_ref = seen_rules_ref(branch)
@@ -113,14 +113,14 @@ class RulesInForce:
         """
         if parent is None:
             return ()
-        since = next((commit for commit in self.positions() if self._tags.reaches(parent, commit)), None)
+        since = next((commit for commit in self.positions() if self._commits.reaches(parent, commit)), None)
         if since is None or since == parent:
             return (since,) if since else ()
         begin, at = self._changed(since), self._changed(parent)
         found = [since]
         while at and at != begin:
             found.append(at)
-            parents = self._tags.commit(at).parents
+            parents = self._commits.read(at).parents
             if not parents:
                 break
             at = self._changed(parents[0])
@@ -141,8 +141,8 @@ class RulesInForce:
         Raises Invalid where a shallow clone hides that.
         """
         positions = self.check()
-        if positions and not self._tags.reaches(tip, positions[0]):
-            if self._tags.shallow:
+        if positions and not self._commits.reaches(tip, positions[0]):
+            if self._commits.shallow:
                 raise _too_shallow()
             raise self._refusal(f"points at {positions[0][:10]}, which is not on the branch")
 
@@ -180,8 +180,8 @@ class RulesInForce:
         at = commit
         for step in range(PARENTS_BEFORE_WALK):
             known = self._facts.get_oid(_RULES, at)
-            parents = self._tags.commit(at).parents
-            if known is None and self._tags.is_hidden(at):
+            parents = self._commits.read(at).parents
+            if known is None and self._commits.is_hidden(at):
                 raise _too_shallow()
             if known is None and (not parents or self._ids(at) != self._ids(parents[0])):
                 known = at
@@ -190,7 +190,7 @@ class RulesInForce:
                     self._facts.put(_RULES, commit, known)
                 return known
             at = parents[0]
-        found = self._tags.changed_by(at, paths.REGISTRY, paths.SIGNERS)
+        found = self._commits.changed_by(at, paths.REGISTRY, paths.SIGNERS)
         if found:
             self._facts.put(_RULES, commit, found)
         return found
@@ -200,7 +200,7 @@ class RulesInForce:
         return files.id(paths.REGISTRY), files.id(paths.SIGNERS)
 
     def _files(self, commit: Oid) -> CommitFiles:
-        return CommitFiles(self._trees, self._tags.commit(commit).tree)
+        return CommitFiles(self._trees, self._commits.read(commit).tree)
 
     def _refusal(self, what: str) -> Refused:
         return Refused(

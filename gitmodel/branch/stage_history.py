@@ -79,7 +79,7 @@ def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> Oid |
     if tip is None:
         return None
     found = repository.git.oids("log", "--fixed-strings", f"--grep=Txn: {txn}", "--format=%H", tip)
-    carries = (id for id in found if messages.carries_transaction(repository.tags.commit(id).message, txn))
+    carries = (id for id in found if messages.carries_transaction(repository.commits.read(id).message, txn))
     return next(carries, None)
 
 
@@ -142,12 +142,12 @@ def author_of(repository: Repository, entry: BranchCommit, path: str) -> str:
     """Return the author of the change, as commits hold it; a merge of one commit needs no call of git."""
     commit = entry.commit
     if len(commit.parents) == 2:
-        merged = repository.tags.commit(commit.parents[1])
+        merged = repository.commits.read(commit.parents[1])
         if len(merged.parents) == 1:
             id = repository.files(merged.id).id(path)
             if id == repository.files(commit.id).id(path) != repository.files(merged.parents[0]).id(path):
                 return merged.author
-    return repository.tags.author(commit, path)
+    return repository.commits.author(commit, path)
 
 
 def _carried_away(repository: Repository, entry: BranchCommit, model: str) -> bool:

@@ -1,13 +1,13 @@
-"""Stage tags: reading them, judging whether they count, and deriving the one tag that a commit stands for."""
+"""Stage tags: reading them, judging whether they count, and deriving the tag that a commit stands for."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gitmodel.branch.commit_chains import Commits
 from gitmodel.branch.required_signatures import RequiredSignatures
 from gitmodel.domain.schema import messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
@@ -15,19 +15,16 @@ from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import PARENTS_BEFORE_WALK, commits_changing, roots
-from gitmodel.git.fact_cache import FactCache
+from gitmodel.git.commits import commits_changing
 from gitmodel.git.failures import Moved
-from gitmodel.git.object_reader import GitObject, ObjectReader
-from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, parse_tag
+from gitmodel.git.object_reader import GitObject
+from gitmodel.git.objects import NewObject, format_tag, parse_commit, parse_tag
 from gitmodel.git.process import Git
-from gitmodel.git.shallow import read_edge
-from gitmodel.git.trees import BoundedCache, CommitFiles, Trees
+from gitmodel.git.trees import CommitFiles, Trees
 
 if TYPE_CHECKING:
     from gitmodel.git.signatures import SignatureVerifier
 
-_COMMITS_KEPT = 4_000
 _SIGNED = "signedby"
 _OFF_BRANCH = "its commit is not on the metadata branch"
 
@@ -38,49 +35,34 @@ class StageTags:
     def __init__(
         self,
         git: Git,
-        reader: ObjectReader,
         trees: Trees,
-        facts: FactCache,
+        commits: Commits,
         verifier: Callable[[], SignatureVerifier],
-        *,
-        shallow: bool,
     ) -> None:
         self._git = git
-        self._reader = reader
+        self._reader = trees.reader
         self._trees = trees
-        self._facts = facts
+        self._facts = trees.facts
+        self._commits = commits
         self._verifier = verifier
-        self.shallow = shallow
-        self._commits = BoundedCache(_COMMITS_KEPT)
-        # What else a reader asks of a tag that counts.
+        # Judges a tag that counts once more, by what this reader alone requires.
         self.extra_check: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
-        self.signatures = RequiredSignatures(git, trees, verifier, self.commit)
-        self._chain_lock = threading.RLock()
-        self._chain_tip: Oid | None = None
-        self._on_chain: set[Oid] = set()
+        self.signatures = RequiredSignatures(git, trees, verifier, commits)
 
     def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> JudgedTags:
-        """The stage tags, judged against *commit*, or against the *tip* if the branch moved on meanwhile."""
+        """Return the stage tags, judged against *commit*; raises Moved if one is of a later *tip* of the branch."""
         return JudgedTags(self, commit, tip)
-
-    def commit(self, id: Oid) -> Commit:
-        """The commit *id*."""
-        found: Commit | None = self._commits.get(id)
-        if found is None:
-            found = parse_commit(id, self._reader.get(id).data)
-            self._commits.remember(id, found)
-        return found
 
     def id(self, ref: StageRef) -> Oid | None:
         """Return the id of the object that the tag is now, None if there is none."""
         return self._reader.resolve_id(ref.full)
 
     def read(self, ref: StageRef) -> GitObject | None:
-        """The object that the tag is now."""
+        """Return the object that the tag is now, None if there is no tag."""
         return self._reader.resolve(ref.full)
 
     def all(self, model: str = "") -> list[StageRef]:
-        """Every stage tag, or those of *model*. Refs that no stage could have made are left out."""
+        """Return every stage tag, or those of *model*; refs with a name that no stage tag has are left out."""
         prefix = f"{STAGE_TAGS}{model}/" if model else STAGE_TAGS
         found = (StageRef.parse(name) for name in self._git.lines("for-each-ref", "--format=%(refname)", prefix))
         return [ref for ref in found if ref is not None]
@@ -113,7 +95,7 @@ class StageTags:
             if known:
                 return known
             for id in commits_changing(self._git, tip, path):
-                parents = self.commit(id).parents
+                parents = self._commits.read(id).parents
                 if not signatures.are_required(parents, ref.stage) or not signatures.commit_fault(id):
                     self._facts.put(_SIGNED, key, id)
                     return id
@@ -127,10 +109,10 @@ class StageTags:
             return StageTag(ref, found.id, target, None, fault or _OFF_BRANCH)
         try:
             record, merge = self._set_by(target, ref, tip), None
-            if not self.is_on_chain(tip, target):
-                merge = self.merged_by(tip, target)
+            if not self._commits.is_on_chain(tip, target):
+                merge = self._commits.merged_by(tip, target)
                 if merge is None:
-                    why = TOO_SHALLOW if self._is_cut(tip) else _OFF_BRANCH
+                    why = TOO_SHALLOW if self._commits.is_cut(tip) else _OFF_BRANCH
                     return StageTag(ref, found.id, target, record, why)
                 if not self._is_kept(merge, target, self._places(tip, ref)):
                     forged = f"{merge[:10]} merged its commit {target[:10]} and changed {ref.stage} of {ref.model}"
@@ -139,7 +121,9 @@ class StageTags:
             if record is not None:
                 forged = "" if self.signatures.never_required(tip) else self._signature_fault(ref, found, target, merge)
         except Invalid as error:
-            return StageTag(ref, found.id, target, None, TOO_SHALLOW if self.is_hidden(target) else error.message)
+            return StageTag(
+                ref, found.id, target, None, TOO_SHALLOW if self._commits.is_hidden(target) else error.message
+            )
         return StageTag(ref, found.id, target, record, forged, merge)
 
     def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
@@ -175,7 +159,7 @@ class StageTags:
         found = self._reader.get(old)
         if found.type != "tag" or parse_tag(found.data) != parse_tag(wanted.data):
             return False
-        if self.signatures.are_required(self.commit(target).parents, ref.stage):
+        if self.signatures.are_required(self._commits.read(target).parents, ref.stage):
             return not self._signature_fault(ref, found, target)
         return old == wanted.id or self._signer_of(found) != ""
 
@@ -186,28 +170,16 @@ class StageTags:
         are not those of the branch that it came into.
         """
         signatures = self.signatures
-        if signatures.are_required(self.commit(target).parents, ref.stage):
+        if signatures.are_required(self._commits.read(target).parents, ref.stage):
             why = signatures.tag_fault(found.id, found.data) or signatures.commit_fault(target)
             if why:
                 return why
-        before = self.commit(merge).parents[:1] if merge else ()
+        before = self._commits.read(merge).parents[:1] if merge else ()
         if not signatures.are_required(before, ref.stage):
             return ""
         (parent,) = before
         why = signatures.tag_fault(found.id, found.data, before=parent)
         return why or signatures.commit_fault(target, before=parent)
-
-    def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
-        """Return the commit on the chain of first parents of *tip* that merged *commit*, None if none did."""
-        known = self._facts.get_oid("merged", commit)
-        if known and self.is_on_chain(tip, known):
-            return known
-        after = set(self._git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
-        chain = self._git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
-        merge = next((id for id in chain if id in after), None)
-        if merge:
-            self._facts.put("merged", commit, merge)
-        return merge
 
     def _is_kept(self, merge: Oid, commit: Oid, places: Iterable[str]) -> bool:
         """Return True if *merge* has the same files at *places* as *commit*, and at least one."""
@@ -221,20 +193,6 @@ class StageTags:
         signature = signatures.of_tag(found.data)
         return self._verifier().signer(signature) if signature else ""
 
-    def is_on_chain(self, tip: Oid | None, commit: Oid) -> bool:
-        """Return True if *commit* is *tip* or in its chain of first parents."""
-        if not tip:
-            return False
-        # What is known is of one chain: another thread may ask for another one meanwhile.
-        with self._chain_lock:
-            self._follow(tip)
-            if commit in self._on_chain:
-                return True
-            if self.reaches(tip, commit):
-                self._on_chain.add(commit)
-                return True
-            return False
-
     def recorded_at(self, tip: Oid | None, ref: StageRef) -> NewObject | None:
         """Return the tag that the branch at *tip* asks for: on the newest first parent that changed the stage's file.
 
@@ -245,7 +203,7 @@ class StageTags:
         for path in self._places(tip, ref):
             if self._files(tip).id(path) is None:
                 continue
-            commit = self.changed_by(tip, path)
+            commit = self._commits.changed_by(tip, path)
             assert commit is not None  # the file is there, so some commit added it
             return self._set_at(ref, commit, path)
         return None
@@ -258,23 +216,11 @@ class StageTags:
         return None
 
     def _set_at(self, ref: StageRef, id: Oid, path: str) -> NewObject:
-        commit = self.commit(id)
+        commit = self._commits.read(id)
         before = self._stage_record(commit.parents[0], path) if commit.parents else None
         after = self._stage_record(commit.id, path)
         assert after is not None
-        return self._tag(ref, commit.id, self.author(commit, path), commit.committer, before, after)
-
-    def changed_by(self, tip: Oid, *found_at: str) -> Oid | None:
-        """Return the newest commit on the chain of first parents of *tip* that changed a path of *found_at*, or None.
-
-        Raises Invalid where a shallow clone hides it.
-        """
-        found = self._git.oid("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *found_at)
-        if self.is_hidden(found) if found else self._is_cut(tip):
-            raise Invalid(
-                f"this clone is too shallow to tell who changed {found_at[0]}", hint="run `git fetch --unshallow`"
-            )
-        return found
+        return self._tag(ref, commit.id, self._commits.author(commit, path), commit.committer, before, after)
 
     def new_tag(self, ref: StageRef, id: Oid, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
         """The tag of a commit that is about to be written."""
@@ -289,16 +235,9 @@ class StageTags:
         message = messages.tag_message(ref, before.version if before else None, after.version, after.reason)
         return NewObject("tag", format_tag(id, ref.name, tagger, message))
 
-    def author(self, commit: Commit, path: str) -> str:
-        """Return the author of the change of *path* in *commit*; for a merge, of the newest commit that it brought."""
-        if len(commit.parents) < 2:
-            return commit.author
-        newest = self._git.oid("log", "-1", "--format=%H", commit.id, f"^{commit.parents[0]}", "--", path)
-        return self.commit(newest).author if newest else commit.author
-
     def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:
         """The file of *ref* that *commit* set, None if it did not set it; *tip* says which files can be that."""
-        parents = self.commit(commit).parents
+        parents = self._commits.read(commit).parents
         for path in self._places(tip, ref):
             id = self._files(commit).id(path)
             if id is None:
@@ -316,65 +255,7 @@ class StageTags:
         return self._files(commit).load(path, records.StageRecord, newer=True)
 
     def _files(self, commit: Oid) -> CommitFiles:
-        return CommitFiles(self._trees, self.commit(commit).tree)
-
-    def is_hidden(self, commit: Oid) -> bool:
-        """Return True if *commit*, or its first parent, is behind the edge of a shallow clone.
-
-        The file `shallow` decides: an object can be here although git hides its history.
-        """
-        if not self.shallow:
-            return False
-        return commit in read_edge(self._git.common_dir) or not self.is_here(commit)
-
-    def _is_cut(self, tip: Oid) -> bool:
-        """Return True if the chain of first parents of *tip* ends at the edge of a shallow clone."""
-        if not self.shallow:
-            return False
-        return not read_edge(self._git.common_dir).isdisjoint(roots(self._git, tip))
-
-    def is_here(self, id: Oid) -> bool:
-        """Return True if the commit *id* is on this side of the edge of a shallow clone."""
-        try:
-            self.commit(id)
-        except Invalid:
-            return False
-        return True
-
-    def _follow(self, tip: Oid) -> None:
-        """Keep what is known of the chain when *tip* extends it, forget it otherwise."""
-        if tip == self._chain_tip:
-            return
-        if not (self._chain_tip and self.reaches(tip, self._chain_tip)):
-            self._on_chain = set()
-        self._on_chain.add(tip)
-        self._chain_tip = tip
-
-    def reaches(self, tip: Oid, commit: Oid) -> bool:
-        """Return True if *commit* is *tip* or in its chain of first parents; `is_on_chain` caches more for one tip."""
-        # A chain only grows at its tip, so what was on it under an earlier tip still is if that tip is.
-        earlier = self._facts.get_oid("chain", commit)
-        at = tip
-        for _ in range(PARENTS_BEFORE_WALK):
-            if at in (commit, earlier):
-                return True
-            try:
-                parents = self.commit(at).parents
-            except Invalid:
-                return False
-            if not parents:
-                return False
-            at = parents[0]
-        if not (earlier and self._walks_to(at, earlier)) and not self._walks_to(at, commit):
-            return False
-        self._facts.put("chain", commit, tip)
-        return True
-
-    def _walks_to(self, at: str, commit: Oid) -> bool:
-        """Return True if the first parents of *at* lead to *commit*, by git's walk."""
-        walked = self._git.lines("rev-list", "--first-parent", "--parents", at, f"^{commit}", answers=(0, 128))
-        last = walked[-1].split() if walked else [at, commit if at == commit else ""]
-        return len(last) > 1 and last[1] == commit
+        return CommitFiles(self._trees, self._commits.read(commit).tree)
 
 
 class SingleTag:

@@ -36,6 +36,7 @@ class Tips:
         *,
         branch: str,
         config: Mapping[str, str],
+        shallow: bool,
     ) -> None:
         self._git = git
         self._reader = reader
@@ -43,6 +44,7 @@ class Tips:
         self._files = files
         self._branch = branch
         self._config = config
+        self._shallow = shallow
         self._known_registry: Oid | None = None
 
     def readable(self) -> Oid | None:
@@ -167,7 +169,7 @@ class Tips:
     def _refuse_partial_clone(self) -> None:
         """Raise NotFound if the remote may have the registry, and this clone was told not to fetch it."""
         remote, name = self.remote_name(), self._branch.removeprefix("refs/heads/")
-        if not remote or not (self._tags.shallow or not self._fetches(remote)):
+        if not remote or not (self._shallow or not self._fetches(remote)):
             return
         raise NotFound(
             f"the registry is not in this clone: it has no branch {name}, and does not fetch all of {remote}",

@@ -223,7 +223,7 @@ def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove
 def _base(repository: Repository, snapshot: Snapshot) -> tuple[Oid, Oid, list[NewObject]]:
     """The commit that a change of *snapshot* is made on, its tree, and what to write for it if it begins."""
     if snapshot.commit:
-        return snapshot.commit, repository.tags.commit(snapshot.commit).tree, []
+        return snapshot.commit, repository.commits.read(snapshot.commit).tree, []
     refuse_second_registry(repository, None)
     first, new = first_commit(repository, RegistryRecord())
     return first.id, parse_commit(first.id, first.data).tree, [*new, first]

@@ -57,7 +57,7 @@ def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
 
     def objection(snapshot: Snapshot, ref: StageRef) -> Refusal | None:
         found = in_force.entered_by(repository, snapshot.commit, ref)
-        parents = repository.tags.commit(found[1]).parents if found else ()
+        parents = repository.commits.read(found[1]).parents if found else ()
         if found is None or not parents:
             return None
         place, commit = found
@@ -84,7 +84,7 @@ def _is_seen(repository: Repository, commit: Oid, approved: HostApprovals) -> bo
 def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApprovals) -> str:
     """Return the reason to suspect that the rules of *stage* at *tip* were loosened without approval, or ""."""
     for commit in commits_changing(repository.git, tip, paths.REGISTRY):
-        parents = repository.tags.commit(commit).parents
+        parents = repository.commits.read(commit).parents
         if not parents:
             return ""
         before = repository.snapshot_at(parents[0]).registry().rule(stage)
@@ -102,7 +102,7 @@ def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
         return False
-    for event in stage_events(repository, repository.tags.commit(commit).parents[0], ref):
+    for event in stage_events(repository, repository.commits.read(commit).parents[0], ref):
         then = repository.snapshot_at(event.commit).recorded(event.model, ref.stage)
         same = then is not None and (then.version, then.artifacts) == (record.version, record.artifacts)
         if same and _is_seen(repository, event.commit, approved):

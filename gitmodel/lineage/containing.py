@@ -86,7 +86,7 @@ def write_notes(writer: Writer, repository: Repository, code: CodeRepository) ->
     if not texts or not tip:
         remove_notes(code)
         return Noted("", 0, len(missing))
-    seconds = repository.tags.commit(tip).committer.rsplit(" ", 2)[1]
+    seconds = repository.commits.read(tip).committer.rsplit(" ", 2)[1]
     commit = code.write_notes(texts, f"{_NOTES_AUTHOR} <> {seconds} +0000", f"Versions as of {tip}\n")
     return Noted(commit, len(texts), len(missing))
 

@@ -113,7 +113,7 @@ def _moment(named: str | datetime) -> datetime | None:
 
 
 def _state(repository: Repository, commit: Oid, ahead: str = "") -> State:
-    return State(commit, parse_person(repository.tags.commit(commit).committer)[2], ahead)
+    return State(commit, parse_person(repository.commits.read(commit).committer)[2], ahead)
 
 
 def _before_the_beginning(repository: Repository, tip: Oid, moment: datetime) -> Exception:
@@ -131,12 +131,12 @@ def _named_commit(repository: Repository, tip: Oid, named: str) -> Oid:
     branch = repository.branch.removeprefix("refs/heads/")
     hint = f"name one as `git log --first-parent {branch}` shows it, or a date such as 2026-10-01"
     commit = commits.find_commit(repository.git, named)
-    if commit and repository.tags.is_on_chain(tip, commit):
+    if commit and repository.commits.is_on_chain(tip, commit):
         return commit
     refuse_edge(repository, tip)
     if not commit:
         raise NotFound(f"there is no commit {named!a} here", hint=hint)
-    merge = repository.tags.merged_by(tip, commit)
+    merge = repository.commits.merged_by(tip, commit)
     if merge:
         raise NotFound(
             f"{commit[:10]} was never the state of {branch}: it is part of the merge {merge[:10]}",

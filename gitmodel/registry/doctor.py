@@ -211,7 +211,7 @@ def _rules(repository: Repository) -> Iterator[Finding]:
 def _restore_rules(repository: Repository) -> None:
     """Set the tag of the rules in force as it was seen last, without the commits that the branch does not hold."""
     rules, tip = repository.rules, repository.existing_tip()
-    kept = tuple(commit for commit in rules.seen() if repository.tags.reaches(tip, commit)) or (tip,)
+    kept = tuple(commit for commit in rules.seen() if repository.commits.reaches(tip, commit)) or (tip,)
     tag = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
     repository.refs.move(rules.moves(tag.id), "gitmodel: the rules in force as they were seen last", [tag])
 

@@ -40,7 +40,7 @@ def judge(expression: str, record: Mapping[str, object]) -> Verdict:
 
 def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Outcome, ...]:
     """Judge the version that *commit* put into the stage *ref* by the rules of the first parent of *commit*."""
-    parents = repository.tags.commit(commit).parents
+    parents = repository.commits.read(commit).parents
     after = repository.snapshot_at(commit)
     record = after.recorded(ref.model, ref.stage)
     if not parents or record is None:
@@ -65,7 +65,7 @@ def entry_refusal(
     if unsigned:
         return Refusal(unsigned)
     ref, commit, _ = found
-    return change_refusal(repository, commit, ref, reviewed) if repository.tags.commit(commit).parents else None
+    return change_refusal(repository, commit, ref, reviewed) if repository.commits.read(commit).parents else None
 
 
 def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
@@ -75,8 +75,8 @@ def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> 
     """
     if snapshot.commit is None:
         return None
-    commit = repository.tags.changed_by(snapshot.commit, *place_files(snapshot.registry(), ref))
-    parents = repository.tags.commit(commit).parents if commit else ()
+    commit = repository.commits.changed_by(snapshot.commit, *place_files(snapshot.registry(), ref))
+    parents = repository.commits.read(commit).parents if commit else ()
     if commit is None or not parents:
         return None
     try:
@@ -197,7 +197,7 @@ def may_return(
 
 def came_by_merge(repository: Repository, commit: Oid, path: str) -> bool:
     """Return True if *commit* is a merge that took the file at *path* unchanged from a merged commit."""
-    found = repository.tags.commit(commit)
+    found = repository.commits.read(commit)
     if len(found.parents) < 2:
         return False
     id = repository.files(commit).id(path)
@@ -215,7 +215,7 @@ def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
 
 def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
     """Return why the rules in the first parent of *commit* refuse the entry that it records, or None."""
-    parents = repository.tags.commit(commit).parents
+    parents = repository.commits.read(commit).parents
     if not parents:
         return None
     try:
@@ -241,7 +241,7 @@ def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: 
 
 def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
     """Return why the change of the stage *ref* alone by *commit* does not count, or None."""
-    parents = repository.tags.commit(commit).parents
+    parents = repository.commits.read(commit).parents
     if not parents:
         return None
     try:
@@ -259,7 +259,7 @@ def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Co
 
     A stage that asks for signatures is given back by signed commits only.
     """
-    parents = repository.tags.commit(commit).parents
+    parents = repository.commits.read(commit).parents
     if not parents or repository.tags.signatures.are_required(parents, ref.stage):
         return False
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
@@ -271,7 +271,7 @@ def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Co
 
 def _tied(repository: Repository, commit: Oid, ref: StageRef) -> list[StageRef]:
     """The other stages that *commit* changed for a version that it put into the stage *ref* or took out of it."""
-    parents = repository.tags.commit(commit).parents
+    parents = repository.commits.read(commit).parents
     if not parents:
         return []
     before, after = repository.snapshot_at(parents[0]), repository.snapshot_at(commit)
@@ -299,7 +299,7 @@ def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator
             return
         ref, commit, _ = found
         yield StageChange(ref, commit, repository.snapshot_at(commit).recorded(ref.model, ref.stage))
-        tip = next(iter(repository.tags.commit(commit).parents), None)
+        tip = next(iter(repository.commits.read(commit).parents), None)
 
 
 def _came_through_review(repository: Repository, commit: Oid, path: str, reviewed: Collection[str]) -> bool:
@@ -309,7 +309,7 @@ def _came_through_review(repository: Repository, commit: Oid, path: str, reviewe
         return True
     if what is not None and was_set_by(repository, commit, StageRef(what.model, what.key)):
         return True
-    signatures, (parent, *_) = repository.tags.signatures, repository.tags.commit(commit).parents
+    signatures, (parent, *_) = repository.tags.signatures, repository.commits.read(commit).parents
     return not signatures.commit_fault(commit) and not signatures.lists_fault(commit, repository.rules.others(parent))
 
 
@@ -317,7 +317,7 @@ def _signature_fault(repository: Repository, commit: Oid, ref: StageRef, reviewe
     """Return the reason why the signature of *commit*, demanded for the file of *ref*, does not count now, or ""."""
     signatures = repository.tags.signatures
     try:
-        if not signatures.are_required(repository.tags.commit(commit).parents, ref.stage):
+        if not signatures.are_required(repository.commits.read(commit).parents, ref.stage):
             return ""
         now = None if commit in reviewed else int(repository.identity.moment().timestamp())
         return signatures.commit_fault(commit, now=now)
@@ -333,11 +333,11 @@ def _changed_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple
     """
     newest = None
     for _ in range(MOST_RENAMES):
-        commit = repository.tags.changed_by(tip, paths.stage_file(ref.model, ref.stage)) if tip else None
+        commit = repository.commits.changed_by(tip, paths.stage_file(ref.model, ref.stage)) if tip else None
         if commit is None:
             return None
         newest = newest or commit
-        parents = repository.tags.commit(commit).parents
+        parents = repository.commits.read(commit).parents
         carried = _carried_from(repository, commit, parents[0], ref) if parents else None
         if carried is None:
             return ref, commit, newest

@@ -249,7 +249,7 @@ def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) ->
     tag = snapshot.tags.get(ref)
     if tag is None or tag.record is None or tag.merged_by:
         return
-    if not repository.tags.is_on_chain(snapshot.commit, tag.target):
+    if not repository.commits.is_on_chain(snapshot.commit, tag.target):
         raise Refused(
             f"the metadata branch does not descend from {tag.target[:10]}, from which {ref.name} was applied",
             hint="somebody rewound the branch or moved the tag by hand; find out who did it; "

@@ -109,13 +109,13 @@ def _plan_undoing(
         return None
     _, later = in_force.newest_counting(repository, base.commit, ref)
     later = [change for change in later if change.ref == ref]
-    parents = repository.tags.commit(later[-1].commit).parents if later else ()
+    parents = repository.commits.read(later[-1].commit).parents if later else ()
     if not parents:
         return None
     before, files = repository.files(parents[0]), {}
     for change in reversed(later):
         after = repository.files(change.commit)
-        for path in changed_paths(repository, repository.tags.commit(change.commit).parents[0], change.commit):
+        for path in changed_paths(repository, repository.commits.read(change.commit).parents[0], change.commit):
             what = paths.parse_path(path)
             if what is not None and what.model == name and what.kind in ("stage", "archived"):
                 same = snapshot.files.read(path) == after.read(path)

@@ -100,7 +100,7 @@ class Direct:
         from gitmodel.branch.stage_history import find_transaction
 
         commit = find_transaction(self._repository, snapshot.commit, txn)
-        parents = self._repository.tags.commit(commit).parents if commit else ()
+        parents = self._repository.commits.read(commit).parents if commit else ()
         if commit is None or not parents:
             return None
         before, made = self._repository.files(parents[0]), []

@@ -347,7 +347,7 @@ def _branch_name(done: list[Promotion], commit: Oid) -> str:
 
 
 def _read(repository: Repository, branch: str, commit: Oid, planned: Plan) -> Proposal:
-    said = repository.tags.commit(commit)
+    said = repository.commits.read(commit)
     subject = said.message.partition("\n")[0]
     return Proposal(branch, commit, subject, said.author.partition(" <")[0], planned)
 

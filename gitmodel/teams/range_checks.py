@@ -62,8 +62,8 @@ def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool =
     if tree is None or conflicts:
         return RangeCheck(tuple(problems))
     found = _judge_tree(repository, base, head, tree, force)
-    behind = shared == base and not repository.tags.is_on_chain(head, base)
-    return replace(found, not_to_forward=repository.tags.merged_by(head, base)) if behind else found
+    behind = shared == base and not repository.commits.is_on_chain(head, base)
+    return replace(found, not_to_forward=repository.commits.merged_by(head, base)) if behind else found
 
 
 def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> RangeCheck | None:
@@ -75,7 +75,7 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
     if not head or not tip or not merge_base(repository.git, head, tip):
         return None
     tree = staged_tree(repository, index)
-    if tree == repository.tags.commit(head).tree:
+    if tree == repository.commits.read(head).tree:
         return None
     return _judge_tree(repository, head, head, tree, force)
 

@@ -68,7 +68,7 @@ def _judge_branch(repository: Repository, update: Update, force: bool) -> RangeC
         return RangeCheck((Problem(update.ref, "", "push.gone", "would be deleted, with all that is recorded"),))
     if update.old is None:
         return RangeCheck(tuple(check(repository, update.new)))
-    if not repository.tags.is_on_chain(update.new, update.old):
+    if not repository.commits.is_on_chain(update.new, update.old):
         message = f"goes to {update.new[:10]}, whose first parents do not lead to {update.old[:10]}"
         return RangeCheck((Problem(update.ref, "", "push.chain", message),))
     return check_between(repository, update.old, update.new, force=force)
@@ -85,7 +85,7 @@ def _rules_fault(repository: Repository, tip: Oid | None, update: Update) -> str
         return error.message
     if not extends(new, old):
         return f"goes to {new[0][:10]} and does not name {old[0][:10]}, up to which rules are in force"
-    lost = next((commit for commit in new if tip is None or not repository.tags.reaches(tip, commit)), None)
+    lost = next((commit for commit in new if tip is None or not repository.commits.reaches(tip, commit)), None)
     return f"names {lost[:10]}, which is not on the branch" if lost else ""
 
 

@@ -394,7 +394,7 @@ def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, ca
     landed = _transactions(repository, theirs, base)
     onto = theirs
     for id, changed in changes_between(repository, theirs, ours):
-        commit = repository.tags.commit(id)
+        commit = repository.commits.read(id)
         twin = landed.get(_transaction(commit.message))
         if twin:
             _learn_numbers(repository, id, twin, changed, carried)
@@ -414,7 +414,7 @@ def _add(
     repository: Repository, id: Oid, onto: Oid, files: Mapping[str, bytes | None], message: str, remote: str
 ) -> Oid:
     """Make the commit *id* again on *onto*, with *files*. One that is signed must be signed by the same key again."""
-    author = repository.tags.commit(id).author
+    author = repository.commits.read(id).author
     if not signatures.is_signed(repository.reader.get(id).data):
         return add_commit(repository, onto, files, author, message)
     refusal = Refused(
@@ -462,12 +462,12 @@ def _learn_numbers(repository: Repository, ours: Oid, theirs: Oid, changed: list
 
 
 def _changed_by(repository: Repository, commit: Oid) -> list[str]:
-    parents = repository.tags.commit(commit).parents
+    parents = repository.commits.read(commit).parents
     return changed_paths(repository, parents[0], commit) if parents else []
 
 
 def _new_versions(repository: Repository, commit: Oid, changed: list[str]) -> dict[str, list[int]]:
-    parents = repository.tags.commit(commit).parents
+    parents = repository.commits.read(commit).parents
     before = repository.files(parents[0] if parents else None)
     made: dict[str, list[int]] = {}
     for path in changed:

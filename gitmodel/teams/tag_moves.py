@@ -116,7 +116,7 @@ def rules_after(
         ours, mine = None, ()
     if state.rules and not extends(mine, rules.read(state.rules)):
         return state.rules, ()
-    kept = tuple(commit for commit in mine if tip and repository.tags.reaches(tip, commit))
+    kept = tuple(commit for commit in mine if tip and repository.commits.reaches(tip, commit))
     if kept == mine:
         return ours, ()
     if state.rules or not kept:
@@ -128,7 +128,7 @@ def rules_after(
 def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> list[RefMove]:
     """Return the move that gives the remote our rules in force; none if *tip* does not contain their commit."""
     ours = repository.rules.id()
-    if ours in (None, state.rules) or not (tip and repository.tags.reaches(tip, repository.rules.read(ours)[0])):
+    if ours in (None, state.rules) or not (tip and repository.commits.reaches(tip, repository.rules.read(ours)[0])):
         return []
     return [RefMove(repository.rules.ref, ours, state.rules)]
 

@@ -277,23 +277,23 @@ def test_no_accepted_write_is_lost_beside_a_loop_of_gc_prune_now(registry, start
 def test_threads_that_read_two_states_at_once_do_not_take_one_for_the_other(registry, monkeypatch):
     """A commit is not on the chain of an older one because another thread found it on that of a newer one."""
     registry.register()
-    tags = registry.repository.tags
+    commits = registry.repository.commits
     old = registry.repository.tip()
     registry.register()
     new = registry.repository.tip()
-    real, threads = tags._follow, []
+    real, threads = commits._follow, []
 
     def follow(tip):
         real(tip)
         if not threads:
-            threads.append(threading.Thread(target=tags.is_on_chain, args=(new, new)))
+            threads.append(threading.Thread(target=commits.is_on_chain, args=(new, new)))
             threads[0].start()
             threads[0].join(0.5)
 
-    monkeypatch.setattr(tags, "_follow", follow)
-    assert not tags.is_on_chain(old, new)
+    monkeypatch.setattr(commits, "_follow", follow)
+    assert not commits.is_on_chain(old, new)
     threads[0].join()
-    assert tags.is_on_chain(new, new)
+    assert commits.is_on_chain(new, new)
 
 
 WRITERS = {

@@ -1,0 +1,142 @@
+"""Commits of the branch: parsed, and their place on the chain of first parents, as far as a clone can tell."""
+
+from __future__ import annotations
+
+import threading
+
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.errors import Invalid
+from gitmodel.git.commits import PARENTS_BEFORE_WALK, roots
+from gitmodel.git.fact_cache import FactCache
+from gitmodel.git.object_reader import ObjectReader
+from gitmodel.git.objects import Commit, parse_commit
+from gitmodel.git.process import Git
+from gitmodel.git.shallow import read_edge
+from gitmodel.git.trees import BoundedCache
+
+_COMMITS_KEPT = 4_000
+
+
+class Commits:
+    """The commits of one repository, which is *shallow* if its history is cut off; caches what it finds out."""
+
+    def __init__(self, git: Git, reader: ObjectReader, facts: FactCache, *, shallow: bool) -> None:
+        self._git = git
+        self._reader = reader
+        self._facts = facts
+        self.shallow = shallow
+        self._parsed = BoundedCache(_COMMITS_KEPT)
+        self._chain_lock = threading.RLock()
+        self._chain_tip: Oid | None = None
+        self._on_chain: set[Oid] = set()
+
+    def read(self, id: Oid) -> Commit:
+        """Return the commit *id*. Raises Invalid if it is not here."""
+        found: Commit | None = self._parsed.get(id)
+        if found is None:
+            found = parse_commit(id, self._reader.get(id).data)
+            self._parsed.remember(id, found)
+        return found
+
+    def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
+        """Return the commit on the chain of first parents of *tip* that merged *commit*, None if none did."""
+        known = self._facts.get_oid("merged", commit)
+        if known and self.is_on_chain(tip, known):
+            return known
+        after = set(self._git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
+        chain = self._git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
+        merge = next((id for id in chain if id in after), None)
+        if merge:
+            self._facts.put("merged", commit, merge)
+        return merge
+
+    def is_on_chain(self, tip: Oid | None, commit: Oid) -> bool:
+        """Return True if *commit* is *tip* or in its chain of first parents."""
+        if not tip:
+            return False
+        # The cache is about one chain, and another thread may ask about another one at the same time.
+        with self._chain_lock:
+            self._follow(tip)
+            if commit in self._on_chain:
+                return True
+            if self.reaches(tip, commit):
+                self._on_chain.add(commit)
+                return True
+            return False
+
+    def changed_by(self, tip: Oid, *found_at: str) -> Oid | None:
+        """Return the newest commit on the chain of first parents of *tip* that changed a path of *found_at*, or None.
+
+        Raises Invalid where a shallow clone hides it.
+        """
+        found = self._git.oid("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *found_at)
+        if self.is_hidden(found) if found else self.is_cut(tip):
+            raise Invalid(
+                f"this clone is too shallow to tell who changed {found_at[0]}", hint="run `git fetch --unshallow`"
+            )
+        return found
+
+    def author(self, commit: Commit, path: str) -> str:
+        """Return the author of the change of *path* in *commit*; for a merge, of the newest commit that it brought."""
+        if len(commit.parents) < 2:
+            return commit.author
+        newest = self._git.oid("log", "-1", "--format=%H", commit.id, f"^{commit.parents[0]}", "--", path)
+        return self.read(newest).author if newest else commit.author
+
+    def is_hidden(self, commit: Oid) -> bool:
+        """Return True if *commit*, or its first parent, is behind the edge of a shallow clone.
+
+        The file `shallow` decides: an object can be here although git hides its history.
+        """
+        if not self.shallow:
+            return False
+        return commit in read_edge(self._git.common_dir) or not self.is_here(commit)
+
+    def is_cut(self, tip: Oid) -> bool:
+        """Return True if the chain of first parents of *tip* ends at the edge of a shallow clone."""
+        if not self.shallow:
+            return False
+        return not read_edge(self._git.common_dir).isdisjoint(roots(self._git, tip))
+
+    def is_here(self, id: Oid) -> bool:
+        """Return True if the commit *id* is on this side of the edge of a shallow clone."""
+        try:
+            self.read(id)
+        except Invalid:
+            return False
+        return True
+
+    def _follow(self, tip: Oid) -> None:
+        """Keep the cache of the chain if *tip* extends it; clear it otherwise."""
+        if tip == self._chain_tip:
+            return
+        if not (self._chain_tip and self.reaches(tip, self._chain_tip)):
+            self._on_chain = set()
+        self._on_chain.add(tip)
+        self._chain_tip = tip
+
+    def reaches(self, tip: Oid, commit: Oid) -> bool:
+        """Return True if *commit* is *tip* or in its chain of first parents; `is_on_chain` caches more for one tip."""
+        # A chain grows at its tip only: a commit on the chain of an earlier tip is on this one if that tip is.
+        earlier = self._facts.get_oid("chain", commit)
+        at = tip
+        for _ in range(PARENTS_BEFORE_WALK):
+            if at in (commit, earlier):
+                return True
+            try:
+                parents = self.read(at).parents
+            except Invalid:
+                return False
+            if not parents:
+                return False
+            at = parents[0]
+        if not (earlier and self._walks_to(at, earlier)) and not self._walks_to(at, commit):
+            return False
+        self._facts.put("chain", commit, tip)
+        return True
+
+    def _walks_to(self, at: str, commit: Oid) -> bool:
+        """Return True if the first parents of *at* lead to *commit*, by git's walk."""
+        walked = self._git.lines("rev-list", "--first-parent", "--parents", at, f"^{commit}", answers=(0, 128))
+        last = walked[-1].split() if walked else [at, commit if at == commit else ""]
+        return len(last) > 1 and last[1] == commit
