@@ -66,7 +66,7 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    # when it is closed, else when nobody has it any more
+    # when it is closed, or else when it is garbage collected
     repository.on_close = weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
     try:
         if not repository.tip():

@@ -71,7 +71,7 @@ class ChangeAuthors:
             try:
                 paths = changed_paths(self._repository, commit.parents[0] if commit.parents else None, id)
             except Invalid:
-                continue  # so many that nobody could be named for them
+                continue  # too many to name an author for each
             author = commit.author.partition(" <")[0]
             touched += [(path, author) for path in paths]
             if len(touched) > MOST_FILES:

@@ -13,7 +13,7 @@ from gitmodel.errors import Invalid
 from gitmodel.git.objects import FOLDER, Entry
 from gitmodel.git.trees import Trees
 
-# Far more than anybody changes at once; they are read in seconds.
+# Far more than a normal change; reading them takes seconds.
 MOST_FILES = 200_000
 _NOTHING: Mapping[str, Entry] = {}
 

@@ -18,16 +18,16 @@ from gitmodel.files.permissions import make_folder, share
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
 
-# A checksum of the lines, and the trees that they are all records of ("-": of some).
+# A checksum of the lines, and the trees whose records are complete ("-": incomplete).
 _HEADER = re.compile(rb"gitmodel-mentions 1 ([0-9a-f]{8}) (\S+)\n")
 _LINE = re.compile(rb"^([0-9a-f]{40}) ([!-~]+)((?: [0-9a-f]{64})*)$", re.MULTILINE)
 _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
-# What `git ls-tree -r -z` says of the records that hold digests; stages, aliases and names do not count.
+# The output of `git ls-tree -r -z` for records with digests, without stages, aliases and names.
 _RECORD = re.compile(rb"100(?:644|755) blob ([0-9a-f]{40})\t((?:models/[!-.0-~]+/versions/|runs/)[!-~]+\.toml)\0")
-# To find one digest in the lines takes a millisecond, to sort all of them out twenty.
+# Finding one digest in the lines takes 1 ms; parsing all lines takes 20 ms.
 _FEW = 16
 
-# The digests that a record means besides those it holds; None if they cannot be had now.
+# Further digests to which a record refers; None if they are not available now.
 More = Callable[[str, bytes], "Iterable[str] | None"]
 
 

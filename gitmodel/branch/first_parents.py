@@ -22,7 +22,7 @@ from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import FILE_MODES, Commit, parse_commit
 from gitmodel.git.shallow import read_edge
 
-# git walks this far at first, then ever further: who stops early has not paid for the rest.
+# The first walk of git covers this many commits, later ones more, so that stopping early is cheap.
 _FIRST_STRETCH = 64
 _LONGEST_STRETCH = 4_096
 
@@ -76,7 +76,7 @@ def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> It
 
     At 100,000 commits three such walks take less than half the time of one; without filters they take twice as long.
     """
-    # In a shallow clone a walk that finds nothing would come to the edge before the others are asked.
+    # In a shallow clone, a walk that finds nothing would reach the edge before the other walks start.
     if repository.shallow or len(pathspecs) == 1 or not _has_filters(repository):
         yield from walk_branch(repository, tip, *pathspecs)
         return
@@ -152,7 +152,7 @@ def _stretch(repository: Repository, at: str, count: int, pathspecs: tuple[str, 
         if line.startswith("\x01"):
             found.append((Oid(line[1:]), []))
         elif line.startswith(":"):
-            # a path may hold anything, so it is never looked at as a line
+            # a path can contain any character, so it is not parsed by lines
             found[-1][1].extend((line, next(words, "")))
     return found
 

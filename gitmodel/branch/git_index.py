@@ -18,13 +18,13 @@ def staged_tree(repository: Repository, index: Path | None = None) -> Oid:
     git hands another one to the hooks of `git commit -a` and `git commit FILE`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        # git writes into an index that it makes a tree of, and cannot where a commit under way holds its lock
+        # git writes to the index when it creates a tree, which fails while a commit holds the lock
         copied = Path(folder) / "index"
         path = index or repository.git.path("rev-parse", "--git-path", "index")
         try:
             shutil.copyfile(repository.git.top / path, copied)
         except FileNotFoundError:
-            pass  # nothing was ever staged
+            pass  # no file was ever staged
         except OSError as error:
             raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
         git = replace(repository.git, environ={**repository.git.environ, "GIT_INDEX_FILE": str(copied)})

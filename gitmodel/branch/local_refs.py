@@ -72,7 +72,7 @@ class LocalRefs:
 
         def lines() -> bytes:
             self._objects.write(new)
-            # Without the frame git would take what it has heard of a writer that was killed for all of it.
+            # Without `start` and `commit`, git would execute the partial input of a killed writer.
             return "".join(f"{line}\n" for line in ("start", *(move.line for move in moves), "commit")).encode()
 
         self._share()
@@ -113,7 +113,7 @@ class LocalRefs:
         for _ in range(_GC_ATTEMPTS):
             if not gc_runs(self._git.common_dir):
                 break
-            # It may be about to prune what it found unnamed: loose objects and packs half made, never a finished pack.
+            # It may prune unreferenced objects: loose objects and unfinished packs, but never a finished pack.
             with suppress(Unreachable, GitError):
                 self._git.run("index-pack", "--stdin", input=format_pack(new))
                 return

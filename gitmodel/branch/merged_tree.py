@@ -14,7 +14,7 @@ from gitmodel.git.failures import GitError
 from gitmodel.git.process import Git
 
 _FILE_MODES = ("100644", "100755")
-# A merge as a git host makes it, whatever this user's configuration and attributes say.
+# The merge that a git host would make, independent of the user's configuration and attributes.
 _AS_HOSTS_DO = (
     "-c", "merge.renames=true", "-c", "merge.directoryRenames=conflict", "-c", "merge.renormalize=false",
     "-c", "merge.conflictStyle=merge", "-c", "core.attributesFile=/dev/null",

@@ -77,7 +77,7 @@ def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewO
 def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: Change[Any], *, sign: bool) -> NewObject:
     """Return the commit that *change* is on *parent* (None: it is the first), with the tree *tree*; write nothing."""
     author, committer = repository.identity.now()
-    # Random, so that equal changes made at once in several clones are several; but a registry has one beginning.
+    # Random, so that equal concurrent changes in several clones stay separate. The first commit is not random.
     own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)
     txn = change.txn or own
     message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)

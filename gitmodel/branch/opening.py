@@ -59,7 +59,7 @@ def configured_registry(path: Path, *, environ: Mapping[str, str], named: bool =
     try:
         git = find_repository(path, environ=environ, named=named).git
         said, top = git.run("config", "-z", "--type=path", "--get", "gitmodel.repo", answers=(0, 1)), git.top
-    except GitModelError:  # what the user or the machine has set counts all the same
+    except GitModelError:  # settings of the user and the system still count
         words, top = ["git", "config", "-z", "--type=path", "--get", "gitmodel.repo"], path
         said = git_process.run(words, clean_environment(environ), cwd=path, answers=(0, 1))
     asked = os.fsdecode(said).rstrip("\0")

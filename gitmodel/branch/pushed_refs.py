@@ -63,7 +63,7 @@ class PushedRefs:
             if own != seen:
                 self._local.move([move for move in own if move not in seen], message)
             left = self._push(pushed)
-            if seen:  # what the server took
+            if seen:  # the refs that the server accepted
                 self._local.move(seen, message)
         return left
 
@@ -72,7 +72,7 @@ class PushedRefs:
         for drop in drops:
             try:
                 left |= self._push([drop])
-            except (Moved, Locked, Refused):  # the tag stands and is pending, or somebody else has deleted it
+            except (Moved, Locked, Refused):  # the tag still exists and is pending, or another process has deleted it
                 left |= {drop.ref}
         return left
 
@@ -108,7 +108,7 @@ class PushedRefs:
             return left
         self._pushed = True
         lines = [f"update {move.ref} {move.new}" if move.new else f"delete {move.ref}" for move in moves]
-        with suppress(GitModelError):  # it is done, whatever becomes of the cache
+        with suppress(GitModelError):  # the change is on the server, even if updating the cache fails
             git = self._repository.git
             git.run("update-ref", "--no-deref", "--stdin", input="".join(f"{line}\n" for line in lines).encode())
             self._cache.note_asked(ALL, self._repository.reader.resolve_id(self._repository.branch))

@@ -17,19 +17,19 @@ from gitmodel.git.failures import translate
 from gitmodel.git.process import FETCH, Git, GitOutput, with_settings
 from gitmodel.git.refs import RefMove, delete_ref, list_refs
 
-# What git says when a lease or a fast-forward fails, here or at the other side: somebody pushed first.
+# git's message if a lease or a fast-forward fails, locally or on the remote: another push was first.
 _LOST_RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|already exists|cannot lock ref|incorrect old value|failed to update ref"
     r"|atomic transaction failed|remote ref updated since checkout"
 )
-# What git says, before it pushes anything, of a ref to delete that somebody else has deleted.
+# git's message, before it pushes, if a ref to delete was already deleted.
 _ALREADY_GONE = re.compile(r"^error: unable to delete '.*': remote ref does not exist$", re.MULTILINE)
-# What it says of a ref that another ref's rejection took down with it.
+# git's message for a ref that was rejected because another ref was.
 _DRAGGED = re.compile(r"atomic push fail")
-# A server that lives says something every few seconds (`receive.keepAlive`), but a hook of it may think for a while.
+# A working server sends data every few seconds (`receive.keepAlive`), but its hooks may take longer.
 _SILENCE = 120.0
 _HOW_LONG = "run `git config gitmodel.silence 120`"
-# What says how a remote is reached by a push, and the remote that has nothing else.
+# The settings for reaching a remote by push, and a remote with only these settings.
 _REACHING = ("url", "pushurl", "proxy", "proxyauthmethod", "receivepack", "vcs")
 _OUTLET = "gitmodel-push"
 
@@ -84,7 +84,7 @@ def choose_remote(repository: Repository, named: str = "") -> str:
     if len(remotes) == 1:
         return remotes[0]
     if not remotes:
-        hint = repository.git.read_only_hint or "run `git remote add origin URL`"  # a bundle takes no remote
+        hint = repository.git.read_only_hint or "run `git remote add origin URL`"  # bundles cannot be added as a remote
         raise NotFound("this repository has no remote", hint=hint)
     raise NotFound("this repository has several remotes", hint="run `git config gitmodel.remote NAME` to choose one")
 
@@ -120,7 +120,7 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
     incoming = f"{REMOTES}{remote}/incoming"
     name = repository.branch.removeprefix("refs/heads/")
     listed = _ask(repository, remote, "ls-remote", "--end-of-options", remote, repository.branch)
-    # a branch of another name may end in ours
+    # the name of another branch can end with this name
     there = any(line.split("\t")[1:] == [repository.branch] for line in listed.splitlines())
     branch = [f"+{repository.branch}:{incoming}", f"+{repository.branch}:refs/remotes/{remote}/{name}"] if there else []
     _ask(
@@ -187,7 +187,7 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
     expected, Refused with the host's words if a rule forbids it, Unreachable if it cannot be reached or does not say
     what became of the push.
     """
-    # made against files that a registry by URL does not have, a thin pack would fetch them
+    # a thin pack would fetch the files that a registry by URL does not have
     unthinned = ["--no-thin"] if repository.url else []
     leases = [f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves]
     refspecs = [f"{move.new or ''}:{move.ref}" for move in moves]
@@ -304,9 +304,9 @@ def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
         if key in names:
             settings.append((names[key], value))
         elif key == "push.pushoption" and scope == "command":
-            given = [*given, value] if value else []  # as git reads them: an empty one drops those before
+            given = [*given, value] if value else []  # as in git: an empty value removes the previous ones
     if not any(key.endswith(".url") for key, _ in settings):
-        settings.append((f"remote.{_OUTLET}.url", remote))  # git takes the name for the address then
+        settings.append((f"remote.{_OUTLET}.url", remote))  # then git uses the name as the URL
     return replace(git, environ=with_settings(git.environ, settings)), given
 
 
@@ -334,7 +334,7 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
     said = _words(answer, [])
     here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
     error = translate(here, answer.code)
-    if isinstance(error, (Conflict, Refused)):  # a ref of this repository, a hook of it, whom git trusts
+    if isinstance(error, (Conflict, Refused)):  # errors about a ref or hook of this repository, or its owner
         return error
     if "does not support --atomic" in said:
         return Refused(

@@ -43,7 +43,7 @@ class RenumberedRef:
     def _read(self) -> tuple[Oid | None, Renumberings]:
         """Return the id of the blob that holds the renumberings (None: there is none), and the renumberings."""
         if self._closed and not self._reader.is_running:
-            return self._last  # the name of a handle must not start git again after its client was closed
+            return self._last  # reading a handle's name must not start git after its client was closed
         found = self._reader.resolve(RENUMBERED)
         self._last = (found.id, Renumberings.parse(found.data)) if found is not None else (None, Renumberings())
         return self._last

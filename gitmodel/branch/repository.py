@@ -102,7 +102,7 @@ class Repository:
         self.renumbered = RenumberedRef(self.reader)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.server = connect(self) if connect else None
-        # Returns why a rule refuses to put what is recorded of a stage in force; the layer above knows.
+        # Returns the reason why a rule refuses to put a recorded change in force. The layer above provides it.
         self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
         # Called by `close`: removes the temporary folder that the repository is in, if it is in one.
         self.on_close: Callable[[], object] = lambda: None
@@ -176,7 +176,7 @@ class Repository:
 
     def share(self) -> None:
         """Make `own_folder` with the permissions of `core.sharedRepository`, if it is not there."""
-        with suppress(OSError):  # whatever writes there says so
+        with suppress(OSError):  # the write reports the error
             self.permissions.make_folder(self.own_folder)
 
     @property

@@ -20,9 +20,9 @@ from gitmodel.git.trees import CommitFiles, Trees
 if TYPE_CHECKING:
     from gitmodel.git.signatures import Signature, SignatureVerifier
 
-# How far a clock may be ahead of ours.
+# How far another clock may be ahead of this machine's.
 _AHEAD = 600
-# The end of the year 9999, after which `ssh-keygen` knows no time.
+# The end of the year 9999, the maximum of `ssh-keygen`.
 _LAST = 253402300799
 _COUNTS = "sealed"
 _NEVER_REQUIRED = "unasked"

@@ -71,7 +71,7 @@ class Reservations:
         """Return the moves that copy the reservations of a renamed model to the name that it has in *after*."""
         carried = {}
         for model, number, id in self.numbers():
-            with suppress(Invalid):  # a damaged record stops nobody
+            with suppress(Invalid):  # a damaged record does not prevent this
                 now = after.current_name(model)
                 if now != model and number > after.last_number(now) and not self.has_number(now, number):
                     carried[reserved_ref(now, number)] = id

@@ -25,7 +25,7 @@ from gitmodel.git.process import Git
 from gitmodel.git.refs import RefMove
 from gitmodel.git.trees import CommitFiles, Trees
 
-# What was found out at more steps than these is kept.
+# Results that needed more steps than this are cached.
 _FEW = 8
 _RULES = "rules"
 

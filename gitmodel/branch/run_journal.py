@@ -16,7 +16,7 @@ from gitmodel.files.locks import NoLocks, create_locked, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock, share
 from gitmodel.git.ref_locks import without_locks
 
-# Runs that are over and on the branch have no use but for the traceback of a failed one.
+# Finished and recorded runs are kept only for the traceback of a failed one.
 _KEPT = 500
 
 
@@ -162,7 +162,7 @@ class RunJournal:
             self._descriptor = -1
 
 
-# A child that a step forks has the lock too, and would keep a killed run from being seen as lost.
+# A child that a step forks inherits the lock, so a killed run would not be recognized as lost.
 _open_journals: weakref.WeakSet[RunJournal] = weakref.WeakSet()
 
 

@@ -96,7 +96,7 @@ class ChangeSigning:
         if not self._config.get("gitmodel.allowedsigners"):
             return tag
         if tag.forged:
-            return replace(tag, instead=None)  # this reader goes by tags that somebody on the own list signed
+            return replace(tag, instead=None)  # this reader only accepts tags that somebody on its own list signed
         (named,) = self._git.lines("config", "--type=path", "--get", "gitmodel.allowedSigners")
         try:
             allowed = Path(named).read_text(encoding="utf-8", errors="replace")

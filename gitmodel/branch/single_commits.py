@@ -90,7 +90,7 @@ class SingleCommits:
             here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
             return Snapshot(here.commit, here.files, SingleTag(tag), here.is_reserved, frozen=ref)
         files = files_of(at, commit)
-        # the message may say anything: at worst a file is fetched in vain
+        # the message is not trusted: at worst an unneeded file is fetched
         guess = _GUESS.search(found.data)
         version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
         stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
@@ -119,7 +119,7 @@ class SingleCommits:
         if answer.code:
             raise self._cache.out_of_reach(remotes.unreachable(called, "read", answer), question)
         lines = (line.split("\t") for line in answer.stdout.splitlines())
-        # a ref of another name may end in ours
+        # the name of another ref can end with this name
         id = next((line[0] for line in lines if line[1:] == [ref] and is_oid(line[0])), None)
         with self._cache.lock():
             if id and not self._has(ref, id):

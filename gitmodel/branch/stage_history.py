@@ -64,7 +64,7 @@ def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None =
     """
     if not tip:
         return
-    walk = walk_branch if ref is None else walk_branch_by_path  # those of all models are no literal paths
+    walk = walk_branch if ref is None else walk_branch_by_path  # patterns for all models are not literal paths
     registry = repository.recorded(tip).registry()
     for wanted in _walks(repository, tip, ref):
         for entry in walk(repository, tip, *wanted):
@@ -104,7 +104,7 @@ def _places(repository: Repository, tip: Oid, ref: StageRef) -> list[str]:
         folder = paths.model_folder(ref.model)
         return [f"{folder}/stages", f"{folder}/aliases"]
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
-    # git's changed-path filters know one path at a time, and hardly any name was both a stage and an alias.
+    # git's changed-path filters work for one path at a time, and few names were both a stage and an alias.
     first, other = (stage, alias) if ref.stage in repository.recorded(tip).registry().stage_names else (alias, stage)
     return [first, other] if repository.shallow or any(walk_branch(repository, tip, other)) else [first]
 

@@ -204,7 +204,7 @@ class StageTags:
             if self._files(tip).id(path) is None:
                 continue
             commit = self._commits.changed_by(tip, path)
-            assert commit is not None  # the file is there, so some commit added it
+            assert commit is not None  # the file exists, so a commit added it
             return self._set_at(ref, commit, path)
         return None
 
@@ -230,7 +230,7 @@ class StageTags:
     def _tag(
         self, ref: StageRef, id: Oid, author: str, committer: str, before: StageRecord | None, after: StageRecord
     ) -> NewObject:
-        # Every clone must derive the same tag, so nothing but the commit itself goes in.
+        # Every clone must derive the same tag, so it depends only on the commit.
         tagger = f"{author.rsplit(' ', 2)[0]} {' '.join(committer.rsplit(' ', 2)[1:])}"
         message = messages.tag_message(ref, before.version if before else None, after.version, after.reason)
         return NewObject("tag", format_tag(id, ref.name, tagger, message))

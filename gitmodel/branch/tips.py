@@ -16,7 +16,7 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachab
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import FETCH, Git
 
-# What a person tells `git fetch` to get stage tags and the rules in force.
+# The arguments of `git fetch` for stage tags and the rules in force.
 _FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
 _REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
 
@@ -76,7 +76,7 @@ class Tips:
             tracking = self.tracking_branch()
             found = self._reader.resolve(tracking) if tracking else None
         if found is None:
-            # cat-file says the same of a ref whose object is gone, which must not pass for a registry to be begun.
+            # cat-file gives the same answer if the object is missing, which must not start a new registry.
             lost = self._lost_tip()
             if lost and self._reader.resolve(self._branch) is None:
                 raise self._without_tip(lost)
@@ -161,7 +161,7 @@ class Tips:
     def _registry_at(self, commit: Oid | None, error: type[GitModelError]) -> Oid | None:
         """Return *commit*, if it is None or holds a registry. Raises *error* otherwise."""
         if commit and commit != self._known_registry:
-            with suppress(Invalid):  # what is damaged is said by who reads it
+            with suppress(Invalid):  # reading a damaged item reports it
                 self.require_registry(self._files(commit), error)
             self._known_registry = commit
         return commit

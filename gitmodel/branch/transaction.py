@@ -112,7 +112,7 @@ def reserve(
         if name is not None:
             new = [*new, NewObject("blob", run.encode())]
             ref = reserved_name_ref(model, name)
-            left = repository.reader.resolve(ref)  # by a run that was killed
+            left = repository.reader.resolve(ref)  # reserved by a killed run
             moves.append(RefMove(ref, new[-1].id, left.id if left else None))
         repository.refs.move(moves, f"reserve {model} {number}", new)
         return number

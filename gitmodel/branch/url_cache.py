@@ -20,9 +20,9 @@ from gitmodel.git.process import Git, clean_environment, with_settings
 
 # The remote of the cache; no user has settings for one of this name (`git config --global remote.origin...`).
 REMOTE = "gitmodel"
-# Of the whole branch with its history, and of single commits.
+# One for the whole branch with its history, one for single commits.
 BRANCH, SINGLE = "branch.git", "single.git"
-# What the questions are called: of everything, of the branch alone, and of proposals.
+# The names of queries: for everything, for the branch alone, and for proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
 # No retries as of a ref: the lock is held while another process fetches, and is free at once afterwards.
 _POLL = 0.02
@@ -73,9 +73,9 @@ class UrlCache:
         path = self.folder / name
         if not (path / "HEAD").is_file():
             with self.lock():
-                if not (path / "HEAD").is_file():  # else another process made it meanwhile
+                if not (path / "HEAD").is_file():  # otherwise another process created it
                     self._make(path)
-        # an empty list of protocols lets git talk to nobody, whatever it comes to miss
+        # with an empty list of protocols, git never fetches missing objects
         environ = {**self._environ, "GIT_ALLOW_PROTOCOL": ""} if self.terms.offline else self._environ
         return Git(path, path, self._top, environ)
 

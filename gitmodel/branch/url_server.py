@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Of more files than these, only those that nearly every question reads are fetched before one asks for them: versions,
+# With more files than this, only those that nearly every query reads are fetched in advance: versions,
 # names and runs are many.
 _FEW = 2_000
 _WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
@@ -52,7 +52,7 @@ class UrlServer:
         self._single = single
         self._cache = cache
         self._commits = SingleCommits(whole, single, cache)
-        # whether all of the branch was asked for since the last `renew`
+        # True if the whole branch was queried since the last `renew`
         self._current = False
         self._mended = False
 
@@ -75,7 +75,7 @@ class UrlServer:
         if self._has_whole(about):
             return None
         least = self._commits.read_single_commit(about)
-        # whether a signature counts is for those to say whom the commit before lists
+        # the list in the previous commit decides if a signature counts
         waits = least.frozen is None and _is_recorded(least, about)
         return None if waits or (least.frozen is not None and _may_be_signed(least, least.frozen)) else least
 
@@ -210,7 +210,7 @@ def open_url(
 
 def _open(cache: UrlCache, url: str, branch: str) -> Repository:
     whole, single = cache.git(BRANCH), cache.git(SINGLE)
-    # without the remote of the cache, which is the registry itself and no copy of it
+    # without the remote of the cache, which is the registry itself
     config = {key: value for key, value in read_config(whole).items() if not key.startswith("remote.")}
     name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
     build = partial(Repository, branch=name, config=config, trees=partial(_partial_clone_trees, cache, url))
@@ -230,7 +230,7 @@ def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> P
         cache.refuse_offline("a part")
         with cache.lock():
             for begin in range(0, len(ids), _MOST):
-                # as git itself fetches what it comes to miss (promisor-remote.c), but many at once
+                # like git's own fetch of missing objects (promisor-remote.c), but many at a time
                 answer = remotes.run_remote(
                     repository, "-c", "fetch.negotiationAlgorithm=noop", *FETCH, "--progress", "--no-prune",
                     FILTER, "--end-of-options", REMOTE, *ids[begin : begin + _MOST],

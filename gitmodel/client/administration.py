@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SAMPLE = 8  # artifacts of the clone's own store that are looked for in another store
+_SAMPLE = 8  # artifacts of the clone's own store that are searched in another store
 
 # Setting up
 

@@ -11,7 +11,7 @@ from gitmodel.domain.addresses import Terms, is_url
 from gitmodel.domain.schema.records import ArtifactLink, Code
 from gitmodel.errors import UsageError
 
-# What tells one attempt of one job from all others, by host: GitHub and Forgejo, GitLab, Bitbucket, Azure Pipelines,
+# The variables that identify one attempt of a job: GitHub and Forgejo, GitLab, Bitbucket, Azure Pipelines,
 # Buildkite, Jenkins.
 _JOBS = (
     ("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB"),

@@ -252,7 +252,7 @@ class Client(ShowsOurForm):
         self.repository.renew()
         return ModelVersion._find(self._opened, _version_ref(reference, renumbered), for_change=for_change)
 
-    # Values, each read at once
+    # Immutable values
 
     def resolve(self, reference: str | VersionRef) -> Found:
         """Return the version that a reference such as `"iris@production"` names, as an immutable value.
@@ -423,7 +423,7 @@ class Client(ShowsOurForm):
         apply = sharing.plan_apply(self._opened, names, reviewed=frozenset(reviewed), ask_host=ask_host)
         return sharing.apply_at_remote(self._opened, remote, apply, names, timeout=timeout) if push else apply()
 
-    # What was
+    # The past
 
     def at(self, moment: str | datetime) -> Client:
         """Return a read-only client for the registry at *moment*: a date, a time, or a commit of the metadata branch.
@@ -507,7 +507,7 @@ class Client(ShowsOurForm):
 
         return maintain(self.repository)
 
-    # What was made from what
+    # Lineage
 
     def lineage(self, subject: str, *, up: bool = True, down: bool = True, depth: int | None = None) -> Lineage:
         """Return the sources of *subject* (*up*) and everything made from it (*down*), over at most *depth* runs.
@@ -554,7 +554,7 @@ class Client(ShowsOurForm):
         """Return the code repository that contains *path*. Raises NotFound outside of any."""
         return self._opened.open_code()
 
-    # Others
+    # Working with others
 
     def pull(self, remote: str = "", *, rewound: bool = False) -> Pulled:
         """Fetch the registry of *remote* and replay local changes on top.

@@ -95,7 +95,7 @@ class Model:
         from gitmodel.domain.description import read_description
 
         self._asked = ModelRef(check_name(name, "model"), since=0)
-        # the name that it was found by, if a pull had given that name to another model
+        # the name by which it was found, if a pull had given that name to another model
         self._unsure: ModelRef | None = None
         self._given = read_description({field: given[field] for field in DESCRIPTIVE})
         self._found: Opened | None = None
@@ -185,7 +185,7 @@ class Model:
         """
         selector = version.value if isinstance(version, ModelStages) else version
         ref = replace(VersionRef.of(self._name, selector), renumbered=renumbered)
-        if ref.number is None and not renumbered and self._unsure is None:  # it is known which model is meant
+        if ref.number is None and not renumbered and self._unsure is None:  # the model is unambiguous
             asked = self._asked
             ref = VersionRef(asked.model, ref.selector, since=asked.since, settles=asked.settles)
         return ModelVersion._find(self._registered(), ref)
@@ -372,7 +372,7 @@ class ModelVersion(ShowsOurForm):
         is_new: bool = False,
     ) -> None:
         self._found = opened
-        # what it names, and the reference that it was found by if a pull had given its number to another version
+        # its reference, and the one by which it was found if a pull had given its number to another version
         self._asked = ref
         self._unsure = unsure
         self._frozen = frozen

@@ -201,7 +201,7 @@ class Opened:
             found = named or open_chosen(self.path, environ=self.environ, branch=branch, named=self.path_named)
             if not isinstance(found, str):
                 return found
-            found = local_file(found)  # of a bundle; git does not fetch from one by URL
+            found = local_file(found)  # for a bundle, because git does not fetch from bundles by URL
             if names_url(found):
                 from gitmodel.branch.url_server import open_url
                 from gitmodel.domain.addresses import Address

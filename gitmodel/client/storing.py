@@ -65,7 +65,7 @@ def create_version(
         return Made(VersionRef(model, str(known), since=since), new=False)
     words, values = read_words(tags), scalars(metadata)
     _check_sources(opened, given)
-    if key or not opened.job:  # a job may have made this very version before
+    if key or not opened.job:  # the job may already have created this version
         chosen = versions.check_creation(
             opened.writer,
             chosen,

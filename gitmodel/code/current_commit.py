@@ -46,7 +46,7 @@ def _read_worktree(places: Git) -> tuple[str, bool]:
     """The commit that is checked out ("(initial)": none), and whether anything differs from it."""
     asked = _python_git(places)
     asked.update_environment(GIT_WORK_TREE=str(places.top))
-    # One process says both: `# branch.oid COMMIT`, and what has changed in lines that are no comments.
+    # One process prints both: `# branch.oid COMMIT`, and the changes in all other lines.
     options = (
         "--porcelain=v2",
         "--branch",
@@ -63,7 +63,7 @@ def _python_git(places: Git) -> git.Git:
     import git
 
     asked = git.Git(places.top)
-    # In a hook git names its own repository, index and work tree to us, and GitPython hands on what is not named anew.
+    # In a hook, git sets variables for its repository, index and work tree, and GitPython inherits them.
     named = {"GIT_DIR": str(places.git_dir), "GIT_COMMON_DIR": str(places.common_dir)}
     asked.update_environment(
         **{name: said for name, said in places.environ.items() if name.startswith("GIT_")}, **named

@@ -21,9 +21,9 @@ from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.process import FETCH
 from gitmodel.git.refs import list_refs
 
-# A push takes so many refs in one command line; git compares each of them with each ref that there is.
+# The number of refs of one push. git compares each of them with all existing refs.
 _REFS_AT_ONCE = 500
-# A hook of the user's may run the tests, or send files, without a word.
+# A hook of the user can take long without output, for example to run tests.
 _HOOK_SILENCE = 3600.0
 _LONGEST_CACHE = 1 << 26
 
@@ -51,7 +51,7 @@ class KeptCommits:
 
     def keep(self, commit: Oid) -> None:
         """Keep *commit* reachable, whatever becomes of its branch: by a ref that is named after it."""
-        if commit in self._done:  # nobody but a person takes such a ref away, and git syncs each to disk
+        if commit in self._done:  # only people delete such a ref, and git syncs each ref to disk
             return
         self._git.run("update-ref", "-m", "gitmodel: keep the code of a version", kept_ref(commit), commit)
         self._done.add(commit)
@@ -91,7 +91,7 @@ class KeptCommits:
         shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
             SharedPermissions(shared).make_folder(self._git.common_dir / "gitmodel")
-        # Where no terminal is, Git LFS tells no progress unless it must, and would be taken for silent.
+        # Without a terminal, Git LFS prints progress only on request, and would be treated as silent.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         silence = _HOOK_SILENCE if self._has_hook() else SILENCE
         whole = len(commits) > 1 and set(commits) >= set(self.kept())
@@ -117,7 +117,7 @@ class KeptCommits:
         remote = self.remote()
         if not remote or not is_code_oid(commit):
             return False
-        # Who has cut off history wants a commit, and not all that came before.
+        # In a shallow clone, only the commit is fetched, without its history.
         depth = ("--depth=1",) if self.code.shallow else ()
         options = ("--progress", "--no-prune", "--no-auto-maintenance", *depth)
         self._git.run_remote(*FETCH, *options, "--end-of-options", remote, kept_ref(commit), silence=SILENCE)

@@ -23,7 +23,7 @@ from gitmodel.git.process import Git, run
 from gitmodel.git.refs import delete_ref, list_refs
 from gitmodel.git.shallow import read_edge
 
-# So many seconds may a remote say nothing at all.
+# Seconds for which a remote may send nothing.
 SILENCE = 120.0
 
 
@@ -106,7 +106,7 @@ class CodeRepository:
 
     def log(self, old: Oid, new: Oid) -> str:
         """Return the output of `git log OLD..NEW`."""
-        # By the user's settings, and not by ours.
+        # With the user's settings.
         command = ["git", f"--git-dir={self.git.git_dir}", "-c", "color.ui=false", "log", f"{old}..{new}", "--"]
         return run(command, self.git.environ, cwd=self.git.top).decode("utf-8", "replace")
 

@@ -61,7 +61,7 @@ def _snapshot(git: Git, limit: int) -> Oid | None:
     head = git.oid("rev-parse", "--verify", "--quiet", "HEAD", answers=(0, 1))
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
-        with suppress(FileNotFoundError):  # nothing was ever staged
+        with suppress(FileNotFoundError):  # no file was ever staged
             shutil.copyfile(git.environ["GIT_INDEX_FILE"], index)
         aside = _with(git, GIT_INDEX_FILE=str(index))
         listed = "".join(f"{change.path}\0" for change in found).encode("utf-8", "surrogateescape")

@@ -21,7 +21,7 @@ from gitmodel.git.process import Git, with_settings
 
 T = TypeVar("T")
 
-# By their own settings the submodules of submodules may overlook changes, too.
+# Nested submodules have their own settings for ignoring changes.
 SETTINGS = {
     "core.fsmonitor": "false",
     "core.checkStat": "default",
@@ -73,7 +73,7 @@ def submodules_changed(git: Git) -> bool:
         return True
 
 
-# The state in which an index had no such marks: git writes each change of it to a file of its own.
+# The state of the index without such marks. git writes every change of the index to a new file.
 _without_marks: dict[Path, tuple[int, int, int]] = {}
 
 
@@ -112,7 +112,7 @@ def _marked(git: Git, entries: list[bytes]) -> list[bytes]:
     found = []
     for entry in entries:
         tag, path = entry[:1], entry[2:]
-        # Of a sparse checkout, files that are not there are not changed.
+        # In a sparse checkout, missing files do not count as changed.
         if tag.islower() or (tag == b"S" and os.path.lexists(os.path.join(os.fsencode(git.top), path))):
             found.append(path)
     return found
@@ -124,7 +124,7 @@ def _properties(git: Git) -> dict[str, str]:
     try:
         if os.stat(git.git_dir).st_dev == os.stat(git.top).st_dev and _keeps_modes(git.git_dir):
             found["core.fileMode"] = "true"
-    except OSError:  # a folder that nobody may write to
+    except OSError:  # a read-only folder
         pass
     return found
 

@@ -104,7 +104,7 @@ def _is_seconds(value: object) -> bool:
 
 
 def _is_flag(value: object) -> bool:
-    return isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")  # NumPy's are no bool
+    return isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")  # NumPy's booleans are not bool
 
 
 def _is_list(of: Callable[[Any], bool]) -> Callable[[Any], bool]:

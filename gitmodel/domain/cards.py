@@ -13,7 +13,7 @@ from typing import Any
 
 from gitmodel.domain.schema.records import HEADINGS, ModelRecord, VersionRecord
 
-# The identifiers of licences that the hub knows; any other is given by `license_name`.
+# The identifiers of licences that the hub supports; others need `license_name`.
 _LICENSES = frozenset(
     re.findall(
         r"\S+",
@@ -31,13 +31,13 @@ _LICENSES = frozenset(
 )
 # The library that the hub names for a format of ours.
 _LIBRARIES = {"skops": "sklearn"}
-# Metadata of these names goes into the header as it is, if it is text or a list of texts.
+# Metadata with these names is copied to the header if it is text or a list of texts.
 _HEADER_KEYS = ("language", "library_name", "pipeline_tag", "datasets", "metrics", "base_model")
 _UNKNOWN_DATASET = "not recorded"
 # The id of a dataset on the hub: NAME or OWNER/NAME.
 _DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/+-]*( [A-Za-z0-9._/+-]+)*")
-# What YAML 1.1 reads as something else than text.
+# Text that YAML 1.1 reads as another type.
 _WORDS = frozenset(("y", "n", "yes", "no", "true", "false", "on", "off", "null", "nan", "inf"))
 
 
@@ -166,7 +166,7 @@ def _prose_line(line: str) -> str:
     text = re.sub(r"^[*] +", "- ", line.lstrip(" "))
     indent = " " * min(len(line) - len(line.lstrip(" ")), 3)  # four would make a block of code
     if re.fullmatch(r"[-=][-= ]*", text):
-        return f"{indent}\\{text}"  # it would make a heading of the line before, or a rule
+        return f"{indent}\\{text}"  # it would turn the previous line into a heading, or be a rule
     return indent + _escape_inline(text)
 
 
@@ -238,5 +238,5 @@ def _escaped(character: str) -> str:
 
 def _number(value: float) -> str:
     text = repr(value)
-    # YAML 1.1 takes 1e-07 for text
+    # YAML 1.1 reads 1e-07 as text
     return re.sub(r"^(-?\d+)e", r"\1.0e", text)

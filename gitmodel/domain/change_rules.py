@@ -17,7 +17,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid
 
-# What a change may not do, as `docs/reference/format.md` names it.
+# The rules of a change, as in `docs/reference/format.md`.
 RULES: Mapping[str, str] = {
     "change.lineage": "both sides of a change share their history",
     "change.conflict": "the two sides did not change the same lines",

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from gitmodel.domain.credentials import PUBLISHED
 
-# A file is text if there is no NUL in its head. Of any file the head is searched, of a text so much.
+# A file without NUL in its first bytes is text. The first bytes of every file, and this much of a text, are searched.
 HEAD_SIZE = 8 << 10
 TEXT_SIZE = 1 << 20
 
@@ -29,7 +29,7 @@ class Found(NamedTuple):
     line: int | None
 
 
-# Names of files that hold nothing else, by the end of the path in lower case.
+# Names of files that contain only credentials, as the end of the path in lower case.
 _NAMES: tuple[tuple[str, str], ...] = (
     ("environment variables", r"\.env(?:\.[^/]+)?"),
     ("passwords for hosts", r"[._]netrc"),
@@ -54,7 +54,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
 _SHARED_ENV = frozenset(
     {"example", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema", "vault"}
 )
-# Names that are ordinary, too: what such a file holds if there are credentials in it.
+# Ambiguous names, with the text that such a file contains if it has credentials.
 _ORDINARY: tuple[tuple[str, str, str], ...] = (
     ("a token for npm", r"\.npmrc", r"_(?:authToken|auth|password)[ \t]*=[ \t]*[\"']?[^\s$\"'<]"),
     ("a token for npm", r"\.yarnrc\.yml", r"npmAuth(?:Token|Ident)[\"']?:[ \t]*[\"']?[^\s$\"'<]"),
@@ -65,10 +65,10 @@ _ORDINARY: tuple[tuple[str, str, str], ...] = (
         r"\"auths\"\s*:\s*\{[^\[\]]{0,500}?\"(?:auth|identitytoken|registrytoken)\"\s*:\s*\"[A-Za-z0-9+/=._-]{8}",
     ),
 )
-# A token begins where no word goes on, or behind a line break that is written as \n.
+# A token starts at a word boundary, or after an escaped line break (\n).
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 _BREAK = r"(?:\\+[rn]|\s)"
-# The beginning of a key, and not a mention of it in code or in words.
+# The start of a key, not a mention of it in code or prose.
 _PRIVATE_KEY = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     rf"(?:{_BREAK}*\Z|[ \t]*(?:\\+[rn]|[\r\n]){_BREAK}*(?!(?i:x{{3}}|your|redacted|placeholder|base64))[A-Za-z0-9+/=]"
@@ -76,7 +76,7 @@ _PRIVATE_KEY = (
 )
 # "-----BEGIN ... PRIVATE KEY" in base64, as in the secrets of Kubernetes
 _ENCODED_KEY = r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFUR|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURUQgUFJJVk)"
-# Words that stand for a password in an example.
+# Placeholders for a password in examples.
 _EXAMPLE = r"(?:\*+|x+|\.{3}|\$[A-Za-z_]+|%[A-Za-z_%]+|(?:your|my|the)?[_-]?(?:pass(?:word|wd)?|pwd?|secret|token|key))"
 _FORMS = (
     *((what, marks, _START + pattern) for what, marks, pattern in PUBLISHED),
@@ -92,7 +92,7 @@ _FORMS = (
     ),
     ("a token in a URL", ("http",), r"https?://[A-Za-z0-9_-]{20,200}@[A-Za-z0-9\[]"),
 )
-# The form that a text may have which has the mark.
+# The forms to search in a text with the mark.
 _MARKS = tuple((mark, (what, pattern)) for what, marks, pattern in _FORMS for mark in marks)
 # A token that documentation shows: AKIAIOSFODNN7EXAMPLE, ghp_xxxxxxxx, hf_YOUR_TOKEN.
 _IN_EXAMPLE = re.compile(r"(?i)example|x{4}|your|placeholder|redacted|\.{3}|(.)\1{9}")
@@ -117,7 +117,7 @@ def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
         if named and not _is_shared(path):
             yield Found(_NAMES[int(str(named.lastgroup)[1:])][0], None)
             return
-    text = content.decode("latin-1")  # all forms are of ASCII
+    text = content.decode("latin-1")  # all forms are ASCII
     for what, name, inside in _ordinary():
         if any(map(name.search, lowered)) and (match := inside.search(text)):
             yield Found(what, _line(text, match.start()))

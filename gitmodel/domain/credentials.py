@@ -13,7 +13,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Refused
 
-# The one way past the refusal, for what only looks like a credential.
+# The setting that overrides the refusal, for text that only looks like a credential.
 SETTING = "gitmodel.allowCredentials"
 OVERRIDE = (
     f"if it is no credential, run the command as `git -c {SETTING}=true model ...` "
@@ -21,12 +21,12 @@ OVERRIDE = (
 )
 
 _START = r"(?<![A-Za-z0-9])"
-# A value that stands for one to be filled in: ***, <token>, $TOKEN, ${TOKEN}, {{ token }}, %(token)s, none.
+# A placeholder: ***, <token>, $TOKEN, ${TOKEN}, {{ token }}, %(token)s, none.
 _PLACEHOLDER = (
     r"(?:\*+|\.{3}|<[^<>]*>|\[[^\[\]]*\]|\(secret\)|\$\{?[A-Za-z_][A-Za-z0-9_]*\}?|\{\{?[^{}]*\}?\}|%\([a-z_]*\)s|%s"
     r"|x{3,}|none|null|nil|true|false|yes|no|redacted|hidden|unset)"
 )
-# A password has any word before it, as in PGPASSWORD; other words stand by themselves, unlike pad_token.
+# A password can follow any word, as in PGPASSWORD; other words must be separate, unlike pad_token.
 _PASSWORD = r"(?:pass_?words?|passwds?)"
 _SECRET_WORD = (
     r"(?:pass_?phrase|pwd|secrets?|connection_?string|authorization|(?:api|access|secret|private|account)_?key"
@@ -67,10 +67,10 @@ PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an API key", ("sk-",), r"sk-(?:(?:proj|ant|svcacct|admin|or|lf)-[A-Za-z0-9_-]{20}|[A-Za-z0-9]{20})"),
     ("an Azure key", ("AccountKey=", "SharedAccessKey="), r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/=]{40}"),
     ("an Azure client secret", ("Q~",), r"(?<![_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31}"),
-    # of a run of these characters only the beginning, so that the search is linear in the text
+    # only the start of a run of these characters, so that the search is linear
     ("a JSON web token", ("eyJ",), r"(?<![_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."),
 )
-# Forms that a field is recognised by, too.
+# Forms that are also recognized in fields.
 _FORMS: tuple[tuple[str, str], ...] = (
     *((what, _START + pattern) for what, _, pattern in PUBLISHED),
     ("a bearer token", _START + r"[Bb]earer [A-Za-z0-9._~+/-]{20}"),
@@ -95,22 +95,22 @@ _FORMS: tuple[tuple[str, str], ...] = (
         r"[^\s\"';,&)=]{4,}",
     ),
 )
-# What one of the forms cannot do without; few texts have any of it.
+# Text that every match of a form contains; few texts contain any of it.
 _HINTS = re.compile(
     r"A[KSBC][IC]A|gh[pousr]_|github_pat|gl[a-z]+-|xox|xapp-|slack|hf_|api_org_|AIza|ya29|GOCSPX|[sr]k_|npm_|pypi-|dckr_"
     r"|dapi|hv[bs]\.|SG\.|sk-|Q~|eyJ|[Bb]earer|[Aa]uthorization|PRIVATE KEY|PuTTY|AGE-SECRET|://|="
 )
-# An AWS secret key has no mark of its own: 40 characters drawn at random.
+# An AWS secret key has no prefix: 40 random characters.
 _RANDOM = r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])[A-Za-z0-9+/]{40}"
 _RANDOM_LETTERS = 24
-# Names that a field of a secret ends in: password, db_password, DB-PASSWORD, dbPassword; not max_tokens or pad_token.
+# The ends of names of secret fields: password, db_password, DB-PASSWORD, dbPassword; not max_tokens or pad_token.
 _NAME = rf".*{_PASSWORD}|(?:.*[_./ ])?{_SECRET_WORD}"
 _NUMERIC = rf".*(?:{_PASSWORD}|pwd|pass_?phrase)"
-# What each of these names has somewhere, in any case of letters.
+# Text that each of these names contains, in any case.
 _NAME_HINTS = ("pass", "pwd", "secret", "key", "token", "string", "authorization")
-# A number under such a name is a password from so many digits on.
+# A number with at least this many digits counts as a password in such a field.
 _LEAST_NUMBER = 1000
-# Ids that a store gives are random, and no secret.
+# Ids from a store are random but not secret.
 _IDS = ("version_id",)
 
 
@@ -189,7 +189,7 @@ def recordable_url(url: str) -> str | None:
         if not re.match(r"[^:]+://(?:\[[^\]/]*\]|[^/:]*)(?::[0-9]*)?(?:/|$)", clean):
             return None  # a user and the beginning of a password with a slash in it look like a host and its port
     else:
-        # up to the last @ before the path it is the user, and a password if there is a colon in it
+        # the part before the last @ is the user, with a password if it contains a colon
         found = re.fullmatch(r"(?:([^/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\[\]]{2,}):(.+)", url)
         if found is None:
             return None

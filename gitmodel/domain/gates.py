@@ -35,7 +35,7 @@ class Answer(Protocol):
         """True if the expression cannot be read, so that nothing passes it, not even by force."""
 
 
-# The names that a gate may read. What only this clone or the tags know is left out: everybody comes to one answer.
+# The names that a gate may read. Local and tag-dependent names are excluded, so that results are the same everywhere.
 _SEEN = {name: value for name, value in VERSION_NAMES.items() if name not in ("model", "pending", "local")}
 _SAID: dict[str, Names] = {**dict.fromkeys(("name", *DESCRIPTIVE), VALUE), "tags": [VALUE], "owners": [VALUE]}
 GATE_NAMES: dict[str, Names] = {**_SEEN, "holder": _SEEN, "model": _SAID}

@@ -280,7 +280,7 @@ def read_record(kind: type[Record], data: bytes, path: str, *, newer: bool) -> t
 def _is_canonical(record: Record, data: bytes) -> bool:
     try:
         return codec.canonical(record) == data
-    except GitModelError:  # a record can be short enough only in the way it is written
+    except GitModelError:  # a record can exceed the size limit in its canonical form only
         return False
 
 

@@ -204,7 +204,7 @@ class _Up(_Walk):
 
     def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
         super().__init__(known, nodes, depth)
-        # The runs that made an artifact of a version, as the version says: other runs may have made the same bytes.
+        # The runs of a version that made its artifact; other runs can have made the same bytes.
         self._makers: dict[str, list[RunRecord]] = {}
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
@@ -236,7 +236,7 @@ class _Down(_Walk):
     way = DOWN
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
-        # One that was come to by an artifact is an end: what its other artifacts went into was not made of this one.
+        # A version reached by an artifact is an end: results of its other artifacts were not made from this artifact.
         record = self.known.version(id) if is_root else None
         for link in record.artifacts if record else ():
             self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)

@@ -12,7 +12,7 @@ from gitmodel.domain.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Line
 _SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10
 
-# What stands below a node: the ids there, each with the labels of the edges to it.
+# The children of a node: their ids, each with the labels of its edges.
 _Below = Mapping[str, Mapping[str, list[str]]]
 
 
@@ -47,7 +47,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
         yield from _branches(lineage.root, upward, _above(lineage.up))
     if lineage.down is not None:
         yield from ["went into:"] if both else []
-        # Below an artifact stand the versions that have it: they need not be named beside it.
+        # The versions with an artifact are below it, so its line does not name them.
         downward = {
             node.id: replace(node, more=node.more & {DOWN}, facts={**node.facts, "versions": ()})
             for node in lineage.nodes
@@ -86,7 +86,7 @@ def _above(edges: tuple[Edge, ...]) -> _Below:
 def _beneath(lineage: Lineage, edges: tuple[Edge, ...]) -> _Below:
     found: dict[str, dict[str, list[str]]] = {}
     for edge in edges:
-        # A version that was asked for stands above its artifacts, whose edges lead to it.
+        # The requested version is above its artifacts, although their edges lead to it.
         turned = edge.target == lineage.root and "@" in lineage.root
         here, there = (edge.target, edge.source) if turned else (edge.source, edge.target)
         found.setdefault(here, {}).setdefault(there, []).append(edge.label)

@@ -20,8 +20,8 @@ _IGNORED = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_MAPPED = re.compile("[\uf001-\uf07f]")  # Cygwin, WSL and SMB keep characters that Windows cannot hold as these
-_SFM = {"\uf022": ":", "\uf028": " ", "\uf029": "."}  # SMB on macOS has these of its own
+_MAPPED = re.compile("[\uf001-\uf07f]")  # Cygwin, WSL and SMB store characters that Windows does not support as these
+_SFM = {"\uf022": ":", "\uf028": " ", "\uf029": "."}  # additional ones of SMB on macOS
 _WINDOWS = re.compile(r'[<>:"|?*]')
 
 

@@ -8,7 +8,7 @@ from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, rules_ref
 from gitmodel.errors import UsageError
 
-# By this push option (`git help push`) a person decides what `check --force` does.
+# The push option (`git help push`) that corresponds to `check --force`.
 FORCE_OPTION = "gitmodel.force"
 
 

@@ -34,7 +34,7 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> b
     if (name in before) != (name in after):
         return True
     old, new = before[name], after[name]
-    return type(old) is not type(new) or repr(old) != repr(new)  # nan is like nan, and 1 is not true
+    return type(old) is not type(new) or repr(old) != repr(new)  # NaN equals NaN, and 1 does not equal true
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:

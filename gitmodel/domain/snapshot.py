@@ -28,7 +28,7 @@ from gitmodel.domain.schema.renumbering import Numbered, Renumbered, Renumbering
 from gitmodel.domain.schema.stage_rules import decode_registry, without_rules
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 
-# As paths write them; anything else in a tree is no number.
+# Numbers as written in paths.
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ T = TypeVar("T")
 # Renames of one model that are followed; after more, the records form a cycle.
 MOST_RENAMES = 100
 
-# Every question asks for the registry's record, and it hardly ever changes.
+# Every query reads the record of the registry, which rarely changes.
 _decode_registry = lru_cache(maxsize=8)(decode_registry)
 
 
@@ -68,9 +68,9 @@ class Files(Protocol):
         """The number under *what*, or None."""
 
 
-# Why a tag does not count where the commit that set it, or the one before, is behind the edge of a shallow clone.
+# The reason if the tag's commit or its parent is beyond the edge of a shallow clone.
 TOO_SHALLOW = "this clone is too shallow to tell who set it"
-# What is true of a `signed` stage without a tag, and how it gets one.
+# The message about a `signed` stage without a tag.
 UNTAGGED = "which takes signed tags and has none here: either this waits for `git model apply`, or the tag was deleted"
 RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a signer runs `git model apply --push`"
 
@@ -129,7 +129,7 @@ class NoTags:
         return frozenset()
 
 
-# Nothing compares these two: the methods for it would cost each command a millisecond.
+# Without comparison methods, which would take each command 1 ms and are not used.
 @dataclass(frozen=True, eq=False, repr=False)
 class Change(Generic[T]):
     """A planned change: files to write (None: delete), in one commit with this message; its *result* for the caller.
@@ -644,7 +644,7 @@ class Snapshot:
         files = [f"{folder}/{name}" for name in names if name.endswith(".toml") and _leading(name)]
         read = self.files.load_many(files, records.VersionRecord, newer=self.newer)
         sound = [record for record in read if not isinstance(record, Invalid)]
-        # A hundred in a hundred has no place there, and could be thousands deep.
+        # A nested folder of a hundred is invalid, and could be thousands of levels deep.
         inside = [f"{folder}/{name}" for name in names if hundreds and _is_hundred(name)]
         counted = [self._count_present(hundred, hundreds=False) for hundred in inside]
         present = len(files) - sum(1 for record in sound if record.deleted) + sum(count for count, _ in counted)
@@ -683,7 +683,7 @@ class Snapshot:
 
     def _missing_selector_hint(self, model: str, wanted: str = "") -> str:
         stages = self.registry().stage_names
-        # where one tag alone was fetched, the branch says which others there are
+        # if only one tag was fetched, the branch lists the others
         known = self.tags.of(model) if self.tags.all_known else self._recorded_names(model)
         tagged = [name for name in sorted(known) if name in stages or not self.registry().alias_fault(name)]
         held = [f"{model}@{name}" for name in tagged]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-# What signed URLs and store clients call a secret; an endpoint, a region or a profile is none.
+# Names of secrets in signed URLs and store clients; an endpoint, region or profile is not secret.
 _SECRET = re.compile(
     r"(x-amz-(signature|credential|security-token)|x-goog-(signature|credential)|awsaccesskeyid|googleaccessid|signature"
     r"|sig|token|access_?token|sas(_?token)?|key|secret|access_?key(_?id)?|secret_?access_?key|account_?key|api_?key"

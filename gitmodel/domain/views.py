@@ -161,7 +161,7 @@ def view_model(snapshot: Snapshot, name: str) -> ModelView:
     record = snapshot.model(name)
     try:
         latest: int | None = snapshot.latest(name)
-    except (NotFound, Invalid):  # a damaged version must not keep its model from being shown
+    except (NotFound, Invalid):  # a damaged version must not hide its model
         latest = None
     local = latest is not None and snapshot.is_local(name, latest)
     return ModelView(name, record, latest, snapshot.count_present(name), tuple(stage_states(snapshot, name)), local)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# By these bits of its folder a file knows that it is shared: git sets the first on what a group may use.
+# These bits of a folder mean that its files are shared. git sets the first for group access.
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 _DEEPEST = 3
 
@@ -41,7 +41,7 @@ class SharedPermissions:
         bits = bits & ~0o777 | granted if self._instead else bits | granted
         if stat.S_ISDIR(mode):
             bits |= (bits & 0o444) >> 2
-            # What a folder's group may read or write is made there in that group.
+            # Files that the group may read or write are created in the folder's group.
             bits |= stat.S_ISGID if bits & 0o060 else 0
         return bits
 
@@ -156,7 +156,7 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, os.stat_result]]:
                 yield from _walk(Path(entry.path), depth + 1)
             elif depth < _DEEPEST - 1:
                 yield Path(entry.path), entry.stat(follow_symlinks=False)
-    except OSError:  # gone meanwhile, or closed to this user, of which another check tells
+    except OSError:  # deleted meanwhile, or not accessible, which another check reports
         return
 
 

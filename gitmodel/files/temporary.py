@@ -31,7 +31,7 @@ def folder_beside(target: Path) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        os.close(descriptor)  # which gives the lock back
+        os.close(descriptor)  # which releases the lock
 
 
 def _begin(parent: Path) -> tuple[Path, int]:
@@ -40,7 +40,7 @@ def _begin(parent: Path) -> tuple[Path, int]:
         path.mkdir(0o700)
         try:
             descriptor = _open(path)
-        except FileNotFoundError:  # removed between its making and its lock
+        except FileNotFoundError:  # removed before it was locked
             continue
         with suppress(NoLocks):  # then no other process can lock it either, and none removes it
             lock(descriptor)
@@ -59,7 +59,7 @@ def _remove_leftovers(parent: Path) -> None:
         path = parent / name
         try:
             descriptor = _open(path)
-        except OSError:  # gone meanwhile, no folder, or another user's
+        except OSError:  # deleted meanwhile, not a folder, or owned by another user
             continue
         try:
             if try_lock(descriptor) and _is_at(descriptor, path):

@@ -17,7 +17,7 @@ from gitmodel.git import process as git_process
 from gitmodel.git.failures import GONE, NO_REPOSITORY, BareRefused
 from gitmodel.git.process import OBJECT_VARIABLES, Git, clean_environment
 
-# git repeats an option that it does not know: a line between two answers, which a path with a line feed has not.
+# git prints an option that it does not know: a separator line that no path with a line feed can imitate.
 _BETWEEN = "--between-two-answers"
 _QUESTIONS = (
     "rev-parse", "--absolute-git-dir", _BETWEEN, "--git-common-dir", _BETWEEN, "--git-path", "objects", _BETWEEN,
@@ -75,7 +75,7 @@ def _find_named(path: Path, clean: Mapping[str, str]) -> FoundRepository:
     try:
         return _ask(path, clean)
     except BareRefused:
-        if not (path / "HEAD").is_file():  # it was found above the path that was named
+        if not (path / "HEAD").is_file():  # the repository was found above the given path
             raise
         return _ask(path, clean, git_dir=os.path.abspath(path))
 
@@ -106,7 +106,7 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
     """The repository that git finds at *path*, or at *git_dir*; its work tree is *work_tree*, if that is given."""
     asked, told = dict(environ), dict(environ)
     if git_dir:
-        # Without the second variable git takes the current folder for the work tree.
+        # Without the second variable, git uses the current folder as the work tree.
         asked.update(GIT_DIR=git_dir, GIT_IMPLICIT_WORK_TREE="0")
     if work_tree:
         told["GIT_WORK_TREE"] = asked["GIT_WORK_TREE"] = os.path.abspath(path / work_tree)
@@ -120,7 +120,7 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
         raise
     said = os.fsdecode(answer).split(f"{_BETWEEN}\n")
     found, common, objects, object_format, shallow, up = (one.removesuffix("\n") for one in said)
-    # The way to the top of the work tree, an empty line at the top; a bare repository has no line.
+    # The path to the top of the work tree; an empty line at the top, and no line in a bare repository.
     worktree = bool(said[-1])
     top = (path / up).resolve() if worktree or not git_dir else Path(found)
     git = Git(Path(found), (path / common).resolve(), top, told)

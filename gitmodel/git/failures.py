@@ -10,7 +10,7 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused,
 
 # git keeps refs as files: one cannot be a file and a folder.
 _BLOCKED = r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'"
-# What git says of its configuration, of a repository that is too new for it, and of one that is damaged.
+# git's messages about its configuration, a repository that is too new, and a damaged one.
 _MISCONFIGURED = (
     "bad config", "bad numeric config value", "bad boolean config value", "unable to parse config", "Invalid value for",
     "invalid value for", "missing value for", "invalid key", "unknown core.", "exceeded maximum include depth",

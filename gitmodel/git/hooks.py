@@ -15,7 +15,7 @@ SERVER = "pre-receive"
 LOCAL = "pre-push"
 HOOKS = (SERVER, LOCAL)
 _MARK = "# Written by `git model hook install`; `git model hook uninstall` removes it."
-# git runs a hook as it is; a program that is gone must not let a push pass.
+# git runs hooks unchanged; a hook whose program was uninstalled must not accept a push.
 _TEXT = """\
 #!/bin/sh
 {mark}

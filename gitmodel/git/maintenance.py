@@ -15,7 +15,7 @@ def pack_loose_objects(git: Git) -> int:
 
 def write_path_filters(git: Git, tip: Oid) -> None:
     """Write a commit-graph of the history of *tip*, with the filters by which git finds changed paths."""
-    # A layer of its own: the graph that git keeps of the code stays as it is.
+    # A separate layer, so that git's graph of the code does not change.
     options = ("--split", "--stdin-commits", "--changed-paths", "--no-progress")
     git.run("commit-graph", "write", *options, input=f"{tip}\n".encode())
 

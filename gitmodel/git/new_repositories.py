@@ -9,7 +9,7 @@ from pathlib import Path
 from gitmodel.git import process
 from gitmodel.git.process import Git, clean_environment
 
-# git alone waits for ever for a server over HTTP that has stopped to answer.
+# git itself waits forever for an HTTP server that stops answering.
 _SILENT_HTTP = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
 
 

@@ -20,7 +20,7 @@ from gitmodel.git.process import Git
 
 # Requests sent before their answers are read; twice 500 ids of 41 bytes stay below what a pipe holds.
 _WINDOW = 500
-# git works ahead as far as its answers find room.
+# git works ahead as long as its answers fit into the pipe.
 _PIPE = 1 << 20
 
 
@@ -61,7 +61,7 @@ class ObjectReader:
         with self._lock:
             packed = _signature(self._git.common_dir / "packed-refs")
             if packed != self._packed:
-                # git tells a rewritten packed-refs by whole seconds and may answer from the old one for good.
+                # git detects a rewritten packed-refs by whole seconds, so it may use the old one permanently.
                 self.close()
                 self._packed = packed
             answers = dict(zip(asked, self._answers(asked, limit=None), strict=True))
@@ -114,7 +114,7 @@ class ObjectReader:
             assert process.stdin is not None
             assert process.stdout is not None
             if self._owner != os.getpid():
-                # After a fork the process is the parent's to end; ours are only copies of its pipes.
+                # After a fork, only the parent may stop the process; the child has copies of its pipes.
                 process.stdin = process.stdout = None
                 process.returncode = 0
                 return
@@ -147,7 +147,7 @@ class ObjectReader:
                     answered += 1
                     yield self._answer(request, stdout, limit)
                     if self._process is None:
-                        break  # git ended at a damaged object; the rest is asked of a new one
+                        break  # git exited at a damaged object; a new process reads the rest
                 left, sent = left[answered:], False
         except (OSError, ValueError) as error:
             self.close()
@@ -191,7 +191,7 @@ class ObjectReader:
 
     def _unreadable(self, id: str) -> Invalid:
         said = f"git cannot read object {id}"
-        # git marks so the packs of a clone that was made with --filter (`git help partial-clone`).
+        # git marks the packs of a clone made with --filter in this way (`git help partial-clone`).
         if any((self._git.common_dir / "objects" / "pack").glob("*.promisor")):
             hint = "this clone is partial: see that its remote can be reached, or fetch all with `git fetch --refetch"
             return Invalid(f"{said}, and cannot fetch it", hint=f"{hint} --no-filter`")

@@ -242,6 +242,6 @@ def _made_young(path: Path) -> bool:
         os.utime(path)
     except FileNotFoundError:
         return False
-    except PermissionError:  # another user's: only a new file is young, as for git
+    except PermissionError:  # the file of another user: only a new file has a new timestamp, as in git
         return False
     return True

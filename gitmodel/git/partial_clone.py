@@ -12,7 +12,7 @@ from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
 from gitmodel.git.trees import CommitFiles, Trees
 
-# Who asks for more versions of a model than these at once is about to ask for all.
+# A caller that reads more versions of a model than this usually reads all of them.
 _FEW = 60
 
 
@@ -40,7 +40,7 @@ class PartialCloneTrees(Trees):
         missing = [id for id in dict.fromkeys(ids) if id not in self._here and id not in self._blobs]
         if not missing:
             return
-        # others fetch and write into this repository too
+        # other processes also fetch and write into this repository
         self._here = self._list()
         missing = [id for id in missing if id not in self._here]
         if missing:
@@ -81,5 +81,5 @@ class PartialCloneFiles(CommitFiles):
     def _known(self, path: str) -> Oid | None:
         try:
             return self.id(path)
-        except Invalid:  # whoever reads the file says so
+        except Invalid:  # reading the file reports the error
             return None

@@ -16,23 +16,23 @@ from gitmodel.git.failures import translate
 from gitmodel.git.silence_timeout import run_until_silent, without_progress
 
 OLDEST = (2, 34)
-# What locates a repository is ours to say; credentials, transport, identity and quarantine stay as inherited.
+# gitmodel sets the variables that locate a repository; credentials, transport, identity and quarantine are inherited.
 # `git/discovery.py` reads it.
 _LOCATING = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )  # fmt: skip
-# What says where objects are; `git/discovery.py` keeps those that are of the repository that is meant.
+# Variables that locate objects; `git/discovery.py` keeps those that belong to the repository.
 OBJECT_VARIABLES = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
-# What traces to standard error, changes the meaning of a path that we name, or names the file that `git config` reads.
+# Variables that trace to stderr, change the meaning of paths, or name the file that `git config` reads.
 _REINTERPRETING = (
     "GIT_CURL_VERBOSE", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
     "GIT_CONFIG",
 )  # fmt: skip
-# git writes traces where variables such as these say: to a file, or to the output and error that we read.
+# git writes traces to the places in these variables: a file, or the stdout and stderr that gitmodel reads.
 _TRACES2 = ("GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF")
 _TRACE_DETAILS = frozenset({"GIT_TRACE_CURL_NO_DATA", "GIT_TRACE_REDACT"})
-# Settings of the user that would change what git does for us, or the output that we read (`git help config`).
+# User settings that would change git's actions or its output (`git help config`).
 _SETTINGS = (
     "core.warnAmbiguousRefs=false",
     "core.fsync=committed,loose-object,reference",
@@ -50,8 +50,8 @@ _SETTINGS = (
     "diff.orderFile=/dev/null",
     "diff.relative=false",
 )
-# A fetch that does what its refspecs say and nothing else. Without `--refmap=` git also updates what the refspecs of
-# the remote (`remote.<name>.fetch`) name, which in a mirror is the local branch.
+# A fetch of exactly its refspecs. Without `--refmap=` git also updates the refs in the refspecs of
+# the remote (`remote.<name>.fetch`), which in a mirror includes the local branch.
 FETCH = (
     "fetch", "--refmap=", "--no-tags", "--no-prune-tags", "--no-write-fetch-head", "--no-write-commit-graph",
     "--no-recurse-submodules",
@@ -75,10 +75,10 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
         GIT_OPTIONAL_LOCKS="0",
         # With replace refs git loads packed-refs before it takes the lock, and may then compare with a stale value.
         GIT_NO_REPLACE_OBJECTS="1",
-        # grafts give commits other parents than those that they are made of
+        # grafts replace the parents in commits
         GIT_GRAFT_FILE=os.devnull,
     )
-    # Where no variable says otherwise, the user's configuration may (`trace2.normalTarget` and its like).
+    # Without these variables, the user's configuration can enable traces (`trace2.normalTarget` and similar).
     return {**dict.fromkeys(_TRACES2, "0"), **kept}
 
 
@@ -233,7 +233,7 @@ def run(
         if cwd is not None and not os.path.isdir(cwd):
             raise NotFound(f"there is no folder {cwd}", hint="name an existing repository") from None
         raise UsageError("git is not installed, or not on the PATH", hint="install git 2.34 or newer") from None
-    except ValueError:  # no program can be given a NUL, and some text cannot be encoded
+    except ValueError:  # arguments cannot contain NUL, and some text cannot be encoded
         raise UsageError(
             "a name or text holds a NUL or an incomplete character (a lone surrogate)", hint="remove it"
         ) from None

@@ -15,7 +15,7 @@ from gitmodel.files.locks import NoLocks, create_locked, lock, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock
 
 # git leaves a lock empty while it verifies, packs or deletes the ref, so that an empty one may be anybody's; on a
-# number that is not reserved it is ours, since nobody else has a use for that ref.
+# number that is not reserved it belongs to gitmodel, because nothing else uses that ref.
 _EMPTY_AGE = 60
 
 
@@ -78,7 +78,7 @@ class WriterMarks:
             marks = self._marks()
             removed = [lock.path for lock in self._judged(marks) if lock.dead]
             for path in [*removed, *(mark.path for mark in marks if mark.dead)]:
-                with suppress(PermissionError):  # in a folder that this user may not write to
+                with suppress(PermissionError):  # the folder is read-only for this user
                     path.unlink(missing_ok=True)
             return removed
         finally:
@@ -144,7 +144,7 @@ def _is_dead(ref: str, held: str, age: float, marks: list[_Mark]) -> bool:
     if not held and age < _EMPTY_AGE and not ref.startswith(RESERVED):
         return False
     makers = [mark.dead for mark in marks if ref in mark.moves and held in ("", mark.moves[ref])]
-    # Two writers can want the same commit; while one of them lives, the lock may be its.
+    # Two writers can create the same commit. While one of them is alive, the lock may belong to it.
     return bool(makers) and all(makers)
 
 

@@ -50,7 +50,7 @@ def of_commit(data: bytes) -> Signature | None:
         if not line.startswith(b" "):
             taking = kept
             if line.startswith(_HEADERS):
-                # of a repository that names objects by SHA-256 there is another one, which signs something else
+                # a SHA-256 repository has another header, which signs other bytes
                 taking = found if line.startswith(_HEADERS[0]) else None
                 line = b" " + line.partition(b" ")[2]
         if taking is not None:
@@ -85,7 +85,7 @@ class SignatureVerifier:
     """Asks `ssh-keygen` and `gpg` about signatures. *config* is git's, which may name another `gpg`."""
 
     def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:
-        # a time of a list that names no zone is in UTC for everybody
+        # a time without a zone in the list is in UTC
         self._environ = {**environ, "TZ": "UTC", "LC_ALL": "C"}
         self._gpg = config.get("gpg.openpgp.program") or config.get("gpg.program") or "gpg"
 

@@ -57,7 +57,7 @@ class Signer:
 
     def _sign(self, payload: bytes, who: str) -> bytes:
         armor = self._sign_with_ssh(payload) if self._format == "ssh" else self._sign_with_gpg(payload, who)
-        # A program that fails may say nothing and end with 0.
+        # A failing program can print nothing and exit with 0.
         if not self._verifier.signer(Signature(payload, armor)):
             raise Unsigned("git's signing program made no right signature; nothing was changed", hint=_HINT)
         return armor
@@ -75,7 +75,7 @@ class Signer:
             buffer.write_bytes(payload)
             more: list[str] = []
             if key.startswith(("key::", "ssh-")):
-                # the key itself, whose private half an agent holds
+                # the public key itself; an agent has the private key
                 literal = Path(folder) / "key"
                 literal.write_text(key.removeprefix("key::") + "\n", encoding="utf-8")
                 key, more = str(literal), ["-U"]

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-# A program that was asked to end, and does not, is killed after so many seconds.
+# Seconds after which a program that does not terminate is killed.
 _GRACE = 2.0
-# How often it is looked whether the program has ended while a child of its keeps our pipes open.
+# The interval for checking if the program has ended while a child of it keeps the pipes open.
 _LOOK = 0.5
 _PROGRESS = (
     r"(?:remote: )?[A-Z][a-z]+(?: [a-z]+)*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?"
@@ -70,7 +70,7 @@ def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tupl
             selector.register(pipe, selectors.EVENT_READ)
         silent = False
         while selector.get_map() and not silent:
-            # before it is listened to: what it says as it ends is heard as well
+            # checked before reading, so that the last output is read as well
             ended = process.poll() is not None
             ready = selector.select(0 if ended else min(silence, _LOOK))
             for key, _ in ready:
@@ -81,7 +81,7 @@ def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tupl
             if ready:
                 last = time.monotonic()
             elif ended:
-                break  # what it left running says nothing to us
+                break  # processes that it left running are ignored
             silent = time.monotonic() - last > silence
     return {descriptor: b"".join(parts) for descriptor, parts in heard.items()}, silent
 

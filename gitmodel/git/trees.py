@@ -16,7 +16,7 @@ from gitmodel.git.object_reader import GitObject, ObjectReader
 from gitmodel.git.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
 
 _HINT = "run `git model check` to see everything that is wrong with the registry"
-# What is remembered by object id can be forgotten at any time and is never wrong.
+# Values cached by object id can be dropped at any time and are never outdated.
 # Records are 6 deep; files of the git host may be deeper.
 _DEEPEST = 32
 _TREES_KEPT = 2_000

@@ -20,7 +20,7 @@ from gitmodel.errors import Refused, Unreachable, UsageError
 _TIMEOUT = 30
 _PAGE = 100
 _MOST_PAGES = 30
-# GitHub takes 65,536 characters.
+# GitHub allows 65,536 characters.
 _LONGEST = 60_000
 
 
@@ -121,7 +121,7 @@ def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
         who
         for who, review in words.items()
         if review["state"] == "APPROVED" and review.get("commit_id") == head and who != author
-        # Forgejo alone has these: by somebody whose word counts, and of what is there now
+        # only Forgejo has these: the reviewer is authorized, and the review is of the current commit
         and review.get("official", True) and not review.get("dismissed") and not review.get("stale")
     ]  # fmt: skip
     return bool(approving) and not any(
@@ -139,7 +139,7 @@ def _list(job: CiJob, path: str) -> list[dict[str, Any]]:
     for page in range(1, _MOST_PAGES + 1):
         found = _ask(job, "GET", f"{path}?per_page={_PAGE}&limit={_PAGE}&page={page}", missing=[])
         items += found
-        # a host may give fewer at a time than it was asked for
+        # a host may return fewer items than requested
         if not found:
             break
     return items

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 
 HOSTS = ("github", "gitlab", "forgejo")
 CODEOWNERS = "CODEOWNERS"
-# What a person adds to a file below this line stays; hosts let the last line that matches decide.
+# Additions below this line are kept. On hosts, the last matching line counts.
 OWN_PART = "# What follows is yours, and stays as it is.\n"
 _MARK = re.compile(r"# Made by `git model init --ci ([a-z]+)`, sha256:([0-9a-f]{64})\.\n")
-# What pip installs in the jobs: the same bytes whenever they run, whoever has the name on an index by then.
+# The package that pip installs in jobs: always the same bytes, whoever owns the name on an index.
 _PACKAGE = r"gitmodel(?:\[[a-z0-9]+(?:,[a-z0-9]+)*\])?"
 _REPOSITORY = r"git\+(?:https://|ssh://(?:[a-z_][a-z0-9_-]*@)?|file:///)[A-Za-z0-9][A-Za-z0-9._~/:+-]*"
 _INSTALL = re.compile(

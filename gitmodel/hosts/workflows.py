@@ -15,19 +15,19 @@ from gitmodel.hosts.codeowners import CODEOWNERS, HOSTS
 from gitmodel.registry.writer import transact
 
 NAMES = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
-# Kept as we make them; a later run updates them.
+# Files that a later run updates.
 _KEPT = {
     "github": {".github/workflows/gitmodel.yml": "github.yml"},
     "gitlab": {".gitlab/gitmodel.yml": "gitlab.yml"},
     "forgejo": {".forgejo/workflows/gitmodel.yml": "forgejo.yml"},
 }
-# Begun once, for the team to go on with; never written again.
+# Files that are written once, for the team to edit.
 _BEGUN = {
     "github": {".github/workflows/gitmodel-deploy.yml": "github-deploy.yml"},
     "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
     "forgejo": {".forgejo/gitmodel-deploy.sh": "forgejo-deploy.sh"},
 }
-# Hosts read no longer one; it has lines for each model.
+# The maximum size that hosts read; the file has lines for each model.
 _LONGEST = 3 << 20
 _SPEC = (
     'name a full commit, --install "git+https://HOST/OWNER/gitmodel@COMMIT", or a version with its hash, '
@@ -133,7 +133,7 @@ def is_stale(repository: Repository) -> str:
             return ""
         wanted = _code_owners(snapshot, kind, codeowners.rule_owners(now), _owned(snapshot)[0])
     except GitModelError:
-        return ""  # `check` names what is damaged
+        return ""  # `check` reports damaged records
     return "" if codeowners.keep_own_part(wanted, now) == now else kind
 
 
@@ -151,7 +151,7 @@ def _owned(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, .
         try:
             owners = snapshot.model(model).owners
         except GitModelError:
-            continue  # `check` names a record that is damaged
+            continue  # `check` reports damaged records
         accounts = tuple(dict.fromkeys(account for owner in owners for account in codeowners.accounts_in(owner)))
         unknown += [f"{model}: {owner}" for owner in owners if not codeowners.accounts_in(owner)]
         if accounts:

@@ -68,7 +68,7 @@ def checkout(
         found = {link.name: place / link.name for link in record.artifacts}
         if found:
             place.mkdir(parents=True)
-            # Else the work tree would count as changed.
+            # Otherwise the work tree would count as changed.
             (place / ".gitignore").write_text("*\n", encoding="ascii")
         for link in record.artifacts:
             fetch_artifact(source(link), link, found[link.name])

@@ -102,7 +102,7 @@ def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: i
     if commit:
         try:
             keeping.keep(commit)
-        except Unreachable as error:  # code that one may only read; the registry is elsewhere
+        except Unreachable as error:  # read-only code; the registry is in another repository
             warn(
                 f"the commit {commit[:10]} of the code is recorded, but not kept here: {error.message}",
                 hint="push it to a branch that stays",

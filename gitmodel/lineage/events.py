@@ -176,14 +176,14 @@ def _all_events(
             if found is None or not found.model or found.kind == "name":
                 continue
             if found.kind in ("stage", "alias") and place_at(registry, found) is None:
-                continue  # a file that nobody reads
+                continue  # a file that is never read
             if number is not None and not _can_concern(change, found, number):
                 continue
             carried = (change.before is None) != (change.after is None) or found.kind == "model"
             if carried and found.model not in names:
                 names[found.model] = _other_name(repository, step, found.model)
             if carried and names[found.model]:
-                # a rename carries every file along: one event, under the new name
+                # a rename moves every file; it is one event, under the new name
                 if found.kind == "model" and change.before is None and number is None:
                     yield _event(repository, step, change, found, None, f"renamed from {names[found.model]}", ())
                 continue

@@ -72,7 +72,7 @@ def import_export(
     with open_archive(path) as archive:
         export = read_export(archive.records)
         chosen = ModelRef(check_name(model or export.model, "model"), renumbered)
-        writer.read(lambda snapshot: plan_import(snapshot, export, chosen))  # what is refused must store nothing
+        writer.read(lambda snapshot: plan_import(snapshot, export, chosen))  # a refused file must store nothing
         _check(archive, export)
         for digest, size in archive.sizes.items():
             if digest not in _record_digests(archive) and not keep_artifact(store, digest, folder=False):

@@ -22,7 +22,7 @@ from gitmodel.registry import in_force
 
 T = TypeVar("T")
 
-# So many commits before the one found are asked whether their clocks say something else.
+# The number of earlier commits whose dates are compared.
 _LOOKED_BACK = 1_000
 
 

@@ -192,7 +192,7 @@ class ExternalArtifact:
         return VersionRef.of(self.model, self.version)
 
 
-# Where each Secret that is made in this process is added, whichever thread makes it.
+# Collects all Secrets that are created in this process, in any thread.
 _collectors: list[list[Secret]] = []
 _collecting = threading.Lock()
 

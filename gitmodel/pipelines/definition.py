@@ -34,7 +34,7 @@ log = logging.getLogger("gitmodel.pipelines")
 
 _OPTIONS = frozenset({"client", "executor", "listener"})
 _SETTING = "gitmodel.executor"
-# A record has 64 KiB, and holds more than these.
+# A record is limited to 64 KiB, and has other fields too.
 _LONGEST_PARAMETERS = 16_000
 
 

@@ -21,7 +21,7 @@ from gitmodel.errors import Unreachable, UsageError
 NAMES = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
 _HINT = f"the executors are {', '.join(NAMES)}; threads:4, processes:4 and dask:4 say how many workers"
 
-# How long a worker that was told to end may take before it is killed, in seconds.
+# Seconds after which a worker that does not terminate is killed.
 _PATIENCE = 2.0
 
 
@@ -74,7 +74,7 @@ class Processes(Place):
             return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        # In a pool of its own, so that who dies again is known to have died of itself.
+        # In a separate pool, so that a second failure is certainly caused by this step.
         pool = _processes(1)
         future = pool.submit(fn, *args)
         self._alone[future] = pool
@@ -172,7 +172,7 @@ def _spawned(count: int) -> Iterator[Place]:
     try:
         yield place
     except BaseException:
-        # A step that is still running must not outlive the run that was given up.
+        # A running step must not continue after its run was abandoned.
         place.kill()
         raise
     finally:
@@ -185,7 +185,7 @@ def _processes(count: int) -> Executor:
 
 
 def _begin_worker() -> None:
-    # Ctrl-C reaches every process of a terminal: between steps it is the coordinator's to hear.
+    # Ctrl-C reaches every process of a terminal; between steps only the coordinator handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # before Python waits for the children of this process
@@ -223,7 +223,7 @@ def _dask(address: str, count: int) -> Iterator[Place]:
         raise UsageError("the dask executor needs dask.distributed", hint="pip install 'gitmodel[dask]'") from None
     connect: Any = distributed.Client
     try:
-        # A step whose worker died runs once more, as in processes of our own.
+        # A step whose worker died runs once more, as in gitmodel's own pools.
         with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
             client = (
                 connect(address, set_as_default=False)

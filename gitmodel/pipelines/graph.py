@@ -59,7 +59,7 @@ class Graph:
             name = f"{step.name}_{count}"
         node = Node(name, step, after=tuple(after), outputs=tuple(step.output_names(name)), known=self.known)
         for parameter, value in arguments.items():
-            # A text where text is wanted is text, whatever it looks like.
+            # If the parameter is annotated `str`, text is passed unchanged.
             wants_text = step.input_types.get(parameter) is str
             external = ExternalArtifact.parse(value) if isinstance(value, str) and not wants_text else None
             if isinstance(value, (Output, ExternalArtifact)):

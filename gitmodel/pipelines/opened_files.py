@@ -106,7 +106,7 @@ class OpenedFiles:
                 return None
             files[self._name(path)] = None if before is None else FileState(*before, _hash_file(path))
         for path, before in self._named.items():
-            # one that is another now was written by the step
+            # a changed file was written by the step
             if before is not None and path not in self._written and _stamp(path) == before:
                 files.setdefault(self._name(path), FileState(*before, _hash_file(path)))
         folders = {self._name(path): _hash_listing(path) for path in self._folders}
@@ -185,9 +185,9 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
         return
     own = _current.get()
     try:
-        # a thread that a step started does not say which step it belongs to: it may be any of them
+        # the step of a thread is unknown, so it counts for all steps
         handler([own] if own is not None else list(_active), arguments, own is not None)
-    except Exception:  # whatever a handler cannot understand must not break the program that opened the file
+    except Exception:  # an error in the handler must not break the program that opens the file
         for recorder in list(_active):
             recorder.reads_registry = True
 
@@ -225,7 +225,7 @@ def _on_process(recorders: list[OpenedFiles], arguments: tuple[Any, ...], is_own
         return  # the coordinator runs git, too
     words: Any = arguments[1] if len(arguments) > 1 else arguments[0]
     words = [words] if isinstance(words, (str, bytes, os.PathLike)) else words
-    # the words of a shell's command, too
+    # including the words of a shell command
     texts = [part for word in words for part in (os.fsdecode(word), *_WORDS.findall(os.fsdecode(word)))]
     if _PROGRAMS & set(map(os.path.basename, texts)):
         recorders[0].reads_registry = True

@@ -30,7 +30,7 @@ from gitmodel.registry.run_outputs import artifact_of
 
 log = logging.getLogger("gitmodel.pipelines")
 
-# What else than links a version's record holds: metadata, description, code.
+# The parts of a version's record other than links: metadata, description, code.
 _RESERVE_BYTES = 8_192
 _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 
@@ -102,7 +102,7 @@ class Pinned:
         inputs = dict(self.inputs)
         for place, digest in digests.items():
             if place in inputs and inputs[place].digest != digest:
-                inputs[place] = replace(inputs[place], digest=digest, size=None)  # no record has the size of this one
+                inputs[place] = replace(inputs[place], digest=digest, size=None)  # its size is not recorded
         return replace(self, inputs=inputs)
 
 
@@ -116,7 +116,7 @@ def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | 
     chosen = {name: config for name, config in given.items() if config is not None}
     found = client.repository.read(lambda snapshot: _resolve(client, snapshot, graph, chosen, default))
     for config in found.configs.values():
-        client.access.urls(config.name)  # that a store cannot be used is known before a step runs
+        client.access.urls(config.name)  # an unusable store is reported before a step runs
         key = _key(config)
         if key not in found.versions and key not in found.outputs:
             steps = [step for step, other in found.configs.items() if _key(other) == key]

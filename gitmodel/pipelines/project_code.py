@@ -291,7 +291,7 @@ class _Dependencies:
                     continue
                 self._add_module(name, path)
                 if names and self._is_project(name):
-                    # A name imported from a package may be one of its modules; * may be any loaded one.
+                    # An imported name can be a module of the package; `*` can be any loaded module of it.
                     loaded = [one for one in sys.modules if one.startswith(f"{name}.")] if "*" in names else []
                     for each in (*(f"{name}.{one}" for one in names if one != "*"), *sorted(loaded)):
                         self._add_module(each, path, optional=True)

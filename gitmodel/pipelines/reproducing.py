@@ -251,7 +251,7 @@ def _run_there(scratch: Client, code: Path, run: RunRecord, secrets: dict[str, A
     read, write = os.pipe()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GITMODEL_")}
     environ.update(clean_environment(environ), GITMODEL_REPO=registry, GITMODEL_STORE=f"{registry}/gitmodel/store")
-    # Safe, since it stands in a folder without modules: `-m` looks there first.
+    # Safe, because the folder, which `-m` searches first, contains no modules.
     command = [sys.executable, "-m", "gitmodel.pipelines.rerun_process", str(write)]
     with os.fdopen(read, "rb") as answers:
         try:

@@ -59,7 +59,7 @@ def main() -> None:
     request = pickle.load(sys.stdin.buffer)  # from the process that started this one
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as out:
         sys.argv = [request.script]
-        # What the steps print is no answer.
+        # Output of the steps must not be mixed with the answer.
         os.dup2(2, 1)
         json.dump(asdict(answer(request)), out)
 
@@ -80,7 +80,7 @@ def _run(request: RerunRequest) -> str:
     pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
     # the body may make a Secret of a value itself, so it gets the value; what holds it is recorded as a secret
     given = {**request.parameters, **request.secrets}
-    # A record has no place for None: a parameter that it lacks was None.
+    # A record cannot represent None: a missing parameter was None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
     job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=map(Secret, request.secrets.values()))
     with Client(request.code, repo=request.registry) as client:

@@ -271,7 +271,7 @@ def _plan_verb(snapshot: Snapshot, model: str, number: int, plan: Plan, refused:
 
 
 def _forget(refused: dict[str, None]) -> Change[None]:
-    # All plans are made again when somebody was first, and then another promotion may be refused.
+    # After a lost race all changes are planned again, and other promotions may be refused.
     refused.clear()
     return Change(None)
 
@@ -284,9 +284,9 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
             snapshot, model, number, judge, to=plan.stage, why=why, leave=plan.leave
         )
         refuse_emptied(snapshot, change)
-        # what each promotion may empty is judged here, so that the run as a whole is not refused for it
+        # checked here, so that a promotion that empties a stage does not refuse the whole run
         return replace(change, may_empty=frozenset(StageRef(model, name) for name in snapshot.registry().stage_names))
-    except Refused as error:  # what was trained is worth more than where it was to go
+    except Refused as error:  # the new version is worth more than its promotion
         refused[f"{error.message} ({error.hint})"] = None
         return Change(None)
 

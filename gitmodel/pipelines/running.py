@@ -55,8 +55,8 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     choice = choose_executor(executor)
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
-    client.repository.identity.now()  # whoever is to commit the outcome is known before hours of training, not after
-    client.repository.snapshot().registry().require("runs")  # as is which runs are recorded
+    client.repository.identity.now()  # a missing identity is reported before the training, not after it
+    client.repository.snapshot().registry().require("runs")  # and so are invalid settings for recording runs
     moment = client.writer.moment()
     found = resolve(client, job.pipeline, job.graph, job.model_config)
     code = client.record_code()
@@ -68,7 +68,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
         try:
             pinned = pin(client, found, journal, notes.id).with_inputs(job.recorded_inputs)
         except BaseException:
-            notes.discard()  # it never began
+            notes.discard()  # it never started
             raise
         notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
         work = Work(notes.id, job, moment, code, packages, pinned, order(needs))
@@ -91,7 +91,7 @@ def _run(
             Scheduler(client, work, place, choice, journal, notes, local).run(needs)
     except BaseException as error:
         work.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        # Ctrl-C has reached the git that reads for us, too.
+        # Ctrl-C has also reached the git process that reads.
         client.repository.reader.close()
         _record_failure(client, work, choice, notes, _hidden(error, work))
         raise
@@ -119,7 +119,7 @@ def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Ru
         notes.note(status="cancelled")  # unless the branch says otherwise
         raise
     except Exception as error:
-        # Another took the version's name meanwhile, or a step planned what cannot be.
+        # Another writer took the name, or a step planned an impossible change.
         work.status = "failed"
         _record_failure(client, work, choice, notes, _hidden(error, work), keep=False)
         raise
@@ -158,7 +158,9 @@ def _record_failure(
 def _release_unread_numbers(client: Client, work: Work, choice: Choice) -> None:
     """Give back the numbers of a run that made no version, unless a step may know them."""
     readers = set(work.readers)
-    for name in set(work.begun) - set(work.results):  # interrupted: in order it has ended, elsewhere it may go on
+    for name in set(work.begun) - set(
+        work.results
+    ):  # interrupted: in order the step has ended; in other executors it may continue
         if choice.name != "in-order" or has_read_version(work.begun[name]):
             readers.add(name)
     known = {work.targets[name].reference for name in readers if name in work.targets}
@@ -182,7 +184,7 @@ def _failure(work: Work, error: ErrorText) -> RunFailed:
 
 
 def _unique() -> str:
-    # The part of the second comes first, so that ids of one second are in the order of their runs.
+    # The fraction of the second comes first, so that ids of the same second are in the order of their runs.
     return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
 
 

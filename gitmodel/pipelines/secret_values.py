@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from gitmodel.pipelines.config import Secret
 
-# What a record has in place of a secret.
+# The placeholder for a secret in a record.
 HIDDEN = "(secret)"
 # Shorter texts are found by chance in metadata and messages, and still shorter ones in the bytes of a file.
 _SHORTEST = 4
 _SHORTEST_IN_BYTES = 8
-# A part of a Secret, as of f"Bearer {token}", is taken for the secret from so many characters on.
+# A part of a Secret, such as f"Bearer {token}", counts as secret from this length.
 _SHORTEST_PART = 6
 # Lines of a private key count by themselves, as parsers repeat them.
 _SHORTEST_LINE = 20

@@ -49,7 +49,7 @@ def find_file(function: Callable[..., Any]) -> Path | None:
 def _module_of(function: Callable[..., Any]) -> str | None:
     if function.__module__ not in _SCRIPTS and not is_script(function.__module__):
         return function.__module__
-    # What `python -m package.module` runs is called __main__, and its spec knows better.
+    # `python -m package.module` calls the module __main__; its spec has the real name.
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     return (

@@ -130,7 +130,7 @@ class _Scratch:
 
 def _reach_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
     store = open_urls(wanted["urls"], Path(wanted["root"]))
-    # A worker on another machine would make a store of its own, where nobody finds what it keeps.
+    # A worker on another machine would create its own store, which nobody else reads.
     if not shared and not store.holds(wanted["probe"]):
         raise Unreachable(
             "this worker cannot reach the artifact store of the run",
@@ -148,7 +148,7 @@ def _called(step: Step[..., Any], arguments: dict[str, Any], context: StepContex
             return step.function(**arguments)
     finally:
         if os.getpid() != process:
-            os._exit(1)  # a child that the step forked came back: there must be only one of us
+            os._exit(1)  # a child that the step forked returned here; only the parent may continue
         if main and before is not None:
             signal.signal(signal.SIGINT, before)
 

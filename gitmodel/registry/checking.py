@@ -21,7 +21,7 @@ from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry.files_to_check import every_file, files_at
 
-# A branch that somebody filled with rubbish is refused as well by the first of it.
+# For a branch full of invalid files, the first problems are enough.
 MOST_PROBLEMS = 10_000
 
 

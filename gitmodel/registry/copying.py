@@ -90,7 +90,7 @@ class _Copying:
         try:
             with self._source.origin.open(found.digest) as reader:
                 self._target.origin.put_known(found.digest, found.size, reader, sent=self._sent.add)
-        except (Invalid, NotFound) as error:  # it alone is bad: the others are worth having
+        except (Invalid, NotFound) as error:  # only this object is damaged; the others are copied
             self.failed[found.digest] = error.message
 
 

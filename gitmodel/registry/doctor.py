@@ -122,7 +122,7 @@ def _permissions(repository: Repository) -> Iterator[Finding]:
             hint = f"its owner can run `git model doctor --fix`, or: chmod -R g+rwX {shlex.quote(str(own))}"
             yield Finding("permissions", message, _FIX if mendable else hint, mendable)
     closed = [path for path in (own, *(own / name for name in _WRITTEN)) if _is_closed(path)]
-    # Where the repository is shared, it may be so for a group to read, or for everybody.
+    # A shared repository can be readable for a group or for everybody.
     if closed and not faults and not repository.permissions:
         message = f"{closed[0]} belongs to another user, and you may not write to it"
         hint = "to share the repository: git config core.sharedRepository group; then its owner: git model doctor --fix"
@@ -241,7 +241,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                         yield Finding("tag", f"{message}: {refusal.reason}", hint, grave=False)
                     else:
                         yield Finding("tag", message, "run `git model apply`", True, grave=False)
-        except Moved:  # what was read is no longer so, and a writer that is at work is no fault
+        except Moved:  # the state has changed, and an active writer is not a problem
             continue
         except GitModelError as error:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
@@ -311,7 +311,7 @@ def _reservations(repository: Repository) -> Iterator[Finding]:
 def _leftovers(repository: Repository, store: ArtifactStore | None) -> Iterator[Finding]:
     found = [str(path) for path in repository.writer_marks.leftovers()]
     if isinstance(store, LocalStore):
-        with suppress(Unreachable):  # where an artifact is wanted of it, that was said
+        with suppress(Unreachable):  # already reported for the artifacts that need it
             found += [leftover.name for leftover in store.leftovers()]
     for path in found:
         yield Finding("leftover", f"{path} was left by a writer that was killed", _FIX, True, grave=False)
@@ -321,11 +321,11 @@ def _used_up(repository: Repository) -> list[tuple[str, int]]:
     """Reservations of numbers that the branch has reached: below them nothing can be given out twice."""
     try:
         snapshot = repository.snapshot()
-    except NotFound:  # that no registry is there is said elsewhere
+    except NotFound:  # another finding reports the missing registry
         return []
     found = []
     for model, number, _ in repository.reservations.numbers():
-        with suppress(Invalid):  # a damaged record is said elsewhere
+        with suppress(Invalid):  # another finding reports the damaged record
             if number <= snapshot.last_number(snapshot.current_name(model)):
                 found.append((model, number))
     return found

@@ -9,7 +9,7 @@ from gitmodel.errors import Invalid
 from gitmodel.git.objects import Entry
 from gitmodel.git.trees import CommitFiles
 
-# A host's own files are few; what is cheap to push must not be dear to walk.
+# Host files are few. The limit prevents a cheap push from causing an expensive walk.
 _MOST_HOST_FILES = 10_000
 
 

@@ -65,7 +65,7 @@ def find_garbage(
     return Garbage(
         store.url,
         tuple(old),
-        # a folder tells dead writers from living ones; for all other stores only age does
+        # a folder store recognizes killed writers by locks; other stores only by age
         tuple(left for left in leftovers if not _may_live(store) or left.modified < oldest),
         purged,
         needed=len(objects) - len(unneeded),
@@ -100,7 +100,7 @@ def _joined(found: Iterable[Needs]) -> Needs:
         joined.manifests |= needs.manifests
         joined.damaged += needs.damaged
         joined.purged.update(needs.purged)
-    # another registry may need what one has purged: erasing counts
+    # another registry may still need a purged object; the purge takes precedence
     return joined
 
 

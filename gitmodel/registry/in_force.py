@@ -32,9 +32,7 @@ def judge(expression: str, record: Mapping[str, object]) -> Verdict:
     try:
         return expressions.parse(expression).judge(record)
     except UsageError as error:
-        malformed = (
-            "needs the CEL library" not in error.message
-        )  # a library that is missing here is no fault of the gate
+        malformed = "needs the CEL library" not in error.message  # a missing library is not an error of the gate
         return expressions.Verdict(False, expression, error.message, unreadable=malformed)
 
 

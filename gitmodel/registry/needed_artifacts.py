@@ -94,7 +94,7 @@ class _Found:
         for digest in sorted(self.needs.manifests):
             try:
                 self.needs.digests.update(entry.digest for entry in manifest_of(self._store, digest))
-            except NotFound:  # nobody has it: there is nothing that could be kept for it
+            except NotFound:  # no store has it, so nothing can be kept
                 continue
             except GitModelError as error:
                 self.needs.damaged.append(f"{digest}: {error.message}")

@@ -96,12 +96,12 @@ def finished(plan: Purged, removed: tuple[str, ...]) -> Purged:
 
 def erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str, ...]:
     """Remove the objects from every store, with the copies on this machine; returns the URLs of those that had any."""
-    wanted = list(digests)[::-1]  # a manifest after its files: cut off, it still says what is to go
+    wanted = list(digests)[::-1]  # the manifest is deleted after its files, so that an interrupted purge can continue
     removed = []
     for store in stores:
         there = [digest for digest in wanted if store.holds(digest)]
         for digest in wanted:
-            store.remove(digest)  # a copy on this machine may be there without the object
+            store.remove(digest)  # a cached copy can exist without the object
         if there:
             removed.append(store.url)
     return tuple(removed)

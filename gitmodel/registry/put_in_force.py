@@ -95,7 +95,7 @@ def merged_tags(repository: Repository) -> list[Merged]:
                     found.setdefault(tag.merged_by, []).append(tag.ref.name)
         return [Merged(commit, tuple(names)) for commit, names in found.items()]
 
-    # without a merge on its chain of first parents a branch is not asked for its tags
+    # tags are checked only if the branch has a merge on its chain of first parents
     tip = repository.tip()
     return repository.read(question) if tip and has_merge(repository.git, tip) else []
 
@@ -122,7 +122,7 @@ def apply(
     fetch = repository.tips.lacks_tags()
     if fetch:
         raise NotFound("this clone has no stage tags, which say what is in force", hint=f"fetch them with `{fetch}`")
-    if not rewound:  # `doctor`, which says so itself
+    if not rewound:  # `doctor` reports it itself
         repository.existing_tip()
     refused: list[tuple[StageRef, str]] = []
     entering: dict[StageRef, int | None] = {}
@@ -140,7 +140,7 @@ def apply(
         names = tuple(chain.from_iterable((name, *snapshot.former_names(name)) for name in names))
         names = names or tuple(sorted({*snapshot.model_names(), *tagged}))
         current = partial(snapshot.current_name, tolerant=True)
-        # The tag of a former name goes only where the model's own tag is set.
+        # The tag of a previous name is deleted only if the model's own tag is set.
         names = tuple(sorted(names, key=lambda name: (current(name) != name, name)))
         ready = []
         for name in names:
@@ -220,7 +220,7 @@ def _counting(
     except GitModelError:
         return None
     if not later:
-        return None  # the newest one counts by its rules, and something else is against it
+        return None  # the newest change meets its rules, but another reason prevents it
     tag = snapshot.tags.get(ref)
     if found is None or found.ref != ref:
         return (TagAim(ref, goes=True), None) if state.forged and state.forged != TOO_SHALLOW else None

@@ -14,7 +14,7 @@ from gitmodel.domain.snapshot import Files
 from gitmodel.errors import Invalid
 from gitmodel.registry.files_to_check import every_file
 
-# Of the records that a pull brings, so many are looked at; `check` looks at all.
+# The number of fetched records that a pull examines; `check` examines all.
 MOST_PULLED = 1_000
 
 
@@ -36,7 +36,7 @@ def credentials_in(files: Files, wanted: Iterable[str]) -> list[str]:
         try:
             seen += [f"{field} looks like {what}" for field, what in credentials.in_record(path, files.read(path))]
         except Invalid:
-            continue  # `check` names what is damaged
+            continue  # `check` reports damaged records
     return seen
 
 

@@ -26,9 +26,9 @@ from gitmodel.registry import models
 from gitmodel.registry.models import choose_to_change, parse_filter
 from gitmodel.registry.writer import Writer, change_model, change_version
 
-# Newest first, in pieces: a page of the newest never reads the rest.
+# Newest first, in chunks, so that a page of the newest versions does not read the rest.
 _PIECE = 500
-# A list of no more than so many is kept for the next time that it is asked for.
+# A list of at most this many versions is cached.
 _REMEMBERED = 20_000
 
 
@@ -223,7 +223,7 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was:
             if not gc.get_freeze_count():
-                # Both together put what is young among the old without looking at it; the program froze nothing.
+                # The two calls move young objects to the old generation without a collection; nothing stays frozen.
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()

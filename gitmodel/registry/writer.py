@@ -137,7 +137,7 @@ class Batch:
         self._base = repository.read(lambda snapshot: snapshot)
         from gitmodel.branch.new_commits import refuse_credentials  # imported here because only writes need it
 
-        # a message that is refused at the end would leave the numbers reserved that the block was told
+        # checked first, because a refusal at the end would leave reserved numbers
         refuse_credentials(repository, self._base, Change(None, subject=message))
         self._plans: list[Callable[[Snapshot], Change[Any]]] = []
         self._change: Change[None] = Change(None)

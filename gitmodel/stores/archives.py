@@ -135,7 +135,7 @@ class Archive:
             member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError, ValueError):
             raise Invalid("this is not an export of gitmodel, or a part of one", hint=_HINT) from None
-        # Links, devices, sparse files, long names and extended headers have no place here.
+        # Links, devices, sparse files, long names and extended headers are not allowed.
         if block != _tar_header(member.name, member.size):
             raise Invalid(f"the export holds {member.name[:100]!a} in an unexpected form", hint=_HINT)
         return member.name, member.size
@@ -197,7 +197,7 @@ def _tar_header(name: str, size: int) -> bytes:
     member = tarfile.TarInfo(name)
     member.size = size
     member.mode = 0o644
-    # Where a size has no room in octal digits, GNU's way of writing it is the one that every tar reads.
+    # If a size does not fit in octal digits, GNU's encoding is the one that every tar reads.
     return member.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
 
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from gitmodel.stores.remote_store import RemoteStore
 
-MANIFEST_LIMIT = 256 << 20  # some two million files: no wrong link makes us read a whole model as a manifest
+MANIFEST_LIMIT = (
+    256 << 20
+)  # about two million files, so that a wrong link does not cause reading a whole model as a manifest
 
 
 class StoredArtifact(NamedTuple):
@@ -80,7 +82,7 @@ def get_file(
     if target.is_dir():
         raise UsageError(f"{target} is a folder", hint=f"name a file in it, such as {target / 'model'}")
     if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
-        # replacing /dev/null would be no service
+        # /dev/null must not be replaced
         raise UsageError(f"{target} exists and is not a regular file", hint="name a new file")
     _require_parent(target)
     if size is None and progress:
@@ -88,7 +90,7 @@ def get_file(
     with making_beside(target) as place:
         _fetch(store, digest, size, place / "file", Tally(progress, size or 0))
         with writing(target):
-            # not synced: what a crash takes from here is still in the store
+            # not synced, because the store still has the bytes after a crash
             os.replace(place / "file", target)
 
 
@@ -142,7 +144,7 @@ def get_folder(
         in_parallel(fetch, entries, transfer.jobs, count)
         with writing(target):
             try:
-                os.rename(made, target)  # takes the place of an empty folder, of nothing else
+                os.rename(made, target)  # replaces only an empty folder
             except OSError:
                 _refuse_occupied(target)
                 raise
@@ -426,7 +428,7 @@ class _Behind:
 def _chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
     """Yield the bytes of *reader* in pieces; each stays valid until the next piece but one is requested."""
     readinto = getattr(reader, "readinto", None)
-    buffer = other = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
+    buffer = other = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
     while chunk := buffer[: readinto(buffer)] if readinto else memoryview(reader.read(CHUNK)):
         count.add(len(chunk))
         yield chunk
@@ -462,7 +464,7 @@ def writing(path: Path) -> Iterator[None]:
 def _size_of(path: Path) -> int:
     with suppress(OSError):
         return os.stat(path).st_size
-    return 0  # whoever opens it says why
+    return 0  # opening it reports the reason
 
 
 @contextmanager

@@ -149,7 +149,7 @@ class CachedStore:
         return cast(BinaryIO, io.BufferedReader(raw, buffer_size=1 << 16))
 
     def _keep(self, digest: Digest, content: bytes | bytearray) -> None:
-        with suppress(GitModelError):  # a copy is a convenience
+        with suppress(GitModelError):  # copies are optional
             self.cache.keep(digest, content)
 
     def _full(self, error: Unreachable) -> Unreachable:
@@ -194,7 +194,7 @@ class _Partial:
         """Move the file, which is whole and verified, into the cache."""
         target = self._cache.place(self._digest)
         with suppress(OSError):
-            with suppress(OSError):  # not every file system has permissions
+            with suppress(OSError):  # some file systems have no permissions
                 os.fchmod(self._descriptor, 0o444)
             make_folder(target.parent)
             share(self._descriptor, target.parent)
@@ -241,7 +241,7 @@ class _FetchingReader(io.RawIOBase):
         except Invalid:
             if not self._had or self._partial is None:
                 raise
-            # what was fetched before is not the beginning of this object: a crash took some of it
+            # the earlier bytes are not the start of this object, because a crash lost some of them
             self._partial.drop()
             self._partial, self._had = None, 0
             return origin.reader(self._digest, self._size)

@@ -90,7 +90,7 @@ def read_once(
             hashed.update(chunk)
             size += len(chunk)
             head += chunk[: HEAD - len(head)] if len(head) < HEAD else b""
-            if size > found.size:  # it may never end
+            if size > found.size:  # reading it may never end
                 break
             if progress is not None:
                 progress(size, found.size)
@@ -197,7 +197,7 @@ def _read(reader: BinaryIO, uri: str, length: int) -> bytes:
         return reader.read(length) or b""
     except GitModelError:
         raise
-    except Exception as error:  # whatever the client of a store raises in the middle of a file
+    except Exception as error:  # any exception of a store's client while reading
         raise _unreachable(uri, error) from error
 
 
@@ -206,7 +206,7 @@ def _unreachable(uri: str, error: BaseException) -> Unreachable:
     return Unreachable(f"{shown_url(uri)} cannot be read: {said[0][:300]}", hint="make it reachable, then try again")
 
 
-# Files of this machine, or of a disk that others have too.
+# Files on this machine or a shared disk.
 
 
 def _path_of(uri: str) -> Path:
@@ -238,7 +238,7 @@ def _folder(uri: str) -> UsageError:
     )
 
 
-# Pages of the web, asked without credentials.
+# Web pages, fetched without credentials.
 
 
 def _look_up_page(trusted: Sequence[str], uri: str, version_id: str) -> External:
@@ -298,7 +298,7 @@ def _leads_on(uri: str, to: str) -> Refused:
     )
 
 
-# Objects in the stores of others, reached with the credentials of this machine.
+# Objects in other stores, read with the credentials of this machine.
 
 
 def _look_up_object(uri: str, version_id: str) -> External:

@@ -45,7 +45,7 @@ def open(uri: str, version_id: str) -> BinaryIO:
 def _look_up_s3(uri: str, version_id: str) -> Found:
     bucket, key = _place(uri)
     answer = _ask_s3("head_object", uri, ChecksumMode="ENABLED", **_object(bucket, key, version_id))
-    # Of an object in parts, S3 may tell a checksum of the checksums of the parts, which is of no use to anybody else.
+    # For an object in parts, S3 can report a checksum of checksums, which is not the digest of the object.
     whole = answer.get("ChecksumSHA256", "") if answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" else ""
     digest = PREFIX + base64.b64decode(whole).hex() if whole and "-" not in whole else ""
     version = answer.get("VersionId", "")
@@ -104,7 +104,7 @@ def _s3_refusal(client: Any, arguments: dict[str, str], response: Any) -> GitMod
     return Unreachable(f"the bucket {bucket} fails at the key {key}: {said}", hint="try again later")
 
 
-# Google's store: a generation is what it calls the version of an object.
+# Google's store calls the version of an object its generation.
 
 
 def _look_up_gcs(uri: str, version_id: str) -> Found:
@@ -242,7 +242,7 @@ class _Ranges(io.RawIOBase):
         content = self._fetch(self._start, count) if count else b""
         view[: len(content)] = content
         self._start += len(content)
-        self._left -= count if not content else len(content)  # it has become shorter
+        self._left -= count if not content else len(content)  # the file has become shorter
         return len(content)
 
 

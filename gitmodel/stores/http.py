@@ -22,9 +22,9 @@ from gitmodel.stores.interface import library
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 BUFFER = 256 << 10
-_OLDEST = (8, 10)  # of libcurl: older ones sign some queries wrongly
-_IN_ADVANCE = 64 << 20  # no server makes us take more memory than it sends
-_AT_ONCE = 1 << 20  # bodies of so many bytes are handed to libcurl in one piece
+_OLDEST = (8, 10)  # the version of libcurl; older ones sign some queries incorrectly
+_IN_ADVANCE = 64 << 20  # memory is limited by the bytes that the server really sends
+_AT_ONCE = 1 << 20  # bodies up to this size are passed to libcurl at once
 
 
 class Answer(NamedTuple):
@@ -139,7 +139,7 @@ class Server:
     def _send(self, request: Request, proxy: str) -> Answer:
         if threading.current_thread() is not threading.main_thread():
             return self._transfer(request, proxy)
-        # the main thread is the one that Ctrl-C interrupts, and libcurl does not come back for that
+        # Ctrl-C interrupts the main thread only, and libcurl does not return for it
         return _interruptible(lambda: self._transfer(request, proxy))
 
     def _transfer(self, request: Request, proxy: str) -> Answer:
@@ -160,7 +160,7 @@ class Server:
         return Answer(status, answer.headers, answer.body())
 
     def _handle(self) -> Any:
-        if self._process != os.getpid():  # a fork has the connections of its parent, which are not its own
+        if self._process != os.getpid():  # a forked child must not use the connections of its parent
             self._idle, self._process = [], os.getpid()
         try:
             return self._idle.pop()
@@ -201,7 +201,7 @@ class Server:
             options.append((curl.PATH_AS_IS, 1))
         for option, value in options:
             handle.setopt(option, value)
-        # what libcurl would add: an Expect that costs a round trip, and a type of its own
+        # disables headers that libcurl adds: Expect, which takes a round trip, and a default type
         without = [f"{name}:" for name in ("expect", "content-type") if name not in request.headers]
         handle.setopt(curl.HTTPHEADER, lines + without)
 
@@ -292,7 +292,7 @@ def _interruptible(work: Callable[[], Answer]) -> Answer:
 def _headers(lines: list[bytes]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines:
-        if line.startswith(b"HTTP/"):  # the answer proper, after one that said to go on
+        if line.startswith(b"HTTP/"):  # the final answer, after "100 Continue"
             found.clear()
         name, colon, value = line.partition(b":")
         if colon:

@@ -15,7 +15,7 @@ Sent = Callable[[int], None]
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all, by one thread at a time."""
 
-JOBS = 8  # files at a time: they wait for disks and networks, not for processors
+JOBS = 8  # files at a time; transfers wait for disks and networks, not for processors
 RENEWED = 86_400.0
 """Age in seconds from which an object that is about to be named is renewed: `store gc` spares young objects."""
 

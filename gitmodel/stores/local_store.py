@@ -29,7 +29,7 @@ from gitmodel.stores.verified_reading import CHUNK, VerifyingReader, chunks
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")
-# What a file system says that cannot do something, and of a file that a rename does not replace.
+# Errors of a file system without a feature, and of a rename that does not replace a file.
 _NOT_ABLE = frozenset({errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _IN_THE_WAY = frozenset({errno.EEXIST, errno.EPERM, errno.EACCES, errno.EBUSY, errno.ENOTSUP})
 _NOT_SYNCED = "what was stored in the last moments may be lost in a loss of power"
@@ -53,7 +53,7 @@ class LocalStore:
         self._objects = self.root / "sha256"
         self._temporary = self.root / "tmp"
         self._swept = False
-        self._shards = str(self._objects)  # to put paths together out of parts takes longer than to look for a file
+        self._shards = str(self._objects)  # joining paths takes longer than looking for a file
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self.root)!r}, shared={self.shared})"
@@ -107,7 +107,7 @@ class LocalStore:
                 os.unlink(temporary)
             raise
         finally:
-            os.close(descriptor)  # which gives the lock back: not before the file is in place
+            os.close(descriptor)  # which releases the lock, after the file was renamed
         return digest, size
 
     def keep(self, digest: Digest, content: bytes | bytearray) -> None:
@@ -181,7 +181,7 @@ class LocalStore:
                 return
             except FileNotFoundError:
                 raise self._missing(digest) from None
-            except PermissionError:  # another user's: only a new file is young
+            except PermissionError:  # the file of another user: only a new file has a new timestamp
                 pass
         with self.open(digest) as reader:
             self._put(reader, digest, None)
@@ -210,7 +210,7 @@ class LocalStore:
     def remove(self, digest: Digest) -> None:
         """Remove the object, or what stands in its place; without one, do nothing."""
         path = self.place(digest)
-        self._state(digest)  # a store that is gone is not a store without this object
+        self._state(digest)  # a missing store is an error, not a store without this object
         with _reaching(path), suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(path)
 
@@ -247,7 +247,7 @@ class LocalStore:
                     lock(descriptor)
                 if os.fstat(descriptor).st_nlink:
                     return descriptor, temporary
-                os.close(descriptor)  # swept between its making and its lock
+                os.close(descriptor)  # removed by cleaning before it was locked
 
     def _sweep(self) -> None:
         """Remove, once in this process, the files that processes that were killed left over an hour ago."""
@@ -344,7 +344,7 @@ class LocalStore:
             folder.mkdir()
         except FileExistsError:
             return
-        # what the owner of the store allowed on its root (a group, say) holds for what is in it
+        # permissions of the root (such as those of a group) apply to everything below it
         with suppress(OSError):
             os.chmod(folder, stat.S_IMODE(os.stat(self.root).st_mode))
         if self.synced:
@@ -354,7 +354,7 @@ class LocalStore:
         path = self.place(digest)
         with _reaching(path):
             try:
-                # O_NONBLOCK: a pipe in the place of an object must not make us wait for its writer
+                # O_NONBLOCK, so that opening a pipe instead of an object does not block
                 descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except (FileNotFoundError, NotADirectoryError):
                 raise self._missing(digest) from None
@@ -406,7 +406,7 @@ class LocalStore:
             path = self._temporary / name
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError:  # finished meanwhile, or another user's, of which we cannot know
+            except OSError:  # finished meanwhile, or owned by another user
                 continue
             try:
                 if try_lock(descriptor):

@@ -97,7 +97,7 @@ def _backend(scheme: str, place: str, path: str, begun: ResumableUploads) -> Bac
     if scheme == "oci":
         from gitmodel.stores.servers.oci import OciBackend
 
-        # as docker has it: a registry on this machine is spoken to without TLS
+        # as in docker: registries on this machine are used without TLS
         local = place.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
         return OciBackend(place, path, begun, secure=not local)
     from gitmodel.stores.servers.sftp import SftpBackend

@@ -37,7 +37,7 @@ class Tally:
         if self._progress:
             with self._lock:
                 self._done += count
-                # What is sent again after a failure counts twice.
+                # Bytes that are sent again after a failure count twice.
                 self._progress(min(self._done, self._total), self._total)
 
 
@@ -92,7 +92,7 @@ def in_parallel(
         try:
             for item in items:
                 waiting.append(pool.submit(tracked, item))
-                if len(waiting) > 4 * jobs:  # so that a folder of a million files is not a million futures
+                if len(waiting) > 4 * jobs:  # limits the number of futures for a folder of a million files
                     results.append(waiting.popleft().result())
             while waiting:
                 results.append(waiting.popleft().result())

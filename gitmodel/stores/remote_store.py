@@ -96,7 +96,7 @@ class RemoteStore:
         try:
             self._send_parts(upload, source, size, sent)
             upload.finish()
-        except (Invalid, Conflict):  # these bytes are of no use to a later try
+        except (Invalid, Conflict):  # a later attempt cannot use these bytes
             upload.abort()
             raise
         except BaseException:

@@ -28,7 +28,7 @@ _KINDS = {
 }
 
 
-# A file HEAD is git's if it reads like this and one of these is beside it.
+# A file HEAD belongs to git if its content matches and one of these names is beside it.
 _HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$"), 256
 _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
 
@@ -88,7 +88,7 @@ def open_source(path: Path, name: str) -> BinaryIO:
         raise _refusal(name, error) from None
     state = os.fstat(descriptor)
     try:
-        _refuse_special(name, state.st_mode)  # what was opened, which may be newer than what was looked at
+        _refuse_special(name, state.st_mode)  # the opened file, which can be newer than the one that was checked
     except UsageError:
         os.close(descriptor)
         raise
@@ -251,6 +251,6 @@ def _changed(name: str) -> Conflict:
 
 
 def _shown(path: Path | str) -> str:
-    # a file's name may hold anything, escapes for the terminal included
+    # a file name can contain any character, including terminal escapes
     text = str(path)
     return text if text.isprintable() else ascii(text)

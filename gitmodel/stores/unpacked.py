@@ -118,7 +118,7 @@ def _look(root: Path) -> _Found:
         except FileNotFoundError:  # another process removed it meanwhile
             continue
         except OSError:
-            found.others.append(prefix.rstrip("/"))  # it cannot be read, so it is made again
+            found.others.append(prefix.rstrip("/"))  # the file is unreadable, so it is created again
     return found
 
 

@@ -52,7 +52,7 @@ class VerifyingReader(io.RawIOBase):
         count = self._fill(view)
         self._hash.update(view[:count])
         self._left -= count
-        # At the length it had, it must be whole; having shrunk or grown since, it cannot be.
+        # With its original size the file must be complete; with another size it cannot be.
         ended = not count or self._left == 0
         if self._left < 0 or (ended and PREFIX + self._hash.hexdigest() != self._digest):
             view[:count] = bytes(count)
@@ -68,7 +68,7 @@ class VerifyingReader(io.RawIOBase):
 def chunks(source: BinaryIO) -> Iterator[memoryview]:
     """Yield *source* to its end in pieces that are valid until the next is requested."""
     readinto = getattr(source, "readinto", None)
-    buffer = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
+    buffer = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
     chunk: memoryview | None = None
     while True:
         if chunk is not None and len(chunk) == len(buffer) < CHUNK:
@@ -79,7 +79,7 @@ def chunks(source: BinaryIO) -> Iterator[memoryview]:
         else:
             count = readinto(buffer)
             chunk = None if count is None else buffer[:count]
-        if chunk is None:  # a pipe without data for now is not at its end
+        if chunk is None:  # a pipe that has no data yet is not at its end
             raise BlockingIOError(errno.EAGAIN, "the source to store would have to be waited for")
         if not chunk:
             return
@@ -102,7 +102,7 @@ def bytes_left(source: BinaryIO) -> int:
 
 def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
     """The next *count* bytes of *source*, fewer only at its end."""
-    # most are small, and a raw file makes a buffer of all that it is asked for
+    # most files are small, and a raw file allocates the requested size
     first = _taken(source.read(min(count, 1 << 16)))
     second = _taken(source.read(min(count - len(first), 1 << 16))) if first else b""
     if not second:

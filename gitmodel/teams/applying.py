@@ -43,7 +43,7 @@ def apply_at_remote(
     while True:
         pulled.append(sync.pull(repository, remote))
         before = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
-        if repository.rules.id() != ours:  # what the try before did not set
+        if repository.rules.id() != ours:  # tags that the previous attempt did not set
             rules = repository.rules.id()
         done = apply()
         ours, unguarded = repository.rules.id(), unguarded or done.unguarded
@@ -65,7 +65,7 @@ def apply_at_remote(
             raise
         if sent is None:
             continue
-        # what the remote has by now, and this push did not bring, another apply put in force and reports
+        # tags that another apply has set on the remote meanwhile are reported by it
         now = {**state.tags, **{ref: move.new for ref, move in moves.items()}}
         changes = {ref: change for ref, change in local.items() if now.get(ref) != repository.tags.id(ref)}
         changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})

@@ -9,10 +9,10 @@ from typing import Any
 from gitmodel.domain.comparison import Compared
 from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 
-# By this line a job finds its own comment, to edit it in place.
+# A job finds its own comment by this line, to edit it.
 MARKER = "<!-- gitmodel plan -->"
 _LONGEST = 200
-# Hosts take some 65,000 characters; a change takes a few thousand, and what comes after the changes as many.
+# Hosts allow about 65,000 characters. A change needs a few thousand, and so does the text after the changes.
 _LONGEST_TEXT = 30_000
 _MOST_ROWS = 50
 _NONE = "–"  # noqa: RUF001

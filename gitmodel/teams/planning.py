@@ -101,7 +101,7 @@ def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -
             try:
                 changes.append(_planned(sides, path, ref, alias=what.kind == "alias"))
             except Invalid:
-                continue  # what cannot be read is among the problems
+                continue  # unreadable records are among the problems
     return Plan(
         base, head, tuple(changes), tuple(versions), found.problems, found.rules, tuple(sorted(sides.renamed.items()))
     )
@@ -170,7 +170,7 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
         try:
             outcomes = gates.judge_recorded(before, after, ref, now, in_force.judge)
         except GitModelError:
-            outcomes = ()  # what is damaged is among the problems
+            outcomes = ()  # damaged records are among the problems
     planned = PlannedChange(
         ref.model,
         ref.stage,
@@ -252,7 +252,7 @@ def _code_range(sides: _Sides, old: VersionRecord | None, new: VersionRecord | N
     address = host.comparison(was, now) if host else ""
     try:
         found = sides.code.between(was, now)
-    except GitModelError:  # this repository does not have both
+    except GitModelError:  # this repository lacks one of the two
         return CodeRange(was, now, comparison=address)
     shown = tuple(f"{commit.commit[:10]} {commit.subject}" for commit in found[:_MOST_COMMITS])
     return CodeRange(was, now, len(found), shown, address)

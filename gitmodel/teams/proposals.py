@@ -370,7 +370,7 @@ def _host(repository: Repository, remote: str) -> Host | None:
     if not remote:
         return None
     kind = repository.config.get("gitmodel.host", "")
-    # what `url.X.insteadOf` makes of it may be a mirror, or the only form that names the host
+    # the URL after `url.X.insteadOf` may be a mirror, or the only form with the host's name
     return next(filter(None, (find_host(url, kind) for url in remote_urls(repository.git, remote))), None)
 
 

@@ -19,7 +19,7 @@ from gitmodel.registry import in_force
 from gitmodel.registry.checking import check
 from gitmodel.teams.range_checks import RangeCheck, check_between
 
-# What a push may not do, beside what a change may not do; as `docs/reference/format.md` names it.
+# The rules of a push, in addition to those of a change, as in `docs/reference/format.md`.
 RULES: Mapping[str, str] = {
     "push.gone": "the metadata branch is not deleted",
     "push.chain": "the old tip of the metadata branch is on the chain of first parents of the new tip",

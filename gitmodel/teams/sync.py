@@ -442,7 +442,7 @@ def _signer(repository: Repository, commit: Oid) -> str:
 def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
     """Map transaction ids to the other side's commits, to find ours that are there already as another commit."""
     found = trailer_values(repository.git, tip, base, "Txn")
-    # a squashed commit has several, and then it cannot be told what became of each
+    # a squashed commit has several, so the outcome of each is unknown
     return {values[0]: commit for commit, values in found.items() if len(values) == 1}
 
 

@@ -53,7 +53,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
         applied = old == recorded and there == state.last_tags.get(ref)
         new = recorded if ref in changed or applied else there
         if new == recorded != old and in_force.entry_refusal(repository, after, ref):
-            new = there  # it is recorded only, and stays so for `apply`
+            new = there  # only recorded; `apply` puts it in force
         if wanted is not None and new == wanted.id not in (old, there):
             new = _write_tag(repository, ref, wanted) or there
         if old != new == there and old and _stays(repository, ref, tip, old, there):
@@ -95,7 +95,7 @@ def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> di
                     f"the tag {ref.name} does not count: {judged.forged}", hint="run `git model doctor --fix`"
                 )
             if judged.forged:
-                continue  # it belongs to a commit that came after *tip*
+                continue  # the tag belongs to a commit after *tip*
         moves[ref] = RefMove(ref.full, found.id if found else None, there)
     return moves
 
@@ -112,7 +112,7 @@ def rules_after(
     ours = rules.id()
     try:
         mine = rules.read(ours)
-    except Refused:  # it was set by hand; the remote's replaces it
+    except Refused:  # set by hand; the remote's tag replaces it
         ours, mine = None, ()
     if state.rules and not extends(mine, rules.read(state.rules)):
         return state.rules, ()

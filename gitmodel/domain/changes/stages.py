@@ -305,7 +305,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
     files: dict[str, bytes | None] = {paths.stage_file(model, name): None for name in left}
     archived = snapshot.is_archived(model, number)
     if archive and (files or not archived):
-        # also if the marker is there: as the leftover of a clean merge it would be tidied away
+        # even if the marker exists, because after a clean merge it would be removed as a leftover
         files[paths.archived_file(model, number)] = ARCHIVED_MARKER
     if archived and not archive:
         files[paths.archived_file(model, number)] = None

@@ -15,7 +15,7 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 DEFAULT = "default"
 # The store inside the clone, where another one is the default: copies, and what was not pushed yet.
 CLONE = "clone"
-# The keys of `gitmodel.toml` that say which stores there are.
+# The keys of `gitmodel.toml` that define the stores.
 KEYS = "store", "stores"
 
 

@@ -70,7 +70,7 @@ def _of_record(what: RecordPath, file: Sides) -> Iterator[tuple[Place, str]]:
             yield (file.path, "deleted" if deleted else ""), whole
         return
     if isinstance(ours, ModelRecord) and base is None:
-        # registered on both sides: it is as old as there
+        # registered on both sides: the remote's creation time is used
         ours = replace(ours, created=now.created)
     there = set(lost_keys(base, theirs, base)) if base is not None and theirs is not None else None
     for key in lost_keys(base, ours, now):

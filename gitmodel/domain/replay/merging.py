@@ -9,7 +9,7 @@ from typing import Any
 from gitmodel.domain.schema.records import ArtifactLink, format_version
 
 _ABSENT = object()
-# Of these, what one side added and what the other added come together.
+# Additions of both sides to these keys are combined.
 _SETS = ("tags", "owners", "forced")
 
 

@@ -14,7 +14,7 @@ from gitmodel.domain.snapshot import Snapshot
 PLACES = ("stage", "alias", "archived")
 _MARK = "\x01"
 
-# The number that a version made here gets where its own was taken meanwhile: (model, ours) -> theirs to be.
+# New numbers of local versions whose numbers were taken: (model, old number) -> new number.
 Renumbering = dict[tuple[str, int], int]
 
 
@@ -103,7 +103,7 @@ def reworded(message: str, carried: Carried, done: Replayed | None = None) -> st
     for old_name, new_name in done.kept_names if done else ():
         subject = subject.replace(f"Rename {old_name} to {new_name}", f"Change {new_name}")
     for (model, old), new in carried.numbers.items():
-        # The mark keeps a number that was just written from being taken for one that is still to be replaced.
+        # The mark distinguishes a replaced number from one that must still be replaced.
         subject = re.sub(rf"(?<![\w.+-]){re.escape(model)} {old}(?![\w.+-])", f"{model} {_MARK}{new}", subject)
         if re.search(rf"^Model: {re.escape(model)}$", trailers, re.MULTILINE):
             pattern = rf"^((?:Previous-)?Version: ){old}$"

@@ -45,7 +45,7 @@ class _Replay:
         self.after = after
         self.was = onto.files
         self.prior: dict[str, bytes | None] = {}
-        # what was done here is not judged again: it is *onto* that it must fit
+        # local changes are not judged again; they only need to fit *onto*
         self.before = replace(before, files=ChangedFiles(before.files, self.prior), tags=NoTags(), proposed=True)
         self.onto = replace(onto, files=ChangedFiles(onto.files, self.done.files), tags=NoTags())
         self.found = [(path, paths.parse_path(path)) for path in changed]
@@ -53,7 +53,7 @@ class _Replay:
         self.planned: dict[str, bytes | None] = {}
         self.settled: set[str] = set()
         self.refused: set[str] = set()
-        # what the conflicts speak of already
+        # already covered by the conflicts
         self.named: set[Place] = set()
 
     def run(self) -> Replayed:
@@ -266,7 +266,7 @@ class _Replay:
         if what.kind == "model" and not other.exists:
             return
         if what.kind == "model" and old is None:
-            # registered on both sides: it is as old as the older one that others saw
+            # registered on both sides: the older creation time is used
             mine = replace(mine, created=other.created)
         record, _ = merged(old, mine, other)
         data = codec.encode(record)
@@ -313,7 +313,7 @@ class _Replay:
         aliases = [alias for alias in self.onto.recorded_aliases(model) if fold(alias) == fold(name)]
         return f"the alias {aliases[0]}" if aliases else ""
 
-    # The whole
+    # All records
 
     def _make_sound(self) -> None:
         """Take away what is clean as text and wrong as a whole, as a stage for a version that was deleted."""

@@ -174,7 +174,7 @@ def inspect(
     known = 0
     for name, key, read in schema.rows:
         value = table.get(name)
-        if value is None:  # which TOML does not have
+        if value is None:  # not supported by TOML
             if key.required:
                 problems.append(Problem(path, within + name, "record.required", "is missing"))
             continue
@@ -319,7 +319,7 @@ def _invalid(path: str, key: str, rule: str, message: str) -> Invalid:
     )
 
 
-# How values are read. Each takes what the TOML reader gives and returns what the record holds, or raises Wrong.
+# Converters from values of the TOML reader to values of the record. Each raises Wrong for an invalid value.
 
 
 def text(value: Any) -> str:
@@ -381,7 +381,7 @@ def word_set(value: Any) -> tuple[str, ...]:
 
 def metadata(value: Any) -> dict[str, Any]:
     """A table of numbers, text, booleans, times, lists of these, and tables, at most 8 deep."""
-    if not isinstance(value, (dict, Mapping)):  # a dict is known at once, another mapping by a search
+    if not isinstance(value, (dict, Mapping)):  # checking for dict is faster than for Mapping
         raise Wrong(f"takes a table, not {_kind(value)}")
     return _metadata_table(value, 1)
 
@@ -399,7 +399,7 @@ def _metadata_value(value: Any, depth: int) -> Any:
     if type(value) in (str, bool, float):
         return value
     if isinstance(value, str):
-        return str.__str__(value)  # of an enum the value, whatever it prints as
+        return str.__str__(value)  # the value of an enum, not its text
     if isinstance(value, float):
         return float(value)
     if isinstance(value, int):
@@ -427,7 +427,7 @@ def _metadata_value(value: Any, depth: int) -> Any:
     raise Wrong(f"holds {_kind(value)}; it takes text, numbers, booleans, times, lists and tables")
 
 
-# The values that a key takes if its field has this type.
+# The possible values of a key with a field of this type.
 _READERS: dict[Any, Callable[[Any], Any]] = {
     str: text,
     bool: flag,

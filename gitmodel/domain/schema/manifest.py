@@ -15,7 +15,7 @@ from gitmodel.domain.schema.digests import Digest, parse_digest
 from gitmodel.errors import Invalid
 
 HEADER = b"gitmodel-manifest 1\n"
-SIZE_LIMIT = 2**63 - 1  # what a file's size is in every other tool
+SIZE_LIMIT = 2**63 - 1  # the limit of file sizes in other tools
 
 _HEADER = re.compile(rb"gitmodel-manifest ([0-9]{1,9})\n")
 _LINE = re.compile(r"(sha256:[0-9a-f]{64}) (0|[1-9][0-9]{0,18}) (.+)", re.DOTALL)
@@ -136,7 +136,7 @@ def _parse_line(line: str, number: int) -> ManifestEntry:
 
 def _refuse_file_as_folder(paths: list[str]) -> None:
     # With the separator ordered before every other character, what is in a folder comes right after a file of
-    # that name: one look at each neighbour is enough, however deep a hostile path is.
+    # that name, so comparing neighbours is enough, however deep a malicious path is.
     keys = sorted((path.replace("/", "\0"), number) for number, path in enumerate(paths, start=2))
     for (before, _), (after, number) in pairwise(keys):
         if after.startswith(before) and after[len(before)] == "\0":

@@ -7,7 +7,7 @@ from typing import NewType, TypeGuard
 # The id of a commit, tree, blob or tag: 40 hexadecimal digits, in a code repository perhaps 64.
 Oid = NewType("Oid", str)
 
-# How git writes that there is no object, where it must write an id.
+# git's id for "no object".
 NO_OBJECT = Oid("0" * 40)
 
 _HEX = frozenset("0123456789abcdef")

@@ -17,7 +17,7 @@ RUNS = "runs"
 PURGED = "purged"
 # The highest number of a version. More than a registry needs, and few enough to count on from a wrong one.
 HIGHEST_NUMBER = 10**9
-# How many numbers in a row a new version may leave out.
+# How many numbers a new version may skip.
 MOST_SKIPPED = 1_000
 # Hosts read these from the branch; they are kept on every write and never read as records.
 HOST_FILES = frozenset(

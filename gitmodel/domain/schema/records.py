@@ -25,10 +25,10 @@ RUN_STATUSES = ("succeeded", "failed", "cancelled")
 ALL_RUN_STATUSES = (*RUN_STATUSES, "running", "lost")
 STEP_STATUSES = ("succeeded", "cached", "failed", "skipped")
 DIGEST_SOURCES = ("provider",)
-# What becomes of uncommitted changes, ever stricter.
+# The settings for uncommitted changes, from loose to strict.
 DIRTY = ("record", "snapshot", "refuse")
 FOLDER_FORMAT = "folder"
-# Stands in a link for the digest of what is not stored yet.
+# A placeholder for the digest of an artifact that is not stored yet.
 NO_DIGEST = "sha256:" + "0" * 64
 
 # Every archived marker holds these bytes, so that two of them never conflict.

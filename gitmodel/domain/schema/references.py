@@ -66,7 +66,7 @@ class VersionRef:
         """Read `MODEL` or `MODEL@VERSION`. Raises UsageError for anything else."""
         model, at, selector = text.partition("@")
         if at and not selector:
-            meant = suggest(model) or "MODEL"  # what is no name can be anything, and is not repeated
+            meant = suggest(model) or "MODEL"  # an invalid name can contain anything, so it is not printed
             raise UsageError(
                 f"{text!a} names no version after '@'",
                 hint=f"write {meant}@3, {meant}@production or {meant}@latest",

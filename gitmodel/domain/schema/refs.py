@@ -13,7 +13,7 @@ PROPOSALS = "refs/heads/propose/"
 RESERVED = "refs/gitmodel/reserved/"
 RENUMBERED = "refs/gitmodel/renumbered"
 REMOTES = "refs/gitmodel/remotes/"
-# Outside of the names of stage tags: a model may be called `rules`.
+# Not below the names of stage tags, because a model can be called `rules`.
 RULES_TAGS = "refs/tags/gitmodel-rules/"
 SEEN_RULES = "refs/gitmodel/rules/"
 KEPT_CODE = "refs/gitmodel/code/"

@@ -10,7 +10,7 @@ import re
 
 from gitmodel.domain.schema.object_ids import Oid
 
-# So many commits are named; a change of the rules is rare, and a tag must stay short enough to be read.
+# The maximum number of listed commits, so that the tag stays small. Rules change rarely.
 MOST = 1_000
 _LINE = r"Before: ([0-9a-f]{40})"
 

@@ -15,7 +15,7 @@ from gitmodel.errors import GateRefused, Invalid
 # The rule `after` is listed among forced gates by this name, so no gate may have it.
 AFTER = "after"
 UNKNOWN = "record.unknown-key"
-# Keys beside `stages` that are taken for it, in any case.
+# Keys that count as misspellings of `stages`, in any case.
 _NEARLY_STAGES = frozenset({"stages", "stage"})
 
 
@@ -110,7 +110,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
         entry._replace(faults=(*entry.faults, *_contradictions(entry, named, places, path))) for entry in entries
     ]
     entries += [_misspelt(word, path) for word in record.extra if names.fold(word) in _NEARLY_STAGES]
-    # A stage that is listed twice is under the rules of both, one whose name cannot be read may be any of them.
+    # A stage listed twice has the rules of both entries. An entry without a readable name can concern any stage.
     nameless = [entry for entry in entries if not entry.named]
     stages: dict[str, StageRule] = {}
     for entry in entries:
@@ -136,7 +136,7 @@ def _entry(table: Mapping[str, Any], path: str, key: str) -> _Entry:
     if named and (names.fold(str(name)) in names.STAGE_WORDS or str(name).isdigit()):
         named = False
         problems.append(Problem(path, f"{key}.name", "registry.stages", f"{name} cannot be an exclusive stage"))
-    # what cannot be read of these two asks for the stricter
+    # if one of these two is unreadable, the stricter value is used
     proposal_only, signed = (table.get(word, False) is not False for word in ("proposal_only", "signed"))
     rule = inspected[0] or StageRule(name=str(name) if named else "", proposal_only=proposal_only, signed=signed)
     problems += _unknown(rule, path, key)

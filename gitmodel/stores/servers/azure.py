@@ -21,7 +21,7 @@ from gitmodel.stores.http import PASSING, pause_after
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
 
 PART = 8 << 20
-PARTS = 40_000  # Azure takes 50,000
+PARTS = 40_000  # Azure allows 50,000
 PAGE = 5000
 OWN = "sha256"
 """Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
@@ -58,7 +58,9 @@ class Container:
     def client(self) -> Any:
         """Microsoft's client of the container, with the credentials of this machine."""
         with self._opening:
-            if self._opened is None or self._process != os.getpid():  # a fork has its parent's connections
+            if (
+                self._opened is None or self._process != os.getpid()
+            ):  # a forked child must not use its parent's connections
                 self._opened, self._process = self._open(), os.getpid()
             return self._opened
 
@@ -80,7 +82,7 @@ class Container:
 
     def _open(self) -> Any:
         service = library("azure.storage.blob", extra="azure").BlobServiceClient
-        # its own way of trying again waits for most of a minute
+        # its own retries wait for almost a minute
         settings = {"connection_timeout": 10, "read_timeout": self._timeout, "retry_total": 0}
         connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
         if connection and not self._host:
@@ -179,7 +181,7 @@ class AzureBackend:
         if self._do(lambda: put(overwrite=replace), digest):
             return
         there = self.has(digest, len(content))
-        if there is None or is_old(there):  # it is not what we would put, or is not to be taken for garbage
+        if there is None or is_old(there):  # the object differs from what a put would write, or needs a new timestamp
             self._do(lambda: put(overwrite=True), digest)
 
     def upload(self, digest: Digest, size: int) -> AzureUpload:
@@ -272,7 +274,7 @@ class AzureUpload:
 
     def finish(self) -> None:
         if not self._backend.commit(self._digest, [self._names[number] for number in sorted(self._names)]):
-            # another writer of the same digest has committed its own blocks, and all others are gone with that
+            # another writer of the same digest committed its blocks, which deleted all others
             there = self._backend.stat(self._digest)
             if there is None or there.size != self._size:
                 raise Unreachable(

@@ -145,7 +145,7 @@ class GcsBackend:
         self._prefix = f"{prefix}/" if prefix else ""
         self._bucket = Bucket(bucket, f"the artifact store {self.url}", timeout=timeout, attempts=attempts)
         self._begun = begun
-        self._seen = False  # whether the bucket has been
+        self._seen = False  # True if the bucket was checked
 
     def create(self) -> None:
         """Verify that the bucket exists and accepts our credentials. gitmodel does not create buckets."""
@@ -197,7 +197,7 @@ class GcsBackend:
             )
             if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
                 return
-            # it is not what we would put, or is not to be taken for garbage
+            # the object differs from what a put would write, or needs a new timestamp
         self._bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
 
     def upload(self, digest: Digest, size: int) -> GcsUpload:
@@ -289,14 +289,14 @@ class GcsUpload:
         self._size = size
         self._begun = begun
         self._hash = hashlib.md5(usedforsecurity=False)
-        self._passed = 0  # what went through here of the object
+        self._passed = 0  # the bytes of the object that were passed to `send`
         self._last: bytes | bytearray = b""
-        self._had = 0  # what Google has of it
+        self._had = 0  # the bytes of the object that Google has
         if begun.where:
             self._look()
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
-        return False  # `send` passes over what is there, after it has hashed it
+        return False  # `send` hashes and skips bytes that Google already has
 
     def send(self, number: int, content: bytes | bytearray) -> None:
         self._hash.update(content)
@@ -329,7 +329,7 @@ class GcsUpload:
         had = _received(answer)
         if answer.status == 308 and had < self._size:
             self._had = had
-        else:  # it is not to be had any more, or is whole and was removed since
+        else:  # the upload expired, or it was completed and the object was removed
             self._begun.where = ""
 
     def _send(self, content: bytes | bytearray, *, final: bool = False) -> dict[str, Any]:
@@ -344,7 +344,7 @@ class GcsUpload:
             if answer.status < 300:
                 return answer.json()
             refused = answer
-            if answer.status == 400:  # an answer was lost, and Google has this already; or it has something else
+            if answer.status == 400:  # an answer was lost and Google already has these bytes, or it has others
                 answer = self._backend.send_range(where, self._digest, f"*/{self._size}")
                 if answer.status < 300:
                     return answer.json()

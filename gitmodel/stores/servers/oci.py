@@ -95,7 +95,7 @@ class OciBackend:
             raise missing(self.url, digest)
         if answer.status == 416:
             return b"", size_of(self, digest)
-        if answer.status == 200:  # a registry may pass ranges over
+        if answer.status == 200:  # a registry may ignore ranges
             return answer.body[start : start + length], len(answer.body)
         return answer.body, int(answer.headers["content-range"].rpartition("/")[2])
 
@@ -174,7 +174,7 @@ class OciBackend:
         if answer.status >= 300:
             return "", 0
         last = answer.headers.get("range", "").rpartition("-")[2]
-        # a registry that has nothing says "0-0", as of one byte, which is never sent alone
+        # a registry without any bytes answers "0-0", as for one byte; gitmodel never sends a single byte
         return self._located(answer), int(last) + 1 if last.isdigit() and last != "0" else 0
 
     def _after(self, where: str, end: int, digest: Digest) -> str:
@@ -196,7 +196,7 @@ class OciBackend:
     def _finish_blob(self, where: str, digest: Digest, content: bytes | bytearray) -> None:
         headers = {"content-type": "application/octet-stream"}
         answer = self._request("PUT", where, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
-        # a repeated request comes too late for its upload, and one at the same time as its equal may fail
+        # a repeated request can arrive after the upload ended, and concurrent equal requests can fail
         if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
             if "DIGEST_INVALID" in str(answer.json().get("errors")):
                 raise Invalid(
@@ -321,7 +321,7 @@ class OciUpload:
             self._where, self._had = backend.begin(digest), 0
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
-        return self._had >= number * PART + len(content)  # that the parts are right the registry sees at the end
+        return self._had >= number * PART + len(content)  # the registry verifies the parts at the end
 
     def send(self, number: int, content: bytes | bytearray) -> None:
         end = number * PART + len(content)
@@ -375,7 +375,7 @@ def _credentials(host: str) -> tuple[str, str]:
         return "", ""
     except OSError as error:
         raise _malformed(file, host, error.strerror or "it cannot be read") from None
-    except (ValueError, AttributeError, TypeError):  # no JSON, no table where one belongs, no Base64
+    except (ValueError, AttributeError, TypeError):  # invalid JSON, a missing table, or invalid Base64
         raise _malformed(file, host, "it is not as `docker login` writes it") from None
     return user, password
 

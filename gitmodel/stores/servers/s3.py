@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
 PART = 8 << 20
-PARTS = 9_000  # S3 takes 10,000
-COPIED = 5 << 30  # S3 copies no more at once
+PARTS = 9_000  # S3 allows 10,000
+COPIED = 5 << 30  # the maximum of a copy in S3
 PAGE = "1000"  # names that S3 lists at a time
 OWN = "x-amz-meta-sha256"
 """Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
@@ -59,7 +59,7 @@ class S3Backend:
         self._server = Server(
             f"{parts.scheme}://{parts.netloc}", self.url, timeout=timeout, attempts=attempts, extra="s3"
         )
-        self._seen = False  # whether the bucket has been
+        self._seen = False  # True if the bucket was checked
 
     @property
     def url(self) -> str:
@@ -100,7 +100,7 @@ class S3Backend:
             )
             if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
                 return
-            # it is not what we would put, or is not to be taken for garbage
+            # the object differs from what a put would write, or needs a new timestamp
         self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
 
     def upload(self, digest: Digest, size: int) -> S3Upload:
@@ -164,7 +164,7 @@ class S3Backend:
         )
         if answer.status == 404 and _code(answer) == "NoSuchUpload":
             return False
-        # S3 answers 200 before it knows, and says so in the body if it then fails
+        # S3 answers 200 before it has finished, and reports a later failure in the body
         if answer.status == 404 or _code(answer):
             raise self._refusal(answer, "POST", digest)
         return True
@@ -366,7 +366,7 @@ class S3Upload:
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
         tag, size = self._found.get(number + 1, ("", -1))
-        # the entity tag of a part is its MD5, unless the server encrypts with keys of its own: then it is sent again
+        # the entity tag of a part is its MD5, unless the server encrypts it; then the part is sent again
         if size != len(content) or hashlib.md5(content, usedforsecurity=False).hexdigest() != tag.strip('"'):
             return False
         self._tags[number + 1] = tag

@@ -50,7 +50,7 @@ class Host:
                 return work(self._files())
             except (FileNotFoundError, GitModelError):
                 raise
-            except Exception as error:  # sshfs and asyncssh have many of their own
+            except Exception as error:  # sshfs and asyncssh have many exception types
                 final = isinstance(error, PermissionError) or type(error).__name__ in _FINAL
                 if final or attempt == ATTEMPTS:
                     raise self._failure(error) from error
@@ -110,7 +110,7 @@ class Host:
         sync = library("fsspec.asyn", extra="sftp").sync
 
         def touch(files: Any) -> None:
-            async def touched() -> None:  # what sshfs has no method for
+            async def touched() -> None:  # operations that sshfs does not provide
                 async with files._pool.get() as channel:
                     await channel.utime(path)
 
@@ -124,7 +124,7 @@ class Host:
 
     def _files(self) -> Any:
         if self._process != os.getpid():
-            # a fork has its parent's connection: it is neither used nor closed, which garbage collection would do
+            # a forked child must neither use nor close its parent's connection, as garbage collection would
             self._of_parent, self._opened, self._process = self._opened, None, os.getpid()
         if self._opened is None:
             user, _, address = self._place.rpartition("@")
@@ -250,14 +250,14 @@ class SftpUpload:
         with suppress(FileNotFoundError):
             self._had = int(backend.host.describe(temporary)["size"])
         self._gone = False
-        if self._had > size:  # it is of something else
+        if self._had > size:  # the partial file belongs to other content
             self.abort()
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
         start = number * PART
         if self._had < start + len(content):
             return False
-        try:  # what a reader of the whole would notice only after all of it was sent
+        try:  # damage that a reader would detect only after the whole file was sent
             return self._backend.host.read(self._temporary, start, len(content)) == content
         except FileNotFoundError:
             return False
