@@ -147,7 +147,7 @@ def test_a_version_made_before_the_first_commit_says_no_more_than_that(tmp_path,
 CHECKED_OUT = """\
 warning: the branch gitmodel is checked out here, and its files are not as it is now: a commit of them would take back \
 what was recorded since
-hint: if nothing of yours is among `git status`, type: git reset --hard
+hint: if `git status` shows none of your changes, type: git reset --hard
 """
 
 

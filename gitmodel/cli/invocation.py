@@ -120,7 +120,7 @@ class Invocation:
             self.output.warn(
                 f"the branch {branch} is checked out here, and its files are not as it is now: a commit of them would "
                 "take back what was recorded since",
-                "if nothing of yours is among `git status`, type: git reset --hard",
+                "if `git status` shows none of your changes, type: git reset --hard",
             )
 
     def close(self) -> None:

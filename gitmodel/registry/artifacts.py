@@ -1,4 +1,4 @@
-"""The verbs of artifacts: store what a path holds, link it, unlink it, fetch it, load it, verify it."""
+"""The verbs of artifacts: store a file or folder, link, unlink, fetch, load and verify an artifact."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ Warn = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Verified:
-    """The result of re-hashing: *versions* are the references of those that need it; *error* is "" if it is whole.
+    """The result of verifying an artifact: *versions* are the references of the versions that need it, *error* is "" if
+    it is intact.
 
-    *unreachable* is True if its store could not be asked, so that nothing is known. Without a *digest* it is a version
-    whose own record cannot be read. *uri* is the location of an external artifact; *purged* names the bytes that were
-    erased for good, and the reason: that is no error.
+    *unreachable* is True if its store does not answer, so that its state is unknown. Without a *digest*, the record of
+    the version cannot be read. *uri* is the location of an external artifact. *purged* names the files that were
+    purged, with the reason; this is not an error.
     """
 
     digest: str
@@ -58,11 +59,11 @@ def store_artifact(
     transfer: Transfer = Transfer(),
     warn: Warn | None = None,
 ) -> ArtifactLink:
-    """Put the file or folder at *path* into the store; returns the link that a version can take.
+    """Store the file or folder at *path*, and return the link for a version.
 
-    *format* is detected from the content where it is left out. *warn* is told of names that Windows cannot hold.
-    Raises NotFound, UsageError, Conflict, Unreachable, Refused if a git repository is in the folder, or what looks like
-    a credential, unless *allow_credentials*.
+    *format* is detected from the content by default. *warn* is called for file names that Windows does not support.
+    Raises NotFound, UsageError, Conflict, Unreachable; Refused if the folder contains a git repository or, unless
+    *allow_credentials*, text that looks like a credential.
     """
     from gitmodel import formats
 
@@ -78,7 +79,7 @@ def store_artifact(
 
 
 def _check_format(format: str, *, folder: bool) -> None:
-    """Raise UsageError for a *format* ("": to be detected) that is not known, or not one of a file or of a *folder*."""
+    """Raise UsageError for an unknown *format* ("": to be detected) or one that does not suit a file or a *folder*."""
     from gitmodel.formats import plugins
 
     if folder and format not in ("", FOLDER_FORMAT):
@@ -90,13 +91,13 @@ def _check_format(format: str, *, folder: bool) -> None:
 
 
 def check_sources(given: Iterable[tuple[str, Path, str]], *, allow_credentials: bool = False) -> None:
-    """Check names, paths and kinds of artifacts before any of them is stored. Raises as `store_artifact` does."""
+    """Check names, paths and kinds of artifacts before the first is stored. Raises what `store_artifact` raises."""
     found = list(given)
     for name, path, kind in found:
         check_name(name, "artifact")
         _check_kind(kind)
         source_files.refuse_git(path)
-    if len(found) > 1 and not allow_credentials:  # a single one is searched when it is stored
+    if len(found) > 1 and not allow_credentials:  # a single artifact is searched for credentials when it is stored
         for name, path, _ in found:
             refuse_credentials(path, name)
 
@@ -112,12 +113,13 @@ def describe_external(
     trusted: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ArtifactLink:
-    """A link to the file at *uri*, which stays there; it is read once and hashed, and nothing is stored.
+    """Read the file at *uri* once and return a link to it, with its hash; the file stays where it is.
 
-    A web server may lead on to its own host, and to URLs that are *trusted*.
+    A web server may redirect to its own host and to URLs that are *trusted*.
 
-    With *provider_digest* it is not read: the SHA-256 that its store keeps of the whole object is taken. Raises
-    NotFound, UsageError (without such a checksum, too), Conflict if it changed while it was read, Refused, Unreachable.
+    With *provider_digest* the file is not read: the link has the SHA-256 of the whole object that its store knows.
+    Raises NotFound, UsageError (also if the store knows no SHA-256), Conflict if the file changed while it was read,
+    Refused, Unreachable.
     """
     from gitmodel.formats import detection
 
@@ -157,10 +159,10 @@ def check_links(
     format: str = "",
     folder: bool = False,
 ) -> None:
-    """Check that `link_artifacts` would accept new *artifacts*, names and kinds, before any of them is stored.
+    """Check that `link_artifacts` would accept new *artifacts* (names and kinds), before the first is stored.
 
-    *format* is what they are to have ("": what is found), *folder* says that they are folders. An artifact whose name
-    the version has already is left out: only its content can tell. Raises as `link_artifacts` does.
+    *format* is their format ("": to be detected); *folder* is True if they are folders. A name that the version already
+    has is not checked: the content decides. Raises what `link_artifacts` raises.
     """
     found, read = list(artifacts), planning.read_metadata(metadata or {})
     for name, kind in found:
@@ -181,7 +183,7 @@ def check_links(
 
 
 def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
-    """Link artifacts to a version; returns its number. Raises Refused if a stage, alias or archived marker names it."""
+    """Link artifacts to a version and return its number. Raises Refused for one that a stage or alias names."""
     new = tuple(links)
 
     def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
@@ -191,7 +193,7 @@ def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink
 
 
 def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
-    """Take an artifact from a version; its bytes stay in the store. Raises NotFound, Refused."""
+    """Remove an artifact from a version; its bytes stay in the store. Raises NotFound, Refused."""
 
     def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
         return planning.plan_unlink(snapshot, model, number, name)
@@ -207,9 +209,10 @@ def fetch_artifact(
     transfer: Transfer = Transfer(),
     warn: Warn | None = None,
 ) -> None:
-    """Write the artifact to *target*, verified before it appears there.
+    """Verify the artifact and write it to *target*.
 
-    Of a folder without what makes a git repository of it: *warn* is told. Raises Invalid, NotFound, Unreachable.
+    Files that would make the folder a git repository are left out; *warn* is called then. Raises Invalid, NotFound,
+    Unreachable.
     """
     if link.is_folder:
         left_out = storage.get_folder(store, link.digest, target, size=link.size, transfer=transfer)
@@ -225,9 +228,10 @@ def fetch_artifact(
 def fetch_file(
     store: ArtifactStore, link: ArtifactLink, name: str, target: Path, *, progress: Progress | None = None
 ) -> ManifestEntry:
-    """Write the file *name* of a folder artifact to *target*, verified; the other files are not fetched.
+    """Verify the file *name* of a folder artifact and write it to *target*; the other files are not fetched.
 
-    Raises UsageError if the artifact is not a folder, NotFound if it has no such file, else as `fetch_artifact`.
+    Raises UsageError if the artifact is not a folder, NotFound if it has no file of this name, else what
+    `fetch_artifact` raises.
     """
     if not link.is_folder:
         raise UsageError(f"{link.name} is one file, not a folder of files", hint="leave --file out")
@@ -235,12 +239,12 @@ def fetch_file(
 
 
 def told_unportable(name: str, unportable: Sequence[str]) -> str:
-    """The warning that the folder *name* has paths that are *unportable*."""
-    return f"Windows cannot hold all of {name}: {_first(unportable)}"
+    """Return the warning that the folder *name* has paths that are *unportable*."""
+    return f"Windows does not support some names in {name}: {_first(unportable)}"
 
 
 def log_warning(message: str) -> None:
-    """Tell the log of gitmodel, where nobody else is to be told."""
+    """Log a warning: the default where no *warn* was passed."""
     import logging
 
     logging.getLogger("gitmodel").warning("%s", message)
@@ -257,7 +261,7 @@ def _check_kind(kind: str) -> None:
 
 
 def only_artifact(record: VersionRecord, model: str, name: str | None) -> ArtifactLink:
-    """The artifact *name*, or the only one if none is named. Raises NotFound, UsageError."""
+    """Return the artifact *name*; if *name* is None, the only artifact. Raises NotFound, UsageError."""
     if name is not None:
         return planning.artifact(record, model, name)
     models = [link for link in record.artifacts if link.kind == "model"] or list(record.artifacts)
@@ -274,9 +278,9 @@ def verify(
     *,
     transfer: Transfer = Transfer(),
 ) -> Iterator[Verified]:
-    """Re-hash every artifact that the versions *refs* (none: all versions of all models) point at, each once.
+    """Hash every artifact that the versions *refs* (none: all versions of all models) need again, each once.
 
-    A version whose record cannot be read comes first, without a digest: nobody knows what it needs.
+    Versions whose records cannot be read come first, without a digest: the artifacts that they need are unknown.
     """
     asked = tuple(refs)
     needed, damaged, gone = writer.read(lambda snapshot: (*_needed(snapshot, asked), purges(snapshot)))
@@ -298,7 +302,7 @@ def verify(
 
 
 def _verify(place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], transfer: Transfer) -> str:
-    """Hash all of an artifact that was not purged; returns what was, in words."""
+    """Hash the files of an artifact again, except purged ones; return the purged ones as text."""
     if not link.is_folder:
         storage.verify_file(place, link.digest, size=link.size, progress=transfer.progress)
         return ""

@@ -26,18 +26,19 @@ MOST_PROBLEMS = 10_000
 
 
 def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
-    """Everything that is wrong with the branch (or with *commit*): each with its file, key and rule."""
+    """Return the problems of the branch, or of *commit*: each with its file, key and rule."""
     at = repository.tip() if commit is None else commit
     return check_files(repository.files(at)) if at else []
 
 
 def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
-    """Return the problems of *files*, or of the paths *wanted*: at most `MOST_PROBLEMS`, and one that says so.
+    """Return the problems of *files*, or of the paths *wanted*: at most `MOST_PROBLEMS`, and one that says that there
+    are more.
 
-    A problem of several records together is found if *wanted* has all of them; see `domain.related_records`.
+    A problem between several records is found only if *wanted* has all of them; see `domain.related_records`.
     """
     found = list(islice(_check_files(files, wanted), MOST_PROBLEMS + 1))
-    more = Problem("", "", "tree.path", f"more than {MOST_PROBLEMS:,} things are wrong")
+    more = Problem("", "", "tree.path", f"there are more than {MOST_PROBLEMS:,} problems")
     return [*found[:MOST_PROBLEMS], more] if len(found) > MOST_PROBLEMS else found
 
 

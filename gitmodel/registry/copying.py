@@ -1,4 +1,4 @@
-"""`store copy`: everything that a store has into another one, verified on the way and counted at the end."""
+"""`store copy`: copy all objects of a store into another store, verify them on the way and count them at the end."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ def copy_store(
     repair: bool = False,
     transfer: Transfer = Transfer(),
 ) -> Copied:
-    """Copy every object of *source* that *target* has not, *manifests* after all others.
+    """Copy every object of *source* that *target* lacks; *manifests* are copied last.
 
-    Each is hashed as it is read, and the store that takes it checks what it got; at the end the target is listed again.
-    What is damaged in the source is left out and told. Run again, it goes on where it stopped. *without* is not copied.
-    *repair* also reads the objects that *target* already has, and replaces damaged ones by intact ones of *source*.
+    Each object is hashed while it is read, and verified by the target; at the end the target is listed again. Damaged
+    objects of the source are not copied, and returned as failed. A second call continues where the first stopped. The
+    digests *without* are not copied. *repair* also reads the objects that *target* already has, and replaces damaged
+    ones by intact ones of *source*.
 
-    Raises UsageError for one store under two names, Invalid if the target has not all of it at the end, Unreachable.
+    Raises UsageError if both are the same store, Invalid if the target lacks objects at the end, Unreachable.
     """
     if source.url == target.url:
         raise UsageError(f"{source.url} would be copied into itself", hint="name another store")
@@ -62,7 +63,7 @@ def copy_store(
 
 
 def _find_damaged(source: ArtifactStore, target: ArtifactStore, both: Sequence[StoredObject], jobs: int) -> set[str]:
-    """Return the digests of objects that are damaged in *target* and whole in *source*."""
+    """Return the digests of objects that are damaged in *target* and intact in *source*."""
 
     def is_repairable(found: StoredObject) -> bool:
         return not _is_whole(target, found.digest) and _is_whole(source, found.digest)
@@ -105,7 +106,7 @@ def _check_arrival(target: ArtifactStore, wanted: Iterable[StoredObject]) -> Non
 
 
 def check_copied(done: Copied) -> None:
-    """Raises Invalid, naming the first, if something could not be copied."""
+    """Raise Invalid, which names the first object, if some could not be copied."""
     for digest, why in done.failed.items():
         raise Invalid(
             f"{len(done.failed)} of the objects could not be copied: {digest}: {why}",

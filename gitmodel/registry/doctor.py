@@ -34,7 +34,7 @@ from gitmodel.stores.local_store import LocalStore
 class Finding:
     """A fact about this clone: *about* names the kind, *hint* what to type; *mendable* if `--fix` repairs it.
 
-    *grave* findings keep something from working; the others are for knowing.
+    *grave* findings stop something from working; the others are for information.
     """
 
     about: str
@@ -73,8 +73,9 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
 def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
     """Repair what `examine` finds repairable, and return these findings.
 
-    Removes our own dead locks, leftovers of killed writers and reservations that are used up, and sets every stage tag
-    to what the branch says. A commit removes what is left of renamed models. Nothing that a version needs is touched.
+    Removes gitmodel's locks of killed processes, leftovers of killed writers and reservations that are no longer
+    needed, and sets every stage tag to the state that the branch records. A commit removes files that renamed models
+    left behind. It never touches anything that a version needs.
     """
     repaired = [finding for finding in examine(repository, store) if finding.mendable]
     abouts = {finding.about for finding in repaired}
@@ -111,7 +112,7 @@ def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], reposit
 
 
 def _permissions(repository: Repository) -> Iterator[Finding]:
-    """Tell of folders and files that others cannot use as `core.sharedRepository` says, or that this user cannot."""
+    """Find folders and files that other users cannot use as `core.sharedRepository` says, or that this user cannot."""
     own = repository.own_folder
     faults = list(repository.permissions.faults(own))
     for mendable in (True, False):
@@ -143,7 +144,7 @@ def _locks(repository: Repository) -> Iterator[Finding]:
     for lock in repository.writer_marks.locks():
         message = f"{lock.path} has been there for {lock.age:.0f} s"
         if lock.dead:
-            yield Finding("lock", f"{message}; the gitmodel that made it is gone", "run `git model doctor --fix`", True)
+            yield Finding("lock", f"{message}; its writer has ended", "run `git model doctor --fix`", True)
         else:
             hint = f"if no git process is running on this repository, type: rm {shlex.quote(str(lock.path))}"
             yield Finding("lock", message, hint)
@@ -151,13 +152,13 @@ def _locks(repository: Repository) -> Iterator[Finding]:
 
 def _clone(repository: Repository) -> Iterator[Finding]:
     if repository.shallow:
-        message = "this clone is shallow: who promoted what may lie behind its edge"
+        message = "this clone is shallow: the commits that promoted versions may be missing"
         yield Finding("shallow", message, "run `git fetch --unshallow`", grave=False)
     for setting in overwriting_refspecs(repository):
-        message = f"{setting} has a plain `git fetch` overwrite {repository.branch}, with what was not pushed yet"
-        yield Finding("fetch", message, "run `git model push` before you fetch by git itself", grave=False)
+        message = f"{setting} lets `git fetch` overwrite {repository.branch}, with commits that are not pushed"
+        yield Finding("fetch", message, "run `git model push` before you run `git fetch`", grave=False)
     if list_refs(repository.git, "refs/replace/"):
-        message = "this repository has replace refs, which gitmodel does not follow and plain git does"
+        message = "this repository has replace refs, which plain git follows and gitmodel does not"
         yield Finding("replace", message, "run `git replace -l` to see them", grave=False)
 
 
@@ -167,7 +168,7 @@ def _blocking(repository: Repository) -> Iterator[Finding]:
         kind = "the tag of the rules in force" if ref.startswith(RULES_TAGS) else "a stage tag"
         name = ref.removeprefix("refs/tags/")
         removing = removal_command(remote, ref) if remote else f"git tag -d {shlex.quote(name)}"
-        message = f"{where} {name}, which keeps git from creating {kind}"
+        message = f"{where} {name}, which prevents git from creating {kind}"
         yield Finding("tag", message, f"if nobody needs it, type: {removing}")
 
 
@@ -178,7 +179,7 @@ def _checkouts(repository: Repository) -> Iterator[Finding]:
             f"{folder} has the branch {branch} checked out, and not as it is now: a commit there would take back what "
             "was recorded since"
         )
-        hint = f"if nothing of yours is among `git status`, type: git -C {shlex.quote(str(folder))} reset --hard"
+        hint = f"if `git status` shows none of your changes, type: git -C {shlex.quote(str(folder))} reset --hard"
         yield Finding("checkout", message, hint, grave=False)
 
 
@@ -209,7 +210,7 @@ def _rules(repository: Repository) -> Iterator[Finding]:
 
 
 def _restore_rules(repository: Repository) -> None:
-    """Set the tag of the rules in force as it was seen last, without the commits that the branch does not hold."""
+    """Restore the tag of the rules in force as this clone last saw it, without commits that the branch lacks."""
     rules, tip = repository.rules, repository.existing_tip()
     kept = tuple(commit for commit in rules.seen() if repository.commits.reaches(tip, commit)) or (tip,)
     tag = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
@@ -272,7 +273,7 @@ def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: St
 
 def _records(snapshot: Snapshot) -> Iterator[Finding]:
     for path in left_behind(snapshot):
-        message = f"{path} is left of a model that was renamed, and nobody reads it"
+        message = f"{path} was left behind when a model was renamed; nothing reads it"
         yield Finding("record", message, _FIX, True)
 
 
@@ -301,10 +302,10 @@ def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Find
 
 def _reservations(repository: Repository) -> Iterator[Finding]:
     for model, number in _used_up(repository):
-        message = f"number {number} of {model} is reserved and not needed any more"
+        message = f"number {number} of {model} is reserved, but no longer needed"
         yield Finding("reservation", message, _FIX, True, grave=False)
     for model, name, _ in repository.reservations.abandoned_names():
-        message = f"the name {name} of {model} is reserved by a run that is over"
+        message = f"the name {name} of {model} is reserved by a run that has ended"
         yield Finding("reservation", message, _FIX, True, grave=False)
 
 
@@ -318,7 +319,7 @@ def _leftovers(repository: Repository, store: ArtifactStore | None) -> Iterator[
 
 
 def _used_up(repository: Repository) -> list[tuple[str, int]]:
-    """Reservations of numbers that the branch has reached: below them nothing can be given out twice."""
+    """Return the reserved numbers that the branch has reached: they cannot be given out again."""
     try:
         snapshot = repository.snapshot()
     except NotFound:  # another finding reports the missing registry
@@ -331,12 +332,12 @@ def _used_up(repository: Repository) -> list[tuple[str, int]]:
     return found
 
 
-# What a finding can be about.
+# The kinds of findings.
 ABOUTS = (
     "artifact", "branch", "checkout", "clone", "fetch", "foreign tag", "identity", "leftover", "lock", "model",
     "pending rules", "permissions", "record", "replace", "reservation", "rules", "shallow", "store", "tag",
 )  # fmt: skip
-# The folders of gitmodel's own that a writer needs.
+# The folders in `.git/gitmodel` that a writer needs.
 _WRITTEN = ("writers", "store", "store/tmp", "runs")
 _APPLY = "run `git model apply`"
 _FIX = "run `git model doctor --fix`"

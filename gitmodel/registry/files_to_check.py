@@ -1,4 +1,4 @@
-"""The files that `check` looks at: all of a branch, or those that a change can have made wrong."""
+"""The files that `check` reads: all files of a branch, or those that a change can have broken."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_HOST_FILES = 10_000
 
 
 def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
-    """Every path that is not a folder, with its entry; a folder that nothing of ours can be in comes as itself."""
+    """Yield every path that is not a folder, with its entry; a folder that cannot hold records is yielded itself."""
     host_files = 0
 
     def into(folder: str) -> bool:
@@ -29,7 +29,7 @@ def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
 
 
 def files_at(files: CommitFiles, wanted: Collection[str]) -> Iterator[tuple[str, Entry | Invalid]]:
-    """Yield the entries at the paths *wanted*, by model; of a model that is deleted but left files, all of them."""
+    """Yield the entries at the paths *wanted*, by model; of a deleted model that left files, yield all its files."""
     gone = {what.model for what in map(paths.parse_path, wanted) if what is not None and _is_gone(files, what.model)}
     for model in sorted(gone):
         yield from files.walk(paths.model_folder(model), into=paths.holds_records)

@@ -1,4 +1,4 @@
-"""`store gc`: what no version, run, tag, open run or recent upload needs, found first and removed when asked to."""
+"""`store gc`: find objects that no version, run, tag, open run or recent upload needs, and remove them on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True)
 class Garbage:
-    """Removable *objects* and *leftovers* of uploads; *purged* are the digests among them that were to be erased.
+    """Removable *objects* and *leftovers* of uploads; *purged* are the digests among them that were purged.
 
     *needed* is the number of objects kept because something needs them, *recent* of those kept because they are young.
     """
@@ -31,7 +31,7 @@ class Garbage:
 
     @property
     def size(self) -> int:
-        """The bytes of all of it."""
+        """The total size in bytes."""
         return sum(found.size for found in self.objects) + sum(left.size for left in self.leftovers)
 
 
@@ -48,7 +48,7 @@ def find_garbage(
     Manifests are read from *readers*; *now* is in seconds since 1970. Purged objects are garbage whatever their age.
     Raises Invalid if a record cannot be read: then it is unknown which objects are needed.
     """
-    # listed before the needs are read: what is uploaded and recorded meanwhile is not in the list
+    # listed before the needs are read, so that objects uploaded in the meantime are not in the list
     objects = list(store.origin.objects())
     leftovers = store.origin.leftovers()
     needs = _joined(find_needs(found, readers, journal=Journal(found.common_dir)) for found in repositories)
@@ -74,9 +74,10 @@ def find_garbage(
 
 
 def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
-    """Remove it, with the copies that this machine has, and return what went.
+    """Remove the garbage *found*, with its copies on this machine, and return what was removed.
 
-    What was stored again since it was found stays: somebody is about to name it. Raises Unreachable, with part gone.
+    An object that was stored again in the meantime stays: a commit is about to name it. Raises Unreachable if the store
+    fails; part of the garbage is removed then.
     """
     gone = []
     for one in found.objects:

@@ -1,4 +1,4 @@
-"""Admission of a recorded change of a stage into force: its gates, its review, the previous holders."""
+"""Deciding if a recorded change of a stage may be in force: its gates, its review, previous holders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_CHANGES = 1_000
 
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
-    """Judge *record* by a gate's *expression*; one that cannot be read, or needs a missing library, does not pass."""
+    """Evaluate a gate's *expression* on *record*; an expression that is malformed or needs a missing library fails."""
     from gitmodel import expressions  # imported here: only gates need it
 
     try:
@@ -52,9 +52,8 @@ def entry_refusal(
     """Return why the recorded change of the stage *ref* must not be in force, or None.
 
     It is judged at the newest commit that changed the stage's file, by the rules in its first parent and by those that
-    were in force when it came in. *reviewed* are commits that the caller vouches for; of others, a signature that is
-    asked for must count by our clock as well.
-    Raises Invalid where a shallow clone hides that commit.
+    were in force at that commit. *reviewed* are commits that the caller vouches for; for other commits, a required
+    signature must also be valid now. Raises Invalid where a shallow clone hides that commit.
     """
     found = _changed_by(repository, snapshot.commit, ref)
     if found is None:
@@ -69,7 +68,7 @@ def entry_refusal(
 def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
     """Return why the recorded change of the alias *ref* must not be in force, or None.
 
-    It must not be if the alias was the name of a stage by the rules that were in force when the change came in.
+    It must not be if the alias was the name of a stage by the rules that were in force at the time of the change.
     """
     if snapshot.commit is None:
         return None
@@ -87,7 +86,7 @@ def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> 
 
 
 def entered_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple[StageRef, Oid] | None:
-    """The newest commit up to *tip* that changed the stage *ref*, and the stage under the name its model had then."""
+    """Return the stage *ref* under its model's name at that time, and the newest commit up to *tip* that changed it."""
     found = _changed_by(repository, tip, ref)
     return None if found is None else (found[0], found[1])
 
@@ -102,7 +101,7 @@ class StageChange:
 
 
 def refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    """Return why a rule refuses to put what is recorded of the stage *ref* in force; None if no rule is known to."""
+    """Return why a rule keeps the recorded change of the stage *ref* out of force; None if no rule is known to."""
     try:
         return entry_refusal(repository, snapshot, ref) if is_guarded(snapshot) else None
     except GitModelError:
@@ -110,7 +109,7 @@ def refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusa
 
 
 def is_guarded(snapshot: Snapshot) -> bool:
-    """Return whether a rule of any stage can keep a recorded change from being in force."""
+    """Return True if a rule of any stage can keep a recorded change out of force."""
     rules = snapshot.registry().stages
     if any(rule.signed or not rule.is_open for rule in rules):
         return True
@@ -125,8 +124,8 @@ def change_refusal(
 ) -> Refusal | None:
     """Return why the change of the stage *ref* by *commit* does not count by the rules of its time, or None.
 
-    One promotion counts as a whole: what the commit did to a stage from which the version came, or into which it went,
-    must count as well.
+    A promotion counts as a whole: the changes that the commit made to the stages that the version left or entered must
+    count too.
     """
     for tied in (ref, *_tied(repository, commit, ref)):
         found = _own_refusal(repository, commit, tied, reviewed)
@@ -141,7 +140,7 @@ def change_refusal(
 def newest_counting(
     repository: Repository, tip: Oid | None, ref: StageRef, reviewed: Collection[str] = ()
 ) -> tuple[StageChange | None, list[StageChange]]:
-    """Return the newest change of the stage *ref* up to *tip* that counts, None if none does, and those after it.
+    """Return the newest change of the stage *ref* up to *tip* that counts, or None, and the changes after it.
 
     Only the newest thousand changes are read. Raises Invalid where a shallow clone hides one.
     """
@@ -154,7 +153,7 @@ def newest_counting(
 
 
 def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str]) -> Oid | None:
-    """Return the commit that changed the stage *ref* if it counts only because the caller vouches for it, else None."""
+    """Return the commit that changed the stage *ref* if it counts only because the caller vouches for it; else None."""
     found = _changed_by(repository, snapshot.commit, ref) if reviewed else None
     if found is None or found[0] != ref or found[1] not in reviewed:
         return None
@@ -162,7 +161,7 @@ def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, revie
 
 
 def was_set_by(repository: Repository, commit: Oid, ref: StageRef) -> bool:
-    """Return whether the tag of the stage *ref* is, or is known to have been, at *commit*: whoever set it vouched."""
+    """Return True if the tag of the stage *ref* is, or is known to have been, at *commit*, as its setter vouched."""
     found = repository.tags.read(ref)
     if found is not None and target_of(ref, found) == (commit, ""):
         return True
@@ -176,7 +175,7 @@ def may_return(
     """Return True if *record* returns the stage *ref* to an earlier holder and the stage's rule allows that.
 
     A version is an earlier holder if the history to *before* has a commit that put it, with these artifacts, into the
-    stage as the rules of that time demanded.
+    stage in accordance with the rules of that time.
     """
     if any(rule.rollback != "direct" or rule.faults for rule in before.rules(ref.stage)):
         return False
@@ -205,7 +204,7 @@ def came_by_merge(repository: Repository, commit: Oid, path: str) -> bool:
 
 
 def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
-    """Return what to do about *commit*, which changed the stage *ref* directly; a new name cannot be taken back."""
+    """Return the command that settles a direct change of the stage *ref* by *commit*. No rename is rolled back."""
     if repository.snapshot_at(commit).current_name(ref.model) != ref.model:
         return f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
     return f"`git model rollback {ref.model} {ref.stage}` takes it back"
@@ -253,9 +252,9 @@ def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: C
 
 
 def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> bool:
-    """Return whether *commit* gives the stage *ref* back what the last change that counts had put there.
+    """Return True if *commit* restores in the stage *ref* what the last change that counts had recorded.
 
-    A stage that asks for signatures is given back by signed commits only.
+    A stage that requires signatures can be restored by signed commits only.
     """
     parents = repository.commits.read(commit).parents
     if not parents or repository.tags.signatures.are_required(parents, ref.stage):
@@ -268,7 +267,7 @@ def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Co
 
 
 def _tied(repository: Repository, commit: Oid, ref: StageRef) -> list[StageRef]:
-    """The other stages that *commit* changed for a version that it put into the stage *ref* or took out of it."""
+    """Return the other stages that *commit* changed for a version that entered or left the stage *ref* by it."""
     parents = repository.commits.read(commit).parents
     if not parents:
         return []
@@ -301,7 +300,7 @@ def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator
 
 
 def _came_through_review(repository: Repository, commit: Oid, path: str, reviewed: Collection[str]) -> bool:
-    """Return True if *commit* is vouched for, a merge, or signed, as hosts do, by a signer listed before it."""
+    """Return True if *commit* is vouched for, is a merge, or is signed by a signer listed before it, as hosts do."""
     what = paths.parse_path(path)
     if commit in reviewed or came_by_merge(repository, commit, path):
         return True
@@ -312,7 +311,7 @@ def _came_through_review(repository: Repository, commit: Oid, path: str, reviewe
 
 
 def _signature_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
-    """Return the reason why the signature of *commit*, demanded for the file of *ref*, does not count now, or ""."""
+    """Return why the signature of *commit*, which the stage *ref* requires, is not valid now, or ""."""
     signatures = repository.tags.signatures
     try:
         if not signatures.are_required(repository.commits.read(commit).parents, ref.stage):
@@ -324,10 +323,10 @@ def _signature_fault(repository: Repository, commit: Oid, ref: StageRef, reviewe
 
 
 def _changed_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple[StageRef, Oid, Oid] | None:
-    """The newest commit that changed the stage *ref*, and the stage under the name that its model had then.
+    """Return the stage *ref* under the name that its model had then, the newest commit that changed it, and a third.
 
-    To rename a model carries its stages along; it does not change them. The third is the newest commit that wrote the
-    file, which may be such a rename.
+    A rename of a model moves its stages and does not change them. The third is the newest commit that wrote the stage's
+    file, which may be a rename.
     """
     newest = None
     for _ in range(MOST_RENAMES):
@@ -344,7 +343,7 @@ def _changed_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple
 
 
 def _carried_from(repository: Repository, commit: Oid, parent: Oid, ref: StageRef) -> StageRef | None:
-    """The stage that a rename in *commit* made *ref* of, with the same bytes, if it did."""
+    """Return the stage that a rename in *commit* moved to *ref*, with the same bytes, or None."""
     files, before = repository.files(commit), repository.files(parent)
     id = files.id(paths.stage_file(ref.model, ref.stage))
     if id is None or before.id(paths.model_file(ref.model)) is not None:

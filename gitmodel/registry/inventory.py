@@ -1,4 +1,4 @@
-"""`store status`: what the versions of a registry need, in which stores it is, and what is in none."""
+"""`store status`: the artifacts that the versions of a registry need, the stores that have them, and missing ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 @dataclass(frozen=True)
 class StoreState:
-    """A store: how many *objects* of how many bytes in all it has, or why it could not be asked (*error*)."""
+    """A store: the number of its *objects* and their total bytes, or the reason why it could not be asked (*error*)."""
 
     name: str
     url: str
@@ -30,10 +30,10 @@ class StoreState:
 
 @dataclass
 class ModelState:
-    """The artifacts of a model, each digest once: how many, their bytes, how many are in which store, and elsewhere.
+    """The artifacts of a model, each digest once: their number and bytes, and how many of them each store has.
 
-    *missing* are in no store, *unknown* may be in one that could not be asked, *external* stay where they are,
-    *purged* were erased.
+    *missing* are in no store; *unknown* may be in a store that could not be asked; *external* ones are not stored;
+    *purged* ones were erased.
     """
 
     model: str
@@ -49,7 +49,7 @@ class ModelState:
 
 @dataclass(frozen=True)
 class Missing:
-    """An artifact that is in no store, wholly or in part: *files* of a folder, of which *digest* is the first."""
+    """An artifact that no store has completely; *files* counts missing files of a folder, *digest* is the first."""
 
     digest: str
     artifact: str
@@ -140,7 +140,7 @@ def _compare(
 def _places(
     link: ArtifactLink, held: _Held, readers: Mapping[str, ArtifactStore], gone: Mapping[str, object]
 ) -> tuple[list[str], list[str]]:
-    """The stores that have all of it, and the digests that none has."""
+    """Return the stores that have the whole artifact, and the digests that no store has."""
     wanted = [link.digest]
     if link.is_folder:
         holder = next((name for name in held if bytes.fromhex(link.digest[7:]) in held[name]), None)
@@ -148,7 +148,7 @@ def _places(
             return [], wanted
         try:
             wanted += [entry.digest for entry in manifest_of(readers[holder], link.digest) if entry.digest not in gone]
-        except NotFound:  # taken away since it was listed
+        except NotFound:  # it was removed after the listing
             return [], wanted
     raw = [bytes.fromhex(digest[7:]) for digest in wanted]
     places = [name for name, objects in held.items() if objects.issuperset(raw)]

@@ -23,7 +23,7 @@ SORT_KEYS = ("name", "created", "latest", "versions")
 
 
 def register_model(writer: Writer, name: str, given: Mapping[str, Any]) -> str:
-    """Make the model *name* with the descriptive fields *given*; returns its name.
+    """Create the model *name* with the descriptive fields *given*, and return its name.
 
     Raises UsageError for a bad name or field, Conflict if the name is or was in use.
     """
@@ -32,12 +32,12 @@ def register_model(writer: Writer, name: str, given: Mapping[str, Any]) -> str:
 
 
 def get_model(writer: Writer, model: str | ModelRef) -> ModelView:
-    """The view of *model*, found under a former name too. Raises NotFound."""
+    """Return the view of *model*, which may be a former name. Raises NotFound."""
     return writer.read(lambda snapshot: view_model(snapshot, snapshot.model_to_read(model)))
 
 
 def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
-    """Return a reference that follows *model* by its present name, and True if a pull gave its name to it.
+    """Return a reference that follows *model* by its current name, and True if a pull gave it this name.
 
     Raises NotFound, and Invalid if one of its records is damaged.
     """
@@ -52,9 +52,9 @@ def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
 
 
 def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
-    """Return a reference that follows *model*, which is to be changed, by its present name. Raises NotFound.
+    """Return a reference, for a change, that follows *model* by its current name. Raises NotFound.
 
-    Raises Refused for a name that a pull gave to another model, unless *model* says that this is meant.
+    Raises Refused for a name that a pull gave to another model, unless *model* confirms that this one is meant.
     """
     return writer.read(partial(choose_to_change, ref=ModelRef.of(model)))
 
@@ -70,7 +70,7 @@ def choose_to_change(snapshot: Snapshot, ref: ModelRef) -> ModelRef:
 def list_models(
     writer: Writer, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
 ) -> tuple[list[ModelView], list[Invalid]]:
-    """The models that match *filter* (CEL), sorted by one of SORT_KEYS ("-" before it reverses), and the damaged."""
+    """Return the models that match *filter* (CEL), sorted by one of SORT_KEYS ("-" reverses), and the damaged ones."""
     page = read_page(limit, offset)
     key = sort.removeprefix("-")
     if key not in SORT_KEYS:
@@ -112,7 +112,7 @@ def update_model(
 
 
 def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
-    """Give a model another name; the old one goes on to lead to it and is never used again."""
+    """Rename a model. The old name still leads to it and is never given to another model."""
     return change_model(writer, old, lambda snapshot, name: planning.plan_rename(snapshot, name, new))
 
 

@@ -1,4 +1,4 @@
-"""The needs of a registry in its artifact stores: every artifact that a version, run or stage tag of it names."""
+"""The artifacts that a registry needs in its stores: all that a version, run or stage tag names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MANIFEST = b"gitmodel-manifest "
 
 @dataclass
 class Needs:
-    """The digests that are needed, manifests and the files in them; *damaged* is what could not be read of them."""
+    """The needed digests, of manifests and of the files in them; *damaged* are the records that could not be read."""
 
     digests: set[str] = field(default_factory=set)
     manifests: set[str] = field(default_factory=set)
@@ -34,10 +34,10 @@ class Needs:
 
 
 def find_needs(repository: Repository, store: ArtifactStore, *, journal: Journal | None = None) -> Needs:
-    """Find the artifacts that versions, runs and tags need: on the branch, remotes' branches and proposals.
+    """Find the artifacts that versions, runs and tags need, on the branch, remotes' branches and proposals.
 
-    Manifests and the details of runs are read from *store*. While a run is under way on this machine, the outputs of
-    earlier steps are needed, too: it may use them again (*journal*).
+    Manifests and the details of runs are read from *store*. A run in *journal*, which is under way on this machine,
+    also needs the outputs of earlier steps: its cache may use them.
     """
     found = _Found(store)
     for commit in _tips(repository):
@@ -52,7 +52,7 @@ def find_needs(repository: Repository, store: ArtifactStore, *, journal: Journal
 
 
 class _Found:
-    """The needs found so far; each tree and each record is read once, however many commits have it."""
+    """The needed artifacts found so far. Each tree and each record is read once, even if many commits have it."""
 
     def __init__(self, store: ArtifactStore) -> None:
         self.needs = Needs()
@@ -66,7 +66,7 @@ class _Found:
             self.needs.manifests.add(digest)
 
     def read_commit(self, snapshot: Snapshot) -> None:
-        """Everything on one commit."""
+        """Add everything that the records of one commit need."""
         self.needs.purged.update(purges(snapshot))
         for model in snapshot.model_names():
             tree = _tree_of(snapshot, f"{paths.model_folder(model)}/versions")
@@ -78,7 +78,7 @@ class _Found:
             self._read_run(run)
 
     def read_tag(self, snapshot: Snapshot, ref: StageRef) -> None:
-        """The version that a stage tag froze."""
+        """Add the artifacts of the version that a stage tag names."""
         try:
             place = snapshot.recorded(ref.model, ref.stage) or snapshot.recorded_alias(ref.model, ref.stage)
             if place is not None:
@@ -88,7 +88,7 @@ class _Found:
             self.needs.damaged.append(f"the tag {ref.name}: {error.message}")
 
     def unfold(self) -> None:
-        """Add the files of folders, and what the runs named without saying whether it is a folder."""
+        """Add the files of folders, also of run outputs, which do not record if they are folders."""
         for digest in sorted(self._unknown - self.needs.digests):
             self.add(digest, folder=self._is_manifest(digest))
         for digest in sorted(self.needs.manifests):
@@ -131,7 +131,7 @@ class _Found:
 
 
 def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
-    """The first bytes of an object, unverified, without fetching the rest. Raises NotFound."""
+    """Return the first *count* bytes of an object, not verified, without fetching the rest. Raises NotFound."""
     backend = getattr(store.origin, "backend", None)
     if backend is not None:
         return bytes(backend.read(digest, 0, count)[0])
@@ -140,7 +140,7 @@ def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
 
 
 def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]) -> list[str]:
-    """Tell *found* every link of every version with the version's reference; returns what could not be read."""
+    """Call *found* with every link and its version's reference; return the errors of records that cannot be read."""
     damaged = []
     for model in snapshot.model_names():
         for reference, record in every_version(snapshot, model):
@@ -153,14 +153,14 @@ def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]
 
 
 def folders(snapshot: Snapshot) -> set[str]:
-    """The digests of the manifests that versions name."""
+    """Return the digests of the manifests that versions name."""
     found: set[str] = set()
     version_links(snapshot, lambda _, link: found.add(link.digest) if link.is_folder else None)
     return found
 
 
 def _tips(repository: Repository) -> list[Oid]:
-    """The commits that somebody may go on from: the branch, what is known of remotes, and proposals."""
+    """Return the commits that work may continue from: the branch, remotes' branches as last fetched, and proposals."""
     name = repository.branch.removeprefix("refs/heads/")
     patterns = (
         repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branches/**", f"{REMOTES}*/incoming",
@@ -170,7 +170,7 @@ def _tips(repository: Repository) -> list[Oid]:
 
 
 def _tags(repository: Repository) -> Iterator[tuple[StageRef, Oid]]:
-    """The stage tags of this clone and those known of remotes, and the commits that they froze."""
+    """Return the stage tags of this clone and of remotes as last fetched, each with its commit."""
     for ref, commit in list_annotated_tags(repository.git, STAGE_TAGS, REMOTES).items():
         parsed = StageRef.parse(ref) or StageRef.parse(STAGE_TAGS + ref.removeprefix(REMOTES).partition("/model/")[2])
         if parsed is not None:
@@ -196,6 +196,6 @@ def _runs(snapshot: Snapshot, folder: str, seen: set[object]) -> Iterator[RunRec
 
 
 def _tree_of(snapshot: Snapshot, folder: str) -> object:
-    """Return a key that identifies the folder's content: its object id, if the files are those of a commit."""
+    """Return a key that identifies the content of *folder*: its object id if the files are those of a commit."""
     find = getattr(snapshot.files, "id", None)
     return (folder, find(folder) if find else snapshot.commit)

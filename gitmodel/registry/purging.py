@@ -1,4 +1,4 @@
-"""`store purge`: the bytes of an artifact erased for good, for the law's sake, and a tombstone in their place."""
+"""`store purge`: erase the bytes of an artifact permanently, as the law may demand, and record a tombstone."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from gitmodel.stores.interface import ArtifactStore
 
 @dataclass(frozen=True)
 class Purged:
-    """The result of a purge: *digests* with a tombstone, *versions* that needed them, stores they were *removed* from.
+    """The result of a purge: the *digests* with a tombstone, the *versions* that named them, the stores they were
+    *removed* from.
 
-    *kept* are files of the folder that other artifacts need. *pending* is True if the tombstone is recorded and the
-    bytes are kept until others can see it.
+    *kept* are files of the folder that other artifacts need. *pending* is True if the tombstone is recorded, but the
+    bytes are kept until other clones can see it.
     """
 
     digests: tuple[str, ...]
@@ -35,10 +36,10 @@ class Purged:
 
 
 def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purged:
-    """Return what a purge of *digest* would erase: of a folder, its manifest and the files no other artifact needs.
+    """Plan the purge of *digest*: of a folder, its manifest and the files that no other artifact needs.
 
-    Raises UsageError if *digest* is not a digest or is an external artifact's, NotFound if no version ever named it and
-    no store has it.
+    Raises UsageError if *digest* is not a digest or belongs to an external artifact, NotFound if no version ever named
+    it and no store has it.
     """
     check_digest(digest)
     versions: list[str] = []
@@ -63,7 +64,7 @@ def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purg
     if external and not versions:
         raise UsageError(
             f"{digest} is external, of {external[0]}: gitmodel never stored its bytes",
-            hint="erase it where it is, and unlink it",
+            hint="erase the file at its own location, then unlink it",
         )
     if not versions and purge_of(snapshot, digest) is None and not reader.holds(digest):
         raise NotFound(
@@ -78,7 +79,7 @@ def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purg
 
 
 def record_purge(writer: Writer, plan: Purged, reason: str) -> list[str]:
-    """Write the tombstones in one commit; returns the digests that had none. Raises UsageError without a reason."""
+    """Write the tombstones in one commit, and return the digests that had none. Raises UsageError without a reason."""
     moment = writer.moment()
     return writer.transact(lambda snapshot: plan_purge(snapshot, plan.digests, reason, moment))
 
@@ -90,12 +91,12 @@ def is_known_at(repository: Repository, commit: Oid, digests: Iterable[str]) -> 
 
 
 def finished(plan: Purged, removed: tuple[str, ...]) -> Purged:
-    """*plan*, carried out: the objects were *removed* from these stores."""
+    """Return *plan* as done, with the stores from which objects were *removed*."""
     return replace(plan, removed=removed, pending=False)
 
 
 def erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str, ...]:
-    """Remove the objects from every store, with the copies on this machine; returns the URLs of those that had any."""
+    """Remove the objects from every store and from caches on this machine; return the URLs of stores that had any."""
     wanted = list(digests)[::-1]  # the manifest is deleted after its files, so that an interrupted purge can continue
     removed = []
     for store in stores:
@@ -108,7 +109,7 @@ def erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str,
 
 
 def check_digest(digest: str) -> None:
-    """Raises UsageError if *digest* is none."""
+    """Raise UsageError if *digest* is not a digest."""
     try:
         parse_digest(digest)
     except Invalid as error:
@@ -122,5 +123,5 @@ def _files(reader: ArtifactStore, digest: str) -> Sequence[ManifestEntry]:
         return ()
     except GitModelError as error:
         raise Invalid(
-            f"the content of the folder {digest} is unknown, and nothing is erased: {error.message}", hint=error.hint
+            f"the content of the folder {digest} is unknown, so nothing was erased: {error.message}", hint=error.hint
         ) from None

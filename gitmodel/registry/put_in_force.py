@@ -1,4 +1,4 @@
-"""Putting in force what the branch records: stage tags, and the tag of the rules."""
+"""Putting in force the changes that the branch records: stage tags, and the tag of the rules."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from gitmodel.registry import in_force
 
 @dataclass(frozen=True)
 class TagAim:
-    """A stage tag to set: at *commit* (None: the newest commit that changed its stage), or to delete if it *goes*.
+    """A stage tag to set at *commit* (None: the newest commit that changed its stage), or to delete if it *goes*.
 
-    *vouched* is the commit that somebody vouches for with it, which a tag of its own records.
+    *vouched* is the commit that the user vouches for by it; another tag records this.
     """
 
     ref: StageRef
@@ -39,9 +39,9 @@ class TagAim:
 
 @dataclass(frozen=True)
 class InForce:
-    """A stage tag that moved: *version* is in force now, after *previous* (None: nobody).
+    """A stage tag that moved: *version* is in force now, *previous* was before; None: the stage is empty.
 
-    *pushed* says that it moved on the remote.
+    *pushed* is True if it moved on the remote.
     """
 
     ref: StageRef
@@ -54,8 +54,8 @@ class InForce:
 class Applied:
     """The result of `apply`: *changes* are the tags that it moved, *refused* ones come with the reason.
 
-    *rules* is the tag that put other rules in force, "" if they are unchanged. *unguarded* is True if this clone had
-    never seen which rules are in force, so that each change was judged by the rules of its first parent alone.
+    *rules* is the new tag of the rules, "" if the rules in force are unchanged. *unguarded* is True if this clone had
+    never seen which rules are in force: then each change was judged only by the rules of its first parent.
     """
 
     changes: tuple[InForce, ...] = ()
@@ -85,7 +85,7 @@ class Merged:
 
 
 def merged_tags(repository: Repository) -> list[Merged]:
-    """The merges of the branch that stage tags came in with; `apply` sets these tags again."""
+    """Return the merges of the branch by plain git that brought in stage tags; `apply` sets these tags again."""
 
     def question(snapshot: Snapshot) -> list[Merged]:
         found: dict[Oid, list[str]] = {}
@@ -192,13 +192,13 @@ def apply(
 
 
 def _rules_seen(repository: Repository) -> Oid | None:
-    """Return the id of the tag of the rules in force, None if this clone never saw one; raises as its `check` does."""
+    """Return the id of the tag of the rules in force, None if this clone never saw one. Raises what `check` raises."""
     repository.rules.check()
     return repository.rules.id()
 
 
 def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:
-    """Return True if the tag *ref* is of a former name, and the model's own tag is not set and will not be."""
+    """Return True if *ref* has a former name, and the tag of the model's current name is not set and will not be."""
     own = StageRef(snapshot.current_name(ref.model, tolerant=True), ref.stage)
     if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
         return False
@@ -210,10 +210,10 @@ def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> 
 def _counting(
     repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState, reviewed: Collection[str]
 ) -> tuple[TagAim, int | None] | None:
-    """Return where the tag of a stage must go if the newest change does not count, and which version enters; or None.
+    """Return the aim of a stage tag whose newest change does not count, and the version that it puts in force; or None.
 
-    It goes to the newest change that counts, if the tag does not count either, or is older than it. Where none counts,
-    a tag that does not count goes.
+    The aim is the newest change that counts, if the tag does not count or is older. If no change counts, a tag that
+    does not count is deleted.
     """
     try:
         found, later = in_force.newest_counting(repository, snapshot.commit, ref, reviewed)
@@ -245,7 +245,7 @@ def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> Refusal
 
 
 def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) -> None:
-    """Refuse a branch that lacks the commit that a stage's tag was applied from. A tag that none set is forged."""
+    """Raise Refused if the branch lacks the commit from which the tag of a stage was applied."""
     tag = snapshot.tags.get(ref)
     if tag is None or tag.record is None or tag.merged_by:
         return
@@ -258,7 +258,7 @@ def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) ->
 
 
 def _unfit(snapshot: Snapshot, ref: StageRef, state: StageState) -> Refusal | None:
-    """Return why what is recorded of a pending stage cannot be in force, whatever the rules say, or None."""
+    """Return why the recorded change of a pending stage cannot be in force, independent of rules; or None."""
     if state.recorded is None:
         leftover = snapshot.recorded(ref.model, ref.stage)
         double = leftover is not None and state.in_force is None
@@ -270,10 +270,11 @@ def _unfit(snapshot: Snapshot, ref: StageRef, state: StageState) -> Refusal | No
 def put_in_force(
     repository: Repository, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
 ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-    """Set the tags that *choose* aims at commits; drop those with no record there.
+    """Set the tags that *choose* returns, and delete those of stages that are empty there.
 
-    With *rules* the rules of the branch come into force, for what is recorded after. Returns what moved, and what
-    did not since its tag cannot be signed here, with why. *choose* is asked again when somebody moved first.
+    With *rules*, the rules of the branch come into force for later changes. Returns the tags that moved, and those that
+    did not because they cannot be signed here, with the reason. *choose* is called again if another writer moved a ref
+    first.
     """
     repository.git.refuse_read_only()
 
@@ -316,7 +317,7 @@ def put_in_force(
         left: frozenset[str] = frozenset()
         if moves or rules_moves:
             remember_remote(repository)
-            # only a remote may have the branch: it is created then
+            # if only a remote has the branch, it is created here
             held = snapshot.commit if repository.reader.resolve(repository.branch) else None
             branch = RefMove(repository.branch, snapshot.commit, held)
             left = repository.refs.move([branch, *rules_moves, *moves], "gitmodel: apply", new)
@@ -327,9 +328,9 @@ def put_in_force(
 
 
 def _rules_moves(repository: Repository, snapshot: Snapshot, commit: Oid, new: list[NewObject]) -> list[RefMove]:
-    """Return the moves that put the rules of *snapshot*, at *commit*, in force, if others are; add their tag to *new*.
+    """Return the moves that put the rules of *snapshot*, at *commit*, in force if they are not; add their tag to *new*.
 
-    Raises Refused if it is not known which are.
+    Raises Refused if it is unknown which rules are in force.
     """
     rules = repository.rules
     rules.check_branch(commit)

@@ -1,4 +1,4 @@
-"""Credentials that others have recorded: found to warn of them; nothing is refused for what is on record already."""
+"""Finding credentials that other people recorded, for warnings. Records that exist already are not refused."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MOST_PULLED = 1_000
 def find_credentials(
     repository: Repository, commit: Oid, before: Oid | None = None, *, most: int | None = None
 ) -> list[str]:
-    """Return what looks like a credential in the records at *commit*, as "FIELD of RECORD looks like ...".
+    """Yield what looks like a credential in the records at *commit*, as "FIELD of RECORD looks like ...".
 
-    With *before*, only in those that changed since that commit; with *most*, in at most so many records.
+    With *before*, only records that changed since that commit are searched; with *most*, at most so many.
     """
     found: Iterable[str] = changed_paths(repository, before, commit) if before else _all(repository, commit)
     return credentials_in(repository.files(commit), islice(filter(paths.parse_path, found), most))

@@ -1,4 +1,4 @@
-"""Outputs of runs on a version that existed: they stay the run's, and are found through the version."""
+"""Outputs of runs that worked on an existing version. They belong to the run and are found through the version."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from gitmodel.stores.interface import ArtifactStore
 
 @dataclass(frozen=True)
 class VersionArtifact:
-    """An artifact of a version; with a *run* an output of that run, which worked on the version."""
+    """An artifact of a version. If *run* is given, it is an output of that run, which worked on the version."""
 
     link: ArtifactLink
     run: str | None = None
 
     @property
     def names(self) -> tuple[str, str]:
-        """The names that find it: its own, and STEP.NAME, if two steps of the run made outputs of one name."""
+        """The names that find it: its own, and STEP.NAME if several steps of the run have an output of this name."""
         return self.link.name, f"{self.link.step}.{self.link.name}"
 
 
 def list_outputs(writer: Writer, ref: VersionRef, *, store: Callable[[], ArtifactStore]) -> list[VersionArtifact]:
-    """Return what runs made while they worked on the version *ref*, which existed; the oldest run first.
+    """Return the outputs of the runs that worked on the existing version *ref*, the oldest run first.
 
-    A record that cannot be read is left out. The steps of a long run are read from the *store*.
+    Records that cannot be read are left out. The steps of a long run are read from the *store*.
     """
 
     return writer.read(lambda snapshot: outputs_in(snapshot, *snapshot.resolve(ref), store))
@@ -43,10 +43,10 @@ def list_outputs(writer: Writer, ref: VersionRef, *, store: Callable[[], Artifac
 def find_artifact(
     writer: Writer, found: Found, name: str | None, *, run: str | None, store: Callable[[], ArtifactStore]
 ) -> VersionArtifact:
-    """Return the artifact *name* of a version, else the output of that name of a run that worked on it.
+    """Return the artifact *name* of a version; if it has none, the output *name* of a run that worked on it.
 
-    With a *run* only its outputs are searched. Without a *name* it is the only artifact, or output. Raises NotFound,
-    UsageError if there are several to choose from.
+    With a *run*, only its outputs are searched. Without a *name*, the only artifact or output is returned. Raises
+    NotFound; UsageError if there are several.
     """
     return _choose(found, name, run, lambda: list_outputs(writer, found.ref, store=store))
 
@@ -54,7 +54,7 @@ def find_artifact(
 def artifact_of(
     snapshot: Snapshot, ref: VersionRef, name: str, *, run: str | None, store: Callable[[], ArtifactStore]
 ) -> tuple[str, ArtifactLink]:
-    """Return the current name of the model in *ref*, and the link that `find_artifact` finds. Raises as it does."""
+    """Return the current name of the model in *ref*, and the link that `find_artifact` finds, with its errors."""
     model, number = snapshot.resolve(ref)
     found = Found(model, snapshot.version(model, number))
     return model, _choose(found, name, run, lambda: outputs_in(snapshot, model, number, store)).link
@@ -63,7 +63,7 @@ def artifact_of(
 def outputs_in(
     snapshot: Snapshot, model: str, number: int, store: Callable[[], ArtifactStore]
 ) -> list[VersionArtifact]:
-    """Return the same as `list_outputs`, of the version that has *number* in *snapshot*."""
+    """Return what `list_outputs` returns, for version *number* in *snapshot*."""
     places = filter(None, map(paths.run_file, snapshot.version(model, number).runs))
     outputs = []
     for record in snapshot.files.load_many(places, records.RunRecord, newer=snapshot.newer):

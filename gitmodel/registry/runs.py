@@ -28,8 +28,8 @@ _STEP_NAMES: dict[str, Names] = {
     "status": Words(records.STEP_STATUSES),
     **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats"), RECORDED),
 }
-# A run that is not recorded is running, or lost since it was killed.
-# The names that a filter may read of a run.
+# A run that is not recorded is running, or lost because it was killed.
+# The fields of a run that a filter can use.
 RUN_NAMES: dict[str, Names] = {
     **dict.fromkeys(("id", "pipeline", "started", "finished", "since", "recorded", "failed_step"), VALUE),
     "status": Words(records.ALL_RUN_STATUSES),
@@ -44,10 +44,10 @@ _DETAILS_LIMIT = 256 << 20  # bytes: some hundred thousand steps
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as readers see it: recorded on the branch (*record*), or only in this machine's journal.
+    """A run, recorded on the branch (*record*) or only in the journal of this machine.
 
-    *status* is "succeeded", "failed", "cancelled", or of a run that is not recorded "running" or "lost": then *since*
-    is its last sign of life. *error* and *traceback* are the failing step's, where this machine has them.
+    *status* is "succeeded", "failed" or "cancelled"; for a run that is not recorded, "running" or "lost", and *since*
+    is its last sign of life. *error* and *traceback* are those of the failing step, if this machine has them.
     """
 
     id: str
@@ -60,7 +60,7 @@ class RunView:
     traceback: str = ""
 
     def fields(self) -> dict[str, Any]:
-        """The run as filters and JSON show it; `docs/reference/json.md` describes each field."""
+        """The fields of the run in filters and JSON; `docs/reference/json.md` describes them."""
         record = self.record
         return {
             "id": self.id,
@@ -87,7 +87,7 @@ class RunView:
 def list_runs(
     repository: Repository, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[RunView], list[Invalid]]:
-    """The runs that match *filter* (CEL), newest first, with those of this machine's journal; and the damaged."""
+    """Return the runs that match *filter* (CEL), also of this machine's journal, newest first; and the damaged ones."""
     matching = parse_filter(filter, RUN_NAMES)
     page = read_page(limit, offset)
 
@@ -109,9 +109,9 @@ def list_runs(
 
 
 def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStore] | None = None) -> RunView:
-    """The run *id*, with the failing step's traceback where this machine has it. Raises NotFound.
+    """Return the run *id*, with the traceback of the failing step if this machine has it. Raises NotFound.
 
-    The steps of a long run are read from the *store*, if it is given and has them.
+    The steps of a long run are read from the *store*, if one is given and has them.
     """
     noted = Journal(repository.common_dir).run(id) if paths.run_file(id) else None
     try:
@@ -126,7 +126,7 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
 
 
 def fitting(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """*record* as it can be written: of one that would be too long, what its steps took and gave goes to *store*."""
+    """Return *record* in a form that can be written; the inputs and outputs of a run that is too long go to *store*."""
     if _fits(record):
         return record
     steps = json.dumps([_step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
@@ -142,9 +142,9 @@ def fitting(record: RunRecord, store: ArtifactStore) -> RunRecord:
 
 
 def with_steps(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """*record* with all that its steps took and gave, which of a long run the *store* has.
+    """Return *record* with the inputs and outputs of its steps; those of a long run are read from the *store*.
 
-    Raises NotFound without it, Invalid if it is no list of steps.
+    Raises NotFound if the store lacks them, Invalid if they are not a list of steps.
     """
     if record.details is None:
         return record
@@ -152,8 +152,8 @@ def with_steps(record: RunRecord, store: ArtifactStore) -> RunRecord:
         content = read_object(store, record.details, _DETAILS_LIMIT, "a list of steps")
         steps = [StepRecord(**step) for step in json.loads(content)]
     except (ValueError, TypeError):
-        raise Invalid(f"{record.details} is no list of steps", hint="run `git model verify`") from None
-    # a version may have another number since the list was stored
+        raise Invalid(f"{record.details} is not a list of steps", hint="run `git model verify`") from None
+    # a version may have been renumbered after the list was stored
     now = {step.name: step.version for step in record.steps}
     return replace(record, steps=tuple(replace(step, version=now.get(step.name, step.version)) for step in steps))
 
@@ -182,7 +182,7 @@ def _step_fields(step: StepRecord) -> dict[str, Any]:
 
 
 def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[RunView | Invalid]:
-    """Recorded runs and those only in the journal, newest first: ids begin with the time."""
+    """Yield recorded runs and those only in the journal, newest first; an id begins with the time."""
     left = sorted(journal, reverse=True)
     for path in _run_paths(snapshot):
         id = path.rpartition("/")[2].removesuffix(".toml")
@@ -202,7 +202,7 @@ def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[
 
 
 def _run_paths(snapshot: Snapshot, folder: str = paths.RUNS, depth: int = 3) -> Iterator[str]:
-    """The paths of all runs, newest first; who stops early reads no more folders."""
+    """Yield the paths of all runs, newest first; folders are read one after the other, as needed."""
     for name in sorted(snapshot.files.names(folder), reverse=True):
         if depth:
             yield from _run_paths(snapshot, f"{folder}/{name}", depth - 1)

@@ -1,4 +1,4 @@
-"""The verbs of a registry itself: begin it, adopt a remote's, name its store, say which settings are in effect."""
+"""The verbs of a registry: create one, adopt a remote's, set its store, list the settings in effect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = ("repo", "branch", "store", "remote", "executor")
 
 @dataclass(frozen=True)
 class Beginning:
-    """The result of `begin`: the registry was *begun* here, or *adopted* from a remote ("": it was here already)."""
+    """The result of `begin`: the registry was *begun* here, or *adopted* from a remote ("": it existed already)."""
 
     begun: bool
     adopted: str = ""
@@ -36,7 +36,7 @@ class Beginning:
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting in effect and what says so."""
+    """A setting in effect, and the *source* of its value."""
 
     key: str
     value: str
@@ -44,10 +44,10 @@ class Setting:
 
 
 def begin(repository: Repository, *, store: str = "", new: bool = False) -> Beginning:
-    """Make the registry if there is none, or adopt a remote's; *store* is recorded in it, made, and trusted here.
+    """Create the registry if there is none, or adopt a remote's; *store* is created, recorded in it and trusted here.
 
-    *new* does not ask remotes that were never fetched. Raises Conflict if one is known to have a registry all the
-    same, Unreachable if one cannot be asked, UsageError for a bad URL.
+    With *new*, remotes that were never fetched are not asked. Raises Conflict if a remote is known to have a registry
+    nevertheless, Unreachable if one cannot be asked, UsageError for a bad URL.
     """
     if store:
         _make_store(store)
@@ -72,12 +72,12 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
 
 
 def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = "") -> list[Setting]:
-    """Registry, branch, store, remote and executor as they are in effect, each with what says so.
+    """Return the registry, branch, store, remote and executor in effect, each with the source of its value.
 
-    *repo* is what the client was opened with.
+    *repo* is the argument that the client was opened with.
     """
     recorded = None
-    with suppress(NotFound):  # another branch may have to be set first
+    with suppress(NotFound):  # the user may have to set another branch first
         recorded = repository.head().registry().require("store").store
     store, says = _first(
         (environ.get("GITMODEL_STORE"), "GITMODEL_STORE"),
@@ -105,10 +105,10 @@ def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = 
 
 
 def change_setting(repository: Repository, key: str, value: str) -> str:
-    """Set `git config gitmodel.KEY` of *repository*, KEY one of SETTINGS; returns what was set.
+    """Set `git config gitmodel.KEY` of *repository*, KEY one of SETTINGS; return the setting.
 
-    A registry's URL is not asked for anything; one with credentials is refused, since they would be written down.
-    Raises UsageError for another key or a value that it cannot have, NotFound for a remote that is not there.
+    The URL of a registry is not contacted. A URL with credentials is refused, because they would be stored. Raises
+    UsageError for another key or an invalid value, NotFound for a remote that does not exist.
     """
     if key not in SETTINGS:
         raise UsageError(f"{key!a} cannot be set", hint=f"set one of {', '.join(SETTINGS)}")
@@ -129,10 +129,10 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
 
 
 def choose_registry(folder: Path, value: str, *, environ: Mapping[str, str], named: bool) -> str:
-    """Set `git config gitmodel.repo` of the repository that *folder* is in to a path or URL; returns what was set.
+    """Set `git config gitmodel.repo` of the repository around *folder* to a path or URL; return the setting.
 
-    That repository may be one that could hold no registry. *named* is as for `find_repository`. Raises NotFound and
-    UsageError for a path that holds none either, UsageError for a URL with credentials.
+    That repository need not be able to hold a registry. *named* is that of `find_repository`. Raises NotFound and
+    UsageError for a path that cannot hold one either, UsageError for a URL with credentials.
     """
     git = find_repository(folder, environ=environ, named=named).git
     git.refuse_read_only()
@@ -172,7 +172,7 @@ def _make_store(url: str) -> None:
 
 
 def _record_store(repository: Repository, store: str) -> bool:
-    """Write *store* into the registry's record; nothing if it is "" or there. Returns False: nothing was begun."""
+    """Record *store* in the registry, unless it is "" or recorded already. Returns False: nothing was begun."""
 
     def plan(snapshot: Snapshot) -> Change[bool]:
         record = snapshot.registry()

@@ -25,12 +25,11 @@ from gitmodel.registry.writer import Writer, change_model, change_version
 def promote(
     writer: Writer, ref: VersionRef, stage: str, *, why: Justification = Justification(), leave: bool = False
 ) -> Promotion:
-    """Put the version *ref* names into *stage* ("archived" and "none" too), archiving who held it.
+    """Put the version *ref* into *stage* (also "archived" and "none"), and archive its previous holder.
 
-    *why* can override rules of the stage that the version fails, which is recorded. *leave* lets a version
-    move to an earlier stage, although its later stage becomes empty. Raises NotFound if there is no such
-    version, UsageError for an unknown stage, GateRefused for a version that fails a rule, Refused for one of a failed
-    run or one that would empty a later stage.
+    *why* can override failed rules of the stage, which is recorded. *leave* lets the version move to an earlier stage
+    although its later stage becomes empty. Raises NotFound if the version does not exist, UsageError for an unknown
+    stage, GateRefused if it fails a rule; Refused if its run failed or if a later stage would become empty.
     """
 
     def plan(snapshot: Snapshot, model: str, number: int) -> Change[Promotion]:
@@ -40,7 +39,7 @@ def promote(
 
 
 def demote(writer: Writer, model: str | ModelRef, stage: str, *, reason: str = "") -> Promotion:
-    """Leave *stage* of *model* without a version. Raises NotFound if it has none."""
+    """Empty *stage* of *model*. Raises NotFound if it is empty."""
 
     def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
         return planning.plan_demotion(snapshot, snapshot.current_name(name), stage, reason=reason)
@@ -57,12 +56,12 @@ def rollback(
     why: Justification = Justification(),
     leave: bool = False,
 ) -> Promotion:
-    """Put the previous holder of *stage* back; a second time returns to where it began.
+    """Put the previous holder of *stage* back; a second rollback restores the first state.
 
-    It is a promotion, judged by the rules of the stage, unless these let who was there before return.
-    Versions that were deleted and left the stage empty are passed over. Raises NotFound if there was no holder before,
-    or if another version replaced it and it was deleted since; GateRefused; Refused if it is from a failed run or,
-    unless *leave*, if it would have to leave a later stage empty.
+    It is a promotion that the rules of the stage judge, unless they allow a direct rollback. Versions that left the
+    stage empty when they were deleted are skipped. Raises NotFound if there is no previous holder, or if another
+    version replaced it and it was deleted; GateRefused; Refused if it is from a failed run or, unless *leave*, if a
+    later stage would become empty.
     """
 
     def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
@@ -100,9 +99,9 @@ def plan_rollback(
 def _plan_undoing(
     repository: Repository, snapshot: Snapshot, name: str, stage: str, reason: str
 ) -> Change[Promotion] | None:
-    """Return what takes back the recorded changes of a stage that do not count, such as direct ones; None without any.
+    """Plan to revert the recorded changes of a stage that do not count, such as direct ones; return None without any.
 
-    Of what these commits did to the places of the model, that goes back which nobody changed since.
+    Changes of these commits to other places of the model are reverted too, unless somebody changed them again.
     """
     ref, base = StageRef(name, stage), snapshot.committed or snapshot
     if not base.commit or not in_force.is_guarded(snapshot):
@@ -150,8 +149,8 @@ def _number(record: StageRecord | None) -> str:
 def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stage: str) -> int:
     """Return the newest version that was in *stage* before the current holder, or before the stage became empty.
 
-    A deleted version is passed over if it left the stage empty or the stage is empty now. Otherwise another version
-    replaced it and a version is in the stage: then the deleted one is returned, to be refused by name.
+    A deleted version is skipped if its deletion left the stage empty, or if the stage is empty now. Otherwise another
+    version replaced it and the stage has a holder: then the deleted version is returned, and refused by the caller.
     """
     from gitmodel.branch.stage_history import stage_events  # imported here: only `rollback` needs it
 
@@ -178,7 +177,7 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
 
 
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:
-    """Make *alias* name the version of *ref*. Raises NotFound, UsageError or Conflict for a name that cannot be one."""
+    """Point *alias* at the version *ref*. Raises NotFound; UsageError or Conflict if the name cannot be an alias."""
 
     def plan(snapshot: Snapshot, model: str, number: int) -> Change[Promotion]:
         return planning.plan_alias(snapshot, model, number, alias, reason=reason)
@@ -187,7 +186,7 @@ def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") 
 
 
 def remove_alias(writer: Writer, model: str | ModelRef, alias: str, *, reason: str = "") -> Promotion:
-    """Take *alias* from *model*. Raises NotFound if it has none of this name."""
+    """Remove *alias* from *model*. Raises NotFound if it does not exist."""
 
     def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
         name = snapshot.current_name(name)
@@ -198,7 +197,7 @@ def remove_alias(writer: Writer, model: str | ModelRef, alias: str, *, reason: s
 
 
 def list_stages(writer: Writer, model: str | ModelRef) -> list[StageState]:
-    """Every stage and alias of *model*: recorded, in force, pending."""
+    """Return every stage and alias of *model*: recorded, in force or pending."""
 
     def question(snapshot: Snapshot) -> list[StageState]:
         name = snapshot.model_to_read(model)

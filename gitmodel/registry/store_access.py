@@ -27,9 +27,9 @@ _YES = frozenset({"1", "true", "yes", "on"})
 
 @dataclass(frozen=True)
 class NamedStore:
-    """A store of the registry: its *name* ("default"), the *url* in effect here, and the *source* that says so.
+    """A store of the registry: its *name* ("default"), the *url* in effect here, and the *source* of the URL.
 
-    Without *trusted* it is not opened: the registry names it, and this machine was not told to use its credentials.
+    It is opened only if *trusted*: the URL was given on this machine, or this machine may use its credentials for it.
     """
 
     name: str
@@ -41,7 +41,7 @@ class NamedStore:
 
 @dataclass(frozen=True)
 class StorePlace:
-    """The place from which another process gets an artifact: the stores at *urls*, or the file that *external* links.
+    """The place where another process reads an artifact: the stores at *urls*, or the file that *external* links.
 
     A web server may redirect the request for that file to URLs that are *trusted*.
     """
@@ -52,11 +52,12 @@ class StorePlace:
 
 
 class Access:
-    """Opens the stores of a registry. *given* is the URL that the caller chose; *root* the clone's own store.
+    """Opens the stores of a registry. *given* is the URL that the caller chose, *root* the folder of the clone's own
+    store.
 
-    A URL that a person gave on this machine (an argument, a variable, git's configuration) is used as it is. One that
-    is only on the branch is used without more ado if it is a folder, which takes no credentials; any other must be
-    trusted: whoever can push to the branch could send uploads, and what the credentials open, elsewhere.
+    A URL that a person gave on this machine (an argument, a variable, git's configuration) is used as it is. A URL that
+    only the branch names is used if it is a folder, which needs no credentials; any other must be trusted. Otherwise
+    anybody who can push to the branch could redirect uploads, and obtain the credentials.
     """
 
     def __init__(self, repository: Repository, environ: Mapping[str, str], root: Path, given: str = "") -> None:
@@ -72,13 +73,13 @@ class Access:
         return self._root
 
     def places(self) -> tuple[NamedStore, ...]:
-        """All stores of the registry, and the clone's own where another is the default: "clone"."""
+        """All stores of the registry and, if another one is the default, the clone's own: "clone"."""
         stores = self.stores()
         own = not stores[0].url or stores[0].url == self._root.as_uri()
         return stores if own or self._repository.url else (*stores, self.named(CLONE))
 
     def stores(self) -> tuple[NamedStore, ...]:
-        """All stores of the registry, the default one first."""
+        """Return all stores of the registry, the default store first."""
         names = self._registry().stores
         return (self.named(DEFAULT), *(self.named(name) for name in names))
 
@@ -86,7 +87,7 @@ class Access:
         return self._repository.head().registry().require(*KEYS)
 
     def named(self, name: str = DEFAULT) -> NamedStore:
-        """The store *name*. Raises NotFound saying which there are."""
+        """Return the store *name*. Raises NotFound, which lists the stores."""
         registry = self._registry()
         if name == CLONE:
             return NamedStore(CLONE, "", "every clone has it", read_only=self._read_only)
@@ -108,11 +109,11 @@ class Access:
         return NamedStore(name, recorded, source, self.is_trusted(recorded), self._read_only)
 
     def is_trusted(self, url: str) -> bool:
-        """Return True if *url*, which a record on the branch gave, may be used with this machine's credentials."""
+        """Return True if *url*, from a record on the branch, may be used with this machine's credentials."""
         return is_local(url) or any(covers(entry, url) for entry in self.trusted())
 
     def trusted(self) -> list[str]:
-        """The URLs that this machine trusts: stores, and beginnings that end in `/`."""
+        """Return the URLs that this machine trusts: stores, and prefixes that end in `/`."""
         return _trusted(self._repository)
 
     def trust(self, url: str) -> bool:
@@ -120,17 +121,17 @@ class Access:
         return trust(self._repository, url)
 
     def distrust(self, url: str) -> bool:
-        """Take back what `trust` said of *url* in this clone. False: it was not said here."""
+        """Revoke the trust in *url* in this clone. Return False if this clone did not trust it."""
         if url not in read_values(self._repository.git, TRUSTED, local=True):
             return False
         remove_value(self._repository.git, TRUSTED, url)
         return True
 
     def open(self, name: str = DEFAULT) -> ArtifactStore:
-        """The store *name*.
+        """Open the store *name*.
 
-        Raises NotFound, UsageError for a URL it cannot be at, Refused if it is not trusted, Unreachable if a registry
-        by URL names none.
+        Raises NotFound, UsageError for an invalid URL, Refused if it is not trusted, Unreachable if a registry by URL
+        names no store.
         """
         found = self.named(name)
         if not found.trusted:
@@ -150,7 +151,7 @@ class Access:
         return self._opened[key]
 
     def default(self) -> ArtifactStore:
-        """The default store, without what was purged. Raises as `open` does."""
+        """Open the default store; purged artifacts are hidden. Raises what `open` raises."""
         return self._without_purged(self.open())
 
     def of_model(self, model: str) -> ArtifactStore:
@@ -170,7 +171,7 @@ class Access:
     def urls(self, model: str = "") -> list[str]:
         """The URLs of the stores of `of_model`, for other processes; those of `everywhere` without a model.
 
-        Raises as `of_model` does, NotFound excepted: a new model keeps its artifacts in the default store.
+        Raises what `of_model` raises, except NotFound: a new model keeps its artifacts in the default store.
         """
         own = self._own(self._repository.head(), model) if model else DEFAULT
         self.open(own)
@@ -178,7 +179,7 @@ class Access:
         return [named.url for named in (self.named(own), *others)]
 
     def every(self) -> ArtifactStore:
-        """All stores of the registry, the default one first; what was purged, too."""
+        """Open all stores of the registry, the default store first, with purged artifacts."""
         others = [named.name for named in self.places() if named.name != DEFAULT]
         return SeveralStores(self.open(), [self._opener(name) for name in others])
 
@@ -219,15 +220,18 @@ class Access:
 
     @staticmethod
     def _own(snapshot: Snapshot, model: str) -> str:
-        """The name of the store of *model*."""
+        """Return the name of the store of *model*."""
         record = snapshot.load(paths.model_file(snapshot.current_name(model)), records.ModelRecord)
         own = (record.store if record is not None else None) or DEFAULT
         if own not in (DEFAULT, *snapshot.registry().require(*KEYS).stores):
-            raise Invalid(f"{model} keeps its artifacts in {own}, which is no store", hint="run `git model check`")
+            raise Invalid(
+                f"{model} keeps its artifacts in {own}, which is not a store",
+                hint="run `git model check`",
+            )
         return own
 
     def trust_place(self, uri: str) -> None:
-        """Trust the bucket or host of the external artifact that a person named on this machine."""
+        """Trust the bucket or host of an external artifact that a person named on this machine."""
         if not is_local(uri):
             self.trust(place_of(uri))
 
@@ -253,7 +257,7 @@ def open_place(place: StorePlace | None, store: ArtifactStore, root: Path) -> Ar
 
 
 def open_urls(urls: Sequence[str], root: Path) -> ArtifactStore:
-    """The stores that `Access.urls` named, the first of them to write to."""
+    """Open the stores that `Access.urls` returned, to write to the first of them."""
 
     def opener(url: str) -> Callable[[], ArtifactStore]:
         return lambda: open_store(url, default_root=root)

@@ -1,4 +1,4 @@
-"""The verbs of artifact stores: name them, trust them, say which one a model keeps its artifacts in."""
+"""The verbs of artifact stores: add, remove, trust, and choose the store of a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gitmodel.stores.opening import open_store
 
 
 def add_store(writer: Writer, access: Access, name: str, url: str) -> NamedStore:
-    """Give the registry another store, which is made, and trusted on this machine.
+    """Add a store to the registry; it is created if necessary, and trusted on this machine.
 
     Raises Conflict, UsageError, Unreachable.
     """
@@ -31,17 +31,17 @@ def add_store(writer: Writer, access: Access, name: str, url: str) -> NamedStore
 
 
 def remove_store(writer: Writer, name: str) -> None:
-    """Take a store from the registry; what is in it stays there. Raises NotFound, Refused if a model keeps to it."""
+    """Remove a store from the registry; its content is kept. Raises NotFound, Refused if a model uses it."""
     writer.transact(lambda snapshot: planning.plan_store_removal(snapshot, name))
 
 
 def use_store(writer: Writer, model: str | ModelRef, name: str) -> str:
-    """Let new artifacts of *model* go to the store *name*; returns the model's present name. Raises NotFound."""
+    """Store new artifacts of *model* in the store *name*; return the model's current name. Raises NotFound."""
     return change_model(writer, model, lambda snapshot, known: planning.plan_use(snapshot, known, name))
 
 
 def list_users(writer: Writer) -> dict[str, list[str]]:
-    """The models that keep their artifacts in each store, by its name; damaged ones are passed over."""
+    """Return the models that use each store, by the store's name; damaged models are skipped."""
 
     def question(snapshot: Snapshot) -> dict[str, list[str]]:
         users: dict[str, list[str]] = {}
@@ -54,9 +54,9 @@ def list_users(writer: Writer) -> dict[str, list[str]]:
 
 
 def trust_store(access: Access, which: str = DEFAULT) -> NamedStore:
-    """Trust a store by its name, or a URL (if it ends in `/`, all below). Raises NotFound, UsageError.
+    """Trust a store by name, or a URL (if it ends in `/`, all URLs below it). Raises NotFound, UsageError.
 
-    Returns it as it is used from now on.
+    Returns the store as it is used from now on.
     """
     named = access.named(which) if ":" not in which else NamedStore("", which, f"git config {TRUSTED}")
     if holds_credentials(named.url):
@@ -67,5 +67,5 @@ def trust_store(access: Access, which: str = DEFAULT) -> NamedStore:
 
 
 def distrust_store(access: Access, which: str = DEFAULT) -> bool:
-    """Take trust back, by name or URL. Returns False if it was not given in this clone."""
+    """Revoke trust, by name or URL. Returns False if this clone did not trust it."""
     return access.distrust(which if ":" in which else access.named(which).url)

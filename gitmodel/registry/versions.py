@@ -33,14 +33,14 @@ _REMEMBERED = 20_000
 
 
 def create_version(writer: Writer, model: str | ModelRef, **given: Any) -> int:
-    """Make the next version of *model* as `make_version` does; returns its number."""
+    """Create the next version of *model* as `make_version` does, and return its number."""
     number = make_version(writer, model, **given).ref.number
     assert number is not None
     return number
 
 
 class Made(NamedTuple):
-    """A reference that follows a version, and True if the version is *new*: not one made under a key before."""
+    """A reference that follows a version; *new* is False if the version already existed under its idempotency key."""
 
     ref: VersionRef
     new: bool
@@ -58,10 +58,10 @@ def make_version(
     code: Code | None = None,
     key: str = "",
 ) -> Made:
-    """Make the next version of *model*; returns the reference that follows it.
+    """Create the next version of *model*, and return a reference that follows it.
 
-    If one was made under the same idempotency *key* ("": none) before, wherever that was, it is that one, not new.
-    Raises NotFound if there is no such model, Conflict if *name* is taken, UsageError for bad input.
+    If a version was already created with the idempotency *key* ("": none), on any machine, it is returned instead.
+    Raises NotFound if the model does not exist, Conflict if *name* is taken, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
     chosen = ModelRef.of(model) if is_found else models.find_to_change(writer, model)
@@ -95,9 +95,10 @@ def check_creation(
     metadata: Mapping[str, Any] | None = None,
     artifacts: Iterable[tuple[str, str]] = (),
 ) -> ModelRef:
-    """Check that `create_version` would accept this, before anything is stored; returns a reference to the model.
+    """Check, before anything is stored, that `create_version` would accept these values; return a reference to the
+    model.
 
-    *artifacts* are names and kinds. Raises as `create_version` does.
+    *artifacts* are names and kinds. Raises what `create_version` raises.
     """
     links = [ArtifactLink(name=link, kind=kind, digest=NO_DIGEST, size=0, format="json") for link, kind in artifacts]
 
@@ -110,12 +111,12 @@ def check_creation(
 
 
 def find_keyed(writer: Writer, model: str | ModelRef, key: str) -> int | None:
-    """The version of *model* that was made under the idempotency *key* before, or None. Raises NotFound, Conflict."""
+    """Return the version of *model* that was created with the idempotency *key*, or None. Raises NotFound, Conflict."""
     return writer.read(lambda snapshot: _find_keyed(writer, snapshot, _existing(snapshot, model), key))
 
 
 def get_version(writer: Writer, ref: VersionRef) -> VersionView:
-    """The version that *ref* names; by stage or alias, the one in force. Raises NotFound, Invalid."""
+    """Return the version that *ref* names; for a stage or alias, the version in force. Raises NotFound, Invalid."""
 
     def question(snapshot: Snapshot) -> VersionView:
         model, number = snapshot.resolve(ref)
@@ -126,9 +127,9 @@ def get_version(writer: Writer, ref: VersionRef) -> VersionView:
 
 @dataclass(frozen=True)
 class Found:
-    """The version that a reference stands for, and its record; *frozen* is the stage tag ("": the branch was read)
-    that the record is as old as. *since* is the last pull before it that renumbered versions, and *note* says that the
-    reference is one of a version that has another number since then. *settles* are the notes that a change of it drops.
+    """The version that a reference stands for, and its record. *frozen* is the stage tag whose commit was read ("": the
+    branch was read). *since* is the last pull before it that renumbered versions; *note* says that a pull gave the
+    reference to another version. *settles* are the notes that a change of the version drops.
     """
 
     model: str
@@ -145,12 +146,12 @@ class Found:
 
     @property
     def ref(self) -> VersionRef:
-        """A reference that follows this very version, and whose first change settles what this one's would."""
+        """A reference that follows this version; its first change settles the same notes."""
         return VersionRef(self.model, str(self.record.number), since=self.since, settles=self.settles)
 
 
 def find(writer: Writer, ref: VersionRef) -> Found:
-    """The version that *ref* names: the short way of a service that loads by stage. Raises NotFound, Invalid."""
+    """Return the version that *ref* names, with as few reads as possible. Raises NotFound, Invalid."""
 
     def question(snapshot: Snapshot) -> Found:
         model, number = snapshot.resolve(ref)
@@ -162,8 +163,11 @@ def find(writer: Writer, ref: VersionRef) -> Found:
 
 
 def find_to_change(writer: Writer, ref: VersionRef) -> Found:
-    """The version that *ref* names, which is to be changed. Raises as `find` does, and Refused for a number that a
-    pull gave to another version, unless *ref* says that this is meant."""
+    """Return the version that *ref* names, for a change.
+
+    Raises what `find` raises, and Refused for a number that a pull gave to another version, unless *ref* confirms that
+    this one is meant.
+    """
 
     def question(snapshot: Snapshot) -> Found:
         model, number, settled = snapshot.resolve_to_change(ref)
@@ -174,7 +178,7 @@ def find_to_change(writer: Writer, ref: VersionRef) -> Found:
 
 
 def resolve(writer: Writer, ref: VersionRef) -> tuple[str, VersionRecord]:
-    """The model and the version's record that *ref* names."""
+    """Return the current name of the model and the record of the version that *ref* names."""
     found = find(writer, ref)
     return found.model, found.record
 
@@ -182,7 +186,7 @@ def resolve(writer: Writer, ref: VersionRef) -> tuple[str, VersionRecord]:
 def list_versions(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[VersionView], list[Invalid]]:
-    """The versions of *model* that match *filter* (CEL), newest first, without deleted ones; and what is damaged."""
+    """Return the versions of *model* that match *filter* (CEL), newest first; the damaged ones, but no deleted ones."""
     listing = _Listing(writer, model, filter, limit, offset)
     key = ("versions", listing.model, listing.states, listing.snapshot.shared, limit, offset)
     known = None if filter else listing.snapshot.files.recall(key)
@@ -202,7 +206,7 @@ def list_versions(
 
 
 def count_versions(writer: Writer, model: str | ModelRef) -> int:
-    """Return how many versions *model* has that are not deleted. Raises NotFound."""
+    """Count the versions of *model* that are not deleted. Raises NotFound."""
     return writer.read(lambda snapshot: snapshot.count_present(snapshot.model_to_read(model)))
 
 
@@ -215,7 +219,7 @@ def each_version(
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Switch off the garbage collector, which takes a quarter of the time and finds nothing (10,000 versions)."""
+    """Switch off the garbage collector: it takes a quarter of the time for 10,000 versions, and finds nothing."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -230,7 +234,7 @@ def _without_collector() -> Iterator[None]:
 
 
 class _Listing:
-    """The versions of a model at one commit, with what was in force when this was made."""
+    """The versions of a model at one commit, with the stages in force at the time of creation."""
 
     def __init__(self, writer: Writer, model: str | ModelRef, filter: str, limit: int | None, offset: int) -> None:
         self._page = read_page(limit, offset)
@@ -267,7 +271,7 @@ class _Listing:
 
     @property
     def _is_searching(self) -> bool:
-        """True while the filter reads a recorded name that no version had so far, deleted ones included."""
+        """Return True while the filter uses a recorded name that no version had so far, not even a deleted one."""
         return self._wanted is not None and self._wanted.unseen
 
 
@@ -281,7 +285,7 @@ def update_version(
     add_tags: Iterable[str] = (),
     remove_tags: Iterable[str] = (),
 ) -> int:
-    """Change the description and tags of a version, or name one that has no name; returns its number."""
+    """Change the description and tags of a version, or name one that has no name; return its number."""
     add, remove = read_tag_changes(tags, add_tags, remove_tags)
     whole = None if tags is None else read_words(tags)
     said = None if description is None else _text(description)
@@ -307,7 +311,7 @@ def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Just
 def set_metadata(
     writer: Writer, ref: VersionRef, values: Mapping[str, Any], *, on: str | None = None, remove: Iterable[str] = ()
 ) -> int:
-    """Set metadata of a version, or of its artifact *on*, and *remove* keys; returns the version's number."""
+    """Set metadata of a version, or of its artifact *on*, and *remove* keys; return the version's number."""
     gone = tuple(remove)
 
     def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
@@ -326,7 +330,7 @@ def _draft(
     artifacts: Iterable[ArtifactLink],
     code: Code | None,
 ) -> VersionRecord:
-    """The record of a new version, whose number the plan sets. Raises UsageError, Conflict."""
+    """Return the record of a new version; the plan sets its number. Raises UsageError, Conflict."""
     links = tuple(artifacts)
     planning.check_artifacts(links, f"the new version of {model}")
     return VersionRecord(

@@ -1,4 +1,4 @@
-"""The target of a verb's reads and writes: the repository itself, or a batch of changes that becomes one commit."""
+"""The target of reads and writes: the repository itself, or a batch of changes that becomes one commit."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class Writer(Protocol):
     """The operations that verbs need of a registry."""
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        """The answer to *question*, from branch and tags that belong together; see `Repository.read` for *about*."""
+        """Return the answer to *question*, from a consistent branch and tags; see `Repository.read` for *about*."""
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        """Make the change that *plan* makes of a snapshot."""
+        """Commit the change that *plan* returns for a snapshot."""
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
-        """The version of *model* that the transaction *txn* made on the branch of *snapshot*, or None."""
+        """Return the version of *model* that the transaction *txn* created on the branch of *snapshot*, or None."""
 
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        """Change nothing, and return or raise what `transact` would for *plan* now, before artifacts are stored."""
+        """Return or raise what `transact` would for *plan*, without a change; used before artifacts are stored."""
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
-        """Reserve a number for the next version of *model*; None if the plan takes one itself.
+        """Reserve a number for the next version of *model*; return None if the plan takes a number itself.
 
-        Nothing is reserved if *plan*, which makes the version, raises.
+        Nothing is reserved if *plan*, which creates the version, raises.
         """
 
     def moment(self) -> datetime:
@@ -50,7 +50,7 @@ class Writer(Protocol):
 def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
     """Make the change that *plan* makes of a snapshot, as `branch.transaction.transact` does.
 
-    Raises Refused for a change of a stage that may not be made directly or without saying so.
+    Raises Refused for a change of a stage that must not be made directly or needs a confirmation.
     """
     from gitmodel.branch import transaction  # imported here because only writes need it
 
@@ -63,7 +63,7 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
 
 
 class Direct:
-    """Each change is a commit of its own; a `Writer`.
+    """A `Writer` that makes each change a commit of its own.
 
     `transact` raises UsageError inside the block of a transaction on the same repository.
     """
@@ -123,10 +123,11 @@ class Direct:
 
 
 class Batch:
-    """Several changes that become one commit when `commit` is called; a `Writer`.
+    """A `Writer` that collects changes, which become one commit when `commit` is called.
 
-    Every plan runs at once on what the plans before it will have written, and again on the newest snapshot when the
-    batch is committed. Version numbers are reserved, so that they stay what the caller was told. Threads may share it.
+    Every plan runs immediately, on the results of the plans before it, and again on the newest snapshot when the batch
+    is committed. Version numbers are reserved, so that the numbers returned to the caller stay valid. Threads may share
+    a batch.
     """
 
     def __init__(self, repository: Repository, message: str) -> None:
@@ -195,7 +196,7 @@ class Batch:
         return self.repository.identity.moment()
 
     def commit(self) -> None:
-        """Make one commit of all changes, and end. Raises Conflict and what a plan raises on the newest snapshot."""
+        """Write all changes as one commit, and end. Raises Conflict, and what a plan raises on the newest snapshot."""
         with self._lock:
             self._require_open()
             self.is_open = False
@@ -210,7 +211,7 @@ class Batch:
             )
 
     def abandon(self) -> None:
-        """Refuse all further changes; nothing was committed, unless `commit` did."""
+        """End without a commit, and refuse all further changes."""
         with self._lock:
             self.is_open = False
 
@@ -222,7 +223,7 @@ class Batch:
             )
 
     def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:
-        """The answer to *question* on what others have committed meanwhile."""
+        """Return the answer to *question* on the branch as others have changed it in the meantime."""
         change = self._replay(snapshot)
         answer = question(_overlaid(snapshot, change))
         self._base, self._change = snapshot, change
@@ -240,7 +241,7 @@ _entered: ContextVar[tuple[Batch, ...]] = ContextVar("gitmodel_entered_transacti
 
 @contextmanager
 def entered_batch(repository: Repository, message: str) -> Iterator[Batch]:
-    """A batch that is committed as the block ends, and abandoned if the block raises.
+    """Yield a batch that is committed when the block ends, and abandoned if the block raises.
 
     While the calling thread or task is in the block, `Direct` writers on *repository* refuse its changes.
     """
@@ -255,7 +256,7 @@ def entered_batch(repository: Repository, message: str) -> Iterator[Batch]:
 
 
 def _checked(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> Callable[[Snapshot], Change[T]]:
-    """Return *plan* with `refuse_credentials` after it, so that the call that would record one is refused."""
+    """Return *plan* followed by `refuse_credentials`, so that a call that would record a credential is refused."""
     from gitmodel.branch.new_commits import refuse_credentials  # imported here because only writes need it
 
     def checked(snapshot: Snapshot) -> Change[T]:
@@ -267,9 +268,10 @@ def _checked(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> C
 
 
 def change_version(writer: Writer, ref: VersionRef, plan: Callable[[Snapshot, str, int], Change[T]]) -> T:
-    """Make the change that *plan* makes of a snapshot and the version, model and number, that *ref* names there.
+    """Commit the change that *plan* returns for a snapshot, and the model and number that *ref* names there.
 
-    Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* says that this is meant.
+    Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* confirms that this one is
+    meant.
     """
 
     def planned(snapshot: Snapshot) -> Change[T]:
@@ -281,9 +283,9 @@ def change_version(writer: Writer, ref: VersionRef, plan: Callable[[Snapshot, st
 
 
 def change_model(writer: Writer, model: str | ModelRef, plan: Callable[[Snapshot, str], Change[T]]) -> T:
-    """Make the change that *plan* makes of a snapshot and the name of *model* there, which may be a former one.
+    """Commit the change that *plan* returns for a snapshot and the name of *model* there, which may be a former name.
 
-    Raises Refused for a name that a pull gave to another model, unless *model* says that this is meant.
+    Raises Refused for a name that a pull gave to another model, unless *model* confirms that this one is meant.
     """
     ref = ModelRef.of(model)
 
@@ -296,9 +298,9 @@ def change_model(writer: Writer, model: str | ModelRef, plan: Callable[[Snapshot
 
 
 def plan_together(snapshot: Snapshot, plans: Iterable[Callable[[Snapshot], Change[T]]]) -> Change[list[T]]:
-    """One change of all that *plans* make, each of what the ones before it leave; the results in their order.
+    """Combine the changes of *plans*, each planned on the results of those before it, with their results in order.
 
-    The subject is that of the last one.
+    The subject is that of the last plan.
     """
     joined: Change[None] = Change(None)
     results = []

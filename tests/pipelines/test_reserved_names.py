@@ -133,7 +133,7 @@ def test_a_run_that_was_killed_does_not_keep_its_name(client, tmp_path):
     script.write_text(KILLED)
     assert subprocess.run([sys.executable, script], check=False).returncode < 0
     assert "refs/gitmodel/reserved/demo/rc1" in refs(client)
-    assert "the name rc1 of demo is reserved by a run that is over" in [
+    assert "the name rc1 of demo is reserved by a run that has ended" in [
         one.message for one in examine(client.repository, None)
     ]
     second, ran = one_step(named())

@@ -177,8 +177,8 @@ def test_a_fetch_refspec_that_overwrites_the_branch_is_named_by_doctor(team, ada
     assert found() == []
     set_all(team.folder / "ada", MIRROR)
     assert found() == [
-        "remote.origin.fetch = +refs/*:refs/* has a plain `git fetch` overwrite refs/heads/gitmodel, "
-        "with what was not pushed yet"
+        "remote.origin.fetch = +refs/*:refs/* lets `git fetch` overwrite refs/heads/gitmodel, "
+        "with commits that are not pushed"
     ]
 
 

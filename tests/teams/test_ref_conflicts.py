@@ -118,7 +118,7 @@ def test_a_tag_where_a_stage_tag_needs_a_folder_is_named_by_push_and_doctor(team
     assert caught.value.hint == f"if nobody needs it, type: git push origin :{blocking}"
     (finding,) = [found for found in doctor.examine(ada.repository, None) if found.about == "tag"]
     assert finding.message == (
-        f"origin has the tag {blocking.removeprefix('refs/tags/')}, which keeps git from creating a stage tag"
+        f"origin has the tag {blocking.removeprefix('refs/tags/')}, which prevents git from creating a stage tag"
     )
     assert finding.hint == f"if nobody needs it, type: git push origin :{blocking}"
     git(team.folder / "ada", "push", "-q", "origin", f":{blocking}")
@@ -223,7 +223,8 @@ def test_a_tag_below_that_of_the_rules_in_force_is_named_by_push_and_doctor(team
         assert refs(team.folder / name).keys() == before.keys()
         (finding,) = [found for found in doctor.examine(client.repository, None) if found.about == "tag"]
         assert finding.message == (
-            "origin has the tag gitmodel-rules/gitmodel/x, which keeps git from creating the tag of the rules in force"
+            "origin has the tag gitmodel-rules/gitmodel/x, "
+            "which prevents git from creating the tag of the rules in force"
         )
         assert finding.hint == f"if nobody needs it, type: {removing}"
     for words in caught.value.hint.split("type: ")[1].replace("; then run `", "\n").split("` to set")[0].splitlines():
