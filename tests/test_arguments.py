@@ -191,11 +191,18 @@ def refusal(method, parameter, value, tmp_path):
         (lambda client, at: client.get_model("iris").create_version(metadata=[1]), "takes a mapping with text as keys"),
         (
             lambda client, at: client.get_model("iris").create_version(model_objects={"clf": object()}),
-            "model_objects of Model.create_version takes a mapping of names to paths or None, and 'clf' is an object",
+            "artifact clf is a builtins.object, which gitmodel cannot save",
+        ),
+        (
+            lambda client, at: client.get_model("iris").create_version(model_objects={"clf": None}),
+            "model_objects of Model.create_version takes a mapping of names to paths or objects or None, and 'clf' is",
         ),
         (lambda client, at: client.get_model("iris").create_version(metadata={"a": CYCLE}), "nested more than 8 deep"),
         (lambda client, at: client.get_version("iris@1").log_metadata(a=numpy.zeros(2)), "it takes text, numbers"),
-        (lambda client, at: client.get_version("iris@1").link_artifact("new", ""), "path .* takes a path, not ''"),
+        (
+            lambda client, at: client.get_version("iris@1").link_artifact("new", ""),
+            "source .* takes a path or an object, not ''",
+        ),
         (
             lambda client, at: client.get_version("iris@1").link_artifact("new", at / "file.txt", format="nonsense"),
             "there is no format 'nonsense'; there are bytes, .*csv",

@@ -170,15 +170,19 @@ class Client(ShowsOurForm):
 
     # Models
 
-    def register_model(self, model: Model | str, **description: Any) -> Model:
+    def register_model(self, model: Model | str, *, exist_ok: bool = False, **description: Any) -> Model:
         """Register a model: `register_model(Model(name=..., ...))` or `register_model(name, license=..., ...)`.
 
-        Raises UsageError for an invalid name or field, Conflict if the name is or was in use.
+        With *exist_ok*, a model that exists is returned and not changed, so that a script can run again. Raises
+        UsageError for an invalid name or field, Conflict if the name is or was in use.
+
+        >>> client.register_model("iris", license="MIT", exist_ok=True)  # doctest: +SKIP
+        Model('iris')
         """
         if isinstance(model, Model):
             description = {**model.description_given(), **description}
             model = model.name
-        return Model._of(self._opened, models.register_model(self.writer, model, description))
+        return Model._of(self._opened, models.register_model(self.writer, model, description, exist_ok=exist_ok))
 
     def get_model(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.opened import Opened
-from gitmodel.domain.arguments import checked_arguments
+from gitmodel.domain.arguments import ArtifactSource, ArtifactSources, checked_arguments
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
@@ -197,15 +197,20 @@ class Model:
         description: str = "",
         tags: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
-        data: Mapping[str, str | os.PathLike[str]] | None = None,
-        model_objects: Mapping[str, str | os.PathLike[str]] | None = None,
-        deployments: Mapping[str, str | os.PathLike[str]] | None = None,
+        data: ArtifactSources | None = None,
+        model_objects: ArtifactSources | None = None,
+        deployments: ArtifactSources | None = None,
         idempotency_key: str | None = None,
         jobs: int = JOBS,
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> ModelVersion:
-        """Create a version. *data*, *model_objects* and *deployments* map names of artifacts to files or folders.
+        """Create a version. *data*, *model_objects* and *deployments* map names of artifacts to paths or objects.
+
+        Text and path objects are paths of files or folders. Any other value is an object: gitmodel saves it in the
+        format of its type, as outputs of steps are saved, and loads it again to verify that it comes back equal.
+
+        >>> model.create_version(model_objects={"clf": clf}, data={"train": "train.csv"})  # doctest: +SKIP
 
         Records the commit of the code repository and whether there are uncommitted changes. If a version of the model
         was already created with *idempotency_key*, returns that version instead of creating another. The default key is
@@ -213,7 +218,8 @@ class Model:
 
         *jobs* files of a folder are stored at a time. *progress* is called with the name of an artifact, the number of
         bytes stored so far and its size in bytes. *warn* is called with a sentence if Windows cannot store a name; the
-        default writes it to the logger `gitmodel`. Raises Conflict if *name* is taken, UsageError if it is invalid.
+        default writes it to the logger `gitmodel`. Raises Conflict if *name* is taken, UsageError if it is invalid
+        or if no format keeps an object as it is.
         """
         from gitmodel.client import storing
 
@@ -595,34 +601,37 @@ class ModelVersion(ShowsOurForm):
     def link_artifact(
         self,
         name: str,
-        path: str | os.PathLike[str],
+        source: ArtifactSource,
         *,
         kind: str = "data",
         format: str = "",
         metadata: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
     ) -> Artifact:
-        """Store the file or folder at *path* and link it as *name*; *kind* is "data", "model" or "deployment".
+        """Store *source* and link it as *name*; *kind* is "data", "model" or "deployment".
 
-        The default *format* is detected from the content. Raises Refused if the version is in a stage or has an alias.
+        Text or a path object is the path of a file or folder, whose *format* is detected from the content by default.
+        Any other value is an object, which is saved in *format*, by default in that of its type, and verified by
+        loading it. `format="pickle"` allows pickle, which loads only with `trusted=True`. Raises UsageError if the
+        format does not keep the object as it is, Refused if the version is in a stage or has an alias.
         """
-        given = [(name, os.fspath(path), kind)]
+        given = [(name, source, kind)]
         self._link(given, lambda _: Transfer(progress=progress), format=format, metadata=metadata)
         return Artifact(self, name)
 
     def link_artifacts(
         self,
         *,
-        data: Mapping[str, str | os.PathLike[str]] | None = None,
-        model_objects: Mapping[str, str | os.PathLike[str]] | None = None,
-        deployments: Mapping[str, str | os.PathLike[str]] | None = None,
+        data: ArtifactSources | None = None,
+        model_objects: ArtifactSources | None = None,
+        deployments: ArtifactSources | None = None,
         external: bool = False,
         provider_digest: bool = False,
         jobs: int = JOBS,
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> list[Artifact]:
-        """Store files or folders and link them in one commit. The arguments of each kind map names to paths.
+        """Store files, folders or objects and link them in one commit. The arguments of each kind map names to them.
 
         With *external* they map names to URIs, and nothing is stored: see `link_external`, also for *provider_digest*.
         *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of `link_artifact` and

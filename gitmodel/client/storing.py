@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from gitmodel.client.by_url import content_key
 from gitmodel.client.opened import Opened
+from gitmodel.domain.arguments import ArtifactSource, ArtifactSources
 from gitmodel.domain.changes.models import read_words
 from gitmodel.domain.schema.codec import MAX_NESTING
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.errors import UsageError
+from gitmodel.formats import materializers
 from gitmodel.registry import artifacts, versions
 from gitmodel.registry.artifacts import Warn
 from gitmodel.registry.versions import Made
 from gitmodel.stores.interface import Transfer
 
-Paths = Mapping[str, str | os.PathLike[str]]
-Given = tuple[str, str, str]
-"""Name, path or URI, and kind of an artifact."""
+Given = tuple[str, ArtifactSource, str]
+"""Name, source and kind of an artifact. The source of an external one is a URI."""
 TransferOf = Callable[[str], Transfer]
 """Returns the options of the transfer of the artifact of that name."""
 
@@ -32,10 +36,45 @@ def transfer_of(jobs: int, progress: Callable[[str, int, int], None] | None) -> 
     return lambda name: Transfer(jobs, partial(progress, name) if progress is not None else None)
 
 
-def by_kind(*, data: Paths | None, model: Paths | None, deployment: Paths | None) -> list[Given]:
-    """Return name, path and kind of all artifacts, from a mapping of names to paths for each kind."""
+class Source(NamedTuple):
+    """A file or folder to store, with the format in which gitmodel saved an object ("": to be detected)."""
+
+    name: str
+    path: Path
+    kind: str
+    format: str
+
+
+def by_kind(
+    *, data: ArtifactSources | None, model: ArtifactSources | None, deployment: ArtifactSources | None
+) -> list[Given]:
+    """Return name, source and kind of all artifacts, from a mapping of names to sources for each kind."""
     kinds = (("data", data), ("model", model), ("deployment", deployment))
-    return [(name, os.fspath(path), kind) for kind, paths in kinds for name, path in (paths or {}).items()]
+    return [(name, source, kind) for kind, sources in kinds for name, source in (sources or {}).items()]
+
+
+def is_path(source: Any) -> bool:
+    """Return True if *source* is a path or URI; False if it is an object to be saved."""
+    return isinstance(source, (str, os.PathLike))
+
+
+@contextmanager
+def _files(given: Iterable[Given], format: str = "") -> Iterator[list[Source]]:
+    """Yield the artifacts *given* as files, after saving the objects among them in a temporary folder.
+
+    Raises UsageError if no format keeps an object as it is.
+    """
+    with TemporaryDirectory(prefix="gitmodel-") as folder:
+        found = []
+        for index, (name, source, kind) in enumerate(given):
+            if is_path(source):
+                found.append(Source(name, Path(source), kind, format))
+                continue
+            path = Path(folder, str(index))
+            allow_pickle = f"use version.link_artifact({name!r}, value, format='pickle')"
+            used, _, _ = materializers.save(source, path, f"artifact {name}", format, allow_pickle=allow_pickle)
+            found.append(Source(name, path, kind, used))
+        yield found
 
 
 def create_version(
@@ -64,7 +103,6 @@ def create_version(
         since = opened.repository.renumberings().count
         return Made(VersionRef(model, str(known), since=since), new=False)
     words, values = read_words(tags), scalars(metadata)
-    _check_sources(opened, given)
     if key or not opened.job:  # the job may already have created this version
         chosen = versions.check_creation(
             opened.writer,
@@ -76,7 +114,9 @@ def create_version(
             artifacts=[(artifact, kind) for artifact, _, kind in given],
         )
     opened.check_code()
-    links = _store(opened, model, given, transfer=transfer, warn=warn)
+    with _files(given) as files:
+        _check_sources(opened, files)
+        links = _store(opened, model, files, transfer=transfer, warn=warn)
     code = opened.record_code()
     content = (model, name, description, words, values, links, code)
     return versions.make_version(
@@ -109,10 +149,11 @@ def store_links(
     """
     said = scalars(metadata or {})
     names = [(name, kind) for name, _, kind in given]
-    folder = all(Path(path).is_dir() for _, path, _ in given)
+    folder = all(is_path(source) and Path(source).is_dir() for _, source, _ in given)
     artifacts.check_links(opened.writer, ref, names, metadata=said, format=format, folder=folder)
-    _check_sources(opened, given)
-    return _store(opened, model, given, format=format, metadata=said, transfer=transfer, warn=warn)
+    with _files(given, format) as files:
+        _check_sources(opened, files)
+        return _store(opened, model, files, metadata=said, transfer=transfer, warn=warn)
 
 
 def describe_links(
@@ -128,12 +169,17 @@ def describe_links(
     """Hash the external artifacts *given* for the version *ref* in place, and return their links."""
     said = scalars(metadata or {})
     names = [(name, kind) for name, _, kind in given]
+    for name, uri, _ in given:
+        if not is_path(uri):
+            raise UsageError(
+                f"the external artifact {name} needs a URI, not an object", hint="leave out external=True to store it"
+            )
     artifacts.check_links(opened.writer, ref, names, metadata=said, format=format)
     links = []
     for name, uri, kind in given:
         link = artifacts.describe_external(
             name,
-            uri,
+            os.fspath(uri),
             kind=kind,
             format=format,
             metadata=said,
@@ -146,17 +192,16 @@ def describe_links(
     return links
 
 
-def _check_sources(opened: Opened, given: Iterable[Given]) -> None:
-    found = ((name, Path(path), kind) for name, path, kind in given)
+def _check_sources(opened: Opened, files: Iterable[Source]) -> None:
+    found = ((name, path, kind) for name, path, kind, _ in files)
     artifacts.check_sources(found, allow_credentials=opened.repository.allows_credentials)
 
 
 def _store(
     opened: Opened,
     model: str,
-    given: Iterable[Given],
+    files: Iterable[Source],
     *,
-    format: str = "",
     metadata: Mapping[str, Any] | None = None,
     transfer: TransferOf,
     warn: Warn | None,
@@ -165,7 +210,7 @@ def _store(
         artifacts.store_artifact(
             opened.access.of_model(model),
             name,
-            Path(path),
+            path,
             kind=kind,
             format=format,
             metadata=metadata,
@@ -173,7 +218,7 @@ def _store(
             transfer=transfer(name),
             warn=warn,
         )
-        for name, path, kind in given
+        for name, path, kind, format in files
     ]
 
 

@@ -15,6 +15,10 @@ from gitmodel.domain.schema.records import DESCRIPTIVE
 from gitmodel.errors import UsageError
 
 T = TypeVar("T")
+ArtifactSource = Any
+"""What an artifact is made from: text or a path object is the path of a file or folder, another value is an object."""
+ArtifactSources = Mapping[str, ArtifactSource]
+"""Sources of artifacts by the names of the artifacts."""
 # These are checked where they are read, together with their values.
 _CHECKED_LATER = frozenset({"limit", "offset", *DESCRIPTIVE})
 _LONGEST_NAME = 255  # bytes of a file's name, on every usual file system
@@ -86,6 +90,11 @@ def _is_path(value: object) -> bool:
     return b"://" in named or all(len(name) <= _LONGEST_NAME for name in named.split(b"/"))
 
 
+def _is_source(value: object) -> bool:
+    """Return True for an object, or for text or a path object that can name a file. None is neither."""
+    return _is_path(value) if isinstance(value, str | os.PathLike) else value is not None
+
+
 def _is_number(value: object) -> bool:
     try:
         number = operator.index(value)  # type: ignore[arg-type]
@@ -138,7 +147,10 @@ _SECONDS = _Check("a number", _is_seconds)
 _FLAG = _Check("True or False", _is_flag)
 _TEXTS = _Check("a list of texts", _is_list(_is_text))
 _TABLE = _Check("a mapping with text as keys", _is_mapping)
-_PATHS = _Check("a mapping of names to paths", lambda value: _is_mapping(value) and all(map(_is_path, value.values())))
+_SOURCE = _Check("a path or an object", _is_source)
+_SOURCES = _Check(
+    "a mapping of names to paths or objects", lambda value: _is_mapping(value) and all(map(_is_source, value.values()))
+)
 _PAIR = _Check(
     "pairs of texts", lambda one: isinstance(one, tuple | list) and len(one) == 2 and all(map(_is_text, one))
 )
@@ -156,7 +168,8 @@ _CHECKS: dict[Any, _Check] = {
     "Mapping[str, str]": _Check(
         "a mapping of texts to texts", lambda v: isinstance(v, Mapping) and all(isinstance(x, str) for x in v.values())
     ),
-    "Mapping[str, str | os.PathLike[str]]": _PATHS,
+    "ArtifactSource": _SOURCE,
+    "ArtifactSources": _SOURCES,
     "str | int | ModelStages": _Check(
         "a number, name, stage or alias", lambda value: isinstance(value, str | bool) or _is_number(value)
     ),
@@ -186,8 +199,8 @@ _CHECKS |= {f"{annotation} | None": _or_none(check) for annotation, check in _CH
 def _wrong(function: Callable[..., Any], name: str, check: _Check, value: object) -> UsageError:
     called = function.__qualname__.removesuffix(".__init__")
     why = ", not " + shown(value)
-    if isinstance(value, Mapping) and check.expected.startswith(_PATHS.expected) and _is_mapping(value):
-        key, item = next((key, item) for key, item in value.items() if not _is_path(item))
+    if isinstance(value, Mapping) and check.expected.startswith(_SOURCES.expected) and _is_mapping(value):
+        key, item = next((key, item) for key, item in value.items() if not _is_source(item))
         why = f", and {shown(key)} is {shown(item)}"
     return UsageError(
         f"{name} of {called} takes {check.expected}{why}",

@@ -13,17 +13,20 @@ from gitmodel.formats.loading import load_with, save_with
 from gitmodel.formats.plugins import other_materializers
 
 
-def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, str]:
+def save(
+    value: Any, path: Path, what: str, format: str, *, allow_pickle: str = "give format='pickle'"
+) -> tuple[str, str, str]:
     """Write *value* to *path*. Return the format, the kind and the materializer's name ("" for a built-in one).
 
     Reads values of built-in materializers back and compares them. Raises UsageError with advice if no materializer
-    accepts the value, or if it would change.
+    accepts the value, or if it would change. *what* is the value in messages ("output clf"), *allow_pickle* the way to
+    allow pickle for it.
     """
     if format:
         formats.save(value, path, format)
         kind, name = ("model" if _is_estimator(value) else "data"), ""
     else:
-        found = find_materializer(value, output)
+        found = find_materializer(value, what, allow_pickle=allow_pickle)
         try:
             if found.save is None:
                 formats.save(value, path, found.format)
@@ -33,7 +36,7 @@ def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, st
                 with script_names.saving(path):
                     found.save(value, path)
         except UsageError as error:
-            raise UsageError(f"output {output}: {error.message}", hint=error.hint) from error
+            raise UsageError(f"{what}: {error.message}", hint=error.hint) from error
         format, kind, name = found.format, found.kind, found.name
     return format, "model" if _is_estimator(value) else kind, name
 
@@ -50,7 +53,7 @@ def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trus
     return formats.load(path, format, trusted=trusted)
 
 
-def find_materializer(value: Any, output: str) -> Materializer:
+def find_materializer(value: Any, what: str, *, allow_pickle: str) -> Materializer:
     """Return the materializer for *value*. Raises UsageError with advice if there is none."""
     for candidate in _BUILT_IN:
         if candidate.handles(value):
@@ -59,12 +62,12 @@ def find_materializer(value: Any, output: str) -> Materializer:
         if candidate.handles(value):
             return candidate
     hint = (
-        f"annotate it Annotated[..., ArtifactConfig(name={output!r}, format='pickle')] to allow pickle for it, "
-        'or write a materializer, as the page "Write a materializer" of the documentation shows'
+        f"{allow_pickle} to allow pickle for it, or write a materializer, as the page "
+        '"Write a materializer" of the documentation shows'
     )
     if _of_library(value, "torch"):
         hint = f"return its state_dict(), which is kept as safetensors; or {hint}"
-    raise UsageError(f"{values.misfit(value, f'output {output}')}, which gitmodel cannot save", hint=hint)
+    raise UsageError(f"{values.misfit(value, what)}, which gitmodel cannot save", hint=hint)
 
 
 def _named(name: str) -> Materializer | None:

@@ -203,7 +203,10 @@ def _store_output(
 
         format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
     else:
-        format, kind, materializer = materializers.save(value, path, name, spec.format)
+        allow_pickle = f"annotate it Annotated[..., ArtifactConfig(name={name!r}, format='pickle')]"
+        format, kind, materializer = materializers.save(
+            value, path, f"output {name}", spec.format, allow_pickle=allow_pickle
+        )
     _refuse_secrets_in_output(name, value, path, secrets)
     # The step's own files were searched before this call, and files that gitmodel writes need no search.
     stored = artifacts.put_path(store, path, name=name, allow_credentials=True)

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 SORT_KEYS = ("name", "created", "latest", "versions")
 
 
-def register_model(writer: Writer, name: str, given: Mapping[str, Any]) -> str:
+def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist_ok: bool = False) -> str:
     """Create the model *name* with the descriptive fields *given*, and return its name.
 
-    Raises UsageError for a bad name or field, Conflict if the name is or was in use.
+    With *exist_ok*, a model that exists is left as it is. Raises UsageError for a bad name or field, Conflict if the
+    name is or was in use.
     """
     now, read = writer.moment(), _read_description(given)
-    return writer.transact(lambda snapshot: planning.plan_registration(snapshot, name, read, now=now))
+    return writer.transact(
+        lambda snapshot: planning.plan_registration(snapshot, name, read, now=now, exist_ok=exist_ok)
+    )
 
 
 def get_model(writer: Writer, model: str | ModelRef) -> ModelView:

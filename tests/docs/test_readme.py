@@ -70,9 +70,8 @@ def test_the_extras_that_the_readme_names_exist() -> None:
     assert set(re.findall(r"`(\w+)`", sentence[1])) <= set(extras)
 
 
-def test_the_python_of_the_readme_runs(code_repo: Path) -> None:
-    (code_repo / "train.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    (code_repo / "model.json").write_text("{}", encoding="utf-8")
+def test_the_python_of_the_readme_runs_twice(code_repo: Path) -> None:
     example = next(block.text for block in blocks("README.md") if block.language == "python")
-    done = subprocess.run([sys.executable, "-c", example], cwd=code_repo, capture_output=True, encoding="utf-8")
-    assert done.returncode == 0, done.stderr
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", example], cwd=code_repo, capture_output=True, encoding="utf-8")
+        assert done.returncode == 0, done.stderr

@@ -29,13 +29,14 @@ COLUMNS = (
 @click.argument("name")
 @options.description
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; repeat for more.")
+@click.option("--exist-ok", is_flag=True, help="Do nothing if the model exists already.")
 @click.pass_obj
-def register(invocation: Invocation, /, name: str, **given: Any) -> None:
+def register(invocation: Invocation, /, name: str, exist_ok: bool, **given: Any) -> None:
     """Register a model.
 
     The name can be changed with `git model update --rename`, but is never used again for another model.
     """
-    model = invocation.client.register_model(name, **options.given_description(**given))
+    model = invocation.client.register_model(name, exist_ok=exist_ok, **options.given_description(**given))
     said = f"registered {name}; `git model version create {name}` makes its first version"
     _print(invocation, model, said)
 

@@ -18,12 +18,17 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, Invalid, Refused, UsageError
 
 
-def plan_registration(snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime) -> Change[str]:
+def plan_registration(
+    snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime, exist_ok: bool = False
+) -> Change[str]:
     """Make a model with the fields *given* (see `domain.description`). Raises Conflict if the name is or was in use.
 
-    Notes of a pull that this name meant another model are dropped: from now on it means this one.
+    With *exist_ok*, a model that exists is left as it is. Notes of a pull that this name meant another model are
+    dropped: from now on it means this one.
     """
     check_name(name, "model")
+    if exist_ok and snapshot.has_model(name):
+        return Change(name)
     _check_free(snapshot, name)
     record = ModelRecord(created=now, **given)
     return Change(

@@ -1,0 +1,144 @@
+"""Objects of a script are stored as artifacts without a file: saved by the format of their type, and verified."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pandas
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from transcripts import ask
+
+from gitmodel import Client
+from gitmodel.errors import Conflict, NotFound, Refused, UsageError
+
+FEATURES = numpy.random.RandomState(0).rand(60, 3)
+TARGET = (FEATURES[:, 0] > 0.5).astype(int)
+FRAME = pandas.DataFrame(FEATURES, columns=["a", "b", "c"])
+SERVICE = """
+import sys, numpy
+from gitmodel import Client
+with Client(sys.argv[1]) as client:
+    print(client.get_version("iris@production").get_artifact("clf").load().predict(numpy.eye(3)).tolist())
+"""
+
+
+@pytest.fixture
+def client(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as opened:
+        opened.register_model("iris")
+        yield opened
+
+
+def test_a_trained_model_is_stored_promoted_and_used_by_another_process(client, code_repo):
+    forest = RandomForestClassifier(5, random_state=0).fit(FEATURES, TARGET)
+    version = client.get_model("iris").create_version(model_objects={"clf": forest}, data={"train": FRAME})
+    version.set_stage("production")
+    assert [(found.name, found.kind, found.format) for found in version.artifacts] == [
+        ("clf", "model", "skops"),
+        ("train", "data", "parquet"),
+    ]
+    pandas.testing.assert_frame_equal(version.get_artifact("train").load(), FRAME)
+    done = subprocess.run([sys.executable, "-c", SERVICE, code_repo], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(forest.predict(numpy.eye(3)).tolist())
+
+
+def test_paths_and_objects_stand_side_by_side(client):
+    Path("train.csv").write_text("a,b\n1,2\n")
+    version = client.get_model("iris").create_version(
+        data={"file": "train.csv", "path": Path("train.csv"), "bytes": b"a,b", "list": [1, 2], "array": numpy.eye(2)},
+        deployments={"settings": {"threads": 4}},
+    )
+    loaded = {found.name: (found.format, found.load()) for found in version.artifacts}
+    assert {name: format for name, (format, _) in loaded.items()} == {
+        "array": "numpy",
+        "bytes": "bytes",
+        "file": "csv",
+        "list": "json",
+        "path": "csv",
+        "settings": "json",
+    }
+    assert loaded["settings"][1] == {"threads": 4}
+    assert loaded["bytes"][1] == b"a,b"
+
+
+def test_equal_objects_are_one_artifact(client):
+    model = client.get_model("iris")
+    one, two = (model.create_version(data={"train": FRAME.copy()}).get_artifact("train").digest for _ in range(2))
+    assert one == two
+
+
+def test_an_object_is_linked_to_a_version_that_exists(client):
+    version = client.get_model("iris").create_version()
+    assert version.link_artifact("scores", {"accuracy": 0.9}).load() == {"accuracy": 0.9}
+    version.link_artifacts(model_objects={"weights": numpy.arange(3)})
+    assert version.get_artifact("weights").load().tolist() == [0, 1, 2]
+
+
+class Local:
+    """A class that no format knows."""
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Local(), r"artifact bad is a test_objects\.Local"),
+        ([1, Local()], r"artifact bad\[1\] is a test_objects\.Local"),
+        (lambda: 1, "artifact bad is a builtins.function"),
+        (pandas.DataFrame({"a": [Local()]}), "artifact bad: "),
+        (numpy.array([Local()]), "artifact bad: "),
+    ],
+)
+def test_an_object_that_no_format_keeps_is_refused_and_nothing_is_stored(client, value, said):
+    with pytest.raises(UsageError, match=said) as caught:
+        client.get_model("iris").create_version(data={"good": FRAME, "bad": value})
+    assert caught.value.hint
+    assert list(client.get_model("iris").list_versions()) == []
+    assert list(client.store.digests()) == []
+
+
+def test_pickle_is_allowed_by_name_and_loads_with_trust_alone(client):
+    version = client.get_model("iris").create_version()
+    artifact = version.link_artifact("net", Local(), kind="model", format="pickle")
+    with pytest.raises(Refused, match="can run any code"):
+        artifact.load()
+    assert type(artifact.load(trusted=True)).__name__ == "Local"
+
+
+def test_an_external_artifact_needs_a_uri(client):
+    version = client.get_model("iris").create_version()
+    with pytest.raises(UsageError, match="needs a URI"):
+        version.link_artifacts(data={"train": FRAME}, external=True)
+
+
+def test_text_is_a_path_and_never_an_object(client):
+    with pytest.raises(NotFound, match="there is no"):
+        client.get_model("iris").create_version(data={"note": "some words"})
+
+
+class TestRegisteringAgain:
+    def test_a_model_that_exists_is_returned_unchanged(self, client):
+        client.register_model("other", license="MIT")
+        head = client.repository.head().commit
+        again = client.register_model("other", license="Apache-2.0", exist_ok=True)
+        assert (again.license, client.repository.head().commit) == ("MIT", head)
+        with pytest.raises(Conflict):
+            client.register_model("other")
+
+    def test_names_that_are_taken_otherwise_are_refused(self, client):
+        client.delete_model("iris")
+        with pytest.raises(Conflict, match="never used again"):
+            client.register_model("iris", exist_ok=True)
+        client.register_model("flower")
+        with pytest.raises(Conflict, match="upper and lower case"):
+            client.register_model("Flower", exist_ok=True)
+        with pytest.raises(UsageError):
+            client.register_model("a/b", exist_ok=True)
+
+    def test_the_command_says_the_same_twice(self, client, capsys):
+        for _ in range(2):
+            code, _, err = ask(capsys, "register", "other", "--exist-ok")
+            assert (code, err) == (0, "")
+        assert ask(capsys, "register", "other")[0] == 4
