@@ -27,7 +27,10 @@ class ChangeAuthors:
         return self._changed.get(path, "")
 
     def author_of_creation(self, path: str) -> str:
-        """The author of the commit that made the file at *path*, which no later one took away, as a version's."""
+        """Return the author of the commit that created the file at *path*.
+
+        The file must never have been deleted since.
+        """
         if path in self._changed and self._repository.files(self._base).id(path) is None:
             return self._first.get(path, "")
         chain = self._chain
@@ -42,7 +45,7 @@ class ChangeAuthors:
         return self._repository.files(commit).id(path) is not None
 
     def _first_in(self, merge: Commit, path: str) -> str:
-        """The author who made the file at *path* on what *merge* brought in."""
+        """Return the author who created the file at *path* in the commits that *merge* brought in."""
         brought = ("--diff-filter=A", *merge.parents[1:], f"^{merge.parents[0]}", "--", path)
         found = self._repository.git.lines("log", "-1", "--format=%an", *brought)
         return found[0] if found else ""

@@ -1,6 +1,6 @@
-"""The files that differ between two commits, found by reading the folders that differ and no others.
+"""Finding the files that differ between two commits by reading only folders that differ.
 
-git collects all of them before it says the first, and a branch can hold 10 ** 12 files that are made of 7 objects.
+git collects all of them before it prints the first, and a branch can describe 10 ** 12 files with 7 objects.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from gitmodel.git.process import Git
 
 
 def find_behind(repository: Repository) -> list[Path]:
-    """The work trees of *repository* where a commit would take back what was recorded since they were checked out."""
+    """Return the work trees of *repository* in which a commit would revert changes recorded since the checkout."""
     folder, found = Path(), []
     for line in _list_worktrees(repository.git):
         if line.startswith("worktree "):

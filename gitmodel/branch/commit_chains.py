@@ -18,7 +18,7 @@ _COMMITS_KEPT = 4_000
 
 
 class Commits:
-    """The commits of one repository, which is *shallow* if its history is cut off; caches what it finds out."""
+    """The commits of one repository, with caches. *shallow* is True if its history is cut off."""
 
     def __init__(self, git: Git, reader: ObjectReader, facts: FactCache, *, shallow: bool) -> None:
         self._git = git

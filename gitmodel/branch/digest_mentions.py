@@ -54,7 +54,7 @@ class RecordsByDigest:
         return sorted(found)
 
     def beginning(self, prefix: str) -> list[str]:
-        """The digests that begin with *prefix*, sorted."""
+        """Return the digests that start with *prefix*, sorted."""
         wanted = prefix.removeprefix("sha256:").encode()
         return sorted(f"sha256:{found.decode()}" for found in self._by_digest() if found.startswith(wanted))
 
@@ -67,10 +67,10 @@ class RecordsByDigest:
 
 
 class DigestMentions:
-    """The digests in every version's and run's record, kept in a file that can be deleted at any time.
+    """The digests in all records of versions and runs, cached in a file that can be deleted at any time.
 
-    A line is an object id, a path and the digests in that object, which never change. The file is written whole and
-    renamed; one that does not match its checksum is made anew.
+    A line is an object id, a path and the digests in that object. The file is written completely and renamed. If it
+    does not match its checksum, it is created again.
     """
 
     def __init__(self, git: Git, reader: ObjectReader) -> None:
@@ -99,7 +99,10 @@ class DigestMentions:
         return RecordsByDigest(lines, unread)
 
     def _read(self, places: list[tuple[bytes, bytes]], known: dict[bytes, bytes], more: More) -> dict[str, str]:
-        """Make *known* what the records at *places* mention; returns those of which not all could be read, with why."""
+        """Add the digests in the records at *places* to *known*.
+
+        Return the records that were incomplete, with the reason.
+        """
         unread: dict[str, str] = {}
         new = {id: path.decode() for id, path in places if id not in known}
         found = self._reader.get_many([Oid(id.decode()) for id in new], limit=codec.MAX_BYTES)

@@ -29,7 +29,7 @@ _LONGEST_STRETCH = 4_096
 
 @dataclass(frozen=True)
 class FileChange:
-    """A file as a commit changed it: its bytes before and after, None where it was not there (or is no record)."""
+    """A file in a commit that changed it: its bytes before and after, None if it was absent (or not a record)."""
 
     path: str
     before: bytes | None
@@ -72,9 +72,10 @@ def walk_branch(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[B
 
 
 def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[BranchCommit]:
-    """Yield as `walk_branch`, with one walk for each literal path if git has filters, which know one path at a time.
+    """Yield the same as `walk_branch`, with one walk for each literal path if git has changed-path filters.
 
-    At 100,000 commits three such walks take less than half the time of one; without filters they take twice as long.
+    The filters work for one path at a time. At 100,000 commits, three such walks take less than half the time of one;
+    without filters they take twice as long.
     """
     # In a shallow clone, a walk that finds nothing would reach the edge before the other walks start.
     if repository.shallow or len(pathspecs) == 1 or not _has_filters(repository):

@@ -17,10 +17,10 @@ from gitmodel.git.object_reader import GitObject
 def refuse_foreign(
     repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject | None, *, repairs: bool
 ) -> None:
-    """Refuse to replace or remove *found*, the tag of *ref*, if the branch at *tip* (None: no registry) never made it.
+    """Raise ForeignTag if *found*, the tag of *ref*, was not made by the branch at *tip* (None: no registry).
 
-    *repairs* says that the tag is set to what the branch records already: that replaces any tag but one of another
-    registry. Raises ForeignTag, and Moved if the branch is not at *tip* any more.
+    *repairs* means that the tag is set to the recorded state, which may replace all tags except those of another
+    registry. Raises Moved if the branch is no longer at *tip*.
     """
     if found is None or _is_ours(repository, tip, ref, found):
         return
@@ -64,7 +64,7 @@ def _refuse_moved(repository: Repository, tip: Oid | None) -> None:
 
 
 def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject) -> bool:
-    """Return True if the branch at *tip* made the tag *found*, as far as this clone can tell."""
+    """Return True if the branch at *tip* made the tag *found*, as far as this clone knows."""
     if not tip:
         return False
     judged = repository.tags.judge(ref, found, tip)
@@ -75,9 +75,9 @@ def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitO
 
 
 def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> str | None:
-    """The branch of another registry that made the tag *found*, None if no other did.
+    """Return the branch of another registry that made the tag *found*, or None.
 
-    By URL it is "": branch and tags were fetched together, and no other branch is at hand.
+    By URL the result is "", because other branches are not fetched.
     """
     if not repository.tags.is_of_registry(ref, found):
         return None

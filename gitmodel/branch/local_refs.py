@@ -35,10 +35,13 @@ class Refs(Protocol):
         """
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
-        """Delete refs one by one, after the branch moved. Return those that stay, as somebody else moved them."""
+        """Delete refs one by one after the branch moved. Return those that others moved and that stay."""
 
     def retry(self, work: Callable[[], T]) -> T:
-        """Call *work*, again if somebody moved or locked a ref first, and return its result. Raises Conflict."""
+        """Call *work*, and call it again if another process moved or locked a ref. Return its result.
+
+        Raises Conflict.
+        """
 
 
 class LocalRefs:

@@ -1,4 +1,4 @@
-"""Merging two commits in memory: the tree that a merge makes, and where it conflicts. No ref, index or work tree."""
+"""Merging two commits in memory: the resulting tree and the conflicts, without refs, index or work tree."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _AS_HOSTS_DO = (
 
 
 def merged_tree(repository: Repository, base: Oid, head: Oid) -> tuple[Oid | None, list[str]]:
-    """Return the tree that a merge of *head* into *base* makes, and the paths that conflict.
+    """Return the tree of a merge of *head* into *base*, and the paths that conflict.
 
-    git before 2.38 makes no tree (None) if there are conflicts.
+    With conflicts, git before 2.38 gives no tree (None).
     """
     shared = merge_base(repository.git, base, head)
     if shared == base:
@@ -73,7 +73,7 @@ def merge_by_files(repository: Repository, shared: Oid, ours: Oid, theirs: Oid) 
 
 
 def _merge_file(git: Git, folder: Path, sides: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
-    """Mode and blob of what both sides made of one file, line by line; None for a conflict."""
+    """Return mode and blob of one file merged line by line, or None for a conflict."""
     modes = {mode for mode, _ in sides.values()}
     if not {"1", "2", "3"} <= sides.keys() or len(modes) > 1 or not modes <= {*_FILE_MODES}:
         return None

@@ -26,9 +26,9 @@ Do not edit it by hand; use `git model`, and run `git model check` if somebody d
 
 
 def commit_on(repository: Repository, parent: Oid, change: Change[Any]) -> Oid:
-    """Write the commit that *change* is on *parent*; no ref names it yet, and no tag follows. Returns its id.
+    """Write the commit of *change* on *parent*, without moving a ref or creating a tag, and return its id.
 
-    Where the rules ask for a signature it is signed, if git has a key to do so: who merges it, signs what counts.
+    If the rules require a signature and git has a key, the commit is signed.
     """
     repository.git.refuse_read_only()
     check_paths(change.files)
@@ -50,9 +50,10 @@ def add_commit(
     *,
     sign: bool = False,
 ) -> Oid:
-    """Write a commit on *parent* that no ref names yet; *author* as commits hold it. Returns its id.
+    """Write a commit on *parent*, without moving a ref, and return its id. *author* has the form of commits.
 
-    It is signed if *sign* or git says so, or if the rules ask for it and git has a key. Raises Unsigned.
+    The commit is signed if *sign* or git's configuration says so, or if the rules require it and git has a key. Raises
+    Unsigned.
     """
     repository.git.refuse_read_only()
     signer = repository.signing.signer
@@ -68,7 +69,7 @@ def add_commit(
 
 
 def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewObject, list[NewObject]]:
-    """Return the commit that begins a registry, and the other objects to write for it."""
+    """Return the first commit of a registry, and the other objects to write for it."""
     files = {paths.REGISTRY: records.encode_registry(registry), "README.md": _BRANCH_README.encode()}
     tree, new = changed_tree(repository.trees, None, files)
     return made_commit(repository, None, tree, Change(None, subject=BEGIN), sign=False), new
@@ -88,7 +89,7 @@ def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: C
 
 
 def refuse_credentials(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* would record what looks like a credential, unless git's configuration allows it."""
+    """Raise Refused if *change* would record text that looks like a credential, unless the configuration allows it."""
     from gitmodel.domain import credentials  # only a write needs them
 
     if not repository.allows_credentials:

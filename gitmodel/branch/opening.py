@@ -35,9 +35,9 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "",
 
 
 def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository | str:
-    """The repository that *path* is in, or what `git config gitmodel.repo` names in its place: a path or URL.
+    """Return the repository that contains *path*, or the value of `git config gitmodel.repo`, a path or URL.
 
-    Raises as `open_repository` does, where nothing is named.
+    Raises the errors of `open_repository` without that setting.
     """
     try:
         found = open_repository(path, environ=environ, branch=branch, named=named)

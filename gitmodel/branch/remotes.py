@@ -40,7 +40,7 @@ class RemoteMoved(Conflict):
 
 @dataclass(frozen=True)
 class PushAnswer:
-    """The answer of the remote to a push, and the refs that it *left* as they were because they existed already."""
+    """The result of a push, and the refs that were *left* unchanged because they existed already."""
 
     said: str
     left: frozenset[str] = frozenset()
@@ -48,9 +48,9 @@ class PushAnswer:
 
 @dataclass(frozen=True)
 class RemoteState:
-    """A remote as it was last fetched: the commit of its metadata branch (None: it has none) and its stage tags.
+    """The fetched state of a remote: the commit of its metadata branch (None if absent) and its stage tags.
 
-    *rules* is its tag of the rules in force. *last_seen*, *last_tags* and *last_rules* are what was known of it before.
+    *rules* is its tag of the rules in force. *last_seen*, *last_tags* and *last_rules* are the previously known state.
     """
 
     remote: str
@@ -63,9 +63,9 @@ class RemoteState:
 
 
 def choose_remote(repository: Repository, named: str = "") -> str:
-    """The remote *named*, else `git config gitmodel.remote`, else `origin`, else the only one.
+    """Return the remote *named*, or `git config gitmodel.remote`, `origin`, or the only one.
 
-    Raises NotFound if there is none, UsageError for a registry by URL, which is itself what others read and write.
+    Raises NotFound if there is none, UsageError for a registry by URL, which has no remote.
     """
     if repository.url:
         raise UsageError(
@@ -106,11 +106,10 @@ def last_state(repository: Repository, remote: str) -> RemoteState:
 
 
 def fetch(repository: Repository, remote: str) -> RemoteState:
-    """Fetch the metadata branch, the stage tags and the rules in force of *remote* into refs of our own.
+    """Fetch the metadata branch, the stage tags and the rules in force of *remote* into gitmodel's own refs.
 
-    The copies of its branch and its rules stay where they were until the caller moves them: what is fetched may not be
-    wanted. Another fetch in this clone at the same time is waited for. Raises Unreachable, Conflict for a ref that
-    stays locked.
+    The copies of its branch and rules do not move until the caller moves them, because the fetched state may be
+    refused. Waits for a concurrent fetch in this clone. Raises Unreachable, Conflict for a ref that stays locked.
     """
     return repository.refs.retry(lambda: _fetch(repository, remote))
 
@@ -137,7 +136,7 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
 
 
 def remote_tags(repository: Repository, remote: str) -> dict[StageRef, Oid]:
-    """The stage tags of *remote*, as last fetched. Refs that no stage could have made are left out."""
+    """Return the last fetched stage tags of *remote*, without refs that are not named like a stage."""
     found = ((StageRef.parse(ref), id) for ref, id in _remote_tags(repository, remote))
     return {parsed: id for parsed, id in found if parsed is not None}
 
@@ -157,7 +156,7 @@ def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
 
 
 def blocking_rules(repository: Repository, remote: str) -> list[str]:
-    """The tags of *remote*, as last fetched, that stand below the tag of its rules in force."""
+    """Return the last fetched tags of *remote* that are below the name of its tag of the rules in force."""
     incoming = f"{REMOTES}{remote}/incoming-rules/"
     below = f"{incoming}{repository.branch.removeprefix('refs/heads/')}/"
     return [RULES_TAGS + ref.removeprefix(incoming) for ref in list_refs(repository.git, below)]
@@ -178,14 +177,13 @@ def _is_blocking(ref: str) -> bool:
 
 
 def push(repository: Repository, remote: str, moves: Sequence[RefMove], options: Sequence[str] = ()) -> PushAnswer:
-    """Push *moves* all or nothing.
+    """Push *moves* atomically.
 
-    A ref that somebody else moved to its new id meanwhile counts as pushed, and the answer names it.
-
-    *options* are push options; a remote that takes none gets none. Those that the user gave to this one command, as in
-    `git -c push.pushOption=gitmodel.force model push`, are sent as well. Raises RemoteMoved if the remote is not as
-    expected, Refused with the host's words if a rule forbids it, Unreachable if it cannot be reached or does not say
-    what became of the push.
+    A ref that another process already moved to its new id counts as pushed, and the result names it. *options* are push
+    options; a remote that does not support them gets none. Push options of this single command, as in `git -c
+    push.pushOption=gitmodel.force model push`, are sent as well. Raises RemoteMoved if the remote has unexpected refs,
+    Refused with the host's message if a rule of the host refuses the push, Unreachable if it cannot be reached or its
+    answer is lost.
     """
     # a thin pack would fetch the files that a registry by URL does not have
     unthinned = ["--no-thin"] if repository.url else []
@@ -241,13 +239,13 @@ def removal_command(remote: str, ref: str) -> str:
 
 
 def has_ref(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
-    """Ask *remote* whether *ref* is *id*: after a push whose answer did not say if it succeeded."""
+    """Return True if *ref* of *remote* is *id*. Used after a push whose answer was lost."""
     answer = run_remote(repository, "ls-remote", "--end-of-options", remote, ref)
     return f"{id}\t{ref}" in answer.stdout.splitlines()
 
 
 def move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -> None:
-    """Move our copies of the remote's refs to what was just pushed."""
+    """Move the local copies of the remote's refs to the pushed ids."""
     repository.refs.retry(lambda: _move_copies(repository, remote, moves))
 
 
@@ -287,12 +285,11 @@ def run_remote(repository: Repository, *arguments: str) -> GitOutput:
 
 
 def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
-    """A git that knows a remote `_OUTLET`, which is where *remote* pushes to and has no other setting of it.
+    """Return a Git with a remote `_OUTLET`, which pushes to the same place as *remote* and has no other settings.
 
-    With it come the push options that the user gave to this command alone, by `git -c` or the environment.
-
-    By the fetch refspecs of a remote a push updates local refs as well, with no regard to what they are by then: in a
-    mirror it would undo a commit that was made here meanwhile. `remote.<name>.mirror` refuses refspecs.
+    It includes the push options of this single command, from `git -c` or the environment. With the remote's fetch
+    refspecs, a push would also update local refs: in a mirror it would undo a concurrent local commit.
+    `remote.<name>.mirror` refuses refspecs.
     """
     found = git.run("config", "-z", "--show-scope", "--get-regexp", r"^(remote\.|push\.pushoption$)", answers=(0, 1))
     words = iter(os.fsdecode(found).split("\0"))
@@ -330,7 +327,7 @@ def _ask(repository: Repository, remote: str, *arguments: str) -> str:
 
 
 def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
-    """The error that git's *answer* stands for, when *remote* could not be fetched or pushed to."""
+    """Return the error for git's *answer* if *remote* could not be fetched or pushed to."""
     said = _words(answer, [])
     here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
     error = translate(here, answer.code)

@@ -21,17 +21,17 @@ class RenumberedRef:
         self._last: tuple[Oid | None, Renumberings] = (None, Renumberings())
 
     def read(self) -> Renumberings:
-        """Return the renumberings that pulls made in this clone."""
+        """Return the renumberings by pulls in this clone."""
         return self._read()[1]
 
     def close(self) -> None:
-        """Answer from memory until the reader is started again for something else."""
+        """Return cached values until the reader is started again."""
         self._closed = True
 
     def moves(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[RefMove], list[NewObject]]:
-        """Return the move that *change* makes of the renumberings, and the object to write for it; none for no change.
+        """Return the ref move of *change* for the renumberings and the object to write; nothing if they do not change.
 
-        It comes before the branch in a transaction: a crash between both leaves a note too many, never one too few.
+        It precedes the branch in a transaction: a crash between the two leaves one note too many, never one too few.
         """
         old, before = self._read()
         after = change(before)

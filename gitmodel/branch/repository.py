@@ -50,7 +50,7 @@ class Server(Protocol):
         """Fetch the branch and all stage tags, unless the cache is fresh enough."""
 
     def renew(self) -> None:
-        """Ask the server again before the next answer."""
+        """Contact the server again before the next read."""
 
     def renew_branches(self) -> None:
         """Fetch the branches of proposals, unless the cache is fresh enough."""
@@ -59,7 +59,7 @@ class Server(Protocol):
         """Return the branch as it is now, perhaps without stage tags."""
 
     def read_single_commit(self, about: VersionRef) -> Snapshot | None:
-        """Return a snapshot of the one commit that tells what *about* names; None if all of the branch is needed."""
+        """Return a snapshot of the single commit that is sufficient for *about*; None if the whole branch is needed."""
 
     def retry_with_new_cache(self, work: Callable[[], T]) -> T:
         """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or gone."""
@@ -140,7 +140,7 @@ class Repository:
 
     @cached_property
     def reservations(self) -> Reservations:
-        """The numbers and names that are kept for versions still to be made."""
+        """The numbers and names reserved for versions that are not created yet."""
         from gitmodel.branch.reservations import Reservations  # imported here because only writes need it
 
         return Reservations(self.git, self.reader, self.refs)
@@ -159,7 +159,7 @@ class Repository:
 
     @property
     def allows_credentials(self) -> bool:
-        """True if git's configuration allows to record and to store what looks like a credential."""
+        """True if the configuration allows recording and storing text that looks like a credential."""
         from gitmodel.domain import credentials  # only a write needs them
 
         return self.config.get(credentials.SETTING.lower(), "").lower() in ("true", "yes", "on", "1")
@@ -171,11 +171,11 @@ class Repository:
 
     @property
     def own_folder(self) -> Path:
-        """The folder for files of gitmodel's own; `share` makes it."""
+        """The folder for gitmodel's own files. `share` creates it."""
         return self.git.common_dir / "gitmodel"
 
     def share(self) -> None:
-        """Make `own_folder` with the permissions of `core.sharedRepository`, if it is not there."""
+        """Create `own_folder` with the permissions of `core.sharedRepository`, if it does not exist."""
         with suppress(OSError):  # the write reports the error
             self.permissions.make_folder(self.own_folder)
 
@@ -194,7 +194,7 @@ class Repository:
         self.on_close()
 
     def renew(self) -> None:
-        """Have a registry by URL ask its server again before the next answer."""
+        """In a registry by URL, contact the server again before the next read."""
         if self.server:
             self.server.renew()
 
@@ -235,7 +235,7 @@ class Repository:
         return self.snapshot_at(self.tip())
 
     def snapshot_at(self, commit: Oid | None) -> Snapshot:
-        """Return the branch at *commit* (None: before it begins), and the stage tags as they are now."""
+        """Return the branch at *commit* (None: no registry), and the current stage tags."""
         shared = self.tips.shared()
         theirs = self.files(shared)
 
@@ -260,7 +260,7 @@ class Repository:
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
 
     def renumberings(self) -> Renumberings:
-        """Return the renumberings that pulls made in this clone; by URL there are none."""
+        """Return the renumberings by pulls in this clone; none by URL."""
         return Renumberings() if self.server else self.renumbered.read()
 
     def at_one_numbering(self, read: Callable[[], T]) -> tuple[T, int]:
@@ -273,7 +273,7 @@ class Repository:
                 return found, since
 
     def head(self) -> Snapshot:
-        """The branch as it is now, to read single records of; it may come without stage tags."""
+        """Return the current branch for reading single records. It may lack stage tags."""
         return self.server.head() if self.server else self.snapshot()
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:

@@ -29,10 +29,10 @@ _NEVER_REQUIRED = "unasked"
 
 
 class RequiredSignatures:
-    """The signatures of one repository, each judged by the list in the first parent of the commit that it is about.
+    """The signatures of one repository. Each is judged by the list in the first parent of its commit.
 
-    A signature counts at the latest time of that commit and of all before it on the chain of first parents, which who
-    signs cannot set back; *now*, where it is given, is the clock of who judges, and the signature must count then too.
+    A signature must count at the latest time of the commit and all previous ones on the chain of first parents, which
+    the signer cannot set back. With *now*, the clock of the caller, it must also count at that time.
     """
 
     def __init__(self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commits: Commits) -> None:
@@ -125,9 +125,9 @@ class RequiredSignatures:
         return f"its signature does not count: {why}" if why else ""
 
     def fault_by_list(self, tag: GitObject, target: GitObject, allowed: str) -> str:
-        """Return the reason why *allowed*, a reader's own list, does not let the signer of *tag* set it, or "".
+        """Return the reason why *allowed*, a reader's own list, does not allow the signer of *tag* to set it, or "".
 
-        Without the branch there is no earlier date than those of the tag and of its *target*.
+        Without the branch, only the dates of the tag and of its *target* are known.
         """
         from gitmodel.git import signatures
 
@@ -176,7 +176,7 @@ class RequiredSignatures:
         return f"the rules were changed and {why}" if why else ""
 
     def _trusted(self, commit: Oid) -> tuple[Oid | None, str]:
-        """Return the newest commit up to *commit* whose change of the rules counts, and why the last one does not."""
+        """Return the newest commit up to *commit* whose change of the rules counts, and why a later one does not."""
         changes = self._git.oids(
             "log", "--first-parent", "-m", "--reverse", "--format=%H", commit, "--", paths.REGISTRY, paths.SIGNERS
         )
@@ -200,7 +200,10 @@ class RequiredSignatures:
             return bool(self._allowed(commit))
 
     def _allowed(self, commit: Oid) -> str:
-        """The list of signers in *commit*, "" if it has none. Raises Invalid for one that is no file, or too long."""
+        """Return the list of signers in *commit*, "" if there is none.
+
+        Raises Invalid if it is not a file, or too long.
+        """
         return (self._files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
 
     def _times(self, commit: Oid) -> Iterator[int]:
@@ -216,7 +219,7 @@ class RequiredSignatures:
 
 
 def _header(payload: bytes, key: bytes) -> str:
-    """The value of the header *key*, "" if it is not there once."""
+    """Return the value of the header *key*, "" unless it occurs exactly once."""
     head = payload.partition(b"\n\n")[0]
     found = [line for line in head.split(b"\n") if line.startswith(key)]
     return found[0][len(key) :].decode("utf-8", "replace") if len(found) == 1 else ""

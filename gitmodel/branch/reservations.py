@@ -1,4 +1,4 @@
-"""Reservations: refs that keep a number or a name for a version that is still to be made. They are never pushed."""
+"""Reservations: refs that reserve a number or a name for a version that is not created yet. They are never pushed."""
 
 from __future__ import annotations
 

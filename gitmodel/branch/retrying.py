@@ -1,7 +1,7 @@
-"""Retries of a change that others came before: how many, with which pauses, and the error if it ends half done.
+"""Retrying a change that lost a race: number of attempts, pauses, and the error after the last one.
 
-This is the policy of everything that writes or reads refs of the registry on this machine. Loops elsewhere say why they
-have a rule of their own.
+This policy applies to all writes and reads of the registry's refs on this machine. Other loops explain why they have
+their own rule.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _UNCHANGED = "nothing was changed; "
 
 
 def pause(longest: float) -> None:
-    """Wait for a random time of at most *longest* seconds, so that those who collided do not collide again."""
+    """Wait for a random time of at most *longest* seconds, so that processes do not collide again."""
     import random  # imported here because only retries need it, and it costs 3 ms
 
     time.sleep(random.uniform(0, longest))

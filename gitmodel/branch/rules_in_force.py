@@ -1,7 +1,7 @@
-"""The rules of `gitmodel.toml` in force: a tag that `apply` moves, and the other rules that count beside them.
+"""The rules of `gitmodel.toml` in force: a tag that `apply` moves, and further rules that count.
 
-A change of a stage must satisfy the rules of its first parent, the rules that were in force when it came in, and all
-rules that the branch had in between. So stricter rules count at once, and looser ones once they are put in force.
+A change of a stage must satisfy the rules of its first parent, the rules that were in force before it, and all versions
+of the rules in between. So stricter rules count immediately, and looser ones after they come into force.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RulesInForce:
 
     @property
     def name(self) -> str:
-        """The tag's name, as `git show` takes it."""
+        """The tag's short name, as for `git show`."""
         return self.ref.removeprefix("refs/tags/")
 
     def id(self) -> Oid | None:
@@ -65,9 +65,9 @@ class RulesInForce:
             self._assumed = None
 
     def positions(self) -> tuple[Oid, ...]:
-        """The commits from which on rules were put in force, the newest first; none if this clone never saw the tag.
+        """Return the commits at which rules came into force, newest first; none if this clone never saw the tag.
 
-        Where the tag is gone, was set back or is no such tag, they are those that this clone saw last.
+        If the tag is missing, was set back or is malformed, returns those of the last tag that this clone saw.
         """
         if self._assumed:
             return self.read(self._assumed)
@@ -82,7 +82,7 @@ class RulesInForce:
     def check(self) -> tuple[Oid, ...]:
         """Return the commits of `positions`.
 
-        Raises Refused if the tag was seen here and is gone or was set back, or is not such a tag.
+        Raises Refused if the tag was seen here before and is missing, was set back or is malformed.
         """
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         if now is None:
@@ -95,7 +95,7 @@ class RulesInForce:
         return found
 
     def read(self, id: Oid | None) -> tuple[Oid, ...]:
-        """Return the commits that the tag object *id* names; none for None. Raises Refused if it is no such tag."""
+        """Return the commits that the tag object *id* lists; none for None. Raises Refused for a malformed tag."""
         return self._read(self._reader.get(id)) if id else ()
 
     def seen(self) -> tuple[Oid, ...]:
@@ -107,9 +107,9 @@ class RulesInForce:
             return ()
 
     def others(self, parent: Oid | None) -> tuple[Oid, ...]:
-        """The commits whose rules count for a change on the commit *parent*, beside those of *parent* itself.
+        """Return the commits whose rules also count for a change on the commit *parent*, besides *parent* itself.
 
-        They are the newest commit up to *parent* that the tag names, if one is, and those that changed the rules since.
+        They are the newest commit up to *parent* that the tag lists, if any, and later ones that changed the rules.
         """
         if parent is None:
             return ()
@@ -147,7 +147,10 @@ class RulesInForce:
             raise self._refusal(f"points at {positions[0][:10]}, which is not on the branch")
 
     def next_tag(self, data: bytes, id: Oid, *, kept: tuple[Oid, ...] | None = None) -> NewObject:
-        """The tag that puts the rules of the commit *id* in force, whose bytes are *data*; *kept*: after these."""
+        """Return the tag that puts the rules of the commit *id* in force.
+
+        *data* are its bytes, *kept* the previous commits.
+        """
         before = self.positions() if kept is None else kept
         committer = next(line for line in data.decode("utf-8", "replace").split("\n") if line.startswith("committer "))
         message = rules_message(self._branch, before)

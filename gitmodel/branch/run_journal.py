@@ -21,9 +21,9 @@ _KEPT = 500
 
 
 class Journal:
-    """Files below the common git directory that may be deleted at any time; nothing of the record depends on them.
+    """Files below the common git directory that may be deleted at any time. No record depends on them.
 
-    A run has a file of JSON lines, each with what has become known, so that a torn last line loses nothing else.
+    Each run has a file of JSON lines, one for each event, so a torn last line loses nothing else.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -32,9 +32,9 @@ class Journal:
 
     @contextmanager
     def open_run(self, name: Callable[[], str], facts: Mapping[str, Any]) -> Iterator[RunJournal]:
-        """Keep a journal of a new run while the block runs; *name* makes ids until one is new.
+        """Keep a journal of a new run during the block. *name* returns ids until one is new.
 
-        The lock on the file (`man 2 flock`) is let go of when the process ends, however it ends.
+        The operating system releases the lock on the file (`man 2 flock`) when the process ends in any way.
         """
         self._remove_oldest()
         try:

@@ -1,4 +1,4 @@
-"""Signing the changes of a repository: when its rules ask for it, who does it, and whether what was signed counts."""
+"""Signing the changes of a repository: when, by whom, and whether the signature counts."""
 
 from __future__ import annotations
 
@@ -67,9 +67,11 @@ class ChangeSigning:
         return len(found) < len(changed) or any(rule.name in stages for rule in rules)
 
     def tag(self, ref: StageRef, tag: NewObject, commit: NewObject | None = None) -> NewObject:
-        """*tag*, signed where git or the rule of its stage asks for it; *commit* is its target, if not written yet.
+        """Return *tag*, signed if git's configuration or the rule of its stage requires it.
 
-        Raises Unsigned where the rule does not let who works here sign for the stage.
+        *commit* is its unwritten target.
+
+        Raises Unsigned if the rule does not allow this user to sign for the stage.
         """
         target = parse_tag(tag.data).target
         own = commit if commit is not None and commit.id == target else None

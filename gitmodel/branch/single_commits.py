@@ -25,9 +25,9 @@ _GUESS = re.compile(rb"\n\n[^\n]*?([1-9][0-9]{0,17}) in [^\n]*\n")
 
 
 class SingleCommits:
-    """Commits fetched one by one into the repository *single*, or found in *whole*, where all of the branch is.
+    """Commits that are fetched one by one into the repository *single*, or found in *whole*, the whole branch.
 
-    What the server said is kept until `renew`.
+    Answers of the server are kept until `renew`.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache) -> None:
@@ -38,7 +38,7 @@ class SingleCommits:
         self._tip: Snapshot | None = None
 
     def renew(self) -> None:
-        """Ask the server again before the next answer."""
+        """Contact the server again before the next read."""
         self._tagged.clear()
         self._tip = None
 
@@ -49,7 +49,7 @@ class SingleCommits:
         return own is not None and (whole is None or own.when > whole.when)
 
     def read_single_commit(self, ref: VersionRef) -> Snapshot:
-        """The least that tells what *ref* stands for: the commit of a stage tag if there is one, else the tip."""
+        """Return the minimum that resolves *ref*: the commit of a stage tag if there is one, or else the tip."""
         name, by_tag = ref.model, _may_be_tag(ref)
         snapshot = None
         for _ in range(MOST_RENAMES):
@@ -64,7 +64,7 @@ class SingleCommits:
         return snapshot or self.tip()
 
     def tagged(self, ref: StageRef) -> Snapshot | None:
-        """Return the snapshot that the stage tag *ref* froze; None if there is no such tag."""
+        """Return the snapshot at the commit of the stage tag *ref*; None if there is no such tag."""
         if ref not in self._tagged:
             at = self._find(_tag_question(ref), ref.full, "--tags", f"{ref.model}@{ref.stage}")
             self._tagged[ref] = self._read(at, ref) if at is not None else None
@@ -136,7 +136,7 @@ class SingleCommits:
 
 
 def _expect(snapshot: Snapshot, model: str, ref: VersionRef) -> None:
-    """Fetch in one go what finding *ref* in *snapshot* will read."""
+    """Fetch the objects that finding *ref* in *snapshot* will read, at once."""
     wanted = [paths.REGISTRY, paths.model_file(model)]
     if ref.number is not None:
         wanted.append(paths.version_file(model, ref.number))

@@ -20,12 +20,12 @@ from gitmodel.errors import Invalid, NotFound
 
 @dataclass(frozen=True)
 class StageEvent:
-    """A commit that changed a stage or alias: *version* entered it (None: it was left empty) after *previous*.
+    """A commit that changed a stage or alias: *version* entered it (None: it became empty) after *previous*.
 
-    *model* is the name that the model had then. *author* made the change at *authored*; it was recorded on the branch
-    at *when*, by *merged_by* if a merge brought it in, from *pull_request* ("#12", "!12") if the commit says so. It
-    lasted *until* the commit *ended_by*; None and "": it still does. *refusal* says why it never was in force, if the
-    branch tells.
+    *model* is the name that the model had then. *author* made the change at *authored*. It was recorded on the branch
+    at *when*, by *merged_by* if a merge brought it in, from *pull_request* ("#12", "!12") if the commit names it. It
+    lasted *until* the commit *ended_by*; None and "" if it is the last. *refusal* is the reason why it was never in
+    force, or "".
     """
 
     model: str
@@ -56,11 +56,11 @@ class StageEvent:
 
 
 def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None = None) -> Iterator[StageEvent]:
-    """The changes of one stage or alias (with no stage in *ref*: of all of the model's; without *ref*: of all
-    models), newest first, under the names that the model had before it was renamed too.
+    """Return the changes of a stage or alias (without a stage in *ref*: of the model; without *ref*: of all models).
 
-    They are the states that the branch really had: its first parents, whatever a pull request held. Raises Invalid,
-    after all that is there, where a shallow clone hides the rest.
+    Newest first, including those under previous names of the model. They are the states on the branch's first parents,
+    without intermediate ones of pull requests. Raises Invalid after the last available change if a shallow clone hides
+    older ones.
     """
     if not tip:
         return

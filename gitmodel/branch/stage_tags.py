@@ -129,7 +129,7 @@ class StageTags:
     def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
         """Read the tag object *found* under *ref* and judge it by the tag and its commit alone.
 
-        It is not checked that the commit is on the branch: whoever lets tags be pushed must see to that.
+        Does not check that the commit is on the branch: whoever accepts pushed tags must check this.
         """
         target, fault = target_of(ref, found)
         if fault:
@@ -194,9 +194,9 @@ class StageTags:
         return self._verifier().signer(signature) if signature else ""
 
     def recorded_at(self, tip: Oid | None, ref: StageRef) -> NewObject | None:
-        """Return the tag that the branch at *tip* asks for: on the newest first parent that changed the stage's file.
+        """Return the tag for the branch at *tip*: on the newest first parent that changed the stage's file.
 
-        None if the file is gone. Raises Invalid where a shallow clone hides that commit.
+        Returns None if the file does not exist. Raises Invalid if a shallow clone hides that commit.
         """
         if tip is None:
             return None
@@ -236,7 +236,7 @@ class StageTags:
         return NewObject("tag", format_tag(id, ref.name, tagger, message))
 
     def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:
-        """The file of *ref* that *commit* set, None if it did not set it; *tip* says which files can be that."""
+        """Return the file of *ref* that *commit* set, or None if it did not set it. *tip* limits the possible files."""
         parents = self._commits.read(commit).parents
         for path in self._places(tip, ref):
             id = self._files(commit).id(path)
@@ -259,7 +259,7 @@ class StageTags:
 
 
 class SingleTag:
-    """The one stage tag that is at hand, or none; `domain.snapshot.Tags`."""
+    """The single known stage tag, or none; implements `domain.snapshot.Tags`."""
 
     all_known = False
 
@@ -277,7 +277,7 @@ class SingleTag:
 
 
 class JudgedTags:
-    """The stage tags as one snapshot sees them; `domain.snapshot.Tags`. Each is read when it is asked for."""
+    """The stage tags of one snapshot, read on demand; implements `domain.snapshot.Tags`."""
 
     all_known = True
 

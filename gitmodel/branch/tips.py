@@ -22,7 +22,7 @@ _REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
 
 
 class Tips:
-    """Finds the tip of the metadata branch *branch*, and what the remotes of the repository are known to have.
+    """Finds the tip of the metadata branch *branch*, and the known state of remotes.
 
     *files* returns the files of a commit.
     """
@@ -69,7 +69,7 @@ class Tips:
         return found
 
     def find(self) -> Oid | None:
-        """Return the tip of the branch, or of a remote's copy of it, whether it holds a registry or not; else None."""
+        """Return the tip of the branch, or of a remote's copy of it, even if it is not a registry; else None."""
         found = self._reader.resolve(self._branch)
         if found is None:
             self._refuse_broken()
@@ -85,7 +85,7 @@ class Tips:
         return found.id if found else None
 
     def require_registry(self, files: Files, error: type[GitModelError], where: str = "") -> None:
-        """Raise *error* if the *files* of the metadata branch are no registry's; *where* says whose branch it is."""
+        """Raise *error* if the *files* of the metadata branch are not a registry. *where* describes the branch."""
         if not holds_registry(files):
             name = self._branch.removeprefix("refs/heads/")
             raise error(
@@ -120,7 +120,7 @@ class Tips:
         return f"refs/remotes/{remote}/{self._branch.removeprefix('refs/heads/')}"
 
     def missing_tags(self) -> str:
-        """Return the command that fetches the stage tags of the remote, where this clone may lack them; else ""."""
+        """Return the command that fetches the stage tags of the remote if this clone may lack them; else ""."""
         remote = self.remote_name()
         if not remote or not self.shared() or self._reader.resolve(remote_branch_ref(remote, self._branch)):
             return ""
@@ -136,7 +136,7 @@ class Tips:
     def ask_remote(self) -> Oid | None:
         """Fetch a remote's metadata branch and return its commit, None if no remote has one.
 
-        Raises Unreachable if a remote cannot be asked.
+        Raises Unreachable if a remote cannot be reached.
         """
         name = self._branch.removeprefix("refs/heads/")
         remotes = self._git.lines("remote")
@@ -167,7 +167,7 @@ class Tips:
         return commit
 
     def _refuse_partial_clone(self) -> None:
-        """Raise NotFound if the remote may have the registry, and this clone was told not to fetch it."""
+        """Raise NotFound if the remote may have the registry and this clone is configured not to fetch it."""
         remote, name = self.remote_name(), self._branch.removeprefix("refs/heads/")
         if not remote or not (self._shallow or not self._fetches(remote)):
             return
@@ -184,9 +184,9 @@ class Tips:
         return any(fnmatchcase(self._branch, source) for source in sources)
 
     def _refuse_broken(self) -> None:
-        """Raise Invalid if the branch has a file that names no commit, which git takes for no branch at all.
+        """Raise Invalid if the branch's ref file contains no commit, which git treats as a missing branch.
 
-        A power loss can leave an empty one.
+        A power loss can leave an empty file.
         """
         path = self._git.common_dir / self._branch
         with suppress(OSError):

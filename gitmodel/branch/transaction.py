@@ -92,10 +92,10 @@ def reserve(
     name: str | None = None,
     run: str = "",
 ) -> int:
-    """Keep a number of *model* for a version that is still to be made; other writers pass over it.
+    """Reserve a number of *model* for a version that is not created yet. Other writers skip it.
 
-    With *name* also keep this name for the version, until the run with the id *run* is over. Raises Conflict if
-    another run keeps it.
+    With *name*, also reserve this name for the version until the run with the id *run* ends. Raises Conflict if another
+    run has reserved it.
     """
     repository.git.refuse_read_only()
 
@@ -121,9 +121,9 @@ def reserve(
 
 
 def remember_remote(repository: Repository) -> None:
-    """Keep the branch and the tags that plain git fetched as what was last seen of the remote, if nothing is kept.
+    """Record the branch and tags that plain git fetched as the last seen state of the remote, if there is none.
 
-    Without that the next pull could not tell a tag that was moved here from one that was moved there.
+    Otherwise the next pull could not distinguish tags that moved here from tags that moved on the remote.
     """
     remote = repository.tips.remote_name()
     if not remote or repository.reader.resolve(remote_branch_ref(remote, repository.branch)) is not None:
@@ -205,9 +205,9 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
 
 
 def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
-    """The move that drops the notes which *change* settles, and makes those of what it renumbered.
+    """Return the ref move that removes the notes that *change* settles, and adds those of its renumberings.
 
-    Raises Moved if somebody settled them first.
+    Raises Moved if another process has settled them.
     """
 
     def noted(found: Renumberings) -> Renumberings:
@@ -221,7 +221,7 @@ def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove
 
 
 def _base(repository: Repository, snapshot: Snapshot) -> tuple[Oid, Oid, list[NewObject]]:
-    """The commit that a change of *snapshot* is made on, its tree, and what to write for it if it begins."""
+    """Return the commit on which *snapshot*'s change is made, its tree, and the objects to write for a new registry."""
     if snapshot.commit:
         return snapshot.commit, repository.commits.read(snapshot.commit).tree, []
     refuse_second_registry(repository, None)
@@ -248,9 +248,9 @@ def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[An
 def _with_former(
     repository: Repository, snapshot: Snapshot, moves: Iterable[tuple[StageRef, NewObject | None]]
 ) -> Iterator[tuple[StageRef, NewObject | None, GitObject | None]]:
-    """*moves*, and the removal of tags of former names that stood for a stage that has no tag of its own yet.
+    """Return *moves* and the removal of tags of previous names that stood in for a stage without its own tag.
 
-    With each comes the tag that is there now.
+    Each comes with the current tag.
     """
     for ref, wanted in moves:
         tag = repository.tags.read(ref)
@@ -263,7 +263,7 @@ def _with_former(
 def _follow(
     repository: Repository, snapshot: Snapshot, change: Change[Any], commit: NewObject | None
 ) -> Iterator[tuple[StageRef, NewObject | None]]:
-    """The tags that go with *change*, each once: a stage file's tag follows it; None where it goes."""
+    """Return the tags that change with *change*, each once: a stage file's tag follows it; None if it is deleted."""
     followed = set()
     for path, data in change.files.items():
         found = paths.parse_path(path)
@@ -290,7 +290,7 @@ def _follow(
 
 
 def recorded_tag(repository: Repository, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
-    """The tag that the branch asks for; None where the stage's file is gone, or a leftover of a clean merge."""
+    """Return the tag for the branch; None if the stage's file does not exist, or is a leftover of a clean merge."""
     if paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model):
         return None
     return repository.tags.recorded_at(snapshot.commit, ref)

@@ -1,4 +1,4 @@
-"""The user's cache of registries by URL: a folder for each, made anew when it is gone or damaged."""
+"""The user's cache of registries by URL: a folder for each, which is created again if it is missing or damaged."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class CachedAnswer(NamedTuple):
 
 
 class UrlCache:
-    """The cache of the registry at one URL: two bare repositories, and when each question was last asked.
+    """The cache of the registry at one URL: two bare repositories, and the time of each query.
 
-    All of it may be deleted at any time. Neither a file name nor a file holds a credential of the URL: git gets it
+    All of it may be deleted at any time. Neither a file name nor a file contains a credential of the URL: git gets it
     through the environment.
     """
 
@@ -69,7 +69,7 @@ class UrlCache:
         self._depth = 0
 
     def git(self, name: str) -> Git:
-        """Return git on the repository *name*; create the repository if it is not there."""
+        """Return git for the repository *name*; create the repository if it does not exist."""
         path = self.folder / name
         if not (path / "HEAD").is_file():
             with self.lock():
@@ -80,7 +80,7 @@ class UrlCache:
         return Git(path, path, self._top, environ)
 
     def asked(self, question: str) -> CachedAnswer | None:
-        """Return the server's last answer to *question* (a path below the cache), or None if it was never asked."""
+        """Return the server's last answer to *question* (a path below the cache), or None."""
         path = self.folder / "asked" / question
         try:
             text = path.read_text(encoding="ascii")
@@ -100,14 +100,14 @@ class UrlCache:
             os.replace(aside, path)
 
     def fresh(self, question: str) -> CachedAnswer | None:
-        """Return the server's last answer to *question* if it is fresh enough to be used again, else None."""
+        """Return the server's last answer to *question* if it is recent enough, else None."""
         found = self.asked(question) if self.terms.offline or self.terms.max_age else None
         if found is not None and (self.terms.offline or 0 <= self._clock() - found.when < self.terms.max_age):
             return found
         return None
 
     def refuse_offline(self, what: str) -> None:
-        """Raise Unreachable if the server must not be asked for *what*."""
+        """Raise Unreachable if the server may not be contacted for *what*."""
         if self.terms.offline:
             raise Unreachable(
                 f"{what} of {self._address} is not in the cache, and --offline does not contact the server",
@@ -115,7 +115,7 @@ class UrlCache:
             )
 
     def out_of_reach(self, error: GitModelError, question: str) -> GitModelError:
-        """*error*, with how old the answer is that there is without the server."""
+        """Return *error* with the age of the answer that is available offline."""
         found = self.asked(question)
         if found is not None and isinstance(error, Unreachable):
             when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.when))
@@ -154,7 +154,7 @@ class UrlCache:
             return True
 
     def remove(self) -> None:
-        """Take all of it away, for it to be made anew. The lock stays: others may wait for it."""
+        """Delete all of the cache, so that it is created again. The lock file stays, because others may wait for it."""
         import shutil
 
         aside = self._top / f"{self._address.key}.{os.urandom(6).hex()}"

@@ -39,11 +39,11 @@ _MOST = 20_000
 
 
 class UrlServer:
-    """The server of the registry at a URL, of which *whole* is the cache; `open_url` connects both.
+    """The server of the registry at a URL, with the cache *whole*; `open_url` connects both.
 
-    The cache holds a bare clone of the branch and the stage tags without the bytes of files, and apart from it single
-    commits without their history, for readers that need no more. Refs there say what the server said last; no commit
-    gets a ref there before the server has it.
+    The cache is a bare clone of the branch and the stage tags without file contents, and separate single commits
+    without history for readers that need no more. Its refs have the server's last known values. A new commit gets a ref
+    only after the server has it.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache, url: str) -> None:
@@ -80,7 +80,7 @@ class UrlServer:
         return None if waits or (least.frozen is not None and _may_be_signed(least, least.frozen)) else least
 
     def _has_whole(self, about: VersionRef) -> bool:
-        """Return True if the whole branch is cached, fresh enough and not older than what was fetched of *about*."""
+        """Return True if the whole branch is cached, recent enough and not older than the fetched commit of *about*."""
         if self._current:
             return True
         return not self._commits.has_newer(about) and self._may_answer()
@@ -143,7 +143,7 @@ class UrlServer:
             self._cache.note_asked(PROPOSED, None)
 
     def _prefetch(self, old: Oid | None, new: Oid) -> None:
-        """Fetch what changed from *old* (None: nothing) to *new* of the files that are likely to be read."""
+        """Fetch files that changed from *old* (None: nothing) to *new* and will probably be read."""
         command = ("diff-tree", "-r", "--raw", "--no-renames", "-z", old, new) if old else ("ls-tree", "-r", "-z", new)
         said = self._whole.git.run(*command).decode("utf-8", "surrogateescape").split("\0")
         if old:
@@ -195,9 +195,9 @@ def open_url(
     terms: Terms | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Repository:
-    """The registry at *address*; nothing is fetched before something is asked. A damaged cache is made anew.
+    """Open the registry at *address*. Nothing is fetched before it is needed. A damaged cache is created again.
 
-    Raises UsageError for a git that gitmodel cannot work with, Unreachable for a cache that cannot be written.
+    Raises UsageError for a git that is too old, Unreachable for a cache that cannot be written.
     """
     check_git(environ)
     cache = UrlCache(address, environ, terms or Terms(), clock)
@@ -244,9 +244,9 @@ def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> P
 
 
 def _fetch_unfiltered(repository: Repository) -> GitOutput:
-    """Fetch all files after all, from a server that leaves them out and then gives none by its id.
+    """Fetch all files from a server that supports filters but not fetching objects by id.
 
-    It is one that speaks an old protocol: sshd must be told to let GIT_PROTOCOL through.
+    Such a server speaks an old protocol: sshd must be configured to accept GIT_PROTOCOL.
     """
     refs = list_refs(repository.git, repository.branch, STAGE_TAGS)
     depth = ["--depth=1"] if repository.shallow else []
@@ -257,7 +257,10 @@ def _fetch_unfiltered(repository: Repository) -> GitOutput:
 
 
 def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
-    """Return True if *about* names a stage or alias recorded on the branch. If not, a former name's tag may stand."""
+    """Return True if *about* is a stage or alias recorded on the branch.
+
+    If not, the tag of a previous name may count.
+    """
     if about.number is not None or about.is_latest:
         return False
     with suppress(GitModelError):
@@ -267,7 +270,7 @@ def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
 
 
 def _may_be_signed(snapshot: Snapshot, ref: StageRef) -> bool:
-    """Return whether the stage *ref* is `signed`, or may have been until a commit switched off all such rules."""
+    """Return True if the stage *ref* is `signed`, or may have been until a commit removed all such rules."""
     rules = snapshot.registry()
     switched_off = paths.SIGNERS in snapshot.files.names("") and not any(rule.signed for rule in rules.stages)
     return rules.rule(ref.stage).signed or switched_off

@@ -1,4 +1,4 @@
-"""Questions about commits that git answers: which one a name means, and what is in a history."""
+"""Queries about commits that git answers: the commit of a name, and the content of a history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def find_commit(git: Git, named: str) -> Oid | None:
 def list_commits(git: Git, named: str) -> list[Oid]:
     """Return the commits of BASE..HEAD, by the first parents of HEAD, or the one commit *named*.
 
-    Raises GitModelError if git does not know what is named.
+    Raises GitModelError if git does not find the commits.
     """
     walk = "--first-parent" if ".." in named else "--max-count=1"
     return git.oids("rev-list", walk, "--end-of-options", named, "--")

@@ -140,9 +140,10 @@ def _with_objects(place: FoundRepository, environ: Mapping[str, str]) -> FoundRe
 
 
 def _foreign_objects(place: FoundRepository, environ: Mapping[str, str]) -> str:
-    """The words for a variable that has git look for objects of another repository than *place*, "" without one.
+    """Return the description of a variable that makes git use objects of another repository than *place*, or "".
 
-    git gives two of these variables to the hooks of a push: what was pushed is in a folder below the repository's own.
+    git sets two of these variables in the hooks of a push, for a folder below the repository's own that has the pushed
+    objects.
     """
     own = (place.git.common_dir / "objects").resolve()
     name, value = "GIT_OBJECT_DIRECTORY", environ.get("GIT_OBJECT_DIRECTORY", "")
@@ -164,7 +165,7 @@ def _owner_of_index(place: FoundRepository, index: str) -> Path | None:
 
 
 def _contradiction(place: FoundRepository, path: Path, environ: Mapping[str, str]) -> str:
-    """The words for a variable that names something else than *place*, "" if there is none."""
+    """Return the description of a variable that names something other than *place*, or ""."""
     if objects := _foreign_objects(place, environ):
         return objects
     index = environ.get("GIT_INDEX_FILE")

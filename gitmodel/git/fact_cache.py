@@ -17,11 +17,11 @@ _LONGEST = 1 << 20
 
 
 class FactCache:
-    """A file of lines `<kind> <object id> <value> <checksum>`, the last of a kind and id counts.
+    """A file of lines `<kind> <object id> <value> <checksum>`. The last line of a kind and id counts.
 
-    It can be deleted at any time, and what is in it is true for good: an object never changes. A torn or foreign line
-    does not match its checksum and is passed over; where the file cannot be written, nothing is kept. One of more than
-    *longest* bytes begins anew.
+    The file can be deleted at any time. Its content is never outdated, because objects do not change. A damaged or
+    foreign line does not match its checksum and is skipped. If the file cannot be written, nothing is cached. If it is
+    longer than *longest* bytes, it is started again.
     """
 
     def __init__(self, path: Path, *, longest: int = _LONGEST) -> None:

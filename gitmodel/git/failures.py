@@ -1,4 +1,4 @@
-"""Failures of git: the error that each of its messages stands for."""
+"""Errors for the messages of git."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class BareRefused(Refused):
 
 
 def translate(stderr: str, code: int) -> GitModelError:
-    """The error that git's words stand for; words it does not know come through as they are."""
+    """Return the error for git's message. An unknown message is kept unchanged."""
     said = hide_credentials(" ".join(line.strip() for line in stderr.splitlines() if line.strip()))
     if "File exists" in said and ".lock" in said:
         return Locked(said, hint="if no git is running, run `git model doctor` to see the lock and its age")
@@ -140,7 +140,7 @@ def translate(stderr: str, code: int) -> GitModelError:
 
 
 def _removing_command(ref: str) -> str:
-    """Return the command that makes room for another ref where *ref* is: it renames a branch and deletes other refs."""
+    """Return the command that renames the branch or deletes the other ref at *ref*, to make room for another ref."""
     kind, _, name = ref.removeprefix("refs/").partition("/")
     if kind == "heads":
         return f"git branch -m {shlex.quote(name)} NEW-NAME"

@@ -25,7 +25,7 @@ exec {program} hook run {name} "$@"
 
 @dataclass(frozen=True)
 class Hook:
-    """A hook of ours: its name, its file, and whether this call changed anything."""
+    """A hook of gitmodel: its name, its file, and whether this call changed it."""
 
     name: str
     path: Path
@@ -33,9 +33,9 @@ class Hook:
 
 
 def install(git: Git, name: str, program: Path) -> Hook:
-    """Write the hook *name*, which calls *program*; one that is as it would be written stays.
+    """Write the hook *name*, which calls *program*, unless it is up to date.
 
-    Raises Conflict if somebody else's hook is there, Refused where the folder of hooks serves other repositories too.
+    Raises Conflict if another hook exists, Refused if the folder of hooks is shared with other repositories.
     """
     git.refuse_read_only()
     folder = hooks_folder(git)
@@ -65,7 +65,7 @@ def install(git: Git, name: str, program: Path) -> Hook:
 
 
 def uninstall(git: Git, name: str) -> Hook:
-    """Remove the hook *name* if it is ours. Raises Conflict if it is another's."""
+    """Delete the hook *name*. Raises Conflict if it is not a hook of gitmodel."""
     git.refuse_read_only()
     path = hooks_folder(git) / name
     now = _read(path)
@@ -78,9 +78,9 @@ def uninstall(git: Git, name: str) -> Hook:
 
 
 def hooks_folder(git: Git) -> Path:
-    """Return the folder in which *git* looks for the repository's hooks: `core.hooksPath`, else the repository's own.
+    """Return the folder in which *git* searches the repository's hooks: `core.hooksPath`, or else the repository's own.
 
-    Raises Refused if that setting is the user's or the machine's: a hook there would run in every repository.
+    Raises Refused if this setting is the user's or the system's, because then hooks run in every repository.
     """
     said = git.lines("config", "--show-scope", "--get", "core.hooksPath", answers=(0, 1))
     scope = said[0].split("\t")[0] if said else "local"
@@ -93,9 +93,9 @@ def hooks_folder(git: Git) -> Path:
 
 
 def find_program(called: str, python: str) -> Path:
-    """The program that a hook can call from anywhere: the one *called* now, else the one beside *python*.
+    """Return the program for hooks: the one *called* now, or else the one beside *python*.
 
-    Raises NotFound if there is none: `python -m gitmodel` would import from the folder that the hook runs in.
+    Raises NotFound if there is none, because `python -m gitmodel` would import from the folder in which the hook runs.
     """
     for path in (Path(called), Path(python).with_name("git-model")):
         if path.is_absolute() and path.name in ("git-model", "gitmodel") and os.access(path, os.X_OK):

@@ -9,16 +9,16 @@ from gitmodel.git.process import Git
 
 
 class Identity:
-    """The author and committer of this repository, asked of git once."""
+    """The author and committer of this repository, queried from git once."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
         self._people: tuple[str, str] | None = None
 
     def now(self) -> tuple[str, str]:
-        """Author and committer as commits hold them, `Name <email> seconds zone`.
+        """Return author and committer as in commits, `Name <email> seconds zone`.
 
-        Raises UsageError if git does not know who the user is.
+        Raises UsageError if git does not know the user's name.
         """
         environ = self._git.environ
         if "GIT_AUTHOR_DATE" in environ or "GIT_COMMITTER_DATE" in environ:

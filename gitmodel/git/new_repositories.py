@@ -33,7 +33,7 @@ def init_borrowing(git: Git, path: Path) -> None:
 
 
 def _alternate(objects: Path) -> bytes:
-    """The line of `info/alternates` that names the folder *objects*; git takes a quoted one as C does."""
+    """Return the line of `info/alternates` for the folder *objects*, quoted as in C."""
     named = os.fsencode(objects)
     if b"\n" in named or named.startswith((b'"', b"#")):
         named = b'"' + named.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'

@@ -44,11 +44,11 @@ class ObjectReader:
         self._asked: Sequence[str] = []
 
     def resolve(self, ref: str) -> GitObject | None:
-        """The object that *ref* (a full ref name) points at now, or None if there is no such ref."""
+        """Return the current object of *ref* (a full ref name), or None if the ref does not exist."""
         return self.resolve_many([ref])[0]
 
     def resolve_id(self, ref: str) -> Oid | None:
-        """Return the id of the object that *ref* points at now, None if there is no such ref."""
+        """Return the id of the current object of *ref*, or None if the ref does not exist."""
         found = self.resolve(ref)
         return found.id if found else None
 
@@ -81,13 +81,13 @@ class ObjectReader:
         return found
 
     def get_many(self, ids: Iterable[Oid], *, limit: int | None = None) -> Iterator[GitObject | Invalid]:
-        """The objects *ids* in order; a missing or too long one comes as its error."""
+        """Return the objects *ids* in order. A missing or too large object is returned as an error."""
         left = iter(ids)
         while batch := list(islice(left, _WINDOW)):
             yield from self._get_batch(batch, limit)
 
     def get_soon(self, ids: Iterable[Oid]) -> None:
-        """Let git begin with objects of which `get_many` will be asked next. It is a hint: any other call is right."""
+        """Let git start to read objects that `get_many` will probably read next. Any other call may follow."""
         wanted = list(islice(ids, _WINDOW))
         with self._lock:
             if not wanted or self._asked:

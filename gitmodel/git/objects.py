@@ -57,7 +57,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Tag:
-    """The parts of a tag object that gitmodel reads, which say all but who made and signed it."""
+    """The parts of a tag object that gitmodel reads: all but the tagger and the signature."""
 
     name: str
     target: Oid

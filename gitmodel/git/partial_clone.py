@@ -1,4 +1,4 @@
-"""Files of which only the names were fetched: their bytes come when they are asked for, many in one go."""
+"""Files of which only names were fetched. Their bytes are fetched on demand, many at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FEW = 60
 class PartialCloneTrees(Trees):
     """`Trees` of a repository that was fetched with `--filter=blob:none`.
 
-    git would fetch each missing file by itself when it comes upon it, a process and a round trip or two for one.
+    git itself would fetch each missing file separately, with a process and one or two round trips.
     """
 
     def __init__(self, git: Git, fetch: Callable[[list[Oid]], None], reader: ObjectReader, facts: FactCache) -> None:
@@ -36,7 +36,7 @@ class PartialCloneTrees(Trees):
         return PartialCloneFiles(self, root)
 
     def ensure(self, ids: Iterable[Oid]) -> None:
-        """Fetch what is missing of the blobs *ids*, in one go. Raises Unreachable."""
+        """Fetch the missing blobs among *ids* at once. Raises Unreachable."""
         missing = [id for id in dict.fromkeys(ids) if id not in self._here and id not in self._blobs]
         if not missing:
             return
@@ -48,7 +48,7 @@ class PartialCloneTrees(Trees):
             self._here |= frozenset(missing)
 
     def forget(self) -> None:
-        """The repository was made anew: nothing is known to be in it."""
+        """Forget all fetched files, because the repository was created again."""
         self._here = frozenset()
 
     def _list(self) -> frozenset[Oid]:
@@ -69,11 +69,11 @@ class PartialCloneFiles(CommitFiles):
         return super().load_many(wanted, kind, newer=newer)
 
     def ensure(self, wanted: Iterable[str]) -> None:
-        """Fetch what is missing of the files at the paths *wanted*."""
+        """Fetch the missing files at the paths *wanted*."""
         self._lazy_trees.ensure(id for path in wanted if (id := self._known(path)))
 
     def _beside(self, wanted: Iterable[str]) -> Iterator[str]:
-        """The versions of the models that *wanted* are versions of: who reads a hundred reads the next one, too."""
+        """Return further versions of the models in *wanted*. A reader of many versions usually reads the next ones."""
         folders = {path.partition("/versions/")[0] for path in wanted if "/versions/" in path}
         for folder in folders:
             yield from (path for path, _ in self.walk(f"{folder}/versions"))

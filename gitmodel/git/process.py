@@ -62,7 +62,7 @@ NAME_ONE = "say which one is meant: `git model --repo PATH ...`, or unset the va
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """*environ* as git shall see it, without what locates a repository or its objects."""
+    """Return *environ* for git, without variables that locate a repository or its objects."""
     dropped = {*_LOCATING, *OBJECT_VARIABLES, *_REINTERPRETING}
     kept = {
         name: "0" if name.startswith("GIT_TRACE") and not _is_harmless(name, value) else value
@@ -165,16 +165,16 @@ class Git:
         answers: tuple[int, ...] = (0,),
         inherit: tuple[int, ...] = (),
     ) -> bytes:
-        """Run git and return its output. An exit code outside *answers* raises the error that git's message stands for.
+        """Run git and return its output. An exit code outside *answers* raises the error for git's message.
 
-        *input* may be made while git starts; *inherit* are descriptors that git keeps open as long as it runs.
+        *input* may be created while git starts. *inherit* are descriptors that git keeps open while it runs.
         """
         return run(self.command(*arguments), self.environ, cwd=self.top, input=input, answers=answers, inherit=inherit)
 
     def run_remote(self, *arguments: str, silence: float) -> GitOutput:
-        """Run git to talk to a remote and return the answer, whatever the exit code.
+        """Run git to contact a remote and return the result, whatever the exit code.
 
-        git is ended if nothing at all is heard for *silence* seconds, and the answer says so.
+        git is terminated if nothing is received for *silence* seconds, and the result says so.
         """
         try:
             said = run_until_silent(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
@@ -201,7 +201,7 @@ class Git:
         return next(iter(self.oids(*arguments, answers=answers)), None)
 
     def path(self, *arguments: str) -> Path:
-        """The one path that git prints, whatever is in it; a relative one counts from `top`."""
+        """Return the single path that git prints, which can contain any character. A relative path starts at `top`."""
         return self.top / os.fsdecode(self.run(*arguments).removesuffix(b"\n"))
 
 
@@ -223,7 +223,7 @@ def run(
     answers: tuple[int, ...] = (0,),
     inherit: tuple[int, ...] = (),
 ) -> bytes:
-    """The output of one git process. Raises the GitModelError that its failure stands for."""
+    """Return the output of one git process. Raises the GitModelError for its failure."""
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
@@ -253,7 +253,7 @@ def run(
 
 
 def check_git(environ: Mapping[str, str]) -> str:
-    """The version of git. Raises UsageError if it is older than what gitmodel works with."""
+    """Return the version of git. Raises UsageError if it is too old for gitmodel."""
     said = run(["git", "version"], clean_environment(environ)).decode().strip()
     numbers = said.replace("git version ", "").split(".")[:2]
     if len(numbers) == 2 and all(part.isdigit() for part in numbers) and tuple(map(int, numbers)) < OLDEST:

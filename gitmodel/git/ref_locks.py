@@ -1,4 +1,4 @@
-"""Locks of refs that a killed writer left: which are provably ours and dead, and what to say of the others."""
+"""Ref locks of killed writers: removing those that provably belong to gitmodel, and describing others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EMPTY_AGE = 60
 
 @dataclass(frozen=True)
 class LockFile:
-    """A lock that is there now; *age* in seconds; *dead* says that it is ours and that its writer is gone."""
+    """An existing lock; *age* in seconds. *dead* is True if it belongs to a killed writer of gitmodel."""
 
     path: Path
     age: float
@@ -29,10 +29,10 @@ class LockFile:
 
 
 class WriterMarks:
-    """A mark for each transaction under way: a file that says which refs move where, held by the lock of its writer.
+    """Marks of active transactions: files that list ref moves, each locked by its writer.
 
-    The operating system lets go of the lock (`man 2 flock`) when the writer and the git it started are both gone, so
-    a mark that can be locked belongs to nobody any more.
+    The operating system releases the lock (`man 2 flock`) when the writer and its git have ended, so a mark that can be
+    locked is left over.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -64,7 +64,7 @@ class WriterMarks:
         return self._judged(self._marks())
 
     def remove_dead(self) -> list[Path]:
-        """Remove every lock that is ours and whose writer is gone, and the marks of such writers."""
+        """Delete all locks of killed writers of gitmodel, and the marks of these writers."""
         try:
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
@@ -85,7 +85,7 @@ class WriterMarks:
             os.close(folder)
 
     def leftovers(self) -> list[Path]:
-        """The marks of writers that are gone."""
+        """The marks of writers that have ended."""
         return [mark.path for mark in self._marks() if mark.dead]
 
     def _judged(self, marks: list[_Mark]) -> list[LockFile]:

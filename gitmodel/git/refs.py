@@ -11,10 +11,10 @@ from gitmodel.git.process import FETCH, Git
 
 @dataclass(frozen=True)
 class RefMove:
-    """Set *ref* to the object *new* (None: delete it), if it is *old* (None: absent) until then.
+    """Set *ref* to the object *new* (None: delete it) if it is still *old* (None: absent).
 
-    Equal ids, or None twice, verify that the ref stays as it is. Raises Invalid for what is not an object id: git would
-    take an empty new id for a deletion, and exit 0.
+    Equal ids, or None twice, verify that the ref does not change. Raises Invalid for an invalid object id, because git
+    would treat an empty new id as a deletion and exit with 0.
 
     >>> RefMove("refs/heads/main", new="1" * 40, old=None).line
     'update refs/heads/main 1111111111111111111111111111111111111111 0000000000000000000000000000000000000000'
@@ -31,7 +31,7 @@ class RefMove:
 
     @property
     def verifies(self) -> bool:
-        """True if the ref must only be what it is."""
+        """True if the move only verifies the ref."""
         return self.new == self.old
 
     @property
@@ -70,11 +70,11 @@ def current_branch(git: Git) -> str:
 
 
 def delete_ref(git: Git, ref: str, *, old: Oid | None = None) -> None:
-    """Delete *ref*, which is no error if it is gone. Raises Moved if *old* is given and the ref is not there."""
+    """Delete *ref*; a missing ref is no error. Raises Moved if *old* is given and the ref has another value."""
     git.run("update-ref", "--no-deref", "-d", ref, *([old] if old else []))
 
 
 def fetch_refs(git: Git, remote: str, refspec: str) -> None:
-    """Fetch what *refspec* names, and delete here what is gone there."""
+    """Fetch *refspec*, and delete local refs that no longer exist on the remote."""
     options = ("--quiet", "--prune", "--no-auto-maintenance", "--end-of-options")
     git.run(*FETCH, *options, remote, refspec)

@@ -1,7 +1,7 @@
-"""Signatures in git's objects: where they are, and whether somebody made them whom a list of signers names.
+"""Signatures in git objects: finding them, and verifying them with a list of signers.
 
-Commits carry a signature in the header `gpgsig`, tags at their end (`git help gitformat-signature`). SSH signatures are
-judged by `ssh-keygen -Y verify`, OpenPGP ones by `gpg` with no keys but those of the list.
+Commits have a signature in the header `gpgsig`, tags at their end (`git help gitformat-signature`). SSH signatures are
+verified by `ssh-keygen -Y verify`, OpenPGP ones by `gpg` with only the keys of the list.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BAD = {
 
 
 class Signature(NamedTuple):
-    """A signature as an object carries it: what was signed, and the *armor* around the signature itself."""
+    """A signature of an object: the signed bytes, and the *armor*, which is the signature itself."""
 
     payload: bytes
     armor: bytes
@@ -67,7 +67,7 @@ def is_signed(data: bytes) -> bool:
 
 
 def of_tag(data: bytes) -> Signature | None:
-    """The signature of the tag in *data*, which is what follows the last line that begins one."""
+    """Return the signature of the tag in *data*: the text from the last line that starts a signature."""
     starts = [at for begin in _BEGINS if (at := data.rfind(b"\n" + begin)) >= 0]
     if not starts:
         return None
@@ -101,7 +101,7 @@ class SignatureVerifier:
         return "it is signed in a way that gitmodel does not know (it knows SSH and OpenPGP)"
 
     def signer(self, found: Signature) -> str:
-        """The fingerprint of the key that made *found*, "" if it is not right, or not known here."""
+        """Return the fingerprint of the key that made *found*, "" if the signature is invalid or the key unknown."""
         with scratch_folder() as folder:
             armor = _file(folder, "signature", found.armor)
             if found.armor.startswith(SSH_BEGIN):
@@ -195,7 +195,7 @@ def _fingerprint(statuses: Mapping[str, str]) -> str:
 
 
 def scratch_folder() -> AbstractContextManager[str]:
-    """A new folder that only we can read, and that goes afterwards."""
+    """Create a temporary folder that only this user can read, and delete it afterwards."""
     from tempfile import TemporaryDirectory  # imported here: only signed stages need it
 
     return TemporaryDirectory(prefix="gitmodel-")

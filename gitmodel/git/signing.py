@@ -1,7 +1,7 @@
-"""Signing commits and tags as git would: by the format, key and programs that its configuration names.
+"""Signing commits and tags in the same way as git, with the format, key and programs of its configuration.
 
-What git runs is in `git help config` (`gpg.format`, `user.signingKey`, `gpg.ssh.program`, ...). git itself cannot be
-asked: it signs a tag only while it moves the ref, and before 2.44 it wrote an unsigned one where the key failed.
+The settings are in `git help config` (`gpg.format`, `user.signingKey`, `gpg.ssh.program`, ...). git itself signs a tag
+only while it moves the ref, and before 2.44 it wrote an unsigned tag if the key failed.
 """
 
 from __future__ import annotations
@@ -45,11 +45,17 @@ class Signer:
         return bool(self._config.get("user.signingkey") or self._config.get("gpg.ssh.defaultkeycommand"))
 
     def commit(self, commit: NewObject, who: str) -> NewObject:
-        """*commit*, signed by *who* (`Name <email> ...`, its committer). Raises Unsigned if it cannot be."""
+        """Return *commit* signed by *who* (`Name <email> ...`, its committer).
+
+        Raises Unsigned if it cannot be signed.
+        """
         return NewObject("commit", signatures.signed_commit(commit.data, self._sign(commit.data, who)))
 
     def tag(self, tag: NewObject, who: str) -> NewObject:
-        """*tag*, made and signed by *who* (`Name <email> seconds zone`). Raises Unsigned if it cannot be."""
+        """Return *tag* made and signed by *who* (`Name <email> seconds zone`).
+
+        Raises Unsigned if it cannot be signed.
+        """
         head, gap, message = tag.data.partition(b"\n\n")
         lines = [line for line in head.split(b"\n") if not line.startswith(b"tagger ")]
         payload = b"\n".join([*lines, b"tagger " + who.encode()]) + gap + message

@@ -1,4 +1,4 @@
-"""Running a program that talks to another machine: it may take as long as it needs, but not be silent for ever."""
+"""Running a program that contacts another machine, with a timeout for silence but not for the total time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Pat
 
 
 def without_progress(text: str) -> str:
-    r"""*text* without what git tells of its progress.
+    r"""Return *text* without git's progress messages.
 
     >>> without_progress("Writing objects:  50% (1/2)\rWriting objects: 100% (2/2), 150 bytes, done.\nremote: no\n")
     'remote: no\n'

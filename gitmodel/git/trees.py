@@ -1,4 +1,4 @@
-"""The files of a commit, read by object id, and the new trees that a change makes of them."""
+"""Reading the files of a commit by object id, and writing new trees for a change."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHORT = 1_024
 
 
 class BoundedCache(OrderedDict[Any, Any]):
-    """A memory of bounded size that forgets what was put in first."""
+    """A cache of limited size that drops its oldest entries first."""
 
     def __init__(self, kept: int) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Trees:
         return self.folder(root, folder).get(name)
 
     def folder(self, root: Oid, path: str) -> Mapping[str, Entry]:
-        """The entries of the folder at *path* ("": the top) below the tree *root*; none if no folder is there."""
+        """Return the entries of the folder at *path* ("": the top) in the tree *root*; none if it is not a folder."""
         if not path:
             return self.tree(root)
         key = (root, path)
@@ -113,7 +113,7 @@ class Trees:
         return CommitFiles(self, root)
 
     def remember_tree(self, id: Oid, entries: Mapping[str, Entry]) -> None:
-        """Keep a tree that was just made, so that the next change need not read it."""
+        """Cache a new tree, so that the next change need not read it."""
         self._trees.remember(id, entries)
 
 
@@ -174,10 +174,10 @@ class CommitFiles:
     def walk(
         self, folder: str = "", depth: int = 0, *, into: Callable[[str], bool] | None = None
     ) -> Iterator[tuple[str, Entry | Invalid]]:
-        """Every path that is not a folder, with its entry, in git's order.
+        """Yield every path that is not a folder, with its entry, in git's order.
 
-        A folder that git cannot read comes as its error; one that is too deep to hold anything of ours, or that *into*
-        does not want, as itself.
+        A folder that git cannot read is yielded as an error. A folder that is too deep for records, or that *into*
+        excludes, is yielded as a folder.
         """
         if not self.root:
             return
