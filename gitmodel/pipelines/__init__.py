@@ -11,7 +11,7 @@ from gitmodel.pipelines.config import (
 )
 from gitmodel.pipelines.context import StepContext, get_step_context, log_artifact_metadata, log_model_metadata
 from gitmodel.pipelines.definition import Pipeline, pipeline
-from gitmodel.pipelines.recording import Run
+from gitmodel.pipelines.run_records import Run
 from gitmodel.pipelines.running import RunFailed
 from gitmodel.pipelines.steps import Step, step
 

@@ -23,7 +23,7 @@ from gitmodel.formats.loading import is_loading
 from gitmodel.pipelines.config import AS_SECRET, ModelConfig, Secret, check_options
 from gitmodel.pipelines.context import current_step
 from gitmodel.pipelines.graph import building
-from gitmodel.pipelines.recording import Job, Listener, Run
+from gitmodel.pipelines.run_records import Job, Listener, Run
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.pipelines.source import find_file, find_source

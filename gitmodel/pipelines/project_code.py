@@ -24,7 +24,7 @@ from gitmodel.formats.script_names import module_of
 from gitmodel.pipelines.installed import is_library, versions_of
 from gitmodel.pipelines.source_statements import SourceFile, Statement, hash_json, parse
 from gitmodel.pipelines.steps import Step
-from gitmodel.pipelines.values import spell_value
+from gitmodel.pipelines.value_text import spell_value
 
 _BUILTINS = frozenset(dir(builtins))
 _Stamp = tuple[int, int, int]

@@ -22,8 +22,8 @@ from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.executors import Choice, choose_executor
 from gitmodel.pipelines.graph import Graph
 from gitmodel.pipelines.pinned_references import pin, release_names, release_numbers, resolve
-from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.run_commit import commit_run
+from gitmodel.pipelines.run_records import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.scheduling import Scheduler
 from gitmodel.pipelines.step_modules import script_of
 from gitmodel.pipelines.step_results import ErrorText

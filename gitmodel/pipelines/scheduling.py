@@ -21,7 +21,7 @@ from gitmodel.pipelines.config import ExternalArtifact, Secret
 from gitmodel.pipelines.executors import Choice, Place
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
-from gitmodel.pipelines.recording import Work
+from gitmodel.pipelines.run_records import Work
 from gitmodel.pipelines.step_modules import location
 from gitmodel.pipelines.step_requests import InputReference, Request
 from gitmodel.pipelines.step_results import ErrorText, StepResult, from_json, to_json
