@@ -42,7 +42,7 @@ def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, file
     return hashlib.sha256(json.dumps(told, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def are_there(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:
+def are_stored(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:
     """Return True if the store has the outputs of an earlier run of a step, of folders every file, undamaged.
 
     Verifies them and renews the timestamps of old objects, as `are_whole` does.

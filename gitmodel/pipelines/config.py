@@ -198,7 +198,7 @@ _collecting = threading.Lock()
 
 
 @contextmanager
-def collecting(secrets: list[Secret]) -> Iterator[None]:
+def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
     """Add each Secret that is made in this process during the block to *secrets*.
 
     A parameter may hold the value, too. Those of other threads are added as well: they are masked without need.

@@ -94,7 +94,7 @@ class PlannedVersion(ShowsOurForm):
                 f"{self.reference} will have no artifact {artifact!a}",
                 hint=f"its artifacts: {there}",
             )
-        kept = self._context.keep(read_values({**(metadata or {}), **values}))
+        kept = self._context.keep(read_metadata({**(metadata or {}), **values}))
         self._context.plans.append(MetadataPlan(self._of, kept, artifact))
 
     def __repr__(self) -> str:
@@ -191,7 +191,7 @@ def get_step_context() -> StepContext:
 
 
 @contextmanager
-def within(context: StepContext) -> Iterator[StepContext]:
+def using_context(context: StepContext) -> Iterator[StepContext]:
     """Run the block as the step of *context*."""
     token = _current.set(context)
     try:
@@ -240,7 +240,7 @@ def log_artifact_metadata(
     _log({**(metadata or {}), **values}, artifact, version, renumbered)
 
 
-def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
+def read_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
     """*values* as a record can hold them. Raises UsageError."""
     try:
         read = codec.metadata(_plain(values))
@@ -258,7 +258,7 @@ def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumber
         return
     if not version:
         raise UsageError("no step is running here", hint='name the version, as in version="demo@3"')
-    read = read_values(values)
+    read = read_metadata(values)
     ref = VersionRef.parse(version)
     if context is not None:
         context.plans.append(MetadataPlan(replace(ref, renumbered=renumbered), context.keep(read), artifact))

@@ -147,13 +147,13 @@ class Pipeline(ShowsOurForm):
             raise UsageError(
                 f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it separately"
             )
-        read = self._read(parameters)
+        read = self._read_parameters(parameters)
         with building() as graph:
             graph.known.secrets += [value for value in (*parameters.values(), *secrets) if isinstance(value, Secret)]
             graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
             self.function(**parameters)
         # the body may have made a Secret of a parameter
-        refuse_credentials(graph.known.values().hidden(read), f"pipeline {self.name}", AS_SECRET)
+        refuse_credentials(graph.known.values().hide_parameters(read), f"pipeline {self.name}", AS_SECRET)
         graph.refuse_credentials()
         if not graph.nodes:
             raise UsageError(f"pipeline {self.name} calls no step", hint="decorate the functions it calls with @step")
@@ -172,7 +172,7 @@ class Pipeline(ShowsOurForm):
         bound.apply_defaults()
         return dict(bound.arguments)
 
-    def _read(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _read_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         plain = {
             name: HIDDEN if isinstance(value, Secret) else value
             for name, value in self._bind((), parameters).items()

@@ -18,11 +18,11 @@ from typing import Any
 
 from gitmodel.errors import Unreachable, UsageError
 
-NAMES = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
-_HINT = f"the executors are {', '.join(NAMES)}; threads:4, processes:4 and dask:4 say how many workers"
+EXECUTORS = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
+_HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 say how many workers"
 
-# Seconds after which a worker that does not terminate is killed.
-_PATIENCE = 2.0
+# How long a worker that was told to end may take before it is killed, in seconds.
+_GRACE = 2.0
 
 
 class InOrder(Executor):
@@ -38,7 +38,7 @@ class InOrder(Executor):
         return future
 
 
-class Place:
+class RunningExecutor:
     """An executor in use. *slots* says how many steps it is given at a time (None: all that can run)."""
 
     def __init__(self, executor: Executor, slots: int | None = None) -> None:
@@ -57,7 +57,7 @@ class Place:
         """Take note that *future* is over."""
 
 
-class Processes(Place):
+class ProcessWorkers(RunningExecutor):
     """Spawned processes of our own; a pool that lost a worker is replaced."""
 
     def __init__(self, count: int) -> None:
@@ -96,40 +96,40 @@ class Processes(Place):
             for worker in workers:
                 worker.terminate()
             for worker in workers:
-                worker.join(_PATIENCE)
+                worker.join(_GRACE)
                 if worker.is_alive():
                     worker.kill()
 
 
 @dataclass(frozen=True)
-class Choice:
+class ExecutorChoice:
     """An executor that was chosen and not started yet; *shares* says whether its workers share our memory."""
 
     name: str
     shares: bool
-    start: Callable[[], AbstractContextManager[Place]]
+    start: Callable[[], AbstractContextManager[RunningExecutor]]
 
 
-def choose_executor(wanted: Any) -> Choice:
-    """The executor *wanted*: a name of NAMES, any Executor, or a `distributed.Client`; None is "in-order".
+def choose_executor(wanted: Any) -> ExecutorChoice:
+    """The executor *wanted*: a name of EXECUTORS, any Executor, or a `distributed.Client`; None is "in-order".
 
     An object that is given stays open afterwards. Raises UsageError for anything else.
     """
     if wanted is not None and not isinstance(wanted, str):
-        return _given(wanted)
+        return _choose_given(wanted)
     name, _, rest = (wanted or "in-order").partition(":")
     count = int(rest) if rest.isdigit() and int(rest) > 0 else 0
     if name == "in-order" and not rest:
-        return Choice(name, True, _in_order)
+        return ExecutorChoice(name, True, _in_order)
     if name in ("threads", "processes") and (count or not rest):
         start = _threads if name == "threads" else _spawned
-        return Choice(name, name == "threads", partial(start, count or _workers()))
+        return ExecutorChoice(name, name == "threads", partial(start, count or _workers()))
     if name == "dask":
-        return Choice(name, False, partial(_dask, "" if count else rest, count or _workers()))
+        return ExecutorChoice(name, False, partial(_dask, "" if count else rest, count or _workers()))
     raise UsageError(f"there is no executor {wanted!a}", hint=_HINT)
 
 
-def _given(wanted: Any) -> Choice:
+def _choose_given(wanted: Any) -> ExecutorChoice:
     kind = type(wanted)
     name = "dask" if kind.__module__.split(".")[0] == "distributed" else kind.__name__
     if not isinstance(wanted, Executor):
@@ -141,24 +141,26 @@ def _given(wanted: Any) -> Choice:
     # An InterpreterPoolExecutor (Python 3.14) is one of threads that share nothing.
     shares = isinstance(wanted, (InOrder, ThreadPoolExecutor)) and "Interpreter" not in kind.__name__
     slots = 1 if isinstance(wanted, InOrder) else getattr(wanted, "_max_workers", None)
-    return Choice(name, shares, partial(_kept, Place(wanted, slots if isinstance(slots, int) else None)))
+    return ExecutorChoice(
+        name, shares, partial(_left_open, RunningExecutor(wanted, slots if isinstance(slots, int) else None))
+    )
 
 
 @contextmanager
-def _kept(place: Place) -> Iterator[Place]:
+def _left_open(place: RunningExecutor) -> Iterator[RunningExecutor]:
     yield place
 
 
 @contextmanager
-def _in_order() -> Iterator[Place]:
-    yield Place(InOrder(), 1)
+def _in_order() -> Iterator[RunningExecutor]:
+    yield RunningExecutor(InOrder(), 1)
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[Place]:
+def _threads(count: int) -> Iterator[RunningExecutor]:
     threads = ThreadPoolExecutor(count, thread_name_prefix="gitmodel-step")
     try:
-        yield Place(threads, count)
+        yield RunningExecutor(threads, count)
     except BaseException:
         # Python ends no thread, but the run can be recorded while it ends.
         threads.shutdown(wait=False, cancel_futures=True)
@@ -167,8 +169,8 @@ def _threads(count: int) -> Iterator[Place]:
 
 
 @contextmanager
-def _spawned(count: int) -> Iterator[Place]:
-    place = Processes(count)
+def _spawned(count: int) -> Iterator[RunningExecutor]:
+    place = ProcessWorkers(count)
     try:
         yield place
     except BaseException:
@@ -215,7 +217,7 @@ def _workers() -> int:
 
 
 @contextmanager
-def _dask(address: str, count: int) -> Iterator[Place]:
+def _dask(address: str, count: int) -> Iterator[RunningExecutor]:
     try:
         import dask
         import distributed
@@ -237,7 +239,7 @@ def _dask(address: str, count: int) -> Iterator[Place]:
     with client:
         executor = client.get_executor(pure=False)
         try:
-            yield Place(executor)
+            yield RunningExecutor(executor)
         except BaseException:
             executor.shutdown(wait=False)
             raise

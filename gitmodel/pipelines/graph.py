@@ -11,7 +11,7 @@ from typing import Any
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.schema import codec
 from gitmodel.errors import UsageError
-from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret, collecting
+from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret, collecting_secrets
 from gitmodel.pipelines.secret_values import HIDDEN, RunSecrets
 from gitmodel.pipelines.steps import Output, Step, adding_calls
 
@@ -33,7 +33,7 @@ class Node:
 
     def recorded_parameters(self) -> dict[str, Any]:
         """The parameters as the run records them."""
-        return self.known.values().hidden(self.parameters)
+        return self.known.values().hide_parameters(self.parameters)
 
     @property
     def has_secrets(self) -> bool:
@@ -67,7 +67,7 @@ class Graph:
             elif external is not None:
                 node.inputs[parameter] = external
             else:
-                node.parameters[parameter] = _checked(name, parameter, value)
+                node.parameters[parameter] = _check_parameter(name, parameter, value)
         self.known.secrets += [value for value in node.parameters.values() if isinstance(value, Secret)]
         self.known.given += [value for value in node.parameters.values() if not isinstance(value, Secret)]
         self.nodes[name] = node
@@ -121,11 +121,11 @@ class Graph:
 def building() -> Iterator[Graph]:
     """Collect the calls of steps in the block into a graph."""
     graph = Graph()
-    with adding_calls(graph.add), collecting(graph.known.secrets):
+    with adding_calls(graph.add), collecting_secrets(graph.known.secrets):
         yield graph
 
 
-def _checked(step: str, parameter: str, value: Any) -> Any:
+def _check_parameter(step: str, parameter: str, value: Any) -> Any:
     if isinstance(value, Secret) or value is None:
         return value
     if _holds_output(value):

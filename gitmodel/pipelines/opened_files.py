@@ -138,7 +138,7 @@ def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
     return sorted(found.items())
 
 
-def named_in(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Iterator[str]:
+def texts_that_may_name_files(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Iterator[str]:
     """Yield the texts that may name a file: constants of *function*, globals that it uses, and its *arguments*."""
     values = [*arguments.values()]
     code = getattr(function, "__code__", None)
@@ -159,7 +159,7 @@ def _constants(code: types.CodeType, names: Mapping[str, Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def recording(root: str, named: Iterable[str] = ()) -> Iterator[OpenedFiles]:
+def recording_opened_files(root: str, named: Iterable[str] = ()) -> Iterator[OpenedFiles]:
     """Record the files that the block opens below *root*, and those among *named* that are there."""
     recorder = OpenedFiles(root)
     for text in named:

@@ -116,10 +116,10 @@ def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | 
     chosen = {name: config for name, config in given.items() if config is not None}
     found = client.repository.read(lambda snapshot: _resolve(client, snapshot, graph, chosen, default))
     for config in found.configs.values():
-        client.access.urls(config.name)  # an unusable store is reported before a step runs
-        key = _key(config)
+        client.access.urls(config.name)  # that a store cannot be used is known before a step runs
+        key = _version_key(config)
         if key not in found.versions and key not in found.outputs:
-            steps = [step for step, other in found.configs.items() if _key(other) == key]
+            steps = [step for step, other in found.configs.items() if _version_key(other) == key]
             found.outputs[key] = _check_outputs(pipeline, graph, steps)
     _report_differences(found)
     return found
@@ -134,7 +134,7 @@ def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
     made: dict[str, Target] = {}
     try:
         for name, config in found.configs.items():
-            key = _key(config)
+            key = _version_key(config)
             if key not in made:
                 made[key] = _target(client, found, config, journal, run)
             targets[name] = replace(made[key], config=config)
@@ -154,16 +154,16 @@ def release_names(client: Client, targets: Iterable[Target], run: str) -> None:
 
 
 def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journal, run: str) -> Target:
-    old = found.versions.get(_key(config))
+    old = found.versions.get(_version_key(config))
     if old is not None:
         names = tuple(link.name for link in old.artifacts)
-        settled = found.settled[_key(config)]
+        settled = found.settled[_version_key(config)]
         return Target(
             config, config.name, old.number, old.name, False, False, found.stages, names, found.since, settled
         )
     number, again = _reserve(client, config, journal, run)
-    outputs = found.outputs[_key(config)]
-    settled = found.settled[_key(config)]
+    outputs = found.outputs[_version_key(config)]
+    settled = found.settled[_version_key(config)]
     return Target(
         config, config.name, number, config.new_name, True, again, found.stages, outputs, found.since, settled
     )
@@ -182,7 +182,7 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
         client.repository.reservations.release(model, [n for n in numbers if f"{model}@{n}" not in in_use], last)
 
 
-def _key(config: ModelConfig) -> str:
+def _version_key(config: ModelConfig) -> str:
     return f"{fold(config.name)}@" if config.create_new_model_version else f"{config.name}@{config.selector}"
 
 
@@ -222,7 +222,7 @@ def _resolve(
                     link.digest, link.format, trusted=value.trusted, names=names, size=link.size, place=place
                 )
     for name, config in configs.items():
-        key, written = _key(config), chosen[name].name
+        key, written = _version_key(config), chosen[name].name
         if not config.create_new_model_version:
             ref = replace(VersionRef.of(written, config.selector), renumbered=config.renumbered)
             model, number, found.settled[key] = snapshot.resolve_to_change(ref)
@@ -231,12 +231,12 @@ def _resolve(
         _, settled = snapshot.model_to_change(ModelRef(written, config.renumbered))
         found.settled[key] = found.settled.get(key, frozenset()) | settled
         _check_agreement(
-            config, [other for _, other in givers if other.create_new_model_version and _key(other) == key]
+            config, [other for _, other in givers if other.create_new_model_version and _version_key(other) == key]
         )
     found.configs = {name: _merged(snapshot, config, givers) for name, config in configs.items()}
     for config in found.configs.values():
         if config.create_new_model_version and (record := _check_new(snapshot, config)) is not None:
-            found.models[_key(config)] = record
+            found.models[_version_key(config)] = record
     return found
 
 
@@ -256,7 +256,7 @@ def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, Mod
     merged: dict[str, Any] = {}
     said_by: dict[str, str] = {}
     for giver, other in givers:
-        if not other.create_new_model_version or _key(other) != _key(config):
+        if not other.create_new_model_version or _version_key(other) != _version_key(config):
             continue
         given = read_description(other.described()) if is_new else {}
         if "delete_new_version_on_failure" in other.model_fields_set:
@@ -265,7 +265,7 @@ def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, Mod
             if merged.setdefault(key, value) != value:
                 raise UsageError(
                     f"{said_by[key]} and {giver} disagree on {key} of the new "
-                    f"{'model' if is_new else 'version of'} {config.name}: {_told(merged[key])} and {_told(value)}",
+                    f"{'model' if is_new else 'version of'} {config.name}: {_shown(merged[key])} and {_shown(value)}",
                     hint=f"give {key} in one of the two, or the same value in both",
                 )
             said_by.setdefault(key, giver)
@@ -275,7 +275,7 @@ def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, Mod
     return whole
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     return ", ".join(value) if isinstance(value, tuple) else ascii(value)
 
 
@@ -374,7 +374,7 @@ def _report_differences(found: Resolved) -> None:
     """Say once of each model which fields of its configurations are not what the model's record says."""
     told: dict[str, dict[str, None]] = {}
     for config in found.configs.values():
-        record = found.models.get(_key(config))
+        record = found.models.get(_version_key(config))
         if record is not None:
             given = read_description(config.described())
             fields = [field for field, value in given.items() if getattr(record, field) != value]

@@ -28,7 +28,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
-from gitmodel.pipelines.caching import are_there
+from gitmodel.pipelines.caching import are_stored
 from gitmodel.pipelines.pinned_references import Target
 from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult
 from gitmodel.registry.in_force import judge
@@ -41,7 +41,7 @@ log = logging.getLogger("gitmodel.pipelines")
 _NOTHING: Mapping[str, str] = {}
 
 
-class _Taken(Conflict):
+class _NumberTaken(Conflict):
     """A number that was reserved here is in use now: it came with a pull."""
 
     def __init__(self, target: Target) -> None:
@@ -61,7 +61,7 @@ def commit_run(
     while True:
         try:
             return _commit(client, record, targets, results, renumbered)
-        except _Taken as taken:
+        except _NumberTaken as taken:
             old = taken.target
             new = _reserve_again(client.repository, old)
             # the steps of the run were told the old number
@@ -104,7 +104,7 @@ def _commit(
     record = fitting(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
     refused: dict[str, None] = {}
-    batch.transact(lambda snapshot: _forget(refused))
+    batch.transact(lambda snapshot: _clear_refusals(refused))
     for target in kept:
         draft = VersionRecord(
             number=target.number,
@@ -113,7 +113,7 @@ def _commit(
             runs=(record.id,),
             failed=not succeeded,
             code=record.code,
-            artifacts=_links(record, target, targets, results),
+            artifacts=_output_links(record, target, targets, results),
         )
         batch.transact(lambda snapshot, target=target, now=record.finished: _plan_model(snapshot, target, now))  # type: ignore[misc]
         batch.transact(lambda snapshot, target=target, draft=draft: _plan_version(snapshot, target, draft))  # type: ignore[misc]
@@ -121,7 +121,7 @@ def _commit(
         if succeeded and not target.new:
             batch.transact(lambda snapshot, target=target: _plan_mention(snapshot, target, record.id))  # type: ignore[misc]
     for plan in plans:
-        batch.transact(lambda snapshot, plan=plan: _plan(snapshot, plan, chosen, refused))  # type: ignore[misc]
+        batch.transact(lambda snapshot, plan=plan: _plan_change(snapshot, plan, chosen, refused))  # type: ignore[misc]
     batch.transact(lambda snapshot: replace(_plan_record(snapshot, record, chosen), renumbered=renumbered))
     try:
         batch.commit()
@@ -168,7 +168,7 @@ def _is_of_withheld(plan: Plan, withheld: frozenset[tuple[Numbered, str]]) -> bo
 def _check_cached(store: ArtifactStore, results: Mapping[str, StepResult]) -> None:
     """Raise Conflict if an output of a cached step was removed during the run."""
     for step, result in results.items():
-        if result.status == "cached" and not are_there(store, result.outputs, read_servers=False):
+        if result.status == "cached" and not are_stored(store, result.outputs, read_servers=False):
             raise Conflict(
                 f"what step {step} returned earlier was removed from {store.url} during the run",
                 hint="run the pipeline again",
@@ -193,7 +193,7 @@ def _renumbered(result: StepResult, old: Target, new: Target) -> StepResult:
 
 def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
     if snapshot.follow(target.model_ref)[0] != target.model:
-        raise _Taken(target)
+        raise _NumberTaken(target)
     model = snapshot.current_name(target.model)  # it may have been renamed meanwhile
     if snapshot.load(paths.model_file(model), records.ModelRecord) is not None:
         snapshot.model(model)
@@ -206,7 +206,7 @@ def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> C
     model = snapshot.current_name(target.model)
     if not target.again:
         if snapshot.load(paths.version_file(model, target.number), records.VersionRecord) is not None:
-            raise _Taken(target)
+            raise _NumberTaken(target)
         made = version_plans.plan_version(snapshot, model, draft, reserved=target.number)
         return replace(made, settled=target.settled & snapshot.renumberings.noted_references)
 
@@ -245,7 +245,7 @@ def _plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Tar
     return plan_run(snapshot, with_versions(record, named))
 
 
-def _plan(snapshot: Snapshot, plan: Plan, chosen: Mapping[str, Target], refused: dict[str, None]) -> Change[Any]:
+def _plan_change(snapshot: Snapshot, plan: Plan, chosen: Mapping[str, Target], refused: dict[str, None]) -> Change[Any]:
     if isinstance(plan.of, VersionRef):
         try:
             model, number, settled = snapshot.resolve_to_change(plan.of)
@@ -270,8 +270,8 @@ def _plan_verb(snapshot: Snapshot, model: str, number: int, plan: Plan, refused:
     return version_plans.plan_metadata(snapshot, model, number, plan.values, on=plan.artifact)
 
 
-def _forget(refused: dict[str, None]) -> Change[None]:
-    # After a lost race all changes are planned again, and other promotions may be refused.
+def _clear_refusals(refused: dict[str, None]) -> Change[None]:
+    # All plans are made again when somebody was first, and then another promotion may be refused.
     refused.clear()
     return Change(None)
 
@@ -291,7 +291,7 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
         return Change(None)
 
 
-def _links(
+def _output_links(
     record: RunRecord, target: Target, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> tuple[ArtifactLink, ...]:
     """The outputs of the steps that work on *target*, as links."""

@@ -56,7 +56,7 @@ class Job:
 
 
 @dataclass
-class Work:
+class ActiveRun:
     """Everything about a run that is under way.
 
     *begun* are the facts that steps were given, by step; *readers* are those steps that may have asked which version
@@ -92,34 +92,34 @@ class Work:
 
 
 def run_record(
-    client: Client, work: Work, executor: str, error: ErrorText | None = None, *, keep: bool = True
+    client: Client, active: ActiveRun, executor: str, error: ErrorText | None = None, *, keep: bool = True
 ) -> RunRecord:
-    """Return the record of the run *work*, which ended with *error*; unless *keep*, it leaves no failed version."""
+    """Return the record of the run *active*, which ended with *error*; unless *keep*, it leaves no failed version."""
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
-    succeeded = work.status == "succeeded"
+    succeeded = active.status == "succeeded"
     versions = {
         target.reference
-        for target in work.targets.values()
+        for target in active.targets.values()
         if succeeded or (keep and target.new and target.keeps_failed)
     }
     return RunRecord(
-        id=work.id,
-        pipeline=work.job.pipeline,
-        status=work.status,
-        started=work.started,
-        finished=max(work.started, client.writer.moment()),
-        script=work.job.source.script,
-        module=work.job.source.module,
+        id=active.id,
+        pipeline=active.job.pipeline,
+        status=active.status,
+        started=active.started,
+        finished=max(active.started, client.writer.moment()),
+        script=active.job.source.script,
+        module=active.job.source.module,
         executor=redacted(executor),
         python=platform.python_version(),
-        packages=work.packages,
-        failed_step=work.failed or None,
+        packages=active.packages,
+        failed_step=active.failed or None,
         error=_error_text(error, rules),
         traceback=error.traceback[-_LONGEST_TRACEBACK:] if error and rules.record_traceback else "",
         versions=tuple(sorted(versions)),
-        code=work.code,
-        parameters=work.job.graph.known.values().hidden(work.job.parameters),
-        steps=tuple(_step_record(work, work.job.graph.nodes[name]) for name in work.order),
+        code=active.code,
+        parameters=active.job.graph.known.values().hide_parameters(active.job.parameters),
+        steps=tuple(_step_record(active, active.job.graph.nodes[name]) for name in active.order),
     )
 
 
@@ -130,16 +130,16 @@ def _error_text(error: ErrorText | None, rules: RunRules) -> str:
     return f"{error.type}: {error.message}" if rules.record_traceback else error.type
 
 
-def _step_record(work: Work, node: Node) -> StepRecord:
-    result = work.results.get(node.name)
+def _step_record(active: ActiveRun, node: Node) -> StepRecord:
+    result = active.results.get(node.name)
     inputs = {}
     for name, value in node.inputs.items():
         if isinstance(value, ExternalArtifact):
-            inputs[name] = work.pinned.inputs[node.name, name].digest
-        elif (output := work.output(value)) is not None:
+            inputs[name] = active.pinned.inputs[node.name, name].digest
+        elif (output := active.output(value)) is not None:
             inputs[name] = output.digest
     made = result.outputs if result else ()
-    target = work.targets.get(node.name)
+    target = active.targets.get(node.name)
     # a new version's own links have kind, size and format of its artifacts
     described = made if target is not None and not target.new else ()
     return StepRecord(

@@ -19,11 +19,11 @@ from gitmodel.domain.changes.runs import run_id
 from gitmodel.domain.credentials import redacted
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
-from gitmodel.pipelines.executors import Choice, choose_executor
+from gitmodel.pipelines.executors import ExecutorChoice, choose_executor
 from gitmodel.pipelines.graph import Graph
 from gitmodel.pipelines.pinned_references import pin, release_names, release_numbers, resolve
 from gitmodel.pipelines.run_commit import commit_run
-from gitmodel.pipelines.run_records import Job, Run, Work, keep_packages, order, run_record
+from gitmodel.pipelines.run_records import ActiveRun, Job, Run, keep_packages, order, run_record
 from gitmodel.pipelines.scheduling import Scheduler
 from gitmodel.pipelines.step_modules import script_of
 from gitmodel.pipelines.step_results import ErrorText
@@ -71,114 +71,117 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
             notes.discard()  # it never started
             raise
         notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
-        work = Work(notes.id, job, moment, code, packages, pinned, order(needs))
+        active = ActiveRun(notes.id, job, moment, code, packages, pinned, order(needs))
         try:
-            return _run(client, work, choice, journal, notes, needs)
+            return _run(client, active, choice, journal, notes, needs)
         finally:
             with suppress(GitModelError):  # the name is free in any case, once the run is over
                 release_names(client, pinned.targets.values(), notes.id)
-                if work.status != "succeeded":
-                    _release_unread_numbers(client, work, choice)
+                if active.status != "succeeded":
+                    _release_unread_numbers(client, active, choice)
 
 
 def _run(
-    client: Client, work: Work, choice: Choice, journal: Journal, notes: RunJournal, needs: dict[str, set[str]]
+    client: Client,
+    active: ActiveRun,
+    choice: ExecutorChoice,
+    journal: Journal,
+    notes: RunJournal,
+    needs: dict[str, set[str]],
 ) -> Run:
     try:
         with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, choice.start() as place:
             # Workers elsewhere have temporary folders of their own.
             local = scratch if choice.name in ("in-order", "threads", "processes") else ""
-            Scheduler(client, work, place, choice, journal, notes, local).run(needs)
+            Scheduler(client, active, place, choice, journal, notes, local).run(needs)
     except BaseException as error:
-        work.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        # Ctrl-C has also reached the git process that reads.
+        active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+        # Ctrl-C has reached the git that reads for us, too.
         client.repository.reader.close()
-        _record_failure(client, work, choice, notes, _hidden(error, work))
+        _record_failure(client, active, choice, notes, _hidden(error, active))
         raise
-    if work.failed:
-        work.status = "failed"
-        text = work.results[work.failed].error
+    if active.failed:
+        active.status = "failed"
+        text = active.results[active.failed].error
         assert text is not None
-        _record_failure(client, work, choice, notes, text)
-        raise _failure(work, text)
-    done = _commit(client, work, choice, notes)
+        _record_failure(client, active, choice, notes, text)
+        raise _failure(active, text)
+    done = _commit(client, active, choice, notes)
     with suppress(GitModelError):  # the next run of the model does it as well
-        release_numbers(client, work.targets.values(), journal)
+        release_numbers(client, active.targets.values(), journal)
     return done
 
 
-def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Run:
+def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal) -> Run:
     """Commit a run of which no step failed."""
-    work.status = "succeeded"
-    record = run_record(client, work, choice.name)
+    active.status = "succeeded"
+    record = run_record(client, active, choice.name)
     try:
-        for result in work.results.values():  # a later step may have made a Secret of a text in the plans of this one
-            refuse_secrets_in_plans(result.plans, work.job.graph.known.values())
-        written = commit_run(client, record, work.targets, work.in_order())
+        for result in active.results.values():  # a later step may have made a Secret of a text in the plans of this one
+            refuse_secrets_in_plans(result.plans, active.job.graph.known.values())
+        written = commit_run(client, record, active.targets, active.in_order())
     except KeyboardInterrupt:
         notes.note(status="cancelled")  # unless the branch says otherwise
         raise
     except Exception as error:
-        # Another writer took the name, or a step planned an impossible change.
-        work.status = "failed"
-        _record_failure(client, work, choice, notes, _hidden(error, work), keep=False)
+        # Another took the version's name meanwhile, or a step planned what cannot be.
+        active.status = "failed"
+        _record_failure(client, active, choice, notes, _hidden(error, active), keep=False)
         raise
-    notes.note(status=work.status)
+    notes.note(status=active.status)
     if written is not None:
         notes.discard()
     notes.close()
-    return Run(work.id, work.status, (written or record).versions, record.steps)
+    return Run(active.id, active.status, (written or record).versions, record.steps)
 
 
-def _hidden(error: BaseException, work: Work) -> ErrorText:
+def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:
     """Return the text of *error* without secrets."""
-    secrets = work.job.graph.known.values()
+    secrets = active.job.graph.known.values()
     return ErrorText.of(error).map(lambda part: redacted(secrets.hide(part)))
 
 
 def _record_failure(
-    client: Client, work: Work, choice: Choice, notes: RunJournal, error: ErrorText, *, keep: bool = True
+    client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal, error: ErrorText, *, keep: bool = True
 ) -> None:
     """Record a run that did not succeed. If that fails too, log it: the error of the run itself is more important."""
     try:
-        notes.note(error=asdict(error), failed_step=work.failed)
-        record = run_record(client, work, choice.name, error, keep=keep)
-        commit_run(client, record, work.targets, work.in_order())
-        notes.note(status=work.status)
-        if work.status == "cancelled":
-            log.warning("run %s was interrupted; `git model runs show %s` shows how far it came", work.id, work.id)
+        notes.note(error=asdict(error), failed_step=active.failed)
+        record = run_record(client, active, choice.name, error, keep=keep)
+        commit_run(client, record, active.targets, active.in_order())
+        notes.note(status=active.status)
+        if active.status == "cancelled":
+            log.warning("run %s was interrupted; `git model runs show %s` shows how far it came", active.id, active.id)
     except Exception as second:
-        log.error("run %s, which %s, could not be recorded: %s", work.id, work.status, second)
+        log.error("run %s, which %s, could not be recorded: %s", active.id, active.status, second)
         try:
-            notes.note(status=work.status)
+            notes.note(status=active.status)
         except GitModelError:
             return
 
 
-def _release_unread_numbers(client: Client, work: Work, choice: Choice) -> None:
+def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorChoice) -> None:
     """Give back the numbers of a run that made no version, unless a step may know them."""
-    readers = set(work.readers)
-    for name in set(work.begun) - set(
-        work.results
-    ):  # interrupted: in order the step has ended; in other executors it may continue
-        if choice.name != "in-order" or has_read_version(work.begun[name]):
+    readers = set(active.readers)
+    for name in set(active.begun) - set(active.results):  # interrupted: in order it has ended, elsewhere it may go on
+        if choice.name != "in-order" or has_read_version(active.begun[name]):
             readers.add(name)
-    known = {work.targets[name].reference for name in readers if name in work.targets}
-    for target in {target.reference: target for target in work.targets.values()}.values():
+    known = {active.targets[name].reference for name in readers if name in active.targets}
+    for target in {target.reference: target for target in active.targets.values()}.values():
         if target.new and target.reference not in known:
             client.repository.reservations.release(target.model, [target.number], target.number)
 
 
-def _failure(work: Work, error: ErrorText) -> RunFailed:
+def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
     traceback = error.traceback.rstrip()
     if traceback:
-        log.error("step %s of run %s failed\n%s", work.failed, work.id, traceback)
-    shown = f"run `git model runs show {work.id}` to see the run"
+        log.error("step %s of run %s failed\n%s", active.failed, active.id, traceback)
+    shown = f"run `git model runs show {active.id}` to see the run"
     return RunFailed(
-        f"step {work.failed} failed: {error.type}: {error.message}",
+        f"step {active.failed} failed: {error.type}: {error.message}",
         hint=f"{error.hint}; {shown}" if error.hint else shown,
-        run=work.id,
-        step=work.failed,
+        run=active.id,
+        step=active.failed,
         traceback=traceback,
     )
 

@@ -16,12 +16,12 @@ from gitmodel.client import Client
 from gitmodel.domain.credentials import OVERRIDE
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import Refused, UsageError
-from gitmodel.pipelines.caching import are_there, cache_key, declared_files
+from gitmodel.pipelines.caching import are_stored, cache_key, declared_files
 from gitmodel.pipelines.config import ExternalArtifact, Secret
-from gitmodel.pipelines.executors import Choice, Place
+from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
-from gitmodel.pipelines.run_records import Work
+from gitmodel.pipelines.run_records import ActiveRun
 from gitmodel.pipelines.step_modules import location
 from gitmodel.pipelines.step_requests import InputReference, Request
 from gitmodel.pipelines.step_results import ErrorText, StepResult, from_json, to_json
@@ -41,15 +41,15 @@ class Scheduler:
     def __init__(
         self,
         client: Client,
-        work: Work,
-        place: Place,
-        choice: Choice,
+        active: ActiveRun,
+        place: RunningExecutor,
+        choice: ExecutorChoice,
         journal: Journal,
         notes: RunJournal,
         scratch: str,
     ) -> None:
         self._client = client
-        self._work = work
+        self._active = active
         self._place = place
         self._shares = choice.shares
         self._journal = journal
@@ -59,7 +59,7 @@ class Scheduler:
         self._code = ProjectCode()
         self._tries: dict[str, int] = {}
         self._keys: dict[str, str] = {}
-        self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in work.targets.values()))}
+        self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in active.targets.values()))}
         self._running: dict[Future[Any], str] = {}
         self._replacing: set[str] = set()  # steps that run because their cached outputs are missing or damaged
         self._suspects: deque[tuple[Node, dict[str, InputReference]]] = deque()
@@ -68,17 +68,17 @@ class Scheduler:
         """Run all steps. Return when all are done, or when the running steps have ended after the first failure."""
         sorter = TopologicalSorter(needs)
         sorter.prepare()
-        position = {name: index for index, name in enumerate(self._work.order)}
+        position = {name: index for index, name in enumerate(self._active.order)}
         ready: deque[str] = deque()
         try:
             while sorter.is_active():
                 ready.extend(sorted(sorter.get_ready(), key=position.__getitem__))
-                while ready and not self._work.failed and self._has_room():
+                while ready and not self._active.failed and self._has_room():
                     name = ready.popleft()
                     if self._begin(name):
                         sorter.done(name)
                         ready.extend(sorted(sorter.get_ready(), key=position.__getitem__))
-                if not self._running and self._suspects and not self._work.failed:
+                if not self._running and self._suspects and not self._active.failed:
                     self._submit(self._place.submit, *self._suspects[0])
                 if not self._running:
                     break
@@ -90,7 +90,7 @@ class Scheduler:
                         sorter.done(name)
                         if self._suspects and self._suspects[0][0].name == name:
                             self._suspects.popleft()
-                if self._work.failed:
+                if self._active.failed:
                     for future in self._running:
                         future.cancel()
         except BaseException:
@@ -104,7 +104,7 @@ class Scheduler:
 
     def _begin(self, name: str) -> bool:
         """Start a step. Return True if it is over already: its result is cached, or it cannot run."""
-        node = self._work.job.graph.nodes[name]
+        node = self._active.job.graph.nodes[name]
         try:
             inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
             if self._is_cached(node, inputs):
@@ -121,7 +121,7 @@ class Scheduler:
         self, submit: Callable[..., Future[Any] | None], node: Node, inputs: dict[str, InputReference]
     ) -> Future[Any] | None:
         request = self._request(node, inputs)
-        self._work.begun[node.name] = request["facts"]
+        self._active.begun[node.name] = request["facts"]
         try:
             future = submit(run_step, request, node.step) if self._shares else submit(run_step, request)
         except BrokenExecutor as error:  # the executor was given by the caller, and is not replaced
@@ -134,15 +134,15 @@ class Scheduler:
 
     def _end(self, name: str, future: Future[Any]) -> bool:
         """Record the result of a step. Return False if the step has to run a second time."""
-        node = self._work.job.graph.nodes[name]
+        node = self._active.job.graph.nodes[name]
         try:
             result: StepResult = future.result()
         except CancelledError:
             return True
         except Exception as error:
             died = isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
-            self._work.readers.add(name)
-            if died and self._tries[name] < _TRIES and not self._work.failed:
+            self._active.readers.add(name)
+            if died and self._tries[name] < _TRIES and not self._active.failed:
                 inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
                 self._tell("again", name, 0.0)
                 if self._submit(self._place.submit_again, node, inputs) is None:
@@ -152,34 +152,34 @@ class Scheduler:
             self._record(name, StepResult("failed", error=ErrorText(type(error).__name__, f"{what} ({error})")))
             return True
         if result.read_version:
-            self._work.readers.add(name)
+            self._active.readers.add(name)
         if result.status == "cancelled":
-            self._work.begun.pop(name)
+            self._active.begun.pop(name)
             raise KeyboardInterrupt
         self._record(name, result)
         return True
 
     def _record(self, name: str, result: StepResult) -> None:
         # A step may have made Secrets of its inputs. They are kept only in memory.
-        self._work.job.graph.known.secrets += map(Secret, result.secrets)
+        self._active.job.graph.known.secrets += map(Secret, result.secrets)
         result = replace(result, secrets=())
         result = self._without_withheld(name, self._without_secrets(result))
         if name in self._replacing and result.status == "succeeded":
             result = self._verified(name, result)
-        self._work.results[name] = result
+        self._active.results[name] = result
         for field, what in result.left_out:
             log.warning("%s of step %s looks like %s, and is left out; the run goes on without it", field, name, what)
         if result.status == "failed":
-            self._work.failed = self._work.failed or name
+            self._active.failed = self._active.failed or name
         elif self._keys.get(name) and result.is_reusable:
             self._journal.keep_step(self._keys[name], to_json(result))
         self._tell(result.status, name, result.seconds)
 
     def _verified(self, name: str, result: StepResult) -> StepResult:
         """Return *result*, as failed if the store still has a damaged output, which the worker cannot know."""
-        target = self._work.targets.get(name)
+        target = self._active.targets.get(name)
         store = open_urls(self._stores[target.model if target else ""], self._client.store_root)
-        if are_there(store, result.outputs):
+        if are_stored(store, result.outputs):
             return result
         text = ErrorText(
             "Invalid",
@@ -190,7 +190,7 @@ class Scheduler:
 
     def _without_secrets(self, result: StepResult) -> StepResult:
         """Return *result* without the values of Secrets of other steps, which its worker does not know."""
-        secrets = self._work.job.graph.known.values()
+        secrets = self._active.job.graph.known.values()
         try:
             refuse_secrets_in_plans(result.plans, secrets)
         except Refused as error:
@@ -201,7 +201,7 @@ class Scheduler:
         """Return *result*, as failed if another step needs a withheld output; warn of each other withheld output."""
         if result.status != "succeeded" or not result.withheld:
             return result
-        graph = self._work.job.graph
+        graph = self._active.job.graph
         needed = {
             graph.output_name(value): node.name
             for node in graph.nodes.values()
@@ -218,11 +218,11 @@ class Scheduler:
         return result
 
     def _is_cached(self, node: Node, inputs: dict[str, InputReference]) -> bool:
-        job = self._work.job
+        job = self._active.job
         enabled = job.enable_cache if node.step.enable_cache is None else node.step.enable_cache
         if not enabled or node.has_secrets:
             return False
-        target = self._work.targets.get(node.name)
+        target = self._active.targets.get(node.name)
         digests = {name: ref.digest for name, ref in inputs.items()}
         files = declared_files(node.step)
         try:
@@ -236,7 +236,7 @@ class Scheduler:
         found = from_json(kept) if kept is not None else None
         if found is None or found.opened is None or not found.opened.is_unchanged(self._root, code.files):
             return False
-        if not are_there(self._client.access.everywhere(), found.outputs):
+        if not are_stored(self._client.access.everywhere(), found.outputs):
             self._replacing.add(node.name)
             return False
         # What the step planned for its version is planned for the version of this run.
@@ -246,14 +246,14 @@ class Scheduler:
         return True
 
     def _request(self, node: Node, inputs: dict[str, InputReference]) -> Request:
-        target = self._work.targets.get(node.name)
+        target = self._active.targets.get(node.name)
         return {
             "step": {} if self._shares else location(node.step, self._code),
             "root": self._root,
             "store": {
                 "urls": self._stores[target.model if target else ""],
                 "root": str(self._client.store_root),
-                "probe": self._work.packages,
+                "probe": self._active.packages,
             },
             "allow_credentials": self._client.repository.allows_credentials,
             "scratch": self._scratch,
@@ -263,8 +263,8 @@ class Scheduler:
             "config": target.config.model_dump(exclude_defaults=True) if target else None,
             "attempt": self._tries.get(node.name, 0) + 1,
             "facts": {
-                "run": self._work.id,
-                "pipeline": self._work.job.pipeline,
+                "run": self._active.id,
+                "pipeline": self._active.job.pipeline,
                 "step": node.name,
                 "version": target.facts() if target else None,
             },
@@ -273,15 +273,15 @@ class Scheduler:
     def _reference(self, node: Node, parameter: str) -> InputReference:
         value = node.inputs[parameter]
         if isinstance(value, ExternalArtifact):
-            return self._work.pinned.inputs[node.name, parameter]
-        output = self._work.output(value)
+            return self._active.pinned.inputs[node.name, parameter]
+        output = self._active.output(value)
         if output is None:
             raise UsageError(f"step {value.node} returned nothing", hint="annotate and return its output")
         return InputReference(output.digest, output.format, output.materializer)
 
     def _tell(self, event: str, name: str, seconds: float) -> None:
-        if self._work.job.listener is not None:
-            self._work.job.listener(event, name, seconds)
+        if self._active.job.listener is not None:
+            self._active.job.listener(event, name, seconds)
 
 
 def _root_of(client: Client) -> str:

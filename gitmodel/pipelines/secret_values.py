@@ -60,7 +60,7 @@ class SecretValues:
             text = text.replace(form, HIDDEN)
         return text
 
-    def hidden(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def hide_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return *parameters* as they are recorded: one that holds a secret, or a part of one, is "(secret)"."""
         return {
             name: HIDDEN if self.holds(value) or self._holds_part(value) else value
@@ -68,7 +68,7 @@ class SecretValues:
             if value is not None
         }
 
-    def stand_in(self, chunks: Iterable[bytes]) -> bool:
+    def are_in_bytes(self, chunks: Iterable[bytes]) -> bool:
         """Return True if the bytes of *chunks* contain a secret, also across two of them."""
         wanted = [form.encode("utf-8", "surrogateescape") for form in self._forms]
         wanted = [form for form in wanted if len(form) >= _SHORTEST_IN_BYTES]

@@ -26,9 +26,9 @@ from gitmodel.formats import materializers, trust
 from gitmodel.formats.loading import called
 from gitmodel.formats.script_names import UNNAMED
 from gitmodel.pipelines import step_modules
-from gitmodel.pipelines.config import ModelConfig, Secret, collecting
-from gitmodel.pipelines.context import PlannedVersion, StepContext, within
-from gitmodel.pipelines.opened_files import named_in, recording
+from gitmodel.pipelines.config import ModelConfig, Secret, collecting_secrets
+from gitmodel.pipelines.context import PlannedVersion, StepContext, using_context
+from gitmodel.pipelines.opened_files import recording_opened_files, texts_that_may_name_files
 from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
 from gitmodel.pipelines.step_requests import Facts, Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, ErrorText, Plan, StagePlan, StepResult, StoredOutput
@@ -59,7 +59,7 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
         result = StepResult("cancelled")
     except BaseException as error:
         known.secrets += made
-        result = StepResult("failed", error=_described(_explained(error, request), known.values()))
+        result = StepResult("failed", error=_describe(_explain(error, request), known.values()))
     return replace(
         result,
         seconds=time.perf_counter() - clock,
@@ -75,16 +75,19 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
     context = StepContext(request["facts"], request["outputs"], config)
     outputs: list[StoredOutput] = []
     withheld: dict[str, str] = {}
-    with _Scratch(request["scratch"]) as scratch:
-        store = _reach_store(request["store"], shared=given is not None)
+    with _ScratchFolder(request["scratch"]) as scratch:
+        store = _open_store(request["store"], shared=given is not None)
         arguments = _load_inputs(request, step, store, scratch)
-        with recording(request["root"], named_in(step.function, arguments)) as opened, collecting(made):
-            value = _called(step, arguments, context, own_process=given is None)
+        with (
+            recording_opened_files(request["root"], texts_that_may_name_files(step.function, arguments)) as opened,
+            collecting_secrets(made),
+        ):
+            value = _call_step(step, arguments, context, own_process=given is None)
         state = opened.finish()
         known.secrets += made
         secrets = known.values()
         refuse_secrets_in_plans(context.plans, secrets)
-        for index, (spec, name, item) in enumerate(_matched(step, request["outputs"], value)):
+        for index, (spec, name, item) in enumerate(_match_outputs(step, request["outputs"], value)):
             if isinstance(item, Path) and not request["allow_credentials"] and (seen := find_credentials(item)):
                 withheld[name] = describe_credentials(f"the artifact {name}", seen)
             else:
@@ -107,14 +110,14 @@ def has_read_version(facts: Facts) -> bool:
     return version is not None and version.get("read", False)
 
 
-class _Scratch:
+class _ScratchFolder:
     """A folder for the files of one step, made when it is first needed."""
 
     def __init__(self, within: str) -> None:
         self._within = within
         self._folder: Path | None = None
 
-    def __enter__(self) -> _Scratch:
+    def __enter__(self) -> _ScratchFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -128,7 +131,7 @@ class _Scratch:
         return self._folder / name
 
 
-def _reach_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
+def _open_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
     store = open_urls(wanted["urls"], Path(wanted["root"]))
     # A worker on another machine would create its own store, which nobody else reads.
     if not shared and not store.holds(wanted["probe"]):
@@ -139,12 +142,12 @@ def _reach_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
     return store
 
 
-def _called(step: Step[..., Any], arguments: dict[str, Any], context: StepContext, *, own_process: bool) -> Any:
+def _call_step(step: Step[..., Any], arguments: dict[str, Any], context: StepContext, *, own_process: bool) -> Any:
     process = os.getpid()
     main = own_process and threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.default_int_handler) if main else None
     try:
-        with within(context), step_modules.running_step():
+        with using_context(context), step_modules.running_step():
             return step.function(**arguments)
     finally:
         if os.getpid() != process:
@@ -153,7 +156,9 @@ def _called(step: Step[..., Any], arguments: dict[str, Any], context: StepContex
             signal.signal(signal.SIGINT, before)
 
 
-def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, scratch: _Scratch) -> dict[str, Any]:
+def _load_inputs(
+    request: Request, step: Step[..., Any], store: ArtifactStore, scratch: _ScratchFolder
+) -> dict[str, Any]:
     arguments = {
         name: value.value if isinstance(value, Secret) else copy.deepcopy(value)
         for name, value in request["values"].items()
@@ -174,7 +179,7 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
     return arguments
 
 
-def _matched(step: Step[..., Any], names: list[str], value: Any) -> list[tuple[OutputSpec, str, Any]]:
+def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[tuple[OutputSpec, str, Any]]:
     specs = step.outputs
     if not specs:
         if value is not None:
@@ -229,7 +234,7 @@ def _refuse_secrets_in_output(name: str, value: Any, path: Path, secrets: Secret
     """Raise Refused if the output *name* holds the value of a Secret: in plain data, or in the bytes at *path*."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     if secrets.holds(value) or any(
-        secrets.holds(file.name) or (file.is_file() and secrets.stand_in(_chunks(file))) for file in files
+        secrets.holds(file.name) or (file.is_file() and secrets.are_in_bytes(_chunks(file))) for file in files
     ):
         raise Refused(
             f"the output {name} holds the value of a Secret",
@@ -251,7 +256,7 @@ def _own_frames(found: TracebackType | None) -> TracebackType | None:
     return inner or found
 
 
-def _explained(error: BaseException, request: Request) -> BaseException:
+def _explain(error: BaseException, request: Request) -> BaseException:
     """Return *error*, or what says more if it comes from a common mistake."""
     script = step_modules.unnamed_script()
     if script and (isinstance(error, BrokenExecutor) or UNNAMED in str(error)):
@@ -276,7 +281,7 @@ def _explained(error: BaseException, request: Request) -> BaseException:
     return explained.with_traceback(error.__traceback__)
 
 
-def _described(error: BaseException, secrets: SecretValues) -> ErrorText:
+def _describe(error: BaseException, secrets: SecretValues) -> ErrorText:
     try:
         text = ErrorText.of(error)
         lines = traceback.format_exception(type(error), error, _own_frames(error.__traceback__))

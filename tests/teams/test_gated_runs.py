@@ -34,7 +34,7 @@ def snapshot(code_repo) -> Snapshot:
 
 def plan(snapshot, refused, **why):
     promotion = StagePlan(("iris", 1), "production", Justification(**why), leave=False)
-    return run_commit._plan(snapshot, promotion, {}, refused)
+    return run_commit._plan_change(snapshot, promotion, {}, refused)
 
 
 @pytest.mark.parametrize("why", [{}, {"force": True}], ids=["by itself", "forced without a reason"])
