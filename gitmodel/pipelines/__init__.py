@@ -1,4 +1,4 @@
-"""Pipelines: `@pipeline`, `@step`, what they may be told, and the run that is recorded of them."""
+"""Pipelines: `@pipeline`, `@step`, their configuration, and runs."""
 
 from gitmodel.formats.format import Materializer
 from gitmodel.pipelines.config import (

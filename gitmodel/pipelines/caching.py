@@ -1,4 +1,4 @@
-"""Caching of steps: the key, made of a step's code and inputs, and the files it opened when it ran."""
+"""The cache of steps: the cache key of a step, and whether its cached outputs are still stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
-    """Return the path and SHA-256 of each file that *step* declares. Raises UsageError if one is not there."""
+    """Return the path and SHA-256 of each file that *step* declares. Raises UsageError if a file is missing."""
     try:
         return hash_declared(step.files)
     except FileNotFoundError as error:
@@ -30,9 +30,9 @@ def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
 
 
 def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, files: list[tuple[str, str]]) -> str:
-    """Return the key of a step with its *code* (a digest), its parameters, *inputs* (digests by name) and *model*.
+    """Return the cache key of a step, from its *code* (a digest), parameters, *inputs* (digests by name) and *model*.
 
-    *files* are those that it declares, each with its digest.
+    *files* are the files that it declares, each with its digest.
     """
     step = node.step
     outputs = [(name, spec.kind, spec.format) for name, spec in zip(node.outputs, step.outputs, strict=True)]
@@ -43,7 +43,7 @@ def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, file
 
 
 def are_stored(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:
-    """Return True if the store has the outputs of an earlier run of a step, of folders every file, undamaged.
+    """Return True if the store has the cached outputs of a step undamaged; of folders, every file.
 
     Verifies them and renews the timestamps of old objects, as `are_whole` does.
     """

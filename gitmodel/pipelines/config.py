@@ -17,7 +17,7 @@ from gitmodel.domain.schema.records import DESCRIPTIVE, KINDS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
 
-# What to do with a parameter that looks like a credential.
+# The hint for a parameter that looks like a credential.
 AS_SECRET = "pass it as gitmodel.Secret, which is never written"
 _STAGES = STAGE_WORDS | {"staging", "production"}
 
@@ -84,12 +84,12 @@ class ModelConfig(_ModelConfig):
 
     @property
     def selector(self) -> str:
-        """The version wanted, as a reference names it."""
+        """The selector of the version, as in a reference."""
         return LATEST if self.version is None else str(getattr(self.version, "value", self.version))
 
     @property
     def new_name(self) -> str | None:
-        """The name of the version to make, if it is to have one."""
+        """The name of the new version, if it gets one."""
         return self.selector if self.create_new_model_version and self.version is not None else None
 
     def described(self) -> dict[str, Any]:
@@ -98,9 +98,9 @@ class ModelConfig(_ModelConfig):
 
 
 def check_options(of: str, model_config: Any, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise UsageError for a *model_config* that is none, and for *unknown* options, showing what to write.
+    """Raise UsageError for a *model_config* that is not a ModelConfig, and for *unknown* options.
 
-    *of* says what they were given to ("step train"), *known* are its options.
+    *of* names the step or pipeline with the options ("step train"), *known* are the options that exist.
     """
     form = 'model_config=ModelConfig(name="NAME", create_new_model_version=True)'
     if model_config is not None and not isinstance(model_config, ModelConfig):
@@ -192,7 +192,7 @@ class ExternalArtifact:
         return VersionRef.of(self.model, self.version)
 
 
-# Collects all Secrets that are created in this process, in any thread.
+# The lists to which each Secret that is made in this process is added, in any thread.
 _collectors: list[list[Secret]] = []
 _collecting = threading.Lock()
 
@@ -201,7 +201,7 @@ _collecting = threading.Lock()
 def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
     """Add each Secret that is made in this process during the block to *secrets*.
 
-    A parameter may hold the value, too. Those of other threads are added as well: they are masked without need.
+    A parameter may contain the same value. Secrets of other threads are added too; masking them does no harm.
     """
     with _collecting:
         _collectors.append(secrets)

@@ -1,4 +1,4 @@
-"""The context of a step: the run it is in, and its plans for when the run succeeds."""
+"""The context of a step: its run, and the changes that it plans for the end of the run."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class PlannedVersion(ShowsOurForm):
         return f"PlannedVersion({self.reference!r})"
 
     def _read(self) -> None:
-        """Note that the step knows which version it is: its result is not kept, and the number is not given again."""
+        """Note that the step knows its version: its result is not cached, and the number is not reused."""
         self._context.is_particular = True
         self._facts["read"] = True
 
@@ -116,8 +116,8 @@ class PlannedVersion(ShowsOurForm):
 class StepContext(ShowsOurForm):
     """The run, pipeline and step that are running, and the model version they work on.
 
-    *is_particular* says whether the step asked for something that another run would answer otherwise: then its result
-    is not kept for other runs. *left_out* are fields that looked like credentials, and what they looked like.
+    *is_particular* is True if the step asked for something that differs between runs: then its result is not cached.
+    *left_out* are fields that looked like credentials, each with the kind of credential.
     """
 
     _other_names: ClassVar[Mapping[str, str]] = {
@@ -165,7 +165,7 @@ class StepContext(ShowsOurForm):
         return self.model_version.model
 
     def keep(self, values: Mapping[str, Any], where: str = "metadata") -> dict[str, Any]:
-        """Return *values* without what looks like a credential; that is left out of the record, and told."""
+        """Return *values* without fields that look like credentials. These are added to `left_out`."""
         kept, found = without_credentials(values)
         self.left_out += [(f"{where}.{field}" if where else field, what) for field, what in found]
         return kept
@@ -178,7 +178,7 @@ _current: ContextVar[StepContext | None] = ContextVar("gitmodel_step", default=N
 
 
 def current_step() -> StepContext | None:
-    """The context of the step that is running here, if one is."""
+    """Return the context of the step that is running here; None outside of a step."""
     return _current.get()
 
 
@@ -192,7 +192,7 @@ def get_step_context() -> StepContext:
 
 @contextmanager
 def using_context(context: StepContext) -> Iterator[StepContext]:
-    """Run the block as the step of *context*."""
+    """Make *context* the current one in the block."""
     token = _current.set(context)
     try:
         yield context
@@ -241,7 +241,7 @@ def log_artifact_metadata(
 
 
 def read_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
-    """*values* as a record can hold them. Raises UsageError."""
+    """Return *values* as a record can hold them. Raises UsageError."""
     try:
         read = codec.metadata(_plain(values))
     except codec.Wrong as wrong:
@@ -270,7 +270,7 @@ def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumber
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Return *value* with NumPy's and the like's numbers and arrays as Python's, as deep as a record can be nested."""
+    """Return *value* with numbers and arrays of NumPy and similar libraries as Python values."""
     if depth <= codec.MAX_NESTING and isinstance(value, Mapping):
         return {key: _plain(item, depth + 1) for key, item in value.items()}
     if depth <= codec.MAX_NESTING and isinstance(value, (list, tuple)):

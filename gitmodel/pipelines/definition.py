@@ -1,4 +1,4 @@
-"""`@pipeline`: a function that builds a graph of steps when it is called, and runs it."""
+"""`@pipeline`: a function that builds and runs a graph of steps when it is called."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = logging.getLogger("gitmodel.pipelines")
 
 _OPTIONS = frozenset({"client", "executor", "listener"})
 _SETTING = "gitmodel.executor"
-# A record is limited to 64 KiB, and has other fields too.
+# A record has at most 64 KiB, for parameters and everything else.
 _LONGEST_PARAMETERS = 16_000
 
 
@@ -152,7 +152,7 @@ class Pipeline(ShowsOurForm):
             graph.known.secrets += [value for value in (*parameters.values(), *secrets) if isinstance(value, Secret)]
             graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
             self.function(**parameters)
-        # the body may have made a Secret of a parameter
+        # The function may have made a Secret of a parameter.
         refuse_credentials(graph.known.values().hide_parameters(read), f"pipeline {self.name}", AS_SECRET)
         graph.refuse_credentials()
         if not graph.nodes:

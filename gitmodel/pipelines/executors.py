@@ -1,4 +1,4 @@
-"""Executors that run steps: one seam, `concurrent.futures.Executor`, with a name for each kind that gitmodel knows."""
+"""Executors of steps: the named ones and any `concurrent.futures.Executor`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gitmodel.errors import Unreachable, UsageError
 EXECUTORS = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
 _HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 say how many workers"
 
-# How long a worker that was told to end may take before it is killed, in seconds.
+# Seconds that a worker gets to end before it is killed.
 _GRACE = 2.0
 
 
@@ -29,7 +29,7 @@ class InOrder(Executor):
     """Runs each call at once, in this thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """The future of a call that is over already."""
+        """Run the call and return a finished future."""
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -39,7 +39,7 @@ class InOrder(Executor):
 
 
 class RunningExecutor:
-    """An executor in use. *slots* says how many steps it is given at a time (None: all that can run)."""
+    """A started executor. *slots* is the number of steps that it gets at a time; None is no limit."""
 
     def __init__(self, executor: Executor, slots: int | None = None) -> None:
         self._executor = executor
@@ -50,15 +50,15 @@ class RunningExecutor:
         return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
-        """Run a call once more after its worker died, away from others; None if this executor has no such place."""
+        """Run a call again after its worker died, apart from others; return None if the executor cannot."""
         return None
 
     def done(self, future: Future[Any]) -> None:
-        """Take note that *future* is over."""
+        """Release what *future* used, which is done."""
 
 
 class ProcessWorkers(RunningExecutor):
-    """Spawned processes of our own; a pool that lost a worker is replaced."""
+    """A pool of spawned processes, which is replaced if it loses a worker."""
 
     def __init__(self, count: int) -> None:
         super().__init__(_processes(count), count)
@@ -74,7 +74,7 @@ class ProcessWorkers(RunningExecutor):
             return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        # In a separate pool, so that a second failure is certainly caused by this step.
+        # In its own pool: if the worker dies again, this step is the cause.
         pool = _processes(1)
         future = pool.submit(fn, *args)
         self._alone[future] = pool
@@ -85,12 +85,12 @@ class ProcessWorkers(RunningExecutor):
             self._alone.pop(future).shutdown(wait=True)
 
     def end(self) -> None:
-        """Wait for the workers to end, which have nothing to do."""
+        """Wait for idle workers to end."""
         for pool in (self._executor, *self._alone.values()):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def kill(self) -> None:
-        """End the workers in the middle of what they do."""
+        """Stop the workers at once."""
         for pool in (self._executor, *self._alone.values()):
             workers = list((getattr(pool, "_processes", None) or {}).values())
             for worker in workers:
@@ -103,7 +103,7 @@ class ProcessWorkers(RunningExecutor):
 
 @dataclass(frozen=True)
 class ExecutorChoice:
-    """An executor that was chosen and not started yet; *shares* says whether its workers share our memory."""
+    """An executor that is not started yet. *shares* is True if its workers share the memory of this process."""
 
     name: str
     shares: bool
@@ -111,9 +111,9 @@ class ExecutorChoice:
 
 
 def choose_executor(wanted: Any) -> ExecutorChoice:
-    """The executor *wanted*: a name of EXECUTORS, any Executor, or a `distributed.Client`; None is "in-order".
+    """Return the executor *wanted*: a name of EXECUTORS, any Executor, or a `distributed.Client`; None is "in-order".
 
-    An object that is given stays open afterwards. Raises UsageError for anything else.
+    An executor object stays open afterwards. Raises UsageError for anything else.
     """
     if wanted is not None and not isinstance(wanted, str):
         return _choose_given(wanted)
@@ -138,7 +138,7 @@ def _choose_given(wanted: Any) -> ExecutorChoice:
                 f"{wanted!a} is not an executor", hint=f"give a concurrent.futures.Executor, or a name: {_HINT}"
             )
         wanted = wanted.get_executor(pure=False)
-    # An InterpreterPoolExecutor (Python 3.14) is one of threads that share nothing.
+    # The threads of an InterpreterPoolExecutor (Python 3.14) share no memory.
     shares = isinstance(wanted, (InOrder, ThreadPoolExecutor)) and "Interpreter" not in kind.__name__
     slots = 1 if isinstance(wanted, InOrder) else getattr(wanted, "_max_workers", None)
     return ExecutorChoice(
@@ -162,7 +162,7 @@ def _threads(count: int) -> Iterator[RunningExecutor]:
     try:
         yield RunningExecutor(threads, count)
     except BaseException:
-        # Python ends no thread, but the run can be recorded while it ends.
+        # Python cannot stop a thread, but the run can be recorded while the thread continues.
         threads.shutdown(wait=False, cancel_futures=True)
         raise
     threads.shutdown()
@@ -174,7 +174,7 @@ def _spawned(count: int) -> Iterator[RunningExecutor]:
     try:
         yield place
     except BaseException:
-        # A running step must not continue after its run was abandoned.
+        # A running step must not outlive its run.
         place.kill()
         raise
     finally:
@@ -187,15 +187,15 @@ def _processes(count: int) -> Executor:
 
 
 def _begin_worker() -> None:
-    # Ctrl-C reaches every process of a terminal; between steps only the coordinator handles it.
+    # Ctrl-C reaches every process of a terminal. Between steps, only the main process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # before Python waits for the children of this process
+    # runs before Python waits for the children of this process
     multiprocessing.util.Finalize(None, _end_pools, exitpriority=100)
 
 
 def _end_pools() -> None:
-    """End the pools that steps left open. Python and joblib do it at exit, but not in a spawned process."""
+    """End the pools that steps left open, as Python and joblib do at exit, except in a spawned process."""
     for name in ("joblib.externals.loky.reusable_executor", "loky.reusable_executor"):
         pool = getattr(sys.modules.get(name), "_executor", None)
         if pool is not None:
@@ -225,7 +225,7 @@ def _dask(address: str, count: int) -> Iterator[RunningExecutor]:
         raise UsageError("the dask executor needs dask.distributed", hint="pip install 'gitmodel[dask]'") from None
     connect: Any = distributed.Client
     try:
-        # A step whose worker died runs once more, as in gitmodel's own pools.
+        # A step whose worker died runs a second time, as with the executor "processes".
         with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
             client = (
                 connect(address, set_as_default=False)

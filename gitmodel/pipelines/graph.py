@@ -1,4 +1,4 @@
-"""The graph that calling a pipeline builds: its steps, what each is given, and in which order they may run."""
+"""The graph that a call of a pipeline builds: its steps, their inputs and parameters, and their order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gitmodel.pipelines.steps import Output, Step, adding_calls
 
 @dataclass
 class Node:
-    """A step in a pipeline: *inputs* come from outputs and artifacts, *parameters* are plain values.
+    """A step in a pipeline. *inputs* are outputs of other steps and artifacts, *parameters* are plain values.
 
     *known* are the secrets of the whole run.
     """
@@ -37,19 +37,19 @@ class Node:
 
     @property
     def has_secrets(self) -> bool:
-        """True if any parameter is a Secret, or holds the value of one of the run."""
+        """True if a parameter is a Secret, or contains the value of a Secret of the run."""
         return HIDDEN in self.recorded_parameters().values()
 
 
 class Graph:
-    """The steps that one call of a pipeline makes, in the order of the calls."""
+    """The steps of one call of a pipeline, in the order of their calls."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self.known = RunSecrets()
 
     def add(self, step: Step[Any, Any], arguments: dict[str, Any], after: Iterable[Any]) -> str:
-        """Add a call of *step*, and return the name that it has in the graph.
+        """Add a call of *step*, and return its name in the graph.
 
         Raises UsageError for a parameter that cannot be recorded.
         """
@@ -59,7 +59,7 @@ class Graph:
             name = f"{step.name}_{count}"
         node = Node(name, step, after=tuple(after), outputs=tuple(step.output_names(name)), known=self.known)
         for parameter, value in arguments.items():
-            # If the parameter is annotated `str`, text is passed unchanged.
+            # For a parameter of type str, a text is never a reference to an artifact.
             wants_text = step.input_types.get(parameter) is str
             external = ExternalArtifact.parse(value) if isinstance(value, str) and not wants_text else None
             if isinstance(value, (Output, ExternalArtifact)):
@@ -74,7 +74,7 @@ class Graph:
         return name
 
     def refuse_credentials(self) -> None:
-        """Raise Refused for a parameter of a step that looks like a credential and is no Secret."""
+        """Raise Refused for a parameter of a step that looks like a credential and is not a Secret."""
         for node in self.nodes.values():
             refuse_credentials(node.recorded_parameters(), f"step {node.name}", AS_SECRET)
 
@@ -84,7 +84,7 @@ class Graph:
         return names[output.index] if 0 <= output.index < len(names) else None
 
     def needs(self) -> dict[str, set[str]]:
-        """Map each step to the steps before it. Raises UsageError for an unknown step in `after` and for a cycle."""
+        """Return the steps that each step needs. Raises UsageError for an unknown step in `after` and for a cycle."""
         needs: dict[str, set[str]] = {}
         for node in self.nodes.values():
             before = {value.node for value in node.inputs.values() if isinstance(value, Output)}

@@ -1,4 +1,4 @@
-"""Files and modules that are installed, as opposed to those of the project, and the versions of distributions."""
+"""Installed files and modules, as opposed to those of the project, and versions of distributions."""
 
 from __future__ import annotations
 

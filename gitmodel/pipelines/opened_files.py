@@ -1,8 +1,8 @@
-"""The files that a step opens while it runs, as Python's audit events tell of them, and those that it names.
+"""The files that a step opens while it runs, and the files that it names.
 
-https://docs.python.org/3/library/audit_events.html lists the events. Files that other processes open, and those that
-a library opens without Python, cannot be seen. Of these the files count that the step names in a text: a constant, a
-parameter, an argument of a process. A step declares the others with `@step(files=[...])`.
+Python's audit events report the opened files (https://docs.python.org/3/library/audit_events.html). They do not report
+files that other processes open, or that a library opens without Python. Of these, a file counts if the step names it in
+a text: a constant, a parameter, an argument of a process. A step declares the others with `@step(files=[...])`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class OpenedState:
 
 
 class OpenedFiles:
-    """The files that one step opened below the folder *root*; *reads_registry* if it used git or a registry."""
+    """The files that a step opened below the folder *root*. *reads_registry* is True if it used git or a registry."""
 
     def __init__(self, root: str) -> None:
         self._root = os.path.realpath(root)
@@ -106,7 +106,7 @@ class OpenedFiles:
                 return None
             files[self._name(path)] = None if before is None else FileState(*before, _hash_file(path))
         for path, before in self._named.items():
-            # a changed file was written by the step
+            # a file that changed meanwhile was written by the step
             if before is not None and path not in self._written and _stamp(path) == before:
                 files.setdefault(self._name(path), FileState(*before, _hash_file(path)))
         folders = {self._name(path): _hash_listing(path) for path in self._folders}
@@ -185,9 +185,9 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
         return
     own = _current.get()
     try:
-        # the step of a thread is unknown, so it counts for all steps
+        # a thread that a step started may belong to any of the running steps
         handler([own] if own is not None else list(_active), arguments, own is not None)
-    except Exception:  # an error in the handler must not break the program that opens the file
+    except Exception:  # an error in a handler must not reach the program that opened the file
         for recorder in list(_active):
             recorder.reads_registry = True
 
@@ -222,10 +222,10 @@ def _on_database(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bo
 
 def _on_process(recorders: list[OpenedFiles], arguments: tuple[Any, ...], is_own: bool) -> None:
     if not is_own:
-        return  # the coordinator runs git, too
+        return  # gitmodel itself runs git, too
     words: Any = arguments[1] if len(arguments) > 1 else arguments[0]
     words = [words] if isinstance(words, (str, bytes, os.PathLike)) else words
-    # including the words of a shell command
+    # also the words of a shell command
     texts = [part for word in words for part in (os.fsdecode(word), *_WORDS.findall(os.fsdecode(word)))]
     if _PROGRAMS & set(map(os.path.basename, texts)):
         recorders[0].reads_registry = True
@@ -252,7 +252,7 @@ sys.addaudithook(_on_event)
 
 
 def _is_importing() -> bool:
-    """Return True if the folder is listed by an import, which looks for modules in it."""
+    """Return True if an import lists the folder, to look for modules in it."""
     return "importlib" in sys._getframe(3).f_code.co_filename
 
 

@@ -1,4 +1,4 @@
-"""Pinning of a pipeline's names when its run begins: to versions, new numbers, artifacts of other versions."""
+"""Pinning of references when a run begins: to versions, to new numbers, to artifacts of other versions."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from gitmodel.registry.run_outputs import artifact_of
 
 log = logging.getLogger("gitmodel.pipelines")
 
-# The parts of a version's record other than links: metadata, description, code.
+# Bytes in the record of a version that are kept free for metadata, description and code.
 _RESERVE_BYTES = 8_192
 _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 
 
 @dataclass(frozen=True)
 class Target:
-    """The version that a step works on: *new* if this run makes it, *again* if it goes on with a failed one.
+    """The version that a step works on: *new* if the run creates it, *again* if the run continues a failed one.
 
-    *artifacts* are the names of those that it has, or will have when the run succeeds. The number is the one after the
+    *artifacts* are the names of its artifacts, also of those that the run will add. The number is the one after the
     pull *since*; *settled* are notes of a renumbering that the run drops.
     """
 
@@ -65,17 +65,17 @@ class Target:
 
     @property
     def ref(self) -> VersionRef:
-        """The reference that follows the version, if it was there before the run."""
+        """A reference that follows the version, if it existed before the run."""
         return VersionRef(self.model, str(self.number), since=self.since)
 
     @property
     def model_ref(self) -> ModelRef:
-        """The reference that follows the model."""
+        """A reference that follows the model."""
         return ModelRef(self.model, since=self.since)
 
     @property
     def keeps_failed(self) -> bool:
-        """True if a failed run leaves the version, marked failed."""
+        """True if a failed run keeps the version, marked as failed."""
         return not self.config.delete_new_version_on_failure
 
     def facts(self) -> VersionFacts:
@@ -92,7 +92,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Pinned:
-    """The meaning of a pipeline's names when its run began: *targets* by step, *inputs* by step and parameter."""
+    """The references of a pipeline as its run found them: *targets* by step, *inputs* by step and parameter."""
 
     targets: dict[str, Target]
     inputs: dict[tuple[str, str], InputReference]
@@ -107,16 +107,16 @@ class Pinned:
 
 
 def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None) -> Resolved:
-    """Resolve every stage, name and version that the pipeline names, all at one moment; nothing is changed.
+    """Resolve all references of the pipeline from one snapshot, without changing anything.
 
-    Raises NotFound for an unknown version (saying what exists), Conflict and UsageError for configurations that
-    disagree, or that the end of the run could not record.
+    Raises NotFound for an unknown version, Conflict and UsageError for configurations that disagree or cannot be
+    recorded at the end of the run.
     """
     given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
     chosen = {name: config for name, config in given.items() if config is not None}
     found = client.repository.read(lambda snapshot: _resolve(client, snapshot, graph, chosen, default))
     for config in found.configs.values():
-        client.access.urls(config.name)  # that a store cannot be used is known before a step runs
+        client.access.urls(config.name)  # an unusable store is an error before a step runs
         key = _version_key(config)
         if key not in found.versions and key not in found.outputs:
             steps = [step for step, other in found.configs.items() if _version_key(other) == key]
@@ -170,7 +170,7 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
 
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
-    """Drop the reservations of the run's models that the branch has caught up with, but those of living runs."""
+    """Drop reservations of the run's models that the branch has caught up with, except those of active runs."""
     for model in sorted({target.model for target in targets if target.new}):
         folder = reserved_ref(model, 1).rpartition("/")[0]
         refs = list_refs(client.repository.git, f"{folder}/*")
@@ -188,10 +188,10 @@ def _version_key(config: ModelConfig) -> str:
 
 @dataclass
 class Resolved:
-    """The pipeline's configurations (by step, with the models' current names) and inputs, as one snapshot has them.
+    """The configurations by step, with the models' current names, and the inputs, from one snapshot.
 
-    *outputs* are the names of the artifacts of each version that the run makes. *since* is the last pull before it that
-    renumbered versions, and *settled* the notes on them that the run drops.
+    *outputs* are the names of the artifacts of each new version. *since* is the last pull before the run that
+    renumbered versions, and *settled* are the notes on them that the run drops.
     """
 
     stages: tuple[str, ...]
@@ -292,7 +292,7 @@ def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:
 
 
 def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord | None:
-    """The model's record, or None if it has still to be made. Raises what making the new version would raise."""
+    """Return the model's record; None if the model does not exist. Raises the errors of creating the new version."""
     record = snapshot.load(paths.model_file(config.name), records.ModelRecord)
     if record is None:
         model_plans.plan_registration(snapshot, config.name, read_description(config.described()), now=_ANY_TIME)
@@ -304,7 +304,7 @@ def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord |
 
 
 def _failed(snapshot: Snapshot, config: ModelConfig) -> VersionRecord | None:
-    """The version of a failed run that a run with *config* goes on with."""
+    """Return the version of a failed run that a run with *config* continues; None if there is none."""
     model = config.name
     number = snapshot.number_named(model, config.new_name) if config.new_name else snapshot.last_number(model)
     if not number:
@@ -314,7 +314,7 @@ def _failed(snapshot: Snapshot, config: ModelConfig) -> VersionRecord | None:
 
 
 def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) -> tuple[int, bool]:
-    """The number for the new version, and whether it is that of a failed version to go on with."""
+    """Reserve the number of the new version. Return it, and True if it is a failed version to continue."""
     again: set[int] = set()
 
     def take(snapshot: Snapshot) -> int:
@@ -333,7 +333,7 @@ def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) ->
 
 
 def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool:
-    """Return True if the failed version's reservation is left from a killed run, and release it then."""
+    """Release the failed version's reservation if a killed run left it; return True if so."""
     if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.living()):
         return False
     client.repository.reservations.release(model, [number], number)
@@ -341,7 +341,7 @@ def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool
 
 
 def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, ...]:
-    """The names of all outputs of *steps*. Raises UsageError for two of one name, or more than a version holds."""
+    """Return the outputs of *steps*. Raises UsageError for two of the same name, or too many for a version."""
     owners: dict[str, str] = {}
     size = _RESERVE_BYTES
     for step in steps:
@@ -371,7 +371,7 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
 
 
 def _report_differences(found: Resolved) -> None:
-    """Say once of each model which fields of its configurations are not what the model's record says."""
+    """Log, once for each model, the fields of its configurations that differ from the model's record."""
     told: dict[str, dict[str, None]] = {}
     for config in found.configs.values():
         record = found.models.get(_version_key(config))

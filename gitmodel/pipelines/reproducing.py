@@ -1,7 +1,7 @@
-"""`reproduce`: the recorded pipeline of a version, run again with its code, parameters and inputs, and what came out.
+"""`reproduce`: run the recorded pipeline of a version again, and compare its outputs with the record.
 
-It runs in a work tree of the code at that commit and in a registry of its own, which is the registry as it was before
-the run: nothing that it makes reaches the user's registry, store, work tree or branches.
+The pipeline runs with the recorded code, parameters and inputs, in a separate work tree and in a separate registry that
+is as the registry was before the run. It changes nothing in the user's registry, store, work tree or branches.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class ReproducedOutput:
 
     @property
     def same(self) -> bool:
-        """True if both outputs exist with identical bytes."""
+        """True if both outputs exist and have the same bytes."""
         return self.old is not None and self.old == self.new
 
 
@@ -201,7 +201,7 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 @contextmanager
 def _registry(client: Client, commit: Oid | None, path: Path) -> Iterator[Client]:
-    """A registry at *path* that is as the client's was at *commit*, with a store of its own."""
+    """Yield a registry at *path* with the state of the client's at *commit*, and with its own store."""
     repository = client.repository
     init_borrowing(repository.git, path)
     settings = {key: value for key, value in repository.git.environ.items() if not key.startswith("GITMODEL_")}
@@ -236,7 +236,7 @@ def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[
             try:
                 copy_artifacts(source, target, [(digest, True, None)])
                 continue
-            except GitModelError:  # a file that only begins as a manifest does
+            except GitModelError:  # a file that begins like a manifest
                 pass
         copy_artifacts(source, target, [(digest, False, None)])
 
@@ -251,7 +251,7 @@ def _run_there(scratch: Client, code: Path, run: RunRecord, secrets: dict[str, A
     read, write = os.pipe()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GITMODEL_")}
     environ.update(clean_environment(environ), GITMODEL_REPO=registry, GITMODEL_STORE=f"{registry}/gitmodel/store")
-    # Safe, because the folder, which `-m` searches first, contains no modules.
+    # `-m` searches the current folder first, which here has no modules.
     command = [sys.executable, "-m", "gitmodel.pipelines.rerun_process", str(write)]
     with os.fdopen(read, "rb") as answers:
         try:
@@ -293,7 +293,7 @@ def _compared(
 
 
 def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | None:
-    """The version that the run made now of the model that *name* is of."""
+    """Return the version that the new run created of the model of *name*."""
     for reference in run.versions:
         with suppress(GitModelError):
             model, record = versions.resolve(scratch.writer, VersionRef.parse(reference))

@@ -1,6 +1,6 @@
-"""A run made again: what happens in the process that runs the recorded pipeline in a work tree of its code.
+"""The process that runs a recorded pipeline again, in a work tree of its code.
 
-It stands alone, so that modules, folders and settings are those of the code that runs, and not of who asked.
+It is a separate process, so that modules, folder and settings are those of that code.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RerunRequest:
 
 @dataclass(frozen=True)
 class RerunAnswer:
-    """The result of a run made again: the id of the *run*, or what failed."""
+    """The answer of the process: the id of the *run*, or the error."""
 
     run: str = ""
     kind: str = ""
@@ -55,17 +55,17 @@ class RerunAnswer:
 
 
 def main() -> None:
-    """Read a request from stdin, carry it out, and write the answer to the descriptor that the first argument names."""
+    """Read a request from stdin, run it, and write the answer to the descriptor in the first argument."""
     request = pickle.load(sys.stdin.buffer)  # from the process that started this one
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as out:
         sys.argv = [request.script]
-        # Output of the steps must not be mixed with the answer.
+        # The output of steps must not reach the stream of the answer.
         os.dup2(2, 1)
         json.dump(asdict(answer(request)), out)
 
 
 def answer(request: RerunRequest) -> RerunAnswer:
-    """Carry out *request*; an error comes as its words."""
+    """Run *request* and return the answer; an error is returned as text."""
     try:
         return RerunAnswer(run=_run(request))
     except GitModelError as error:
@@ -78,9 +78,9 @@ def answer(request: RerunRequest) -> RerunAnswer:
 def _run(request: RerunRequest) -> str:
     os.chdir(request.code)
     pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
-    # the body may make a Secret of a value itself, so it gets the value; what holds it is recorded as a secret
+    # The body may make a Secret of a value itself, so it gets the plain value, which is hidden in the record.
     given = {**request.parameters, **request.secrets}
-    # A record cannot represent None: a missing parameter was None.
+    # A parameter that is missing in the record was None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
     job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=map(Secret, request.secrets.values()))
     with Client(request.code, repo=request.registry) as client:

@@ -1,4 +1,4 @@
-"""The outcome of a run: the one commit that it makes in the registry at its end."""
+"""The commit that a run makes in the registry at its end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class _NumberTaken(Conflict):
-    """A number that was reserved here is in use now: it came with a pull."""
+    """A number that was reserved here is in use, because a pull brought a version with it."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(f"{target.reference} came from elsewhere meanwhile", hint="run the pipeline again")
@@ -52,10 +52,10 @@ class _NumberTaken(Conflict):
 def commit_run(
     client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> RunRecord | None:
-    """Write the run and everything it made and planned in one commit; of a failed run, no stage and no metadata.
+    """Commit the run, its versions and its plans; of a failed run, without stages and metadata.
 
-    Returns the record as it was written, None if the registry's rules do not want it. *results* are in the order in
-    which their plans count. A new version whose number came with a pull meanwhile gets another.
+    Returns the record as it was written, None if the registry's rules exclude it. *results* are in the order in which
+    their plans apply. A new version gets another number if a pull took its number meanwhile.
     """
     renumbered: dict[Numbered, Numbered] = {}
     while True:
@@ -64,7 +64,7 @@ def commit_run(
         except _NumberTaken as taken:
             old = taken.target
             new = _reserve_again(client.repository, old)
-            # the steps of the run were told the old number
+            # the steps of the run know the old number
             was, now = (old.model, old.number), (new.model, new.number)
             renumbered = {told: now if found == was else found for told, found in renumbered.items()} | {was: now}
             log.warning("%s; its version is %s", taken.message, new.reference)
@@ -87,7 +87,7 @@ def _commit(
     renumbered: Mapping[Numbered, Numbered],
     left_out: Mapping[str, str] = _NOTHING,
 ) -> RunRecord | None:
-    """Try once; *left_out* gives the reason why a stage or alias, by name, or every stage ("") cannot change here."""
+    """Try once. *left_out* has the reason why a stage or alias, or every stage (""), cannot change, by its name."""
     chosen = {target.reference: target for target in targets.values()}
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = record.status == "succeeded"
@@ -176,7 +176,7 @@ def _check_cached(store: ArtifactStore, results: Mapping[str, StepResult]) -> No
 
 
 def _reserve_again(repository: Repository, target: Target) -> Target:
-    """Return *target*, of a new version, with another number, and with the name that its model has since a pull."""
+    """Return *target*, a new version, with another number and the current name of its model."""
 
     def question(snapshot: Snapshot) -> tuple[str, int]:
         return snapshot.current_name(snapshot.follow(target.model_ref)[0]), snapshot.renumberings.count
@@ -194,7 +194,7 @@ def _renumbered(result: StepResult, old: Target, new: Target) -> StepResult:
 def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
     if snapshot.follow(target.model_ref)[0] != target.model:
         raise _NumberTaken(target)
-    model = snapshot.current_name(target.model)  # it may have been renamed meanwhile
+    model = snapshot.current_name(target.model)  # the model may have been renamed meanwhile
     if snapshot.load(paths.model_file(model), records.ModelRecord) is not None:
         snapshot.model(model)
         return Change(model)
@@ -219,7 +219,7 @@ def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> C
 
 
 def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
-    """A run that works on an existing version is named in it; its outputs stay the run's, since links may be in use."""
+    """Name the run in an existing version. The outputs stay those of the run, because the links may be in use."""
     model, number = snapshot.resolve(target.ref)
     change = version_plans.plan_change(
         snapshot,
@@ -232,7 +232,7 @@ def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
 
 
 def _plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Target]) -> Change[str]:
-    """Write the record, with the numbers that versions which existed have since a pull meanwhile."""
+    """Write the record, with the current numbers of versions that a pull renumbered meanwhile."""
 
     def now(target: Target) -> str | None:
         try:
@@ -249,7 +249,7 @@ def _plan_change(snapshot: Snapshot, plan: Plan, chosen: Mapping[str, Target], r
     if isinstance(plan.of, VersionRef):
         try:
             model, number, settled = snapshot.resolve_to_change(plan.of)
-        except (Refused, UsageError) as error:  # the training results are worth more than metadata of another version
+        except (Refused, UsageError) as error:  # the run is recorded without this metadata
             refused[f"{error.message}; {error.hint}"] = None
             return Change(None)
         return replace(_plan_verb(snapshot, model, number, plan, refused), settled=settled)
@@ -271,7 +271,7 @@ def _plan_verb(snapshot: Snapshot, model: str, number: int, plan: Plan, refused:
 
 
 def _clear_refusals(refused: dict[str, None]) -> Change[None]:
-    # All plans are made again when somebody was first, and then another promotion may be refused.
+    # All plans are made again after a concurrent change, and then another promotion may be refused.
     refused.clear()
     return Change(None)
 
@@ -284,9 +284,9 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
             snapshot, model, number, judge, to=plan.stage, why=why, leave=plan.leave
         )
         refuse_emptied(snapshot, change)
-        # checked here, so that a promotion that empties a stage does not refuse the whole run
+        # checked here for each promotion, so that the run as a whole is not refused for it
         return replace(change, may_empty=frozenset(StageRef(model, name) for name in snapshot.registry().stage_names))
-    except Refused as error:  # the new version is worth more than its promotion
+    except Refused as error:  # the run is recorded without the promotion
         refused[f"{error.message} ({error.hint})"] = None
         return Change(None)
 
@@ -294,7 +294,7 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
 def _output_links(
     record: RunRecord, target: Target, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> tuple[ArtifactLink, ...]:
-    """The outputs of the steps that work on *target*, as links."""
+    """Return the outputs of the steps that work on *target*, as links."""
     return tuple(
         ArtifactLink(
             name=output.name,

@@ -1,4 +1,4 @@
-"""Records of a run: what is known while it is under way, and what is recorded at its end."""
+"""Runs as values: the call of a pipeline, the active run, the finished run, and its record."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Listener = Callable[[str, str, float], None]
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is over: its *id*, the *versions* it made or worked on (`demo@1`), and the record of each step."""
+    """A finished run: its *id*, the *versions* that it created or worked on (`demo@1`), and the record of each step."""
 
     id: str
     status: str
@@ -40,9 +40,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """A pipeline that was called: its graph, what it was called with, where it is, and how it is to be run.
+    """The call of a pipeline: its graph, parameters, source and options.
 
-    *recorded_inputs* are the digests of another run by step and parameter, which count instead of what names mean now.
+    *recorded_inputs* are digests from another run by step and parameter, which replace the current ones.
     """
 
     pipeline: str
@@ -57,10 +57,9 @@ class Job:
 
 @dataclass
 class ActiveRun:
-    """Everything about a run that is under way.
+    """The state of an active run.
 
-    *begun* are the facts that steps were given, by step; *readers* are those steps that may have asked which version
-    they work on.
+    *begun* are the facts that steps were given, by step; *readers* are the steps that may have asked for their version.
     """
 
     id: str
@@ -157,7 +156,7 @@ def _step_record(active: ActiveRun, node: Node) -> StepRecord:
 
 
 def order(needs: Mapping[str, set[str]]) -> list[str]:
-    """The steps in the order in which they run one at a time: the first called of those that can run."""
+    """Return the steps in the order in which they run one at a time: of those that can run, the first called."""
     called = {name: index for index, name in enumerate(needs)}
     sorter = TopologicalSorter(needs)
     sorter.prepare()
@@ -171,7 +170,7 @@ def order(needs: Mapping[str, set[str]]) -> list[str]:
 
 
 def keep_packages(client: Client) -> str:
-    """The digest of the list of installed packages, `name==version` a line, in the store."""
+    """Store the list of installed packages, one `name==version` per line, and return its digest."""
     from importlib.metadata import distributions
 
     if "" not in _packages:
@@ -183,5 +182,5 @@ def keep_packages(client: Client) -> str:
     return known
 
 
-# The list, and its digest in each store that was used.
+# The list at "", and its digest by the URL of each store that was used.
 _packages: dict[str, str] = {}

@@ -33,7 +33,7 @@ log = logging.getLogger("gitmodel.pipelines")
 
 
 class RunFailed(GitModelError):
-    """A step failed; nothing but the failed run was recorded. *run* is its id, *traceback* the step's own."""
+    """A step failed, and only the failed run was recorded. *run* is its id, *traceback* that of the step."""
 
     exit_code = 1
 
@@ -55,8 +55,8 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     choice = choose_executor(executor)
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
-    client.repository.identity.now()  # a missing identity is reported before the training, not after it
-    client.repository.snapshot().registry().require("runs")  # and so are invalid settings for recording runs
+    client.repository.identity.now()  # a missing identity is an error before hours of training, not after
+    client.repository.snapshot().registry().require("runs")  # so is an unreadable rule on runs
     moment = client.writer.moment()
     found = resolve(client, job.pipeline, job.graph, job.model_config)
     code = client.record_code()
@@ -68,14 +68,14 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
         try:
             pinned = pin(client, found, journal, notes.id).with_inputs(job.recorded_inputs)
         except BaseException:
-            notes.discard()  # it never started
+            notes.discard()  # the run did not begin
             raise
         notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
         active = ActiveRun(notes.id, job, moment, code, packages, pinned, order(needs))
         try:
             return _run(client, active, choice, journal, notes, needs)
         finally:
-            with suppress(GitModelError):  # the name is free in any case, once the run is over
+            with suppress(GitModelError):  # a finished run reserves no name anyway
                 release_names(client, pinned.targets.values(), notes.id)
                 if active.status != "succeeded":
                     _release_unread_numbers(client, active, choice)
@@ -91,12 +91,12 @@ def _run(
 ) -> Run:
     try:
         with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, choice.start() as place:
-            # Workers elsewhere have temporary folders of their own.
+            # Workers on other machines have their own temporary folders.
             local = scratch if choice.name in ("in-order", "threads", "processes") else ""
             Scheduler(client, active, place, choice, journal, notes, local).run(needs)
     except BaseException as error:
         active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        # Ctrl-C has reached the git that reads for us, too.
+        # Ctrl-C also ended the git process that reads objects.
         client.repository.reader.close()
         _record_failure(client, active, choice, notes, _hidden(error, active))
         raise
@@ -107,13 +107,13 @@ def _run(
         _record_failure(client, active, choice, notes, text)
         raise _failure(active, text)
     done = _commit(client, active, choice, notes)
-    with suppress(GitModelError):  # the next run of the model does it as well
+    with suppress(GitModelError):  # the next run of the model does the same
         release_numbers(client, active.targets.values(), journal)
     return done
 
 
 def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal) -> Run:
-    """Commit a run of which no step failed."""
+    """Commit a run without a failed step."""
     active.status = "succeeded"
     record = run_record(client, active, choice.name)
     try:
@@ -121,10 +121,10 @@ def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: Ru
             refuse_secrets_in_plans(result.plans, active.job.graph.known.values())
         written = commit_run(client, record, active.targets, active.in_order())
     except KeyboardInterrupt:
-        notes.note(status="cancelled")  # unless the branch says otherwise
+        notes.note(status="cancelled")  # the branch decides if the run was committed
         raise
     except Exception as error:
-        # Another took the version's name meanwhile, or a step planned what cannot be.
+        # Another run took the version's name meanwhile, or a step planned an impossible change.
         active.status = "failed"
         _record_failure(client, active, choice, notes, _hidden(error, active), keep=False)
         raise
@@ -161,9 +161,9 @@ def _record_failure(
 
 
 def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorChoice) -> None:
-    """Give back the numbers of a run that made no version, unless a step may know them."""
+    """Release the numbers of a run that created no version, unless a step may know them."""
     readers = set(active.readers)
-    for name in set(active.begun) - set(active.results):  # interrupted: in order it has ended, elsewhere it may go on
+    for name in set(active.begun) - set(active.results):  # interrupted; except in order, the step may still be running
         if choice.name != "in-order" or has_read_version(active.begun[name]):
             readers.add(name)
     known = {active.targets[name].reference for name in readers if name in active.targets}
@@ -187,12 +187,12 @@ def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
 
 
 def _unique() -> str:
-    # The fraction of the second comes first, so that ids of the same second are in the order of their runs.
+    # Milliseconds come first, so that ids of one second are in the order of their runs.
     return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
 
 
 def _check_reachable(graph: Graph, executor: str) -> None:
-    """Raises UsageError for steps that another process could not find by name."""
+    """Raise UsageError for steps that another process cannot import."""
     for node in graph.nodes.values():
         _, file = script_of(node.step)
         qualname = node.step.function.__qualname__

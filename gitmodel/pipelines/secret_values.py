@@ -1,4 +1,4 @@
-"""The values of a run's Secrets: finding them in what is about to be written, and taking them out. Pure."""
+"""The values of a run's Secrets: finding them in values, texts and files, and hiding them. Pure."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from urllib.parse import quote
 
 from gitmodel.pipelines.config import Secret
 
-# The placeholder for a secret in a record.
+# The text that a record has in place of a secret.
 HIDDEN = "(secret)"
-# Shorter texts are found by chance in metadata and messages, and still shorter ones in the bytes of a file.
+# Shorter texts occur by chance in metadata and messages, and in the bytes of a file.
 _SHORTEST = 4
 _SHORTEST_IN_BYTES = 8
-# A part of a Secret, such as f"Bearer {token}", counts as secret from this length.
+# A part of a Secret, such as the token in f"Bearer {token}", counts as a secret from this length on.
 _SHORTEST_PART = 6
-# Lines of a private key count by themselves, as parsers repeat them.
+# Single lines of a private key count from this length on, because parsers print them.
 _SHORTEST_LINE = 20
 
 
 class SecretValues:
-    """The values of Secrets, in each form that is looked for: as they are, escaped as JSON and URLs do, and in Base64.
+    """The values of Secrets in all forms that are searched for: plain, escaped as in JSON and URLs, and Base64.
 
     *given* are the parameters of the run: a text in them that is a part of a Secret, as the k of `Secret("pre" + k)`,
     is hidden in parameters and messages, too.
@@ -61,7 +61,7 @@ class SecretValues:
         return text
 
     def hide_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *parameters* as they are recorded: one that holds a secret, or a part of one, is "(secret)"."""
+        """Return *parameters* as they are recorded: "(secret)" for a value with a secret, or a part of one, in it."""
         return {
             name: HIDDEN if self.holds(value) or self._holds_part(value) else value
             for name, value in parameters.items()
@@ -69,7 +69,7 @@ class SecretValues:
         }
 
     def are_in_bytes(self, chunks: Iterable[bytes]) -> bool:
-        """Return True if the bytes of *chunks* contain a secret, also across two of them."""
+        """Return True if the bytes of *chunks* contain a secret, also across chunks."""
         wanted = [form.encode("utf-8", "surrogateescape") for form in self._forms]
         wanted = [form for form in wanted if len(form) >= _SHORTEST_IN_BYTES]
         longest = max(map(len, wanted), default=0)
@@ -101,12 +101,12 @@ class RunSecrets:
     given: list[Any] = field(default_factory=list)
 
     def values(self) -> SecretValues:
-        """The values to look for."""
+        """Return the values to search for."""
         return SecretValues(self.secrets, self.given)
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts that *value*, of a Secret, is made of."""
+    """Yield the texts in *value*."""
     if isinstance(value, Mapping):
         for item in value.values():
             yield from _texts(item)

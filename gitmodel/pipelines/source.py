@@ -1,4 +1,4 @@
-"""The source of a pipeline: the file in the code repository where a later run finds it."""
+"""The source of a pipeline: its file in the code repository, from which it can run again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gitmodel.pipelines.step_modules import is_script
 if TYPE_CHECKING:
     from gitmodel.client import Client
 
-# Under these names Python runs a script, or imports it in a spawned process, and gitmodel imports one without a name.
+# The names of a script that runs, that a spawned process imports, and that gitmodel imports.
 _SCRIPTS = ("__main__", "__mp_main__", "__gitmodel_main__")
 
 
 @dataclass(frozen=True)
 class Source:
-    """The file of a pipeline, from the top of the code repository, and its module's name if it was imported.
+    """The file of a pipeline, relative to the code repository, and its module's name if it was imported.
 
-    Neither is known of a pipeline in a notebook, at a prompt or outside of the code repository.
+    Both are None for a pipeline in a notebook, at a prompt or outside of the code repository.
     """
 
     script: str | None = None
@@ -41,7 +41,7 @@ def find_source(function: Callable[..., Any], client: Client) -> Source:
 
 
 def find_file(function: Callable[..., Any]) -> Path | None:
-    """The file that *function* is in; None if it was typed, at a prompt or in a notebook."""
+    """Return the file that *function* is in; None for a prompt or a notebook."""
     file = Path(inspect.unwrap(function).__code__.co_filename)
     return file.resolve() if file.is_file() else None
 
@@ -49,7 +49,7 @@ def find_file(function: Callable[..., Any]) -> Path | None:
 def _module_of(function: Callable[..., Any]) -> str | None:
     if function.__module__ not in _SCRIPTS and not is_script(function.__module__):
         return function.__module__
-    # `python -m package.module` calls the module __main__; its spec has the real name.
+    # `python -m package.module` runs the module as __main__; its spec has the real name.
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     return (

@@ -63,7 +63,7 @@ def running_step() -> Iterator[None]:
 
 
 def script_of(step: Step[..., Any]) -> tuple[str, str]:
-    """Return the module by which another process imports *step*, and the file of it if it is a script, else ""."""
+    """Return the name by which another process imports the module of *step*, and its file if a script, else ""."""
     module = step.function.__module__
     if module in _scripts:
         return module, _scripts[module]
@@ -82,9 +82,9 @@ def is_script(module: str) -> bool:
 
 
 def location(step: Step[..., Any], project: ProjectCode) -> Location:
-    """Return where another process finds *step*, and the digest of the code that it must find there.
+    """Return the location of *step* for another process, with the digest of its code.
 
-    Raises UsageError if the code was edited after it was loaded, as another process would load the new one.
+    Raises UsageError if the code was edited after it was loaded, because another process would load the new code.
     """
     module, file = script_of(step)
     try:
@@ -103,7 +103,7 @@ def unnamed_script() -> str:
 
 
 def import_script(file: str) -> ModuleType:
-    """Import the script at *file* by the name that other processes use; pipelines that it calls do not run."""
+    """Import the script at *file* under the name that other processes use, without running pipelines that it calls."""
     spawned = sys.modules.get("__mp_main__")
     if spawned is not None and os.path.realpath(getattr(spawned, "__file__", None) or "") == file:
         adopt(spawned)  # a spawned process has imported the script already
@@ -154,7 +154,7 @@ def find_step(where: Location) -> Step[..., Any]:
     sys.path += [folder for folder in where["path"] if folder not in sys.path and os.path.isdir(folder)]
     found = _imported(where)
     if not _has_code(found, where["code"]):
-        # A worker that lives longer than a run has the code of an earlier one.
+        # A worker that lives longer than a run may have the code of an earlier one.
         _forget_project()
         found = _imported(where)
         if not _has_code(found, where["code"]):

@@ -9,7 +9,7 @@ from gitmodel.registry.store_access import StorePlace
 
 
 class Location(TypedDict, total=False):
-    """The place where another process finds a step, and the digest of its code; {}: the process has the step."""
+    """The location of a step for another process, and the digest of its code; {} if the process has the step."""
 
     module: str
     qualname: str
@@ -23,7 +23,7 @@ class _VersionRead(TypedDict, total=False):
 
 
 class VersionFacts(_VersionRead):
-    """The version that a step works on; *read* is True once the step asked which one it is."""
+    """The version that a step works on. *read* is True once the step asked for it."""
 
     model: str
     number: int
@@ -34,7 +34,7 @@ class VersionFacts(_VersionRead):
 
 
 class Facts(TypedDict):
-    """The facts that a step can ask its context for."""
+    """The facts that the context of a step has."""
 
     run: str
     pipeline: str
@@ -43,7 +43,7 @@ class Facts(TypedDict):
 
 
 class StoreRequest(TypedDict):
-    """The stores of the step, by URL; *root* is for copies, *probe* the digest of an object that is in the store."""
+    """The URLs of the step's stores, the folder *root* for copies, and the digest *probe* of an object in the store."""
 
     urls: list[str]
     root: str
@@ -68,7 +68,7 @@ class InputReference:
 
 
 class Request(TypedDict):
-    """All that the process of a step needs."""
+    """Everything that the process of a step needs."""
 
     step: Location
     root: str

@@ -1,4 +1,4 @@
-"""`@step`: a function that stays callable, and that knows the names of its outputs."""
+"""`@step`: a function with named outputs that pipelines can call."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OutputSpec:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """An output of a step that has still to run; given to another step, it becomes its input."""
+    """An output of a step that has not run yet. As an argument of another step it becomes an input."""
 
     node: str
     index: int
@@ -197,7 +197,7 @@ _add_call: ContextVar[AddCall | None] = ContextVar("gitmodel_add_call", default=
 
 @contextmanager
 def adding_calls(add: AddCall) -> Iterator[None]:
-    """Give the calls of steps in the block to *add*, instead of running them."""
+    """Pass the calls of steps in the block to *add* instead of running them."""
     token = _add_call.set(add)
     try:
         yield

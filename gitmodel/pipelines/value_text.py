@@ -1,4 +1,4 @@
-"""Plain values and configuration objects as text that is the same in every process."""
+"""The text of plain values and configuration objects, which is equal in all processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_DECIMAL = 2_000  # bits
 
 
 def spell_value(value: Any, depth: int = 0) -> str | None:
-    """Return *value* as text, None if it is no plain value and no configuration made of plain values.
+    """Return the text of *value*; None if it is neither a plain value nor a configuration of plain values.
 
     Configuration is a namespace, a dataclass, a pydantic model or an enumeration.
 
@@ -28,7 +28,7 @@ def spell_value(value: Any, depth: int = 0) -> str | None:
     if isinstance(value, enum.Enum):
         return f"{type(value).__qualname__}.{value.name}"
     if isinstance(value, int) and value.bit_length() > _LONGEST_DECIMAL:
-        return hex(value)  # Python refuses to write so long a number in decimal
+        return hex(value)  # Python does not print such long numbers in decimal
     if isinstance(value, _PLAIN):
         return repr(value)
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -1,4 +1,4 @@
-"""The worker, which runs a step in this process or another: plain data in, plain data out, and never an exception."""
+"""The worker: runs a step in this process or another, and returns errors as text instead of raising them."""
 
 from __future__ import annotations
 
@@ -105,13 +105,13 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
 
 
 def has_read_version(facts: Facts) -> bool:
-    """Return True if the step that was given *facts* asked which version it works on."""
+    """Return True if the step with these *facts* asked for its version."""
     version = facts["version"]
     return version is not None and version.get("read", False)
 
 
 class _ScratchFolder:
-    """A folder for the files of one step, made when it is first needed."""
+    """A folder for the files of one step, created on first use."""
 
     def __init__(self, within: str) -> None:
         self._within = within
@@ -125,7 +125,7 @@ class _ScratchFolder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def path(self, name: str) -> Path:
-        """The path for a new file."""
+        """Return the path for a new file."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="gitmodel-step-", dir=self._within or None))
         return self._folder / name
@@ -133,7 +133,7 @@ class _ScratchFolder:
 
 def _open_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
     store = open_urls(wanted["urls"], Path(wanted["root"]))
-    # A worker on another machine would create its own store, which nobody else reads.
+    # A worker on another machine would create its own store, which no other machine can read.
     if not shared and not store.holds(wanted["probe"]):
         raise Unreachable(
             "this worker cannot reach the artifact store of the run",
@@ -151,7 +151,7 @@ def _call_step(step: Step[..., Any], arguments: dict[str, Any], context: StepCon
             return step.function(**arguments)
     finally:
         if os.getpid() != process:
-            os._exit(1)  # a child that the step forked returned here; only the parent may continue
+            os._exit(1)  # a child process that the step forked must not run the rest of this function
         if main and before is not None:
             signal.signal(signal.SIGINT, before)
 
@@ -249,7 +249,7 @@ def _chunks(file: Path) -> Iterator[bytes]:
 
 
 def _own_frames(found: TracebackType | None) -> TracebackType | None:
-    """A traceback from where the step's own code begins; all of it if that never began."""
+    """Return the traceback from the step's own code on; all of it if the step did not begin."""
     inner = found
     while inner is not None and inner.tb_frame.f_code.co_filename in (__file__, step_modules.__file__):
         inner = inner.tb_next
@@ -257,7 +257,7 @@ def _own_frames(found: TracebackType | None) -> TracebackType | None:
 
 
 def _explain(error: BaseException, request: Request) -> BaseException:
-    """Return *error*, or what says more if it comes from a common mistake."""
+    """Return *error*, or an error that explains it if it comes from a common mistake."""
     script = step_modules.unnamed_script()
     if script and (isinstance(error, BrokenExecutor) or UNNAMED in str(error)):
         file = os.path.basename(script)
