@@ -1,6 +1,6 @@
-"""The code that a version records: the commit checked out, whether it has changes, and its remote.
+"""The recorded state of the code: the current commit, whether there are changes, and the remote.
 
-The one place that imports GitPython, and only when a version is made: importing it costs 80 ms.
+The only module that imports GitPython, and only when a version is created: the import takes 80 ms.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_code(repository: CodeRepository | None) -> Code:
-    """The state of the code repository; outside of any (None), that is what is recorded.
+    """Return the state of the code repository. Outside of any (None), the state says so.
 
     Raises Unreachable if the repository cannot be read.
     """

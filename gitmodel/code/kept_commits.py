@@ -1,6 +1,6 @@
-"""The code commits that versions name: each kept by a ref of its own, here and on a remote.
+"""The code commits of versions: each is kept by a ref, here and on a remote.
 
-It writes refs below `refs/gitmodel/code/`, and nothing else.
+Writes only refs below `refs/gitmodel/code/`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class KeptCommits:
         self._facts = FactCache(code.git.common_dir / "gitmodel" / "pushed-code", longest=_LONGEST_CACHE)
 
     def keep(self, commit: Oid) -> None:
-        """Keep *commit* reachable, whatever becomes of its branch: by a ref that is named after it."""
+        """Keep *commit* with a ref that is named after it, even if its branch is deleted."""
         if commit in self._done:  # only people delete such a ref, and git syncs each ref to disk
             return
         self._git.run("update-ref", "-m", "gitmodel: keep the code of a version", kept_ref(commit), commit)
@@ -62,7 +62,7 @@ class KeptCommits:
         return [commit for commit in found if is_code_oid(commit)]
 
     def remote(self, named: str = "") -> str:
-        """The remote *named*, else `origin`, else the only one; "" if there is none of these."""
+        """Return the remote *named*, or `origin`, or the only one; "" if there is none."""
         remotes = list_remotes(self._git)
         wanted = named or ("origin" if "origin" in remotes or len(remotes) != 1 else remotes[0])
         return wanted if wanted in remotes else ""
@@ -83,9 +83,9 @@ class KeptCommits:
         return [commit for commit in commits if self._facts.get("pushed", commit) != address]
 
     def push(self, commits: list[Oid], remote: str) -> None:
-        """Make *remote* keep *commits* too, after the user's `pre-push` hook, which may send more (Git LFS does).
+        """Keep *commits* on *remote* too, after the user's `pre-push` hook, which may send more data (such as Git LFS).
 
-        Raises Refused with the words of the host or the hook, Unreachable.
+        Raises Refused with the message of the host or the hook, Unreachable.
         """
         address = self._address(remote)
         shared = read_setting(self._git, "core.sharedRepository")
@@ -113,7 +113,7 @@ class KeptCommits:
                 self._facts.put("pushed", commit, address)
 
     def fetch(self, commit: Oid) -> bool:
-        """Get a commit that the remote keeps, and keep it here too; whether it is here now."""
+        """Fetch a commit that the remote keeps, and keep it here too. Return True if it is here now."""
         remote = self.remote()
         if not remote or not is_code_oid(commit):
             return False

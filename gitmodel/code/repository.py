@@ -1,6 +1,6 @@
-"""The code repository: its commits, who descends from whom, notes on them, and a work tree at one.
+"""The code repository: commits and ancestry, notes on commits, and work trees.
 
-It writes `refs/notes/gitmodel` and work trees of its own: no index, no branch and nothing else of the user's.
+Writes `refs/notes/gitmodel` and its own work trees, and nothing of the user's.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class CodeCommit:
 
 
 class CodeRepository:
-    """The git repository that code comes from; open it with `open_code`.
+    """A git repository with code; open it with `open_code`.
 
-    *worktree* says that it has a work tree, at `git.top`; *index_file* is the index of that, by default git's own.
+    *worktree* is True if it has a work tree, at `git.top`. *index_file* is its index, by default git's own.
     """
 
     def __init__(self, git: Git, *, worktree: bool, index_file: Path | None = None) -> None:
@@ -83,7 +83,7 @@ class CodeRepository:
         return is_code_oid(commit) and not self.missing([commit])
 
     def require(self, code: Code | None, whose: str) -> Oid:
-        """The commit that *code* of *whose* (`iris@4`) names. Raises NotFound saying how to get what is missing."""
+        """Return the commit of *code*, which belongs to *whose* (`iris@4`). Raises NotFound with the way to get it."""
         if code is None or code.commit is None:
             why = "was created outside a repository" if code and code.outside else "has no code commit on record"
             raise NotFound(f"{whose} {why}", hint=f"`git model show {whose}` shows its record")
@@ -127,9 +127,9 @@ class CodeRepository:
     # Notes and work trees
 
     def write_notes(self, texts: Mapping[Oid, str], author: str, message: str) -> Oid:
-        """Make `refs/notes/gitmodel` hold *texts*, by commit, and nothing else; returns the commit of the notes.
+        """Replace `refs/notes/gitmodel` by *texts*, by commit; return the commit of the notes.
 
-        *author* is as commits hold it, with a time; the same texts, author and message give the same commit.
+        *author* has the form of commits, with a time. The same texts, author and message give the same commit.
         """
         said = message.encode()
         stream = [b"feature done\ncommit %s\n" % CODE_NOTES.encode()]
@@ -150,7 +150,7 @@ class CodeRepository:
         return "".join(self.git.lines("log", "-1", "--format=%an", CODE_NOTES)) if there else None
 
     def add_worktree(self, commit: Oid, target: Path) -> None:
-        """Check *commit* out at *target*, as `git worktree add --detach` does; nothing else moves."""
+        """Check out *commit* at *target*, like `git worktree add --detach`. Nothing else changes."""
         place = str(target.absolute())
         self.git.run("worktree", "add", "--quiet", "--detach", "--end-of-options", place, commit)
 
@@ -179,7 +179,7 @@ class CodeRepository:
             )
 
     def remove_worktree(self, target: Path) -> None:
-        """Take away a work tree that `add_worktree` made, with all that is in it."""
+        """Delete a work tree that `add_worktree` created, with all files."""
         self.git.run("worktree", "remove", "--force", "--force", str(target.absolute()))
 
     def _edge(self) -> frozenset[Oid]:
@@ -187,9 +187,9 @@ class CodeRepository:
 
 
 def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> CodeRepository | None:
-    """The code repository that *path* is in, or None; *named* as for `find_repository`.
+    """Return the code repository that contains *path*, or None; *named* as for `find_repository`.
 
-    Raises UsageError where a variable names another one: what is recorded of the code would be about either.
+    Raises UsageError if a variable names another one, because then the recorded state would be ambiguous.
     """
     try:
         place = find_repository(path, environ=environ, named=named)

@@ -1,6 +1,6 @@
-"""Changes that are not committed: what they are, and a commit of them.
+"""Uncommitted changes: listing them, and storing them as a commit.
 
-It writes objects: no ref, no work tree and no index but one of its own.
+Writes only objects, with its own index.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ _LARGEST_TOLD = 3
 
 @dataclass(frozen=True)
 class UncommittedChange:
-    """A file of the work tree that differs from the commit: its path from the top, its size in bytes (gone: 0)."""
+    """A file of the work tree that differs from the commit: its path from the top, its size in bytes (0 if deleted)."""
 
     path: str
     size: int
 
 
 def list_changes(code: CodeRepository) -> list[UncommittedChange]:
-    """Return the differences from the commit that is checked out, with new files that are not ignored.
+    """Return the differences from the current commit, including new files that are not ignored.
 
-    Raises Refused for a submodule with changes of its own and a repository within this one: no commit holds them.
+    Raises Refused for a submodule with changes and for a nested repository, because a commit cannot contain them.
     """
     return inspect_worktree(code, _changes) if code.worktree else []
 
 
 def snapshot(code: CodeRepository, limit: int) -> Oid | None:
-    """Commit the work tree on the commit that is checked out; return the new commit, None if nothing differs.
+    """Commit the work tree on top of the current commit; return the new commit, None if nothing differs.
 
-    Ignored files are left out. Objects are written, and nothing else is touched; no hook runs. The same state gives
-    the same commit. Raises Refused if more than *limit* bytes would be stored, or what no commit can hold.
+    Ignored files are left out. Writes only objects, and runs no hook. The same state gives the same commit. Raises
+    Refused if more than *limit* bytes would be stored, or for a path that a commit cannot contain.
     """
     return inspect_worktree(code, partial(_snapshot, limit=limit)) if code.worktree else None
 

@@ -1,6 +1,6 @@
-"""The work tree as it is: looked at in a way that no setting, and no mark in the index, can hide a change from.
+"""The state of the work tree, in which no setting and no flag in the index can hide a change.
 
-It writes nothing into the repository: where the index has such marks, a copy of it without them is used.
+Writes nothing to the repository: if the index has such flags, it uses a copy without them.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _IN_SUBMODULES = (
 
 
 def inspect_worktree(code: CodeRepository, ask: Callable[[Git], T]) -> T:
-    """Return what *ask* finds out about the work tree, with a git that overlooks no change.
+    """Return the result of *ask* for the work tree, with a git that ignores no change.
 
-    It is asked a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or leaves
-    files out (`--skip-worktree`) that are there all the same.
+    It is called a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or leaves
+    out existing files (`--skip-worktree`).
     """
     settings = {**SETTINGS, **_properties(code.git)}
     environ = with_settings(code.git.environ, settings.items())
@@ -64,7 +64,7 @@ def inspect_worktree(code: CodeRepository, ask: Callable[[Git], T]) -> T:
 
 
 def submodules_changed(git: Git) -> bool:
-    """Return True if a submodule of any depth has changes of its own, or a file that is marked as unchanged."""
+    """Return True if a submodule of any depth has changes, or a file that is marked as unchanged."""
     if not (git.top / ".gitmodules").is_file():
         return False
     try:
@@ -87,7 +87,7 @@ def _stamp_of(index: Path) -> tuple[int, int, int] | None:
 
 @contextmanager
 def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
-    """List the index while something else is asked of git; gives what returns the list."""
+    """List the index while git does something else; return a function that returns the list."""
     with subprocess.Popen(
         git.command("ls-files", "-v", "-z"),
         stdout=subprocess.PIPE,
@@ -103,7 +103,7 @@ def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
 
 
 def _with_marks(listed: bytes) -> list[bytes]:
-    """Return the entries of *listed* (`git help ls-files`, -v) that the index tells git to overlook."""
+    """Return the entries of *listed* (`git help ls-files`, -v) that the index tells git to ignore."""
     return [entry for entry in listed.split(b"\0") if entry[:1].islower() or entry[:1] == b"S"]
 
 
@@ -119,7 +119,7 @@ def _marked(git: Git, entries: list[bytes]) -> list[bytes]:
 
 
 def _properties(git: Git) -> dict[str, str]:
-    """Settings for what the file system can do, whatever the user's say: keep modes, and tell names apart by case."""
+    """Return settings for the features of the file system, overriding the user's: modes, and case of names."""
     found = {} if (git.git_dir / "hEAD").exists() else {"core.ignoreCase": "false"}
     try:
         if os.stat(git.git_dir).st_dev == os.stat(git.top).st_dev and _keeps_modes(git.git_dir):

@@ -1,7 +1,7 @@
-"""Permissions of what gitmodel creates in a repository that several users share: `core.sharedRepository`.
+"""Permissions of files that gitmodel creates in a shared repository: `core.sharedRepository`.
 
-The folder `gitmodel` in the common git directory is made as the setting says. Everything below takes after the folder
-that it is in, so that what creates a file there need not know of the setting.
+The folder `gitmodel` in the common git directory gets the permissions of the setting. Everything below gets those of
+its folder, so code that creates files there does not need the setting.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class SharedPermissions:
         return bits
 
     def make_folder(self, folder: Path) -> None:
-        """Make *folder* with the permissions of the setting, if it is not there."""
+        """Create *folder* with the permissions of the setting, if it does not exist."""
         try:
             folder.mkdir()
         except FileExistsError:
@@ -55,10 +55,10 @@ class SharedPermissions:
             os.chmod(folder, self.mode(os.stat(folder).st_mode))
 
     def faults(self, folder: Path) -> Iterator[tuple[Path, bool]]:
-        """The folders from *folder* down, and files beside them, that other users cannot use as the setting says.
+        """Return the folders below *folder*, and files beside them, whose permissions differ from the setting.
 
-        Each comes with whether this process may repair it. Files in the deepest folders are not looked at: a store may
-        have millions, which nobody writes to.
+        Each comes with True if this process may repair it. Files in the deepest folders are skipped: a store may have
+        millions, which nobody writes to.
         """
         me = os.geteuid()
         for path, state in _walk(folder, 0):
@@ -67,7 +67,7 @@ class SharedPermissions:
                 yield path, me in (0, state.st_uid)
 
     def repair(self, folder: Path) -> None:
-        """Give what `faults` finds, and this process may change, the permissions of the setting."""
+        """Set the permissions of the setting for the results of `faults` that this process may change."""
         for path, own in list(self.faults(folder)):
             if own:
                 with suppress(OSError):
@@ -75,7 +75,7 @@ class SharedPermissions:
 
 
 def make_folder(folder: Path) -> None:
-    """Make *folder* and those above it, if they are not there; each new one takes after the one that it is in."""
+    """Create *folder* and its parents if they do not exist. Each new one gets the permissions of its parent."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -87,7 +87,7 @@ def make_folder(folder: Path) -> None:
 
 
 def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Open *path* as `os.open` does, without a child inheriting it; a new file takes after the folder that it is in."""
+    """Open *path* like `os.open`, not inheritable. A new file gets the permissions of its folder."""
     descriptor = os.open(path, flags | os.O_CLOEXEC, mode)
     if flags & os.O_CREAT:
         share(descriptor, path.parent)
@@ -95,9 +95,9 @@ def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
 
 
 def open_to_lock(path: Path) -> int:
-    """Open *path* so that it can be locked; what another user's file does not let one write can be locked all the same.
+    """Open *path* for locking. A file of another user that is not writable can be locked as well.
 
-    A network file system may want a writable descriptor for that.
+    Some network file systems need a writable descriptor.
     """
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -106,7 +106,7 @@ def open_to_lock(path: Path) -> int:
 
 
 def share(file: int | Path, folder: Path) -> None:
-    """Let *file*, which is or will be in *folder*, be used by those who may use the folder, if that is a shared one."""
+    """Give *file* in *folder* the permissions of the folder, if the folder is shared."""
     try:
         above, state = os.stat(folder).st_mode, os.stat(file)
     except OSError:
@@ -122,7 +122,7 @@ def share(file: int | Path, folder: Path) -> None:
 
 
 def share_tree(folder: Path) -> None:
-    """Let all files and folders below *folder* take after the folder that they are in, and it after its own."""
+    """Give *folder*, and all files and folders below it, the permissions of their folders."""
     try:
         if not os.stat(folder.parent).st_mode & _SHARED or os.stat(folder).st_uid != os.geteuid():
             return
@@ -161,7 +161,7 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _granted(setting: str) -> tuple[int, bool]:
-    """The permissions that the setting grants, and whether they stand in the umask's place (`git_config_perm`)."""
+    """Return the permissions of the setting, and True if they replace the umask (`git_config_perm`)."""
     if setting in ("group", "world", "all", "everybody", "umask", ""):
         return {"group": 0o660, "umask": 0, "": 0}.get(setting, 0o664), False
     if setting.isascii() and setting.isdigit() and not {"8", "9"} & {*setting}:

@@ -1,7 +1,7 @@
-"""Folders in which something is made before it appears at its target, on the same file system as the target.
+"""Temporary folders beside a target, on the same file system.
 
-The process that makes one holds a lock on it as long as it lives. So a folder without a lock was left by a process that
-was killed, and the next process that makes one beside it removes it.
+The process that creates one holds a lock on it. A folder without a lock is left over from a killed process, and the
+next process that creates one beside it deletes it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _NAME = re.compile(r"\.gitmodel-[0-9a-f]{16}\.tmp")
 
 @contextmanager
 def folder_beside(target: Path) -> Iterator[Path]:
-    """Make an empty folder in the folder of *target*, and remove it at the end. Removes those of dead processes first.
+    """Create a temporary folder beside *target*, and delete it at the end. Deletes those of killed processes first.
 
-    Raises OSError if it cannot be made.
+    Raises OSError if it cannot be created.
     """
     parent = target.absolute().parent
     _remove_leftovers(parent)

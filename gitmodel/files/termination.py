@@ -1,4 +1,4 @@
-"""SIGTERM as an exception, so that a process that is told to end removes its temporary files first."""
+"""SIGTERM as an exception, so that a terminated process deletes its temporary files first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was told to end, by the signal *number*."""
+    """The process was terminated by the signal *number*."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.strsignal(number))
@@ -23,10 +23,9 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def cleaning_up_when_terminated() -> Iterator[None]:
-    """Raise Terminated in the block when SIGTERM or SIGHUP arrives, and end the process by that signal after the block.
+    """Raise Terminated in the block on SIGTERM or SIGHUP, and end the process by that signal after the block.
 
-    Only in the main thread, and only for signals that nobody else handles or ignores. A second signal ends the process
-    at once.
+    Only in the main thread, and only for signals without another handler. A second signal ends the process immediately.
     """
     main = threading.current_thread() is threading.main_thread()
     ours = [number for number in _SIGNALS if main and signal.getsignal(number) is signal.SIG_DFL]

@@ -32,9 +32,9 @@ class Host:
     path: str
 
     def new_pull_request(self, base: str, branch: str, title: str = "", text: str = "") -> str:
-        """The address of the page that opens a pull request of *branch* to *base*.
+        """Return the URL of the page that opens a pull request of *branch* to *base*.
 
-        With its *text*, if the host takes one there and the whole is no longer than `LONGEST_ADDRESS`.
+        It includes *text* if the host supports this and the URL is not longer than `LONGEST_ADDRESS`.
 
         >>> find_host("git@github.com:org/models.git").new_pull_request("gitmodel", "propose/iris/production/4-1a2b3c4")
         'https://github.com/org/models/compare/gitmodel...propose/iris/production/4-1a2b3c4?expand=1'
@@ -73,7 +73,7 @@ class Host:
         return f"{self.site}/{self.path}/pull-requests/new?{urlencode(asked)}"
 
     def comparison(self, old: str, new: str) -> str:
-        """The address of the page that shows what is between the commits *old* and *new*.
+        """Return the URL of the page that compares the commits *old* and *new*.
 
         >>> find_host("https://gitlab.example.org/team/code").comparison("a" * 7, "b" * 7)
         'https://gitlab.example.org/team/code/-/compare/aaaaaaa...bbbbbbb'
@@ -89,9 +89,11 @@ class Host:
 
 
 def find_host(url: str, kind: str = "") -> Host | None:
-    """The host and repository that a remote's *url* names; *kind* says what the host is, where its name does not.
+    """Return the host and repository of a remote's *url*.
 
-    None for a path, and for a host that is not known. User names and passwords of the URL are left out.
+    *kind* is the kind of the host if its name does not reveal it.
+
+    Returns None for a path and for an unknown host. User names and passwords of the URL are left out.
 
     >>> find_host("https://ada:secret@git.example.org:8443/org/models.git", kind="forgejo")
     Host(kind='forgejo', site='https://git.example.org:8443', path='org/models')

@@ -39,9 +39,9 @@ class CiJob:
 
 
 def read_job(environ: Mapping[str, str]) -> CiJob:
-    """The job that the variables of a CI system describe: GitHub's, which Forgejo sets too, or GitLab's.
+    """Return the job that the CI variables describe: GitHub's, which Forgejo sets too, or GitLab's.
 
-    The token is `GITMODEL_HOST_TOKEN`, else `GITHUB_TOKEN`. Raises UsageError outside of a job.
+    The token is `GITMODEL_HOST_TOKEN`, or else `GITHUB_TOKEN`. Raises UsageError outside of a job.
     """
     token = environ.get("GITMODEL_HOST_TOKEN", "")
     if environ.get("GITLAB_CI") and environ.get("CI_API_V4_URL"):
@@ -61,9 +61,9 @@ def read_job(environ: Mapping[str, str]) -> CiJob:
 
 
 def put_comment(job: CiJob, text: str, marker: str) -> None:
-    """Write *text*, which begins with *marker*, as the one comment of the job's pull request; edit it if it is there.
+    """Write *text*, which starts with *marker*, as a comment of the job's pull request, or edit the existing comment.
 
-    Raises UsageError if the job runs for no pull request, Refused, Unreachable.
+    Raises UsageError if the job has no pull request, Refused, Unreachable.
     """
     if not job.pull_request:
         raise UsageError("this job does not run for a pull request", hint="run it on the event pull_request")
@@ -111,7 +111,7 @@ def _gitlab_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
 
 
 def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
-    """Return True if others than its author approve the *request*'s last commit and nobody's last review objects."""
+    """Return True if a person other than its author approved the *request*'s last commit and no last review objects."""
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
     words: dict[str, Mapping[str, Any]] = {}
     for review in _list(job, f"pulls/{request['number']}/reviews"):

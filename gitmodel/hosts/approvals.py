@@ -1,4 +1,4 @@
-"""The host's word for what came through review, where merges prove nothing because they can be pushed by hand."""
+"""Reviews that the git host confirms, because anybody who may push can make a merge commit."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ Objection = Callable[[Snapshot, StageRef], Refusal | None]
 
 
 class HostApprovals(Collection[str]):
-    """The commits that the host of a job knows as approved, or that the caller has *vouched* for.
+    """The commits that the host reports as approved, or for which the caller has *vouched*.
 
-    Whether one is among them is asked when it is looked for, once. Raises Unreachable or Refused if the host does not
-    say.
+    The host is asked once for each commit, on first use. Raises Unreachable or Refused if the host does not answer.
     """
 
     def __init__(self, repository: Repository, job: CiJob, vouched: Collection[str] = ()) -> None:

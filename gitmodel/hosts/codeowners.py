@@ -1,4 +1,4 @@
-"""Files on the metadata branch that a git host reads: whose they are, who approves what. Pure: text in, text out."""
+"""Files on the metadata branch that a git host reads: owners and approvals. Pure: text in, text out."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
 
 def marked(kind: str, text: str) -> str:
-    """*text* below a line that says what made it and what it was then, so that a change by hand is seen.
+    r"""Return *text* below a line with its origin and digest, so that manual changes are detected.
 
-    >>> is_untouched(marked("github", "on: push\\n")), is_untouched(marked("github", "on: push\\n") + "# mine\\n")
+    >>> is_untouched(marked("github", "on: push\n")), is_untouched(marked("github", "on: push\n") + "# mine\n")
     (True, False)
     """
     return f"# Made by `git model init --ci {kind}`, sha256:{_digest(text)}.\n{text}"
 
 
 def made_for(text: str) -> str:
-    """The host that a file with the *text* was made for, "" if somebody else made it."""
+    """Return the host for which a file with *text* was generated, "" if it was not generated."""
     found = _MARK.match(text)
     return found[1] if found else ""
 
@@ -44,7 +44,7 @@ def is_untouched(text: str) -> bool:
 
 
 def keep_own_part(new: str, old: str) -> str:
-    """*new* with what a person added to *old* below the line that says so."""
+    """Return *new* with the additions of people in *old* below the separating line."""
     _, line, own = old.partition(OWN_PART)
     return new + (own if line else "")
 
@@ -61,7 +61,7 @@ def is_pinned(install: str) -> bool:
 
 
 def installed_by(text: str) -> str:
-    """Return the package that a workflow file of ours installs with pip, "" if it is not pinned.
+    """Return the package that a generated workflow file installs with pip, "" if it is not pinned.
 
     >>> installed_by('GITMODEL_INSTALL: "git+https://git.example.org/gitmodel@' + "b" * 40 + '"')[:40]
     'git+https://git.example.org/gitmodel@bbb'
@@ -101,7 +101,7 @@ def code_owners(
 
 
 def rule_owners(text: str) -> tuple[str, ...]:
-    """The owners of the registry that a CODEOWNERS of ours names.
+    """Return the owners of the registry in a generated CODEOWNERS.
 
     >>> rule_owners(code_owners("github", ["gitmodel.toml"], ["@org/registry"], {}, []))
     ('@org/registry',)
@@ -114,7 +114,7 @@ def rule_owners(text: str) -> tuple[str, ...]:
 
 
 def _line(kind: str, path: str, accounts: tuple[str, ...]) -> str:
-    """A line of CODEOWNERS: GitHub and GitLab take patterns as gitignore has them, Forgejo regular expressions."""
+    """Return a line of CODEOWNERS: GitHub and GitLab use patterns as in gitignore, Forgejo regular expressions."""
     if kind != "forgejo":
         return " ".join((f"/{path}", *accounts))
     pattern = re.escape(path).replace(r"\*", "[^/]+").replace(r"\-", "-")

@@ -1,4 +1,4 @@
-"""Pull requests: opened by the host's own program, or their text laid in a file for who opens them by hand."""
+"""Pull requests: opening them with the host's program, or writing their text to a file for opening them by hand."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def open_request(
 
 
 def find_address(said: str) -> str:
-    """The last address in what a program or a host *said*, "" if there is none.
+    r"""Return the last URL in the output *said* of a program or host, "" if there is none.
 
-    >>> find_address("remote: View merge request:\\nremote:   https://gitlab.example.org/team/models/-/merge_requests/7")
+    >>> find_address("remote: View merge request:\nremote:   https://gitlab.example.org/team/models/-/merge_requests/7")
     'https://gitlab.example.org/team/models/-/merge_requests/7'
     """
     found = _ADDRESS.findall(said)
@@ -66,7 +66,7 @@ def find_address(said: str) -> str:
 
 
 def keep_text(common_dir: Path, branch: str, text: str) -> Path:
-    """Write the *text* of a pull request of *branch* where whoever opens it finds it."""
+    """Write the *text* of a pull request of *branch* to a file for the person who opens it."""
     path = common_dir / "gitmodel" / "proposals" / f"{branch.removeprefix('propose/').replace('/', '-')}.md"
     try:
         make_folder(path.parent)

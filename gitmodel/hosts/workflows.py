@@ -1,4 +1,4 @@
-"""Setting up a git host: its workflow files and CODEOWNERS on the metadata branch, and what to switch on there."""
+"""Setting up a git host: workflow files and CODEOWNERS on the metadata branch, and advice on settings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _RULES = {"github": (".github/",), "gitlab": (".gitlab-ci.yml", ".gitlab/"), "fo
 class HostSetUp:
     """The result of the set-up: new files *written*, files *changed*, owners of models that are *unknown* to hosts.
 
-    *advice* tells the user what to switch on at the host, and which two identities to create.
+    *advice* lists the settings to enable on the host and the two identities to create.
     """
 
     written: tuple[str, ...]
@@ -50,29 +50,29 @@ class HostSetUp:
 
 
 def set_up(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool = False) -> HostSetUp:
-    """Commit the files that the host *kind* reads to the metadata branch; those that are as they should be stay.
+    """Commit the files for the host *kind* to the metadata branch. Files that are up to date stay.
 
-    *owners* are the accounts that answer for the registry, *install* is what pip installs in the jobs
-    (`codeowners.is_pinned`); where one is empty, what was named before counts. Raises UsageError if nothing was,
-    Conflict for a file that was changed by hand or that somebody else made, unless *force*.
+    *owners* are the accounts responsible for the registry, *install* is the package that pip installs in the jobs
+    (`codeowners.is_pinned`). If one is empty, its previous value is used. Raises UsageError if there is none, Conflict
+    for a file that was changed by hand or not generated, unless *force*.
     """
     return transact(repository, _planned(repository, kind, owners, install, force=force))
 
 
 def check(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool, ask: bool) -> None:
-    """Raise what `set_up` would raise, and change nothing; *ask* the remotes if there is no registry here."""
+    """Raise what `set_up` would raise, without changes. With *ask*, ask the remotes if there is no registry here."""
     tip = repository.tip() or (repository.tips.ask_remote() if ask else None)
     _planned(repository, kind, owners, install, force=force)(repository.snapshot_at(tip))
 
 
 def check_given(owners: Collection[str], install: str) -> None:
-    """Raise UsageError if *install* is given and does not pin what pip installs; name missing *owners* as well."""
+    """Raise UsageError if *install* is given and not pinned; also names missing *owners*."""
     if install and not codeowners.is_pinned(install):
         _refuse_missing(owners, install)
 
 
 def _refuse_missing(in_charge: Collection[str], install: str) -> None:
-    """Raise one UsageError that names all that is missing: somebody *in_charge*, a pinned version to *install*."""
+    """Raise one UsageError that names everything that is missing: *in_charge*, a pinned version to *install*."""
     why, hints = [], []
     if not in_charge:
         why.append("nobody is named who answers for the registry")
@@ -124,7 +124,7 @@ def _planned(
 
 
 def is_stale(repository: Repository) -> str:
-    """The host whose CODEOWNERS, made by us, no longer follows from models, owners and stages; "" if there is none."""
+    """Return the host whose generated CODEOWNERS is outdated by models, owners or stages; "" if there is none."""
     snapshot = repository.snapshot()
     try:
         now = _text(repository, snapshot, CODEOWNERS) if snapshot.commit else None

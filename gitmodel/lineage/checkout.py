@@ -81,9 +81,9 @@ def checkout(
 
 
 def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> Oid:
-    """The commit that has all of *code*: the snapshot of what was not committed, if it can be had, else the commit.
+    """Return the commit with all of *code*: the snapshot of uncommitted changes if available, else the commit.
 
-    One that is not here is fetched from the remote, if a push made it keep it. Raises NotFound.
+    A missing commit is fetched from the remote, if a push kept it there. Raises NotFound.
     """
     for commit in (code.snapshot, code.commit) if code else ():
         if commit and (repository.holds(commit) or KeptCommits(repository).fetch(commit)):
@@ -92,9 +92,9 @@ def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> Oid
 
 
 def add_code(code: CodeRepository, commit: Oid, target: Path, *, submodules: bool = True) -> None:
-    """Check *commit* out at *target*, with its *submodules*.
+    """Check out *commit* at *target*, with its *submodules*.
 
-    Raises UsageError for a place that is taken; Refused, and leaves nothing, for a submodule that cannot be had.
+    Raises UsageError if *target* exists; Refused, and leaves nothing, for a submodule that cannot be fetched.
     """
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
         raise UsageError(f"{target} exists and is not an empty folder", hint="name a new folder")

@@ -1,4 +1,4 @@
-"""The code behind versions: recorded, kept where nobody's branch can take it away, given to others."""
+"""The code of versions: recording it, keeping its commits, and sharing them."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def snapshot_limit(config: Mapping[str, str]) -> int:
 
 
 def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bool) -> None:
-    """Raise Refused if a version of the code as it is now may not be made; *dirty* is what `choose_dirty` returned.
+    """Raise Refused if no version may be created from the current code; *dirty* is the result of `choose_dirty`.
 
-    With "refuse" that is any change that is not committed; with "snapshot" a changed file that seems to hold
-    credentials, unless *allow_credentials*.
+    With "refuse", any uncommitted change is refused; with "snapshot", a changed file that looks like credentials,
+    unless *allow_credentials*.
     """
     if code is None or dirty == "record" or (dirty == "snapshot" and allow_credentials):
         return
@@ -88,10 +88,10 @@ def _refuse_credentials(code: CodeRepository, paths: list[str]) -> None:
 
 
 def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: int) -> Code:
-    """Return *code* as a version records it, and keep its commit by a ref of its own.
+    """Return *code* as a version records it, and keep its commit with a ref.
 
-    *dirty* is "record": that there are changes which are not committed is noted; or "snapshot": they are stored as
-    a commit of their own. `check_code` refuses what may not be recorded.
+    With *dirty* "record", only the fact that there are uncommitted changes is recorded; with "snapshot", they are
+    stored as a commit. `check_code` refuses the rest.
     """
     if keeping is None:
         return code
@@ -121,10 +121,9 @@ def choose_pushed(config: Mapping[str, str]) -> str:
 
 
 def push_code(keeping: KeptCommits | None, remote: str, which: str) -> PushedCode:
-    """Make the code repository's *remote* ("": the one it has) keep the commits that this clone keeps.
+    """Keep the commits that this clone keeps on the code repository's *remote* ("": its default one) too.
 
-    *which* is "published": those that a branch there has held; "all": uncommitted changes that were stored, too; or
-    "none".
+    *which* is "published": those that a branch there has contained; "all": also stored uncommitted changes; or "none".
     """
     chosen = keeping.remote(remote) if keeping is not None else ""
     if keeping is None or not chosen or which == "none":

@@ -83,7 +83,7 @@ def diff(
 
 
 def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
-    """The run that made a version: the last of its runs that did; None if none did. Raises NotFound if it is gone."""
+    """Return the run that made a version: the last of its runs that did, or None. Raises NotFound if it is missing."""
     for id in reversed(record.runs):
         run = find_run(snapshot, id)
         if made_version(run, record):

@@ -1,4 +1,4 @@
-"""From code to models: which versions were made from a commit, or from one that has it in its history."""
+"""From code to models: the versions that were made from a commit or from a descendant of it."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Noted:
 
 
 def containing(writer: Writer, code: CodeRepository, named: str, model: str = "") -> Iterator[Containing]:
-    """Every version (of *model*), newest first, and whether its code has the commit *named*.
+    """Return for every version (of *model*), newest first, whether its code contains the commit *named*.
 
-    A commit of a version that is not in this repository, or beyond the edge of a shallow clone, cannot be told. Raises
-    NotFound if there is no such commit or model.
+    It is unknown for a code commit that this repository does not have, or beyond the edge of a shallow clone. Raises
+    NotFound if the commit or model does not exist.
     """
     commit = code.find(named)
     views = list(_views(writer, model))
@@ -69,10 +69,10 @@ def containing(writer: Writer, code: CodeRepository, named: str, model: str = ""
 
 
 def write_notes(writer: Writer, repository: Repository, code: CodeRepository) -> Noted:
-    """Write the note of every code commit anew: the versions that were made from it, and where they are now.
+    """Write a note to every code commit: the versions that were made from it, and their current stages.
 
-    The notes are made from the registry alone, with its tip's date, so that every clone makes the same ones, and can be
-    deleted at any time. Raises Refused if somebody else wrote to their ref.
+    The notes depend only on the registry, with the date of its tip, so every clone writes the same ones. They can be
+    deleted at any time. Raises Refused if another program wrote to their ref.
     """
     _check_owner(code)
     notes: dict[Oid, list[str]] = {}
@@ -92,7 +92,7 @@ def write_notes(writer: Writer, repository: Repository, code: CodeRepository) ->
 
 
 def remove_notes(code: CodeRepository) -> None:
-    """Take all notes away. Raises Refused if somebody else wrote to their ref."""
+    """Delete all notes. Raises Refused if another program wrote to their ref."""
     _check_owner(code)
     code.delete_notes()
 

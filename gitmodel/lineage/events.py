@@ -95,7 +95,7 @@ def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
 
 
 def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
-    """The version that *ref* names; a deleted one too, if it is named by its number."""
+    """Return the version that *ref* names, even if it was deleted and is named by its number."""
     name = snapshot.current_name(ref.model)
     if ref.number is not None:
         snapshot.version(name, ref.number)
@@ -107,7 +107,7 @@ def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
 def _set_origins(
     repository: Repository, tip: Oid, model: str, number: int, now: dict[str, Any], origins: dict[str, FieldOrigin]
 ) -> None:
-    """Find who set the fields of *now* that have no origin yet, as long as the model was called *model*."""
+    """Find the commits that set the fields of *now* without an origin, while the model was called *model*."""
     path = paths.version_file(model, number)
     for step in walk_branch(repository, tip, path):
         for change in step.changes:
@@ -148,7 +148,7 @@ def _facts(repository: Repository, step: BranchCommit, path: str) -> tuple[str, 
 
 
 def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: int | None = None) -> Iterator[Event]:
-    """The events of a model under its present and former names, or of its version *number* alone."""
+    """Return the events of a model under its current and previous names, or of its version *number*."""
     made = False
     for at in (name, *snapshot.former_names(name)):
         folder = paths.model_folder(at)
@@ -257,7 +257,7 @@ def _event(
 
 
 def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:
-    """The former name of *model* if *step* renamed it to this, its new one if *step* renamed it from this; else ""."""
+    """Return the previous name of *model* if *step* renamed it to this, its new one if from this; else ""."""
     if not step.parent:
         return ""
     now, before = repository.recorded(step.commit.id), repository.recorded(step.parent)

@@ -1,4 +1,4 @@
-"""`export` and `import`: a version with its records, lineage and artifacts in a file, and that taken in elsewhere."""
+"""`export` and `import`: a version with its records, lineage and artifacts in a file."""
 
 from __future__ import annotations
 
@@ -64,10 +64,11 @@ def export(
 def import_export(
     writer: Writer, path: Path, *, store: ArtifactStore, model: str = "", renumbered: bool = False
 ) -> Imported:
-    """Take in the export at *path*, all of it verified before anything is stored; as a version of *model* if named.
+    """Import the export at *path* as a version of *model*, if given. Verifies all of it before anything is stored.
 
-    *renumbered* says that the model is meant that has the name now, although a pull gave that name to another model.
-    Raises Invalid, and leaves nothing, for one that is not whole; Conflict for a name that is taken; NotFound; Refused.
+    *renumbered* confirms that the model is meant that has the name now, although a pull gave that name to another
+    model. Raises Invalid, and leaves nothing, for an incomplete export; Conflict for a name that is taken; NotFound;
+    Refused.
     """
     with open_archive(path) as archive:
         export = read_export(archive.records)

@@ -1,4 +1,4 @@
-"""`lineage`: what a version, run or artifact was made from, and what was made from it, from the records of the tip."""
+"""`lineage`: the sources and results of a version, run or artifact, from the records of the tip."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _root(known: _Records, subject: str) -> tuple[str, Kind]:
 
 
 class _Records:
-    """The records of a snapshot as a walk asks for them, each decoded once; `domain.lineage.Known`."""
+    """The records of a snapshot during a walk, each decoded once; implements `domain.lineage.Known`."""
 
     def __init__(self, repository: Repository, snapshot: Snapshot, store: Callable[[], ArtifactStore]) -> None:
         self.snapshot = snapshot
@@ -95,7 +95,7 @@ class _Records:
         self._states: dict[str, list[StageState]] = {}
 
     def digest(self, given: str) -> str:
-        """The one digest that *given* is or begins. Raises NotFound, UsageError."""
+        """Return the digest that *given* is or abbreviates. Raises NotFound, UsageError."""
         digits = given.removeprefix("sha256:")
         if not _SHORTEST <= len(digits) <= 64 or not _HEX.issuperset(digits):
             raise UsageError(
@@ -110,7 +110,7 @@ class _Records:
 
     @property
     def unread(self) -> tuple[tuple[str, str], ...]:
-        """The records that could not be read, with why: what they say is not in the answer."""
+        """The records that could not be read, with the reason. Their content is missing in the answer."""
         return tuple(sorted({**self._mentioned.unread, **self._damaged}.items()))
 
     def version(self, reference: str) -> VersionRecord | None:

@@ -81,7 +81,7 @@ def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEv
 
 
 def _with_ends(snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
-    """*events*, newest first, each with the one of the same place that came after it."""
+    """Return *events*, newest first, each with the next event of the same stage or alias."""
     later: dict[tuple[str, str], StageEvent] = {}
     for event in events:
         if event.refusal is not None:

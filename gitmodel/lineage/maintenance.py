@@ -20,8 +20,8 @@ class Maintained:
 def maintain(repository: Repository) -> Maintained:
     """Write git's commit-graph of the metadata branch with changed-path filters, and pack loose objects.
 
-    Nothing of what it writes says anything new: it can be deleted at any time, and git goes on without it. It does not
-    touch what no ref names. Raises Unreachable if the disk is full.
+    The written files contain nothing new: they can be deleted at any time. Unreferenced objects are not changed. Raises
+    Unreachable if the disk is full.
     """
     tip = repository.tip()
     if not tip:

@@ -28,9 +28,9 @@ _LOOKED_BACK = 1_000
 
 @dataclass(frozen=True)
 class State:
-    """A state that the branch had: its *commit*, recorded at *when*.
+    """A past state of the branch: its *commit*, recorded at *when*.
 
-    *ahead* is a commit before it whose clock says that it came after the date that was asked for, or "".
+    *ahead* is an earlier commit whose clock is later than the requested date, or "".
     """
 
     commit: Oid
@@ -57,7 +57,7 @@ class Past:
         return question(frozen(snapshot, partial(self._counting, snapshot) if in_force.is_guarded(snapshot) else None))
 
     def _counting(self, snapshot: Snapshot, ref: StageRef) -> StageRecord | None:
-        """Return what was recorded of a stage by the newest change that counted."""
+        """Return the record of a stage in its newest change that counted."""
         found, _ = in_force.newest_counting(self._repository, snapshot.commit, ref)
         return found.record if found is not None else None
 

@@ -37,10 +37,10 @@ _HINT = "it was cut off, changed or made by something else: get it again from wh
 def write_archive(
     target: Path, records: Mapping[str, bytes], artifacts: Iterable[tuple[str, int]], store: ArtifactStore
 ) -> int:
-    """Write *records* (by path on the branch) and *artifacts* (digest, bytes) of *store* to the file *target*.
+    """Write *records* (by path on the branch) and *artifacts* (digest, bytes) of *store* to *target*, atomically.
 
-    It appears when it is whole. Returns its length in bytes. Raises UsageError if something is there, NotFound, Invalid
-    and Unreachable as the store does.
+    Returns its length in bytes. Raises UsageError if *target* exists, and NotFound, Invalid and Unreachable of the
+    store.
     """
     entries = [ManifestEntry(digest_of(data), len(data), path) for path, data in records.items()]
     entries += [ManifestEntry(digest, size, object_path(digest)) for digest, size in artifacts]
@@ -74,7 +74,7 @@ def write_archive(
 
 
 def _place(temporary: Path, target: Path) -> None:
-    """Let *target* be the file *temporary*. Raises FileExistsError if something is there."""
+    """Rename the file *temporary* to *target*. Raises FileExistsError if *target* exists."""
     try:
         os.link(temporary, target)
     except OSError as error:
@@ -86,7 +86,7 @@ def _place(temporary: Path, target: Path) -> None:
 
 
 class Archive:
-    """An export that was read to its end: every object has the digest and the length that its manifest says."""
+    """A completely read export: every object has the digest and the length in its manifest."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

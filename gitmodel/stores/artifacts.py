@@ -74,10 +74,10 @@ def put_path(
 def get_file(
     store: ArtifactStore, digest: Digest, target: Path, *, size: int | None = None, progress: Progress | None = None
 ) -> None:
-    """Put the object's bytes at *target*, which appears, or is replaced, only when they are verified.
+    """Write the object's bytes to *target*, which is created or replaced only after they are verified.
 
-    Raises UsageError if *target* is a folder, NotFound without a folder to hold it, Invalid, before anything is
-    written, if the object does not have its recorded *size*, else as the store does.
+    Raises UsageError if *target* is a folder, NotFound if its folder does not exist, Invalid before anything is written
+    if the object does not have its recorded *size*, and the errors of the store.
     """
     if target.is_dir():
         raise UsageError(f"{target} is a folder", hint=f"name a file in it, such as {target / 'model'}")
@@ -115,13 +115,13 @@ def get_folder(
     transfer: Transfer = Transfer(),
     mode: int = 0o666,
 ) -> tuple[str, ...]:
-    """Build the folder that the manifest *digest* describes; it is at *target* when all of it is verified.
+    """Create the folder of the manifest *digest*. It is at *target* only after all of it is verified.
 
-    Each file has the permissions *mode* but for the umask. What makes a git repository of the folder is verified and
-    not written; returns the paths of that.
+    Each file has the permissions *mode* minus the umask. Files that would make the folder a git repository are verified
+    but not written; their paths are returned.
 
-    Raises UsageError if *target* exists and is not an empty folder, else as `get_file` does, *size* being that of all
-    files together.
+    Raises UsageError if *target* exists and is not an empty folder, and the errors of `get_file`. *size* is the size of
+    all files.
     """
     _refuse_occupied(target)
     _require_parent(target)
@@ -154,9 +154,9 @@ def get_folder(
 def get_member(
     store: ArtifactStore, digest: Digest, name: str, target: Path, *, progress: Progress | None = None
 ) -> ManifestEntry:
-    """Put one file of the folder *digest*, by its path in it, at *target*, as `get_file` does; nothing else is read.
+    """Write one file of the folder *digest*, given by its path, to *target* in the same way as `get_file`.
 
-    Raises NotFound if the folder has no such file, Refused if it is of a git repository.
+    Nothing else is read. Raises NotFound if the folder has no such file, Refused if it belongs to a git repository.
     """
     entries = manifest_of(store, digest)
     for entry in entries:
@@ -187,10 +187,10 @@ def copy_artifacts(
     jobs: int = JOBS,
     sent: Sent | None = None,
 ) -> None:
-    """Put artifacts of *source* (each a digest, whether it is a folder, and its recorded size) into *target* too.
+    """Copy artifacts from *source* to *target*. Each is a digest, whether it is a folder, and its recorded size.
 
-    What is there already is not copied. *jobs* objects are copied at a time, manifests after all files. *sent* is told
-    the bytes of the artifacts as they are there. Raises Invalid for a damaged one, NotFound, Unreachable.
+    Objects that the target has are not copied. *jobs* objects are copied at a time, manifests after all files. *sent*
+    is called with the bytes of each copied artifact. Raises Invalid for a damaged one, NotFound, Unreachable.
     """
 
     def copy(wanted: tuple[Digest, int]) -> None:
@@ -270,9 +270,9 @@ def _holder_of(store: ArtifactStore, digest: Digest) -> ArtifactStore:
 def verify_file(
     store: ArtifactStore, digest: Digest, *, size: int | None = None, progress: Progress | None = None
 ) -> StoredArtifact:
-    """Read the object, not a copy of it, and hash it.
+    """Read and hash the object itself, not a copy of it.
 
-    Raises Invalid if it is not what *digest* names, or not of its recorded *size*; NotFound without it.
+    Raises Invalid if it does not match *digest* or its recorded *size*; NotFound if it is missing.
     """
     count = Tally(progress, store.size(digest) if progress else 0)
     with store.origin.open(digest, size) as reader:
@@ -332,9 +332,9 @@ def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ..
 
 
 def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> bytes:
-    """All bytes of an object.
+    """Return all bytes of an object.
 
-    Raises Invalid if it has more than *limit* and so is not *what*; NotFound, Unreachable.
+    Raises Invalid if it has more than *limit* bytes and so cannot be *what*; NotFound, Unreachable.
     """
     if (size := store.size(digest)) > limit:
         raise Invalid(f"{digest} is not {what}: it is too long ({size} bytes)", hint="run `git model check`")
@@ -343,7 +343,10 @@ def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> 
 
 
 def members_of(store: ArtifactStore, digest: Digest, size: int | None) -> tuple[ManifestEntry, ...]:
-    """The files of the folder *digest*, whose recorded *size* is that of all of them. Raises as `manifest_of` does."""
+    """Return the files of the folder *digest*. *size* is the recorded size of all of them.
+
+    Raises as `manifest_of` does.
+    """
     entries = manifest_of(store, digest)
     if size is not None and (total := sum(entry.size for entry in entries)) != size:
         raise wrong_size(digest, size, total)
@@ -384,7 +387,7 @@ def _fetch(store: ArtifactStore, digest: Digest, size: int | None, path: Path, c
 
 
 class _Behind:
-    """Writes to a file; of a large one in a thread beside, so that the next piece is fetched and hashed meanwhile."""
+    """Writes to a file. A large file is written in a second thread, while the next piece is fetched and hashed."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
@@ -451,7 +454,7 @@ def _naming(entry: ManifestEntry) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say what the system says of *path* as Unreachable."""
+    """Convert an OSError for *path* to Unreachable."""
     try:
         yield
     except OSError as error:
@@ -469,7 +472,10 @@ def _size_of(path: Path) -> int:
 
 @contextmanager
 def making_beside(target: Path) -> Iterator[Path]:
-    """A folder beside *target* to make something in, removed at the end. Raises Unreachable if it cannot be made."""
+    """Create a temporary folder beside *target*, and delete it at the end.
+
+    Raises Unreachable if it cannot be created.
+    """
     with ExitStack() as opened:
         with writing(target):
             place = opened.enter_context(folder_beside(target))

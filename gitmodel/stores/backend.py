@@ -11,7 +11,10 @@ from gitmodel.stores.interface import Leftover, StoredObject, where_else
 
 
 class Upload(Protocol):
-    """An object on its way, in parts numbered from 0, all of *part_size* bytes but the last; nobody sees it yet."""
+    """An unfinished object, in parts numbered from 0. All parts but the last have *part_size* bytes.
+
+    Nobody sees it yet.
+    """
 
     part_size: int
     ordered: bool
@@ -30,7 +33,7 @@ class Upload(Protocol):
         """Give it up, with all its parts."""
 
     def pause(self) -> None:
-        """Leave what was sent to a later try."""
+        """Leave the sent bytes for a later attempt."""
 
 
 class Backend(Protocol):
@@ -41,28 +44,28 @@ class Backend(Protocol):
         """The URL of the store, without credentials."""
 
     def create(self) -> None:
-        """See that the store can be used; make what is missing, where that is ours to make."""
+        """Check that the store can be used. Create missing parts that gitmodel may create."""
 
     def stat(self, digest: Digest) -> StoredObject | None:
-        """The object, asked of the server now; None if it is not there."""
+        """Return the object's state from the server; None if it does not exist."""
 
     def has(self, digest: Digest, size: int) -> StoredObject | None:
-        """The object, if it is there now as one of us put it, as far as can be told without reading it."""
+        """Return the object if it seems to be one that gitmodel put, without reading it."""
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Make an object that is there as young as if it were stored now."""
+        """Set the timestamp of an existing object to now."""
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
         """Return at most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
-        """Make the object appear, whole. An equal one that is there may stay if its timestamp is refreshed.
+        """Create the object atomically. An equal one may stay if its timestamp is refreshed.
 
-        With *replace*, it is written again even if it seems to be there: its bytes are wrong.
+        With *replace*, it is written even if it seems to exist, because its bytes are wrong.
         """
 
     def upload(self, digest: Digest, size: int) -> Upload:
-        """Begin to send a large object, or go on with what an earlier try left."""
+        """Start to upload a large object, or resume an earlier upload."""
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield all objects."""

@@ -1,7 +1,7 @@
-"""An artifact store on a server together with the copies that this machine keeps of what passed through it.
+"""An artifact store on a server, with copies on this machine of the transferred objects.
 
-The copies are a local store, whose objects are verified on every read as all are. What a download that was
-cut off had fetched is `<root>/partial/<64 hex digits>`, under its writer's flock; the next one goes on from there.
+The copies are a local store, whose objects are verified on every read. The bytes of an interrupted download are
+`<root>/partial/<64 hex digits>`, locked (flock) by its writer; the next download resumes from there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class CachedStore:
-    """The *origin* on a server, with copies in *cache*. What is there, and what is not, is asked of the origin."""
+    """The *origin* on a server, with copies in *cache*. Only the origin decides if an object exists."""
 
     shared = True
 
@@ -49,13 +49,14 @@ class CachedStore:
         return self._origin
 
     def create(self) -> None:
-        """See that the origin takes us."""
+        """Check that the origin can be used."""
         self._origin.create()
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        """Store what *source* yields in the origin.
+        """Store the bytes of *source* in the origin.
 
-        A large one that can be read once only goes into the cache, which gives it its name, and is sent from there.
+        A large source that can be read only once is first written to the cache, to compute its digest, and sent from
+        there.
         """
         if rewinds(source):
             return self._origin.put_stream(source, sent=sent)
@@ -77,7 +78,7 @@ class CachedStore:
         self._origin.put_known(digest, size, source, sent=sent)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """A verifying reader of the copy, or else of the object, of which it keeps a copy when it comes to its end.
+        """Return a verifying reader of the copy, or of the object, which is copied when it is read to its end.
 
         Raises Invalid if the object is longer than *size*.
         """
@@ -93,7 +94,10 @@ class CachedStore:
         return self._kept_as_it_comes(digest, size, None)
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
-        """The file of the copy, verified now and fetched if need be, for those who map it; never write to it."""
+        """Return the file of the copy for mapping into memory. Fetches it if needed and verifies it.
+
+        Never write to it.
+        """
         if not self._has_copy(digest, size):
             with self.open(digest, size) as reader:
                 while reader.read(1 << 20):
@@ -115,7 +119,7 @@ class CachedStore:
         self._origin.renew(digest)
 
     def size(self, digest: Digest) -> int:
-        """The length of the copy, or else of the object."""
+        """Return the length of the copy, or else of the object."""
         return self.cache.size(digest) if self.cache.holds(digest) else self._origin.size(digest)
 
     def digests(self) -> Iterator[Digest]:
@@ -180,7 +184,7 @@ class _Partial:
         return os.pread(self._descriptor, length, start)
 
     def write(self, content: memoryview, start: int) -> bool:
-        """Add bytes at the end; False, and no file any more, if the disk does not take them."""
+        """Append bytes. Return False, and delete the file, if the disk is full or fails."""
         try:
             while content:
                 count = os.pwrite(self._descriptor, content, start)
@@ -213,7 +217,7 @@ class _Partial:
 
 
 class _FetchingReader(io.RawIOBase):
-    """The bytes of an object: what was fetched before, then the server's, which are kept as they come."""
+    """The bytes of an object: those fetched before, then the server's, which are stored as they arrive."""
 
     def __init__(
         self,
@@ -286,7 +290,7 @@ class _FetchingReader(io.RawIOBase):
 
 
 class _CopyReader(io.RawIOBase):
-    """The bytes of a copy. A damaged one is removed, so that the next try takes the origin's."""
+    """The bytes of a copy. A damaged copy is deleted, so that the next attempt reads the origin."""
 
     def __init__(self, cache: LocalStore, digest: Digest) -> None:
         self._cache = cache

@@ -1,8 +1,8 @@
-"""Objects that a reader on this machine found damaged in a store on a server.
+"""Objects in a store on a server that a reader on this machine found damaged.
 
-A server does not replace an object that looks like the one to be stored: its size and gitmodel's mark on it agree. So
-whoever finds that its bytes are wrong notes it, and the next process that stores the object replaces it.
-`<root>/damaged/<64 hex digits>` is an empty file, named by the SHA-256 of the store and the digest.
+A server does not replace an object with the right size and metadata. So a reader that finds wrong bytes notes the
+object, and the next process that stores it replaces it. `<root>/damaged/<64 hex digits>` is an empty file, named by the
+SHA-256 of the store and the digest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class DamagedObjects:
                 os.close(open_file(self._path(self._folder, digest), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW))
 
     def forget(self, digest: Digest) -> None:
-        """Note that the object is whole, or gone."""
+        """Remove the note, because the object is intact or deleted."""
         self._noted.discard(digest)
         if self._folder is not None:
             with suppress(OSError):

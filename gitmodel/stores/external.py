@@ -1,4 +1,4 @@
-"""Artifacts that stay where they are: what is at a URI now, its digest by reading it once, and reading it verified."""
+"""External artifacts: the state of a URI, its digest by reading it once, and verified reading."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TIMEOUT = 60.0
 
 
 class External(NamedTuple):
-    """The object at *uri* now: its size in bytes, its *version_id* in the store, and its SHA-256 if the store tells it.
+    """The current object at *uri*: its size in bytes, its *version_id* in the store, and its reported SHA-256 or None.
 
     *mark* changes when the object is written.
     """
@@ -52,7 +52,7 @@ class Read(NamedTuple):
 
 
 def absolute_uri(given: str) -> str:
-    """*given* as a record holds it: a path becomes a `file:` URI. Raises UsageError for what gitmodel cannot read."""
+    """Return *given* as in a record: a path becomes a `file:` URI. Raises UsageError for an unsupported one."""
     if holds_credentials(given):
         raise UsageError(
             "the URI holds credentials, which must not be recorded",
@@ -83,7 +83,7 @@ def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> E
 def read_once(
     found: External, *, trusted: Sequence[str] = (), progress: Callable[[int, int], None] | None = None
 ) -> Read:
-    """Read and hash all of it. Raises Conflict if it changed meanwhile, else as `look_up` does."""
+    """Read and hash the whole object. Raises Conflict if it changed meanwhile, and the errors of `look_up`."""
     hashed, size, head = hashlib.sha256(), 0, b""
     with closing(_kind_of(found.uri, trusted).open(found.uri, found.version_id)) as reader:
         for chunk in _chunks(reader, found.uri):
@@ -122,7 +122,7 @@ class ExternalStore(Unwritable):
         return self
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """A reader of it, which raises Invalid by its end if it is not what was linked."""
+        """Return a reader, which raises Invalid at its end if the bytes are not those that were linked."""
         source = _kind_of(self.url, self._trusted).open(self.url, self._version_id)
 
         def fill(view: memoryview) -> int:
@@ -260,7 +260,7 @@ def _request(uri: str, trusted: Sequence[str]) -> HTTPResponse:
     from urllib.request import HTTPRedirectHandler, Request, build_opener
 
     class Redirects(HTTPRedirectHandler):
-        """Follows a redirect only to the host that was asked, and to URLs that are trusted."""
+        """Follows redirects only to the requested host and to trusted URLs."""
 
         def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
             if not is_web(newurl) or not any(covers(entry, newurl) for entry in (place_of(uri), *trusted)):

@@ -1,6 +1,6 @@
-"""Requests to a server, repeated while that may help, and its silence in words.
+"""Requests to a server, with retries and a timeout for silence.
 
-libcurl carries them, and signs those that say with what. Its options are those of
+libcurl sends them, and signs some of them. Its options are documented at
 https://curl.se/libcurl/c/curl_easy_setopt.html.
 """
 
@@ -99,17 +99,17 @@ class Server:
         key: Callable[[], Key] | None = None,
         what: str,
     ) -> Answer:
-        """The answer to a request that may be repeated; *headers* and *key* are asked for anew for each try.
+        """Return the answer to a request that may be repeated. *headers* and *key* are computed again for each attempt.
 
-        Raises Unreachable if there is none, or if the server is not well for too long.
+        Raises Unreachable if there is no answer, or if the server keeps failing.
         """
         url = self.base + path
         return self._ask(lambda: Request(method, url, headers(), body, key() if key else None), self._proxy, what)
 
     def path_of(self, url: str) -> str:
-        """Return the path and query of *url*, to which an answer points.
+        """Return the path and query of *url*, from an answer of the server.
 
-        Raises Unreachable if it leads to another server, which must not get the credentials.
+        Raises Unreachable if it is on another server, which must not get the credentials.
         """
         parts = urlsplit(url)
         if parts.netloc and f"{parts.scheme}://{parts.netloc}" != self.base:
@@ -117,7 +117,7 @@ class Server:
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
     def elsewhere(self, url: str, headers: Mapping[str, str], *, what: str) -> Answer:
-        """The answer to a GET of another server's *url*."""
+        """Return the answer to a GET of another server's *url*."""
         return self._ask(lambda: Request("GET", url, headers), _proxy(url), what)
 
     def _ask(self, request: Callable[[], Request], proxy: str, what: str) -> Answer:
@@ -215,7 +215,7 @@ class Server:
 
 
 def pause_after(attempt: int) -> None:
-    """Wait before a request is made again: longer after each *attempt*, and never as long as somebody else."""
+    """Wait before a request is repeated: a random time that grows with each *attempt*."""
     time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))
 
 
@@ -226,9 +226,9 @@ class _Failure(Exception):
 
 
 class _Coming:
-    """An answer as it comes.
+    """An answer that is being received.
 
-    Its body goes into a buffer of the length that its headers say, since one that grows takes more memory.
+    Its body goes into a buffer of the announced length, because a growing buffer takes more memory.
     """
 
     def __init__(self) -> None:
@@ -256,7 +256,7 @@ class _Coming:
 
 
 class _Body:
-    """The bytes of a large body as libcurl takes them, again from the beginning if it has to."""
+    """The bytes of a large body for libcurl, which may read them again from the beginning."""
 
     def __init__(self, content: bytes | bytearray) -> None:
         self._content = memoryview(content)

@@ -65,13 +65,13 @@ class ArtifactStore(Protocol):
 
     @property
     def origin(self) -> ArtifactStore:
-        """The store itself: without the copies that this machine keeps of what is in it."""
+        """The store itself, without the copies on this machine."""
 
     def create(self) -> None:
-        """Make the store if it is not there, or see that it can be written to, as far as that costs nothing."""
+        """Create the store if it does not exist, or check cheaply that it is writable."""
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        """Store all that *source* yields, whole or not at all; return its digest and length in bytes."""
+        """Store all bytes of *source* atomically; return digest and length in bytes."""
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
         """Store the *size* bytes of *digest*, going on where an earlier try stopped, where the store can.
@@ -86,16 +86,16 @@ class ArtifactStore(Protocol):
         """
 
     def holds(self, digest: Digest) -> bool:
-        """Return True if the object is there now; its content is not read."""
+        """Return True if the object exists. Its content is not read."""
 
     def stat(self, digest: Digest) -> StoredObject | None:
-        """The object as it is there now, its content unread; None if it is not."""
+        """Return the state of the object without reading its content; None if it does not exist."""
 
     def size(self, digest: Digest) -> int:
         """The length of the object in bytes. Raises NotFound without it."""
 
     def renew(self, digest: Digest) -> None:
-        """Make the object as young as if it were stored now. Raises NotFound without it."""
+        """Set the object's timestamp to now. Raises NotFound if it does not exist."""
 
     def digests(self) -> Iterator[Digest]:
         """The digests of all objects."""
@@ -107,21 +107,21 @@ class ArtifactStore(Protocol):
         """Remove the object; without it, do nothing."""
 
     def leftovers(self) -> list[Leftover]:
-        """List the remains of unfinished uploads. In a folder, only those whose writers are known to be dead."""
+        """Return the remains of unfinished uploads. In a folder, only those of killed writers."""
 
     def remove_leftover(self, leftover: Leftover) -> None:
-        """Give up an upload that did not end; what is gone meanwhile is passed over."""
+        """Delete an unfinished upload. One that no longer exists is ignored."""
 
 
 class Unwritable(ABC):
-    """The half of an `ArtifactStore` that writes, of one that only reads: all of it raises what `refusal` returns."""
+    """The writing methods of a read-only `ArtifactStore`: all raise the error that `refusal` returns."""
 
     @abstractmethod
     def refusal(self) -> GitModelError:
-        """Return the error that says why it is not written to."""
+        """Return the error that says why the store is read-only."""
 
     def renew(self, digest: Digest) -> None:
-        """Nothing: whoever writes there keeps it."""
+        """Do nothing, because the store's own writers keep the object."""
         return None
 
     def create(self) -> None:
@@ -141,7 +141,7 @@ class Unwritable(ABC):
 
 
 def wrong_size(digest: Digest, recorded: int, found: int) -> Invalid:
-    """The error for an object whose length is not the one that is *recorded*."""
+    """Return the error for an object that does not have its *recorded* length."""
     return Invalid(
         f"{digest} has {found} bytes, and its record says {recorded}: the object is damaged or the record is wrong",
         hint="`git model blame MODEL@VERSION` shows who wrote the record; if it is right, store the artifact again",

@@ -39,11 +39,11 @@ _LEFT_FOR_GOOD = 3600.0  # seconds without a lock and a write; a copy for the ca
 
 
 class LocalStore:
-    """Artifacts under the folder *root*; *shared* says whether other machines reach it too.
+    """Artifacts in the folder *root*; *shared* is True if other machines use it too.
 
-    A shared store is expected to be there: a missing folder may be a disk that is not mounted. So only the
-    last part of its path is ever made, and reading without it is Unreachable. A store that is not shared
-    begins when it is first used. Not *synced*, what is put may be lost in a crash of the machine: a cache.
+    The folder of a shared store must exist, because a missing folder may be a disk that is not mounted. Only the last
+    part of its path is created, and reading without it raises Unreachable. A store that is not shared is created on
+    first use. Without *synced*, an object may be lost in a crash of the machine, as in a cache.
     """
 
     def __init__(self, root: Path, *, shared: bool = False, synced: bool = True) -> None:
@@ -63,7 +63,7 @@ class LocalStore:
         return self.root.as_uri()
 
     def create(self) -> None:
-        """Make the folders of the store, if they are not there."""
+        """Create the folders of the store if they do not exist."""
         with _reaching(self.root):
             if self.shared:
                 self._make_root()
@@ -77,16 +77,15 @@ class LocalStore:
         return self
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        """Store what *source* yields to its end; return its digest and its length in bytes.
+        """Store all bytes of *source*; return digest and length in bytes.
 
-        The object appears at once and whole, and is on disk when this returns. An object that is there
-        already is replaced by its equal, which repairs a damaged one. What *source* raises is passed on, and
-        nothing is left.
+        The object appears atomically, and is on disk when this returns. An existing equal object is replaced, which
+        repairs a damaged one. Errors of *source* are passed on, and leave nothing.
         """
         return self._put(source, "", sent)
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        """Store the object *digest*; Invalid, with nothing left, if *source* yields anything else."""
+        """Store the object *digest*. Raises Invalid and stores nothing if *source* has other bytes."""
         hex_of(digest)
         self._put(source, digest, sent)
 
@@ -111,9 +110,9 @@ class LocalStore:
         return digest, size
 
     def keep(self, digest: Digest, content: bytes | bytearray) -> None:
-        """Have *content*, which hashes to *digest*, as an object that may be lost: for a cache of what is elsewhere.
+        """Store *content* as the object *digest* in a cache, without syncing it.
 
-        Its temporary file has no lock, so that it may be swept; then this raises Unreachable.
+        Its temporary file has no lock, so that cleaning may delete it; then this raises Unreachable.
         """
         place = self.place(digest)
         descriptor, temporary = self._open_temporary()
@@ -131,11 +130,10 @@ class LocalStore:
             raise
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Open the object for reading once, from its beginning to its end.
+        """Open the object for reading once, from start to end.
 
-        Raises NotFound without such an object, Invalid if it is no regular file or longer than *size*. The reader
-        raises Invalid in place of the last bytes if they are not what *digest* names: who reads to the end is not
-        deceived.
+        Raises NotFound if it does not exist, Invalid if it is not a regular file or longer than *size*. The reader
+        raises Invalid instead of returning the last bytes if they do not match *digest*.
         """
         descriptor, found = self._open(digest)
         if size is not None and found > size:
@@ -152,7 +150,7 @@ class LocalStore:
         return cast(BinaryIO, io.BufferedReader(raw, buffer_size=1 << 16))
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
-        """The file of the object in its place, verified now, for those who map it; never write to it."""
+        """Return the object's file for mapping into memory, after verifying it. Never write to it."""
         with self.open(digest, size) as reader:
             buffer = bytearray(CHUNK)
             while cast(io.BufferedReader, reader).readinto(buffer):
@@ -194,7 +192,7 @@ class LocalStore:
         return state.st_size
 
     def digests(self) -> Iterator[Digest]:
-        """The digests of all objects, in order. Files that are not objects are passed over."""
+        """Return the digests of all objects, sorted. Other files are skipped."""
         return (found.digest for found in self.objects())
 
     def objects(self) -> Iterator[StoredObject]:
@@ -208,14 +206,14 @@ class LocalStore:
                         yield StoredObject(PREFIX + shard + rest, state.st_size, state.st_mtime)
 
     def remove(self, digest: Digest) -> None:
-        """Remove the object, or what stands in its place; without one, do nothing."""
+        """Delete the object, or whatever is at its path. Does nothing if nothing is there."""
         path = self.place(digest)
         self._state(digest)  # a missing store is an error, not a store without this object
         with _reaching(path), suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(path)
 
     def leftovers(self) -> list[Leftover]:
-        """The temporary files whose writers are dead, by their paths."""
+        """Return the paths of temporary files of killed writers."""
         return [Leftover(str(path), state.st_size, state.st_mtime) for path, state in self._dead()]
 
     def remove_leftover(self, leftover: Leftover) -> None:
@@ -226,7 +224,7 @@ class LocalStore:
                     os.unlink(path)
 
     def _open_temporary(self) -> tuple[int, Path]:
-        """A new file of this process to write and read, without a lock; the folder is made if it is not there."""
+        """Create a temporary file of this process, without a lock. Creates the folder if it does not exist."""
         temporary = self._temporary / f"{os.getpid()}-{os.urandom(16).hex()}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with _reaching(temporary):
@@ -317,7 +315,7 @@ class LocalStore:
 
     @contextmanager
     def _tolerating(self, what: str, without: str) -> Iterator[None]:
-        """Go on where the file system cannot do *what*, and warn once that *without* it something is not promised."""
+        """Continue if the file system does not support *what*, and warn once about the consequence *without* it."""
         try:
             yield
         except OSError as error:
@@ -420,7 +418,7 @@ class LocalStore:
 
 
 def _copy(source: BinaryIO, descriptor: int, path: Path, sent: Sent | None) -> tuple[Digest, int]:
-    """Write *source* to *descriptor*, hashing what is written; return its digest and length."""
+    """Write *source* to *descriptor* and hash it; return digest and length."""
     hashed = hashlib.sha256()
     size = 0
     for chunk in chunks(source):
@@ -454,7 +452,7 @@ def _not_regular(digest: Digest, path: Path) -> Invalid:
 
 @contextmanager
 def _reaching(path: Path) -> Iterator[None]:
-    """Say what the system says of *path* as Unreachable."""
+    """Convert an OSError for *path* to Unreachable."""
     try:
         yield
     except OSError as error:

@@ -19,16 +19,15 @@ SERVERS = ("s3", "gs", "az", "sftp", "oci")
 
 
 def open_store(url: str, *, default_root: Path) -> ArtifactStore:
-    """The store that *url* names, or if empty the one in *default_root*, which else keeps copies of a remote one.
+    """Open the store at *url*; if it is empty, the one in *default_root*, which otherwise has copies of a remote store.
 
-    A folder is `file:///path` or an absolute path; a remote store `s3://bucket/prefix`.
+    A folder is `file:///path` or an absolute path; a remote store is such as `s3://bucket/prefix`. Raises UsageError
+    for anything else, and never prints a URL that may contain a password.
 
     >>> open_store("", default_root=Path("/repo/.git/gitmodel")).shared
     False
     >>> open_store("file:///srv/models", default_root=Path("/repo/.git/gitmodel")).url
     'file:///srv/models'
-
-    Raises UsageError for anything else, and never repeats a URL that may hold a password.
     """
     if not url:
         return LocalStore(default_root)

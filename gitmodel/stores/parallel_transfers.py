@@ -68,7 +68,7 @@ class _Working:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Let no other thread begin, and wait for those that are at work."""
+        """Stop other threads from starting, and wait for the running ones."""
         with self._changed:
             self._ended = True
             self._changed.wait_for(lambda: self._count == 0)

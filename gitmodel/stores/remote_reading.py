@@ -52,7 +52,7 @@ class RemoteReader(io.RawIOBase):
 
     @property
     def whole(self) -> bytes | None:
-        """All bytes of an object that came in one range, verified; None of a longer one."""
+        """Return all bytes of an object that came in one range, verified; None for a longer one."""
         return bytes(self._chunk) if len(self._chunk) == self.total else None
 
     def readable(self) -> bool:
@@ -115,7 +115,7 @@ class RemoteReader(io.RawIOBase):
 
 
 def _length(start: int) -> int:
-    """Of the range that begins at *start*: servers keep objects in pieces, and look for each that a range touches."""
+    """Return the length of the range at *start*. Ranges match the pieces in which servers store objects."""
     return RANGE - start % RANGE
 
 

@@ -1,4 +1,4 @@
-"""The artifact store on a server: one way of putting and verified reading, over what each kind of server offers."""
+"""The artifact store on a server: putting and verified reading, on top of the operations of each kind of server."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SMALL = 8 << 20
 
 
 class RemoteStore:
-    """The artifacts on a server, over its *backend*. Memory is bounded, whatever the sizes of objects.
+    """The artifacts on a server, accessed by *backend*. Memory is limited, whatever the sizes of objects.
 
-    An object that is in *damaged* is replaced when it is stored again, and then read back. Readers add what they find.
+    An object in *damaged* is replaced when it is stored again, and then read back. Readers add damaged objects to it.
     """
 
     shared = True
@@ -46,14 +46,14 @@ class RemoteStore:
         return self
 
     def create(self) -> None:
-        """See that the server takes us; say what is missing there."""
+        """Check that the server can be used."""
         self.backend.create()
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        """Store what *source* yields to its end; return its digest and length in bytes.
+        """Store all bytes of *source*; return digest and length in bytes.
 
-        The name of what is longer than `SMALL` is known only at its end, so it is read twice: from a temporary
-        file, unless *source* itself can be.
+        The digest of a source longer than `SMALL` is known only at its end, so it is read twice: from a temporary file,
+        unless *source* can be read again.
         """
         import tempfile
 
@@ -73,9 +73,9 @@ class RemoteStore:
             return self._put_large(cast(BinaryIO, spool), sent)
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        """Store the *size* bytes of *digest*; what an earlier try has sent of a large one is not sent again.
+        """Store the *size* bytes of *digest*. Parts of an earlier attempt are not sent again.
 
-        The object appears when *source* has come to its end without raising, and at no time before.
+        The object appears only after *source* has ended without an error.
         """
         hex_of(digest)
         if size <= SMALL:
@@ -106,9 +106,9 @@ class RemoteStore:
             self._read_back(digest)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Open the object for reading once, from its beginning to its end. Raises Invalid if it is longer than *size*.
+        """Open the object for reading once, from start to end. Raises Invalid if it is longer than *size*.
 
-        The reader fetches ahead, and raises Invalid in place of the last bytes if they are not what *digest* names.
+        The reader fetches ahead, and raises Invalid instead of returning the last bytes if they do not match *digest*.
         """
         return cast(BinaryIO, io.BufferedReader(self.reader(digest, size), buffer_size=1 << 16))
 

@@ -29,7 +29,7 @@ class ResumableUpload:
             self.where = os.pread(descriptor, LONGEST, 0).decode(errors="replace")
 
     def keep(self, where: str) -> None:
-        """Remember where it goes on; what cannot be written is not remembered."""
+        """Store the address for resuming the upload. If it cannot be written, it is not stored."""
         self.where = where
         content = where.encode()
         if self._path is None or len(content) > LONGEST:

@@ -1,4 +1,4 @@
-"""Stores made of stores: one that writes to the first of several and reads from any, one that only reads."""
+"""Stores composed of stores: one that writes to the first of several and reads from all, and a read-only one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gitmodel.stores.interface import ArtifactStore, Leftover, Sent, StoredObjec
 
 
 class SeveralStores:
-    """A store that is *first*; what is not in it is read from the *others*, each opened when it is first needed.
+    """A store that writes to *first* and also reads from the *others*, each opened on first use.
 
-    One of the others that cannot be used is passed over as long as another has what is wanted.
+    If one of the others cannot be used, it is skipped as long as another one has the object.
     """
 
     def __init__(self, first: ArtifactStore, others: Sequence[Callable[[], ArtifactStore]]) -> None:
@@ -36,7 +36,10 @@ class SeveralStores:
         self._first.put_known(digest, size, source, sent=sent)
 
     def holder(self, digest: Digest) -> ArtifactStore:
-        """The store that has the object; the first if none has. Raises why one could not be asked, if none has."""
+        """Return the store that has the object; the first if none has it.
+
+        Raises the error of a store that failed, if none has it.
+        """
         if self._first.holds(digest):
             return self._first
         failure: GitModelError | None = None
@@ -115,7 +118,7 @@ class Purged(NotFound):
 
 
 class WithoutPurged(SeveralStores):
-    """A store that neither gives back nor takes what was purged: *gone* says why, by digest."""
+    """A store that neither returns nor accepts purged objects. *gone* has the reasons by digest."""
 
     def __init__(self, store: ArtifactStore, gone: Mapping[str, object]) -> None:
         super().__init__(store, ())

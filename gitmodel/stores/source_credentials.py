@@ -46,7 +46,7 @@ def find_credentials(path: Path, top: Path | None = None) -> list[str]:
 
 
 def _in_file(place: Path, shown: str, named: str) -> Iterator[str]:
-    """Yield the credentials in the file at *place*, which may be what a link at *named* leads to."""
+    """Yield the credentials in the file at *place*, the target of *named* if that is a link."""
     for what, line in credentials_in_file(_beginning(place, shown), *{named, str(place)}):
         yield f"{_shown(redacted(shown))}{f' line {line}' if line else ''} ({what})"
 

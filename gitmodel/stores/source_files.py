@@ -44,7 +44,7 @@ class SourceFile(NamedTuple):
 def find_source(path: Path) -> Path:
     """Return the file or folder *path* with symbolic links resolved.
 
-    Raises NotFound if nothing is there, UsageError if it cannot be reached.
+    Raises NotFound if it does not exist, UsageError if it is not accessible.
     """
     try:
         return Path(os.path.realpath(path, strict=True))
@@ -53,18 +53,18 @@ def find_source(path: Path) -> Path:
 
 
 def refuse_git(path: Path) -> None:
-    """Raise Refused if *path* itself, or what it is a link to, is the `.git` of a repository: a folder or a file."""
+    """Raise Refused if *path*, or the target of this link, is the `.git` folder or file of a repository."""
     for place in (path, find_source(path)):
         if is_git_name(place.name):
             raise _git_inside(place.parent, place.name)
 
 
 def list_folder(root: Path) -> list[SourceFile]:
-    """The files in the folder *root* (itself no link) and all folders below it, in the order of a manifest.
+    """Return the files in the folder *root*, which is not a link, and its subfolders, in the order of a manifest.
 
-    A link to a file inside *root* counts as that file. Folders without files are passed over, as git does.
-    Raises UsageError for a link that leads elsewhere, in circles or to a folder, for what is neither file nor
-    folder, and for a name that a manifest cannot hold; Refused if a git repository is in it.
+    A link to a file inside *root* counts as that file. Folders without files are skipped, as in git. Raises UsageError
+    for other links, for entries that are neither file nor folder, and for a name that a manifest does not support;
+    Refused if the folder contains a git repository.
     """
     files = sorted(_walk(root), key=lambda file: file.name)
     if bare := git_paths([file.name for file in files]):
@@ -74,10 +74,10 @@ def list_folder(root: Path) -> list[SourceFile]:
 
 
 def open_source(path: Path, name: str) -> BinaryIO:
-    """Open the file *path* (links followed already); its end is reached only if it did not change meanwhile.
+    """Open the file *path*, whose links are resolved. The end is reached only if the file did not change meanwhile.
 
-    *name* is what messages call it. The reader can go back, and raises Conflict in place of the end if the file is
-    not what it was when opened. Raises UsageError if it is not a regular file that we may read.
+    *name* is its name in messages. The reader can be rewound, and raises Conflict at the end if the file changed after
+    it was opened. Raises UsageError if it is not a readable regular file.
     """
     try:
         _refuse_special(name, os.lstat(path).st_mode)
@@ -96,7 +96,7 @@ def open_source(path: Path, name: str) -> BinaryIO:
 
 
 class _WatchedFile(io.RawIOBase):
-    """A file being read that notices, at its end, that it was written or replaced meanwhile."""
+    """A file that detects, at its end, that it was written or replaced while it was read."""
 
     def __init__(self, descriptor: int, path: Path, name: str, before: os.stat_result) -> None:
         self._descriptor = descriptor
@@ -194,9 +194,9 @@ def _follow(root: Path, link: Path) -> Path:
 
 
 def _refuse_git_folder(folder: Path, names: list[str]) -> None:
-    """Raise Refused for a folder like `.git` of any name, also one whose `objects` and `refs` have no files yet.
+    """Raise Refused for a folder like `.git` of any name, even if its `objects` and `refs` are empty.
 
-    The folder of a linked work tree has `commondir` instead, and one that was moved in part may have its config alone.
+    The folder of a linked work tree has `commondir` instead, and one that was moved partially may have only its config.
     """
     known = {name.casefold(): name for name in names}
     if "head" in known and not known.keys().isdisjoint(_BESIDE_HEAD) and _is_head(folder / known["head"]):
@@ -204,7 +204,7 @@ def _refuse_git_folder(folder: Path, names: list[str]) -> None:
 
 
 def _is_head(path: Path) -> bool:
-    """True if the file says which commit or branch is checked out, as git's HEAD does."""
+    """Return True if the file has the form of git's HEAD: a ref or a commit."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return False

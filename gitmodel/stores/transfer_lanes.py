@@ -1,4 +1,4 @@
-"""The threads and the memory for the parts and ranges of large objects: a few of each, whatever this process does."""
+"""Threads and memory for parts and ranges of large objects, limited for the whole process."""
 
 from __future__ import annotations
 

@@ -32,10 +32,9 @@ class RemoteView:
 
 
 def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
-    """Clone the repository at *url*, code and registry, into *folder* (by default named as it is); returns the folder.
+    """Clone the repository at *url*, code and registry, into *folder* (default: the name in the URL); return it.
 
-    Raises UsageError for a folder that is there, Unreachable. A clone that was cut off and is there may be completed
-    with `git model pull`.
+    Raises UsageError if the folder exists, Unreachable. If a clone was interrupted, `git model pull` completes it.
     """
     target = folder or Path(folder_of(url))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -56,10 +55,10 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
 
 
 def connect(repository: Repository, url: str) -> str:
-    """Name the remote at *url*, and make it the one that pulls and pushes of this repository go to; returns its name.
+    """Configure the remote at *url* for pulls and pushes of this repository; return its name.
 
-    It is a remote that is there, if one has this URL, else `origin` or, if that is another, `registry`. Raises
-    Conflict if these names are taken.
+    It is an existing remote with this URL, or else `origin` or, if that is another one, `registry`. Raises Conflict if
+    these names are taken.
     """
     urls = {name: _url(repository, name) for name in list_remotes(repository.git)}
     name = next((name for name, known in urls.items() if known == url), "")
@@ -77,7 +76,7 @@ def connect(repository: Repository, url: str) -> str:
 
 
 def describe_remote(repository: Repository, named: str = "") -> RemoteView:
-    """The remote *named*, or the one that pulls and pushes go to; it is not asked anything. Raises NotFound."""
+    """Return the remote *named*, or the one for pulls and pushes, without contacting it. Raises NotFound."""
     name = remotes.choose_remote(repository, named)
     seen, tip = remotes.last_state(repository, name).tip, repository.writable_tip()
     return RemoteView(
@@ -90,7 +89,7 @@ def describe_remote(repository: Repository, named: str = "") -> RemoteView:
 
 
 def folder_of(url: str) -> str:
-    """The folder that a clone of *url* is made in, as git names it.
+    """Return the folder for a clone of *url*, as git names it.
 
     >>> folder_of("https://example.com/team/models.git/"), folder_of("git@example.com:models")
     ('models', 'models')

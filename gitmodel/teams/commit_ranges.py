@@ -1,4 +1,4 @@
-"""Naming what is to be merged into what: BASE..HEAD, and what is meant where nothing is said."""
+"""Ranges BASE..HEAD: the base and head of a merge, and the defaults."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def read_range(repository: Repository, named: str) -> tuple[Oid, Oid]:
 
 
 def default_range(repository: Repository) -> tuple[Oid, Oid]:
-    """Return the default base and head of a plan: the proposal or merge that is checked out, else the only open
-    proposal here, else the commits that are here and not at the remote.
+    """Return the default base and head of a plan.
 
-    The base is the remote's metadata branch as last seen, else the local one. Raises UsageError for several
-    proposals, NotFound for a repository without a registry.
+    The head is the proposal or merge that is checked out, else the only open local proposal, else the local commits
+    that are not on the remote. The base is the remote's metadata branch as last seen, else the local one. Raises
+    UsageError for several proposals, NotFound without a registry.
     """
     repository.renew_branches()
     base = upstream(repository) or repository.existing_tip()
@@ -44,7 +44,7 @@ def default_range(repository: Repository) -> tuple[Oid, Oid]:
 
 
 def current_states(repository: Repository) -> list[Oid]:
-    """Return the tip of the metadata branch, and what is checked out if it is a registry that the tip does not have.
+    """Return the tip of the metadata branch, and the commit checked out if the tip lacks its registry.
 
     Raises NotFound if there is neither.
     """
@@ -60,7 +60,7 @@ def current_states(repository: Repository) -> list[Oid]:
 
 
 def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
-    """Return the commit that is checked out if it holds a registry that *base* does not have; else None."""
+    """Return the commit that is checked out if it has a registry that *base* does not contain; else None."""
     head = None if repository.url else commits.find_commit(repository.git, "HEAD")
     if not head or not holds_registry(repository.files(head)):
         return None
@@ -68,7 +68,7 @@ def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
 
 
 def upstream(repository: Repository) -> Oid | None:
-    """Return the remote's metadata branch as it was last seen, None if there is no remote or it was never asked."""
+    """Return the remote's metadata branch as last seen, None if there is no remote or it was never contacted."""
     try:
         remote = remotes.choose_remote(repository)
     except (NotFound, UsageError):  # a registry by URL is its own remote
@@ -77,7 +77,7 @@ def upstream(repository: Repository) -> Oid | None:
 
 
 def find_commit(repository: Repository, named: str) -> Oid:
-    """The id of the commit that *named* stands for, as git reads it. Raises NotFound, UsageError."""
+    """Return the id of the commit *named*, as git reads it. Raises NotFound, UsageError."""
     found = commits.find_commit(repository.git, named)
     if not found:
         raise NotFound(f"there is no commit {named!a}", hint="name one as `git log` shows it")

@@ -1,4 +1,4 @@
-"""A plan as text for a terminal and as Markdown for a pull request. Everything that came from a record is escaped."""
+"""A plan as text for a terminal and as Markdown for a pull request. All text from records is escaped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NONE = "–"  # noqa: RUF001
 
 
 def text(plan: Plan) -> str:
-    """The plan in lines, not escaped for a terminal: that is for who prints it."""
+    """Return the plan in lines that are not escaped for a terminal; the printer does that."""
     lines = [f"{_what(change)}" for change in plan.changes]
     blocks = []
     for change, head in zip(plan.changes, lines, strict=True):

@@ -1,4 +1,4 @@
-"""`plan BASE..HEAD`: what a merge would change in the stages, with what a reviewer wants to know."""
+"""`plan BASE..HEAD`: the effects of a merge on stages, with information for reviewers."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _MOST_COMMITS = 10
 class CodeRange:
     """The commits from the *old* version's code to the *new* one's ("": not recorded).
 
-    *commits* are the newest of the *count* in between, as "1a2b3c4d5e subject", if this repository has them;
-    *comparison* is the address of what is between, if the host is known.
+    *commits* are the newest of the *count* in between, as "1a2b3c4d5e subject", if this repository has them.
+    *comparison* is the URL of the comparison, if the host is known.
     """
 
     old: str = ""
@@ -128,7 +128,7 @@ class _Sides:
         return {old: new for old, new in found.items() if old != new and not before.has_model(new, tolerant=True)}
 
     def before_rename(self, model: str) -> str:
-        """The name that *model* had before the merge, if that renames it; else *model*."""
+        """Return the name that *model* had before the merge if it is renamed; else *model*."""
         return next((old for old, new in self.renamed.items() if new == model), model)
 
     @cached_property
@@ -207,7 +207,7 @@ def _links(version: VersionRecord | None, *, data: bool) -> list[ArtifactLink]:
 
 
 def _inputs(sides: _Sides, old: VersionRecord | None, new: VersionRecord | None) -> Iterator[Compared]:
-    """Yield the external inputs of the runs that made the versions, by step and name, side by side."""
+    """Yield the external inputs of the runs that made the versions, by step and name, for both versions."""
     before, after = _taken(sides.before, old), _taken(sides.after, new)
     for name in sorted({*before, *after}):
         yield Compared(name, before.get(name), after.get(name), kind="input")

@@ -134,11 +134,11 @@ def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
 
 
 def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -> Proposal:
-    """Push the branch of *proposal*; with *open*, have the host open the pull request.
+    """Push the branch of *proposal*; with *open*, also open the pull request on the host.
 
-    GitHub and GitLab do so through their own programs, `gh` and `glab`, where these are installed; GitLab else on the
-    push itself. The pull request goes to the metadata branch, its text is the plan. On other hosts, or without the
-    program, a person opens it at the proposal's address. Raises NotFound without a remote, Refused and Unreachable.
+    GitHub and GitLab open it with their own programs `gh` and `glab` if installed; GitLab otherwise with push options.
+    The pull request goes to the metadata branch, and its text is the plan. On other hosts, or without the program, a
+    person opens it at the proposal's URL. Raises NotFound without a remote, Refused and Unreachable.
     """
     if not proposal.remote:
         raise NotFound(
@@ -170,9 +170,9 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
 
 
 def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
-    """The proposals that are open, here and at the remote, by branch: with what a merge of each would change now.
+    """Return the open proposals, local and on the remote, by branch, with the effects of merging each now.
 
-    One is open until the branch records what it proposes. Raises Unreachable if the remote cannot be asked.
+    A proposal is open until the branch records its changes. Raises Unreachable if the remote cannot be reached.
     """
     chosen = _choose(repository, remote)
     repository.renew_branches()
@@ -212,7 +212,10 @@ def _plans(repository: Repository, wanted: Wanted) -> Iterator[Callable[[Snapsho
 
 
 def _with_renumbered(repository: Repository, wanted: Wanted) -> Wanted:
-    """*wanted*, its references marked that were renumbered. Raises UsageError if that is asked for and none was."""
+    """Return *wanted* with its renumbered references marked.
+
+    Raises UsageError if this is requested and none was renumbered.
+    """
     if not wanted.renumbered:
         return wanted
     names = [*map(ModelRef.of, wanted.models)]
@@ -273,9 +276,9 @@ def _plan_rename(repository: Repository, wanted: Wanted, old: str, new: str, bas
 
 
 def _find_model(repository: Repository, wanted: Wanted, model: str, base: Snapshot) -> tuple[str, frozenset[Numbered]]:
-    """Return the name that *model* has on *base*, and what a change of it settles here.
+    """Return the name that *model* has on *base*, and the notes that a change of it settles here.
 
-    Raises Refused for a name that means another model there than here, and as `Snapshot.model_to_change`.
+    Raises Refused for a name that means another model there, and as `Snapshot.model_to_change`.
     """
     ref = ModelRef(check_name(model, "model"), model in wanted.meant)
 
@@ -323,7 +326,7 @@ def _check_held(repository: Repository, base: Snapshot, model: str, number: int)
 
 
 def _subject(done: list[Promotion], last: str) -> str:
-    """The subject of the commit: each change if there is room, else how many there are of what."""
+    """Return the subject of the commit: each change if there is room, else the number of each kind."""
     if len(done) == 1:
         return last
     said = "Change " + ", ".join(map(_brief, done))

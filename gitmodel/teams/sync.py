@@ -1,4 +1,4 @@
-"""Pull and push: two registries that were changed apart come together, one operation a line, nothing lost."""
+"""Pull and push: synchronizing two registries that were changed independently, without losing changes."""
 
 from __future__ import annotations
 
@@ -223,11 +223,10 @@ def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last:
 
 
 def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefMove], error: Refused) -> None:
-    """Push the branch, then each stage tag alone, where the remote refuses them together.
+    """Push the branch, then each stage tag separately, if the remote refuses them together.
 
-    A tag that it refuses, as where only another identity may move it, is set back to what the remote has: what it
-    stands for is recorded there and not in force. Raises *error* if the branch is refused too, else Refused naming
-    these tags.
+    A refused tag, such as one that only another identity may move, is set back to the remote's value. Its change is
+    recorded there and not in force. Raises *error* if the branch is refused too, else Refused naming these tags.
     """
     branch = [move for move in moves if move.ref == repository.branch]
     try:
@@ -277,9 +276,9 @@ def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
 
 
 def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: bool) -> None:
-    """Raise Conflict if the remote's tag of the rules in force cannot be read, or is gone or was set back since.
+    """Raise Conflict if the remote's tag of the rules in force is unreadable, missing or was set back since.
 
-    *rewound* says that it may be gone, or have been set back.
+    With *rewound*, it may be missing or set back.
     """
     rules = repository.rules
     what, takes_it = "was set back" if state.rules else "was deleted", "; `git model pull --rewound` takes it as it is"
@@ -374,7 +373,7 @@ def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) 
 def _note_renumbered(
     repository: Repository, ours: Oid | None, tip: Oid | None, carried: Carried
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """The move that notes which names and numbers of *ours* mean others at *tip*, and what to write for it."""
+    """Return the move that notes the names and numbers of *ours* that mean others at *tip*, and the object to write."""
     moves = renumbered(carried, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
     if not moves:
         return [], []
@@ -440,7 +439,7 @@ def _signer(repository: Repository, commit: Oid) -> str:
 
 
 def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
-    """Map transaction ids to the other side's commits, to find ours that are there already as another commit."""
+    """Map transaction ids to the other side's commits, to find local commits that exist there already."""
     found = trailer_values(repository.git, tip, base, "Txn")
     # a squashed commit has several, so the outcome of each is unknown
     return {values[0]: commit for commit, values in found.items() if len(values) == 1}
@@ -452,7 +451,7 @@ def _transaction(message: str) -> str:
 
 
 def _learn_numbers(repository: Repository, ours: Oid, theirs: Oid, changed: list[str], carried: Carried) -> None:
-    """Add to *carried* the numbers that versions of our commit have in its twin on the other side."""
+    """Add to *carried* the numbers that versions of a local commit have in its counterpart on the other side."""
     there = _new_versions(repository, theirs, _changed_by(repository, theirs))
     for model, numbers in _new_versions(repository, ours, changed).items():
         found = there.get(carried.model(model), [])

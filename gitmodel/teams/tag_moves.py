@@ -1,4 +1,4 @@
-"""Stage tags of two registries that come together: which move here with a pull, and there with a push."""
+"""Stage tags of two registries: the moves of a pull and of a push."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> l
 
 
 def take_back(repository: Repository, old: Mapping[StageRef, Oid | None], rules: Oid | None) -> None:
-    """Move the tags back to what they were before they were set: *old* ids and that of the *rules*, None for none."""
+    """Move the tags back to their previous values: *old* ids and that of the *rules*, None for a missing tag."""
     moves = [RefMove(ref.full, id, repository.tags.id(ref)) for ref, id in old.items() if id]
     if rules is not None and rules != repository.rules.id():
         moves += repository.rules.moves(rules)

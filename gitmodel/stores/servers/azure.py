@@ -1,7 +1,7 @@
-"""The artifact store in a container of Azure Blob Storage, through Microsoft's client, azure-storage-blob.
+"""The artifact store in a container of Azure Blob Storage, with Microsoft's client azure-storage-blob.
 
-A large object goes in blocks, whose names hold their numbers and hashes: so any process on any machine sees which are
-there. They become the object when a list of them is committed; those that never do Azure removes after a week.
+A large object is sent in blocks, whose names contain their numbers and hashes, so every process on every machine knows
+which exist. Committing a list of blocks creates the object. Azure deletes uncommitted blocks after a week.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class AzureBackend:
         return StoredObject(digest, size, found.last_modified.timestamp())
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Set its metadata again, which makes its time that of now."""
+        """Set the object's metadata again, which updates its timestamp."""
         self._do(lambda: self._blob(digest).set_blob_metadata({OWN: hex_of(digest)}), digest)
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
@@ -223,7 +223,7 @@ class AzureBackend:
         self._do(lambda: self._blob(digest).stage_block(name, bytes(content), validate_content=True), digest)
 
     def commit(self, digest: Digest, names: list[str]) -> bool:
-        """Make the object of its blocks; False if one of them is not there any more."""
+        """Create the object from its blocks; return False if one of them no longer exists."""
         block = library("azure.storage.blob", extra="azure").BlobBlock
 
         def commit() -> None:
@@ -282,7 +282,7 @@ class AzureUpload:
                 )
 
     def abort(self) -> None:
-        """Leave the blocks: their names say what is in them, and Azure drops them."""
+        """Do nothing: Azure deletes uncommitted blocks."""
 
     def pause(self) -> None:
         """Leave the blocks to a later try."""

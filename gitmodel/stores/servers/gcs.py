@@ -1,7 +1,7 @@
 """The artifact store in a bucket of Google Cloud Storage.
 
-google-auth finds credentials; libcurl carries the requests of https://cloud.google.com/storage/docs/json_api. A large
-object goes in one resumable session, whose address is kept on this machine; Google ends sessions after a week.
+google-auth provides credentials; libcurl sends the requests of https://cloud.google.com/storage/docs/json_api. A large
+object is sent in one resumable session, whose address is stored on this machine. Google ends sessions after a week.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Bucket:
         body: bytes | bytearray = b"",
         allowed: tuple[int, ...] = (),
     ) -> Answer:
-        """The answer to a request. Raises Unreachable if it is neither good nor *allowed*."""
+        """Return the answer to a request. Raises Unreachable unless its status is a success or *allowed*."""
         if query:
             path += f"?{urlencode(query, quote_via=quote)}"
 
@@ -85,7 +85,7 @@ class Bucket:
         return None if answer.status == 404 else answer.json()
 
     def require(self) -> None:
-        """Raises Unreachable if there is no such bucket, or if it does not take us."""
+        """Raise Unreachable if the bucket does not exist or cannot be used."""
         path = f"/storage/v1/b/{self.bucket}/o"
         self.request("GET", path, query={"maxResults": "1", "fields": "kind"}, about="")
 
@@ -136,7 +136,7 @@ class Bucket:
 
 
 class GcsBackend:
-    """Objects under *prefix* in *bucket*; *begun* are the uploads that began on this machine."""
+    """Objects with *prefix* in *bucket*. *begun* are the uploads started on this machine."""
 
     def __init__(
         self, bucket: str, prefix: str, begun: ResumableUploads, *, timeout: float = 60.0, attempts: int = 6
@@ -163,7 +163,7 @@ class GcsBackend:
         return StoredObject(digest, size, _modified(found))
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Give it a time of our own, beside Google's; what lifecycle rules may look at."""
+        """Set `customTime`, which also counts for lifecycle rules."""
         body = json.dumps({"customTime": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}).encode()
         headers = {"content-type": "application/json"}
         path = self._bucket.path_of(self._key(digest))
@@ -223,7 +223,7 @@ class GcsBackend:
         self._bucket.request("DELETE", self._bucket.path_of(self._key(digest)), about=digest, allowed=(404,))
 
     def leftovers(self) -> list[Leftover]:
-        """None that could be asked for: Google ends an upload by itself, a week after it began."""
+        """Return nothing: Google does not list uploads, and ends them after a week."""
         return []
 
     def remove_leftover(self, leftover: Leftover) -> None:
@@ -243,7 +243,7 @@ class GcsBackend:
         return self._bucket.server.path_of(answer.headers.get("location", ""))
 
     def send_range(self, where: str, digest: Digest, range: str, content: bytes = b"", *, hashed: str = "") -> Answer:
-        """Send bytes of an upload, or ask what is there of it (`*/SIZE` and none): 308 says so, 200 that it ended."""
+        """Send bytes of an upload, or query its progress (`*/SIZE` without bytes): 308 with the progress, or 200."""
         headers = {"content-range": f"bytes {range}", **({"x-goog-hash": f"md5={hashed}"} if hashed else {})}
         return self._bucket.request(
             "PUT", where, headers=headers, body=content, about=digest, allowed=(308, 400, 404, 410, 416)
@@ -278,7 +278,7 @@ class GcsBackend:
 
 
 class GcsUpload:
-    """An object that goes in one session, part after part; the last is held back until it is to appear."""
+    """An object in one session, sent part by part. The last part is sent only when the object is to appear."""
 
     ordered = True
     part_size = PART
@@ -333,7 +333,7 @@ class GcsUpload:
             self._begun.where = ""
 
     def _send(self, content: bytes | bytearray, *, final: bool = False) -> dict[str, Any]:
-        """Send what Google lacks of *content*, the latest that went through; returns what it says at the end."""
+        """Send the bytes of *content*, the latest ones, that Google lacks; return the last answer."""
         where = self._begun.where or self._backend.begin(self._digest, self._size)
         end = self._passed
         while self._had < end:

@@ -1,7 +1,7 @@
-"""The artifact store in an OCI registry: one that serves container images, and keeps anything else as well.
+"""The artifact store in an OCI registry, which serves container images and can store other content.
 
-An object is a blob, named by its digest as everything there is, and a manifest that keeps the registry from
-collecting it, tagged `sha256-<64 hex digits>`, by which it is found and listed. The manifest goes last. The protocol is
+An object is a blob, named by its digest, and a manifest with the tag `sha256-<64 hex digits>`. The manifest lists the
+object, and prevents the registry from deleting the blob. It is put last. The protocol is
 https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md.
 """
 
@@ -38,9 +38,9 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
 class OciBackend:
-    """Objects in the repository *name* of the registry at *host*; *secure* is whether it speaks TLS.
+    """Objects in the repository *name* of the registry at *host*; *secure* is True if it uses TLS.
 
-    *begun* are the uploads that began on this machine.
+    *begun* are the uploads started on this machine.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class OciBackend:
         return f"oci://{self._host}/{self._name}"
 
     def create(self) -> None:
-        """See that the registry takes us; a repository begins with its first object."""
+        """Check that the registry can be used. It creates a repository with its first object."""
         self._request("GET", "/v2/", about="")
 
     def stat(self, digest: Digest) -> StoredObject | None:
@@ -82,7 +82,7 @@ class OciBackend:
         return there if whole else None
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Put its manifest anew, with the time of now."""
+        """Put the manifest again with the current time."""
         self._put_manifest(digest, size)
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
@@ -133,7 +133,7 @@ class OciBackend:
         self._request("DELETE", self._blob(digest), about=digest, missing=True, allowed=(405,))
 
     def leftovers(self) -> list[Leftover]:
-        """None that could be asked for: a registry forgets uploads by itself, Docker's after a week."""
+        """Return nothing: a registry deletes unfinished uploads itself, Docker's after a week."""
         return []
 
     def remove_leftover(self, leftover: Leftover) -> None:
@@ -145,7 +145,7 @@ class OciBackend:
         return self._located(answer)
 
     def append(self, where: str, start: int, content: bytes | bytearray, digest: Digest) -> str:
-        """Send a part; returns where the next one goes."""
+        """Send a part; return the address of the next one."""
         headers = {
             "content-type": "application/octet-stream",
             "content-range": f"{start}-{start + len(content) - 1}",
@@ -159,13 +159,13 @@ class OciBackend:
         return self._located(answer) if answer.status != 416 else self._after(where, start + len(content), digest)
 
     def complete(self, where: str, digest: Digest, size: int) -> None:
-        """Make a blob of what was sent, whose hash the registry checks, and then an object of the blob."""
+        """Create a blob from the sent bytes, which the registry hashes, and then an object from the blob."""
         joined = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
         self._finish_blob(joined, digest, b"")
         self._put_manifest(digest, size)
 
     def cancel(self, where: str, digest: Digest) -> None:
-        """Give up what was sent."""
+        """Cancel the upload."""
         self._request("DELETE", where, about=digest, missing=True, allowed=(405,))
 
     def reached(self, where: str, digest: Digest) -> tuple[str, int]:
@@ -303,7 +303,7 @@ class OciBackend:
 
 
 class OciUpload:
-    """A blob that is sent part by part, each to where the answer to the one before says."""
+    """A blob that is sent part by part, each to the address in the previous answer."""
 
     ordered = True
     part_size = PART
@@ -348,7 +348,7 @@ _HELPER_SECONDS = 60
 
 
 def _described(answer: Answer, digest: Digest) -> tuple[int, float]:
-    """The size and the time that a manifest tells of its object."""
+    """Return the size and time of an object from its manifest."""
     from email.utils import parsedate_to_datetime
 
     manifest = answer.json()

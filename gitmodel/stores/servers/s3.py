@@ -154,7 +154,7 @@ class S3Backend:
         return answer.headers["etag"]
 
     def complete(self, digest: Digest, id: str, tags: Mapping[int, str]) -> bool:
-        """Put the parts together; returns whether there was such an upload."""
+        """Combine the parts; return False if the upload no longer exists."""
         body = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>" for number, tag in sorted(tags.items())
         )
@@ -202,7 +202,10 @@ class S3Backend:
         self.complete(digest, id, tags)
 
     def _copied(self, answer: Answer, digest: Digest) -> str:
-        """The entity tag of a copy. S3 answers 200 before it knows, and says so in the body if it then fails."""
+        """Return the entity tag of a copy.
+
+        S3 answers 200 before it has finished, and reports a later failure in the body.
+        """
         if _code(answer):
             raise self._refusal(answer, "PUT", digest)
         return _text(_parse(answer), "ETag")
@@ -389,10 +392,10 @@ class S3Upload:
         self._backend.abort(self._digest, self._id)
 
     def pause(self) -> None:
-        """Leave the parts: S3 tells any later try of them."""
+        """Do nothing: S3 lists the parts for a later attempt."""
 
     def _ended(self) -> None:
-        """Another writer of the same digest has finished the same upload, or somebody has aborted it."""
+        """Handle an upload that another writer of the same digest has completed, or that was aborted."""
         there = self._backend.stat(self._digest)
         if there is None or there.size != self._size:
             raise Unreachable(

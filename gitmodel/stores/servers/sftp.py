@@ -1,7 +1,7 @@
-"""The artifact store in a folder over SFTP, through the file system that sshfs gives to fsspec.
+"""The artifact store in a folder over SFTP, with sshfs, a file system of fsspec.
 
-Objects lie as in a folder: `<root>/sha256/<2 hex digits>/<62>`. One is written as `<root>/tmp/<64 hex digits>`
-and renamed; the large ones among them grow there, so that an upload that was cut off goes on from its length.
+The layout is that of a local store: `<root>/sha256/<2 hex digits>/<62>`. An object is written as `<root>/tmp/<64 hex
+digits>` and renamed. An interrupted upload of a large object resumes from the length of that file.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ class Host:
         return self.do(read)
 
     def write(self, path: str, start: int, content: bytes | bytearray) -> None:
-        """Write *content* into a file from byte *start*; a new one begins at 0.
+        """Write *content* to a file from byte *start*. A new file starts at 0.
 
-        What is in it stays: another writer of the same object may be at the same file, and all write the same bytes.
-        Raises FileNotFoundError if there is none and *start* is not 0.
+        Existing bytes stay: other writers of the same object may use the same file, and write the same bytes. Raises
+        FileNotFoundError if the file does not exist and *start* is not 0.
         """
 
         def write(files: Any) -> None:
@@ -286,7 +286,7 @@ class SftpUpload:
         """Leave the file to a later try."""
 
     def _ended(self) -> None:
-        """Another writer of the same digest has renamed the same file, or somebody has removed it."""
+        """Handle a file that another writer of the same digest has renamed, or that was deleted."""
         if not self._backend.has(self._digest, self._size):
             raise Unreachable(
                 f"the upload of {self._digest} to {self._backend.url} was removed by somebody else", hint="try again"
