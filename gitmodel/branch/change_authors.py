@@ -9,6 +9,7 @@ from gitmodel.branch.changed_paths import MOST_FILES, changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
+from gitmodel.git.commits import first_parents
 from gitmodel.git.objects import Commit
 
 _MOST_COMMITS = 10_000
@@ -52,7 +53,7 @@ class ChangeAuthors:
 
     @cached_property
     def _chain(self) -> list[Oid]:
-        return self._repository.git.oids("rev-list", "--first-parent", "--reverse", self._base, "--")
+        return first_parents(self._repository.git, self._base)[::-1]
 
     @cached_property
     def _changed(self) -> dict[str, str]:

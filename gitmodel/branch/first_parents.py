@@ -17,7 +17,8 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import roots
+from gitmodel.git.commits import first_parents, roots
+from gitmodel.git.configuration import list_remotes
 from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import FILE_MODES, Commit, parse_commit
 from gitmodel.git.shallow import read_edge
@@ -81,7 +82,7 @@ def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> It
     if repository.shallow or len(pathspecs) == 1 or not _has_filters(repository):
         yield from walk_branch(repository, tip, *pathspecs)
         return
-    place = {id: number for number, id in enumerate(repository.git.oids("rev-list", "--first-parent", tip))}
+    place = {id: number for number, id in enumerate(first_parents(repository.git, tip))}
     walks = (walk_branch(repository, tip, path) for path in pathspecs)
     together = merge(*walks, key=lambda entry: place[entry.commit.id])
     for _, same in groupby(together, key=lambda entry: entry.commit.id):
@@ -97,7 +98,7 @@ def shallow_edge(repository: Repository) -> frozenset[Oid]:
 
 def too_shallow(repository: Repository, edge: str) -> Invalid:
     """Return the error for history that is needed and that this clone does not hold."""
-    remotes = repository.git.lines("remote")
+    remotes = list_remotes(repository.git)
     remote = "origin" if "origin" in remotes or not remotes else remotes[0]
     return Invalid(
         f"this clone is shallow: it has no history of the metadata branch before {edge[:10]}",

@@ -12,6 +12,7 @@ from gitmodel.domain.snapshot import TOO_SHALLOW
 from gitmodel.errors import ForeignTag
 from gitmodel.git.failures import Moved
 from gitmodel.git.object_reader import GitObject
+from gitmodel.git.refs import branches_with
 
 
 def refuse_foreign(
@@ -84,14 +85,10 @@ def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> 
     if repository.url:
         return ""
     name = _short(repository.branch)
-    branches = repository.git.lines(
-        "for-each-ref", f"--contains={target_of(ref, found)[0]}", "--format=%(refname)", "refs/heads/", "refs/remotes/",
-        answers=(0, 129),
-    )  # fmt: skip
     # A remote's copy of our own branch may be ahead of it, and a proposal is made on it.
     others = (
         branch
-        for branch in branches
+        for branch in branches_with(repository.git, target_of(ref, found)[0])
         if branch != repository.branch
         and not (branch.startswith("refs/remotes/") and branch.split("/", 3)[-1] in (name, "HEAD"))
         and not branch.startswith(PROPOSALS)

@@ -17,7 +17,7 @@ from gitmodel.domain.schema.refs import RULES_TAGS, SEEN_RULES, STAGE_TAGS
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
 from gitmodel.git.failures import Locked, Moved
 from gitmodel.git.objects import NewObject
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs import RefMove, set_refs
 
 T = TypeVar("T")
 
@@ -107,10 +107,8 @@ class PushedRefs:
             self._pushed = True
             return left
         self._pushed = True
-        lines = [f"update {move.ref} {move.new}" if move.new else f"delete {move.ref}" for move in moves]
         with suppress(GitModelError):  # the change is on the server, even if updating the cache fails
-            git = self._repository.git
-            git.run("update-ref", "--no-deref", "--stdin", input="".join(f"{line}\n" for line in lines).encode())
+            set_refs(self._repository.git, {move.ref: move.new for move in moves})
             self._cache.note_asked(ALL, self._repository.reader.resolve_id(self._repository.branch))
         return left
 

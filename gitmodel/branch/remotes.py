@@ -13,9 +13,10 @@ from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
+from gitmodel.git.configuration import list_remotes
 from gitmodel.git.failures import translate
 from gitmodel.git.process import FETCH, Git, GitOutput, with_settings
-from gitmodel.git.refs import RefMove, delete_ref, list_refs
+from gitmodel.git.refs import RefMove, list_refs, set_refs
 
 # git's message if a lease or a fast-forward fails, locally or on the remote: another push was first.
 _LOST_RACE = re.compile(
@@ -72,7 +73,7 @@ def choose_remote(repository: Repository, named: str = "") -> str:
             f"the registry is {repository.url} itself: there is nothing to pull from it or to push to it",
             hint="every command reads and writes there; for a registry of your own: git model clone URL",
         )
-    remotes = repository.git.lines("remote")
+    remotes = list_remotes(repository.git)
     wanted = named or repository.config.get("gitmodel.remote", "")
     if wanted:
         if wanted not in remotes:
@@ -150,7 +151,7 @@ def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
         if _is_blocking(ref):
             yield "", ref
     yield from (("", ref) for ref in list_refs(repository.git, f"{repository.rules.ref}/"))
-    for remote in repository.git.lines("remote"):
+    for remote in list_remotes(repository.git):
         yield from ((remote, ref) for ref, _ in _remote_tags(repository, remote) if _is_blocking(ref))
         yield from ((remote, ref) for ref in blocking_rules(repository, remote))
 
@@ -250,7 +251,7 @@ def move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -
 
 
 def _move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -> None:
-    lines = []
+    new: dict[str, Oid | None] = {}
     for move in moves:
         if move.ref.startswith(STAGE_TAGS):
             copy = f"{tags_prefix(remote)}{move.ref.removeprefix(STAGE_TAGS)}"
@@ -258,11 +259,8 @@ def _move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) 
             copy = remote_rules_ref(remote, repository.branch)
         else:
             copy = remote_branch_ref(remote, repository.branch)
-        if move.new:
-            lines.append(f"update {copy} {move.new}\n")
-        else:
-            delete_ref(repository.git, copy)
-    repository.git.run("update-ref", "--stdin", input="".join(lines).encode())
+        new[copy] = move.new
+    set_refs(repository.git, new)
 
 
 def overwriting_refspecs(repository: Repository) -> list[str]:

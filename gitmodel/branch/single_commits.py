@@ -18,6 +18,7 @@ from gitmodel.domain.snapshot import MOST_RENAMES, Snapshot, StageTag
 from gitmodel.errors import NotFound
 from gitmodel.git.partial_clone import PartialCloneFiles
 from gitmodel.git.process import FETCH
+from gitmodel.git.refs import set_refs
 
 FILTER = "--filter=blob:none"
 # "iris 3 -> 4 in production", the first line of a stage tag's message
@@ -129,7 +130,7 @@ class SingleCommits:
                 )  # fmt: skip
                 if answer.code:
                     raise self._cache.out_of_reach(remotes.unreachable(called, "fetched", answer), question)
-                self._single.git.run("update-ref", "--no-deref", ref, id)
+                set_refs(self._single.git, {ref: id})
                 self._single.reader.close()
             self._cache.note_asked(question, id)
         return id

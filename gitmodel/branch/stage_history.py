@@ -16,6 +16,7 @@ from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, NotFound
+from gitmodel.git.commits import commits_saying
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> Oid |
     """Return the newest commit in the history of *tip* with the transaction id *txn*, None if there is none."""
     if tip is None:
         return None
-    found = repository.git.oids("log", "--fixed-strings", f"--grep=Txn: {txn}", "--format=%H", tip)
+    found = commits_saying(repository.git, tip, f"Txn: {txn}")
     carries = (id for id in found if messages.carries_transaction(repository.commits.read(id).message, txn))
     return next(carries, None)
 

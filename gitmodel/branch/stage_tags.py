@@ -20,6 +20,7 @@ from gitmodel.git.failures import Moved
 from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import NewObject, format_tag, parse_commit, parse_tag
 from gitmodel.git.process import Git
+from gitmodel.git.refs import list_refs
 from gitmodel.git.trees import CommitFiles, Trees
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class StageTags:
     def all(self, model: str = "") -> list[StageRef]:
         """Return every stage tag, or those of *model*; refs with a name that no stage tag has are left out."""
         prefix = f"{STAGE_TAGS}{model}/" if model else STAGE_TAGS
-        found = (StageRef.parse(name) for name in self._git.lines("for-each-ref", "--format=%(refname)", prefix))
+        found = (StageRef.parse(name) for name in list_refs(self._git, prefix))
         return [ref for ref in found if ref is not None]
 
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:

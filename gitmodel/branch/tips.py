@@ -13,8 +13,10 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RULES_TAGS, STAGE_TAGS, remote_branch_ref
 from gitmodel.domain.snapshot import Files, holds_registry
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
+from gitmodel.git.configuration import list_remotes, read_values
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import FETCH, Git
+from gitmodel.git.refs import list_refs
 
 # The arguments of `git fetch` for stage tags and the rules in force.
 _FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
@@ -64,7 +66,7 @@ class Tips:
     def latest(self) -> Oid | None:
         """Return the commit that writes start from, fetched if only a remote has it; None if there is no registry."""
         found = self.writable()
-        if not found and self._git.lines("remote"):
+        if not found and list_remotes(self._git):
             found = self._registry_at(self.ask_remote(), Refused)
         return found
 
@@ -96,9 +98,8 @@ class Tips:
     def tracking_branch(self) -> str | None:
         """Return a remote's copy of the metadata branch, as `git clone` leaves it; `origin` first."""
         name = self._branch.removeprefix("refs/heads/")
-        found = self._git.lines("for-each-ref", "--format=%(refname)", f"refs/remotes/*/{name}")
-        found.sort(key=lambda ref: (ref != f"refs/remotes/origin/{name}", ref))
-        return found[0] if found else None
+        found = list_refs(self._git, f"refs/remotes/*/{name}")
+        return min(found, key=lambda ref: (ref != f"refs/remotes/origin/{name}", ref), default=None)
 
     def remote_name(self) -> str:
         """Return the remote that pulls and pushes go to, "" if there is none."""
@@ -139,7 +140,7 @@ class Tips:
         Raises Unreachable if a remote cannot be reached.
         """
         name = self._branch.removeprefix("refs/heads/")
-        remotes = self._git.lines("remote")
+        remotes = list_remotes(self._git)
         remotes.sort(key=lambda remote: (remote != "origin", remote))
         for remote in remotes:
             try:
@@ -179,7 +180,7 @@ class Tips:
 
     def _fetches(self, remote: str) -> bool:
         """Return True if a plain `git fetch` of *remote* fetches the metadata branch."""
-        specs = self._git.lines("config", "--get-all", f"remote.{remote}.fetch", answers=(0, 1))
+        specs = read_values(self._git, f"remote.{remote}.fetch")
         sources = (spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^"))
         return any(fnmatchcase(self._branch, source) for source in sources)
 

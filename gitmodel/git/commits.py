@@ -40,6 +40,16 @@ def count_first_parents(git: Git, tip: Oid, *, without: Oid | None = None) -> in
     return int(git.lines("rev-list", "--count", "--first-parent", tip, *excluded)[0])
 
 
+def first_parents(git: Git, tip: Oid) -> list[Oid]:
+    """Return *tip* and its chain of first parents, newest first."""
+    return git.oids("rev-list", "--first-parent", tip)
+
+
+def commits_saying(git: Git, tip: Oid, text: str) -> list[Oid]:
+    """Return the commits in the history of *tip* whose message contains *text*, newest first."""
+    return git.oids("log", "--fixed-strings", f"--grep={text}", "--format=%H", tip)
+
+
 def has_merge(git: Git, tip: Oid) -> bool:
     """Return True if *tip* or one of its first parents is a merge."""
     return bool(git.lines("rev-list", "--first-parent", "--merges", "--max-count=1", tip))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
@@ -72,6 +73,18 @@ def current_branch(git: Git) -> str:
 def delete_ref(git: Git, ref: str, *, old: Oid | None = None) -> None:
     """Delete *ref*; a missing ref is no error. Raises Moved if *old* is given and the ref has another value."""
     git.run("update-ref", "--no-deref", "-d", ref, *([old] if old else []))
+
+
+def set_refs(git: Git, new: Mapping[str, Oid | None]) -> None:
+    """Set refs to the objects *new* (None: delete the ref), wherever they are now, all or nothing."""
+    lines = (f"update {ref} {id}\n" if id else f"delete {ref}\n" for ref, id in new.items())
+    git.run("update-ref", "--stdin", "--no-deref", input="".join(lines).encode())
+
+
+def branches_with(git: Git, commit: Oid) -> list[str]:
+    """Return the full names of the branches, here and of remotes, that have *commit* in their history."""
+    asked = ("for-each-ref", f"--contains={commit}", "--format=%(refname)", "refs/heads/", "refs/remotes/")
+    return git.lines(*asked, answers=(0, 129))
 
 
 def fetch_refs(git: Git, remote: str, refspec: str) -> None:

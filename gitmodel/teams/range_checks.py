@@ -8,8 +8,6 @@ from pathlib import Path
 
 from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.first_parents import refuse_edge
-from gitmodel.branch.git_index import staged_tree
-from gitmodel.branch.merged_tree import merged_tree
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.change_rules import ChangedBranch
 from gitmodel.domain.related_records import related
@@ -19,6 +17,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.git.commits import find_commit, merge_base
+from gitmodel.git.merging import merged_tree
+from gitmodel.git.staged_tree import staged_tree
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import in_force
 from gitmodel.registry.checking import check_files
@@ -57,7 +57,7 @@ def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool =
         changed_paths(repository, shared, head)
     except Invalid as error:
         return RangeCheck((Problem("", "", "change.size", error.message),))
-    tree, conflicts = merged_tree(repository, base, head)
+    tree, conflicts = merged_tree(repository.git, repository.reader, base, head)
     problems = [Problem(path, "", "change.conflict", "was changed on both sides") for path in conflicts]
     if tree is None or conflicts:
         return RangeCheck(tuple(problems))
@@ -74,7 +74,7 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
     head, tip = find_commit(repository.git, "HEAD"), repository.tip()
     if not head or not tip or not merge_base(repository.git, head, tip):
         return None
-    tree = staged_tree(repository, index)
+    tree = staged_tree(repository.git, repository.reader, index)
     if tree == repository.commits.read(head).tree:
         return None
     return _judge_tree(repository, head, head, tree, force)

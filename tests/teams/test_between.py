@@ -11,10 +11,10 @@ import pytest
 from editing import BRANCH, edit, read
 
 from gitmodel import Client
-from gitmodel.branch.merged_tree import merged_tree
 from gitmodel.cli import run as run_program
 from gitmodel.domain.change_rules import RULES
 from gitmodel.domain.schema import codec, paths, records
+from gitmodel.git.merging import merged_tree
 from gitmodel.registry.checking import check
 from gitmodel.teams.range_checks import check_between
 
@@ -252,10 +252,10 @@ def test_a_git_that_cannot_merge_in_memory_comes_to_the_same(code_repo, tmp_path
         edit(code_repo, sides[0])
         edit(code_repo, sides[1], onto=TOPIC)
         base, head = editing.run(code_repo, "rev-parse", BRANCH, TOPIC).split()
-        merged = merged_tree(client.repository, base, head)
+        merged = merged_tree(client.repository.git, client.repository.reader, base, head)
     before = editing.state(code_repo)
     with Client(code_repo, environ={**os.environ, "PATH": old_git(tmp_path / "old")}) as client:
-        tree, conflicts = merged_tree(client.repository, base, head)
+        tree, conflicts = merged_tree(client.repository.git, client.repository.reader, base, head)
     assert bool(conflicts) == bool(merged[1])
     assert conflicts or tree == merged[0]
     assert editing.state(code_repo) == before

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.git.commits import merge_base
 from gitmodel.git.failures import GitError
+from gitmodel.git.object_reader import ObjectReader
+from gitmodel.git.objects import parse_commit
 from gitmodel.git.process import Git
 
 _FILE_MODES = ("100644", "100755")
@@ -21,16 +22,16 @@ _AS_HOSTS_DO = (
 )  # fmt: skip
 
 
-def merged_tree(repository: Repository, base: Oid, head: Oid) -> tuple[Oid | None, list[str]]:
+def merged_tree(git: Git, reader: ObjectReader, base: Oid, head: Oid) -> tuple[Oid | None, list[str]]:
     """Return the tree of a merge of *head* into *base*, and the paths that conflict.
 
     With conflicts, git before 2.38 gives no tree (None).
     """
-    shared = merge_base(repository.git, base, head)
+    shared = merge_base(git, base, head)
     if shared == base:
-        return repository.commits.read(head).tree, []
+        return parse_commit(head, reader.get(head).data).tree, []
     try:
-        said = repository.git.run(
+        said = git.run(
             *_AS_HOSTS_DO,
             "merge-tree",
             "--write-tree",
@@ -44,17 +45,16 @@ def merged_tree(repository: Repository, base: Oid, head: Oid) -> tuple[Oid | Non
     except GitError:
         if not shared:
             raise
-        return merge_by_files(repository, shared, base, head)
+        return merge_by_files(git, reader, shared, base, head)
     tree, *names = said.decode("utf-8", "surrogateescape").split("\0")
     return Oid(tree.strip()), sorted({name for name in names if name})
 
 
-def merge_by_files(repository: Repository, shared: Oid, ours: Oid, theirs: Oid) -> tuple[Oid | None, list[str]]:
+def merge_by_files(git: Git, reader: ObjectReader, shared: Oid, ours: Oid, theirs: Oid) -> tuple[Oid | None, list[str]]:
     """Merge as `merged_tree` does, with git before 2.38: file by file, so that renames are not followed."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        environ = {**repository.git.environ, "GIT_INDEX_FILE": str(folder / "index")}
-        git = replace(repository.git, environ=environ)
+        git = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(folder / "index")})
         git.run("read-tree", "-i", "-m", "--aggressive", shared, ours, theirs)
         sides: dict[str, dict[str, tuple[str, str]]] = {}
         for entry in git.run("ls-files", "-u", "-z").decode("utf-8", "surrogateescape").split("\0")[:-1]:
@@ -68,7 +68,7 @@ def merge_by_files(repository: Repository, shared: Oid, ours: Oid, theirs: Oid) 
         lines = _index_info((path, entry) for path, entry in merged.items() if entry is not None)
         git.run("update-index", "-z", "--index-info", input=lines)
         (tree,) = git.oids("write-tree")
-    repository.reader.close()
+    reader.close()  # its process may not see the new objects
     return tree, []
 
 
