@@ -18,7 +18,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.client.by_url import read_terms
 from gitmodel.client.handles import Model, Models, ModelVersion
 from gitmodel.client.model_stages import ModelStages
-from gitmodel.client.opened import Opened
+from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.justification import Justification
@@ -112,7 +112,7 @@ class Client(ShowsOurForm):
         timeout: float = 60.0,
     ) -> None:
         given = dict(os.environ if environ is None else environ)
-        self._opened = Opened(
+        self._opened = OpenRegistry(
             os.fspath(path),
             repo=None if repo is None else os.fspath(repo),
             store=store,
@@ -905,7 +905,7 @@ class Client(ShowsOurForm):
         """Return the code repository that contains *path*, opened on first use; None outside of any."""
         return self._opened.find_code()
 
-    def _around(self, opened: Opened) -> Client:
+    def _around(self, opened: OpenRegistry) -> Client:
         """Return a client of *opened*."""
         client = copy(self)
         client._opened = opened

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
 from gitmodel.client.model_stages import ModelStages
-from gitmodel.client.opened import Opened
+from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments import ArtifactSource, ArtifactSources, checked_arguments
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.justification import Justification
@@ -98,20 +98,20 @@ class Model:
         # the name by which it was found, if a pull had given that name to another model
         self._unsure: ModelRef | None = None
         self._given = read_description({field: given[field] for field in DESCRIPTIVE})
-        self._found: Opened | None = None
+        self._found: OpenRegistry | None = None
 
     @classmethod
-    def _of(cls, opened: Opened, name: str) -> Model:
+    def _of(cls, opened: OpenRegistry, name: str) -> Model:
         return cls._follow(opened, ModelRef(name, since=opened.repository.renumberings().count))
 
     @classmethod
-    def _follow(cls, opened: Opened, ref: ModelRef, *, unsure: ModelRef | None = None) -> Model:
+    def _follow(cls, opened: OpenRegistry, ref: ModelRef, *, unsure: ModelRef | None = None) -> Model:
         model = cls.__new__(cls)
         model._asked, model._unsure, model._given, model._found = ref, unsure, {}, opened
         return model
 
     @classmethod
-    def _find(cls, opened: Opened, ref: ModelRef, *, for_change: bool = False) -> Model:
+    def _find(cls, opened: OpenRegistry, ref: ModelRef, *, for_change: bool = False) -> Model:
         """Return the model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
         if ref.renumbered or for_change:
             return cls._follow(opened, models.find_to_change(opened.writer, ref))
@@ -247,7 +247,7 @@ class Model:
     @classmethod
     def _update(
         cls,
-        opened: Opened,
+        opened: OpenRegistry,
         ref: ModelRef,
         new_name: str | None = None,
         *,
@@ -330,10 +330,10 @@ class Model:
         return followed[0]
 
     @property
-    def _opened(self) -> Opened | None:
+    def _opened(self) -> OpenRegistry | None:
         return self._found.lasting if self._found is not None else None
 
-    def _registered(self) -> Opened:
+    def _registered(self) -> OpenRegistry:
         if self._opened is None:
             raise UsageError(f"{self!r} is only a description", hint="register it first: client.register_model(model)")
         return self._opened
@@ -370,7 +370,7 @@ class ModelVersion(ShowsOurForm):
 
     def __init__(
         self,
-        opened: Opened,
+        opened: OpenRegistry,
         ref: VersionRef,
         *,
         unsure: VersionRef | None = None,
@@ -385,7 +385,9 @@ class ModelVersion(ShowsOurForm):
         self._is_new = is_new
 
     @classmethod
-    def _find(cls, opened: Opened, ref: VersionRef, *, for_change: bool = False, is_new: bool = False) -> ModelVersion:
+    def _find(
+        cls, opened: OpenRegistry, ref: VersionRef, *, for_change: bool = False, is_new: bool = False
+    ) -> ModelVersion:
         """Return the version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
         find = versions.find_to_change if ref.renumbered or ref.settles or for_change else versions.find
         found = find(opened.writer, ref)
@@ -764,7 +766,7 @@ class ModelVersion(ShowsOurForm):
         return html.fields_table(self.view.fields().items())
 
     @property
-    def _opened(self) -> Opened:
+    def _opened(self) -> OpenRegistry:
         return self._found.lasting
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from gitmodel import formats
 from gitmodel.branch.repository import Repository
-from gitmodel.client.opened import Opened
+from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.files.permissions import make_folder, share_tree
 from gitmodel.formats import trust
@@ -32,7 +32,7 @@ def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLi
     return cache
 
 
-def load(opened: Opened, store: ArtifactStore, link: ArtifactLink, *, shown: str, trusted: bool) -> Any:
+def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, shown: str, trusted: bool) -> Any:
     """Load the object in the artifact, which messages call *shown*. Raises Refused for an unsafe format."""
     with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
         target = Path(folder) / "artifact"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gitmodel.branch import remotes
-from gitmodel.client.opened import Opened
+from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.registry import put_in_force
 from gitmodel.registry.put_in_force import Applied
 from gitmodel.stores.interface import Transfer
@@ -16,7 +16,7 @@ from gitmodel.teams.sync import Pulled, Pushed
 
 
 def plan_apply(
-    opened: Opened, names: tuple[str, ...], *, reviewed: frozenset[str], ask_host: bool
+    opened: OpenRegistry, names: tuple[str, ...], *, reviewed: frozenset[str], ask_host: bool
 ) -> Callable[[], Applied]:
     """Return a function that applies the changes that were reviewed, by *reviewed*, by the host or by the history."""
     if not ask_host:
@@ -30,7 +30,7 @@ def plan_apply(
 
 
 def apply_at_remote(
-    opened: Opened, remote: str, apply: Callable[[], Applied], names: tuple[str, ...], *, timeout: float
+    opened: OpenRegistry, remote: str, apply: Callable[[], Applied], names: tuple[str, ...], *, timeout: float
 ) -> Applied:
     """Pull from *remote*, *apply*, and move the tags there. Raises LeftOut if the pull left out local changes."""
     from gitmodel.teams import applying
@@ -44,7 +44,7 @@ def apply_at_remote(
     return done
 
 
-def push(opened: Opened, remote: str, *, timeout: float, transfer: Transfer, code: bool) -> Pushed:
+def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfer, code: bool) -> Pushed:
     """Push code, artifacts, branch and tags to *remote*. Raises LeftOut if its pulls left out local changes."""
     from gitmodel.lineage.code import choose_pushed, push_code
 

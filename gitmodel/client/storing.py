@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from gitmodel.client.by_url import content_key
-from gitmodel.client.opened import Opened
+from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments import ArtifactSource, ArtifactSources
 from gitmodel.domain.changes.models import read_words
 from gitmodel.domain.schema.codec import MAX_NESTING
@@ -78,7 +78,7 @@ def _files(given: Iterable[Given], format: str = "") -> Iterator[list[Source]]:
 
 
 def create_version(
-    opened: Opened,
+    opened: OpenRegistry,
     chosen: ModelRef,
     model: str,
     *,
@@ -133,7 +133,7 @@ def create_version(
 
 
 def store_links(
-    opened: Opened,
+    opened: OpenRegistry,
     ref: VersionRef,
     model: str,
     given: Sequence[Given],
@@ -157,7 +157,7 @@ def store_links(
 
 
 def describe_links(
-    opened: Opened,
+    opened: OpenRegistry,
     ref: VersionRef,
     given: Sequence[Given],
     *,
@@ -192,13 +192,13 @@ def describe_links(
     return links
 
 
-def _check_sources(opened: Opened, files: Iterable[Source]) -> None:
+def _check_sources(opened: OpenRegistry, files: Iterable[Source]) -> None:
     found = ((name, path, kind) for name, path, kind, _ in files)
     artifacts.check_sources(found, allow_credentials=opened.repository.allows_credentials)
 
 
 def _store(
-    opened: Opened,
+    opened: OpenRegistry,
     model: str,
     files: Iterable[Source],
     *,

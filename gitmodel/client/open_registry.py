@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.store_access import Access
 
 
-class Opened:
+class OpenRegistry:
     """A registry as a client opened it. All handles of the client share it.
 
     The registry is that of *repo*, a path or URL, or else the one that the settings choose for the folder *path*. The
@@ -56,10 +56,10 @@ class Opened:
         self._store = store or ""
         self._keyed: Counter[str] = Counter()
         self._kept: KeptCommits | None = None
-        self._outer: Opened | None = None
+        self._outer: OpenRegistry | None = None
 
     @property
-    def lasting(self) -> Opened:
+    def lasting(self) -> OpenRegistry:
         """The registry that handles use: this one, or after a transaction the one on which it was started."""
         return self._outer or self
 
@@ -104,14 +104,14 @@ class Opened:
         self._keyed[of] += 1
         return f"{self.job} {of} {self._keyed[of]}"
 
-    def with_writer(self, writer: Writer) -> Opened:
+    def with_writer(self, writer: Writer) -> OpenRegistry:
         """Return the same registry with another target of changes."""
         other = copy(self)
         other.writer = writer
         return other
 
     @contextmanager
-    def transaction(self, message: str) -> Iterator[Opened]:
+    def transaction(self, message: str) -> Iterator[OpenRegistry]:
         """Yield the registry as a transaction, and commit it when the block ends."""
         self.require_branch("transaction")
         with entered_batch(self.repository, message) as batch:
