@@ -16,7 +16,7 @@ from gitmodel.errors import UsageError
 
 T = TypeVar("T")
 ArtifactSource = Any
-"""What an artifact is made from: text or a path object is the path of a file or folder, another value is an object."""
+"""The source of an artifact: a path of a file or folder as text or a path object, or another value, which is saved."""
 ArtifactSources = Mapping[str, ArtifactSource]
 """Sources of artifacts by the names of the artifacts."""
 # These are checked where they are read, together with their values.

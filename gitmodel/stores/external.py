@@ -31,7 +31,7 @@ _TIMEOUT = 60.0
 
 
 class External(NamedTuple):
-    """The current object at *uri*: its size in bytes, its *version_id* in the store, and its reported SHA-256 or None.
+    """The current object at *uri*: its size in bytes, its *version_id* in the store, and its reported SHA-256 or "".
 
     *mark* changes when the object is written.
     """
