@@ -1,4 +1,4 @@
-"""Registries by URL: what is one, and what of it may be shown or kept. Pure: text in, text out."""
+"""URLs of registries: recognizing them, and the parts that may be shown or stored. Pure: text in, text out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git", "file")
 
 @dataclass(frozen=True)
 class Address:
-    """The address of a registry: *url* as git takes it, with its credentials, which are never shown or stored.
+    """The URL of a registry: *url* is the form for git, with credentials, which are never shown or stored.
 
     >>> Address.parse("https://ada:secret@git.example.org/models.git")
     Address(shown='https://git.example.org/models.git')
@@ -34,7 +34,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read a URL, or the `user@host:path` of ssh. Raises UsageError, which does not repeat what may be a secret."""
+        """Parse a URL, or `user@host:path` of ssh. Raises UsageError, which does not print possible secrets."""
         scheme = re.match(_SCHEME, text)
         if not text.isprintable() or text.startswith("-"):
             raise UsageError("the registry's URL contains characters that a URL cannot have", hint=_EXAMPLE)
@@ -51,7 +51,7 @@ class Address:
 
     @property
     def has_secret(self) -> bool:
-        """True if the URL holds what may be a password or token; the user name of an ssh URL is none.
+        """True if the URL may contain a password or token. The user name of an ssh URL is not secret.
 
         >>> Address.parse("https://token@example.org/x").has_secret, Address.parse("ssh://git@example.org/x").has_secret
         (True, False)
@@ -60,9 +60,9 @@ class Address:
 
     @property
     def key(self) -> str:
-        """The cache's key for it: 64 hex digits, of the URL without what may be a password or token.
+        """The cache key: 64 hex digits, from the URL without possible passwords and tokens.
 
-        The user of an ssh URL counts: hosts show different users different repositories.
+        The user of an ssh URL is included, because hosts show different repositories to different users.
 
         >>> Address.parse("https://ada:secret@example.org/x").key == Address.parse("https://example.org/x").key
         True
@@ -103,7 +103,7 @@ def is_url(text: str) -> bool:
 
 
 def without_credentials(url: str) -> str:
-    """*url* with user name and password taken out, so that no secret is ever recorded.
+    """Return *url* without user name and password.
 
     >>> without_credentials("https://ada:secret@example.com/iris.git")
     'https://example.com/iris.git'
@@ -116,7 +116,7 @@ def without_credentials(url: str) -> str:
 
 
 def hide_credentials(text: str) -> str:
-    """*text*, such as git's words, without user names, passwords and tokens in the URLs in it.
+    """Return *text*, such as git's output, without user names, passwords and tokens in its URLs.
 
     >>> hide_credentials("fatal: unable to access 'https://ada:p@w@example.com/x?private_token=abc'")
     "fatal: unable to access 'https://example.com/x?private_token=***'"

@@ -25,7 +25,7 @@ _LONGEST_NAME = 255  # bytes of a file's name, on every usual file system
 
 
 class _Check(NamedTuple):
-    """A check of a value by an annotation: a description of the values it takes, and a predicate."""
+    """A check of a value by an annotation: a description of valid values, and a predicate."""
 
     expected: str
     fits: Callable[[Any], bool]
@@ -33,7 +33,7 @@ class _Check(NamedTuple):
 
 
 def checked_arguments(cls: type[T]) -> type[T]:
-    """Check what the public methods of *cls* are called with, as `checked` does.
+    """Check the arguments of the public methods of *cls*, as `checked` does.
 
     >>> @checked_arguments
     ... class Box:
@@ -50,9 +50,9 @@ def checked_arguments(cls: type[T]) -> type[T]:
 
 
 def checked(function: Callable[..., T]) -> Callable[..., T]:
-    """Return *function*, which then raises UsageError for an argument that its annotation does not take.
+    """Return *function* with a check that raises UsageError if an argument does not match its annotation.
 
-    Only annotations of simple types are checked, such as `str`, `int | None` and `Iterable[str]`.
+    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`.
     """
     parameters = list(inspect.signature(function).parameters.values())
     found = {one.name: _CHECKS.get(one.annotation) for one in parameters if one.name not in _CHECKED_LATER}
@@ -117,7 +117,7 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_list(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return the check of a list, or of another collection that can be read twice, of items that *of* takes."""
+    """Return the check of a list, or of another collection that can be read twice, whose items pass *of*."""
 
     def fits(value: object) -> bool:
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):

@@ -1,7 +1,7 @@
-"""A model card: Markdown with the YAML header that model hubs read, from the records of a model and a version. Pure.
+"""A model card: Markdown with the YAML header of model hubs, from the records of a model and a version. Pure.
 
-The keys of the header are those of https://huggingface.co/docs/hub/model-cards, its results those of the model-index of
-Papers with Code. The YAML is written here, in the one way that every YAML reader takes alike.
+The keys of the header are those of https://huggingface.co/docs/hub/model-cards. The results follow the model-index of
+Papers with Code. The YAML is written in a form that all YAML readers interpret equally.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ _WORDS = frozenset(("y", "n", "yes", "no", "true", "false", "on", "off", "null",
 
 
 def card(model: str, described: ModelRecord, version: VersionRecord) -> str:
-    """The card of a version: the same bytes for the same records, and nothing from anywhere else."""
+    """Return the card of a version. It depends only on the records: equal records give equal bytes."""
     header = "".join(f"{line}\n" for line in _yaml(_header(model, described, version))) or "{}\n"
     body = "\n\n".join(block for block in _body(model, described, version) if block)
     return f"---\n{header}---\n\n{body}\n"
 
 
 def metrics(version: VersionRecord) -> list[tuple[str, str, float]]:
-    """The measurements of a version as (dataset, name, value): its finite floats, or those that `metrics` names.
+    """Return the measurements of a version as (dataset, name, value): finite floats, or those listed in `metrics`.
 
-    A table of numbers is what was measured on the dataset that it is named for.
+    A table of numbers contains measurements on the dataset with the table's name.
     """
     named = _texts(version.metadata.get("metrics"))
     found = []
@@ -171,7 +171,7 @@ def _prose_line(line: str) -> str:
 
 
 def _escape_inline(text: str) -> str:
-    r"""Escape what Markdown or HTML would not show as it is.
+    r"""Escape text that Markdown or HTML would interpret.
 
     >>> print(_escape_inline("a <b> & [c](https://d) ![e](f)"))
     a &lt;b&gt; &amp; [c\]\(https://d) !\[e\]\(f)
@@ -182,7 +182,7 @@ def _escape_inline(text: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    """*text* without what could drive a terminal or turn text around."""
+    """Return *text* without terminal controls and characters that change the direction of text."""
     return "".join(c if _is_harmless(c) else f"U+{ord(c):04X}" for c in text).strip()
 
 

@@ -101,14 +101,14 @@ _WORDS = re.compile(r"[a-z]+(?:[-_][a-z]+){2,}-?")
 
 
 def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
-    """Yield the credentials in a file that goes by the *paths*; *content* is as much of it as is searched.
+    r"""Yield the credentials in a file with the *paths*; *content* is the part of it that is searched.
 
-    Names of files that hold nothing else count, in upper and lower case, and the forms that issuers publish, with the
-    line of the first. Names of fields do not count, nor examples as documentation shows them.
+    Counts names of files that contain only credentials, in any case, and published forms of credentials, with the line
+    of the first. Names of fields and examples from documentation do not count.
 
     >>> list(credentials_in_file(b"", "weights/.ENV")), list(credentials_in_file(b"TOKEN=", ".env.example"))
     ([Found(what='environment variables', line=None)], [])
-    >>> list(credentials_in_file(b"see\\n-----BEGIN PRIVATE KEY-----\\nMIIE", "notes.txt"))
+    >>> list(credentials_in_file(b"see\n-----BEGIN PRIVATE KEY-----\nMIIE", "notes.txt"))
     [Found(what='a private key', line=2)]
     """
     lowered = [path.casefold() for path in paths]

@@ -1,4 +1,4 @@
-"""Credentials in what is about to be recorded: recognising them by their form or by the name of their field. Pure."""
+"""Recognizing credentials in text to be recorded, by their form or the name of their field. Pure."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def credential_in(value: Any) -> str:
 
 
 def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Each field in *value* that looks like a credential, by its dotted name, and what it looks like."""
+    """Yield each field in *value* that looks like a credential: its dotted name and the kind of credential."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             what = _form_of(str(key))
@@ -149,7 +149,7 @@ def refuse_credentials(values: Mapping[str, Any], where: str, hint: str) -> None
 
 
 def without_credentials(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """*values* without the fields that look like credentials, and which fields these are and what they look like.
+    """Return *values* without the fields that look like credentials, and these fields with their kinds.
 
     >>> without_credentials({"accuracy": 0.9, "db": {"host": "db1", "password": "pw"}})
     ({'accuracy': 0.9, 'db': {'host': 'db1'}}, [('db.password', 'a password, by its name')])
@@ -159,7 +159,7 @@ def without_credentials(values: Mapping[str, Any]) -> tuple[dict[str, Any], list
 
 
 def redacted(text: str) -> str:
-    """*text* with each part that looks like a credential replaced by what it is.
+    """Return *text* with each part that looks like a credential replaced by its kind.
 
     >>> redacted("cannot reach https://ada:pw@example.com")
     'cannot reach (a password in a URL)example.com'
@@ -172,7 +172,7 @@ def redacted(text: str) -> str:
 
 
 def recordable_url(url: str) -> str | None:
-    """The *url* of a remote as a record may hold it: without credentials and query; None for what is on this machine.
+    """Return the *url* of a remote without credentials and query; None for a local path.
 
     >>> recordable_url("https://ada:secret@example.com/iris.git?private_token=abc")
     'https://example.com/iris.git'
@@ -221,7 +221,7 @@ def refuse_new(snapshot: Snapshot, change: Change[Any]) -> None:
 
 
 def in_record(path: str, data: bytes | None) -> list[tuple[str, str]]:
-    """The fields of the record in *data* that look like credentials, and what they look like, for a warning."""
+    """Return the fields of the record in *data* that look like credentials with their kinds, for a warning."""
     return list(dict.fromkeys((f"{field} of {_owner(path)}", what) for field, what, _ in _in_record(path, data)))
 
 
@@ -278,7 +278,7 @@ def _kept(value: Any, name: str) -> tuple[Any, list[tuple[str, str]]]:
 
 
 def _named(name: str, value: Any) -> str:
-    """Describe the credential that the name of the field *name* announces, if *value* may be one, else ""."""
+    """Return the kind of credential that the field *name* announces if *value* may be one, else ""."""
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not name:
         return ""
     if not any(hint in name.casefold() for hint in _NAME_HINTS):

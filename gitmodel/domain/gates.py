@@ -201,9 +201,9 @@ def _can_refuse(snapshot: Snapshot, stage: str) -> bool:
 
 
 def refusal(version: str, stage: str, outcomes: tuple[Outcome, ...], *, recorded: bool = False) -> GateRefused:
-    """The error that names every gate that stops *version* (`iris@4`), with what was found.
+    """Return the error that names every gate that stops *version* (`iris@4`), with the findings.
 
-    *recorded* says that the version is recorded in the stage already, and not in force.
+    *recorded* is True if the version is recorded in the stage already, and not in force.
     """
     failed = [outcome for outcome in outcomes if outcome.stops]
     said = "; ".join(map(str, failed))

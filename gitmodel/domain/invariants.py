@@ -305,7 +305,7 @@ def case_faults(found: tuple[str, ...] | list[str], where: str) -> list[Problem]
 
 
 def problem_of(path: str, error: GitModelError, rule: str) -> Problem:
-    """The problem that an Invalid stands for; its message ends in the rule's name if it knows it."""
+    """Return the Problem for an Invalid, whose message may end with the name of the rule."""
     message, bracket, known = error.message.rpartition(" [")
     text = (message if bracket else error.message).removeprefix(f"{path}: ")
     return Problem(path, "", known.rstrip("]") if bracket and known.rstrip("]") in RULES else rule, text)

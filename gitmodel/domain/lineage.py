@@ -1,4 +1,4 @@
-"""Lineage: versions, runs and artifacts joined by digests. Pure: the records come in as `Known`."""
+"""Lineage: versions, runs and artifacts joined by digests. Pure: the records are passed in as `Known`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """*target* was made of, or with, *source*; *label* is the artifact's name there, or step and name of a run."""
+    """*target* was made from *source*. *label* is the artifact's name in a version, or the step and name in a run."""
 
     source: str
     target: str
@@ -66,13 +66,13 @@ class Lineage:
 
 
 class Known(Protocol):
-    """The records, as a walk asks for them."""
+    """The records for a walk of the lineage."""
 
     def version(self, reference: str) -> VersionRecord | None:
-        """The record of a version such as `iris@4`; None if it is not there."""
+        """Return the record of a version such as `iris@4`; None if it does not exist."""
 
     def run(self, id: str) -> RunRecord | None:
-        """The record of a run; None if it is not there."""
+        """Return the record of a run; None if it does not exist."""
 
     def versions_with(self, digest: str) -> Iterable[tuple[str, VersionRecord]]:
         """The versions that have an artifact of this digest, with their references."""
@@ -84,13 +84,14 @@ class Known(Protocol):
         """The stage and the aliases of a version, in force."""
 
     def why_missing(self, id: str) -> str:
-        """Return the reason why a run or version is not there, or not known in full."""
+        """Return the reason why a run or version is unknown or incomplete."""
 
 
 def taken(run: RunRecord) -> dict[str, list[str]]:
-    """The digests that *run* took from elsewhere, each with `step.parameter` for every place where it was taken.
+    """Return the digests that *run* took as inputs, each with `step.parameter` for every use.
 
-    What an earlier step of the run gave is its own; what a step takes before, is not.
+    Outputs of an earlier step of the same run do not count. An input that a step takes before that output exists
+    counts.
     """
     given: set[str] = set()
     found: dict[str, list[str]] = {}
@@ -171,7 +172,7 @@ class _Walk(ABC):
         return tuple(self.edges)
 
     def step(self, here: str, edges: Iterable[Edge], kind: Kind, runs: int) -> None:
-        """Go on from *here* along *edges* to a node that is *runs* away; where that is too far, say so of *here*."""
+        """Continue from *here* along *edges* to a node that is *runs* away. If that is too far, mark *here*."""
         for edge in edges:
             if self.depth is not None and runs > self.depth:
                 self.nodes[here] = replace(self.nodes[here], more=self.nodes[here].more | {self.way})

@@ -30,7 +30,7 @@ def fields(lineage: Lineage) -> dict[str, Any]:
 
 
 def in_stages(lineage: Lineage) -> list[str]:
-    """The versions that were made from the root, or are it, and are in an exclusive stage or have an alias."""
+    """Return the versions, the root included, that were made from the root and are in a stage or have an alias."""
     if lineage.down is None:
         return []
     made = {edge.target for edge in lineage.down} | {lineage.root}

@@ -11,9 +11,9 @@ from gitmodel.errors import Invalid
 
 
 def every_version(snapshot: Snapshot, model: str) -> Iterator[tuple[str, VersionRecord | Invalid]]:
-    """Every version of *model* as `MODEL@NUMBER` and its record, or why that cannot be read, by number.
+    """Yield every version of *model* as `MODEL@NUMBER` with its record or error, by number.
 
-    Where a folder of versions is lost, it comes as *model* and its error, and the others go on.
+    A lost folder of versions is yielded as *model* with its error, and the others follow.
     """
     folder = f"{paths.model_folder(model)}/versions"
     folders = [folder]

@@ -13,7 +13,7 @@ class OtherName(UsageError, AttributeError):
 
 
 class ShowsOurForm:
-    """A class whose instances explain the names in `_other_names`, each with what to write instead.
+    """A class whose instances explain other tools' names in `_other_names`, each with gitmodel's form.
 
     >>> class Shelf(ShowsOurForm):
     ...     _other_names = {"get_model_version": 'write get_version("demo@3")'}
@@ -33,9 +33,9 @@ class ShowsOurForm:
 
 
 def refuse_other_keywords(of: str, values: Mapping[str, Any], form: str) -> None:
-    """Raise UsageError if *values*, given to *of* by keyword, name what metadata is logged of, as ZenML spells it.
+    """Raise UsageError if *values*, the keyword arguments of *of*, name the target of metadata in ZenML's way.
 
-    *form* is what to write instead.
+    *form* is gitmodel's form.
 
     >>> refuse_other_keywords("log_model_metadata", {"accuracy": 0.9}, "")
     """

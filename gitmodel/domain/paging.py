@@ -11,9 +11,9 @@ _MOST = 10**18  # more than the length of any list; the sum of two fits in 64 bi
 
 
 def read_page(limit: int | None, offset: int) -> slice:
-    """Return the slice that skips *offset* items and holds at most *limit* (None: all that follow).
+    """Return the slice that skips *offset* items and has at most *limit* (None: all others).
 
-    Raises UsageError for a number below 0 and for what is no whole number.
+    Raises UsageError for a negative number and for a value that is not an integer.
 
     >>> read_page(50, 100), read_page(None, 0)
     (slice(100, 150, None), slice(0, None, None))

@@ -43,8 +43,8 @@ def is_git_name(part: str) -> bool:
 def git_paths(paths: Sequence[str]) -> list[str]:
     """Return the *paths* of a git repository: with a part that means `.git`, or the HEAD of a bare repository.
 
-    git takes a folder with `HEAD`, `objects` and `refs` for a repository too, and a `commondir` file for the last two.
-    A clone that packed its refs has `packed-refs`, and the empty folders of `refs` are in no artifact.
+    git also recognizes a folder with `HEAD`, `objects` and `refs`, or with a `commondir` file instead of the last two.
+    A clone with packed refs has `packed-refs`, and the empty folders of `refs` are in no artifact.
 
     >>> git_paths(["config", "HEAD", "objects/ab/cd", "refs/heads/main", "sub/.git/config", "weights.bin"])
     ['HEAD', 'sub/.git/config']

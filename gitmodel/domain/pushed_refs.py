@@ -1,4 +1,4 @@
-"""The refs that a push moves, as git tells its hooks. Pure: text in, values out."""
+"""The refs that a push moves, from the input of git's hooks. Pure: text in, values out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORCE_OPTION = "gitmodel.force"
 
 
 class Update(NamedTuple):
-    """A ref that a push moves, as git tells its hooks: full name, old and new id (None: no object)."""
+    """A ref that a push moves: full name, old and new id (None: no object)."""
 
     ref: str
     old: Oid | None
@@ -35,7 +35,7 @@ def read_received(text: str) -> list[Update]:
 
 
 def read_pushed(text: str) -> list[Update]:
-    """The lines that git gives to `pre-push`, as the updates of the other side's refs. Raises UsageError."""
+    """Parse git's input for `pre-push` as updates of the other side's refs. Raises UsageError."""
     parted = [(line, line.rsplit(" ", 3)) for line in text.splitlines()]
     return [_update(line, *(words[3:] + words[1:2] + words[2:3])) for line, words in parted]
 

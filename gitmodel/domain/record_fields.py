@@ -22,7 +22,7 @@ def fields_of(data: bytes | None, path: str) -> dict[str, Any]:
 
 
 def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the fields that were set, changed or taken away, in the order of the record.
+    """Return the names of the fields that were set, changed or removed, in the order of the record.
 
     >>> changed_fields({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
     ('b', 'c')

@@ -1,4 +1,4 @@
-"""The registry as it was at one commit: what the branch recorded then stands for what was in force. Pure."""
+"""The registry at a past commit, in which the recorded stages count as in force. Pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _MOMENT = re.compile(
 
 
 def frozen(snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None = None) -> Snapshot:
-    """Return *snapshot* with the stages that its own files record in place of the tags there are now.
+    """Return *snapshot* with the stages of its own files instead of the current tags.
 
-    *counting* gives what the newest change of a stage that counts by its rules recorded, if not every change counts.
+    *counting* returns the record in the newest change of a stage that counts by its rules, if not every change counts.
     """
     return replace(snapshot, tags=RecordedTags(replace(snapshot, tags=NoTags()), counting))
 

@@ -14,9 +14,9 @@ from gitmodel.errors import Invalid
 
 
 def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tuple[RegistryRecord, list[Problem]]:
-    """Return the record of the registry in *files* and its problems; the default record if it cannot be read.
+    """Return the record of the registry in *files* and its problems. An unreadable record becomes the default one.
 
-    *expression_fault* returns what is wrong with the expression of a gate, "" if nothing is.
+    *expression_fault* returns the problem of a gate's expression, "" if there is none.
     """
     path = paths.REGISTRY
     try:

@@ -1,4 +1,4 @@
-"""The records that a change can have made wrong, beside those that it changes. Pure: files are read through `Files`."""
+"""The records that a change can make invalid without changing them. Pure: files are read through `Files`."""
 
 from __future__ import annotations
 

@@ -44,28 +44,28 @@ class Files(Protocol):
     """The files of one commit."""
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of the file at *path*, or None. Raises Invalid if something else is there."""
+        """Return the bytes of the file at *path*, or None. Raises Invalid if it is not a file."""
 
     def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
         """The record at *path*, or None. Raises Invalid if it is not one."""
 
     def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
-        """The record at each path, in order; what cannot be read comes as the error, so that the rest goes on."""
+        """Return the record at each path, in order. An unreadable record is returned as its error."""
 
     def names(self, folder: str) -> tuple[str, ...]:
         """The names in *folder*, sorted as git sorts them; empty if there is none."""
 
     def remember(self, key: Hashable, answer: Any) -> None:
-        """Keep what was found out about these files and nothing else; it may be forgotten at any time."""
+        """Cache a result that depends only on these files. It may be dropped at any time."""
 
     def recall(self, key: Hashable) -> Any:
-        """The answer under *key*, or None."""
+        """Return the cached result of *key*, or None."""
 
     def note(self, folder: str, what: str, number: int) -> None:
-        """Keep, for other processes too, a number that follows from the files below *folder* and nothing else."""
+        """Cache, also for other processes, a number that depends only on the files below *folder*."""
 
     def noted(self, folder: str, what: str) -> int | None:
-        """The number under *what*, or None."""
+        """Return the cached number of *what*, or None."""
 
 
 # The reason if the tag's commit or its parent is beyond the edge of a shallow clone.

@@ -23,7 +23,7 @@ from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, Stage
 
 
 class PlannedVersion(ShowsOurForm):
-    """The version that a step works on. What is set here takes effect when, and only if, the run succeeds."""
+    """The version that a step works on. Changes take effect only if the run succeeds."""
 
     _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("get_artifact", "get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
@@ -147,7 +147,7 @@ class StepContext(ShowsOurForm):
 
     @property
     def model_config(self) -> ModelConfig:
-        """The configuration that counts for the step: its own, else the pipeline's. Raises UsageError without one."""
+        """The configuration of the step, or else of the pipeline. Raises UsageError without one."""
         if self._config is None:
             raise self._no_model()
         return self._config

@@ -54,7 +54,7 @@ class RunningExecutor:
         return None
 
     def done(self, future: Future[Any]) -> None:
-        """Release what *future* used, which is done."""
+        """Release the resources of the finished *future*."""
 
 
 class ProcessWorkers(RunningExecutor):

@@ -160,7 +160,7 @@ def _constants(code: types.CodeType, names: Mapping[str, Any]) -> Iterator[Any]:
 
 @contextmanager
 def recording_opened_files(root: str, named: Iterable[str] = ()) -> Iterator[OpenedFiles]:
-    """Record the files that the block opens below *root*, and those among *named* that are there."""
+    """Record the files that the block opens below *root*, and the existing ones among *named*."""
     recorder = OpenedFiles(root)
     for text in named:
         recorder.note_named(text)

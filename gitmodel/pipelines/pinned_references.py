@@ -1,4 +1,4 @@
-"""Pinning of references when a run begins: to versions, to new numbers, to artifacts of other versions."""
+"""Pinning references when a run starts: to versions, new numbers and artifacts of other versions."""
 
 from __future__ import annotations
 

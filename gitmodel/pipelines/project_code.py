@@ -34,7 +34,7 @@ _loaded: dict[str, tuple[object, str, _Stamp | None]] = {}
 
 
 class UnknownCode(Exception):
-    """The code of a step cannot be determined, so the step runs. The text says why."""
+    """The code of a step cannot be determined, so the step runs. The text is the reason."""
 
 
 def note_loaded_modules() -> None:
@@ -52,7 +52,7 @@ def note_loaded_modules() -> None:
 
 
 class StepCode(NamedTuple):
-    """The hash of all that a step depends on, and the paths of the project files among it."""
+    """The hash of everything that a step depends on, and the paths of the project files in it."""
 
     digest: str
     files: frozenset[str]

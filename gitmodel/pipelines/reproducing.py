@@ -303,7 +303,7 @@ def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | N
 
 
 class _Known:
-    """Facts about artifacts by their digests: from a version's links, else their size in the store."""
+    """Facts about artifacts by digest: from a version's links, or else their size in the store."""
 
     def __init__(self, store: ArtifactStore, record: VersionRecord | None) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""The commit that a run makes in the registry at its end."""
+"""The commit at the end of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Source files as statements: what each statement at the top of a file defines, uses and imports. Pure.
+"""Source files as statements: the names that each top-level statement defines, uses and imports. Pure.
 
 Syntax trees are compared, so comments and formatting do not count.
 """

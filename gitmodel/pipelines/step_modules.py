@@ -98,7 +98,7 @@ def location(step: Step[..., Any], project: ProjectCode) -> Location:
 
 
 def unnamed_script() -> str:
-    """Return the file of the script that was imported here without a name of its own; "" without one."""
+    """Return the file of the imported script that has no importable name; "" if there is none."""
     return _scripts.get(UNNAMED, "")
 
 

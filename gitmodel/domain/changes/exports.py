@@ -56,7 +56,7 @@ def object_path(digest: str) -> str:
 
 
 def read_export(found: Mapping[str, bytes]) -> Export:
-    """The records at their paths as they are on the branch. Raises Invalid for anything else than one version's."""
+    """Return the records at their paths on the branch. Raises Invalid unless they are those of one version."""
     model: tuple[str, ModelRecord] | None = None
     version: tuple[str, VersionRecord] | None = None
     runs = []
@@ -87,10 +87,11 @@ def read_export(found: Mapping[str, bytes]) -> Export:
 
 
 def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Change[Imported]:
-    """Take the version of *export* in as one of *model*, which is made if it is not there.
+    """Import the version of *export* into *model*, which is created if it does not exist.
 
-    It keeps its number if that is free and above all others, else it gets the next; its runs follow. What was taken in
-    before is left as it is. Raises Conflict for a name that is taken, NotFound for a model that was deleted.
+    It keeps its number if the number is free and higher than all others, else it gets the next. Its runs are changed to
+    match. A version that was imported before is not changed. Raises Conflict for a name that is taken, NotFound for a
+    model that was deleted.
     """
     known_as, settled = snapshot.model_to_change(model)
     name = snapshot.current_name(known_as)
@@ -128,7 +129,7 @@ def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Ch
 
 
 def _known(snapshot: Snapshot, export: Export, model: str) -> int | None:
-    """The number of the version of *model* that is the exported one, taken in before or never gone."""
+    """Return the number of the version of *model* that is the exported one, or None."""
     wanted = export.version
     for found in snapshot.versions(model, snapshot.newest_numbers(model)):
         if (
@@ -153,7 +154,7 @@ def needed(export: Export) -> Iterable[str]:
 
 
 def mentioned(export: Export) -> set[str]:
-    """The digests that the records name: what else is in an export has no business there."""
+    """Return the digests that the records name. An export may contain no other objects."""
     steps = [step for run in export.runs for step in run.steps]
     found = {link.digest for link in export.version.artifacts}
     found.update(digest for step in steps for digest in (*step.inputs.values(), *step.outputs.values()))

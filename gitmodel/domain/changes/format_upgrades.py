@@ -1,4 +1,4 @@
-"""The format of a registry goes up with the first change that needs a newer one. Pure."""
+"""Raising the format of a registry with the first change that needs a newer one. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registering, changing, renaming and deleting models: what each such change writes. Pure."""
+"""The changes that register, change, rename and delete models. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def plan_update(
     add_tags: Iterable[str] = (),
     remove_tags: Iterable[str] = (),
 ) -> Change[str]:
-    """Change what is said of a model. Raises NotFound."""
+    """Change a model's descriptive fields and tags. Raises NotFound."""
     old = snapshot.model(name)
     new = replace(old, **given)
     new = replace(new, tags=changed_tags(new.tags, add_tags, remove_tags))
@@ -64,7 +64,7 @@ def plan_update(
 
 
 def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
-    """Rename a model: its files move, its tags are made anew, and the old name goes on to lead to it."""
+    """Rename a model: its files move, its tags are created again, and the old name leads to the new one."""
     check_name(new, "model")
     record = snapshot.model(old)
     _check_free(snapshot, new)
@@ -105,7 +105,7 @@ def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
 
 
 def plan_clearance(snapshot: Snapshot) -> Change[tuple[str, ...]]:
-    """Remove what `left_behind` finds, except for stages whose tag is still that of the former name."""
+    """Remove the files that `left_behind` finds, except for stages whose tag still has the previous name."""
     found = left_behind(snapshot)
     gone = {path: ref for path, ref in found.items() if ref is None or snapshot.tags.get(ref) is None}
     return Change(

@@ -1,4 +1,4 @@
-"""Tombstones of artifacts whose bytes were erased for good: reading them, and what making one writes. Pure."""
+"""Tombstones of artifacts that were erased permanently: reading and writing them. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Purge(NamedTuple):
 
 
 def purges(snapshot: Snapshot) -> Mapping[str, Purge]:
-    """All tombstones, by digest. One that cannot be read counts: nobody brings back what was erased by breaking it."""
+    """Return all tombstones by digest. An unreadable one counts, so that damaging it does not restore the artifact."""
     found: dict[str, Purge] = {}
     for shard in snapshot.files.names(paths.PURGED):
         folder = f"{paths.PURGED}/{shard}"

@@ -1,4 +1,4 @@
-"""Runs: what is recorded of one execution of a pipeline, and what that record writes. Pure."""
+"""The record of a run of a pipeline, and the change that writes it. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gitmodel.errors import Conflict, NotFound
 
 
 def run_id(pipeline: str, started: datetime, unique: str) -> str:
-    """The id of a run: when it started, the pipeline, and what tells it from others of that second.
+    """Return the id of a run: its start time, the pipeline, and a part that distinguishes runs of the same second.
 
     >>> from datetime import timezone
     >>> run_id("train", datetime(2026, 11, 23, 10, 11, 12, tzinfo=timezone.utc), "7f3a")

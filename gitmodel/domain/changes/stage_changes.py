@@ -23,7 +23,7 @@ class _Entry(NamedTuple):
 
 
 def check_stage_changes(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* may not be made of *snapshot*: see `refuse_direct` and `refuse_emptied`."""
+    """Raise Refused if *change* of *snapshot* is not allowed: see `refuse_direct` and `refuse_emptied`."""
     refuse_direct(snapshot, change)
     refuse_emptied(snapshot, change)
 
@@ -62,9 +62,9 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
 
 
 def refuse_emptied(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* moves a version to an earlier stage, and its later stage becomes empty by that.
+    """Raise Refused if *change* moves a version to an earlier stage, and its later stage becomes empty.
 
-    Stages are ordered as `gitmodel.toml` lists them. The stages that the change says may become empty may do so.
+    The order of stages is that of `gitmodel.toml`. Stages that the change lists in `may_empty` are allowed.
     """
     order = snapshot.registry().stage_names
     entries = list(_entries(snapshot, change))
@@ -87,7 +87,7 @@ def refuse_emptied(snapshot: Snapshot, change: Change[Any]) -> None:
 
 
 def _entries(snapshot: Snapshot, change: Change[Any]) -> Iterator[_Entry]:
-    """Each exclusive stage whose file *change* changes."""
+    """Yield each exclusive stage whose file *change* changes."""
     for path, data in change.files.items():
         what = paths.parse_path(path)
         if what is None or what.kind != "stage":
@@ -106,7 +106,7 @@ def _named(refs: list[StageRef]) -> str:
 
 
 def _proposal(snapshot: Snapshot, change: Change[Any], entries: list[_Entry], changed: list[StageRef]) -> str:
-    """Return what follows `git model propose` to propose what *change* does to the models whose stages *changed*."""
+    """Return the arguments of `git model propose` for the same change of the models whose stages *changed*."""
     models = {ref.model for ref in changed}
     words = []
     for model in sorted(models):

@@ -1,4 +1,4 @@
-"""Putting versions into stages and giving them aliases: what each such change writes. Pure."""
+"""The changes that put versions into stages and give them aliases. Pure."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class StageState:
 
 
 def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
-    """Return the holder of each exclusive stage, as the branch says; leftovers of a clean merge are not counted.
+    """Return the version of each exclusive stage on the branch, without leftovers of a clean merge.
 
-    A version that two files name is in the stage listed last in `gitmodel.toml`.
+    A version in two stage files is in the stage that `gitmodel.toml` lists last.
     """
     held: dict[str, int] = {}
     taken: set[int] = set()
@@ -88,9 +88,9 @@ def leftovers(snapshot: Snapshot, model: str) -> list[str]:
 
 
 def tidied(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-    """Return *files* and the removal of the leftovers of *model*, but for those that only a proposal may remove.
+    """Return *files* and the removal of the leftovers of *model*, except those that only a proposal may remove.
 
-    Raises Invalid for a damaged stage or alias: a command that changed the model could not say what is there now.
+    Raises Invalid for a damaged stage or alias, because then the current state is unknown.
     """
     for alias in snapshot.recorded_aliases(model):
         snapshot.recorded_alias(model, alias)
@@ -130,7 +130,7 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
 
 
 def stray_tags(snapshot: Snapshot, model: str) -> list[StageTag]:
-    """The tags of *model* whose name neither a stage nor an alias can have, such as `latest`; nobody reads them."""
+    """Return the tags of *model* with an invalid name for a stage or alias, such as `latest`. They are never read."""
     registry = snapshot.registry()
     tags = sorted(snapshot.tags.of(model).items())
     return [tag for name, tag in tags if name not in registry.stage_names and registry.alias_fault(name)]
@@ -230,9 +230,9 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
 
 
 def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: str = "") -> Change[Promotion]:
-    """Take *alias* away. Raises NotFound if there is none.
+    """Remove *alias*. Raises NotFound if it does not exist.
 
-    The file of a word that cannot be an alias, such as a stage, is removed as well; no tag follows it.
+    Also removes the file of a word that cannot be an alias, such as a stage; no tag changes then.
     """
     path = paths.alias_file(model, alias)
     if not fault_in(alias) and snapshot.registry().alias_fault(alias) and snapshot.files.read(path) is not None:

@@ -1,4 +1,4 @@
-"""Naming the stores of a registry, and which one a model keeps its artifacts in: what each such change writes. Pure."""
+"""The changes that define the stores of a registry and the store of a model. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making, changing, linking and deleting versions: what each such change writes. Pure."""
+"""The changes that create, change, link and delete versions. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def plan_version(
 def plan_change(
     snapshot: Snapshot, model: str, number: int, change: Callable[[VersionRecord], VersionRecord], *, what: str
 ) -> Change[int]:
-    """Write version *number* as *change* makes it; *what* is said in the subject ("metadata of iris 4")."""
+    """Write version *number* as *change* returns it. *what* is the subject of the commit ("metadata of iris 4")."""
     old = _present(snapshot, model, number)
     new = change(old)
     new = replace(new, artifacts=ordered(new.artifacts))
@@ -88,9 +88,9 @@ def plan_version_update(
     add_tags: Iterable[str] = (),
     remove_tags: Iterable[str] = (),
 ) -> Change[int]:
-    """Change the description and tags of a version, or name one that has no name yet.
+    """Change the description and tags of a version, or give a name to a version without one.
 
-    *tags*, if given, replace those that it has; else *remove_tags* are removed and *add_tags* added.
+    *tags* replaces all tags; otherwise *remove_tags* are removed and *add_tags* added.
     """
 
     def change(old: VersionRecord) -> VersionRecord:
@@ -218,7 +218,7 @@ def plan_metadata(
 
 
 def read_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
-    """*values* as a record holds them. Raises UsageError for what no record can hold."""
+    """Return *values* as in a record. Raises UsageError for values that a record does not support."""
     try:
         return codec.metadata(values)
     except codec.Wrong as wrong:
@@ -228,7 +228,7 @@ def read_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
-    """The artifact link *name* of a version. Raises NotFound saying what is there."""
+    """Return the artifact link *name* of a version. Raises NotFound with the existing ones."""
     link = record.artifact(name)
     if link is None:
         raise missing_artifact(f"{model}@{record.number}", name, [found.name for found in record.artifacts])
@@ -266,7 +266,7 @@ def _check_name_allowed(snapshot: Snapshot, model: str, name: str) -> None:
 
 
 def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
-    """Raises UsageError for a link that no version takes, Conflict for two of one name."""
+    """Raise UsageError for an invalid link, Conflict for two links with the same name."""
     seen: dict[str, str] = {}
     for link in links:
         check_name(link.name, "artifact")

@@ -1,4 +1,4 @@
-"""Naming what a replay left out of a commit: everything that is not as the commit made it. Pure."""
+"""Naming everything that a replay left out of a commit. Pure."""
 
 from __future__ import annotations
 

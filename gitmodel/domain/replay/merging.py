@@ -1,4 +1,4 @@
-"""Merging a record of three: what it was, what each of two sides made of it; and what got lost on the way. Pure."""
+"""Three-way merges of records, and the changes that got lost in them. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SETS = ("tags", "owners", "forced")
 
 
 def merged(base: Any, ours: Any, theirs: Any) -> tuple[Any, list[str]]:
-    """Return one record of three, merged key by key, and the keys of *ours* that it lost: theirs stand.
+    """Return a record merged key by key, and the keys of *ours* that were lost, because theirs are kept.
 
-    *base* is None for a record that was made on both sides.
+    *base* is None for a record that both sides created.
     """
     values = {
         entry.name: _merged_value(
@@ -29,7 +29,7 @@ def merged(base: Any, ours: Any, theirs: Any) -> tuple[Any, list[str]]:
 
 
 def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:
-    """The keys that *ours* changed from *base* (None: it was made) and that are otherwise in *now*."""
+    """Return the keys that *ours* changed from *base* (None: created) and that have another value in *now*."""
     for entry in fields(ours):
         yield from _lost(entry.name, _before(base, entry), getattr(ours, entry.name), getattr(now, entry.name))
 

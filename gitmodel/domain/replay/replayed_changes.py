@@ -35,7 +35,7 @@ class Carried:
         return self.models.get(name, name)
 
     def follow(self, old: str, new: str, there: str) -> None:
-        """Our model *old* is *new* from now on, and *there* on the other side."""
+        """Record that our model *old* is now called *new*, and *there* on the other side."""
         if new == there:
             self.models.pop(new, None)
         else:
@@ -67,9 +67,9 @@ class Replayed:
 
 
 def renumbered(carried: Carried, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
-    """Map each reference in *ours* that means another version *after* the replay, or none, to its new reference.
+    """Map each reference in *ours* that means another version or none *after* the replay to its new reference.
 
-    The number 0 stands for a model itself. A model's former names count as well.
+    The number 0 stands for a model itself. A model's previous names count as well.
     """
     moves: dict[Numbered, Numbered] = {}
     for model, there in carried.models.items():
@@ -84,11 +84,11 @@ def renumbered(carried: Carried, ours: Snapshot, after: Snapshot) -> dict[Number
 
 
 def reworded(message: str, carried: Carried, done: Replayed | None = None) -> str:
-    """A commit's message as it is true of what was *done* there: subject and trailers made anew, prose as it was.
+    r"""Return a commit's message for the replayed change *done*: with a new subject and trailers, and the same prose.
 
-    They have the new numbers and names; who held a stage before is who holds it there; what could not be kept is gone.
+    It has the new numbers and names and the previous version on the other side, and no change that could not be kept.
 
-    >>> print(reworded("Add iris 4\\n\\nModel: iris\\nVersion: 4\\nTxn: 4f\\n", Carried({("iris", 4): 5})))
+    >>> print(reworded("Add iris 4\n\nModel: iris\nVersion: 4\nTxn: 4f\n", Carried({("iris", 4): 5})))
     Add iris 5
     <BLANKLINE>
     Model: iris
@@ -117,9 +117,9 @@ def reworded(message: str, carried: Carried, done: Replayed | None = None) -> st
 
 
 def _true_of(done: Replayed, trailers: Iterable[str]) -> Iterator[str]:
-    """The lines of *trailers* that hold of what was done, with who was there before.
+    """Return the lines of *trailers* that apply to the replayed change, with the previous versions.
 
-    Where they speak of several models, the numbers stand behind the name of their own.
+    If they are about several models, the numbers follow the name of their own model.
     """
     lines = list(trailers)
     several = sum(line.startswith("Model: ") for line in lines) > 1

@@ -25,11 +25,11 @@ from gitmodel.errors import GitModelError, Refused
 
 
 def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, carried: Carried) -> Replayed:
-    """The change from *before* to *after* of the paths *changed*, made again on *onto*.
+    """Return the change from *before* to *after* of the paths *changed*, replayed on *onto*.
 
-    A version whose number is taken there gets the next one, which is added to *carried*, and everything that names
-    it follows; so do models that were renamed. Where both sides changed one thing, what is there stands. Everything of
-    ours that is left out is named in the conflicts.
+    A version whose number is taken there gets the next one, which is added to *carried*, and all references to it
+    follow. So do renamed models. If both sides changed the same thing, the other side's change is kept. All changes of
+    ours that are left out are named in the conflicts.
     """
     return _Replay(before, after, changed, onto, carried).run()
 
@@ -74,7 +74,7 @@ class _Replay:
         return self.done
 
     def _tell(self) -> None:
-        """Say what the message has to tell: who was where before, and which versions it is about."""
+        """Collect the facts for the message: the previous versions of stages, and the versions in the commit."""
         for path, data in self.done.files.items():
             what = paths.parse_path(path)
             if what is None or data is None:
@@ -90,7 +90,7 @@ class _Replay:
     # Models
 
     def _follow_names(self) -> None:
-        """Learn what our models are called there: renamed, or known by another case."""
+        """Find the names of our models on the other side: renamed, or with different case."""
         for model in {what.model for _, what in self.found if what is not None and what.model}:
             there = self.onto.current_name(self.carried.model(model))
             if self.onto.files.read(paths.model_file(there)) is None:
@@ -141,7 +141,7 @@ class _Replay:
             self._plan(change.files)
 
     def _rename(self, old: str, new: str, there: str) -> None:
-        """Rename the model, unless it has a new name there: that one stands, and ours stays free for another."""
+        """Rename the model, unless the other side renamed it: then that name is kept, and ours stays free."""
         self.prior.update(models.plan_rename(self.before, old, new).files)
         self.settled.add(old)
         if there not in (old, new):
@@ -239,12 +239,12 @@ class _Replay:
             self._merge(target, what, (base, ours, theirs))
 
     def _is_closed(self, stage: str) -> bool:
-        """Return whether the stage takes no change that was made directly here; `apply` judges a direct rollback."""
+        """Return True if the stage accepts no direct change; `apply` judges a direct rollback."""
         rule = self.onto.registry().rule(stage)
         return rule.proposal_only and rule.rollback != "direct"
 
     def _merge(self, path: str, what: RecordPath | None, sides: tuple[bytes | None, ...]) -> None:
-        """Merge one file that both sides changed. Where that cannot be, theirs stands."""
+        """Merge a file that both sides changed. If this is impossible, theirs is kept."""
         base, ours, theirs = sides
         if what is None or what.kind in ("archived", "purge"):
             return
@@ -282,7 +282,7 @@ class _Replay:
         self.done.lost_names.append(name)
 
     def _drop_lost_names(self) -> None:
-        """A version whose name went to another keeps its number and loses the name."""
+        """Remove the name of a version whose name went to another one; it keeps its number."""
         for path, data in list(self.done.files.items()):
             what = paths.parse_path(path)
             if what is None or what.kind != "version" or data is None:
@@ -303,7 +303,7 @@ class _Replay:
                 self.named.add((path, "name"))
 
     def _clash(self, model: str, name: str) -> str:
-        """Return what *name* is there, but for case: another version's name, a stage or an alias; "" if it is free."""
+        """Return the version, stage or alias there that has *name*, ignoring case; "" if it is free."""
         for stage in self.onto.registry().stage_names:
             if fold(stage) == fold(name):
                 return f"the stage {stage}"
@@ -316,7 +316,7 @@ class _Replay:
     # All records
 
     def _make_sound(self) -> None:
-        """Take away what is clean as text and wrong as a whole, as a stage for a version that was deleted."""
+        """Remove invalid results of a merge without conflicts, such as a stage of a version that was deleted."""
         for model in sorted({what.model for _, what in self._touched()} | self.refused):
             if model in self.refused:
                 self._drop(model, PLACES)
@@ -337,7 +337,7 @@ class _Replay:
         return [(path, what) for path, what in found if what is not None and what.model and model in ("", what.model)]
 
     def _drop(self, model: str, kinds: tuple[str, ...]) -> None:
-        """A promotion goes whole or not at all: with its stage go the markers that it set."""
+        """Drop a promotion completely: its stage and the markers that it set."""
         for path, what in self._touched(model):
             if what.kind not in kinds:
                 continue

@@ -1,4 +1,4 @@
-"""Records to TOML bytes and back, one canonical way. Pure: what a record holds is said in `records`, not here."""
+"""Converting records to TOML bytes and back, in one canonical form. Pure: `records` defines the content."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BIDI = {code: f"\\u{code:04X}" for code in (0x061C, 0x200E, 0x200F, *range(0x20
 
 
 class Wrong(ValueError):
-    """A value that its key does not take; the text says what it takes."""
+    """An invalid value for a key; the text says which values are valid."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,10 @@ class Schema:
         return self._defaults.get(name, {})
 
     def make(self, values: dict[str, Any]) -> Any:
-        """The record of *values*, each of which was read by its key; its own `__init__` takes three times as long."""
+        """Create a record from *values*, each already converted by its key.
+
+        Three times as fast as its own `__init__`.
+        """
         record = object.__new__(self.kind)
         fields = record.__dict__
         fields.update(self._defaults)
@@ -215,10 +218,9 @@ def _read_tables(key: Key, value: Any, path: str, newer: bool, at: str, problems
 
 
 def encode(record: Record) -> bytes:
-    """The canonical bytes of *record*, which a reader accepts: they were read again.
+    """Return the canonical bytes of *record*, after reading them back.
 
-    Raises UsageError for a record that would be too long, text that is not Unicode, and a value that its key does
-    not take.
+    Raises UsageError for a record that would be too long, text that is not Unicode, and an invalid value of a key.
     """
     data = canonical(record)
     try:
@@ -229,7 +231,7 @@ def encode(record: Record) -> bytes:
 
 
 def canonical(record: Record) -> bytes:
-    """The canonical bytes of *record*: the order of its fields, one array item a line, LF, a final newline.
+    """Return the canonical bytes of *record*: the order of its fields, one array item a line, LF, a final newline.
 
     Raises UsageError for a record that would be too long to be read again, or text that is not Unicode.
     """

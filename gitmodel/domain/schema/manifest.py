@@ -24,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class ManifestEntry(NamedTuple):
-    """One file of a folder: what is in it, its length in bytes, and its path with `/` from the folder."""
+    """One file of a folder: its digest, its length in bytes, and its path from the folder, with `/`."""
 
     digest: Digest
     size: int
@@ -32,7 +32,7 @@ class ManifestEntry(NamedTuple):
 
 
 def fault_of_path(path: str) -> str:
-    """Return the reason why *path* cannot stand in a manifest, or "".
+    """Return the reason why *path* is invalid in a manifest, or "".
 
     >>> fault_of_path("weights/layer-1.bin")
     ''
@@ -83,13 +83,13 @@ def format_manifest(entries: Iterable[ManifestEntry]) -> bytes:
 
 
 def parse_manifest(content: bytes) -> tuple[ManifestEntry, ...]:
-    r"""The entries of a manifest, in its order: by path.
+    r"""Return the entries of a manifest, sorted by path.
+
+    Accepts exactly the output of `format_manifest`. Raises Invalid with the line for anything else. The time is at most
+    n log n in the length of *content*.
 
     >>> parse_manifest(b"gitmodel-manifest 1\n")
     ()
-
-    Accepts exactly what `format_manifest` writes. Raises Invalid, naming the line, for anything else, in time
-    that grows no faster than n log n with *content*.
     """
     _check_header(content)
     if content[-1:] != b"\n":

@@ -60,7 +60,7 @@ def transaction_id(*parts: str) -> str:
 
 
 def keyed_transaction(model: str, key: str) -> str:
-    """The id of the transaction that makes a version of *model* under the idempotency *key*, whenever it is made."""
+    """Return the transaction id for creating a version of *model* with the idempotency *key*. It is always the same."""
     return transaction_id("idempotency-key", model, key)
 
 
@@ -96,7 +96,7 @@ def prose(message: str) -> str:
 
 
 def pull_request(message: str) -> str:
-    r"""The pull or merge request that a host's merge button names in *message*, as the host writes it; else "".
+    r"""Return the pull or merge request that a host named in *message*, in the host's notation; else "".
 
     >>> pull_request("Merge pull request #12 from ada/propose\n")
     '#12'

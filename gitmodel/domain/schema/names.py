@@ -54,7 +54,7 @@ def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
 
 
 def is_device(name: str) -> bool:
-    """Return True if Windows takes *name* for a device, whatever follows its first dot.
+    """Return True if *name* is a device on Windows, whatever follows its first dot.
 
     >>> is_device("AUX.txt"), is_device("auxiliary")
     (True, False)
@@ -63,9 +63,9 @@ def is_device(name: str) -> bool:
 
 
 def check_name(name: str, what: str) -> str:
-    """*name*, if it can be the name of a *what* ("model", "stage", "alias", "artifact").
+    """Return *name* if it is valid for a *what* ("model", "stage", "alias", "artifact").
 
-    Raises UsageError saying what is wrong, with a name that would do.
+    Raises UsageError with the reason and a valid name.
 
     >>> check_name("iris", "model")
     'iris'

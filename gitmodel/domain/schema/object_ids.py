@@ -1,4 +1,4 @@
-"""Ids of git's objects as a type, so that mypy tells one from a name, a path or a digest. Pure."""
+"""Ids of git objects as a type, so that mypy distinguishes them from names, paths and digests. Pure."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def run_file(id: str) -> str:
 
 
 def purge_file(digest: str) -> str:
-    """The tombstone of an artifact whose bytes were erased.
+    """Return the path of the tombstone of an erased artifact.
 
     >>> purge_file("sha256:" + "ab" * 32)[:12], len(purge_file("sha256:" + "ab" * 32))
     ('purged/ab/ab', 77)

@@ -1,4 +1,4 @@
-"""The records of the format: what each file on the metadata branch holds, key by key. Pure.
+"""The records of the format: the keys of each file on the metadata branch. Pure.
 
 `docs/reference/format.md` describes them for other implementations.
 """
@@ -293,7 +293,7 @@ class ArtifactLink(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class VersionRecord(Record):
-    """A version's file: what came out, from which code, with which artifacts."""
+    """The file of a version: its metadata, code and artifacts."""
 
     number: Number
     name: VersionName | None = None
@@ -320,14 +320,14 @@ class VersionRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class NameRecord(Record):
-    """The file of a version's name: the number it stands for."""
+    """The file of a version's name: the number of the version."""
 
     version: Number
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord(Record):
-    """A stage's or alias's file: the version in it, bound to its links, and why it is there."""
+    """The file of a stage or alias: its version, the digest of the version's links, and the reason."""
 
     version: Number
     artifacts: Digest
@@ -395,7 +395,7 @@ class RunRecord(Record):
 
 
 def is_newer(written: str) -> bool:
-    """Return True if the format version *written* is newer than ours.
+    """Return True if the format version *written* is newer than the one that gitmodel supports.
 
     >>> is_newer("1.1"), is_newer("1.9")
     (False, True)

@@ -40,7 +40,7 @@ class StageRef:
 
     @property
     def name(self) -> str:
-        """The tag's name, as `git show` takes it and as the tag object itself says it.
+        """The tag's short name, as for `git show` and inside the tag object.
 
         >>> StageRef("churn", "production").name
         'model/churn/production'
@@ -79,9 +79,9 @@ def reserved_name_ref(model: str, name: str) -> str:
 
 
 def vouched_ref(ref: StageRef, commit: Oid) -> str:
-    """The tag that keeps in mind that somebody vouched for *commit* as they put it in force in the stage *ref*.
+    """Return the tag that records that a person vouched for *commit* when putting it in force in the stage *ref*.
 
-    No model can be called so; a host that protects `model/*/production` protects it as well.
+    No model can have this name. A host that protects `model/*/production` protects it as well.
 
     >>> vouched_ref(StageRef("churn", "production"), "9fceb02")
     'refs/tags/model/churn@9fceb02/production'
@@ -90,7 +90,7 @@ def vouched_ref(ref: StageRef, commit: Oid) -> str:
 
 
 def rules_ref(branch: str) -> str:
-    """The tag that says which rules of the metadata branch *branch* are in force.
+    """Return the tag that says which rules of the metadata branch *branch* are in force.
 
     >>> rules_ref("refs/heads/gitmodel")
     'refs/tags/gitmodel-rules/gitmodel'

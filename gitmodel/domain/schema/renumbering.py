@@ -32,7 +32,7 @@ class Renumbered(NamedTuple):
 
     @property
     def warning(self) -> str:
-        """The warning to a person who reads by the old reference, which may have been written before the pull."""
+        """The warning for reading by the old reference, which may be from before the pull."""
         if not self.old[1]:
             old, new = self.old[0], self.new[0]
             return f"{old} names another model: what was {old} here is {new} since a pull; this is what is {old} now"
@@ -42,7 +42,7 @@ class Renumbered(NamedTuple):
 
 @dataclass(frozen=True)
 class Renumberings:
-    """The renumberings that pulls made in a clone, the oldest first.
+    """The renumberings of pulls in a clone, oldest first.
 
     >>> found = Renumberings().with_pull({("iris", 4): ("iris", 5)}).with_pull({("iris", 5): ("iris", 6)})
     >>> found.follow(("iris", 4), since=0), found.follow(("iris", 5), since=1), found.follow(("iris", 5), since=2)
@@ -67,7 +67,7 @@ class Renumberings:
         return now
 
     def noted(self, number: int) -> list[Renumbered]:
-        """The notes on references with *number*, the newest first, each with what its version is called now.
+        """Return the notes on references with *number*, newest first, each with the current name of its version.
 
         The number 0 gives the notes on names of models.
         """
@@ -90,7 +90,7 @@ class Renumberings:
         return Renumberings((*self.moves, *new)[-_MOST:])
 
     def without_notes(self, on: Iterable[Numbered]) -> Renumberings:
-        """Return a copy without notes on the references *on*, which mean what they name now."""
+        """Return a copy without notes on the references *on*, whose meaning was confirmed."""
         gone = frozenset(on)
         return Renumberings(
             tuple(move._replace(noted=False) if move.noted and move.old in gone else move for move in self.moves)
@@ -106,7 +106,7 @@ class Renumberings:
 
     @classmethod
     def parse(cls, data: bytes) -> Renumberings:
-        """Read what `encode` wrote. Raises Invalid."""
+        """Parse the output of `encode`. Raises Invalid."""
         return _parse(data)
 
 

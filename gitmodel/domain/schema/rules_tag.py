@@ -1,7 +1,7 @@
-"""The tag of the rules in force: which commits it names, as text and back. Pure.
+"""The tag of the rules in force: formatting and parsing the commits that it lists. Pure.
 
-Its target is the commit up to which the rules of the branch were put in force last; its message names those of before,
-the newest first. Whoever puts rules in force adds a commit and takes none away.
+Its target is the commit up to which the rules of the branch were last put in force. Its message lists the previous
+ones, newest first. Putting rules in force adds a commit and removes none.
 """
 
 from __future__ import annotations

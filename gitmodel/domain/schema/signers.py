@@ -59,7 +59,7 @@ class Signer:
 
 
 def read_signers(text: str) -> Iterator[Signer]:
-    """The signers that *text* lists; a line that cannot be read is passed over, as `ssh-keygen` does."""
+    """Yield the signers in *text*. Invalid lines are skipped, as in `ssh-keygen`."""
     for _, found in _lines(text):
         if isinstance(found, Signer):
             yield found

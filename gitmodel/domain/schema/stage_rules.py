@@ -1,4 +1,4 @@
-"""Reading `gitmodel.toml` so that a rule that is malformed, contradictory or unknown lets nothing in. Pure."""
+"""Reading `gitmodel.toml` so that a malformed, contradictory or unknown rule lets no version in. Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NEARLY_STAGES = frozenset({"stages", "stage"})
 
 
 def decode_registry(data: bytes, path: str) -> RegistryRecord:
-    """`gitmodel.toml`, with the faults of its stages in `faults`: nothing enters a stage that they concern.
+    """Return `gitmodel.toml` with the errors of its stages in `faults`: nothing enters the stages that they concern.
 
-    Keys that this gitmodel does not know are kept, and ignored outside of stages. Other keys whose value cannot be read
-    are in `unread`: they keep nobody from reading which version is in force. Raises Invalid for what is no such file at
-    all; for a newer major format with what to upgrade.
+    Unknown keys are kept, and ignored outside of stages. Other keys with invalid values are in `unread`, and do not
+    prevent reading stages. Raises Invalid if the file is not a registry's, or for a newer major format with the version
+    to upgrade to.
     """
     table = codec.parse_table(data, path)
     written = table.get("format")
@@ -73,7 +73,7 @@ def check_rules(registry: RegistryRecord, stage: str) -> None:
 
 
 def unreadable_gate(registry: RegistryRecord, stage: str, gate: GateRule, why: str) -> GateRefused:
-    """Return the error for a *gate* of *stage* whose expression cannot be read: not even force passes it."""
+    """Return the error for a *gate* of *stage* whose expression is invalid. Force does not override it."""
     gates = {one.name: number for number, one in enumerate(registry.rule(stage).gates)}
     at = registry.stage_names.index(stage) if stage in registry.stage_names else 0
     key = f"stages[{at}].gates[{gates.get(gate.name, 0)}].expression"
@@ -94,7 +94,7 @@ def _upgrade(registry: RegistryRecord, key: str) -> str:
 
 
 class _Entry(NamedTuple):
-    """One `[[stages]]` as far as it can be read: its rule, the key it is at, and what is wrong with it."""
+    """One `[[stages]]` as far as it is readable: its rule, its key, and its errors."""
 
     key: str
     rule: StageRule
@@ -122,7 +122,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 
 
 def _misspelt(word: str, path: str) -> _Entry:
-    """An entry for the key *word*, under which nobody reads rules: they may be those of any stage."""
+    """Return an entry for the misspelt key *word*, whose rules may be those of any stage."""
     key = codec.shown(word)
     fault = Problem(path, key, "registry.rules", "holds rules that are not read: write it as [[stages]]")
     return _Entry(key, StageRule(name=""), (fault,), named=False)
@@ -177,7 +177,7 @@ def _same(entry: _Entry, other: _Entry) -> bool:
 
 
 def _together(rule: StageRule, entries: list[_Entry]) -> StageRule:
-    """*rule* under what all *entries* ask for and with the faults of all."""
+    """Return *rule* with the requirements and errors of all *entries*."""
     return replace(
         rule,
         proposal_only=any(entry.rule.proposal_only for entry in entries),
