@@ -44,7 +44,7 @@ def test_an_unchanged_step_is_skipped_and_its_outputs_are_linked(client):
     assert second.runs == [run.id]
 
 
-def test_a_parameter_or_input_that_changed_makes_a_step_run(client):
+def test_a_step_runs_again_if_a_parameter_or_input_changed(client):
     @pipeline(model_config=DEMO)
     def one(x, y):
         project.double(project.number(x))
@@ -85,7 +85,7 @@ def test_the_cache_can_be_turned_off_for_a_step_or_a_pipeline(client, own, of_pi
     assert statuses(one.run(client=client)) == [expected]
 
 
-def test_a_step_that_asks_which_run_or_version_it_is_in_is_not_answered_from_another(client):
+def test_a_step_that_asks_for_its_run_or_version_is_not_cached(client):
     @step
     def which_run() -> str:
         return get_step_context().run
@@ -120,7 +120,7 @@ def test_a_step_that_logs_a_time_runs_again(client):
     assert [version.metadata["trained"] for version in client.get_model("demo").versions] == [now, now]
 
 
-def test_a_step_that_failed_is_not_kept(client):
+def test_a_failed_step_is_not_cached(client):
     wanted = [True]
 
     @step
@@ -139,7 +139,7 @@ def test_a_step_that_failed_is_not_kept(client):
     assert statuses(one.run(client=client)) == ["succeeded"]
 
 
-def test_an_output_that_is_gone_from_the_store_makes_its_step_run(client):
+def test_a_step_runs_again_if_its_output_is_missing_in_the_store(client):
     @pipeline
     def one():
         project.make_file("x")
@@ -228,7 +228,7 @@ if __name__ == "__main__":
 )
 
 
-def test_an_edit_of_one_of_ten_steps_runs_it_and_what_takes_its_changed_output(script):
+def test_an_edited_step_and_the_steps_that_take_its_changed_output_run_again(script):
     assert set(script(TEN_STEPS).values()) == {"succeeded"}
     assert set(script(TEN_STEPS).values()) == {"cached"}
     same = script(TEN_STEPS.replace("return x + 4", "return 4 + x"))

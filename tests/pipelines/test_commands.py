@@ -49,7 +49,7 @@ def fixed_ids(monkeypatch):
     monkeypatch.setattr(running, "_unique", lambda: f"{next(count):04x}")
 
 
-def test_run_runs_the_pipeline_and_tells_of_its_steps(script, fixed_ids, capsys):
+def test_run_runs_the_pipeline_and_reports_its_steps(script, fixed_ids, capsys):
     code, out, err = ask(capsys, "run", "train.py", "--param", "seed=4", "--param", "rate=0.25")
     assert code == 0
     assert out == ("['train.py'] is imported\nfitting\n20261123T101213Z-train-0000 succeeded: demo@1\n")

@@ -101,7 +101,7 @@ class TestSteps:
             (lambda: _outputs(step(_unknown_type)), "cannot be read"),
         ],
     )
-    def test_what_cannot_be_is_refused(self, define, said):
+    def test_impossible_declarations_are_refused(self, define, said):
         with pytest.raises(UsageError, match=said):
             define()
 
@@ -339,12 +339,12 @@ class TestModelConfig:
             {"name": "demo", "create_new_model_version": "perhaps"},
         ],
     )
-    def test_what_cannot_be_is_refused_at_once(self, given):
+    def test_impossible_declarations_are_refused_when_they_are_made(self, given):
         with pytest.raises(UsageError):
             ModelConfig(**given)
 
     @pytest.mark.parametrize("version", [None, 3, "3", "1.2.3", "staging", ModelStages.STAGING, "latest", "champion"])
-    def test_an_existing_version_may_be_named_in_every_way(self, version):
+    def test_an_existing_version_can_be_named_by_number_name_stage_or_alias(self, version):
         assert ModelConfig(name="demo", version=version).selector == str(
             getattr(version, "value", version) if version is not None else "latest"
         )
@@ -372,7 +372,7 @@ class TestModelConfig:
         assert {field: getattr(model, field) for field in said} == said
 
 
-def test_an_external_artifact_is_refused_for_what_it_cannot_name():
+def test_only_a_full_reference_names_an_external_artifact():
     assert ExternalArtifact.parse("demo@1:x") == ExternalArtifact(model="demo", version="1", name="x")
     for text in ("demo:x", "demo@1", "a b@1:x", "demo@1:a/b", "https://example.com@1"):
         assert ExternalArtifact.parse(text) is None

@@ -129,7 +129,7 @@ class TestEveryExecutor:
 
 
 class TestWorkersInOtherProcesses:
-    def test_a_step_whose_worker_died_runs_once_more(self, client, far_executor, tmp_path):
+    def test_a_step_whose_worker_died_runs_a_second_time(self, client, far_executor, tmp_path):
         told = []
 
         @pipeline(model_config=DEMO)
@@ -142,7 +142,7 @@ class TestWorkersInOtherProcesses:
         if far_executor == "processes:2":  # Dask does it by itself
             assert ("again", "die_once") in told
 
-    def test_a_step_that_kills_its_worker_again_is_the_one_that_failed(self, client, far_executor):
+    def test_a_step_that_kills_its_worker_twice_fails(self, client, far_executor):
         @pipeline
         def dying():
             for _ in range(4):
@@ -155,7 +155,7 @@ class TestWorkersInOtherProcesses:
             dying.run(client=client, executor=far_executor)
         assert sums.run(client=client, executor=far_executor).status == "succeeded"
 
-    def test_a_step_that_no_worker_can_find_is_refused_before_anything_runs(self, client, far_executor):
+    def test_a_step_that_no_worker_can_import_is_refused_before_anything_runs(self, client, far_executor):
         @step
         def local() -> None: ...
 
@@ -174,7 +174,7 @@ class TestWorkersInOtherProcesses:
 
 
 @pytest.mark.xdist_group("dask")
-def test_a_worker_that_outlives_a_run_takes_up_changed_code(client, cluster, tmp_path, monkeypatch):
+def test_a_worker_that_outlives_a_run_loads_changed_code(client, cluster, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     source = "from gitmodel import step\n@step\ndef answer() -> int:\n    return {}\n"
     for value in (41, 42):
@@ -193,14 +193,14 @@ def test_a_worker_that_outlives_a_run_takes_up_changed_code(client, cluster, tmp
         assert load(client, "answer") == value
 
 
-def test_any_executor_object_will_do(client):
+def test_any_executor_object_is_accepted(client):
     with ThreadPoolExecutor(2) as threads:
         assert sums.run(client=client, executor=threads).status == "succeeded"
         assert sums.run(client=client, executor=threads).status == "succeeded"
     assert client.list_runs()[0].record.executor == "ThreadPoolExecutor"
 
 
-def test_a_given_pool_that_broke_is_said_to_have_lost_its_worker(client):
+def test_a_broken_pool_that_was_given_is_reported_as_a_dead_worker(client):
     @pipeline
     def dying():
         project.die()

@@ -76,7 +76,7 @@ def reuse(store: str = ""):
     clean(given(), store)
 
 
-def test_a_run_names_nothing_that_was_cleaned_up_while_it_was_under_way(client):
+def test_a_run_does_not_name_objects_that_gc_deleted_during_it(client):
     reuse.run(client=client)
     with pytest.raises(Conflict, match="what step given returned earlier was removed"):
         reuse.run(client=client, store=str(client.store_root))
@@ -119,13 +119,13 @@ def test_a_run_stores_artifacts_of_a_model_in_its_store(client, demo, tmp_path, 
     assert run.steps[0].outputs == again.steps[0].outputs
 
 
-def test_a_model_that_is_new_gives_to_the_default_store(client, demo, tmp_path):
+def test_artifacts_of_a_new_model_go_to_the_default_store(client, demo, tmp_path):
     give_to_fresh.run(client=client)
     assert digest_of(b"made!") in set(client.access.open().digests())
     assert digest_of(b"made!") not in set(LocalStore(tmp_path / "archive").digests())
 
 
-def test_a_store_of_the_model_that_is_not_trusted_ends_a_run_before_its_first_step(client, demo):
+def test_an_untrusted_store_of_the_model_is_an_error_before_the_first_step(client, demo):
     def elsewhere(snapshot):
         record = replace(snapshot.registry(), stores={"archive": "sftp://files.test/srv/models"})
         return Change(None, "Name another store", files={"gitmodel.toml": codec.encode(record)})
@@ -139,7 +139,7 @@ def test_a_store_of_the_model_that_is_not_trusted_ends_a_run_before_its_first_st
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:2"])
-def test_an_input_from_a_host_that_is_not_trusted_is_not_asked_for(client, demo, executor):
+def test_an_input_from_an_untrusted_host_is_not_requested(client, demo, executor):
     with serving() as pages, serving() as elsewhere:
         content = b"raw\n"
         pages.pages["/raw.txt"], elsewhere.pages["/raw.txt"] = f"{elsewhere.url}/raw.txt", content

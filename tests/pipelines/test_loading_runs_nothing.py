@@ -64,7 +64,7 @@ def test_the_pipeline_runs_again_after_the_artifact_was_loaded(client, network):
         sys.modules["unguarded"].train.run(client=client)
 
 
-def test_a_file_that_cannot_be_loaded_leaves_pipelines_as_they_were(client, network, tmp_path):
+def test_pipelines_run_after_a_file_failed_to_load(client, network, tmp_path):
     (tmp_path / "torn.pkl").write_bytes(b"\x80\x04torn")
     version = client.get_version("demo@1")
     version.link_artifact("torn", tmp_path / "torn.pkl", format="pickle")

@@ -84,7 +84,7 @@ def test_a_state_dict_of_torch_is_kept_as_safetensors(tmp_path):
 @pytest.mark.parametrize(
     "kind", ["tied", "conjugated", "negated", "one of two", "bfloat16", "float8", "strange numbers", "no numbers"]
 )
-def test_strange_tensors_come_back_equal(tmp_path, kind):
+def test_unusual_tensors_are_loaded_equal(tmp_path, kind):
     torch = pytest.importorskip("torch")
     weight = torch.arange(6.0).reshape(2, 3)
     value = {
@@ -117,7 +117,7 @@ def test_strange_tensors_come_back_equal(tmp_path, kind):
         (lambda torch: {1: torch.ones(1)}, "the key 1 is no text"),
     ],
 )
-def test_a_tensor_that_cannot_be_kept_is_named(tmp_path, make, named):
+def test_a_tensor_that_cannot_be_saved_is_named(tmp_path, make, named):
     torch = pytest.importorskip("torch")
     with pytest.raises(UsageError, match=named):
         materializers.save(make(torch), tmp_path / "x", "output", "")
@@ -141,7 +141,7 @@ def test_a_value_of_an_unknown_type_is_refused_with_what_to_do(tmp_path, value):
     assert "Write a materializer" in caught.value.hint
 
 
-def test_pickle_is_there_for_an_output_that_allows_it(client):
+def test_pickle_is_used_for_an_output_that_allows_it(client):
     from typing import Annotated
 
     @step
@@ -270,7 +270,7 @@ class TestMaterializersOfOthers:
         yield install
         plugins.other_materializers.cache_clear()
 
-    def test_one_from_an_entry_point_keeps_and_loads_its_type(self, installed, client):
+    def test_a_materializer_from_an_entry_point_saves_and_loads_its_type(self, installed, client):
         installed(thing=f"{__name__}:TestMaterializersOfOthers.OURS")
 
         @step

@@ -282,7 +282,7 @@ def test_the_digest_is_the_same_in_every_process(edited, tmp_path):
         assert done.stdout.strip() == found
 
 
-def test_a_step_made_by_a_function_depends_on_what_it_was_made_with():
+def test_a_step_made_by_a_function_depends_on_the_arguments_of_that_function():
     def make(rate):
         @step
         def fit(x: int) -> float:
@@ -294,7 +294,7 @@ def test_a_step_made_by_a_function_depends_on_what_it_was_made_with():
     assert len(digests) == 4
 
 
-def test_a_step_over_a_value_that_cannot_be_compared_cannot_be_told(code_repo):
+def test_the_code_of_a_step_with_an_incomparable_value_is_unknown(code_repo):
     with Client(code_repo) as client:
 
         @step
@@ -305,7 +305,7 @@ def test_a_step_over_a_value_that_cannot_be_compared_cannot_be_told(code_repo):
             digest(ask)
 
 
-def test_a_virtual_environment_inside_the_project_is_no_part_of_it(tmp_path):
+def test_a_virtual_environment_inside_the_project_does_not_belong_to_it(tmp_path):
     from gitmodel.pipelines.installed import is_library
 
     assert is_library(str(tmp_path / ".venv/lib/python3.11/site-packages/numpy/__init__.py"))

@@ -89,7 +89,7 @@ def test_the_second_run_with_a_name_is_refused_before_its_first_step(client, nam
     assert refs(client) == []
 
 
-def test_nothing_else_takes_the_name_of_a_version_that_a_run_makes(client):
+def test_no_other_version_gets_a_name_that_a_run_reserved(client):
     client.register_model("demo").create_version()
     with running(client, named()) as made:
         with pytest.raises(Conflict, match="has reserved the name rc1"):
@@ -101,7 +101,7 @@ def test_nothing_else_takes_the_name_of_a_version_that_a_run_makes(client):
     assert client.get_version("demo@rc1").runs == [made[0].id]
 
 
-def test_runs_with_other_names_and_models_go_on_at_once(client):
+def test_runs_with_other_names_and_models_run_at_the_same_time(client):
     with running(client, named()):
         second, ran = one_step(named("rc2"))
         assert second.run(client=client).versions == ("demo@2",)

@@ -36,7 +36,7 @@ def test_metadata_of_the_run_itself_is_used_for_gates(client, gated, caplog):
     assert len([record for record in caplog.records if "the run is recorded without it" in record.getMessage()]) == 1
 
 
-def test_a_promotion_that_must_be_signed_and_cannot_be_costs_the_promotion_only(client, caplog):
+def test_a_run_without_a_signing_key_is_recorded_without_the_promotion(client, caplog):
     client.register_model("other")
     text = 'format = "1.1"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
     files = {paths.REGISTRY: text.encode(), paths.SIGNERS: b"release@example.com ssh-ed25519 AAAA\n"}
@@ -60,7 +60,7 @@ def moving(leave):
     to_staging(leave)
 
 
-def test_a_promotion_that_would_empty_a_later_stage_is_left_out_unless_it_says_leave(client, caplog):
+def test_a_promotion_that_would_empty_a_later_stage_is_left_out_without_leave(client, caplog):
     client.register_model("demo").create_version().set_stage("production")
     assert moving.run(client=client, leave=False).status == "succeeded"
     (said,) = [record.getMessage() for record in caplog.records]

@@ -71,7 +71,7 @@ class TestOneCommit:
         model = client.get_model("demo")
         assert {version.number: version.stage for version in model.versions} == {1: "archived", 2: "staging"}
 
-    def test_nothing_is_left_of_a_run_that_is_over(self, client, git):
+    def test_a_finished_run_leaves_no_files_or_reservations(self, client, git):
         train_and_promote.run(client=client)
         assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
         assert Journal(client.repository.common_dir).runs() == {}
@@ -143,7 +143,7 @@ class TestFailure:
         assert [version.number for version in client.get_model("demo").versions] == [1]
 
     @pytest.mark.parametrize("read", ["number", "name", "reference", "repr"])
-    def test_a_number_that_a_step_read_is_not_given_again(self, client, read, far_or_near):
+    def test_a_number_that_a_step_read_is_not_reused(self, client, read, far_or_near):
         @pipeline(model_config=DEMO, enable_cache=False)
         def failing():
             project.read_and_fail(read)
@@ -153,7 +153,7 @@ class TestFailure:
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2]
 
-    def test_a_number_is_given_again_although_another_version_of_the_run_was_read(self, client):
+    def test_an_unread_number_is_reused_if_another_version_of_the_run_was_read(self, client):
         other = ModelConfig(name="other", create_new_model_version=True)
 
         @step(model_config=other)
@@ -170,7 +170,7 @@ class TestFailure:
         assert refs == ["refs/gitmodel/reserved/other/1"]
 
     @pytest.mark.parametrize(("asks", "number"), [(False, 1), (True, 2)])
-    def test_an_interrupted_run_gives_its_number_back_unless_it_was_read(self, client, asks, number):
+    def test_an_interrupted_run_releases_its_number_unless_a_step_read_it(self, client, asks, number):
         @step
         def interrupt() -> None:
             if asks:
@@ -186,7 +186,7 @@ class TestFailure:
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [number]
 
-    def test_the_number_of_a_step_whose_worker_died_is_not_given_again(self, client):
+    def test_the_number_of_a_step_whose_worker_died_is_not_reused(self, client):
         @pipeline(model_config=DEMO, enable_cache=False)
         def dying():
             project.die()
@@ -240,7 +240,7 @@ class TestFailure:
         assert (version.number, version.view.record.failed, version.stage) == (1, False, "staging")
         assert len(version.runs) == 3
 
-    def test_two_runs_cannot_go_on_with_one_version(self, client):
+    def test_two_runs_cannot_continue_the_same_version(self, client):
         config = ModelConfig(name="demo", create_new_model_version=True, delete_new_version_on_failure=False)
 
         @pipeline(model_config=config, name="first")
@@ -386,7 +386,7 @@ class TestFailure:
         assert client.list_models() == ()
         assert f"run {last_run().id} was interrupted; `git model runs show" in caplog.text
 
-    def test_a_step_that_takes_what_another_did_not_return_fails(self, client, last_run):
+    def test_a_step_that_takes_a_missing_output_of_another_fails(self, client, last_run):
         @step
         def nothing():
             pass
@@ -409,7 +409,7 @@ class TestFailure:
                 one.run(client=client, stage=stage)
         assert last_run().record.failed_step == "promote"
 
-    def test_metadata_of_an_artifact_that_nobody_makes_fails_in_its_step(self, client):
+    def test_metadata_of_an_artifact_that_no_step_makes_fails_in_its_step(self, client):
         @step
         def log() -> None:
             log_artifact_metadata(artifact="clasifier", accuracy=1)
@@ -447,7 +447,7 @@ class TestManyRuns:
             one.run(client=client)
         assert len(client.list_runs()) == 1
 
-    def test_a_number_that_came_with_a_pull_meanwhile_is_not_written_over(self, client, caplog):
+    def test_a_number_that_a_pull_took_during_the_run_is_not_overwritten(self, client, caplog):
         from gitmodel.domain.changes.versions import plan_version
         from gitmodel.domain.schema.records import VersionRecord
 
@@ -621,7 +621,7 @@ class TestTargets:
         assert "license, tags, description of model demo differ" in caplog.text
         assert client.get_model("demo").license == "MIT"
 
-    def test_names_that_cannot_be_are_refused_before_anything_runs(self, client, set_rules):
+    def test_invalid_names_are_refused_before_anything_runs(self, client, set_rules):
         client.register_model("demo").create_version().add_alias("champion")
         for config, error in (
             (ModelConfig(name="Demo", create_new_model_version=True), Conflict),
@@ -794,7 +794,7 @@ class TestMetadata:
             one.run(client=client)
         assert caught.value.hint.startswith("give the pipeline or the step a model_config")
 
-    def test_the_context_is_there_only_in_a_step(self):
+    def test_the_context_exists_only_in_a_step(self):
         with pytest.raises(UsageError, match="no step is running"):
             get_step_context()
 

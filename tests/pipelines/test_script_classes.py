@@ -147,7 +147,7 @@ def test_a_step_can_use_pools_over_functions_of_its_script(client, launch, launc
 
 
 @pytest.mark.parametrize("name", ["my-train.py", "01_train.py"])
-def test_a_script_needs_no_name_that_python_could_write(client, launch, tmp_path, name):
+def test_a_script_can_have_a_name_that_is_no_identifier(client, launch, tmp_path, name):
     launch(GUARDED.replace("FORMAT", "pickle"), [sys.executable, name], name=name)
     launch(GUARDED.replace("FORMAT", "pickle"), [sys.executable, "-m", "gitmodel", "run", name], name=name)
     (tmp_path / "service").mkdir()

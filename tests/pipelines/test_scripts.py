@@ -212,9 +212,7 @@ class TestEnd:
             process.communicate()
 
     @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
-    def test_a_killed_run_is_lost_since_its_last_step_and_leaves_nothing_half_made(
-        self, client, tmp_path, executor, capsys
-    ):
+    def test_a_killed_run_is_lost_and_leaves_no_partial_version(self, client, tmp_path, executor, capsys):
         folder = client.repository.common_dir.parent
         (tmp_path / "endless.py").write_text(ENDLESS)
         process = start(tmp_path / "endless.py", "mark", cwd=folder, executor=executor)

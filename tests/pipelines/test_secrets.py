@@ -267,7 +267,7 @@ def test_the_source_of_a_secret_is_not_recorded_as_a_parameter(client, written, 
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
-def test_a_secret_made_in_a_step_is_not_told_in_its_error(client, written, caplog, set_rules, executor):
+def test_a_secret_made_in_a_step_is_not_in_its_error(client, written, caplog, set_rules, executor):
     set_rules(record_traceback=True)
 
     @pipeline
@@ -385,7 +385,7 @@ class TestASecretMadeInTheBody:
         assert run_program(["reproduce", "demo@1", "--param", f"k={VALUE}"]) == 0
         assert VALUE not in written() + "".join(capfd.readouterr())
 
-    def test_is_not_told_in_the_error_of_another_step(self, client, written, caplog, set_rules):
+    def test_is_not_in_the_error_of_another_step(self, client, written, caplog, set_rules):
         set_rules(record_traceback=True)
 
         @step

@@ -31,7 +31,7 @@ def test_the_option_model_is_refused(of, given):
 
 @pytest.mark.parametrize("of", [pipeline, step])
 @pytest.mark.parametrize("given", [Model("demo"), "demo"])
-def test_a_model_config_that_is_none_is_refused(of, given):
+def test_a_model_config_of_another_type_is_refused(of, given):
     with pytest.raises(UsageError, match=r"model_config of @\w+ is a \w+, not a ModelConfig") as caught:
         of(model_config=given)
     assert caught.value.hint == FORM
@@ -72,7 +72,7 @@ def use_model(name: str) -> None:
     getattr(get_step_context().model, name)
 
 
-def test_another_attribute_error_stays_as_it_is(client):
+def test_another_attribute_error_is_not_changed(client):
     @step
     def other() -> None:
         "other".set_stage()  # type: ignore[attr-defined]
@@ -140,7 +140,7 @@ def log_of(keyword: str) -> None:
         ("list_pipeline_runs", "write list_runs()"),
     ],
 )
-def test_a_method_of_another_client_is_answered_with_the_form(client, name, form):
+def test_a_method_of_another_client_is_an_error_that_shows_the_form(client, name, form):
     with pytest.raises(AttributeError, match=f"Client has no {name}") as caught:
         getattr(client, name)("demo", 1)
     assert form in str(caught.value)
