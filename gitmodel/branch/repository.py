@@ -251,12 +251,12 @@ class Repository:
             read_renumberings=partial(self._renumberings_at, commit), warn=lambda note: self.on_renumbered(note),
             reserved_for=lambda model, name: self.reservations.run_reserving(model, name),
         )  # fmt: skip
-        found = replace(found, other_rules=lambda: self.rules.registries(commit))
+        found = replace(found, other_rules=lambda: self.rules.other_registries(commit))
         return found
 
     def recorded(self, commit: Oid | None) -> Snapshot:
         """The branch at *commit* as it is recorded, without the stage tags."""
-        rules = partial(self.rules.registries, commit)
+        rules = partial(self.rules.other_registries, commit)
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
 
     def renumberings(self) -> Renumberings:

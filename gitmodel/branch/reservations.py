@@ -35,7 +35,7 @@ class Reservations:
 
         found = self._reader.resolve(reserved_name_ref(model, name))
         run = found.data.decode("ascii", "replace") if found is not None and found.type == "blob" else ""
-        return run if run and Journal(self._git.common_dir).is_under_way(run) else ""
+        return run if run and Journal(self._git.common_dir).is_running(run) else ""
 
     def numbers(self) -> list[tuple[str, int, Oid]]:
         """Return the numbers that are reserved, each with its model and the id of its ref."""

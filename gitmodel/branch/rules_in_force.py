@@ -64,7 +64,7 @@ class RulesInForce:
         finally:
             self._assumed = None
 
-    def positions(self) -> tuple[Oid, ...]:
+    def commits_in_force(self) -> tuple[Oid, ...]:
         """Return the commits at which rules came into force, newest first; none if this clone never saw the tag.
 
         If the tag is missing, was set back or is malformed, returns those of the last tag that this clone saw.
@@ -80,7 +80,7 @@ class RulesInForce:
         return found if extends(found, known) else known
 
     def check(self) -> tuple[Oid, ...]:
-        """Return the commits of `positions`.
+        """Return the commits of `commits_in_force`.
 
         Raises Refused if the tag was seen here before and is missing, was set back or is malformed.
         """
@@ -106,14 +106,14 @@ class RulesInForce:
         except Refused:
             return ()
 
-    def others(self, parent: Oid | None) -> tuple[Oid, ...]:
+    def other_commits(self, parent: Oid | None) -> tuple[Oid, ...]:
         """Return the commits whose rules also count for a change on the commit *parent*, besides *parent* itself.
 
         They are the newest commit up to *parent* that the tag lists, if any, and later ones that changed the rules.
         """
         if parent is None:
             return ()
-        since = next((commit for commit in self.positions() if self._commits.reaches(parent, commit)), None)
+        since = next((commit for commit in self.commits_in_force() if self._commits.reaches(parent, commit)), None)
         if since is None or since == parent:
             return (since,) if since else ()
         begin, at = self._changed(since), self._changed(parent)
@@ -126,14 +126,16 @@ class RulesInForce:
             at = self._changed(parents[0])
         return tuple(found)
 
-    def registries(self, parent: Oid | None) -> tuple[RegistryRecord, ...]:
-        """The records of `gitmodel.toml` at `others`. Raises Invalid for one that cannot be read."""
-        return tuple(read_registry(self._files(commit)) for commit in self.others(parent))
+    def other_registries(self, parent: Oid | None) -> tuple[RegistryRecord, ...]:
+        """The records of `gitmodel.toml` at `other_commits`. Raises Invalid for one that cannot be read."""
+        return tuple(read_registry(self._files(commit)) for commit in self.other_commits(parent))
 
     def are_pending(self, tip: Oid) -> bool:
         """Return True if a change on *tip* is judged by other rules than those of *tip*, or no rules are in force."""
         now = self._files(tip)
-        return not self.positions() or any(not have_same_rules(self._files(commit), now) for commit in self.others(tip))
+        return not self.commits_in_force() or any(
+            not have_same_rules(self._files(commit), now) for commit in self.other_commits(tip)
+        )
 
     def check_branch(self, tip: Oid) -> None:
         """Raises Refused as `check` does, and if the branch at *tip* does not hold the commit that the tag points at.
@@ -151,7 +153,7 @@ class RulesInForce:
 
         *data* are its bytes, *kept* the previous commits.
         """
-        before = self.positions() if kept is None else kept
+        before = self.commits_in_force() if kept is None else kept
         committer = next(line for line in data.decode("utf-8", "replace").split("\n") if line.startswith("committer "))
         message = rules_message(self._branch, before)
         return NewObject("tag", format_tag(id, self.name, committer.removeprefix("committer "), message))
@@ -161,7 +163,7 @@ class RulesInForce:
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         return [RefMove(self.ref, tag, now.id if now else None), *self._seen_moves(tag, seen)]
 
-    def see(self) -> list[RefMove]:
+    def moves_to_remember(self) -> list[RefMove]:
         """Return the move by which this clone remembers that it saw the tag; none if it does."""
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         return self._seen_moves(now.id, seen) if now else []

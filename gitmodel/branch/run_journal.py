@@ -63,11 +63,11 @@ class Journal:
         """
         return self._read(self._runs / f"{id}.jsonl") if "/" not in id else None
 
-    def living(self) -> list[dict[str, Any]]:
+    def running(self) -> list[dict[str, Any]]:
         """Return the journal's facts about the runs that are under way."""
         return [facts for facts in self.runs().values() if facts.get("status") == "running"]
 
-    def is_under_way(self, id: str) -> bool:
+    def is_running(self, id: str) -> bool:
         """Return True if the run *id* is running on this machine; one that was killed is not."""
         return (self.run(id) or {}).get("status") == "running"
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_tags import SingleTag, target_of
+from gitmodel.branch.stage_tags import SingleStageTag, target_of
 from gitmodel.branch.url_cache import ALL, HEAD, REMOTE, UrlCache
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import fault_in
@@ -79,7 +79,7 @@ class SingleCommits:
             files = files_of(at or self._whole, commit)
             if commit:
                 self._whole.tips.require_registry(files, NotFound)
-            self._tip = Snapshot(commit, files, SingleTag(), lambda _, __: False)
+            self._tip = Snapshot(commit, files, SingleStageTag(), lambda _, __: False)
         return self._tip
 
     def _read(self, at: Repository, ref: StageRef) -> Snapshot | None:
@@ -89,7 +89,7 @@ class SingleCommits:
         commit, fault = target_of(ref, found)
         if fault:
             here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
-            return Snapshot(here.commit, here.files, SingleTag(tag), here.is_reserved, frozen=ref)
+            return Snapshot(here.commit, here.files, SingleStageTag(tag), here.is_reserved, frozen=ref)
         files = files_of(at, commit)
         # the message is not trusted: at worst an unneeded file is fetched
         guess = _GUESS.search(found.data)
@@ -97,7 +97,7 @@ class SingleCommits:
         stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
         files.ensure([paths.REGISTRY, paths.model_file(ref.model), *stage, *version])
         tag = at.signing.judged_by_own_signers(at.tags.judge_alone(ref, found), found)
-        return Snapshot(commit, files, SingleTag(tag), lambda _, __: False, frozen=ref)
+        return Snapshot(commit, files, SingleStageTag(tag), lambda _, __: False, frozen=ref)
 
     def _find(self, question: str, ref: str, kind: str, what: str) -> Repository | None:
         """The repository that has *ref* as it is on the server, fetched if need be; None if the server has it not."""

@@ -50,9 +50,9 @@ class StageTags:
         self.extra_check: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
         self.signatures = RequiredSignatures(git, trees, verifier, commits)
 
-    def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> JudgedTags:
+    def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> SnapshotTags:
         """Return the stage tags, judged against *commit*; raises Moved if one is of a later *tip* of the branch."""
-        return JudgedTags(self, commit, tip)
+        return SnapshotTags(self, commit, tip)
 
     def id(self, ref: StageRef) -> Oid | None:
         """Return the id of the object that the tag is now, None if there is none."""
@@ -259,7 +259,7 @@ class StageTags:
         return CommitFiles(self._trees, self._commits.read(commit).tree)
 
 
-class SingleTag:
+class SingleStageTag:
     """The single known stage tag, or none; implements `domain.snapshot.Tags`."""
 
     all_known = False
@@ -277,7 +277,7 @@ class SingleTag:
         return frozenset({self._tag.ref.model} if self._tag is not None else ())
 
 
-class JudgedTags:
+class SnapshotTags:
     """The stage tags of one snapshot, read on demand; implements `domain.snapshot.Tags`."""
 
     all_known = True

@@ -177,7 +177,7 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
         numbers = [int(ref.rpartition("/")[2]) for ref in refs if ref.rpartition("/")[2].isdigit()]
         if not numbers:
             continue
-        in_use = {name for noted in journal.living() for name in noted.get("reserved", ())}
+        in_use = {name for noted in journal.running() for name in noted.get("reserved", ())}
         last = client.repository.read(lambda snapshot, model=model: snapshot.last_number(model))  # type: ignore[misc]
         client.repository.reservations.release(model, [n for n in numbers if f"{model}@{n}" not in in_use], last)
 
@@ -334,7 +334,7 @@ def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) ->
 
 def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool:
     """Release the failed version's reservation if a killed run left it; return True if so."""
-    if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.living()):
+    if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.running()):
         return False
     client.repository.reservations.release(model, [number], number)
     return True

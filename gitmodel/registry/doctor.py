@@ -195,7 +195,7 @@ def _rules(repository: Repository) -> Iterator[Finding]:
     if not tip:
         return
     try:
-        positions = rules.positions()
+        positions = rules.commits_in_force()
         rules.check_branch(tip)
     except Refused as error:
         yield Finding("rules", error.message, _FIX, True)

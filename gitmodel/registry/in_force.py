@@ -307,7 +307,9 @@ def _came_through_review(repository: Repository, commit: Oid, path: str, reviewe
     if what is not None and was_set_by(repository, commit, StageRef(what.model, what.key)):
         return True
     signatures, (parent, *_) = repository.tags.signatures, repository.commits.read(commit).parents
-    return not signatures.commit_fault(commit) and not signatures.lists_fault(commit, repository.rules.others(parent))
+    return not signatures.commit_fault(commit) and not signatures.lists_fault(
+        commit, repository.rules.other_commits(parent)
+    )
 
 
 def _signature_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:

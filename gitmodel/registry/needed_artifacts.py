@@ -44,7 +44,7 @@ def find_needs(repository: Repository, store: ArtifactStore, *, journal: Journal
         found.read_commit(repository.snapshot_at(commit))
     for ref, commit in _tags(repository):
         found.read_tag(repository.snapshot_at(commit), ref)
-    if journal is not None and journal.living():
+    if journal is not None and journal.running():
         for output in journal.outputs():
             found.add(str(output.get("digest")), folder=output.get("format") == records.FOLDER_FORMAT)
     found.unfold()

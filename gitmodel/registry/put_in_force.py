@@ -335,7 +335,7 @@ def _rules_moves(repository: Repository, snapshot: Snapshot, commit: Oid, new: l
     rules = repository.rules
     rules.check_branch(commit)
     if not rules.are_pending(commit) or not (rules.id() or not snapshot.registry().is_open):
-        return rules.see()
+        return rules.moves_to_remember()
     tag = rules.next_tag(repository.reader.get(commit).data, commit)
     new.append(tag)
     return rules.moves(tag.id)

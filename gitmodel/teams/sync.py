@@ -297,7 +297,7 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
     where = shlex.quote(state.remote)
     again = (
         f"`git push --force {where} {shlex.quote(rules.ref)}` sets it there as it is here"
-        if rules.positions()
+        if rules.commits_in_force()
         else f"`git push {where} {shlex.quote(':' + rules.ref)}` deletes it there, and `git model apply --push` sets it"
     )
     raise Conflict(
@@ -363,7 +363,11 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
 
 def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) -> list[RefMove]:
     """Return the moves of the tag of the rules in force to *rules*, and of our copy of the remote's."""
-    moves = repository.rules.moves(rules) if rules and rules != repository.rules.id() else repository.rules.see()
+    moves = (
+        repository.rules.moves(rules)
+        if rules and rules != repository.rules.id()
+        else repository.rules.moves_to_remember()
+    )
     if state.rules not in (None, state.last_rules):
         copy = remote_rules_ref(state.remote, repository.branch)
         moves = [*moves, RefMove(copy, state.rules, state.last_rules)]
