@@ -1,4 +1,4 @@
-"""A registry in a git bundle: it is unpacked for as long as it is open, and only read."""
+"""A registry in a git bundle, which is unpacked to a temporary folder while it is open, and read-only."""
 
 from __future__ import annotations
 

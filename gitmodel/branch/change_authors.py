@@ -24,7 +24,7 @@ class ChangeAuthors:
         self._head = head
 
     def author_of_change(self, path: str) -> str:
-        """The author of the newest commit that *head* brings and that touched *path*; "" if none did."""
+        """Return the author of the newest commit of *head* that changed *path*; "" if none did."""
         return self._changed.get(path, "")
 
     def author_of_creation(self, path: str) -> str:
@@ -67,7 +67,7 @@ class ChangeAuthors:
 
     @cached_property
     def _touched(self) -> list[tuple[str, str]]:
-        """Each path that a commit of *head* touched, with the author, the newest commit first."""
+        """Each path that a commit of *head* changed, with the author, newest commit first."""
         brought = ("rev-list", f"--max-count={_MOST_COMMITS}", "--no-merges", self._head, f"^{self._base}", "--")
         touched: list[tuple[str, str]] = []
         for id in self._repository.git.oids(*brought):

@@ -1,4 +1,4 @@
-"""Work trees that have the metadata branch checked out. What is recorded moves the branch, and never their files."""
+"""Work trees with the metadata branch checked out. Writes move the branch, and never change their files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_behind(repository: Repository) -> list[Path]:
 
 
 def _list_worktrees(git: Git) -> list[str]:
-    """The attributes of all work trees (`git help worktree`); before 2.36 a path with a line feed is not one line."""
+    """Return the attributes of all work trees (`git help worktree`). git before 2.36 splits paths with a line feed."""
     command = ("worktree", "list", "--porcelain")
     said = git.run(*command, "-z", answers=(0, 129))
     return os.fsdecode(said).split("\0") if said else os.fsdecode(git.run(*command)).split("\n")

@@ -32,7 +32,7 @@ More = Callable[[str, bytes], "Iterable[str] | None"]
 
 
 class RecordsByDigest:
-    """The records of one commit by the digests in them; *unread* are those of which not all is known, with why."""
+    """The records of one commit by the digests in them; *unread* are incomplete records, each with the reason."""
 
     def __init__(self, lines: bytes, unread: Mapping[str, str]) -> None:
         self._lines = lines
@@ -41,7 +41,7 @@ class RecordsByDigest:
         self.unread = unread
 
     def paths(self, digest: str) -> list[str]:
-        """The paths of the records that hold *digest*, sorted."""
+        """Return the paths of the records with *digest*, sorted."""
         wanted = digest.removeprefix("sha256:").encode()
         self._asked += 1
         if self._asked > _FEW:
@@ -79,10 +79,10 @@ class DigestMentions:
         self._path = git.common_dir / "gitmodel" / "mentions"
 
     def at(self, commit: Oid | None, trees: str, more: More) -> RecordsByDigest:
-        """The records of *commit*; only those that were never read before are read now.
+        """Return the records of *commit* by digest; only records that are not cached are read.
 
-        *trees* are the ids of its folders of models and runs in one word: where they are those of the last time,
-        nothing is asked of git. *more* is asked for the digests that a record means without holding them.
+        *trees* are the ids of its folders of models and runs, joined: if they are those in the cache, git is not run.
+        *more* returns the digests that a record refers to without containing them.
         """
         if commit is None:
             return RecordsByDigest(b"", {})

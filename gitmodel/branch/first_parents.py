@@ -1,7 +1,7 @@
-"""The states that the metadata branch really had: its first parents, each with the files that it changed.
+"""The states of the metadata branch: its first parents, each with the files that it changed.
 
-A commit inside a pull request never was a state of the branch; the merge that brought it in is. Order is that of the
-commits, never that of clocks.
+A commit inside a pull request was never a state of the branch, but the merge of the pull request is. The order is that
+of the commits, not of their dates.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class BranchCommit:
 
 
 def walk_branch(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[BranchCommit]:
-    """The commits of the branch at *tip* that changed what *pathspecs* name, newest first.
+    """Yield the commits of the branch at *tip* that changed files in *pathspecs*, newest first.
 
     A single literal path is found by git's changed-path filters, where `git model maintenance` has written them.
-    Raises Invalid, after all that is there, where a shallow clone hides the rest.
+    Raises Invalid after the last available commit of a shallow clone.
     """
     stretch = _FIRST_STRETCH
     at: Oid | None = tip
@@ -92,12 +92,12 @@ def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> It
 
 
 def shallow_edge(repository: Repository) -> frozenset[Oid]:
-    """The commits at which this clone's history was cut off."""
+    """Return the commits at which the history of a shallow clone ends."""
     return read_edge(repository.common_dir)
 
 
 def too_shallow(repository: Repository, edge: str) -> Invalid:
-    """Return the error for history that is needed and that this clone does not hold."""
+    """Return the error for history that a shallow clone does not have."""
     remotes = list_remotes(repository.git)
     remote = "origin" if "origin" in remotes or not remotes else remotes[0]
     return Invalid(
@@ -116,7 +116,7 @@ def refuse_edge(repository: Repository, tip: Oid) -> None:
 
 
 def parse_person(stamp: str) -> tuple[str, str, datetime]:
-    """Name, e-mail and time in UTC of an author or committer as commits hold them.
+    """Return name, e-mail and time in UTC of the author or committer in a commit.
 
     >>> parse_person("Ada <ada@example.com> 1767225600 +0100")[2].isoformat()
     '2026-01-01T00:00:00+00:00'
@@ -142,7 +142,7 @@ def _has_filters(repository: Repository) -> bool:
 
 
 def _stretch(repository: Repository, at: str, count: int, pathspecs: tuple[str, ...]) -> list[tuple[Oid, list[str]]]:
-    """Ids of commits, each with the lines and paths of `git diff-tree --raw`."""
+    """Return ids of commits, each with the lines and paths of `git diff-tree --raw`."""
     said = repository.git.run(
         "log", "--first-parent", "-m", "--root", "--raw", "--no-abbrev", "--no-renames", "-z", "--format=%x01%H",
         f"--max-count={count}", at, "--", *pathspecs,
@@ -160,7 +160,7 @@ def _stretch(repository: Repository, at: str, count: int, pathspecs: tuple[str, 
 
 
 def _read(repository: Repository, found: list[tuple[Oid, list[str]]]) -> Iterator[BranchCommit]:
-    """The steps, with commits and files read in one go."""
+    """Yield the commits of *found*, with all commits and files read in one request."""
     commits = repository.reader.get_many([id for id, _ in found])
     blobs = {id for _, lines in found for line in lines[::2] for id in _blobs(line)}
     ids = [id for id, _ in found]

@@ -97,7 +97,7 @@ def refuse_credentials(repository: Repository, snapshot: Snapshot, change: Chang
 
 
 def check_paths(files: Mapping[str, bytes | None]) -> None:
-    """Refuse a file that no reader would find, or would read."""
+    """Raise Invalid for a file that no reader would find, or that is too long to be read."""
     for path, data in files.items():
         if data is None or paths.is_host_file(path):
             continue

@@ -1,4 +1,4 @@
-"""Opening a repository: which one a path is in, and whether git and it are such that gitmodel can work with them."""
+"""Opening a repository: finding it, and checking that gitmodel can work with it and with the installed git."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gitmodel.git.process import Git, clean_environment
 
 
 def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository:
-    """The git repository that *path* is in; *named* as for `find_repository`.
+    """Return the git repository that contains *path*; *named* as for `find_repository`.
 
     Raises NotFound if there is none, UsageError for a repository that gitmodel cannot work with.
     """
@@ -50,9 +50,9 @@ def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "", nam
 
 
 def configured_registry(path: Path, *, environ: Mapping[str, str], named: bool = True) -> str:
-    """The path or URL that `git config` has for `gitmodel.repo` at *path*, in a repository or not; "" if it has none.
+    """Return the path or URL of `git config gitmodel.repo` at *path*, in a repository or not; "" if it is not set.
 
-    A relative path counts from the top of the work tree, `~` is the user's home.
+    A relative path starts at the top of the work tree, `~` is the user's home.
     """
     if not os.path.isdir(path):
         return ""

@@ -1,4 +1,4 @@
-"""Moves of refs in a registry by URL: they are pushed before they are done in the cache."""
+"""Moves of refs in a registry by URL: pushed to the server first, then made in the cache."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_PAUSE = 8
 
 
 class RetryWithNewCache(Protocol):
-    """Calls work, and again with a new cache if the cache is damaged, but not once *is_done* returns True."""
+    """Calls *work*, and once more with a new cache if the cache is damaged, unless *is_done* returns True by then."""
 
     def __call__(self, work: Callable[[], T], is_done: Callable[[], bool]) -> T: ...
 
@@ -113,7 +113,7 @@ class PushedRefs:
         return left
 
     def _landed(self, moves: Sequence[RefMove], error: Unreachable) -> bool:
-        """Return True if a push that reports failure went through all the same."""
+        """Return True if the server has the change, although the push reported a failure."""
         try:
             self._fetch()
         except Unreachable:
@@ -131,7 +131,7 @@ class _UrlRetries(Retries):
     """Attempts until the time is over, with the server's refs fetched again before each.
 
     The time counts and not the number, since an attempt takes milliseconds or seconds, as the line is. Pauses grow with
-    it: others on a slow line need as long, and all would collide again.
+    it: other writers on a slow line take as long, and would collide again.
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:

@@ -96,7 +96,7 @@ def tags_prefix(remote: str) -> str:
 
 
 def last_state(repository: Repository, remote: str) -> RemoteState:
-    """*remote* as it was last seen, without asking it."""
+    """Return the last known state of *remote*, without contacting it."""
     rules = repository.reader.resolve_id(remote_rules_ref(remote, repository.branch))
     return RemoteState(
         remote,
@@ -143,9 +143,9 @@ def remote_tags(repository: Repository, remote: str) -> dict[StageRef, Oid]:
 
 
 def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
-    """The tags, each with its remote ("": here), that keep git from creating a stage tag or the tag of the rules.
+    """Yield the tags, each with its remote ("": here), that keep git from creating stage tags or the tag of the rules.
 
-    Such are `model/iris/staging/x` and `gitmodel-rules/gitmodel/x`.
+    Examples are `model/iris/staging/x` and `gitmodel-rules/gitmodel/x`.
     """
     for ref in list_refs(repository.git, STAGE_TAGS.rstrip("/")):
         if _is_blocking(ref):
@@ -264,7 +264,7 @@ def _move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) 
 
 
 def overwriting_refspecs(repository: Repository) -> list[str]:
-    """The settings, as `remote.NAME.fetch = REFSPEC`, by which a plain `git fetch` moves the metadata branch here."""
+    """Return the settings, as `remote.NAME.fetch = REFSPEC`, with which `git fetch` moves the local metadata branch."""
     found = repository.git.run("config", "-z", "--get-regexp", r"^remote\..*\.fetch$", answers=(0, 1))
     entries = (entry.partition("\n") for entry in found.decode("utf-8", "surrogateescape").split("\0") if entry)
     return [f"{key} = {refspec}" for key, _, refspec in entries if _writes(refspec, repository.branch)]

@@ -154,7 +154,7 @@ class Repository:
 
     @cached_property
     def permissions(self) -> SharedPermissions:
-        """The other users with whom the repository is shared, by `core.sharedRepository`."""
+        """The permissions that `core.sharedRepository` grants to other users."""
         return SharedPermissions(self.config.get("core.sharedrepository", ""))
 
     @property
@@ -199,7 +199,7 @@ class Repository:
             self.server.renew()
 
     def renew_branches(self) -> None:
-        """Have a registry by URL fetch the branches of proposals."""
+        """In a registry by URL, fetch the branches of proposals."""
         if self.server:
             self.server.renew_branches()
 
@@ -255,7 +255,7 @@ class Repository:
         return found
 
     def recorded(self, commit: Oid | None) -> Snapshot:
-        """The branch at *commit* as it is recorded, without the stage tags."""
+        """Return the records of the branch at *commit*, without the stage tags."""
         rules = partial(self.rules.other_registries, commit)
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
 
@@ -277,9 +277,9 @@ class Repository:
         return self.server.head() if self.server else self.snapshot()
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        """Call *question* with the registry as it is now, branch and tags that belong together; return its result.
+        """Call *question* with the current registry, with a branch and tags that match, and return its result.
 
-        If it needs only the version that *about* names, and its record, less need be fetched.
+        With *about*, it may read only the record of that version, so that a registry by URL fetches less.
         """
         server = self.server
         if server is None:

@@ -57,7 +57,7 @@ class RulesInForce:
 
     @contextmanager
     def assume(self, id: Oid) -> Iterator[None]:
-        """Judge as if the tag were at the object *id* already, as a push is judged before any ref moves."""
+        """Judge in the block as if the tag were at the object *id*: a push is judged before any ref moves."""
         self._assumed = id
         try:
             yield
@@ -99,7 +99,7 @@ class RulesInForce:
         return self._read(self._reader.get(id)) if id else ()
 
     def seen(self) -> tuple[Oid, ...]:
-        """The commits that the tag named when this clone saw it last; none if it never did, or cannot be read."""
+        """Return the commits in the tag as this clone saw it last; none if it never did, or cannot read the tag."""
         found = self._reader.resolve(self.seen_ref)
         try:
             return self._read(found) if found else ()
@@ -127,7 +127,7 @@ class RulesInForce:
         return tuple(found)
 
     def other_registries(self, parent: Oid | None) -> tuple[RegistryRecord, ...]:
-        """The records of `gitmodel.toml` at `other_commits`. Raises Invalid for one that cannot be read."""
+        """Return the records of `gitmodel.toml` at `other_commits`. Raises Invalid for one that cannot be read."""
         return tuple(read_registry(self._files(commit)) for commit in self.other_commits(parent))
 
     def are_pending(self, tip: Oid) -> bool:
@@ -138,9 +138,9 @@ class RulesInForce:
         )
 
     def check_branch(self, tip: Oid) -> None:
-        """Raises Refused as `check` does, and if the branch at *tip* does not hold the commit that the tag points at.
+        """Raise Refused as `check` does, and if the branch at *tip* does not have the commit that the tag points at.
 
-        Raises Invalid where a shallow clone hides that.
+        Raises Invalid if a shallow clone hides this.
         """
         positions = self.check()
         if positions and not self._commits.reaches(tip, positions[0]):
@@ -164,7 +164,7 @@ class RulesInForce:
         return [RefMove(self.ref, tag, now.id if now else None), *self._seen_moves(tag, seen)]
 
     def moves_to_remember(self) -> list[RefMove]:
-        """Return the move by which this clone remembers that it saw the tag; none if it does."""
+        """Return the move that records that this clone saw the tag; none if it is recorded."""
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         return self._seen_moves(now.id, seen) if now else []
 

@@ -1,4 +1,4 @@
-"""The local journal: runs under way and past on this machine, and the outputs of steps that need not run again."""
+"""The local journal: current and past runs on this machine, and cached outputs of steps."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class RunJournal:
         _open_journals.add(self)
 
     def note(self, **facts: Any) -> None:
-        """Write down *facts*. Raises Unreachable if they cannot be."""
+        """Append *facts* to the file. Raises Unreachable if they cannot be written."""
         line = json.dumps({"at": round(time.time(), 3), **facts}, default=str).encode() + b"\n"
         try:
             while line:
@@ -152,11 +152,11 @@ class RunJournal:
             raise _unwritable(self._path, error) from error
 
     def discard(self) -> None:
-        """Forget the run: the branch has all there is to know of it."""
+        """Delete the journal of the run, because the branch has its record."""
         self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -87,13 +87,13 @@ class ChangeSigning:
         return signed
 
     def check_commit(self, commit: NewObject) -> None:
-        """Raises Unsigned if *commit*, which is not written yet, is not signed as its parent's rules ask for."""
+        """Raise Unsigned if *commit*, which is not written yet, lacks a signature that its parent's rules require."""
         self._check(self._tags.signatures.commit_fault(commit.id, commit.data))
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
-        """*tag*, read without the branch, as the reader's own list of signers judges it, if they have one.
+        """Return *tag*, which was read without the branch, judged by the reader's own list of signers, if there is one.
 
-        It is the file that `git config gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
+        The list is the file that `git config gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
         """
         if not self._config.get("gitmodel.allowedsigners"):
             return tag

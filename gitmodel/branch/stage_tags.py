@@ -46,7 +46,7 @@ class StageTags:
         self._facts = trees.facts
         self._commits = commits
         self._verifier = verifier
-        # Judges a tag that counts once more, by what this reader alone requires.
+        # Called with each tag that counts; may reject it, by the list of signers of this reader.
         self.extra_check: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
         self.signatures = RequiredSignatures(git, trees, verifier, commits)
 
@@ -71,8 +71,8 @@ class StageTags:
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
         """Read the tag object *found* under *ref* and judge whether it counts on the branch at *tip*.
 
-        If it does not, and the stage is `signed`, the previous holder stays in force: a person who may push a tag,
-        but not sign for the stage, changes nothing for a reader who has the branch.
+        If it does not, and the stage is `signed`, the previous holder stays in force. So a person who may push tags,
+        but not sign for the stage, changes nothing for readers with the branch.
         """
         judged = self._judge(ref, found, tip)
         if not judged.forged or judged.forged == TOO_SHALLOW:
@@ -149,10 +149,10 @@ class StageTags:
             return False
 
     def agrees(self, ref: StageRef, old: Oid | None, wanted: NewObject, new: NewObject | None = None) -> bool:
-        """Return True if the tag *old* of *ref* is as good as *wanted*; *new* is a commit yet to be written.
+        """Return True if the tag *old* of *ref* need not be replaced by *wanted*; *new* is an unwritten commit.
 
-        A signed tag is, if its name and target are the same and its signature is valid. Where the stage demands
-        signatures, no other tag is.
+        A signed tag need not, if it has the same name and target and a valid signature. If the stage requires
+        signatures, every other tag must be replaced.
         """
         target = parse_tag(wanted.data).target
         if not old or (new is not None and new.id == target):
@@ -167,8 +167,8 @@ class StageTags:
     def _signature_fault(self, ref: StageRef, found: GitObject, target: Oid, merge: Oid | None = None) -> str:
         """Return the reason why the signatures of tag and commit do not count, or "".
 
-        The rules before *target* and those before its *merge* count: a merged branch may hold rules of its own, which
-        are not those of the branch that it came into.
+        The rules before *target* and those before its *merge* count, because a merged branch may have other rules than
+        the branch that it was merged into.
         """
         signatures = self.signatures
         if signatures.are_required(self._commits.read(target).parents, ref.stage):
@@ -210,7 +210,7 @@ class StageTags:
         return None
 
     def set_at(self, ref: StageRef, commit: Oid) -> NewObject | None:
-        """Return the tag that *commit* asks for, which set the file of the stage *ref*; None if it has no such file."""
+        """Return the tag for *commit*, which set the file of the stage *ref*; None if it has no file of the stage."""
         for path in self._places(commit, ref):
             if self._files(commit).id(path) is not None:
                 return self._set_at(ref, commit, path)
@@ -224,7 +224,7 @@ class StageTags:
         return self._tag(ref, commit.id, self._commits.author(commit, path), commit.committer, before, after)
 
     def new_tag(self, ref: StageRef, id: Oid, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
-        """The tag of a commit that is about to be written."""
+        """Return the tag for a commit that is not written yet."""
         commit = parse_commit(id, data)
         return self._tag(ref, id, commit.author, commit.committer, before, after)
 

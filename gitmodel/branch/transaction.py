@@ -38,10 +38,10 @@ T = TypeVar("T")
 
 
 def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
-    """Make the change that *plan* makes of a snapshot: one commit and its tags, all or nothing.
+    """Plan a change on a snapshot with *plan*, and write it as one commit with its tags, all or nothing.
 
-    The first change also begins the registry. When somebody moved first, nothing has changed and *plan* is asked
-    again with the new snapshot. Raises Conflict if that goes on too long, Refused for what looks like a
+    The first change also creates the registry. If another process moved a ref first, nothing has changed, and *plan* is
+    called again with the new snapshot. Raises Conflict if that goes on too long, Refused for what looks like a
     credential, UsageError before it plans anything where a variable names another repository, and whatever *plan*
     raises.
     """
@@ -60,7 +60,7 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
 
 
 def begin(repository: Repository, registry: RegistryRecord) -> bool:
-    """Make the branch's first commit, if it has none and no remote has one. Returns whether it was made."""
+    """Write the first commit of the branch, if neither it nor a remote has one. Return True if it was written."""
 
     def make() -> bool:
         if repository.writable_tip():
@@ -77,7 +77,7 @@ def begin(repository: Repository, registry: RegistryRecord) -> bool:
 
 
 def adopt(repository: Repository, commit: Oid) -> None:
-    """Make the local branch at *commit*, a remote's, if there is none."""
+    """Create the local branch at *commit* of a remote, if there is no local branch."""
     try:
         repository.refs.move([RefMove(repository.branch, commit, None)], "gitmodel: adopt the registry of a remote")
     except Moved:

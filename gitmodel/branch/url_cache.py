@@ -124,9 +124,9 @@ class UrlCache:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Let no other process or thread fetch or write while the block runs; again within itself it does nothing.
+        """Prevent other processes and threads from fetching or writing while the block runs. Nested calls do nothing.
 
-        Raises Conflict when the time to try is over.
+        Raises Conflict if the lock is not free before the timeout.
         """
         with self._thread_lock:
             if self._depth:

@@ -43,7 +43,7 @@ def read_code(repository: CodeRepository | None) -> Code:
 
 
 def _read_worktree(places: Git) -> tuple[str, bool]:
-    """The commit that is checked out ("(initial)": none), and whether anything differs from it."""
+    """Return the current commit ("(initial)" if there is none), and True if anything differs from it."""
     asked = _python_git(places)
     asked.update_environment(GIT_WORK_TREE=str(places.top))
     # One process prints both: `# branch.oid COMMIT`, and the changes in all other lines.

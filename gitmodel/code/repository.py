@@ -55,13 +55,13 @@ class CodeRepository:
 
     @cached_property
     def origin(self) -> str:
-        """The URL of its `origin`, as git has it, or ""."""
+        """The URL of the remote `origin` in the configuration, "" if there is none."""
         return read_setting(self.git, "remote.origin.url")
 
     # Commits and their order
 
     def find(self, named: str) -> Oid:
-        """The commit that *named* means here. Raises NotFound."""
+        """Return the commit that git finds under the name *named*. Raises NotFound."""
         found = find_commit(self.git, named)
         if not found:
             raise NotFound(
@@ -111,7 +111,7 @@ class CodeRepository:
         return run(command, self.git.environ, cwd=self.git.top).decode("utf-8", "replace")
 
     def between(self, old: Oid, new: Oid) -> list[CodeCommit]:
-        """The commits that *new* has and *old* has not, newest first."""
+        """Return the commits in the history of *new* that are not in that of *old*, newest first."""
         said = self.git.run("log", "-z", "--format=%H%x01%an%x01%at%x01%s", f"{old}..{new}", "--")
         found = [entry.split("\x01", 3) for entry in said.decode("utf-8", "replace").split("\0") if entry]
         return [
@@ -155,19 +155,19 @@ class CodeRepository:
         self.git.run("worktree", "add", "--quiet", "--detach", "--end-of-options", place, commit)
 
     def submodules(self, commit: Oid) -> tuple[str, ...]:
-        """The paths at which *commit* has submodules."""
+        """Return the paths of the submodules of *commit*."""
         said = self.git.run("ls-tree", "-r", "-z", commit).decode("utf-8", "surrogateescape")
         return tuple(line.partition("\t")[2] for line in said.split("\0") if line.startswith("160000 "))
 
     def add_submodules(self, target: Path) -> None:
-        """Check out the submodules of the work tree at *target*, and theirs, each at the commit on record.
+        """Check out the submodules of the work tree at *target*, and their submodules, each at the recorded commit.
 
-        By which transports is git's to say (`protocol.allow`), as for every submodule. Raises Refused if one cannot be
-        had.
+        git decides which transports are allowed (`protocol.allow`), as for every submodule. Raises Refused if one
+        cannot be fetched.
         """
         there = open_code(target, environ=self.git.environ)
         assert there is not None
-        # `--init` would write into the configuration, which is that of the user's own work tree too.
+        # `--init` would write into the configuration, which the user's own work tree shares.
         asked = ("-c", "submodule.active=.", "submodule", "update", "--recursive", "--progress")
         said = there.git.run_remote(*asked, silence=SILENCE)
         if said.code:
@@ -200,5 +200,5 @@ def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> 
 
 
 def id_lines(ids: Iterable[Oid]) -> bytes:
-    """*ids* as git reads them from its input."""
+    """Return *ids* as git reads them from its standard input, one a line."""
     return "".join(f"{id}\n" for id in ids).encode()

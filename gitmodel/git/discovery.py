@@ -1,4 +1,4 @@
-"""Repository discovery: which repository a folder or `GIT_DIR` leads to, and what variables say against each other.
+"""Repository discovery: the repository of a folder or of `GIT_DIR`, and contradictions between variables.
 
 Three rules decide. A repository that the caller names counts, whatever the environment says. Else the folder and
 `GIT_DIR` must mean the same repository, or gitmodel writes to neither. `GIT_DIR` alone counts where the folder is in no
@@ -103,7 +103,7 @@ def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, st
 
 
 def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree: str = "") -> FoundRepository:
-    """The repository that git finds at *path*, or at *git_dir*; its work tree is *work_tree*, if that is given."""
+    """Return the repository that git finds at *path*, or at *git_dir*, with *work_tree* as its work tree if given."""
     asked, told = dict(environ), dict(environ)
     if git_dir:
         # Without the second variable, git uses the current folder as the work tree.
@@ -156,7 +156,7 @@ def _foreign_objects(place: FoundRepository, environ: Mapping[str, str]) -> str:
 
 
 def _owner_of_index(place: FoundRepository, index: str) -> Path | None:
-    """The folder of the repository, other than *place*, in which the file *index* is; None if it is in none."""
+    """Return the folder of another repository than *place* that contains the file *index*, or None."""
     for folder in (place.git.top / index).resolve().parents:
         if (folder / "HEAD").is_file() and ((folder / "objects").is_dir() or (folder / "commondir").is_file()):
             own = (place.git.git_dir, place.git.common_dir)

@@ -1,4 +1,4 @@
-"""git hooks that call this program: where they are, writing and removing our own; another's is never touched."""
+"""git hooks that call this program: writing and deleting them. Other hooks are never changed."""
 
 from __future__ import annotations
 

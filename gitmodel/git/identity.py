@@ -33,7 +33,7 @@ class Identity:
         return f"{self._people[0]} {when}", f"{self._people[1]} {when}"
 
     def moment(self) -> datetime:
-        """The time that the committer's clock shows, in UTC, to the second."""
+        """Return the committer's time in UTC, without fractions of a second."""
         if "GIT_COMMITTER_DATE" in self._git.environ:
             return datetime.fromtimestamp(int(self._ask()[1].rsplit(" ", 2)[1]), timezone.utc)
         return datetime.now(timezone.utc).replace(microsecond=0)

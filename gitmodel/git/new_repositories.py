@@ -1,4 +1,4 @@
-"""Making repositories: cloning one, and one that borrows the objects of another."""
+"""Creating repositories: a clone, and a repository that uses the objects of another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
 
 
 def init_borrowing(git: Git, path: Path) -> None:
-    """Make a bare repository at *path* that reads the objects of *git* as its own."""
+    """Create a bare repository at *path* that also reads the objects of *git*."""
     command = ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(path)]
     process.run(command, clean_environment(git.environ))
     objects = git.path("rev-parse", "--git-path", "objects")

@@ -66,7 +66,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class NewObject:
-    """An object to be written."""
+    """An object that is not written yet."""
 
     type: str
     data: bytes
@@ -85,7 +85,7 @@ class NewObject:
 
 
 def parse_tree(data: bytes) -> dict[str, Entry]:
-    """The entries of a tree, in its order. Names that are not UTF-8 keep their bytes as surrogates."""
+    """Return the entries of a tree, in its order. Names that are not UTF-8 keep their bytes as surrogates."""
     entries = {}
     position = 0
     while entry := _TREE_ENTRY.match(data, position):
@@ -99,7 +99,7 @@ def parse_tree(data: bytes) -> dict[str, Entry]:
 
 
 def format_tree(entries: Mapping[str, Entry]) -> bytes:
-    """The bytes of a tree, its entries in git's order (folders as if their name ended in a slash)."""
+    """Return the bytes of a tree, with its entries in git's order (folders as if their name ended in a slash)."""
 
     def order(item: tuple[str, Entry]) -> bytes:
         name = item[0].encode("utf-8", "surrogateescape")
@@ -112,7 +112,7 @@ def format_tree(entries: Mapping[str, Entry]) -> bytes:
 
 
 def parse_commit(id: Oid, data: bytes) -> Commit:
-    """The commit in *data*."""
+    """Return the commit in *data*."""
     head, _, message = data.decode("utf-8", "replace").partition("\n\n")
     lines = [line.partition(" ") for line in head.split("\n")]
     first = {key: value for key, _, value in reversed(lines)}
@@ -122,25 +122,25 @@ def parse_commit(id: Oid, data: bytes) -> Commit:
 
 
 def format_commit(tree: Oid, parents: Iterable[Oid], author: str, committer: str, message: str) -> bytes:
-    """The bytes of a commit."""
+    """Return the bytes of a commit."""
     lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {author}", f"committer {committer}"]
     return ("\n".join(lines) + "\n\n" + message).encode()
 
 
 def parse_tag(data: bytes) -> Tag:
-    """The tag object in *data*."""
+    """Return the tag object in *data*."""
     head = data.decode("utf-8", "replace").partition("\n\n")[0]
     keys = {key: value for key, _, value in (line.partition(" ") for line in head.split("\n"))}
     return Tag(keys.get("tag", ""), Oid(keys.get("object", "")), keys.get("type", ""))
 
 
 def format_tag(target: Oid, name: str, tagger: str, message: str) -> bytes:
-    """The bytes of an annotated tag of a commit."""
+    """Return the bytes of an annotated tag of a commit."""
     return f"object {target}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}".encode()
 
 
 def format_pack(objects: Iterable[NewObject]) -> bytes:
-    """The bytes of a pack that holds *objects*, each once and whole (`git help gitformat-pack`)."""
+    """Return the bytes of a pack of *objects*, each once and complete (`git help gitformat-pack`)."""
     distinct = {new.id: new for new in objects}
     packed = b"".join(_packed_head(new) + zlib.compress(new.data, 1) for new in distinct.values())
     pack = b"PACK" + struct.pack(">II", 2, len(distinct)) + packed
@@ -168,13 +168,13 @@ class LooseObjects:
         self._flushers: ThreadPoolExecutor | None = None
 
     def write(self, objects: Iterable[NewObject]) -> None:
-        """Write *objects* so that they are on disk when this returns. Raises Unreachable if they cannot be."""
+        """Write *objects* and flush them to disk. Raises Unreachable if they cannot be written."""
         pending: list[tuple[int, Path, Path]] = []
         try:
             for new in objects:
                 id = new.id
                 final = self._folder / id[:2] / id[2:]
-                if not _made_young(final):
+                if not _refreshed(final):
                     pending.append(self._begin(final, new.compressed()))
             self._flush([descriptor for descriptor, _, _ in pending])
             for _, temporary, final in pending:
@@ -236,7 +236,7 @@ class LooseObjects:
             pass
 
 
-def _made_young(path: Path) -> bool:
+def _refreshed(path: Path) -> bool:
     """Return True if the object exists; refresh its timestamp, as git does, so that a running gc keeps it."""
     try:
         os.utime(path)

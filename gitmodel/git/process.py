@@ -93,9 +93,9 @@ def _is_harmless(name: str, value: str) -> bool:
 
 
 def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """*environ* with more of git's configuration in it (GIT_CONFIG_COUNT in `git help config`).
+    """Return *environ* with more settings of git in it (GIT_CONFIG_COUNT in `git help config`).
 
-    It hides values from the list of processes, which a URL with a password needs.
+    Unlike arguments, they are not visible in the list of processes: a URL can contain a password.
     """
     changed = dict(environ)
     count = changed.get("GIT_CONFIG_COUNT", "")
@@ -188,7 +188,7 @@ class Git:
         return GitOutput(said.code, said.stdout.decode("utf-8", "replace"), stderr)
 
     def lines(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> list[str]:
-        """The lines that git prints; only a line feed ends one."""
+        """Return the lines that git prints; only a line feed ends a line."""
         said = self.run(*arguments, input=input, answers=answers).decode("utf-8", "surrogateescape")
         return said.removesuffix("\n").split("\n") if said else []
 

@@ -14,7 +14,7 @@ from gitmodel.errors import Unreachable
 from gitmodel.files.locks import NoLocks, create_locked, lock, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock
 
-# git leaves a lock empty while it verifies, packs or deletes the ref, so that an empty one may be anybody's; on a
+# git leaves a lock empty while it verifies, packs or deletes the ref, so an empty one may belong to any git; on a
 # number that is not reserved it belongs to gitmodel, because nothing else uses that ref.
 _EMPTY_AGE = 60
 
@@ -70,7 +70,7 @@ class WriterMarks:
         except OSError:
             return []
         try:
-            # One at a time: a second one would remove the lock that a living writer took after the first.
+            # One process at a time: a second one would delete the lock that a living writer took after the first.
             try:
                 lock(folder)
             except NoLocks:  # then no process can tell which writers are dead
@@ -85,7 +85,7 @@ class WriterMarks:
             os.close(folder)
 
     def leftovers(self) -> list[Path]:
-        """The marks of writers that have ended."""
+        """Return the marks of writers that have ended."""
         return [mark.path for mark in self._marks() if mark.dead]
 
     def _judged(self, marks: list[_Mark]) -> list[LockFile]:

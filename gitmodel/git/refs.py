@@ -1,4 +1,4 @@
-"""Refs: a move of one as a value, which `git update-ref --stdin` carries out; listing, deleting and fetching them."""
+"""Refs: the move of a ref as a value, and listing, setting, deleting and fetching refs."""
 
 from __future__ import annotations
 

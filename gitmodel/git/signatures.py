@@ -41,7 +41,7 @@ class Signature(NamedTuple):
 
 
 def of_commit(data: bytes) -> Signature | None:
-    """The signature of the commit in *data*; None if it is not signed, or more than once."""
+    """Return the signature of the commit in *data*; None if it has none, or several."""
     head, gap, message = data.partition(b"\n\n")
     kept: list[bytes] = []
     found: list[bytes] = []
@@ -75,14 +75,14 @@ def of_tag(data: bytes) -> Signature | None:
 
 
 def signed_commit(data: bytes, armor: bytes) -> bytes:
-    """The commit in *data* with a signature, as git writes it."""
+    """Return the commit in *data* with a signature, in git's format."""
     head, gap, message = data.partition(b"\n\n")
     lines = armor.rstrip(b"\n").split(b"\n")
     return head + b"\ngpgsig " + b"\n ".join(lines) + gap + message
 
 
 class SignatureVerifier:
-    """Asks `ssh-keygen` and `gpg` about signatures. *config* is git's, which may name another `gpg`."""
+    """Verifies signatures with `ssh-keygen` and `gpg`. *config* is git's, which may name another `gpg`."""
 
     def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:
         # a time without a zone in the list is in UTC
@@ -188,7 +188,7 @@ def _statuses(said: bytes) -> dict[str, str]:
 
 
 def _fingerprint(statuses: Mapping[str, str]) -> str:
-    """The fingerprint of the primary key of a good signature; "" of any other, or of more than one."""
+    """Return the fingerprint of the primary key of a single good signature, else ""."""
     if "GOODSIG" not in statuses or any(bad in statuses for bad in _BAD) or "VALIDSIG" not in statuses:
         return ""
     return statuses["VALIDSIG"].split(" ")[-1]

@@ -23,7 +23,7 @@ _PROGRESS = (
 
 
 class ProgramOutput(NamedTuple):
-    """The exit code and output of a program; *silent* if it was ended because it sent nothing for too long."""
+    """The exit code and output of a program; *silent* is True if it was terminated for its silence."""
 
     code: int
     stdout: bytes
@@ -32,7 +32,7 @@ class ProgramOutput(NamedTuple):
 
 
 def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence: float) -> ProgramOutput:
-    """Run *command* and listen to it. After *silence* seconds without a word it is ended. Raises OSError."""
+    """Run *command* and return its output. Terminate it after *silence* seconds without output. Raises OSError."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, cwd=cwd
     ) as process:

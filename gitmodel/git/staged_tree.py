@@ -1,4 +1,4 @@
-"""The index of a work tree, staged for the next commit: it is read and never written."""
+"""The tree of a work tree's index, without changing the index."""
 
 from __future__ import annotations
 

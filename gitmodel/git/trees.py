@@ -54,7 +54,7 @@ class Trees:
         self.answers = BoundedCache(_ANSWERS_KEPT)
 
     def tree(self, id: Oid) -> Mapping[str, Entry]:
-        """The entries of the tree *id*."""
+        """Return the entries of the tree *id*."""
         found: Mapping[str, Entry] | None = self._trees.get(id)
         if found is None:
             read = self.reader.get(id)
@@ -65,7 +65,7 @@ class Trees:
         return found
 
     def entry(self, root: Oid, path: str) -> Entry | None:
-        """The entry at *path* below the tree *root*, or None."""
+        """Return the entry at *path* below the tree *root*, or None."""
         folder, _, name = path.rpartition("/")
         return self.folder(root, folder).get(name)
 
@@ -82,7 +82,7 @@ class Trees:
         return found
 
     def decoded(self, id: Oid, data: bytes | None, path: str, kind: type[R], newer: bool) -> R:
-        """The record in the blob *id*; *data* spares reading it."""
+        """Return the record in the blob *id*; *data* are its bytes, if they were read already."""
         key = (id, kind, newer)
         record: R | None = self._records.get(key)
         if record is None:
@@ -92,12 +92,12 @@ class Trees:
         return record
 
     def remembered(self, id: Oid, kind: type[R], newer: bool) -> R | None:
-        """The record in the blob *id*, if it was read before."""
+        """Return the record in the blob *id* if it is cached, else None."""
         found: R | None = self._records.get((id, kind, newer))
         return found
 
     def blob(self, id: Oid, path: str) -> bytes:
-        """The bytes of the blob *id*, at most those of a record."""
+        """Return the bytes of the blob *id*. Raises Invalid if it is longer than a record may be."""
         found: bytes | None = self._blobs.get(id)
         if found is None:
             try:
@@ -206,7 +206,7 @@ class CommitFiles:
         return entries
 
     def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], kind: type[R], newer: bool) -> list[Oid]:
-        """The ids of the records of *batch* that are not remembered, each once."""
+        """Return the ids of the records of *batch* that are not cached, each once."""
         ids = dict.fromkeys(entry.id for _, entry in batch if isinstance(entry, Entry))
         return [id for id in ids if self._trees.remembered(id, kind, newer) is None]
 

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-# Longer ones are cut or refused by servers and terminals.
+# Servers and terminals cut or refuse longer addresses.
 LONGEST_ADDRESS = 4_000
 KINDS = ("github", "gitlab", "forgejo", "bitbucket")
-# By a word in the host's name; another host is named by `git config gitmodel.host`.
+# Words in the name of a host that tell its kind; for others, `git config gitmodel.host` does.
 _WORDS = {
     "github": "github",
     "gitlab": "gitlab",

@@ -134,7 +134,7 @@ def _base(request: Mapping[str, Any]) -> str:
 
 
 def _list(job: CiJob, path: str) -> list[dict[str, Any]]:
-    """All items of a list that comes in pages."""
+    """Return all items of a list that the host returns in pages."""
     items: list[dict[str, Any]] = []
     for page in range(1, _MOST_PAGES + 1):
         found = _ask(job, "GET", f"{path}?per_page={_PAGE}&limit={_PAGE}&page={page}", missing=[])
@@ -188,7 +188,7 @@ def _event(path: str) -> dict[str, Any]:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the token to wherever it leads."""
+    """A handler that follows no redirect, since the token would be sent to its target."""
 
     def redirect_request(self, *_: Any) -> None:
         return None

@@ -70,7 +70,7 @@ def installed_by(text: str) -> str:
 
 
 def accounts_in(owner: str) -> tuple[str, ...]:
-    """The accounts of a host that the text *owner* names: `@user`, `@org/team` or an e-mail address.
+    """Return the accounts of a host in the text *owner*: `@user`, `@org/team` or an e-mail address.
 
     >>> accounts_in("Ada Example <ada@example.com>"), accounts_in("@org/vision"), accounts_in("the vision group")
     (('ada@example.com',), ('@org/vision',), ())
@@ -82,9 +82,10 @@ def accounts_in(owner: str) -> tuple[str, ...]:
 def code_owners(
     kind: str, rules: Iterable[str], owners: Iterable[str], by_model: Mapping[str, Iterable[str]], stages: Iterable[str]
 ) -> str:
-    """The text of CODEOWNERS: *owners* approve changes of the *rules* (paths), and of stages of models without owners.
+    """Return the text of CODEOWNERS.
 
-    *by_model* are the accounts that approve what a model's *stages* and aliases change, and who its owners are.
+    *owners* approve changes of the *rules* (paths), and of the stages of models without owners. *by_model* are the
+    accounts that approve changes of a model's *stages*, aliases and owners.
     """
     of_all = tuple(owners)
     lines = [

@@ -14,14 +14,14 @@ from gitmodel.errors import Unreachable
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.hosts.addresses import Host
 
-# The program that each kind of host has for this; it brings its own login.
+# The program of each kind of host that opens pull requests, with its own login.
 PROGRAMS = {"github": "gh", "gitlab": "glab"}
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 _LONGEST = 120.0
 
 
 def find_program(host: Host, environ: Mapping[str, str]) -> str:
-    """The path of the host's own program, "" if it has none or it is not installed."""
+    """Return the path of the host's own program, "" if the host has none or it is not installed."""
     name = PROGRAMS.get(host.kind, "")
     return shutil.which(name, path=environ.get("PATH", os.defpath)) or "" if name else ""
 
@@ -31,7 +31,7 @@ def open_request(
 ) -> str:
     """Open a pull request of *branch* to *base* with the program that `find_program` found. Returns its address.
 
-    `gh pr create` and `glab mr create`, as their manuals have them. Raises Unreachable in the program's own words.
+    Runs `gh pr create` or `glab mr create` (see their manuals). Raises Unreachable with the program's own message.
     """
     if host.kind == "github":
         where = f"{host.site.partition('://')[2]}/{host.path}"

@@ -145,7 +145,7 @@ def _code_owners(snapshot: Snapshot, kind: str, owners: Iterable[str], owned: Ma
 
 
 def _owned(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """The accounts of each model's owners, and the owners that name no account."""
+    """Return the accounts of each model's owners, and the owners that name no account."""
     owned, unknown = {}, []
     for model in snapshot.model_names():
         try:
