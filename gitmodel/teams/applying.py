@@ -1,4 +1,4 @@
-"""Putting in force at the remote what is recorded there: the tags move, all or nothing, and nothing else is pushed."""
+"""Putting in force at the remote what its branch records: only tags are pushed, all or none."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def apply_at_remote(
     models: tuple[str, ...] = (),
     timeout: float = 60.0,
 ) -> Applied:
-    """Pull, *apply* what the branch records, and push the stage tags that moved, of *models* or of all, with leases.
+    """Pull, *apply* what the branch records, and push the stage tags that moved, of *models* or all, with leases.
 
-    What the pulls did is added to *pulled*. Commits that are only here stay here, and so do their tags. What the remote
-    refuses is not in force here either. If the remote was changed meanwhile, all is done again, for *timeout* seconds.
-    Run again after an interruption it pushes what is left. Returns the changes that this call made: a tag that a
-    concurrent apply moved at the remote is reported by that one alone. Raises as *apply* and `sync.pull` do, and
-    Refused with the host's words if a rule of it forbids the tags.
+    The results of the pulls are added to *pulled*. Local commits that the remote lacks are not pushed, nor are their
+    tags. A tag that the remote refuses is not set here either. If the remote changes in the meantime, everything is
+    repeated, for *timeout* seconds. After an interruption, a second call pushes the rest. Returns the changes that this
+    call made; a tag that a concurrent apply moved at the remote is reported only by that apply. Raises what *apply* and
+    `sync.pull` raise, and Refused with the host's message if a rule of the host forbids the tags.
     """
     ends = time.monotonic() + timeout
     local: dict[StageRef, InForce] = {}
@@ -76,7 +76,7 @@ def apply_at_remote(
 
 
 def _pushed(repository: Repository, state: RemoteState, moves: Mapping[StageRef, RefMove]) -> dict[StageRef, InForce]:
-    """Map each moved tag to the versions that it puts in force at the remote, now and before."""
+    """Map each moved tag to the versions in force at the remote now and before."""
     return {
         ref: InForce(
             ref,

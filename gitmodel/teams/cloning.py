@@ -1,4 +1,4 @@
-"""Joining a registry that others have: naming its remote, and cloning it."""
+"""Joining an existing registry: adding its remote, and cloning it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gitmodel.teams.sync import count_commits, pull
 
 @dataclass(frozen=True)
 class RemoteView:
-    """The remote that pulls and pushes go to: its *url* without credentials, the commit of it that was seen last.
+    """The remote that pull and push use: its *url* without credentials, and the commit of it that was last seen.
 
-    *ahead* are commits here that it did not have then, *behind* those that it had and that are not here.
+    *ahead* counts local commits that it did not have then, *behind* its commits that are not here.
     """
 
     name: str

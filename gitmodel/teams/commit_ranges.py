@@ -13,7 +13,7 @@ from gitmodel.git.refs import current_branch, list_refs
 
 
 def read_range(repository: Repository, named: str) -> tuple[Oid, Oid]:
-    """The two commits of BASE..HEAD; without BASE the metadata branch. Raises UsageError, NotFound."""
+    """Return the two commits of BASE..HEAD; BASE defaults to the metadata branch. Raises UsageError, NotFound."""
     base, dots, head = named.partition("..")
     if not dots or not head or head.startswith("."):
         raise UsageError(f"{named!a} is not BASE..HEAD", hint="name two commits, for example gitmodel..HEAD")

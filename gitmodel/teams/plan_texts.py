@@ -37,15 +37,15 @@ def text(plan: Plan) -> str:
         block += [f"  {row.kind} {row.name}: {_short(row.old)} -> {_short(row.new)}" for row in digests]
         block += [f"  {_mark(outcome)} {outcome}" for outcome in change.outcomes]
         blocks.append("\n".join(line for line in block if line))
-    blocks[:0] = [f"{old} is renamed to {new}; its stages stay as they are" for old, new in plan.renamed]
+    blocks[:0] = [f"{old} is renamed to {new}; its stages do not change" for old, new in plan.renamed]
     blocks += [f"new versions: {', '.join(plan.versions)}"] if plan.versions else []
-    blocks += [f"decides who may what: {path}" for path in plan.rules]
+    blocks += [f"controls permissions: {path}" for path in plan.rules]
     blocks += [f"wrong: {problem}" for problem in plan.problems]
     return "\n".join(blocks or ["no stage and no alias changes"])
 
 
 def markdown(plan: Plan) -> str:
-    """The plan as Markdown, with the hidden line by which a comment is found again."""
+    """Return the plan as Markdown, with the hidden line that identifies its comment."""
     parts = [MARKER, "## What this changes"]
     for number, change in enumerate(plan.changes):
         parts.append("\n".join(_markdown_of(change)))
@@ -54,16 +54,14 @@ def markdown(plan: Plan) -> str:
             parts.append(f"And {left} more: `git model plan {plan.base[:10]}..{plan.head[:10]}` shows them.")
             break
     if plan.renamed:
-        said = (
-            f"- {escape(old)} is renamed to {escape(new)}; its stages stay as they are" for old, new in plan.renamed
-        )
+        said = (f"- {escape(old)} is renamed to {escape(new)}; its stages do not change" for old, new in plan.renamed)
         parts.append("\n".join(said))
     if not plan.changes:
         parts.append("No stage and no alias changes.")
     if plan.versions:
         parts.append("New versions: " + ", ".join(map(escape, plan.versions[:_MOST_ROWS])))
     if plan.rules:
-        parts.append("**Decides who may do what:** " + ", ".join(map(escape, plan.rules)))
+        parts.append("**Controls permissions:** " + ", ".join(map(escape, plan.rules)))
     if plan.problems:
         found = [f"- {escape(str(problem))}" for problem in plan.problems[:_MOST_ROWS]]
         parts.append("\n".join(["### Wrong", "", *found]))
@@ -71,7 +69,7 @@ def markdown(plan: Plan) -> str:
 
 
 def escape(text: str) -> str:
-    r"""*text* so that Markdown shows it as it is: no markup, no link, no mention, one line.
+    r"""Escape *text* so that Markdown shows it literally, on one line: no markup, no link, no mention.
 
     >>> escape("<b>@ada</b> | see #7")
     '\\<b\\>\\@\u200bada\\<\\/b\\> \\| see \\#\u200b7'

@@ -46,11 +46,10 @@ class CodeRange:
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """The planned change of one stage or alias: *new* enters it after *old* (None: nobody), as *who* wants.
+    """The planned change of a stage or alias: version *new* replaces *old* (None: empty), by *who*.
 
-    The other fields describe a version that enters: its *maker*, the *metadata* of both versions side by side,
-    the *artifacts* that differ, the *datasets* that differ: artifacts of the kind `data`, and what a run took
-    from outside.
+    The other fields describe a version that enters: its *maker*, the *metadata* of both versions side by side, and the
+    *artifacts* and *datasets* that differ. Datasets are artifacts of the kind `data` and external inputs of runs.
     """
 
     model: str
@@ -83,7 +82,7 @@ class Plan:
 
 
 def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> Plan:
-    """Plan the merge of the commit *head* into *base*: return what it would change."""
+    """Plan the merge of the commit *head* into *base*, and return its changes."""
     found = check_between(repository, base, head, force=force)
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
         return Plan(base, head, (), (), found.problems, found.rules)
@@ -141,7 +140,7 @@ class _Sides:
 
 
 def _registry(sides: _Sides) -> records.RegistryRecord:
-    """Return the registry's record after the merge, or before it where it cannot be read: that is a problem itself."""
+    """Return the registry's record after the merge; if it cannot be read, which is a problem itself, that before."""
     try:
         return sides.after.registry()
     except Invalid:
@@ -149,7 +148,7 @@ def _registry(sides: _Sides) -> records.RegistryRecord:
 
 
 def _is_carried(sides: _Sides, model: str, path: str) -> bool:
-    """Return True if the file at *path* only moved with its model, which is renamed."""
+    """Return True if the file at *path* only moved because its model is renamed."""
     if model in sides.renamed:
         new = paths.model_folder(sides.renamed[model]) + path.removeprefix(paths.model_folder(model))
         return sides.after.files.read(path) is None and sides.after.files.read(new) is not None
@@ -186,7 +185,7 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
 
 
 def _compared(sides: _Sides, model: str, old: VersionRecord | None, new: VersionRecord) -> dict[str, Any]:
-    """Compare a version that enters with the previous holder: the fields of a `PlannedChange`."""
+    """Compare a version that enters with the previous holder; return fields of a `PlannedChange`."""
     links = compare_artifacts(_links(old, data=False), _links(new, data=False))
     data = (*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(sides, old, new))
     return {

@@ -1,4 +1,4 @@
-"""Proposals: changes of stages on a branch of their own, for a pull request, and the list of those that are open."""
+"""Proposals: changes of stages on a separate branch, for a pull request; and the list of open proposals."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _LONGEST_SUBJECT = 72
 
 @dataclass(frozen=True)
 class Wanted:
-    """The content of a proposal: versions to *promote* to a stage; models and stages to *demote* and *roll_back*;
-    models to *rename*, each with its new name.
+    """The requested content of a proposal: versions to *promote* to a stage; models and stages to *demote* and
+    *roll_back*; models to *rename*, each with its new name.
 
-    *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty.
-    *renumbered* is True if numbers and names of models which a pull gave to others are meant as they are now; *meant*
-    are the names of models of which that is true.
+    *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty. *renumbered*
+    confirms that numbers and names that a pull gave to other versions and models mean those; *meant* are the names of
+    models that this applies to.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()
@@ -66,11 +66,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Proposal:
-    """Changes of stages on a *branch* with one *commit*, off the commit *base* of the metadata branch.
+    """Changes of stages on a *branch* with one *commit*, based on the commit *base* of the metadata branch.
 
-    *plan* is what its merge would change now, with what is against it. *pushed* says whether *remote* has the branch;
-    *address* is where the pull request is opened ("": the remote is on no known host), *text* the file with what it is
-    to say where the address does not ("": it does), *request* the pull request that was opened.
+    *plan* has the changes and problems of its merge now. *pushed* is True if *remote* has the branch. *address* is the
+    URL that opens the pull request ("": the host of the remote is unknown). *text* is the file with the text of the
+    pull request, "" if the address contains it. *request* is the pull request that was opened.
     """
 
     branch: str
@@ -86,21 +86,21 @@ class Proposal:
 
     @property
     def base(self) -> str:
-        """The commit of the metadata branch that it is judged on."""
+        """The commit of the metadata branch that it is judged against."""
         return self.plan.base
 
     @property
     def ready(self) -> bool:
-        """True if the proposal can be merged, as far as the rules say."""
+        """True if the rules allow to merge the proposal."""
         return not self.plan.problems
 
 
 def propose(repository: Repository, wanted: Wanted, *, remote: str = "") -> Proposal:
-    """Put what is *wanted* on a branch off the remote's tip, in one commit. Nothing is pushed: `publish` does.
+    """Commit what is *wanted* on a new branch, based on the remote's tip. Nothing is pushed; see `publish`.
 
-    Of a registry by URL only the server has branches: there is no more than a commit until `publish`. Raises Refused
-    for a version that the remote does not hold byte for byte, GateRefused for one that fails a rule of the stage,
-    Conflict where there is nothing to change, NotFound.
+    For a registry by URL, only the server has branches: before `publish` there is only a commit. Raises Refused for a
+    version that the remote does not have in identical form, GateRefused for one that fails a rule of the stage,
+    Conflict if nothing would change, NotFound.
     """
     chosen = _choose(repository, remote)
     return repository.refs.retry(lambda: _propose(repository, wanted, chosen))
@@ -302,25 +302,29 @@ def _first_name(snapshot: Snapshot, name: str) -> str:
 
 
 def _changing(change: Change[Promotion]) -> Change[Promotion]:
-    """*change*, if it changes anything that is recorded. Raises Conflict."""
+    """Return *change* if it changes any record. Raises Conflict."""
     if not change.files:
         done = change.result
         raise Conflict(
-            f"{done.model}@{done.version} is recorded in {done.stage} already",
+            f"{done.model}@{done.version} is already recorded in {done.stage}",
             hint="run `git model apply` to put it in force",
         )
     return change
 
 
 def _check_held(repository: Repository, base: Snapshot, model: str, number: int) -> None:
-    """Refuse a version that others could not review: one that is not on *base* as it is here."""
+    """Raise Refused for a version that others cannot review, because *base* does not have it in identical form."""
     path = paths.version_file(model, number)
     here, there = repository.snapshot().files.read(path), base.files.read(path)
     if here == there:
         return
-    what = f"{model} {number} is not on the remote" if there is None else f"{model} {number} is another on the remote"
+    what = (
+        f"{model} {number} is not on the remote"
+        if there is None
+        else f"{model} {number} is another version on the remote"
+    )
     raise Refused(
-        f"{what}, and nobody else could review it",
+        f"{what}, so nobody else could review it",
         hint="run `git model push`, then propose the version under its new number",
     )
 
@@ -356,7 +360,7 @@ def _read(repository: Repository, branch: str, commit: Oid, planned: Plan) -> Pr
 
 
 def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
-    """*proposal* with the address that opens its pull request, its text in it or in a file."""
+    """Return *proposal* with the address that opens its pull request; the text is in the address or in a file."""
     text = plan_texts.markdown(proposal.plan)
     bare, address = (_address(repository, proposal, said) for said in ("", text))
     kept = str(pull_requests.keep_text(repository.common_dir, proposal.branch, text)) if address == bare else ""
@@ -392,7 +396,7 @@ def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str,
     except GitModelError as error:
         said = hide_credentials(error.message)
         raise Unreachable(
-            f"{remote} cannot be asked for proposals: {said}", hint="try again when it can be reached"
+            f"{remote} did not list its proposals: {said}", hint="try again when it can be reached"
         ) from None
     repository.reader.close()
     for ref, id in list_branches(repository.git, copies).items():

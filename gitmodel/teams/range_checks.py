@@ -27,12 +27,12 @@ from gitmodel.registry.recorded_credentials import credentials_in
 
 @dataclass(frozen=True)
 class RangeCheck:
-    """The problems of a change, and its *rules*: the files it changes that decide *who may* and *what passes*.
+    """The problems of a change, and its *rules*: the changed files that control permissions and gates.
 
     *tree* is the result of the merge (None: there is none), *changed* are the paths in it that differ from the base.
-    *not_to_forward* is the merge that brought the base into the change, as hosts make to update a branch, or None:
-    after a fast-forward to it, the first parents of the branch would not lead to the base. *credentials* are fields
-    in what changes that look like one, such as "metadata.password of iris@4 looks like ...".
+    *not_to_forward* is the merge that brought the base into the change, as hosts do to update a branch, or None: after
+    a fast-forward to it, the first parents of the branch would not lead to the base. *credentials* are changed fields
+    that look like credentials, such as "metadata.password of iris@4 looks like ...".
     """
 
     problems: tuple[Problem, ...]
@@ -44,15 +44,16 @@ class RangeCheck:
 
 
 def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> RangeCheck:
-    """Find the problems of merging the commit *head* into *base*: new faults of records, and rules of a change.
+    """Find the problems of merging the commit *head* into *base*: new problems of records, and broken rules of a
+    change.
 
-    *force* allows the change to delete what is in use, and many records at once.
+    *force* allows the change to delete versions in use, and many records at once.
     """
     shared = merge_base(repository.git, base, head)
     if not shared:
         for commit in (base, head):
             refuse_edge(repository, commit)
-        return RangeCheck((Problem("", "", "change.lineage", "the two have no commit in common"),))
+        return RangeCheck((Problem("", "", "change.lineage", "the two commits have no common history"),))
     try:
         changed_paths(repository, shared, head)
     except Invalid as error:
@@ -69,7 +70,7 @@ def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool =
 def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> RangeCheck | None:
     """Find the problems of the staged files, in *index* or the work tree's own, on the commit that is checked out.
 
-    None if that is not of the metadata branch or a proposal, or nothing is staged.
+    Return None if the commit is not of the metadata branch or a proposal, or if nothing is staged.
     """
     head, tip = find_commit(repository.git, "HEAD"), repository.tip()
     if not head or not tip or not merge_base(repository.git, head, tip):
@@ -96,7 +97,7 @@ def _judge_tree(repository: Repository, base: Oid, head: Oid, tree: Oid, force: 
 
 
 def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list[Problem]:
-    """Return the problems that the records have after the change and did not have before."""
+    """Return the problems of the records that the change causes."""
     old, new = before.files, after.files
     assert isinstance(old, CommitFiles)
     assert isinstance(new, CommitFiles)

@@ -1,4 +1,4 @@
-"""The check of a push where it arrives, before any ref moves: the branch, then the stage tags."""
+"""The check of a push on the server, before any ref moves: the branch, then the stage tags."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class _Anything(frozenset[str]):
 
 
 def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> RangeCheck:
-    """Find the problems of moving refs as in *updates*: records, rules between old and new, tags that disagree.
+    """Find the problems of the ref moves in *updates*: records, rules of a change, tags that disagree with the branch.
 
-    *force* passes what a person may override (see `Problem.overridable`). Refs of others are ignored.
+    *force* passes what a person may override (see `Problem.overridable`). Other refs are ignored.
     """
     mine = [update for update in updates if concerns(update, repository.branch)]
     moved = next((update for update in mine if update.ref == repository.branch), None)
@@ -75,7 +75,7 @@ def _judge_branch(repository: Repository, update: Update, force: bool) -> RangeC
 
 
 def _rules_fault(repository: Repository, tip: Oid | None, update: Update) -> str:
-    """Return the reason against moving the tag of the rules in force by *update*, with the branch at *tip*, or ""."""
+    """Return why *update* must not move the tag of the rules in force, with the branch at *tip*, or ""."""
     if update.new is None:
         return "would be deleted, and says which rules are in force"
     try:
@@ -90,7 +90,7 @@ def _rules_fault(repository: Repository, tip: Oid | None, update: Update) -> str
 
 
 def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: Update) -> Iterator[str]:
-    """Yield the reasons against moving the stage tag *ref* by *update*, with the branch at *tip*."""
+    """Yield the reasons why *update* must not move the stage tag *ref*, with the branch at *tip*."""
     snapshot = repository.snapshot_at(tip)
     leftover = paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model)
     wanted = None if leftover else repository.tags.recorded_at(tip, ref)
@@ -121,7 +121,7 @@ def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: 
 
 
 def _is_newest_counting(repository: Repository, tip: Oid | None, ref: StageRef, commit: Oid) -> bool:
-    """Return whether *commit* is the newest change of the stage *ref* that counts, and the ones after it do not."""
+    """Return True if *commit* is the newest change of the stage *ref* that counts, and later changes do not."""
     try:
         found, later = in_force.newest_counting(repository, tip, ref)
     except GitModelError:

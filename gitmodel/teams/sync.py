@@ -41,13 +41,14 @@ _SAME_TRIES = 20
 
 @dataclass
 class Pulled:
-    """The result of a pull: *tip* is the branch now, *commits* came; *replayed* local ones now follow the remote's.
+    """The result of a pull: the new *tip* of the branch, the number of fetched *commits*, and of *replayed* local
+    commits.
 
-    *renumbered* versions got another number ("iris 4 -> 5"); *conflicts* name every local change that was left out,
-    since the remote's side stands. *before* is the commit that the branch was at, or None. *set_back* names the stage
-    tags that somebody moved at the remote, since it was last seen, away from what its branch records. *merged* are
-    merges by plain git that stage tags came in with, if the branch moved here or there. *credentials* names the fields
-    that came and look like one.
+    *renumbered* versions got another number ("iris 4 -> 5"). *conflicts* names every local change that was left out
+    because the remote's side won. *before* is the previous commit of the branch, or None. *set_back* names the stage
+    tags that somebody moved at the remote, since it was last seen, away from the state that its branch records.
+    *merged* are merges by plain git that brought in stage tags, if the branch moved here or there. *credentials* names
+    the fetched fields that look like credentials.
     """
 
     remote: str
@@ -70,9 +71,9 @@ class Pulled:
 
 @dataclass
 class Pushed:
-    """The result of a push: *commits* that the remote did not have, *artifacts* uploaded, stage tags *moved*.
+    """The result of a push: the numbers of new *commits* and uploaded *artifacts*, and the stage tags that *moved*.
 
-    *pulled* are the pulls that it needed, *code* is the result for the code of versions.
+    *pulled* are the results of the pulls that it needed, *code* is the result for the code of versions.
     """
 
     remote: str
@@ -85,10 +86,10 @@ class Pushed:
 
 
 class LeftOut(Conflict):
-    """A push or apply that is done, and whose pulls left out local changes, all of which the message names.
+    """The error after a successful push or apply whose pulls left out local changes; the message names them all.
 
-    *done* is what the call returns where nothing is left out, *conflicts* are the changes, and *before* is the commit
-    that still has them; *brief* is the same error without the names.
+    *done* is the result that the call would have returned. *conflicts* are the changes, *before* is the commit that
+    still has them, *brief* is the same error without the names.
     """
 
     def __init__(self, done: Pushed | Applied, remote: str, pulled: Sequence[Pulled]) -> None:
@@ -106,7 +107,7 @@ class LeftOut(Conflict):
 
 @dataclass(frozen=True)
 class Uploads:
-    """The stores of a push: it copies artifacts from *local* to the store of each model."""
+    """The stores of a push, which copies artifacts from *local* to the store of each model."""
 
     local: ArtifactStore
     store_of: Callable[[str], ArtifactStore]
@@ -114,11 +115,11 @@ class Uploads:
 
 
 def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulled:
-    """Bring the metadata branch and the stage tags of *remote* together with the local ones.
+    """Combine the metadata branch and the stage tags of *remote* with the local ones.
 
-    Local commits that the remote lacks are replayed on its tip, record by record. A remote that does not descend from
-    what was last seen is a Conflict, unless *rewound* says that it may. Raises Unreachable, and Refused for unrelated
-    histories and for signed commits that would have to be replayed.
+    Local commits that the remote lacks are replayed on its tip, record by record. Raises Conflict if the remote does
+    not descend from its state as last seen, unless *rewound* allows it; Unreachable; Refused for unrelated histories
+    and for signed commits that would have to be replayed.
     """
 
     def attempt() -> Pulled:
@@ -134,10 +135,11 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
 
 
 def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: float = 60.0) -> Pushed:
-    """Upload missing artifacts, then push branch and stage tags, all or nothing.
+    """Upload missing artifacts, then push the branch and stage tags atomically.
 
-    If the remote was changed meanwhile, its changes are pulled, ours replayed, and the push tried again, for *timeout*
-    seconds. Raises Unreachable for artifacts that others could not reach, Refused if a rule of the host forbids it.
+    If the remote changes in the meantime, its changes are pulled, local commits are replayed, and the push is retried
+    for *timeout* seconds. Raises Unreachable for artifacts that others could not reach, Refused if a rule of the host
+    forbids the push.
     """
     done = Pushed(remote, repository.writable_tip())
     with telling_left_out(done.pulled):
@@ -146,18 +148,18 @@ def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: floa
 
 
 def left_out(pulled: Sequence[Pulled]) -> list[str]:
-    """The local changes that *pulled* left out, each once."""
+    """Return the local changes that *pulled* left out, each once."""
     return list(dict.fromkeys(conflict for one in pulled for conflict in one.conflicts))
 
 
 def had_before(commit: Oid | None) -> str:
-    """Return a hint on how to find the changes that a pull left out; the branch was at *commit* before it."""
-    return f"`git log -p {(commit or '')[:10]}` shows what you had; do it again if it still holds"
+    """Return a hint how to find the changes that a pull left out; *commit* is the branch before it."""
+    return f"`git log -p {(commit or '')[:10]}` shows your state before; repeat the changes if they still apply"
 
 
 @contextmanager
 def telling_left_out(pulled: Sequence[Pulled]) -> Iterator[None]:
-    """Have an error of the block name the local changes that its pulls, which are added to *pulled*, left out."""
+    """Add the local changes that pulls in the block left out to the message of an error; the pulls add to *pulled*."""
     try:
         yield
     except GitModelError as error:
@@ -200,11 +202,11 @@ def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, e
 
 
 def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last: bool) -> frozenset[str] | None:
-    """Push *moves*, and find out whether a push that reports failure landed.
+    """Push *moves*, and find out if a push that reports failure succeeded nevertheless.
 
-    Returns the refs that this push moved, without those that somebody else had moved to the same id before; None if
-    somebody else was first and nothing was pushed. Raises RemoteMoved instead on the *last* try, and Refused and
-    Unreachable.
+    Returns the refs that this push moved, except those that somebody else had already moved to the same id. Returns
+    None if somebody else pushed first and nothing was pushed; on the *last* try, raises RemoteMoved instead. Raises
+    Refused and Unreachable.
     """
     left: frozenset[str] = frozenset()
     try:
@@ -308,7 +310,7 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
 
 
 def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error: Unreachable) -> bool:
-    """Return True if a push that reports failure went through all the same."""
+    """Return True if a push that reported failure succeeded nevertheless."""
     try:
         now = remotes.fetch(repository, remote)
     except Unreachable:
@@ -416,7 +418,7 @@ def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, ca
 def _add(
     repository: Repository, id: Oid, onto: Oid, files: Mapping[str, bytes | None], message: str, remote: str
 ) -> Oid:
-    """Make the commit *id* again on *onto*, with *files*. One that is signed must be signed by the same key again."""
+    """Write the commit *id* again on *onto*, with *files*. A signed commit must be signed by the same key again."""
     author = repository.commits.read(id).author
     if not signatures.is_signed(repository.reader.get(id).data):
         return add_commit(repository, onto, files, author, message)
@@ -437,7 +439,7 @@ def _add(
 
 
 def _signer(repository: Repository, commit: Oid) -> str:
-    """The key that signed *commit*, "" if that is not known here."""
+    """Return the key that signed *commit*, "" if it is unknown here."""
     found = signatures.of_commit(repository.reader.get(commit).data)
     return repository.signing.verifier.signer(found) if found else ""
 
@@ -481,7 +483,7 @@ def _new_versions(repository: Repository, commit: Oid, changed: list[str]) -> di
 
 
 def count_commits(repository: Repository, old: Oid | None, new: Oid | None) -> int:
-    """Count *new* and its first parents, without those in the history of *old*."""
+    """Count *new* and its first parents, except those in the history of *old*."""
     return count_first_parents(repository.git, new, without=old) if new else 0
 
 

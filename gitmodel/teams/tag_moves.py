@@ -22,9 +22,9 @@ from gitmodel.registry import in_force
 
 @dataclass(frozen=True)
 class LocalMoves:
-    """The tags that a pull moves here: *moves* of the transaction, *drops* after it; all *moved*.
+    """The tags that a pull moves here: *moves* in the transaction, *drops* after it; *moved* are both.
 
-    *kept* are those that stay here although the remote's differ, which do not count.
+    *kept* are local tags that stay because the different tags of the remote do not count.
     """
 
     moves: tuple[RefMove, ...]
@@ -36,9 +36,9 @@ class LocalMoves:
 def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> LocalMoves:
     """Return the moves that make local stage tags equal the remote's, except stages changed by unpushed commits.
 
-    The unpushed commits are those up to *tip*. A stage that was put in force here, and that nobody moved there, stays
-    so for the next push. A pull never puts in force what the rules of a stage refuse. For a stage that is `signed`, a
-    tag that counts is not given up for one that does not, nor for none.
+    The unpushed commits are those up to *tip*. A tag that was set here and not moved at the remote is kept for the next
+    push. A pull never puts a change in force that the rules of a stage refuse. For a `signed` stage, a tag that counts
+    is not replaced by one that does not, and not deleted.
     """
     ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
     changed = _changed_stages(repository, state.tip, tip)
@@ -80,7 +80,7 @@ def _stays(repository: Repository, ref: StageRef, tip: Oid | None, old: Oid, the
 def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> dict[StageRef, RefMove]:
     """Return the moves of stage tags that differ on the remote from those here, of the branch at *tip*.
 
-    Raises Invalid for one that does not count.
+    Raises Invalid for a tag that does not count.
     """
     ours = {ref: repository.tags.read(ref) for ref in repository.tags.all()}
     moves = {}
@@ -105,8 +105,8 @@ def rules_after(
 ) -> tuple[Oid | None, tuple[NewObject, ...]]:
     """Return the tag of the rules in force after a pull, and the objects to write for it; the branch is at *tip*.
 
-    What was put in force here and the remote does not have yet stays, if the branch still holds it; where both sides
-    put other rules in force, the remote's stand.
+    Rules that were put in force here and not yet at the remote stay in force, if the branch still has their commit. If
+    both sides put different rules in force, the remote's win.
     """
     rules = repository.rules
     ours = rules.id()
@@ -126,7 +126,7 @@ def rules_after(
 
 
 def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> list[RefMove]:
-    """Return the move that gives the remote our rules in force; none if *tip* does not contain their commit."""
+    """Return the move that puts our rules in force at the remote; none if *tip* does not contain their commit."""
     ours = repository.rules.id()
     if ours in (None, state.rules) or not (tip and repository.commits.reaches(tip, repository.rules.read(ours)[0])):
         return []
@@ -150,7 +150,7 @@ def take_back(repository: Repository, old: Mapping[StageRef, Oid | None], rules:
 
 
 def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
-    """Return the moves that create the tags of commits that somebody vouched for and the remote does not have."""
+    """Return the moves that create tags of vouched commits that the remote lacks."""
     here, there = (
         {ref.removeprefix(prefix): id for ref, id in list_refs(repository.git, f"{prefix}*@*/*").items()}
         for prefix in (STAGE_TAGS, tags_prefix(state.remote))
@@ -159,9 +159,9 @@ def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
 
 
 def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
-    """Yield the stage tags that agreed with the remote's branch and no longer do, though the branch is unchanged there.
+    """Yield the stage tags that no longer agree with the remote's branch, although the branch did not change.
 
-    A person who may move a tag can bring an old one back, whose signature is as valid as it was.
+    A person who may move a tag can restore an old tag, whose signature is still valid.
     """
     for ref, last in state.last_tags.items():
         now = state.tags.get(ref)
@@ -174,7 +174,7 @@ def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
 
 
 def _is_due(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
-    """Return True if the branch at *tip* still has the stage's file that *tag* froze."""
+    """Return True if the branch at *tip* still has the stage's file of the commit that *tag* names."""
     try:
         target = target_of(ref, repository.reader.get(tag))[0]
         then, now = repository.files(target), repository.files(tip)
@@ -185,12 +185,12 @@ def _is_due(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
 
 
 def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[Oid | None, ...]) -> Oid:
-    """The tag of *known* that says what *wanted* does, as a signed one can, else *wanted* itself."""
+    """Return the tag of *known* that has the same meaning as *wanted*, such as a signed one; else *wanted*."""
     return next((id for id in known if id and repository.tags.agrees(ref, id, wanted)), wanted.id)
 
 
 def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid | None:
-    """Write the tag that a pull sets; None if it must be signed, and cannot be here: it waits for `apply`."""
+    """Write the tag that a pull sets, and return it; None if it must be signed and cannot be here: `apply` sets it."""
     try:
         made = repository.signing.tag(ref, wanted)
     except Unsigned:
@@ -200,7 +200,7 @@ def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid 
 
 
 def _changed_stages(repository: Repository, old: Oid | None, new: Oid | None) -> set[StageRef]:
-    """The stages that the commits from *old* to *new* changed, if only to change them back."""
+    """Return the stages that the commits from *old* to *new* changed, even if they changed them back."""
     if old == new or new is None:
         return set()
     commits = changes_between(repository, old, new)

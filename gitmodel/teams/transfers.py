@@ -1,4 +1,4 @@
-"""Artifacts on their way: before a push to where others can reach them, after a pull to this machine."""
+"""Transferring artifacts: before a push to stores that others can reach, after a pull to this machine."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def upload(
     *,
     transfer: Transfer = Transfer(),
 ) -> int:
-    """Copy what versions between the commits *old* (None: all) and *new* point at from *local* to their models' stores.
+    """Upload the artifacts of versions between the commits *old* (None: all) and *new* from *local*.
 
-    *store_of* opens the store of a model. Artifacts that are there already are not copied. Returns the number of copied
-    artifacts. Raises Unreachable if others could not reach a store, or an artifact is in neither.
+    *store_of* opens the store of a model, which gets its artifacts. Existing artifacts are not copied. Returns the
+    number of copied artifacts. Raises Unreachable if others cannot reach a store, or if an artifact is in neither.
     """
     stores: dict[str, ArtifactStore] = {}
     missing: dict[str, dict[str, ArtifactLink]] = {}
@@ -67,7 +67,7 @@ def download(
     *,
     transfer: Transfer = Transfer(),
 ) -> int:
-    """Copy what one works with to *local*: the artifacts of versions in force in a stage or alias, and of the latest.
+    """Copy the artifacts of the latest versions, and of those in force in a stage or alias, to *local*.
 
     *store_of* opens the store of a model; a folder of this machine is used as it is. Artifacts that are
     here are not fetched. Returns the number of fetched artifacts.

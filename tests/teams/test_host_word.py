@@ -222,7 +222,7 @@ def test_a_comment_that_cannot_be_written_decides_nothing(github, client, repo, 
     monkeypatch.chdir(repo)
     github.fails = (403, {"message": "Resource not accessible by integration"})
     code, out, err = ask(capsys, "plan", "gitmodel~1..gitmodel", "--comment")
-    assert (code, out) == (0, "decides who may what: gitmodel.toml\n")
+    assert (code, out) == (0, "controls permissions: gitmodel.toml\n")
     assert err.startswith("warning: the comment is not written: ")
     assert "answers 403: Resource not accessible by integration" in err
 

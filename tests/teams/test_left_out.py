@@ -111,7 +111,7 @@ def test_a_push_that_dropped_a_local_change_ends_with_4_and_names_it(team, ada, 
         "warning: production of iris: here nobody, there version 1, which stands\n"
         "warning: staging of iris: here version 2, there nobody, which stands\n"
         "error: 2 changes of yours were left out, because others changed the same at origin\n"
-        f"hint: `git log -p {before[:10]}` shows what you had; do it again if it still holds\n"
+        f"hint: `git log -p {before[:10]}` shows your state before; repeat the changes if they still apply\n"
     )
     assert ask(capsys, "-C", team.folder / "bob", "push") == (0, "origin has everything\n", "")
 

@@ -107,7 +107,7 @@ def test_the_subject_of_many_changes_has_their_number(bob, ada):
 
 def test_one_invalid_change_refuses_the_whole_proposal(bob):
     before = git(bob.repository.git.top, "for-each-ref")
-    with pytest.raises(Conflict, match="iris@2 is recorded in production already"):
+    with pytest.raises(Conflict, match="iris@2 is already recorded in production"):
         bob.propose(("iris@3", "staging"), ("iris@2", "production"))
     with pytest.raises(NotFound):
         bob.propose(("iris@3", "staging"), demote=[("iris", "staging"), ("iris", "staging")])
@@ -262,7 +262,7 @@ class TestCommand:
             (["--demote", "iris"], 2, "--demote"),
             (["--rollback", "iris", "staging"], 3, "no other version of iris was ever in staging"),
             (["iris@9", "production"], 3, "there is no version 9 of iris"),
-            (["iris@2", "production"], 4, "iris@2 is recorded in production already"),
+            (["iris@2", "production"], 4, "iris@2 is already recorded in production"),
         ],
     )
     def test_an_invalid_proposal_is_refused_with_the_reason(self, capsys, words, code, said):

@@ -148,7 +148,7 @@ def test_two_renames_before_apply(renamed, capsys):
 def test_a_plan_says_renamed_and_shows_no_stage_that_empties(repo, capsys):
     on_a_branch(repo, "rename", "update iris --rename flower", capsys=capsys)
     code, out, _ = ask(capsys, "plan", "gitmodel..rename")
-    assert (code, out) == (0, "iris is renamed to flower; its stages stay as they are\n")
+    assert (code, out) == (0, "iris is renamed to flower; its stages do not change\n")
     code, out, _ = ask(capsys, "plan", "gitmodel..rename", "--markdown")
     assert (code, "is renamed to" in out, "empty" in out) == (0, True, False)
     code, out, _ = ask(capsys, "plan", "gitmodel..rename", "--format", "json")

@@ -27,7 +27,7 @@ def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, mo
     assert err == (
         "warning: production of iris: here version 3, there version 1, which stands\n"
         "error: 1 change of yours was left out, because others changed the same at origin\n"
-        f"hint: `git log -p {before[:10]}` shows what you had; do it again if it still holds\n"
+        f"hint: `git log -p {before[:10]}` shows your state before; repeat the changes if they still apply\n"
     )
     assert ask(capsys, "-C", "carol", "push") == (0, "origin has everything\n", "")
     assert ask(capsys, "-C", "bob", "pull")[:2] == (0, "pulled 3 commits, 1 tag from origin\n")
