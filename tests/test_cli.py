@@ -275,7 +275,7 @@ def test_a_command_or_a_reference_that_cannot_be_meant_is_refused(iris, capsys):
         [2]
         $ git model promote iris@9 staging
         ! error: there is no version 9 of iris
-        ! hint: run `git model version list iris` to see what there is
+        ! hint: run `git model version list iris` to see the versions
         [3]
         $ git model show iris@
         ! error: 'iris@' names no version after '@'
@@ -363,7 +363,7 @@ def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, caps
         r"""
         $ git model version create nothing
         ! error: there is no model nothing
-        ! hint: run `git model register nothing` to make it, or `git model list` to see what there is
+        ! hint: run `git model register nothing` to create it, or `git model list` to see the models
         [3]
         $ git model version create iris --data train
         ! error: 'train' is not NAME=PATH

@@ -109,7 +109,7 @@ class TestBareRepositories:
         )
         editing.edit(a, {"models/iris/README": "x"})
         code, _, err = ask(a, "git", "push", "--no-verify", "origin", "gitmodel")
-        assert (code, "models/iris/README: is no file of the format" in err) == (1, True)
+        assert (code, "models/iris/README: is not a file of the format" in err) == (1, True)
 
     def test_the_hook_of_a_push_runs_in_work_trees_and_submodules(self, bare, two, git, tmp_path):
         a, b = two

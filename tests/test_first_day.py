@@ -96,7 +96,7 @@ def test_a_model_without_its_record_is_not_called_unknown_or_the_registry_empty(
         """
         $ git model show iris
         ! error: there is no model iris
-        ! hint: models/iris is there without a model.toml; run `git model check`
+        ! hint: models/iris has no model.toml; run `git model check`
         [3]
         $ git model list
         ! no model that can be read

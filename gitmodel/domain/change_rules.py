@@ -56,11 +56,11 @@ class ChangedBranch:
 
     @cached_property
     def last_number(self) -> Callable[[str], int]:
-        """The highest number that a model had before."""
+        """Returns the highest number that a model had before."""
         return cache(self.before.last_number)
 
     def problems(self, changed: Sequence[str]) -> Iterator[Problem]:
-        """Yield the rules that the change of the paths *changed* breaks. A record that cannot be read breaks none."""
+        """Yield the problems of a change of the paths *changed*. Records that cannot be read have none here."""
         for path in changed:
             what = paths.parse_path(path)
             if what is not None:
@@ -106,24 +106,24 @@ def _version_problems(branch: ChangedBranch, path: str, what: RecordPath) -> Ite
     if old is None:
         last = branch.last_number(what.model)
         if number <= last:
-            yield Problem(path, "number", "change.number", f"is new, and {last} was given already")
+            yield Problem(path, "number", "change.number", f"is new, but {last} was already given")
         elif before.has_model(what.model, tolerant=True):
             skipped = _skipped(after, what.model, number)
             if skipped > paths.MOST_SKIPPED:
-                yield Problem(path, "number", "change.number", f"is new, and leaves out {skipped} numbers before it")
+                yield Problem(path, "number", "change.number", f"is new, and skips {skipped} numbers before it")
         return
     if new is None:
         if after.has_model(what.model, tolerant=True):
-            yield Problem(path, "", "change.gone", "is gone without leaving its number")
+            yield Problem(path, "", "change.gone", "was removed without a tombstone")
         return
     if old.deleted is not None:
         if new.deleted is None:
-            yield Problem(path, "deleted", "change.number", "is taken back")
+            yield Problem(path, "deleted", "change.number", "was removed")
         return
     held = held_files(before, what.model, number)
     if new.deleted is not None:
         if held and not branch.force:
-            yield Problem(path, "deleted", "change.held", f"is set, and {_places(held)} names this version")
+            yield Problem(path, "deleted", "change.held", f"is set, although {_places(held)} names this version")
         return
     for key in _changed_keys(old, new, held):
         yield Problem(path, key, "change.version", "is changed")
@@ -149,15 +149,15 @@ def _model_problems(before: Snapshot, after: Snapshot, path: str, what: RecordPa
     if old is None:
         return
     if new is None:
-        yield Problem(path, "", "change.gone", "is gone without leaving its name")
+        yield Problem(path, "", "change.gone", "was removed without a tombstone")
     elif not old.exists:
-        yield Problem(path, "", "change.model", "is of a model that is gone, and changed")
+        yield Problem(path, "", "change.model", "was changed, although the model is deleted or renamed")
     elif old.created != new.created:
         yield Problem(path, "created", "change.model", "is changed")
     elif new.deleted is not None and not force:
         held = [state.name for state in stage_states(before, what.model)]
         if held:
-            yield Problem(path, "deleted", "change.held", f"is set, and {' and '.join(held)} has a version of it")
+            yield Problem(path, "deleted", "change.held", f"is set, although {' and '.join(held)} has a version of it")
 
 
 def _name_problems(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> Iterator[Problem]:
@@ -170,7 +170,7 @@ def _name_problems(before: Snapshot, after: Snapshot, path: str, what: RecordPat
     if new is not None:
         yield Problem(path, "version", "change.name", f"is {new.version}, and was {old.version}")
     elif version is not None and version.deleted is None:
-        yield Problem(path, "", "change.name", f"is gone, and version {old.version} is there")
+        yield Problem(path, "", "change.name", f"was removed, although version {old.version} exists")
 
 
 def _stage_problems(branch: ChangedBranch, path: str, what: RecordPath) -> Iterator[Problem]:

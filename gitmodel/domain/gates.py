@@ -1,4 +1,4 @@
-"""The rules of a stage, judged: which gates a version passes, which it fails and why. Pure."""
+"""Judging the rules of a stage: the gates that a version passes, and those that it fails and why. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Answer(Protocol):
 
     @property
     def unreadable(self) -> bool:
-        """True if the expression cannot be read, so that nothing passes it, not even by force."""
+        """True if the expression cannot be parsed; then no version passes it, not even by force."""
 
 
 # The names that a gate may read. Local and tag-dependent names are excluded, so that results are the same everywhere.
@@ -45,7 +45,7 @@ Judge = Callable[[str, Mapping[str, object]], Answer]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one rule for a version: *finding* is the reason for a failure, *message* the gate's text for it.
+    """The result of one rule for a version: *finding* is the reason for a failure, *message* the text of the gate.
 
     *forced* is True if the stage's file lists the rule as passed by force.
     """
@@ -75,7 +75,7 @@ def judge_entry(
     *,
     forced: tuple[str, ...] = (),
 ) -> tuple[Outcome, ...]:
-    """Judge each rule of the stage *ref* for version *number* entering it, and return the outcomes.
+    """Judge each rule of the stage *ref* for the entry of version *number*, and return the outcomes.
 
     The rules, the holder and the version's previous stage are those of *before*, the first parent of the commit that
     changes the stage; the version is that of *after*, the commit's own tree. Raises NotFound, Invalid, and GateRefused
@@ -117,7 +117,7 @@ def _judge_rule(
     judge: Judge,
     forced: tuple[str, ...],
 ) -> Iterator[Outcome]:
-    """Yield the outcomes of *rule* for version *number* entering the stage *ref*; see `judge_entry`."""
+    """Yield the outcomes of *rule* for the entry of version *number* into the stage *ref*; see `judge_entry`."""
     if rule.after:
         place = _place(before, ref.model, number)
         fits = place in rule.after or place == ref.stage
@@ -135,9 +135,10 @@ def _judge_rule(
 
 
 def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: int) -> dict[str, object]:
-    """Return the fields that a gate's expression sees: the version's, those of the present holder, and the model's.
+    """Return the fields for a gate's expression: those of the version, the current holder, and the model.
 
-    All are as recorded, not as tagged, so that everybody gets the same result. Without a holder, `holder` is empty.
+    All come from the records, not from tags, so that results are the same everywhere. Without a holder, `holder` is
+    empty.
     """
     fields = _fields(before, after.version(ref.model, number), ref.model)
     held = recorded_places(before, ref.model).get(ref.stage)
@@ -165,9 +166,9 @@ def plan_gated_promotion(
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to*, if the rules of the snapshot or *why* let it.
 
-    *leave* lets a later stage become empty. What is recorded and not in force is recorded again, as a change that is
-    judged by the rules of now; a proposal cannot tell which is in force, and does so with *again*. Raises GateRefused
-    naming every gate that fails, UsageError for force without a reason, and what `plan_promotion` raises.
+    *leave* lets a later stage become empty. A version that is recorded but not in force is recorded again, so that the
+    current rules judge the new change; a proposal, which does not know what is in force, does so if *again*. Raises
+    GateRefused, which names every failed gate; UsageError for force without a reason; and what `plan_promotion` raises.
     """
     before = snapshot.committed or snapshot
     for registry in before.registries if to not in (ARCHIVED, NONE) else ():
@@ -196,7 +197,7 @@ def plan_gated_promotion(
 
 
 def _can_refuse(snapshot: Snapshot, stage: str) -> bool:
-    """Return True if a version recorded in *stage* may be kept out of force, by present rules or earlier ones."""
+    """Return True if current or earlier rules can keep a version recorded in *stage* out of force."""
     return bool(snapshot.other_rules()) or not all(rule.is_open for rule in snapshot.rules(stage))
 
 
@@ -207,7 +208,7 @@ def refusal(version: str, stage: str, outcomes: tuple[Outcome, ...], *, recorded
     """
     failed = [outcome for outcome in outcomes if outcome.stops]
     said = "; ".join(map(str, failed))
-    what = f"is recorded in {stage} already, and not in force" if recorded else f"cannot enter {stage}"
+    what = f"is already recorded in {stage}, but not in force" if recorded else f"cannot enter {stage}"
     return GateRefused(
         f"{version} {what}: {said}",
         hint=f'fix the problem, or override it with `git model promote {version} {stage} --force --reason "why"`, '
@@ -216,7 +217,7 @@ def refusal(version: str, stage: str, outcomes: tuple[Outcome, ...], *, recorded
 
 
 def admit(change: Change[Promotion]) -> Change[Promotion]:
-    """Return *change*, which may change its stage directly, although the stage is `proposal_only`."""
+    """Return *change* with the permission to change its `proposal_only` stage directly."""
     return replace(change, admitted=change.admitted | {StageRef(change.result.model, change.result.stage)})
 
 

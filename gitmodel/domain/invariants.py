@@ -74,7 +74,7 @@ class ModelRecords:
     archived: set[int] = field(default_factory=set)
 
     def add(self, path: str, what: RecordPath, record: Any) -> None:
-        """Add the *record* at *path*; None stands for one that cannot be read."""
+        """Add the *record* at *path*; None stands for a record that cannot be read."""
         self.files[path] = what
         if what.kind == "archived":
             self.archived.add(int(what.key))
@@ -91,7 +91,7 @@ class ModelRecords:
 
 
 def read_records(files: Files, found: Collection[str]) -> ModelRecords:
-    """Read the records at the paths *found*, all of one model. A path without a file is left out."""
+    """Read the records at the paths *found*, all of one model. Paths without a file are skipped."""
     holds = ModelRecords()
     for path in sorted(found):
         what = paths.parse_path(path)
@@ -136,7 +136,7 @@ def purge_faults(registry: RegistryRecord, path: str, hex: str, data: bytes) -> 
 
 
 def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> Iterator[Problem]:
-    """Yield the problems of the records of *model* together."""
+    """Yield the problems between the records of *model*."""
     folder = paths.model_folder(model)
     if paths.model_file(model) not in holds.files:
         yield Problem(folder, "", "model.record", "has no model.toml")
@@ -144,7 +144,8 @@ def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> I
         for path, what in holds.files.items():
             if path != paths.model_file(model):
                 fix = holds.record.renamed_to and what.kind in ("stage", "alias", "archived")
-                said = "is left of a model that is gone" + ("; `git model doctor --fix` removes it" if fix else "")
+                said = "was left behind by a deleted or renamed model"
+                said += "; `git model doctor --fix` removes it" if fix else ""
                 yield Problem(path, "", "model.tombstone", said)
         return
     if holds.record is not None and holds.record.store not in (None, *registry.stores):
@@ -175,7 +176,7 @@ def file_faults(
         yield Problem(path, "number", "version.number", f"is more than {paths.HIGHEST_NUMBER}")
     fault = names.fault_in(what.key) if what.kind in ("stage", "alias") else _version_name_fault(what)
     if fault:
-        yield Problem(path, "", "name.grammar", f"{what.key!a} is no name: it {fault}")
+        yield Problem(path, "", "name.grammar", f"{what.key!a} is not a name: it {fault}")
     if record is None:
         return
     yield from format_faults(registry, path, record)
@@ -197,21 +198,19 @@ def _version_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -
         if record.name is not None and holds.names.get(record.name) != number:
             yield Problem(path, "name", "version.name", f"{record.name} does not lead to version {number}")
         if record.name is not None and names.fold(record.name) in words | aliases:
-            yield Problem(path, "name", "version.name", f"{record.name} is a stage or an alias as well")
+            yield Problem(path, "name", "version.name", f"{record.name} is also a stage or an alias")
         found = [link.name for link in record.artifacts]
         if len(set(map(names.fold, found))) < len(found) or found != sorted(found):
-            yield Problem(
-                path, "artifacts", "version.artifacts", "are not in the order of their names, or two have one name"
-            )
+            yield Problem(path, "artifacts", "version.artifacts", "are not sorted by name, or two have the same name")
         if record.deleted is not None and (record.artifacts or record.metadata):
-            yield Problem(path, "deleted", "version.tombstone", "is set, but artifacts or metadata are still there")
+            yield Problem(path, "deleted", "version.tombstone", "is set, but the version has artifacts or metadata")
     for name, number in sorted(holds.names.items()):
         if names.fold(name) in words:
             yield Problem(paths.name_file(model, name), "", "version.name", f"is never read, because {name} is a stage")
         version = holds.versions.get(number)
         if number not in holds.versions or (version is not None and version.name != name):
             yield Problem(
-                paths.name_file(model, name), "version", "name.version", f"{number} is no version called {name}"
+                paths.name_file(model, name), "version", "name.version", f"{number} is not a version called {name}"
             )
 
 
@@ -223,7 +222,7 @@ def _place_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> 
             continue
         path = paths.stage_file(model, stage)
         if stage not in registry.stage_names:
-            yield Problem(path, "", "stage.known", f"{stage} is no stage of gitmodel.toml")
+            yield Problem(path, "", "stage.known", f"{stage} is not a stage of gitmodel.toml")
         yield from _place_fault(path, record, holds)
         if record.version in in_stage:
             message = f"version {record.version} is in {in_stage[record.version]} too, which counts"
@@ -300,7 +299,7 @@ def case_faults(found: tuple[str, ...] | list[str], where: str) -> list[Problem]
     for name in found:
         other = seen.setdefault(names.fold(name), name)
         if other != name:
-            problems.append(Problem(where.format(name), "", "name.case", f"is {other} but for its case"))
+            problems.append(Problem(where.format(name), "", "name.case", f"differs from {other} by case only"))
     return problems
 
 

@@ -47,13 +47,13 @@ class Files(Protocol):
         """Return the bytes of the file at *path*, or None. Raises Invalid if it is not a file."""
 
     def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
-        """The record at *path*, or None. Raises Invalid if it is not one."""
+        """Return the record at *path*, or None. Raises Invalid if it cannot be read."""
 
     def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
         """Return the record at each path, in order. An unreadable record is returned as its error."""
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """The names in *folder*, sorted as git sorts them; empty if there is none."""
+        """Return the names in *folder*, sorted as git sorts them; empty if the folder does not exist."""
 
     def remember(self, key: Hashable, answer: Any) -> None:
         """Cache a result that depends only on these files. It may be dropped at any time."""
@@ -77,12 +77,12 @@ RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a 
 
 @dataclass(frozen=True)
 class StageTag:
-    """A stage tag as found: where it points, the stage file that commit set; *forged* says why it does not count.
+    """A stage tag: its commit, the stage's record in that commit, and in *forged* the reason why it does not count, if
+    any.
 
-    *merged_by* is the commit of the branch that merged the one it points at, None if that is on the branch itself: the
-    first parents of a merge by `git pull` lead to what was there locally, and not to what others had pushed.
-    *instead* is what stays in force where a tag does not count: of a stage that is `signed`, what its newest signed
-    change recorded.
+    *merged_by* is the commit of the branch that merged the tag's commit; None if that is on the branch itself. The
+    first parents of a merge by `git pull` lead to the local commits, not to those that others pushed. *instead* is what
+    stays in force if the tag of a `signed` stage does not count: the record of its newest signed change.
     """
 
     ref: StageRef
@@ -95,27 +95,27 @@ class StageTag:
 
     @property
     def in_force(self) -> StageRecord | None:
-        """Return what is in force in the stage, None if that is nothing or not to be told."""
+        """Return the record in force in the stage; None if the stage is empty or that is unknown."""
         return self.instead if self.forged else self.record
 
 
 class Tags(Protocol):
-    """The stage tags, judged against the commit of the snapshot. *all_known* is False if only some are at hand."""
+    """The stage tags, judged against the commit of the snapshot. *all_known* is False if only some are available."""
 
     all_known: bool
 
     def get(self, ref: StageRef) -> StageTag | None:
-        """The tag of one stage, or None if there is none."""
+        """Return the tag of a stage, or None."""
 
     def of(self, model: str) -> Mapping[str, StageTag]:
-        """All stage tags of *model*, by stage or alias."""
+        """Return all stage tags of *model*, by stage or alias."""
 
     def models(self) -> frozenset[str]:
-        """The models that any stage tag names; after this, `of` asks git no more."""
+        """Return the models that any stage tag names; afterwards `of` runs git no more."""
 
 
 class NoTags:
-    """The empty `Tags`: for readers that go by the records alone."""
+    """The empty `Tags`, for readers that use the records only."""
 
     all_known = True
 
@@ -132,15 +132,14 @@ class NoTags:
 # Without comparison methods, which would take each command 1 ms and are not used.
 @dataclass(frozen=True, eq=False, repr=False)
 class Change(Generic[T]):
-    """A planned change: files to write (None: delete), in one commit with this message; its *result* for the caller.
+    """A planned change: files to write (None: delete) in one commit with this message, and the *result* for the caller.
 
-    A stage tag follows its file, so tags are not listed, except for *apply*: stages whose tag shall be moved to the
-    unchanged file, and *drop*: stages whose tag is deleted, whatever is recorded. Of the stages that are
-    `proposal_only`, a direct change may change those that are *admitted*. *may_empty* are the later stages that may
-    become empty because their version moves to an earlier one. *numbers* are the (model, number) pairs that come into
-    use. *settled* are the references whose notes of a renumbering are dropped, since they were used with that in mind;
-    *renumbered* are versions that were told under another number, with the one that they have now.
-    *txn* is the transaction id that the commit gets instead of a new one, so that a caller can look for it.
+    Stage tags follow their files and are not listed, with two exceptions: *apply* are stages whose tag moves to the
+    unchanged file, *drop* are stages whose tag is deleted. *admitted* are `proposal_only` stages that the change may
+    change directly. *may_empty* are later stages that may become empty because their version moves to an earlier stage.
+    *numbers* are the (model, number) pairs that come into use. *settled* are references whose notes of a renumbering
+    are dropped, because the user confirmed them; *renumbered* maps versions that were returned under another number to
+    their current one. *txn* is the transaction id of the commit, by which a caller can find it; by default a new one.
     """
 
     result: T
@@ -159,7 +158,7 @@ class Change(Generic[T]):
 
 
 def read_registry(files: Files) -> RegistryRecord:
-    """The registry's own record in *files*; the default one where there are no files at all. Raises Invalid."""
+    """Return the registry's record in *files*; the default record if there are no files at all. Raises Invalid."""
     data = files.read(paths.REGISTRY)
     if data is None:
         return without_rules(paths.REGISTRY) if files.names("") else RegistryRecord()
@@ -167,9 +166,9 @@ def read_registry(files: Files) -> RegistryRecord:
 
 
 def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
-    """The files that can say which version is in the stage or alias *ref*, the one that counts first.
+    """Return the files that can name the version in the stage or alias *ref*; the first one counts.
 
-    A stage is never read from a file of an alias, and a word that no alias can have from no file at all.
+    A stage is never read from an alias's file. A word that cannot be an alias is read from no file.
     """
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
     if ref.stage in registry.stage_names:
@@ -179,7 +178,7 @@ def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
 
 
 def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | None:
-    """The stage or alias that the file *what* is about; None for another file and for one that is never read."""
+    """Return the stage or alias of the file *what*; None for another file and for one that is never read."""
     if what is None or what.kind not in ("stage", "alias"):
         return None
     if what.key in registry.stage_names:
@@ -189,17 +188,17 @@ def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | No
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
-    """The branch at one commit, and the stage tags; *commit* is None where there is no registry yet.
+    """The branch at one commit, and the stage tags; *commit* is None if there is no registry yet.
 
-    *committed* is the commit itself, where changes that are still to be committed lie over its files. *shared* is the
-    commit that the remote was last seen at (None: no remote has a registry), `is_local` whether a version is not there.
-    *frozen* is the stage tag that the commit was found by, where that is all there is: the branch may have gone on.
-    `refusal` returns why a rule refuses to put what is recorded of a stage in force, or None.
-    *proposed* says that what is planned on it becomes a proposal, which may change stages that are `proposal_only`.
-    `read_renumberings` reads what pulls renumbered in this clone; *settled* are the notes on it that count no more, and
-    `warn` is called with one on a reference that is read.
-    `reserved_for` returns the id of the living run that reserved the name of a version, or "".
-    *other_rules* gives the rules that count besides those of the commit: those that were in force, and all since.
+    *committed* is the snapshot of the commit itself, if uncommitted changes lie over its files. *shared* is the
+    remote's commit as last seen (None: no remote has a registry); `is_local` returns True for a version that it lacks.
+    *frozen* is the stage tag through which the commit was read, if only that was fetched; the branch may be newer.
+    `refusal` returns why a rule keeps the recorded change of a stage out of force, or None. *proposed* is True if
+    changes planned on the snapshot become a proposal, which may change `proposal_only` stages. `read_renumberings`
+    reads the versions that pulls renumbered in this clone; *settled* are notes on them that no longer count; `warn` is
+    called with the note on a reference that is read. `reserved_for` returns the id of the running run that reserved the
+    name of a version, or "". *other_rules* returns the rules that count besides those of the commit: those in force
+    then and since.
     """
 
     commit: Oid | None
@@ -220,12 +219,12 @@ class Snapshot:
     reserved_for: Callable[[str, str], str] = lambda model, name: ""
 
     def registry(self) -> RegistryRecord:
-        """The registry's own record; the default one where there is no registry yet."""
+        """Return the registry's record; the default record if there is no registry yet."""
         return self._registry
 
     @cached_property
     def registries(self) -> tuple[RegistryRecord, ...]:
-        """The record of the commit, then those whose rules count as well for a change that is made on it.
+        """The record of the commit, then the records whose rules count too for a change on this commit.
 
         Raises Invalid if some cannot be read.
         """
@@ -233,7 +232,7 @@ class Snapshot:
         return (self.registry(), *others)
 
     def rules(self, stage: str) -> tuple[StageRule, ...]:
-        """The rules of *stage* that count for a change on this commit, its own first; raises as `registries`."""
+        """Return the rules of *stage* that count for a change on this commit, its own first; raises as `registries`."""
         found: list[StageRule] = []
         for rule in (record.rule(stage) for record in self.registries):
             if rule not in found:
@@ -241,7 +240,7 @@ class Snapshot:
         return tuple(found)
 
     def load(self, path: str, kind: type[R]) -> R | None:
-        """The record at *path*, or None."""
+        """Return the record at *path*, or None."""
         return self.files.load(path, kind, newer=self.newer)
 
     @cached_property
@@ -259,11 +258,11 @@ class Snapshot:
         return self.read_renumberings()
 
     def model_names(self) -> tuple[str, ...]:
-        """The names of all folders of models, tombstones too."""
+        """Return the names of all models, also deleted ones."""
         return self.files.names(paths.MODELS)
 
     def model(self, name: str) -> ModelRecord:
-        """The record of an existing model. Raises NotFound, saying what is there instead."""
+        """Return the record of an existing model. Raises NotFound, whose message names renames and similar names."""
         record = self.load(paths.model_file(name), records.ModelRecord)
         if record is not None and record.exists:
             return record
@@ -288,10 +287,10 @@ class Snapshot:
         return record is not None and record.exists
 
     def current_name(self, name: str, *, tolerant: bool = False) -> str:
-        """*name*, or the name that the model has now, if it was renamed.
+        """Return the current name of the model *name*, which may have been renamed.
 
-        Raises Invalid for a record that cannot be read, and for renames that form a cycle; *tolerant* takes
-        such a model for one that was not renamed.
+        Raises Invalid for a record that cannot be read and for renames that form a cycle; *tolerant* treats the model
+        as not renamed then.
         """
         now = name
         for count, now in enumerate(self._names_since(name, tolerant=tolerant)):
@@ -304,7 +303,7 @@ class Snapshot:
         return now
 
     def _names_since(self, name: str, *, tolerant: bool = False) -> Iterator[str]:
-        """Yield *name*, then each name that the model was given since; in a circle of renames without end."""
+        """Yield *name*, then each later name of the model; endless if the renames form a cycle."""
         while True:
             yield name
             try:
@@ -341,17 +340,17 @@ class Snapshot:
         return found
 
     def former_tag(self, ref: StageRef) -> StageTag | None:
-        """The tag of the stage under a former name of the model: it counts until `apply` sets one for the new name."""
+        """Return the tag under a former name of the model, which counts until `apply` sets one for the new name."""
         found = (self.tags.get(StageRef(former, ref.stage)) for former in self.former_names(ref.model))
         return next((tag for tag in found if tag is not None and not tag.forged and tag.record is not None), None)
 
     def numbers(self, model: str) -> list[int]:
-        """The numbers of all versions of *model*, deleted ones too, ascending."""
+        """Return the numbers of all versions of *model*, also deleted ones, ascending."""
         folder = f"{paths.model_folder(model)}/versions"
         return sorted(self._numbers_in(folder))
 
     def newest_numbers(self, model: str) -> Iterator[int]:
-        """The numbers of all versions of *model*, the newest first; who stops early reads no more folders."""
+        """Yield the numbers of all versions of *model*, the newest first; folders are read when they are needed."""
         folder = f"{paths.model_folder(model)}/versions"
         found = self.files.names(folder)
         for name in sorted((name for name in found if _is_hundred(name)), key=_leading, reverse=True):
@@ -363,7 +362,7 @@ class Snapshot:
         return self._count_present(f"{paths.model_folder(model)}/versions")[0]
 
     def last_number(self, model: str) -> int:
-        """The highest number of *model* ever used, 0 if none was."""
+        """Return the highest number that *model* ever used, 0 if none."""
         key = ("last number", model)
         known = self.files.recall(key)
         if known is None:
@@ -381,9 +380,9 @@ class Snapshot:
             )
 
     def next_number(self, model: str) -> int:
-        """The number that the next version of *model* gets: above every file, tombstone and reservation.
+        """Return the number of the next version of *model*: above every version, tombstone and reservation.
 
-        Raises Invalid if that is more than a number can be.
+        Raises Invalid if the number would be too large.
         """
         last = self.last_number(model)
         number = last + 1
@@ -393,7 +392,7 @@ class Snapshot:
         return number
 
     def version(self, model: str, number: int) -> VersionRecord:
-        """The record of a version, deleted ones too. Raises NotFound."""
+        """Return the record of a version, which may be deleted. Raises NotFound."""
         path = paths.version_file(model, number)
         record = self.load(path, records.VersionRecord)
         if record is None:
@@ -403,12 +402,12 @@ class Snapshot:
         return record
 
     def versions(self, model: str, numbers: Iterable[int]) -> Iterator[VersionRecord | Invalid]:
-        """The records of *numbers*, in that order; a damaged one comes as its error."""
+        """Yield the records of *numbers*, in that order; for a damaged one, its error."""
         found = (paths.version_file(model, number) for number in numbers)
         return self.files.load_many(found, records.VersionRecord, newer=self.newer)
 
     def latest(self, model: str) -> int:
-        """The highest number that is neither deleted nor failed. Raises NotFound if there is none."""
+        """Return the highest number that is neither deleted nor failed. Raises NotFound if there is none."""
         for number in self.newest_numbers(model):
             if self.version(model, number).usable:
                 return number
@@ -417,7 +416,7 @@ class Snapshot:
         )
 
     def number_named(self, model: str, name: str) -> int | None:
-        """The number of the version called *name*; None for a word that cannot be a name, whatever file is there."""
+        """Return the number of the version *name*; None for a word that cannot be a name, even if a file exists."""
         if self.registry().version_name_fault(name):
             return None
         record = self.load(paths.name_file(model, name), records.NameRecord)
@@ -428,7 +427,7 @@ class Snapshot:
         return self.load(paths.stage_file(model, stage), records.StageRecord)
 
     def recorded_alias(self, model: str, alias: str) -> StageRecord | None:
-        """Return the branch's record of an alias; None for a word that cannot be one, whatever file is there."""
+        """Return the branch's record of an alias; None for a word that cannot be an alias, even if a file exists."""
         return (
             None
             if self.registry().alias_fault(alias)
@@ -436,7 +435,7 @@ class Snapshot:
         )
 
     def recorded_aliases(self, model: str) -> list[str]:
-        """The aliases that the branch gives to versions of *model*."""
+        """Return the aliases of *model* that the branch records."""
         folder = f"{paths.model_folder(model)}/aliases"
         found = sorted(name.removesuffix(".toml") for name in self.files.names(folder) if name.endswith(".toml"))
         return [name for name in found if not self.registry().alias_fault(name)]
@@ -446,57 +445,57 @@ class Snapshot:
         return self.files.read(paths.archived_file(model, number)) is not None
 
     def resolve(self, ref: VersionRef) -> tuple[str, int]:
-        """The model's present name and the number that *ref* names: what is in force for a stage or alias.
+        """Return the current name of the model and the number that *ref* names; for a stage or alias, what is in force.
 
-        A stage comes first, then an alias, then a version's name. A number that a pull gave to another version is told
-        to *warn*. Raises NotFound saying what exists, Invalid for a forged tag or for links that are not those that
-        were promoted.
+        A selector is first a stage, then an alias, then a version's name. *warn* is called for a number that a pull
+        gave to another version. Raises NotFound, which lists what exists; Invalid for a forged tag and for links that
+        differ from those that were promoted.
         """
         self.warn_of(ref)
         return self._resolve(ref, self.note_on(ref))
 
     def model_to_read(self, model: str | ModelRef) -> str:
-        """Return the present name of *model*, which is read.
+        """Return the current name of *model*, for reading.
 
-        A name that a pull gave to another model is told to *warn*. Raises UsageError for a text that is no name.
+        *warn* is called for a name that a pull gave to another model. Raises UsageError for a text that is not a name.
         """
         ref = ModelRef.of(model)
         self.warn_of(ref)
         return self.current_name(self.follow(ref)[0])
 
     def model_to_change(self, model: str | ModelRef) -> tuple[str, frozenset[Numbered]]:
-        """Return the name by which *model*, which is to be changed, is known, and what a change of it settles.
+        """Return the name of *model*, for a change, and the notes that the change settles.
 
-        The name of a handle is followed; the former name of a model that was renamed is left as it is.
-        Raises Refused for a name that a pull gave to another model, unless *model* says that this is meant; UsageError
-        if it says so and no pull did, or if that was settled before, or for a text that is no name.
+        The name of a handle is followed; a former name of a renamed model is returned unchanged. Raises Refused for a
+        name that a pull gave to another model, unless *model* confirms that this one is meant; UsageError if it
+        confirms without need, or for a text that is not a name.
         """
         ref = ModelRef.of(model)
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
 
     def follow(self, ref: VersionRef | ModelRef) -> Numbered:
-        """Return the model and number (0: none) of *ref*; of a handle, what a pull made of them since."""
+        """Return the model and number (0: none) of *ref*; for a handle, those that a later pull gave them."""
         named = ref.model, ref.number or 0
         return named if ref.since is None else self.renumberings.follow(named, since=ref.since)
 
     def warn_of(self, ref: VersionRef | ModelRef) -> None:
-        """Tell *warn* of *ref*, which is read, if a pull gave its number or its name to another."""
+        """Call *warn* if a pull gave the number or the name of *ref*, which is read, to another version or model."""
         note = self.note_on(ref)
         if note is not None and ref.since is None and not ref.renumbered:
             self.warn(note)
 
     def resolve_to_change(self, ref: VersionRef) -> tuple[str, int, frozenset[Numbered]]:
-        """Resolve a version that is to be changed; return also the notes of renumbering that the change settles.
+        """Resolve a version for a change; return also the notes of renumbering that the change settles.
 
-        Raises as `resolve` does; Refused for a number that a pull gave to another version, unless *ref* confirms that
-        this one is meant; UsageError if it confirms and no pull did so, or if that was settled before.
+        Raises what `resolve` raises; Refused for a number that a pull gave to another version, unless *ref* confirms
+        that this one is meant; UsageError if it confirms without need.
         """
         notes = self._notes_on(ref)
         model, number = self._resolve(ref, notes[0] if notes else None)
         return model, number, self._settled_by(ref, notes, f"{model}@{number}")
 
     def _settled_by(self, ref: VersionRef | ModelRef, notes: list[Renumbered], now: str) -> frozenset[Numbered]:
-        """Return which *notes* a change of *ref*, the version *now*, settles. Raises as `resolve_to_change`."""
+        """Return the *notes* that a change of *ref*, the version *now*, settles; raises as `resolve_to_change`."""
         if ref.since is not None:
             return ref.settles & self.renumberings.noted_references
         if notes and ref.renumbered:
@@ -519,13 +518,13 @@ class Snapshot:
         return frozenset()
 
     def note_on(self, ref: VersionRef | ModelRef) -> Renumbered | None:
-        """The newest note on the number of *ref*, else on its name, that is not settled, or None."""
+        """Return the newest note on the number or name of *ref* that is not settled, or None."""
         return next((note for note in self._notes_on(ref) if note.old not in self.settled), None)
 
     def _notes_on(self, ref: VersionRef | ModelRef) -> list[Renumbered]:
-        """The notes on *ref*, the newest first; none if there is no such model.
+        """Return the notes on *ref*, the newest first; none if the model does not exist.
 
-        A number keeps its note under the names that its model was given later.
+        A number keeps its note under later names of its model.
         """
         found = [
             note
@@ -569,7 +568,7 @@ class Snapshot:
         return name, self._present(name, number).number
 
     def in_force(self, ref: StageRef) -> VersionRecord:
-        """The version that the tag of a stage or alias names. Raises NotFound, or Invalid if it must not be used."""
+        """Return the version that the tag of a stage or alias names. Raises NotFound, Invalid for a forged tag."""
         tag = self.tags.get(ref)
         if tag is None and (self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)):
             tag = self.former_tag(ref)
@@ -631,7 +630,7 @@ class Snapshot:
                 yield from self._numbers_of(folder, name)
 
     def _numbers_of(self, folder: str, hundred: str) -> Iterator[int]:
-        """The numbers in the folder *hundred*; a file that has no place there does not count."""
+        """Return the numbers in the folder *hundred*; files that do not belong there are ignored."""
         found = (_leading(name) for name in self.files.names(f"{folder}/{hundred}") if name.endswith(".toml"))
         return (number for number in found if number and number // 100 == _leading(hundred))
 
@@ -664,17 +663,17 @@ class Snapshot:
 
     def _missing_model_hint(self, name: str) -> str:
         if name in self.model_names():
-            return f"models/{name} is there without a model.toml; run `git model check`"
+            return f"models/{name} has no model.toml; run `git model check`"
         now = self.renumberings.follow((name, 0), since=0)[0]
         if now != name:
             return f"since a pull it is called {self.current_name(now)}"
         found = [other for other in self.model_names() if fold(other) == fold(name)] or near(name, self.model_names())
         if found:
-            return f"did you mean {found[0]}? `git model list` shows what there is"
-        return f"run `git model register {name}` to make it, or `git model list` to see what there is"
+            return f"did you mean {found[0]}? `git model list` shows the models"
+        return f"run `git model register {name}` to create it, or `git model list` to see the models"
 
     def _missing_version_hint(self, model: str) -> str:
-        return f"run `git model version list {model}` to see what there is"
+        return f"run `git model version list {model}` to see the versions"
 
     def _recorded_names(self, model: str) -> set[str]:
         files = self.files.names(f"{paths.model_folder(model)}/stages")
@@ -697,7 +696,7 @@ class Snapshot:
 
 
 def holds_registry(files: Files) -> bool:
-    """Return True if *files* are a registry's, even a damaged one: they have gitmodel.toml or the record of a model."""
+    """Return True if *files* are a registry, even a damaged one: they have gitmodel.toml or the record of a model."""
     if paths.REGISTRY in files.names(""):
         return True
     return any("model.toml" in files.names(paths.model_folder(name)) for name in files.names(paths.MODELS))
@@ -720,7 +719,7 @@ def _name(version: Numbered) -> str:
 
 
 def near(word: str, among: Iterable[str]) -> list[str]:
-    """The words among which *word* was probably meant, best first.
+    """Return the words of *among* that *word* was probably meant to be, best first.
 
     >>> near("prodution", ["staging", "production"])
     ['production']
@@ -731,7 +730,7 @@ def near(word: str, among: Iterable[str]) -> list[str]:
 
 
 def check_stage(stage: str, registry: RegistryRecord) -> str:
-    """*stage*, if it is one of the registry's exclusive stages. Raises UsageError saying which there are."""
+    """Return *stage* if it is an exclusive stage of the registry. Raises UsageError, which lists the stages."""
     if stage in registry.stage_names:
         return stage
     meant = near(stage, [*registry.stage_names, "archived", "none"])

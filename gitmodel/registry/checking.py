@@ -84,7 +84,7 @@ def _check_entry(
             return
         kinds = {"120000": "a symbolic link", "160000": "a submodule"}
         if entry.mode == FOLDER:
-            yield Problem(path, "", "tree.path", "is a folder in which no record can be")
+            yield Problem(path, "", "tree.path", "is a folder that cannot hold records")
         else:
             what = kinds.get(entry.mode, f"of mode {entry.mode}")
             yield Problem(path, "", "tree.file", f"is {what}, not a file")
@@ -92,7 +92,7 @@ def _check_entry(
     found = paths.parse_path(path)
     if found is None:
         if not paths.is_rule(path) and not registry.newer:
-            yield Problem(path, "", "tree.path", "is no file of the format")
+            yield Problem(path, "", "tree.path", "is not a file of the format")
     elif found.kind in ("run", "purge"):
         faults = invariants.run_faults if found.kind == "run" else invariants.purge_faults
         try:
@@ -108,7 +108,7 @@ def _check_model(
 ) -> Iterator[Problem]:
     fault = names.fault_in(model)
     if fault:
-        yield Problem(paths.model_folder(model), "", "name.grammar", f"{model!a} is no name: it {fault}")
+        yield Problem(paths.model_folder(model), "", "name.grammar", f"{model!a} is not a name: it {fault}")
     holds = ModelRecords()
     for path, what in found:
         data: bytes | Invalid

@@ -115,7 +115,7 @@ def test_refused_commands(script, capsys):
         [3]
         $ git model runs show 20261123T101112Z-train-7f3a
         ! error: there is no run '20261123T101112Z-train-7f3a'
-        ! hint: run `git model runs list` to see what there is
+        ! hint: run `git model runs list` to see the runs
         [3]
         $ git model runs show ../../config
         ! error: there is no run '../../config'

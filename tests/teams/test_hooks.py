@@ -74,7 +74,7 @@ def test_a_first_push_is_checked_whole(team, server):
     subprocess.run(["git", "update-ref", "-d", PRODUCTION], cwd=server, check=True)
     edit(client.repository.git.top, {"models/iris/README": "x"})
     code, said = push(client.repository.git.top, BRANCH)
-    assert (code, "models/iris/README: is no file of the format [tree.path]" in said) == (1, True)
+    assert (code, "models/iris/README: is not a file of the format [tree.path]" in said) == (1, True)
 
 
 def test_code_and_proposals_pass_unread(clone, server):

@@ -461,7 +461,7 @@ def test_in_pre_receive_objects_are_read_from_and_written_to_the_quarantine(regi
         ["git", "push", "host", f"{broken}:{BRANCH}"], cwd=registry.path, capture_output=True, text=True
     )
     assert refused.returncode != 0
-    assert "x.toml: is no file of the format [tree.path]" in refused.stderr
+    assert "x.toml: is not a file of the format [tree.path]" in refused.stderr
     # Nothing of the refused push, nor what the hook wrote while it looked, is in the host's own objects.
     written = NewObject("blob", b"left by the hook").id
     assert subprocess.run(["git", "cat-file", "-e", broken], cwd=host, capture_output=True).returncode != 0

@@ -49,5 +49,5 @@ def find_run(snapshot: Snapshot, id: str) -> RunRecord:
     path = paths.run_file(id)
     record = snapshot.load(path, records.RunRecord) if path else None
     if record is None:
-        raise NotFound(f"there is no run {id!a}", hint="run `git model runs list` to see what there is")
+        raise NotFound(f"there is no run {id!a}", hint="run `git model runs list` to see the runs")
     return record
