@@ -1,4 +1,4 @@
-"""Files as they would be: those of a commit with changes laid over them. Pure."""
+"""The files of a commit with planned changes. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gitmodel.errors import Invalid
 
 
 class ChangedFiles:
-    """The files of a commit with changes (None: deleted) laid over them; `domain.snapshot.Files`."""
+    """The files of a commit with changes (None: deleted); implements `domain.snapshot.Files`."""
 
     def __init__(self, base: Files, changes: Mapping[str, bytes | None]) -> None:
         self._base = base
@@ -48,13 +48,13 @@ class ChangedFiles:
         return tuple(sorted(found))
 
     def remember(self, key: Hashable, answer: Any) -> None:
-        """Nothing: these files change with the next plan of the batch."""
+        """No-op: these files change with the next plan of the batch."""
 
     def recall(self, key: Hashable) -> Any:
         return None
 
     def note(self, folder: str, what: str, number: int) -> None:
-        """Nothing, for the same reason."""
+        """No-op, for the same reason."""
 
     def noted(self, folder: str, what: str) -> int | None:
         return None

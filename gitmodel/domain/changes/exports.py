@@ -1,6 +1,6 @@
 """The content of an export, and the files that an import writes. Pure; the archive is `stores/archives.py`.
 
-An export has the records of one version: its model's, its own, and those of the runs that it came from.
+An export has the records of one version: those of its model, the version itself, and the runs that created it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OBJECTS = "sha256"
 
 @dataclass(frozen=True)
 class Export:
-    """The records of an export: the version of *model*, the *described* model, and its *runs*."""
+    """The records of an export: the version of *model*, the model as *described*, and its *runs*."""
 
     model: str
     described: ModelRecord
@@ -39,7 +39,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Imported:
-    """The result of an import: the version is *reference*; *new* is False if it was here before."""
+    """The result of an import: the version is *reference*; *new* is False if it already existed."""
 
     reference: str
     new: bool
@@ -149,7 +149,7 @@ def _over(snapshot: Snapshot, files: Mapping[str, bytes | None]) -> Snapshot:
 
 
 def needed(export: Export) -> Iterable[str]:
-    """The digests that an import cannot do without, but for the files of folders: those of the version's own bytes."""
+    """Return the digests of the version's own artifacts, which an import needs; without the files of folders."""
     return dict.fromkeys(link.digest for link in export.version.artifacts if not link.is_external)
 
 

@@ -10,7 +10,7 @@ from gitmodel.domain.snapshot import Snapshot
 
 
 def raised_format(snapshot: Snapshot, *written: Any) -> dict[str, bytes | None]:
-    """Return gitmodel.toml in the format that the records *written* need, or {} if the present format suffices."""
+    """Return gitmodel.toml in the format that the records *written* need, or {} if the current format suffices."""
     registry = snapshot.registry()
     needed = max(map(records.format_of, written), default=records.OLDEST_FORMAT)
     if records.format_version(registry.format) >= needed:

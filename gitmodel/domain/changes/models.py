@@ -89,9 +89,9 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
 
 
 def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
-    """Return the files of places that a proposal from before a rename put under the former name, with their stages.
+    """Return the stage files that a proposal made before a rename put under the former name, each with its stage.
 
-    Nobody reads them. The stage is None for an archived marker.
+    These files are never read. The stage is None for an archived marker.
     """
     found: dict[str, StageRef | None] = {}
     for name in snapshot.model_names():
@@ -117,7 +117,7 @@ def plan_clearance(snapshot: Snapshot) -> Change[tuple[str, ...]]:
 
 
 def plan_deletion(snapshot: Snapshot, name: str, *, now: datetime, why: Justification = Justification()) -> Change[str]:
-    """Delete a model; its history stays in git, its name and numbers are never used again.
+    """Delete a model. Its history stays in git; its name and numbers are never used again.
 
     Raises Refused if a stage or alias names one of its versions, unless *why* has `force`.
     """
@@ -143,7 +143,7 @@ def plan_deletion(snapshot: Snapshot, name: str, *, now: datetime, why: Justific
 
 
 def read_words(given: Iterable[str]) -> tuple[str, ...]:
-    """Return *given*, if it is a list of texts that can be tags: none is empty. Raises UsageError.
+    """Return *given* if it is a list of non-empty texts, as tags are. Raises UsageError.
 
     >>> read_words(["baseline", ""])
     Traceback (most recent call last):
@@ -161,9 +161,9 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
 def read_tag_changes(
     whole: object, add: Iterable[str], remove: Iterable[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the tags to add and to remove. Raises UsageError if they contradict each other, or *whole*.
+    """Return the tags to add and to remove. Raises UsageError if they contradict each other or *whole*.
 
-    *whole* are the tags that replace all others, or None.
+    *whole* are tags that replace all others, or None.
     """
     added, removed = read_words(add), read_words(remove)
     for name, words in (("add_tags", added), ("remove_tags", removed)):
@@ -176,7 +176,7 @@ def read_tag_changes(
 
 
 def changed_tags(tags: Iterable[str], add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:
-    """*tags* without *remove* and with *add*, sorted.
+    """Return *tags* without *remove* and with *add*, sorted.
 
     >>> changed_tags(("a", "b"), ["c"], ["a"])
     ('b', 'c')

@@ -39,7 +39,7 @@ def purges(snapshot: Snapshot) -> Mapping[str, Purge]:
 
 
 def purge_of(snapshot: Snapshot, digest: str) -> Purge | None:
-    """The tombstone of *digest*, if it was purged."""
+    """Return the tombstone of *digest*, or None."""
     if not snapshot.files.names(paths.PURGED):
         return None
     try:
@@ -50,7 +50,7 @@ def purge_of(snapshot: Snapshot, digest: str) -> Purge | None:
 
 
 def plan_purge(snapshot: Snapshot, digests: Iterable[str], reason: str, now: datetime) -> Change[list[str]]:
-    """Write the tombstones of *digests*; those that have one keep it. Returns the digests that are new."""
+    """Write the tombstones of *digests*; existing ones are kept. The result is the new digests."""
     new = [digest for digest in digests if purge_of(snapshot, digest) is None]
     if not new:
         return Change(new)

@@ -24,7 +24,7 @@ def run_id(pipeline: str, started: datetime, unique: str) -> str:
 
 
 def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
-    """Write the record of a run."""
+    """Plan to write the record of a run."""
     path = paths.run_file(record.id)
     if snapshot.load(path, records.RunRecord) not in (None, record):
         raise Conflict(f"there is a run {record.id} already", hint="run the pipeline again")
@@ -34,7 +34,7 @@ def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
 
 
 def with_versions(record: RunRecord, named: Mapping[str, str | None]) -> RunRecord:
-    """Return *record* with its versions by the references that *named* maps them to; None leaves a version out."""
+    """Return *record* with the references to versions that *named* maps to others; None removes one."""
 
     def now(reference: str) -> str | None:
         return named.get(reference, reference)
@@ -45,7 +45,7 @@ def with_versions(record: RunRecord, named: Mapping[str, str | None]) -> RunReco
 
 
 def find_run(snapshot: Snapshot, id: str) -> RunRecord:
-    """The record of the run *id*. Raises NotFound."""
+    """Return the record of the run *id*. Raises NotFound."""
     path = paths.run_file(id)
     record = snapshot.load(path, records.RunRecord) if path else None
     if record is None:

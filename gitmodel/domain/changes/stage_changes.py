@@ -1,4 +1,4 @@
-"""Changes of stages that are refused before they are recorded, each with the command to type instead. Pure."""
+"""Refusing changes of stages before they are recorded, with the command to type instead. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gitmodel.errors import Refused
 
 
 class _Entry(NamedTuple):
-    """A stage's file as a change writes it: version *new* enters after *old*; None: the stage has no file."""
+    """A stage's file as a change writes it: version *new* replaces *old*; None: the stage has no file."""
 
     ref: StageRef
     old: int | None
@@ -31,7 +31,7 @@ def check_stage_changes(snapshot: Snapshot, change: Change[Any]) -> None:
 def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
     """Raise Refused if *change* touches a stage that is `proposal_only`; the hint is the `git model propose` line.
 
-    A change that is planned for a proposal is let through, and so are the stages that it says are admitted.
+    A change for a proposal passes, and so do the stages that the change lists as admitted.
     """
     entries = list(_entries(snapshot, change))
     if snapshot.proposed or not (entries or change.apply or change.drop):
@@ -134,7 +134,7 @@ def _proposal(snapshot: Snapshot, change: Change[Any], entries: list[_Entry], ch
 
 
 def _is_new_name(change: Change[Any], model: str) -> bool:
-    """Return whether *change* renames another model to *model*: the stages are named under the former name."""
+    """Return True if *change* renames another model to *model*; its stages are listed under the former name."""
     names = (what.model for what in map(paths.parse_path, change.files) if what is not None and what.kind == "model")
     return any(_new_name(change, name) == model for name in names)
 

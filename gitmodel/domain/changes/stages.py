@@ -17,9 +17,9 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 @dataclass(frozen=True)
 class Promotion:
-    """The result of a stage change: *previous* held the stage before; *archived* was archived by the change.
+    """The result of a stage change: *previous* was in the stage before; *archived* was archived by the change.
 
-    *changed* is False if the stage was so already.
+    *changed* is False if the stage was already in this state.
     """
 
     model: str
@@ -33,7 +33,7 @@ class Promotion:
 
 @dataclass(frozen=True)
 class StageState:
-    """A stage or alias of a model: which version is recorded on the branch, and which is in force by the tag.
+    """A stage or alias of a model: the version *recorded* on the branch, and the version *in_force* by the tag.
 
     *forged* says why the tag does not count; *refusal* why a rule refuses to put what is recorded in force. *merged_by*
     is that of its `StageTag`. *former* is True if the tag is still the one of a former name of the model. *untagged* is
@@ -77,7 +77,7 @@ def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
 
 
 def leftovers(snapshot: Snapshot, model: str) -> list[str]:
-    """The files that put a version in a second place, as two clean merges can; the first place counts."""
+    """Return the files that put a version in a second place, as clean merges can cause; the first place counts."""
     held = recorded_places(snapshot, model)
     files = []
     for stage in snapshot.registry().stage_names:
@@ -103,7 +103,7 @@ def tidied(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) ->
 
 
 def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
-    """Every stage and alias of *model* that the branch or a tag knows, exclusive stages first and in their order."""
+    """Return every stage and alias of *model* that the branch or a tag has, exclusive stages first, in their order."""
     tags = snapshot.tags.of(model)
     stages = snapshot.registry().stage_names
     held = recorded_places(snapshot, model)
@@ -148,11 +148,11 @@ def plan_promotion(
     verb: str = "Promote",
     again: bool = False,
 ) -> Change[Promotion]:
-    """Put version *number* into the stage *to* ("archived" and "none" too), archiving who held it.
+    """Put version *number* into the stage *to* (also "archived" and "none"), and archive its previous holder.
 
-    The rules of the stage are for `gates.plan_gated_promotion`. *leave* lets a later stage that the version leaves
-    become empty; with *again* it is recorded anew where it is recorded already, for rules to judge the new change.
-    Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
+    `gates.plan_gated_promotion` judges the rules of the stage. *leave* lets a later stage that the version leaves
+    become empty. With *again*, a version that is already recorded is recorded again, so that the rules judge the new
+    change. Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -192,7 +192,7 @@ def plan_promotion(
 
 
 def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "") -> Change[Promotion]:
-    """Leave the exclusive stage *stage* of *model* without a version. Raises NotFound if it has none."""
+    """Empty the exclusive stage *stage* of *model*. Raises NotFound if it is empty."""
     check_stage(stage, snapshot.registry())
     snapshot.model(model)
     ref = StageRef(model, stage)
@@ -211,7 +211,7 @@ def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "
 
 
 def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reason: str = "") -> Change[Promotion]:
-    """Make *alias* name version *number*; nothing is archived. Raises UsageError or Conflict for a name in use."""
+    """Point *alias* at version *number*; nothing is archived. Raises UsageError or Conflict for a name in use."""
     _check_free_alias(snapshot, model, alias)
     version = promotable(snapshot, model, number)
     record = StageRecord(version=number, artifacts=links_digest(version.artifacts), reason=reason.strip())
@@ -261,7 +261,7 @@ def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: st
 
 
 def promotable(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
-    """The version, if it can enter a stage. Raises NotFound for a deleted one, Refused for a failed one."""
+    """Return the version if it can enter a stage. Raises NotFound for a deleted version, Refused for a failed one."""
     snapshot.model(model)
     version = snapshot.version(model, number)
     if version.deleted is not None:
@@ -274,13 +274,13 @@ def promotable(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
 
 
 def places_of(snapshot: Snapshot, model: str, number: int) -> list[str]:
-    """Every place that names version *number*: stages and aliases, recorded or in force, and "archived"."""
+    """Return every place of version *number*: stages and aliases, recorded or in force, and "archived"."""
     found = [state.name for state in stage_states(snapshot, model) if number in (state.recorded, state.in_force)]
     return [*found, ARCHIVED] if snapshot.is_archived(model, number) else found
 
 
 def held_files(snapshot: Snapshot, model: str, number: int) -> list[str]:
-    """The stage, alias and archived files that name version *number*."""
+    """Return the stage, alias and archived files that name version *number*."""
     files = [
         paths.stage_file(model, s)
         for s in snapshot.registry().stage_names
@@ -324,7 +324,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:
-    """Plan no new record, only to put the present one in force if it is not."""
+    """Plan to put the existing record in force if it is not, without a new one."""
     tag = snapshot.tags.get(ref)
     current = tag is not None and not tag.forged and tag.record is not None and tag.record.version == result.version
     return Change(replace(result, changed=not current), apply=() if current else (ref,))

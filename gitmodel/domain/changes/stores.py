@@ -20,7 +20,7 @@ KEYS = "store", "stores"
 
 
 def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
-    """Give the registry a store *name* at *url*. Raises Conflict if another one is called so."""
+    """Add a store *name* at *url* to the registry. Raises Conflict if the name is in use."""
     check_name(name, "store")
     registry = snapshot.registry().require(*KEYS)
     if fold(name) == DEFAULT:
@@ -37,7 +37,7 @@ def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
 
 
 def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
-    """Take the store *name* from the registry; its content stays. Raises NotFound, Refused if a model keeps to it."""
+    """Remove the store *name* from the registry; its content is kept. Raises NotFound, Refused if a model uses it."""
     registry = snapshot.registry()
     check_store(registry, name)
     users = []
@@ -57,7 +57,7 @@ def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
 
 
 def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
-    """Let new artifacts of *model* go to the store *name* ("default": the registry's). Raises NotFound."""
+    """Store new artifacts of *model* in the store *name* ("default": the registry's). Raises NotFound."""
     model = snapshot.current_name(model)
     old = snapshot.model(model)
     if name != DEFAULT:
@@ -75,7 +75,7 @@ def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
 
 
 def check_store(registry: RegistryRecord, name: str) -> None:
-    """Raises NotFound, saying which there are, if the registry has no store *name*."""
+    """Raise NotFound, which lists the stores, if the registry has no store *name*."""
     if name not in registry.require(*KEYS).stores:
         known = ", ".join([DEFAULT, *registry.stores])
         raise NotFound(f"there is no store {name!a}", hint=f"the stores are {known}")

@@ -23,9 +23,9 @@ from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 def plan_version(
     snapshot: Snapshot, model: str, draft: VersionRecord, *, reserved: int | None = None, txn: str = ""
 ) -> Change[int]:
-    """Make the version that *draft* describes; its number is given here, or was *reserved* before.
+    """Create the version that *draft* describes; its number is chosen here, or was *reserved* before.
 
-    *txn* is the transaction id that the commit gets, if not one of its own.
+    *txn* is the transaction id of the commit; by default a new one.
 
     Raises NotFound if there is no such model, Conflict if the version's name is taken.
     """
@@ -119,7 +119,7 @@ def plan_version_update(
 def plan_version_deletion(
     snapshot: Snapshot, model: str, number: int, *, now: datetime, why: Justification = Justification()
 ) -> Change[int]:
-    """Delete a version: its file stays with its number and name, so that neither is used again.
+    """Delete a version: its file keeps its number and name, so that neither is used again.
 
     Raises Refused if a stage or alias names it, unless *why* has `force`.
     """
@@ -149,7 +149,7 @@ def plan_version_deletion(
 
 
 def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[ArtifactLink]) -> Change[int]:
-    """Add artifact links to a version. Raises Conflict for a name it has with other content, Refused if in use."""
+    """Add artifact links to a version. Raises Conflict for an existing name with other content, Refused if in use."""
     new = tuple(links)
 
     def change(old: VersionRecord) -> VersionRecord:
@@ -173,7 +173,7 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
 
 
 def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Change[int]:
-    """Take an artifact link from a version. Raises NotFound, or Refused if the version is in use."""
+    """Remove an artifact link from a version. Raises NotFound, or Refused if the version is in use."""
 
     def change(old: VersionRecord) -> VersionRecord:
         artifact(old, model, name)
@@ -191,7 +191,7 @@ def plan_metadata(
     on: str | None = None,
     remove: Iterable[str] = (),
 ) -> Change[int]:
-    """Set metadata of a version, or of its artifact *on*; at any time, also of a promoted one."""
+    """Set metadata of a version or of its artifact *on*, also if the version is in use."""
     read = read_metadata(values)
     gone = set(remove)
     both = sorted(gone & set(read))
@@ -281,7 +281,7 @@ def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
 
 
 def ordered(links: Iterable[ArtifactLink]) -> tuple[ArtifactLink, ...]:
-    """*links* as a record holds them: by name."""
+    """Return *links* sorted by name, as records store them."""
     return tuple(sorted(links, key=lambda link: link.name))
 
 
