@@ -84,7 +84,7 @@ class Address:
 class Terms:
     """The terms of use of a registry by URL.
 
-    Answers may be *max_age* seconds old, or of any age if *offline*; a write is tried for *timeout* seconds while
+    Answers may be *max_age* seconds old, or of any age if *offline*. A write is retried for *timeout* seconds while
     others write.
     """
 

@@ -1,4 +1,4 @@
-"""Check the arguments of public functions by their annotations: a wrong one is a UsageError that names it. Pure."""
+"""Checking the arguments of public functions by their annotations, with errors that name the argument. Pure."""
 
 from __future__ import annotations
 

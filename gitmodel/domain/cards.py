@@ -152,7 +152,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """*text* on one line of a table, shown as it is."""
+    """Escape *text* for a cell of a table, on one line."""
     return _escape_inline(" ".join(_harmless(text).split()))
 
 

@@ -26,7 +26,7 @@ class Compared:
 
 
 def compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Compared, ...]:
-    """The keys of both tables, sorted, those of inner tables with dots; a missing value is None.
+    """Compare the values of two tables, by sorted key; keys of inner tables have dots, a missing value is None.
 
     >>> [(row.name, row.old, row.new, row.change) for row in compare_values({"a": 1, "t": {"b": 2}}, {"a": 3})]
     [('a', 1, 3, 2.0), ('t.b', 2, None, None)]
@@ -36,7 +36,7 @@ def compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Comp
 
 
 def compare_artifacts(old: Iterable[ArtifactLink], new: Iterable[ArtifactLink]) -> tuple[Compared, ...]:
-    """The artifacts of both versions by name, with their digests; one that a version lacks is None."""
+    """Compare the artifacts of two versions by name and digest; a missing artifact is None."""
     before, after = {link.name: link for link in old}, {link.name: link for link in new}
     return tuple(
         Compared(

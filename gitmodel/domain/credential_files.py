@@ -1,6 +1,6 @@
-"""Credentials in files that are about to be stored: recognising them by the file's path or by marks in its text. Pure.
+"""Recognising credentials in files before they are stored, by the path or the text of the file. Pure.
 
-Names are those that the programs themselves document: `.netrc` (curl's manual), `.git-credentials`
+The names are those that the programs document: `.netrc` (curl's manual), `.git-credentials`
 (git-credential-store), `.pgpass` and `pgpass.conf` (PostgreSQL, "The Password File"), `.pypirc` (packaging.python.org),
 `.npmrc` (docs.npmjs.com), `id_*` (ssh-keygen), `.aws/credentials` (AWS CLI), `.docker/config.json` (docker login),
 `.kube/config` (kubernetes.io), `kaggle.json` (Kaggle's API), `.htpasswd` (Apache), `.mylogin.cnf` (MySQL),
@@ -23,7 +23,7 @@ TEXT_SIZE = 1 << 20
 
 
 class Found(NamedTuple):
-    """A credential in a file: *what* it looks like, and the *line*; None if the path of the file says it."""
+    """A credential in a file: *what* it looks like, and its *line*, None if only the path of the file shows it."""
 
     what: str
     line: int | None

@@ -142,7 +142,7 @@ def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def refuse_credentials(values: Mapping[str, Any], where: str, hint: str) -> None:
-    """Raise Refused, naming the value of *where*, if one of *values* looks like a credential: history is for ever."""
+    """Raise Refused, which names the field of *where*, if one of *values* looks like a credential."""
     for name, value in values.items():
         if what := credential_in({name: value}):
             raise Refused(f"{'a name' if _form_of(name) else name} of {where} looks like {what}", hint=hint)
@@ -203,9 +203,9 @@ def recordable_url(url: str) -> str | None:
 
 
 def refuse_new(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* would record something that looks like a credential and is not on record yet.
+    """Raise Refused if *change* would record a new value that looks like a credential.
 
-    What others have recorded before stays, and does not keep anyone from changing the rest of the record.
+    Values that are already recorded do not prevent changes of the rest of the record.
     """
     for field, text in (("the reason", change.reason), ("the message", change.subject)):
         what = _form_of(text)

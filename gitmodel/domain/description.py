@@ -29,7 +29,7 @@ Description = create_model("Description", __config__=ConfigDict(extra="forbid", 
 
 
 def read_description(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields *given*, as a `ModelRecord` holds them. Raises UsageError naming every field that is wrong.
+    """Return the fields *given* as a `ModelRecord` stores them. Raises UsageError, which names every wrong field.
 
     >>> read_description({"license": "MIT", "tags": ["b", "a", "b"]})
     {'license': 'MIT', 'tags': ('a', 'b')}

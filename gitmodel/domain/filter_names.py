@@ -1,4 +1,4 @@
-"""Descriptions of the names that a filter may read from a record, and of their values. Pure."""
+"""The names that a filter can use of a record, and the types of their values. Pure."""
 
 from __future__ import annotations
 

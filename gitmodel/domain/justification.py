@@ -1,4 +1,4 @@
-"""The justification of a change, which a person gives."""
+"""The justification that a person gives for a change."""
 
 from __future__ import annotations
 

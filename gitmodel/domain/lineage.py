@@ -23,10 +23,10 @@ DOWN: Way = "down"
 
 @dataclass(frozen=True)
 class Node:
-    """A version (`iris@4`), run (its id) or artifact (its digest), with what is known of it.
+    """A version (`iris@4`), run (its id) or artifact (its digest), with its known facts.
 
-    *missing* says why nothing is known of it, or why not all is; *more* in which direction the walk ended here for its
-    depth alone, UP or DOWN.
+    *missing* is the reason why facts are missing. *more* is the direction, UP or DOWN, in which the walk ended here
+    only because of its depth.
     """
 
     id: str
@@ -49,8 +49,8 @@ class Edge:
 class Lineage:
     """The lineage of *root*: *up* leads to its sources, *down* to everything made from it.
 
-    None means that this direction was not asked for. Every edge goes from the source to the product. *unread* are the
-    paths of records that could not be read, with the reason: their contents are missing here.
+    None means that this direction was not requested. Every edge goes from the source to the product. *unread* are the
+    paths of records that could not be read, with the reason; they are missing here.
     """
 
     root: str
@@ -75,13 +75,13 @@ class Known(Protocol):
         """Return the record of a run; None if it does not exist."""
 
     def versions_with(self, digest: str) -> Iterable[tuple[str, VersionRecord]]:
-        """The versions that have an artifact of this digest, with their references."""
+        """Return the versions that have an artifact with this digest, with their references."""
 
     def runs_with(self, digest: str) -> Iterable[RunRecord]:
-        """The runs of which a step took or gave this digest."""
+        """Return the runs with a step that has this digest as an input or output."""
 
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
-        """The stage and the aliases of a version, in force."""
+        """Return the stage and the aliases of a version that are in force."""
 
     def why_missing(self, id: str) -> str:
         """Return the reason why a run or version is unknown or incomplete."""
@@ -104,7 +104,7 @@ def taken(run: RunRecord) -> dict[str, list[str]]:
 
 
 def given(run: RunRecord) -> dict[str, list[str]]:
-    """The digests that the steps of *run* gave, each with `step.output` for every place."""
+    """Map the outputs of the steps of *run*, by digest, to `step.output` of every step that has it."""
     found: dict[str, list[str]] = {}
     for step in run.steps:
         for name, digest in step.outputs.items():
@@ -113,7 +113,7 @@ def given(run: RunRecord) -> dict[str, list[str]]:
 
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Return those of *runs* in which a step made *digest*; if it only came from the cache, those that took it."""
+    """Return those of *runs* in which a step made *digest*; if all took it from the cache, these runs."""
     all_ = [run for run in runs if digest in given(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_
@@ -126,7 +126,7 @@ def made_version(run: RunRecord, record: VersionRecord) -> bool:
 
 
 def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: int | None = None) -> Lineage:
-    """The lineage of *root*, over at most *depth* runs in either direction."""
+    """Return the lineage of *root*, over at most *depth* runs in each direction."""
     nodes: dict[str, Node] = {}
     above = _Up(known, nodes, depth).go(root, kind) if up else None
     below = _Down(known, nodes, depth).go(root, kind) if down else None
@@ -134,7 +134,7 @@ def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: i
 
 
 def circle(lineage: Lineage) -> list[str]:
-    """A way by which something leads to itself, as ids; empty where there is none, as there should be."""
+    """Return a cycle in the lineage, as ids; empty if there is none, which is the valid state."""
     sources: dict[str, list[str]] = {}
     for edge in lineage.edges:
         sources.setdefault(edge.target, []).append(edge.source)
@@ -159,7 +159,7 @@ class _Walk(ABC):
         self._left: deque[tuple[str, Kind, int]] = deque()
 
     def go(self, root: str, kind: Kind) -> tuple[Edge, ...]:
-        """Walk from *root* until nothing new is found; returns the edges along the way."""
+        """Walk from *root* until no new node is found, and return the edges."""
         self._meet(root, kind, 0)
         while self._left:
             id, kind, runs = self._left.popleft()
@@ -263,7 +263,7 @@ class _Down(_Walk):
 
 
 def _links_of(run: RunRecord, record: VersionRecord) -> list[str]:
-    """The names of the artifacts of a version that *run* gave."""
+    """Return the names of the artifacts of a version that *run* made."""
     digests = given(run)
     return [link.name for link in record.artifacts if link.digest in digests]
 

@@ -39,7 +39,7 @@ def in_stages(lineage: Lineage) -> list[str]:
 
 
 def tree(lineage: Lineage) -> Iterator[str]:
-    """The lines of a tree, not escaped for a terminal; a node that was shown before is not opened again."""
+    """Return the lines of a tree, not escaped for a terminal; a repeated node is not expanded again."""
     upward = {node.id: replace(node, more=node.more & {UP}) for node in lineage.nodes}
     both = lineage.up is not None and lineage.down is not None
     if lineage.up is not None:
@@ -141,7 +141,7 @@ def _node_fields(node: Node) -> dict[str, Any]:
 
 
 def _entities(text: str) -> str:
-    """*text* so that Mermaid shows it as it is: everything but letters, digits and a few marks by its number."""
+    """Escape *text* for Mermaid: all characters except letters, digits and a few marks become entities."""
     return re.sub(r"[^A-Za-z0-9 @:._,-]", lambda found: f"#{ord(found[0])};", text)
 
 

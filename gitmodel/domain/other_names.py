@@ -1,4 +1,4 @@
-"""Names of ZenML's and MLflow's interfaces, answered with an error that shows gitmodel's form. Pure."""
+"""Errors for names of ZenML's and MLflow's interfaces, which show gitmodel's form. Pure."""
 
 from __future__ import annotations
 

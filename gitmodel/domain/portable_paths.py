@@ -1,4 +1,4 @@
-"""Paths in a folder that are dangerous to write, or that other systems cannot hold. Pure: strings in, strings out.
+"""Paths in a folder that are dangerous to write, or that other systems do not support. Pure: strings in, strings out.
 
 A folder with a `.git` in it is a git repository wherever it is written: its config can hold credentials, and git runs
 commands that the config names as soon as somebody types `git status` there. The spellings are those that git itself
@@ -71,7 +71,7 @@ def git_paths(paths: Sequence[str]) -> list[str]:
 
 
 def unportable_paths(paths: Iterable[str]) -> list[str]:
-    """Return those of *paths* that Windows cannot hold, each with the reason.
+    """Return those of *paths* that Windows does not support, each with the reason.
 
     >>> unportable_paths(["aux.txt", "a:b", "end.", "Readme", "README", "fine.txt"])
     ['aux.txt (the name of a device)', "a:b (it holds ':')", 'end. (it ends in a dot)', 'README (it is Readme there)']

@@ -26,7 +26,7 @@ def concerns(update: Update, branch: str) -> bool:
 
 
 def read_received(text: str) -> list[Update]:
-    """The lines that git gives to `pre-receive`. Raises UsageError.
+    """Parse the lines that git passes to `pre-receive`. Raises UsageError.
 
     >>> read_received("0" * 40 + " " + "9" * 40 + " refs/heads/gitmodel\\n")[0].ref
     'refs/heads/gitmodel'

@@ -1,4 +1,4 @@
-"""The fields of a record by their dotted names, and which of them differ between two states of it. Pure."""
+"""The fields of a record by their dotted names, and the differences between two states. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gitmodel.errors import Invalid
 
 
 def fields_of(data: bytes | None, path: str) -> dict[str, Any]:
-    """Every field of the record in *data*: `metadata.accuracy`, `artifacts.classifier.digest`; none if it is damaged.
+    """Return every field of the record in *data*, such as `metadata.accuracy`; none if it is damaged.
 
     >>> fields_of(b"number = 3\\n\\n[metadata]\\naccuracy = 0.9\\n", "x.toml")
     {'number': 3, 'metadata.accuracy': 0.9}

@@ -29,7 +29,7 @@ def frozen(snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None
 
 
 class RecordedTags:
-    """The stage tags that the files of one commit ask for; `domain.snapshot.Tags`."""
+    """The stage tags that the files of one commit imply; implements `domain.snapshot.Tags`."""
 
     all_known = True
 
@@ -60,9 +60,9 @@ class RecordedTags:
 
 
 def read_moment(text: str) -> datetime | None:
-    """The last second that the date or time *text* names, in UTC; None if it is neither.
+    """Return the last second of the date or time *text*, in UTC; None if it is neither.
 
-    A date is the whole day, a time without a zone is in UTC. Raises UsageError for a date that is none.
+    A date means the whole day; a time without a zone is in UTC. Raises UsageError for an invalid date.
 
     >>> read_moment("2026-10-01").isoformat()
     '2026-10-01T23:59:59+00:00'

@@ -16,7 +16,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://)?")
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of *url* in lower case; "" for a path.
+    """Return the scheme of *url* in lower case; "" for a path.
 
     >>> scheme_of("S3://bucket/key"), scheme_of("/srv/models")
     ('s3', '')
@@ -86,7 +86,7 @@ def covers(entry: str, url: str) -> bool:
 
 
 def _normal(url: str) -> str:
-    """*url* as it is compared: of a web address, scheme and host in lower case, no default port, and a path."""
+    """Normalise *url* for comparison: a web address has scheme and host in lower case, no default port, and a path."""
     scheme, separator, rest = url.partition("://")
     if scheme.lower() not in ("http", "https"):
         return url
@@ -103,7 +103,7 @@ def _climbs(path: str) -> bool:
 
 
 def path_of(quoted: str) -> str:
-    """The path that the *quoted* one of a `file:` URL names, as the functions of `os` take it in any locale.
+    """Return the path of a `file:` URL from its *quoted* form, as the functions of `os` take it in any locale.
 
     >>> path_of("/srv/our%20models")
     '/srv/our models'
@@ -114,7 +114,7 @@ def path_of(quoted: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """*url*, unless it holds credentials, which are never repeated.
+    """Return *url* for a message; if it contains credentials, a text instead.
 
     >>> shown_url("s3://id:secret@bucket/models")
     '(a URL that holds credentials)'

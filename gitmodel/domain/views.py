@@ -1,4 +1,4 @@
-"""Values shown to readers: the records together with what is in force. Pure."""
+"""Values for readers: records together with the stages in force. Pure."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def model_names(stages: Iterable[str]) -> dict[str, Names]:
 
 @dataclass(frozen=True)
 class VersionView:
-    """A version as readers see it: *stage* and *aliases* are those in force, *pending* the ones that are to change.
+    """A version for readers: *stage* and *aliases* are those in force, *pending* are those with a pending change.
 
-    *local* says that the remote does not have it yet, so that a pull may give it another number.
+    *local* is True if the remote does not have it yet, so that a pull may give it another number.
     """
 
     model: str
@@ -108,9 +108,9 @@ class VersionView:
 
 @dataclass(frozen=True)
 class ModelView:
-    """A model as readers see it: *latest* is the highest usable number, *count* how many versions were not deleted.
+    """A model for readers: *latest* is the highest usable number, *count* the number of versions not deleted.
 
-    *local* says that the remote does not have the latest version yet.
+    *local* is True if the remote does not have the latest version yet.
     """
 
     name: str
@@ -122,11 +122,11 @@ class ModelView:
 
     @property
     def pending(self) -> tuple[StageState, ...]:
-        """The stages and aliases whose tag has still to follow the branch."""
+        """The stages and aliases whose tags do not follow the branch yet."""
         return tuple(state for state in self.stages if state.pending)
 
     def fields(self) -> dict[str, Any]:
-        """The model as filters and JSON show it; `docs/reference/json.md` describes each field."""
+        """The fields of the model in filters and JSON; `docs/reference/json.md` describes them."""
         described = {name: getattr(self.record, name) for name in DESCRIPTIVE}
         return {
             "name": self.name,
@@ -142,7 +142,7 @@ class ModelView:
 
 
 def view_version(snapshot: Snapshot, model: str, record: VersionRecord, states: Iterable[StageState]) -> VersionView:
-    """The view of a version of which the model's *states* are known."""
+    """Return the view of a version, given the stage *states* of its model."""
     number = record.number
     local = snapshot.is_local(model, number)
     held = [state for state in states if number in (state.recorded, state.in_force)]
@@ -157,7 +157,7 @@ def view_version(snapshot: Snapshot, model: str, record: VersionRecord, states: 
 
 
 def view_model(snapshot: Snapshot, name: str) -> ModelView:
-    """The view of a model. Raises NotFound, Invalid."""
+    """Return the view of a model. Raises NotFound, Invalid."""
     record = snapshot.model(name)
     try:
         latest: int | None = snapshot.latest(name)
@@ -168,7 +168,7 @@ def view_model(snapshot: Snapshot, name: str) -> ModelView:
 
 
 def view_models(snapshot: Snapshot) -> Iterator[ModelView | Invalid]:
-    """The view of every model, by name; a damaged one comes as its error."""
+    """Yield the view of every model, by name; for a damaged one, its error."""
     snapshot.tags.models()
     for name in snapshot.model_names():
         try:
@@ -184,28 +184,28 @@ def view_models(snapshot: Snapshot) -> Iterator[ModelView | Invalid]:
 
 
 def usable(found: Iterable[VersionRecord | Invalid]) -> Iterator[VersionRecord]:
-    """The records among *found* that can be read and are not deleted."""
+    """Yield the records of *found* that could be read and are not deleted."""
     for record in found:
         if isinstance(record, VersionRecord) and record.deleted is None:
             yield record
 
 
 def code_fields(code: Code | None) -> dict[str, Any] | None:
-    """The state of the code as JSON shows it; *outside* says that there was no code repository."""
+    """Return the code of a version for JSON; *outside* is True if there was no code repository."""
     if code is None:
         return None
     return {name: getattr(code, name) for name in CODE_NAMES}
 
 
 def pending_fields(state: StageState) -> dict[str, Any]:
-    """A pending promotion as JSON shows it."""
+    """Return a pending promotion for JSON."""
     kind = "alias" if state.alias else "stage"
     versions = {"recorded": state.recorded, "in_force": state.in_force}
     return {kind: state.name, **versions, "forged": state.forged, "doubt": state.doubt}
 
 
 def artifact_fields(link: ArtifactLink, run: str | None = None) -> dict[str, Any]:
-    """An artifact link as JSON shows it; *size* in bytes, *run* if it is an output of that run and no link."""
+    """Return an artifact link for JSON; *size* in bytes, *run* if it is an output of that run instead of a link."""
     return {
         "name": link.name,
         "kind": link.kind,
@@ -223,7 +223,7 @@ def artifact_fields(link: ArtifactLink, run: str | None = None) -> dict[str, Any
 
 
 def plain(value: Any) -> Any:
-    """*value* with only what JSON has: times as ISO 8601 text, floats that JSON lacks as text.
+    """Convert *value* for JSON: times become ISO 8601 text, floats that JSON lacks become text.
 
     >>> from datetime import timezone
     >>> plain({"at": datetime(2026, 11, 23, tzinfo=timezone.utc), "loss": float("nan")})

@@ -26,7 +26,7 @@ class Wrong(ValueError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: which file, which key, which rule of the format, and in words."""
+    """A problem of the registry: the file, the key, the rule of the format, and a message."""
 
     path: str
     key: str
@@ -35,7 +35,7 @@ class Problem:
 
     @property
     def overridable(self) -> bool:
-        """True if a person may override the rule; breaking any other rule is damage."""
+        """True if a person may override the rule; a break of any other rule is damage."""
         return self.rule in ("change.held", "change.gate", "change.size")
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ class Key:
 
 
 class Schema:
-    """The keys of one kind of record, in the order in which they are written, and the defaults of its fields."""
+    """The keys of a kind of record, in the order in which they are written, and the defaults of its fields."""
 
     def __init__(self, kind: type[Record]) -> None:
         found = fields(kind)
@@ -89,7 +89,7 @@ class Schema:
         self._tables = tuple(field.name for field in found if field.default_factory is dict)
 
     def default(self, name: str) -> Any:
-        """The default of the field *name*; {} if it has none."""
+        """Return the default of the field *name*; {} if it has none."""
         return self._defaults.get(name, {})
 
     def make(self, values: dict[str, Any]) -> Any:
@@ -142,7 +142,7 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 
 
 def parse_table(data: bytes, path: str) -> dict[str, Any]:
-    """The TOML document *data*. Raises Invalid naming *path*, line and column."""
+    """Parse the TOML document *data*. Raises Invalid, which names *path*, line and column."""
     if len(data) > MAX_BYTES:
         raise _invalid(path, "", "record.size", f"has {len(data)} bytes, more than {MAX_BYTES}")
     try:
@@ -154,12 +154,12 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
 
 
 def decode(kind: type[R], data: bytes, path: str, *, newer: bool = False) -> R:
-    """The record in *data*. Raises Invalid with the first problem. *newer*: keep unknown keys (`extra`)."""
+    """Decode the record in *data*. Raises Invalid with the first problem. *newer*: keep unknown keys (`extra`)."""
     return decode_table(kind, parse_table(data, path), path, newer=newer)
 
 
 def decode_table(kind: type[R], table: Mapping[str, Any], path: str, *, newer: bool = False) -> R:
-    """The record in *table*, as `decode` reads it. Raises Invalid with the first problem."""
+    """Decode the record in *table* as `decode` does. Raises Invalid with the first problem."""
     inspected = inspect(kind, table, path, newer=newer)
     if inspected[0] is not None:
         return inspected[0]
@@ -170,7 +170,7 @@ def decode_table(kind: type[R], table: Mapping[str, Any], path: str, *, newer: b
 def inspect(
     kind: type[R], table: Mapping[str, Any], path: str, *, newer: bool = False, within: str = ""
 ) -> tuple[R | None, list[Problem]]:
-    """The record in *table*, or None and everything that is wrong with it."""
+    """Return the record in *table*, or None; and all its problems."""
     schema = SCHEMAS[kind]
     problems: list[Problem] = []
     values: dict[str, Any] = {}
@@ -279,7 +279,7 @@ def _encode_mapping(mapping: Mapping[str, Any], prefix: str) -> str:
 
 
 def _mapping_parts(mapping: Mapping[str, Any], prefix: str) -> tuple[list[str], list[str]]:
-    """The lines of the values of *mapping*, and its tables."""
+    """Return the lines of the values of *mapping*, and its tables."""
     plain, tables = [], []
     for name in sorted(mapping):
         value = mapping[name]
@@ -310,7 +310,7 @@ def _quoted(name: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A key of anybody's as messages show it: printable, and not longer than a key may be."""
+    """Return a key from a record in a form for messages: printable, at most as long as a valid key."""
     return ascii(name[:MAX_KEY])[1:-1]
 
 

@@ -32,7 +32,7 @@ def parse_digest(text: str) -> Digest:
 
 
 def hex_of(digest: Digest) -> str:
-    """The 64 hex digits of *digest*, without the name of the hash.
+    """Return the 64 hex digits of *digest*, without the name of the hash.
 
     >>> hex_of("sha256:" + "ab" * 32) == "ab" * 32
     True
@@ -41,7 +41,7 @@ def hex_of(digest: Digest) -> str:
 
 
 def object_path(digest: Digest) -> str:
-    """The path of the object *digest* in a store.
+    """Return the path of the object *digest* in a store.
 
     >>> object_path("sha256:" + "ab" * 32)[:15]
     'sha256/ab/ababa'
@@ -61,7 +61,7 @@ def digest_at(path: str) -> Digest | None:
 
 
 def digest_of(content: bytes) -> Digest:
-    """The digest of *content*.
+    """Return the digest of *content*.
 
     >>> digest_of(b"")
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'

@@ -60,12 +60,12 @@ def fault_of_path(path: str) -> str:
 
 
 def format_manifest(entries: Iterable[ManifestEntry]) -> bytes:
-    r"""The manifest of *entries*, in any order given.
+    r"""Return the manifest of *entries*, which may be in any order.
 
     >>> format_manifest([])
     b'gitmodel-manifest 1\n'
 
-    Raises Invalid for an entry that no manifest may hold, or two that cannot be in one folder.
+    Raises Invalid for an entry that is not allowed, or two that cannot be in one folder.
     """
     ordered = sorted(entries, key=lambda entry: entry.path)
     for entry in ordered:

@@ -1,4 +1,4 @@
-"""The words that commits and tags carry: subjects, trailers, tag messages. Pure."""
+"""The messages of commits and tags: subjects, trailers, texts. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def one_line(text: str) -> str:
 
 
 def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]], *, txn: str) -> str:
-    """The message of a commit: a sentence, the reason as prose, the facts as trailers.
+    """Return the message of a commit: a subject, the reason as prose, the facts as trailers.
 
     >>> print(commit_message("Promote iris 4 to production", "", [("Model", "iris")], txn="5f"))
     Promote iris 4 to production
@@ -74,7 +74,7 @@ def carries_transaction(message: str, txn: str) -> bool:
 
 
 def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
-    """The message of a stage tag.
+    """Return the message of a stage tag.
 
     >>> tag_message(StageRef("iris", "production"), 3, 4, "")
     'iris 3 -> 4 in production\\n'
@@ -113,7 +113,7 @@ def pull_request(message: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """*text* with U+FFFD for control characters and for halves of characters."""
+    """Return *text* with U+FFFD in place of control characters and surrogates."""
     return (
         _CONTROL.sub("\ufffd", text.replace("\r\n", "\n")).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     )

@@ -23,7 +23,7 @@ _DEVICES = frozenset(
 
 
 def fold(name: str) -> str:
-    """The form under which two names count as one: `Demo` and `demo` are one file on some disks.
+    """Return the form in which names are compared: `Demo` and `demo` are the same file on some disks.
 
     >>> fold("Demo")
     'demo'
@@ -74,7 +74,7 @@ def check_name(name: str, what: str) -> str:
 
 
 def check_version_name(name: str) -> str:
-    """*name*, if it can be the name of a version: a name that may hold `+` and is not all digits or a stage word.
+    """Return *name* if it can be the name of a version: it may contain `+`, but is not all digits or a stage word.
 
     >>> check_version_name("1.2.3+cpu")
     '1.2.3+cpu'
@@ -92,7 +92,7 @@ def version_name_fault(name: str) -> str | None:
 
 
 def check_alias(name: str) -> str:
-    """*name*, if it can be an alias: it must not read as a version number or a word for a stage.
+    """Return *name* if it can be an alias: not all digits, and not a word for a stage.
 
     >>> check_alias("champion")
     'champion'
@@ -116,7 +116,7 @@ def _word_fault(name: str) -> str | None:
 
 
 def suggest(name: str, *, version: bool = False) -> str:
-    """A good name near *name*, or "" if nothing of it is left.
+    """Return a valid name similar to *name*, or "" if none of its characters is valid.
 
     >>> suggest("Iris / flowers (v2)"), suggest("12", version=True), suggest("///")
     ('Iris-flowers-v2', 'v12', '')
@@ -143,7 +143,7 @@ def _bad_character(name: str, pattern: re.Pattern[str]) -> str:
 
 
 def _told(character: str) -> str:
-    """*character*, and its number where another may look like it."""
+    """Return *character*, with its code point if it can be confused with another one."""
     number = "" if character.isascii() or not character.isprintable() else f" (U+{ord(character):04X})"
     return f"{character!r}{number}"
 

@@ -29,7 +29,7 @@ Kind = Literal["registry", "model", "version", "name", "stage", "archived", "ali
 
 @dataclass(frozen=True)
 class RecordPath:
-    """The record that a path of the branch holds: its kind, its model, and its key.
+    """The record at a path of the branch: its kind, its model, and its key.
 
     *key* is the version number as text, the stage, the alias, the version's name, the run id or a digest's hex digits.
     """
@@ -40,7 +40,7 @@ class RecordPath:
 
 
 def model_folder(model: str) -> str:
-    """The folder that holds everything about *model*."""
+    """Return the folder of *model*."""
     return f"{MODELS}/{model}"
 
 
@@ -69,7 +69,7 @@ def name_file(model: str, name: str) -> str:
 
 
 def name_folder(model: str, name: str) -> str:
-    """The folder of all version names that fold to the same two hex digits as *name*."""
+    """Return the folder of *name* and of all version names with the same two hex digits of their hash."""
     folded = names.fold(name).encode("utf-8", "surrogatepass")
     return f"{MODELS}/{model}/names/{hashlib.sha256(folded).hexdigest()[:2]}"
 
@@ -99,7 +99,7 @@ def alias_file(model: str, alias: str) -> str:
 
 
 def run_file(id: str) -> str:
-    """The file of a run, in a folder of its day; "" if *id* is no id of a run.
+    """Return the file of a run, in a folder of its day; "" if *id* is not the id of a run.
 
     >>> run_file("20261123T101112Z-train-7f3a")
     'runs/2026/11/23/20261123T101112Z-train-7f3a.toml'
@@ -124,7 +124,7 @@ def is_host_file(path: str) -> bool:
 
 
 def is_rule(path: str) -> bool:
-    """Return True if *path* decides who may do what: the rules of stages, the signers, files of the git host."""
+    """Return True if *path* controls permissions: the rules of stages, the signers, files of the git host."""
     return path in (REGISTRY, SIGNERS) or is_host_file(path)
 
 
@@ -166,7 +166,7 @@ def holds_records(folder: str) -> bool:
 
 @lru_cache(maxsize=4_096)
 def parse_path(path: str) -> RecordPath | None:
-    """Parse *path* into the record that it holds, or None if no record can live there.
+    """Parse *path*, and return its record; None if no record can be there.
 
     >>> parse_path("models/iris/versions/4xx/412.toml")
     RecordPath(kind='version', model='iris', key='412')
@@ -184,7 +184,7 @@ def parse_path(path: str) -> RecordPath | None:
 
 
 def _is_home(found: RecordPath, path: str) -> bool:
-    """Return True if the record would be written to this very path."""
+    """Return True if the record would be written to *path*."""
     if found.kind in ("version", "archived") and len(found.key) > 18:
         return False
     homes = {

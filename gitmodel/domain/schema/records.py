@@ -97,12 +97,12 @@ class GateRule(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class StageRule(Record):
-    """An exclusive stage of the registry: one version of a model holds it at a time.
+    """An exclusive stage of the registry: at most one version of a model is in it.
 
-    A version enters it only from a place of *after* (stages, "archived", "none"; empty: from anywhere) and through its
-    *gates*. With *proposal_only* a change is in force only when it came through review; with *signed* only when its
-    commit and its tag are signed by somebody whom `allowed_signers` lists. *rollback* "direct" lets a version that was
-    there before return without any of this but the signatures. *faults* are those of the file that concern the stage.
+    A version enters it only from a place in *after* (stages, "archived", "none"; empty: from anywhere), and if it
+    passes the *gates*. With *proposal_only*, a change is in force only after review; with *signed*, only if its commit
+    and tag are signed by a key in `allowed_signers`. With *rollback* "direct", a previous version can return without
+    these checks, except the signatures. *faults* are the problems of the file that concern the stage.
     """
 
     name: Name
@@ -115,7 +115,7 @@ class StageRule(Record):
 
     @property
     def is_open(self) -> bool:
-        """True if every version may enter, though a signature may be required."""
+        """True if every version may enter, although a signature may be required."""
         return not (self.after or self.gates or self.proposal_only or self.faults)
 
 
@@ -129,9 +129,9 @@ class RunRules(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CodeRules(Record):
-    """The registry's rules for the code of versions: *dirty* is the rule for changes that are not committed.
+    """The registry's rules for the code of versions: *dirty* is the rule for uncommitted changes.
 
-    "record" notes that there were some, "snapshot" stores them as a commit, "refuse" creates no version.
+    "record" records that there were some, "snapshot" stores them as a commit, "refuse" creates no version.
     """
 
     dirty: Annotated[str, _one_of(*DIRTY)] = "record"
@@ -144,8 +144,8 @@ _REPAIR = "repair the file on the metadata branch, then try again"
 class RegistryRecord(Record):
     """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages.
 
-    *faults* are what is wrong with the stages of the file that it was read from; see `stage_rules`. *unread* are those
-    of its other keys, which have their defaults here; see `require`.
+    *faults* are the problems of the stages in the file; see `stage_rules`. *unread* are the problems of its other keys,
+    which have their defaults here; see `require`.
     """
 
     format: FormatVersion = field(default=f"{OLDEST_FORMAT[0]}.{OLDEST_FORMAT[1]}", metadata=REQUIRED)
@@ -160,7 +160,7 @@ class RegistryRecord(Record):
     unread: Mapping[str, Problem] = field(default_factory=dict, metadata=NOT_A_KEY)
 
     def require(self, *keys: str) -> "RegistryRecord":
-        """Return this record. Raises Invalid if the file has something at one of *keys* that cannot be read."""
+        """Return this record. Raises Invalid if the file has a value at one of *keys* that cannot be read."""
         for key in keys:
             if key in self.unread:
                 raise Invalid(str(self.unread[key]), hint=_REPAIR)
@@ -177,7 +177,7 @@ class RegistryRecord(Record):
 
     @property
     def is_open(self) -> bool:
-        """True if every version may enter every stage, though a signature may be required."""
+        """True if every version may enter every stage, although a signature may be required."""
         return all(rule.is_open for rule in self.stages) and not self.faults
 
     def alias_fault(self, name: str) -> str | None:
@@ -201,7 +201,7 @@ class RegistryRecord(Record):
         return None if stage is None else f"is the stage {stage}"
 
     def rule(self, stage: str) -> StageRule:
-        """The rules of *stage*; of one that the registry does not have, none."""
+        """Return the rules of *stage*; a stage that the registry does not have has no rules."""
         return next((rule for rule in self.stages if rule.name == stage), StageRule(name=stage))
 
 
@@ -212,9 +212,9 @@ def _described(help: str, *, heading: str = "") -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecord(Record):
-    """`model.toml`: what the model is, or what is left of a deleted or renamed one.
+    """`model.toml`: the description of a model, or the tombstone of a deleted or renamed one.
 
-    *store* is the name of the registry's store that new artifacts of the model go to.
+    *store* is the name of the store for new artifacts of the model.
     """
 
     title: str = field(default="", metadata=_described("Display name."))
@@ -247,10 +247,10 @@ HEADINGS = {field.name: field.metadata["heading"] for field in fields(ModelRecor
 
 @dataclass(frozen=True, kw_only=True)
 class Code(Record):
-    """The code that made a version: the code repository's commit, whether it had changes, and its origin.
+    """The code of a version: the commit, whether it had uncommitted changes, and the URL of the code repository.
 
-    *outside* is True if there was no code repository; without a *commit* it had none yet. *snapshot* is the commit that
-    holds the work tree as it was, if a dirty one was stored.
+    *outside* is True if there was no code repository; without a *commit*, it had no commit yet. *snapshot* is the
+    commit that stores the work tree, if it was dirty and stored.
     """
 
     commit: CommitId | None = None
@@ -264,8 +264,8 @@ class Code(Record):
 class ArtifactLink(Record):
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
-    An external one stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if the
-    store that has it told the digest; otherwise the bytes were read and hashed.
+    An external artifact stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if
+    the digest is that of its store; otherwise the bytes were read and hashed.
     """
 
     name: Name
@@ -310,11 +310,11 @@ class VersionRecord(Record):
 
     @property
     def usable(self) -> bool:
-        """True if the version can be latest and can be promoted: it is neither deleted nor failed."""
+        """True if the version can be `latest` and can be promoted: it is neither deleted nor failed."""
         return self.deleted is None and not self.failed
 
     def artifact(self, name: str) -> ArtifactLink | None:
-        """The link called *name*, if there is one."""
+        """Return the link *name*, or None."""
         return next((link for link in self.artifacts if link.name == name), None)
 
 
@@ -337,7 +337,7 @@ class StageRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class PurgeRecord(Record):
-    """The tombstone of an artifact: its bytes were erased for good, and why."""
+    """The tombstone of a purged artifact, with the reason."""
 
     digest: Digest
     purged: datetime
@@ -346,10 +346,10 @@ class PurgeRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class StepRecord(Record):
-    """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is how long it took.
+    """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is its duration.
 
-    Of a step that worked on a version that existed, *version* is its reference; *kinds*, *sizes* and *formats* map the
-    names of its outputs to what the links of a new version would say.
+    If a step worked on an existing version, *version* is its reference; *kinds*, *sizes* and *formats* map the names of
+    its outputs to the values that the links of a new version would have.
     """
 
     name: str
@@ -366,12 +366,13 @@ class StepRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord(Record):
-    """The file of a run: one execution of a pipeline, its steps, and the versions it made.
+    """The file of a run: one execution of a pipeline, its steps, and the versions that it created.
 
-    *status* is "succeeded", "failed" or "cancelled"; *error* says in a line what failed, *traceback* only where the
-    registry wants it; *packages* is the digest of the list of installed packages in the artifact store, *details* that
-    of what the steps of a long run took and gave, for which the record has no room. *script* is the file of the
-    pipeline, from the top of the code repository, and *module* the name by which it was imported, if it was.
+    *status* is "succeeded", "failed" or "cancelled". *error* describes the failure in one line; *traceback* is recorded
+    only if the registry asks for it. *packages* is the digest of the list of installed packages in the artifact store;
+    *details* is that of the inputs and outputs of the steps of a long run, which do not fit into the record. *script*
+    is the file of the pipeline, relative to the top of the code repository; *module* is the name by which it was
+    imported, if any.
     """
 
     id: RunId
@@ -417,7 +418,7 @@ RECORDS: Mapping[str, type[Record]] = {
 
 
 def format_of(record: Any) -> tuple[int, int]:
-    """The version of the format that *record* needs to be read.
+    """Return the version of the format that *record* needs.
 
     >>> format_of(RunRules()), format_of(ModelRecord(created=datetime(2026, 11, 23), store="large"))
     ((1, 0), (1, 1))
@@ -439,7 +440,7 @@ def format_of(record: Any) -> tuple[int, int]:
 
 
 def encode_registry(record: RegistryRecord) -> bytes:
-    """The bytes of `gitmodel.toml`. Raises Invalid if it was read from a file that has faults: they would be lost."""
+    """Encode `gitmodel.toml`. Raises Invalid if it was read from a file with faults, which would be lost."""
     lost = next((fault for fault in record.faults if fault.rule != "record.unknown-key"), None)
     if lost is not None:
         raise Invalid(str(lost), hint=_REPAIR)
@@ -449,7 +450,7 @@ def encode_registry(record: RegistryRecord) -> bytes:
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
     """Return the digest in a stage file: SHA-256 of the links' canonical TOML, sorted by name, without metadata.
 
-    The location of an external artifact is not part of it: its content is, by its digest.
+    The digest of an external artifact counts, but not its location.
 
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
@@ -463,7 +464,7 @@ def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
 
 
 def format_version(text: str) -> tuple[int, int]:
-    """The version of the format as numbers; (0, 0) if *text* is none.
+    """Parse a version of the format; return (0, 0) if *text* is not one.
 
     >>> format_version("1.1")
     (1, 1)

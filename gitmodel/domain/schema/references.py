@@ -16,10 +16,9 @@ _MAX_DIGITS = 18
 class ModelRef:
     """A reference to a model by its name.
 
-    *renumbered* is True if the model is meant that has the name now, although a pull gave that name to another model.
-    *since* is None for a name that a person wrote. Else it is that of a handle: *model* is the name that the model had
-    after the pull *since* (see `renumbering`), and it is followed; *settles* are the notes that its first change
-    drops.
+    *renumbered* confirms that the model is meant that has the name now, although a pull gave it the name of another
+    model. *since* is None for a name that a person wrote. For a handle, *model* is the name after the pull *since* (see
+    `renumbering`), and later names are followed; *settles* are the notes that its first change drops.
     """
 
     model: str
@@ -29,7 +28,7 @@ class ModelRef:
 
     @classmethod
     def of(cls, model: str | ModelRef) -> ModelRef:
-        """Return *model* as a reference; a text is a name that a person wrote. Raises UsageError for a bad name."""
+        """Return *model* as a reference; a text counts as written by a person. Raises UsageError for a bad name."""
         return model if isinstance(model, ModelRef) else cls(check_name(model, "model"))
 
     @property
@@ -44,10 +43,10 @@ class ModelRef:
 class VersionRef:
     """A reference to a version; *selector* is a number, name, stage, alias, "latest" or "" (left out).
 
-    *renumbered* is True if the version is meant that has the number now, although a pull gave that number to another.
-    *since* is None for a reference that a person wrote. Else it is that of a handle: the number is the one that the
-    version had after the pull *since* (see `renumbering`), and it is followed; *settles* are the notes that its
-    first change drops.
+    *renumbered* confirms that the version is meant that has the number now, although a pull gave it the number of
+    another version. *since* is None for a reference that a person wrote. For a handle, the number is that after the
+    pull *since* (see `renumbering`), and later numbers are followed; *settles* are the notes that its first change
+    drops.
 
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')
@@ -63,7 +62,7 @@ class VersionRef:
 
     @classmethod
     def parse(cls, text: str) -> VersionRef:
-        """Read `MODEL` or `MODEL@VERSION`. Raises UsageError for anything else."""
+        """Parse `MODEL` or `MODEL@VERSION`. Raises UsageError for anything else."""
         model, at, selector = text.partition("@")
         if at and not selector:
             meant = suggest(model) or "MODEL"  # an invalid name can contain anything, so it is not printed
@@ -77,7 +76,7 @@ class VersionRef:
 
     @classmethod
     def of(cls, model: str, version: str | int | None = None) -> VersionRef:
-        """The reference to *version* (number, name, stage, alias, "latest"; None: left out) of *model*."""
+        """Return the reference to *version* (number, name, stage, alias, "latest"; None: left out) of *model*."""
         check_name(model, "model")
         if version is None or version == "":
             return cls(model)

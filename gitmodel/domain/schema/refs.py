@@ -22,7 +22,7 @@ CODE_NOTES = "refs/notes/gitmodel"
 
 @dataclass(frozen=True, order=True)
 class StageRef:
-    """The tag that says which version of a model is in a stage or has an alias.
+    """The tag of a stage or alias of a model.
 
     >>> StageRef(model="churn", stage="production").full
     'refs/tags/model/churn/production'
@@ -49,7 +49,7 @@ class StageRef:
 
     @classmethod
     def parse(cls, ref: str) -> StageRef | None:
-        """The stage tag *ref* names, or None if no stage tag can have this name.
+        """Parse the full name *ref* of a stage tag; return None if no stage tag can have this name.
 
         >>> StageRef.parse("refs/tags/model/-x/production") is None
         True
@@ -61,7 +61,7 @@ class StageRef:
 
 
 def reserved_ref(model: str, number: int) -> str:
-    """The ref that keeps *number* of *model* for one writer.
+    """Return the ref that reserves *number* of *model* for one writer.
 
     >>> reserved_ref("churn", 4)
     'refs/gitmodel/reserved/churn/4'
@@ -70,7 +70,7 @@ def reserved_ref(model: str, number: int) -> str:
 
 
 def reserved_name_ref(model: str, name: str) -> str:
-    """The ref that keeps the *name* of a version of *model* for one run; no name is all digits, as numbers are.
+    """Return the ref that reserves the *name* of a version of *model* for one run. No name is all digits.
 
     >>> reserved_name_ref("churn", "RC1")
     'refs/gitmodel/reserved/churn/rc1'
@@ -104,7 +104,7 @@ def seen_rules_ref(branch: str) -> str:
 
 
 def remote_branch_ref(remote: str, branch: str) -> str:
-    """The copy of a remote's metadata branch, as it was fetched last; a plain `git fetch` never moves it.
+    """Return the ref of a remote's metadata branch as last fetched; a plain `git fetch` never moves it.
 
     >>> remote_branch_ref("origin", "refs/heads/gitmodel")
     'refs/gitmodel/remotes/origin/branches/gitmodel'
@@ -113,10 +113,10 @@ def remote_branch_ref(remote: str, branch: str) -> str:
 
 
 def remote_rules_ref(remote: str, branch: str) -> str:
-    """The copy of a remote's tag of the rules in force, as it was fetched last."""
+    """Return the ref of a remote's tag of the rules in force as last fetched."""
     return f"{REMOTES}{remote}/rules/{branch.removeprefix('refs/heads/')}"
 
 
 def kept_ref(commit: Oid) -> str:
-    """The ref of the code repository that keeps the *commit* of a version."""
+    """Return the ref of the code repository that keeps the *commit* of a version."""
     return f"{KEPT_CODE}{commit}"

@@ -1,4 +1,4 @@
-"""Versions that a pull gave another reference, so that no reference silently means another one. Pure."""
+"""Versions that got another reference by a pull, so that no reference silently means another version. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST = 20_000
 class Renumbered(NamedTuple):
     """A version that was *old* in this clone and is *new* since the pull *event*.
 
-    It is *noted* as long as a write by the old reference is refused.
+    While it is *noted*, a write by the old reference is refused.
     """
 
     event: int
@@ -55,11 +55,11 @@ class Renumberings:
 
     @property
     def count(self) -> int:
-        """The number of the last pull that renumbered something, 0 if none did."""
+        """The number of the last pull that renumbered anything, 0 if none did."""
         return self.moves[-1].event if self.moves else 0
 
     def follow(self, old: Numbered, *, since: int) -> Numbered:
-        """Return the present reference of the version that was called *old* after the pull *since*."""
+        """Return the current reference of the version that was *old* after the pull *since*."""
         now, event = old, since
         for move in self.moves:
             if move.event > event and move.old == now:
@@ -69,7 +69,7 @@ class Renumberings:
     def noted(self, number: int) -> list[Renumbered]:
         """Return the notes on references with *number*, newest first, each with the current name of its version.
 
-        The number 0 gives the notes on names of models.
+        The number 0 returns the notes on names of models.
         """
         found = [move for move in self.moves if move.noted and move.old[1] == number]
         return [move._replace(new=self.follow(move.new, since=move.event)) for move in reversed(found)]
@@ -84,7 +84,7 @@ class Renumberings:
         return frozenset(old for old in self.noted_references if old[0] == model)
 
     def with_pull(self, moves: Mapping[Numbered, Numbered]) -> Renumberings:
-        """Return a copy with the moves of one more pull, with a note on each."""
+        """Return a copy with the *moves* of another pull, and a note on each."""
         event = self.count + 1
         new = tuple(Renumbered(event, old, now) for old, now in sorted(moves.items()))
         return Renumberings((*self.moves, *new)[-_MOST:])

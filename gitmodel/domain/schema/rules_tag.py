@@ -16,7 +16,8 @@ _LINE = r"Before: ([0-9a-f]{40})"
 
 
 def rules_message(branch: str, before: tuple[Oid, ...]) -> str:
-    """The message of the tag for the metadata branch *branch*, after rules were in force from the commits *before* on.
+    """Return the message of the tag of the metadata branch *branch*, if the commits *before* put rules in force
+    earlier.
 
     >>> print(rules_message("gitmodel", ("1" * 40,)), end="")
     Rules of gitmodel in force
@@ -28,7 +29,7 @@ def rules_message(branch: str, before: tuple[Oid, ...]) -> str:
 
 
 def read_before(message: str) -> tuple[Oid, ...] | None:
-    """The commits that the message names, or None if it is not one that `rules_message` writes.
+    """Return the commits that the message names, or None if `rules_message` did not write it.
 
     >>> read_before(rules_message("gitmodel", ("1" * 40, "2" * 40))) == ("1" * 40, "2" * 40)
     True

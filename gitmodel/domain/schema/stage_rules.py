@@ -50,18 +50,18 @@ def _without(table: Mapping[str, Any], unread: Mapping[str, Problem], path: str)
 
 
 def without_rules(path: str) -> RegistryRecord:
-    """The record of a branch that has lost its `gitmodel.toml`: the default stages, and nothing enters them."""
+    """Return the record of a branch without a `gitmodel.toml`: the default stages, which nothing enters."""
     return _nothing_enters(RegistryRecord(), Problem(path, "", "registry.record", "is missing"))
 
 
 def _nothing_enters(record: RegistryRecord, fault: Problem) -> RegistryRecord:
-    """*record* with the default stages, which nothing enters because of *fault*."""
+    """Return *record* with the default stages, which nothing enters because of *fault*."""
     stages = tuple(replace(rule, faults=(fault,)) for rule in RegistryRecord().stages)
     return replace(record, stages=stages, faults=(fault,))
 
 
 def check_rules(registry: RegistryRecord, stage: str) -> None:
-    """Raises GateRefused, naming file and key, if the rules of *stage* cannot be judged."""
+    """Raise GateRefused, which names file and key, if the rules of *stage* cannot be judged."""
     faults = registry.rule(stage).faults
     if not faults:
         return
