@@ -19,7 +19,7 @@ from typing import Any
 from gitmodel.errors import Unreachable, UsageError
 
 EXECUTORS = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
-_HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 say how many workers"
+_HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 set the number of workers"
 
 # Seconds that a worker gets to end before it is killed.
 _GRACE = 2.0

@@ -112,7 +112,8 @@ class Graph:
         if found not in self.nodes:
             known = ", ".join(self.nodes)
             raise UsageError(
-                f"step {name} is to run after {found!a}, which is no step here", hint=f"the steps are {known}"
+                f"step {name} is to run after {found!a}, which is not a step of this pipeline",
+                hint=f"the steps are {known}",
             )
         return found
 

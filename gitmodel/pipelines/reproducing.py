@@ -285,7 +285,7 @@ def _compared(
         lists = [{"python": r.python, **read_packages(c.store, r)} for c, r in ((client, run), (scratch, again))]
         packages = tuple(row for row in compare_values(*lists) if not row.same)
     except GitModelError as error:
-        unknown.append((f"the packages of then are not known: {error.message}", error.hint))
+        unknown.append((f"the packages of the recorded run are unknown: {error.message}", error.hint))
     outputs = tuple(_outputs(run, again, _Known(client.access.everywhere(), record), _Known(scratch.store, made)))
     metadata = compare_values(record.metadata, made.metadata if made else {})
     changed = is_changed(run.code, commit)

@@ -45,7 +45,9 @@ class _NumberTaken(Conflict):
     """A number that was reserved here is in use, because a pull brought a version with it."""
 
     def __init__(self, target: Target) -> None:
-        super().__init__(f"{target.reference} came from elsewhere meanwhile", hint="run the pipeline again")
+        super().__init__(
+            f"a pull brought another version {target.reference} during the run", hint="run the pipeline again"
+        )
         self.target = target
 
 
@@ -170,7 +172,7 @@ def _check_cached(store: ArtifactStore, results: Mapping[str, StepResult]) -> No
     for step, result in results.items():
         if result.status == "cached" and not are_stored(store, result.outputs, read_servers=False):
             raise Conflict(
-                f"what step {step} returned earlier was removed from {store.url} during the run",
+                f"a cached output of step {step} was removed from {store.url} during the run",
                 hint="run the pipeline again",
             )
 

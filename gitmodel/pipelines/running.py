@@ -198,7 +198,7 @@ def _check_reachable(graph: Graph, executor: str) -> None:
         qualname = node.step.function.__qualname__
         if node.step.function.__module__ == "__main__" and file and not os.path.isfile(file):
             raise UsageError(
-                f"step {node.name} lives in a notebook or prompt, where {executor} workers cannot find it",
+                f"step {node.name} is defined in a notebook or prompt, where {executor} workers cannot find it",
                 hint="write it to a file with `%%writefile steps.py` and import it, or use the executor 'threads'",
             )
         if "<locals>" in qualname or "<lambda>" in qualname:

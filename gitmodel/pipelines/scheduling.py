@@ -168,7 +168,7 @@ class Scheduler:
             result = self._verified(name, result)
         self._active.results[name] = result
         for field, what in result.left_out:
-            log.warning("%s of step %s looks like %s, and is left out; the run goes on without it", field, name, what)
+            log.warning("%s of step %s looks like %s and is left out; the run continues without it", field, name, what)
         if result.status == "failed":
             self._active.failed = self._active.failed or name
         elif self._keys.get(name) and result.is_reusable:
@@ -214,7 +214,7 @@ class Scheduler:
                 text = ErrorText("Refused", message, f"return a copy without them; {OVERRIDE}")
                 return replace(result, status="failed", plans=(), error=text)
         for message in result.withheld.values():
-            log.warning("%s; it is left out, and the run goes on without it (%s)", message, OVERRIDE)
+            log.warning("%s; it is left out, and the run continues without it (%s)", message, OVERRIDE)
         return result
 
     def _is_cached(self, node: Node, inputs: dict[str, InputReference]) -> bool:

@@ -160,7 +160,7 @@ class TestPipelines:
         self.refused(client, lambda: project.noop(after="noop"), "noop -> noop")
 
     def test_an_unknown_step_in_after(self, client):
-        self.refused(client, lambda: project.noop(after=["fit"]), "after 'fit', which is no step here")
+        self.refused(client, lambda: project.noop(after=["fit"]), "after 'fit', which is not a step of this pipeline")
 
     def test_an_input_that_is_not_connected(self, client):
         self.refused(client, lambda: project.double(), "missing a required argument: 'x'")

@@ -78,7 +78,7 @@ def reuse(store: str = ""):
 
 def test_a_run_does_not_name_objects_that_gc_deleted_during_it(client):
     reuse.run(client=client)
-    with pytest.raises(Conflict, match="what step given returned earlier was removed"):
+    with pytest.raises(Conflict, match="a cached output of step given was removed"):
         reuse.run(client=client, store=str(client.store_root))
     assert [found.number for found in client.get_model("demo").versions] == [1]
 

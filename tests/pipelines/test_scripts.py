@@ -292,7 +292,7 @@ def test_a_notebook_runs_in_order_and_in_threads_and_refuses_other_processes(cli
     assert shown[1] == shown[2] == shown[7] == "'succeeded'"
     assert shown[3] == "True"
     for refusal, executor in ((shown[4], "processes"), (shown[5], "dask")):
-        assert f"lives in a notebook or prompt, where {executor} workers cannot find it\nhint: " in refusal
+        assert f"is defined in a notebook or prompt, where {executor} workers cannot find it\nhint: " in refusal
         assert "%%writefile" in refusal
     # a cell that was changed is another step
     assert "status='cached'" in shown[8].partition("name='note'")[0]

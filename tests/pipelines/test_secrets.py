@@ -168,7 +168,7 @@ def test_tokens_in_metadata_and_reasons_are_left_out_and_the_run_succeeds(client
         version = client.get_version(run.versions[0])
         assert version.metadata["accuracy"] == 0.9
         assert "of step planning looks like a" in caplog.text
-        assert "is left out; the run goes on without it" in caplog.text
+        assert "is left out; the run continues without it" in caplog.text
     assert token not in written() + caplog.text
 
 
