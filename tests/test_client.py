@@ -21,9 +21,9 @@ from gitmodel import (
     UsageError,
 )
 from gitmodel.branch.transaction import begin
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import DESCRIPTIVE, RegistryRecord, StageRule, VersionRecord
-from gitmodel.domain.snapshot import Change
 from gitmodel.registry import doctor
 from gitmodel.registry.writer import transact
 

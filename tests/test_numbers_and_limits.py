@@ -7,9 +7,9 @@ from editing import edit
 from transcripts import ask
 
 from gitmodel import Client, Invalid, UsageError
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import VersionRecord
-from gitmodel.domain.snapshot import Change
 from gitmodel.registry import checking
 from gitmodel.registry.writer import transact
 from gitmodel.teams.range_checks import check_between

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
-from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import NewObject, format_commit
 from gitmodel.git.trees import changed_tree

@@ -20,7 +20,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Renumbered, Renumberings
-from gitmodel.domain.snapshot import NoTags, Snapshot
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot_sources import NoTags
 from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.fact_cache import FactCache

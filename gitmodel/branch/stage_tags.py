@@ -13,7 +13,8 @@ from gitmodel.domain.schema import messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
-from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
+from gitmodel.domain.snapshot import place_files, read_registry
+from gitmodel.domain.snapshot_sources import TOO_SHALLOW, StageTag
 from gitmodel.errors import Invalid
 from gitmodel.git.commits import commits_changing
 from gitmodel.git.failures import Moved
@@ -260,7 +261,7 @@ class StageTags:
 
 
 class SingleStageTag:
-    """The single known stage tag, or none; implements `domain.snapshot.Tags`."""
+    """The single known stage tag, or none; implements `domain.snapshot_sources.Tags`."""
 
     all_known = False
 
@@ -278,7 +279,7 @@ class SingleStageTag:
 
 
 class SnapshotTags:
-    """The stage tags of one snapshot, read on demand; implements `domain.snapshot.Tags`."""
+    """The stage tags of one snapshot, read on demand; implements `domain.snapshot_sources.Tags`."""
 
     all_known = True
 

@@ -101,7 +101,7 @@ def is_hidden_by_shallow_clone(state: StageState) -> bool:
     """Return True if a shallow clone lacks the commit of the tag of a stage or alias."""
     if not state.forged:
         return False
-    from gitmodel.domain.snapshot import TOO_SHALLOW
+    from gitmodel.domain.snapshot_sources import TOO_SHALLOW
 
     return state.forged == TOO_SHALLOW
 

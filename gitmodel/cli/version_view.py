@@ -11,7 +11,7 @@ from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.snapshot import RETAG, UNTAGGED
+from gitmodel.domain.snapshot_sources import RETAG, UNTAGGED
 from gitmodel.domain.views import VersionView
 
 

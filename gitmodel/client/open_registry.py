@@ -17,9 +17,9 @@ from gitmodel.branch.repository import Repository
 from gitmodel.client import by_url
 from gitmodel.client.by_url import local_file, names_url
 from gitmodel.domain.addresses import Terms
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.renumbering import Renumbered
-from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
 from gitmodel.git.process import check_git
 from gitmodel.registry import in_force

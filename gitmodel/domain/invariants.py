@@ -17,7 +17,7 @@ from gitmodel.domain.schema.records import (
     VersionRecord,
     links_digest,
 )
-from gitmodel.domain.snapshot import Files
+from gitmodel.domain.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
 

@@ -1,14 +1,13 @@
-"""The snapshot that a change is planned on, and the planned change. Pure: files are read through `Files`."""
+"""The snapshot that a change is planned on. Pure: files are read through `Files`."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
 
+from gitmodel.domain import version_numbers
 from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import R
@@ -26,135 +25,14 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered, Renumbered, Renumberings
 from gitmodel.domain.schema.stage_rules import decode_registry, without_rules
+from gitmodel.domain.snapshot_sources import RETAG, TOO_SHALLOW, UNTAGGED, Files, StageTag, Tags
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
-
-# Numbers as written in paths.
-_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
-
-T = TypeVar("T")
 
 # Renames of one model that are followed; after more, the records form a cycle.
 MOST_RENAMES = 100
 
 # Every query reads the record of the registry, which rarely changes.
 _decode_registry = lru_cache(maxsize=8)(decode_registry)
-
-
-class Files(Protocol):
-    """The files of one commit."""
-
-    def read(self, path: str) -> bytes | None:
-        """Return the bytes of the file at *path*, or None. Raises Invalid if it is not a file."""
-
-    def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
-        """Return the record at *path*, or None. Raises Invalid if it cannot be read."""
-
-    def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
-        """Return the record at each path, in order. An unreadable record is returned as its error."""
-
-    def names(self, folder: str) -> tuple[str, ...]:
-        """Return the names in *folder*, sorted as git sorts them; empty if the folder does not exist."""
-
-    def remember(self, key: Hashable, answer: Any) -> None:
-        """Cache a result that depends only on these files. It may be dropped at any time."""
-
-    def recall(self, key: Hashable) -> Any:
-        """Return the cached result of *key*, or None."""
-
-    def note(self, folder: str, what: str, number: int) -> None:
-        """Cache, also for other processes, a number that depends only on the files below *folder*."""
-
-    def noted(self, folder: str, what: str) -> int | None:
-        """Return the cached number of *what*, or None."""
-
-
-# The reason if the tag's commit or its parent is beyond the edge of a shallow clone.
-TOO_SHALLOW = "this clone is too shallow to tell who set it"
-# The message about a `signed` stage without a tag.
-UNTAGGED = "which takes signed tags and has none here: either this waits for `git model apply`, or the tag was deleted"
-RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a signer runs `git model apply --push`"
-
-
-@dataclass(frozen=True)
-class StageTag:
-    """A stage tag: its commit, the stage's record in that commit, and in *forged* the reason why it does not count, if
-    any.
-
-    *merged_by* is the commit of the branch that merged the tag's commit; None if that is on the branch itself. The
-    first parents of a merge by `git pull` lead to the local commits, not to those that others pushed. *instead* is what
-    stays in force if the tag of a `signed` stage does not count: the record of its newest signed change.
-    """
-
-    ref: StageRef
-    id: Oid
-    target: Oid
-    record: StageRecord | None
-    forged: str = ""
-    merged_by: Oid | None = None
-    instead: StageRecord | None = None
-
-    @property
-    def in_force(self) -> StageRecord | None:
-        """Return the record in force in the stage; None if the stage is empty or that is unknown."""
-        return self.instead if self.forged else self.record
-
-
-class Tags(Protocol):
-    """The stage tags, judged against the commit of the snapshot. *all_known* is False if only some are available."""
-
-    all_known: bool
-
-    def get(self, ref: StageRef) -> StageTag | None:
-        """Return the tag of a stage, or None."""
-
-    def of(self, model: str) -> Mapping[str, StageTag]:
-        """Return all stage tags of *model*, by stage or alias."""
-
-    def models(self) -> frozenset[str]:
-        """Return the models that any stage tag names; afterwards `of` runs git no more."""
-
-
-class NoTags:
-    """The empty `Tags`, for readers that use the records only."""
-
-    all_known = True
-
-    def get(self, ref: StageRef) -> StageTag | None:
-        return None
-
-    def of(self, model: str) -> Mapping[str, StageTag]:
-        return {}
-
-    def models(self) -> frozenset[str]:
-        return frozenset()
-
-
-# Without comparison methods, which would take each command 1 ms and are not used.
-@dataclass(frozen=True, eq=False, repr=False)
-class Change(Generic[T]):
-    """A planned change: files to write (None: delete) in one commit with this message, and the *result* for the caller.
-
-    Stage tags follow their files and are not listed, with two exceptions: *apply* are stages whose tag moves to the
-    unchanged file, *drop* are stages whose tag is deleted. *admitted* are `proposal_only` stages that the change may
-    change directly. *may_empty* are later stages that may become empty because their version moves to an earlier stage.
-    *numbers* are the (model, number) pairs that come into use. *settled* are references whose notes of a renumbering
-    are dropped, because the user confirmed them; *renumbered* maps versions that were returned under another number to
-    their current one. *txn* is the transaction id of the commit, by which a caller can find it; by default a new one.
-    """
-
-    result: T
-    subject: str = ""
-    reason: str = ""
-    files: Mapping[str, bytes | None] = field(default_factory=dict)
-    trailers: tuple[tuple[str, str], ...] = ()
-    apply: tuple[StageRef, ...] = ()
-    drop: tuple[StageRef, ...] = ()
-    admitted: frozenset[StageRef] = frozenset()
-    may_empty: frozenset[StageRef] = frozenset()
-    numbers: tuple[tuple[str, int], ...] = ()
-    settled: frozenset[Numbered] = frozenset()
-    renumbered: Mapping[Numbered, Numbered] = field(default_factory=dict)
-    txn: str = ""
 
 
 def read_registry(files: Files) -> RegistryRecord:
@@ -346,29 +224,19 @@ class Snapshot:
 
     def numbers(self, model: str) -> list[int]:
         """Return the numbers of all versions of *model*, also deleted ones, ascending."""
-        folder = f"{paths.model_folder(model)}/versions"
-        return sorted(self._numbers_in(folder))
+        return sorted(self.newest_numbers(model))
 
     def newest_numbers(self, model: str) -> Iterator[int]:
         """Yield the numbers of all versions of *model*, the newest first; folders are read when they are needed."""
-        folder = f"{paths.model_folder(model)}/versions"
-        found = self.files.names(folder)
-        for name in sorted((name for name in found if _is_hundred(name)), key=_leading, reverse=True):
-            yield from sorted(self._numbers_of(folder, name), reverse=True)
-        yield from sorted((_leading(name) for name in found if name.endswith(".toml") and _leading(name)), reverse=True)
+        return version_numbers.newest_numbers(self.files, model)
 
     def count_present(self, model: str) -> int:
         """Count the versions of *model* that are not deleted; a damaged version counts."""
-        return self._count_present(f"{paths.model_folder(model)}/versions")[0]
+        return version_numbers.count_present(self.files, model, newer=self.newer)
 
     def last_number(self, model: str) -> int:
         """Return the highest number that *model* ever used, 0 if none."""
-        key = ("last number", model)
-        known = self.files.recall(key)
-        if known is None:
-            known = self._highest_in(f"{paths.model_folder(model)}/versions")
-            self.files.remember(key, known)
-        return int(known)
+        return version_numbers.last_number(self.files, model)
 
     def check_not_reserved(self, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
         """Raise Conflict if a run that is under way, other than *runs*, reserved *name* for a version of *model*."""
@@ -388,7 +256,7 @@ class Snapshot:
         number = last + 1
         while self.is_reserved(model, number):
             number += 1
-        check_number(model, number, last)
+        version_numbers.check_number(model, number, last)
         return number
 
     def version(self, model: str, number: int) -> VersionRecord:
@@ -622,45 +490,6 @@ class Snapshot:
             )
         return NotFound(f"no version of {ref.model} is in {ref.stage}", hint=self._missing_selector_hint(ref.model))
 
-    def _numbers_in(self, folder: str) -> Iterator[int]:
-        for name in self.files.names(folder):
-            if name.endswith(".toml") and _leading(name):
-                yield _leading(name)
-            elif _is_hundred(name):
-                yield from self._numbers_of(folder, name)
-
-    def _numbers_of(self, folder: str, hundred: str) -> Iterator[int]:
-        """Return the numbers in the folder *hundred*; files that do not belong there are ignored."""
-        found = (_leading(name) for name in self.files.names(f"{folder}/{hundred}") if name.endswith(".toml"))
-        return (number for number in found if number and number // 100 == _leading(hundred))
-
-    def _count_present(self, folder: str, *, hundreds: bool = True) -> tuple[int, bool]:
-        """Count the versions below *folder* that are not deleted; the second value is True if all could be read."""
-        known = self.files.noted(folder, "present")
-        if known is not None:
-            return known, True
-        names = self.files.names(folder)
-        files = [f"{folder}/{name}" for name in names if name.endswith(".toml") and _leading(name)]
-        read = self.files.load_many(files, records.VersionRecord, newer=self.newer)
-        sound = [record for record in read if not isinstance(record, Invalid)]
-        # A nested folder of a hundred is invalid, and could be thousands of levels deep.
-        inside = [f"{folder}/{name}" for name in names if hundreds and _is_hundred(name)]
-        counted = [self._count_present(hundred, hundreds=False) for hundred in inside]
-        present = len(files) - sum(1 for record in sound if record.deleted) + sum(count for count, _ in counted)
-        whole = len(sound) == len(files) and all(sure for _, sure in counted)
-        if names and whole:
-            self.files.note(folder, "present", present)
-        return present, whole
-
-    def _highest_in(self, folder: str) -> int:
-        found = self.files.names(folder)
-        hundreds = sorted((name for name in found if _is_hundred(name)), key=_leading)
-        for name in reversed(hundreds):
-            highest = max(self._numbers_of(folder, name), default=0)
-            if highest:
-                return highest
-        return max((_leading(name) for name in found if name.endswith(".toml")), default=0)
-
     def _missing_model_hint(self, name: str) -> str:
         if name in self.model_names():
             return f"models/{name} has no model.toml; run `git model check`"
@@ -702,18 +531,6 @@ def holds_registry(files: Files) -> bool:
     return any("model.toml" in files.names(paths.model_folder(name)) for name in files.names(paths.MODELS))
 
 
-def check_number(model: str, number: int, last: int) -> None:
-    """Raise Invalid if *number*, after *last*, cannot be the number of a new version of *model*."""
-    if number <= paths.HIGHEST_NUMBER:
-        return
-    where = f"; {paths.version_file(model, last)} has the highest" if last >= paths.HIGHEST_NUMBER else ""
-    raise Invalid(
-        f"the next version of {model} would be {number}, and numbers end at {paths.HIGHEST_NUMBER}{where}",
-        hint="if that number was a mistake, remove its file from the metadata branch with git; "
-        "else go on with a new model",
-    )
-
-
 def _name(version: Numbered) -> str:
     return f"{version[0]}@{version[1]}"
 
@@ -738,12 +555,3 @@ def check_stage(stage: str, registry: RegistryRecord) -> str:
     if not registry.stage_names:
         hint = f"{paths.REGISTRY} lists no stages; list them as [[stages]] tables, each with a name"
     raise UsageError(f"there is no stage {stage!a}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
-
-
-def _is_hundred(name: str) -> bool:
-    return name.endswith("xx") and _leading(name) > 0
-
-
-def _leading(name: str) -> int:
-    digits = name.removesuffix(".toml").removesuffix("xx")
-    return int(digits) if _NUMBER.fullmatch(digits) else 0

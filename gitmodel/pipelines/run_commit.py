@@ -21,12 +21,13 @@ from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.credentials import without_credentials
 from gitmodel.domain.description import read_description
 from gitmodel.domain.justification import Justification
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, RunRules, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered
-from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import are_stored
 from gitmodel.pipelines.pinned_references import Target

@@ -10,11 +10,12 @@ from typing import Any
 from gitmodel.domain.changes import versions as planning
 from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.needed_artifacts import every_version
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
 from gitmodel.registry.writer import Writer, change_version
 from gitmodel.stores import artifacts as storage

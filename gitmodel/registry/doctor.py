@@ -19,7 +19,8 @@ from gitmodel.domain.changes.purging import purge_of
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.refs import RULES_TAGS, StageRef
-from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot_sources import TOO_SHALLOW
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.failures import Moved

@@ -10,8 +10,9 @@ from gitmodel.domain.changes import models as planning
 from gitmodel.domain.filter_names import Names
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.paging import read_page
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema.references import ModelRef
-from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import ModelView, model_names, view_model, view_models
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.writer import Writer, change_model

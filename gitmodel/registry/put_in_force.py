@@ -16,7 +16,8 @@ from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef, vouched_ref
-from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot_sources import TOO_SHALLOW
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.git.commits import has_merge
 from gitmodel.git.objects import NewObject

@@ -14,12 +14,13 @@ from gitmodel.domain.changes.models import changed_tags, read_tag_changes, read_
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.paging import read_page
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, messages
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered, Renumbered
-from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import VersionView, version_names, view_version
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry import models

@@ -17,6 +17,7 @@ from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.justification import Justification
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.names import check_name
@@ -24,7 +25,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.schema.renumbering import Numbered
-from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.configuration import list_remotes, remote_urls
 from gitmodel.git.refs import RefMove, fetch_refs, list_branches

@@ -8,8 +8,8 @@ import pytest
 from transcripts import ask, check_transcript
 
 from gitmodel import Client
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import paths
-from gitmodel.domain.snapshot import Change
 from gitmodel.registry.writer import transact
 
 

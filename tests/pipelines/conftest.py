@@ -98,8 +98,8 @@ def set_rules(client):
     def set_rules_(**rules):
         from dataclasses import replace
 
+        from gitmodel.domain.planned_change import Change
         from gitmodel.domain.schema import codec, paths
-        from gitmodel.domain.snapshot import Change
 
         def plan(snapshot):
             registry = replace(snapshot.registry(), runs=records.RunRules(**rules))

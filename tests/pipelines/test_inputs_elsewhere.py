@@ -7,11 +7,11 @@ import pytest
 from web_pages import serving
 
 from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.snapshot import Change
 from gitmodel.errors import Conflict, Refused
 from gitmodel.pipelines import RunFailed
 from gitmodel.registry import artifacts

@@ -4,8 +4,8 @@ import project
 import pytest
 
 from gitmodel import ModelConfig, get_step_context, pipeline, step
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, stage_rules
-from gitmodel.domain.snapshot import Change
 
 RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n\n[[stages.gates]]\n'
 RULES += 'name = "good"\nexpression = "metadata.accuracy > 0.9"\n'

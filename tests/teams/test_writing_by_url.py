@@ -9,8 +9,8 @@ from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Conflict, NotFound, Refused, Unreachable, UsageError
 from gitmodel.branch.new_commits import add_commit
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import messages
-from gitmodel.domain.snapshot import Change
 from gitmodel.git.refs import RefMove
 from gitmodel.registry import setup
 from gitmodel.registry.writer import transact

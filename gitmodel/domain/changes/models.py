@@ -10,11 +10,12 @@ from typing import Any
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import leftovers, stage_states, tidied
 from gitmodel.domain.justification import Justification
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, fold, shown
 from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, Invalid, Refused, UsageError
 
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from gitmodel.domain.changes.format_upgrades import raised_format
 from gitmodel.domain.changes.stages import tidied
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, fold
 from gitmodel.domain.schema.records import ModelRecord, RegistryRecord
-from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 
 DEFAULT = "default"

@@ -12,11 +12,13 @@ from gitmodel.domain.changes.models import changed_tags
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, tidied
 from gitmodel.domain.justification import Justification
+from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, check_version_name, fold
 from gitmodel.domain.schema.records import KINDS, ArtifactLink, NameRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Change, Snapshot, check_number, near
+from gitmodel.domain.snapshot import Snapshot, near
+from gitmodel.domain.version_numbers import check_number
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 
 

@@ -9,7 +9,8 @@ from gitmodel.domain import invariants
 from gitmodel.domain.related_records import related
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
-from gitmodel.domain.snapshot import Files, Snapshot
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot_sources import Files
 
 # A record by its path, and a key of it; "" for all of it.
 Place = tuple[str, str]

@@ -20,7 +20,9 @@ from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
-from gitmodel.domain.snapshot import Files, NoTags, Snapshot, check_number
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot_sources import Files, NoTags
+from gitmodel.domain.version_numbers import check_number
 from gitmodel.errors import GitModelError, Refused
 
 

@@ -1,0 +1,102 @@
+"""The sources of a snapshot: the files of a commit, and the stage tags. Pure: interfaces and values."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gitmodel.domain.schema.codec import R
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import StageRecord
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.errors import Invalid
+
+
+class Files(Protocol):
+    """The files of one commit."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of the file at *path*, or None. Raises Invalid if it is not a file."""
+
+    def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
+        """Return the record at *path*, or None. Raises Invalid if it cannot be read."""
+
+    def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
+        """Return the record at each path, in order. An unreadable record is returned as its error."""
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Return the names in *folder*, sorted as git sorts them; empty if the folder does not exist."""
+
+    def remember(self, key: Hashable, answer: Any) -> None:
+        """Cache a result that depends only on these files. It may be dropped at any time."""
+
+    def recall(self, key: Hashable) -> Any:
+        """Return the cached result of *key*, or None."""
+
+    def note(self, folder: str, what: str, number: int) -> None:
+        """Cache, also for other processes, a number that depends only on the files below *folder*."""
+
+    def noted(self, folder: str, what: str) -> int | None:
+        """Return the cached number of *what*, or None."""
+
+
+# The reason if the tag's commit or its parent is beyond the edge of a shallow clone.
+TOO_SHALLOW = "this clone is too shallow to tell who set it"
+# The message about a `signed` stage without a tag.
+UNTAGGED = "which takes signed tags and has none here: either this waits for `git model apply`, or the tag was deleted"
+RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a signer runs `git model apply --push`"
+
+
+@dataclass(frozen=True)
+class StageTag:
+    """A stage tag: its commit, the stage's record in that commit, and in *forged* the reason why it does not count, if
+    any.
+
+    *merged_by* is the commit of the branch that merged the tag's commit; None if that is on the branch itself. The
+    first parents of a merge by `git pull` lead to the local commits, not to those that others pushed. *instead* is what
+    stays in force if the tag of a `signed` stage does not count: the record of its newest signed change.
+    """
+
+    ref: StageRef
+    id: Oid
+    target: Oid
+    record: StageRecord | None
+    forged: str = ""
+    merged_by: Oid | None = None
+    instead: StageRecord | None = None
+
+    @property
+    def in_force(self) -> StageRecord | None:
+        """Return the record in force in the stage; None if the stage is empty or that is unknown."""
+        return self.instead if self.forged else self.record
+
+
+class Tags(Protocol):
+    """The stage tags, judged against the commit of the snapshot. *all_known* is False if only some are available."""
+
+    all_known: bool
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        """Return the tag of a stage, or None."""
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        """Return all stage tags of *model*, by stage or alias."""
+
+    def models(self) -> frozenset[str]:
+        """Return the models that any stage tag names; afterwards `of` runs git no more."""
+
+
+class NoTags:
+    """The empty `Tags`, for readers that use the records only."""
+
+    all_known = True
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        return None
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        return {}
+
+    def models(self) -> frozenset[str]:
+        return frozenset()
