@@ -104,11 +104,11 @@ class TestNumbers:
         ("model", "numbers", "found"),
         [
             ("iris", (1002,), None),
-            ("iris", (1003,), "leaves out 1001 numbers"),
+            ("iris", (1003,), "skips 1001 numbers"),
             ("iris", (1002, 2003), None),
-            ("iris", (HUGE,), f"leaves out {HUGE - 2} numbers"),
+            ("iris", (HUGE,), f"skips {HUGE - 2} numbers"),
             ("rose", (1001,), None),
-            ("rose", (1002,), "leaves out 1001 numbers"),
+            ("rose", (1002,), "skips 1001 numbers"),
             ("new", (5000,), None),
         ],
     )
