@@ -1,4 +1,4 @@
-"""Tags below `refs/tags/model/` that this registry did not make: those of a registry on another branch, and others."""
+"""Tags below `refs/tags/model/` that this registry did not make: tags of a registry on another branch, and others."""
 
 from __future__ import annotations
 

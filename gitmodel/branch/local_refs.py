@@ -26,7 +26,7 @@ _GC_ATTEMPTS = 10
 
 
 class Refs(Protocol):
-    """The refs of a registry, moved where all its users see them."""
+    """The shared refs of a registry, and moving them."""
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
         """Write the objects *new*, then make *moves*, all or nothing. Return the refs that others had moved there.

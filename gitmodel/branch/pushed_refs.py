@@ -130,8 +130,8 @@ class PushedRefs:
 class _UrlRetries(Retries):
     """Attempts until the time is over, with the server's refs fetched again before each.
 
-    The time counts and not the number, since an attempt takes milliseconds or seconds, as the line is. Pauses grow with
-    it: other writers on a slow line take as long, and would collide again.
+    The limit is a time and not a number, because an attempt takes from milliseconds to seconds. Pauses grow with it:
+    other writers on a slow line take as long, and would collide again.
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:

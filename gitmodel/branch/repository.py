@@ -63,7 +63,7 @@ class Server(Protocol):
         """Return a snapshot of the single commit that is sufficient for *about*; None if the whole branch is needed."""
 
     def retry_with_new_cache(self, work: Callable[[], T]) -> T:
-        """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or gone."""
+        """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing."""
 
     def pushed(self, local: LocalRefs) -> Refs:
         """Return the refs that move on the server first, and then in the cache, as *local* moves them."""

@@ -1,4 +1,4 @@
-"""The commit that a registry is at: the tip of its branch here, or of a remote's copy of it."""
+"""The current commit of a registry: the tip of its local branch, or of a remote's copy of it."""
 
 from __future__ import annotations
 

@@ -42,9 +42,8 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
     """Plan a change on a snapshot with *plan*, and write it as one commit with its tags, all or nothing.
 
     The first change also creates the registry. If another process moved a ref first, nothing has changed, and *plan* is
-    called again with the new snapshot. Raises Conflict if that goes on too long, Refused for what looks like a
-    credential, UsageError before it plans anything where a variable names another repository, and whatever *plan*
-    raises.
+    called again with the new snapshot. Raises Conflict after too many attempts, Refused for text that looks like a
+    credential, UsageError before planning if a variable names another repository, and the errors of *plan*.
     """
     repository.git.refuse_read_only()
 

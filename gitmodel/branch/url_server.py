@@ -1,4 +1,4 @@
-"""A registry by URL: reads fetch what they need into the user's cache, writes are pushed before they are done."""
+"""A registry by URL: reads fetch what they need into the user's cache, writes are pushed before they return."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class UrlServer:
         self._whole.trees.ensure(id for id, path in blobs if len(blobs) <= _FEW or _is_wanted(path))
 
     def retry_with_new_cache(self, work: Callable[[], T], is_done: Callable[[], bool] = lambda: False) -> T:
-        """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or gone.
+        """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing.
 
         It is not retried once *is_done* returns True.
         """

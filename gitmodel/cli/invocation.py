@@ -88,7 +88,7 @@ class Invocation:
             ) from None
 
     def _warn_of_renumbering(self, note: Renumbered) -> None:
-        """Warn once of each reference whose number a pull gave to another version."""
+        """Warn once about each reference whose number a pull gave to another version."""
         if note not in self._warned:
             self._warned.add(note)
             self.output.warn(note.warning)

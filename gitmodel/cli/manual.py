@@ -1,6 +1,6 @@
 """The man page and the reference pages of the commands; `python -m gitmodel.cli.manual` writes them.
 
-A test compares the pages in `docs/` with what this makes. Nothing imports it when a command runs.
+A test checks that the pages in `docs/` are up to date. Nothing imports it when a command runs.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ def empty(otherwise: str, noun: str, filter: str, limit: int | None = None, offs
 
 
 def _filter_names(shape: Shape) -> dict[str, Names]:
-    """Return the names that a filter may read of what a command prints in *shape*."""
+    """Return the names that a filter of output in *shape* may read."""
     from gitmodel.domain.filter_names import RECORDED, VALUE
 
     names: dict[str, Names] = {}

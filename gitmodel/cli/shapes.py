@@ -1,6 +1,6 @@
-"""The shapes of what commands print as JSON and TSV: each field, in order, with what it holds.
+"""The shapes of JSON and TSV output: each field, in order, with a description of its value.
 
-`docs/reference/json.md` is made from this, and a test compares both with what the commands print.
+`docs/reference/json.md` is generated from this, and a test compares both with the output of commands.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 
 
 class Shape(NamedTuple):
-    """An object that commands print: its *fields* and what each holds, in order."""
+    """An object in the output of commands: its *fields* and descriptions of their values, in order."""
 
     name: str
     about: str

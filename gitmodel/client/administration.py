@@ -73,21 +73,21 @@ def describe_remote(client: Client, name: str = "") -> RemoteView:
 
 
 def list_settings(client: Client, environ: Mapping[str, str], *, repo: str) -> list[Setting]:
-    """Return the effective settings, each with its source; *repo* is what the client was opened with."""
+    """Return the effective settings, each with its source; *repo* is the argument of the client."""
     from gitmodel.registry import setup
 
     return setup.settings(client.repository, environ, repo=repo)
 
 
 def change_setting(client: Client, key: str, value: str) -> str:
-    """Set `git config gitmodel.KEY` of the registry's repository, and return what was set. Raises UsageError."""
+    """Set `git config gitmodel.KEY` in the registry's repository, and return the value. Raises UsageError."""
     from gitmodel.registry import setup
 
     return setup.change_setting(client.repository, key, value)
 
 
 def choose_registry(folder: str, value: str, *, environ: Mapping[str, str]) -> str:
-    """Set `git config gitmodel.repo` of the repository that *folder* is in, and return what was set."""
+    """Set `git config gitmodel.repo` in the repository that contains *folder*, and return the value."""
     from gitmodel.registry import setup
 
     return setup.choose_registry(Path(folder), value, environ=environ, named=folder != ".")
@@ -210,7 +210,7 @@ def lacks_artifacts(client: Client) -> bool:
 
 
 def plan_purge(client: Client, digest: str) -> Purged:
-    """Return what a purge of *digest* would erase. Raises NotFound, UsageError, Unreachable."""
+    """Return the effects of a purge of *digest* without executing it. Raises NotFound, UsageError, Unreachable."""
     from gitmodel.registry.store_maintenance import plan_purge
 
     return plan_purge(client.writer, client.access, digest)

@@ -1,4 +1,4 @@
-"""Push to a remote, and put in force there what the branch records."""
+"""Pushing to a remote, and putting recorded changes in force there."""
 
 from __future__ import annotations
 

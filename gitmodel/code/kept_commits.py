@@ -68,7 +68,7 @@ class KeptCommits:
         return wanted if wanted in remotes else ""
 
     def published(self, commits: Iterable[Oid], remote: str) -> frozenset[Oid]:
-        """Return those of *commits* that a branch of *remote* held when it was last fetched or pushed."""
+        """Return the *commits* that a branch of *remote* contained when it was last fetched or pushed."""
         wanted = list(commits)
         if not wanted:
             return frozenset()
@@ -78,7 +78,7 @@ class KeptCommits:
         return frozenset(wanted) - frozenset(heard)
 
     def not_pushed(self, commits: Iterable[Oid], remote: str) -> list[Oid]:
-        """Return those of *commits* that *remote* is not known to keep."""
+        """Return the *commits* that *remote* may not keep yet."""
         address = self._address(remote)
         return [commit for commit in commits if self._facts.get("pushed", commit) != address]
 

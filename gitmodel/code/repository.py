@@ -71,7 +71,7 @@ class CodeRepository:
         return found
 
     def missing(self, commits: Iterable[Oid]) -> frozenset[Oid]:
-        """Return those of *commits* that this repository does not have."""
+        """Return the *commits* that this repository does not have."""
         wanted = sorted(set(commits))
         if not wanted:
             return frozenset()
@@ -97,7 +97,7 @@ class CodeRepository:
         raise NotFound(f"{said}{where}", hint=f"run `git fetch {source} {code.commit}`, then try again")
 
     def descendants(self, ancestor: Oid, commits: Iterable[Oid]) -> frozenset[Oid]:
-        """Return those of *commits*, all of them present, that are *ancestor* or descend from it."""
+        """Return the existing *commits* that are *ancestor* or descend from it."""
         wanted = frozenset(commits)
         if not wanted:
             return frozenset()

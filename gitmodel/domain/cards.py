@@ -93,7 +93,7 @@ def _license(text: str) -> dict[str, str]:
 
 def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]], declared: Sequence[str]) -> list[Any]:
     def dataset_of(name: str) -> dict[str, str]:
-        """A hub shows a type that is the id of a dataset as a link to it: only what is *declared* may be one."""
+        """A hub shows the id of a dataset as a link: only *declared* ids may be used."""
         linked = name in declared or not _DATASET.fullmatch(name)
         return {"type": name if linked else _UNKNOWN_DATASET, "name": name}
 

@@ -42,10 +42,10 @@ _MOST_CHANGED = 20
 
 @dataclass(frozen=True)
 class ChangedBranch:
-    """The branch *before* and *after* a change, and how to judge what enters a stage.
+    """The branch *before* and *after* a change, and a function that judges versions that enter a stage.
 
-    *judge* evaluates the expression of a gate. *may_return* says whether history lets a record return a stage to an
-    earlier holder without the stage's gates. *force* allows the change to delete what is in use, and many records.
+    *judge* evaluates the expression of a gate. *may_return* returns True if the history allows returning to an earlier
+    version without the gates of the stage. *force* allows the change to delete versions in use, and many records.
     """
 
     before: Snapshot

@@ -164,5 +164,5 @@ def _ordinary() -> tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Return a form compiled, which costs up to 1 ms: most texts have no mark of it."""
+    """Return the compiled form. Compiling takes up to 1 ms, and most texts do not need it."""
     return re.compile(pattern)

@@ -1,4 +1,4 @@
-"""The description that a person gives of a model, validated. Pure. Imports pydantic, so import it only where needed."""
+"""Validating the description of a model. Pure. Imports pydantic, so import it only where needed."""
 
 from __future__ import annotations
 

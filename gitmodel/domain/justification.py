@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Justification(NamedTuple):
-    """The reason for a change, and whether the change overrides what would refuse it.
+    """The reason for a change, and whether the change overrides rules that refuse it.
 
     *force* overrides the rules of a stage, which needs a reason, and allows a deletion of something in use.
     """

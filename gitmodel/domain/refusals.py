@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Refusal(NamedTuple):
-    """The *reason* why a recorded change is not put in force, and its *way_out*: what a user can do about it.
+    """The *reason* why a recorded change is not in force, and its *way_out*: the advice for the user.
 
     *unreviewed* is True if the change was made directly in a stage that takes only reviewed proposals.
 

@@ -12,7 +12,7 @@ from gitmodel.errors import Invalid
 
 
 def related(files: Files, changed: Collection[str]) -> set[str]:
-    """Return the paths *changed*, and those of the records that the invariants judge together with them.
+    """Return the paths *changed*, and the paths of records that the invariants compare with them.
 
     These are the model's own record, its stages and aliases; the version that a stage, alias, name or marker names; the
     name and the marker of a version. Their number grows with the change, not with the registry.

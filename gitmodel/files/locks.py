@@ -1,7 +1,7 @@
 """Locks on files and folders that belong to one process at a time (`man 2 flock`).
 
-The operating system unlocks a file when its last descriptor is closed, at the latest when the process ends. A lock that
-another process can take was left by a process that is gone.
+The operating system unlocks a file when its last descriptor is closed, at the latest when the process ends. A lock file
+that another process can lock is left over from an ended process.
 """
 
 from __future__ import annotations

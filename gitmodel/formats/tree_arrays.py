@@ -13,7 +13,7 @@ _ATOMS = (str, bytes, int, float, complex, bool, type(None))
 
 
 def fault(model: Any) -> str:
-    """Return what is wrong with the first tree inside *model* whose indices lead out of its arrays; "" if none does.
+    """Return the problem of the first tree in *model* whose indices are outside of its arrays; "" if there is none.
 
     >>> fault({"a": [1, "x"]})
     ''

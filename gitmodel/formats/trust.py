@@ -36,7 +36,7 @@ def accepting(read: Callable[[], Iterable[str]]) -> Iterator[None]:
 
 
 def trusted(names: Sequence[str]) -> list[str]:
-    """Return those of *names* that a loader may use. Imports the modules of names that are trusted, and no others.
+    """Return the *names* that a loader may use. Imports the modules of names that are trusted, and no others.
 
     A name that gitmodel ships counts for a class alone; one that was accepted here, for a class or a function.
 

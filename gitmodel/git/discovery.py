@@ -1,7 +1,7 @@
 """Repository discovery: the repository of a folder or of `GIT_DIR`, and contradictions between variables.
 
-Three rules decide. A repository that the caller names counts, whatever the environment says. Else the folder and
-`GIT_DIR` must mean the same repository, or gitmodel writes to neither. `GIT_DIR` alone counts where the folder is in no
+Three rules decide. A repository that the caller names is used, whatever the environment says. Otherwise the folder and
+`GIT_DIR` must name the same repository, or gitmodel writes to neither. `GIT_DIR` alone counts where the folder is in no
 repository, where `GIT_WORK_TREE` is set too, and in the hook of a server.
 """
 

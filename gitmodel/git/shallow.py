@@ -9,7 +9,7 @@ from gitmodel.domain.schema.object_ids import Oid
 
 
 def read_edge(common_dir: Path) -> frozenset[Oid]:
-    """Return the commits at which the history of the clone was cut off, whether their parents are here or not."""
+    """Return the commits at which the history of the clone was cut off, even if their parents exist."""
     try:
         text = (common_dir / "shallow").read_text(encoding="ascii")
     except OSError:

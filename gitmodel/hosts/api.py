@@ -1,4 +1,4 @@
-"""Requests of a CI job to its git host: comment on its pull request, and check whether a commit was approved.
+"""Requests of a CI job to its git host: writing a comment, and checking if a commit was approved.
 
 The interfaces are GitHub's REST API (2022-11-28), which Forgejo follows below `/api/v1`, and GitLab's API v4.
 """

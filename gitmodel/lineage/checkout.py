@@ -1,4 +1,4 @@
-"""`checkout`: a work tree at the very code of a version, with its artifacts in place."""
+"""`checkout`: a work tree with the exact code of a version and its artifacts."""
 
 from __future__ import annotations
 
@@ -48,10 +48,9 @@ def checkout(
 ) -> CheckedOut:
     """Make a work tree at *target* with the code of the version *reference* and its artifacts in *folder* in it.
 
-    A commit that is not here is fetched from where a push kept it; *submodules* are checked out too, or left out.
-    No branch, index or other work tree is touched; `git worktree remove` takes it away, and nothing is left where this
-    fails. Raises NotFound for a commit or artifact that is not there, saying how to get it; UsageError for a place that
-    is taken.
+    A commit that is not here is fetched from where a push kept it; *submodules* are checked out too, or left out. No
+    branch, index or other work tree is touched; `git worktree remove` takes it away, and nothing is left where this
+    fails. Raises NotFound for a missing commit or artifact, with the way to get it; UsageError if *target* exists.
     """
     if fault := fault_of_path(folder) or ("it is .git" if folder.split("/")[0].casefold() == ".git" else ""):
         raise UsageError(f"{folder!a} is not a folder in a work tree: {fault}", hint="name one such as artifacts")

@@ -24,10 +24,9 @@ _PACKAGES_LIMIT = 16 << 20  # bytes
 
 @dataclass(frozen=True)
 class CodeRange:
-    """The code from *old* to *new*, commit ids ("": none on record): what `git log OLD..NEW` prints, and its commits.
+    """The code from *old* to *new*, commit ids ("": not recorded), and the commits of `git log OLD..NEW`.
 
-    *left* are the commits of *old* that *new* does not have; *changed* says of either whether its files differed from
-    the commit.
+    *left* are the commits of *old* that *new* lacks; *changed* says for each whether there were uncommitted changes.
     """
 
     old: str = ""
@@ -42,8 +41,8 @@ class CodeRange:
 class VersionDiff:
     """The differences from the version *old* to *new*, both as `MODEL@NUMBER`.
 
-    *metadata*, *parameters* and *artifacts* hold everything either has; *packages* what differs in the environment,
-    Python first. *gaps* say what could not be compared, each with what to do about it.
+    *metadata*, *parameters* and *artifacts* have the items of both; *packages* the differences of the environment,
+    Python first. *gaps* are the items that could not be compared, each with advice.
     """
 
     old: str

@@ -20,7 +20,7 @@ _NOTES_AUTHOR = "gitmodel"
 
 @dataclass(frozen=True)
 class Containing:
-    """The answer to whether the code of a version has a commit: *contains* is None if unknown, *why* is the reason.
+    """The answer whether the code of a version contains a commit: *contains* is None if unknown, *why* the reason.
 
     *exact* is True if the version was made from this very commit.
     """

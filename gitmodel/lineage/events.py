@@ -56,7 +56,7 @@ class FieldOrigin:
 def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event]:
     """Return the events of the version that *ref* names, of a model (no selector) or of all (None), newest first.
 
-    A renamed model is followed under its former names. Raises NotFound, and Invalid, after all that is there, where a
+    A renamed model is followed under its former names. Raises NotFound, and Invalid after the last available one if a
     shallow clone hides the rest.
     """
     snapshot = repository.snapshot()
@@ -199,7 +199,10 @@ def _all_events(
 
 
 def _never(repository: Repository, step: BranchCommit, found: RecordPath, version: int | None) -> str:
-    """Return what is said of a change of a stage that never was in force, or ""; so it is with whom it archived."""
+    """Return the text about a change of a stage that was never in force, or "".
+
+    It also applies to the version that the change archived.
+    """
     stages: Iterable[str] = [found.key]
     if found.kind == "archived":
         before, after = repository.recorded(step.parent), repository.recorded(step.commit.id)

@@ -28,7 +28,7 @@ from gitmodel.stores.interface import ArtifactStore, wrong_size
 class Exported:
     """An export: the version *reference* with *runs*, in the file *path* of *size* bytes.
 
-    *missing* say what is on record and not in it, each with what to do about it.
+    *missing* are recorded items that are not in it, each with advice.
     """
 
     reference: str

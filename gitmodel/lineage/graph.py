@@ -36,8 +36,8 @@ def lineage(
 ) -> Lineage:
     """The lineage of *subject*: a version such as `iris@4`, a digest (`sha256:` and at least 7 digits) or a run's id.
 
-    *depth* is how many runs to go at most. Raises NotFound for what is not there and for a digest that no record
-    mentions, UsageError for a digest that several begin with.
+    *depth* is the maximum number of runs to follow. Raises NotFound for an unknown subject, UsageError for an ambiguous
+    abbreviation of a digest.
     """
     return repository.read(lambda snapshot: _lineage(_Records(repository, snapshot, store), subject, up, down, depth))
 

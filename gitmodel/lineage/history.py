@@ -18,10 +18,10 @@ from gitmodel.registry import in_force
 
 
 def history(repository: Repository, model: str | ModelRef | None = None, stage: str = "") -> Iterator[StageEvent]:
-    """Every change of the stages and aliases of *model*, or of one of them, or of all models, newest first.
+    """Yield the changes of stages and aliases of *model*, of one *stage*, or of all models, newest first.
 
     A model that was renamed is followed under its former names. Raises NotFound if there is no such model, or if it
-    never had such a stage or alias; Invalid, after all that is there, where a shallow clone hides the rest.
+    never had such a stage or alias; Invalid after the last available one if a shallow clone hides the rest.
     """
     snapshot = repository.snapshot()
     if model is None:
@@ -52,9 +52,9 @@ def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str
 
 
 def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
-    """Yield *events*, each with what keeps it from ever having been in force, and after which version it came then.
+    """Yield *events*, each with the reason why it was never in force, and its previous version in force.
 
-    If no rule of the registry can do so, they come as they are found.
+    If no rule of the registry can prevent a change, they are unchanged.
     """
     if not in_force.is_guarded(snapshot):
         yield from events

@@ -45,8 +45,8 @@ class State:
 class Past:
     """Reading at one *state* of the branch; a `Writer` that refuses to write.
 
-    The stages and aliases of that commit stand for those in force: what tags said then, nobody knows. A change that
-    does not count by the rules of its stage, such as a direct one where a review is asked for, never was in force.
+    The stages and aliases of that commit count as in force, because the tags of the past are unknown. A change that
+    does not count by the rules of its stage, such as an unreviewed one, was never in force.
     """
 
     def __init__(self, repository: Repository, state: State) -> None:
@@ -85,13 +85,12 @@ class Past:
 
 
 def find_state(repository: Repository, named: str | datetime) -> State:
-    """The state of the metadata branch that *named* means: a date or time, or a commit as git names it.
+    """Return the state of the metadata branch at *named*: a date or time, or a name of a commit for git.
 
-    A date means the newest commit, in the order of the first parents, whose committer's clock is not after it: a clock
-    that was ahead makes its commit seem later, until the next one; one that was behind makes its commit, and all before
-    it, seem earlier. *ahead* says when clocks are seen to disagree. Raises NotFound for a date before the registry and
-    for a commit that never was the tip of its branch, UsageError for a date that is none, Invalid where a shallow clone
-    ends.
+    A date means the newest commit, in the order of the first parents, whose committer date is not later. A clock that
+    is ahead makes its commit seem later; a clock that is behind makes its commit, and all before it, seem earlier.
+    *ahead* is set if clocks disagree. Raises NotFound for a date before the registry and for a commit that was never
+    the tip of its branch, UsageError for an invalid date, Invalid at the edge of a shallow clone.
     """
     tip = repository.tip()
     if not tip:

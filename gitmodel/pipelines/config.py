@@ -53,12 +53,12 @@ class _ModelConfig(Description):  # type: ignore[misc]
 
 
 class ModelConfig(_ModelConfig):
-    """The model that a pipeline or step works on, and which version of it.
+    """The model and version that a pipeline or step works on.
 
-    *version* is a number, name, stage, alias or "latest" (also if left out) of an existing version; with
-    *create_new_model_version* it is the name of the new one. *delete_new_version_on_failure*: a failed run leaves no
-    version (else one marked failed). *renumbered*: of a number or a model's name that a pull gave to another, that one
-    is meant. The descriptive fields of `Model` describe a model that the run makes.
+    *version* is a number, name, stage, alias or "latest" (the default) of an existing version; with
+    *create_new_model_version* it is the name of the new one. With *delete_new_version_on_failure*, a failed run leaves
+    no version; otherwise it leaves one marked as failed. *renumbered* confirms a number or a model's name that a pull
+    gave to another version or model. The descriptive fields of `Model` are used if the run creates the model.
 
     Raises UsageError for a new version with a number or stage, and for bad names and fields.
 
@@ -160,9 +160,9 @@ class DeploymentArtifactConfig(ArtifactConfig):
 class ExternalArtifact:
     """An artifact of an existing version as the input of a step; `"demo@production:classifier"` is the same.
 
-    *version* is resolved once, when the run begins. If the version has no artifact *name*, the output of that name of a
-    run that worked on the version is taken; *run*, the id of a run, chooses among several. *trusted* allows formats
-    that run code when they are loaded, and types that skops does not know.
+    *version* is resolved once, when the run starts. If the version has no artifact *name*, the output *name* of a run
+    that worked on the version is used; *run*, the id of a run, selects one of several. *trusted* allows formats that
+    run code when they are loaded, and types that are not trusted.
 
     >>> ExternalArtifact.parse("demo@production:classifier").name
     'classifier'

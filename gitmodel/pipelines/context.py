@@ -64,8 +64,8 @@ class PlannedVersion(ShowsOurForm):
     def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
         """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
 
-        The run stands without the promotion, with a warning, if a rule of the stage refuses it, or if it would leave a
-        later stage empty and *leave* is not set.
+        If a rule of the stage refuses the promotion, or if it would empty a later stage without *leave*, it is left out
+        with a warning, and the run succeeds.
         """
         wanted = str(getattr(stage, "value", stage))
         known = [*self._facts["stages"], ARCHIVED, NONE]
@@ -116,7 +116,7 @@ class PlannedVersion(ShowsOurForm):
 class StepContext(ShowsOurForm):
     """The run, pipeline and step that are running, and the model version they work on.
 
-    *is_particular* is True if the step asked for something that differs between runs: then its result is not cached.
+    *is_particular* is True if the step read something that differs between runs; then its result is not cached.
     *left_out* are fields that looked like credentials, each with the kind of credential.
     """
 

@@ -94,15 +94,15 @@ class Pipeline(ShowsOurForm):
         listener: Listener | None = None,
         **parameters: Any,
     ) -> Run | None:
-        """Build the graph by calling the function, check it, run its steps, and commit what they made.
+        """Build the graph by calling the function, check it, run its steps, and commit the results.
 
-        *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; left
-        out, the variable `GITMODEL_EXECUTOR`, the pipeline's own or `git config gitmodel.executor` says, else steps
-        run in order. *listener* is told of every step: "started", "succeeded", "cached", "failed" or "again" (its
+        *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; the
+        default is the variable `GITMODEL_EXECUTOR`, then the pipeline's executor, `git config gitmodel.executor`, and
+        "in-order". *listener* is called for every step with "started", "succeeded", "cached", "failed" or "again" (its
         worker died), its name, and its seconds. Returns None in a worker that only imports the script, and with a
         warning while an artifact is loaded.
 
-        Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if what the run made
+        Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results
         cannot be committed.
         """
         if is_importing(self.function.__module__):
@@ -140,8 +140,8 @@ class Pipeline(ShowsOurForm):
     ) -> Job:
         """Return the job of a run with these *parameters*: the checked graph that calling the function builds.
 
-        The values of *secrets* are kept out of every record, in whatever parameter they are. Raises UsageError for
-        a wrong call of the pipeline, Refused for a parameter that looks like a credential and is no Secret.
+        The values of *secrets* are not recorded, in whatever parameter they are. Raises UsageError for a wrong call of
+        the pipeline, Refused for a parameter that looks like a credential and is no Secret.
         """
         if is_building() or current_step() is not None:
             raise UsageError(
@@ -219,11 +219,11 @@ def pipeline(
     executor: Any = None,
     **unknown: Any,
 ) -> Any:
-    """Make a pipeline of a function that calls steps.
+    """Create a pipeline from a function that calls steps.
 
-    *model_config* says which version the steps work on; *enable_cache* whether steps that ran before with the same
-    code and inputs are not run again; *on_failure* is called with the error of a failed run; *executor* says where the
-    steps run unless something nearer to the call does (see `Pipeline.run`).
+    *model_config* selects the version that the steps work on. *enable_cache* allows skipping steps that ran before with
+    the same code and inputs. *on_failure* is called with the error of a failed run. *executor* is the default executor
+    (see `Pipeline.run`).
 
     >>> @pipeline(enable_cache=False)
     ... def train() -> None: ...

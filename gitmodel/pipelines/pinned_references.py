@@ -248,7 +248,7 @@ def _with_current_name(snapshot: Snapshot, config: ModelConfig) -> ModelConfig:
 def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, ModelConfig]]) -> ModelConfig:
     """Return *config* with the fields that other configurations of the same new version give.
 
-    Raises UsageError if two give different values, which for an existing model only matters for what a failure leaves.
+    Raises UsageError if two have different values. For an existing model, only those for a failure are compared.
     """
     if not config.create_new_model_version:
         return config

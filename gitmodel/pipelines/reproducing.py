@@ -79,9 +79,9 @@ class ReproducedOutput:
 class Reproduced:
     """The result of running the pipeline of a version again.
 
-    *run* is the id on record; *outputs* those of every step; *metadata* the version's keys then and now; *packages*
-    the differences in the environment. *changed* is True if the code had changes that are not in its commit; *unknown*
-    are the things that could not be compared, each with what to do.
+    *run* is the recorded id; *outputs* are those of every step; *metadata* the old and new values of the version's
+    keys; *packages* the differences of the environment. *changed* is True if the code had uncommitted changes.
+    *unknown* are the items that could not be compared, each with advice.
     """
 
     reference: str
@@ -108,12 +108,12 @@ def reproduce(
     secrets: Mapping[str, Any] | None = None,
     executor: str = "in-order",
 ) -> Reproduced:
-    """Run the pipeline that made the version *reference* again, and compare what it makes with the record.
+    """Run the pipeline that made the version *reference* again, and compare the results with the record.
 
-    *folder* is a new folder to work in, which then stays: the code in `code`, the registry in `registry`; without it
-    both are gone afterwards. *secrets* are the parameters that were given as Secret, which no record holds.
-    It runs the code of that commit, with all that this may do. Raises NotFound for what is missing, UsageError for
-    secrets that are not given, RunFailed if the pipeline fails now.
+    *folder* is a new folder that is kept, with the code in `code` and the registry in `registry`; without it, a
+    temporary folder is used. *secrets* are the values of Secret parameters, which are not recorded. This runs the code
+    of that commit. Raises NotFound for missing commits or artifacts, UsageError for missing secrets, RunFailed if the
+    pipeline fails.
 
     >>> from gitmodel import Client, reproduce                  # doctest: +SKIP
     >>> reproduce(Client(), "iris@production").identical        # doctest: +SKIP

@@ -1,6 +1,6 @@
 """The process that runs a recorded pipeline again, in a work tree of its code.
 
-It is a separate process, so that modules, folder and settings are those of that code.
+A separate process has the modules, folder and settings of that code.
 """
 
 from __future__ import annotations

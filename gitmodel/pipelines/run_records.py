@@ -59,7 +59,7 @@ class Job:
 class ActiveRun:
     """The state of an active run.
 
-    *begun* are the facts that steps were given, by step; *readers* are the steps that may have asked for their version.
+    *begun* are the facts that were passed to steps, by step; *readers* are the steps that may have read their version.
     """
 
     id: str

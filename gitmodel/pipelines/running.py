@@ -46,10 +46,10 @@ class RunFailed(GitModelError):
 
 @cleaning_up_when_terminated()
 def run_job(client: Client, job: Job, executor: Any = None) -> Run:
-    """Run the steps of a pipeline, and commit what they made and planned in one transaction.
+    """Run the steps of a pipeline, and commit their results and promotions in one transaction.
 
-    Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if the outcome cannot be
-    committed, KeyboardInterrupt if it was interrupted. SIGTERM interrupts it, and ends the process after that.
+    Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results cannot
+    be committed, KeyboardInterrupt if it was interrupted. SIGTERM interrupts it and then ends the process.
     """
     needs = job.graph.needs()
     choice = choose_executor(executor)

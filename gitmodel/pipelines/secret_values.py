@@ -25,8 +25,8 @@ _SHORTEST_LINE = 20
 class SecretValues:
     """The values of Secrets in all forms that are searched for: plain, escaped as in JSON and URLs, and Base64.
 
-    *given* are the parameters of the run: a text in them that is a part of a Secret, as the k of `Secret("pre" + k)`,
-    is hidden in parameters and messages, too.
+    *given* are the parameters of the run: text in them that is a part of a Secret, such as k in `Secret("pre" + k)`, is
+    also hidden in parameters and messages.
 
     >>> values = SecretValues([Secret("hunter2")])
     >>> values.hide("cannot log in with hunter2"), values.holds({"deep": ["hunter2"]}), values.holds("hunter")

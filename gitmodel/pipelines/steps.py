@@ -232,12 +232,12 @@ def step(
     env: Sequence[str] = (),
     **unknown: Any,
 ) -> Any:
-    """Make a step of a function.
+    """Create a step from a function.
 
-    *model_config* wins over the pipeline's; *enable_cache* too (None: as the pipeline says). Outputs are named by
-    annotation: `-> Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. *files* (paths,
-    folders or globs, from the current folder) and *env* (names of environment variables) are what the step depends on
-    beside its code and inputs: if one changes, the step runs again.
+    *model_config* and *enable_cache* take precedence over those of the pipeline. Outputs are named by annotation: `->
+    Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. *files* (paths, folders or globs,
+    from the current folder) and *env* (names of environment variables) are further dependencies of the step: if one
+    changes, the step runs again.
     """
 
     options = ("name", "model_config", "enable_cache", "files", "env")

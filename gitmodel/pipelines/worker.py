@@ -249,7 +249,7 @@ def _chunks(file: Path) -> Iterator[bytes]:
 
 
 def _own_frames(found: TracebackType | None) -> TracebackType | None:
-    """Return the traceback from the step's own code on; all of it if the step did not begin."""
+    """Return the traceback from the step's own code on; all of it if the step did not start."""
     inner = found
     while inner is not None and inner.tb_frame.f_code.co_filename in (__file__, step_modules.__file__):
         inner = inner.tb_next

@@ -92,7 +92,7 @@ def _check_format(format: str, *, folder: bool) -> None:
 
 
 def check_sources(given: Iterable[tuple[str, Path, str]], *, allow_credentials: bool = False) -> None:
-    """Check names, paths and kinds of artifacts before the first is stored. Raises what `store_artifact` raises."""
+    """Check names, paths and kinds of artifacts before the first is stored. Raises the errors of `store_artifact`."""
     found = list(given)
     for name, path, kind in found:
         check_name(name, "artifact")
@@ -163,7 +163,7 @@ def check_links(
     """Check that `link_artifacts` would accept new *artifacts* (names and kinds), before the first is stored.
 
     *format* is their format ("": to be detected); *folder* is True if they are folders. A name that the version already
-    has is not checked: the content decides. Raises what `link_artifacts` raises.
+    has is not checked: the content decides. Raises the errors of `link_artifacts`.
     """
     found, read = list(artifacts), planning.read_metadata(metadata or {})
     for name, kind in found:
@@ -231,8 +231,8 @@ def fetch_file(
 ) -> ManifestEntry:
     """Verify the file *name* of a folder artifact and write it to *target*; the other files are not fetched.
 
-    Raises UsageError if the artifact is not a folder, NotFound if it has no file of this name, else what
-    `fetch_artifact` raises.
+    Raises UsageError if the artifact is not a folder, NotFound if it has no file of this name, and the errors of
+    `fetch_artifact`.
     """
     if not link.is_folder:
         raise UsageError(f"{link.name} is one file, not a folder of files", hint="leave --file out")

@@ -121,7 +121,7 @@ def _check_model(
 
 
 def _expression_fault(text: str) -> str:
-    """Return what is wrong with the expression of a gate, such as a name that no record has; "" if nothing is."""
+    """Return the problem of a gate's expression, such as a name that no record has; "" if there is none."""
     try:
         expressions.parse(text)
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""`doctor`: find the problems of this clone, not those of the branch, and repair what is safe to repair."""
+"""`doctor`: find problems of this clone (not of the branch), and make safe repairs."""
 
 from __future__ import annotations
 

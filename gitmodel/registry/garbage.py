@@ -19,7 +19,7 @@ _DAY = 86_400.0
 class Garbage:
     """Removable *objects* and *leftovers* of uploads; *purged* are the digests among them that were purged.
 
-    *needed* is the number of objects kept because something needs them, *recent* of those kept because they are young.
+    *needed* is the number of objects kept because they are needed, *recent* of those kept because they are recent.
     """
 
     store: str
@@ -74,7 +74,7 @@ def find_garbage(
 
 
 def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
-    """Remove the garbage *found*, with its copies on this machine, and return what was removed.
+    """Remove the garbage *found*, with its copies on this machine, and return the removed objects.
 
     An object that was stored again in the meantime stays: a commit is about to name it. Raises Unreachable if the store
     fails; part of the garbage is removed then.

@@ -252,7 +252,7 @@ def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: C
 
 
 def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> bool:
-    """Return True if *commit* restores in the stage *ref* what the last change that counts had recorded.
+    """Return True if *commit* restores the record of the last change of the stage *ref* that counts.
 
     A stage that requires signatures can be restored by signed commits only.
     """

@@ -109,14 +109,14 @@ def apply(
     objection: Callable[[Snapshot, StageRef], Refusal | None] | None = None,
     rewound: bool = False,
 ) -> Applied:
-    """Put in force what the branch records: set every pending stage tag that may move, all in one transaction.
+    """Put recorded changes in force: set every pending stage tag that may move, in one transaction.
 
     Each is judged at the commit that changed the stage, by the rules before it and those that were in force then.
-    *reviewed* are commits of which the caller knows that they came through review, though history does not show it.
-    *objection* returns why a change must not be put in force all the same. Without *models*, the rules of the branch
-    come into force too, for what is recorded after.
+    *reviewed* are commits that the caller knows to be reviewed, although the history does not show it. *objection*
+    returns another reason against putting a change in force. Without *models*, the rules of the branch also come into
+    force, for later changes.
 
-    Raises NotFound if there is no registry or one of *models* is not there. Raises Refused, with nothing moved, if it
+    Raises NotFound if there is no registry or one of *models* does not exist. Raises Refused, with nothing moved, if it
     is not known which rules are in force, or if the branch does not descend from the commit that a tag was applied
     from, unless *rewound* says that it may.
     """
@@ -193,7 +193,10 @@ def apply(
 
 
 def _rules_seen(repository: Repository) -> Oid | None:
-    """Return the id of the tag of the rules in force, None if this clone never saw one. Raises what `check` raises."""
+    """Return the id of the tag of the rules in force, None if this clone never saw one.
+
+    Raises the errors of `check`.
+    """
     repository.rules.check()
     return repository.rules.id()
 
@@ -271,7 +274,7 @@ def _unfit(snapshot: Snapshot, ref: StageRef, state: StageState) -> Refusal | No
 def put_in_force(
     repository: Repository, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
 ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-    """Set the tags that *choose* returns, and delete those of stages that are empty there.
+    """Set the tags that *choose* returns, and delete those of empty stages.
 
     With *rules*, the rules of the branch come into force for later changes. Returns the tags that moved, and those that
     did not because they cannot be signed here, with the reason. *choose* is called again if another writer moved a ref

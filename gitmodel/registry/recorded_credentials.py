@@ -21,16 +21,16 @@ MOST_PULLED = 1_000
 def find_credentials(
     repository: Repository, commit: Oid, before: Oid | None = None, *, most: int | None = None
 ) -> list[str]:
-    """Yield what looks like a credential in the records at *commit*, as "FIELD of RECORD looks like ...".
+    """Yield a message for each text like a credential in the records at *commit*: "FIELD of RECORD looks like ...".
 
-    With *before*, only records that changed since that commit are searched; with *most*, at most so many.
+    With *before*, only records that changed since that commit are searched; with *most*, at most that number.
     """
     found: Iterable[str] = changed_paths(repository, before, commit) if before else _all(repository, commit)
     return credentials_in(repository.files(commit), islice(filter(paths.parse_path, found), most))
 
 
 def credentials_in(files: Files, wanted: Iterable[str]) -> list[str]:
-    """Return what looks like a credential in the records of *files* at the paths *wanted*."""
+    """Return messages about text like credentials in the records of *files* at the paths *wanted*."""
     seen = []
     for path in filter(paths.parse_path, wanted):
         try:

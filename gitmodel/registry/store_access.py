@@ -151,7 +151,7 @@ class Access:
         return self._opened[key]
 
     def default(self) -> ArtifactStore:
-        """Open the default store; purged artifacts are hidden. Raises what `open` raises."""
+        """Open the default store; purged artifacts are hidden. Raises the errors of `open`."""
         return self._without_purged(self.open())
 
     def of_model(self, model: str) -> ArtifactStore:
@@ -171,7 +171,7 @@ class Access:
     def urls(self, model: str = "") -> list[str]:
         """The URLs of the stores of `of_model`, for other processes; those of `everywhere` without a model.
 
-        Raises what `of_model` raises, except NotFound: a new model keeps its artifacts in the default store.
+        Raises the errors of `of_model`, except NotFound: a new model keeps its artifacts in the default store.
         """
         own = self._own(self._repository.head(), model) if model else DEFAULT
         self.open(own)

@@ -48,7 +48,7 @@ def find_garbage(
     grace_days: float,
     also: Iterable[Repository] = (),
 ) -> Garbage:
-    """Find removable objects in the store *store*, after fetching what others pushed; see `garbage.find_garbage`."""
+    """Find removable objects in the store *store*, after fetching the remote; see `garbage.find_garbage`."""
     _require_clone(repository)
     opened = access.open(store)
     if opened.shared:
@@ -58,7 +58,7 @@ def find_garbage(
 
 
 def plan_purge(writer: Writer, access: Access, digest: str) -> Purged:
-    """Return what a purge of *digest* would erase. Raises NotFound, UsageError, Unreachable."""
+    """Return the effects of a purge of *digest* without executing it. Raises NotFound, UsageError, Unreachable."""
     return writer.read(lambda snapshot: purging.plan_erasure(snapshot, access.every(), digest))
 
 

@@ -96,10 +96,9 @@ def check_creation(
     metadata: Mapping[str, Any] | None = None,
     artifacts: Iterable[tuple[str, str]] = (),
 ) -> ModelRef:
-    """Check, before anything is stored, that `create_version` would accept these values; return a reference to the
-    model.
+    """Check, before storing, that `create_version` would accept these values; return a reference to the model.
 
-    *artifacts* are names and kinds. Raises what `create_version` raises.
+    *artifacts* are names and kinds. Raises the errors of `create_version`.
     """
     links = [ArtifactLink(name=link, kind=kind, digest=NO_DIGEST, size=0, format="json") for link, kind in artifacts]
 
@@ -166,8 +165,8 @@ def find(writer: Writer, ref: VersionRef) -> Found:
 def find_to_change(writer: Writer, ref: VersionRef) -> Found:
     """Return the version that *ref* names, for a change.
 
-    Raises what `find` raises, and Refused for a number that a pull gave to another version, unless *ref* confirms that
-    this one is meant.
+    Raises the errors of `find`, and Refused for a number that a pull gave to another version, unless *ref* confirms
+    that this one is meant.
     """
 
     def question(snapshot: Snapshot) -> Found:

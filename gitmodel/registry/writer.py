@@ -36,7 +36,10 @@ class Writer(Protocol):
         """Return the version of *model* that the transaction *txn* created on the branch of *snapshot*, or None."""
 
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        """Return or raise what `transact` would for *plan*, without a change; used before artifacts are stored."""
+        """Return the result of `transact` for *plan* without a change, or raise its error.
+
+        Used before artifacts are stored.
+        """
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         """Reserve a number for the next version of *model*; return None if the plan takes a number itself.
@@ -49,7 +52,7 @@ class Writer(Protocol):
 
 
 def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
-    """Make the change that *plan* makes of a snapshot, as `branch.transaction.transact` does.
+    """Write the change that *plan* returns for a snapshot, as `branch.transaction.transact` does.
 
     Raises Refused for a change of a stage that must not be made directly or needs a confirmation.
     """
@@ -197,7 +200,10 @@ class Batch:
         return self.repository.identity.moment()
 
     def commit(self) -> None:
-        """Write all changes as one commit, and end. Raises Conflict, and what a plan raises on the newest snapshot."""
+        """Write all changes as one commit, and end.
+
+        Raises Conflict, and the errors of a plan on the newest snapshot.
+        """
         with self._lock:
             self._require_open()
             self.is_open = False

@@ -1,7 +1,7 @@
 """An export as one file: a tar with a manifest and the objects that it lists, the same bytes for the same content.
 
-The layout is described in `docs/reference/format.md`. Reading takes nothing on trust: not a name, a size, a kind of
-member or a byte beyond what the manifest announces, and it never writes a path from the archive.
+The layout is described in `docs/reference/format.md`. Reading verifies every name, size, kind of member and byte with
+the manifest, and never writes to a path from the archive.
 """
 
 from __future__ import annotations

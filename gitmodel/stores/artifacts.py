@@ -37,7 +37,7 @@ MANIFEST_LIMIT = (
 class StoredArtifact(NamedTuple):
     """An artifact in a store: for a folder, the digest of its manifest and the bytes of its files in all.
 
-    *unportable* says what of a folder Windows cannot hold, each path with the reason.
+    *unportable* are the paths of a folder that Windows does not support, each with the reason.
     """
 
     digest: Digest
@@ -56,8 +56,9 @@ def put_path(
 ) -> StoredArtifact:
     """Store the file or folder *path*; of a folder every file, and last the manifest that names them.
 
-    Raises NotFound or UsageError for what cannot be stored, Conflict for what changed while it was read, Refused for a
-    git repository and, unless *allow_credentials*, for credentials; *name* is what messages call the artifact.
+    Raises NotFound or UsageError for a path that cannot be stored, Conflict for a file that changed while it was read,
+    Refused for a git repository and, unless *allow_credentials*, for credentials. *name* is the artifact's name in
+    messages.
     """
     refuse_git(path)
     if not allow_credentials:

@@ -1,4 +1,4 @@
-"""The interface of a server with artifacts: what each kind of server implements for `RemoteStore`."""
+"""The interface that each kind of server implements for `RemoteStore`."""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ class _CopyReader(io.RawIOBase):
 
 
 class _Joined(io.RawIOBase):
-    """The bytes that were read of *source* already, then the rest of it."""
+    """The bytes that were already read from *source*, then the rest of it."""
 
     def __init__(self, content: bytes | bytearray, source: BinaryIO) -> None:
         self._left = memoryview(content)

@@ -21,7 +21,7 @@ RANGE = 8 << 20
 
 
 class Found(NamedTuple):
-    """An object as its store describes it: *digest* is its SHA-256 if the store knows that of the whole object."""
+    """An object as its store describes it: *digest* is the SHA-256 of the whole object if the store knows it."""
 
     size: int
     version_id: str

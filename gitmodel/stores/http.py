@@ -44,7 +44,7 @@ class Answer(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The length of the whole object of which the body is a range; that of the body if the server does not say."""
+        """The length of the object of which the body is a range; that of the body if the server does not report it."""
         total = self.headers.get("content-range", "").rpartition("/")[2]
         return int(total) if total.isdigit() else len(self.body)
 
@@ -68,7 +68,7 @@ class Request(NamedTuple):
 
 
 class Server:
-    """The server at *base* (scheme and host); *name* is what messages call it. It is used by many threads.
+    """The server at *base* (scheme and host); *name* is its name in messages. It is used by many threads.
 
     *timeout* is in seconds, without a sign of life.
     """

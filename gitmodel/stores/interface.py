@@ -43,8 +43,8 @@ class StoredObject(NamedTuple):
 class Leftover(NamedTuple):
     """The remains of an unfinished upload: the store's name for it, its bytes, and its last sign of life.
 
-    *modified* is in seconds since 1970 by the store's clock. A store that cannot tell whether the writer lives
-    (every remote one) lists uploads under way, too: their age decides.
+    *modified* is in seconds since 1970 by the store's clock. A store that cannot detect killed writers (every remote
+    one) also lists active uploads: their age decides.
     """
 
     name: str
@@ -160,7 +160,7 @@ def where_else(url: str, *, shared: bool) -> str:
 
 
 def library(module: str, *, extra: str) -> Any:
-    """The *module* of an optional library, imported now. Raises UsageError, with what to type, if it is missing."""
+    """The *module* of an optional library, imported now. Raises UsageError with the command to run if it is missing."""
     import importlib
 
     try:

@@ -171,7 +171,7 @@ class LocalStore:
         return None if state is None else StoredObject(digest, state.st_size, state.st_mtime)
 
     def renew(self, digest: Digest) -> None:
-        """Make its time that of now."""
+        """Set its timestamp to now."""
         path = self.place(digest)
         with _reaching(path):
             try:

@@ -88,8 +88,8 @@ class SeveralStores:
 class ReadOnlyStore(Unwritable, SeveralStores):
     """A store that this machine only reads.
 
-    *reason* names the variable that points at another repository, or says why the registry is only read; *hint* says
-    what to do.
+    *reason* names the variable that points at another repository, or says why the registry is read-only; *hint* is the
+    advice.
     """
 
     def __init__(self, store: ArtifactStore, reason: str = "", hint: str = "") -> None:

@@ -22,7 +22,7 @@ def refuse_credentials(path: Path, name: str) -> None:
 
 
 def describe_credentials(what: str, found: Sequence[str]) -> str:
-    """Return the sentence that *what*, such as "the artifact model", seems to hold the credentials *found*."""
+    """Return the message that *what*, such as "the artifact model", seems to contain the credentials *found*."""
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return f"{what} seems to hold credentials: {', '.join(found[:_SHOWN])}{more}"
 

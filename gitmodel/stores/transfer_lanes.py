@@ -18,10 +18,11 @@ _Result = TypeVar("_Result")
 
 
 class Lanes:
-    """The threads that carry the parts and ranges of large objects: a few, whatever is under way in this process.
+    """The threads for parts and ranges of large objects, limited for the whole process.
 
     A part or range has a place until its bytes are of no use any more, and there are few: so memory is bounded, too.
-    Parts and ranges have places of their own, since who sends what it reads ahead would else wait for itself.
+    Parts and ranges have separate limits, because a thread that sends what it reads ahead would otherwise wait for
+    itself.
     """
 
     def __init__(self) -> None:

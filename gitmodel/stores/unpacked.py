@@ -1,7 +1,7 @@
 """Artifacts kept on this machine as files and folders to be read in place.
 
-What is kept is verified whenever it is asked for, and only what differs from the artifact is replaced: each file at
-once and whole, so that readers of the others notice nothing.
+A folder in the cache is verified on each use, and only files that differ are replaced, each atomically, so that other
+readers are not disturbed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from gitmodel.stores.several_stores import WithoutPurged
 
 
 def have_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
-    """Have the object at *place*: what is there is verified, and fetched again if it differs. Raises as `get_file`."""
+    """Make sure that the object is at *place*: verify an existing file, and fetch it again if it differs.
+
+    Raises as `get_file`.
+    """
     if _is_file(place, digest, size):
         return
     if _is_real_folder(place):
@@ -39,7 +42,7 @@ def have_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> N
 
 
 def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
-    """Have the folder *digest* at *place*: unpack it, or verify what is there and replace what differs.
+    """Make sure that the folder *digest* is at *place*: unpack it, or verify it and replace files that differ.
 
     Safe for any number of threads and processes: a folder appears there when it is whole, and is never emptied. Files
     in it that are not the artifact's are removed. Raises as `get_folder` does.
@@ -72,7 +75,7 @@ def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) ->
 
 
 def _differences(place: Path, entries: Sequence[ManifestEntry]) -> tuple[list[ManifestEntry], list[str]]:
-    """The *entries* that are not at *place* as they should be, and the paths of what should not be there."""
+    """Return the *entries* that are missing or wrong at *place*, and the paths of superfluous files."""
     found = _look(place)
     good = in_parallel(lambda entry: _is_whole(place, entry, found), entries, JOBS)
     return [entry for entry, whole in zip(entries, good, strict=True) if not whole], _extra(found, entries)
@@ -80,7 +83,7 @@ def _differences(place: Path, entries: Sequence[ManifestEntry]) -> tuple[list[Ma
 
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """Hold the lock of whoever replaces files in the folder *place*."""
+    """Hold the lock for replacing files in the folder *place*."""
     with writing(place):
         descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 class VerifyingReader(io.RawIOBase):
     """*size* bytes that *fill* puts into a buffer, returning how many; *close* is called once, at the end.
 
-    Raises what *wrong* makes in place of the last of them if they do not hash to *digest*, or are fewer or more.
+    Raises the error of *wrong* instead of the last ones if they do not hash to *digest*, or have another length.
     """
 
     def __init__(

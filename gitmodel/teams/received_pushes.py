@@ -38,7 +38,7 @@ class _Anything(frozenset[str]):
 def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> RangeCheck:
     """Find the problems of the ref moves in *updates*: records, rules of a change, tags that disagree with the branch.
 
-    *force* passes what a person may override (see `Problem.overridable`). Other refs are ignored.
+    *force* allows problems that a person may override (see `Problem.overridable`). Other refs are ignored.
     """
     mine = [update for update in updates if concerns(update, repository.branch)]
     moved = next((update for update in mine if update.ref == repository.branch), None)

@@ -245,7 +245,7 @@ def _find_change(invocation: Invocation, commit: str | None, force: bool, staged
 
 
 def _checked_names(client: Client) -> list[str]:
-    """Name what a check without a commit looked at: the branch, and the commit that is checked out if it has more."""
+    """Return the names of the states that a check without a commit examined."""
     from gitmodel.client import administration
 
     tip, branch = client.repository.writable_tip(), client.repository.branch

@@ -37,9 +37,10 @@ class Promotion:
 class StageState:
     """A stage or alias of a model: the version *recorded* on the branch, and the version *in_force* by the tag.
 
-    *forged* says why the tag does not count; *refusal* why a rule refuses to put what is recorded in force. *merged_by*
-    is that of its `StageTag`. *former* is True if the tag is still the one of a former name of the model. *untagged* is
-    True if the stage is `signed` and has no tag: its first promotion is pending, or somebody deleted the tag.
+    *forged* is the reason why the tag does not count; *refusal* why a rule refuses to put the recorded change in force.
+    *merged_by* is as in `StageTag`. *former* is True if the tag is still the one of a former name of the model.
+    *untagged* is True if the stage is `signed` and has no tag: its first promotion is pending, or somebody deleted the
+    tag.
     """
 
     name: str

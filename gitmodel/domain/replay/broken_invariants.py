@@ -48,7 +48,7 @@ def _text(problem: Problem) -> str:
 
 
 def _places(files: Files, problem: Problem) -> Iterator[Place]:
-    """Yield the place of *problem*, and that of the version or name with which its record does not agree."""
+    """Yield the place of *problem*, and the place of the version or name that contradicts its record."""
     what = paths.parse_path(problem.path)
     yield problem.path, problem.key if what is not None and what.kind in ("model", "version") else ""
     if what is None:

@@ -15,10 +15,10 @@ from gitmodel.domain.schema.records import ModelRecord, VersionRecord
 
 @dataclass(frozen=True)
 class Sides:
-    """The file at *path* there, for a commit of ours that is replayed; None for no file.
+    """The file at *path* (of the other side) in the replay of a local commit; None if there is no file.
 
-    *base* and *ours* are before and after the commit, as they are called there; *theirs* was there before the replay,
-    and *now* is there after it. *model* is what its model is called there, *number* its version's number.
+    *base* and *ours* are before and after the local commit, *theirs* and *now* before and after the replay. *model* and
+    *number* are the names of its model and version on the other side.
     """
 
     path: str

@@ -379,7 +379,7 @@ class _Replay:
         return faults(replace(self.onto, files=files), self.was, model, [path for path, _ in self._touched(model)])
 
     def _name_left_out(self) -> None:
-        """Name everything that the commit changed and that is otherwise now, if no conflict speaks of it."""
+        """Report every change of the commit that was lost and that no conflict mentions."""
         for path, what in self.found:
             if what is not None and what.model in self.settled:
                 continue

@@ -32,9 +32,9 @@ _Result = TypeVar("_Result")
 
 
 class Container:
-    """Requests to one container, of a store or of others; *name* is what messages call the place.
+    """Requests to one container, of a store or of others; *name* is its name in messages.
 
-    *host* is that of its account, as `abfss:` URIs have it; else it is that of the account that the environment names.
+    *host* is that of its account, as in `abfss:` URIs; the default is the account in the environment.
     """
 
     def __init__(self, container: str, name: str, *, host: str = "", timeout: float = 60.0, attempts: int = 6) -> None:

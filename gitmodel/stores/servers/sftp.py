@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 
 
 class Host:
-    """The files of *place*, a host with or without `USER@` and `:PORT`; *name* is what messages call it."""
+    """The files of *place*, a host with or without `USER@` and `:PORT`; *name* is its name in messages."""
 
     def __init__(self, place: str, name: str) -> None:
         self._place = place
@@ -106,7 +106,7 @@ class Host:
             self.do(lambda files: files.rm_file(path))
 
     def touch(self, path: str) -> None:
-        """Make the time of a file that of now. Raises FileNotFoundError."""
+        """Set the timestamp of a file to now. Raises FileNotFoundError."""
         sync = library("fsspec.asyn", extra="sftp").sync
 
         def touch(files: Any) -> None:
@@ -168,7 +168,7 @@ class SftpBackend:
         return there if there is not None and there.size == size else None
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Make its time that of now."""
+        """Set its timestamp to now."""
         self.host.touch(self.key(digest))
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
