@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def measure(place: Path, size: int, environ: dict[str, str]) -> None:
-    """Serve a registry of *size* versions; *cold* is with nothing in the cache, *warm* with all that is asked for."""
+    """Serve a registry of *size* versions; *cold* has an empty cache, *warm* a complete one."""
     place.mkdir()
     made = registries.new_repository(place / "made", environ)
     registries.build(made, {"iris": range(1, size + 1)}, environ)

@@ -90,7 +90,7 @@ def build(path: Path, models: dict[str, range], environ: dict[str, str], *, vers
 
 
 def write(path: Path, changes: Callable[[bool], Iterable[tuple[list[File], str]]], environ: dict[str, str]) -> None:
-    """Add commits to the registry at *path*, each of files and a subject; *changes* is told whether it has begun."""
+    """Add commits of files and a subject to the registry at *path*; *changes* gets True if the registry exists."""
     exists = subprocess.run(
         ["git", "-C", str(path), "rev-parse", "-q", "--verify", BRANCH], capture_output=True, env=environ, check=False
     ).stdout.strip()

@@ -88,7 +88,7 @@ class Benchmark:
 
     @property
     def large(self) -> int:
-        """The size that the targets speak of."""
+        """The number of versions for which there are targets."""
         return 1_000 if self.quick else 10_000
 
     def versions(self) -> None:
@@ -253,7 +253,7 @@ class Benchmark:
         print("\n`git model check` finds nothing wrong with the registry of 1,000 versions that was made for this")
 
     def peers(self, chosen: list[Peer], cache: Path) -> None:
-        """The same work by other registries, in this run: ours before and after theirs, of which the mean is said."""
+        """Measure the same work of other registries, and gitmodel before and after it; the mean is printed."""
         count = 100 if self.quick else 1_000
         for peer in chosen:
             before = self._work_beside(count)
@@ -280,7 +280,7 @@ class Benchmark:
                 "promote": measure(work.promote, times=self.times),
                 "resolve": measure(work.resolve, times=self.times),
             }
-        # Others keep no list in memory, so ours is read anew each time; the records that are searched are in memory.
+        # Others cache no list, so gitmodel reads it again each time; the searched records are in memory.
         costs["list"] = self._fresh(path, Work.list_all)
         with registries.open_registry(path, self.environ) as client:
             costs["search"] = measure(Work(client, "iris", count).search, times=5)
@@ -291,7 +291,7 @@ class Benchmark:
         return Cost(create.cpu + promote.cpu, create.wall + promote.wall)
 
     def _registry(self, count: int, *, promoted: bool = False) -> Path:
-        """A registry of *count* versions, made anew: the third in production since the beginning if *promoted*."""
+        """Create a registry of *count* versions. With *promoted*, the third is in production from the start."""
         # Nothing is deleted meanwhile: ext4 gives out no inode that was freed in the last minutes, and passes over
         # such ones one by one.
         path = Path(tempfile.mkdtemp(prefix=f"versions-{count}-", dir=self.folder))

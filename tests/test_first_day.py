@@ -235,7 +235,7 @@ def test_a_deleted_version_is_read_at_the_previous_commit(iris, capsys):
     assert (iris / "again.csv").read_bytes() == (iris / "train.csv").read_bytes()
 
 
-def test_what_was_repaired_asks_for_nothing(iris, capsys, git):
+def test_after_a_repair_doctor_advises_nothing(iris, capsys, git):
     assert ask(capsys, "promote", "iris@1", "production")[0] == 0
     git(iris, "tag", "--force", "model/iris/production", "HEAD")
     check_transcript(

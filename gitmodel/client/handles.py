@@ -208,7 +208,7 @@ class Model:
         """Create a version. *data*, *model_objects* and *deployments* map names of artifacts to paths or objects.
 
         Text and path objects are paths of files or folders. Any other value is an object: gitmodel saves it in the
-        format of its type, as outputs of steps are saved, and loads it again to verify that it comes back equal.
+        format of its type, as outputs of steps are saved, and loads it again to verify that it is equal.
 
         >>> model.create_version(model_objects={"clf": clf}, data={"train": "train.csv"})  # doctest: +SKIP
 

@@ -29,7 +29,7 @@ _LICENSES = frozenset(
         """,
     )
 )
-# The library that the hub names for a format of ours.
+# The library that the hub names for a format of gitmodel.
 _LIBRARIES = {"skops": "sklearn"}
 # Metadata with these names is copied to the header if it is text or a list of texts.
 _HEADER_KEYS = ("language", "library_name", "pipeline_tag", "datasets", "metrics", "base_model")

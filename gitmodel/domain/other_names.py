@@ -23,7 +23,7 @@ class ShowsOurForm:
 
     _other_names: ClassVar[Mapping[str, str]] = {}
 
-    if not TYPE_CHECKING:  # a type checker is to report unknown attributes as ever
+    if not TYPE_CHECKING:  # type checkers still report unknown attributes
 
         def __getattr__(self, name: str) -> Any:
             form = type(self)._other_names.get(name)

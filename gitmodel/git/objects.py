@@ -215,7 +215,7 @@ class LooseObjects:
 
     def _place(self, temporary: Path, final: Path) -> None:
         for _ in range(_FOLDER_ATTEMPTS):
-            # The folder may not be there yet, and while it is empty `git gc` may take it away again.
+            # The folder may not exist, and while it is empty `git gc` may delete it again.
             with suppress(FileNotFoundError):
                 os.replace(temporary, final)
                 return

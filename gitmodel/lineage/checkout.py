@@ -46,11 +46,11 @@ def checkout(
     folder: str = FOLDER,
     submodules: bool = True,
 ) -> CheckedOut:
-    """Make a work tree at *target* with the code of the version *reference* and its artifacts in *folder* in it.
+    """Create a work tree at *target* with the code of the version *reference*, and its artifacts in *folder* below it.
 
-    A commit that is not here is fetched from where a push kept it; *submodules* are checked out too, or left out. No
-    branch, index or other work tree is touched; `git worktree remove` takes it away, and nothing is left where this
-    fails. Raises NotFound for a missing commit or artifact, with the way to get it; UsageError if *target* exists.
+    A missing commit is fetched from the remote where a push kept it; *submodules* are checked out too, or left out. No
+    branch, index or other work tree changes; `git worktree remove` deletes it. On failure, nothing is left. Raises
+    NotFound for a missing commit or artifact, with the way to get it; UsageError if *target* exists.
     """
     if fault := fault_of_path(folder) or ("it is .git" if folder.split("/")[0].casefold() == ".git" else ""):
         raise UsageError(f"{folder!a} is not a folder in a work tree: {fault}", hint="name one such as artifacts")

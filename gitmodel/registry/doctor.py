@@ -33,7 +33,7 @@ from gitmodel.stores.local_store import LocalStore
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact about this clone: *about* names the kind, *hint* what to type; *mendable* if `--fix` repairs it.
+    """A fact about this clone: *about* names the kind, *hint* the advice; *mendable* is True if `--fix` repairs it.
 
     *grave* findings stop something from working; the others are for information.
     """

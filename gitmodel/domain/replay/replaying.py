@@ -30,8 +30,8 @@ def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapsho
     """Return the change from *before* to *after* of the paths *changed*, replayed on *onto*.
 
     A version whose number is taken there gets the next one, which is added to *carried*, and all references to it
-    follow. So do renamed models. If both sides changed the same thing, the other side's change is kept. All changes of
-    ours that are left out are named in the conflicts.
+    follow. So do renamed models. If both sides changed the same thing, the other side's change is kept. All local
+    changes that are left out are named in the conflicts.
     """
     return _Replay(before, after, changed, onto, carried).run()
 
