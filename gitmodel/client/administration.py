@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from gitmodel.stores.interface import ArtifactStore
     from gitmodel.teams.cloning import RemoteView
     from gitmodel.teams.planning import Plan
+    from gitmodel.teams.pushing import LeftOut
     from gitmodel.teams.range_checks import RangeCheck
-    from gitmodel.teams.sync import LeftOut
 
 T = TypeVar("T")
 
@@ -228,7 +228,7 @@ def check_copied(done: Copied) -> None:
 
 def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
     """Return the result of *call*, a push or apply, and the error if its pull left out local changes."""
-    from gitmodel.teams.sync import LeftOut
+    from gitmodel.teams.pushing import LeftOut
 
     try:
         return call(), None
@@ -238,6 +238,6 @@ def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
 
 def hint_of_left_out(commit: Oid | None) -> str:
     """Return a hint on how to find the changes that a pull left out; the branch was at *commit* before it."""
-    from gitmodel.teams.sync import had_before
+    from gitmodel.teams.pulling import had_before
 
     return had_before(commit)

@@ -54,8 +54,9 @@ if TYPE_CHECKING:
     from gitmodel.registry.store_access import Access, NamedStore
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
+    from gitmodel.teams.pulling import Pulled
+    from gitmodel.teams.pushing import Pushed
     from gitmodel.teams.range_checks import RangeCheck
-    from gitmodel.teams.sync import Pulled, Pushed
 
 
 @checked_arguments
@@ -569,10 +570,10 @@ class Client(ShowsOurForm):
         for local commits that others signed; Unreachable.
         """
         from gitmodel.branch import remotes
-        from gitmodel.teams import sync
+        from gitmodel.teams import pulling
 
         self._opened.require_branch("pull")
-        return sync.pull(self.repository, remotes.choose_remote(self.repository, remote), rewound=rewound)
+        return pulling.pull(self.repository, remotes.choose_remote(self.repository, remote), rewound=rewound)
 
     def pull_artifacts(self, *, jobs: int = JOBS, progress: Progress | None = None) -> int:
         """Fetch the artifacts of versions that are in a stage, have an alias or are the latest; return their number.

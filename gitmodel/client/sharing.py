@@ -11,8 +11,9 @@ from gitmodel.registry import put_in_force
 from gitmodel.registry.put_in_force import Applied
 from gitmodel.stores.interface import Transfer
 from gitmodel.stores.local_store import LocalStore
-from gitmodel.teams import sync
-from gitmodel.teams.sync import Pulled, Pushed
+from gitmodel.teams import pulling, pushing
+from gitmodel.teams.pulling import Pulled
+from gitmodel.teams.pushing import Pushed
 
 
 def plan_apply(
@@ -37,10 +38,10 @@ def apply_at_remote(
 
     chosen = remotes.choose_remote(opened.repository, remote)
     pulled: list[Pulled] = []
-    with sync.telling_left_out(pulled):
+    with pushing.telling_left_out(pulled):
         done = applying.apply_at_remote(opened.repository, chosen, apply, pulled, models=names, timeout=timeout)
-    if sync.left_out(pulled):
-        raise sync.LeftOut(done, chosen, pulled)
+    if pulling.left_out(pulled):
+        raise pushing.LeftOut(done, chosen, pulled)
     return done
 
 
@@ -49,14 +50,14 @@ def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfe
     from gitmodel.lineage.code import choose_pushed, push_code
 
     repository = opened.repository
-    uploads = sync.Uploads(LocalStore(opened.store_root), opened.access.of_model, transfer)
+    uploads = pushing.Uploads(LocalStore(opened.store_root), opened.access.of_model, transfer)
     chosen = remotes.choose_remote(repository, remote)
     # The code is pushed before the versions that name its commits, as artifacts are.
     here = opened.find_kept()
     alone = here is None or here.code.git.common_dir != repository.common_dir
     pushed_code = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(repository.config))
-    done = sync.push(repository, chosen, uploads, timeout=timeout)
+    done = pushing.push(repository, chosen, uploads, timeout=timeout)
     done.code = pushed_code
-    if sync.left_out(done.pulled):
-        raise sync.LeftOut(done, chosen, done.pulled)
+    if pulling.left_out(done.pulled):
+        raise pushing.LeftOut(done, chosen, done.pulled)
     return done

@@ -18,8 +18,9 @@ from gitmodel.registry.store_access import NamedStore
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.teams.planning import Plan, PlannedChange
 from gitmodel.teams.proposals import Proposal
+from gitmodel.teams.pulling import Pulled
+from gitmodel.teams.pushing import Pushed
 from gitmodel.teams.range_checks import RangeCheck
-from gitmodel.teams.sync import Pulled, Pushed
 
 __all__ = [
     "Applied",

@@ -14,8 +14,8 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.refs import RefMove
 from gitmodel.registry.put_in_force import Applied, InForce
-from gitmodel.teams import sync, tag_moves
-from gitmodel.teams.sync import Pulled
+from gitmodel.teams import pulling, pushing, tag_moves
+from gitmodel.teams.pulling import Pulled
 
 
 def apply_at_remote(
@@ -33,7 +33,7 @@ def apply_at_remote(
     tags. A tag that the remote refuses is not set here either. If the remote changes in the meantime, everything is
     repeated, for *timeout* seconds. After an interruption, a second call pushes the rest. Returns the changes that this
     call made; a tag that a concurrent apply moved at the remote is reported only by that apply. Raises what *apply* and
-    `sync.pull` raise, and Refused with the host's message if a rule of the host forbids the tags.
+    `pulling.pull` raise, and Refused with the host's message if a rule of the host forbids the tags.
     """
     ends = time.monotonic() + timeout
     local: dict[StageRef, InForce] = {}
@@ -41,7 +41,7 @@ def apply_at_remote(
     ours: Oid | None = None
     unguarded = False
     while True:
-        pulled.append(sync.pull(repository, remote))
+        pulled.append(pulling.pull(repository, remote))
         before = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
         if repository.rules.id() != ours:  # tags that the previous attempt did not set
             rules = repository.rules.id()
@@ -59,7 +59,7 @@ def apply_at_remote(
         try:
             pushed = [*moves.values(), *tag_moves.vouched_moves(repository, state)]
             pushed += [] if models else tag_moves.rules_move(repository, state, state.tip)
-            sent = sync.send(repository, remote, pushed, last=last) if pushed else frozenset()
+            sent = pushing.send(repository, remote, pushed, last=last) if pushed else frozenset()
         except Refused:
             tag_moves.take_back(repository, {ref: before.get(ref) for ref in done.moved}, rules)
             raise

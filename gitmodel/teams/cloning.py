@@ -14,7 +14,7 @@ from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
 from gitmodel.git import new_repositories
 from gitmodel.git.configuration import add_remote, list_remotes, read_setting, write_setting
-from gitmodel.teams.sync import count_commits, pull
+from gitmodel.teams.pulling import count_commits, pull
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,32 @@
-"""Pull and push: synchronizing two registries that were changed independently, without losing changes."""
+"""Pull: fetch the registry of a remote, and replay local commits on it without losing a change silently."""
 
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitmodel.branch import remotes
 from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.new_commits import add_commit
-from gitmodel.branch.remotes import RemoteMoved, RemoteState
+from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.retrying import pause
 from gitmodel.branch.stage_history import changes_between
 from gitmodel.branch.transaction import remember_remote
-from gitmodel.code.kept_commits import PushedCode
 from gitmodel.domain.replay.replayed_changes import Carried, renumbered, reworded
 from gitmodel.domain.replay.replaying import replay
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.domain.schema.rules_tag import extends
-from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
+from gitmodel.errors import Conflict, Refused, Unsigned
 from gitmodel.git import signatures
 from gitmodel.git.commits import count_first_parents, merge_base, reaches, trailer_values
 from gitmodel.git.objects import NewObject
 from gitmodel.git.refs import RefMove, delete_ref
-from gitmodel.registry.put_in_force import Applied, Merged, merged_tags
+from gitmodel.registry.put_in_force import Merged, merged_tags
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
-from gitmodel.stores.interface import ArtifactStore, Transfer
 from gitmodel.teams import tag_moves
-from gitmodel.teams.transfers import upload
-
-# A push goes on for its timeout, as one by URL does; but a remote that refuses the same moves this often, although the
-# next fetch finds nothing new, never takes them.
-_SAME_TRIES = 20
 
 
 @dataclass
@@ -69,51 +59,6 @@ class Pulled:
         return self.tip != self.before or bool(self.moved)
 
 
-@dataclass
-class Pushed:
-    """The result of a push: the numbers of new *commits* and uploaded *artifacts*, and the stage tags that *moved*.
-
-    *pulled* are the results of the pulls that it needed, *code* is the result for the code of versions.
-    """
-
-    remote: str
-    tip: Oid | None
-    commits: int = 0
-    artifacts: int = 0
-    moved: list[StageRef] = field(default_factory=list)
-    pulled: list[Pulled] = field(default_factory=list)
-    code: PushedCode = field(default_factory=PushedCode)
-
-
-class LeftOut(Conflict):
-    """The error after a successful push or apply whose pulls left out local changes; the message names them all.
-
-    *done* is the result that the call would have returned. *conflicts* are the changes, *before* is the commit that
-    still has them, *brief* is the same error without the names.
-    """
-
-    def __init__(self, done: Pushed | Applied, remote: str, pulled: Sequence[Pulled]) -> None:
-        self.done = done
-        self.conflicts = left_out(pulled)
-        self.before = next((one.before for one in pulled if one.conflicts), None)
-        count = len(self.conflicts)
-        summary = (
-            f"{'1 change' if count == 1 else f'{count} changes'} of yours {'was' if count == 1 else 'were'} left out, "
-            f"because others changed the same at {remote}"
-        )
-        super().__init__(f"{summary}: {'; '.join(self.conflicts)}", hint=had_before(self.before))
-        self.brief = Conflict(summary, hint=self.hint)
-
-
-@dataclass(frozen=True)
-class Uploads:
-    """The stores of a push, which copies artifacts from *local* to the store of each model."""
-
-    local: ArtifactStore
-    store_of: Callable[[str], ArtifactStore]
-    transfer: Transfer = Transfer()
-
-
 def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulled:
     """Combine the metadata branch and the stage tags of *remote* with the local ones.
 
@@ -134,19 +79,6 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
     return repository.refs.retry(attempt)
 
 
-def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: float = 60.0) -> Pushed:
-    """Upload missing artifacts, then push the branch and stage tags atomically.
-
-    If the remote changes in the meantime, its changes are pulled, local commits are replayed, and the push is retried
-    for *timeout* seconds. Raises Unreachable for artifacts that others could not reach, Refused if a rule of the host
-    forbids the push.
-    """
-    done = Pushed(remote, repository.writable_tip())
-    with telling_left_out(done.pulled):
-        _push(repository, remote, uploads, done, time.monotonic() + timeout)
-    return done
-
-
 def left_out(pulled: Sequence[Pulled]) -> list[str]:
     """Return the local changes that *pulled* left out, each once."""
     return list(dict.fromkeys(conflict for one in pulled for conflict in one.conflicts))
@@ -155,111 +87,6 @@ def left_out(pulled: Sequence[Pulled]) -> list[str]:
 def had_before(commit: Oid | None) -> str:
     """Return a hint how to find the changes that a pull left out; *commit* is the branch before it."""
     return f"`git log -p {(commit or '')[:10]}` shows your state before; repeat the changes if they still apply"
-
-
-@contextmanager
-def telling_left_out(pulled: Sequence[Pulled]) -> Iterator[None]:
-    """Add the local changes that pulls in the block left out to the message of an error; the pulls add to *pulled*."""
-    try:
-        yield
-    except GitModelError as error:
-        conflicts = left_out(pulled)
-        if conflicts:
-            error.message += f"; before that, the pull left out changes of yours: {'; '.join(conflicts)}"
-        raise
-
-
-def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, ends: float) -> None:
-    tried: list[list[RefMove]] = []
-    while True:
-        pulled = pull(repository, remote)
-        if pulled.changed or pulled.conflicts or pulled.set_back or pulled.merged:
-            done.pulled.append(pulled)
-        state = remotes.last_state(repository, remote)
-        tip = repository.tip()
-        moves, moved = _moves(repository, state, tip)
-        done.tip, done.moved = tip, moved
-        if not moves:
-            return
-        done.commits = count_commits(repository, state.tip, tip)
-        done.artifacts += upload(repository, state.tip, tip, uploads.local, uploads.store_of, transfer=uploads.transfer)
-        try:
-            same = tried.count(moves) >= _SAME_TRIES
-            if send(repository, remote, moves, last=same or time.monotonic() > ends) is not None:
-                return
-            tried.append(moves)
-        except RemoteMoved as error:
-            if not same:
-                raise
-            raise Conflict(
-                f"{remote} refused the push {len(tried)} times, and nothing changed there: {error.message}",
-                hint="see `git remote -v`: a remote that is fetched from one repository and pushed to another cannot "
-                "be used; set `git config gitmodel.remote` to another remote",
-            ) from None
-        except Refused as error:
-            _push_apart(repository, state, moves, error)
-            return
-
-
-def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last: bool) -> frozenset[str] | None:
-    """Push *moves*, and find out if a push that reports failure succeeded nevertheless.
-
-    Returns the refs that this push moved, except those that somebody else had already moved to the same id. Returns
-    None if somebody else pushed first and nothing was pushed; on the *last* try, raises RemoteMoved instead. Raises
-    Refused and Unreachable.
-    """
-    left: frozenset[str] = frozenset()
-    try:
-        left = remotes.push(repository, remote, moves).left
-    except RemoteMoved:
-        if last:
-            remotes.refuse_blocked(repository, remote, [move.ref for move in moves])
-            raise
-        pause(0.2)
-        return None
-    except Unreachable as error:
-        if not _landed(repository, remote, moves, error):
-            raise
-    remotes.move_copies(repository, remote, moves)
-    return frozenset(move.ref for move in moves) - left
-
-
-def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefMove], error: Refused) -> None:
-    """Push the branch, then each stage tag separately, if the remote refuses them together.
-
-    A refused tag, such as one that only another identity may move, is set back to the remote's value. Its change is
-    recorded there and not in force. Raises *error* if the branch is refused too, else Refused naming these tags.
-    """
-    branch = [move for move in moves if move.ref == repository.branch]
-    try:
-        if branch:
-            send(repository, state.remote, branch, last=True)
-    except (Refused, RemoteMoved):
-        raise error from None
-    refused: dict[StageRef, str] = {}
-    rules_refused: list[str] = []
-    for move in moves:
-        if move in branch:
-            continue
-        stage = StageRef.parse(move.ref)
-        try:
-            send(repository, state.remote, [move], last=True)
-        except (Refused, RemoteMoved) as why:
-            if stage is not None:
-                refused[stage] = why.message
-            elif move.ref == repository.rules.ref:
-                rules_refused = [why.message]
-    rules = state.rules if rules_refused else repository.rules.id()
-    tag_moves.take_back(repository, {ref: state.tags.get(ref) for ref in refused}, rules)
-    if refused or rules_refused:
-        names = " and ".join([*(ref.name for ref in sorted(refused)), *[repository.rules.name for _ in rules_refused]])
-        said = "; ".join(dict.fromkeys([*(refused[ref] for ref in sorted(refused)), *rules_refused]))
-        recorded = f"what you did is recorded at {state.remote}, and" if branch else "what it stands for is"
-        raise Refused(
-            f"{recorded} not in force there: {said}",
-            hint=f"an identity that may move {names} must run `git model apply --push`; "
-            "the local tag was reset to the remote's",
-        )
 
 
 def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
@@ -307,22 +134,6 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
         "changed here",
         hint=f"find out who did it; {again}{takes_it}",
     )
-
-
-def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error: Unreachable) -> bool:
-    """Return True if a push that reported failure succeeded nevertheless."""
-    try:
-        now = remotes.fetch(repository, remote)
-    except Unreachable:
-        raise Unreachable(
-            f"{error.message}; it is not known whether the push reached the server",
-            hint="run `git model push` again when it can be reached",
-        ) from None
-    for move in moves:
-        if move.ref == repository.branch:
-            return now.tip is not None and move.new is not None and reaches(repository.git, now.tip, move.new)
-    tags = {ref.full: id for ref, id in now.tags.items()}
-    return all(tags.get(move.ref) == move.new for move in moves)
 
 
 def _join(repository: Repository, state: RemoteState) -> Pulled:
@@ -485,11 +296,3 @@ def _new_versions(repository: Repository, commit: Oid, changed: list[str]) -> di
 def count_commits(repository: Repository, old: Oid | None, new: Oid | None) -> int:
     """Count *new* and its first parents, except those in the history of *old*."""
     return count_first_parents(repository.git, new, without=old) if new else 0
-
-
-def _moves(repository: Repository, state: RemoteState, tip: Oid | None) -> tuple[list[RefMove], list[StageRef]]:
-    """Return the moves that a push needs on the remote, and the stage tags among them."""
-    moves = [] if tip == state.tip else [RefMove(repository.branch, tip, state.tip)]
-    moves += tag_moves.rules_move(repository, state, tip)
-    tags = tag_moves.tag_moves(repository, state, tip)
-    return [*moves, *tags.values(), *tag_moves.vouched_moves(repository, state)], [*tags]
