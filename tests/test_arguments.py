@@ -141,9 +141,7 @@ def call(method, parameter, value, tmp_path):
     ("cls", "name", "parameter"),
     [pytest.param(*found, id=f"{found[0].__name__}.{found[1]}.{found[2].name}") for found in public_methods()],
 )
-def test_every_method_takes_an_argument_or_says_what_is_wrong_with_it(
-    cls, name, parameter, client, tmp_path, monkeypatch
-):
+def test_every_method_accepts_an_argument_or_names_its_error(cls, name, parameter, client, tmp_path, monkeypatch):
     common = client.repository.common_dir
     (tmp_path / "away").mkdir()
     monkeypatch.chdir(tmp_path / "away")

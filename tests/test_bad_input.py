@@ -171,7 +171,9 @@ def test_a_bad_name_of_a_stage(client, refused, name, fault):
         ("a/b@1", UsageError, "holds '/'", "letters"),
     ],
 )
-def test_a_bad_reference_says_what_exists_and_creates_nothing(client, refused, reference, error, said, next_step):
+def test_a_bad_reference_is_refused_with_the_existing_ones_and_creates_nothing(
+    client, refused, reference, error, said, next_step
+):
     for use in (
         lambda: client.get_version(reference),
         lambda: client.get_version(reference).set_stage("staging"),

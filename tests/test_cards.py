@@ -103,7 +103,7 @@ def test_the_card_of_a_bare_record_is_one_too():
     assert read(text).data.to_dict() == {}
 
 
-def test_the_body_says_what_a_reader_asks():
+def test_the_body_of_a_card_has_all_sections():
     text = card("iris", MODEL, VERSION)
     assert "\n# Iris \\| \\*classifier\\*\n\nWhich iris a flower is,\nfrom four lengths.\n" in text
     assert "\n## Limitations\n\nThree species only.\n" in text

@@ -108,7 +108,7 @@ def _words(line, path):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_list_of_commands_says_what_the_commands_say(name):
+def test_the_list_of_commands_shows_the_first_line_of_each_help(name):
     entry = COMMANDS[name]
     found = entry.load()
     assert first_line(found) == entry.help

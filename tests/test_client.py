@@ -101,7 +101,7 @@ class TestModels:
             "owners": [],
         }
 
-    def test_a_model_made_by_hand_is_a_description_and_says_so_when_used_as_more(self):
+    def test_a_model_that_is_only_a_description_cannot_be_used_as_a_handle(self):
         model = Model("iris", tags=("b", "a"))
         assert model.tags == ["a", "b"]
         for use in (
@@ -489,7 +489,7 @@ class TestStages:
             versions[0].set_stage("staging")
         assert "shadow, canary, production, archived and none" in caught.value.hint
 
-    def test_a_promotion_says_who_when_and_why_to_plain_git(self, client, iris, git):
+    def test_plain_git_shows_author_time_and_reason_of_a_promotion(self, client, iris, git):
         iris.get_version(1).set_stage("production", reason="It is better.\nMuch better.")
         common = client.repository.common_dir
         tag = git(common, "cat-file", "tag", "model/iris/production")
@@ -956,7 +956,7 @@ class TestTransactions:
         assert [version.metadata["i"] for version in made] == list(range(8))
         assert int(commits(client, git)) == before + 1
 
-    def test_a_change_through_the_client_inside_the_block_is_refused_and_says_what_to_write(self, client, iris, git):
+    def test_a_change_through_the_outer_client_in_the_block_is_refused_with_the_form_to_write(self, client, iris, git):
         version = iris.get_version(1)
         before = git(client.repository.common_dir, "for-each-ref")
         changes = [
@@ -1016,7 +1016,7 @@ class TestTransactions:
             assert handles[1].metadata
         assert held(iris) == {}
 
-    def test_a_transaction_without_words_still_says_what_it_did(self, client, iris, git):
+    def test_a_transaction_without_a_message_has_a_generated_subject(self, client, iris, git):
         with client.transaction(" ") as change:
             change.get_model("iris").get_version(1).set_stage("staging")
         assert git(client.repository.common_dir, "log", "-1", "--format=%s", "gitmodel") == "Promote iris 1 to staging"

@@ -237,7 +237,7 @@ weights.bin (3,000 bytes)
         with Client() as client, pytest.raises(UsageError, match="'never' is not a way to handle"):
             client.get_model("iris").create_version()
 
-    def test_a_policy_that_is_none_is_no_valid_record(self, repo, capsys):
+    def test_an_unknown_value_of_dirty_is_invalid(self, repo, capsys):
         set_policy(repo, "perhaps")
         code, out, _ = ask(capsys, "check")
         assert code == 5

@@ -127,7 +127,7 @@ def test_any_text_survives_in_every_kind_of_key(word, words, inner, metadata, ma
 
 @repeatable
 @given(METADATA, METADATA, METADATA, METADATA)
-def test_the_unknown_keys_of_a_newer_format_survive_whatever_stands_around_them(extra, inner, metadata, item):
+def test_unknown_keys_of_a_newer_format_are_kept_wherever_they_are(extra, inner, metadata, item):
     def unknown(table):
         return {f"new {key}": value for key, value in codec.metadata(table).items()}
 

@@ -76,7 +76,7 @@ class TestBareRepositories:
             with Client(*arguments, **named) as client:
                 assert client.get_version("iris@production").number == 1
 
-    def test_a_bare_repository_that_one_merely_stands_in_is_refused_as_git_does(self, bare, monkeypatch):
+    def test_a_bare_repository_as_the_current_folder_is_refused_as_in_git(self, bare, monkeypatch):
         code, _, err = model(bare, "list")
         assert (code, "git does not use a bare repository that is not named" in err) == (6, True)
         assert "git model --repo PATH" in err
@@ -312,7 +312,7 @@ class TestVariables:
         with Client() as client, pytest.raises(UsageError), client.transaction("Both"):
             client.register_model("second")
 
-    def test_a_lookup_of_a_client_says_which_repository_was_read(self, two, monkeypatch):
+    def test_a_lookup_of_a_client_names_the_repository_that_was_read(self, two, monkeypatch):
         a, b = two
         with Client(a) as client:
             client.register_model("iris").create_version()

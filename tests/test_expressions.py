@@ -113,7 +113,7 @@ def test_a_plain_expression_is_answered_without_the_library(text, expected):
 
 @needs_library
 @pytest.mark.parametrize(("text", "expected"), PLAIN)
-def test_the_library_answers_plain_expressions_alike(text, expected):
+def test_the_library_gives_the_same_results_for_plain_expressions(text, expected):
     assert by_library(text).matches(VERSION) is expected
 
 
@@ -269,7 +269,7 @@ def test_the_library_refuses_the_same_expressions(text):
         ('created > timestamp("2026-01-01")', "column 21: timestamp cannot read this"),
     ],
 )
-def test_parse_says_what_is_wrong_and_where(text, why):
+def test_parse_names_the_error_and_its_position(text, why):
     with pytest.raises(UsageError) as caught:
         parse(text)
     assert why in caught.value.message
@@ -312,7 +312,7 @@ def test_a_gate_names_the_missing_key(text, missing):
 
 
 @needs_library
-def test_a_failing_gate_says_which_clause_failed_and_what_it_found():
+def test_a_failing_gate_names_the_clause_and_the_actual_value():
     verdict = parse("!code.dirty && metadata.accuracy > 0.99 && number == 1").judge(VERSION)
     assert verdict == (False, "metadata.accuracy > 0.99", "metadata.accuracy is 0.97", None, False)
     assert parse("name == 'x'").judge({"name": "a\x1b[31m"}).reason == "name is 'a\\x1b[31m'"
@@ -369,7 +369,7 @@ def test_the_library_is_imported_only_when_an_expression_needs_it():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_without_the_library_plain_expressions_work_and_others_say_what_to_install(monkeypatch):
+def test_without_the_library_plain_expressions_work_and_others_name_the_package(monkeypatch):
     original = builtins.__import__
 
     def refuse(name, *args):

@@ -176,7 +176,7 @@ def test_a_path_that_cannot_be_linked_is_refused_and_nothing_is_recorded(iris, p
     assert git(iris, "rev-parse", "gitmodel") == before
 
 
-def test_a_url_without_external_says_what_to_add(iris, capsys):
+def test_a_url_without_external_is_refused_with_the_option_to_add(iris, capsys):
     check_transcript(
         capsys,
         """
@@ -216,7 +216,7 @@ def test_push_leaves_it_alone(iris, huge, capsys, tmp_path, git):
     assert (code, err) == (0, "")
 
 
-def test_a_bucket_that_only_the_branch_names_is_not_asked(iris, capsys, git):
+def test_a_bucket_named_only_by_the_branch_is_not_contacted(iris, capsys, git):
     record = read(iris, "models/iris/versions/1.toml")
     link = (
         '\n[[artifacts]]\nname = "raw"\nkind = "data"\ndigest = "' + digest_of(b"x") + '"\nsize = 1\nformat = "csv"\n'
@@ -293,7 +293,7 @@ def ways_to_read(client, tmp_path, capsys):
 
 @pytest.mark.parametrize("spelling", ["{}", "HTTP{}", "{}#x"])
 @pytest.mark.parametrize("way", ["download", "path", "open", "load", "get", "verify", "checkout"])
-def test_a_host_that_only_the_branch_names_is_not_asked(iris, pages, tmp_path, capsys, way, spelling):
+def test_a_host_named_only_by_the_branch_is_not_contacted(iris, pages, tmp_path, capsys, way, spelling):
     url = f"{pages.url}/raw.csv"
     url = spelling.format(url.removeprefix("http") if "HTTP" in spelling else url)
     with Client(iris) as client:
@@ -348,7 +348,7 @@ def test_to_link_by_hand_trusts_the_host_and_not_where_it_leads(iris, pages, els
     assert ask(capsys, "get", "iris@1", "raw", "-o", "got.csv")[0] == 0
 
 
-def test_a_url_with_credentials_on_the_branch_is_neither_asked_nor_repeated(iris, pages, tmp_path, capsys):
+def test_a_url_with_credentials_on_the_branch_is_neither_used_nor_printed(iris, pages, tmp_path, capsys):
     with Client(iris) as client:
         record_link(client, f"{pages.url}/raw.csv")
         client.trust_store(f"{pages.url}/")

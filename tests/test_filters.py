@@ -298,7 +298,7 @@ def test_the_names_that_filters_know_are_those_of_the_fields(client):
     assert _filter_names(shapes.ARTIFACT)["metadata"] == RECORDED
 
 
-def test_a_filter_that_found_nothing_says_which_records_it_searched():
+def test_an_empty_result_of_a_filter_names_the_searched_records():
     wanted = Filter("parameters.lr == 1", {"parameters": RECORDED})
     wanted.check_searched("no run")  # none was searched
     wanted.search({"parameters": {"l": 1}})

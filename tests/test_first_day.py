@@ -79,7 +79,7 @@ def _rows(capsys, command):
     return [(row, keys) for row in json.loads(ask(capsys, command, "--format", "json")[1])]
 
 
-def test_trust_in_a_folder_changes_nothing_and_says_so(iris, capsys):
+def test_trusting_a_folder_changes_nothing_and_reports_it(iris, capsys):
     check_transcript(
         capsys,
         f"""
@@ -254,7 +254,7 @@ def test_after_a_repair_doctor_advises_nothing(iris, capsys, git):
     )
 
 
-def test_a_read_only_repository_is_out_of_reach_and_no_bug_of_ours():
+def test_a_read_only_repository_is_not_reported_as_a_bug():
     said = "error: unable to create leading directories of /r/.git/objects/info/commit-graphs/tmp_graph_XXXXXX"
     assert isinstance(translate(said, 1), Unreachable)
 

@@ -113,7 +113,7 @@ def test_skops_types_that_are_not_known_to_be_safe_are_named_and_need_trust(tmp_
 
 
 @pytest.mark.parametrize("name", ["pickle", "joblib", "cloudpickle"])
-def test_the_pickle_family_is_refused_without_trust_and_says_why(tmp_path, name):
+def test_pickle_formats_are_refused_without_trust_with_the_reason(tmp_path, name):
     (tmp_path / "model").write_bytes(pickle.dumps(Bomb(tmp_path / "went off")))
     with pytest.raises(Refused, match="can run any code") as caught:
         load(tmp_path / "model", name)
@@ -323,7 +323,7 @@ def test_an_installed_package_adds_a_format(tmp_path, monkeypatch):
         load(tmp_path / "file", "misnamed")
 
 
-def test_a_package_cannot_take_the_name_of_a_format_of_ours(tmp_path, monkeypatch):
+def test_a_package_cannot_replace_a_built_in_format(tmp_path, monkeypatch):
     monkeypatch.setattr(plugins, "_entry_points", lambda _: [EntryPoint("json", "no:thing", plugins.FORMATS)])
     (tmp_path / "a.json").write_bytes(b"1")
     assert load(tmp_path / "a.json", "json") == 1

@@ -65,7 +65,7 @@ def test_contains_lists_what_has_a_commit_and_what_has_not(repo, capsys):
     )
 
 
-def test_the_answer_is_that_of_git(repo, git):
+def test_the_result_is_the_same_as_in_git(repo, git):
     with Client() as client:
         for named in ("fix", "main", "old", "old~1"):
             for found in client.containing(named):

@@ -155,7 +155,7 @@ def test_the_log_of_a_version_needs_nothing_from_before_it_was_made(iris, code_r
             list(client.log("iris"))
 
 
-def test_with_filters_of_git_each_path_is_walked_by_itself_and_the_answer_is_the_same(iris, code_repo, monkeypatch):
+def test_with_changed_path_filters_each_path_is_walked_separately_with_the_same_result(iris, code_repo, monkeypatch):
     with Client() as client, client.transaction("All at once") as change:
         version = change.get_model("iris").create_version()
         version.set_stage("production", reason="at once")

@@ -131,7 +131,7 @@ def test_settings_of_the_user_do_not_change_what_git_log_answers(iris, code_repo
         assert [event.commit for event in client.history("iris", "production")] == before
 
 
-def test_it_reads_in_stretches_and_stops_where_it_is_not_asked_for_more(iris, code_repo, monkeypatch):
+def test_a_walk_reads_in_stretches_and_stops_early(iris, code_repo, monkeypatch):
     import gitmodel.branch.first_parents as walking
 
     monkeypatch.setattr(walking, "_FIRST_STRETCH", 1)
@@ -142,7 +142,9 @@ def test_it_reads_in_stretches_and_stops_where_it_is_not_asked_for_more(iris, co
     assert found[-1] == "Register iris"
 
 
-def test_a_shallow_clone_says_what_it_lacks_and_how_to_deepen(iris, code_repo, tmp_path, git, capsys, monkeypatch):
+def test_a_shallow_clone_reports_missing_history_and_how_to_deepen_it(
+    iris, code_repo, tmp_path, git, capsys, monkeypatch
+):
     shallow = tmp_path / "shallow"
     subprocess.run(
         ["git", "clone", "-q", "--depth=2", "--no-single-branch", code_repo.as_uri(), str(shallow)], check=True
@@ -197,7 +199,7 @@ def test_a_stage_that_never_was_is_not_an_empty_history(iris):
         iris.history("champion")
 
 
-def test_maintenance_changes_no_answer_and_may_be_undone(iris, code_repo, capsys, monkeypatch, git):
+def test_maintenance_changes_no_result_and_can_be_undone(iris, code_repo, capsys, monkeypatch, git):
     monkeypatch.chdir(code_repo)
     before = [event.commit for event in iris.history("production")]
     check_transcript(

@@ -39,7 +39,7 @@ def repo(code_repo, monkeypatch):
     return code_repo
 
 
-def test_show_list_and_resolve_say_what_the_branch_recorded_then(repo, capsys):
+def test_show_list_and_resolve_use_the_past_state_of_the_branch(repo, capsys):
     check_transcript(
         capsys,
         """
@@ -72,7 +72,7 @@ def test_show_list_and_resolve_say_what_the_branch_recorded_then(repo, capsys):
     )
 
 
-def test_the_answer_is_that_of_git(repo):
+def test_the_result_is_the_same_as_in_git(repo):
     for day in ("2026-09-30", "2026-10-01", "2026-10-31", "2026-11-01", "2026-11-05"):
         commit = run(repo, "log", "-1", "--first-parent", f"--before={day}T23:59:59Z", "--format=%H", "gitmodel")
         with Client(repo) as client:
@@ -225,7 +225,7 @@ def test_leftovers_of_a_clean_merge_are_no_second_holder(repo):
             past.get_version("iris@staging")
 
 
-def test_a_shallow_clone_says_what_it_lacks(repo, tmp_path, capsys, monkeypatch):
+def test_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, monkeypatch):
     shallow = tmp_path / "shallow"
     subprocess.run(["git", "clone", "-q", "--depth=2", "--no-single-branch", repo.as_uri(), str(shallow)], check=True)
     old = run(repo, "rev-parse", f"{BRANCH}~6")

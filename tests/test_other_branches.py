@@ -70,13 +70,13 @@ class TestCodeOnTheBranch:
         assert git(code_branch, "for-each-ref") == before
 
     @pytest.mark.parametrize("command", READERS.splitlines())
-    def test_readers_say_so(self, code_branch, capsys, command):
+    def test_readers_report_a_branch_without_a_registry(self, code_branch, capsys, command):
         code, out, err = ask(capsys, *shlex.split(command))
         assert (code, out) == (3, "")
         assert "the branch gitmodel holds no registry" in err
         assert SETTING in err
 
-    def test_doctor_says_so_and_settings_are_shown_and_another_branch_works(self, code_branch, capsys, git):
+    def test_doctor_reports_it_and_config_and_another_branch_work(self, code_branch, capsys, git):
         code, out, err = ask(capsys, "doctor")
         assert (code, "the branch gitmodel holds no registry" in out + err) == (5, True)
         assert ask(capsys, "config")[0] == 0

@@ -452,7 +452,7 @@ class TestRefusals:
         write_all(code_repo)
         assert git(code_repo, "log", "-1", "--format=%an <%ae>", "gitmodel") == "Grace Example <grace@example.com>"
 
-    def test_a_tag_of_the_user_s_where_a_folder_of_ours_belongs(self, code_repo, git):
+    def test_a_tag_of_the_user_that_blocks_a_folder_of_refs(self, code_repo, git):
         build(code_repo)
         git(code_repo, "tag", "model/flowers")
         before = editing.state(code_repo)

@@ -51,7 +51,7 @@ yet
     )
 
 
-def test_trust_is_of_one_url_and_a_changed_one_is_asked_for_again(iris, git):
+def test_trust_covers_one_url_and_a_changed_url_needs_it_again(iris, git):
     with Client(iris) as client:
         record_store(iris, "s3://ours/models")
         client.trust_store()

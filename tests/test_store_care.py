@@ -66,7 +66,7 @@ def said(capsys, *command):
 # status
 
 
-def test_status_says_what_is_where_and_what_is_missing(iris, store, capsys):
+def test_status_shows_the_location_of_artifacts_and_missing_ones(iris, store, capsys):
     check_transcript(
         capsys,
         f"""
@@ -109,7 +109,7 @@ def test_status_knows_several_stores_the_clone_and_what_is_elsewhere(iris, capsy
     assert found["models"][0]["external"] == 1
 
 
-def test_status_says_which_store_could_not_be_asked_and_calls_nothing_missing_then(iris, capsys, tmp_path):
+def test_status_names_an_unreachable_store_and_reports_nothing_as_missing(iris, capsys, tmp_path):
     assert ask(capsys, "store", "add", "archive", tmp_path / "archive")[0] == 0
     assert ask(capsys, "store", "use", "iris", "archive")[0] == 0
     assert ask(capsys, "version", "create", "iris", "--data", "other=other")[0] == 0
@@ -152,7 +152,7 @@ def test_copy_moves_a_registry_to_another_store(iris, store, capsys, tmp_path):
     assert ask(capsys, "verify")[0] == 0
 
 
-def test_copy_leaves_out_what_is_damaged_says_so_and_repairs_a_half_one(iris, store, capsys, tmp_path):
+def test_copy_skips_and_reports_damaged_objects_and_repairs_partial_ones(iris, store, capsys, tmp_path):
     path = object_of(store, NET)
     path.chmod(0o644)
     path.write_bytes(b"not\n")

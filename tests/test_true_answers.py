@@ -61,7 +61,7 @@ def test_an_artifact_that_needs_trust_is_named_and_not_its_temporary_file(repo, 
 
 
 @pytest.mark.parametrize("command", ["plan", "check"])
-def test_a_range_that_is_none_advises_no_other_command(repo, capsys, command):
+def test_an_invalid_range_gets_no_misleading_hint(repo, capsys, command):
     code, _, err = ask(capsys, command, "..")
     assert code == 2
     assert err == "error: '..' is not BASE..HEAD\nhint: name two commits, for example gitmodel..HEAD\n"

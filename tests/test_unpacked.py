@@ -49,7 +49,7 @@ def beside(path):
     return [name for name in os.listdir(path.parent) if name != path.name]
 
 
-def test_a_folder_stays_where_it_is_when_it_is_asked_for_again(artifact):
+def test_a_folder_in_the_cache_is_not_moved_when_it_is_used_again(artifact):
     path = artifact.path()
     assert content(path) == FILES
     before = {name: (path / name).stat().st_ino for name in FILES}
@@ -81,7 +81,7 @@ def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, m
     assert beside(artifact.path()) == []
 
 
-def test_a_folder_that_appears_just_before_ours_is_taken(artifact, monkeypatch):
+def test_a_folder_that_another_process_creates_first_is_used(artifact, monkeypatch):
     """Another reader puts its folder in place between our look at the place and the removal of what is no folder."""
     path = artifact.path()
     away = path.parent / "away"

@@ -291,5 +291,5 @@ at = click.option(
     metavar="WHEN",
     expose_value=False,
     callback=_set_moment,
-    help="As it was recorded then: a date (2026-10-01: the end of that day, UTC), a time, or a commit of the branch.",
+    help="Show a past state: at a date (2026-10-01: the end of that day, UTC), a time, or a commit of the branch.",
 )

@@ -89,7 +89,7 @@ def parse_tree(data: bytes) -> dict[str, Entry]:
     entries = {}
     position = 0
     while entry := _TREE_ENTRY.match(data, position):
-        id: Any  # without a type the id is an Oid at no cost; registries have many entries
+        id: Any  # Any, because a conversion to Oid takes time for many entries
         mode, name, id = entry.groups()
         entries[name.decode("utf-8", "surrogateescape")] = Entry(intern(mode.decode()), id.hex())
         position = entry.end()

@@ -139,7 +139,7 @@ def test_the_folder_can_stay(project, tmp_path, capsys, git):
     git(project, "worktree", "remove", "--force", str(kept / "code"))
 
 
-def test_a_secret_is_asked_for_and_other_parameters_are_refused(project, capsys):
+def test_a_secret_is_prompted_for_and_other_parameters_are_refused(project, capsys):
     code = (
         "import sys; sys.path.insert(0, 'flows')\nimport train\nfrom gitmodel import Secret\n"
         "train.train.run(token=Secret('hunter2'))"
@@ -220,7 +220,7 @@ def test_a_run_of_a_notebook_has_no_file_to_run(project, capsys):
     assert json.loads(ask(capsys, "runs", "show", "--format", "json")[1])["script"] is None
 
 
-def test_a_run_says_which_file_it_is_of(project, capsys):
+def test_a_run_records_the_file_of_its_pipeline(project, capsys):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     _, out, err = ask(capsys, "runs", "show", "--format", "json")
     assert (json.loads(out)["script"], json.loads(out)["module"], err) == ("flows/train.py", None, "")
@@ -237,7 +237,7 @@ def test_an_input_that_the_store_lost_is_named(story, past, capsys):
     assert not os.path.exists("../lost")
 
 
-def test_a_shallow_clone_of_the_registry_says_what_is_missing(story, tmp_path, git, monkeypatch):
+def test_a_shallow_clone_of_the_registry_reports_missing_commits(story, tmp_path, git, monkeypatch):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth", "1", "--branch", "gitmodel", f"file://{story}", str(clone))
     monkeypatch.chdir(story)
@@ -291,7 +291,7 @@ def test_checkout_refuses_and_leaves_nothing(story, git, tmp_path, capsys):
     assert git(story, "worktree", "list").count("\n") == 0
 
 
-def test_code_that_is_not_here_says_where_it_was_made(story, tmp_path, git, monkeypatch, capsys):
+def test_missing_code_is_reported_with_its_origin(story, tmp_path, git, monkeypatch, capsys):
     elsewhere = tmp_path / "elsewhere"
     git(tmp_path, "init", "-q", str(elsewhere))
     monkeypatch.chdir(elsewhere)

@@ -106,7 +106,7 @@ def test_a_code_commit_that_is_not_here_is_named_with_how_to_get_it(story, tmp_p
     assert warning["hint"].startswith("run `git fetch https://git.example.com/flowers.git ")
 
 
-def test_a_shallow_clone_says_what_is_missing_between_two_commits(story, tmp_path, git, capsys, monkeypatch):
+def test_a_shallow_clone_reports_missing_commits_between_two(story, tmp_path, git, capsys, monkeypatch):
     clone = tmp_path / "clone"
     git(story, "tag", "day5", "HEAD~5")
     git(tmp_path, "clone", "-q", "--depth", "3", f"file://{story}", str(clone))

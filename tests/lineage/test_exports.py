@@ -59,7 +59,7 @@ def test_the_same_version_is_the_same_bytes(past, tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_inputs_come_along_when_asked_for(past, elsewhere, tmp_path):
+def test_inputs_are_exported_on_request(past, elsewhere, tmp_path):
     version = past.get_version("iris@19")
     (data,) = past.get_version("measurements@3").artifacts
     version.export(tmp_path / "without")

@@ -88,7 +88,7 @@ def test_the_same_bytes_lead_across_models_pipelines_and_time(past):
     assert stages["iris@20"] == "staging"
 
 
-def test_depth_ends_the_walk_and_says_so(past):
+def test_depth_ends_the_walk_and_marks_its_ends(past):
     found = past.lineage("iris@production", down=False, depth=1)
     assert [node.kind for node in found.nodes] == ["version", "artifact", "artifact", "run", "artifact"]
     assert [set(node.more) for node in found.nodes] == [set(), set(), set(), set(), {"up"}]
@@ -315,7 +315,7 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
     assert "the artifact store, which does not have" in err
 
 
-def test_a_shallow_clone_answers_in_full_since_the_tip_is_all_it_needs(past, story, tmp_path, git, monkeypatch):
+def test_a_shallow_clone_gives_a_complete_answer_from_the_tip(past, story, tmp_path, git, monkeypatch):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth", "1", "--branch", "gitmodel", f"file://{story}", str(clone))
     with Client(clone) as other:

@@ -90,7 +90,7 @@ def test_steps_of_a_script_run_in_other_processes_too(script, capsys):
     assert (code, json.loads(out)["executor"]) == (0, "processes")
 
 
-def test_a_failed_run_says_which_step_and_where_to_look(script, fixed_ids, capsys):
+def test_a_failed_run_names_the_step_and_the_journal(script, fixed_ids, capsys):
     code, _, err = ask(capsys, "run", "train.py", "--param", "seed=-1")
     assert code == 1
     assert "error: step fit failed: ValueError: a seed is not negative\n" in err

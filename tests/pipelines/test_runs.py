@@ -529,7 +529,7 @@ class TestTargets:
         assert [artifact.name for artifact in client.get_version("other").artifacts] == ["elsewhere"]
         assert [artifact.name for artifact in client.get_version("demo").artifacts] == ["double"]
 
-    def test_configurations_that_ask_for_a_new_version_share_it_and_agree_on_its_name(self, client):
+    def test_configurations_for_a_new_version_share_it_and_must_have_the_same_name(self, client):
         @step(model_config=new("1.0", description="another"))
         def named() -> int:
             return 1
@@ -800,7 +800,7 @@ class TestMetadata:
 
 
 class TestRules:
-    def test_runs_that_made_no_version_are_not_committed_if_the_registry_says_so(self, client, set_rules, commits):
+    def test_with_record_versioned_runs_without_a_version_are_not_committed(self, client, set_rules, commits):
         train_and_promote.run(client=client)
         set_rules(record="versioned")
         before = commits()
@@ -826,7 +826,7 @@ class TestRules:
         assert len(commits()) == len(before) + 1
 
     @pytest.mark.parametrize("where", ["here", "CI", "CI_JOB_ID"])
-    def test_runs_that_failed_are_committed_only_in_ci_if_the_registry_says_so(
+    def test_with_record_succeeded_failed_runs_are_committed_only_in_ci(
         self, client, set_rules, commits, where, monkeypatch
     ):
         for variable in ("CI", "CI_JOB_ID", "GITHUB_RUN_ID"):
@@ -873,7 +873,7 @@ class TestRules:
             promote_and_fail.run(client=by_url)
         assert client.get_run(caught.value.run).record.status == "failed"
 
-    def test_a_traceback_is_recorded_only_if_the_registry_says_so(self, client, set_rules, git):
+    def test_a_traceback_is_recorded_only_if_the_registry_asks_for_it(self, client, set_rules, git):
         for wanted in (False, True):
             set_rules(record_traceback=wanted)
             with pytest.raises(RunFailed) as caught:

@@ -54,7 +54,7 @@ def test_another_option_is_refused_and_the_options_are_named(of):
         ("load_artifact", "get_step_context().model_version is the version that the step works on"),
     ],
 )
-def test_the_name_of_the_model_taken_for_the_model(client, name, hint, far_or_near):
+def test_a_name_passed_instead_of_a_model(client, name, hint, far_or_near):
     @pipeline(model_config=CONFIG)
     def one():
         use_model(name)

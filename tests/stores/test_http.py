@@ -79,7 +79,7 @@ def test_a_request_contains_exactly_the_given_headers(method, length):
             assert int(headers.get("content-length", 0)) == len(body)
 
 
-def test_a_signed_request_bears_the_token_of_the_session(monkeypatch):
+def test_a_signed_request_contains_the_session_token(monkeypatch):
     for name, value in {"ACCESS_KEY_ID": "AKID", "SECRET_ACCESS_KEY": "secret", "SESSION_TOKEN": "a/token+="}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     with serving() as there:
@@ -182,7 +182,7 @@ def test_a_prefix_that_clients_would_shorten_is_refused(prefix):
         S3Backend("models", prefix)
 
 
-def test_nothing_of_an_answer_is_kept_in_memory():
+def test_no_answer_is_cached_in_memory():
     with serving() as there:
         server = to(there.url)
         ask(server, "PUT", body=bytearray(2 << 20))

@@ -253,7 +253,7 @@ def tokens():
 
 
 @pytest.mark.xdist_group("gcs")
-def test_google_is_asked_with_the_credentials_of_this_machine(gcs, gcs_endpoint, tokens, tmp_path, monkeypatch):
+def test_google_is_used_with_the_credentials_of_this_machine(gcs, gcs_endpoint, tokens, tmp_path, monkeypatch):
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 

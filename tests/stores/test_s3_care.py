@@ -132,7 +132,7 @@ def test_an_object_stays_in_its_bucket_and_its_version_is_read_forever(iris, buc
     assert f"{name} has no raw/huge 1.csv in the version {raw['version_id']}" in str(found)
 
 
-def test_the_checksum_of_the_provider_is_taken_when_asked_and_named_so(iris, bucket, capsys):
+def test_the_providers_checksum_is_used_on_request_and_marked(iris, bucket, capsys):
     client, name = bucket
     body = b"e,f\n"
     checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()

@@ -244,7 +244,7 @@ MERGED = {
 
 
 @pytest.mark.parametrize("sides", MERGED.values(), ids=MERGED)
-def test_a_git_that_cannot_merge_in_memory_comes_to_the_same(code_repo, tmp_path, sides):
+def test_an_older_git_without_merges_in_memory_gives_the_same_result(code_repo, tmp_path, sides):
     with Client(code_repo) as client:
         client.register_model("iris")
         edit(code_repo, {"README.md": "1\n2\n3\n4\n5\n"})

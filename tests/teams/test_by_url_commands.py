@@ -58,7 +58,7 @@ def test_files_that_the_host_reads_are_pushed_immediately(url, capsys, git, bare
     assert git(bare, "ls-tree", "--name-only", "gitmodel", "CODEOWNERS") == "CODEOWNERS"
 
 
-def test_a_command_that_a_ci_job_runs_again_says_so(url, capsys, monkeypatch):
+def test_a_command_repeated_by_a_ci_job_reports_the_existing_version(url, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_REPO", url)
     monkeypatch.setenv("CI_JOB_ID", "71")
     made = ("version", "create", "iris", "--metadata", "accuracy=0.9")
@@ -69,7 +69,7 @@ def test_a_command_that_a_ci_job_runs_again_says_so(url, capsys, monkeypatch):
     assert ask(capsys, *made) == (0, "created iris@6\n", "")
 
 
-def test_every_refusal_says_what_to_do(url, capsys, tmp_path, git):
+def test_every_refusal_has_a_hint(url, capsys, tmp_path, git):
     assert ask(capsys, "--repo", url, "--offline", "resolve", "iris@production") == (
         7,
         "",

@@ -321,7 +321,7 @@ def sign_for(site):
     return site.folder / "key-job"
 
 
-def test_a_job_signs_the_tag_of_a_stage_that_asks_for_it(actions):
+def test_a_job_signs_the_tag_of_a_stage_that_requires_it(actions):
     site = actions
     key = sign_for(site)
     commit = editing.run(site.clone, "rev-parse", BRANCH)
@@ -333,7 +333,7 @@ def test_a_job_signs_the_tag_of_a_stage_that_asks_for_it(actions):
     assert "PRIVATE KEY" not in said
 
 
-def test_a_job_of_gitlab_signs_too_and_says_where_it_cannot(pipelines):
+def test_a_job_of_gitlab_signs_and_reports_if_it_cannot(pipelines):
     site = pipelines
     key = sign_for(site)
     commit = editing.run(site.clone, "rev-parse", BRANCH)
@@ -393,7 +393,7 @@ def test_the_action_checks_a_merge_group(site):
     assert site.host.comments == {}
 
 
-def test_the_action_applies_and_says_what_moved(site):
+def test_the_action_applies_and_outputs_the_moved_stages(site):
     more = use_action(site, "apply")
     merged = site.merge(site.propose(site.promotion(3)))
     site.host.approve(merged)

@@ -157,7 +157,7 @@ def added_versions(bare):
 
 
 @pytest.mark.parametrize("seed", [*FEW, *(pytest.param(seed, marks=pytest.mark.soak, id=str(seed)) for seed in MANY)])
-def test_two_clones_come_to_one_registry_and_lose_nothing(team, bare, git, seed, soak):
+def test_two_clones_converge_to_one_registry_and_lose_nothing(team, bare, git, seed, soak):
     git(bare, "config", "receive.denyNonFastForwards", "true")
     clients = [team.clone("ada"), team.clone("bob")]
     clients[0].register_model("iris")

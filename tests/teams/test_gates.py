@@ -169,7 +169,7 @@ class TestGates:
         editing.edit(repo, rules(production=wrong))
         assert [problem.rule for problem in check(client.repository)] == ["registry.rules"]
 
-    def test_a_stage_may_ask_where_a_version_comes_from(self, iris, repo):
+    def test_a_stage_can_require_previous_stages(self, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
         with pytest.raises(GateRefused, match="version 3 is in none, and enters production from staging"):
             iris.get_version(3).set_stage("production")
@@ -302,7 +302,7 @@ class TestDirectRollback:
         assert states(iris) == {"production": (3, 3)}
         assert client.apply() == put_in_force.Applied((), ())
 
-    def test_every_clone_comes_to_the_same_answer(self, iris, client, repo):
+    def test_every_clone_reaches_the_same_result(self, iris, client, repo):
         iris.rollback("production")
         tag = editing.run(repo, "rev-parse", PRODUCTION)
         editing.run(repo, "update-ref", "-d", PRODUCTION)

@@ -110,7 +110,7 @@ def test_a_developer_proposes_and_the_releaser_applies(people, served):
     assert developer.get_version("iris@production").number == 3
 
 
-def test_nobody_rewinds_the_metadata_branch(people, served):
+def test_the_metadata_branch_cannot_be_rewound(people, served):
     developer, _ = people
     repo = developer.repository.git.top
     before = refs(served[2])

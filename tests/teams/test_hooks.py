@@ -135,7 +135,7 @@ def test_a_proposal_that_merged_its_base_is_taken_when_it_is_merged_in(ada, clon
     assert push(clone, f"{outer}:{BRANCH}")[0] == 0
 
 
-def test_a_stage_tag_must_be_the_one_that_the_branch_stands_for(ada, clone, server):
+def test_a_pushed_stage_tag_must_agree_with_the_branch(ada, clone, server):
     ada.get_version("iris@3").set_stage("production")
     new, tip = editing.run(clone, "rev-parse", PRODUCTION, BRANCH).split()
     assert "[push.tag]" in push(clone, f"+{PRODUCTION}")[1]
@@ -165,7 +165,7 @@ def test_an_earlier_tag_that_counted_does_not_come_back(ada, clone, server):
     assert (code, "and the branch changed production last at" in said) == (1, True)
 
 
-def test_where_a_stage_asks_for_signatures_the_tag_needs_one_that_counts(ada, clone, server, team):
+def test_the_tag_of_a_signed_stage_needs_a_signature_that_counts(ada, clone, server, team):
     key = team.folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     signer = "ada@example.com " + " ".join(key.with_suffix(".pub").read_text().split()[:2]) + "\n"

@@ -313,7 +313,7 @@ def test_a_pull_request_that_changes_them_is_reported_as_a_change_of_rules(repo,
         assert f"warning: {path} is changed; this file controls permissions" in err
 
 
-def test_a_thousand_models_fit(repo):
+def test_code_owners_of_a_thousand_models_fit_the_limit_of_hosts(repo):
     """Hosts read up to 3 MB; a record may have 64 KiB."""
     owned = {f"model-{number:04}": ("@org/a-team-of-some-length",) for number in range(1000)}
     text = codeowners.code_owners("github", ["gitmodel.toml"], ["@me"], owned, ["staging", "production"])

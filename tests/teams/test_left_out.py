@@ -129,7 +129,7 @@ def test_a_push_that_dropped_a_local_change_ends_with_4_in_json_too(team, ada, b
     assert json.loads(err.splitlines(keepends=False) and err[err.rindex('{\n  "error"') :])["error"]["exit_code"] == 4
 
 
-def test_a_push_in_python_raises_and_says_what_it_did(ada, bob, bare):
+def test_a_push_in_python_raises_an_error_with_its_result(ada, bob, bare):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     bob.get_model("iris").create_version(metadata={"bob": True})
     ada.get_version("iris@1").set_stage("production")

@@ -199,7 +199,7 @@ def test_a_handle_found_by_the_name_is_refused_until_it_is_confirmed(bob, lost):
         bob.update_model("iris", title="x", renumbered=True)
 
 
-def test_handles_of_lists_are_sure(bob, lost):
+def test_handles_from_lists_need_no_confirmation(bob, lost):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         flower = next(model for model in bob.list_models() if model.name == "flower")

@@ -65,7 +65,7 @@ def test_in_python(clone):
                 read()
 
 
-def test_a_whole_clone_without_a_registry_starts_one_as_before(code_repo, tmp_path, git, monkeypatch, capsys):
+def test_a_full_clone_without_a_registry_starts_one(code_repo, tmp_path, git, monkeypatch, capsys):
     git(tmp_path, "clone", "-q", code_repo.as_uri(), "clone")
     monkeypatch.chdir(tmp_path / "clone")
     assert ask(capsys, "list")[0] == 0
@@ -148,7 +148,7 @@ class TestShallowRegistry:
         ask(capsys, "apply")
         assert git(path, "rev-parse", "model/iris/production") == tag
 
-    def test_check_reads_the_records_and_a_range_says_what_to_fetch(self, clone, upstream, capsys, git):
+    def test_check_reads_the_records_and_a_range_names_the_fetch(self, clone, upstream, capsys, git):
         git(upstream, "branch", "old", "gitmodel~2")
         path = clone("--depth", "1", "--branch", "gitmodel")
         assert ask(capsys, "check")[0] == 0

@@ -165,7 +165,7 @@ class TestRules:
         assert forced.ready
         assert [outcome.forced for outcome in entry(forced).outcomes] == [True]
 
-    def test_the_list_says_what_the_gates_say_now(self, ada, bob, host):
+    def test_the_list_of_proposals_shows_the_current_results_of_gates(self, ada, bob, host):
         proposal = promote(bob, "iris@3")
         assert list_proposals(ada.repository)[0].ready
         ada.get_version("iris@2").log_metadata(accuracy=0.9)
@@ -198,7 +198,7 @@ class TestRules:
         assert ada.apply(reviewed=() if seen else commits).moved == (StageRef("iris", "production"),)
 
 
-def test_the_command_says_where_to_open_the_pull_request(ada, bob, monkeypatch, capsys):
+def test_the_command_prints_the_url_for_opening_the_pull_request(ada, bob, monkeypatch, capsys):
     monkeypatch.chdir(bob.repository.git.top)
     assert run_program(["propose", "iris@3", "production", "--push"]) == 0
     said = capsys.readouterr().out

@@ -98,7 +98,7 @@ def test_messages_of_a_gate_and_a_server_hook_are_shown(team, ada, host, bare):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_connection_that_is_cut_leaves_one_branch_or_none_and_says_which(team, host, bare, when):
+def test_a_cut_connection_leaves_one_branch_or_none_and_reports_which(team, host, bare, when):
     job = team.by_url("job", host.registry)
     job.list_models()
     host.cut = ("POST", "git-receive-pack", when)

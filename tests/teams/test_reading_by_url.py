@@ -112,7 +112,7 @@ def test_many_versions_come_in_one_go(team, ada, host, monkeypatch):
     assert len(service.get_model("iris").list_versions()) == 349
 
 
-def test_the_handles_of_one_answer_ask_nothing_more(team, host):
+def test_handles_of_one_answer_send_no_further_requests(team, host):
     service = team.by_url("service", host.registry)
     version, model = service.get_version("iris@production"), service.get_model("iris")
     versions = model.versions
@@ -294,7 +294,7 @@ def test_a_clock_set_back_makes_no_answer_recent(team, ada, host):
     assert trips(host, lambda: service.get_version("iris@production")) == 2
 
 
-def test_offline_answers_from_the_cache_and_asks_nobody(team, ada, host):
+def test_offline_reads_the_cache_without_requests(team, ada, host):
     service = team.by_url("service", host.registry)
     service.get_version("iris@production").get_artifact("train")
     offline = team.by_url("service", host.registry, offline=True)

@@ -55,7 +55,7 @@ def renamed(repo, capsys):
 
 
 @pytest.mark.parametrize("reference", ["iris@production", "flower@production", "iris@champion", "flower@champion"])
-def test_the_old_tag_answers_for_both_names_until_apply(renamed, capsys, reference):
+def test_the_old_tag_counts_for_both_names_until_apply(renamed, capsys, reference):
     assert ask(capsys, "resolve", reference) == (0, "flower@1\n", "")
     assert ask(capsys, "apply")[0] == 0
     assert ask(capsys, "resolve", reference) == (0, "flower@1\n", "")

@@ -331,7 +331,7 @@ def test_numbers_under_a_name_that_another_model_has_there_are_refused(team, ada
     assert ask(capsys, "-C", team.folder / "bob", "promote", "flower@1", "staging", "--renumbered")[0] == 0
 
 
-def test_a_name_that_lost_says_what_the_model_is_called_and_is_free_with_its_numbers(team, ada, bob, capsys):
+def test_a_lost_name_of_a_model_is_free_and_its_refusal_names_the_current_one(team, ada, bob, capsys):
     here = team.folder / "bob"
     ada.update_model("iris", new_name="rose")
     ada.push()

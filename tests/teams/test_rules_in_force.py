@@ -158,7 +158,7 @@ def test_stricter_rules_count_at_once(client, iris, repo):
     assert states(iris)["production"] == (3, 3)
 
 
-def test_a_direct_promotion_waits_for_looser_rules_and_says_what_to_run(client, iris, repo, code_repo):
+def test_a_direct_promotion_waits_for_looser_rules_and_names_the_command(client, iris, repo, code_repo):
     editing.edit(repo, rules())
     code, out, err = run_apart(code_repo, "promote", "iris@1", "production")
     assert (code, out) == (6, "")
@@ -254,7 +254,7 @@ class TestATagThatIsNotAsItWas:
         assert editing.run(repo, "rev-parse", RULES) == now
         assert run_apart(code_repo, "promote", "iris@3", "production")[0] == 0
 
-    def test_doctor_says_which_rules_wait(self, repo, code_repo):
+    def test_doctor_reports_rules_that_are_not_in_force(self, repo, code_repo):
         editing.edit(repo, rules())
         _, out, err = run_apart(code_repo, "doctor")
         assert "git model apply" in out + err

@@ -134,7 +134,7 @@ def tag_by_hand(repo, keys, commit, *, key="", name="model/iris/production", tag
 
 
 class TestSigning:
-    def test_a_stage_that_asks_for_it_gets_a_signed_commit_and_tag_that_git_verifies(self, ada, repo, tmp_path):
+    def test_a_signed_stage_gets_a_signed_commit_and_tag_that_git_verifies(self, ada, repo, tmp_path):
         assert promote(ada).changed
         assert held(ada) == {"staging": (1, 1), "production": (2, 2)}
         allowed = tmp_path / "allowed"
@@ -499,7 +499,7 @@ class TestTeam:
         assert team.bob.get_version("iris@production").number == 5
         assert refs(team.bare) == refs(team.folder / "bob")
 
-    def test_a_promotion_that_the_remote_asks_to_be_signed_waits_after_a_pull(self, team, tmp_path, keys):
+    def test_an_unsigned_promotion_waits_after_a_pull_of_rules_that_require_signatures(self, team, tmp_path, keys):
         """Production was open to all when Bob promoted, and is not any more."""
         rules = RULES.replace('"staging"\n', '"staging"\nsigned = true\n')
         promote(team.bob, 3, "staging")
@@ -562,7 +562,7 @@ class TestReview:
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="mallory")
         assert reviewed.apply().moved == (PRODUCTION,)  # the list is in force by now
 
-    def test_a_direct_rollback_is_signed_where_the_stage_asks_for_it(self, repo, keys, someone):
+    def test_a_direct_rollback_is_signed_if_the_stage_requires_it(self, repo, keys, someone):
         rules = RULES + 'rollback = "direct"\n'
         commit_by_hand(repo, keys, {"gitmodel.toml": rules}, key="ada")
         ada = someone("ada")
@@ -667,7 +667,7 @@ class TestOpenPGP:
 
 
 class TestWithoutAClone:
-    def test_a_stage_that_asks_for_signatures_is_read_with_its_branch(self, ada, repo, keys):
+    def test_a_signed_stage_is_read_by_url_with_its_branch(self, ada, repo, keys):
         promote(ada)
         with Client(repo.as_uri()) as service:
             version = service.get_version("iris@production")

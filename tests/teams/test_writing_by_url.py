@@ -84,7 +84,7 @@ def test_the_first_write_starts_the_registry(team, tmp_path, git):
     assert_sound(tmp_path / "empty.git")
 
 
-def test_a_registry_without_a_store_that_others_reach_says_what_to_do(team, tmp_path, git):
+def test_a_registry_without_a_shared_store_gets_advice(team, tmp_path, git):
     git(tmp_path, "init", "-q", "--bare", "empty.git")
     job = team.by_url("job", (tmp_path / "empty.git").as_uri())
     rose = job.register_model("rose")
@@ -199,7 +199,7 @@ def test_a_number_told_in_a_transaction_that_others_took_is_a_conflict(team, hos
         ("POST", "git-receive-pack"),
     ],
 )
-def test_a_connection_that_is_cut_makes_one_version_or_none_and_says_which(team, host, bare, method, service, when):
+def test_a_cut_connection_creates_one_version_or_none_and_reports_which(team, host, bare, method, service, when):
     subprocess.run(["git", "config", "--global", "gitmodel.silence", "2"], check=True)
     job = team.by_url("job", host.registry)
     iris = job.get_model("iris")
@@ -358,7 +358,7 @@ def test_a_job_with_a_clone_of_its_own_has_no_key_unless_it_names_one(team, ada,
         assert [client.get_model("iris").create_version().number for _ in range(2)] == [4, 5]
 
 
-def test_a_version_made_under_a_key_and_deleted_since_is_said_to_be(team, host):
+def test_a_deleted_version_with_the_same_key_is_reported_as_deleted(team, host):
     job = team.by_url("job", host.registry)
     job.get_model("iris").create_version(idempotency_key="job 7").delete(reason="wrong data")
     again = job.get_model("iris").create_version(idempotency_key="job 7")

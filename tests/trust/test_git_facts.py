@@ -192,7 +192,7 @@ def aged(path, seconds):
     return path
 
 
-def test_the_lock_of_a_dead_writer_of_ours_is_removed_by_the_next_write(registry):
+def test_the_lock_of_a_killed_writer_is_removed_by_the_next_write(registry):
     mark = killed_writer(registry, {BRANCH: "1" * 40}, lock="1" * 40 + "\n")
     assert registry.register()["number"] == 1
     assert not branch_lock(registry).exists()

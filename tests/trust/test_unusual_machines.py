@@ -46,7 +46,7 @@ def test_traces_are_not_read_as_the_output_of_git(tmp_path, git, monkeypatch, ca
     assert [one.err for one in printed if "git.c" in one.err or "{" in one.err] == []
 
 
-def test_traces_that_the_configuration_asks_for_are_not_read_either(tmp_path, git, monkeypatch, capsys):
+def test_traces_enabled_by_the_configuration_are_not_read(tmp_path, git, monkeypatch, capsys):
     for target in ("normalTarget", "perfTarget", "eventTarget"):
         git(tmp_path, "config", "--global", f"trace2.{target}", "/dev/stdout")
     folder = tmp_path / "repo"
