@@ -183,7 +183,7 @@ class Client(ShowsOurForm):
         if isinstance(model, Model):
             description = {**model.description_given(), **description}
             model = model.name
-        return Model._of(self._opened, models.register_model(self.writer, model, description, exist_ok=exist_ok))
+        return Model._current(self._opened, models.register_model(self.writer, model, description, exist_ok=exist_ok))
 
     def get_model(
         self,
@@ -213,7 +213,7 @@ class Client(ShowsOurForm):
         negative *limit* or *offset*.
         """
         found, _ = self.view_models(filter=filter, sort=sort, limit=limit, offset=offset)
-        return Models(Model._of(self._opened, view.name) for view in found)
+        return Models(Model._current(self._opened, view.name) for view in found)
 
     def update_model(
         self,

@@ -94,29 +94,29 @@ class Model:
         given = dict(locals())  # the arguments, by name
         from gitmodel.domain.description import read_description
 
-        self._asked = ModelRef(check_name(name, "model"), since=0)
+        self._ref = ModelRef(check_name(name, "model"), since=0)
         # the name by which it was found, if a pull had given that name to another model
-        self._unsure: ModelRef | None = None
+        self._unconfirmed: ModelRef | None = None
         self._given = read_description({field: given[field] for field in DESCRIPTIVE})
-        self._found: OpenRegistry | None = None
+        self._origin: OpenRegistry | None = None
 
     @classmethod
-    def _of(cls, opened: OpenRegistry, name: str) -> Model:
-        return cls._follow(opened, ModelRef(name, since=opened.repository.renumberings().count))
+    def _current(cls, opened: OpenRegistry, name: str) -> Model:
+        return cls._from_ref(opened, ModelRef(name, since=opened.repository.renumberings().count))
 
     @classmethod
-    def _follow(cls, opened: OpenRegistry, ref: ModelRef, *, unsure: ModelRef | None = None) -> Model:
+    def _from_ref(cls, opened: OpenRegistry, ref: ModelRef, *, unconfirmed: ModelRef | None = None) -> Model:
         model = cls.__new__(cls)
-        model._asked, model._unsure, model._given, model._found = ref, unsure, {}, opened
+        model._ref, model._unconfirmed, model._given, model._origin = ref, unconfirmed, {}, opened
         return model
 
     @classmethod
     def _find(cls, opened: OpenRegistry, ref: ModelRef, *, for_change: bool = False) -> Model:
         """Return the model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
         if ref.renumbered or for_change:
-            return cls._follow(opened, models.find_to_change(opened.writer, ref))
+            return cls._from_ref(opened, models.find_to_change(opened.writer, ref))
         found, noted = models.find(opened.writer, ref)
-        return cls._follow(opened, found, unsure=ref if noted else None)
+        return cls._from_ref(opened, found, unconfirmed=ref if noted else None)
 
     @property
     def name(self) -> str:
@@ -130,7 +130,7 @@ class Model:
     @property
     def view(self) -> ModelView:
         """The model's record, stages and number of versions, read once, as an immutable value."""
-        return models.get_model(self._writer(), self._asked)
+        return models.get_model(self._writer(), self._ref)
 
     @property
     def record(self) -> ModelRecord:
@@ -158,10 +158,10 @@ class Model:
         >>> next(model.each_version(filter="metadata.auc > 0.9"))                              # doctest: +SKIP
         ModelVersion('iris@57')
         """
-        found = versions.each_version(self._writer(), self._asked, filter=filter)
+        found = versions.each_version(self._writer(), self._ref, filter=filter)
         for view in found:
             if isinstance(view, VersionView):
-                yield ModelVersion(self._registered(), _ref(view, found.since))
+                yield ModelVersion(self._registered(), _following_ref(view, found.since))
 
     def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
         """Return the versions that match *filter*, oldest first: the newest *limit* of them after the newest *offset*.
@@ -169,13 +169,13 @@ class Model:
         Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
         writer = self._writer()
-        list = partial(versions.list_versions, writer, self._asked, filter=filter, limit=limit, offset=offset)
+        list = partial(versions.list_versions, writer, self._ref, filter=filter, limit=limit, offset=offset)
         (found, _), since = self._registered().repository.at_one_numbering(list)
         total = None if filter else len(found)
         if not filter and (limit is not None or offset):
-            total = versions.count_versions(writer, self._asked)
+            total = versions.count_versions(writer, self._ref)
         opened = self._registered()
-        return Versions((ModelVersion(opened, _ref(view, since)) for view in reversed(found)), total=total)
+        return Versions((ModelVersion(opened, _following_ref(view, since)) for view in reversed(found)), total=total)
 
     def get_version(self, version: str | int | ModelStages | None = None, *, renumbered: bool = False) -> ModelVersion:
         """Return a version by number, name, stage, alias or "latest" (the default). Raises NotFound, Invalid.
@@ -185,8 +185,8 @@ class Model:
         """
         selector = version.value if isinstance(version, ModelStages) else version
         ref = replace(VersionRef.of(self._name, selector), renumbered=renumbered)
-        if ref.number is None and not renumbered and self._unsure is None:  # the model is unambiguous
-            asked = self._asked
+        if ref.number is None and not renumbered and self._unconfirmed is None:  # the model is unambiguous
+            asked = self._ref
             ref = VersionRef(asked.model, ref.selector, since=asked.since, settles=asked.settles)
         return ModelVersion._find(self._registered(), ref)
 
@@ -262,7 +262,7 @@ class Model:
         now = models.update_model(opened.writer, chosen, description, add_tags=add_tags, remove_tags=remove_tags)
         if new_name is not None:
             now = models.rename_model(opened.writer, chosen, new_name)
-        return cls._of(opened, now)
+        return cls._current(opened, now)
 
     def rename(self, new_name: str) -> Model:
         """Rename the model. The old name leads to the new one and is never used again."""
@@ -275,7 +275,7 @@ class Model:
     @property
     def stages(self) -> list[StageState]:
         """All stages and aliases with their recorded version and the version in force."""
-        return stages.list_stages(self._writer(), self._asked)
+        return stages.list_stages(self._writer(), self._ref)
 
     def demote(self, stage: str, *, reason: str = "") -> Promotion:
         """Remove the version from *stage*."""
@@ -302,13 +302,13 @@ class Model:
         """Return the changes of the model's stages and aliases, or of one *stage*, newest first."""
         from gitmodel.lineage.history import history
 
-        return list(history(self._registered().repository, self._asked, str(stage)))
+        return list(history(self._registered().repository, self._ref, str(stage)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and self._name == other._name and self._opened is other._opened
 
     def __hash__(self) -> int:
-        return hash(self._asked.model)
+        return hash(self._ref.model)
 
     def __repr__(self) -> str:
         return f"Model({self._name!r})"
@@ -325,13 +325,13 @@ class Model:
     def _name(self) -> str:
         """The model's current name. It changes if a pull keeps the remote's name instead of a local one."""
         if self._opened is None:
-            return self._asked.model
-        followed = self._opened.repository.renumberings().follow((self._asked.model, 0), since=self._asked.since or 0)
+            return self._ref.model
+        followed = self._opened.repository.renumberings().follow((self._ref.model, 0), since=self._ref.since or 0)
         return followed[0]
 
     @property
     def _opened(self) -> OpenRegistry | None:
-        return self._found.lasting if self._found is not None else None
+        return self._origin.lasting if self._origin is not None else None
 
     def _registered(self) -> OpenRegistry:
         if self._opened is None:
@@ -344,9 +344,9 @@ class Model:
     def _to_change(self) -> ModelRef:
         """Return a reference for changing the model. Raises Refused for an unconfirmed name that a pull gave to it."""
         self._registered()
-        if self._unsure is not None:
-            models.find_to_change(self._writer(), self._unsure)
-        return self._asked
+        if self._unconfirmed is not None:
+            models.find_to_change(self._writer(), self._unconfirmed)
+        return self._ref
 
     def _described(self, field: str) -> Any:
         return self._given[field] if self._opened is None else getattr(self.record, field)
@@ -373,14 +373,14 @@ class ModelVersion(ShowsOurForm):
         opened: OpenRegistry,
         ref: VersionRef,
         *,
-        unsure: VersionRef | None = None,
+        unconfirmed: VersionRef | None = None,
         frozen: Found | None = None,
         is_new: bool = False,
     ) -> None:
-        self._found = opened
+        self._origin = opened
         # its reference, and the one by which it was found if a pull had given its number to another version
-        self._asked = ref
-        self._unsure = unsure
+        self._ref = ref
+        self._unconfirmed = unconfirmed
         self._frozen = frozen
         self._is_new = is_new
 
@@ -391,8 +391,8 @@ class ModelVersion(ShowsOurForm):
         """Return the version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
         find = versions.find_to_change if ref.renumbered or ref.settles or for_change else versions.find
         found = find(opened.writer, ref)
-        unsure, frozen = ref if found.note else None, found if found.frozen else None
-        return cls(opened, found.ref, unsure=unsure, frozen=frozen, is_new=is_new)
+        unconfirmed, frozen = ref if found.note else None, found if found.frozen else None
+        return cls(opened, found.ref, unconfirmed=unconfirmed, frozen=frozen, is_new=is_new)
 
     @property
     def number(self) -> int:
@@ -402,7 +402,7 @@ class ModelVersion(ShowsOurForm):
     @property
     def model(self) -> Model:
         """The model of this version."""
-        return Model._of(self._opened, self._model)
+        return Model._current(self._opened, self._model)
 
     @property
     def reference(self) -> str:
@@ -413,12 +413,12 @@ class ModelVersion(ShowsOurForm):
     @property
     def ref(self) -> VersionRef:
         """A reference that follows the version if a pull renumbers it, for methods of the client."""
-        return self._asked
+        return self._ref
 
     @property
     def view(self) -> VersionView:
         """The version's record, stage and aliases, read once, as an immutable value."""
-        return versions.get_version(self._opened.writer, self._asked)
+        return versions.get_version(self._opened.writer, self._ref)
 
     @property
     def frozen(self) -> str:
@@ -525,7 +525,7 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.registry.run_outputs import list_outputs
 
-        found = list_outputs(self._opened.writer, self._asked, store=lambda: self._opened.store)
+        found = list_outputs(self._opened.writer, self._ref, store=lambda: self._opened.store)
         return [Artifact(self, output.link.name, output=output) for output in found]
 
     def get_artifact(self, name: str | None = None, *, run: str | None = None) -> Artifact:
@@ -538,7 +538,7 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.registry.run_outputs import find_artifact
 
         opened = self._opened
-        found = self._frozen or versions.find(opened.writer, self._asked)
+        found = self._frozen or versions.find(opened.writer, self._ref)
         with opened.repository.git.explaining_not_found():
             artifact = find_artifact(opened.writer, found, name, run=run, store=lambda: opened.store)
         return Artifact(self, artifact.link.name, output=artifact if artifact.run else None)
@@ -553,11 +553,11 @@ class ModelVersion(ShowsOurForm):
         rule of the stage, Refused for a version of a failed run or one that would empty a later stage.
         """
         why = Justification(reason, force)
-        return self._change(lambda writer: stages.promote(writer, self._asked, str(stage), why=why, leave=leave))
+        return self._change(lambda writer: stages.promote(writer, self._ref, str(stage), why=why, leave=leave))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Point *alias* at this version, and away from the version that has it now."""
-        self._change(lambda writer: stages.set_alias(writer, self._asked, alias, reason=reason))
+        self._change(lambda writer: stages.set_alias(writer, self._ref, alias, reason=reason))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Remove *alias* from this version. Raises NotFound if it is not an alias of this version."""
@@ -567,7 +567,7 @@ class ModelVersion(ShowsOurForm):
         if alias not in own:
             hint = f"its aliases: {', '.join(sorted(own)) or 'none'}"
             raise NotFound(f"{self.reference} has no alias {alias!a}", hint=hint)
-        self._change(lambda writer: stages.remove_alias(writer, self.model._asked, alias, reason=reason))
+        self._change(lambda writer: stages.remove_alias(writer, self.model._ref, alias, reason=reason))
 
     def update(
         self,
@@ -586,7 +586,7 @@ class ModelVersion(ShowsOurForm):
         self._change(
             lambda writer: versions.update_version(
                 writer,
-                self._asked,
+                self._ref,
                 name=name,
                 description=description,
                 tags=tags,
@@ -598,7 +598,7 @@ class ModelVersion(ShowsOurForm):
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
         """Delete the version; its number is never used again. Raises Refused if it is in use, unless *force*."""
-        self._change(lambda writer: versions.delete_version(writer, self._asked, why=Justification(reason, force)))
+        self._change(lambda writer: versions.delete_version(writer, self._ref, why=Justification(reason, force)))
 
     def link_artifact(
         self,
@@ -685,7 +685,7 @@ class ModelVersion(ShowsOurForm):
         """Remove the artifact *name* from the version. Its bytes stay in the store."""
         from gitmodel.registry import artifacts
 
-        self._change(lambda writer: artifacts.unlink_artifact(writer, self._asked, name))
+        self._change(lambda writer: artifacts.unlink_artifact(writer, self._ref, name))
 
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
@@ -705,7 +705,7 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.client.storing import scalars
 
         given = scalars(values or {})
-        self._change(lambda writer: versions.set_metadata(writer, self._asked, given, on=artifact, remove=remove))
+        self._change(lambda writer: versions.set_metadata(writer, self._ref, given, on=artifact, remove=remove))
 
     def checkout(
         self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts", submodules: bool = True
@@ -740,7 +740,7 @@ class ModelVersion(ShowsOurForm):
 
         opened = self._opened
         target = Path(path).expanduser()
-        return export(opened.repository, self._asked, target, store=opened.access.of_model(self._model), inputs=inputs)
+        return export(opened.repository, self._ref, target, store=opened.access.of_model(self._model), inputs=inputs)
 
     def card(self) -> str:
         """Return the model card: Markdown with the YAML header that model hubs read, from the records alone.
@@ -755,7 +755,7 @@ class ModelVersion(ShowsOurForm):
         return isinstance(other, ModelVersion) and self.reference == other.reference and self._opened is other._opened
 
     def __hash__(self) -> int:
-        return hash((self._asked.model, self._asked.selector))
+        return hash((self._ref.model, self._ref.selector))
 
     def __repr__(self) -> str:
         return f"ModelVersion({self.reference!r})"
@@ -767,13 +767,13 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def _opened(self) -> OpenRegistry:
-        return self._found.lasting
+        return self._origin.lasting
 
     @property
     def _now(self) -> Numbered:
         """The current model and number of the version."""
-        asked = (self._asked.model, self._asked.number or 0)
-        return self._opened.repository.renumberings().follow(asked, since=self._asked.since or 0)
+        asked = (self._ref.model, self._ref.number or 0)
+        return self._opened.repository.renumberings().follow(asked, since=self._ref.since or 0)
 
     @property
     def _model(self) -> str:
@@ -783,17 +783,17 @@ class ModelVersion(ShowsOurForm):
     def _number(self) -> int:
         return self._now[1]
 
-    def _check_meant(self) -> None:
+    def _require_confirmed(self) -> None:
         """Raise Refused if the version was found by a number that a pull gave to it, unless *renumbered* was given."""
-        if self._unsure is not None:
-            versions.find_to_change(self._opened.writer, self._unsure)
+        if self._unconfirmed is not None:
+            versions.find_to_change(self._opened.writer, self._unconfirmed)
 
     def _change(self, change: Callable[[Writer], T]) -> T:
         """Make *change* and return its result. Afterwards the handle reads the branch, no longer its stage tag.
 
-        Raises Refused as `_check_meant`.
+        Raises Refused as `_require_confirmed`.
         """
-        self._check_meant()
+        self._require_confirmed()
         done = change(self._opened.writer)
         self._frozen = None
         return done
@@ -801,25 +801,25 @@ class ModelVersion(ShowsOurForm):
     def _link(self, given: list[Given], transfer: TransferOf, **options: Any) -> None:
         from gitmodel.client import storing
 
-        self._check_meant()
-        links = storing.store_links(self._opened, self._asked, self._model, given, transfer=transfer, **options)
+        self._require_confirmed()
+        links = storing.store_links(self._opened, self._ref, self._model, given, transfer=transfer, **options)
         self._take_links(links)
 
     def _link_external(self, given: list[Given], transfer: TransferOf, **options: Any) -> None:
         from gitmodel.client import storing
 
-        self._check_meant()
-        self._take_links(storing.describe_links(self._opened, self._asked, given, transfer=transfer, **options))
+        self._require_confirmed()
+        self._take_links(storing.describe_links(self._opened, self._ref, given, transfer=transfer, **options))
 
     def _take_links(self, links: list[ArtifactLink]) -> None:
         from gitmodel.registry import artifacts
 
-        self._change(lambda writer: artifacts.link_artifacts(writer, self._asked, links))
+        self._change(lambda writer: artifacts.link_artifacts(writer, self._ref, links))
 
     def _record(self) -> VersionRecord:
         if self._frozen is not None:
             return self._frozen.record
-        return versions.find(self._opened.writer, self._asked).record
+        return versions.find(self._opened.writer, self._ref).record
 
     def _of_kind(self, kind: str) -> list[Artifact]:
         return [Artifact(self, link.name) for link in self._record().artifacts if link.kind == kind]
@@ -1022,6 +1022,6 @@ class Versions(tuple[ModelVersion, ...]):
         return html.versions_table([version.view for version in self], self.total)
 
 
-def _ref(view: VersionView, since: int) -> VersionRef:
+def _following_ref(view: VersionView, since: int) -> VersionRef:
     """Return a reference that follows the version of *view*, which was read after the pull *since*."""
     return VersionRef(view.model, str(view.record.number), since=since)
