@@ -36,7 +36,7 @@ def accept_names(repository: Repository, names: Iterable[str]) -> None:
 
 
 def withdraw_names(repository: Repository, names: Iterable[str]) -> None:
-    """Withdraw *names* in this clone. Raises NotFound, with nothing withdrawn, if one was not accepted in it."""
+    """Withdraw *names* in this clone. Raises NotFound and withdraws none if one was not accepted."""
     wanted = list(dict.fromkeys(names))
     have = read_values(repository.git, SETTING, local=True)
     for name in wanted:

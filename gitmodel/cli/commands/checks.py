@@ -77,7 +77,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     if every and all(problem.overridable for problem in every):
         raise Refused(
             f"{_count(len(every), 'rule')} against {commit or 'what is staged'}{hidden}",
-            hint="the list says which, and why; --force passes some",
+            hint="the list names each problem; --force overrides some",
         )
     if every:
         where = "what is staged" if between else " and ".join(_checked_names(invocation.client))
