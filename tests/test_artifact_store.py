@@ -564,7 +564,7 @@ class TestLocalStore:
         put(local, content)
         assert read(local, digest) == content
 
-    def test_a_reader_of_exactly_its_length_is_not_deceived(self, local):
+    def test_a_reader_of_exactly_its_length_is_verified_too(self, local):
         digest = put(local, b"abc")
         place_of(local, digest).chmod(0o644)
         place_of(local, digest).write_bytes(b"abX")

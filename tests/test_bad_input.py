@@ -112,7 +112,7 @@ def test_a_bad_name_of_a_version(client, refused, name, fault):
 
 
 @pytest.mark.parametrize("stage", ["production", "staging", "Production"])
-def test_a_stage_is_no_name_of_a_version(client, refused, stage):
+def test_a_stage_cannot_be_the_name_of_a_version(client, refused, stage):
     error = refused(UsageError, lambda: client.get_model("iris").create_version(stage))
     assert "is a stage" in error.message
     assert f"v-{stage}" in error.hint
@@ -293,7 +293,7 @@ def test_an_artifact_that_does_not_exist(client, refused, tmp_path, place):
         assert "missing" in refused(NotFound, use).message
 
 
-def test_a_kind_of_artifact_that_there_is_not(client, refused, tmp_path):
+def test_an_unknown_kind_of_artifact(client, refused, tmp_path):
     (tmp_path / "file").write_text("x")
     error = refused(
         UsageError, lambda: client.get_version("iris@4").link_artifact("a", tmp_path / "file", kind="weights")

@@ -245,7 +245,7 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
     )
 
 
-def test_a_command_or_a_reference_that_cannot_be_meant_is_refused(iris, capsys):
+def test_a_contradictory_command_or_reference_is_refused(iris, capsys):
     check_transcript(
         capsys,
         r"""
@@ -453,7 +453,7 @@ def test_objects_in_use_are_not_purged(iris, capsys):
     )
 
 
-def test_a_setting_that_cannot_be_is_refused(iris, capsys):
+def test_an_invalid_setting_is_refused(iris, capsys):
     check_transcript(
         capsys,
         r"""

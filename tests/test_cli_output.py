@@ -138,7 +138,7 @@ def test_an_interrupt_ends_with_130_and_a_reader_that_goes_away_with_141(repo, c
         assert ask(capsys, "list") == (code, "", "")
 
 
-def test_a_pipe_that_is_closed_is_no_error_to_be_seen(repo, capsys):
+def test_a_closed_pipe_is_not_reported(repo, capsys):
     ask(capsys, "register", "iris")
     read, write = os.pipe()
     os.close(read)

@@ -244,7 +244,7 @@ class TestRenaming:
 
 
 class TestVersions:
-    def test_a_version_records_what_was_said_and_which_code_made_it(self, client, code_repo, git):
+    def test_a_version_records_its_description_and_code(self, client, code_repo, git):
         model = client.register_model("iris")
         git(code_repo, "remote", "add", "origin", "https://ada:s@cret@example.com/iris.git")
         (code_repo / "train.py").write_text("print('more training')\n")
@@ -561,7 +561,7 @@ class TestRollback:
             iris.rollback("production")
         assert held(iris) == {"production": 1}
 
-    def test_a_rollback_passes_over_every_holder_that_was_deleted_and_left_the_stage_empty(self, iris):
+    def test_a_rollback_skips_every_deleted_version_that_left_the_stage_empty(self, iris):
         for number in (1, 2, 3):
             iris.get_version(number).set_stage("production")
         iris.get_version(3).delete(force=True)
@@ -570,7 +570,7 @@ class TestRollback:
         iris.rename("flowers")
         assert iris.rollback("production").number == 1
 
-    def test_a_rollback_of_an_empty_stage_passes_over_a_deleted_version_that_was_replaced(self, iris):
+    def test_a_rollback_of_an_empty_stage_skips_a_deleted_version_that_was_replaced(self, iris):
         for number in (1, 2, 3):
             iris.get_version(number).set_stage("production")
         iris.get_version(2).delete()
@@ -599,7 +599,7 @@ class TestRollback:
         with pytest.raises(NotFound):
             iris.rollback("production")
 
-    def test_the_history_tells_every_change_newest_first(self, iris):
+    def test_the_history_has_every_change_newest_first(self, iris):
         iris.get_version(1).set_stage("production", reason="first")
         iris.get_version(2).set_stage("production")
         iris.get_version(2).add_alias("champion")
@@ -780,7 +780,7 @@ class TestTransactions:
         assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
         assert client.apply().moved == ()
 
-    def test_a_number_that_was_told_is_not_given_again_when_the_model_has_another_name(self, client, iris, git):
+    def test_a_reserved_number_is_not_reused_after_its_model_was_renamed(self, client, iris, git):
         told = []
 
         def fail():
@@ -1061,7 +1061,7 @@ class TestLeftovers:
         )
         assert listed == f"models/{model.name}/stages/production.toml"
 
-    def test_a_stage_in_force_that_became_a_leftover_is_taken_from_force(self, client, iris):
+    def test_a_stage_in_force_that_became_a_leftover_is_taken_out_of_force(self, client, iris):
         iris.get_version(1).set_stage("staging")
         self.place(client, "production")
         assert recorded(iris) == {"production": 1}
@@ -1175,7 +1175,7 @@ class TestShown:
             assert same is client
         assert iris.create_version().number == 4
 
-    def test_the_names_of_the_package_are_those_it_gives_out(self, iris):
+    def test_the_package_exports_all_its_public_names(self, iris):
         import gitmodel
 
         for name in gitmodel.__all__:
@@ -1214,7 +1214,7 @@ class TestPages:
 
     @pytest.mark.parametrize("wrong", [-1, 1.5, "2", True, "all"])
     @pytest.mark.parametrize("name", ["limit", "offset"])
-    def test_a_limit_or_offset_that_is_no_count_is_refused(self, client, many, name, wrong):
+    def test_an_invalid_limit_or_offset_is_refused(self, client, many, name, wrong):
         for ask in (many.list_versions, client.list_models, client.list_runs):
             with pytest.raises(UsageError, match=f"{name} is {wrong!r}; expected a whole number, 0 or more"):
                 ask(**{name: wrong})

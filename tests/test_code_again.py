@@ -32,7 +32,7 @@ def parted(code_repo, tmp_path, monkeypatch, git):
     return code_repo
 
 
-def test_submodules_are_those_of_then_and_no_setting_changes(parted, git, tmp_path, capsys):
+def test_submodules_have_their_recorded_commits_and_no_setting_changes(parted, git, tmp_path, capsys):
     git(parted, "config", "--global", "protocol.file.allow", "always")
     place = tmp_path / "then"
     before = (parted / ".git" / "config").read_text(), git(parted, "status", "--porcelain", "--branch")
@@ -117,7 +117,7 @@ def test_a_shallow_clone_fetches_the_commit_alone(bob, git, tmp_path, capsys, mo
     assert git(tmp_path / "then", "log", "--format=%s") == "An idea"
 
 
-def test_a_ref_that_does_not_hold_what_it_is_named_after_is_not_taken(bob, git, tmp_path, capsys):
+def test_a_ref_that_does_not_point_at_the_commit_in_its_name_is_ignored(bob, git, tmp_path, capsys):
     remote = tmp_path / "remote.git"
     with Client() as client:
         ref = f"refs/gitmodel/code/{client.get_version('iris@1').code.commit}"

@@ -368,7 +368,7 @@ def test_malicious_toml_is_refused_quickly_with_a_short_message(data):
     assert caught.value.message.startswith(PATH)
 
 
-def test_a_record_past_the_limit_is_not_written_since_nobody_could_read_it():
+def test_a_record_beyond_the_limit_is_not_written():
     around = len(written(word="x")) - 1
     assert len(written(word="x" * (codec.MAX_BYTES - around))) == codec.MAX_BYTES
     with pytest.raises(UsageError, match="65537 bytes, more than 65536"):

@@ -104,7 +104,7 @@ LIBRARY = [
 
 
 @pytest.mark.parametrize(("text", "expected"), PLAIN)
-def test_a_plain_expression_is_answered_without_the_library(text, expected):
+def test_a_plain_expression_is_evaluated_without_the_library(text, expected):
     expression = parse(text)
     assert expression.plain
     assert expression.matches(VERSION) is expected

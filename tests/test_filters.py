@@ -271,7 +271,7 @@ def test_a_filter_of_doctor_hides_findings_and_not_the_exit_code(client, repo, c
     assert "1 finding that matters" in ask(capsys, "doctor", "--filter", "about == 'artifact'")[2]
 
 
-def test_doctor_says_that_a_filter_left_out_what_matters_little(client, repo, capsys):
+def test_doctor_reports_that_a_filter_hides_minor_findings(client, repo, capsys):
     run(repo, "update-ref", "refs/replace/" + run(repo, "rev-parse", "HEAD"), "gitmodel")
     code, out, err = ask(capsys, "doctor", "--filter", "about == 'lock'")
     assert (code, out) == (0, "")

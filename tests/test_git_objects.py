@@ -154,7 +154,7 @@ def test_git_reads_and_accepts_written_objects(bare, git):
 
 
 @pytest.mark.parametrize("size", [0, 15, 16, 2047, 2048, 100_000])
-def test_a_pack_is_taken_in_by_git(bare, git, size):
+def test_git_accepts_a_written_pack(bare, git, size):
     blob = NewObject("blob", b"x" * size)
     tree = NewObject("tree", format_tree({"f": Entry(FILE, blob.id)}))
     commit = NewObject("commit", format_commit(tree.id, [], WHO, WHO, "Promote\n"))

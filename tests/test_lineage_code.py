@@ -92,7 +92,7 @@ def test_a_code_commit_of_another_repository_is_reported(repo, capsys):
     )
 
 
-def test_a_shallow_clone_of_the_code_does_not_say_no(repo, tmp_path, git):
+def test_a_shallow_clone_of_the_code_gives_no_false_no(repo, tmp_path, git):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth=1", "--no-single-branch", repo.as_uri(), str(clone))
     with Client(clone, repo=repo) as client:

@@ -28,7 +28,7 @@ def iris(code_repo, monkeypatch):
         yield ada.get_model("iris")
 
 
-def test_the_log_of_a_version_tells_its_life(iris, capsys):
+def test_the_log_of_a_version_has_all_its_events(iris, capsys):
     check_transcript(
         capsys,
         """
@@ -96,7 +96,7 @@ def test_blame_of_a_stage_prints_a_table(iris, capsys):
     assert "Bob" in out
 
 
-def test_a_rename_is_one_event_and_no_field_is_its(iris):
+def test_a_rename_is_one_event_and_sets_no_field(iris):
     with Client() as client:
         client.get_model("iris").rename("flowers")
         client.get_version("flowers@1").log_metadata(after=True)

@@ -194,7 +194,7 @@ def test_history_rewritten_under_a_stage_tag_is_reported(iris, code_repo, git, c
     )
 
 
-def test_a_stage_that_never_was_is_not_an_empty_history(iris):
+def test_an_unknown_stage_is_not_an_empty_history(iris):
     with pytest.raises(NotFound, match="iris never had a stage or alias champion"):
         iris.history("champion")
 
@@ -234,7 +234,7 @@ def test_the_pull_request_is_read_as_each_host_writes_it(message, named):
     assert pull_request(message) == named
 
 
-def test_a_merge_that_cannot_be_read_is_an_error_in_words(iris, code_repo):
+def test_an_unreadable_merge_is_reported_with_a_message(iris, code_repo):
     tip = run(code_repo, "rev-parse", BRANCH)
     folder = code_repo / ".git" / "objects" / tip[:2]
     with Client(code_repo) as client:

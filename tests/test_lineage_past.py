@@ -87,7 +87,7 @@ def test_the_result_is_the_same_as_in_git(repo):
                     past.get_version("iris@production")
 
 
-def test_json_has_the_fields_of_then(repo, capsys):
+def test_json_has_the_fields_of_the_past_state(repo, capsys):
     code, out, err = ask(capsys, "--format", "json", "version", "show", "iris@production", "--at", "2026-10-02")
     found = json.loads(out)
     assert (code, err) == (0, "")
@@ -247,7 +247,7 @@ def test_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, monkeyp
         ("2026-10-01T00:30-0200", "2026-10-01T02:30:00+00:00"),
     ],
 )
-def test_a_moment_is_read_one_way(text, moment):
+def test_a_moment_has_one_valid_form(text, moment):
     assert read_moment(text).isoformat() == moment
 
 

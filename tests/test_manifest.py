@@ -94,7 +94,7 @@ def test_a_path_that_leaves_or_breaks_its_place_is_refused(path):
 
 
 @pytest.mark.parametrize("path", ["", "\udcff", "a\nb"])
-def test_a_path_that_bytes_cannot_even_hold_is_refused(path):
+def test_a_path_that_cannot_be_encoded_is_refused(path):
     with pytest.raises(Invalid, match="cannot be in a folder"):
         format_manifest([ManifestEntry(A, 1, path)])
 

@@ -34,7 +34,7 @@ def plant(repo, word, number=1, *, record=False):
 
 @pytest.mark.parametrize("record", [False, True])
 @pytest.mark.parametrize("word", WORDS)
-def test_a_planted_name_is_refused_by_every_door(repo, capsys, word, record):
+def test_a_hand_written_stage_name_is_refused_by_every_command(repo, capsys, word, record):
     plant(repo, word, record=record)
     before = state(repo)
     # a record that gives itself such a word for a name is damaged, unless the word is a stage of this registry

@@ -129,7 +129,7 @@ def test_runs_of_two_users_share_journal_and_cache(users):
 
 
 @needs_root
-def test_doctor_tells_of_permissions_and_its_owner_repairs_them(users):
+def test_doctor_reports_permissions_and_the_owner_repairs_them(users):
     top, ada, bob = users
     repo = begin(top, ada, "umask")
     for path in (repo, repo / ".git"):

@@ -168,7 +168,7 @@ def test_copy_skips_and_reports_damaged_objects_and_repairs_partial_ones(iris, s
     assert target.open(TRAIN).read() == b"train\n"
 
 
-def test_copy_repairs_what_is_damaged_there_if_it_is_whole_here(iris, store, capsys, tmp_path):
+def test_copy_repairs_damaged_objects_of_the_target(iris, store, capsys, tmp_path):
     shared = LocalStore(tmp_path / "shared", shared=True)
     assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
     assert ask(capsys, "config", "store", shared.root)[0] == 0

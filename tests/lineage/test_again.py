@@ -109,7 +109,7 @@ def test_a_script_is_found_again_and_what_differs_is_shown_with_the_metadata_of_
     assert found["packages"] == []
 
 
-def test_the_code_of_then_runs_whatever_the_work_tree_has_now(project, capsys, git):
+def test_the_recorded_code_runs_whatever_the_current_work_tree_has(project, capsys, git):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     script = project / "flows" / "train.py"
     script.write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")

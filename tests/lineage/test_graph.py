@@ -160,7 +160,7 @@ def test_a_digest_that_nothing_uses_is_not_found(story, capsys):
     )
 
 
-def test_the_tree_tells_both_ways(story, capsys):
+def test_the_tree_shows_both_directions(story, capsys):
     check_transcript(
         capsys,
         """

@@ -149,7 +149,7 @@ def test_a_step_fails_whose_worker_does_not_replace_a_damaged_output(place, clie
 
 
 @pytest.mark.parametrize("place", [REGISTRY], indirect=True)
-def test_a_registry_that_keeps_its_damaged_blob_fails_the_run_and_is_named(place, client, tmp_path):
+def test_an_oci_registry_that_keeps_a_damaged_blob_fails_the_run_and_is_named(place, client, tmp_path):
     one = make_pipeline(tmp_path)
     digest = one.run(client=client).steps[0].outputs["file"]
     with client.access.open().open(digest) as reader:

@@ -108,7 +108,7 @@ def test_an_untrusted_certificate_is_refused_immediately(tmp_path, monkeypatch):
         assert ask(to(there.url)).body == b"ok"
 
 
-def test_a_proxy_of_the_environment_is_used_where_it_is_meant_to_be(monkeypatch):
+def test_a_proxy_in_the_environment_is_used_as_configured(monkeypatch):
     with serving() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "127.0.0.1")

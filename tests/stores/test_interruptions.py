@@ -154,7 +154,7 @@ def count_parts(kind, store, monkeypatch):
     return sent
 
 
-def test_a_killed_upload_is_no_object_and_is_listed_until_it_is_removed(kind, store, content, tmp_path):
+def test_a_killed_upload_is_listed_until_it_is_removed_and_is_never_an_object(kind, store, content, tmp_path):
     put_and_signal(signal.SIGKILL, store, content, tmp_path)
     assert not store.holds(digest_of(content))
     assert list(store.objects()) == []

@@ -133,7 +133,7 @@ class TestDamage:
         assert read(store, digest) == LARGE
         assert place.read_bytes() == LARGE
 
-    def test_an_object_that_is_removed_while_it_is_read_is_not_half_there(self, store):
+    def test_an_object_removed_while_it_is_read_is_not_returned_partially(self, store):
         digest = put(store.origin, LARGE)
         with store.open(digest) as reader:
             reader.read(1)
@@ -358,7 +358,7 @@ class TestTwoWriters:
         assert store.leftovers() == []
         assert read(store.origin, digest_of(content)) == content
 
-    def test_an_upload_that_somebody_else_finishes_is_done(self, store):
+    def test_an_upload_that_another_writer_finishes_is_complete(self, store):
         digest = digest_of(LARGE)
         backend = store.origin.backend
         upload = backend.upload(digest, len(LARGE))

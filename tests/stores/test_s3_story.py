@@ -57,7 +57,7 @@ def test_a_fetched_object_is_available_without_the_server(clones, capsys, monkey
     assert "cannot be reached at http://127.0.0.1:9" in err
 
 
-def test_a_pull_brings_the_artifacts_that_one_works_with(clones, capsys, monkeypatch):
+def test_a_pull_can_fetch_artifacts_of_staged_and_latest_versions(clones, capsys, monkeypatch):
     ada, _ = clones
     assert (
         ask(capsys, "-C", ada, "version", "create", "iris", "--model-object", f"net={ada / 'data' / '7.csv'}")[0] == 0

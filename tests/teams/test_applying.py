@@ -88,7 +88,7 @@ def test_apply_does_not_push_local_changes(ada, bob, bare, merge):
     assert "refs/tags/model/iris/staging" not in refs(bare)
 
 
-def test_a_stage_whose_gate_fails_stays_and_does_not_hold_up_the_others(ada, bob, bare, merge, monkeypatch, capsys):
+def test_a_stage_whose_gate_fails_stays_and_does_not_block_others(ada, bob, bare, merge, monkeypatch, capsys):
     edited = editing.read(bare, "gitmodel.toml")
     rules = (
         edited
@@ -250,7 +250,7 @@ class TestTurnedBack:
         assert ada.apply().moved == ()
         assert ada.get_version("iris@production").number == 2
 
-    def test_a_remote_that_was_turned_back_is_refused(self, ada, bob, bare):
+    def test_a_remote_that_was_reset_is_refused(self, ada, bob, bare):
         ada.get_version("iris@3").set_stage("production")
         ada.push()
         bob.pull()
@@ -260,7 +260,7 @@ class TestTurnedBack:
             bob.apply(push=True)
         assert state_of(bare) == before
 
-    def test_a_new_clone_of_one_that_was_turned_back_is_refused_too(self, team, ada, bare):
+    def test_a_new_clone_of_a_remote_that_was_reset_is_refused_too(self, team, ada, bare):
         ada.get_version("iris@3").set_stage("production")
         ada.push()
         editing.run(bare, "update-ref", BRANCH, f"{BRANCH}~1")

@@ -145,7 +145,7 @@ def test_a_number_is_not_used_again(client, repo, topic):
     assert rules(client) == {"change.number"}
 
 
-def test_a_stage_is_judged_by_the_rules_of_before(client, repo, topic):
+def test_a_stage_is_judged_by_the_previous_rules(client, repo, topic):
     gate = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy > 0.99"\n'
     edit(repo, {"gitmodel.toml": text(repo, "gitmodel.toml") + gate})
     editing.run(repo, "update-ref", TOPIC, BRANCH)

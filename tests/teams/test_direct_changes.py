@@ -177,7 +177,7 @@ def test_a_reviewed_change_is_applied_first(client, iris, main, code_repo):
     iris.get_version(3).delete()
 
 
-def test_a_pull_leaves_out_what_was_changed_before_the_stage_was_closed(team, ada, bob):
+def test_a_pull_leaves_out_changes_made_before_the_stage_became_proposal_only(team, ada, bob):
     """Ada made production take proposals only, after Bob had promoted."""
     bob.get_version("iris@3").set_stage("production")
     bob.get_version("iris@1").set_stage("staging")

@@ -264,7 +264,7 @@ class TestProposalOnly:
         iris.get_version(3).set_stage("production")
         editing.edit(repo, rules(production="proposal_only = true\n"))
 
-    def test_a_merged_one_is_applied(self, client, iris, repo):
+    def test_a_merged_proposal_is_applied(self, client, iris, repo):
         merge(repo, {STAGE: stage_text(iris, 4)})
         assert states(iris) == {"production": (4, 3)}
         assert client.apply().moved == (StageRef("iris", "production"),)

@@ -82,7 +82,7 @@ def test_a_check_of_a_whole_branch_of_a_million_files_ends(ada, bare, place, bou
         assert found or place == ".github"
 
 
-def test_a_million_files_that_somebody_pushed_are_not_replayed_upon(ada, bob, bare, bounded):
+def test_a_pull_does_not_replay_onto_a_million_pushed_files(ada, bob, bare, bounded):
     bob.get_model("iris").create_version()
     commit = plant(bare, TOPIC, ("rubbish", many(bare)))
     editing.run(bare, "update-ref", BRANCH, commit)

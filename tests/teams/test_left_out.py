@@ -92,7 +92,7 @@ def test_a_model_registered_on_both_sides_has_the_fields_that_one_side_gave(ada,
     assert (rose.title, rose.license) == ("Rose", "MIT")
 
 
-def test_a_model_that_is_known_by_another_case_there_is_named(ada, bob):
+def test_a_model_whose_name_differs_there_by_case_is_reported(ada, bob):
     ada.register_model("Demo")
     ada.push()
     bob.register_model("demo")

@@ -131,7 +131,7 @@ def test_a_version_read_from_a_tag_says_so(team, ada, host):
     assert (same.metadata, same.frozen) == ({"accuracy": 0.2, "checked": "by hand"}, "")
 
 
-def test_a_handle_tells_new_links_after_it_linked_the_same_bytes_elsewhere(team, ada, host, tmp_path):
+def test_a_handle_shows_the_new_location_after_linking_the_same_bytes(team, ada, host, tmp_path):
     for name in ("near", "far"):
         (tmp_path / f"{name}.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     ada.get_version("iris@3").link_external("raw", tmp_path / "near.csv")

@@ -141,7 +141,7 @@ class TestTakingItBack:
         assert client.apply().refused == ()
         assert refs(code_repo) == tags
 
-    def test_a_plain_revert_takes_it_back_as_well(self, client, iris, code_repo):
+    def test_a_plain_git_revert_reverts_it_as_well(self, client, iris, code_repo):
         text = editing.read(code_repo, STAGE)
         editing.edit(code_repo, {STAGE: stage_text(iris, 4)})
         editing.edit(code_repo, {STAGE: text})
@@ -172,7 +172,7 @@ class TestTakingItBack:
         assert states(other) == {}
         assert client.apply().refused == ()
 
-    def test_a_removal_by_hand_is_taken_back(self, client, iris, code_repo):
+    def test_a_manual_removal_is_reverted(self, client, iris, code_repo):
         editing.edit(code_repo, {STAGE: None})
         assert states(iris)["production"] == (None, 3)
         iris.rollback("production")

@@ -113,7 +113,7 @@ def test_a_write_by_a_number_that_was_renumbered_is_refused_and_names_both(bob, 
     assert refs(bob.repository.common_dir) == before
 
 
-def test_the_pulled_version_is_meant_with_renumbered_and_then_it_is_settled(bob, handle):
+def test_renumbered_confirms_the_pulled_version_once(bob, handle):
     version = bob.get_version("iris@4", renumbered=True)
     assert version.metadata["who"] == "ada"
     version.set_stage("staging")
@@ -456,7 +456,7 @@ def test_metadata_of_a_number_that_is_renumbered_is_left_out_of_a_run_that_succe
     assert bob.get_version("iris@4").metadata == {"who": "ada", "loss": 2}
 
 
-def test_the_number_that_a_run_was_told_and_did_not_get_is_noted(ada, bob, working):
+def test_a_number_that_a_run_read_and_lost_is_noted(ada, bob, working):
     told = []
 
     @step

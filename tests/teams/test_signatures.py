@@ -200,7 +200,7 @@ class TestSigning:
             promote(client)
         assert state(repo) == before
 
-    def test_a_literal_key_comes_from_the_agent_as_git_has_it(self, repo, keys, tmp_path):
+    def test_a_literal_key_is_taken_from_the_agent_as_in_git(self, repo, keys, tmp_path):
         socket = f"/tmp/gitmodel-agent-{os.getpid()}"
         agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE)
         try:
@@ -294,7 +294,7 @@ class TestCaught:
         tag_by_hand(repo, keys, commit, key="bob", tagger="bob")
         assert ada.get_version("iris@production").number == 3
 
-    def test_rules_and_signers_that_somebody_else_changed_let_nobody_in(self, ada, repo, keys, someone):
+    def test_rules_and_signers_changed_by_an_unlisted_person_do_not_count(self, ada, repo, keys, someone):
         own = {"allowed_signers": line(keys, "ada") + line(keys, "mallory")}
         wrong = edit(repo, own)
         with pytest.raises(Refused, match=f"the rules were changed and commit {wrong[:10]} is not signed"):

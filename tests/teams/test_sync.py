@@ -567,7 +567,7 @@ def test_a_remote_out_of_reach_or_unknown_is_reported(team, bob, bare, tmp_path)
         bob.pull("upstream")
 
 
-def test_which_remote_is_meant_can_be_set(team, bob, git, tmp_path):
+def test_the_remote_can_be_configured(team, bob, git, tmp_path):
     folder = tmp_path / "bob"
     git(folder, "remote", "rename", "origin", "hub")
     git(folder, "remote", "add", "spare", "nowhere")

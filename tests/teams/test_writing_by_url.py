@@ -159,7 +159,7 @@ def test_after_a_lost_race_the_change_is_planned_again(team, host, bare):
     assert_sound(bare)
 
 
-def test_a_race_that_is_always_lost_ends_with_the_time_and_changes_nothing(team, host, bare):
+def test_a_race_that_is_always_lost_ends_with_the_timeout_and_changes_nothing(team, host, bare):
     first, second = team.by_url("first", host.registry, timeout=0), team.by_url("second", host.registry)
 
     def plan(snapshot):
@@ -173,7 +173,7 @@ def test_a_race_that_is_always_lost_ends_with_the_time_and_changes_nothing(team,
     assert_sound(bare)
 
 
-def test_a_number_told_in_a_transaction_that_others_took_is_a_conflict(team, host, bare):
+def test_a_number_read_in_a_transaction_and_taken_by_others_is_a_conflict(team, host, bare):
     first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
 
     def make_one():
@@ -333,7 +333,7 @@ def test_a_key_in_a_transaction_is_refused(team, host):
         change.get_model("iris").create_version(idempotency_key="job 7")
 
 
-def test_a_job_of_a_ci_host_that_runs_again_makes_nothing_twice(team, host, bare, tmp_path):
+def test_a_repeated_ci_job_creates_nothing_twice(team, host, bare, tmp_path):
     def job(**more):
         environ = {**os.environ, **GITHUB, **more, "XDG_CACHE_HOME": str(tmp_path / "cache-job")}
         client = Client(tmp_path, repo=host.registry, environ=environ)

@@ -205,7 +205,7 @@ def test_a_lock_with_another_id_than_our_dead_writers_is_not_removed(registry):
     assert branch_lock(registry).exists()
 
 
-def test_a_lock_that_a_living_writer_may_hold_is_not_removed_though_a_dead_one_wanted_the_same(registry):
+def test_a_lock_that_may_belong_to_a_running_writer_is_not_removed(registry):
     """Two writers of one person in one second can make the very same commit."""
     import fcntl
 
@@ -234,7 +234,7 @@ def test_marks_of_dead_writers_are_removed_also_when_they_say_nothing_yet(regist
     assert not any(mark.exists() for mark in marks)
 
 
-def test_a_foreign_lock_is_named_with_its_age_and_what_to_type(registry):
+def test_a_foreign_lock_is_reported_with_its_age_and_the_command_to_run(registry):
     aged(branch_lock(registry), 90) if branch_lock(registry).exists() else branch_lock(registry).touch()
     aged(branch_lock(registry), 90)
     with pytest.raises(Conflict) as caught:
