@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import subprocess
 import threading
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from gitmodel.domain.credentials import redacted
 from gitmodel.domain.schema.digests import PREFIX, Digest, digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.backend import missing, size_of
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old
 from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
+from gitmodel.stores.servers.docker_credentials import docker_credentials
 
 PART = 8 << 20
 PAGE = 1000
@@ -266,7 +263,7 @@ class OciBackend:
     def _sign_in(self, answer: Answer) -> str:
         """Return the `authorization` header that the registry's challenge asks for; fetch a token if needed."""
         challenge = answer.headers.get("www-authenticate", "")
-        user, password = _credentials(self._host)
+        user, password = docker_credentials(self._host)
         basic = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user or password else ""
         if not challenge.lower().startswith("bearer "):
             if not basic:
@@ -291,7 +288,7 @@ class OciBackend:
         errors = answer.json().get("errors") or [{}]
         said = " ".join(str(errors[0].get(key, "")) for key in ("code", "message")).strip() or str(answer.status)
         if answer.status in (401, 403):
-            who = _credentials(self._host)[0] or "somebody without credentials"
+            who = docker_credentials(self._host)[0] or "somebody without credentials"
             return Unreachable(
                 f"the artifact store {self.url} refuses {method} of {about or self._name} to {who}: {said}",
                 hint=f"sign in with `docker login {self._host}`, or ask for access to the repository",
@@ -343,8 +340,6 @@ class OciUpload:
 
 
 STORED = "org.gitmodel.stored"
-# A helper may ask a person to unlock something.
-_HELPER_SECONDS = 60
 
 
 def _described(answer: Answer, digest: Digest) -> tuple[int, float]:
@@ -355,63 +350,3 @@ def _described(answer: Answer, digest: Digest) -> tuple[int, float]:
     sizes = [layer.get("size", -1) for layer in manifest.get("layers", []) if layer.get("digest") == digest]
     stored = (manifest.get("annotations") or {}).get(STORED)
     return int(sizes[0]) if sizes else -1, parsedate_to_datetime(stored).timestamp() if stored else 0.0
-
-
-def _credentials(host: str) -> tuple[str, str]:
-    """Name and password for *host*, as `docker login` has kept them; empty if it has not.
-
-    Raises UsageError for a configuration that cannot be read, Unreachable for a credential helper that does not work.
-    """
-    file = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json")
-    try:
-        config = json.loads(file.read_bytes())
-        auths, helpers = config.get("auths") or {}, config.get("credHelpers") or {}
-        helper = helpers.get(host) or config.get("credsStore")
-        if helper:
-            return _ask_helper(str(helper), host, file)
-        kept = (auths.get(host) or {}).get("auth") or ""
-        user, _, password = base64.b64decode(kept, validate=True).decode(errors="replace").partition(":")
-    except (FileNotFoundError, NotADirectoryError):
-        return "", ""
-    except OSError as error:
-        raise _malformed(file, host, error.strerror or "it cannot be read") from None
-    except (ValueError, AttributeError, TypeError):  # invalid JSON, a missing table, or invalid Base64
-        raise _malformed(file, host, "it is not as `docker login` writes it") from None
-    return user, password
-
-
-def _malformed(file: Path, host: str, why: str) -> UsageError:
-    return UsageError(
-        f"the credentials for {host} cannot be read from {file}: {why}",
-        hint=f"repair or remove that file, then run `docker login {host}`",
-    )
-
-
-def _ask_helper(helper: str, host: str, file: Path) -> tuple[str, str]:
-    """Ask the program that *file* names, which keeps credentials for docker."""
-    program = f"docker-credential-{helper}"
-    if not re.fullmatch(r"[\w.-]+", helper):
-        raise _malformed(file, host, f"{helper!a} is no name of a credential helper")
-    try:
-        done = subprocess.run(
-            [program, "get"], input=host.encode(), capture_output=True, check=False, timeout=_HELPER_SECONDS
-        )
-        said = done.stdout.decode(errors="replace").strip()
-        if done.returncode and "credentials not found" in said:
-            return "", ""
-        words = (done.stderr.decode(errors="replace").strip() or said).splitlines()
-        why = f"it ended with {done.returncode}" + (f": {redacted(words[0])[:200]}" if words else "")
-        found = json.loads(said) if not done.returncode else None
-        if isinstance(found, dict):
-            return str(found.get("Username") or ""), str(found.get("Secret") or "")
-        why = why if done.returncode else "it answers no JSON object"
-    except subprocess.TimeoutExpired:
-        why = f"it did not answer in {_HELPER_SECONDS} s"
-    except OSError as error:
-        why = "it is not installed" if isinstance(error, FileNotFoundError) else str(error.strerror)
-    except ValueError:
-        why = "it answers no JSON object"
-    raise Unreachable(
-        f"{program}, which {file} names, gives no credentials for {host}: {why}",
-        hint=f"install or repair it, or remove it from {file} and run `docker login {host}`",
-    )
