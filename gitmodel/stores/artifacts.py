@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from gitmodel.domain.portable_paths import git_paths, unportable_paths
 from gitmodel.domain.schema.digests import Digest
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, parse_manifest
-from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.files.temporary import folder_beside
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.stores.external import ExternalStore
 from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Sent, Transfer, is_old, wrong_size
 from gitmodel.stores.local_store import LocalStore
@@ -22,11 +20,16 @@ from gitmodel.stores.parallel_transfers import Tally, in_parallel
 from gitmodel.stores.several_stores import SeveralStores
 from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
-from gitmodel.stores.verified_reading import CHUNK
+from gitmodel.stores.target_files import (
+    counted_chunks,
+    making_beside,
+    refuse_occupied,
+    require_parent,
+    write_object,
+    writing,
+)
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
-
     from gitmodel.stores.remote_store import RemoteStore
 
 MANIFEST_LIMIT = (
@@ -85,11 +88,11 @@ def get_file(
     if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
         # /dev/null must not be replaced
         raise UsageError(f"{target} exists and is not a regular file", hint="name a new file")
-    _require_parent(target)
+    require_parent(target)
     if size is None and progress:
         size = store.size(digest)
     with making_beside(target) as place:
-        _fetch(store, digest, size, place / "file", Tally(progress, size or 0))
+        write_object(store, digest, size, place / "file", Tally(progress, size or 0))
         with writing(target):
             # not synced, because the store still has the bytes after a crash
             os.replace(place / "file", target)
@@ -124,8 +127,8 @@ def get_folder(
     Raises UsageError if *target* exists and is not an empty folder, and the errors of `get_file`. *size* is the size of
     all files.
     """
-    _refuse_occupied(target)
-    _require_parent(target)
+    refuse_occupied(target)
+    require_parent(target)
     entries = members_of(store, digest, size)
     count = Tally(transfer.progress, sum(entry.size for entry in entries))
     left_out = frozenset(git_paths([entry.path for entry in entries]))
@@ -147,7 +150,7 @@ def get_folder(
             try:
                 os.rename(made, target)  # replaces only an empty folder
             except OSError:
-                _refuse_occupied(target)
+                refuse_occupied(target)
                 raise
     return tuple(sorted(left_out))
 
@@ -277,7 +280,7 @@ def verify_file(
     """
     count = Tally(progress, store.size(digest) if progress else 0)
     with store.origin.open(digest, size) as reader:
-        read = sum(map(len, _chunks(reader, count)))
+        read = sum(map(len, counted_chunks(reader, count)))
     if size is not None and read != size:
         raise wrong_size(digest, size, read)
     return StoredArtifact(digest, read, folder=False)
@@ -359,87 +362,14 @@ def fetch_entry(
 ) -> None:
     """Write one file of a folder to *path*, where nothing may be; after an error, something may be there."""
     with _naming(entry):
-        _fetch(store, entry.digest, entry.size, path, count or Tally(None, 0), mode)
+        write_object(store, entry.digest, entry.size, path, count or Tally(None, 0), mode)
 
 
 def _verify_entry(store: ArtifactStore, entry: ManifestEntry, count: Tally) -> None:
     with _naming(entry), store.open(entry.digest, entry.size) as reader:
-        read = sum(map(len, _chunks(reader, count)))
+        read = sum(map(len, counted_chunks(reader, count)))
         if read != entry.size:
             raise wrong_size(entry.digest, entry.size, read)
-
-
-def _fetch(store: ArtifactStore, digest: Digest, size: int | None, path: Path, count: Tally, mode: int = 0o666) -> None:
-    """Write the object to *path*, where nothing may be. After an error, drop *path*."""
-    with store.open(digest, size) as reader:
-        with writing(path):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(path, flags, mode)
-        try:
-            with _Behind(descriptor, path) as writer:
-                read = 0
-                for chunk in _chunks(reader, count):
-                    read += len(chunk)
-                    writer.write(chunk)
-        finally:
-            os.close(descriptor)
-    if size is not None and read != size:
-        raise wrong_size(digest, size, read)
-
-
-class _Behind:
-    """Writes to a file. A large file is written in a second thread, while the next piece is fetched and hashed."""
-
-    def __init__(self, descriptor: int, path: Path) -> None:
-        self._descriptor = descriptor
-        self._path = path
-        self._pool: ThreadPoolExecutor | None = None
-        self._last: Future[None] | None = None
-
-    def __enter__(self) -> _Behind:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._wait()
-        finally:
-            if self._pool is not None:
-                self._pool.shutdown()
-
-    def write(self, chunk: memoryview) -> None:
-        """Write *chunk*, which stays as it is until the call after the next."""
-        if len(chunk) < CHUNK and self._pool is None:
-            self._write(chunk)
-            return
-        from concurrent.futures import ThreadPoolExecutor
-
-        self._pool = self._pool or ThreadPoolExecutor(1)
-        self._wait()
-        self._last = self._pool.submit(self._write, chunk)
-
-    def _wait(self) -> None:
-        if self._last is not None:
-            self._last.result()
-            self._last = None
-
-    def _write(self, chunk: memoryview) -> None:
-        with writing(self._path):
-            while chunk:
-                chunk = chunk[os.write(self._descriptor, chunk) :]
-
-
-def _chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
-    """Yield the bytes of *reader* in pieces; each stays valid until the next piece but one is requested."""
-    readinto = getattr(reader, "readinto", None)
-    buffer = other = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
-    while chunk := buffer[: readinto(buffer)] if readinto else memoryview(reader.read(CHUNK)):
-        count.add(len(chunk))
-        yield chunk
-        if len(chunk) == len(buffer) < CHUNK:
-            buffer, other = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
-        else:
-            buffer, other = other, buffer
 
 
 @contextmanager
@@ -453,44 +383,7 @@ def _naming(entry: ManifestEntry) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Convert an OSError for *path* to Unreachable."""
-    try:
-        yield
-    except OSError as error:
-        raise Unreachable(
-            f"{path} cannot be written: {error.strerror or error}",
-            hint="choose another path, or free space there",
-        ) from error
-
-
 def _size_of(path: Path) -> int:
     with suppress(OSError):
         return os.stat(path).st_size
     return 0  # opening it reports the reason
-
-
-@contextmanager
-def making_beside(target: Path) -> Iterator[Path]:
-    """Create a temporary folder beside *target*, and delete it at the end.
-
-    Raises Unreachable if it cannot be created.
-    """
-    with ExitStack() as opened:
-        with writing(target):
-            place = opened.enter_context(folder_beside(target))
-        yield place
-
-
-def _require_parent(target: Path) -> None:
-    parent = target.absolute().parent
-    if not parent.is_dir():
-        raise NotFound(f"there is no folder {parent}", hint=f"make it with `mkdir -p {shlex.quote(str(parent))}`")
-
-
-def _refuse_occupied(target: Path) -> None:
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise UsageError(f"{target} exists and is not a folder", hint="name a new folder")
-    if target.is_dir() and any(target.iterdir()):
-        raise UsageError(f"the folder {target} is not empty", hint="name a new folder, or empty this one")

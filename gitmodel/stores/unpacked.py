@@ -19,10 +19,11 @@ from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.errors import UsageError
 from gitmodel.files.locks import NoLocks, lock
-from gitmodel.stores.artifacts import fetch_entry, get_file, get_folder, making_beside, members_of, writing
+from gitmodel.stores.artifacts import fetch_entry, get_file, get_folder, members_of
 from gitmodel.stores.interface import JOBS, ArtifactStore
 from gitmodel.stores.parallel_transfers import in_parallel
 from gitmodel.stores.several_stores import WithoutPurged
+from gitmodel.stores.target_files import making_beside, writing
 
 
 def have_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:

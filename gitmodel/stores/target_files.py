@@ -1,0 +1,132 @@
+"""Writing verified objects of a store to files of the user."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from gitmodel.domain.schema.digests import Digest
+from gitmodel.errors import NotFound, Unreachable, UsageError
+from gitmodel.files.temporary import folder_beside
+from gitmodel.stores.interface import ArtifactStore, wrong_size
+from gitmodel.stores.parallel_transfers import Tally
+from gitmodel.stores.verified_reading import CHUNK
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+
+def write_object(
+    store: ArtifactStore, digest: Digest, size: int | None, path: Path, count: Tally, mode: int = 0o666
+) -> None:
+    """Write the object to *path*, where nothing may be. After an error, drop *path*."""
+    with store.open(digest, size) as reader:
+        with writing(path):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(path, flags, mode)
+        try:
+            with _WriteBehind(descriptor, path) as writer:
+                read = 0
+                for chunk in counted_chunks(reader, count):
+                    read += len(chunk)
+                    writer.write(chunk)
+        finally:
+            os.close(descriptor)
+    if size is not None and read != size:
+        raise wrong_size(digest, size, read)
+
+
+class _WriteBehind:
+    """Writes to a file. A large file is written in a second thread, while the next piece is fetched and hashed."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._pool: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> _WriteBehind:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._wait()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown()
+
+    def write(self, chunk: memoryview) -> None:
+        """Write *chunk*, which stays as it is until the call after the next."""
+        if len(chunk) < CHUNK and self._pool is None:
+            self._write(chunk)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._pool = self._pool or ThreadPoolExecutor(1)
+        self._wait()
+        self._last = self._pool.submit(self._write, chunk)
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
+            self._last = None
+
+    def _write(self, chunk: memoryview) -> None:
+        with writing(self._path):
+            while chunk:
+                chunk = chunk[os.write(self._descriptor, chunk) :]
+
+
+def counted_chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
+    """Yield the bytes of *reader* in pieces; each stays valid until the next piece but one is requested."""
+    readinto = getattr(reader, "readinto", None)
+    buffer = other = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
+    while chunk := buffer[: readinto(buffer)] if readinto else memoryview(reader.read(CHUNK)):
+        count.add(len(chunk))
+        yield chunk
+        if len(chunk) == len(buffer) < CHUNK:
+            buffer, other = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
+        else:
+            buffer, other = other, buffer
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Convert an OSError for *path* to Unreachable."""
+    try:
+        yield
+    except OSError as error:
+        raise Unreachable(
+            f"{path} cannot be written: {error.strerror or error}",
+            hint="choose another path, or free space there",
+        ) from error
+
+
+@contextmanager
+def making_beside(target: Path) -> Iterator[Path]:
+    """Create a temporary folder beside *target*, and delete it at the end.
+
+    Raises Unreachable if it cannot be created.
+    """
+    with ExitStack() as opened:
+        with writing(target):
+            place = opened.enter_context(folder_beside(target))
+        yield place
+
+
+def require_parent(target: Path) -> None:
+    parent = target.absolute().parent
+    if not parent.is_dir():
+        raise NotFound(f"there is no folder {parent}", hint=f"make it with `mkdir -p {shlex.quote(str(parent))}`")
+
+
+def refuse_occupied(target: Path) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise UsageError(f"{target} exists and is not a folder", hint="name a new folder")
+    if target.is_dir() and any(target.iterdir()):
+        raise UsageError(f"the folder {target} is not empty", hint="name a new folder, or empty this one")
