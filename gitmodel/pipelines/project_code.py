@@ -227,11 +227,11 @@ class _Dependencies:
         self._add_imports("", counted, "")
         for name in sorted(_global_names(function.__code__)):
             if name in function.__globals__:
-                self._add_value(name, function.__globals__[name], exact=True)
+                self._add_value(name, function.__globals__[name])
             elif name not in _BUILTINS:
                 self.texts[f"{name} ="] = "nothing"
 
-    def _add_value(self, name: str, value: Any, *, exact: bool = True) -> None:
+    def _add_value(self, name: str, value: Any) -> None:
         """Add the definition of *value*. Raises UnknownCode if there is none that can be compared."""
         if isinstance(value, partial):
             for index, part in enumerate((value.func, *value.args, *value.keywords.values())):

@@ -92,7 +92,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
     for problem in found.problems[:_MOST_SHOWN]:
         invocation.output.note(str(problem))
     if found.problems:
-        raise _refusal(found, name)
+        raise _refusal(found)
 
 
 def _of_files(invocation: Invocation, *, server: bool) -> Repository:
@@ -109,7 +109,7 @@ def _of_files(invocation: Invocation, *, server: bool) -> Repository:
     return repository
 
 
-def _refusal(found: RangeCheck, name: str) -> GitModelError:
+def _refusal(found: RangeCheck) -> GitModelError:
 
     count = len(found.problems)
     what = f"{'1 fault' if count == 1 else f'{count} faults'} in what is pushed"
