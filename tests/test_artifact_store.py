@@ -310,8 +310,8 @@ class TestEveryStore:
             lambda: store.open(digest, 8),
             lambda: copy_artifacts(store, LocalStore(tmp_path / "other"), [(digest, False, 8)]),
             lambda: copy_artifacts(store, LocalStore(tmp_path / "other"), [(folder, True, 8)]),
-            lambda: unpacked.have_file(store, digest, 8, tmp_path / "copy"),
-            lambda: unpacked.have_folder(store, folder, 8, tmp_path / "copy"),
+            lambda: unpacked.unpack_file(store, digest, 8, tmp_path / "copy"),
+            lambda: unpacked.unpack_folder(store, folder, 8, tmp_path / "copy"),
         ):
             with pytest.raises(Invalid, match=f"has {len(big)} bytes, and its record says 8"):
                 get()

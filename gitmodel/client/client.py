@@ -642,7 +642,7 @@ class Client(ShowsOurForm):
         from gitmodel.teams import proposals
 
         named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)
-        wanted = proposals.Wanted(
+        wanted = proposals.ProposedChanges(
             tuple((ref.required("propose"), stage) for ref, stage in named),
             tuple(demote), tuple(rollback), tuple(rename), Justification(reason, force), leave, renumbered,
         )  # fmt: skip

@@ -26,8 +26,8 @@ def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLi
     cache = repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
     repository.share()
     make_folder(cache.parent)
-    have = unpacked.have_folder if link.is_folder else unpacked.have_file
-    have(store, link.digest, link.size, cache)
+    unpack = unpacked.unpack_folder if link.is_folder else unpacked.unpack_file
+    unpack(store, link.digest, link.size, cache)
     share_tree(cache)
     return cache
 

@@ -87,7 +87,7 @@ class Known(Protocol):
         """Return the reason why a run or version is unknown or incomplete."""
 
 
-def taken(run: RunRecord) -> dict[str, list[str]]:
+def inputs_of(run: RunRecord) -> dict[str, list[str]]:
     """Return the digests that *run* took as inputs, each with `step.parameter` for every use.
 
     Outputs of an earlier step of the same run do not count. An input that a step takes before that output exists
@@ -103,7 +103,7 @@ def taken(run: RunRecord) -> dict[str, list[str]]:
     return found
 
 
-def given(run: RunRecord) -> dict[str, list[str]]:
+def outputs_of(run: RunRecord) -> dict[str, list[str]]:
     """Map the outputs of the steps of *run*, by digest, to `step.output` of every step that has it."""
     found: dict[str, list[str]] = {}
     for step in run.steps:
@@ -114,14 +114,14 @@ def given(run: RunRecord) -> dict[str, list[str]]:
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
     """Return those of *runs* in which a step made *digest*; if all took it from the cache, these runs."""
-    all_ = [run for run in runs if digest in given(run)]
+    all_ = [run for run in runs if digest in outputs_of(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_
 
 
 def made_version(run: RunRecord, record: VersionRecord) -> bool:
     """Return True if *run* created the version, rather than only worked on it."""
-    digests = given(run)
+    digests = outputs_of(run)
     return any(link.digest in digests for link in record.artifacts) or record.runs[:1] == (run.id,)
 
 
@@ -133,7 +133,7 @@ def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: i
     return Lineage(root, tuple(nodes.values()), above, below)
 
 
-def circle(lineage: Lineage) -> list[str]:
+def find_cycle(lineage: Lineage) -> list[str]:
     """Return a cycle in the lineage, as ids; empty if there is none, which is the valid state."""
     sources: dict[str, list[str]] = {}
     for edge in lineage.edges:
@@ -217,7 +217,7 @@ class _Up(_Walk):
             if run is None or (made_version(run, record) and not _links_of(run, record)):
                 self.step(id, [Edge(name, id)], RUN, runs + 1)
                 continue
-            digests = given(run)
+            digests = outputs_of(run)
             for digest in dict.fromkeys(link.digest for link in record.artifacts if link.digest in digests):
                 self._makers.setdefault(digest, []).append(run)
         for link in record.artifacts:
@@ -225,12 +225,12 @@ class _Up(_Walk):
 
     def at_run(self, id: str, runs: int) -> None:
         run = self.known.run(id)
-        for digest, labels in taken(run).items() if run else ():
+        for digest, labels in inputs_of(run).items() if run else ():
             self.step(id, [Edge(digest, id, label) for label in labels], ARTIFACT, runs)
 
     def at_artifact(self, id: str, runs: int) -> None:
         for run in self._makers.get(id) or makers(id, self.known.runs_with(id)):
-            self.step(id, [Edge(run.id, id, label) for label in given(run)[id]], RUN, runs + 1)
+            self.step(id, [Edge(run.id, id, label) for label in outputs_of(run)[id]], RUN, runs + 1)
 
 
 class _Down(_Walk):
@@ -246,7 +246,7 @@ class _Down(_Walk):
         run = self.known.run(id)
         if run is None:
             return
-        for digest, labels in given(run).items():
+        for digest, labels in outputs_of(run).items():
             self.step(id, [Edge(id, digest, label) for label in labels], ARTIFACT, runs)
         for reference in run.versions:
             record = self.known.version(reference)
@@ -258,13 +258,13 @@ class _Down(_Walk):
             labels = [link.name for link in record.artifacts if link.digest == id]
             self.step(id, [Edge(id, reference, label) for label in labels], VERSION, runs)
         for run in self.known.runs_with(id):
-            labels = taken(run).get(id, [])
+            labels = inputs_of(run).get(id, [])
             self.step(id, [Edge(id, run.id, label) for label in labels], RUN, runs + 1)
 
 
 def _links_of(run: RunRecord, record: VersionRecord) -> list[str]:
     """Return the names of the artifacts of a version that *run* made."""
-    digests = given(run)
+    digests = outputs_of(run)
     return [link.name for link in record.artifacts if link.digest in digests]
 
 

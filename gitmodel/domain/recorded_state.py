@@ -21,7 +21,9 @@ _MOMENT = re.compile(
 )
 
 
-def frozen(snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None = None) -> Snapshot:
+def with_recorded_stages(
+    snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None = None
+) -> Snapshot:
     """Return *snapshot* with the stages of its own files instead of the current tags.
 
     *counting* returns the record in the newest change of a stage that counts by its rules, if not every change counts.

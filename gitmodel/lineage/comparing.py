@@ -15,7 +15,7 @@ from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound
-from gitmodel.registry.runs import with_steps
+from gitmodel.registry.runs import load_details
 from gitmodel.stores.artifacts import read_object
 from gitmodel.stores.interface import ArtifactStore
 
@@ -114,7 +114,7 @@ def _side(snapshot: Snapshot, ref: VersionRef, store: Callable[[], ArtifactStore
     try:
         run = making_run(snapshot, record)
         if run is not None and run.details is not None:
-            run = with_steps(run, store())
+            run = load_details(run, store())
         return _Side(reference, record, run, ())
     except GitModelError as error:
         gap = (f"the parameters and packages of {reference} are not known: {error.message}", error.hint)

@@ -18,7 +18,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.run_outputs import outputs_in
-from gitmodel.registry.runs import with_steps
+from gitmodel.registry.runs import load_details
 from gitmodel.stores.interface import ArtifactStore
 
 _SHORTEST = 7
@@ -213,6 +213,6 @@ class _Records:
             store = self._store()
             if run.details is None or not store.holds(run.details):
                 return None
-            return with_steps(run, store)
+            return load_details(run, store)
         except GitModelError:
             return None

@@ -11,7 +11,7 @@ from typing import TypeVar
 from gitmodel.branch.first_parents import parse_person, refuse_edge, shallow_edge, too_shallow
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.planned_change import Change
-from gitmodel.domain.recorded_state import frozen, read_moment
+from gitmodel.domain.recorded_state import read_moment, with_recorded_stages
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.references import VersionRef
@@ -55,7 +55,9 @@ class Past:
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         snapshot = self._repository.recorded(self.state.commit)
-        return question(frozen(snapshot, partial(self._counting, snapshot) if in_force.is_guarded(snapshot) else None))
+        return question(
+            with_recorded_stages(snapshot, partial(self._counting, snapshot) if in_force.is_guarded(snapshot) else None)
+        )
 
     def _counting(self, snapshot: Snapshot, ref: StageRef) -> StageRecord | None:
         """Return the record of a stage in its newest change that counted."""

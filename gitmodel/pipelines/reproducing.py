@@ -22,7 +22,7 @@ from gitmodel.branch.transaction import adopt
 from gitmodel.client import Client
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.comparison import Compared, compare_values
-from gitmodel.domain.lineage import taken
+from gitmodel.domain.lineage import inputs_of
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.manifest import HEADER
 from gitmodel.domain.schema.object_ids import Oid
@@ -41,7 +41,7 @@ from gitmodel.pipelines.running import RunFailed
 from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
 from gitmodel.registry.put_in_force import TagAim, put_in_force
-from gitmodel.registry.runs import with_steps
+from gitmodel.registry.runs import load_details
 from gitmodel.stores.artifacts import copy_artifacts
 from gitmodel.stores.interface import ArtifactStore
 
@@ -130,7 +130,7 @@ def reproduce(
         add_code(code, commit, place / "code")
         try:
             with _registry(client, before, place / "registry") as scratch:
-                _copy_inputs(client.access.everywhere(), scratch.store, taken(run))
+                _copy_inputs(client.access.everywhere(), scratch.store, inputs_of(run))
                 answer = _run_there(scratch, place / "code", run, given, executor)
                 return _compared(client, scratch, name, record, run, commit, answer)
         finally:
@@ -151,7 +151,7 @@ def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
             hint=f"`git model checkout {name} FOLDER` gets its code, to run by hand; the next version can be made "
             "again if its pipeline is in a file of the code repository",
         )
-    return with_steps(run, client.store)
+    return load_details(run, client.store)
 
 
 def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
@@ -277,7 +277,7 @@ def _compared(
 ) -> Reproduced:
     again = scratch.get_run(id).record
     assert again is not None
-    again = with_steps(again, scratch.store)
+    again = load_details(again, scratch.store)
     made = _version_of(scratch, again, name)
     unknown: list[tuple[str, str]] = []
     packages: tuple[Compared, ...] = ()

@@ -33,7 +33,7 @@ from gitmodel.pipelines.caching import are_stored
 from gitmodel.pipelines.pinned_references import Target
 from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult
 from gitmodel.registry.in_force import judge
-from gitmodel.registry.runs import fitting
+from gitmodel.registry.runs import store_details
 from gitmodel.registry.writer import Batch
 from gitmodel.stores.interface import ArtifactStore
 
@@ -104,7 +104,7 @@ def _commit(
         return None
     if succeeded:
         _check_cached(client.access.everywhere(), results)
-    record = fitting(record, client.store)
+    record = store_details(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
     refused: dict[str, None] = {}
     batch.transact(lambda snapshot: _clear_refusals(refused))

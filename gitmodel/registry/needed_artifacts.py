@@ -16,7 +16,7 @@ from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.git.refs import list_annotated_tags, list_refs
-from gitmodel.registry.runs import with_steps
+from gitmodel.registry.runs import load_details
 from gitmodel.stores.artifacts import manifest_of
 from gitmodel.stores.interface import ArtifactStore
 
@@ -115,7 +115,7 @@ class _Found:
         self.needs.digests.update(digest for digest in (record.packages, record.details) if digest)
         if record.details is not None:
             try:
-                steps = with_steps(record, self._store).steps
+                steps = load_details(record, self._store).steps
             except NotFound:
                 pass
             except GitModelError as error:

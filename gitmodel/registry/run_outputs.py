@@ -12,7 +12,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.artifacts import only_artifact
-from gitmodel.registry.runs import with_steps
+from gitmodel.registry.runs import load_details
 from gitmodel.registry.versions import Found
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.interface import ArtifactStore
@@ -70,7 +70,7 @@ def outputs_in(
         if isinstance(record, Invalid):
             continue
         if record.details is not None and store().holds(record.details):
-            record = with_steps(record, store())
+            record = load_details(record, store())
         for step in record.steps:
             if step.version and _is_of(snapshot, step.version, model, number):
                 outputs += [VersionArtifact(link, record.id) for link in _links(record, step)]

@@ -121,11 +121,11 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
             raise
         return _of_journal(id, noted)
     if record.details is not None and store is not None and store().holds(record.details):
-        record = with_steps(record, store())
+        record = load_details(record, store())
     return _of_record(record, noted or {})
 
 
-def fitting(record: RunRecord, store: ArtifactStore) -> RunRecord:
+def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
     """Return *record* in a form that can be written; the inputs and outputs of a run that is too long go to *store*."""
     if _fits(record):
         return record
@@ -141,7 +141,7 @@ def fitting(record: RunRecord, store: ArtifactStore) -> RunRecord:
     return record
 
 
-def with_steps(record: RunRecord, store: ArtifactStore) -> RunRecord:
+def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
     """Return *record* with the inputs and outputs of its steps; those of a long run are read from the *store*.
 
     Raises NotFound if the store lacks them, Invalid if they are not a list of steps.

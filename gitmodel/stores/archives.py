@@ -16,9 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from gitmodel.domain.changes.exports import OBJECTS, object_path
+from gitmodel.domain.changes.exports import OBJECTS
 from gitmodel.domain.schema import codec
-from gitmodel.domain.schema.digests import digest_of
+from gitmodel.domain.schema.digests import digest_of, object_path
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
 from gitmodel.stores.interface import ArtifactStore

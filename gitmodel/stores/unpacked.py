@@ -26,7 +26,7 @@ from gitmodel.stores.several_stores import WithoutPurged
 from gitmodel.stores.target_files import making_beside, writing
 
 
-def have_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
+def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
     """Make sure that the object is at *place*: verify an existing file, and fetch it again if it differs.
 
     Raises as `get_file`.
@@ -42,7 +42,7 @@ def have_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> N
     get_file(store, digest, place, size=size)
 
 
-def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
+def unpack_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
     """Make sure that the folder *digest* is at *place*: unpack it, or verify it and replace files that differ.
 
     Safe for any number of threads and processes: a folder appears there when it is whole, and is never emptied. Files

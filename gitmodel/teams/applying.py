@@ -61,7 +61,7 @@ def apply_at_remote(
             pushed += [] if models else tag_moves.rules_move(repository, state, state.tip)
             sent = pushing.send(repository, remote, pushed, last=last) if pushed else frozenset()
         except Refused:
-            tag_moves.take_back(repository, {ref: before.get(ref) for ref in done.moved}, rules)
+            tag_moves.reset_tags(repository, {ref: before.get(ref) for ref in done.moved}, rules)
             raise
         if sent is None:
             continue

@@ -41,7 +41,7 @@ _LONGEST_SUBJECT = 72
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ProposedChanges:
     """The requested content of a proposal: versions to *promote* to a stage; models and stages to *demote* and
     *roll_back*; models to *rename*, each with its new name.
 
@@ -96,7 +96,7 @@ class Proposal:
         return not self.plan.problems
 
 
-def propose(repository: Repository, wanted: Wanted, *, remote: str = "") -> Proposal:
+def propose(repository: Repository, wanted: ProposedChanges, *, remote: str = "") -> Proposal:
     """Commit what is *wanted* on a new branch, based on the remote's tip. Nothing is pushed; see `publish`.
 
     For a registry by URL, only the server has branches: before `publish` there is only a commit. Raises Refused for a
@@ -107,7 +107,7 @@ def propose(repository: Repository, wanted: Wanted, *, remote: str = "") -> Prop
     return repository.refs.retry(lambda: _propose(repository, wanted, chosen))
 
 
-def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
+def _propose(repository: Repository, wanted: ProposedChanges, chosen: str) -> Proposal:
     base = remotes.fetch(repository, chosen).tip if chosen and not repository.url else repository.tip()
     if not base:
         where = f"{repository.url or chosen} has no registry yet" if chosen else "there is no registry yet"
@@ -201,7 +201,7 @@ def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
         return Plan(base, commit, (), (), (Problem("", "", "change.conflict", error.message),), ())
 
 
-def _plans(repository: Repository, wanted: Wanted) -> Iterator[Callable[[Snapshot], Change[Promotion]]]:
+def _plans(repository: Repository, wanted: ProposedChanges) -> Iterator[Callable[[Snapshot], Change[Promotion]]]:
     for ref, stage in wanted.promote:
         yield partial(_plan_promotion, repository, wanted, ref, stage)
     for model, stage in wanted.demote:
@@ -212,7 +212,7 @@ def _plans(repository: Repository, wanted: Wanted) -> Iterator[Callable[[Snapsho
         yield partial(_plan_rename, repository, wanted, old, new)
 
 
-def _with_renumbered(repository: Repository, wanted: Wanted) -> Wanted:
+def _with_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
     """Return *wanted* with its renumbered references marked.
 
     Raises UsageError if this is requested and none was renumbered.
@@ -232,7 +232,7 @@ def _with_renumbered(repository: Repository, wanted: Wanted) -> Wanted:
 
 
 def _plan_promotion(
-    repository: Repository, wanted: Wanted, ref: VersionRef, stage: str, base: Snapshot
+    repository: Repository, wanted: ProposedChanges, ref: VersionRef, stage: str, base: Snapshot
 ) -> Change[Promotion]:
     def question(snapshot: Snapshot) -> tuple[str, int, frozenset[Numbered], bool]:
         model, number, settled = snapshot.resolve_to_change(ref)
@@ -256,19 +256,25 @@ def _plan_promotion(
     return replace(change, settled=settled)
 
 
-def _plan_demotion(repository: Repository, wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
+def _plan_demotion(
+    repository: Repository, wanted: ProposedChanges, model: str, stage: str, base: Snapshot
+) -> Change[Promotion]:
     name, settled = _find_model(repository, wanted, model, base)
     change = planning.plan_demotion(base, name, stage, reason=wanted.why.reason)
     return replace(_changing(change), settled=settled)
 
 
-def _plan_rollback(repository: Repository, wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
+def _plan_rollback(
+    repository: Repository, wanted: ProposedChanges, model: str, stage: str, base: Snapshot
+) -> Change[Promotion]:
     name, settled = _find_model(repository, wanted, model, base)
     change = plan_rollback(repository, base, name, stage, why=wanted.why, leave=wanted.leave)
     return replace(_changing(change), settled=settled)
 
 
-def _plan_rename(repository: Repository, wanted: Wanted, old: str, new: str, base: Snapshot) -> Change[Promotion]:
+def _plan_rename(
+    repository: Repository, wanted: ProposedChanges, old: str, new: str, base: Snapshot
+) -> Change[Promotion]:
     name, settled = _find_model(repository, wanted, old, base)
     change = models.plan_rename(base, name, new)
     # a result without a stage stands for a rename
@@ -276,7 +282,9 @@ def _plan_rename(repository: Repository, wanted: Wanted, old: str, new: str, bas
     return replace(change, result=done, settled=change.settled | settled)  # type: ignore[arg-type, return-value]
 
 
-def _find_model(repository: Repository, wanted: Wanted, model: str, base: Snapshot) -> tuple[str, frozenset[Numbered]]:
+def _find_model(
+    repository: Repository, wanted: ProposedChanges, model: str, base: Snapshot
+) -> tuple[str, frozenset[Numbered]]:
     """Return the name that *model* has on *base*, and the notes that a change of it settles here.
 
     Raises Refused for a name that means another model there, and as `Snapshot.model_to_change`.

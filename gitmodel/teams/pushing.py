@@ -179,7 +179,7 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
             elif move.ref == repository.rules.ref:
                 rules_refused = [why.message]
     rules = state.rules if rules_refused else repository.rules.id()
-    tag_moves.take_back(repository, {ref: state.tags.get(ref) for ref in refused}, rules)
+    tag_moves.reset_tags(repository, {ref: state.tags.get(ref) for ref in refused}, rules)
     if refused or rules_refused:
         names = " and ".join([*(ref.name for ref in sorted(refused)), *[repository.rules.name for _ in rules_refused]])
         said = "; ".join(dict.fromkeys([*(refused[ref] for ref in sorted(refused)), *rules_refused]))

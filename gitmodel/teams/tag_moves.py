@@ -133,7 +133,7 @@ def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> l
     return [RefMove(repository.rules.ref, ours, state.rules)]
 
 
-def take_back(repository: Repository, old: Mapping[StageRef, Oid | None], rules: Oid | None) -> None:
+def reset_tags(repository: Repository, old: Mapping[StageRef, Oid | None], rules: Oid | None) -> None:
     """Move the tags back to their previous values: *old* ids and that of the *rules*, None for a missing tag."""
     moves = [RefMove(ref.full, id, repository.tags.id(ref)) for ref, id in old.items() if id]
     if rules is not None and rules != repository.rules.id():

@@ -9,7 +9,7 @@ import pytest
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, UsageError
-from gitmodel.domain.lineage import circle
+from gitmodel.domain.lineage import find_cycle
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import RunRecord, StepRecord
@@ -246,7 +246,7 @@ def test_a_circle_made_by_hand_ends_and_is_named(client, capsys):
     assert code == 0
     assert "  (shown above)" in out
     assert err.startswith("warning: this goes round in a circle: ")
-    assert circle(client.lineage(B, down=False))
+    assert find_cycle(client.lineage(B, down=False))
 
 
 def test_an_output_that_equals_an_input_is_still_an_input(client):
@@ -284,7 +284,7 @@ def test_a_record_that_cannot_be_read_is_reported_and_the_rest_continues(client,
 
 
 def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, capsys):
-    from gitmodel.registry.runs import fitting
+    from gitmodel.registry.runs import store_details
 
     now = client.writer.moment()
     id = "20261103T000000Z-long-0000"
@@ -298,7 +298,7 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
         )
         for number in range(300)
     )
-    record = fitting(
+    record = store_details(
         RunRecord(id=id, pipeline="long", status="succeeded", started=now, finished=now, steps=steps), client.store
     )
     assert record.details
@@ -343,7 +343,7 @@ def test_a_chain_of_a_thousand_runs_is_drawn(client, capsys):
     transact(client.repository, lambda snapshot: Change(None, "Write a chain", files=files))
     found = client.lineage(digests[-1], down=False)
     assert len(found.nodes) == 2 * len(digests) - 1
-    assert not circle(found)
+    assert not find_cycle(found)
     code, out, _ = ask(capsys, "lineage", digests[0], "--down")
     assert code == 0
     assert len(out.splitlines()) == 2 * len(digests) - 1

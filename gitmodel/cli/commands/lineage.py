@@ -24,7 +24,7 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
     digests only.
     """
     from gitmodel.domain import lineage_drawing as drawing
-    from gitmodel.domain.lineage import circle
+    from gitmodel.domain.lineage import find_cycle
 
     if up and down:
         raise UsageError("--up and --down cannot be combined", hint="leave both out to show both")
@@ -44,9 +44,9 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
     for node in found.nodes:
         if node.kind == "run" and node.missing and not node.facts:
             output.warn(f"run {node.id} cannot be followed: {node.missing}", _missing_run_hint(invocation, node.id))
-    if round_ := circle(found):
+    if cycle := find_cycle(found):
         output.warn(
-            f"this goes round in a circle: {' -> '.join(round_)}", "`git model runs show` shows each of the runs"
+            f"this goes round in a circle: {' -> '.join(cycle)}", "`git model runs show` shows each of the runs"
         )
     if any(node.more for node in found.nodes):
         output.note(f"items that end in ... have more below; --depth {depth} stops there")

@@ -46,16 +46,6 @@ class Imported:
     new: bool
 
 
-def object_path(digest: str) -> str:
-    """Return the path of the bytes of *digest* in an export.
-
-    >>> object_path("sha256:" + "ab" * 32)[:14]
-    'sha256/ab/abab'
-    """
-    hex = digest.removeprefix("sha256:")
-    return f"{OBJECTS}/{hex[:2]}/{hex[2:]}"
-
-
 def read_export(found: Mapping[str, bytes]) -> Export:
     """Return the records at their paths on the branch. Raises Invalid unless they are those of one version."""
     model: tuple[str, ModelRecord] | None = None

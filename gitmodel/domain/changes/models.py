@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gitmodel.domain.changes.stage_changes import refuse_direct
-from gitmodel.domain.changes.stages import leftovers, stage_states, tidied
+from gitmodel.domain.changes.stages import leftovers, stage_states, without_leftovers
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
@@ -59,7 +59,7 @@ def plan_update(
     return Change(
         name,
         subject=f"Update {' and '.join(changed)} of {name}",
-        files=tidied(snapshot, name, {paths.model_file(name): codec.encode(new)}),
+        files=without_leftovers(snapshot, name, {paths.model_file(name): codec.encode(new)}),
         trailers=(("Model", name),),
     )
 

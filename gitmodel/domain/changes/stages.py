@@ -90,7 +90,7 @@ def leftovers(snapshot: Snapshot, model: str) -> list[str]:
     return files
 
 
-def tidied(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+def without_leftovers(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
     """Return *files* and the removal of the leftovers of *model*, except those that only a proposal may remove.
 
     Raises Invalid for a damaged stage or alias, because then the current state is unknown.
@@ -188,7 +188,7 @@ def plan_promotion(
         Promotion(model, number, to, previous, archived, left),
         subject=f"{verb} {model} {number} to {to}",
         reason=reason,
-        files=tidied(snapshot, model, files),
+        files=without_leftovers(snapshot, model, files),
         trailers=_trailers(model, number, to, previous, version, forced),
         may_empty=frozenset(StageRef(model, stage) for stage in left if leave),
     )
@@ -208,7 +208,7 @@ def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "
         Promotion(model, None, stage, held.version, left=(stage,)),
         subject=f"Demote {model} {held.version} from {stage}",
         reason=reason,
-        files=tidied(snapshot, model, {paths.stage_file(model, stage): None}),
+        files=without_leftovers(snapshot, model, {paths.stage_file(model, stage): None}),
         trailers=(("Model", model), ("Version", str(held.version)), ("Stage", NONE), ("Previous-Stage", stage)),
     )
 
@@ -227,7 +227,7 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
         result,
         subject=f"Give {model} {number} the alias {alias}",
         reason=reason,
-        files=tidied(snapshot, model, {paths.alias_file(model, alias): codec.encode(record)}),
+        files=without_leftovers(snapshot, model, {paths.alias_file(model, alias): codec.encode(record)}),
         trailers=_trailers(model, number, alias, previous, version, (), key="Alias"),
     )
 
@@ -243,7 +243,7 @@ def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: st
             Promotion(model, None, alias),
             subject=f"Remove {path}, which is never read",
             reason=reason,
-            files=tidied(snapshot, model, {path: None}),
+            files=without_leftovers(snapshot, model, {path: None}),
             trailers=(("Model", model),),
         )
     check_alias(alias)
@@ -258,7 +258,7 @@ def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: st
         Promotion(model, None, alias, old.version),
         subject=f"Take the alias {alias} from {model} {old.version}",
         reason=reason,
-        files=tidied(snapshot, model, {paths.alias_file(model, alias): None}),
+        files=without_leftovers(snapshot, model, {paths.alias_file(model, alias): None}),
         trailers=(("Model", model), ("Version", str(old.version)), ("Alias", alias)),
     )
 
@@ -323,7 +323,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
         return Change(result, apply=pending)
     trailers = (("Model", model), ("Version", str(number)), ("Stage", stage), ("Previous-Stage", ", ".join(left)))
     subject = f"Archive {model} {number}" if archive else f"Take {model} {number} out of {' and '.join(left)}"
-    return Change(result, subject, reason, tidied(snapshot, model, files), trailers, apply=pending)
+    return Change(result, subject, reason, without_leftovers(snapshot, model, files), trailers, apply=pending)
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:

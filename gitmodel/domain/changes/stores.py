@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gitmodel.domain.changes.format_upgrades import raised_format
-from gitmodel.domain.changes.stages import tidied
+from gitmodel.domain.changes.stages import without_leftovers
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, fold
@@ -70,7 +70,7 @@ def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
     return Change(
         model,
         subject=f"Keep artifacts of {model} in {name}",
-        files=tidied(snapshot, model, files),
+        files=without_leftovers(snapshot, model, files),
         trailers=(("Model", model),),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from gitmodel.domain.changes.format_upgrades import raised_format
 from gitmodel.domain.changes.models import changed_tags
 from gitmodel.domain.changes.stage_changes import refuse_direct
-from gitmodel.domain.changes.stages import held_files, places_of, stage_states, tidied
+from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
@@ -49,7 +49,7 @@ def plan_version(
     return Change(
         number,
         subject=f"Add {model} {number}" + (f" ({record.name})" if record.name else ""),
-        files=tidied(snapshot, model, files),
+        files=without_leftovers(snapshot, model, files),
         trailers=_trailers(model, record),
         numbers=((model, number),) if reserved is None else (),
         txn=txn,
@@ -70,7 +70,7 @@ def plan_change(
     return Change(
         number,
         subject=what,
-        files=tidied(
+        files=without_leftovers(
             snapshot,
             model,
             {paths.version_file(model, number): codec.encode(new), **raised_format(snapshot, new)},
@@ -134,7 +134,7 @@ def plan_version_deletion(
         number,
         subject=f"Delete {model} {number}",
         reason=why.reason,
-        files=tidied(snapshot, model, files),
+        files=without_leftovers(snapshot, model, files),
         trailers=(("Model", model), ("Version", str(number))),
         drop=tuple(StageRef(model, state.name) for state in left),
     )

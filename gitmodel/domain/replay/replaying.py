@@ -9,7 +9,7 @@ from typing import Any
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.runs import with_versions
-from gitmodel.domain.changes.stages import leftovers, tidied
+from gitmodel.domain.changes.stages import leftovers, without_leftovers
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.replay.broken_invariants import Fault, Place, faults
 from gitmodel.domain.replay.left_out import Sides, left_out
@@ -373,7 +373,7 @@ class _Replay:
                 self._drop(model, PLACES)
                 break
         if self._touched(model):
-            self.done.files.update(tidied(self.onto, model, {}))
+            self.done.files.update(without_leftovers(self.onto, model, {}))
 
     def _faults(self, files: Files, model: str) -> Iterator[Fault]:
         return faults(replace(self.onto, files=files), self.was, model, [path for path, _ in self._touched(model)])
