@@ -59,7 +59,7 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
             os.getcwd()
         except OSError:
             raise NotFound(
-                f"{GONE}, and {path} counts from it", hint="name the repository by its absolute path"
+                f"{GONE}, and {path} is relative to it", hint="name the repository by its absolute path"
             ) from None
     if named:
         return _with_objects(_find_named(path, clean), environ)

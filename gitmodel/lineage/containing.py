@@ -33,9 +33,9 @@ class Containing:
 
 @dataclass(frozen=True)
 class Noted:
-    """The result of `write_notes`: *commit* is the notes' own ("": none), *notes* counts code commits with a note.
+    """The result of `write_notes`: *commit* is the commit of the notes, "" if there are none.
 
-    *missing* code commits are not in this repository.
+    *notes* is the number of code commits with a note, *missing* that of code commits not in this repository.
     """
 
     commit: str

@@ -115,7 +115,10 @@ class RemoteStore:
     def reader(
         self, digest: Digest, size: int | None = None, start: int = 0, hashed: hashlib._Hash | None = None
     ) -> RemoteReader:
-        """A reader from byte *start*, *hashed* being the SHA-256 of all before it. Raises as `open` does."""
+        """Return a reader from byte *start*. *hashed* is the SHA-256 state of all bytes before it.
+
+        Raises as `open` does.
+        """
         hex_of(digest)
         return RemoteReader(self.backend, self.damaged, digest, size, start, hashed or hashlib.sha256())
 
