@@ -110,7 +110,7 @@ class TestCodeOnTheBranch:
             assert (code, "the branch gitmodel of origin holds no registry" in err) == (6, True)
         assert git(code_branch, "rev-parse", "gitmodel") == before
 
-    def test_by_url(self, code_branch, capsys, git, tmp_path):
+    def test_by_url_code_on_the_branch_is_refused(self, code_branch, capsys, git, tmp_path):
         git(tmp_path, "clone", "-q", "--bare", str(code_branch), "bare.git")
         before = git(tmp_path / "bare.git", "for-each-ref")
         for command in ("register iris", "init", "apply", "list", "resolve iris@production", "resolve iris@1"):
@@ -192,7 +192,7 @@ class TestForeignTags:
         assert (code, "git tag -d model/iris/staging" in out + err) == (5, True)
         assert git(repo, "for-each-ref") == before
 
-    def test_by_url(self, repo, capsys, git, tmp_path):
+    def test_by_url_foreign_tags_are_kept(self, repo, capsys, git, tmp_path):
         promoted(repo)
         git(tmp_path, "clone", "-q", "--mirror", str(repo), "bare.git")
         git(tmp_path / "bare.git", "tag", "model/iris/staging", "main")
@@ -291,7 +291,7 @@ class TestTwoRegistries:
         assert ask(capsys, "promote", "iris@2", "production")[0] == 0
         assert ask(capsys, "promote", "iris@1", "staging")[0] == 0
 
-    def test_by_url(self, both, capsys, git, monkeypatch, tmp_path):
+    def test_by_url_the_second_registry_is_refused(self, both, capsys, git, monkeypatch, tmp_path):
         git(tmp_path, "clone", "-q", "--mirror", str(both), "bare.git")
         before = git(tmp_path / "bare.git", "for-each-ref")
         for branch in ("gitmodel-prod", "gitmodel-new"):

@@ -24,7 +24,7 @@ REMOTE = "gitmodel"
 BRANCH, SINGLE = "branch.git", "single.git"
 # The names of queries: for everything, for the branch alone, and for proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
-# No retries as of a ref: the lock is held while another process fetches, and is free at once afterwards.
+# Seconds between checks of the lock, without growing pauses: another process holds it only while it fetches.
 _POLL = 0.02
 _HINT = "free space on the disk or repair it, or name another folder with XDG_CACHE_HOME"
 

@@ -122,7 +122,7 @@ def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
 
 
 def _refuse(path: Path, nowhere: list[Any]) -> None:
-    """Raise UsageError if the file *path* names one of *nowhere*."""
+    """Raise UsageError if the file *path* names one of the definitions *nowhere*, which cannot be imported."""
     if not nowhere:
         return
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:

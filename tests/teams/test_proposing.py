@@ -323,7 +323,7 @@ def told(capsys, bob, *words):
     return f"{shown}[{code}]\n"
 
 
-def test_from_proposal_to_force_as_a_terminal_shows_it(ada, bob, bare, monkeypatch, capsys):
+def test_output_of_proposing_merging_and_applying(ada, bob, bare, monkeypatch, capsys):
     monkeypatch.chdir(bob.repository.git.top)
     monkeypatch.setenv("COLUMNS", "160")
     assert (

@@ -47,9 +47,9 @@ class Carried:
 class Replayed:
     """A commit as replayed on the new tip: its *files*, and *conflicts*: changes that were dropped in favour of theirs.
 
-    *previous* are the stages and aliases that it sets, each with its previous holder there; *versions* by model the
-    numbers that it creates, changes, or puts somewhere. *kept_names* are the renames, old and new name, that were left
-    out, with the name that the model has there.
+    *previous* are the stages and aliases that it sets, each with its previous version on the other side. *versions* are
+    the numbers by model that it creates, changes or moves. *kept_names* are the renames (old and new name) that were
+    left out, with the model's name on the other side.
     """
 
     files: dict[str, bytes | None] = field(default_factory=dict)
