@@ -515,7 +515,7 @@ except GitModelError as error:
 
 
 class TestLocalStore:
-    def test_objects_lie_where_the_format_says_and_cannot_be_written(self, local):
+    def test_objects_have_the_documented_paths_and_are_read_only(self, local):
         digest = put(local, b"a")
         assert stat.S_IMODE(place_of(local, digest).stat().st_mode) == 0o444
         assert local.path(digest) == place_of(local, digest)

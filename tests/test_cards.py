@@ -215,7 +215,7 @@ def test_only_declared_ids_of_datasets_are_in_the_header():
 
 @settings(max_examples=200, deadline=None)
 @given(words=st.lists(st.text(min_size=1), max_size=3), number=st.floats(allow_nan=False, allow_infinity=False))
-def test_any_word_and_number_comes_back_from_the_header(words, number):
+def test_any_word_and_number_is_read_back_from_the_header(words, number):
     import yaml
 
     record = VersionRecord(

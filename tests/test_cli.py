@@ -509,7 +509,7 @@ def test_no_refusal_changes_anything(iris, capsys):
         assert state(iris) == before
 
 
-def test_a_wrong_word_in_get_says_how_to_name_an_artifact_of_the_latest_version(iris, capsys):
+def test_a_wrong_argument_of_get_shows_how_to_name_an_artifact_of_the_latest_version(iris, capsys):
     code, out, err = ask(capsys, "get", "iris", "train")
     assert (code, out) == (3, "")
     assert err.endswith("for an artifact of the latest version: git model get iris@latest train\n")

@@ -55,7 +55,9 @@ class ObjectReader:
     def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
         """Resolve each of *refs* as `resolve` does, in one request to git."""
         for ref in refs:
-            sys.audit("gitmodel.read", ref)  # a pipeline's step that reads the registry is never skipped
+            sys.audit(
+                "gitmodel.read", ref
+            )  # notifies the cache of steps: a step that reads the registry is never skipped
         # git has no other refs (`git help check-ref-format`), and a line feed would be a second request.
         asked = [ref for ref in refs if ref.isprintable()]
         with self._lock:

@@ -243,7 +243,7 @@ class TestHistory:
             f"run `git model rollback iris {stage}` to take it back" for stage in ("staging", "production")
         ]
 
-    def test_the_past_and_blame_know_no_direct_change(self, client, iris, main, code_repo):
+    def test_history_and_blame_ignore_direct_changes(self, client, iris, main, code_repo):
         promote_by_hand(iris, code_repo)
         then = client.at(editing.run(code_repo, "rev-parse", editing.BRANCH))
         assert then.get_version("iris@production").number == 3

@@ -301,7 +301,7 @@ def test_a_key_outlives_the_rename_of_its_model(team, host):
     assert job.get_model("blossom").create_version(idempotency_key="job 7").number == 4
 
 
-def test_two_clones_that_made_one_version_under_one_key_have_one_when_they_meet(ada, bob, bare):
+def test_a_version_created_by_two_clones_with_one_key_is_one_after_a_pull(ada, bob, bare):
     for client in (ada, bob):
         assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4
         assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4

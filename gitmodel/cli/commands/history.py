@@ -135,8 +135,8 @@ def _print_events(
 ) -> None:
     """Print the selected part of *events*, without reading more of them than needed.
 
-    *words* are the values that fields can have in a filter. A column is left out if all its values are the *asked* one
-    for its header.
+    *words* are the values that fields can have in a filter. *asked* maps headers to the requested values; a column is
+    left out if all its values are the requested one.
     """
     found = options.matching(events, filter, fields, shape, **words) if filter else events
     part = list(islice(found, offset, None if limit is None else offset + limit))

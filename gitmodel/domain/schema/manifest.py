@@ -103,7 +103,7 @@ def parse_manifest(content: bytes) -> tuple[ManifestEntry, ...]:
     previous = ""
     for number, line in enumerate(lines, start=2):
         entry = _parse_line(line, number)
-        if entry.path <= previous:  # code points order as their UTF-8 does
+        if entry.path <= previous:  # sorting by code points equals sorting by UTF-8 bytes
             what = "occurs twice" if entry.path == previous else "is out of order"
             raise Invalid(f"line {number} of the manifest: {_shown(entry.path)} {what}")
         previous = entry.path
