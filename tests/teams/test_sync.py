@@ -106,7 +106,7 @@ def test_edits_of_different_keys_merge_and_for_one_key_theirs_is_kept(ada, bob):
     iris = bob.get_model("iris")
     assert (iris.title, iris.audience, iris.tags) == ("Iris", "all", ["ada", "bob"])
     assert pulled.conflicts == [
-        "models/iris/versions/1.toml, key metadata.accuracy: was changed on both sides; theirs stands"
+        "models/iris/versions/1.toml, key metadata.accuracy: was changed on both sides; the remote's was kept"
     ]
 
 
@@ -115,7 +115,7 @@ def test_two_holders_of_one_stage_is_a_conflict_that_names_both(team, ada, bob, 
     ada.push()
     bob.get_version("iris@3").set_stage("production")
     pulled = bob.pull()
-    assert pulled.conflicts == ["production of iris: here version 3, there version 1, which stands"]
+    assert pulled.conflicts == ["production of iris: here version 3, there version 1, which was kept"]
     assert held(bob) == {"production": 1}
     assert refs(bob.repository.common_dir) == refs(bare)
 
@@ -125,7 +125,7 @@ def test_a_replayed_commit_does_not_mention_a_dropped_promotion(ada, bob):
     ada.push()
     with bob.transaction("Train and promote") as change:
         change.get_model("iris").create_version().set_stage("production")
-    assert bob.pull().conflicts == ["production of iris: here version 4, there version 1, which stands"]
+    assert bob.pull().conflicts == ["production of iris: here version 4, there version 1, which was kept"]
     said = bob.repository.git.lines("log", "-1", "--format=%B", "refs/heads/gitmodel")
     assert said[:4] == ["Train and promote", "", "Model: iris", "Version: 4"]
     assert [line.partition(":")[0] for line in said[4:] if line] == ["Txn"]
@@ -185,8 +185,8 @@ def test_a_version_deleted_there_is_not_promoted_here(ada, bob, bare):
     bob.get_version("iris@3").log_metadata(loss=0.1)
     pulled = bob.pull()
     assert pulled.conflicts == [
-        "staging of iris: version 3 is deleted; theirs stands",
-        "iris 3 was changed here (metadata.loss) and deleted there, which stands",
+        "staging of iris: version 3 is deleted; the remote's was kept",
+        "iris 3 was changed here (metadata.loss) and deleted there, which was kept",
     ]
     bob.push()
     assert_sound(bare)
@@ -196,7 +196,7 @@ def test_a_version_promoted_there_is_not_deleted_here(ada, bob, bare):
     ada.get_version("iris@3").set_stage("staging")
     ada.push()
     bob.get_version("iris@3").delete(reason="wrong data")
-    assert bob.pull().conflicts == ["staging of iris: version 3 is deleted; theirs stands"]
+    assert bob.pull().conflicts == ["staging of iris: version 3 is deleted; the remote's was kept"]
     assert held(bob) == {"production": 2, "staging": 3}
     bob.push()
     assert_sound(bare)
@@ -263,7 +263,7 @@ def test_a_model_deleted_here_and_changed_there_stays(ada, bob, bare):
     ada.get_model("iris").create_version()
     ada.push()
     bob.delete_model("iris", force=True, reason="not needed")
-    assert bob.pull().conflicts == ["iris was deleted here and changed there, which stands"]
+    assert bob.pull().conflicts == ["iris was deleted here and changed there, which was kept"]
     assert numbers(bob) == [1, 2, 3, 4]
     assert held(bob) == {"production": 2}
     assert refs(bob.repository.common_dir) == refs(bare)
@@ -274,7 +274,7 @@ def test_a_model_deleted_there_takes_no_more_versions(ada, bob, bare):
     ada.push()
     bob.get_model("iris").create_version()
     assert bob.pull().conflicts == [
-        "iris is gone there; theirs stands",
+        "iris is gone there; the remote's was kept",
         "version 4 of iris, made here, is left out",
     ]
     assert refs(bob.repository.common_dir) == refs(bare)

@@ -36,11 +36,11 @@ def left_out(what: RecordPath | None, file: Sides) -> Iterator[tuple[Place, str]
         return
     if what is None:
         changed = file.theirs != file.base
-        said = "was changed on both sides; theirs stands" if changed else "is left out"
+        said = "was changed on both sides; the remote's was kept" if changed else "is left out"
         yield (file.path, ""), f"{file.path} {said}"
     elif what.kind == "archived":
         verb = "left the archive" if file.ours is None else "was archived"
-        yield (file.path, ""), f"{file.model} {file.number} {verb} here and not there, which stands"
+        yield (file.path, ""), f"{file.model} {file.number} {verb} here and not there, which was kept"
     elif what.kind in ("stage", "alias"):
         yield from (((file.path, ""), said) for said in _of_holder(f"{what.key} of {file.model}", file))
     elif what.kind == "name":
@@ -52,12 +52,12 @@ def left_out(what: RecordPath | None, file: Sides) -> Iterator[tuple[Place, str]
 def _of_holder(place: str, file: Sides) -> Iterator[str]:
     ours, now = (_read(records.StageRecord, data) for data in (file.ours, file.now))
     if ours is None or now is None or ours.version != now.version:
-        here, there = (f"version {found.version}" if found is not None else "nobody" for found in (ours, now))
-        yield f"{place}: here {here}, there {there}, which stands"
+        here, there = (f"version {found.version}" if found is not None else "no version" for found in (ours, now))
+        yield f"{place}: here {here}, there {there}, which was kept"
     elif ours.artifacts != now.artifacts:
-        yield f"{place}: version {now.version} on both sides, with other artifacts there, which stands"
+        yield f"{place}: version {now.version} on both sides, with other artifacts there, which was kept"
     elif ours.reason not in ("", now.reason):
-        yield f"{place}: version {now.version} on both sides, with another reason there, which stands"
+        yield f"{place}: version {now.version} on both sides, with another reason there, which was kept"
 
 
 def _of_record(what: RecordPath, file: Sides) -> Iterator[tuple[Place, str]]:
@@ -75,7 +75,7 @@ def _of_record(what: RecordPath, file: Sides) -> Iterator[tuple[Place, str]]:
     there = set(lost_keys(base, theirs, base)) if base is not None and theirs is not None else None
     for key in lost_keys(base, ours, now):
         both = there is None or any(f"{key}.".startswith(f"{one}.") or one.startswith(f"{key}.") for one in there)
-        said = "was changed on both sides; theirs stands" if both else "is left out"
+        said = "was changed on both sides; the remote's was kept" if both else "is left out"
         yield (file.path, key), f"{file.path}, key {key}: {said}"
 
 
@@ -84,19 +84,19 @@ def _of_whole(what: RecordPath, file: Sides, base: Any, ours: Any, now: Any) -> 
     name = {"version": f"version {file.number} of {file.model}", "model": what.model}.get(what.kind, file.path)
     gone = now is None or (isinstance(now, ModelRecord) and not now.exists)
     if ours is None:
-        return f"{file.path} was deleted on one side and changed on the other; theirs stands"
+        return f"{file.path} was deleted on one side and changed on the other; the remote's was kept"
     if base is None and gone:
         made = {"version": ", made here,", "model": ", registered here,"}.get(what.kind, "")
         return f"{name}{made} is left out" + (": a model of that name is gone there" if now is not None else "")
     keys = f" ({', '.join(lost_keys(base, ours, base))})" if base is not None else ""
     if now is None:
-        return f"{name} was changed here{keys} and is gone there, which stands"
+        return f"{name} was changed here{keys} and is gone there, which was kept"
     if isinstance(ours, VersionRecord) and (ours.deleted is None) != (now.deleted is None):
         here, there = ("deleted here", "changed") if ours.deleted is not None else (f"changed here{keys}", "deleted")
-        return f"{file.model} {file.number} was {here} and {there} there, which stands"
+        return f"{file.model} {file.number} was {here} and {there} there, which was kept"
     if isinstance(ours, VersionRecord) and ours.deleted is not None:
         another = ours.reason not in ("", now.reason)
-        said = f"{file.model} {file.number} was deleted on both sides, with another reason there, which stands"
+        said = f"{file.model} {file.number} was deleted on both sides, with another reason there, which was kept"
         return said if another else ""
     return None
 

@@ -108,7 +108,7 @@ class _Replay:
                 continue
             there = self.carried.model(what.model)
             if self.before.files.read(path) is None and there != what.model:
-                self._conflict(f"{what.model} was registered here, and is called {there} there, which stands")
+                self._conflict(f"{what.model} was registered here, and is called {there} there, which was kept")
 
     def _rename_or_delete(self, model: str) -> None:
         path = paths.model_file(model)
@@ -130,9 +130,9 @@ class _Replay:
             return
         if record.deleted is not None:
             if now.reason not in ("", record.reason):
-                self._conflict(f"{model} was deleted on both sides, with another reason there, which stands")
+                self._conflict(f"{model} was deleted on both sides, with another reason there, which was kept")
         elif there in self.carried.changed_there:
-            self._conflict(f"{model} was deleted here and changed there, which stands")
+            self._conflict(f"{model} was deleted here and changed there, which was kept")
         else:
             try:
                 why = Justification(now.reason, force=True)
@@ -147,7 +147,7 @@ class _Replay:
         self.prior.update(models.plan_rename(self.before, old, new).files)
         self.settled.add(old)
         if there not in (old, new):
-            self._keep_name(old, new, there, f"and is called {there} there, which stands")
+            self._keep_name(old, new, there, f"and is called {there} there, which was kept")
         elif there == old:
             try:
                 self._plan(models.plan_rename(self.onto, there, new).files)
@@ -233,7 +233,9 @@ class _Replay:
         if what is not None and what.kind == "stage" and self._is_closed(what.key):
             model = self.carried.model(what.model)
             self.refused.add(model)
-            self._conflict(f"{what.key} of {model} takes only reviewed proposals there; theirs stands", (target, ""))
+            self._conflict(
+                f"{what.key} of {model} takes only reviewed proposals there; the remote's was kept", (target, "")
+            )
             return
         if theirs == base:
             self.done.files[target] = ours
@@ -296,7 +298,7 @@ class _Replay:
             clash = self._clash(what.model, record.name)
             if clash and self.was.read(home) is None:
                 self.done.files.pop(home, None)
-                said = f"the name {record.name} of {what.model} is taken there by {clash}, which stands"
+                said = f"the name {record.name} of {what.model} is taken there by {clash}, which was kept"
                 self._conflict(said, (home, ""))
                 self.done.lost_names.append(record.name)
             given = self._read(records.NameRecord, self.onto.files, home)
@@ -326,7 +328,7 @@ class _Replay:
             found = [fault for fault in self._faults(self.onto.files, model) if fault not in before]
             if found:
                 for fault in found:
-                    self._conflict(f"{fault.text}; theirs stands", *fault.of)
+                    self._conflict(f"{fault.text}; the remote's was kept", *fault.of)
                 self._drop(model, PLACES)
             if found and set(self._faults(self.onto.files, model)) - before:
                 self._keep_new_versions(model)
@@ -368,7 +370,7 @@ class _Replay:
             what = paths.parse_path(path)
             if what is not None and what.kind == "stage" and self.done.files.get(path) is not None:
                 record = self._read(records.StageRecord, self.onto.files, path)
-                held = f"here version {record.version}" if record is not None else "here nobody"
+                held = f"here version {record.version}" if record is not None else "here no version"
                 self._conflict(f"{model} {what.key}: {held}, which is in another stage there", (path, ""))
                 self._drop(model, PLACES)
                 break
