@@ -96,7 +96,7 @@ _FORMS = (
 _MARKS = tuple((mark, (what, pattern)) for what, marks, pattern in _FORMS for mark in marks)
 # A token that documentation shows: AKIAIOSFODNN7EXAMPLE, ghp_xxxxxxxx, hf_YOUR_TOKEN.
 _IN_EXAMPLE = re.compile(r"(?i)example|x{4}|your|placeholder|redacted|\.{3}|(.)\1{9}")
-# Words with hyphens, such as an address has them: pypi-packages-that-steal-data, and no random characters.
+# Words with hyphens, as in URLs (pypi-packages-that-steal-data), which are not random characters.
 _WORDS = re.compile(r"[a-z]+(?:[-_][a-z]+){2,}-?")
 
 

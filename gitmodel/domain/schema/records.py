@@ -21,7 +21,7 @@ FORMAT = (1, 1)
 OLDEST_FORMAT = (1, 0)
 KINDS = ("data", "model", "deployment")
 RUN_STATUSES = ("succeeded", "failed", "cancelled")
-# With those of a run that this machine began and that is not recorded.
+# The statuses above, and those of runs that only the journal of this machine has.
 ALL_RUN_STATUSES = (*RUN_STATUSES, "running", "lost")
 STEP_STATUSES = ("succeeded", "cached", "failed", "skipped")
 DIGEST_SOURCES = ("provider",)
