@@ -44,7 +44,8 @@ def ada(team, tmp_path_factory):
     kept = tmp_path_factory.getbasetemp() / "team"
     if not kept.exists():
         begin(team)
-        shutil.copytree(team.folder, kept, symlinks=True)
+        # without the code repository that another fixture of this test may have made there
+        shutil.copytree(team.folder, kept, symlinks=True, ignore=shutil.ignore_patterns("code"))
     else:
         shutil.copytree(kept, team.folder, symlinks=True, dirs_exist_ok=True)
     return team.open("ada")
