@@ -268,7 +268,7 @@ def listed(function: F) -> F:
 
 
 reason = click.option("--reason", default="", metavar="TEXT", help="Reason; it is recorded.")
-force = click.option("--force", is_flag=True, help="Pass a failing gate; needs --reason then.")
+force = click.option("--force", is_flag=True, help="Override a failing gate; needs --reason.")
 leave = click.option("--leave", is_flag=True, help="Move the version although its later stage becomes empty.")
 renumbered = click.option(
     "--renumbered",

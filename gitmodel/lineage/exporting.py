@@ -156,7 +156,7 @@ def _check(archive: Archive, export: Export) -> None:
 
 
 def _entries(archive: Archive, digest: str, *, strict: bool = True) -> Mapping[str, int]:
-    """The files, with their sizes, of the folder *digest* in *archive*; none if it is no folder, unless *strict*."""
+    """Return the files and sizes of the folder *digest* in *archive*; none if it is not a folder, unless *strict*."""
     try:
         if archive.sizes[digest] > MANIFEST_LIMIT:
             raise Invalid(f"{digest} of the export is not a manifest: it is too long")

@@ -230,7 +230,7 @@ class GcsBackend:
         return None
 
     def begin(self, digest: Digest, size: int) -> str:
-        """Begin to send an object in parts; returns where they go."""
+        """Start an upload of an object in parts; return the address of the session."""
         headers = {
             "content-type": "application/json",
             "x-upload-content-type": _TYPE,
