@@ -44,15 +44,15 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
         refs = [f"+refs/{kind}/*:refs/{kind}/*" for kind in _REFS]
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
         git_process.run(["git", f"--git-dir={folder}", "fetch", *options, str(path.absolute()), *refs], clean)
-        place = find_repository(Path(folder), environ=environ, named=True)
+        found = find_repository(Path(folder), environ=environ, named=True)
         git = replace(
-            place.git,
+            found.git,
             read_only_reason=f"{path} is a git bundle, which is read-only; nothing was written",
             read_only_hint=f"make a repository of it, and write there: `git clone --mirror {path} FOLDER`",
         )
         config = read_config(git)
         name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
-        repository = Repository(git, branch=name, config=config, objects_folder=place.objects, shallow=place.shallow)
+        repository = Repository(git, branch=name, config=config, objects_folder=found.objects, shallow=found.shallow)
     except GitModelError as error:
         shutil.rmtree(folder, ignore_errors=True)
         if "prerequisite" in error.message:

@@ -21,16 +21,16 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "",
 
     Raises NotFound if there is none, UsageError for a repository that gitmodel cannot work with.
     """
-    place = find_repository(path, environ=environ, named=named)
-    if place.object_format != "sha1":
+    found = find_repository(path, environ=environ, named=named)
+    if found.object_format != "sha1":
         raise UsageError(
-            f"this repository uses {place.object_format.upper()} object ids",
+            f"this repository uses {found.object_format.upper()} object ids",
             hint="a registry needs a SHA-1 repository; keep it in another repository: `git model config repo PATH`",
         )
-    config = read_config(place.git)
+    config = read_config(found.git)
     name = branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH
     return Repository(
-        place.git, branch=checked_branch(name), config=config, objects_folder=place.objects, shallow=place.shallow
+        found.git, branch=checked_branch(name), config=config, objects_folder=found.objects, shallow=found.shallow
     )
 
 

@@ -192,11 +192,11 @@ def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> 
     Raises UsageError if a variable names another one, because then the recorded state would be ambiguous.
     """
     try:
-        place = find_repository(path, environ=environ, named=named)
+        found = find_repository(path, environ=environ, named=named)
     except (NotFound, BareRefused):
         return None
-    place.git.refuse_read_only()
-    return CodeRepository(place.git, worktree=place.worktree, index_file=place.index_file)
+    found.git.refuse_read_only()
+    return CodeRepository(found.git, worktree=found.worktree, index_file=found.index_file)
 
 
 def id_lines(ids: Iterable[Oid]) -> bytes:

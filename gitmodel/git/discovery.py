@@ -63,12 +63,12 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
             ) from None
     if named:
         return _with_objects(_find_named(path, clean), environ)
-    place = _with_objects(_find_current(path, clean, environ), environ)
+    repository = _with_objects(_find_current(path, clean, environ), environ)
     index = environ.get("GIT_INDEX_FILE")
-    if index and not _owner_of_index(place, index):
-        place = replace(place, index_file=place.git.top / index)
-    why = place.git.read_only_reason or _contradiction(place, path, environ)
-    return replace(place, git=replace(place.git, read_only_reason=why))
+    if index and not _owner_of_index(repository, index):
+        repository = replace(repository, index_file=repository.git.top / index)
+    why = repository.git.read_only_reason or _contradiction(repository, path, environ)
+    return replace(repository, git=replace(repository.git, read_only_reason=why))
 
 
 def _find_named(path: Path, clean: Mapping[str, str]) -> FoundRepository:
@@ -93,13 +93,13 @@ def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, st
     if work_tree or environ.get("GIT_QUARANTINE_PATH"):
         return _ask(path, clean, git_dir=git_dir, work_tree=work_tree)
     try:
-        place = _ask(path, clean)
+        repository = _ask(path, clean)
     except (NotFound, BareRefused):
         return _ask(path, clean, git_dir=git_dir)
-    if _is_same(place, git_dir, clean):
-        return place
-    why = f"GIT_DIR names {_shown(path, git_dir)}, and the current folder is in the repository {place.git.git_dir}"
-    return replace(place, git=replace(place.git, read_only_reason=why))
+    if _is_same(repository, git_dir, clean):
+        return repository
+    why = f"GIT_DIR names {_shown(path, git_dir)}, and the current folder is in the repository {repository.git.git_dir}"
+    return replace(repository, git=replace(repository.git, read_only_reason=why))
 
 
 def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree: str = "") -> FoundRepository:
@@ -124,28 +124,28 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
     worktree = bool(said[-1])
     top = (path / up).resolve() if worktree or not git_dir else Path(found)
     git = Git(Path(found), (path / common).resolve(), top, told)
-    place = (path / objects).resolve()
-    return FoundRepository(git, place, object_format, shallow == "true", worktree, git.git_dir / "index")
+    folder = (path / objects).resolve()
+    return FoundRepository(git, folder, object_format, shallow == "true", worktree, git.git_dir / "index")
 
 
-def _with_objects(place: FoundRepository, environ: Mapping[str, str]) -> FoundRepository:
-    """Return *place* with the variables that say where objects are, if they are its own, as in the hook of a push."""
+def _with_objects(repository: FoundRepository, environ: Mapping[str, str]) -> FoundRepository:
+    """Return *repository* with the variables that locate objects, if they are its own, as in the hook of a push."""
     given = {name: environ[name] for name in OBJECT_VARIABLES if environ.get(name)}
-    if not given or _foreign_objects(place, environ):
-        return place
+    if not given or _foreign_objects(repository, environ):
+        return repository
     if folder := given.get("GIT_OBJECT_DIRECTORY"):
         given["GIT_OBJECT_DIRECTORY"] = os.path.abspath(folder)
-        place = replace(place, objects=Path(given["GIT_OBJECT_DIRECTORY"]).resolve())
-    return replace(place, git=replace(place.git, environ={**place.git.environ, **given}))
+        repository = replace(repository, objects=Path(given["GIT_OBJECT_DIRECTORY"]).resolve())
+    return replace(repository, git=replace(repository.git, environ={**repository.git.environ, **given}))
 
 
-def _foreign_objects(place: FoundRepository, environ: Mapping[str, str]) -> str:
-    """Return the description of a variable that makes git use objects of another repository than *place*, or "".
+def _foreign_objects(repository: FoundRepository, environ: Mapping[str, str]) -> str:
+    """Return the description of a variable that makes git use objects of another repository than *repository*, or "".
 
     git sets two of these variables in the hooks of a push, for a folder below the repository's own that has the pushed
     objects.
     """
-    own = (place.git.common_dir / "objects").resolve()
+    own = (repository.git.common_dir / "objects").resolve()
     name, value = "GIT_OBJECT_DIRECTORY", environ.get("GIT_OBJECT_DIRECTORY", "")
     folders = [value] if value else []
     if not value and (value := environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES", "")):
@@ -155,39 +155,41 @@ def _foreign_objects(place: FoundRepository, environ: Mapping[str, str]) -> str:
     return f"{name} names {value}, and the repository keeps its objects in {own}"
 
 
-def _owner_of_index(place: FoundRepository, index: str) -> Path | None:
-    """Return the folder of another repository than *place* that contains the file *index*, or None."""
-    for folder in (place.git.top / index).resolve().parents:
+def _owner_of_index(repository: FoundRepository, index: str) -> Path | None:
+    """Return the folder of another repository than *repository* that contains the file *index*, or None."""
+    for folder in (repository.git.top / index).resolve().parents:
         if (folder / "HEAD").is_file() and ((folder / "objects").is_dir() or (folder / "commondir").is_file()):
-            own = (place.git.git_dir, place.git.common_dir)
+            own = (repository.git.git_dir, repository.git.common_dir)
             return None if any(_is_at(folder, known) for known in own) else folder
     return None
 
 
-def _contradiction(place: FoundRepository, path: Path, environ: Mapping[str, str]) -> str:
-    """Return the description of a variable that names something other than *place*, or ""."""
-    if objects := _foreign_objects(place, environ):
+def _contradiction(repository: FoundRepository, path: Path, environ: Mapping[str, str]) -> str:
+    """Return the description of a variable that names something other than *repository*, or ""."""
+    if objects := _foreign_objects(repository, environ):
         return objects
     index = environ.get("GIT_INDEX_FILE")
-    if index and (owner := _owner_of_index(place, index)):
-        return f"GIT_INDEX_FILE names the index of {owner}, and the repository is {place.git.git_dir}"
+    if index and (owner := _owner_of_index(repository, index)):
+        return f"GIT_INDEX_FILE names the index of {owner}, and the repository is {repository.git.git_dir}"
     common, namespace = environ.get("GIT_COMMON_DIR"), environ.get("GIT_NAMESPACE")
-    if common and not _is_at(path / common, place.git.common_dir):
-        return f"GIT_COMMON_DIR names {_shown(path, common)}, and the repository is {place.git.common_dir}"
+    if common and not _is_at(path / common, repository.git.common_dir):
+        return f"GIT_COMMON_DIR names {_shown(path, common)}, and the repository is {repository.git.common_dir}"
     if namespace:
-        return f"GIT_NAMESPACE is {namespace!a}, which gitmodel does not support: it uses all of {place.git.git_dir}"
+        return (
+            f"GIT_NAMESPACE is {namespace!a}, which gitmodel does not support: it uses all of {repository.git.git_dir}"
+        )
     return ""
 
 
-def _is_same(place: FoundRepository, git_dir: str, environ: Mapping[str, str]) -> bool:
-    """Return True if *git_dir*, relative to the current folder, is the repository at *place* or a work tree of it."""
-    if any(_is_at(Path(git_dir), known) for known in (place.git.git_dir, place.git.common_dir)):
+def _is_same(repository: FoundRepository, git_dir: str, environ: Mapping[str, str]) -> bool:
+    """Return True if *git_dir*, relative to the current folder, is *repository* or a work tree of it."""
+    if any(_is_at(Path(git_dir), known) for known in (repository.git.git_dir, repository.git.common_dir)):
         return True
     try:
         said = git_process.run(["git", "rev-parse", "--git-common-dir"], {**environ, "GIT_DIR": git_dir}, cwd=Path())
     except GitModelError:
         return False
-    return _is_at(Path(os.fsdecode(said.removesuffix(b"\n"))), place.git.common_dir)
+    return _is_at(Path(os.fsdecode(said.removesuffix(b"\n"))), repository.git.common_dir)
 
 
 def _is_at(one: Path, other: Path) -> bool:
