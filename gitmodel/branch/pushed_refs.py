@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
-from gitmodel.branch import remotes
+from gitmodel.branch import remote_pushes
 from gitmodel.branch.local_refs import LocalRefs
-from gitmodel.branch.remotes import RemoteMoved
+from gitmodel.branch.remote_pushes import RemoteMoved
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import Retries, pause, retry
 from gitmodel.branch.url_cache import ALL, REMOTE, UrlCache
@@ -98,7 +98,7 @@ class PushedRefs:
         """Push *moves*, then make them in the cache. Return the refs that others had moved there before."""
         left: frozenset[str] = frozenset()
         try:
-            left = remotes.push(self._repository, REMOTE, moves).left
+            left = remote_pushes.push(self._repository, REMOTE, moves).left
         except RemoteMoved as error:
             raise Moved(error.message, hint="try again") from error
         except Unreachable as error:

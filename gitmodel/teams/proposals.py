@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from gitmodel.branch import remotes
+from gitmodel.branch import remote_pushes, remotes
 from gitmodel.branch.new_commits import commit_on
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.url_cache import REMOTE
@@ -152,9 +152,9 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
     options = host.push_options(base, proposal.subject, text) if host and open and not program else ()
     ref = f"refs/heads/{proposal.branch}"
     try:
-        said = remotes.push(repository, proposal.remote, [RefMove(ref, proposal.commit, None)], options).said
+        said = remote_pushes.push(repository, proposal.remote, [RefMove(ref, proposal.commit, None)], options).said
     except Unreachable:
-        if not remotes.has_ref(repository, proposal.remote, ref, proposal.commit):
+        if not remote_pushes.has_ref(repository, proposal.remote, ref, proposal.commit):
             raise
         said = ""
     opened = pull_requests.find_address(said) if options else ""

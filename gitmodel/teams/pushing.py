@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from gitmodel.branch import remotes
-from gitmodel.branch.remotes import RemoteMoved, RemoteState
+from gitmodel.branch import remote_pushes, remotes
+from gitmodel.branch.remote_pushes import RemoteMoved
+from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import pause
 from gitmodel.code.kept_commits import PushedCode
@@ -139,17 +140,17 @@ def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last:
     """
     left: frozenset[str] = frozenset()
     try:
-        left = remotes.push(repository, remote, moves).left
+        left = remote_pushes.push(repository, remote, moves).left
     except RemoteMoved:
         if last:
-            remotes.refuse_blocked(repository, remote, [move.ref for move in moves])
+            remote_pushes.refuse_blocked(repository, remote, [move.ref for move in moves])
             raise
         pause(0.2)
         return None
     except Unreachable as error:
         if not _landed(repository, remote, moves, error):
             raise
-    remotes.move_copies(repository, remote, moves)
+    remote_pushes.move_copies(repository, remote, moves)
     return frozenset(move.ref for move in moves) - left
 
 

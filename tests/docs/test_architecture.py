@@ -31,8 +31,8 @@ def test_every_module_that_the_page_names_exists() -> None:
 RUNNING_GIT = {
     "branch": {
         "bundles", "change_authors", "checked_out", "commit_chains", "digest_mentions", "first_parents", "local_refs",
-        "opening", "remotes", "required_signatures", "signed_changes", "stage_history", "tips", "url_cache",
-        "url_server",
+        "opening", "remote_pushes", "remotes", "required_signatures", "signed_changes", "stage_history", "tips",
+        "url_cache", "url_server",
     },
     "code": {"kept_commits", "repository", "uncommitted_changes", "worktree"},
 }  # fmt: skip

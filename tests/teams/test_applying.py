@@ -10,7 +10,7 @@ from hosting import merge_within
 from teamwork import BRANCH, assert_sound, refs
 
 from gitmodel import Client, Conflict, Refused
-from gitmodel.branch import remotes
+from gitmodel.branch import remote_pushes
 from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.refs import StageRef
@@ -169,14 +169,14 @@ class TestTwoAtOnce:
     @staticmethod
     def before_push(monkeypatch, work):
         """Do *work* when the next push is about to begin."""
-        push, todo = remotes.push, [work]
+        push, todo = remote_pushes.push, [work]
 
         def pushed(*arguments, **options):
             while todo:
                 todo.pop()()
             return push(*arguments, **options)
 
-        monkeypatch.setattr(remotes, "push", pushed)
+        monkeypatch.setattr(remote_pushes, "push", pushed)
 
     def test_when_the_other_pushed_before(self, ada, bob, bare, change, monkeypatch):
         first = []

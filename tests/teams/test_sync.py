@@ -483,9 +483,9 @@ def test_an_update_hook_that_refuses_a_tag_lets_the_branch_through_alone(ada, bo
 
 
 def test_a_push_that_was_overtaken_pulls_replays_and_tries_again(team, ada, bob, bare, monkeypatch):
-    from gitmodel.branch import remotes
+    from gitmodel.branch import remote_pushes
 
-    real, overtaken = remotes.push, []
+    real, overtaken = remote_pushes.push, []
 
     def push(repository, remote, moves):
         if len(overtaken) < 3 and repository is bob.repository:
@@ -494,7 +494,7 @@ def test_a_push_that_was_overtaken_pulls_replays_and_tries_again(team, ada, bob,
             ada.push()
         return real(repository, remote, moves)
 
-    monkeypatch.setattr(remotes, "push", push)
+    monkeypatch.setattr(remote_pushes, "push", push)
     bob.get_model("iris").create_version(metadata={"bob": True})
     done = bob.push()
     assert bob.get_version("iris@7").metadata == {"bob": True}
@@ -503,13 +503,13 @@ def test_a_push_that_was_overtaken_pulls_replays_and_tries_again(team, ada, bob,
 
 
 def test_a_push_that_is_always_overtaken_ends_with_its_timeout(ada, bob, monkeypatch):
-    from gitmodel.branch import remotes
+    from gitmodel.branch import remote_pushes
 
     def push(repository, remote, moves):
-        raise remotes.RemoteMoved("somebody was faster")
+        raise remote_pushes.RemoteMoved("somebody was faster")
 
     bob.register_model("other")
-    monkeypatch.setattr(remotes, "push", push)
+    monkeypatch.setattr(remote_pushes, "push", push)
     with pytest.raises(Conflict, match="somebody was faster"):
         bob.push(timeout=0)
 
