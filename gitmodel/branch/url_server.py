@@ -54,7 +54,7 @@ class UrlServer:
         self._commits = SingleCommits(whole, single, cache)
         # True if the whole branch was queried since the last `renew`
         self._current = False
-        self._mended = False
+        self._repaired = False
 
     def close(self) -> None:
         self._single.close()
@@ -164,9 +164,9 @@ class UrlServer:
         try:
             return work()
         except (Invalid, GitError, NotFound, Unreachable, Locked, Moved) as error:
-            if self._mended or is_done() or self._cache.terms.offline or self._is_whole(error):
+            if self._repaired or is_done() or self._cache.terms.offline or self._is_whole(error):
                 raise
-            self._mended = True
+            self._repaired = True
             self._recreate_cache()
             return work()
 

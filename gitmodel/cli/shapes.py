@@ -451,9 +451,9 @@ FINDING = Shape(
         "about": "text: the kind of finding, such as lock, tag or artifact",
         "message": "text: the finding",
         "hint": "text: how to solve it",
-        "mendable": "true if `doctor --fix` can repair it",
+        "fixable": "true if `doctor --fix` can repair it",
         "grave": "true if it prevents something from working",
-        "mended": "true if this command repaired it",
+        "fixed": "true if this command repaired it",
     },
 )
 MAINTAINED = Shape(

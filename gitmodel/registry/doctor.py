@@ -33,7 +33,7 @@ from gitmodel.stores.local_store import LocalStore
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact about this clone: *about* names the kind, *hint* the advice; *mendable* is True if `--fix` repairs it.
+    """A fact about this clone: *about* names the kind, *hint* the advice; *fixable* is True if `--fix` repairs it.
 
     *grave* findings stop something from working; the others are for information.
     """
@@ -41,7 +41,7 @@ class Finding:
     about: str
     message: str
     hint: str
-    mendable: bool = False
+    fixable: bool = False
     grave: bool = True
 
 
@@ -78,7 +78,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     needed, and sets every stage tag to the state that the branch records. A commit removes files that renamed models
     left behind. It never touches anything that a version needs.
     """
-    repaired = [finding for finding in examine(repository, store) if finding.mendable]
+    repaired = [finding for finding in examine(repository, store) if finding.fixable]
     abouts = {finding.about for finding in repaired}
     if "permissions" in abouts:
         repository.permissions.repair(repository.own_folder)
@@ -116,13 +116,13 @@ def _permissions(repository: Repository) -> Iterator[Finding]:
     """Find folders and files that other users cannot use as `core.sharedRepository` says, or that this user cannot."""
     own = repository.own_folder
     faults = list(repository.permissions.faults(own))
-    for mendable in (True, False):
-        paths = [path for path, of_mine in faults if of_mine is mendable]
+    for fixable in (True, False):
+        paths = [path for path, of_mine in faults if of_mine is fixable]
         if paths:
             more = f", and {len(paths) - 1} more below {own}" if len(paths) > 1 else ""
             message = f"{paths[0]}{more}: other users cannot use it as core.sharedRepository says"
             hint = f"its owner can run `git model doctor --fix`, or: chmod -R g+rwX {shlex.quote(str(own))}"
-            yield Finding("permissions", message, _FIX if mendable else hint, mendable)
+            yield Finding("permissions", message, _FIX if fixable else hint, fixable)
     closed = [path for path in (own, *(own / name for name in _WRITTEN)) if _is_closed(path)]
     # A shared repository can be readable for a group or for everybody.
     if closed and not faults and not repository.permissions:

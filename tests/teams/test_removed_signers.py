@@ -196,7 +196,7 @@ def test_without_a_key_the_message_names_the_signers(ada, mallory, keys, reader,
     with Client(tmp_path / "new", environ=person("new")) as fresh:
         fresh.pull()
         (found,) = [one for one in doctor.examine(fresh.repository, None) if one.about == "tag"]
-        assert not found.mendable
+        assert not found.fixable
         assert "`git show gitmodel:allowed_signers`" in found.hint
         assert doctor.repair(fresh.repository, None) == []
 

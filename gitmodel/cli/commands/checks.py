@@ -135,7 +135,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     repaired: list[Finding] = []
 
     def fields(finding: Finding) -> dict[str, object]:
-        return {**vars(finding), "mended": finding in repaired}
+        return {**vars(finding), "fixed": finding in repaired}
 
     def matching(findings: Sequence[Finding]) -> list[Finding]:
         return options.matching(
