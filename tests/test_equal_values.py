@@ -425,7 +425,7 @@ def test_a_refusal_names_the_place_and_the_type(tmp_path, value, named):
     if not named:
         value.attrs["t"], named = Thing(), r"attrs\['t'\] is a .*Thing"
     with pytest.raises(UsageError, match=named) as caught:
-        materializers.save(value, tmp_path / "x", "thing", "")
+        materializers.save(value, tmp_path / "x", "output thing", "")
     assert "output thing" in caught.value.message
     assert caught.value.hint
     assert not (tmp_path / "x").exists()
@@ -435,7 +435,7 @@ def test_attrs_that_cannot_be_copied_are_named(tmp_path):
     frame = pandas.DataFrame({"a": [1]})
     frame.attrs["rows"] = (row for row in ())
     with pytest.raises(UsageError, match=r"attrs\['rows'\] is a builtins.generator"):
-        materializers.save(frame, tmp_path / "x", "thing", "")
+        materializers.save(frame, tmp_path / "x", "output thing", "")
 
 
 @pytest.mark.parametrize(
@@ -462,7 +462,7 @@ def test_a_list_that_contains_itself_is_refused(tmp_path):
     value = []
     value.append(value)
     with pytest.raises(UsageError, match="contains itself"):
-        materializers.save(value, tmp_path / "x", "thing", "")
+        materializers.save(value, tmp_path / "x", "output thing", "")
 
 
 class TestCsv:

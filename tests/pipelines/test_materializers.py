@@ -3,6 +3,7 @@
 import pickle
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Annotated
 
 import numpy
 import pandas
@@ -136,14 +137,26 @@ class Thing:
 )
 def test_a_value_of_an_unknown_type_is_refused_with_what_to_do(tmp_path, value):
     with pytest.raises(UsageError, match="which gitmodel cannot save") as caught:
-        materializers.save(value, tmp_path / "x", "thing", "")
-    assert "ArtifactConfig(name='thing', format='pickle')" in caught.value.hint
+        materializers.save(value, tmp_path / "x", "output thing", "")
+    assert caught.value.hint.startswith("give format='pickle' to allow pickle for it")
     assert "Write a materializer" in caught.value.hint
 
 
-def test_pickle_is_used_for_an_output_that_allows_it(client):
-    from typing import Annotated
+def test_a_step_that_returns_a_value_of_an_unknown_type_shows_how_to_allow_pickle(client):
+    @step
+    def make() -> Annotated[Thing, "thing"]:
+        return Thing(1)
 
+    @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+    def one():
+        make()
+
+    with pytest.raises(RunFailed, match=r"output thing is a .*Thing, which gitmodel cannot save") as caught:
+        one.run(client=client)
+    assert "ArtifactConfig(name='thing', format='pickle')" in str(caught.value)
+
+
+def test_pickle_is_used_for_an_output_that_allows_it(client):
     @step
     def make() -> Annotated[Thing, ArtifactConfig(name="thing", format="pickle")]:
         return Thing(3)
@@ -173,8 +186,6 @@ def test_pickle_is_used_for_an_output_that_allows_it(client):
 
 
 def test_a_step_that_asks_for_an_arrow_table_or_a_path_gets_one_from_another_run(client):
-    from typing import Annotated
-
     @step
     def make() -> Annotated[pandas.DataFrame, "frame"]:
         return pandas.DataFrame({"a": [1, 2]})
@@ -198,8 +209,6 @@ def test_a_step_that_asks_for_an_arrow_table_or_a_path_gets_one_from_another_run
 
 
 def test_the_next_step_and_the_version_get_what_a_step_returned(client):
-    from typing import Annotated
-
     frame = pandas.DataFrame({1: pandas.Categorical([3, 1, 3]), "n": [(1, 2), None, (3,)]})
     series = pandas.Series([1.5, 2.5], name="y")
 
@@ -318,5 +327,5 @@ class TestMaterializersOfOthers:
     def test_an_invalid_materializer_is_reported_with_its_package(self, installed, tmp_path, value, said):
         installed(thing=value)
         with pytest.raises(UsageError, match=said):
-            materializers.save(Thing(1), tmp_path / "x", "thing", "")
-        materializers.save(1, tmp_path / "x", "number", "")  # nobody else pays for it
+            materializers.save(Thing(1), tmp_path / "x", "output thing", "")
+        materializers.save(1, tmp_path / "x", "output number", "")  # nobody else pays for it
