@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime, timezone
 
 from gitmodel.git.process import Git
+
+# A date that means the same whenever git reads it: git completes others with the current date and time.
+_ABSOLUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:?\d\d)")
 
 
 class Identity:
@@ -14,6 +18,7 @@ class Identity:
     def __init__(self, git: Git) -> None:
         self._git = git
         self._people: tuple[str, str] | None = None
+        self._dated: dict[tuple[str, str], tuple[str, str]] = {}
 
     def now(self) -> tuple[str, str]:
         """Return author and committer as in commits, `Name <email> seconds zone`.
@@ -21,7 +26,12 @@ class Identity:
         Raises UsageError if git does not know the user's name.
         """
         environ = self._git.environ
-        if "GIT_AUTHOR_DATE" in environ or "GIT_COMMITTER_DATE" in environ:
+        dates = (environ.get("GIT_AUTHOR_DATE", ""), environ.get("GIT_COMMITTER_DATE", ""))
+        if all(map(_ABSOLUTE.fullmatch, dates)):
+            if dates not in self._dated:
+                self._dated[dates] = self._ask()
+            return self._dated[dates]
+        if any(dates):
             return self._ask()
         if self._people is None:
             author, committer = self._ask()
@@ -35,7 +45,7 @@ class Identity:
     def moment(self) -> datetime:
         """Return the committer's time in UTC, without fractions of a second."""
         if "GIT_COMMITTER_DATE" in self._git.environ:
-            return datetime.fromtimestamp(int(self._ask()[1].rsplit(" ", 2)[1]), timezone.utc)
+            return datetime.fromtimestamp(int(self.now()[1].rsplit(" ", 2)[1]), timezone.utc)
         return datetime.now(timezone.utc).replace(microsecond=0)
 
     def _ask(self) -> tuple[str, str]:

@@ -252,10 +252,16 @@ def run(
     raise translate(stderr.decode("utf-8", "replace"), process.returncode)
 
 
+_versions: dict[str | None, str] = {}
+
+
 def check_git(environ: Mapping[str, str]) -> str:
-    """Return the version of git. Raises UsageError if it is too old for gitmodel."""
-    said = run(["git", "version"], clean_environment(environ)).decode().strip()
-    numbers = said.replace("git version ", "").split(".")[:2]
-    if len(numbers) == 2 and all(part.isdigit() for part in numbers) and tuple(map(int, numbers)) < OLDEST:
-        raise UsageError(f"{said} is too old", hint=f"install git {OLDEST[0]}.{OLDEST[1]} or newer")
-    return said
+    """Return the version of git, asked once per PATH. Raises UsageError if it is too old for gitmodel."""
+    path = environ.get("PATH")
+    if path not in _versions:
+        said = run(["git", "version"], clean_environment(environ)).decode().strip()
+        numbers = said.replace("git version ", "").split(".")[:2]
+        if len(numbers) == 2 and all(part.isdigit() for part in numbers) and tuple(map(int, numbers)) < OLDEST:
+            raise UsageError(f"{said} is too old", hint=f"install git {OLDEST[0]}.{OLDEST[1]} or newer")
+        _versions[path] = said
+    return _versions[path]
