@@ -19,7 +19,7 @@ import os
 import sys
 import threading
 from gitmodel.cli import main
-from gitmodel.stores import artifacts, local_store
+from gitmodel.stores import local_store, target_files
 
 def slowly(source, count=None):
     '''Bytes that never end, of a source that is told to have been reached.'''
@@ -33,7 +33,7 @@ def slowly(source, count=None):
             yield memoryview(b"x")
 
 if "get" in sys.argv:
-    artifacts._chunks = slowly
+    target_files.counted_chunks = slowly
 else:
     local_store.chunks = slowly
 main("git model")
