@@ -66,7 +66,7 @@ def write_under_strace(path, request, *options, log):
         cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
-        stdout, stderr = running.communicate(timeout=60)
+        stdout, stderr = running.communicate(timeout=20)
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         stdout, stderr = running.communicate()
