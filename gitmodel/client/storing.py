@@ -19,7 +19,6 @@ from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.errors import UsageError
-from gitmodel.formats import materializers
 from gitmodel.registry import artifacts, versions
 from gitmodel.registry.artifacts import Warn
 from gitmodel.registry.versions import Made
@@ -70,6 +69,8 @@ def _files(given: Iterable[Given], format: str = "") -> Iterator[list[Source]]:
             if is_path(source):
                 found.append(Source(name, Path(source), kind, format))
                 continue
+            from gitmodel.formats import materializers  # imported here because only objects need it
+
             path = Path(folder, str(index))
             allow_pickle = f"use version.link_artifact({name!r}, value, format='pickle')"
             used, _, _ = materializers.save(source, path, f"artifact {name}", format, allow_pickle=allow_pickle)

@@ -21,7 +21,6 @@ def fault(model: Any) -> str:
     checks: dict[str, Callable[[Any], bool]] = {
         "sklearn.tree._tree.Tree": _is_decision_tree,
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": _is_predictor,
-        "sklearn.ensemble._gb.TreePredictor": _is_predictor,
     }
     for family, names in (
         ("kd_tree", ("KDTree", "KDTree32", "KDTree64")),
