@@ -803,19 +803,19 @@ class Client(ShowsOurForm):
         """
         from gitmodel.registry import trusted_names
 
-        trusted_names.accept_names(self.repository, names)
-        return self._opened.accepted_names()
+        trusted_names.trust_names(self.repository, names)
+        return self._opened.trusted_names()
 
     def distrust_names(self, *names: str) -> tuple[str, ...]:
         """Undo `trust_names` in this clone, and return the names that are still trusted. Raises NotFound."""
         from gitmodel.registry import trusted_names
 
-        trusted_names.withdraw_names(self.repository, names)
-        return self._opened.accepted_names()
+        trusted_names.distrust_names(self.repository, names)
+        return self._opened.trusted_names()
 
     def trusted_names(self) -> tuple[str, ...]:
         """Return the names that this machine trusts, from git's configuration and the variable `GITMODEL_TRUST`."""
-        return self._opened.accepted_names()
+        return self._opened.trusted_names()
 
     def store_status(self) -> Inventory:
         """Return which store has which artifacts of versions, and which artifacts are in no store."""

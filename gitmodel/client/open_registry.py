@@ -70,11 +70,11 @@ class OpenRegistry:
 
         return Access(self.repository, self.environ, self.store_root, self._store)
 
-    def accepted_names(self) -> tuple[str, ...]:
+    def trusted_names(self) -> tuple[str, ...]:
         """Return the names of classes and functions that files may use when they are loaded on this machine."""
-        from gitmodel.registry.trusted_names import accepted_names  # imported here because few files need it
+        from gitmodel.registry.trusted_names import trusted_names  # imported here because few files need it
 
-        return accepted_names(self.repository, self.environ)
+        return trusted_names(self.repository, self.environ)
 
     @property
     def store(self) -> ArtifactStore:

@@ -37,5 +37,5 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
     with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
         target = Path(folder) / "artifact"
         fetch_artifact(store, link, target)
-        with called(target, shown), trust.accepting(opened.accepted_names):
+        with called(target, shown), trust.trusting(opened.trusted_names):
             return formats.load(target, link.format, trusted=trusted)

@@ -1,4 +1,4 @@
-"""Verification of the arrays of trees in scikit-learn models, whose prediction follows their indices unchecked.
+"""Verification of the trees in scikit-learn models, whose prediction follows indices and reads features unchecked.
 
 An index outside its array reads foreign memory or ends the process, so a trusted class is not enough: see
 https://github.com/scikit-learn/scikit-learn/pull/34558, for which skops does not trust `Tree` by itself.
@@ -13,7 +13,9 @@ _ATOMS = (str, bytes, int, float, complex, bool, type(None))
 
 
 def fault(model: Any) -> str:
-    """Return the problem of the first tree in *model* whose indices are outside of its arrays; "" if there is none.
+    """Return the problem of the first tree in *model* that could read outside of an array; "" if there is none.
+
+    A tree reads only features that the model requires of its input, and indices inside its own arrays.
 
     >>> fault({"a": [1, "x"]})
     ''
@@ -32,6 +34,8 @@ def fault(model: Any) -> str:
         check = checks.get(f"{kind.__module__}.{kind.__qualname__}")
         if check is not None and not check(part):
             return f"a {kind.__name__} in it has indices outside its arrays"
+        if not isinstance(part, type) and not _fits_its_trees(part):
+            return f"a {kind.__name__} in it has trees with more features or outputs than it takes"
     return ""
 
 
@@ -54,6 +58,48 @@ def _parts(model: Any) -> Iterator[Any]:
             waiting += part.ravel().tolist()
         if not isinstance(part, type) and isinstance(getattr(part, "__dict__", None), dict):
             waiting += vars(part).values()
+
+
+def _fits_its_trees(owner: Any) -> bool:
+    """Return True unless *owner* passes an input to its trees that is narrower than they read.
+
+    It validates its input only if it has the number of features, and its trees do not validate it again.
+    """
+    bases = {base.__qualname__ for base in type(owner).__mro__ if base.__module__.startswith("sklearn.")}
+    has = getattr(owner, "__dict__", {})
+    if type(has.get("tree_")).__qualname__ == "Tree":
+        return _takes(has, owner.tree_.n_features) and has.get("n_outputs_", 1) == owner.tree_.n_outputs
+    if "BaseHistGradientBoosting" in bases and "_predictors" in has:
+        nodes = [predictor.nodes for group in owner._predictors for predictor in group]
+        used = [part["feature_idx"][part["is_leaf"] == 0].max(initial=-1) + 1 for part in nodes]
+        # with categories, another estimator validates the input, and keeps a function for it, which needs trust
+        return _takes(has, max(used, default=0), exactly=False) and _is_preprocessor(has.get("_preprocessor"))
+    if "estimators_" not in has or not bases & {"BaseForest", "BaseGradientBoosting", "IsolationForest"}:
+        return True
+    trees = [tree.tree_ for tree in getattr(owner.estimators_, "flat", owner.estimators_)]
+    if "IsolationForest" in bases and owner._max_features != owner.n_features_in_:
+        chosen = owner.estimators_features_
+        return len(chosen) == len(trees) and all(
+            tree.n_features == len(features) for tree, features in zip(trees, chosen, strict=True)
+        )
+    if "BaseGradientBoosting" in bases and not (
+        # the trees add their values to an array of this width
+        owner.estimators_.shape[1:] == (owner.n_trees_per_iteration_,)
+        and all(tree.value.shape[1:] == (1, 1) for tree in trees)
+    ):
+        return False
+    return all(_takes(has, tree.n_features) for tree in trees)
+
+
+def _takes(attributes: dict[str, Any], features: int, *, exactly: bool = True) -> bool:
+    """Return True if the estimator with *attributes* requires that many features of its input, or at least as many."""
+    wanted = attributes.get("n_features_in_")
+    return isinstance(wanted, int) and (wanted == features if exactly else wanted >= features)
+
+
+def _is_preprocessor(found: Any) -> bool:
+    steps = [step[1] for step in getattr(found, "transformers_", ())]
+    return found is None or any(type(getattr(step, "func", None)).__name__ == "partial" for step in steps)
 
 
 def _is_decision_tree(tree: Any) -> bool:
@@ -90,7 +136,19 @@ def _is_search_tree(tree: Any) -> bool:
     return (
         len(order) == size
         and bounds.shape[1] == count >= 1
+        and bounds.shape[2] == data.shape[1]
+        and bounds.shape[0] == (2 if type(tree).__name__.startswith("KD") else 1)
+        and _validates(tree, data)
         and bool(((order >= 0) & (order < size)).all())
         and bool(((start >= 0) & (start <= end) & (end <= size)).all())
         and bool((2 * inner + 2 < count).all())
     )
+
+
+def _validates(tree: Any, data: Any) -> bool:
+    """Return True if the metric of the search *tree* has a weight for each feature."""
+    try:
+        next(part for part in tree.__getstate__() if hasattr(part, "_validate_data"))._validate_data(data)
+    except (StopIteration, ValueError):
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 A name is the full one, such as `sklearn.tree._tree.Tree`. It counts only for the object that has it as its own
 `__module__` and `__qualname__`: `sklearn.utils._testing.check_output` is `subprocess.check_output`, so no prefix and no
-other name of an object is ever trusted. gitmodel ships the names of classes; a person can accept more on a machine.
+other name of an object is ever trusted. gitmodel ships the names of classes; a person can trust more on a machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-_accepted: ContextVar[Callable[[], Iterable[str]]] = ContextVar("gitmodel_accepted_names", default=tuple)
+_trusted_here: ContextVar[Callable[[], Iterable[str]]] = ContextVar("gitmodel_trusted_names", default=tuple)
 
 
 @lru_cache(maxsize=1)
@@ -26,27 +26,27 @@ def shipped() -> frozenset[str]:
 
 
 @contextmanager
-def accepting(read: Callable[[], Iterable[str]]) -> Iterator[None]:
+def trusting(read: Callable[[], Iterable[str]]) -> Iterator[None]:
     """Trust the names that *read* returns as well, inside the `with` block. It is called if a file needs more names."""
-    token = _accepted.set(read)
+    token = _trusted_here.set(read)
     try:
         yield
     finally:
-        _accepted.reset(token)
+        _trusted_here.reset(token)
 
 
 def trusted(names: Sequence[str]) -> list[str]:
     """Return the *names* that a loader may use. Imports the modules of names that are trusted, and no others.
 
-    A name that gitmodel ships counts for a class alone; one that was accepted here, for a class or a function.
+    A name that gitmodel ships counts for a class alone; one that this machine trusts, for a class or a function.
 
     >>> trusted(["sklearn.tree._tree.Tree", "sklearn.utils._testing.check_output", "subprocess.Popen"])
     ['sklearn.tree._tree.Tree']
     """
     found = [name for name in names if _is_shipped_class(name)]
     rest = [name for name in names if name not in found]
-    accepted = frozenset(_accepted.get()()) if rest else frozenset()
-    return found + [name for name in rest if name in accepted and find(name) is not None]
+    here = frozenset(_trusted_here.get()()) if rest else frozenset()
+    return found + [name for name in rest if name in here and find(name) is not None]
 
 
 def find(name: str) -> Any:

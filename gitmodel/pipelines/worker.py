@@ -172,7 +172,7 @@ def _load_inputs(
         else:
             artifacts.get_file(source, ref.digest, target, size=ref.size)
         as_path = wanted is Path or ref.format == FOLDER_FORMAT or ref.materializer == "path"
-        with called(target, f"the input {name}"), trust.accepting(partial(tuple, ref.names)):
+        with called(target, f"the input {name}"), trust.trusting(partial(tuple, ref.names)):
             arguments[name] = target if as_path else materializers.load(
                 target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted
             )  # fmt: skip

@@ -14,12 +14,12 @@ VARIABLE = "GITMODEL_TRUST"
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
-def accepted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names that git's configuration and the variable `GITMODEL_TRUST` (separated by spaces) accept."""
+def trusted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names that git's configuration and the variable `GITMODEL_TRUST` (separated by spaces) list."""
     return tuple(sorted({*read_values(repository.git, SETTING), *environ.get(VARIABLE, "").replace(",", " ").split()}))
 
 
-def accept_names(repository: Repository, names: Iterable[str]) -> None:
+def trust_names(repository: Repository, names: Iterable[str]) -> None:
     """Let this clone load files that use *names*. Raises UsageError for one that is not a full name."""
     wanted = list(dict.fromkeys(names))
     for name in wanted:
@@ -35,8 +35,8 @@ def accept_names(repository: Repository, names: Iterable[str]) -> None:
             add_value(repository.git, SETTING, name)
 
 
-def withdraw_names(repository: Repository, names: Iterable[str]) -> None:
-    """Withdraw *names* in this clone. Raises NotFound and withdraws none if one was not accepted."""
+def distrust_names(repository: Repository, names: Iterable[str]) -> None:
+    """Undo `trust_names` in this clone. Raises NotFound and changes nothing if one of *names* was not trusted."""
     wanted = list(dict.fromkeys(names))
     have = read_values(repository.git, SETTING, local=True)
     for name in wanted:

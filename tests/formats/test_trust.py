@@ -13,16 +13,22 @@ import numpy
 import pytest
 import skops.io
 import trusted_names
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+)
 from sklearn.feature_selection import SelectKBest
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils._bunch import Bunch
 
 from gitmodel.errors import GitModelError, Invalid, Refused
-from gitmodel.formats import load, trust
+from gitmodel.formats import load, tree_arrays, trust
 
 FEATURES = numpy.random.RandomState(0).rand(80, 3)
 TARGET = (FEATURES[:, 0] > 0.5).astype(int)
@@ -173,7 +179,7 @@ def test_categories_of_gradient_boosting_need_trust_since_scikit_learn_keeps_a_f
     path = write(model, tmp_path / "model")
     with pytest.raises(Refused, match=r"functools\.partial, sklearn\.utils\.validation\.check_array"):
         load(path, "skops")
-    with trust.accepting(lambda: ["functools.partial", "sklearn.utils.validation.check_array"]):
+    with trust.trusting(lambda: ["functools.partial", "sklearn.utils.validation.check_array"]):
         numpy.testing.assert_array_equal(load(path, "skops").predict(features), model.predict(features))
 
 
@@ -216,11 +222,77 @@ def test_a_tree_whose_indices_lead_out_of_its_arrays_is_refused(model, record, v
         load(write(content, tmp_path / "model"), "skops")
 
 
-def test_a_function_that_this_machine_accepted_counts_under_its_own_name_alone(tmp_path):
+def narrowed(model, *path, key="n_features_in_", value="1"):
+    """The skops file of *model* in which the object at *path* has another *value* of *key*, or none."""
+    source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
+    schema = json.loads(source.read("schema.json"))
+    node = schema
+    for step in path:
+        content = node["content"]
+        node = content[step] if isinstance(content, list) else content.get(step) or content["content"][step]
+    held = node["__reduce__"]["args"]["content"] if isinstance(key, int) else node["content"]["content"]
+    if value is None:
+        del held[key]
+    else:
+        held[key] = {**held[key], "content": value, "__id__": 7}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, json.dumps(schema) if name == "schema.json" else source.read(name))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("model", "changed"),
+    [
+        (DecisionTreeClassifier(max_depth=2), {}),
+        (DecisionTreeClassifier(max_depth=2), {"value": None}),
+        (DecisionTreeClassifier(max_depth=2), {"key": "n_outputs_", "value": "2"}),
+        (RandomForestClassifier(1, max_depth=2), {}),
+        (RandomForestClassifier(1, max_depth=2), {"value": None}),
+        (GradientBoostingClassifier(n_estimators=1), {}),
+        (GradientBoostingClassifier(n_estimators=1), {"key": "n_trees_per_iteration_", "value": "0"}),
+        (IsolationForest(n_estimators=2), {"key": "_max_features", "value": "2"}),
+        (HistGradientBoostingClassifier(max_iter=2), {"value": "0"}),
+        (HistGradientBoostingClassifier(max_iter=2), {"value": None}),
+    ],
+    ids=lambda value: type(value).__name__ if hasattr(value, "fit") else " ".join(map(str, value.values())) or "fewer",
+)
+def test_a_tree_that_reads_more_features_or_outputs_than_its_model_takes_is_refused(model, changed, tmp_path):
+    model.fit(FEATURES, TARGET)
+    assert load(write(model, tmp_path / "whole"), "skops")
+    if "_max_features" in changed.values():
+        model.estimators_features_ = [features[:2] for features in model.estimators_features_]
+    with pytest.raises(Invalid, match="more features or outputs"):
+        load(write(narrowed(model, **changed), tmp_path / "model"), "skops")
+
+
+def test_a_tree_whose_arrays_have_other_outputs_is_refused_while_it_is_loaded(tmp_path):
+    model = DecisionTreeClassifier(max_depth=2).fit(FEATURES, TARGET)
+    for claimed in ("0", "2", "100000", "-1", "1000000000000"):
+        content = narrowed(model, "tree_", key=2, value=claimed)
+        with pytest.raises((Invalid, MemoryError)):
+            load(write(content, tmp_path / "model"), "skops")
+
+
+def test_a_search_tree_with_other_bounds_or_weights_than_its_points_is_refused(tmp_path):
+    model = KNeighborsClassifier(algorithm="ball_tree", metric="seuclidean", metric_params={"V": numpy.ones(3)})
+    assert tree_arrays.fault(model.fit(FEATURES, TARGET)) == ""
+    narrow = KNeighborsClassifier(algorithm="ball_tree", metric="seuclidean", metric_params={"V": numpy.ones(2)})
+    narrow.fit(FEATURES[:, :2], TARGET)
+    for place in (3, 11):  # the bounds and the metric
+        state = list(model._tree.__getstate__())
+        state[place] = narrow._tree.__getstate__()[place]
+        crafted = type(model._tree).__new__(type(model._tree))
+        crafted.__setstate__(tuple(state))
+        assert "indices outside its arrays" in tree_arrays.fault({"tree": crafted})
+
+
+def test_a_function_that_this_machine_trusts_counts_under_its_own_name_alone(tmp_path):
     path = write(SelectKBest(k=1).fit(FEATURES, TARGET), tmp_path / "model")
-    with trust.accepting(lambda: ["sklearn.feature_selection._univariate_selection.f_classif"]):
+    with trust.trusting(lambda: ["sklearn.feature_selection._univariate_selection.f_classif"]):
         assert load(path, "skops").transform(FEATURES).shape == (80, 1)
-    with trust.accepting(lambda: ["sklearn.feature_selection.f_classif"]), pytest.raises(Refused):
+    with trust.trusting(lambda: ["sklearn.feature_selection.f_classif"]), pytest.raises(Refused):
         load(path, "skops")
     with pytest.raises(Refused):
         load(path, "skops")

@@ -1,4 +1,4 @@
-"""Accepting names of classes and functions for files: in a clone or by a variable, but not in a record."""
+"""Trusting names of classes and functions for files: in a clone or by a variable, but not in a record."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def load(client):
     return client.get_version("iris@1").get_artifact("best").load()
 
 
-def test_the_refusal_names_the_command_that_accepts_the_name(client, capsys):
+def test_the_refusal_names_the_command_that_trusts_the_name(client, capsys):
     with pytest.raises(Refused, match=NAME.replace(".", r"\.")) as caught:
         load(client)
     assert f"git model formats trust {NAME}" in caught.value.hint
@@ -44,7 +44,7 @@ def test_the_refusal_names_the_command_that_accepts_the_name(client, capsys):
         load(client)
 
 
-def test_python_accepts_and_withdraws_names(client):
+def test_python_trusts_and_distrusts_names(client):
     assert client.trust_names(NAME, "numpy.mean") == ("numpy.mean", NAME)
     assert client.trust_names(NAME) == ("numpy.mean", NAME)
     assert load(client).k == 1
@@ -54,7 +54,7 @@ def test_python_accepts_and_withdraws_names(client):
     assert client.distrust_names(NAME) == ("numpy.mean",)
 
 
-def test_a_service_accepts_names_by_a_variable(client):
+def test_a_service_trusts_names_by_a_variable(client):
     with Client(environ={"GITMODEL_TRUST": f"numpy.mean {NAME}"}) as service:
         assert load(service).k == 1
     with Client(environ={"GITMODEL_TRUST": "sklearn"}) as service, pytest.raises(Refused):
@@ -62,7 +62,7 @@ def test_a_service_accepts_names_by_a_variable(client):
 
 
 @pytest.mark.parametrize("name", ["", "sklearn", "sklearn.", "sklearn.*", "a b.c", "-x.y", "os.system()", "größe"])
-def test_an_incomplete_name_is_refused_and_nothing_is_accepted(client, capsys, name):
+def test_an_incomplete_name_is_refused_and_nothing_is_trusted(client, capsys, name):
     with pytest.raises(UsageError, match="not the full name"):
         client.trust_names("numpy.mean", name)
     assert client.trusted_names() == ()
@@ -70,7 +70,7 @@ def test_an_incomplete_name_is_refused_and_nothing_is_accepted(client, capsys, n
     assert client.trusted_names() == ()
 
 
-def test_an_input_of_a_step_may_use_the_accepted_names(client):
+def test_an_input_of_a_step_may_use_the_trusted_names(client):
     @step
     def use(best: SelectKBest) -> int:
         return best.k
