@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.lineage import Lineage
     from gitmodel.domain.schema.codec import Problem
     from gitmodel.lineage.comparing import VersionDiff
-    from gitmodel.lineage.containing import Containing, Noted
+    from gitmodel.lineage.containing import Containing, WrittenNotes
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.lineage.maintenance import Maintained
     from gitmodel.lineage.version_runs import VersionRun
@@ -491,7 +491,7 @@ class Client(ShowsOurForm):
 
         return list(containing(self.writer, self.open_code(), commit, model))
 
-    def write_notes(self) -> Noted:
+    def write_notes(self) -> WrittenNotes:
         """Write a note to each code commit with the versions that were made from it, at `refs/notes/gitmodel`.
 
         `git log --notes=gitmodel` shows them. Raises Refused if the ref was written by another program.

@@ -11,7 +11,7 @@ from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, look_up
 from gitmodel.expressions.operands import find_compared
 from gitmodel.expressions.reading import CLOSERS, MACROS, Token, spelled, wrong
-from gitmodel.expressions.work import Read, find_reads
+from gitmodel.expressions.work import NameUse, find_reads
 
 Steps = tuple[str | int, ...]
 
@@ -140,7 +140,7 @@ def unknown(
     return error
 
 
-def _follow(text: str, read: Read, names: Names, steps: Steps) -> Names:
+def _follow(text: str, read: NameUse, names: Names, steps: Steps) -> Names:
     """Return the known names below *steps*, the last steps of *read*. Raises UsageError if a step leads to no field."""
     for depth, step in enumerate(steps, start=len(read.steps) - len(steps)):
         if names == RECORDED:

@@ -11,7 +11,7 @@ from gitmodel.expressions.reading import CLOSERS, MACROS, Token, read_path
 MOST_WORK = 200_000_000  # units of at most 10 ns on one record, see most_work
 
 
-class Read(NamedTuple):
+class NameUse(NamedTuple):
     """A use of a record key or a macro's variable at *start*. *call_start* is the position of a function called on it.
 
     *guarded* is True inside of `has()`. *first* and *end* are the positions among the tokens.
@@ -26,7 +26,7 @@ class Read(NamedTuple):
     end: int = 0
 
 
-def find_reads(tokens: list[Token]) -> list[Read]:
+def find_reads(tokens: list[Token]) -> list[NameUse]:
     """Return all uses of record keys and macro variables in *tokens*."""
     reads = []
     padded = [Token("sign", "", 0), *tokens, *[Token("sign", "", 0)] * 3]
@@ -43,7 +43,7 @@ def find_reads(tokens: list[Token]) -> list[Read]:
         called = padded[end].text == "." and padded[end + 2].text == "("
         call, call_start = padded[end + 1][1:] if called else ("", 0)
         guarded = padded[i - 1].text == "(" and padded[i - 2].text == "has"
-        reads.append(Read(steps, call, padded[i].start, call_start, guarded, i - 1, end - 1))
+        reads.append(NameUse(steps, call, padded[i].start, call_start, guarded, i - 1, end - 1))
     return reads
 
 
@@ -82,7 +82,7 @@ def _size(value: Any) -> _Size:
     )
 
 
-def most_work(tokens: list[Token], reads: list[Read], known: dict[str, Any]) -> int:
+def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) -> int:
     """Return an upper bound for the work of macros and patterns on these values, in units of at most 10 ns.
 
     For each combination of items: 0.2 us for each token, 0.2 us for each value that a comparison can visit, 0.8 us for

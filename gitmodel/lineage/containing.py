@@ -32,7 +32,7 @@ class Containing:
 
 
 @dataclass(frozen=True)
-class Noted:
+class WrittenNotes:
     """The result of `write_notes`: *commit* is the commit of the notes, "" if there are none.
 
     *notes* is the number of code commits with a note, *missing* that of code commits not in this repository.
@@ -68,7 +68,7 @@ def containing(writer: Writer, code: CodeRepository, named: str, model: str = ""
             yield Containing(view, False)
 
 
-def write_notes(writer: Writer, repository: Repository, code: CodeRepository) -> Noted:
+def write_notes(writer: Writer, repository: Repository, code: CodeRepository) -> WrittenNotes:
     """Write a note to every code commit: the versions that were made from it, and their current stages.
 
     The notes depend only on the registry, with the date of its tip, so every clone writes the same ones. They can be
@@ -85,10 +85,10 @@ def write_notes(writer: Writer, repository: Repository, code: CodeRepository) ->
     tip = repository.tip()
     if not texts or not tip:
         remove_notes(code)
-        return Noted("", 0, len(missing))
+        return WrittenNotes("", 0, len(missing))
     seconds = repository.commits.read(tip).committer.rsplit(" ", 2)[1]
     commit = code.write_notes(texts, f"{_NOTES_AUTHOR} <> {seconds} +0000", f"Versions as of {tip}\n")
-    return Noted(commit, len(texts), len(missing))
+    return WrittenNotes(commit, len(texts), len(missing))
 
 
 def remove_notes(code: CodeRepository) -> None:

@@ -39,19 +39,19 @@ def find_needs(repository: Repository, store: ArtifactStore, *, journal: Journal
     Manifests and the details of runs are read from *store*. A run in *journal*, which is under way on this machine,
     also needs the outputs of earlier steps: its cache may use them.
     """
-    found = _Found(store)
+    search = _NeedsSearch(store)
     for commit in _tips(repository):
-        found.read_commit(repository.snapshot_at(commit))
+        search.read_commit(repository.snapshot_at(commit))
     for ref, commit in _tags(repository):
-        found.read_tag(repository.snapshot_at(commit), ref)
+        search.read_tag(repository.snapshot_at(commit), ref)
     if journal is not None and journal.running():
         for output in journal.outputs():
-            found.add(str(output.get("digest")), folder=output.get("format") == records.FOLDER_FORMAT)
-    found.unfold()
-    return found.needs
+            search.add(str(output.get("digest")), folder=output.get("format") == records.FOLDER_FORMAT)
+    search.unfold()
+    return search.needs
 
 
-class _Found:
+class _NeedsSearch:
     """The needed artifacts found so far. Each tree and each record is read once, even if many commits have it."""
 
     def __init__(self, store: ArtifactStore) -> None:

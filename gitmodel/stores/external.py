@@ -43,7 +43,7 @@ class External(NamedTuple):
     mark: str = ""
 
 
-class Read(NamedTuple):
+class ReadResult(NamedTuple):
     """The result of reading something to its end: its digest, its length in bytes, and its first bytes."""
 
     digest: Digest
@@ -82,7 +82,7 @@ def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> E
 
 def read_once(
     found: External, *, trusted: Sequence[str] = (), progress: Callable[[int, int], None] | None = None
-) -> Read:
+) -> ReadResult:
     """Read and hash the whole object. Raises Conflict if it changed meanwhile, and the errors of `look_up`."""
     hashed, size, head = hashlib.sha256(), 0, b""
     with closing(_kind_of(found.uri, trusted).open(found.uri, found.version_id)) as reader:
@@ -99,7 +99,7 @@ def read_once(
             f"{shown_url(found.uri)} changed while it was being read; nothing was recorded",
             hint="wait until its writer is done and try again",
         )
-    return Read(PREFIX + hashed.hexdigest(), size, head)
+    return ReadResult(PREFIX + hashed.hexdigest(), size, head)
 
 
 class ExternalStore(Unwritable):

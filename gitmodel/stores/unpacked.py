@@ -95,7 +95,7 @@ def _locked(place: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-class _Found(NamedTuple):
+class _FolderContent(NamedTuple):
     """The content of a folder: the sizes of its regular files, its folders, and everything else, by relative path."""
 
     files: dict[str, int]
@@ -103,8 +103,8 @@ class _Found(NamedTuple):
     others: list[str]
 
 
-def _look(root: Path) -> _Found:
-    found = _Found({}, [], [])
+def _look(root: Path) -> _FolderContent:
+    found = _FolderContent({}, [], [])
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
@@ -126,7 +126,7 @@ def _look(root: Path) -> _Found:
     return found
 
 
-def _extra(found: _Found, entries: Iterable[ManifestEntry]) -> list[str]:
+def _extra(found: _FolderContent, entries: Iterable[ManifestEntry]) -> list[str]:
     """Return the paths in *found* that are not the artifact's; of a folder that is not, only the folder itself."""
     paths = {entry.path for entry in entries}
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
@@ -136,7 +136,7 @@ def _extra(found: _Found, entries: Iterable[ManifestEntry]) -> list[str]:
     return sorted(name for name in extra if not any(str(parent) in extra for parent in PurePosixPath(name).parents))
 
 
-def _is_whole(root: Path, entry: ManifestEntry, found: _Found) -> bool:
+def _is_whole(root: Path, entry: ManifestEntry, found: _FolderContent) -> bool:
     return found.files.get(entry.path) == entry.size and _is_file(root / entry.path, entry.digest, entry.size)
 
 

@@ -87,28 +87,28 @@ def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
         return Plan(base, head, (), (), found.problems, found.rules)
     after = replace(repository.recorded(head), files=CommitFiles(repository.trees, found.tree))
-    sides = _Sides(repository, repository.recorded(base), after, base, head, found.changed)
-    changes, versions, registry = [], [], _registry(sides)
+    merge = _Merge(repository, repository.recorded(base), after, base, head, found.changed)
+    changes, versions, registry = [], [], _registry(merge)
     for path in found.changed:
         what = paths.parse_path(path)
-        if what is not None and _is_carried(sides, what.model, path):
+        if what is not None and _is_carried(merge, what.model, path):
             continue
-        if what is not None and what.kind == "version" and sides.before.files.read(path) is None:
+        if what is not None and what.kind == "version" and merge.before.files.read(path) is None:
             versions.append(f"{what.model}@{what.key}")
         ref = place_at(registry, what)
         if what is not None and ref is not None:
             try:
-                changes.append(_planned(sides, path, ref, alias=what.kind == "alias"))
+                changes.append(_planned(merge, path, ref, alias=what.kind == "alias"))
             except Invalid:
                 continue  # unreadable records are among the problems
     return Plan(
-        base, head, tuple(changes), tuple(versions), found.problems, found.rules, tuple(sorted(sides.renamed.items()))
+        base, head, tuple(changes), tuple(versions), found.problems, found.rules, tuple(sorted(merge.renamed.items()))
     )
 
 
 @dataclass(frozen=True)
-class _Sides:
-    """The two sides of a plan: the branch *before* and *after* merging *head* into *base*, and the *changed* paths."""
+class _Merge:
+    """The merge of *head* into *base*: the branch *before* and *after* it, and the *changed* paths."""
 
     repository: Repository
     before: Snapshot
@@ -139,28 +139,28 @@ class _Sides:
         return CodeRepository(self.repository.git, worktree=False)
 
 
-def _registry(sides: _Sides) -> records.RegistryRecord:
+def _registry(merge: _Merge) -> records.RegistryRecord:
     """Return the registry's record after the merge; if it cannot be read, which is a problem itself, that before."""
     try:
-        return sides.after.registry()
+        return merge.after.registry()
     except Invalid:
-        return sides.before.registry()
+        return merge.before.registry()
 
 
-def _is_carried(sides: _Sides, model: str, path: str) -> bool:
+def _is_carried(merge: _Merge, model: str, path: str) -> bool:
     """Return True if the file at *path* only moved because its model is renamed."""
-    if model in sides.renamed:
-        new = paths.model_folder(sides.renamed[model]) + path.removeprefix(paths.model_folder(model))
-        return sides.after.files.read(path) is None and sides.after.files.read(new) is not None
-    former = sides.before_rename(model)
+    if model in merge.renamed:
+        new = paths.model_folder(merge.renamed[model]) + path.removeprefix(paths.model_folder(model))
+        return merge.after.files.read(path) is None and merge.after.files.read(new) is not None
+    former = merge.before_rename(model)
     old = paths.model_folder(former) + path.removeprefix(paths.model_folder(model))
-    return former != model and sides.before.files.read(old) == sides.after.files.read(path)
+    return former != model and merge.before.files.read(old) == merge.after.files.read(path)
 
 
-def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> PlannedChange:
-    before, after = sides.before, sides.after
+def _planned(merge: _Merge, path: str, ref: StageRef, *, alias: bool) -> PlannedChange:
+    before, after = merge.before, merge.after
     read = Snapshot.recorded_alias if alias else Snapshot.recorded
-    former = sides.before_rename(ref.model)
+    former = merge.before_rename(ref.model)
     was, now = read(before, former, ref.stage), read(after, ref.model, ref.stage)
     old = _version(before, former, was.version if was else None)
     new = _version(after, ref.model, now.version if now else None)
@@ -176,21 +176,21 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
         alias,
         was.version if was else None,
         now.version if now else None,
-        sides.authors.author_of_change(path),
+        merge.authors.author_of_change(path),
         now.reason if now else "",
         owners=_owners(after, ref.model),
         outcomes=outcomes,
     )
-    return planned if new is None else replace(planned, **_compared(sides, ref.model, old, new))
+    return planned if new is None else replace(planned, **_compared(merge, ref.model, old, new))
 
 
-def _compared(sides: _Sides, model: str, old: VersionRecord | None, new: VersionRecord) -> dict[str, Any]:
+def _compared(merge: _Merge, model: str, old: VersionRecord | None, new: VersionRecord) -> dict[str, Any]:
     """Compare a version that enters with the previous holder; return fields of a `PlannedChange`."""
     links = compare_artifacts(_links(old, data=False), _links(new, data=False))
-    data = (*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(sides, old, new))
+    data = (*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(merge, old, new))
     return {
-        "maker": sides.authors.author_of_creation(paths.version_file(model, new.number)),
-        "code": _code_range(sides, old, new),
+        "maker": merge.authors.author_of_creation(paths.version_file(model, new.number)),
+        "code": _code_range(merge, old, new),
         "metadata": compare_values(old.metadata if old else {}, new.metadata),
         "artifacts": _differing(links),
         "datasets": _differing(data),
@@ -205,9 +205,9 @@ def _links(version: VersionRecord | None, *, data: bool) -> list[ArtifactLink]:
     return [link for link in (version.artifacts if version else ()) if (link.kind == DATA) == data]
 
 
-def _inputs(sides: _Sides, old: VersionRecord | None, new: VersionRecord | None) -> Iterator[Compared]:
+def _inputs(merge: _Merge, old: VersionRecord | None, new: VersionRecord | None) -> Iterator[Compared]:
     """Yield the external inputs of the runs that made the versions, by step and name, for both versions."""
-    before, after = _taken(sides.before, old), _taken(sides.after, new)
+    before, after = _taken(merge.before, old), _taken(merge.after, new)
     for name in sorted({*before, *after}):
         yield Compared(name, before.get(name), after.get(name), kind="input")
 
@@ -242,15 +242,15 @@ def _owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
         return ()
 
 
-def _code_range(sides: _Sides, old: VersionRecord | None, new: VersionRecord | None) -> CodeRange:
+def _code_range(merge: _Merge, old: VersionRecord | None, new: VersionRecord | None) -> CodeRange:
     was, now = _code(old), _code(new)
     if was is None or now is None or was == now:
         return CodeRange(was or "", now or "")
     url = new.code.repository if new and new.code else None
-    host = find_host(url, sides.repository.config.get("gitmodel.host", "")) if url else None
+    host = find_host(url, merge.repository.config.get("gitmodel.host", "")) if url else None
     address = host.comparison(was, now) if host else ""
     try:
-        found = sides.code.between(was, now)
+        found = merge.code.between(was, now)
     except GitModelError:  # this repository lacks one of the two
         return CodeRange(was, now, comparison=address)
     shown = tuple(f"{commit.commit[:10]} {commit.subject}" for commit in found[:_MOST_COMMITS])

@@ -13,7 +13,7 @@ from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import changes_between
 from gitmodel.branch.transaction import remember_remote
-from gitmodel.domain.replay.replayed_changes import Carried, renumbered, reworded
+from gitmodel.domain.replay.replayed_changes import ReplayState, renumbered, reworded
 from gitmodel.domain.replay.replaying import replay
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
@@ -138,16 +138,16 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
 
 def _join(repository: Repository, state: RemoteState) -> Pulled:
     ours, theirs = repository.reader.resolve_id(repository.branch), state.tip
-    done, carried = Pulled(state.remote, ours or theirs, before=ours), Carried()
+    done, replay_state = Pulled(state.remote, ours or theirs, before=ours), ReplayState()
     if ours and theirs and not reaches(repository.git, theirs, ours):
         if not reaches(repository.git, ours, theirs):
             done.commits = count_commits(repository, ours, theirs)
-            done.tip = _replay_all(repository, ours, theirs, done, carried)
+            done.tip = _replay_all(repository, ours, theirs, done, replay_state)
     elif theirs:
         done.commits = count_commits(repository, ours, theirs)
         done.tip = theirs
     seen = remote_branch_ref(state.remote, repository.branch)
-    notes, new = _note_renumbered(repository, ours, done.tip, carried)
+    notes, new = _note_renumbered(repository, ours, done.tip, replay_state)
     moves = [*notes, RefMove(repository.branch, done.tip, ours)] if done.tip != ours else []
     if theirs != state.last_seen and theirs:
         moves.append(RefMove(seen, theirs, state.last_seen))
@@ -188,16 +188,16 @@ def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) 
 
 
 def _note_renumbered(
-    repository: Repository, ours: Oid | None, tip: Oid | None, carried: Carried
+    repository: Repository, ours: Oid | None, tip: Oid | None, replay_state: ReplayState
 ) -> tuple[list[RefMove], list[NewObject]]:
     """Return the move that notes the names and numbers of *ours* that mean others at *tip*, and the object to write."""
-    moves = renumbered(carried, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
+    moves = renumbered(replay_state, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
     if not moves:
         return [], []
     return repository.renumbered.moves(lambda found: found.with_pull(moves))
 
 
-def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, carried: Carried) -> Oid:
+def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, replay_state: ReplayState) -> Oid:
     base = merge_base(repository.git, ours, theirs)
     if not base:
         branch = repository.branch.removeprefix("refs/heads/")
@@ -206,23 +206,23 @@ def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, ca
             hint=f"keep one: `git branch -m {branch} {branch}-old` renames the local one, then pull again",
         )
     changed_there = (paths.parse_path(path) for path in changed_paths(repository, base, theirs))
-    carried.changed_there = frozenset(what.model for what in changed_there if what is not None)
+    replay_state.changed_there = frozenset(what.model for what in changed_there if what is not None)
     landed = _transactions(repository, theirs, base)
     onto = theirs
     for id, changed in changes_between(repository, theirs, ours):
         commit = repository.commits.read(id)
         twin = landed.get(_transaction(commit.message))
         if twin:
-            _learn_numbers(repository, id, twin, changed, carried)
+            _learn_numbers(repository, id, twin, changed, replay_state)
             continue
         before = repository.recorded(commit.parents[0] if commit.parents else None)
-        again = replay(before, repository.files(id), changed, repository.recorded(onto), carried)
+        again = replay(before, repository.files(id), changed, repository.recorded(onto), replay_state)
         done.conflicts += again.conflicts
         if again.files:
-            message = reworded(commit.message, carried, again)
+            message = reworded(commit.message, replay_state, again)
             onto = _add(repository, id, onto, again.files, message, done.remote)
             done.replayed += 1
-    done.renumbered = [f"{model} {old} -> {new}" for (model, old), new in carried.numbers.items() if old != new]
+    done.renumbered = [f"{model} {old} -> {new}" for (model, old), new in replay_state.numbers.items() if old != new]
     return onto
 
 
@@ -267,14 +267,16 @@ def _transaction(message: str) -> str:
     return last.removeprefix("Txn: ") if last.startswith("Txn: ") else ""
 
 
-def _learn_numbers(repository: Repository, ours: Oid, theirs: Oid, changed: list[str], carried: Carried) -> None:
-    """Add to *carried* the numbers that versions of a local commit have in its counterpart on the other side."""
+def _learn_numbers(
+    repository: Repository, ours: Oid, theirs: Oid, changed: list[str], replay_state: ReplayState
+) -> None:
+    """Add to *replay_state* the numbers that versions of a local commit have in its counterpart on the other side."""
     there = _new_versions(repository, theirs, _changed_by(repository, theirs))
     for model, numbers in _new_versions(repository, ours, changed).items():
-        found = there.get(carried.model(model), [])
+        found = there.get(replay_state.model(model), [])
         if len(found) == len(numbers):
             pairs = zip(numbers, found, strict=True)
-            carried.numbers.update({(model, old): new for old, new in pairs if old != new})
+            replay_state.numbers.update({(model, old): new for old, new in pairs if old != new})
 
 
 def _changed_by(repository: Repository, commit: Oid) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitmodel.domain.replay.merging import merged
-from gitmodel.domain.replay.replayed_changes import Carried, Replayed, reworded
+from gitmodel.domain.replay.replayed_changes import Replayed, ReplayState, reworded
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, VersionRecord
 
 MOMENT = datetime(2026, 11, 23, tzinfo=timezone.utc)
@@ -75,7 +75,7 @@ def test_numbers_that_move_up_by_one_are_each_replaced_once():
     message = (
         "Promote iris 4 to production\n\nbetter than iris 4\n\nModel: iris\nVersion: 4\nPrevious-Version: 5\nTxn: 4f\n"
     )
-    said = reworded(message, Carried({("iris", 4): 5, ("iris", 5): 6}))
+    said = reworded(message, ReplayState({("iris", 4): 5, ("iris", 5): 6}))
     assert said == (
         "Promote iris 5 to production\n\nbetter than iris 4\n\nModel: iris\nVersion: 5\nPrevious-Version: 6\nTxn: 4f\n"
     )
@@ -83,20 +83,20 @@ def test_numbers_that_move_up_by_one_are_each_replaced_once():
 
 def test_a_number_of_another_model_stays():
     message = "Promote iris-2 4 to production\n\nModel: iris-2\nVersion: 4\nTxn: 4f\n"
-    assert reworded(message, Carried({("iris", 4): 5})) == message
+    assert reworded(message, ReplayState({("iris", 4): 5})) == message
 
 
 def test_the_previous_version_is_the_one_in_the_stage_now():
     facts = "Model: iris\nVersion: 4\nStage: production\nPrevious-Version: 3\nTxn: 4f\n"
     done = Replayed({"models/iris/stages/production.toml": b""}, previous={"production": 7})
-    assert reworded(f"Promote iris 4 to production\n\n{facts}", Carried({("iris", 4): 5}), done) == (
+    assert reworded(f"Promote iris 4 to production\n\n{facts}", ReplayState({("iris", 4): 5}), done) == (
         "Promote iris 5 to production\n\nModel: iris\nVersion: 5\nStage: production\nPrevious-Version: 7\nTxn: 4f\n"
     )
     done = Replayed({"models/iris/stages/production.toml": b""}, previous={"production": None})
-    assert "Previous-Version" not in reworded(f"Promote iris 4 to production\n\n{facts}", Carried(), done)
+    assert "Previous-Version" not in reworded(f"Promote iris 4 to production\n\n{facts}", ReplayState(), done)
 
 
 def test_a_stage_that_could_not_be_kept_is_not_in_the_message():
     message = "Several\n\nModel: iris\nVersion: 4\nStage: production\nPrevious-Version: 3\nForced: good\nTxn: 4f\n"
     done = Replayed({"models/iris/versions/4.toml": b""})
-    assert reworded(message, Carried(), done) == "Several\n\nModel: iris\nVersion: 4\nTxn: 4f\n"
+    assert reworded(message, ReplayState(), done) == "Several\n\nModel: iris\nVersion: 4\nTxn: 4f\n"

@@ -14,7 +14,7 @@ from gitmodel.domain.schema.records import ModelRecord, VersionRecord
 
 
 @dataclass(frozen=True)
-class Sides:
+class FileInReplay:
     """The file at *path* (of the other side) in the replay of a local commit; None if there is no file.
 
     *base* and *ours* are before and after the local commit, *theirs* and *now* before and after the replay. *model* and
@@ -30,7 +30,7 @@ class Sides:
     number: int = 0
 
 
-def left_out(what: RecordPath | None, file: Sides) -> Iterator[tuple[Place, str]]:
+def left_out(what: RecordPath | None, file: FileInReplay) -> Iterator[tuple[Place, str]]:
     """Yield the places of *file* where the commit's change was lost, each with that change in words."""
     if file.ours in (file.base, file.now):
         return
@@ -49,7 +49,7 @@ def left_out(what: RecordPath | None, file: Sides) -> Iterator[tuple[Place, str]
         yield from _of_record(what, file)
 
 
-def _of_holder(place: str, file: Sides) -> Iterator[str]:
+def _of_holder(place: str, file: FileInReplay) -> Iterator[str]:
     ours, now = (_read(records.StageRecord, data) for data in (file.ours, file.now))
     if ours is None or now is None or ours.version != now.version:
         here, there = (f"version {found.version}" if found is not None else "no version" for found in (ours, now))
@@ -60,7 +60,7 @@ def _of_holder(place: str, file: Sides) -> Iterator[str]:
         yield f"{place}: version {now.version} on both sides, with another reason there, which was kept"
 
 
-def _of_record(what: RecordPath, file: Sides) -> Iterator[tuple[Place, str]]:
+def _of_record(what: RecordPath, file: FileInReplay) -> Iterator[tuple[Place, str]]:
     kind = records.RECORDS[what.kind]
     base, ours, theirs, now = (_read(kind, data) for data in (file.base, file.ours, file.theirs, file.now))
     whole = _of_whole(what, file, base, ours, now)
@@ -79,7 +79,7 @@ def _of_record(what: RecordPath, file: Sides) -> Iterator[tuple[Place, str]]:
         yield (file.path, key), f"{file.path}, key {key}: {said}"
 
 
-def _of_whole(what: RecordPath, file: Sides, base: Any, ours: Any, now: Any) -> str | None:
+def _of_whole(what: RecordPath, file: FileInReplay, base: Any, ours: Any, now: Any) -> str | None:
     """Explain the fate of a record that one side created or deleted; "" if nothing is lost, None if neither did."""
     name = {"version": f"version {file.number} of {file.model}", "model": what.model}.get(what.kind, file.path)
     gone = now is None or (isinstance(now, ModelRecord) and not now.exists)

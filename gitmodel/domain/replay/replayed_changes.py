@@ -19,7 +19,7 @@ Renumbering = dict[tuple[str, int], int]
 
 
 @dataclass
-class Carried:
+class ReplayState:
     """The changes that the commits replayed so far impose on those after them.
 
     *numbers* and *models* map our numbers and names to those on the new tip, by the names that our commits use;
@@ -66,29 +66,29 @@ class Replayed:
         return any(what is not None and what.kind in PLACES for what in found)
 
 
-def renumbered(carried: Carried, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
+def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
     """Map each reference in *ours* that means another version or none *after* the replay to its new reference.
 
     The number 0 stands for a model itself. A model's previous names count as well.
     """
     moves: dict[Numbered, Numbered] = {}
-    for model, there in carried.models.items():
+    for model, there in state.models.items():
         if after.current_name(model) != (now := after.current_name(there)):
             moves.update({(model, number): (now, number) for number in (0, *ours.numbers(model))})
-    for (model, old), new in carried.numbers.items():
-        moves[model, old] = after.current_name(carried.model(model)), new
+    for (model, old), new in state.numbers.items():
+        moves[model, old] = after.current_name(state.model(model)), new
     for (model, number), target in list(moves.items()):
         for former in ours.former_names(model):
             moves.setdefault((former, number), target)
     return {old: new for old, new in moves.items() if (after.current_name(old[0]), old[1]) != new}
 
 
-def reworded(message: str, carried: Carried, done: Replayed | None = None) -> str:
+def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> str:
     r"""Return a commit's message for the replayed change *done*: with a new subject and trailers, and the same prose.
 
     It has the new numbers and names and the previous version on the other side, and no change that could not be kept.
 
-    >>> print(reworded("Add iris 4\n\nModel: iris\nVersion: 4\nTxn: 4f\n", Carried({("iris", 4): 5})))
+    >>> print(reworded("Add iris 4\n\nModel: iris\nVersion: 4\nTxn: 4f\n", ReplayState({("iris", 4): 5})))
     Add iris 5
     <BLANKLINE>
     Model: iris
@@ -102,13 +102,13 @@ def reworded(message: str, carried: Carried, done: Replayed | None = None) -> st
         subject = subject.replace(f" ({name})", "")
     for old_name, new_name in done.kept_names if done else ():
         subject = subject.replace(f"Rename {old_name} to {new_name}", f"Change {new_name}")
-    for (model, old), new in carried.numbers.items():
+    for (model, old), new in state.numbers.items():
         # The mark distinguishes a replaced number from one that must still be replaced.
         subject = re.sub(rf"(?<![\w.+-]){re.escape(model)} {old}(?![\w.+-])", f"{model} {_MARK}{new}", subject)
         if re.search(rf"^Model: {re.escape(model)}$", trailers, re.MULTILINE):
             pattern = rf"^((?:Previous-)?Version: ){old}$"
             trailers = re.sub(pattern, rf"\g<1>{_MARK}{new}", trailers, flags=re.MULTILINE)
-    for ours, theirs in carried.models.items():
+    for ours, theirs in state.models.items():
         subject = re.sub(rf"(?<![\w.+-]){re.escape(ours)}(?![\w.+-])", theirs, subject)
         trailers = re.sub(rf"^Model: {re.escape(ours)}$", f"Model: {theirs}", trailers, flags=re.MULTILINE)
     if done is not None:

@@ -12,9 +12,9 @@ from gitmodel.domain.changes.runs import with_versions
 from gitmodel.domain.changes.stages import leftovers, without_leftovers
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.replay.broken_invariants import Fault, Place, faults
-from gitmodel.domain.replay.left_out import Sides, left_out
+from gitmodel.domain.replay.left_out import FileInReplay, left_out
 from gitmodel.domain.replay.merging import merged
-from gitmodel.domain.replay.replayed_changes import PLACES, Carried, Replayed
+from gitmodel.domain.replay.replayed_changes import PLACES, Replayed, ReplayState
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import fold
@@ -26,24 +26,24 @@ from gitmodel.domain.version_numbers import check_number
 from gitmodel.errors import GitModelError, Refused
 
 
-def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, carried: Carried) -> Replayed:
+def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState) -> Replayed:
     """Return the change from *before* to *after* of the paths *changed*, replayed on *onto*.
 
-    A version whose number is taken there gets the next one, which is added to *carried*, and all references to it
+    A version whose number is taken there gets the next one, which is added to *state*, and all references to it
     follow. So do renamed models. If both sides changed the same thing, the other side's change is kept. All local
     changes that are left out are named in the conflicts.
     """
-    return _Replay(before, after, changed, onto, carried).run()
+    return _Replay(before, after, changed, onto, state).run()
 
 
 class _Replay:
     """A commit in replay on a new tip."""
 
     def __init__(
-        self, before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, carried: Carried
+        self, before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState
     ) -> None:
         self.done = Replayed()
-        self.carried = carried
+        self.state = state
         self.after = after
         self.was = onto.files
         self.prior: dict[str, bytes | None] = {}
@@ -94,19 +94,19 @@ class _Replay:
     def _follow_names(self) -> None:
         """Find the names of our models on the other side: renamed, or with different case."""
         for model in {what.model for _, what in self.found if what is not None and what.model}:
-            there = self.onto.current_name(self.carried.model(model))
+            there = self.onto.current_name(self.state.model(model))
             if self.onto.files.read(paths.model_file(there)) is None:
                 there = next((other for other in self.onto.model_names() if fold(other) == fold(there)), there)
                 there = self.onto.current_name(there)
-            if there != self.carried.model(model):
-                self.carried.follow(model, model, there)
+            if there != self.state.model(model):
+                self.state.follow(model, model, there)
 
     def _keep_registered_names(self) -> None:
         """A model that was registered here and is known by another name there has that name."""
         for path, what in self.found:
             if what is None or what.kind != "model" or what.model in self.settled:
                 continue
-            there = self.carried.model(what.model)
+            there = self.state.model(what.model)
             if self.before.files.read(path) is None and there != what.model:
                 self._conflict(f"{what.model} was registered here, and is called {there} there, which was kept")
 
@@ -116,7 +116,7 @@ class _Replay:
         old = self._read(records.ModelRecord, self.before.files, path)
         if now is None or old is None or not old.exists:
             return
-        there = self.carried.model(model)
+        there = self.state.model(model)
         if now.renamed_to:
             self._rename(model, now.renamed_to, there)
         elif now.deleted is not None:
@@ -131,7 +131,7 @@ class _Replay:
         if record.deleted is not None:
             if now.reason not in ("", record.reason):
                 self._conflict(f"{model} was deleted on both sides, with another reason there, which was kept")
-        elif there in self.carried.changed_there:
+        elif there in self.state.changed_there:
             self._conflict(f"{model} was deleted here and changed there, which was kept")
         else:
             try:
@@ -151,12 +151,12 @@ class _Replay:
         elif there == old:
             try:
                 self._plan(models.plan_rename(self.onto, there, new).files)
-                if there in self.carried.changed_there:
-                    self.carried.changed_there |= {new}
+                if there in self.state.changed_there:
+                    self.state.changed_there |= {new}
                 there = new
             except GitModelError as error:
                 self._keep_name(old, new, there, f"and it stays {there}: {error.message}")
-        self.carried.follow(old, new, there)
+        self.state.follow(old, new, there)
 
     def _keep_name(self, old: str, new: str, there: str, said: str) -> None:
         self._conflict(f"{old} was renamed to {new} here, {said}")
@@ -179,7 +179,7 @@ class _Replay:
         }
         last: dict[str, int] = {}
         for model, number in sorted(new):
-            there = self.carried.model(model)
+            there = self.state.model(model)
             highest = last.setdefault(there, self.onto.last_number(there))
             free = number
             if free <= highest:
@@ -187,15 +187,15 @@ class _Replay:
                 while self.onto.is_reserved(there, free):
                     free += 1
                 check_number(there, free, highest)
-                self.carried.numbers[model, number] = free
+                self.state.numbers[model, number] = free
             last[there] = free
 
     def _path(self, path: str, what: RecordPath | None) -> str:
         if what is None or not what.model:
             return path
-        model = self.carried.model(what.model)
+        model = self.state.model(what.model)
         if what.kind in ("version", "archived"):
-            number = self.carried.numbers.get((what.model, int(what.key)), int(what.key))
+            number = self.state.numbers.get((what.model, int(what.key)), int(what.key))
             return (paths.version_file if what.kind == "version" else paths.archived_file)(model, number)
         return paths.model_folder(model) + path.removeprefix(paths.model_folder(what.model))
 
@@ -203,7 +203,7 @@ class _Replay:
         """The record in *data* as it is called there."""
         if data is None or what is None or what.kind not in records.RECORDS:
             return data
-        numbers = self.carried.numbers
+        numbers = self.state.numbers
         record = codec.decode(records.RECORDS[what.kind], data, what.key, newer=True)
         changed = record
         if isinstance(record, VersionRecord):
@@ -218,8 +218,8 @@ class _Replay:
     def _reference(self, reference: str) -> str:
         model, at, number = reference.partition("@")
         if number.isdigit():
-            number = str(self.carried.numbers.get((model, int(number)), number))
-        return f"{self.carried.model(model)}{at}{number}"
+            number = str(self.state.numbers.get((model, int(number)), number))
+        return f"{self.state.model(model)}{at}{number}"
 
     # Files
 
@@ -231,7 +231,7 @@ class _Replay:
         if ours in (theirs, base):
             return
         if what is not None and what.kind == "stage" and self._is_closed(what.key):
-            model = self.carried.model(what.model)
+            model = self.state.model(what.model)
             self.refused.add(model)
             self._conflict(
                 f"{what.key} of {model} takes only reviewed proposals there; the remote's was kept", (target, "")
@@ -253,11 +253,11 @@ class _Replay:
         if what is None or what.kind in ("archived", "purge"):
             return
         if what.kind in ("stage", "alias"):
-            self.refused.add(self.carried.model(what.model))
+            self.refused.add(self.state.model(what.model))
             return
         if what.kind == "name":
             if ours is not None and theirs is not None:
-                self._lose_name(path, self.carried.model(what.model), what.key)
+                self._lose_name(path, self.state.model(what.model), what.key)
             return
         if ours is None or theirs is None:
             return
@@ -391,7 +391,7 @@ class _Replay:
             there = paths.parse_path(target)
             number = int(there.key) if there is not None and there.kind in ("version", "archived") else 0
             model = there.model if there is not None else ""
-            for place, said in left_out(what, Sides(target, base, ours, theirs, now, model, number)):
+            for place, said in left_out(what, FileInReplay(target, base, ours, theirs, now, model, number)):
                 if not {place, (target, "")} & self.named:
                     self._conflict(said)
 
