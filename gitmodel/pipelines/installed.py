@@ -6,7 +6,7 @@ import os
 import re
 import sysconfig
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -24,8 +24,14 @@ def is_library(file: str) -> bool:
     path = os.path.join(os.path.realpath(file), "")
     if {"site-packages", "dist-packages"} & set(path.split(os.sep)):
         return True
-    folders = [sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return any(path.startswith(os.path.realpath(folder) + os.sep) for folder in (*folders, _OURS))
+    return path.startswith(_library_folders())
+
+
+@cache
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = (*(paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")), _OURS)
+    return tuple(os.path.realpath(folder) + os.sep for folder in folders)
 
 
 def versions_of(top: str, spec: ModuleSpec | None) -> Iterator[str]:

@@ -53,14 +53,11 @@ class SourceFile:
 def parse(text: str | bytes) -> SourceFile:
     """Parse Python source. Raises SyntaxError, ValueError."""
     tree = ast.parse(text)
-    aliases = {
-        alias.asname or alias.name: alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    nodes = list(ast.walk(tree))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    aliases = {alias.asname or alias.name: alias.name for node in imports for alias in node.names}
+    read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     used = frozenset(aliases.get(name, name) for name in read) | attributes
     return SourceFile(tuple(map(_statement, tree.body)), used)
 

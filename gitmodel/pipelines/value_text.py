@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import types
 from argparse import Namespace
 from dataclasses import is_dataclass
@@ -11,12 +12,13 @@ from typing import Any
 _PLAIN = (str, bytes, int, float, complex, bool, type(None))
 _DEEPEST = 20
 _LONGEST_DECIMAL = 2_000  # bits
+_LONGEST_TEXT = 1_000  # characters or bytes
 
 
 def spell_value(value: Any, depth: int = 0) -> str | None:
     """Return the text of *value*; None if it is neither a plain value nor a configuration of plain values.
 
-    Configuration is a namespace, a dataclass, a pydantic model or an enumeration.
+    Configuration is a namespace, a dataclass, a pydantic model or an enumeration. A long text stands by its hash.
 
     >>> spell_value({"lr": 0.1, "layers": [64, 32]})
     "dict{'lr': 0.1, 'layers': list[64, 32]}"
@@ -29,6 +31,9 @@ def spell_value(value: Any, depth: int = 0) -> str | None:
         return f"{type(value).__qualname__}.{value.name}"
     if isinstance(value, int) and value.bit_length() > _LONGEST_DECIMAL:
         return hex(value)  # Python does not print such long numbers in decimal
+    if isinstance(value, (str, bytes)) and len(value) > _LONGEST_TEXT:
+        data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+        return f"{type(value).__name__} {hashlib.sha256(data).hexdigest()}"
     if isinstance(value, _PLAIN):
         return repr(value)
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -1,0 +1,35 @@
+"""The text of plain values, by which a change of a configuration or a constant is noticed."""
+
+import enum
+import time
+
+import pytest
+
+from gitmodel.pipelines.value_text import spell_value
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@pytest.mark.parametrize("large", [b"\0" * 20_000_000, "é" * 20_000_000], ids=["bytes", "text"])
+def test_a_long_text_stands_by_its_hash(large):
+    begun = time.process_time()
+    text = spell_value({"weights": [large]})
+    assert text is not None
+    assert len(text) < 200
+    assert time.process_time() - begun < 1
+    assert text != spell_value({"weights": [large[:-1] + large[:1] * 2]})
+    assert text != spell_value({"weights": [large[:-1] + (b"x" if isinstance(large, bytes) else "x")]})
+
+
+def test_a_long_text_with_a_lone_surrogate_has_a_text():
+    assert spell_value("\ud800" * 2000) != spell_value("\ud801" * 2000)
+
+
+def test_equal_bytes_and_text_differ():
+    assert spell_value("a" * 2000) != spell_value(b"a" * 2000)
+
+
+def test_short_values_are_spelled_out():
+    assert spell_value({"lr": 0.1, "colour": Colour.RED}) == "dict{'lr': 0.1, 'colour': Colour.RED}"
