@@ -108,7 +108,7 @@ def test_a_plain_expression_is_evaluated_without_the_library(text, expected):
     expression = parse(text)
     assert expression.plain
     assert expression.matches(VERSION) is expected
-    assert expression.judge(VERSION).passed is expected
+    assert expression.judge(VERSION).passed is (expected and "nan" not in text)
 
 
 @needs_library
@@ -320,6 +320,60 @@ def test_a_failing_gate_names_the_clause_and_the_actual_value():
     assert parse("size(tags) == 1").judge(VERSION).reason == "it is false"
     assert parse("name > 1").judge(VERSION).reason == "its parts cannot be compared"
     assert parse("number == 4").judge(VERSION)
+
+
+NAN = float("nan")
+WITH_NAN = {
+    "metadata": {"auc": NAN, "rows": 3, "scores": [0.5, NAN], "good": 0.9},
+    "holder": {"metadata": {"auc": NAN}},
+    "artifacts": [{"name": "clf", "metadata": {"auc": NAN, "rows": 3}}],
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "metadata.auc > 0.9",
+        "metadata.auc != 0.5",
+        "!(metadata.auc == 0.5)",
+        "!(metadata.auc < 0.9)",
+        "metadata.auc < 0.9 || true",
+        "true || metadata.auc < 0.9",
+        "!(metadata.auc in [0.5])",
+        "!(0.7 in metadata.scores)",
+        "metadata.scores[1] != 0.5",
+        "!metadata.scores.exists(x, x == 0.7)",
+        "[metadata.auc].exists(x, x != 0.5)",
+        "metadata != holder.metadata",
+        "metadata.good > 0.8 && metadata.good != holder.metadata.auc",
+        "artifacts.exists(a, a.metadata.auc != 0.5)",
+        "!artifacts.exists(a, a.metadata.auc == 0.5)",
+        "metadata.rows > 5 ? true : metadata.auc != 0.5",
+    ],
+)
+def test_a_gate_that_reads_nan_fails_and_names_the_key(text):
+    verdict = parse(text).judge(WITH_NAN)
+    assert not verdict
+    assert "not a number (NaN)" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "metadata.good > 0.8",
+        "has(metadata.auc)",
+        '"auc" in metadata',
+        "size(metadata) == 4",
+        "artifacts.exists(a, a.metadata.rows == 3)",
+        "metadata.rows == 3 && !(metadata.rows != 3)",
+    ],
+)
+def test_nan_in_another_key_does_not_fail_a_gate(text):
+    assert parse(text).judge(WITH_NAN)
+
+
+def test_infinity_is_a_number_for_a_gate():
+    assert parse("metadata.loss < 0.5").judge({"metadata": {"loss": float("-inf")}})
 
 
 @needs_library

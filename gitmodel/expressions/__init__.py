@@ -77,9 +77,15 @@ class Expression:
         return True
 
     def judge(self, record: Mapping[str, object]) -> Verdict:
-        """Evaluate the expression as a gate of *record*. A failure is returned as a Verdict, not raised."""
+        """Evaluate the expression as a gate of *record*. A failure is returned as a Verdict, not raised.
+
+        A clause that reads NaN never passes, whatever its comparison: NaN is the result of a failed computation.
+        """
         for clause in self._clauses:
             answer = clause.answer(record)
+            nan = None if type(answer) is Trouble and answer.fault else clause.find_nan(record)
+            if nan is not None:
+                return Verdict(False, clause.text, f"{nan} is not a number (NaN)")
             if answer is True:
                 continue
             if type(answer) is Trouble:

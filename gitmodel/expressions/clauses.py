@@ -42,6 +42,20 @@ def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
     return value
 
 
+def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> bool:
+    """Return True if *value* is NaN or contains it in lists and tables; of a table in a list only at the paths *below*.
+
+    >>> holds_nan([{"auc": float("nan"), "rows": 3}], (("rows",),))
+    False
+    """
+    if isinstance(value, float):
+        return value != value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = [[look_up(i, path) for path in below] if isinstance(i, Mapping) else [i] for i in value]
+        return any(holds_nan(one, below) for item in items for one in item if type(one) is not Trouble)
+    return isinstance(value, Mapping) and any(holds_nan(item) for item in value.values())
+
+
 class Clause(ABC):
     """One clause of an expression. Evaluates to True, False or the reason why it has no result."""
 
@@ -52,6 +66,10 @@ class Clause(ABC):
     @abstractmethod
     def answer(self, record: Mapping[str, object]) -> bool | Trouble:
         """Return True if the clause is true for *record*, False if not, or the Trouble that prevents a result."""
+
+    @abstractmethod
+    def find_nan(self, record: Mapping[str, object]) -> str | None:
+        """Return the dotted key of a value that the clause reads from *record* and that is or holds NaN; else None."""
 
     def finding(self, record: Mapping[str, object]) -> str:
         """Return a sentence about why the clause is false for *record*."""
@@ -70,6 +88,10 @@ class _Plain(Clause):
     def answer(self, record: Mapping[str, object]) -> bool | Trouble:
         value = look_up(record, self.steps)
         return value if type(value) is Trouble else self.test(value)
+
+    def find_nan(self, record: Mapping[str, object]) -> str | None:
+        value = look_up(record, self.steps)  # of a table, a plain clause reads only the keys
+        return spelled(self.steps) if not isinstance(value, Mapping) and holds_nan(value) else None
 
     def finding(self, record: Mapping[str, object]) -> str:
         value = look_up(record, self.steps)

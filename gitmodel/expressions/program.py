@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.expressions.clauses import NO_ANSWER, Clause, Trouble, as_scalar, look_up
-from gitmodel.expressions.reading import COMPARISONS, FUNCTIONS, MACROS, Token, shown, text_of, wrong
-from gitmodel.expressions.work import MOST_WORK, find_reads, most_pattern_work, most_work
+from gitmodel.expressions.clauses import NO_ANSWER, Clause, Trouble, as_scalar, holds_nan, look_up
+from gitmodel.expressions.reading import COMPARISONS, FUNCTIONS, MACROS, Token, shown, spelled, text_of, wrong
+from gitmodel.expressions.work import MOST_WORK, NameUse, find_reads, most_pattern_work, most_work
 
 MOST_OPERATIONS = 250  # the library recurses for each link of a chain: 900 overflow a stack of 512 KiB
 
@@ -122,6 +122,28 @@ class Program(Clause):
                 return Trouble("the CEL library failed on it", fault=True)
             raise
         return result if isinstance(result, bool) else Trouble("it is neither true nor false", fault=True)
+
+    def find_nan(self, record: Mapping[str, object]) -> str | None:
+        items = [read for read in self._reads if read.steps[0] not in self.names and not self._declares(read)]
+        below = tuple(read.steps[1:] for read in items) or ((),)
+        for read in self._reads:
+            if read.steps[0] not in self.names or read.guarded:
+                continue
+            value = look_up(record, read.steps)
+            if isinstance(value, Mapping) and self._asks_only_for_keys(read):
+                continue
+            if holds_nan(value, below):
+                return spelled(read.steps)
+        return None
+
+    def _declares(self, read: NameUse) -> bool:
+        """Return True for the variable of a macro where the macro introduces it."""
+        return read.first > 1 and self.tokens[read.first - 2].text in MACROS
+
+    def _asks_only_for_keys(self, read: NameUse) -> bool:
+        """Return True for a use after `in` or as the argument of `size`."""
+        before = [token.text for token in self.tokens[max(0, read.first - 2) : read.first]]
+        return before[-1:] == ["in"] or before == ["size", "("]
 
     def _missing(self, key: str, record: Mapping[str, object]) -> Trouble:
         """Return the whole path of a missing key. The library reports only the last key."""
