@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,17 @@ def test_apply_does_not_pass_where_there_is_no_registry_yet(
     with Client(code_repo) as client, pytest.raises(NotFound, match="there is no registry yet"):
         client.apply()
     assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+
+def test_a_transaction_that_begins_the_registry_may_take_longer_than_a_second(
+    code_repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first commit at which the number was reserved has another date than the first commit of the branch."""
+    for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+        monkeypatch.delenv(name)
+    seconds = count(1_790_000_000)
+    monkeypatch.setattr("time.time", lambda: next(seconds))
+    with Client(code_repo) as client:
+        with client.transaction("the first version") as change:
+            change.register_model("iris").create_version().set_stage("production")
+        assert client.get_version("iris@production").number == 1

@@ -189,7 +189,7 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
             elif not moves_tag:
                 refuse_second_registry(repository, snapshot.commit, ref.stage)
             moves_tag = True
-            wanted = repository.signing.tag(ref, wanted, made)
+            wanted = repository.signing.tag(ref, wanted, made, new_registry=not snapshot.commit)
             new.append(wanted)
             moves.append(RefMove(ref.full, wanted.id, tag))
     try:
