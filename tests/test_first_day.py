@@ -145,8 +145,8 @@ def test_a_version_made_before_the_first_commit_says_no_more_than_that(tmp_path,
 
 
 CHECKED_OUT = """\
-warning: the branch gitmodel is checked out here, and its files are not as it is now: a commit of them would take back \
-what was recorded since
+warning: the branch gitmodel is checked out here with files of an earlier commit: a commit now would revert what \
+was recorded since
 hint: if `git status` shows none of your changes, type: git reset --hard
 """
 
@@ -278,3 +278,28 @@ def test_a_pipeline_without_parameters_says_that_it_has_none():
     with pytest.raises(UsageError) as caught:
         train.run(rate=3)
     assert caught.value.hint == "it has no parameters"
+
+
+RULES = (
+    'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nafter = [\n    "staging",\n]\n'
+)
+
+
+def test_staged_changes_of_a_checked_out_branch_cause_no_warning(iris, tmp_path, capsys, git, monkeypatch):
+    rules = tmp_path / "rules"
+    git(iris, "worktree", "add", "--quiet", str(rules), "gitmodel")
+    monkeypatch.chdir(rules)
+    (rules / "gitmodel.toml").write_text(RULES)
+    git(rules, "add", "gitmodel.toml")
+    code, out, err = ask(capsys, "check", "--staged")
+    assert (code, out, "the change is valid" in err, "checked out" in err) == (0, "", True, False)
+    git(rules, "commit", "--quiet", "-m", "Rules")
+    git(rules, "reset", "--quiet", "--soft", "HEAD~1")
+    (rules / "gitmodel.toml").write_text(RULES.replace("staging", "other"))
+    git(rules, "add", "gitmodel.toml")
+    assert "checked out" not in ask(capsys, "list")[2]
+    git(rules, "reset", "--quiet", "--hard")
+    assert ask(capsys, "-C", str(iris), "promote", "iris@1", "staging")[0] == 0
+    (rules / "gitmodel.toml").write_text(RULES)
+    git(rules, "add", "gitmodel.toml")
+    assert ask(capsys, "list")[2] == CHECKED_OUT  # the file of the stage would be deleted by a commit

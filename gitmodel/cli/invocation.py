@@ -118,8 +118,8 @@ class Invocation:
         if is_behind(self.client.repository):
             branch = self.client.repository.branch.removeprefix("refs/heads/")
             self.output.warn(
-                f"the branch {branch} is checked out here, and its files are not as it is now: a commit of them would "
-                "take back what was recorded since",
+                f"the branch {branch} is checked out here with files of an earlier commit: a commit now would revert "
+                "what was recorded since",
                 "if `git status` shows none of your changes, type: git reset --hard",
             )
 

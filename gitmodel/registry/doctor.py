@@ -177,8 +177,8 @@ def _checkouts(repository: Repository) -> Iterator[Finding]:
     branch = repository.branch.removeprefix("refs/heads/")
     for folder in find_behind(repository):
         message = (
-            f"{folder} has the branch {branch} checked out, and not as it is now: a commit there would take back what "
-            "was recorded since"
+            f"{folder} has the branch {branch} checked out with files of an earlier commit: a commit there would "
+            "revert what was recorded since"
         )
         hint = f"if `git status` shows none of your changes, type: git -C {shlex.quote(str(folder))} reset --hard"
         yield Finding("checkout", message, hint, grave=False)

@@ -145,7 +145,7 @@ def test_the_output_shows_the_next_steps(team, ada, bare, capsys, monkeypatch, t
         0,
         [branch, "iris", "production", "2", "->", "3", "Ada", "Example", "pass"],
     )
-    assert by_url("check", f"gitmodel..{branch}") == (0, "", "all records are valid\n")
+    assert by_url("check", f"gitmodel..{branch}") == (0, "", "the change is valid\n")
     code, out, err = by_url("plan")
     assert (code, out.splitlines()[0]) == (0, "iris: production 2 -> 3")
     merge_within(bare, ada.list_proposals()[0])

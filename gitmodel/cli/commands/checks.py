@@ -64,7 +64,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
             ("RULE", lambda problem: problem.rule),
             ("WHAT", lambda problem: problem.message),
         ),
-        empty=options.empty("all records are valid", "problem", filter),
+        empty=options.empty("the change is valid" if between else "all records are valid", "problem", filter),
     )
     with suppress(NotFound):  # there may be only a checked-out registry
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
@@ -271,7 +271,7 @@ def _warn_of_change(invocation: Invocation, found: RangeCheck) -> Sequence[Probl
         )
     for path in found.rules:
         invocation.output.warn(
-            f"{path} is changed; this file controls permissions", "have it reviewed by who answers for the registry"
+            f"{path} is changed; this file controls permissions", "ask an owner of the registry to review it"
         )
     return found.problems
 
