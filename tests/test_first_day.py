@@ -303,3 +303,18 @@ def test_staged_changes_of_a_checked_out_branch_cause_no_warning(iris, tmp_path,
     (rules / "gitmodel.toml").write_text(RULES)
     git(rules, "add", "gitmodel.toml")
     assert ask(capsys, "list")[2] == CHECKED_OUT  # the file of the stage would be deleted by a commit
+
+
+def test_check_shows_how_to_write_a_rule_in_the_canonical_form(iris, capsys):
+    edit(iris, {"gitmodel.toml": RULES.replace('[\n    "staging",\n]', '["staging"]')})
+    code, out, _ = ask(capsys, "check", "--format", "json")
+    assert (code, json.loads(out)[0]["message"]) == (
+        5,
+        r"""is not in the canonical form: line 8: found 'after = ["staging"]\n', """
+        r"""expected 'after = [\n    "staging",\n]\n'""",
+    )
+    for text, said in ((RULES + "\n", r"line 11: found '\n', expected nothing"), (RULES[:-1], "line 10: found ']',")):
+        edit(iris, {"gitmodel.toml": text})
+        assert said in ask(capsys, "check")[1]
+    edit(iris, {"gitmodel.toml": RULES})
+    assert ask(capsys, "check")[0] == 0

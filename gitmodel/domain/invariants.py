@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,9 @@ from gitmodel.domain.schema.records import (
 from gitmodel.domain.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_MOST_SHOWN = 200  # characters of a difference
 
 # Every rule of the format, as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {
@@ -271,16 +275,31 @@ def broken_by_place(record: StageRecord, version: VersionRecord | None) -> str |
 
 def read_record(kind: type[Record], data: bytes, path: str, *, newer: bool) -> tuple[Any, list[Problem]]:
     record, problems = codec.inspect(kind, codec.parse_table(data, path), path, newer=newer)
-    if record is not None and not _is_canonical(record, data):
-        problems = [Problem(path, "", "record.canonical", "is not written in the canonical way")]
+    if record is not None and (fault := _canonical_fault(record, data)):
+        problems = [Problem(path, "", "record.canonical", f"is not in the canonical form: {fault}")]
     return record, problems
 
 
-def _is_canonical(record: Record, data: bytes) -> bool:
+def _canonical_fault(record: Record, data: bytes) -> str | None:
+    """Return the first lines in which *data* differs from the canonical form of *record*, None if there are none."""
     try:
-        return codec.canonical(record) == data
+        canonical = codec.canonical(record)
     except GitModelError:  # a record can exceed the size limit in its canonical form only
-        return False
+        return "it would be too large"
+    if canonical == data:
+        return None
+    found, wanted = (_LINE.findall(text.decode("utf-8", "replace")) for text in (data, canonical))
+    start = next((at for at, (one, other) in enumerate(zip(found, wanted, strict=False)) if one != other), None)
+    start = min(len(found), len(wanted)) if start is None else start
+    while found[start:] and wanted[start:] and found[-1] == wanted[-1]:
+        found.pop()
+        wanted.pop()
+    return f"line {start + 1}: found {_shown(found[start:])}, expected {_shown(wanted[start:])}"
+
+
+def _shown(lines: list[str]) -> str:
+    text = "".join(lines)
+    return f"{text[:_MOST_SHOWN]!a}" + ("..." if len(text) > _MOST_SHOWN else "") if lines else "nothing"
 
 
 def _version_name_fault(what: RecordPath) -> str | None:
