@@ -318,3 +318,11 @@ def test_check_shows_how_to_write_a_rule_in_the_canonical_form(iris, capsys):
         assert said in ask(capsys, "check")[1]
     edit(iris, {"gitmodel.toml": RULES})
     assert ask(capsys, "check")[0] == 0
+
+
+def test_a_new_registry_without_a_remote_puts_its_first_rules_in_force(iris, capsys):
+    edit(iris, {"gitmodel.toml": RULES})
+    code, out, err = ask(capsys, "apply")
+    assert (code, out) == (0, "")
+    assert "the rules on the branch are now in force for later changes" in err
+    assert "without MODELS" not in err

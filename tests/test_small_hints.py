@@ -52,7 +52,7 @@ def test_pull_is_advised_only_where_there_is_a_remote(repo, capsys, git, tmp_pat
         git(tmp_path, "init", "-q", "--bare", "remote.git")
         git(repo, "remote", "add", "origin", str(tmp_path / "remote.git"))
     code, _, err = ask(capsys, "apply")
-    assert (code, "never saw which rules are in force" in err) == (0, True)
+    assert (code, "did not know which rules are in force" in err) == (0, True)
     assert ("git model pull" in err) == remote
 
 

@@ -104,7 +104,7 @@ def promotion_text(done: Promotion) -> str:
         return f"{done.model} {done.stage} is now empty{was}"
     if done.stage == NONE:
         return f"{here} left {cell_text.commas(left)}" if left else f"{here} is in no stage now"
-    clauses = [f"{here} is in {done.stage} now"]
+    clauses = [f"{here} is {'' if done.stage == ARCHIVED else 'in '}{done.stage} now"]
     if left:
         clauses.append(f"it left {cell_text.commas(left)}")
     if done.archived is not None and done.archived != done.version:

@@ -123,7 +123,8 @@ def _judge_rule(
         place = _place(before, ref.model, number)
         fits = place in rule.after or place == ref.stage
         wanted = " or ".join(rule.after)
-        finding = "" if fits else f"version {number} is in {place}, and enters {ref.stage} from {wanted}"
+        is_where = {ARCHIVED: ARCHIVED, NONE: "in no stage"}.get(place, f"in {place}")
+        finding = "" if fits else f"version {number} is {is_where}, but may enter {ref.stage} only from {wanted}"
         yield Outcome(AFTER, fits, finding, forced=AFTER in forced)
     if rule.gates:
         record = candidate_fields(before, after, ref, number)
@@ -183,7 +184,8 @@ def plan_gated_promotion(
     outcomes = judge_entry(before, snapshot, StageRef(model, to), number, judge)
     failed = tuple(outcome.gate for outcome in outcomes if outcome.stops)
     if failed and not why.force:
-        raise refusal(f"{model}@{number}", to, outcomes, recorded=bool(planned.apply))
+        reviewed = any(rule.proposal_only for rule in before.rules(to))
+        raise refusal(f"{model}@{number}", to, outcomes, recorded=bool(planned.apply), reviewed=reviewed)
     if failed and not why.reason.strip():
         raise UsageError(
             f"{model}@{number} fails {', '.join(failed)}; force needs a reason",
@@ -202,17 +204,21 @@ def _can_refuse(snapshot: Snapshot, stage: str) -> bool:
     return bool(snapshot.other_rules()) or not all(rule.is_open for rule in snapshot.rules(stage))
 
 
-def refusal(version: str, stage: str, outcomes: tuple[Outcome, ...], *, recorded: bool = False) -> GateRefused:
+def refusal(
+    version: str, stage: str, outcomes: tuple[Outcome, ...], *, recorded: bool = False, reviewed: bool = False
+) -> GateRefused:
     """Return the error that names every gate that stops *version* (`iris@4`), with the findings.
 
-    *recorded* is True if the version is recorded in the stage already, and not in force.
+    *recorded* is True if the version is recorded in the stage already, and not in force. *reviewed* is True if only a
+    proposal can change the stage.
     """
     failed = [outcome for outcome in outcomes if outcome.stops]
+    verb = "propose" if reviewed else "promote"
     said = "; ".join(map(str, failed))
     what = f"is already recorded in {stage}, but not in force" if recorded else f"cannot enter {stage}"
     return GateRefused(
         f"{version} {what}: {said}",
-        hint=f'fix the problem, or override it with `git model promote {version} {stage} --force --reason "why"`, '
+        hint=f'fix the problem, or override it with `git model {verb} {version} {stage} --force --reason "why"`, '
         "which is recorded",
     )
 

@@ -207,7 +207,10 @@ def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
     """Return the command that settles a direct change of the stage *ref* by *commit*. No rename is rolled back."""
     if repository.snapshot_at(commit).current_name(ref.model) != ref.model:
         return f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
-    return f"`git model rollback {ref.model} {ref.stage}` takes it back"
+    return (
+        f"`git model rollback {ref.model} {ref.stage}` takes it back; if it was reviewed, "
+        f"`git model apply --reviewed {commit[:10]}` puts it in force"
+    )
 
 
 def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:

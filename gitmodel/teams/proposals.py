@@ -328,13 +328,11 @@ def _check_held(repository: Repository, base: Snapshot, model: str, number: int)
     if here == there:
         return
     what = (
-        f"{model} {number} is not on the remote"
-        if there is None
-        else f"{model} {number} is another version on the remote"
+        f"{model} {number} is not on the remote" if there is None else f"{model} {number} is not the same on the remote"
     )
     raise Refused(
         f"{what}, so nobody else could review it",
-        hint="run `git model push`, then propose the version under its new number",
+        hint="run `git model push`; if this changes the number of your version, propose the new number",
     )
 
 

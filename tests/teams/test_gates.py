@@ -171,7 +171,7 @@ class TestGates:
 
     def test_a_stage_can_require_previous_stages(self, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
-        with pytest.raises(GateRefused, match="version 3 is in none, and enters production from staging"):
+        with pytest.raises(GateRefused, match="version 3 is in no stage, but may enter production only from staging"):
             iris.get_version(3).set_stage("production")
         iris.get_version(3).set_stage("staging")
         iris.get_version(3).set_stage("production")
@@ -318,3 +318,12 @@ class TestDirectRollback:
         editing.edit(repo, {STAGE: stage_text(iris, 5)})
         assert client.apply().moved == ()
         assert client.get_version("iris@production").number == 4
+
+
+def test_a_failed_gate_of_a_reviewed_stage_is_overridden_by_a_proposal(client, iris, repo):
+    editing.edit(repo, rules(production="proposal_only = true\n" + GOOD))
+    client.apply()
+    with pytest.raises(GateRefused) as caught:
+        client.propose(("iris@2", "production"))
+    assert '`git model propose iris@2 production --force --reason "why"`' in caught.value.hint
+    assert client.propose(("iris@2", "production"), force=True, reason="why").branch

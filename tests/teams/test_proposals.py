@@ -115,7 +115,7 @@ def test_a_version_that_the_remote_does_not_hold_is_refused(ada, bob):
         promote(bob, "iris@4")
     assert "git model push" in refused.value.hint
     bob.get_version("iris@3").log_metadata(accuracy=1.0)
-    with pytest.raises(Refused, match="iris 3 is another version on the remote"):
+    with pytest.raises(Refused, match="iris 3 is not the same on the remote"):
         promote(bob, "iris@3")
     bob.push()
     assert promote(bob, "iris@3").ready

@@ -121,16 +121,21 @@ def apply(
         invocation.output.note("the rules on the branch are now in force for later changes")
     if done.unguarded:
         invocation.output.warn(
-            "this clone never saw which rules are in force: each change was judged by the rules before it alone",
+            "this clone did not know which rules are in force, so each change was checked only with the rules before "
+            "it",
             "run `git model pull`; `git model apply --push` puts the rules of the branch in force for everybody"
             if invocation.client.repository.tips.remote_name()
-            else "`git model apply` without MODELS puts the rules of the branch in force for what is recorded after",
+            else "`git model apply` without MODELS puts the rules on the branch in force for later changes"
+            if models
+            else "the rules on the branch are now in force for later changes",
         )
     count = len(done.refused)
     if count:
         registry = invocation.client.repository.head().registry()
         closed = any(registry.rule(ref.stage).proposal_only for ref, _ in done.refused)
         again = "`git model propose MODEL@VERSION STAGE`" if closed else "promote or demote again"
+        if closed:
+            again = f"`git model apply --reviewed COMMIT` if a reviewer accepted it; {again}"
         raise Refused(
             f"{'1 pending change was' if count == 1 else f'{count} pending changes were'} not put in force",
             hint=f"the list says why; {again} to record something else",
