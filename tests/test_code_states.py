@@ -344,3 +344,20 @@ class TestSecretsInSnapshots:
         with Client() as client, pytest.raises(Refused, match=r"not committed: data\.csv"):
             client.get_model("iris").create_version(data={"d": "data.csv"})
         assert self.state(code, git) == before
+
+
+def test_the_setting_of_the_code_repository_counts_with_a_registry_elsewhere(
+    code_repo, tmp_path, git, monkeypatch, capsys
+):
+    git(tmp_path, "init", "-q", "--bare", "registry.git")
+    (code_repo / "new.py").write_text("x = 1\n")
+    git(code_repo, "config", "gitmodel.dirty", "refuse")
+    monkeypatch.chdir(code_repo)
+    for registry in (str(tmp_path / "registry.git"), (tmp_path / "registry.git").as_uri()):
+        ask(capsys, "--repo", registry, "register", "iris", "--exist-ok")
+        status, _, err = ask(capsys, "--repo", registry, "version", "create", "iris")
+        assert (status, "not committed: new.py" in err) == (6, True), registry
+    git(code_repo, "config", "gitmodel.dirty", "snapshot")
+    assert ask(capsys, "--repo", str(tmp_path / "registry.git"), "version", "create", "iris")[0] == 0
+    with Client(code_repo, repo=str(tmp_path / "registry.git")) as client:
+        assert client.get_version("iris@1").code.snapshot

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitmodel.branch.opening import open_chosen, open_repository
+from gitmodel.branch.opening import open_chosen, open_repository, read_config
 from gitmodel.branch.repository import Repository
 from gitmodel.client import by_url
 from gitmodel.client.by_url import local_file, names_url
@@ -183,7 +183,7 @@ class OpenRegistry:
         from gitmodel.lineage.code import record_code, snapshot_limit
 
         self.check_code()
-        limit = snapshot_limit(self.repository.config)
+        limit = snapshot_limit({**self.repository.config, **self._code_config})
         return record_code(self.find_kept(), self.read_code(), dirty=self._dirty(), limit=limit)
 
     def _dirty(self) -> str:
@@ -191,8 +191,20 @@ class OpenRegistry:
         from gitmodel.lineage.code import choose_dirty
 
         rules = self.writer.read(lambda snapshot: snapshot.registry().require("code").code)
-        mine = self.environ.get("GITMODEL_DIRTY") or self.repository.config.get("gitmodel.dirty", "")
-        return choose_dirty(rules.dirty if rules else "record", mine)
+        policy = rules.dirty if rules else "record"
+        if mine := self.environ.get("GITMODEL_DIRTY"):
+            return choose_dirty(policy, mine)
+        for config in (self.repository.config, self._code_config):
+            policy = choose_dirty(policy, config.get("gitmodel.dirty", ""))
+        return policy
+
+    @cached_property
+    def _code_config(self) -> Mapping[str, str]:
+        """The settings of git in the code repository; none if the registry is in the same repository."""
+        code = self.find_code()
+        if code is None or code.git.common_dir == self.repository.git.common_dir:
+            return {}
+        return read_config(code.git)
 
     def _open(self, repo: str | None, terms: Terms) -> Repository:
         branch = self.environ.get("GITMODEL_BRANCH", "")
