@@ -320,6 +320,35 @@ def test_check_shows_how_to_write_a_rule_in_the_canonical_form(iris, capsys):
     assert ask(capsys, "check")[0] == 0
 
 
+def test_get_does_not_write_a_file_named_like_stdout(iris, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model get iris@1 train -o -
+        ! error: get writes a file or folder, and cannot write to stdout
+        ! hint: write ./- for a file of this name
+        [2]
+        $ git model export iris@1 -
+        ! error: export writes a file, and cannot write to stdout
+        ! hint: write ./- for a file of this name
+        [2]
+        """,
+    )
+    assert not (iris / "-").exists()
+
+
+def test_a_parameter_without_its_option_is_named_with_it(iris, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model run train.py seed=3
+        ! error: got unexpected extra argument (seed=3)
+        ! hint: write `--param KEY=VALUE` for each value; `git model run -h` has an example
+        [2]
+        """,
+    )
+
+
 def test_a_new_registry_without_a_remote_puts_its_first_rules_in_force(iris, capsys):
     edit(iris, {"gitmodel.toml": RULES})
     code, out, err = ask(capsys, "apply")

@@ -40,7 +40,7 @@ yet
         STORE    URL                           SET BY                                             MODELS
         default  s3://bucket-of-others/models  gitmodel.toml on refs/heads/gitmodel  not trusted  iris
         $ git model store trust
-        this clone uses its credentials for s3://bucket-of-others/models now
+        this clone trusts s3://bucket-of-others/models now, and uses your credentials there
         $ git model store trust --remove
         default is not trusted any more
         $ git model store trust --remove

@@ -229,15 +229,19 @@ def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> i
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.UsageError as error:
-        raise errors.UsageError(_sentence(error.format_message()), hint=_usage_hint(error.ctx)) from None
+        raise errors.UsageError(_sentence(error.format_message()), hint=_usage_hint(error)) from None
     except click.ClickException as error:
         raise errors.UsageError(_sentence(error.format_message())) from None
     return 0
 
 
-def _usage_hint(ctx: click.Context | None) -> str:
+def _usage_hint(error: click.UsageError) -> str:
+    ctx = error.ctx
     if ctx is None:
         return ""
+    pairs = [option.opts[0] for option in ctx.command.params if option.metavar == "KEY=VALUE"]
+    if pairs and "unexpected extra argument" in error.message and "=" in error.message:
+        return f"write `{pairs[0]} KEY=VALUE` for each value; `{ctx.command_path} -h` has an example"
     has = "lists the commands" if isinstance(ctx.command, LazyGroup) else "has an example"
     return f"write `{usage_of(ctx)}`; `{ctx.command_path} -h` {has}"
 

@@ -46,6 +46,12 @@ def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple
     return ref, rest
 
 
+def refuse_stdout(path: str | None, writes: str) -> None:
+    """Raise UsageError if *path* is `-`, which means stdout elsewhere; *writes* is the command and its result."""
+    if path == "-":
+        raise UsageError(f"{writes}, and cannot write to stdout", hint="write ./- for a file of this name")
+
+
 def read_metadata(pairs: Iterable[str], *, option: str = "") -> dict[str, Any]:
     """Return the metadata in *pairs* of KEY=VALUE. Raises UsageError for anything else.
 

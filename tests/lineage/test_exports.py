@@ -89,7 +89,7 @@ def test_an_import_does_not_change_existing_records(story, past, tmp_path, capsy
         capsys,
         f"""
         $ git model export iris@2 {place}
-        {place} has iris@2 and 3 runs, {size / 1000:.1f} kB
+        exported iris@2 and 3 runs to {place} ({size / 1000:.1f} kB)
         $ git model import {place}
         iris@2 is here already
         $ git model import {place} --format json

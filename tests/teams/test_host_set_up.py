@@ -55,7 +55,7 @@ def test_the_files_of_the_host_are_on_the_branch_in_one_commit(kind, repo, capsy
         assert check(client.repository) == []
     assert editing.run(repo, "status", "--porcelain") == ""
     again = ask(capsys, "init", "--ci", kind)
-    said = "there is a registry on the branch gitmodel\nthe files of the host are as they should be\n"
+    said = "there is a registry on the branch gitmodel\nthe files for the host are up to date\n"
     assert again == (0, said, "")
 
 

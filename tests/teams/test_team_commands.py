@@ -22,7 +22,7 @@ def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, mo
     code, out, err = ask(capsys, "-C", "carol", "push")
     assert code == 4
     assert out == (
-        "made 1 commit again on those of origin\niris 4 -> 5: the number was taken\npushed 1 commit to origin\n"
+        "replayed 1 commit of yours on origin\niris 4 -> 5: the number was taken\npushed 1 commit to origin\n"
     )
     assert err == (
         "warning: production of iris: here version 3, there version 1, which was kept\n"

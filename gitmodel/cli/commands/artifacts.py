@@ -42,6 +42,7 @@ def get(
     If the version has no artifact of this name, an output of this name is taken from the runs that worked on the
     version. If several runs made different outputs, select one with --run.
     """
+    options.refuse_stdout(target, "get writes a file or folder")
     ref, name = _read_artifact(words)
     try:
         version = invocation.client.get_version(ref)

@@ -19,6 +19,7 @@ def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None
     verifies and imports it in another registry. The same version always gives the same bytes. Stages are not exported.
     """
     ref, (file,) = options.read_reference(words, after=1, usage="git model export MODEL@VERSION FILE")
+    options.refuse_stdout(file, "export writes a file")
     made = invocation.client.get_version(str(ref)).export(file, inputs=inputs)
     fields = {
         "reference": made.reference,
@@ -28,7 +29,7 @@ def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None
         "missing": [message for message, _ in made.missing],
     }
     runs = f" and {len(made.runs)} run{'s' * (len(made.runs) != 1)}" if made.runs else ""
-    said = f"{made.path} has {made.reference}{runs}, {cell_text.size(made.size)}"
+    said = f"exported {made.reference}{runs} to {made.path} ({cell_text.size(made.size)})"
     invocation.output.outcome(said, shapes.EXPORTED, fields, name=str(made.path))
     for message, hint in made.missing:
         invocation.output.warn(message, hint)
@@ -48,6 +49,6 @@ def import_(invocation: Invocation, file: str, model: str, renumbered: bool) -> 
     """
     version = invocation.client.import_version(file, model=model, renumbered=renumbered)
     reference = version.reference
-    said = f"took in {reference}" if version.is_new else f"{reference} is here already"
+    said = f"imported {reference}" if version.is_new else f"{reference} is here already"
     fields = {"reference": reference, "new": version.is_new}
     invocation.output.outcome(said, shapes.IMPORTED, fields, name=reference)

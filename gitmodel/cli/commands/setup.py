@@ -175,7 +175,7 @@ def _host_lines(made: HostSetUp, branch: str) -> list[str]:
     """Return the lines to print about the files made on the clone's *branch*; "" stands for a branch on the server."""
     said = [f"created {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
     if not said:
-        return ["the files of the host are as they should be"]
+        return ["the files for the host are up to date"]
     said += [f"see them with: git show {branch}"] if branch else []
     said += ["", made.advice, "", "next: git model push" if branch else "they are on the server already"]
     return "\n".join(said).split("\n")

@@ -106,7 +106,7 @@ def trust(invocation: Invocation, which: str, take_back: bool) -> None:
         _print(invocation, named, f"{which} is not trusted any more")
         return
     trusted = invocation.client.trust_store(which)
-    said = f"this clone uses its credentials for {shown_url(trusted.url)} now"
+    said = f"this clone trusts {shown_url(trusted.url)} now, and uses your credentials there"
     if is_web(trusted.url):
         said = f"this clone reads from {shown_url(trusted.url)} now"
     if is_local(trusted.url):

@@ -200,7 +200,7 @@ def _warn_of_pull(invocation: Invocation, done: Pulled, hint: str = "") -> None:
 
 def _replayed_lines(done: Pulled) -> list[str]:
     said = [f"{text}: the number was taken" for text in done.renumbered]
-    return [f"made {_count(done.replayed, 'commit')} again on those of {done.remote}", *said] if done.replayed else said
+    return [f"replayed {_count(done.replayed, 'commit')} of yours on {done.remote}", *said] if done.replayed else said
 
 
 def _names(found: list[StageRef]) -> list[str]:
