@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 
 import pytest
 from pages import GENERATED, ROOT, all_pages, read
@@ -54,3 +55,22 @@ def test_each_decision_has_a_number_of_its_own_and_its_row() -> None:
     ]
     for number, name in zip(numbers, names, strict=True):
         assert read(f"docs/decisions/{name}").startswith(f"# {int(number)}. "), name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_says_the_same_twice_in_a_row(page: str) -> None:
+    """An edit that adds a better sentence and keeps the previous one leaves such pairs."""
+    text = re.sub(r"^```.*?^```$", "```", read(page), flags=re.MULTILINE | re.DOTALL)
+    paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
+    introductions = [paragraph.endswith(":") and paragraph[:1] not in "#|-<" for paragraph in paragraphs]
+    twice = [paragraphs[at] for at, pair in enumerate(pairwise(introductions)) if all(pair)]
+    twice += [found[0] for found in re.finditer(r"(\[[^]]+\]\([^)]+\))\W+\1", " ".join(text.split()))]
+    assert twice == []
+
+
+def test_settings_lists_every_file_of_a_clone() -> None:
+    listed = set(re.findall(r"`gitmodel/([\w-]+)/?", read("docs/reference/settings.md")))
+    sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "gitmodel").rglob("*.py")))
+    written = set(re.findall(r'common_dir / "gitmodel" / "([\w-]+)"', sources))
+    assert {"mentions", "notes", "store", "writers"} <= written
+    assert written <= listed

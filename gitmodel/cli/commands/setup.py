@@ -24,7 +24,12 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @command(example="git model init --store file:///tmp/models")
-@click.option("--store", default="", metavar="URL", help="Artifact store of the registry: a folder or file: URL.")
+@click.option(
+    "--store",
+    default="",
+    metavar="URL",
+    help="Artifact store of the registry: a folder or a URL, such as s3://bucket/prefix.",
+)
 @click.option("--new", is_flag=True, help="Do not ask remotes for a registry to adopt.")
 @click.option("--from", "source", default="", metavar="URL", help="Adopt the registry at URL, and pull and push there.")
 @click.option("--ci", type=click.Choice(HOSTS), help="Commit the workflow files and CODEOWNERS of a git host.")
@@ -53,7 +58,7 @@ def init(
     gitmodel.toml. --ci commits CI jobs and CODEOWNERS to the metadata branch and prints the settings to enable at the
     git host. The jobs check and plan pull requests, and run apply after a merge. SPEC is what pip installs in these
     jobs: "git+https://HOST/OWNER/gitmodel@COMMIT" or "gitmodel==VERSION --hash=sha256:DIGEST". Run --ci again when
-    models or owners change; --owner and --install are remembered.
+    models or owners change; --owner and --install are remembered for each host.
     """
     if (owners or install or force) and ci is None:
         raise UsageError(
