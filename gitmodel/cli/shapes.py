@@ -485,6 +485,7 @@ FORMAT = Shape(
         "extensions": "list of text: the endings of its files, such as .csv; empty if the content alone decides",
         "package": "text: the package that adds it; empty for a format of gitmodel",
         "unsafe": "true if loading can run code from the file, so that it needs `trusted=True`",
+        "error": "text: why the format of a package cannot be used; empty if it can",
         "trusted_names": "list of text: the classes and functions that this machine trusts for files of this format",
     },
 )

@@ -962,13 +962,12 @@ class Artifact:
 
         *trusted* allows formats that can run code when they are loaded, such as pickle. Without it they raise Refused.
         A scikit-learn model (format skops) needs it only if it uses a class or function of another library or of your
-        own, or a function of scikit-learn; `client.trust_names` allows these one by one.
+        own, or a function of scikit-learn; `client.trust_names` allows these one by one. A folder is loaded if a format
+        of folders recognises it, such as Transformers.
         """
         from gitmodel.client import reading
 
         link = self.link
-        if link.is_folder:
-            raise UsageError(f"{self._name} is a folder", hint="use .path() and load a file in it")
         shown = f"{self._name} of {self._version.reference}"
         return reading.load(self._version._opened, self._source(link), link, shown=shown, trusted=trusted)
 

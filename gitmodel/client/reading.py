@@ -13,6 +13,7 @@ from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.files.permissions import make_folder, share_tree
 from gitmodel.formats import trust
 from gitmodel.formats.loading import called
+from gitmodel.formats.plugins import suffix_of
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.stores import artifacts, unpacked
 from gitmodel.stores.interface import ArtifactStore
@@ -35,7 +36,10 @@ def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLi
 def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, shown: str, trusted: bool) -> Any:
     """Load the object in the artifact, which messages call *shown*. Raises Refused for an unsafe format."""
     with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
-        target = Path(folder) / "artifact"
-        fetch_artifact(store, link, target)
+        if link.is_folder:
+            target = read_in_place(opened.repository, store, link)  # already unpacked in most cases
+        else:
+            target = Path(folder) / f"artifact{suffix_of(link.format)}"
+            fetch_artifact(store, link, target)
         with called(target, shown), trust.trusting(opened.trusted_names):
             return formats.load(target, link.format, trusted=trusted)

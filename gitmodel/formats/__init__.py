@@ -3,6 +3,6 @@
 from gitmodel.formats.detection import detect_format
 from gitmodel.formats.format import Format
 from gitmodel.formats.loading import load, save
-from gitmodel.formats.plugins import format_names
+from gitmodel.formats.plugins import format_names, register_format
 
-__all__ = ["Format", "detect_format", "format_names", "load", "save"]
+__all__ = ["Format", "detect_format", "format_names", "load", "register_format", "save"]

@@ -5,19 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.formats.plugins import other_formats
+from gitmodel.formats.plugins import folder_formats, other_formats
 
 FOLDER = "folder"
 PICKLES = frozenset({"pickle", "joblib", "cloudpickle"})
 
 _HEAD = 1 << 16
+_STARTS = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"GGUF", "gguf"),
+    (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner", "xgboost"),  # UBJSON
+    (b'{"learner":{"', "xgboost"),
+    (b"tree\nversion=v", "lightgbm"),
+)
 # Only formats without known first bytes. A file called .parquet with other first bytes is not Parquet.
 _EXTENSIONS = {
     ".csv": "csv",
     ".joblib": "joblib",  # compressed pickles start like any compressed file
+    ".gguf": "gguf",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
     ".json": "json",
     ".log": "text",
     ".md": "text",
+    ".onnx": "onnx",
     ".pickle": "pickle",  # protocol 0 can start with any byte
     ".pkl": "pickle",
     ".txt": "text",
@@ -32,14 +44,46 @@ def detect_format(path: Path) -> str:
     """
     if path.is_dir():
         return FOLDER
+    head = _head_of(path)
+    return _own_format(path, head) or _format_of_others(path, head)
+
+
+def is_pickle(path: Path) -> bool:
+    """Return True if *path* is a file with the content or name of a pickle."""
+    return not path.is_dir() and _own_format(path, _head_of(path)) in PICKLES
+
+
+def _head_of(path: Path) -> bytes:
     try:
         with open(path, "rb") as file:
-            head = file.read(_HEAD)
+            return file.read(_HEAD)
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}", hint="check the path") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
-    return _format_of_content(path, head) or _EXTENSIONS.get(path.suffix.lower()) or _format_of_others(path, head)
+
+
+def _own_format(path: Path, head: bytes) -> str:
+    return _format_of_content(path, head) or _EXTENSIONS.get(path.suffix.lower(), "")
+
+
+def folder_format(path: Path) -> str:
+    """Return the format of the folder *path*. Raises UsageError if no format is for it, or several are."""
+    found = _folder_formats(path)
+    if not found:
+        raise UsageError(
+            f"{path} is a folder, which is not a single value", hint="use .path() and open the files in it"
+        )
+    return _only(found, path)
+
+
+def is_value(path: Path) -> bool:
+    """Return True if the folder *path* is a value in a format of folders."""
+    return bool(_folder_formats(path))
+
+
+def _folder_formats(path: Path) -> list[str]:
+    return [format.name for format in folder_formats() if format.is_folder is not None and format.is_folder(path)]
 
 
 def detect_format_of(head: bytes, name: str) -> str:
@@ -57,6 +101,8 @@ def _format_of_content(path: Path | None, head: bytes) -> str:
         return "numpy"
     if head.startswith(b"PAR1"):
         return "parquet"
+    if found := next((name for start, name in _STARTS if head.startswith(start)), ""):
+        return found
     if _is_pickle(head):
         return "joblib" if b"joblib.numpy_pickle" in head else "pickle"
     if head.startswith(b"PK\x03\x04"):
@@ -84,13 +130,24 @@ def _format_of_archive(path: Path) -> str:
         return "skops"
     if "gitmodel.json" in names:
         return "numpy"
+    if {"format.npy", "shape.npy", "data.npy"} <= set(names):
+        return "sparse"
     return "numpy" if names and all(name.endswith(".npy") for name in names) else ""
 
 
 def _format_of_others(path: Path, head: bytes) -> str:
     suffix = path.suffix.lower()
     others = other_formats()
-    for found in others:
-        if any(head.startswith(magic) for magic in found.magic):
-            return found.name
-    return next((found.name for found in others if suffix and suffix in found.extensions), "bytes")
+    found = [each.name for each in others if any(head.startswith(magic) for magic in each.magic)]
+    found = found or [each.name for each in others if suffix and suffix in each.extensions]
+    return _only(found, path) if found else "bytes"
+
+
+def _only(found: list[str], path: Path) -> str:
+    """Return the only format in *found*. Raises UsageError for several, because a guess could be the wrong one."""
+    if len(found) > 1:
+        raise UsageError(
+            f"{path.name} has the content or name of several formats: {', '.join(sorted(found))}",
+            hint=f"choose one: link_artifact(..., format={sorted(found)[0]!r}), or --as-format in a command",
+        )
+    return found[0]

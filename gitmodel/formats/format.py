@@ -13,13 +13,18 @@ from gitmodel.errors import UsageError
 class Format(NamedTuple):
     """A way to save a value in a file and to load it.
 
-    *load* gets the path and whether the caller trusts the file. *save* gets the value and the path of a new file. Both
-    may raise any exception; gitmodel reports it as a damaged file or an unsuitable value. *magic* are first bytes of
-    files in this format. *extensions* (such as `.json`) are used if the first bytes of a file are unknown. *unsafe*
-    means that loading can run code from the file; then *load* is called only for trusted files.
+    *load* gets the path and whether the caller trusts the file. *save* gets the value and the path of a new file, which
+    ends in the first of *extensions*. Both may raise any exception; gitmodel reports it as a damaged file or an
+    unsuitable value. *magic* are first bytes of files in this format. *extensions* (such as `.json`) are used if the
+    first bytes of a file are unknown. *unsafe* means that loading can run code from the file; then *load* is called
+    only for trusted files.
 
-    Other packages add formats as entry points of the group `gitmodel.formats`. The name of the entry point is the name
-    of the format. It cannot be the name of a built-in format.
+    *difference* gets the saved and the loaded value, and returns how they differ, "" if they do not: gitmodel calls it
+    after saving. For a format of folders, *is_folder* returns True for a folder in the format; *save* then creates a
+    folder.
+
+    `gitmodel.formats.register_format` adds a format in this process. Packages add formats as entry points of the group
+    `gitmodel.formats`, whose name is the name of the format. It cannot be the name of a built-in format.
     """
 
     name: str
@@ -28,6 +33,13 @@ class Format(NamedTuple):
     extensions: tuple[str, ...] = ()
     magic: tuple[bytes, ...] = ()
     unsafe: bool = False
+    difference: Callable[[Any, Any], str] | None = None
+    is_folder: Callable[[Path], bool] | None = None
+
+    @property
+    def suffix(self) -> str:
+        """The usual end of a file's name, such as `.json`; "" if there is none."""
+        return self.extensions[0] if self.extensions else ""
 
 
 def library(module: str, *, install: str) -> Any:
@@ -64,8 +76,11 @@ class Materializer(NamedTuple):
     format). *library* is the package of the type: a step that asks for one of its types gets it. *unsafe* means that
     loading can run code from the file.
 
-    Other packages add materializers as entry points of the group `gitmodel.materializers`. A format that only a
-    materializer has can be used with `.load()` as well.
+    The path that *save* gets ends in *suffix*, or in that of the format.
+
+    `gitmodel.pipelines.register_materializer` adds a materializer in this process. Packages add materializers as entry
+    points of the group `gitmodel.materializers`. A format that only a materializer has can be used with `.load()` as
+    well.
     """
 
     name: str
@@ -76,3 +91,4 @@ class Materializer(NamedTuple):
     load: Callable[[Path], Any] | None = None
     library: str = ""
     unsafe: bool = False
+    suffix: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -11,8 +12,8 @@ from typing import Any
 
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.formats import comparison, script_names
-from gitmodel.formats.detection import PICKLES, detect_format
-from gitmodel.formats.format import first_line
+from gitmodel.formats.detection import FOLDER, folder_format, is_pickle
+from gitmodel.formats.format import first_line, type_name
 from gitmodel.formats.plugins import find_format
 
 _loading = ContextVar("gitmodel_loading", default=False)
@@ -29,9 +30,12 @@ def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
     *trusted* allows the file to run code: use it only for files of authors whom you trust. Raises Refused for a file
     that needs trust, Invalid for a file that is not in the format, UsageError if a library is missing.
     """
-    _require_file(path)
+    if format_name == FOLDER and path.is_dir():
+        format_name = folder_format(path)
     found = find_format(format_name)
-    if trusted and not found.unsafe and format_name != "bytes" and detect_format(path) in PICKLES:
+    if not (found.is_folder and path.is_dir()):
+        _require_file(path)
+    if trusted and not found.unsafe and format_name != "bytes" and is_pickle(path):
         raise Invalid(f"{path} is recorded as {found.name}, but it is a pickle", hint='load it in the format "pickle"')
     return load_with(path, found.name, lambda place: found.load(place, trusted), unsafe=found.unsafe, trusted=trusted)
 
@@ -45,7 +49,7 @@ def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, un
     if unsafe and not trusted:
         raise _unsafe(path, format_name)
     # A safe loader fails on a pickle anyway; this gives the reason.
-    if not trusted and format_name != "bytes" and detect_format(path) in PICKLES:
+    if not trusted and format_name != "bytes" and is_pickle(path):
         raise _unsafe(path, "pickle")
     token = _loading.set(True)
     try:
@@ -75,29 +79,48 @@ def is_loading() -> bool:
 
 
 def save(value: Any, path: Path, format_name: str) -> None:
-    """Save *value* to the file *path* in the format *format_name*, atomically.
+    """Save *value* to the file or folder *path* in the format *format_name*, atomically.
 
-    Reads the file back and compares it. Raises UsageError if the format cannot represent the value, naming the part
-    that would change.
+    Reads it back and compares it. Raises UsageError if the format cannot represent the value, naming the part that
+    would change.
     """
     found = find_format(format_name)
-    save_with(value, path, found.name, found.save, lambda place: found.load(place, True))
+
+    def save_checked(value: Any, place: Path) -> None:
+        found.save(value, place)
+        if found.difference is not None and (said := found.difference(value, found.load(place, True))):
+            raise UsageError(
+                f"this {type_name(value)} would change in {found.name}: {said}",
+                hint="convert that part, or choose another format",
+            )
+
+    save_with(value, path, found.name, save_checked, lambda place: found.load(place, True), suffix=found.suffix)
 
 
 def save_with(
-    value: Any, path: Path, format_name: str, saver: Callable[[Any, Path], None], loader: Callable[[Path], Any]
+    value: Any,
+    path: Path,
+    format_name: str,
+    saver: Callable[[Any, Path], None],
+    loader: Callable[[Path], Any] | None,
+    *,
+    suffix: str = "",
 ) -> None:
-    """Save with *saver* in the same way as `save`. *loader* reads the file back."""
-    temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
+    """Save with *saver* in the same way as `save`. *loader* reads the file back, unless it is None.
+
+    The path that *saver* gets ends in *suffix*.
+    """
+    temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}{suffix}"
     try:
         with _explaining(UsageError, f"{type(value).__name__} cannot be saved as {format_name}"):
             with _named(script_names.saving(temporary, by_value=format_name == "cloudpickle"), format_name):
                 saver(value, temporary)
-                _prove(value, temporary, format_name, saver, loader)
-            os.replace(temporary, path)
+                if loader is not None:
+                    _prove(value, temporary, format_name, saver, loader)
+            os.replace(temporary, path)  # fails if the saver wrote nothing
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary)
+            shutil.rmtree(temporary) if temporary.is_dir() else os.unlink(temporary)
         raise
 
 

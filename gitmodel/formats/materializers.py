@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from gitmodel import formats
 from gitmodel.errors import UsageError
-from gitmodel.formats import frames, numpy_files, script_names, tables, values
+from gitmodel.formats import frames, numpy_files, plugins, tables, values
 from gitmodel.formats.format import Materializer, type_name
 from gitmodel.formats.loading import load_with, save_with
 from gitmodel.formats.plugins import other_materializers
@@ -33,8 +33,8 @@ def save(
             elif found in _BUILT_IN and found.load is not None:
                 save_with(value, path, found.format, found.save, found.load)
             else:
-                with script_names.saving(path):
-                    found.save(value, path)
+                suffix = found.suffix or plugins.suffix_of(found.format)
+                save_with(value, path, found.format, found.save, None, suffix=suffix)
         except UsageError as error:
             raise UsageError(f"{what}: {error.message}", hint=error.hint) from error
         format, kind, name = found.format, found.kind, found.name
@@ -89,6 +89,11 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
 def _of_library(value: Any, library: str) -> bool:
     """Return True if the type of *value*, or one of its bases, is from *library*. Imports nothing."""
     return any(base.__module__.split(".")[0] == library for base in type(value).__mro__)
+
+
+def _is_from(value: Any, library: str) -> bool:
+    """Return True if the type of *value* itself is from *library*. Imports nothing."""
+    return type(value).__module__.partition(".")[0] == library
 
 
 def _is_estimator(value: Any) -> bool:
@@ -148,6 +153,12 @@ def _load_state_dict(path: Path) -> Any:
     return load_file(path)
 
 
+def _load_polars(path: Path) -> Any:
+    from gitmodel.formats.polars_tables import load_polars  # imported here because few values need it
+
+    return load_polars(path)
+
+
 def _load_series(path: Path) -> Any:
     found = formats.load(path, "parquet")
     # an earlier release saved a Series as a table of one column without a description
@@ -158,11 +169,20 @@ def _load_series(path: Path) -> Any:
 _BUILT_IN = (
     Materializer("text", lambda value: type(value) is str, "text"),
     Materializer("bytes", lambda value: type(value) is bytes, "bytes"),
+    Materializer("sparse", lambda value: type(value).__module__.startswith("scipy.sparse."), "sparse"),
     Materializer("state-dict", _is_state_dict, "safetensors", "model", _save_state_dict, _load_state_dict, "torch"),
     Materializer("numpy", _is_array, "numpy", "data", None, _load_array),
     Materializer("pandas", frames.is_table, "parquet", "data", None, tables.load_pandas, "pandas"),
     Materializer("pandas-series", lambda value: False, "parquet", "data", None, _load_series),
     Materializer("arrow", tables.is_arrow_table, "parquet", "data", None, tables.load_arrow, "pyarrow"),
+    # before scikit-learn, from whose classes the estimators of others inherit
+    Materializer("xgboost", lambda value: _is_from(value, "xgboost"), "xgboost", "model"),
+    Materializer("lightgbm", lambda value: _is_from(value, "lightgbm"), "lightgbm", "model"),
+    Materializer("onnx", lambda value: _is_from(value, "onnx"), "onnx", "model"),
+    Materializer("polars", lambda value: _is_from(value, "polars"), "polars"),
+    Materializer("polars-of-parquet", lambda value: False, "parquet", "data", None, _load_polars, "polars"),
+    Materializer("pandas-of-polars", lambda value: False, "polars", "data", None, tables.load_pandas, "pandas"),
+    Materializer("picture", lambda value: _of_library(value, "matplotlib") or _of_library(value, "PIL"), "png"),
     Materializer("scikit-learn", lambda value: _of_library(value, "sklearn"), "skops"),
     Materializer("json", _is_json, "json"),
 )

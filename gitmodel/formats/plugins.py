@@ -1,4 +1,4 @@
-"""The available formats and materializers: built-in ones and those of installed packages."""
+"""The available formats and materializers: built-in ones, registered ones, and those of installed packages."""
 
 from __future__ import annotations
 
@@ -23,52 +23,97 @@ _BUILT_IN = {
     "bytes": "gitmodel.formats.plain:BYTES",
     "cloudpickle": "gitmodel.formats.pickles:CLOUDPICKLE",
     "csv": "gitmodel.formats.tables:CSV",
+    "gguf": "gitmodel.formats.files_only:GGUF",
+    "hdf5": "gitmodel.formats.files_only:HDF5",
     "joblib": "gitmodel.formats.pickles:JOBLIB",
     "json": "gitmodel.formats.plain:JSON",
+    "lightgbm": "gitmodel.formats.boosting:LIGHTGBM",
     "numpy": "gitmodel.formats.arrays:NUMPY",
+    "onnx": "gitmodel.formats.onnx_models:ONNX",
     "parquet": "gitmodel.formats.tables:PARQUET",
     "pickle": "gitmodel.formats.pickles:PICKLE",
+    "png": "gitmodel.formats.pictures:PNG",
+    "polars": "gitmodel.formats.polars_tables:POLARS",
     "safetensors": "gitmodel.formats.arrays:SAFETENSORS",
     "skops": "gitmodel.formats.estimators:SKOPS",
+    "sparse": "gitmodel.formats.sparse:SPARSE",
     "text": "gitmodel.formats.plain:TEXT",
+    "xgboost": "gitmodel.formats.boosting:XGBOOST",
 }
+
+_registered: dict[str, Format] = {}
+_registered_materializers: dict[str, Materializer] = {}
+
+
+def register_format(format: Format) -> None:
+    """Add *format* in this process, or replace a registered one of the same name. Steps need it where they are defined.
+
+    Raises UsageError for the name of a format of gitmodel or of an installed package.
+
+    >>> register_format(Format("hex", lambda path, trusted: bytes.fromhex(path.read_text()),
+    ...     lambda value, path: path.write_text(value.hex()), extensions=(".hex",)))
+    """
+    if format.name in _BUILT_IN or any(point.name == format.name for point in _entry_points(FORMATS)):
+        raise UsageError(f"there is already a format {format.name}", hint="give yours another name")
+    _registered[format.name] = format
+
+
+def register_materializer(materializer: Materializer) -> None:
+    """Add *materializer* in this process, or replace a registered one of the same name.
+
+    Register it in the module that defines the steps, so that their processes do so, too. A notebook registers it in a
+    cell.
+    """
+    _registered_materializers[materializer.name] = materializer
 
 
 def format_names() -> list[str]:
-    """Return the names of all formats: built-in ones and those of installed packages.
+    """Return the names of all formats: built-in ones, registered ones, and those of installed packages.
 
     >>> {"json", "skops"} <= set(format_names())
     True
     """
-    return sorted({*_BUILT_IN, *(point.name for point in _entry_points(FORMATS))})
+    return sorted({*_BUILT_IN, *_registered, *(point.name for point in _entry_points(FORMATS))})
 
 
 class DescribedFormat(NamedTuple):
-    """A format as `git model formats list` shows it; *package* is "" for one of gitmodel."""
+    """A format as `git model formats list` shows it. *package* is "" for a format of gitmodel. *error* says why the
+    format of a package cannot be used.
+    """
 
     name: str
     extensions: tuple[str, ...]
     package: str
     unsafe: bool
+    error: str = ""
 
 
 def describe_formats() -> list[DescribedFormat]:
-    """Return all formats by name. A package whose format cannot be imported is left out."""
-    ours = [(find_format(name), "") for name in _BUILT_IN]
-    others = []
+    """Return all formats by name, with those of packages that cannot be imported."""
+    found = [_described(find_format(name), "") for name in _BUILT_IN]
     for point in _entry_points(FORMATS):
-        with suppress(UsageError):
-            others.append((_loaded(point), point.dist.name if point.dist else point.value))
-    return sorted(
-        DescribedFormat(found.name, found.extensions, source, found.unsafe) for found, source in ours + others
-    )
+        package = point.dist.name if point.dist else point.value
+        try:
+            found.append(_described(_loaded(point), package))
+        except UsageError as error:
+            found.append(DescribedFormat(point.name, (), package, False, error.message))
+    return sorted(found)
+
+
+def _described(format: Format, package: str) -> DescribedFormat:
+    return DescribedFormat(format.name, format.extensions, package, format.unsafe)
 
 
 def find_format(name: str) -> Format:
-    """Return the format *name*: built-in, of a package, or of a materializer. Raises UsageError if there is none."""
+    """Return the format *name*: built-in, registered, of a package, or of a materializer.
+
+    Raises UsageError if there is none.
+    """
     if place := _BUILT_IN.get(name):
         module, _, attribute = place.partition(":")
         return cast(Format, getattr(import_module(module), attribute))
+    if name in _registered:
+        return _registered[name]
     for point in _entry_points(FORMATS):
         if point.name == name:
             return _loaded(point)
@@ -81,18 +126,41 @@ def find_format(name: str) -> Format:
     )
 
 
+def suffix_of(name: str) -> str:
+    """Return the usual suffix of files in the format *name*; "" if there is none, or no such format."""
+    try:
+        return find_format(name).suffix
+    except UsageError:
+        return ""
+
+
 def other_formats() -> list[Format]:
-    """Return the formats of installed packages. Skips one that cannot be imported; using it raises the error."""
-    found = []
+    """Return the formats that are registered, and those of installed packages.
+
+    Skips one that cannot be imported; using it raises the error.
+    """
+    found = list(_registered.values())
     for point in _entry_points(FORMATS):
         with suppress(UsageError):
             found.append(_loaded(point))
     return found
 
 
-@lru_cache(maxsize=1)
+def folder_formats() -> list[Format]:
+    """Return the formats of folders: gitmodel's own and others."""
+    return [found for found in other_formats() if found.is_folder is not None]
+
+
 def other_materializers() -> tuple[Materializer, ...]:
-    """Return the materializers of installed packages by name. Raises UsageError for an entry point of another type."""
+    """Return the registered materializers, then those of installed packages by name.
+
+    Raises UsageError for an entry point that cannot be imported or is of another type.
+    """
+    return (*_registered_materializers.values(), *_installed_materializers())
+
+
+@lru_cache(maxsize=1)
+def _installed_materializers() -> tuple[Materializer, ...]:
     found = []
     for point in _entry_points(MATERIALIZERS):
         try:
@@ -119,10 +187,11 @@ def _entry_points(group: str) -> list[EntryPoint]:
 
 
 def _format_of_materializer(name: str) -> Format | None:
-    """Return the format *name* of a materializer of an installed package, or None."""
+    """Return the format *name* of a materializer that is registered or of an installed package, or None."""
     for found in other_materializers():
         if found.format == name and found.load is not None and found.save is not None:
-            return Format(name, _ignoring_trust(found.load), found.save, unsafe=found.unsafe)
+            extensions = (found.suffix,) if found.suffix else ()
+            return Format(name, _ignoring_trust(found.load), found.save, extensions, unsafe=found.unsafe)
     return None
 
 

@@ -1,6 +1,7 @@
 """Pipelines: `@pipeline`, `@step`, their configuration, and runs."""
 
 from gitmodel.formats.format import Materializer
+from gitmodel.formats.plugins import register_materializer
 from gitmodel.pipelines.config import (
     ArtifactConfig,
     DeploymentArtifactConfig,
@@ -32,5 +33,6 @@ __all__ = [
     "log_artifact_metadata",
     "log_model_metadata",
     "pipeline",
+    "register_materializer",
     "step",
 ]

@@ -23,6 +23,7 @@ from gitmodel.domain.credentials import redacted
 from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import Refused, Unreachable, UsageError
 from gitmodel.formats import materializers, trust
+from gitmodel.formats.detection import is_value
 from gitmodel.formats.loading import called
 from gitmodel.formats.script_names import UNNAMED
 from gitmodel.pipelines import step_modules
@@ -171,7 +172,8 @@ def _load_inputs(
             artifacts.get_folder(source, ref.digest, target, size=ref.size)
         else:
             artifacts.get_file(source, ref.digest, target, size=ref.size)
-        as_path = wanted is Path or ref.format == FOLDER_FORMAT or ref.materializer == "path"
+        is_path = wanted is Path or ref.materializer == "path"
+        as_path = is_path or (ref.format == FOLDER_FORMAT and not ref.materializer and not is_value(target))
         with called(target, f"the input {name}"), trust.trusting(partial(tuple, ref.names)):
             arguments[name] = target if as_path else materializers.load(
                 target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted

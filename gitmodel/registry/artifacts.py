@@ -83,7 +83,7 @@ def _check_format(format: str, *, folder: bool) -> None:
     """Raise UsageError for an unknown *format* ("": to be detected) or one that does not suit a file or a *folder*."""
     from gitmodel.formats import plugins
 
-    if folder and format not in ("", FOLDER_FORMAT):
+    if folder and format not in ("", FOLDER_FORMAT) and plugins.find_format(format).is_folder is None:
         raise UsageError(f"a folder cannot have the format {format!a}", hint="leave the format out")
     if not folder and format == FOLDER_FORMAT:
         raise UsageError("a file cannot have the format folder", hint="leave the format out")

@@ -274,10 +274,10 @@ class TestMaterializersOfOthers:
                 ]
 
             monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
-            plugins.other_materializers.cache_clear()
+            plugins._installed_materializers.cache_clear()
 
         yield install
-        plugins.other_materializers.cache_clear()
+        plugins._installed_materializers.cache_clear()
 
     def test_a_materializer_from_an_entry_point_saves_and_loads_its_type(self, installed, client):
         installed(thing=f"{__name__}:TestMaterializersOfOthers.OURS")

@@ -31,7 +31,7 @@ def list_formats(invocation: Invocation) -> None:
             ("FORMAT", lambda found: found.name),
             ("FILES", lambda found: " ".join(found.extensions)),
             ("PACKAGE", lambda found: found.package),
-            ("", lambda found: "needs trusted=True" if found.unsafe else ""),
+            ("", lambda found: found.error or ("needs trusted=True" if found.unsafe else "")),
             ("TRUSTED NAMES", lambda found: " ".join(names) if found.name == "skops" else ""),
         ),
         empty="",

@@ -1,0 +1,63 @@
+"""The format png: figures of matplotlib and pictures of Pillow, loaded as pictures of Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gitmodel.errors import UsageError
+from gitmodel.formats.format import Format, library, type_name
+
+PIXELS = 50_000_000
+"""The largest number of pixels of a picture: 200 MB in memory. A small file can hold many more."""
+
+
+def _load(path: Path, trusted: bool) -> Any:
+    picture = library("PIL.Image", install="pillow").open(path, formats=["PNG"])
+    with picture:
+        _check_size(*picture.size)
+        picture.load()
+    return picture
+
+
+def _save(value: Any, path: Path) -> None:
+    if _is_figure(value):
+        width, height = value.get_size_inches() * value.dpi
+        _check_size(int(width), int(height))
+        # without a name of the software, equal figures give equal files
+        value.savefig(path, format="png", metadata={"Software": None})
+        return
+    if not _is_image(value):
+        raise UsageError(
+            f"png holds a figure of matplotlib or a picture of Pillow, not this {type_name(value)}",
+            hint="convert it, such as with PIL.Image.fromarray",
+        )
+    _check_size(*value.size)
+    value.save(path, format="PNG")
+
+
+def _difference(saved: Any, loaded: Any) -> str:
+    if _is_figure(saved):
+        return ""
+    if (saved.mode, saved.size) != (loaded.mode, loaded.size):
+        return f"{saved.mode} {saved.size} would be {loaded.mode} {loaded.size}"
+    return "" if saved.tobytes() == loaded.tobytes() else "its pixels would be others"
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > PIXELS:
+        raise UsageError(
+            f"the picture has {width:,} x {height:,} pixels, more than the limit of {PIXELS:,}",
+            hint="make it smaller: figure.savefig(..., dpi=100), or image.resize((width, height))",
+        )
+
+
+def _is_figure(value: Any) -> bool:
+    return any(base.__qualname__ == "Figure" and base.__module__ == "matplotlib.figure" for base in type(value).__mro__)
+
+
+def _is_image(value: Any) -> bool:
+    return any(base.__qualname__ == "Image" and base.__module__ == "PIL.Image" for base in type(value).__mro__)
+
+
+PNG = Format("png", _load, _save, (".png",), (b"\x89PNG\r\n\x1a\n",), difference=_difference)

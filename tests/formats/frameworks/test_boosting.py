@@ -1,0 +1,118 @@
+"""XGBoost and LightGBM: estimators and boosters, in files that the libraries read themselves."""
+
+import json
+
+import numpy
+import pytest
+
+from gitmodel.errors import Invalid, UsageError
+from gitmodel.formats import detect_format, load, save
+
+
+class TestXGBoost:
+    @pytest.fixture(autouse=True)
+    def xgboost(self):
+        return pytest.importorskip("xgboost")
+
+    @pytest.mark.parametrize("name", ["XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor"])
+    def test_an_estimator_is_loaded_with_its_parameters_and_predicts_the_same(self, xgboost, training, kept, name):
+        model = getattr(xgboost, name)(n_estimators=3, max_depth=2, learning_rate=0.25).fit(*training)
+        found = kept(model, "xgboost", kind="model")
+        assert type(found) is type(model)
+        assert str(found.get_params()) == str(model.get_params())
+        numpy.testing.assert_array_equal(found.predict(training[0]), model.predict(training[0]))
+        assert found.get_booster().attr("gitmodel") is None
+
+    def test_a_booster_is_loaded_with_the_names_of_its_features(self, xgboost, training, kept):
+        data = xgboost.DMatrix(*training, feature_names=["a", "b", "c"])
+        found = kept(xgboost.train({"max_depth": 2}, data, 3), "xgboost", kind="model")
+        assert found.feature_names == ["a", "b", "c"]
+
+    def test_the_library_reads_the_file_of_an_estimator(self, xgboost, training, tmp_path):
+        model = xgboost.XGBClassifier(n_estimators=3).fit(*training)
+        save(model, tmp_path / "model.ubj", "xgboost")
+        again = xgboost.XGBClassifier()
+        again.load_model(tmp_path / "model.ubj")
+        numpy.testing.assert_array_equal(again.predict(training[0]), model.predict(training[0]))
+
+    def test_files_of_the_library_itself_are_recognised(self, xgboost, training, tmp_path):
+        model = xgboost.XGBRegressor(n_estimators=2).fit(*training)
+        for name in ("model.ubj", "model.json"):
+            model.save_model(tmp_path / name)
+            assert detect_format(tmp_path / name) == "xgboost"
+            assert load(tmp_path / name, "xgboost").num_boosted_rounds() == 2
+
+    def test_it_predicts_in_another_process(self, xgboost, training, promoted):
+        model = xgboost.XGBClassifier(n_estimators=3).fit(*training)
+        assert promoted(model, "    print(type(value).__name__, value.predict([[0.9, 0.1, 0.1]]))") == (
+            f"XGBClassifier {model.predict(numpy.array([[0.9, 0.1, 0.1]]))}"
+        )
+
+    def test_an_unfitted_estimator_one_with_a_function_and_a_subclass_are_refused(self, xgboost, training, tmp_path):
+        class Mine(xgboost.XGBRegressor):
+            pass
+
+        for value, said in (
+            (xgboost.XGBClassifier(), "is not fitted"),
+            (xgboost.XGBRegressor(objective=lambda a, b: (a - b, a * 0 + 1)).fit(*training), "XGBRegressor.objective"),
+            (Mine().fit(*training), "Mine"),
+        ):
+            with pytest.raises(UsageError, match=said):
+                save(value, tmp_path / "model", "xgboost")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_file_that_names_another_class_builds_nothing(self, xgboost, training, tmp_path):
+        model = xgboost.XGBRegressor(n_estimators=2).fit(*training)
+        booster = model.get_booster().copy()
+        told = {"class": "__builtins__", "attributes": {}, "classes": None}
+        for name in ("callback", "__loader__", "train", "dask"):
+            booster.set_attr(gitmodel=json.dumps({**told, "class": name}))
+            (tmp_path / "model").write_bytes(booster.save_raw("ubj"))
+            with pytest.raises(Invalid, match="is not an estimator of xgboost"):
+                load(tmp_path / "model", "xgboost")
+
+
+class TestLightGBM:
+    @pytest.fixture(autouse=True)
+    def lightgbm(self):
+        return pytest.importorskip("lightgbm")
+
+    @pytest.mark.parametrize("name", ["LGBMClassifier", "LGBMRegressor"])
+    def test_an_estimator_is_loaded_with_its_parameters_and_predicts_the_same(self, lightgbm, training, kept, name):
+        features, target = training
+        labels = numpy.array(["no", "yes"])[target] if "Classifier" in name else target
+        model = getattr(lightgbm, name)(n_estimators=3, verbose=-1).fit(features, labels)
+        found = kept(model, "lightgbm", kind="model")
+        assert type(found) is type(model)
+        assert found.get_params() == model.get_params()
+        assert found.predict(features).tolist() == model.predict(features).tolist()
+        assert found.n_features_in_ == 3
+
+    def test_a_booster_with_categories_of_pandas_is_loaded(self, lightgbm, training, kept):
+        import pandas
+
+        features = pandas.DataFrame(training[0], columns=list("abc"))
+        features["c"] = pandas.Categorical(["x", "y"] * 40)
+        found = lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(features, training[1])
+        for model in (found, found.booster_):
+            assert kept(model, "lightgbm", kind="model").predict(features).tolist() == found.predict(features).tolist()
+
+    def test_the_library_reads_the_file_of_an_estimator(self, lightgbm, training, tmp_path):
+        model = lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(*training)
+        save(model, tmp_path / "model.txt", "lightgbm")
+        again = lightgbm.Booster(model_file=tmp_path / "model.txt")
+        assert again.predict(training[0]).tolist() == model.predict(training[0]).tolist()
+        model.booster_.save_model(tmp_path / "own.txt")
+        assert detect_format(tmp_path / "own.txt") == "lightgbm"
+        assert type(load(tmp_path / "own.txt", "lightgbm")) is lightgbm.Booster
+
+    def test_it_predicts_in_another_process(self, lightgbm, training, promoted):
+        model = lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(*training)
+        assert promoted(model, "    print(value.predict([[0.9, 0.1, 0.1]]))") == str(model.predict([[0.9, 0.1, 0.1]]))
+
+    def test_a_file_that_names_another_class_builds_nothing(self, lightgbm, training, tmp_path):
+        save(lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(*training), tmp_path / "model", "lightgbm")
+        content = (tmp_path / "model").read_text().replace('"class": "LGBMRegressor"', '"class": "os"')
+        (tmp_path / "model").write_text(content)
+        with pytest.raises(Invalid, match="is not an estimator of lightgbm"):
+            load(tmp_path / "model", "lightgbm")

@@ -1,0 +1,66 @@
+"""Figures of matplotlib and pictures of Pillow as PNG files, up to a size."""
+
+import io
+import zlib
+
+import pytest
+
+from gitmodel.errors import Invalid, UsageError
+from gitmodel.formats import load, materializers, save
+
+image = pytest.importorskip("PIL.Image")
+
+
+def figure(**options):
+    pytest.importorskip("matplotlib").use("agg")
+    from matplotlib.figure import Figure
+
+    found = Figure(**options)
+    found.subplots().plot([1, 3, 2])
+    return found
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "P", "I;16"])
+def test_a_picture_is_loaded_with_the_same_pixels(kept, mode):
+    value = image.new(mode, (4, 3), 1) if mode == "I;16" else image.new("RGB", (4, 3), "red").convert(mode)
+    found = kept(value, "png")
+    assert (found.mode, found.size, found.tobytes()) == (value.mode, value.size, value.tobytes())
+
+
+def test_equal_figures_give_equal_files(kept, tmp_path):
+    assert kept(figure(figsize=(2, 1), dpi=50), "png").size == (100, 50)
+    save(figure(), tmp_path / "one", "png")
+    save(figure(), tmp_path / "two", "png")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_it_is_loaded_in_another_process(promoted):
+    assert promoted(figure(figsize=(2, 1), dpi=50), "    print(value.size)") == "(100, 50)"
+
+
+def test_a_mode_that_png_does_not_have_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="cannot be saved as png: cannot write mode CMYK as PNG"):
+        materializers.save(image.new("CMYK", (2, 2)), tmp_path / "x", "output x", "")
+
+
+def test_a_picture_of_200_mb_is_refused_before_it_is_written(tmp_path):
+    for value in (image.new("L", (20_000, 10_000)), figure(figsize=(200, 100), dpi=100)):
+        with pytest.raises(UsageError, match=r"20,000 x 10,000 pixels, more than the limit of 50,000,000"):
+            materializers.save(value, tmp_path / "x", "output x", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_small_file_that_claims_a_large_picture_is_refused_before_its_pixels_are_read(tmp_path):
+    file = io.BytesIO()
+    image.new("L", (1, 1)).save(file, "PNG")
+    content = file.getvalue()
+    header = b"IHDR" + (8_000).to_bytes(4, "big") * 2 + content[24:29]
+    (tmp_path / "x").write_bytes(content[:12] + header + zlib.crc32(header).to_bytes(4, "big") + content[33:])
+    with pytest.raises((UsageError, Invalid), match="8,000 x 8,000 pixels"):
+        load(tmp_path / "x", "png")
+
+
+def test_another_kind_of_picture_under_this_name_is_refused(tmp_path):
+    image.new("L", (2, 2)).save(tmp_path / "x", "TIFF")
+    with pytest.raises(Invalid, match="cannot be loaded as png"):
+        load(tmp_path / "x", "png")

@@ -1,0 +1,64 @@
+"""polars: frames in Parquet files, with all their types."""
+
+import datetime
+import pickle
+
+import pytest
+
+from gitmodel.errors import Refused, UsageError
+from gitmodel.formats import load, materializers
+
+polars = pytest.importorskip("polars")
+
+FRAME = polars.DataFrame(
+    {
+        "number": [1, None, 3],
+        "share": [0.5, float("nan"), None],
+        "name": ["a", None, "c"],
+        "day": [datetime.date(2024, 1, 2)] * 3,
+        "list": [[1, 2], [], None],
+        "kind": polars.Series(["x", "y", "x"], dtype=polars.Enum(["x", "y"])),
+        "group": polars.Series(["x", "y", "x"], dtype=polars.Categorical),
+    }
+)
+
+
+def test_a_frame_is_loaded_with_its_types(kept):
+    found = kept(FRAME, "polars", detected="parquet")
+    assert found.schema == FRAME.schema
+    assert found.equals(FRAME)
+
+
+def test_it_is_loaded_in_another_process(promoted):
+    assert promoted(FRAME, "    print(type(value).__name__, value.height)") == "DataFrame 3"
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"), [(FRAME.lazy(), ".collect()"), (FRAME["number"], ".to_frame()")], ids=["LazyFrame", "Series"]
+)
+def test_a_lazy_frame_and_a_series_are_refused_with_the_call_that_helps(value, hint, tmp_path):
+    with pytest.raises(UsageError, match="polars holds a DataFrame") as caught:
+        materializers.save(value, tmp_path / "x", "output x", "")
+    assert hint in caught.value.hint
+
+
+def test_a_column_of_objects_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="cannot be saved as polars"):
+        materializers.save(polars.DataFrame({"a": polars.Series([object()])}), tmp_path / "x", "output x", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_input_gets_the_type_that_a_step_asks_for(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    materializers.save(FRAME.select("number", "name"), tmp_path / "ours", "output x", "")
+    found = materializers.load(tmp_path / "ours", "polars", "", wanted=pandas.DataFrame, trusted=False)
+    assert found["number"].sum() == 4
+    materializers.save(pandas.DataFrame({"number": [1.0, 2.0]}), tmp_path / "theirs", "output x", "")
+    found = materializers.load(tmp_path / "theirs", "parquet", "", wanted=polars.DataFrame, trusted=False)
+    assert found["number"].to_list() == [1.0, 2.0]
+
+
+def test_a_pickle_in_its_place_is_refused(tmp_path):
+    (tmp_path / "x").write_bytes(pickle.dumps(FRAME.to_dict(as_series=False)))
+    with pytest.raises(Refused):
+        load(tmp_path / "x", "polars")
