@@ -102,7 +102,7 @@ def test_a_name_that_became_a_stage_elsewhere_is_left_out_by_a_pull(code_repo, g
     git(code_repo, "push", "-q", "origin", "gitmodel")
     code, _, err = ask(capsys, "pull")
     assert code == 0
-    assert "the name canary of iris is taken there by the stage canary" in err
+    assert "the name canary of iris is taken at the remote by the stage canary" in err
     with Client(here) as client:
         assert client.get_version("iris@2").name is None
     assert ask(capsys, "check")[0] == 0

@@ -371,12 +371,11 @@ class Snapshot:
         left = [note for note in notes if note.old not in self.settled]
         if left:
             new = _name(left[0].new) if ref.number is not None else f"{left[0].new[0]}{str(ref)[len(ref.model) :]}"
-            what = f"{ref} was renumbered: what was {ref} here is {new} since a pull, and {now} is another version"
+            what = f"{ref} was renumbered by a pull: your {ref} is now {new}, and {now} is another version"
             if ref.number is None:
-                was = f"what was {ref.model} here is {left[0].new[0]} since a pull"
-                what = f"{ref.model} names another model: {was}"
+                what = f"{ref.model} names another model since a pull: your {ref.model} is now {left[0].new[0]}"
             raise Refused(
-                what, hint=f"write {new}, or add --renumbered (in Python renumbered=True) for what is {ref} now"
+                what, hint=f"write {new}, or add --renumbered (in Python renumbered=True) to mean the new {ref}"
             )
         if not notes and ref.renumbered:
             raise UsageError(
@@ -412,7 +411,7 @@ class Snapshot:
         except NotFound as error:
             if note is not None and ref.since is None:
                 new = _name(note.new) if note.new[1] else note.new[0]
-                error.hint = f"what was {ref if note.new[1] else ref.model} here is {new} since a pull"
+                error.hint = f"a pull renamed your {ref if note.new[1] else ref.model} to {new}"
             raise
 
     def _find(self, ref: VersionRef) -> tuple[str, int]:

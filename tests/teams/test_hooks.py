@@ -54,7 +54,9 @@ def test_the_hook_accepts_pushes_of_gitmodel(ada, bob, server):
         iris.create_version("1.0" if client is ada else None).set_stage("production")
         iris.get_version(1).add_alias("champion")
     ada.push()
-    with pytest.raises(Conflict, match="production of iris: here version 5, there version 4, which was kept") as caught:
+    with pytest.raises(
+        Conflict, match="production of iris: version 5 here, version 4 at the remote; the remote's was kept"
+    ) as caught:
         bob.push()
     assert caught.value.done.commits == 1
     ada.pull()

@@ -14,8 +14,8 @@ def test_both_halves_of_a_dropped_promotion_are_named(ada, bob):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     assert bob.pull().conflicts == [
-        "production of iris: here no version, there version 1, which was kept",
-        "staging of iris: here version 2, there no version, which was kept",
+        "production of iris: no version here, version 1 at the remote; the remote's was kept",
+        "staging of iris: version 2 here, no version at the remote; the remote's was kept",
     ]
     assert held(bob) == {"production": 1}
 
@@ -31,11 +31,11 @@ def test_archived_markers_and_aliases_that_go_with_a_dropped_promotion_are_named
     ada.get_version("iris@2").set_stage("staging", leave=True)
     ada.push()
     assert sorted(bob.pull().conflicts) == [
-        "champion of iris: here version 1, there no version, which was kept",
-        "iris 1 was archived here and not there, which was kept",
-        "iris 2 was archived here and not there, which was kept",
-        "iris 3 left the archive here and not there, which was kept",
-        "production of iris: here version 3, there no version, which was kept",
+        "champion of iris: version 1 here, no version at the remote; the remote's was kept",
+        "iris 1 was archived here and not at the remote; the remote's state was kept",
+        "iris 2 was archived here and not at the remote; the remote's state was kept",
+        "iris 3 left the archive here and not at the remote; the remote's state was kept",
+        "production of iris: version 3 here, no version at the remote; the remote's was kept",
     ]
 
 
@@ -43,7 +43,7 @@ def test_a_version_archived_here_and_promoted_there_is_named(ada, bob):
     bob.get_version("iris@3").set_stage("archived")
     ada.get_version("iris@3").set_stage("staging")
     ada.push()
-    assert bob.pull().conflicts == ["iris 3 was archived here and not there, which was kept"]
+    assert bob.pull().conflicts == ["iris 3 was archived here and not at the remote; the remote's state was kept"]
     assert held(bob) == {"production": 2, "staging": 3}
 
 
@@ -59,7 +59,7 @@ def test_versions_made_for_a_model_that_was_deleted_there_are_named(ada, bob):
     for named in (
         "version 4 of iris, made here, is left out",
         "version 5 of iris, made here, is left out",
-        "version 1 of iris was changed here (metadata.loss) and is gone there, which was kept",
+        "version 1 of iris was changed here (metadata.loss) and is gone at the remote; the remote's was kept",
         "models/iris/model.toml, key title: is left out",
     ):
         assert named in conflicts
@@ -79,7 +79,7 @@ def test_a_reason_for_a_promotion_that_both_made_is_named(ada, bob):
     ada.push()
     bob.get_version("iris@3").set_stage("production", reason="asked for by Cleo")
     assert bob.pull().conflicts == [
-        "production of iris: version 3 on both sides, with another reason there, which was kept"
+        "production of iris: version 3 on both sides, with another reason at the remote; the remote's was kept"
     ]
 
 
@@ -96,7 +96,7 @@ def test_a_model_whose_name_differs_there_by_case_is_reported(ada, bob):
     ada.register_model("Demo")
     ada.push()
     bob.register_model("demo")
-    assert bob.pull().conflicts == ["demo was registered here, and is called Demo there, which was kept"]
+    assert bob.pull().conflicts == ["demo was registered here, and is called Demo at the remote; the remote's was kept"]
 
 
 def test_a_push_that_dropped_a_local_change_ends_with_4_and_names_it(team, ada, bob, bare, capsys):
@@ -108,8 +108,8 @@ def test_a_push_that_dropped_a_local_change_ends_with_4_and_names_it(team, ada, 
     assert code == 4
     assert "has everything" not in out
     assert err == (
-        "warning: production of iris: here no version, there version 1, which was kept\n"
-        "warning: staging of iris: here version 2, there no version, which was kept\n"
+        "warning: production of iris: no version here, version 1 at the remote; the remote's was kept\n"
+        "warning: staging of iris: version 2 here, no version at the remote; the remote's was kept\n"
         "error: 2 changes of yours were left out, because others changed the same at origin\n"
         f"hint: `git log -p {before[:10]}` shows your state before; repeat the changes if they still apply\n"
     )
@@ -125,7 +125,7 @@ def test_a_push_that_dropped_a_local_change_ends_with_4_in_json_too(team, ada, b
     assert code == 4
     found = json.loads(out)
     assert found["commits"] == 1
-    assert found["conflicts"] == ["production of iris: here version 3, there version 1, which was kept"]
+    assert found["conflicts"] == ["production of iris: version 3 here, version 1 at the remote; the remote's was kept"]
     assert json.loads(err.splitlines(keepends=False) and err[err.rindex('{\n  "error"') :])["error"]["exit_code"] == 4
 
 
@@ -154,7 +154,7 @@ def test_left_out_changes_are_named_although_the_push_fails(ada, bob, bare, team
     code, _, err = ask(capsys, "-C", team.folder / "bob", "push")
     assert code == 6
     assert "releases are frozen" in err
-    assert "staging of iris: here version 2" in err
+    assert "staging of iris: version 2 here" in err
 
 
 def test_apply_reports_changes_that_its_pull_leaves_out(team, ada, bob, capsys):
@@ -163,7 +163,7 @@ def test_apply_reports_changes_that_its_pull_leaves_out(team, ada, bob, capsys):
     ada.push()
     code, _, err = ask(capsys, "-C", team.folder / "bob", "apply", "--push")
     assert code == 4
-    assert "staging of iris: here version 2, there no version, which was kept" in err
+    assert "staging of iris: version 2 here, no version at the remote; the remote's was kept" in err
 
 
 def test_if_both_sides_rename_a_model_the_remotes_name_is_used_and_the_other_is_free(ada, bob, bare):
@@ -173,7 +173,9 @@ def test_if_both_sides_rename_a_model_the_remotes_name_is_used_and_the_other_is_
     bob.update_model("iris", new_name="flower", title="Flower")
     bob.get_version("flower@4").set_stage("staging")
     pulled = bob.pull()
-    assert pulled.conflicts == ["iris was renamed to flower here, and is called rose there, which was kept"]
+    assert pulled.conflicts == [
+        "iris was renamed to flower here, and is called rose at the remote; the remote's was kept"
+    ]
     assert [model.name for model in bob.list_models()] == ["rose"]
     assert bob.get_model("iris").name == "rose"
     assert bob.get_model("rose").title == "Flower"
@@ -210,8 +212,8 @@ def test_a_model_renamed_twice_here_and_once_there_keeps_the_remotes_name(ada, b
     bob.update_model("flower", new_name="lily")
     bob.get_model("lily").create_version()
     assert bob.pull().conflicts == [
-        "iris was renamed to flower here, and is called rose there, which was kept",
-        "flower was renamed to lily here, and is called rose there, which was kept",
+        "iris was renamed to flower here, and is called rose at the remote; the remote's was kept",
+        "flower was renamed to lily here, and is called rose at the remote; the remote's was kept",
     ]
     assert [version.number for version in bob.get_model("rose").versions] == [1, 2, 3, 4]
     assert bob.register_model("flower")
@@ -259,7 +261,7 @@ def test_a_model_registered_here_under_a_name_that_is_gone_there_is_named(ada, b
         assert "flower, registered here, is left out: a model of that name is gone there" in conflicts
         assert "version 1 of flower, made here, is left out" in conflicts
     else:
-        assert conflicts == ["flower was registered here, and is called rose there, which was kept"]
+        assert conflicts == ["flower was registered here, and is called rose at the remote; the remote's was kept"]
         assert bob.get_version("rose@1")
     bob.push()
     assert_sound(bare)
@@ -276,9 +278,9 @@ def test_a_model_deleted_here(ada, bob, bare, there):
     ada.push()
     bob.delete_model("iris", force=True, reason="not needed")
     expected = {
-        "deleted": "iris was deleted on both sides, with another reason there, which was kept",
-        "renamed": "iris was deleted here and changed there, which was kept",
-        "changed": "iris was deleted here and changed there, which was kept",
+        "deleted": "iris was deleted on both sides, with another reason at the remote; the remote's was kept",
+        "renamed": "iris was deleted here and changed at the remote; the remote's was kept",
+        "changed": "iris was deleted here and changed at the remote; the remote's was kept",
     }
     assert bob.pull().conflicts == [expected[there]]
     bob.push()

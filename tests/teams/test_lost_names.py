@@ -71,7 +71,7 @@ def test_every_command_that_writes_by_the_name_is_refused_until_it_is_confirmed(
     before = all_refs(here)
     code, out, err = ask(capsys, "-C", here, *words)
     assert (code, out) == (6, "")
-    assert "flower names another model: what was flower here is iris since a pull" in err
+    assert "flower names another model since a pull: your flower is now iris" in err
     assert "write iris" in err
     assert "--renumbered" in err
     assert "warning" not in err
@@ -124,7 +124,7 @@ def test_names_that_arrive_later_for_a_lost_name_are_noted_too(team, ada, bob, c
     ada.push()
     bob.pull()
     code, _, err = ask(capsys, "-C", here, "version", "create", "flower")
-    assert (code, "is rose since a pull" in err) == (6, True)
+    assert (code, "your flower is now rose" in err) == (6, True)
     assert ask(capsys, "-C", here, "promote", "flower@1", "staging")[0] == 6
 
 
@@ -150,7 +150,7 @@ READS = [
 def test_every_command_that_reads_by_the_name_warns_once_on_stderr(here, capsys, words):
     code, out, err = ask(capsys, "-C", here, *words)
     assert code == 0, err
-    assert err.count("warning: flower names another model: what was flower here is iris since a pull") == 1
+    assert err.count("warning: flower names another model since a pull: your flower is now iris") == 1
     assert "warning" not in out
 
 

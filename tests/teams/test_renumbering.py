@@ -199,8 +199,8 @@ def test_a_script_that_pushes_and_then_promotes_by_number_is_refused(team, ada, 
     code, out, err = ask(capsys, "-C", here, "promote", ref, "production")
     assert (code, out) == (6, "")
     assert err == (
-        "error: iris@4 was renumbered: what was iris@4 here is iris@5 since a pull, and iris@4 is another version\n"
-        "hint: write iris@5, or add --renumbered (in Python renumbered=True) for what is iris@4 now\n"
+        "error: iris@4 was renumbered by a pull: your iris@4 is now iris@5, and iris@4 is another version\n"
+        "hint: write iris@5, or add --renumbered (in Python renumbered=True) to mean the new iris@4\n"
     )
     assert refs(here) == before
     assert ask(capsys, "-C", here, "promote", "iris@5", "production")[0] == 0
@@ -294,7 +294,7 @@ def test_every_command_that_reads_by_number_warns_once_on_stderr(team, ada, bob,
     monkeypatch.chdir(tmp_path / "away")
     code, out, err = ask(capsys, "--repo", here, *words)
     assert code == 0, err
-    assert err.count("warning: iris@4 was renumbered: what was iris@4 here is iris@5 since a pull") == 1
+    assert err.count("warning: iris@4 was renumbered by a pull: your iris@4 is now iris@5") == 1
     assert "warning" not in out
 
 

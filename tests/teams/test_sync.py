@@ -115,7 +115,7 @@ def test_two_holders_of_one_stage_is_a_conflict_that_names_both(team, ada, bob, 
     ada.push()
     bob.get_version("iris@3").set_stage("production")
     pulled = bob.pull()
-    assert pulled.conflicts == ["production of iris: here version 3, there version 1, which was kept"]
+    assert pulled.conflicts == ["production of iris: version 3 here, version 1 at the remote; the remote's was kept"]
     assert held(bob) == {"production": 1}
     assert refs(bob.repository.common_dir) == refs(bare)
 
@@ -125,7 +125,9 @@ def test_a_replayed_commit_does_not_mention_a_dropped_promotion(ada, bob):
     ada.push()
     with bob.transaction("Train and promote") as change:
         change.get_model("iris").create_version().set_stage("production")
-    assert bob.pull().conflicts == ["production of iris: here version 4, there version 1, which was kept"]
+    assert bob.pull().conflicts == [
+        "production of iris: version 4 here, version 1 at the remote; the remote's was kept"
+    ]
     said = bob.repository.git.lines("log", "-1", "--format=%B", "refs/heads/gitmodel")
     assert said[:4] == ["Train and promote", "", "Model: iris", "Version: 4"]
     assert [line.partition(":")[0] for line in said[4:] if line] == ["Txn"]
@@ -186,7 +188,7 @@ def test_a_version_deleted_there_is_not_promoted_here(ada, bob, bare):
     pulled = bob.pull()
     assert pulled.conflicts == [
         "staging of iris: version 3 is deleted; the remote's was kept",
-        "iris 3 was changed here (metadata.loss) and deleted there, which was kept",
+        "iris 3 was changed here (metadata.loss) and deleted at the remote; the remote's was kept",
     ]
     bob.push()
     assert_sound(bare)
@@ -263,7 +265,7 @@ def test_a_model_deleted_here_and_changed_there_stays(ada, bob, bare):
     ada.get_model("iris").create_version()
     ada.push()
     bob.delete_model("iris", force=True, reason="not needed")
-    assert bob.pull().conflicts == ["iris was deleted here and changed there, which was kept"]
+    assert bob.pull().conflicts == ["iris was deleted here and changed at the remote; the remote's was kept"]
     assert numbers(bob) == [1, 2, 3, 4]
     assert held(bob) == {"production": 2}
     assert refs(bob.repository.common_dir) == refs(bare)

@@ -25,7 +25,7 @@ def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, mo
         "replayed 1 commit of yours on origin\niris 4 -> 5: the number was taken\npushed 1 commit to origin\n"
     )
     assert err == (
-        "warning: production of iris: here version 3, there version 1, which was kept\n"
+        "warning: production of iris: version 3 here, version 1 at the remote; the remote's was kept\n"
         "error: 1 change of yours was left out, because others changed the same at origin\n"
         f"hint: `git log -p {before[:10]}` shows your state before; repeat the changes if they still apply\n"
     )

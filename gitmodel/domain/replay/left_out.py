@@ -40,7 +40,10 @@ def left_out(what: RecordPath | None, file: FileInReplay) -> Iterator[tuple[Plac
         yield (file.path, ""), f"{file.path} {said}"
     elif what.kind == "archived":
         verb = "left the archive" if file.ours is None else "was archived"
-        yield (file.path, ""), f"{file.model} {file.number} {verb} here and not there, which was kept"
+        yield (
+            (file.path, ""),
+            f"{file.model} {file.number} {verb} here and not at the remote; the remote's state was kept",
+        )
     elif what.kind in ("stage", "alias"):
         yield from (((file.path, ""), said) for said in _of_holder(f"{what.key} of {file.model}", file))
     elif what.kind == "name":
@@ -53,11 +56,11 @@ def _of_holder(place: str, file: FileInReplay) -> Iterator[str]:
     ours, now = (_read(records.StageRecord, data) for data in (file.ours, file.now))
     if ours is None or now is None or ours.version != now.version:
         here, there = (f"version {found.version}" if found is not None else "no version" for found in (ours, now))
-        yield f"{place}: here {here}, there {there}, which was kept"
+        yield f"{place}: {here} here, {there} at the remote; the remote's was kept"
     elif ours.artifacts != now.artifacts:
-        yield f"{place}: version {now.version} on both sides, with other artifacts there, which was kept"
+        yield f"{place}: version {now.version} on both sides, with other artifacts at the remote; the remote's was kept"
     elif ours.reason not in ("", now.reason):
-        yield f"{place}: version {now.version} on both sides, with another reason there, which was kept"
+        yield f"{place}: version {now.version} on both sides, with another reason at the remote; the remote's was kept"
 
 
 def _of_record(what: RecordPath, file: FileInReplay) -> Iterator[tuple[Place, str]]:
@@ -90,14 +93,14 @@ def _of_whole(what: RecordPath, file: FileInReplay, base: Any, ours: Any, now: A
         return f"{name}{made} is left out" + (": a model of that name is gone there" if now is not None else "")
     keys = f" ({', '.join(lost_keys(base, ours, base))})" if base is not None else ""
     if now is None:
-        return f"{name} was changed here{keys} and is gone there, which was kept"
+        return f"{name} was changed here{keys} and is gone at the remote; the remote's was kept"
     if isinstance(ours, VersionRecord) and (ours.deleted is None) != (now.deleted is None):
         here, there = ("deleted here", "changed") if ours.deleted is not None else (f"changed here{keys}", "deleted")
-        return f"{file.model} {file.number} was {here} and {there} there, which was kept"
+        return f"{file.model} {file.number} was {here} and {there} at the remote; the remote's was kept"
     if isinstance(ours, VersionRecord) and ours.deleted is not None:
         another = ours.reason not in ("", now.reason)
-        said = f"{file.model} {file.number} was deleted on both sides, with another reason there, which was kept"
-        return said if another else ""
+        said = f"{file.model} {file.number} was deleted on both sides, with another reason at the remote"
+        return f"{said}; the remote's was kept" if another else ""
     return None
 
 

@@ -108,7 +108,9 @@ class _Replay:
                 continue
             there = self.state.model(what.model)
             if self.before.files.read(path) is None and there != what.model:
-                self._conflict(f"{what.model} was registered here, and is called {there} there, which was kept")
+                self._conflict(
+                    f"{what.model} was registered here, and is called {there} at the remote; the remote's was kept"
+                )
 
     def _rename_or_delete(self, model: str) -> None:
         path = paths.model_file(model)
@@ -130,9 +132,11 @@ class _Replay:
             return
         if record.deleted is not None:
             if now.reason not in ("", record.reason):
-                self._conflict(f"{model} was deleted on both sides, with another reason there, which was kept")
+                self._conflict(
+                    f"{model} was deleted on both sides, with another reason at the remote; the remote's was kept"
+                )
         elif there in self.state.changed_there:
-            self._conflict(f"{model} was deleted here and changed there, which was kept")
+            self._conflict(f"{model} was deleted here and changed at the remote; the remote's was kept")
         else:
             try:
                 why = Justification(now.reason, force=True)
@@ -147,7 +151,7 @@ class _Replay:
         self.prior.update(models.plan_rename(self.before, old, new).files)
         self.settled.add(old)
         if there not in (old, new):
-            self._keep_name(old, new, there, f"and is called {there} there, which was kept")
+            self._keep_name(old, new, there, f"and is called {there} at the remote; the remote's was kept")
         elif there == old:
             try:
                 self._plan(models.plan_rename(self.onto, there, new).files)
@@ -298,7 +302,7 @@ class _Replay:
             clash = self._clash(what.model, record.name)
             if clash and self.was.read(home) is None:
                 self.done.files.pop(home, None)
-                said = f"the name {record.name} of {what.model} is taken there by {clash}, which was kept"
+                said = f"the name {record.name} of {what.model} is taken at the remote by {clash}, which was kept"
                 self._conflict(said, (home, ""))
                 self.done.lost_names.append(record.name)
             given = self._read(records.NameRecord, self.onto.files, home)

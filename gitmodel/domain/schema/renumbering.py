@@ -35,9 +35,9 @@ class Renumbered(NamedTuple):
         """The warning for reading by the old reference, which may be from before the pull."""
         if not self.old[1]:
             old, new = self.old[0], self.new[0]
-            return f"{old} names another model: what was {old} here is {new} since a pull; this is what is {old} now"
+            return f"{old} names another model since a pull: your {old} is now {new}, and this is the new {old}"
         old, new = (f"{model}@{number}" for model, number in (self.old, self.new))
-        return f"{old} was renumbered: what was {old} here is {new} since a pull; this is the version that is {old} now"
+        return f"{old} was renumbered by a pull: your {old} is now {new}, and this is the new {old}"
 
 
 @dataclass(frozen=True)
