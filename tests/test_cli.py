@@ -121,7 +121,7 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
         $ git model rollback iris production --reason "it was the network"
         iris@2 is in production now; iris@1 is archived
         $ git model history iris production
-        FROM (UTC)        UNTIL (UTC)       VERSION  WHO          BY          REASON
+        FROM (UTC)        UNTIL (UTC)       VERSION  WHO          COMMIT      REASON
         2026-11-23 10:12  now               1 -> 2   Ada Example  <commit>  it was the network
         2026-11-23 10:12  2026-11-23 10:12  2 -> 1   Ada Example  <commit>
         2026-11-23 10:12  2026-11-23 10:12  1 -> 2   Ada Example  <commit>
@@ -233,7 +233,7 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
         $ git model list
         ! no models yet; `git model register NAME` makes one
         $ git model history
-        FROM (UTC)        UNTIL (UTC)       MODEL    STAGE       VERSION  WHO          BY          REASON
+        FROM (UTC)        UNTIL (UTC)       MODEL    STAGE       VERSION  WHO          COMMIT      REASON
         2026-11-23 10:12  now               flowers  production  1 -> -   Ada Example  <commit>  no longer used
         2026-11-23 10:12  now               iris     staging     2 -> -   Ada Example  <commit>
         2026-11-23 10:12  now               iris     champion    2 -> -   Ada Example  <commit>

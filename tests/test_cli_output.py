@@ -252,7 +252,7 @@ def test_a_time_a_commit_and_a_reason_are_whole_on_a_narrow_terminal(repo, capsy
     ask(capsys, "promote", "iris@1", "production", "--reason", reason)
     _, shown = on_terminal("history", "iris", "production", env={"NO_COLOR": "1"})
     head, row, *told = shown.replace("\r", "").splitlines()
-    assert head == "FROM (UTC)        UNTIL (UTC)  VERSION  WHO          BY"
+    assert head == "FROM (UTC)        UNTIL (UTC)  VERSION  WHO          COMMIT"
     assert re.fullmatch(r"2026-11-23 10:12  now          - -> 1   Ada Example  [0-9a-f]{10}", row)
     assert " ".join(line.strip() for line in told) == reason
     assert max(map(len, [head, row, *told])) <= 80

@@ -33,7 +33,7 @@ def test_the_log_of_a_version_has_all_its_events(iris, capsys):
         capsys,
         """
         $ git model log iris@1
-        WHEN (UTC)        HAPPENED                                   WHO          BY          REASON
+        WHEN (UTC)        HAPPENED                                   WHO          COMMIT      REASON
         2026-11-23 10:12  archived                                   Bob          <commit>  better
         2026-11-23 10:12  left production                            Bob          <commit>  better
         2026-11-23 10:12  entered production                         Ada Example  <commit>  the first

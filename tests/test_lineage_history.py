@@ -185,7 +185,7 @@ def test_history_rewritten_under_a_stage_tag_is_reported(iris, code_repo, git, c
         capsys,
         """
         $ git model history iris production
-        FROM (UTC)        UNTIL (UTC)       VERSION  WHO          BY          REASON
+        FROM (UTC)        UNTIL (UTC)       VERSION  WHO          COMMIT      REASON
         2026-11-23 10:12  now               1 -> 3   Ada Example  <commit>  the first
         2026-10-01 12:00  2026-11-23 10:12  - -> 1   Ada Example  <commit>  the first
         ! warning: the tag model/iris/production does not count: its commit is not on the metadata branch

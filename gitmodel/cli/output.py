@@ -32,7 +32,7 @@ PROSE = "REASON"
 _WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
 _INDENT = "    "
 # Columns whose values are useless if cut.
-_FIRM = ("(UTC)", "BY", "FIELD")
+_FIRM = ("(UTC)", "COMMIT", "FIELD")
 
 T = TypeVar("T")
 Column = tuple[str, Callable[[T], str]]

@@ -29,7 +29,7 @@ EVENT_COLUMNS = (
     ("STAGE", lambda event: event.stage),
     ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}{_never_in_force(event)}"),
     ("WHO", lambda event: event.author + (f", merged by {event.merged_by}" if event.merged_by else "")),
-    ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
+    ("COMMIT", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
     (PROSE, lambda event: event.reason + (f" (forced: {cell_text.commas(event.forced)})" if event.forced else "")),
 )
 
@@ -49,7 +49,7 @@ LOG_COLUMNS = (
     ("WHAT", lambda event: event.model if event.version is None else f"{event.model}@{event.version}"),
     ("HAPPENED", lambda event: event.what + (f": {_first_fields(event.fields)}" if event.what == "changed" else "")),
     ("WHO", lambda event: event.author),
-    ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
+    ("COMMIT", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
     (PROSE, lambda event: event.reason),
 )
 BLAME_COLUMNS = (
@@ -57,7 +57,7 @@ BLAME_COLUMNS = (
     ("VALUE", lambda origin: cell_text.tsv_cell(origin.value)),
     ("WHO", lambda origin: origin.author),
     ("WHEN (UTC)", lambda origin: cell_text.utc_time(origin.when)),
-    ("BY", lambda origin: " ".join(filter(None, (origin.commit[:_SHORT], origin.pull_request)))),
+    ("COMMIT", lambda origin: " ".join(filter(None, (origin.commit[:_SHORT], origin.pull_request)))),
 )
 
 
