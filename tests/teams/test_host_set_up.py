@@ -47,7 +47,7 @@ def test_the_files_of_the_host_are_on_the_branch_in_one_commit(kind, repo, capsy
     for line in (
         "created CODEOWNERS",
         "see them with: git show gitmodel",
-        "Make two identities",
+        "Create two identities",
         "next: git model push",
     ):
         assert line in out
@@ -243,7 +243,7 @@ def test_running_it_again_follows_models_owners_and_stages(repo, capsys):
         0,
         "",
         "all records are valid\n"
-        "warning: CODEOWNERS is not what follows from models, owners and stages now\n"
+        "warning: CODEOWNERS is out of date: it does not match the models, owners and stages\n"
         "hint: run `git model init --ci github`\n",
     )
     code, out, _ = ask(capsys, "init", "--ci", "github", "--format", "json")
@@ -291,7 +291,7 @@ def test_additions_of_a_team_to_code_owners_are_kept(repo, capsys):
     edit(repo, {"CODEOWNERS": read(repo, "CODEOWNERS") + "/models/*/stages/production.toml @org/release\n"})
     with Client(repo) as client:
         client.register_model("lily", owners=["@eve"])
-    assert "CODEOWNERS is not what follows" in ask(capsys, "check")[2]
+    assert "CODEOWNERS is out of date" in ask(capsys, "check")[2]
     assert ask(capsys, "init", "--ci", "github")[0] == 0
     assert approves(repo, "models/lily/stages/staging.toml") == "@eve"
     assert approves(repo, "models/lily/stages/production.toml") == "@org/release"

@@ -213,7 +213,8 @@ def _warn_of_stale_owners(invocation: Invocation) -> None:
     host = is_stale(invocation.client.repository)
     if host:
         invocation.output.warn(
-            "CODEOWNERS is not what follows from models, owners and stages now", f"run `git model init --ci {host}`"
+            "CODEOWNERS is out of date: it does not match the models, owners and stages",
+            f"run `git model init --ci {host}`",
         )
 
 
