@@ -77,7 +77,7 @@ class ForeignTag(Refused):
 
 
 class RenumberedWarning(UserWarning):
-    """A reference was read whose number a pull gave to another version, so its meaning may have changed."""
+    """A reference may name another version than before: a pull gave its number to a different version."""
 
 
 class Unreachable(GitModelError):

@@ -99,7 +99,7 @@ class Commits:
         return not read_edge(self._git.common_dir).isdisjoint(roots(self._git, tip))
 
     def is_here(self, id: Oid) -> bool:
-        """Return True if the commit *id* is on this side of the edge of a shallow clone."""
+        """Return True if the repository has the commit *id*, which a shallow clone may lack."""
         try:
             self.read(id)
         except Invalid:
@@ -117,7 +117,7 @@ class Commits:
 
     def reaches(self, tip: Oid, commit: Oid) -> bool:
         """Return True if *commit* is *tip* or in its chain of first parents; `is_on_chain` caches more for one tip."""
-        # A chain grows at its tip only: a commit on the chain of an earlier tip is on this one if that tip is.
+        # The cache maps *commit* to an earlier tip whose chain contains it: a chain that reaches that tip also does.
         earlier = self._facts.get_oid("chain", commit)
         at = tip
         for _ in range(PARENTS_BEFORE_WALK):

@@ -151,8 +151,9 @@ def program(
 ) -> None:
     """A model registry that lives in git.
 
-    The branch is the record, the tag is the promotion, the hash is the link. A version is named MODEL@VERSION
-    or MODEL VERSION: iris@3, iris@1.2.3, iris@production, iris@latest; MODEL alone means its latest version.
+    Records are files on a branch, promotions are tags, and artifacts are named by SHA-256. A version is named
+    MODEL@VERSION or MODEL VERSION: iris@3, iris@1.2.3, iris@production, iris@latest; MODEL alone means its latest
+    version.
     """
     for folder in folders:
         invocation.enter(folder)

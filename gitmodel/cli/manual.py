@@ -33,7 +33,7 @@ about it and still ends with 0; `git model check` ends with 5.
 """
 CODES = (
     ("0", "success"),
-    ("1", "unexpected error: a bug in gitmodel; the message says how to report it"),
+    ("1", "a step of a pipeline failed; or an unexpected error, a bug in gitmodel: the message says how to report it"),
     ("2", "usage error: a wrong name, reference, option or value"),
     ("3", "not found: model, version, stage, artifact, repository"),
     ("4", "conflict: somebody was faster, or a name is taken; nothing was changed"),

@@ -47,7 +47,7 @@ class Lanes:
         return future
 
     def fetch(self, read: Callable[..., _Result], *arguments: Any) -> Future[_Result] | None:
-        """Fetch a range, or return None if there is no place for it; who got it calls `done` with it at last."""
+        """Fetch a range, or return None if there is no place for it; the caller must then call `done` with it."""
         return self._submit(read, *arguments) if self._ranges.acquire(blocking=False) else None
 
     def done(self, future: Future[Any]) -> None:

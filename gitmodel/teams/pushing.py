@@ -24,8 +24,8 @@ from gitmodel.teams import tag_moves
 from gitmodel.teams.pulling import Pulled, count_commits, had_before, left_out, pull
 from gitmodel.teams.transfers import upload
 
-# A push goes on for its timeout, as one by URL does; but a remote that refuses the same moves this often, although the
-# next fetch finds nothing new, never takes them.
+# A push is retried until its timeout. It ends earlier if the remote refuses the same moves this often although every
+# fetch in between finds nothing new: then the remote will never accept them.
 _SAME_TRIES = 20
 
 

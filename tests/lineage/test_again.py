@@ -81,7 +81,7 @@ def test_a_run_on_record_gives_identical_bytes_again_and_nothing_else_changes(st
     assert state_of(git, story) == before
 
 
-def test_inputs_are_those_on_record_though_their_names_mean_others_now(story, past):
+def test_inputs_are_found_by_digest_after_their_names_moved_to_other_versions(story, past):
     found = reproduce(past, "petals@2")
     assert found.identical
     assert past.get_version("measurements@latest").number == 10

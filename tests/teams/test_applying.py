@@ -178,7 +178,7 @@ class TestTwoAtOnce:
 
         monkeypatch.setattr(remote_pushes, "push", pushed)
 
-    def test_when_the_other_pushed_before(self, ada, bob, bare, change, monkeypatch):
+    def test_the_second_of_two_applies_reports_no_change(self, ada, bob, bare, change, monkeypatch):
         first = []
         self.before_push(monkeypatch, lambda: first.append(bob.apply(push=True)))
         second = ada.apply(push=True)

@@ -185,7 +185,7 @@ def test_a_direct_rollback_is_refused_as_well(client):
         iris.rollback("production")
 
 
-def test_check_of_a_change_names_it_and_json_too(client, code_repo):
+def test_check_of_a_range_names_the_unknown_key_in_text_and_json(client, code_repo):
     repo = client.repository.common_dir
     editing.edit(repo, {"gitmodel.toml": f"{HEAD}{PRODUCTION}quorum = 2\n"})
     editing.run(repo, "update-ref", "refs/heads/topic", editing.BRANCH)

@@ -76,7 +76,7 @@ def rollback(
     "--reviewed",
     multiple=True,
     metavar="COMMIT",
-    help="A commit, or BASE..HEAD, that you vouch came through review; repeat for more.",
+    help="A commit, or BASE..HEAD, that you know was reviewed; repeat for more.",
 )
 @click.option("--ask-host", is_flag=True, help="In a job: ask the host which commits were reviewed.")
 @click.option("--push", is_flag=True, help="Pull first, then move the tags at the remote; nothing else is pushed.")

@@ -61,7 +61,7 @@ def version() -> None:
     "key",
     metavar="KEY",
     help="If a version was already created with KEY, return it instead of creating another. "
-    "Default in CI by URL: the job's id; '' for none.",
+    "A CI job that uses a registry by URL has a default KEY; '' disables it.",
 )
 @options.renumbered
 @options.jobs

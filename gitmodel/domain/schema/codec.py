@@ -50,7 +50,7 @@ NOT_A_KEY = {"required": None}
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A file or a table on the metadata branch. A subclass states its keys as fields, in TOML's order.
+    """A file or a table on the metadata branch. A subclass declares its keys as fields, in the order of the TOML.
 
     The type of a field says which values its key takes: `Annotated[type, read]`, where *read* turns a TOML value into
     the record's value or raises Wrong, a plain type of `_READERS`, another Record (a table) or a tuple of one (an array
