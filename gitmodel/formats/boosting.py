@@ -75,7 +75,7 @@ def _described(package: str, estimator: Any) -> dict[str, Any]:
         raise UsageError(f"this {name} is not fitted", hint="call fit() first")
     held = {key: _plain(item) for key, item in vars(estimator).items() if key not in ("_Booster", "_le")}
     for key, item in held.items():
-        if said := values.misfit(item, f"{name}.{key}"):
+        if said := values.CELLS.misfit(item, f"{name}.{key}"):
             raise UsageError(f"{said}, which its file cannot hold", hint="pass a plain value, or save its booster")
     encoder = getattr(estimator, "_le", None)
     classes = None if encoder is None else values.encode(encoder.classes_)

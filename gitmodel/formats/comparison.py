@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import arrays, frames, numpy_files, tables, values
+from gitmodel.formats import arrays, frames, numpy_files, own_types, tables, values
 from gitmodel.formats.format import type_name
 
 # The number of elements of an array that are compared at a time.
@@ -114,6 +114,8 @@ def difference(saved: Any, loaded: Any, where: str = "") -> str:
             return ""
     elif not _is_state_dict(saved):
         return _said(where, type_name(saved), type_name(loaded))
+    if own_types.tag_of(saved):
+        return difference(own_types.state_of(saved), own_types.state_of(loaded), where)
     if frames.is_table(saved):
         return _difference_of_tables(saved, loaded, where)
     if tables.is_arrow_table(saved):

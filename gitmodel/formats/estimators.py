@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from gitmodel.errors import Invalid, Refused
+from gitmodel.errors import Invalid
 from gitmodel.formats import tree_arrays, trust
 from gitmodel.formats.format import Format, library
 from gitmodel.formats.numpy_files import without_padding
@@ -31,12 +30,7 @@ def _load_skops(path: Path, trusted: bool) -> Any:
     named = skops.get_untrusted_types(file=path)
     unknown = [] if trusted else sorted(set(named) - set(trust.trusted(named)))
     if unknown:
-        raise Refused(
-            f"{path} contains types that gitmodel does not trust: {_listed(unknown)}",
-            hint=f"if you know each of them: git model formats trust {' '.join(unknown)}, or load it with trusted=True"
-            if all(re.fullmatch(r"[\w.]+", name) for name in unknown)
-            else "load it with trusted=True if you know where it comes from",
-        )
+        raise trust.refused(unknown, str(path))
     # skops requires a list of trusted types (CVE-2024-37065)
     model = skops.load(path, trusted=named)
     if not trusted and (wrong := tree_arrays.fault(model)):
@@ -102,11 +96,6 @@ def _renumber(node: Any, fresh: Callable[[], int], ids: dict[int, int], files: d
         node["file"] = files.setdefault(node["file"], f"{fresh()}{suffix}")
     for value in node.values():
         _renumber(value, fresh, ids, files)
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(ascii(name)[1:-1] for name in names[:10])
-    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
 
 
 SKOPS = Format("skops", _load_skops, _save_skops, extensions=(".skops",))

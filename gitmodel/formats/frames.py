@@ -50,7 +50,7 @@ def to_arrow(value: Any) -> Any:
         return spec
 
     if told["type"] in ("DataFrame", "Series") and value.attrs:
-        misfit = values.misfit(value.attrs, "attrs")
+        misfit = values.CELLS.misfit(value.attrs, "attrs")
         if misfit:  # checked before a column is accessed, which makes a deep copy of attrs
             raise _refused(misfit, "take it out of attrs")
         told["attrs"] = values.encode(value.attrs)
@@ -160,7 +160,7 @@ def _fresh(wanted: str, taken: dict[str, None]) -> str:
 
 
 def _encode_name(name: Any, where: str) -> Any:
-    misfit = values.misfit(name, where)
+    misfit = values.CELLS.misfit(name, where)
     if misfit:
         raise _refused(misfit, "give it a plain name")
     return values.encode(name)
@@ -247,7 +247,7 @@ def _encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
         return uniform
     written: list[str | None] = []
     for row, cell in enumerate(cells):
-        misfit = "" if cell is None else values.misfit(cell, f"row {row} of {where}")
+        misfit = "" if cell is None else values.CELLS.misfit(cell, f"row {row} of {where}")
         if misfit:
             raise _refused(misfit, "convert the cells, or keep them in columns of their own")
         written.append(None if cell is None else json.dumps(values.encode(cell)))

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
-from gitmodel.formats import comparison, script_names
+from gitmodel.formats import comparison, script_names, trust
 from gitmodel.formats.detection import FOLDER, folder_format, is_pickle
 from gitmodel.formats.format import first_line, type_name
 from gitmodel.formats.plugins import find_format
 
 _loading = ContextVar("gitmodel_loading", default=False)
-_WITHOUT_NAMES = frozenset({"bytes", "csv", "json", "numpy", "parquet", "safetensors", "text"})
+_WITHOUT_NAMES = frozenset({"bytes", "csv", "numpy", "parquet", "safetensors", "text"})
 _HINTS: dict[type[GitModelError], str] = {
     Invalid: "see which format it is in; the bytes themselves are as they were stored",
     UsageError: "choose another format, or convert the value",
@@ -55,6 +55,7 @@ def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, un
     try:
         with (
             _named(script_names.loading(), format_name),
+            trust.trusting_all(trusted),
             _explaining(Invalid, f"{path} cannot be loaded as {format_name}"),
         ):
             return loader(path)
@@ -113,7 +114,8 @@ def save_with(
     temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}{suffix}"
     try:
         with _explaining(UsageError, f"{type(value).__name__} cannot be saved as {format_name}"):
-            with _named(script_names.saving(temporary, by_value=format_name == "cloudpickle"), format_name):
+            names = script_names.saving(temporary, by_value=format_name == "cloudpickle")
+            with _named(names, format_name), trust.trusting_all():
                 saver(value, temporary)
                 if loader is not None:
                     _prove(value, temporary, format_name, saver, loader)

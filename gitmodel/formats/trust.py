@@ -7,15 +7,21 @@ other name of an object is ever trusted. gitmodel ships the names of classes; a 
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from gitmodel.errors import Refused
+
 _trusted_here: ContextVar[Callable[[], Iterable[str]]] = ContextVar("gitmodel_trusted_names", default=tuple)
+_all: ContextVar[bool] = ContextVar("gitmodel_all_names", default=False)
 
 
 @lru_cache(maxsize=1)
@@ -33,6 +39,38 @@ def trusting(read: Callable[[], Iterable[str]]) -> Iterator[None]:
         yield
     finally:
         _trusted_here.reset(token)
+
+
+@contextmanager
+def trusting_all(all_names: bool = True) -> Iterator[None]:
+    """Trust every name inside the `with` block if *all_names*: for a file that was just saved, or that is trusted."""
+    token = _all.set(all_names)
+    try:
+        yield
+    finally:
+        _all.reset(token)
+
+
+def require(name: str) -> Any:
+    """Return the class or function *name*. Raises Refused if it is not trusted, ValueError if it does not exist."""
+    if not _all.get() and not trusted([name]):
+        raise refused([name])
+    found = find(name)
+    if found is None:
+        raise ValueError(f"there is no class or function {name!a} here")
+    return found
+
+
+def refused(names: Sequence[str], what: str = "it") -> Refused:
+    """Return the error for *names* that the file *what* needs and that are not trusted."""
+    shown = ", ".join(ascii(name)[1:-1] for name in names[:10])
+    more = "" if len(names) <= 10 else f" and {len(names) - 10} more"
+    return Refused(
+        f"{what} contains types that gitmodel does not trust: {shown}{more}",
+        hint=f"if you know each of them: git model formats trust {' '.join(names)}, or load it with trusted=True"
+        if all(re.fullmatch(r"[\w.]+", name) for name in names)
+        else "load it with trusted=True if you know where it comes from",
+    )
 
 
 def trusted(names: Sequence[str]) -> list[str]:
@@ -55,13 +93,22 @@ def find(name: str) -> Any:
     >>> find("decimal.Decimal"), find("subprocess.os"), find("shutil.sys.exit")
     (<class 'decimal.Decimal'>, None, None)
     """
-    module, _, attribute = name.rpartition(".")
+    found = _member(*name.rpartition(".")[::2])
+    module, path = str(getattr(found, "__module__", None)), str(getattr(found, "__qualname__", None))
+    if module == "__main__" and sys.modules.get(name.removesuffix(f".{path}")) is sys.modules["__main__"]:
+        return found  # a class of the script, under the name of its file
+    return found if f"{module}.{path}" == name and callable(found) else None
+
+
+def _member(module: str, path: str) -> Any:
+    """Return the attribute *path* of *module*, imported; None if there is none. A class can be inside another class."""
     try:
-        found = getattr(import_module(module), attribute)
+        return attrgetter(path)(import_module(module))
+    except ModuleNotFoundError:
+        outer, _, name = module.rpartition(".")
+        return _member(outer, f"{name}.{path}") if outer else None
     except (ImportError, AttributeError, ValueError):
         return None
-    own = f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', None)}"
-    return found if own == name and callable(found) else None
 
 
 def _is_shipped_class(name: str) -> bool:

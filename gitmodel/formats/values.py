@@ -14,10 +14,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import numpy_files
+from gitmodel.formats import numpy_files, own_types
 from gitmodel.formats.format import library, type_name
 from gitmodel.formats.numpy_files import Cells
 
@@ -37,34 +38,40 @@ def is_plain_json(value: Any) -> bool:
     return kind is dict and all(type(key) is str and is_plain_json(item) for key, item in value.items())
 
 
-def misfit(value: Any, where: str = "value") -> str:
-    """Return place and type of the first part of *value* that `encode` cannot write; "" if there is none."""
+def misfit(value: Any, where: str = "value", *, classes: bool = True) -> str:
+    """Return place and type of the first part of *value* that `encode` cannot write; "" if there is none.
+
+    Without *classes*, values of a person's own classes do not fit.
+    """
     try:
-        return _misfit(value, where)
+        return _misfit(value, where, classes)
     except RecursionError:
         return f"{where} is nested too deeply, or contains itself: it"
 
 
-def _misfit(value: Any, where: str) -> str:
+def _misfit(value: Any, where: str, classes: bool) -> str:
     kind = type(value)
     if kind in _QUICK:
         return ""
     if kind in _SEQUENCES:
         for index, item in enumerate(value):
             if type(item) not in _QUICK:
-                found = _misfit(item, f"{where}[{index}]" if kind in (list, tuple) else where)
+                found = _misfit(item, f"{where}[{index}]" if kind in (list, tuple) else where, classes)
                 if found:
                     return found
         return ""
     if kind is dict:
         for key, item in value.items():
             if type(item) not in _QUICK:
-                found = _misfit(item, f"{where}[{key!a}]"[:200])
+                found = _misfit(item, f"{where}[{key!a}]"[:200], classes)
                 if found:
                     return found
-        return next((found for key in value if (found := _misfit(key, f"a key of {where}"))), "")
+        return next((found for key in value if (found := _misfit(key, f"a key of {where}", classes))), "")
     if kind is slice:
-        return _misfit((value.start, value.stop, value.step), where)
+        return _misfit((value.start, value.stop, value.step), where, classes)
+    if classes and own_types.tag_of(value):
+        said = own_types.misfit(value)
+        return f"{where} is {said}" if said else _misfit(own_types.state_of(value), where, classes)
     return "" if _is_leaf(value) else f"{where} is a {type_name(value)}"
 
 
@@ -104,6 +111,8 @@ def encode(value: Any) -> Any:
         return {name: write(value)}
     if kind.__module__.split(".")[0] == "pandas" and kind.__name__ in _PANDAS:
         return {f"$pandas.{kind.__name__}": _PANDAS[kind.__name__](value)}
+    if tag := own_types.tag_of(value):
+        return {tag: [type_name(value), encode(own_types.state_of(value))]}
     if numpy_files.is_scalar(value) or numpy_files.is_array(value):
         plain = {"f": float, "i": int, "u": int, "b": bool, "U": str}.get(value.dtype.kind)
         if numpy_files.is_scalar(value) and plain and value.dtype.itemsize <= 8 and value.dtype.isbuiltin == 1:
@@ -130,6 +139,8 @@ def decode(written: Any) -> Any:
 def _decode_special(name: str, held: Any) -> Any:
     if name in _DECODERS:
         return _DECODERS[name](held)
+    if name in own_types.TAGS:
+        return own_types.build(name, held[0], decode(held[1]))
     if name.startswith("$numpy."):
         numpy = library("numpy", install="gitmodel[numpy]")
         return numpy.dtype(name.removeprefix("$numpy.")).type(decode(held))
@@ -284,4 +295,5 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$uuid": uuid.UUID,
 }
 
-CELLS = Cells(misfit, encode, decode)
+# cells of a table or an array name no classes
+CELLS = Cells(partial(misfit, classes=False), encode, decode)
