@@ -21,7 +21,6 @@ class RenumberedRef:
         self._last: tuple[Oid | None, Renumberings] = (None, Renumberings())
 
     def read(self) -> Renumberings:
-        """Return the renumberings by pulls in this clone."""
         return self._read()[1]
 
     def close(self) -> None:

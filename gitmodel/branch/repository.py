@@ -112,28 +112,24 @@ class Repository:
 
     @cached_property
     def identity(self) -> Identity:
-        """The author and committer of commits."""
         from gitmodel.git.identity import Identity  # imported here because only writes need it
 
         return Identity(self.git)
 
     @cached_property
     def rules(self) -> RulesInForce:
-        """The rules that count for a change."""
         from gitmodel.branch.rules_in_force import RulesInForce  # imported here because only changes are judged
 
         return RulesInForce(self.git, self.reader, self.trees, self.facts, self.commits, self.branch)
 
     @cached_property
     def signing(self) -> ChangeSigning:
-        """The signatures of changes."""
         from gitmodel.branch.signed_changes import ChangeSigning  # imported here because few registries ask for them
 
         return ChangeSigning(self.git, self.config, self.reader, self.tags, self.identity, self.branch)
 
     @cached_property
     def refs(self) -> Refs:
-        """The refs, as writes move them."""
         from gitmodel.branch.local_refs import LocalRefs  # imported here because only writes need it
 
         local = LocalRefs(self.git, self.reader, self.objects, lambda: self.writer_marks, self.share)

@@ -45,14 +45,12 @@ class ChangeSigning:
 
     @cached_property
     def verifier(self) -> SignatureVerifier:
-        """The verifier of signatures."""
         from gitmodel.git.signatures import SignatureVerifier  # imported here: only signed records need it
 
         return SignatureVerifier(self._git.environ, self._config)
 
     @cached_property
     def signer(self) -> Signer:
-        """The user's signer, which signs as git would."""
         from gitmodel.git.signing import Signer
 
         return Signer(self._git, self._config, self.verifier)

@@ -32,8 +32,6 @@ _OFF_BRANCH = "its commit is not on the metadata branch"
 
 
 class StageTags:
-    """The stage tags of one repository."""
-
     def __init__(
         self,
         git: Git,

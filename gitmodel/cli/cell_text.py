@@ -83,7 +83,6 @@ def number(of: int | None, local: bool) -> str:
 
 
 def commas(found: Iterable[Any]) -> str:
-    """Return the items, separated by commas."""
     return ", ".join(map(str, found))
 
 
@@ -131,12 +130,10 @@ def pending_word(refusal: Refusal | None) -> str:
 
 
 def stages_of_model(view: ModelView) -> str:
-    """Return the stages of a model."""
     return commas(stage_cell(state) for state in view.stages if not state.alias)
 
 
 def aliases_of_model(view: ModelView) -> str:
-    """Return the aliases of a model."""
     return commas(stage_cell(state) for state in view.stages if state.alias)
 
 

@@ -46,7 +46,6 @@ class Invocation:
 
     @cached_property
     def client(self) -> Client:
-        """The client of the chosen registry."""
         from gitmodel.client import Client
 
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
@@ -275,11 +274,9 @@ class LazyGroup(click.Group):
 
 
 def first_line(found: click.Command) -> str:
-    """Return the first line of a command's help."""
     return (found.help or "").strip().split("\n")[0]
 
 
 def usage_of(ctx: click.Context) -> str:
-    """Return the usage line of a command."""
     pieces: Sequence[str] = ctx.command.collect_usage_pieces(ctx)
     return " ".join([ctx.command_path, *pieces])

@@ -169,7 +169,6 @@ PAGES = {"docs/reference/cli.md": markdown, "docs/reference/json.md": json_page,
 
 
 def write(root: Path) -> None:
-    """Write every page below *root*, the folder of the project."""
     for path, make in PAGES.items():
         (root / path).write_text(make(), encoding="utf-8")
 

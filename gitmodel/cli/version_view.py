@@ -22,7 +22,6 @@ def note_frozen(invocation: Invocation, frozen: str) -> None:
 
 
 def show_version(invocation: Invocation, ref: VersionRef) -> None:
-    """Print everything about a version."""
     view = invocation.client.view_version(ref)
     invocation.output.single(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
     note_pending(invocation, ((view.model, state) for state in view.pending))
@@ -94,7 +93,6 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
 
 
 def promotion_text(done: Promotion) -> str:
-    """Return a sentence about a change of a stage or alias."""
     here = f"{done.model}@{done.version}"
     if not done.changed:
         return f"{here} is in {done.stage} already" if done.stage != NONE else f"{here} is in no stage already"

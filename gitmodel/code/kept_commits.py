@@ -57,7 +57,6 @@ class KeptCommits:
         self._done.add(commit)
 
     def kept(self) -> list[Oid]:
-        """Return the commits that are kept."""
         found = (ref.removeprefix(KEPT_CODE) for ref in list_refs(self._git, KEPT_CODE))
         return [commit for commit in found if is_code_oid(commit)]
 

@@ -50,7 +50,6 @@ class CodeRepository:
 
     @property
     def shallow(self) -> bool:
-        """True if the clone is shallow."""
         return bool(self._edge())
 
     @cached_property

@@ -275,7 +275,6 @@ def _release(array: Any) -> None:
 
 
 def _difference_of_cells(saved: Any, loaded: Any, where: str) -> str:
-    """Compare two flat arrays of Python objects."""
     x, y = saved.tolist(), loaded.tolist()
     return "" if _is_equal(x, y) else _difference_of_items(x, y, lambda row: f"{where} {row}")
 

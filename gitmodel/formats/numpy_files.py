@@ -190,7 +190,6 @@ class _Members:
         self._count = 0
 
     def array(self, name: str) -> Any:
-        """Return the array in the member *name*."""
         info = self._archive.getinfo(name)
         if self._mapped is not None and info.compress_type == zipfile.ZIP_STORED:
             with open(self._mapped, "rb") as file:

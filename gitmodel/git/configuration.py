@@ -31,12 +31,10 @@ def remove_value(git: Git, key: str, value: str) -> None:
 
 
 def list_remotes(git: Git) -> list[str]:
-    """Return the names of the remotes."""
     return git.lines("remote")
 
 
 def add_remote(git: Git, name: str, url: str) -> None:
-    """Add a remote."""
     git.run("remote", "add", "--end-of-options", name, url)
 
 

@@ -38,7 +38,6 @@ class FactCache:
         return cast("Oid | None", self.get(kind, id))
 
     def put(self, kind: str, id: str, value: str) -> None:
-        """Write *value* to the cache."""
         key = f"{kind} {id}"
         self._lines()[key] = value
         data = f"{key} {value} {_checksum(key, value)}\n".encode()

@@ -112,7 +112,6 @@ def format_tree(entries: Mapping[str, Entry]) -> bytes:
 
 
 def parse_commit(id: Oid, data: bytes) -> Commit:
-    """Return the commit in *data*."""
     head, _, message = data.decode("utf-8", "replace").partition("\n\n")
     lines = [line.partition(" ") for line in head.split("\n")]
     first = {key: value for key, _, value in reversed(lines)}
@@ -122,13 +121,11 @@ def parse_commit(id: Oid, data: bytes) -> Commit:
 
 
 def format_commit(tree: Oid, parents: Iterable[Oid], author: str, committer: str, message: str) -> bytes:
-    """Return the bytes of a commit."""
     lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {author}", f"committer {committer}"]
     return ("\n".join(lines) + "\n\n" + message).encode()
 
 
 def parse_tag(data: bytes) -> Tag:
-    """Return the tag object in *data*."""
     head = data.decode("utf-8", "replace").partition("\n\n")[0]
     keys = {key: value for key, _, value in (line.partition(" ") for line in head.split("\n"))}
     return Tag(keys.get("tag", ""), Oid(keys.get("object", "")), keys.get("type", ""))

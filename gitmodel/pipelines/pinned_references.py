@@ -60,7 +60,6 @@ class Target:
 
     @property
     def numbered(self) -> Numbered:
-        """The model and the number."""
         return self.model, self.number
 
     @property

@@ -106,7 +106,6 @@ class RunSecrets:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in *value*."""
     if isinstance(value, Mapping):
         for item in value.values():
             yield from _texts(item)

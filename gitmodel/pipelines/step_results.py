@@ -38,7 +38,6 @@ class AliasPlan:
 
     @property
     def texts(self) -> Any:
-        """The values that the step itself gave."""
         return self.alias, self.reason
 
 
@@ -55,7 +54,6 @@ class MetadataPlan:
 
     @property
     def texts(self) -> Any:
-        """The values that the step itself gave."""
         return self.values, self.artifact, str(self.of) if isinstance(self.of, VersionRef) else ""
 
 

@@ -49,7 +49,6 @@ class CachedStore:
         return self._origin
 
     def create(self) -> None:
-        """Check that the origin can be used."""
         self._origin.create()
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
@@ -129,7 +128,6 @@ class CachedStore:
         return self._origin.objects()
 
     def remove(self, digest: Digest) -> None:
-        """Remove the object and the copy."""
         self._origin.remove(digest)
         self.cache.remove(digest)
 

@@ -63,7 +63,6 @@ class LocalStore:
         return self.root.as_uri()
 
     def create(self) -> None:
-        """Create the folders of the store if they do not exist."""
         with _reaching(self.root):
             if self.shared:
                 self._make_root()
@@ -171,7 +170,6 @@ class LocalStore:
         return None if state is None else StoredObject(digest, state.st_size, state.st_mtime)
 
     def renew(self, digest: Digest) -> None:
-        """Set its timestamp to now."""
         path = self.place(digest)
         with _reaching(path):
             try:
@@ -185,7 +183,6 @@ class LocalStore:
             self._put(reader, digest, None)
 
     def size(self, digest: Digest) -> int:
-        """The length of the object in bytes. Raises NotFound without it."""
         state = self._state(digest)
         if state is None:
             raise self._missing(digest)

@@ -46,7 +46,6 @@ class RemoteStore:
         return self
 
     def create(self) -> None:
-        """Check that the server can be used."""
         self.backend.create()
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:

@@ -47,7 +47,6 @@ class ResumableUpload:
         self.pause()
 
     def pause(self) -> None:
-        """Leave it to a later try."""
         if self._path is not None:
             os.close(self._descriptor)
             self._path = None

@@ -36,7 +36,6 @@ def diff(invocation: Invocation, old: str, new: str) -> None:
 
 
 def fields(found: VersionDiff) -> dict[str, Any]:
-    """Return a comparison as JSON fields."""
     code = found.code
     return {
         "old": found.old,
@@ -60,7 +59,6 @@ def fields(found: VersionDiff) -> dict[str, Any]:
 
 
 def row_fields(rows: Sequence[Compared]) -> list[dict[str, Any]]:
-    """Return compared values as JSON fields."""
     return [{"key": row.name, "old": row.old, "new": row.new, "change": row.change} for row in rows]
 
 
@@ -76,7 +74,6 @@ def _lines(found: VersionDiff) -> Iterator[str]:
 
 
 def beside(row: Compared) -> str:
-    """Return a value of both versions as text."""
     if row.same:
         return f"{cell_text.tsv_cell(row.old)}  (same)"
     if row.old is None or row.new is None:

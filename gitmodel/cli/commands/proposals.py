@@ -193,7 +193,6 @@ def _digests(row: Compared) -> dict[str, Any]:
 
 
 def fields(one: Proposal) -> dict[str, Any]:
-    """Return a proposal as JSON fields."""
     planned = _plan_fields(one.plan)
     return {
         "branch": one.branch,
@@ -213,7 +212,6 @@ def fields(one: Proposal) -> dict[str, Any]:
 
 
 def gate_fields(outcome: Any) -> dict[str, Any]:
-    """Return the outcome of a rule as JSON fields."""
     return {name: getattr(outcome, name) for name in shapes.GATE.keys}
 
 

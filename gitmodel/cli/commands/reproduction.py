@@ -90,7 +90,6 @@ def reproduce(
 
 
 def fields(found: Reproduced) -> dict[str, Any]:
-    """Return the result of a reproduction as JSON fields."""
     return {
         "reference": found.reference,
         "run": found.run,

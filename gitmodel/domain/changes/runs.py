@@ -25,7 +25,6 @@ def run_id(pipeline: str, started: datetime, unique: str) -> str:
 
 
 def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
-    """Plan to write the record of a run."""
     path = paths.run_file(record.id)
     if snapshot.load(path, records.RunRecord) not in (None, record):
         raise Conflict(f"there is a run {record.id} already", hint="run the pipeline again")

@@ -40,7 +40,6 @@ class RecordPath:
 
 
 def model_folder(model: str) -> str:
-    """Return the folder of *model*."""
     return f"{MODELS}/{model}"
 
 

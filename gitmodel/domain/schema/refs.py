@@ -35,7 +35,6 @@ class StageRef:
 
     @property
     def full(self) -> str:
-        """The full name of the ref."""
         return f"{STAGE_TAGS}{self.model}/{self.stage}"
 
     @property

@@ -250,7 +250,6 @@ class GcsBackend:
         )
 
     def cancel(self, where: str, digest: Digest) -> None:
-        """Give an upload up."""
         self._bucket.request("DELETE", where, about=digest, allowed=(404, 410, 499))
 
     def refusal(self, answer: Answer, digest: Digest) -> Unreachable:

@@ -162,7 +162,6 @@ class OciBackend:
         self._put_manifest(digest, size)
 
     def cancel(self, where: str, digest: Digest) -> None:
-        """Cancel the upload."""
         self._request("DELETE", where, about=digest, missing=True, allowed=(405,))
 
     def reached(self, where: str, digest: Digest) -> tuple[str, int]:

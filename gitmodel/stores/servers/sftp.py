@@ -151,7 +151,6 @@ class SftpBackend:
         self._root = f"/{path}"
 
     def create(self) -> None:
-        """Make its folders."""
         for folder in (f"{self._root}/sha256", f"{self._root}/tmp"):
             self.host.make_folder(folder)
 
@@ -168,7 +167,6 @@ class SftpBackend:
         return there if there is not None and there.size == size else None
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Set its timestamp to now."""
         self.host.touch(self.key(digest))
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
@@ -221,7 +219,6 @@ class SftpBackend:
             self.host.remove(f"{self._root}/tmp/{leftover.name}")
 
     def key(self, digest: Digest) -> str:
-        """The path of the object."""
         return f"{self._root}/{object_path(digest)}"
 
     def _require_root(self) -> None:
