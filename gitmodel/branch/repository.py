@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from gitmodel.branch.commit_chains import Commits
 from gitmodel.branch.renumbered_ref import RenumberedRef
 from gitmodel.branch.retrying import ATTEMPTS
 from gitmodel.branch.stage_tags import StageTags
@@ -24,6 +23,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.snapshot_sources import NoTags
 from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import SharedPermissions
+from gitmodel.git.commit_chains import Commits
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.failures import Moved
 from gitmodel.git.object_reader import ObjectReader

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from gitmodel.branch.commit_chains import Commits
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
+from gitmodel.git.commit_chains import Commits
 from gitmodel.git.commits import PARENTS_BEFORE_WALK, commits_changing
 from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import parse_commit, parse_tag

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gitmodel.branch.commit_chains import Commits
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
@@ -18,6 +17,7 @@ from gitmodel.domain.schema.rules_tag import extends, read_before, rules_message
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.domain.snapshot_sources import TOO_SHALLOW, Files
 from gitmodel.errors import Invalid, Refused
+from gitmodel.git.commit_chains import Commits
 from gitmodel.git.commits import PARENTS_BEFORE_WALK
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.object_reader import GitObject, ObjectReader

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitmodel.branch.commit_chains import Commits
 from gitmodel.branch.required_signatures import RequiredSignatures
 from gitmodel.domain.schema import messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
@@ -16,6 +15,7 @@ from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import place_files, read_registry
 from gitmodel.domain.snapshot_sources import TOO_SHALLOW, StageTag
 from gitmodel.errors import Invalid
+from gitmodel.git.commit_chains import Commits
 from gitmodel.git.commits import commits_changing
 from gitmodel.git.failures import Moved
 from gitmodel.git.object_reader import GitObject

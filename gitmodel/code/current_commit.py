@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitmodel.code.repository import CodeRepository
-from gitmodel.code.worktree import inspect_worktree, submodules_changed
 from gitmodel.domain.credentials import recordable_url
 from gitmodel.domain.schema.object_ids import is_code_oid
 from gitmodel.domain.schema.records import Code
 from gitmodel.errors import Unreachable
 from gitmodel.git.process import Git
+from gitmodel.git.worktree_state import inspect_worktree, submodules_changed
 
 if TYPE_CHECKING:
     import git
@@ -30,7 +30,7 @@ def read_code(repository: CodeRepository | None) -> Code:
 
     try:
         if repository.worktree:
-            head, dirty = inspect_worktree(repository, _read_worktree)
+            head, dirty = inspect_worktree(repository.git, repository.index_file, _read_worktree)
         else:
             asked = _python_git(repository.git)
             head, dirty = asked.rev_parse("--verify", "--quiet", "HEAD", with_exceptions=False), None

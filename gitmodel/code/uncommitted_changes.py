@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from gitmodel.code.repository import CodeRepository
-from gitmodel.code.worktree import inspect_worktree
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.process import Git
+from gitmodel.git.worktree_state import inspect_worktree
 
 _LARGEST_TOLD = 3
 
@@ -35,7 +35,7 @@ def list_changes(code: CodeRepository) -> list[UncommittedChange]:
 
     Raises Refused for a submodule with changes and for a nested repository, because a commit cannot contain them.
     """
-    return inspect_worktree(code, _changes) if code.worktree else []
+    return inspect_worktree(code.git, code.index_file, _changes) if code.worktree else []
 
 
 def snapshot(code: CodeRepository, limit: int) -> Oid | None:
@@ -44,7 +44,7 @@ def snapshot(code: CodeRepository, limit: int) -> Oid | None:
     Ignored files are left out. Writes only objects, and runs no hook. The same state gives the same commit. Raises
     Refused if more than *limit* bytes would be stored, or for a path that a commit cannot contain.
     """
-    return inspect_worktree(code, partial(_snapshot, limit=limit)) if code.worktree else None
+    return inspect_worktree(code.git, code.index_file, partial(_snapshot, limit=limit)) if code.worktree else None
 
 
 def _changes(git: Git) -> list[UncommittedChange]:

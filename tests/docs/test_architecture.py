@@ -30,11 +30,11 @@ def test_every_module_that_the_page_names_exists() -> None:
 # the code. Functions of the git layer would have one caller each, and would be named after it.
 RUNNING_GIT = {
     "branch": {
-        "bundles", "change_authors", "checked_out", "commit_chains", "digest_mentions", "first_parents", "local_refs",
+        "bundles", "change_authors", "checked_out", "digest_mentions", "first_parents", "local_refs",
         "opening", "remote_pushes", "remotes", "required_signatures", "signed_changes", "stage_history", "tips",
         "url_cache", "url_server",
     },
-    "code": {"kept_commits", "repository", "uncommitted_changes", "worktree"},
+    "code": {"kept_commits", "repository", "uncommitted_changes"},
 }  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from gitmodel.code.repository import CodeRepository
 from gitmodel.errors import GitModelError
 from gitmodel.git.process import Git, with_settings
 
@@ -34,29 +33,29 @@ _IN_SUBMODULES = (
 )
 
 
-def inspect_worktree(code: CodeRepository, ask: Callable[[Git], T]) -> T:
-    """Return the result of *ask* for the work tree, with a git that ignores no change.
+def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
+    """Return the result of *ask* for the work tree with the index *index_file*, with a git that ignores no change.
 
     It is called a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or leaves
     out existing files (`--skip-worktree`).
     """
-    settings = {**SETTINGS, **_properties(code.git)}
-    environ = with_settings(code.git.environ, settings.items())
-    git = replace(code.git, environ={**environ, "GIT_INDEX_FILE": str(code.index_file)})
-    stamp = _stamp_of(code.index_file)
-    if stamp is None or _without_marks.get(code.index_file) == stamp:
+    settings = {**SETTINGS, **_properties(git)}
+    environ = with_settings(git.environ, settings.items())
+    git = replace(git, environ={**environ, "GIT_INDEX_FILE": str(index_file)})
+    stamp = _stamp_of(index_file)
+    if stamp is None or _without_marks.get(index_file) == stamp:
         return ask(git)
     with _listing(git) as read:
         found = ask(git)
         entries = _with_marks(read())
     if not entries:
-        _without_marks[code.index_file] = stamp
+        _without_marks[index_file] = stamp
     marked = _marked(git, entries)
     if not marked:
         return found
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
-        shutil.copyfile(code.index_file, index)
+        shutil.copyfile(index_file, index)
         aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
         for option in ("--no-assume-unchanged", "--no-skip-worktree"):
             aside.run("update-index", option, "-z", "--stdin", input=b"".join(path + b"\0" for path in marked))
