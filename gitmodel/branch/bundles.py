@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gitmodel.branch.opening import checked_branch, read_config
+from gitmodel.branch.opening import checked_branch
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.refs import DEFAULT_BRANCH
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
-from gitmodel.git import process as git_process
+from gitmodel.git.configuration import read_config
 from gitmodel.git.discovery import find_repository
-from gitmodel.git.process import clean_environment
+from gitmodel.git.new_repositories import unpack_bundle
 
 # gitformat-bundle: the first line of versions 2 and 3.
 _HEADERS = (b"# v2 git bundle\n", b"# v3 git bundle\n")
@@ -37,13 +37,9 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
     Raises UsageError for a bundle that needs commits which it does not have, Invalid for a damaged one,
     NotFound for one without a registry.
     """
-    clean = clean_environment(environ)
     folder = tempfile.mkdtemp(prefix="gitmodel-bundle-")
     try:
-        git_process.run(["git", "init", "--quiet", "--bare", "--template=", folder], clean)
-        refs = [f"+refs/{kind}/*:refs/{kind}/*" for kind in _REFS]
-        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
-        git_process.run(["git", f"--git-dir={folder}", "fetch", *options, str(path.absolute()), *refs], clean)
+        unpack_bundle(path, Path(folder), [f"+refs/{kind}/*:refs/{kind}/*" for kind in _REFS], environ)
         found = find_repository(Path(folder), environ=environ, named=True)
         git = replace(
             found.git,

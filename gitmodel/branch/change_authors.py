@@ -9,7 +9,7 @@ from gitmodel.branch.changed_paths import MOST_FILES, changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import first_parents
+from gitmodel.git.commits import author_of_addition, commits_without_merges, first_parents
 from gitmodel.git.objects import Commit
 
 _MOST_COMMITS = 10_000
@@ -47,9 +47,7 @@ class ChangeAuthors:
 
     def _first_in(self, merge: Commit, path: str) -> str:
         """Return the author who created the file at *path* in the commits that *merge* brought in."""
-        brought = ("--diff-filter=A", *merge.parents[1:], f"^{merge.parents[0]}", "--", path)
-        found = self._repository.git.lines("log", "-1", "--format=%an", *brought)
-        return found[0] if found else ""
+        return author_of_addition(self._repository.git, merge.parents[1:], merge.parents[0], path)
 
     @cached_property
     def _chain(self) -> list[Oid]:
@@ -68,9 +66,8 @@ class ChangeAuthors:
     @cached_property
     def _touched(self) -> list[tuple[str, str]]:
         """Each path that a commit of *head* changed, with the author, newest commit first."""
-        brought = ("rev-list", f"--max-count={_MOST_COMMITS}", "--no-merges", self._head, f"^{self._base}", "--")
         touched: list[tuple[str, str]] = []
-        for id in self._repository.git.oids(*brought):
+        for id in commits_without_merges(self._repository.git, self._head, self._base, _MOST_COMMITS):
             commit = self._repository.commits.read(id)
             try:
                 paths = changed_paths(self._repository, commit.parents[0] if commit.parents else None, id)

@@ -17,6 +17,7 @@ from gitmodel.errors import Invalid
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
+from gitmodel.git.tree_listing import list_tree
 
 # A checksum of the lines, and the trees whose records are complete ("-": incomplete).
 _HEADER = re.compile(rb"gitmodel-mentions 1 ([0-9a-f]{8}) (\S+)\n")
@@ -90,7 +91,7 @@ class DigestMentions:
         if of == trees.encode():
             return RecordsByDigest(lines, {})
         known = {id: digests for id, _, digests in _LINE.findall(lines)}
-        said = self._git.run("ls-tree", "-r", "-z", commit, "--", f"{MODELS}/", f"{RUNS}/")
+        said = list_tree(self._git, commit, f"{MODELS}/", f"{RUNS}/")
         places: list[tuple[bytes, bytes]] = _RECORD.findall(said)
         unread = self._read(places, known, more)
         lines = b"".join(b"%s %s%s\n" % (id, path, known[id]) for id, path in places if id in known)

@@ -17,7 +17,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import first_parents, roots
+from gitmodel.git.commits import first_parents, raw_changes, roots
 from gitmodel.git.configuration import list_remotes
 from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import FILE_MODES, Commit, parse_commit
@@ -59,7 +59,7 @@ def walk_branch(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[B
     stretch = _FIRST_STRETCH
     at: Oid | None = tip
     while at:
-        found = _stretch(repository, at, stretch, pathspecs)
+        found = raw_changes(repository.git, at, stretch, pathspecs)
         whole = len(found) < stretch
         at = None
         for entry in _read(repository, found):
@@ -139,24 +139,6 @@ def _has_filters(repository: Repository) -> bool:
             if b"BDAT" in file.read(12 * int.from_bytes(chunks, "big")):
                 return True
     return False
-
-
-def _stretch(repository: Repository, at: str, count: int, pathspecs: tuple[str, ...]) -> list[tuple[Oid, list[str]]]:
-    """Return ids of commits, each with the lines and paths of `git diff-tree --raw`."""
-    said = repository.git.run(
-        "log", "--first-parent", "-m", "--root", "--raw", "--no-abbrev", "--no-renames", "-z", "--format=%x01%H",
-        f"--max-count={count}", at, "--", *pathspecs,
-    ).decode("utf-8", "surrogateescape")  # fmt: skip
-    found: list[tuple[Oid, list[str]]] = []
-    words = iter(said.split("\0"))
-    for word in words:
-        line = word.lstrip("\n")
-        if line.startswith("\x01"):
-            found.append((Oid(line[1:]), []))
-        elif line.startswith(":"):
-            # a path can contain any character, so it is not parsed by lines
-            found[-1][1].extend((line, next(words, "")))
-    return found
 
 
 def _read(repository: Repository, found: list[tuple[Oid, list[str]]]) -> Iterator[BranchCommit]:

@@ -12,9 +12,9 @@ from gitmodel.domain.schema import messages
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
 from gitmodel.git.failures import GitError, Moved
 from gitmodel.git.object_reader import ObjectReader
-from gitmodel.git.objects import LooseObjects, NewObject, format_pack
+from gitmodel.git.objects import LooseObjects, NewObject
 from gitmodel.git.process import Git, check_git
-from gitmodel.git.refs import RefMove, delete_ref
+from gitmodel.git.refs import RefMove, delete_ref, move_refs
 
 if TYPE_CHECKING:
     from gitmodel.git.ref_locks import WriterMarks
@@ -73,15 +73,9 @@ class LocalRefs:
         # git locks what it verifies as well, with an empty lock.
         news = {move.ref: "" if move.verifies else move.new or "" for move in moves}
 
-        def lines() -> bytes:
-            self._objects.write(new)
-            # Without `start` and `commit`, git would execute the partial input of a killed writer.
-            return "".join(f"{line}\n" for line in ("start", *(move.line for move in moves), "commit")).encode()
-
         self._share()
         with self._marks().announce(news) as mark:
-            command = ("update-ref", "-m", messages.one_line(message), "--stdin")
-            self._git.run(*command, input=lines, inherit=(mark,))
+            move_refs(self._git, moves, messages.one_line(message), partial(self._objects.write, new), mark)
         if new:
             self._outlast_gc(new)
         self._check_effect(moves)
@@ -111,6 +105,7 @@ class LocalRefs:
 
     def _outlast_gc(self, new: Sequence[NewObject]) -> None:
         """Write *new*, which refs name by now, again if a gc that began before they did may delete it."""
+        from gitmodel.git.maintenance import write_pack
         from gitmodel.git.ref_locks import gc_runs
 
         for _ in range(_GC_ATTEMPTS):
@@ -118,7 +113,7 @@ class LocalRefs:
                 break
             # It may prune unreferenced objects: loose objects and unfinished packs, but never a finished pack.
             with suppress(Unreachable, GitError):
-                self._git.run("index-pack", "--stdin", input=format_pack(new))
+                write_pack(self._git, new)
                 return
         self._objects.write(new)
 

@@ -11,9 +11,8 @@ from gitmodel.domain.addresses import is_url
 from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.refs import DEFAULT_BRANCH
 from gitmodel.errors import GitModelError, UsageError
-from gitmodel.git import process as git_process
+from gitmodel.git.configuration import read_config, read_path, read_path_outside
 from gitmodel.git.discovery import find_repository
-from gitmodel.git.process import Git, clean_environment
 
 
 def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository:
@@ -58,19 +57,10 @@ def configured_registry(path: Path, *, environ: Mapping[str, str], named: bool =
         return ""
     try:
         git = find_repository(path, environ=environ, named=named).git
-        said, top = git.run("config", "-z", "--type=path", "--get", "gitmodel.repo", answers=(0, 1)), git.top
+        asked, top = read_path(git, "gitmodel.repo"), git.top
     except GitModelError:  # settings of the user and the system still count
-        words, top = ["git", "config", "-z", "--type=path", "--get", "gitmodel.repo"], path
-        said = git_process.run(words, clean_environment(environ), cwd=path, answers=(0, 1))
-    asked = os.fsdecode(said).rstrip("\0")
+        asked, top = read_path_outside(path, "gitmodel.repo", environ), path
     return asked if not asked or is_url(asked) else str(top / asked)
-
-
-def read_config(git: Git) -> dict[str, str]:
-    entries = os.fsdecode(git.run("config", "--list", "-z")).split("\0")
-    pairs = (entry.partition("\n") for entry in entries if entry)
-    # A key without a value means true, as git reads it.
-    return {key: value if separator else "true" for key, separator, value in pairs}
 
 
 def checked_branch(name: str) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gitmodel.branch.remotes import (
-    query,
+    checked,
     remote_message,
     removal_command,
-    run_remote,
     silence_timeout,
     tags_prefix,
     unreachable,
@@ -20,8 +18,8 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, Refused
-from gitmodel.git.process import Git, with_settings
 from gitmodel.git.refs import RefMove, set_refs
+from gitmodel.git.remote_commands import ask_refs, push_moves, refs_in
 
 # git's message if a lease or a fast-forward fails, locally or on the remote: another push was first.
 _LOST_RACE = re.compile(
@@ -32,9 +30,6 @@ _LOST_RACE = re.compile(
 _ALREADY_GONE = re.compile(r"^error: unable to delete '.*': remote ref does not exist$", re.MULTILINE)
 # git's message for a ref that was rejected because another ref was.
 _DRAGGED = re.compile(r"atomic push fail")
-# The settings for reaching a remote by push, and a remote with only these settings.
-_REACHING = ("url", "pushurl", "proxy", "proxyauthmethod", "receivepack", "vcs")
-_OUTLET = "gitmodel-push"
 
 
 class RemoteMoved(Conflict):
@@ -60,16 +55,8 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
     """
     # a thin pack would fetch the files that a registry by URL does not have
     unthinned = ["--no-thin"] if repository.url else []
-    leases = [f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves]
-    refspecs = [f"{move.new or ''}:{move.ref}" for move in moves]
-    outlet, given = _outlet(repository.git, remote)
-    answer = outlet.run_remote(
-        # git sends the options of the settings only if the command has none
-        "-c", "push.pushOption=",
-        "push", "--progress", "--atomic", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
-        *unthinned, *leases, *(f"--push-option={option}" for option in (*given, *options)), "--end-of-options",
-        _OUTLET, *refspecs, silence=silence_timeout(repository),
-    )  # fmt: skip
+    silence = silence_timeout(repository)
+    answer = push_moves(repository.git, remote, moves, options, *unthinned, silence=silence)
     if options and answer.code and "does not support push options" in answer.stderr:
         return push(repository, remote, moves)
     if answer.code == 0:
@@ -95,7 +82,8 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
 
 def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> None:
     """Raise Conflict if *remote* has a ref where one of *refs* needs a folder, or a folder where it needs a file."""
-    there = [line.split("\t")[1] for line in query(repository, remote, "ls-remote", "--refs", remote).splitlines()]
+    asked = ask_refs(repository.git, remote, options=("--refs",), silence=silence_timeout(repository))
+    there = refs_in(checked(remote, asked))
     for blocking in there:
         for ref in refs:
             if blocking.startswith(f"{ref}/") or ref.startswith(f"{blocking}/"):
@@ -108,8 +96,7 @@ def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> 
 
 def has_ref(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
     """Return True if *ref* of *remote* is *id*. Used after a push whose answer was lost."""
-    answer = run_remote(repository, "ls-remote", "--end-of-options", remote, ref)
-    return f"{id}\t{ref}" in answer.stdout.splitlines()
+    return refs_in(ask_refs(repository.git, remote, ref, silence=silence_timeout(repository))).get(ref) == id
 
 
 def move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -> None:
@@ -128,26 +115,3 @@ def _move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) 
             copy = remote_branch_ref(remote, repository.branch)
         new[copy] = move.new
     set_refs(repository.git, new)
-
-
-def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
-    """Return a Git with a remote `_OUTLET`, which pushes to the same place as *remote* and has no other settings.
-
-    It includes the push options of this single command, from `git -c` or the environment. With the remote's fetch
-    refspecs, a push would also update local refs: in a mirror it would undo a concurrent local commit.
-    `remote.<name>.mirror` refuses refspecs.
-    """
-    found = git.run("config", "-z", "--show-scope", "--get-regexp", r"^(remote\.|push\.pushoption$)", answers=(0, 1))
-    words = iter(os.fsdecode(found).split("\0"))
-    names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
-    settings: list[tuple[str, str]] = []
-    given: list[str] = []
-    for scope, entry in zip(words, words, strict=False):
-        key, _, value = entry.partition("\n")
-        if key in names:
-            settings.append((names[key], value))
-        elif key == "push.pushoption" and scope == "command":
-            given = [*given, value] if value else []  # as in git: an empty value removes the previous ones
-    if not any(key.endswith(".url") for key, _ in settings):
-        settings.append((f"remote.{_OUTLET}.url", remote))  # then git uses the name as the URL
-    return replace(git, environ=with_settings(git.environ, settings)), given

@@ -11,10 +11,12 @@ from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
-from gitmodel.git.configuration import list_remotes
+from gitmodel.git import remote_commands
+from gitmodel.git.configuration import find_settings, list_remotes
 from gitmodel.git.failures import translate
-from gitmodel.git.process import FETCH, GitOutput
+from gitmodel.git.process import GitOutput
 from gitmodel.git.refs import list_refs
+from gitmodel.git.remote_commands import ask_refs, refs_in
 
 # A working server sends data every few seconds (`receive.keepAlive`), but its hooks may take longer.
 _SILENCE = 120.0
@@ -93,15 +95,11 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
     last = last_state(repository, remote)
     incoming = f"{REMOTES}{remote}/incoming"
     name = repository.branch.removeprefix("refs/heads/")
-    listed = query(repository, remote, "ls-remote", "--end-of-options", remote, repository.branch)
-    # the name of another branch can end with this name
-    there = any(line.split("\t")[1:] == [repository.branch] for line in listed.splitlines())
+    git, silence = repository.git, silence_timeout(repository)
+    there = repository.branch in refs_in(checked(remote, ask_refs(git, remote, repository.branch, silence=silence)))
     branch = [f"+{repository.branch}:{incoming}", f"+{repository.branch}:refs/remotes/{remote}/{name}"] if there else []
-    query(
-        repository, remote,
-        *FETCH, "--progress", "--prune", "--no-auto-maintenance", "--end-of-options", remote, *branch,
-        f"+{STAGE_TAGS}*:{tags_prefix(remote)}*", f"+{RULES_TAGS}*:{incoming}-rules/*",
-    )  # fmt: skip
+    refspecs = (*branch, f"+{STAGE_TAGS}*:{tags_prefix(remote)}*", f"+{RULES_TAGS}*:{incoming}-rules/*")
+    checked(remote, remote_commands.fetch(git, remote, refspecs, "--prune", "--no-auto-maintenance", silence=silence))
     repository.reader.close()
     tip = repository.reader.resolve_id(incoming) if there else None
     if tip:
@@ -158,9 +156,8 @@ def removal_command(remote: str, ref: str) -> str:
 
 def overwriting_refspecs(repository: Repository) -> list[str]:
     """Return the settings, as `remote.NAME.fetch = REFSPEC`, with which `git fetch` moves the local metadata branch."""
-    found = repository.git.run("config", "-z", "--get-regexp", r"^remote\..*\.fetch$", answers=(0, 1))
-    entries = (entry.partition("\n") for entry in found.decode("utf-8", "surrogateescape").split("\0") if entry)
-    return [f"{key} = {refspec}" for key, _, refspec in entries if _writes(refspec, repository.branch)]
+    found = find_settings(repository.git, r"^remote\..*\.fetch$")
+    return [f"{key} = {refspec}" for _, key, refspec in found if _writes(refspec, repository.branch)]
 
 
 def _writes(refspec: str, ref: str) -> bool:
@@ -168,11 +165,6 @@ def _writes(refspec: str, ref: str) -> bool:
     target = refspec.removeprefix("+").partition(":")[2]
     before, star, after = target.partition("*")
     return target == ref or (bool(star) and ref.startswith(before) and ref.endswith(after))
-
-
-def run_remote(repository: Repository, *arguments: str) -> GitOutput:
-    """Run git to talk to a remote and return the answer; it ends after `gitmodel.silence` seconds without output."""
-    return repository.git.run_remote(*arguments, silence=silence_timeout(repository))
 
 
 def silence_timeout(repository: Repository) -> float:
@@ -187,11 +179,11 @@ def silence_timeout(repository: Repository) -> float:
     return silence
 
 
-def query(repository: Repository, remote: str, *arguments: str) -> str:
-    answer = run_remote(repository, *arguments)
+def checked(remote: str, answer: GitOutput) -> GitOutput:
+    """Return *answer*. Raises the error for it if *remote* could not be asked."""
     if answer.code:
         raise unreachable(remote, "fetched", answer)
-    return answer.stdout
+    return answer
 
 
 def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:

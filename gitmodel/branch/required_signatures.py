@@ -11,7 +11,7 @@ from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
 from gitmodel.git.commit_chains import Commits
-from gitmodel.git.commits import PARENTS_BEFORE_WALK, commits_changing
+from gitmodel.git.commits import PARENTS_BEFORE_WALK, commit_times, commits_changing
 from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import parse_commit, parse_tag
 from gitmodel.git.process import Git
@@ -177,12 +177,9 @@ class RequiredSignatures:
 
     def _trusted(self, commit: Oid) -> tuple[Oid | None, str]:
         """Return the newest commit up to *commit* whose change of the rules counts, and why a later one does not."""
-        changes = self._git.oids(
-            "log", "--first-parent", "-m", "--reverse", "--format=%H", commit, "--", paths.REGISTRY, paths.SIGNERS
-        )
         trusted: Oid | None = None
         why = ""
-        for id in changes:
+        for id in reversed(commits_changing(self._git, commit, paths.REGISTRY, paths.SIGNERS)):
             data = self._reader.get(id).data
             why = self._unsigned(id, data, self._allowed(trusted)) if trusted and self.requires_any(trusted) else ""
             if not why:
@@ -207,9 +204,8 @@ class RequiredSignatures:
         return (self._files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
 
     def _times(self, commit: Oid) -> Iterator[int]:
-        """Yield the committer dates of *commit* and its chain of first parents, as seconds since 1970."""
-        lines = self._git.lines("log", "--first-parent", "--format=%ct", commit)
-        return (int(line) for line in lines if line.isdigit())
+        """Return the committer dates of *commit* and its chain of first parents, as seconds since 1970."""
+        return (seconds for _, seconds in commit_times(self._git, commit))
 
     def _registry(self, commit: Oid) -> RegistryRecord:
         return read_registry(self._files(commit))

@@ -14,6 +14,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.snapshot_sources import StageTag
 from gitmodel.errors import Unsigned, UsageError
+from gitmodel.git.configuration import read_path
 from gitmodel.git.identity import Identity
 from gitmodel.git.object_reader import GitObject, ObjectReader
 from gitmodel.git.objects import NewObject, parse_commit, parse_tag
@@ -102,7 +103,7 @@ class ChangeSigning:
             return tag
         if tag.forged:
             return replace(tag, instead=None)  # this reader only accepts tags that somebody on its own list signed
-        (named,) = self._git.lines("config", "--type=path", "--get", "gitmodel.allowedSigners")
+        named = read_path(self._git, "gitmodel.allowedSigners")
         try:
             allowed = Path(named).read_text(encoding="utf-8", errors="replace")
         except OSError as error:

@@ -11,15 +11,15 @@ from gitmodel.branch.stage_tags import SingleStageTag, target_of
 from gitmodel.branch.url_cache import ALL, HEAD, REMOTE, UrlCache
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import fault_in
-from gitmodel.domain.schema.object_ids import Oid, is_oid
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import MOST_RENAMES, Snapshot
 from gitmodel.domain.snapshot_sources import StageTag
 from gitmodel.errors import NotFound
 from gitmodel.git.partial_clone import PartialCloneFiles
-from gitmodel.git.process import FETCH
 from gitmodel.git.refs import set_refs
+from gitmodel.git.remote_commands import ask_refs, fetch, refs_in
 
 FILTER = "--filter=blob:none"
 # "iris 3 -> 4 in production", the first line of a stage tag's message
@@ -117,21 +117,17 @@ class SingleCommits:
 
     def _ask(self, question: str, ref: str, kind: str) -> Oid | None:
         called = self._whole.url
-        answer = remotes.run_remote(self._single, "ls-remote", "--quiet", kind, "--end-of-options", REMOTE, ref)
+        git, silence = self._single.git, remotes.silence_timeout(self._single)
+        answer = ask_refs(git, REMOTE, ref, options=("--quiet", kind), silence=silence)
         if answer.code:
             raise self._cache.out_of_reach(remotes.unreachable(called, "read", answer), question)
-        lines = (line.split("\t") for line in answer.stdout.splitlines())
-        # the name of another ref can end with this name
-        id = next((line[0] for line in lines if line[1:] == [ref] and is_oid(line[0])), None)
+        id = refs_in(answer).get(ref)
         with self._cache.lock():
             if id and not self._has(ref, id):
-                answer = remotes.run_remote(
-                    self._single, 
-                    *FETCH, "--progress", "--no-prune", "--depth=1", FILTER, "--end-of-options", REMOTE, id,
-                )  # fmt: skip
+                answer = fetch(git, REMOTE, [id], "--no-prune", "--depth=1", FILTER, silence=silence)
                 if answer.code:
                     raise self._cache.out_of_reach(remotes.unreachable(called, "fetched", answer), question)
-                set_refs(self._single.git, {ref: id})
+                set_refs(git, {ref: id})
                 self._single.reader.close()
             self._cache.note_asked(question, id)
         return id

@@ -16,7 +16,7 @@ from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, NotFound
-from gitmodel.git.commits import commits_saying
+from gitmodel.git.commits import changed_files, commits_saying
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> Oid |
 
 def changes_between(repository: Repository, old: Oid | None, new: Oid) -> list[tuple[Oid, list[str]]]:
     """Return the first parents of *new* that *old* does not have, oldest first, each with the paths it changed."""
-    return list(_changes(repository, new, [], *([f"^{old}"] if old else [])))[::-1]
+    return changed_files(repository.git, new, without=old)[::-1]
 
 
 def _walks(repository: Repository, tip: Oid, ref: StageRef | None) -> Iterator[list[str]]:
@@ -179,12 +179,3 @@ def _record(data: bytes | None, path: str) -> StageRecord | None:
         return None if data is None else codec.decode(records.StageRecord, data, path, newer=True)
     except Invalid:
         return None
-
-
-def _changes(repository: Repository, tip: Oid, wanted: list[str], *more: str) -> Iterator[tuple[Oid, list[str]]]:
-    said = repository.git.run(
-        "log", "--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H", tip, *more, "--", *wanted
-    ).decode("utf-8", "surrogateescape")
-    for block in said.split("\x01")[1:]:
-        commit, *files = [part.strip("\n") for part in block.split("\0") if part.strip("\n")]
-        yield Oid(commit), files

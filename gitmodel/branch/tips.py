@@ -16,8 +16,8 @@ from gitmodel.domain.snapshot_sources import Files
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.configuration import list_remotes, read_values
 from gitmodel.git.object_reader import ObjectReader
-from gitmodel.git.process import FETCH, Git
-from gitmodel.git.refs import list_refs
+from gitmodel.git.process import Git
+from gitmodel.git.refs import list_refs, named_id
 
 # The arguments of `git fetch` for stage tags and the rules in force.
 _FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
@@ -140,23 +140,23 @@ class Tips:
 
         Raises Unreachable if a remote cannot be reached.
         """
+        from gitmodel.git.remote_commands import fetch_refs, has_remote_ref  # imported here: reads do not fetch
+
         name = self._branch.removeprefix("refs/heads/")
         remotes = list_remotes(self._git)
         remotes.sort(key=lambda remote: (remote != "origin", remote))
         for remote in remotes:
             try:
-                answer = self._git.lines("ls-remote", "--end-of-options", remote, self._branch)
+                there = has_remote_ref(self._git, remote, self._branch)
             except GitModelError as error:
                 raise Unreachable(
                     f"this clone has no registry, and remote {remote} cannot be asked for one: {error.message}",
                     hint="try again when it can be reached, or begin one of your own with `git model init --new`",
                 ) from None
-            if answer:
+            if there:
                 tracking = f"refs/remotes/{remote}/{name}"
                 tags = (f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS))
-                refspecs = (f"+{self._branch}:{tracking}", *tags)
-                quietly = ("--quiet", "--no-prune", "--no-auto-maintenance")
-                self._git.run(*FETCH, *quietly, "--end-of-options", remote, *refspecs)
+                fetch_refs(self._git, remote, f"+{self._branch}:{tracking}", *tags, prune=False)
                 return self.find()
         return None
 
@@ -206,7 +206,7 @@ class Tips:
 
     def _lost_tip(self) -> Oid | None:
         """Return the id that the branch names, whether that object exists or not."""
-        return self._git.oid("rev-parse", "--verify", "--quiet", self._branch, answers=(0, 1))
+        return named_id(self._git, self._branch)
 
     def _without_tip(self, id: Oid) -> Invalid:
         return Invalid(f"git object {id}, the tip of {self._branch}, is missing", hint="run `git fsck`")

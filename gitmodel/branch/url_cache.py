@@ -15,7 +15,6 @@ from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Conflict, GitModelError, Unreachable
 from gitmodel.files.locks import NoLocks, try_lock
-from gitmodel.git import process as git_process
 from gitmodel.git.process import Git, clean_environment, with_settings
 
 # The remote of the cache; no user has settings for one of this name (`git config --global remote.origin...`).
@@ -142,13 +141,15 @@ class UrlCache:
 
     def is_sound(self) -> bool:
         """Return True if git finds nothing wrong with the cache and no killed process left a lock."""
+        from gitmodel.git.maintenance import check_objects
+
         with self.lock():
             if self._said_url() != self._address.shown or any(self.folder.rglob("*.lock")):
                 return False
             for name in (BRANCH, SINGLE):
                 try:
                     git = Git(self.folder / name, self.folder / name, self._top, self._environ)
-                    git.run("fsck", "--no-progress", "--no-dangling")
+                    check_objects(git)
                 except GitModelError:
                     return False
             return True
@@ -163,27 +164,16 @@ class UrlCache:
         shutil.rmtree(aside, ignore_errors=True)
 
     def _make(self, path: Path) -> None:
-        import shutil  # imported here: only a new cache needs it
+        import shutil  # imported here: only a new cache needs these
+
+        from gitmodel.git.new_repositories import init_bare
 
         aside = self._top / f"{path.parent.name}.{os.urandom(6).hex()}"
         with _writing(path):
             self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.mkdir(exist_ok=True)
             (self.folder / "url").write_text(f"{self._address.shown}\n", encoding="utf-8")
-        git_process.run(
-            [
-                "git",
-                "-c",
-                "init.defaultRefFormat=files",
-                "init",
-                "--quiet",
-                "--bare",
-                "--template=",
-                "--object-format=sha1",
-                str(aside),
-            ],
-            self._environ,
-        )
+        init_bare(aside, self._environ)
         with _writing(path):
             shutil.rmtree(path, ignore_errors=True)
             os.rename(aside, path)

@@ -9,21 +9,25 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gitmodel.branch import remotes
-from gitmodel.branch.opening import checked_branch, read_config
+from gitmodel.branch.opening import checked_branch
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.single_commits import FILTER, SingleCommits
 from gitmodel.branch.url_cache import ALL, BRANCH, PROPOSED, REMOTE, SINGLE, UrlCache
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.schema import paths
-from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.git import remote_commands
+from gitmodel.git.configuration import read_config
 from gitmodel.git.failures import GitError, Locked, Moved
 from gitmodel.git.partial_clone import PartialCloneTrees
-from gitmodel.git.process import FETCH, GitOutput, check_git
+from gitmodel.git.process import GitOutput, check_git
 from gitmodel.git.refs import delete_ref, list_refs
+from gitmodel.git.remote_commands import fetch_objects
+from gitmodel.git.tree_listing import list_changed_files, list_files
 
 if TYPE_CHECKING:
     from gitmodel.branch.local_refs import LocalRefs, Refs
@@ -118,9 +122,8 @@ class UrlServer:
         self._cache.note_asked(ALL, tip)
 
     def _ask_for(self, *refspecs: str) -> str:
-        answer = remotes.run_remote(
-            self._whole, *FETCH, "--progress", "--atomic", "--prune", FILTER, "--end-of-options", REMOTE, *refspecs,
-        )  # fmt: skip
+        git, silence = self._whole.git, remotes.silence_timeout(self._whole)
+        answer = remote_commands.fetch(git, REMOTE, refspecs, "--atomic", "--prune", FILTER, silence=silence)
         if answer.code and f"couldn't find remote ref {self._whole.branch}" in answer.stderr:
             return "gone"
         if answer.code:
@@ -133,10 +136,9 @@ class UrlServer:
             return
         self._cache.refuse_offline("the list of proposals")
         with self._cache.lock():
-            answer = remotes.run_remote(
-                self._whole, *FETCH, "--progress", "--prune", FILTER, "--end-of-options", REMOTE,
-                f"+{PROPOSALS}*:{PROPOSALS}*",
-            )  # fmt: skip
+            git, silence = self._whole.git, remotes.silence_timeout(self._whole)
+            refspecs = [f"+{PROPOSALS}*:{PROPOSALS}*"]
+            answer = remote_commands.fetch(git, REMOTE, refspecs, "--prune", FILTER, silence=silence)
             if answer.code:
                 raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), PROPOSED)
             self._whole.reader.close()
@@ -144,17 +146,10 @@ class UrlServer:
 
     def _prefetch(self, old: Oid | None, new: Oid) -> None:
         """Fetch files that changed from *old* (None: nothing) to *new* and will probably be read."""
-        command = ("diff-tree", "-r", "--raw", "--no-renames", "-z", old, new) if old else ("ls-tree", "-r", "-z", new)
-        said = self._whole.git.run(*command).decode("utf-8", "surrogateescape").split("\0")
-        if old:
-            # ":<old mode> <new mode> <old id> <new id> <status>", then the path
-            found = ((facts.split(" ")[3], path) for facts, path in zip(said[0::2], said[1::2], strict=False))
-        else:
-            # "<mode> <type> <id>", a tab, and the path
-            found = ((facts.split(" ")[2], path) for facts, _, path in (line.partition("\t") for line in said if line))
-        blobs = [(Oid(id), path) for id, path in found if id != NO_OBJECT]
+        git = self._whole.git
+        found = list_changed_files(git, old, new) if old else list_files(git, new)
         assert isinstance(self._whole.trees, PartialCloneTrees)
-        self._whole.trees.ensure(id for id, path in blobs if len(blobs) <= _FEW or _is_wanted(path))
+        self._whole.trees.ensure(id for _, id, path in found if len(found) <= _FEW or _is_wanted(path))
 
     def retry_with_new_cache(self, work: Callable[[], T], is_done: Callable[[], bool] = lambda: False) -> T:
         """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing.
@@ -231,10 +226,8 @@ def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> P
         with cache.lock():
             for begin in range(0, len(ids), _MOST):
                 # like git's own fetch of missing objects (promisor-remote.c), but many at a time
-                answer = remotes.run_remote(
-                    repository, "-c", "fetch.negotiationAlgorithm=noop", *FETCH, "--progress", "--no-prune",
-                    FILTER, "--end-of-options", REMOTE, *ids[begin : begin + _MOST],
-                )  # fmt: skip
+                silence = remotes.silence_timeout(repository)
+                answer = fetch_objects(repository.git, REMOTE, ids[begin : begin + _MOST], FILTER, silence=silence)
                 if answer.code and "unadvertised object" in answer.stderr:
                     answer = _fetch_unfiltered(repository)
                 if answer.code:
@@ -250,10 +243,10 @@ def _fetch_unfiltered(repository: Repository) -> GitOutput:
     """
     refs = list_refs(repository.git, repository.branch, STAGE_TAGS)
     depth = ["--depth=1"] if repository.shallow else []
-    return remotes.run_remote(
-        repository, *FETCH, "--progress", "--no-prune", "--refetch", "--no-filter", *depth,
-        "--end-of-options", REMOTE, *(f"+{ref}:{ref}" for ref in refs),
-    )  # fmt: skip
+    options = ("--no-prune", "--refetch", "--no-filter", *depth)
+    refspecs = [f"+{ref}:{ref}" for ref in refs]
+    silence = remotes.silence_timeout(repository)
+    return remote_commands.fetch(repository.git, REMOTE, refspecs, *options, silence=silence)
 
 
 def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:

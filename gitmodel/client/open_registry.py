@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitmodel.branch.opening import open_chosen, open_repository, read_config
+from gitmodel.branch.opening import open_chosen, open_repository
 from gitmodel.branch.repository import Repository
 from gitmodel.client import by_url
 from gitmodel.client.by_url import local_file, names_url
@@ -21,6 +21,7 @@ from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.renumbering import Renumbered
 from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
+from gitmodel.git.configuration import read_config
 from gitmodel.git.process import check_git
 from gitmodel.registry import in_force
 from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch

@@ -11,15 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha1
 
-from gitmodel.code.repository import SILENCE, CodeRepository, id_lines
+from gitmodel.code.repository import SILENCE, CodeRepository
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import SharedPermissions
-from gitmodel.git.configuration import list_remotes, read_setting
+from gitmodel.git import remote_commands
+from gitmodel.git.commits import known_to_remote
+from gitmodel.git.configuration import list_remotes, push_url, read_setting
 from gitmodel.git.fact_cache import FactCache
-from gitmodel.git.process import FETCH
-from gitmodel.git.refs import list_refs
+from gitmodel.git.hooks import hooks_folder
+from gitmodel.git.refs import list_refs, set_refs
 
 # The number of refs of one push. git compares each of them with all existing refs.
 _REFS_AT_ONCE = 500
@@ -53,7 +55,7 @@ class KeptCommits:
         """Keep *commit* with a ref that is named after it, even if its branch is deleted."""
         if commit in self._done:  # only people delete such a ref, and git syncs each ref to disk
             return
-        self._git.run("update-ref", "-m", "gitmodel: keep the code of a version", kept_ref(commit), commit)
+        set_refs(self._git, {kept_ref(commit): commit}, "gitmodel: keep the code of a version")
         self._done.add(commit)
 
     def kept(self) -> list[Oid]:
@@ -68,13 +70,7 @@ class KeptCommits:
 
     def published(self, commits: Iterable[Oid], remote: str) -> frozenset[Oid]:
         """Return the *commits* that a branch of *remote* contained when it was last fetched or pushed."""
-        wanted = list(commits)
-        if not wanted:
-            return frozenset()
-        heard = self._git.oids(
-            "rev-list", "--stdin", "--not", f"--remotes={remote}", input=id_lines(wanted)
-        )  # fmt: skip
-        return frozenset(wanted) - frozenset(heard)
+        return known_to_remote(self._git, commits, remote)
 
     def not_pushed(self, commits: Iterable[Oid], remote: str) -> list[Oid]:
         """Return the *commits* that *remote* may not keep yet."""
@@ -97,11 +93,7 @@ class KeptCommits:
         for start in range(0, len(commits), len(commits) if whole else _REFS_AT_ONCE):
             some = commits if whole else commits[start : start + _REFS_AT_ONCE]
             refspecs = [f"{KEPT_CODE}*:{KEPT_CODE}*"] if whole else [f"{id}:{kept_ref(id)}" for id in some]
-            answer = git.run_remote(
-                "-c", f"remote.{remote}.mirror=false", "-c", "push.pushOption=",
-                "push", "--progress", "--no-follow-tags", "--recurse-submodules=no", "--end-of-options",
-                remote, *refspecs, silence=silence,
-            )  # fmt: skip
+            answer = remote_commands.push(git, remote, refspecs, silence=silence)
             if answer.code:
                 said = " ".join(line.strip() for line in answer.stderr.splitlines() if line.strip())
                 raise Refused(
@@ -118,16 +110,15 @@ class KeptCommits:
             return False
         # In a shallow clone, only the commit is fetched, without its history.
         depth = ("--depth=1",) if self.code.shallow else ()
-        options = ("--progress", "--no-prune", "--no-auto-maintenance", *depth)
-        self._git.run_remote(*FETCH, *options, "--end-of-options", remote, kept_ref(commit), silence=SILENCE)
+        options = ("--no-prune", "--no-auto-maintenance", *depth)
+        remote_commands.fetch(self._git, remote, [kept_ref(commit)], *options, silence=SILENCE)
         if not self.code.holds(commit):
             return False
         self.keep(commit)
         return True
 
     def _has_hook(self) -> bool:
-        return os.access(self._git.path("rev-parse", "--git-path", "hooks") / "pre-push", os.X_OK)
+        return os.access(hooks_folder(self._git) / "pre-push", os.X_OK)
 
     def _address(self, remote: str) -> str:
-        said = self._git.run("remote", "get-url", "--push", remote)
-        return sha1(said).hexdigest()
+        return sha1(os.fsencode(f"{push_url(self._git, remote)}\n")).hexdigest()

@@ -15,13 +15,23 @@ from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.errors import NotFound, Refused
-from gitmodel.git.commits import find_commit
+from gitmodel.git import notes, worktrees
+from gitmodel.git.commits import (
+    author_name,
+    commits_of_either,
+    descendants,
+    find_commit,
+    log_fields,
+    log_text,
+    missing_commits,
+)
 from gitmodel.git.configuration import read_setting
 from gitmodel.git.discovery import find_repository
 from gitmodel.git.failures import BareRefused
-from gitmodel.git.process import Git, run
+from gitmodel.git.process import Git
 from gitmodel.git.refs import delete_ref, list_refs
 from gitmodel.git.shallow import read_edge
+from gitmodel.git.tree_listing import list_files
 
 # Seconds for which a remote may send nothing.
 SILENCE = 120.0
@@ -71,11 +81,7 @@ class CodeRepository:
 
     def missing(self, commits: Iterable[Oid]) -> frozenset[Oid]:
         """Return the *commits* that this repository does not have."""
-        wanted = sorted(set(commits))
-        if not wanted:
-            return frozenset()
-        said = self.git.lines("cat-file", "--batch-check=%(objecttype)", input=id_lines(wanted))
-        return frozenset(commit for commit, answer in zip(wanted, said, strict=True) if answer != "commit")
+        return missing_commits(self.git, commits)
 
     def holds(self, commit: str) -> bool:
         """Return True if this repository has *commit*."""
@@ -97,46 +103,29 @@ class CodeRepository:
 
     def descendants(self, ancestor: Oid, commits: Iterable[Oid]) -> frozenset[Oid]:
         """Return the existing *commits* that are *ancestor* or descend from it."""
-        wanted = frozenset(commits)
-        if not wanted:
-            return frozenset()
-        asked = ("rev-list", "--ancestry-path", "--stdin", f"^{ancestor}")
-        return wanted & frozenset((ancestor, *self.git.oids(*asked, input=id_lines(sorted(wanted)))))
+        return descendants(self.git, ancestor, commits)
 
     def log(self, old: Oid, new: Oid) -> str:
         """Return the output of `git log OLD..NEW`."""
-        # With the user's settings.
-        command = ["git", f"--git-dir={self.git.git_dir}", "-c", "color.ui=false", "log", f"{old}..{new}", "--"]
-        return run(command, self.git.environ, cwd=self.git.top).decode("utf-8", "replace")
+        return log_text(self.git, old, new)
 
     def between(self, old: Oid, new: Oid) -> list[CodeCommit]:
         """Return the commits in the history of *new* that are not in that of *old*, newest first."""
-        said = self.git.run("log", "-z", "--format=%H%x01%an%x01%at%x01%s", f"{old}..{new}", "--")
-        found = [entry.split("\x01", 3) for entry in said.decode("utf-8", "replace").split("\0") if entry]
         return [
             CodeCommit(Oid(commit), author, datetime.fromtimestamp(int(seconds), timezone.utc), subject)
-            for commit, author, seconds, subject in found
+            for commit, author, seconds, subject in log_fields(self.git, old, new)
         ]
 
     def is_cut(self, old: Oid, new: Oid) -> bool:
         """Return True if the edge of a shallow clone lies between the two, so that commits are missing there."""
         edge = self._edge()
-        return bool(edge) and not edge.isdisjoint(self.git.lines("rev-list", f"{old}...{new}", "--"))
+        return bool(edge) and not edge.isdisjoint(commits_of_either(self.git, old, new))
 
     # Notes and work trees
 
     def write_notes(self, texts: Mapping[Oid, str], author: str, message: str) -> Oid:
-        """Replace `refs/notes/gitmodel` by *texts*, by commit; return the commit of the notes.
-
-        *author* has the form of commits, with a time. The same texts, author and message give the same commit.
-        """
-        said = message.encode()
-        stream = [b"feature done\ncommit %s\n" % CODE_NOTES.encode()]
-        stream.append(b"committer %s\ndata %d\n%s\n" % (author.encode(), len(said), said))
-        for commit in sorted(texts):
-            text = texts[commit].encode()
-            stream.append(b"N inline %s\ndata %d\n%s\n" % (commit.encode(), len(text), text))
-        self.git.run("fast-import", "--quiet", "--done", "--force", input=b"".join([*stream, b"done\n"]))
+        """Replace `refs/notes/gitmodel` as `git.notes.write_notes` does; return the commit of the notes."""
+        notes.write_notes(self.git, CODE_NOTES, texts, author, message)
         return self.find(CODE_NOTES)
 
     def delete_notes(self) -> None:
@@ -145,18 +134,15 @@ class CodeRepository:
 
     def notes_author(self) -> str | None:
         """Return the author of the last change of `refs/notes/gitmodel`, None if there are no notes."""
-        there = list_refs(self.git, CODE_NOTES)
-        return "".join(self.git.lines("log", "-1", "--format=%an", CODE_NOTES)) if there else None
+        return author_name(self.git, CODE_NOTES) if list_refs(self.git, CODE_NOTES) else None
 
     def add_worktree(self, commit: Oid, target: Path) -> None:
         """Check out *commit* at *target*, like `git worktree add --detach`. Nothing else changes."""
-        place = str(target.absolute())
-        self.git.run("worktree", "add", "--quiet", "--detach", "--end-of-options", place, commit)
+        worktrees.add_worktree(self.git, commit, target)
 
     def submodules(self, commit: Oid) -> tuple[str, ...]:
         """Return the paths of the submodules of *commit*."""
-        said = self.git.run("ls-tree", "-r", "-z", commit).decode("utf-8", "surrogateescape")
-        return tuple(line.partition("\t")[2] for line in said.split("\0") if line.startswith("160000 "))
+        return tuple(path for mode, _, path in list_files(self.git, commit) if mode == "160000")
 
     def add_submodules(self, target: Path) -> None:
         """Check out the submodules of the work tree at *target*, and their submodules, each at the recorded commit.
@@ -166,9 +152,7 @@ class CodeRepository:
         """
         there = open_code(target, environ=self.git.environ)
         assert there is not None
-        # `--init` would write into the configuration, which the user's own work tree shares.
-        asked = ("-c", "submodule.active=.", "submodule", "update", "--recursive", "--progress")
-        said = there.git.run_remote(*asked, silence=SILENCE)
+        said = worktrees.update_submodules(there.git, silence=SILENCE)
         if said.code:
             lines = [line.strip() for line in said.stderr.splitlines()]
             why = " ".join(dict.fromkeys(line for line in lines if line.startswith(("fatal:", "error:"))) or lines)
@@ -179,7 +163,7 @@ class CodeRepository:
 
     def remove_worktree(self, target: Path) -> None:
         """Delete a work tree that `add_worktree` created, with all files."""
-        self.git.run("worktree", "remove", "--force", "--force", str(target.absolute()))
+        worktrees.remove_worktree(self.git, target)
 
     def _edge(self) -> frozenset[Oid]:
         return read_edge(self.git.common_dir)
@@ -196,8 +180,3 @@ def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> 
         return None
     found.git.refuse_read_only()
     return CodeRepository(found.git, worktree=found.worktree, index_file=found.index_file)
-
-
-def id_lines(ids: Iterable[Oid]) -> bytes:
-    """Return *ids* as git reads them from its standard input, one a line."""
-    return "".join(f"{id}\n" for id in ids).encode()

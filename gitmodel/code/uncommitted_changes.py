@@ -6,17 +6,17 @@ Writes only objects, with its own index.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.errors import Invalid, Refused
+from gitmodel.git import worktrees
+from gitmodel.git.commits import commit_times
 from gitmodel.git.process import Git
+from gitmodel.git.refs import named_id
+from gitmodel.git.staged_tree import commit_tree, tree_with_changes
 from gitmodel.git.worktree_state import inspect_worktree
 
 _LARGEST_TOLD = 3
@@ -48,9 +48,7 @@ def snapshot(code: CodeRepository, limit: int) -> Oid | None:
 
 
 def _changes(git: Git) -> list[UncommittedChange]:
-    options = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
-    said = git.run("status", *options).decode("utf-8", "surrogateescape")
-    return [_change(git, line) for line in said.split("\0") if line and not line.startswith("#")]
+    return [_change(git, line) for line in worktrees.list_changes(git)]
 
 
 def _snapshot(git: Git, limit: int) -> Oid | None:
@@ -58,30 +56,18 @@ def _snapshot(git: Git, limit: int) -> Oid | None:
     if not found:
         return None
     _check_size(found, limit)
-    head = git.oid("rev-parse", "--verify", "--quiet", "HEAD", answers=(0, 1))
-    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
-        index = Path(folder) / "index"
-        with suppress(FileNotFoundError):  # no file was ever staged
-            shutil.copyfile(git.environ["GIT_INDEX_FILE"], index)
-        aside = _with(git, GIT_INDEX_FILE=str(index))
-        listed = "".join(f"{change.path}\0" for change in found).encode("utf-8", "surrogateescape")
-        no_hooks = ("-c", f"core.hooksPath={folder}/none")
-        aside.run(*no_hooks, "update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=listed)
-        tree = aside.oids(*no_hooks, "write-tree")[0]
-    return _commit(git, tree, head)
+    tree = tree_with_changes(git, [change.path for change in found])
+    return _commit(git, tree, named_id(git, "HEAD"))
 
 
 def _commit(git: Git, tree: Oid, head: Oid | None) -> Oid | None:
-    if head and git.oid("rev-parse", f"{head}^{{tree}}") == tree:
+    if head and named_id(git, f"{head}^{{tree}}") == tree:
         return None
-    when = git.lines("log", "-1", "--format=%ct +0000", head)[0] if head else ""
-    dates = {"GIT_AUTHOR_DATE": f"@{when}", "GIT_COMMITTER_DATE": f"@{when}"} if when else {}
-    message = f"Work tree as it was when a version was made\n\nOn: {head or 'no commit yet'}\n".encode()
-    parents = ("-p", head) if head else ()
-    made = _with(git, **dates).lines("commit-tree", tree, *parents, "-F", "-", input=message)
-    if len(made) != 1 or not is_code_oid(made[0]):
+    message = f"Work tree as it was when a version was made\n\nOn: {head or 'no commit yet'}\n"
+    made = commit_tree(git, tree, message, head, seconds=commit_times(git, head, 1)[0][1] if head else None)
+    if made is None or not is_code_oid(made):
         raise Invalid("git could not commit the work tree", hint="run `git fsck`, and check that the disk has space")
-    return made[0]
+    return made
 
 
 def _change(git: Git, line: str) -> UncommittedChange:
@@ -112,7 +98,3 @@ def _check_size(changes: list[UncommittedChange], limit: int) -> None:
         f"the uncommitted changes have {size:,} bytes, more than the limit of a snapshot ({limit:,}): {told}",
         hint="add files that are not code to .gitignore, or run `git config gitmodel.snapshotLimit BYTES`",
     )
-
-
-def _with(git: Git, **variables: str) -> Git:
-    return replace(git, environ={**git.environ, **variables})

@@ -6,7 +6,7 @@ import threading
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import PARENTS_BEFORE_WALK, roots
+from gitmodel.git.commits import PARENTS_BEFORE_WALK, find_merge_of, newest_changing, newest_merged_changing, roots
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.objects import Commit, parse_commit
@@ -43,9 +43,7 @@ class Commits:
         known = self._facts.get_oid("merged", commit)
         if known and self.is_on_chain(tip, known):
             return known
-        after = set(self._git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
-        chain = self._git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
-        merge = next((id for id in chain if id in after), None)
+        merge = find_merge_of(self._git, tip, commit)
         if merge:
             self._facts.put("merged", commit, merge)
         return merge
@@ -69,7 +67,7 @@ class Commits:
 
         Raises Invalid where a shallow clone hides it.
         """
-        found = self._git.oid("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *found_at)
+        found = newest_changing(self._git, tip, *found_at)
         if self.is_hidden(found) if found else self.is_cut(tip):
             raise Invalid(
                 f"this clone is too shallow to tell who changed {found_at[0]}", hint="run `git fetch --unshallow`"
@@ -80,7 +78,7 @@ class Commits:
         """Return the author of the change of *path* in *commit*; for a merge, of the newest commit that it brought."""
         if len(commit.parents) < 2:
             return commit.author
-        newest = self._git.oid("log", "-1", "--format=%H", commit.id, f"^{commit.parents[0]}", "--", path)
+        newest = newest_merged_changing(self._git, commit.id, commit.parents[0], path)
         return self.read(newest).author if newest else commit.author
 
     def is_hidden(self, commit: Oid) -> bool:

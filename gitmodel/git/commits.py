@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.git.process import Git
+from gitmodel.git.process import Git, run
 
 # gitmodel searches this many parents itself before it asks git to walk.
 PARENTS_BEFORE_WALK = 32
@@ -13,6 +15,55 @@ def find_commit(git: Git, named: str) -> Oid | None:
     """Return the id of the commit that *named* means to git, None if there is none."""
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}")
     return git.oid(*asked, answers=(0, 1))
+
+
+def missing_commits(git: Git, commits: Iterable[Oid]) -> frozenset[Oid]:
+    """Return those of *commits* that the repository does not have."""
+    wanted = sorted(set(commits))
+    if not wanted:
+        return frozenset()
+    said = git.lines("cat-file", "--batch-check=%(objecttype)", input=_id_lines(wanted))
+    return frozenset(commit for commit, answer in zip(wanted, said, strict=True) if answer != "commit")
+
+
+def descendants(git: Git, ancestor: Oid, commits: Iterable[Oid]) -> frozenset[Oid]:
+    """Return those of *commits* that are *ancestor* or descend from it. All of them must exist."""
+    wanted = frozenset(commits)
+    if not wanted:
+        return frozenset()
+    asked = ("rev-list", "--ancestry-path", "--stdin", f"^{ancestor}")
+    return wanted & frozenset((ancestor, *git.oids(*asked, input=_id_lines(sorted(wanted)))))
+
+
+def known_to_remote(git: Git, commits: Iterable[Oid], remote: str) -> frozenset[Oid]:
+    """Return those of *commits* that a branch of *remote* contained when it was last fetched or pushed."""
+    wanted = frozenset(commits)
+    if not wanted:
+        return frozenset()
+    asked = ("rev-list", "--stdin", "--not", f"--remotes={remote}")
+    return wanted - frozenset(git.oids(*asked, input=_id_lines(sorted(wanted))))
+
+
+def commits_of_either(git: Git, one: Oid, other: Oid) -> list[Oid]:
+    """Return the commits in the history of only one of the two."""
+    return git.oids("rev-list", f"{one}...{other}", "--")
+
+
+def log_text(git: Git, old: Oid, new: Oid) -> str:
+    """Return the output of `git log OLD..NEW`, without colours, with the user's settings."""
+    command = ["git", f"--git-dir={git.git_dir}", "-c", "color.ui=false", "log", f"{old}..{new}", "--"]
+    return run(command, git.environ, cwd=git.top).decode("utf-8", "replace")
+
+
+def log_fields(git: Git, old: Oid, new: Oid) -> list[list[str]]:
+    """Return id, author, author's time and subject of the commits in the history of *new* and not of *old*."""
+    said = git.run("log", "-z", "--format=%H%x01%an%x01%at%x01%s", f"{old}..{new}", "--")
+    return [entry.split("\x01", 3) for entry in said.decode("utf-8", "replace").split("\0") if entry]
+
+
+def author_name(git: Git, named: str) -> str:
+    """Return the name of the author of the commit *named*."""
+    return "".join(git.lines("log", "-1", "--format=%an", named))
 
 
 def list_commits(git: Git, named: str) -> list[Oid]:
@@ -65,15 +116,72 @@ def newest_before(git: Git, tip: Oid, seconds: int) -> Oid | None:
     return git.oid("rev-list", "--first-parent", "--max-count=1", f"--min-age={seconds}", tip)
 
 
-def commit_times(git: Git, tip: Oid, most: int) -> list[tuple[Oid, int]]:
-    """Return *tip* and its first parents, at most *most*, each with the time of its committer in seconds."""
+def commit_times(git: Git, tip: Oid, most: int = -1) -> list[tuple[Oid, int]]:
+    """Return *tip* and its first parents, at most *most* (-1: all), each with its committer's time in seconds."""
     lines = git.lines("rev-list", "--first-parent", "--timestamp", f"--max-count={most}", tip)
     return [(Oid(commit), int(stamp)) for stamp, commit in map(str.split, lines)]
 
 
-def commits_changing(git: Git, tip: Oid, path: str) -> list[Oid]:
-    """Return the first parents of *tip* that changed the file *path*, newest first."""
-    return git.oids("log", "--first-parent", "-m", "--format=%H", tip, "--", path)
+def commits_changing(git: Git, tip: Oid, *paths: str) -> list[Oid]:
+    """Return the first parents of *tip* that changed one of *paths*, newest first."""
+    return git.oids("log", "--first-parent", "-m", "--format=%H", tip, "--", *paths)
+
+
+def newest_changing(git: Git, tip: Oid, *paths: str) -> Oid | None:
+    """Return the newest of the first parents of *tip* that changed one of *paths*, None if none did."""
+    return git.oid("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *paths)
+
+
+def newest_merged_changing(git: Git, merge: Oid, parent: Oid, path: str) -> Oid | None:
+    """Return the newest commit that changed *path* in the history of *merge* and not of its first *parent*."""
+    return git.oid("log", "-1", "--format=%H", merge, f"^{parent}", "--", path)
+
+
+def author_of_addition(git: Git, tips: Iterable[Oid], without: Oid, path: str) -> str:
+    """Return the author of the newest commit in the history of *tips*, not of *without*, that added *path*, or ""."""
+    asked = ("log", "-1", "--format=%an", "--diff-filter=A", *tips, f"^{without}", "--", path)
+    return "".join(git.lines(*asked))
+
+
+def commits_without_merges(git: Git, tip: Oid, base: Oid, most: int) -> list[Oid]:
+    """Return at most *most* commits in the history of *tip* and not of *base*, newest first, leaving out merges."""
+    return git.oids("rev-list", f"--max-count={most}", "--no-merges", tip, f"^{base}", "--")
+
+
+def find_merge_of(git: Git, tip: Oid, commit: Oid) -> Oid | None:
+    """Return the first parent of *tip* that merged *commit*, None if none did."""
+    after = set(git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
+    chain = git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
+    return next((id for id in chain if id in after), None)
+
+
+def raw_changes(git: Git, tip: str, count: int, pathspecs: Iterable[str]) -> list[tuple[Oid, list[str]]]:
+    """Return at most *count* of the first parents of *tip* that changed files that *pathspecs* name, newest first.
+
+    Each has the lines of `git diff-tree --raw`, each followed by its path.
+    """
+    said = git.run(
+        "log", "--first-parent", "-m", "--root", "--raw", "--no-abbrev", "--no-renames", "-z", "--format=%x01%H",
+        f"--max-count={count}", tip, "--", *pathspecs,
+    ).decode("utf-8", "surrogateescape")  # fmt: skip
+    found: list[tuple[Oid, list[str]]] = []
+    words = iter(said.split("\0"))
+    for word in words:
+        line = word.lstrip("\n")
+        if line.startswith("\x01"):
+            found.append((Oid(line[1:]), []))
+        elif line.startswith(":"):
+            # a path can contain any character, so it is not parsed by lines
+            found[-1][1].extend((line, next(words, "")))
+    return found
+
+
+def changed_files(git: Git, tip: Oid, *, without: Oid | None = None) -> list[tuple[Oid, list[str]]]:
+    """Return *tip* and its first parents, except those in the history of *without*, each with the paths it changed."""
+    options = ("--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H")
+    said = git.run("log", *options, tip, *([f"^{without}"] if without else []), "--").decode("utf-8", "surrogateescape")
+    blocks = ([part.strip("\n") for part in block.split("\0") if part.strip("\n")] for block in said.split("\x01")[1:])
+    return [(Oid(commit), files) for commit, *files in blocks]
 
 
 def commit_adding(git: Git, tip: Oid, path: str) -> list[Oid]:
@@ -87,3 +195,7 @@ def trailer_values(git: Git, tip: Oid, base: Oid, key: str) -> dict[Oid, list[st
     form = f"--format=%H %(trailers:key={key},valueonly,separator=%x20)"
     lines = (line.split() for line in git.lines("log", "--first-parent", form, tip, f"^{base}"))
     return {Oid(commit): values for commit, *values in lines}
+
+
+def _id_lines(ids: Iterable[Oid]) -> bytes:
+    return "".join(f"{id}\n" for id in ids).encode()

@@ -2,7 +2,50 @@
 
 from __future__ import annotations
 
-from gitmodel.git.process import Git
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from gitmodel.git import process
+from gitmodel.git.process import Git, clean_environment
+
+_PATH = ("config", "-z", "--type=path", "--get")
+
+
+class Setting(NamedTuple):
+    """A setting, with the scope in which it is set: "system", "global", "local", "worktree" or "command"."""
+
+    scope: str
+    key: str
+    value: str
+
+
+def read_config(git: Git) -> dict[str, str]:
+    """Return all settings in effect; of several values of a key the last."""
+    entries = os.fsdecode(git.run("config", "--list", "-z")).split("\0")
+    pairs = (entry.partition("\n") for entry in entries if entry)
+    # A key without a value means true, as git reads it.
+    return {key: value if separator else "true" for key, separator, value in pairs}
+
+
+def find_settings(git: Git, pattern: str) -> list[Setting]:
+    """Return the settings whose key matches the regular expression *pattern*, in the order in which git reads them."""
+    said = os.fsdecode(git.run("config", "-z", "--show-scope", "--get-regexp", pattern, answers=(0, 1)))
+    words = iter(said.split("\0"))
+    pairs = ((scope, entry.partition("\n")) for scope, entry in zip(words, words, strict=False))
+    return [Setting(scope, key, value) for scope, (key, _, value) in pairs]
+
+
+def read_path(git: Git, key: str) -> str:
+    """Return the path in the setting *key*, with the home folder for `~`; "" if it is not set."""
+    return os.fsdecode(git.run(*_PATH, key, answers=(0, 1))).rstrip("\0")
+
+
+def read_path_outside(folder: Path, key: str, environ: Mapping[str, str]) -> str:
+    """Return what `read_path` does, in a *folder* outside of a repository: settings of the user and the system."""
+    said = process.run(["git", *_PATH, key], clean_environment(environ), cwd=folder, answers=(0, 1))
+    return os.fsdecode(said).rstrip("\0")
 
 
 def read_setting(git: Git, key: str) -> str:
@@ -42,3 +85,8 @@ def remote_urls(git: Git, name: str) -> list[str]:
     """Return the URLs of the remote *name*: as `url.X.insteadOf` rewrites them, then as they are written."""
     rewritten = git.lines("remote", "get-url", "--end-of-options", name, answers=(0, 2, 128, 129))
     return [*rewritten, *read_values(git, f"remote.{name}.url")]
+
+
+def push_url(git: Git, name: str) -> str:
+    """Return the URL to which git pushes for the remote *name*, the first one if there are several."""
+    return git.lines("remote", "get-url", "--push", name)[0]

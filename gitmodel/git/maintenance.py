@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.git.objects import NewObject, format_pack
 from gitmodel.git.process import Git
 
 
@@ -18,6 +21,16 @@ def write_path_filters(git: Git, tip: Oid) -> None:
     # A separate layer, so that git's graph of the code does not change.
     options = ("--split", "--stdin-commits", "--changed-paths", "--no-progress")
     git.run("commit-graph", "write", *options, input=f"{tip}\n".encode())
+
+
+def check_objects(git: Git) -> None:
+    """Raise the error for git's message if `git fsck` finds a damaged or missing object."""
+    git.run("fsck", "--no-progress", "--no-dangling")
+
+
+def write_pack(git: Git, objects: Sequence[NewObject]) -> None:
+    """Write *objects* as a pack, which a `git gc` that is under way never deletes, unlike loose objects."""
+    git.run("index-pack", "--stdin", input=format_pack(objects))
 
 
 def _count_loose(git: Git) -> int:

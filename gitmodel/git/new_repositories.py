@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gitmodel.git import process
@@ -23,10 +23,23 @@ def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
     return remote
 
 
+def init_bare(path: Path, environ: Mapping[str, str]) -> None:
+    """Create a bare repository with SHA-1 ids and refs in files at *path*, whatever the user's defaults are."""
+    options = ("--quiet", "--bare", "--template=", "--object-format=sha1")
+    process.run(["git", "-c", "init.defaultRefFormat=files", "init", *options, str(path)], clean_environment(environ))
+
+
+def unpack_bundle(bundle: Path, path: Path, refspecs: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Create a bare repository at *path* with the refs of *bundle* that *refspecs* name."""
+    init_bare(path, environ)
+    options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
+    command = ["git", f"--git-dir={path}", "fetch", *options, str(bundle.absolute()), *refspecs]
+    process.run(command, clean_environment(environ))
+
+
 def init_borrowing(git: Git, path: Path) -> None:
     """Create a bare repository at *path* that also reads the objects of *git*."""
-    command = ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(path)]
-    process.run(command, clean_environment(git.environ))
+    init_bare(path, git.environ)
     objects = git.path("rev-parse", "--git-path", "objects")
     (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
     (path / "objects" / "info" / "alternates").write_bytes(_alternate(objects.resolve()))

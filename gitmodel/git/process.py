@@ -50,12 +50,6 @@ _SETTINGS = (
     "diff.orderFile=/dev/null",
     "diff.relative=false",
 )
-# A fetch of exactly its refspecs. Without `--refmap=` git also updates the refs in the refspecs of
-# the remote (`remote.<name>.fetch`), which in a mirror includes the local branch.
-FETCH = (
-    "fetch", "--refmap=", "--no-tags", "--no-prune-tags", "--no-write-fetch-head", "--no-write-commit-graph",
-    "--no-recurse-submodules",
-)  # fmt: skip
 # Commands that change a repository or a remote. `config` and `remote` do so only with some of their words.
 _WRITING = frozenset({"update-ref", "fetch", "push", "index-pack", "fast-import", "commit-graph", "maintenance"})
 NAME_ONE = "say which one is meant: `git model --repo PATH ...`, or unset the variable"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
 from gitmodel.errors import Invalid
-from gitmodel.git.process import FETCH, Git
+from gitmodel.git.process import Git
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ def list_annotated_tags(git: Git, *patterns: str) -> dict[str, Oid]:
     return {ref: Oid(id) for ref, _, id in (line.partition(" ") for line in lines) if id}
 
 
+def named_id(git: Git, named: str) -> Oid | None:
+    """Return the object id that *named* means to git, whether the object exists or not; None if it means none."""
+    return git.oid("rev-parse", "--verify", "--quiet", named, answers=(0, 1))
+
+
 def current_branch(git: Git) -> str:
     """Return the full name of the branch that is checked out, "" if none is."""
     return "".join(git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1)))
@@ -75,19 +80,31 @@ def delete_ref(git: Git, ref: str, *, old: Oid | None = None) -> None:
     git.run("update-ref", "--no-deref", "-d", ref, *([old] if old else []))
 
 
-def set_refs(git: Git, new: Mapping[str, Oid | None]) -> None:
-    """Set refs to the objects *new* (None: delete the ref), wherever they are now, all or nothing."""
+def set_refs(git: Git, new: Mapping[str, Oid | None], message: str = "") -> None:
+    """Set refs to the objects *new* (None: delete the ref), wherever they are now, all or nothing.
+
+    *message* is for the reflog.
+    """
     lines = (f"update {ref} {id}\n" if id else f"delete {ref}\n" for ref, id in new.items())
-    git.run("update-ref", "--stdin", "--no-deref", input="".join(lines).encode())
+    noted = ("-m", message) if message else ()
+    git.run("update-ref", *noted, "--stdin", "--no-deref", input="".join(lines).encode())
+
+
+def move_refs(git: Git, moves: Sequence[RefMove], message: str, prepare: Callable[[], None], mark: int) -> None:
+    """Make *moves* in one transaction, all or nothing, after *prepare*, which is called while git starts.
+
+    git keeps the descriptor *mark* open while it runs. Raises Moved or Locked with nothing changed.
+    """
+
+    def lines() -> bytes:
+        prepare()
+        # Without `start` and `commit`, git would execute the partial input of a killed writer.
+        return "".join(f"{line}\n" for line in ("start", *(move.line for move in moves), "commit")).encode()
+
+    git.run("update-ref", "-m", message, "--stdin", input=lines, inherit=(mark,))
 
 
 def branches_with(git: Git, commit: Oid) -> list[str]:
     """Return the full names of the branches, here and of remotes, that have *commit* in their history."""
     asked = ("for-each-ref", f"--contains={commit}", "--format=%(refname)", "refs/heads/", "refs/remotes/")
     return git.lines(*asked, answers=(0, 129))
-
-
-def fetch_refs(git: Git, remote: str, refspec: str) -> None:
-    """Fetch *refspec*, and delete local refs that no longer exist on the remote."""
-    options = ("--quiet", "--prune", "--no-auto-maintenance", "--end-of-options")
-    git.run(*FETCH, *options, remote, refspec)

@@ -1,9 +1,11 @@
-"""The tree of a work tree's index, without changing the index."""
+"""The tree of a work tree's index or of its changed files, and a commit of a tree, without changing the index."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,3 +34,25 @@ def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oi
         (tree,) = git.oids("write-tree")
     reader.close()  # its process may not see the new objects
     return tree
+
+
+def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
+    """Write the tree that a commit of the index and of the changed or deleted files at *paths* would have."""
+    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
+        index = Path(folder) / "index"
+        with suppress(FileNotFoundError):  # no file was ever staged
+            shutil.copyfile(git.environ["GIT_INDEX_FILE"], index)
+        aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
+        listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+        no_hooks = ("-c", f"core.hooksPath={folder}/none")
+        aside.run(*no_hooks, "update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=listed)
+        return aside.oids(*no_hooks, "write-tree")[0]
+
+
+def commit_tree(git: Git, tree: Oid, message: str, parent: Oid | None, *, seconds: int | None) -> Oid | None:
+    """Commit *tree* on *parent*, dated *seconds* since 1970 (None: now); return the id, None if git gives none."""
+    date = f"@{seconds} +0000"
+    dates = {} if seconds is None else {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    dated = replace(git, environ={**git.environ, **dates})
+    made = dated.oids("commit-tree", tree, *(("-p", parent) if parent else ()), "-F", "-", input=message.encode())
+    return made[0] if len(made) == 1 else None

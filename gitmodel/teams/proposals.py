@@ -28,7 +28,8 @@ from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.configuration import list_remotes, remote_urls
-from gitmodel.git.refs import RefMove, fetch_refs, list_branches
+from gitmodel.git.refs import RefMove, list_branches
+from gitmodel.git.remote_commands import fetch_refs
 from gitmodel.hosts import pull_requests
 from gitmodel.hosts.addresses import Host, find_host
 from gitmodel.registry import in_force
@@ -397,7 +398,7 @@ def _choose(repository: Repository, named: str) -> str:
 def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str, Oid]]:
     copies = f"refs/gitmodel/remotes/{remote}/propose/"
     try:
-        repository.refs.retry(lambda: fetch_refs(repository.git, remote, f"+{PROPOSALS}*:{copies}*"))
+        repository.refs.retry(lambda: fetch_refs(repository.git, remote, f"+{PROPOSALS}*:{copies}*", prune=True))
     except Conflict:
         raise
     except GitModelError as error:

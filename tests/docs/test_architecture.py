@@ -26,29 +26,14 @@ def test_every_module_that_the_page_names_exists() -> None:
     assert [name for name in sorted(named) if not (ROOT / "gitmodel" / name).exists()] == []
 
 
-# Modules outside the git layer whose own subject is what git is asked: of the branch, its remotes and its cache, and of
-# the code. Functions of the git layer would have one caller each, and would be named after it.
-RUNNING_GIT = {
-    "branch": {
-        "bundles", "change_authors", "checked_out", "digest_mentions", "first_parents", "local_refs",
-        "opening", "remote_pushes", "remotes", "required_signatures", "signed_changes", "stage_history", "tips",
-        "url_cache", "url_server",
-    },
-    "code": {"kept_commits", "repository", "uncommitted_changes"},
-}  # fmt: skip
-
-
-def test_only_the_git_layer_and_named_modules_run_git() -> None:
-    allowed, running = 0, []
-    for path in sorted(ROOT.glob("gitmodel/**/*.py")):
-        found = list(_runs_of_git(path.read_text(encoding="utf-8")))
-        if path.stem in RUNNING_GIT.get(path.parent.name, ()):
-            assert found, f"{path} no longer runs git"
-            allowed += 1
-        elif path.parent.name != "git":
-            running += [f"{path}: {line}" for line in found]
+def test_only_the_git_layer_runs_git() -> None:
+    running = [
+        f"{path}: {line}"
+        for path in sorted(ROOT.glob("gitmodel/**/*.py"))
+        if path.parent.name != "git"
+        for line in _runs_of_git(path.read_text(encoding="utf-8"))
+    ]
     assert running == []
-    assert allowed == sum(map(len, RUNNING_GIT.values()))
     assert list(_runs_of_git("repository.git.lines('remote')"))
     assert list(_runs_of_git("subprocess.run(['git', 'status'])"))
     assert list(_runs_of_git("from gitmodel.git.process import run"))

@@ -1,0 +1,99 @@
+"""Commands that contact a remote: listing its refs, fetching and pushing, whatever the user's settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from gitmodel.domain.schema.object_ids import Oid, is_oid
+from gitmodel.git.configuration import find_settings
+from gitmodel.git.process import Git, GitOutput, with_settings
+from gitmodel.git.refs import RefMove
+
+# A fetch of exactly its refspecs. Without `--refmap=` git also updates the refs in the refspecs of
+# the remote (`remote.<name>.fetch`), which in a mirror includes the local branch.
+_FETCH = (
+    "fetch", "--refmap=", "--no-tags", "--no-prune-tags", "--no-write-fetch-head", "--no-write-commit-graph",
+    "--no-recurse-submodules",
+)  # fmt: skip
+# The settings for reaching a remote by push, and a remote with only these settings.
+_REACHING = ("url", "pushurl", "proxy", "proxyauthmethod", "receivepack", "vcs")
+_OUTLET = "gitmodel-push"
+
+
+def ask_refs(git: Git, remote: str, *patterns: str, options: Iterable[str] = (), silence: float) -> GitOutput:
+    """Ask *remote* for its refs that *patterns* name; `refs_in` reads the answer."""
+    return git.run_remote("ls-remote", *options, "--end-of-options", remote, *patterns, silence=silence)
+
+
+def refs_in(answer: GitOutput) -> dict[str, Oid]:
+    """Return the refs in the *answer* to `ask_refs`, by full name. The names of some can end with the pattern."""
+    lines = (line.partition("\t") for line in answer.stdout.splitlines())
+    return {ref: Oid(id) for id, _, ref in lines if is_oid(id)}
+
+
+def has_remote_ref(git: Git, remote: str, ref: str) -> bool:
+    """Return True if *remote* has *ref*, however long it takes to answer. Raises the error for git's message."""
+    return bool(git.lines("ls-remote", "--end-of-options", remote, ref))
+
+
+def fetch(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence: float) -> GitOutput:
+    """Fetch *refspecs*, and no other refs; *options* are those of `git fetch`."""
+    words = ("--progress", *options, "--end-of-options", remote, *refspecs)
+    return git.run_remote(*_FETCH, *words, silence=silence)
+
+
+def fetch_objects(git: Git, remote: str, ids: Iterable[Oid], *options: str, silence: float) -> GitOutput:
+    """Fetch objects by id, without telling the remote which commits are here."""
+    alone = replace(git, environ=with_settings(git.environ, [("fetch.negotiationAlgorithm", "noop")]))
+    return fetch(alone, remote, ids, "--no-prune", *options, silence=silence)
+
+
+def fetch_refs(git: Git, remote: str, *refspecs: str, prune: bool) -> None:
+    """Fetch *refspecs*, waiting as long as it takes; *prune*: delete local refs that no longer exist on the remote.
+
+    Raises the error for git's message.
+    """
+    options = ("--quiet", "--prune" if prune else "--no-prune", "--no-auto-maintenance", "--end-of-options")
+    git.run(*_FETCH, *options, remote, *refspecs)
+
+
+def push(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence: float) -> GitOutput:
+    """Push *refspecs*, and no other refs; *options* are those of `git push`."""
+    # A mirror refuses refspecs. git sends the push options of the settings only if the command has none.
+    settings = ("-c", f"remote.{remote}.mirror=false", "-c", "push.pushOption=")
+    words = ("--progress", "--no-follow-tags", "--recurse-submodules=no", *options, "--end-of-options", remote)
+    return git.run_remote(*settings, "push", *words, *refspecs, silence=silence)
+
+
+def push_moves(
+    git: Git, remote: str, moves: Sequence[RefMove], push_options: Iterable[str], *options: str, silence: float
+) -> GitOutput:
+    """Push *moves* atomically, each with a lease on its old value, without the user's hooks.
+
+    The push options of this single command, from `git -c` or the environment, are sent with *push_options*.
+    """
+    outlet, given = _outlet(git, remote)
+    leases = (f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves)
+    sent = (f"--push-option={option}" for option in (*given, *push_options))
+    words = ("--atomic", "--porcelain", "--no-verify", *options, *leases, *sent)
+    return push(outlet, _OUTLET, [f"{move.new or ''}:{move.ref}" for move in moves], *words, silence=silence)
+
+
+def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
+    """Return a Git with a remote `_OUTLET`, which pushes to the same place as *remote* and has no other settings.
+
+    It includes the push options of this single command, from `git -c` or the environment. With the remote's fetch
+    refspecs, a push would also update local refs: in a mirror it would undo a concurrent local commit.
+    """
+    names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
+    settings: list[tuple[str, str]] = []
+    given: list[str] = []
+    for scope, key, value in find_settings(git, r"^(remote\.|push\.pushoption$)"):
+        if key in names:
+            settings.append((names[key], value))
+        elif key == "push.pushoption" and scope == "command":
+            given = [*given, value] if value else []  # as in git: an empty value removes the previous ones
+    if not any(key.endswith(".url") for key, _ in settings):
+        settings.append((f"remote.{_OUTLET}.url", remote))  # then git uses the name as the URL
+    return replace(git, environ=with_settings(git.environ, settings)), given
