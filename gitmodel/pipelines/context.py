@@ -37,24 +37,24 @@ class PlannedVersion(ShowsOurForm):
     @property
     def model(self) -> str:
         """The name of the model."""
-        return self._facts["model"]
+        return self._facts.model
 
     @property
     def number(self) -> int:
         """The version's number; of a new version it is kept for it, also if the run fails, once a step has read it."""
         self._read()
-        return self._facts["number"]
+        return self._facts.number
 
     @property
     def name(self) -> str | None:
         """The version's own name, if it has one."""
         self._read()
-        return self._facts["name"]
+        return self._facts.name
 
     @property
     def is_new(self) -> bool:
         """True if this run creates the version."""
-        return self._facts["new"]
+        return self._facts.new
 
     @property
     def reference(self) -> str:
@@ -68,7 +68,7 @@ class PlannedVersion(ShowsOurForm):
         with a warning, and the run succeeds.
         """
         wanted = str(getattr(stage, "value", stage))
-        known = [*self._facts["stages"], ARCHIVED, NONE]
+        known = [*self._facts.stages, ARCHIVED, NONE]
         if wanted not in known:
             raise UsageError(f"there is no stage {wanted!a} to set", hint=f"the stages are {', '.join(known)}")
         why = Justification(self._reason(reason), bool(force))
@@ -88,8 +88,8 @@ class PlannedVersion(ShowsOurForm):
         refuse_other_keywords(
             "log_metadata", values, f"it is of {self.model}; write artifact= for one of its artifacts"
         )
-        if artifact is not None and artifact not in self._facts["artifacts"]:
-            there = ", ".join(self._facts["artifacts"]) or "none"
+        if artifact is not None and artifact not in self._facts.artifacts:
+            there = ", ".join(self._facts.artifacts) or "none"
             raise NotFound(
                 f"{self.reference} will have no artifact {artifact!a}",
                 hint=f"its artifacts: {there}",
@@ -103,14 +103,14 @@ class PlannedVersion(ShowsOurForm):
     def _read(self) -> None:
         """Note that the step knows its version: its result is not cached, and the number is not reused."""
         self._context.is_particular = True
-        self._facts["read"] = True
+        self._facts.read = True
 
     def _reason(self, text: str) -> str:
         return str(self._context.keep({"reason": text}, "").get("reason", ""))
 
     @property
     def _of(self) -> Numbered:
-        return self._facts["model"], self._facts["number"]
+        return self._facts.model, self._facts.number
 
 
 class StepContext(ShowsOurForm):
@@ -129,21 +129,21 @@ class StepContext(ShowsOurForm):
 
     def __init__(self, facts: Facts, outputs: list[str], config: ModelConfig | None) -> None:
         self._facts = facts
-        self.pipeline: str = facts["pipeline"]
-        self.step: str = facts["step"]
+        self.pipeline: str = facts.pipeline
+        self.step: str = facts.step
         self.outputs = outputs
         self.plans: list[Plan] = []
         self.left_out: list[tuple[str, str]] = []
         self.is_particular = False
         self._config = config
-        found = facts["version"]
+        found = facts.version
         self._version = PlannedVersion(found, self) if found else None
 
     @property
     def run(self) -> str:
         """The id of the run."""
         self.is_particular = True
-        return self._facts["run"]
+        return self._facts.run
 
     @property
     def model_config(self) -> ModelConfig:

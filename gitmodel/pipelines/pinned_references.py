@@ -79,14 +79,7 @@ class Target:
 
     def facts(self) -> VersionFacts:
         """Return the facts about the version that a worker gets."""
-        return {
-            "model": self.model,
-            "number": self.number,
-            "name": self.name,
-            "new": self.new,
-            "stages": list(self.stages),
-            "artifacts": list(self.artifacts),
-        }
+        return VersionFacts(self.model, self.number, self.name, self.new, self.stages, self.artifacts)
 
 
 @dataclass(frozen=True)

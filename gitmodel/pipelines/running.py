@@ -27,7 +27,7 @@ from gitmodel.pipelines.run_records import ActiveRun, Job, Run, keep_packages, o
 from gitmodel.pipelines.scheduling import Scheduler
 from gitmodel.pipelines.step_modules import script_of
 from gitmodel.pipelines.step_results import ErrorText
-from gitmodel.pipelines.worker import has_read_version, refuse_secrets_in_plans
+from gitmodel.pipelines.worker import refuse_secrets_in_plans
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -164,7 +164,7 @@ def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorC
     """Release the numbers of a run that created no version, unless a step may know them."""
     readers = set(active.readers)
     for name in set(active.begun) - set(active.results):  # interrupted; except in order, the step may still be running
-        if choice.name != "in-order" or has_read_version(active.begun[name]):
+        if choice.name != "in-order" or active.begun[name].has_read_version:
             readers.add(name)
     known = {active.targets[name].reference for name in readers if name in active.targets}
     for target in {target.reference: target for target in active.targets.values()}.values():

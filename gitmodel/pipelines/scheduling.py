@@ -23,7 +23,7 @@ from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
 from gitmodel.pipelines.run_records import ActiveRun
 from gitmodel.pipelines.step_modules import location
-from gitmodel.pipelines.step_requests import InputReference, Request
+from gitmodel.pipelines.step_requests import Facts, InputReference, Request, StoreRequest
 from gitmodel.pipelines.step_results import ErrorText, StepResult, from_json, to_json
 from gitmodel.pipelines.steps import Output
 from gitmodel.pipelines.worker import refuse_secrets_in_plans, run_step
@@ -121,14 +121,14 @@ class Scheduler:
         self, submit: Callable[..., Future[Any] | None], node: Node, inputs: dict[str, InputReference]
     ) -> Future[Any] | None:
         request = self._request(node, inputs)
-        self._active.begun[node.name] = request["facts"]
+        self._active.begun[node.name] = request.facts
         try:
             future = submit(run_step, request, node.step) if self._shares else submit(run_step, request)
         except BrokenExecutor as error:  # the executor was given by the caller, and is not replaced
             future = Future()
             future.set_exception(error)
         if future is not None:
-            self._tries[node.name] = request["attempt"]
+            self._tries[node.name] = request.attempt
             self._running[future] = node.name
         return future
 
@@ -247,28 +247,21 @@ class Scheduler:
 
     def _request(self, node: Node, inputs: dict[str, InputReference]) -> Request:
         target = self._active.targets.get(node.name)
-        return {
-            "step": {} if self._shares else location(node.step, self._code),
-            "root": self._root,
-            "store": {
-                "urls": self._stores[target.model if target else ""],
-                "root": str(self._client.store_root),
-                "probe": self._active.packages,
-            },
-            "allow_credentials": self._client.repository.allows_credentials,
-            "scratch": self._scratch,
-            "inputs": inputs,
-            "outputs": list(node.outputs),
-            "values": dict(node.parameters),
-            "config": target.config.model_dump(exclude_defaults=True) if target else None,
-            "attempt": self._tries.get(node.name, 0) + 1,
-            "facts": {
-                "run": self._active.id,
-                "pipeline": self._active.job.pipeline,
-                "step": node.name,
-                "version": target.facts() if target else None,
-            },
-        }
+        return Request(
+            step=None if self._shares else location(node.step, self._code),
+            root=self._root,
+            store=StoreRequest(
+                self._stores[target.model if target else ""], str(self._client.store_root), self._active.packages
+            ),
+            allow_credentials=self._client.repository.allows_credentials,
+            scratch=self._scratch,
+            inputs=inputs,
+            outputs=list(node.outputs),
+            values=dict(node.parameters),
+            config=target.config.model_dump(exclude_defaults=True) if target else None,
+            attempt=self._tries.get(node.name, 0) + 1,
+            facts=Facts(self._active.id, self._active.job.pipeline, node.name, target.facts() if target else None),
+        )
 
     def _reference(self, node: Node, parameter: str) -> InputReference:
         value = node.inputs[parameter]

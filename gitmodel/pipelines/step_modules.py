@@ -93,8 +93,8 @@ def location(step: Step[..., Any], project: ProjectCode) -> Location:
         raise UsageError(
             f"step {step.name} cannot run in another process: {error}", hint="start the pipeline again"
         ) from None
-    path = [os.path.abspath(folder or ".") for folder in sys.path if not is_library(os.path.join(folder, ""))]
-    return {"module": module, "qualname": step.function.__qualname__, "file": file, "path": path, "code": code}
+    path = tuple(os.path.abspath(folder or ".") for folder in sys.path if not is_library(os.path.join(folder, "")))
+    return Location(module, step.function.__qualname__, file, path, code)
 
 
 def unnamed_script() -> str:
@@ -151,15 +151,15 @@ def _only_importing() -> Iterator[None]:
 
 def find_step(where: Location) -> Step[..., Any]:
     """Import the step at *where*, and compare its code. Raises UsageError if this process has other code."""
-    sys.path += [folder for folder in where["path"] if folder not in sys.path and os.path.isdir(folder)]
+    sys.path += [folder for folder in where.path if folder not in sys.path and os.path.isdir(folder)]
     found = _imported(where)
-    if not _has_code(found, where["code"]):
+    if not _has_code(found, where.code):
         # A worker that lives longer than a run may have the code of an earlier one.
         _forget_project()
         found = _imported(where)
-        if not _has_code(found, where["code"]):
+        if not _has_code(found, where.code):
             raise UsageError(
-                f"the worker has different code for {where['qualname']} than the process that started the pipeline",
+                f"the worker has different code for {where.qualname} than the process that started the pipeline",
                 hint="give every worker the same files and the same Python",
             )
     return found
@@ -174,12 +174,12 @@ def _has_code(step: Step[..., Any], wanted: str) -> bool:
 
 def _imported(where: Location) -> Step[..., Any]:
     with _only_importing():
-        module = import_script(where["file"]) if where["file"] else importlib.import_module(where["module"])
+        module = import_script(where.file) if where.file else importlib.import_module(where.module)
     found: Any = module
-    for part in where["qualname"].split("."):
+    for part in where.qualname.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, Step):
-        raise UsageError(f"{where['module']}.{where['qualname']} is not a step", hint="keep the @step decorator on it")
+        raise UsageError(f"{where.module}.{where.qualname} is not a step", hint="keep the @step decorator on it")
     return found
 
 

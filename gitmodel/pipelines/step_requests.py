@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from gitmodel.registry.store_access import StorePlace
 
 
-class Location(TypedDict, total=False):
-    """The location of a step for another process, and the digest of its code; {} if the process has the step."""
+@dataclass(frozen=True)
+class Location:
+    """The location of a step for another process, and the digest of its code. *file* is "" for an importable module."""
 
     module: str
     qualname: str
     file: str
-    path: list[str]
+    path: tuple[str, ...]
     code: str
 
 
-class _VersionRead(TypedDict, total=False):
-    read: bool
-
-
-class VersionFacts(_VersionRead):
-    """The version that a step works on. *read* is True once the step asked for it."""
+@dataclass
+class VersionFacts:
+    """The version that a step works on. The step sets *read* once it asks for it."""
 
     model: str
     number: int
     name: str | None
     new: bool
-    stages: list[str]
-    artifacts: list[str]
+    stages: tuple[str, ...]
+    artifacts: tuple[str, ...]
+    read: bool = False
 
 
-class Facts(TypedDict):
+@dataclass(frozen=True)
+class Facts:
     """The facts that the context of a step has."""
 
     run: str
@@ -41,8 +41,14 @@ class Facts(TypedDict):
     step: str
     version: VersionFacts | None
 
+    @property
+    def has_read_version(self) -> bool:
+        """True if the step asked for its version."""
+        return self.version is not None and self.version.read
 
-class StoreRequest(TypedDict):
+
+@dataclass(frozen=True)
+class StoreRequest:
     """The URLs of the step's stores, the folder *root* for copies, and the digest *probe* of an object in the store."""
 
     urls: list[str]
@@ -67,10 +73,11 @@ class InputReference:
     place: StorePlace | None = None
 
 
-class Request(TypedDict):
-    """Everything that the process of a step needs."""
+@dataclass(frozen=True)
+class Request:
+    """Everything that the process of a step needs. *step* is None if the process has the step."""
 
-    step: Location
+    step: Location | None
     root: str
     store: StoreRequest
     allow_credentials: bool

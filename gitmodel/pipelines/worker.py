@@ -31,7 +31,7 @@ from gitmodel.pipelines.config import ModelConfig, Secret, collecting_secrets
 from gitmodel.pipelines.context import PlannedVersion, StepContext, using_context
 from gitmodel.pipelines.opened_files import recording_opened_files, texts_that_may_name_files
 from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
-from gitmodel.pipelines.step_requests import Facts, Request, StoreRequest
+from gitmodel.pipelines.step_requests import Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, ErrorText, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import told_unportable
@@ -49,7 +49,7 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
     *step* is given where the worker shares memory with the coordinator; elsewhere it is imported by its name.
     """
     clock = time.perf_counter()
-    given = list(request["values"].values())
+    given = list(request.values.values())
     known = RunSecrets([value for value in given if isinstance(value, Secret)], given)
     made: list[Secret] = []
     try:
@@ -65,22 +65,25 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
         result,
         seconds=time.perf_counter() - clock,
         secrets=tuple(secret.value for secret in made),
-        read_version=has_read_version(request["facts"]),
+        read_version=request.facts.has_read_version,
     )
 
 
 def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made: list[Secret]) -> StepResult:
     """Run the step and return its result; add the Secrets that it makes to *made*, and then to *known*."""
-    step = given or step_modules.find_step(request["step"])
-    config = ModelConfig(**request["config"]) if request["config"] else None
-    context = StepContext(request["facts"], request["outputs"], config)
+    step = given
+    if step is None:
+        assert request.step is not None
+        step = step_modules.find_step(request.step)
+    config = ModelConfig(**request.config) if request.config else None
+    context = StepContext(request.facts, request.outputs, config)
     outputs: list[StoredOutput] = []
     withheld: dict[str, str] = {}
-    with _ScratchFolder(request["scratch"]) as scratch:
-        store = _open_store(request["store"], shared=given is not None)
+    with _ScratchFolder(request.scratch) as scratch:
+        store = _open_store(request.store, shared=given is not None)
         arguments = _load_inputs(request, step, store, scratch)
         with (
-            recording_opened_files(request["root"], texts_that_may_name_files(step.function, arguments)) as opened,
+            recording_opened_files(request.root, texts_that_may_name_files(step.function, arguments)) as opened,
             collecting_secrets(made),
         ):
             value = _call_step(step, arguments, context, own_process=given is None)
@@ -88,8 +91,8 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
         known.secrets += made
         secrets = known.values()
         refuse_secrets_in_plans(context.plans, secrets)
-        for index, (spec, name, item) in enumerate(_match_outputs(step, request["outputs"], value)):
-            if isinstance(item, Path) and not request["allow_credentials"] and (seen := find_credentials(item)):
+        for index, (spec, name, item) in enumerate(_match_outputs(step, request.outputs, value)):
+            if isinstance(item, Path) and not request.allow_credentials and (seen := find_credentials(item)):
                 withheld[name] = describe_credentials(f"the artifact {name}", seen)
             else:
                 outputs.append(_store_output(store, scratch.path(f"output-{index}"), spec, name, item, secrets))
@@ -103,12 +106,6 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
         opened=state,
         particular=context.is_particular or opened.reads_registry or changes_stages or bool(made or withheld),
     )
-
-
-def has_read_version(facts: Facts) -> bool:
-    """Return True if the step with these *facts* asked for its version."""
-    version = facts["version"]
-    return version is not None and version.get("read", False)
 
 
 class _ScratchFolder:
@@ -133,9 +130,9 @@ class _ScratchFolder:
 
 
 def _open_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
-    store = open_urls(wanted["urls"], Path(wanted["root"]))
+    store = open_urls(wanted.urls, Path(wanted.root))
     # A worker on another machine would create its own store, which no other machine can read.
-    if not shared and not store.holds(wanted["probe"]):
+    if not shared and not store.holds(wanted.probe):
         raise Unreachable(
             "this worker cannot reach the artifact store of the run",
             hint="configure a store that all machines can reach: git config gitmodel.store file:///shared/folder",
@@ -162,12 +159,12 @@ def _load_inputs(
 ) -> dict[str, Any]:
     arguments = {
         name: value.value if isinstance(value, Secret) else copy.deepcopy(value)
-        for name, value in request["values"].items()
+        for name, value in request.values.items()
     }
-    for index, (name, ref) in enumerate(request["inputs"].items()):
+    for index, (name, ref) in enumerate(request.inputs.items()):
         target = scratch.path(f"input-{index}")
         wanted = step.input_types.get(name)
-        source = open_place(ref.place, store, Path(request["store"]["root"]))
+        source = open_place(ref.place, store, Path(request.store.root))
         if ref.format == FOLDER_FORMAT:
             artifacts.get_folder(source, ref.digest, target, size=ref.size)
         else:
@@ -269,10 +266,10 @@ def _explain(error: BaseException, request: Request) -> BaseException:
             "another file",
         )
         return explained.with_traceback(error.__traceback__)
-    version = request["facts"]["version"]
+    version = request.facts.version
     if version is None or not isinstance(error, AttributeError) or type(error.obj) is not str:
         return error
-    if error.name is None or error.obj != version["model"]:
+    if error.name is None or error.obj != version.model:
         return error
     says = f"write get_step_context().model_version.{error.name}"
     if error.name == "name":
