@@ -16,7 +16,6 @@ from gitmodel.domain.schema.records import (
     RegistryRecord,
     StageRecord,
     VersionRecord,
-    links_digest,
 )
 from gitmodel.domain.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
@@ -270,7 +269,7 @@ def broken_by_place(record: StageRecord, version: VersionRecord | None) -> str |
         return "stage.version"
     if not version.usable:
         return "stage.usable"
-    return "stage.artifacts" if links_digest(version.artifacts) != record.artifacts else None
+    return None if record.promoted(version) else "stage.artifacts"
 
 
 def read_record(kind: type[Record], data: bytes, path: str, *, newer: bool) -> tuple[Any, list[Problem]]:

@@ -452,7 +452,7 @@ class Snapshot:
                 else "run `git model doctor`, which says how to remove it",
             )
         record = self._present(ref.model, frozen.version)
-        if records.links_digest(record.artifacts) != frozen.artifacts:
+        if not frozen.promoted(record):
             raise Invalid(
                 f"the artifacts of {ref.model}@{record.number} are not those that were promoted to {ref.stage}",
                 hint=f"`git log -p gitmodel -- {paths.version_file(ref.model, record.number)}` shows who changed them",

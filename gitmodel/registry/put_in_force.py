@@ -14,7 +14,7 @@ from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.schema.records import StageRecord, links_digest
+from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef, vouched_ref
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.snapshot_sources import TOO_SHALLOW
@@ -243,7 +243,7 @@ def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> Refusal
         version = planning.promotable(snapshot, ref.model, record.version)
     except GitModelError as error:
         return Refusal(error.message)
-    if record.artifacts != links_digest(version.artifacts):
+    if not record.promoted(version):
         return Refusal(f"the artifacts of {ref.model} {record.version} are not those that were promoted")
     return None
 

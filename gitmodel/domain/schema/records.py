@@ -334,6 +334,10 @@ class StageRecord(Record):
     reason: str = ""
     forced: Words = ()
 
+    def promoted(self, version: VersionRecord) -> bool:
+        """Return True if *version* still has the artifacts with which it was promoted."""
+        return links_digest(version.artifacts) == self.artifacts
+
 
 @dataclass(frozen=True, kw_only=True)
 class PurgeRecord(Record):
