@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import ssl
 import threading
-import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -19,8 +17,8 @@ from urllib.parse import urlsplit
 
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.stores.interface import library
+from gitmodel.stores.server_attempts import PASSING, attempts
 
-PASSING = (408, 425, 429, 500, 502, 503, 504)
 BUFFER = 256 << 10
 _OLDEST = (8, 10)  # the version of libcurl; older ones sign some queries incorrectly
 _IN_ADVANCE = 64 << 20  # memory is limited by the bytes that the server really sends
@@ -121,19 +119,18 @@ class Server:
         return self._ask(lambda: Request("GET", url, headers), _proxy(url), what)
 
     def _ask(self, request: Callable[[], Request], proxy: str, what: str) -> Answer:
-        for attempt in range(1, self._attempts + 1):
+        for last in attempts(self._attempts):
             try:
                 found = self._send(request(), proxy)
-                if found.status not in PASSING or attempt == self._attempts:
+                if found.status not in PASSING or last:
                     return found
             except _Failure as failure:
-                if attempt == self._attempts or failure.final:
+                if last or failure.final:
                     raise Unreachable(
                         f"the artifact store {self._name} cannot be reached at {self.base} ({what}): {failure}",
                         hint="see that the server runs and that its address is right, then run the same command again: "
                         "what was sent already is not sent again",
                     ) from failure
-            pause_after(attempt)
         raise AssertionError("the loop returns or raises")
 
     def _send(self, request: Request, proxy: str) -> Answer:
@@ -212,11 +209,6 @@ class Server:
             return _Failure(f"timed out: {said}", final=False)
         final = code in (self._curl.E_SSL_CACERT, self._curl.E_SSL_CACERT_BADFILE, self._curl.E_URL_MALFORMAT)
         return _Failure(f"{said} ({os.strerror(number)})" if number else said, final=final)
-
-
-def pause_after(attempt: int) -> None:
-    """Wait before a request is repeated: a random time that grows with each *attempt*."""
-    time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))
 
 
 class _Failure(Exception):

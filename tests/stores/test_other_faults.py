@@ -136,7 +136,7 @@ def test_wrong_parts_of_an_earlier_upload_never_become_an_object(server, request
 
 
 def test_an_upload_whose_end_was_cut_off_is_not_sent_again(server, request, tmp_path, monkeypatch):
-    monkeypatch.setattr("gitmodel.stores.http.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("gitmodel.stores.server_attempts.time.sleep", lambda seconds: None)
     content = LARGE + request.node.name.encode()
     store = open_store(server.url, default_root=tmp_path / "copies")
     (tmp_path / "model").write_bytes(content)
@@ -183,7 +183,7 @@ def test_a_server_that_refuses_is_reported_with_advice(server, tmp_path):
 
 def test_a_server_that_is_gone_is_out_of_reach(server, tmp_path, monkeypatch):
     server.proxy.plan = lambda number, method, path: "reset"
-    monkeypatch.setattr("gitmodel.stores.http.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("gitmodel.stores.server_attempts.time.sleep", lambda seconds: None)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     store = open_store(server.url, default_root=tmp_path / "copies").origin
     for ask in (store.create, lambda: store.holds(digest_of(b"a")), lambda: list(store.objects())):

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.stores.backend import missing, size_of
-from gitmodel.stores.http import PASSING, pause_after
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
+from gitmodel.stores.server_attempts import PASSING, attempts
 
 PART = 8 << 20
 PARTS = 40_000  # Azure allows 50,000
@@ -67,7 +67,7 @@ class Container:
     def do(self, work: Callable[[], _Result], about: str) -> _Result:
         """Call *work* and return its result. Raises FileNotFoundError for an absent blob, else Unreachable."""
         errors = library("azure.core.exceptions", extra="azure")
-        for attempt in range(1, self._attempts + 1):
+        for last in attempts(self._attempts):
             try:
                 return work()
             except errors.AzureError as error:
@@ -75,9 +75,8 @@ class Container:
                     raise FileNotFoundError(about) from None
                 silent = isinstance(error, (errors.ServiceRequestError, errors.ServiceResponseError))
                 passing = silent or getattr(error, "status_code", None) in PASSING
-                if not passing or attempt == self._attempts:
+                if not passing or last:
                     raise self._refusal(error, about) from error
-            pause_after(attempt)
         raise AssertionError("the loop returns or raises")
 
     def _open(self) -> Any:

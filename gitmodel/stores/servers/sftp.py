@@ -18,9 +18,10 @@ from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_pat
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.stores.backend import missing, size_of
 from gitmodel.stores.interface import Leftover, StoredObject, library
+from gitmodel.stores.server_attempts import attempts
 
 PART = 8 << 20
-ATTEMPTS = 4
+_ATTEMPTS = 4
 SETTINGS = {"known_hosts": (), "skip_instance_cache": True}
 """Settings of sshfs. Without `known_hosts` it would accept any host as the one that was meant."""
 
@@ -45,14 +46,14 @@ class Host:
 
         FileNotFoundError is passed on. Raises Unreachable for all else.
         """
-        for attempt in range(1, ATTEMPTS + 1):
+        for last in attempts(_ATTEMPTS):
             try:
                 return work(self._files())
             except (FileNotFoundError, GitModelError):
                 raise
             except Exception as error:  # sshfs and asyncssh have many exception types
                 final = isinstance(error, PermissionError) or type(error).__name__ in _FINAL
-                if final or attempt == ATTEMPTS:
+                if final or last:
                     raise self._failure(error) from error
                 self._opened = None  # a connection does not come back
         raise AssertionError("the loop returns or raises")
