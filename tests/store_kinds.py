@@ -22,3 +22,9 @@ def url_of(kind, request, tmp_path):
     if kind == "oci":
         return f"oci://{request.getfixturevalue('registry')}/models/{os.urandom(8).hex()}"
     return request.getfixturevalue("s3").prefix() if kind == "s3" else request.getfixturevalue(kind)
+
+
+def read(store, digest):
+    """The bytes of an object."""
+    with store.open(digest) as reader:
+        return reader.read()

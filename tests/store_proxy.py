@@ -3,7 +3,8 @@
 import http.client
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from web_pages import QuietHandler, QuietServer, running
 
 
 class Proxy:
@@ -21,21 +22,18 @@ class Proxy:
         self.hanging = threading.Event()
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
+        self._server = QuietServer(_Handler)
         self._server.proxy = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self.url = self._server.url
+        self._running = running(self._server)
 
     def __enter__(self):
-        self._thread.start()
+        self._running.__enter__()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *error):
         self._closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._running.__exit__(*error)
 
     def decide(self, method, path, headers):
         with self._lock:
@@ -47,11 +45,8 @@ class Proxy:
         self._closing.wait()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
 
     def _pass_on(self):
         proxy = self.server.proxy

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_kinds import KINDS, url_of
+from store_kinds import KINDS, read, url_of
 
 from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.domain.schema.manifest import HEADER, ManifestEntry, format_manifest
@@ -47,11 +47,6 @@ def put(store, content):
     digest, size = store.put_stream(io.BytesIO(content))
     assert size == len(content)
     return digest
-
-
-def read(store, digest):
-    with store.open(digest) as reader:
-        return reader.read()
 
 
 def damage(local, digest):

@@ -1,6 +1,7 @@
 """Transcripts of the command line: commands with their stdout, stderr and exit codes."""
 
 import difflib
+import json
 import re
 import shlex
 import shutil
@@ -20,6 +21,12 @@ def ask(capsys, *arguments):
     code = run([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
     return code, out, err
+
+
+def said(capsys, *arguments):
+    """One command in this process: its exit code and what it prints as JSON."""
+    code, out, err = ask(capsys, *arguments, "--format", "json")
+    return code, json.loads(out or err)
 
 
 def make_registry(folder, keep, capsys, commands):

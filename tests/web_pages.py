@@ -1,11 +1,46 @@
 """Web servers on loopback for tests."""
 
 import http.server
+import sys
 import threading
 from contextlib import contextmanager, suppress
 
 
-class Pages(http.server.BaseHTTPRequestHandler):
+class QuietHandler(http.server.BaseHTTPRequestHandler):
+    """A handler of requests that logs nothing."""
+
+    def log_message(self, *arguments):
+        pass
+
+
+class QuietServer(http.server.ThreadingHTTPServer):
+    """A server on a free port of loopback, at *url*. A connection that is lost is not reported."""
+
+    daemon_threads = True
+
+    def __init__(self, handler):
+        super().__init__(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+@contextmanager
+def running(server):
+    """Let *server* answer in another thread until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Pages(QuietHandler):
     """What the server has, by path: bytes, the status to answer with, or where else it is."""
 
     def do_GET(self):
@@ -27,9 +62,6 @@ class Pages(http.server.BaseHTTPRequestHandler):
             while isinstance(body, Endless):
                 body.count += self.wfile.write(bytes(1 << 20))
 
-    def log_message(self, *arguments):
-        pass
-
 
 class Endless(bytes):
     """A page that never ends; *count* is how many bytes of it were sent."""
@@ -40,13 +72,8 @@ class Endless(bytes):
 @contextmanager
 def serving():
     """A web server on loopback, what it has, and which paths it was asked for."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    server = QuietServer(Pages)
     server.pages = {"/raw.csv": b"a,b\n1,2\n"}
     server.asked = []
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(server):
+        yield server

@@ -8,20 +8,17 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from web_pages import QuietHandler, QuietServer, running
 
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.stores.http import Key, Server
 from gitmodel.stores.servers.s3 import S3Backend
 
 
-class Seen(BaseHTTPRequestHandler):
+class Seen(QuietHandler):
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
 
     def _answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -39,20 +36,13 @@ class Seen(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(context=None):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Seen)
-    server.daemon_threads = True
+    server = QuietServer(Seen)
     server.seen = []
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.url = f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+        server.url = server.url.replace("http:", "https:")
+    with running(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def to(base, **options):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from store_kinds import EXPIRING, KINDS, SERVERS, url_of
+from store_kinds import EXPIRING, KINDS, SERVERS, read, url_of
 
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.stores.opening import open_store
@@ -113,11 +113,6 @@ def store(url, tmp_path):
 @pytest.fixture
 def content(store):
     return LARGE + os.urandom(8)  # a server may share objects among its stores
-
-
-def read(store, digest):
-    with store.open(digest) as reader:
-        return reader.read()
 
 
 def put_and_signal(number, store, content, tmp_path):

@@ -1,16 +1,15 @@
 """Maintenance of stores on servers other than S3, external artifacts on them, and login."""
 
-import http.server
 import io
 import json
 import os
-import threading
 from urllib.parse import quote
 
 import pytest
+import web_pages
 from store_proxy import Proxy
 from store_servers import AZURE_ACCOUNT, AZURE_KEY
-from transcripts import ask
+from transcripts import ask, said
 
 from gitmodel import Client
 from gitmodel.domain.schema.digests import digest_of
@@ -46,11 +45,6 @@ def iris(url, code_repo, monkeypatch, capsys):
     made = ask(capsys, "version", "create", "iris", "--model-object", "net=net", "--data", "train=data")
     assert made[::2] == (0, "")
     return code_repo
-
-
-def said(capsys, *command):
-    code, out, err = ask(capsys, *command, "--format", "json")
-    return code, json.loads(out or err)
 
 
 def test_status_copy_gc_and_purge(iris, url, capsys, tmp_path):
@@ -160,42 +154,41 @@ def test_a_name_that_no_bucket_has(url, word, tmp_path):
         open_store(url, default_root=tmp_path)
 
 
-@pytest.mark.xdist_group("gcs")
-def test_a_bucket_that_does_not_exist_is_reported_with_the_command_to_run(
-    gcs, tmp_path, code_repo, monkeypatch, capsys
+@pytest.mark.parametrize(
+    ("kind", "url", "missing", "command"),
+    [
+        pytest.param(
+            "gcs",
+            "gs://no-such-bucket/x",
+            "bucket no-such-bucket at {STORAGE_EMULATOR_HOST}\n",
+            "gcloud storage buckets create gs://no-such-bucket",
+            marks=pytest.mark.xdist_group("gcs"),
+        ),
+        pytest.param(
+            "azure",
+            "az://no-such-container/x",
+            "container no-such-container at http://127.0.0.1:",
+            "az storage container create --name no-such-container",
+            marks=pytest.mark.xdist_group("azure"),
+        ),
+    ],
+)
+def test_a_bucket_or_container_that_does_not_exist_is_reported_with_the_command_to_run(
+    kind, url, missing, command, request, tmp_path, code_repo, monkeypatch, capsys
 ):
+    request.getfixturevalue(kind)
     monkeypatch.chdir(code_repo)
-    code, _, err = ask(capsys, "init", "--store", "gs://no-such-bucket/x")
-    assert (code, err.splitlines()[0]) == (
-        7,
-        f"error: there is no bucket no-such-bucket at {os.environ['STORAGE_EMULATOR_HOST']}",
-    )
-    assert "gcloud storage buckets create gs://no-such-bucket" in err
-    store = open_store("gs://no-such-bucket/x", default_root=tmp_path).origin
+    code, _, err = ask(capsys, "init", "--store", url)
+    assert code == 7
+    assert err.startswith(f"error: there is no {missing.format(**os.environ)}")
+    assert command in err
+    store = open_store(url, default_root=tmp_path).origin
     for asked in (
         lambda: store.holds(digest_of(b"a")),
         lambda: list(store.objects()),
         lambda: store.open(digest_of(b"a")),
     ):
-        with pytest.raises(Unreachable, match="no bucket"):
-            asked()
-
-
-@pytest.mark.xdist_group("azure")
-def test_a_container_that_does_not_exist_is_reported_with_the_command_to_run(
-    azure, tmp_path, code_repo, monkeypatch, capsys
-):
-    monkeypatch.chdir(code_repo)
-    code, _, err = ask(capsys, "init", "--store", "az://no-such-container/x")
-    assert (code, err.startswith("error: there is no container no-such-container at http://127.0.0.1:")) == (7, True)
-    assert "az storage container create --name no-such-container" in err
-    store = open_store("az://no-such-container/x", default_root=tmp_path).origin
-    for asked in (
-        lambda: store.holds(digest_of(b"a")),
-        lambda: list(store.objects()),
-        lambda: store.open(digest_of(b"a")),
-    ):
-        with pytest.raises(Unreachable, match="no container"):
+        with pytest.raises(Unreachable, match=f"no {missing.split()[0]}"):
             asked()
 
 
@@ -230,7 +223,7 @@ def test_the_account_of_azure_comes_from_the_environment_or_the_uri(monkeypatch)
 def tokens():
     """A server that signs in whoever asks, as Google's does."""
 
-    class Tokens(http.server.BaseHTTPRequestHandler):
+    class Tokens(web_pages.QuietHandler):
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
             body = json.dumps({"access_token": "a-token", "expires_in": 3600, "token_type": "Bearer"}).encode()
@@ -240,16 +233,8 @@ def tokens():
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Tokens)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/token"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with web_pages.running(web_pages.QuietServer(Tokens)) as server:
+        yield f"{server.url}/token"
 
 
 @pytest.mark.xdist_group("gcs")

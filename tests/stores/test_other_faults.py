@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from store_kinds import read
 from store_proxy import Proxy
 
 from gitmodel.domain.schema.digests import digest_of
@@ -191,8 +192,3 @@ def test_a_server_that_is_gone_is_out_of_reach(server, tmp_path, monkeypatch):
             ask()
         assert store.url in caught.value.message
         assert "run the same command again" in caught.value.hint
-
-
-def read(store, digest):
-    with store.open(digest) as reader:
-        return reader.read()

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from store_kinds import read
 from transcripts import ask
 
 from gitmodel.domain.schema.digests import digest_of, hex_of
@@ -22,11 +23,6 @@ LARGE = random.Random(2).randbytes(3 * over_sftp.PART + 1000)
 
 def put(store, content):
     return store.put_stream(io.BytesIO(content))[0]
-
-
-def read(store, digest):
-    with store.open(digest) as reader:
-        return reader.read()
 
 
 HELPERS = {

@@ -3,12 +3,11 @@
 import base64
 import hashlib
 import io
-import json
 from contextlib import suppress
 
 import pytest
 from store_servers import BUCKET, READER_KEY
-from transcripts import ask
+from transcripts import ask, said
 
 from gitmodel import Client
 from gitmodel.domain.schema.digests import digest_of
@@ -47,11 +46,6 @@ def bucket(s3):
         pass
     yield client, name
     client.close()
-
-
-def said(capsys, *command):
-    code, out, err = ask(capsys, *command, "--format", "json")
-    return code, json.loads(out or err)
 
 
 def test_status_copy_and_gc_of_a_store_on_s3(iris, s3, capsys, tmp_path):

@@ -107,6 +107,11 @@ def proposal_only(code_repo):
 
 
 @pytest.fixture
+def iris(client):
+    return client.get_model("iris")
+
+
+@pytest.fixture
 def main(code_repo, capsys):
     """Runs a command in the repository; returns its exit code, stdout and stderr."""
 

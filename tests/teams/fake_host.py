@@ -2,16 +2,16 @@
 
 import json
 import re
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from web_pages import QuietHandler, QuietServer, running
 
 PREFIXES = {"github": "", "forgejo": "/api/v1", "gitlab": "/api/v4"}
 # A page of the fake holds few, so that its readers must turn pages.
 PAGE = 2
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     def _handle(self):
         host = self.server
         length = int(self.headers.get("Content-Length") or 0)
@@ -58,14 +58,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, *_):
-        pass
 
-
-class Host(ThreadingHTTPServer):
+class Host(QuietServer):
     """The fake: `comments` by id, `answers` by path, `fails` as code and value, `seen` requests."""
-
-    daemon_threads = True
 
     def approve(self, commit, *, by=("bob",), head="h" * 40, base="gitmodel", author="ada", **more):
         """Let the host know *commit* as merged by a pull request of *author* that *by* approved."""
@@ -97,14 +92,7 @@ def review(who, head, state="APPROVED", **more):
 
 @contextmanager
 def fake_host(kind):
-    host = Host(("127.0.0.1", 0), _Handler)
+    host = Host(_Handler)
     host.kind, host.token, host.comments, host.answers, host.fails, host.seen = kind, "s3cret", {}, {}, None, []
-    host.url = f"http://127.0.0.1:{host.server_port}"
-    thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with running(host):
         yield host
-    finally:
-        host.shutdown()
-        host.server_close()
-        thread.join()

@@ -10,14 +10,15 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from web_pages import QuietHandler, QuietServer, running
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
 GITOLITE = shutil.which("gitolite")
 
 
-class _GitHandler(BaseHTTPRequestHandler):
+class _GitHandler(QuietHandler):
     """One request to `git http-backend`, as `git help http-backend` has it."""
 
     protocol_version = "HTTP/1.0"
@@ -91,15 +92,9 @@ class _GitHandler(BaseHTTPRequestHandler):
     def _hang_up(self):
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def log_message(self, *_):
-        pass
 
-
-class _GitServer(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        """Nothing: to lose a connection is what some tests are for."""
+# The requests of a fetch and of a push over HTTP: method and service.
+REQUESTS = [(method, f"git-{service}-pack") for service in ("upload", "receive") for method in ("GET", "POST")]
 
 
 @contextmanager
@@ -108,19 +103,14 @@ def http_server(root, passwords=None):
 
     With *passwords* (by name) only these people are let in, and hooks know them as `REMOTE_USER`.
     """
-    server = _GitServer(("127.0.0.1", 0), _GitHandler)
+    server = QuietServer(_GitHandler)
     server.root, server.seen, server.cut, server.over = root, [], None, threading.Event()
     server.passwords = passwords
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.over.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running(server):
+        try:
+            yield server
+        finally:
+            server.over.set()
 
 
 @contextmanager

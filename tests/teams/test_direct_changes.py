@@ -20,11 +20,6 @@ def client(proposal_only):
     return proposal_only
 
 
-@pytest.fixture
-def iris(client):
-    return client.get_model("iris")
-
-
 REFUSED = {
     "promote iris@4 production": "iris@4 production",
     "promote iris@4 production --force --reason now": "iris@4 production",

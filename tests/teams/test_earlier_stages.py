@@ -21,11 +21,6 @@ def client(code_repo):
         yield client
 
 
-@pytest.fixture
-def iris(client):
-    return client.get_model("iris")
-
-
 def held(iris):
     return {state.name: state.in_force for state in iris.stages}
 

@@ -6,7 +6,7 @@ import editing
 import pytest
 from teamwork import PROPOSAL_ONLY, refs, states
 
-from gitmodel.domain.schema.records import links_digest
+from gitmodel.domain.schema.records import ARCHIVED_MARKER, links_digest
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry import doctor
 from gitmodel.registry.checking import check
@@ -23,11 +23,6 @@ def client(proposal_only):
     return proposal_only
 
 
-@pytest.fixture
-def iris(client):
-    return client.get_model("iris")
-
-
 def stage_text(iris, number):
     record = iris.get_version(number).view.record
     return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
@@ -35,35 +30,19 @@ def stage_text(iris, number):
 
 def promote_by_hand(iris, repo, number=2):
     """What `git model promote` writes, committed by hand: 2 leaves staging, 3 is archived."""
-    files = {STAGE: stage_text(iris, number), "models/iris/stages/archived/3.toml": editing_marker()}
+    files = {STAGE: stage_text(iris, number), "models/iris/stages/archived/3.toml": ARCHIVED_MARKER}
     if number == 2:
         files[STAGING] = None
     return editing.edit(repo, files, "Promote it directly")
 
 
-def editing_marker():
-    from gitmodel.domain.schema.records import ARCHIVED_MARKER
-
-    return ARCHIVED_MARKER
-
-
-def merge(repo, client, *wanted, **more):
-    """Propose, and do what a host's merge button does."""
+def merge(repo, client, *wanted, squashed=False, **more):
+    """Propose, and do what a host's merge button does, or its squash button."""
     proposal = client.propose(*wanted, **more)
     tip = editing.run(repo, "rev-parse", editing.BRANCH)
     tree = editing.run(repo, "merge-tree", "--write-tree", tip, proposal.commit)
-    commit = editing.run(repo, "commit-tree", tree, "-p", tip, "-p", proposal.commit, "-m", "Merge a proposal")
-    editing.run(repo, "update-ref", editing.BRANCH, commit, tip)
-    editing.run(repo, "update-ref", "-d", f"refs/heads/{proposal.branch}")
-    return commit
-
-
-def squash(repo, client, *wanted, **more):
-    """As `merge`, by a squash."""
-    proposal = client.propose(*wanted, **more)
-    tip = editing.run(repo, "rev-parse", editing.BRANCH)
-    tree = editing.run(repo, "merge-tree", "--write-tree", tip, proposal.commit)
-    commit = editing.run(repo, "commit-tree", tree, "-p", tip, "-m", "Squash a proposal (#7)")
+    parents, said = (["-p", proposal.commit], "Merge a proposal") if not squashed else ([], "Squash a proposal (#7)")
+    commit = editing.run(repo, "commit-tree", tree, "-p", tip, *parents, "-m", said)
     editing.run(repo, "update-ref", editing.BRANCH, commit, tip)
     editing.run(repo, "update-ref", "-d", f"refs/heads/{proposal.branch}")
     return commit
@@ -189,11 +168,11 @@ class TestTakingItBack:
 class TestSquash:
     def test_a_change_that_apply_put_in_force_counts_as_reviewed(self, client, iris, code_repo):
         editing.edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
-        first = squash(code_repo, client, ("iris@4", "production"))
+        first = merge(code_repo, client, ("iris@4", "production"), squashed=True)
         assert [ref for ref, _ in client.apply().refused] == [PRODUCTION]
         assert client.apply(reviewed=[first]).moved == (PRODUCTION,)
         assert client.apply().refused == ()
-        second = squash(code_repo, client, ("iris@5", "production"))
+        second = merge(code_repo, client, ("iris@5", "production"), squashed=True)
         assert client.apply(reviewed=[second]).moved == (PRODUCTION,)
         iris.rollback("production")
         assert states(iris)["production"] == (4, 4)
@@ -203,8 +182,8 @@ class TestSquash:
 
     def test_a_squash_that_nobody_confirmed_does_not_count(self, client, iris, code_repo):
         editing.edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
-        squash(code_repo, client, ("iris@4", "production"))
-        second = squash(code_repo, client, ("iris@5", "production"))
+        merge(code_repo, client, ("iris@4", "production"), squashed=True)
+        second = merge(code_repo, client, ("iris@5", "production"), squashed=True)
         assert client.apply(reviewed=[second]).moved == (PRODUCTION,)
         iris.rollback("production")
         assert states(iris)["production"] == (3, 3)
@@ -257,7 +236,7 @@ def test_another_clone_knows_what_was_vouched_for(team, ada, bob):
     editing.edit(folder, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
     ada.push()
     for number in (1, 3):
-        commit = squash(folder, ada, (f"iris@{number}", "production"))
+        commit = merge(folder, ada, (f"iris@{number}", "production"), squashed=True)
         assert ada.apply(reviewed=[commit]).moved == (PRODUCTION,)
         ada.push()
     bob.pull()

@@ -31,11 +31,6 @@ def client(code_repo):
 
 
 @pytest.fixture
-def iris(client):
-    return client.get_model("iris")
-
-
-@pytest.fixture
 def repo(client):
     """The registry under a gate that is in force."""
     path = client.repository.common_dir

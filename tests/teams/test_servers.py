@@ -5,7 +5,7 @@ import subprocess
 
 import editing
 import pytest
-from servers import http_server
+from servers import REQUESTS, http_server
 from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
@@ -67,15 +67,7 @@ def test_the_message_of_a_server_that_refuses_pushes_is_shown(team, ada, http, b
 
 
 @pytest.mark.parametrize("when", ["before", "within", "after", "silent"])
-@pytest.mark.parametrize(
-    ("method", "service"),
-    [
-        ("GET", "git-upload-pack"),
-        ("POST", "git-upload-pack"),
-        ("GET", "git-receive-pack"),
-        ("POST", "git-receive-pack"),
-    ],
-)
+@pytest.mark.parametrize(("method", "service"), REQUESTS)
 def test_a_connection_that_is_cut_loses_nothing_and_running_again_completes(
     team, ada, bob, http, bare, git, tmp_path, method, service, when
 ):

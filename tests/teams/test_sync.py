@@ -395,31 +395,29 @@ def test_registries_with_nothing_in_common_are_refused_with_the_fix(team, ada, b
     assert (refs(eve.repository.common_dir), refs(bare)) == (mine, theirs)
 
 
-def test_a_signed_commit_is_not_replayed_but_refused(ada, bob, git, tmp_path):
-    folder = tmp_path / "bob"
+@pytest.fixture
+def signed(bob, git, tmp_path):
+    """The newest commit of bob, which he has signed and not pushed."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
     bob.get_model("iris").create_version()
-    tree = git(folder, "rev-parse", "gitmodel^{tree}")
+    tree = git(tmp_path / "bob", "rev-parse", "gitmodel^{tree}")
     signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={tmp_path / 'key.pub'}")
-    commit = git(folder, *signing, "commit-tree", "-S", "-p", "gitmodel~1", "-m", "Signed", tree)
-    git(folder, "update-ref", "refs/heads/gitmodel", commit)
+    commit = git(tmp_path / "bob", *signing, "commit-tree", "-S", "-p", "gitmodel~1", "-m", "Signed", tree)
+    git(tmp_path / "bob", "update-ref", "refs/heads/gitmodel", commit)
+    return commit
+
+
+def test_a_signed_commit_is_not_replayed_but_refused(ada, bob, signed, tmp_path):
     ada.register_model("other")
     ada.push()
     with pytest.raises(Refused, match="is signed"):
         bob.pull()
-    assert refs(folder)["refs/heads/gitmodel"] == commit
+    assert refs(tmp_path / "bob")["refs/heads/gitmodel"] == signed
 
 
-def test_a_signed_commit_is_pushed_as_it_is_when_nobody_was_faster(ada, bob, bare, git, tmp_path):
-    folder = tmp_path / "bob"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
-    bob.get_model("iris").create_version()
-    tree = git(folder, "rev-parse", "gitmodel^{tree}")
-    signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={tmp_path / 'key.pub'}")
-    commit = git(folder, *signing, "commit-tree", "-S", "-p", "gitmodel~1", "-m", "Signed", tree)
-    git(folder, "update-ref", "refs/heads/gitmodel", commit)
+def test_a_signed_commit_is_pushed_as_it_is_when_nobody_was_faster(bob, signed, bare):
     bob.push()
-    assert refs(bare)["refs/heads/gitmodel"] == commit
+    assert refs(bare)["refs/heads/gitmodel"] == signed
 
 
 def test_artifacts_that_only_this_machine_has_keep_everything_here_with_the_one_command(team, bare, tmp_path):

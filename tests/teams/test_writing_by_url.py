@@ -5,6 +5,7 @@ import subprocess
 import threading
 
 import pytest
+from servers import REQUESTS
 from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Conflict, NotFound, Refused, Unreachable, UsageError
@@ -190,15 +191,7 @@ def test_a_number_read_in_a_transaction_and_taken_by_others_is_a_conflict(team, 
 
 
 @pytest.mark.parametrize("when", ["before", "within", "after"])
-@pytest.mark.parametrize(
-    ("method", "service"),
-    [
-        ("GET", "git-upload-pack"),
-        ("POST", "git-upload-pack"),
-        ("GET", "git-receive-pack"),
-        ("POST", "git-receive-pack"),
-    ],
-)
+@pytest.mark.parametrize(("method", "service"), REQUESTS)
 def test_a_cut_connection_creates_one_version_or_none_and_reports_which(team, host, bare, method, service, when):
     subprocess.run(["git", "config", "--global", "gitmodel.silence", "2"], check=True)
     job = team.by_url("job", host.registry)

@@ -1,6 +1,5 @@
 """A process that is terminated removes its temporary files, whatever it does."""
 
-import http.server
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+import web_pages
 
 from gitmodel import Client
 from gitmodel.stores.local_store import LocalStore
@@ -91,7 +91,7 @@ def test_an_upload_that_is_terminated_leaves_nothing(iris, tmp_path, what):
 def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
     going = threading.Event()
 
-    class Stalling(http.server.BaseHTTPRequestHandler):
+    class Stalling(web_pages.QuietHandler):
         def do_GET(self):
             self.send_response(200)
             self.send_header("Content-Length", "100000")
@@ -100,20 +100,15 @@ def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
             going.set()
             ended.wait(30)
 
-        def log_message(self, *arguments):
-            pass
-
     ended = threading.Event()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with web_pages.running(web_pages.QuietServer(Stalling)) as server:
         with Client(iris) as client:
             from gitmodel.domain.schema.records import ArtifactLink
             from gitmodel.domain.schema.references import VersionRef
             from gitmodel.registry import artifacts
 
-            url = f"http://127.0.0.1:{server.server_port}/raw"
-            client.trust_store(f"http://127.0.0.1:{server.server_port}/")
+            url = f"{server.url}/raw"
+            client.trust_store(f"{server.url}/")
             link = ArtifactLink(
                 name="raw", kind="data", digest=f"sha256:{'0' * 64}", size=100_000, format="bytes", uri=url
             )
@@ -125,8 +120,6 @@ def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
         running.terminate()
         assert running.wait(30) == -signal.SIGTERM
         ended.set()
-        server.shutdown()
-        thread.join()
     assert everything(tmp_path, iris) == before
 
 
