@@ -75,8 +75,9 @@ def test_a_file_stays_where_it_is(iris, huge, capsys):
         assert artifact.open().read() == huge.read_bytes()
         assert artifact.uri == huge.as_uri()
     huge.write_text("a,b\n1,3\n")
-    code, out, _ = ask(capsys, "verify")
+    code, out, err = ask(capsys, "verify")
     assert (code, f"{huge.as_uri()} is not what was linked" in out) == (5, True)
+    assert err.endswith("hint: restore the external files, or link their current content to new versions\n")
     with Client(iris) as client, pytest.raises(Invalid):
         client.get_version("iris@1").get_artifact("raw").path()
     huge.unlink()

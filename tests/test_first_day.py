@@ -45,7 +45,7 @@ def test_a_clone_without_the_artifacts_says_how_to_share_them(bob, capsys):
     assert how in out
     code, _, err = ask(capsys, "verify")
     assert code == 5
-    assert "type there `git model store copy --from clone --to default" in err
+    assert "in a clone that has it, run `git model store copy --from clone --to default" in err
 
 
 def test_an_object_missing_in_a_shared_store_may_be_in_a_clone(iris, tmp_path, capsys):

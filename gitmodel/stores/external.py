@@ -167,7 +167,7 @@ class ExternalStore(Unwritable):
 def _not_what_was_linked(uri: str, digest: Digest) -> Invalid:
     return Invalid(
         f"{shown_url(uri)} is not what was linked: its bytes do not hash to {digest}",
-        hint="it was changed; link the present content to a new version",
+        hint="it was changed; link its current content to a new version",
     )
 
 

@@ -179,11 +179,13 @@ def _judge_verified(found: list[Verified]) -> None:
     unreachable = [one for one in found if one.unreachable]
     artifacts = _count(len(found) - len(unread), "artifact")
     if damaged:
-        raise Invalid(
-            f"{len(damaged)} of {artifacts} cannot be used",
-            hint="to store the same file again repairs it, with `git model link` to any version; "
-            "if a clone still has it, type there `git model store copy --from clone --to default --repair`",
+        hint = (
+            "to repair the store, link the same file to any version with `git model link`, or in a clone that has it, "
+            "run `git model store copy --from clone --to default --repair`"
         )
+        if all(one.uri for one in damaged):
+            hint = "restore the external files, or link their current content to new versions"
+        raise Invalid(f"{len(damaged)} of {artifacts} cannot be used", hint=hint)
     if unread:
         raise Invalid(
             f"{_count(len(unread), 'record')} of versions cannot be read, so their artifacts are unknown",
