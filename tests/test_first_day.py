@@ -108,7 +108,7 @@ def test_a_model_without_its_record_is_not_called_unknown_or_the_registry_empty(
 
 def test_a_command_to_copy_has_its_paths_quoted(iris, capsys):
     code, _, err = ask(capsys, "get", "iris@1", "train", "-o", "my folder/train.csv")
-    assert (code, err.splitlines()[1]) == (3, f"hint: make it with `mkdir -p '{iris}/my folder'`")
+    assert (code, err.splitlines()[1]) == (3, f"hint: create it with `mkdir -p '{iris}/my folder'`")
     edit(iris, {"models/My Model/model.toml": HAND_MADE})
     assert ask(capsys, "check")[2].splitlines()[-1].endswith("git log -p gitmodel -- 'models/My Model'")
 

@@ -279,7 +279,7 @@ leave = click.option("--leave", is_flag=True, help="Move the version although it
 renumbered = click.option(
     "--renumbered",
     is_flag=True,
-    help="Use the version or model that has this reference now, although a pull renumbered or renamed yours.",
+    help="Use what has this reference now, although a pull gave yours another number or name.",
 )
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
@@ -297,5 +297,5 @@ at = click.option(
     metavar="WHEN",
     expose_value=False,
     callback=_set_moment,
-    help="Show a past state: at a date (2026-10-01: the end of that day, UTC), a time, or a commit of the branch.",
+    help="Use a past state: at a date (2026-10-01: the end of that day, UTC), a time, or a commit of the branch.",
 )

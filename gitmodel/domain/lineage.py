@@ -25,8 +25,8 @@ DOWN: Way = "down"
 class Node:
     """A version (`iris@4`), run (its id) or artifact (its digest), with its known facts.
 
-    *missing* is the reason why facts are missing. *more* is the direction, UP or DOWN, in which the walk ended here
-    only because of its depth.
+    *missing* is the reason why facts are missing. *more* is the direction, UP or DOWN, in which only the limit of the
+    depth ended the walk here.
     """
 
     id: str

@@ -122,7 +122,7 @@ def making_beside(target: Path) -> Iterator[Path]:
 def require_parent(target: Path) -> None:
     parent = target.absolute().parent
     if not parent.is_dir():
-        raise NotFound(f"there is no folder {parent}", hint=f"make it with `mkdir -p {shlex.quote(str(parent))}`")
+        raise NotFound(f"there is no folder {parent}", hint=f"create it with `mkdir -p {shlex.quote(str(parent))}`")
 
 
 def refuse_occupied(target: Path) -> None:
