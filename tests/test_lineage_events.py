@@ -38,7 +38,7 @@ def test_the_log_of_a_version_has_all_its_events(iris, capsys):
         2026-11-23 10:12  left production                            Bob          <commit>  better
         2026-11-23 10:12  entered production                         Ada Example  <commit>  the first
         2026-11-23 10:12  changed: metadata.accuracy, metadata.note  Bob          <commit>
-        2026-11-23 10:12  made                                       Ada Example  <commit>
+        2026-11-23 10:12  created                                    Ada Example  <commit>
         """,
     )
 
@@ -52,16 +52,16 @@ def test_the_log_of_a_model_and_of_all(iris, capsys):
             (1, "archived"),
             (2, "entered production"),
             (1, "left production"),
-            (2, "made"),
+            (2, "created"),
             (1, "entered production"),
             (1, "changed"),
-            (1, "made"),
+            (1, "created"),
             (None, "registered"),
         ]
         assert [event.model for event in client.log()] == ["other", *["iris"] * len(told)]
     assert ask(capsys, "log", "--limit", "1", "-q")[1].strip() == run(".", "rev-parse", BRANCH)
     assert ask(capsys, "log", "nothing")[0] == 3
-    _, out, _ = ask(capsys, "log", "iris", "--filter", 'what == "made"', "--format", "tsv")
+    _, out, _ = ask(capsys, "log", "iris", "--filter", 'what == "created"', "--format", "tsv")
     assert len(out.splitlines()) == 3
 
 
@@ -108,7 +108,7 @@ def test_a_rename_is_one_event_and_sets_no_field(iris):
         ]
         assert told[-1] == ("iris", None, "registered")
         assert [event.what for event in client.log("iris@1")] == [
-            "changed", "archived", "left production", "entered production", "changed", "made",
+            "changed", "archived", "left production", "entered production", "changed", "created",
         ]  # fmt: skip
         assert [event.what for event in client.log()][:2] == ["changed", "renamed from iris"]
         found = {origin.field: origin.author for origin in client.blame("flowers@1")}
@@ -120,7 +120,7 @@ def test_a_deleted_version_has_a_log_and_a_model_that_is_gone_too(iris):
     with Client() as client:
         version = client.get_model("iris").create_version()
         version.delete(reason="wrong")
-        assert [event.what for event in client.log("iris@3")] == ["deleted", "made"]
+        assert [event.what for event in client.log("iris@3")] == ["deleted", "created"]
         client.delete_model("iris", force=True)
         assert next(iter(client.log("iris"))).model == "iris"
         with pytest.raises(NotFound):
@@ -150,7 +150,7 @@ def test_the_log_of_a_version_needs_nothing_from_before_it_was_made(iris, code_r
     git(tmp_path, "clone", "-q", "--depth=4", "--no-single-branch", code_repo.as_uri(), "shallow")
     with Client(tmp_path / "shallow") as client:
         told = [event.what for event in client.log(version.reference)]
-        assert told == ["changed", "entered staging", "made"]
+        assert told == ["changed", "entered staging", "created"]
         with pytest.raises(Invalid, match="this clone is shallow"):
             list(client.log("iris"))
 

@@ -162,7 +162,7 @@ LOGGED = Shape(
     {
         "model": "text: the model's name at that time",
         "version": "number of the version, or null for the model itself",
-        "what": "text: the kind of change, such as `made`, `changed`, `entered production`, `archived`, `deleted`",
+        "what": "text: the kind of change, such as `created`, `changed`, `entered production`, `archived`, `deleted`",
         "fields": "list of text: the fields that were set or removed, such as `metadata.accuracy`",
         "commit": "text: the commit of the metadata branch",
         "author": "text: the author of the commit",

@@ -115,7 +115,7 @@ def _body(model: str, described: ModelRecord, version: VersionRecord) -> Iterato
     named = f" ({version.name})" if version.name else ""
     about = [
         ("version", f"`{model}@{version.number}`{named}"),
-        ("made", f"{version.created:%Y-%m-%d %H:%M} UTC"),
+        ("created", f"{version.created:%Y-%m-%d %H:%M} UTC"),
         ("licence", _cell(described.license)),
         ("owners", _cell(", ".join(described.owners))),
     ]

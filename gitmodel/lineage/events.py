@@ -20,7 +20,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.registry import in_force
 
-_MADE = "made"
+_CREATED = "created"
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: in
             wanted = [paths.version_file(at, number), f"{folder}/stages", f"{folder}/aliases"]
         walked = walk_branch_by_path(repository, snapshot.commit, *wanted) if snapshot.commit else ()
         for event in _all_events(repository, snapshot, walked, number):
-            made = made or event.what == _MADE
+            made = made or event.what == _CREATED
             yield event
         if made and number is not None:
             return
@@ -190,7 +190,7 @@ def _all_events(
             for version, what, fields in _told(change, found):
                 if number not in (None, version):
                     continue
-                made = made or what == _MADE
+                made = made or what == _CREATED
                 if judged and found.kind in ("stage", "archived"):
                     what += _never(repository, step, found, version)
                 yield _event(repository, step, change, found, version, what, fields)
@@ -238,7 +238,7 @@ def _told(change: FileChange, found: RecordPath) -> Iterator[tuple[int | None, s
     if found.kind == "archived":
         yield version, "archived" if change.after is not None else "no longer archived", ()
     elif change.before is None:
-        yield version, "registered" if found.kind == "model" else _MADE, fields
+        yield version, "registered" if found.kind == "model" else _CREATED, fields
     elif change.after is None or ("deleted" in after and "deleted" not in before):
         yield version, "deleted", ()
     elif fields:

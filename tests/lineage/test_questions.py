@@ -49,7 +49,7 @@ def test_the_events_of_a_model_and_a_version(story, git, capsys):
     walk = ("log", "--first-parent", "-m", "--format=%H", "gitmodel", "--")
     ours = dict.fromkeys(event["commit"] for event in asked(capsys, "log", "iris"))
     assert list(ours) == git(story, *walk, "models/iris").splitlines()
-    ours = [event["commit"] for event in asked(capsys, "log", "iris@7") if event["what"] in ("made", "changed")]
+    ours = [event["commit"] for event in asked(capsys, "log", "iris@7") if event["what"] in ("created", "changed")]
     assert ours == git(story, *walk, "models/iris/versions/7.toml").splitlines()
 
 
