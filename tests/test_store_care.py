@@ -177,7 +177,7 @@ def test_copy_repairs_damaged_objects_of_the_target(iris, store, capsys, tmp_pat
         path.chmod(0o644)
         path.write_bytes(content)
     again = ("store", "copy", "--from", "clone", "--to", "default", "--repair")
-    assert ask(capsys, "verify")[2].splitlines()[-1].endswith(f"type there `git model {' '.join(again)}`")
+    assert ask(capsys, "verify")[2].splitlines()[-1].endswith(f"run `git model {' '.join(again)}`")
     code, out, err = ask(capsys, *again)
     assert (code, out) == (5, f"copied 1 object (4 B) to {shared.url}; 3 were there\n")
     assert f"1 of the objects could not be copied: {TRAIN}" in err
