@@ -1,6 +1,8 @@
 """The recorded state of the code: a changed work tree is never recorded as clean, whatever git is told."""
 
+import hashlib
 import json
+import os
 import shutil
 
 import pytest
@@ -286,6 +288,50 @@ class TestHooksOfAPush:
         assert ask(capsys, "push", "--code")[0] == 0
         stored = {path.read_bytes() for path in (tmp_path / "host.git/lfs/objects").rglob("*") if path.is_file()}
         assert stored == {b"large", b"larger"}
+
+
+def edit_in_the_second_of_the_index(code, name, text):
+    """Write *text*, of the same size, to the file *name* as an editor does in the second in which it was added.
+
+    Only the time of the index then shows git that the file may have changed.
+    """
+    path, index = code / name, code / ".git/index"
+    path.write_text(text)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    stat = path.stat()
+    data = bytearray(index.read_bytes()[:-20])
+    # the entry begins with the times, 62 bytes before its name (`gitformat-index`)
+    start = data.index(name.encode() + b"\0") - 62
+    for offset, time_ns in ((0, stat.st_ctime_ns), (8, stat.st_mtime_ns)):
+        seconds, rest = divmod(time_ns, 10**9)
+        data[start + offset : start + offset + 8] = seconds.to_bytes(4, "big") + rest.to_bytes(4, "big")
+    index.write_bytes(bytes(data) + hashlib.sha1(data).digest())
+    os.utime(index, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
+
+
+class TestEditsInTheSecondOfTheIndex:
+    @pytest.fixture
+    def code(self, code_repo, git, monkeypatch):
+        monkeypatch.chdir(code_repo)
+        (code_repo / "rate.py").write_text("RATE = 1\n")
+        git(code_repo, "add", "rate.py")
+        git(code_repo, "commit", "-qm", "Rate")
+        return code_repo
+
+    def test_a_snapshot_has_them(self, code, git):
+        git(code, "config", "gitmodel.dirty", "snapshot")
+        edit_in_the_second_of_the_index(code, "rate.py", "RATE = 2\n")
+        with Client() as client:
+            made = client.register_model("iris").create_version().code
+        assert made.dirty is True
+        assert git(code, "show", f"{made.snapshot}:rate.py") == "RATE = 2"
+
+    @pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
+    def test_a_mark_of_the_index_does_not_hide_them(self, code, git, mark):
+        git(code, "update-index", mark, "rate.py")
+        edit_in_the_second_of_the_index(code, "rate.py", "RATE = 2\n")
+        with Client() as client:
+            assert client.read_code().dirty is True
 
 
 SECRETS = {".env": "DB_PASSWORD=x\n", "deploy.py": f"TOKEN = 'ghp_{'a1B2' * 9}'\n", "keys/id_rsa": "key\n"}

@@ -41,7 +41,8 @@ def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
         with suppress(FileNotFoundError):  # no file was ever staged
-            shutil.copyfile(git.environ["GIT_INDEX_FILE"], index)
+            # with its time, from which git knows that a file may have changed within the second of its entry
+            shutil.copy2(git.environ["GIT_INDEX_FILE"], index)
         aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
         listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
         no_hooks = ("-c", f"core.hooksPath={folder}/none")

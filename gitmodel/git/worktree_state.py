@@ -55,7 +55,8 @@ def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
         return found
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
-        shutil.copyfile(index_file, index)
+        # with its time, from which git knows that a file may have changed within the second of its entry
+        shutil.copy2(index_file, index)
         aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
         for option in ("--no-assume-unchanged", "--no-skip-worktree"):
             aside.run("update-index", option, "-z", "--stdin", input=b"".join(path + b"\0" for path in marked))
