@@ -57,14 +57,26 @@ class ChangeSigning:
         return Signer(self._git, self._config, self.verifier)
 
     def is_required(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
-        """Return True if the rules of the snapshot demand that a change of *files* is signed."""
+        """Return True if the rules of the snapshot demand that a change of *files* is signed.
+
+        Raises Unsigned for a change of a signed stage if nobody is listed who may sign.
+        """
         rules = [rule for rule in snapshot.registry().stages if rule.signed]
         if not rules or not snapshot.commit:
             return False
         changed = [path for path, data in files.items() if data != snapshot.files.read(path)]
         found = [paths.parse_path(path) for path in changed if path not in (paths.REGISTRY, paths.SIGNERS)]
         stages = {what.key for what in found if what is not None and what.kind == "stage"}
-        return len(found) < len(changed) or any(rule.name in stages for rule in rules)
+        signed = [rule.name for rule in rules if rule.name in stages]
+        if not snapshot.files.read(paths.SIGNERS):
+            if signed:
+                raise Unsigned(
+                    f"{signed[0]} takes only signed changes, and {paths.SIGNERS} lists nobody who may sign",
+                    hint=f"commit {paths.SIGNERS}, with the keys that may sign, to "
+                    f"{self._branch.removeprefix('refs/heads/')}; or remove `signed = true` from gitmodel.toml there",
+                )
+            return False
+        return len(found) < len(changed) or bool(signed)
 
     def tag(
         self, ref: StageRef, tag: NewObject, commit: NewObject | None = None, *, new_registry: bool = False

@@ -23,6 +23,9 @@ PRODUCTION = StageRef("iris", "production")
 RULES = 'format = "1.1"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
 
 
+OPEN = RULES.replace("signed = true\n", "")
+
+
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory):
     """SSH keys of Ada, Bob and Mallory."""
@@ -312,6 +315,39 @@ class TestCaught:
         assert [why for _, why in ada.apply().refused] == [
             f"the rules were changed and commit {run(repo, 'rev-parse', f'{commit}~1')[:10]} is not signed"
         ]
+
+    @pytest.mark.parametrize("repair", ["listed", "switched off"])
+    def test_rules_that_nobody_could_sign_are_repaired_without_a_signature(self, tmp_path, keys, repair):
+        repo = make_repo(tmp_path / "ada")
+        edit(repo, {"gitmodel.toml": RULES})
+        sign_as(repo, keys, "ada")
+        with Client(repo, environ=person("ada")) as ada:
+            before = state(repo)
+            with pytest.raises(Refused, match="allowed_signers lists nobody who may sign"):
+                promote(ada)
+            assert state(repo) == before
+            files = {"listed": {"allowed_signers": line(keys, "ada")}, "switched off": {"gitmodel.toml": OPEN}}
+            edit(repo, files[repair])
+            promote(ada)
+            assert held(ada)["production"] == (2, 2)
+            # from now on, the list decides
+            edit(repo, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "mallory")})
+        sign_as(repo, keys, "mallory")
+        with Client(repo, environ=person("mallory")) as mallory:
+            if repair == "listed":
+                with pytest.raises(Refused, match="the rules were changed and commit"):
+                    promote(mallory, 3)
+
+    def test_a_signed_change_that_removes_the_list_leaves_its_signers_the_only_ones(self, ada, repo, keys, someone):
+        tip = run(repo, "rev-parse", BRANCH)
+        made = edit(repo, {"allowed_signers": ""})
+        signing = ["git", "-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / 'ada'}", "commit-tree", "-S"]
+        command = [*signing, "-p", tip, "-m", "Nobody", f"{made}^{{tree}}"]
+        emptied = subprocess.run(command, cwd=repo, env=person("ada"), capture_output=True, text=True, check=True)
+        run(repo, "update-ref", BRANCH, emptied.stdout.strip())
+        edit(repo, {"allowed_signers": line(keys, "mallory")})
+        with pytest.raises(Refused, match="the rules were changed and commit"):
+            promote(someone("mallory"))
 
     def test_a_rename_is_signed_too(self, ada, repo, someone):
         promote(ada)
