@@ -127,6 +127,8 @@ def _plan_undoing(
         if path != own:
             files.pop(path, None)
     record, held = restored.recorded(name, stage), snapshot.recorded(name, stage)
+    if record is not None and planning.recorded_places(restored, name).get(stage) != record.version:
+        return None  # it was promoted to another stage since
     if record is not None:
         planning.promotable(snapshot, name, record.version)
     places = (what for what in map(paths.parse_path, files) if what is not None and what.kind == "stage")

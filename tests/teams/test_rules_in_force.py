@@ -84,6 +84,33 @@ def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, 
     assert not client.apply().refused
 
 
+@pytest.mark.usefixtures("repo")
+def test_a_version_that_is_promoted_again_leaves_the_stage_that_a_refused_change_emptied(client, iris, main, git):
+    iris.get_version(1).set_stage("staging")
+    top, staging = client.repository.git.top, "models/iris/stages/staging.toml"
+    editing.edit(top, rules(), "Loosen")
+    editing.edit(top, {STAGE: stage_text(iris, 1), staging: None}, "Promote")
+    client.apply()
+    assert states(iris) == {"staging": (None, 1), "production": (1, 2)}
+    iris.get_version(1).set_stage("production")
+    assert states(iris) == {"production": (1, 1)}
+    assert "model/iris/staging" not in git(top, "tag")
+    code, _, err = main("rollback", "iris", "staging")
+    assert (code, err.splitlines()[0]) == (
+        6, "error: iris@1 is in production, and moving it to staging would leave production empty"
+    )  # fmt: skip
+
+
+def test_a_promotion_to_an_earlier_stage_leaves_a_later_one_that_is_still_in_force(client, iris):
+    editing.edit(client.repository.git.top, {STAGE: None}, "Empty production")
+    assert states(iris) == {"production": (None, 2)}
+    iris.get_version(2).set_stage("staging")
+    assert states(iris) == {"staging": (2, 2), "production": (None, 2)}
+    iris.get_version(1).set_stage("staging")
+    iris.get_version(2).set_stage("staging", leave=True)
+    assert states(iris) == {"staging": (2, 2)}
+
+
 @pytest.mark.parametrize("how", ["rebase", "fast-forward"])
 def test_rules_loosened_and_tightened_in_one_pull_request_are_refused(client, iris, repo, how):
     loosen(repo, iris)

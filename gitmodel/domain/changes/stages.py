@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gitmodel.domain.planned_change import Change
@@ -190,8 +190,24 @@ def plan_promotion(
         reason=reason,
         files=without_leftovers(snapshot, model, files),
         trailers=_trailers(model, number, to, previous, version, forced),
+        drop=tuple(_still_in_force(snapshot, model, number, to=to, leave=leave)),
         may_empty=frozenset(StageRef(model, stage) for stage in left if leave),
     )
+
+
+def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, leave: bool) -> Iterator[StageRef]:
+    """Yield stages that have no version on the branch, and *number* by their tag: its promotion to *to* ends this.
+
+    Later stages are left alone unless *leave*, and so are stages that change only after a review.
+    """
+    stages = snapshot.registry().stage_names
+    closed = {rule.name for record in snapshot.registries for rule in record.stages if rule.proposal_only}
+    for stage in stages if leave else stages[: stages.index(to)]:
+        if stage == to or stage in closed or snapshot.recorded(model, stage) is not None:
+            continue
+        tag = snapshot.tags.get(StageRef(model, stage))
+        if tag is not None and tag.in_force is not None and tag.in_force.version == number:
+            yield tag.ref
 
 
 def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "") -> Change[Promotion]:
