@@ -111,6 +111,8 @@ _NUMERIC = rf".*(?:{_PASSWORD}|pwd|pass_?phrase)"
 _NAME_HINTS = ("pass", "pwd", "secret", "key", "token", "string", "authorization")
 # A number with at least this many digits counts as a password in such a field.
 _LEAST_NUMBER = 1000
+# The user of an ssh URL that is not secret.
+_LOGIN = "[a-z_][a-z0-9_-]{0,31}"
 # Ids from a store are random but not secret.
 _IDS = ("version_id",)
 
@@ -189,6 +191,8 @@ def recordable_url(url: str) -> str | None:
         clean = re.split(r"[?#]", addresses.without_credentials(url), maxsplit=1)[0]
         if not re.match(r"[^:]+://(?:\[[^\]/]*\]|[^/:]*)(?::[0-9]*)?(?:/|$)", clean):
             return None  # a user and the beginning of a password with a slash in it look like a host and its port
+        if login := re.match(rf"(?:git\+)?ssh(?:\+git)?://({_LOGIN})@(?=[^@]*$)", url):
+            clean = clean.replace("://", f"://{login[1]}@", 1)
     else:
         # the part before the last @ is the user, with a password if it contains a colon
         found = re.fullmatch(r"(?:([^/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\[\]]{2,}):(.+)", url)
@@ -197,7 +201,7 @@ def recordable_url(url: str) -> str | None:
         user, host, path = found.groups()
         if "@" in path.partition("/")[0] or (user or "").startswith("["):
             return None  # a URL without its slashes, or in brackets
-        plain = user and re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user)
+        plain = user and re.fullmatch(_LOGIN, user)
         clean = f"{user}@{host}:{path}" if plain else f"{host}:{path}"
         clean = re.split(r"[?#]", clean, maxsplit=1)[0]
     return None if credential_in(clean) or not clean.isprintable() else clean
