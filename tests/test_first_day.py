@@ -254,8 +254,14 @@ def test_after_a_repair_doctor_advises_nothing(iris, capsys, git):
     )
 
 
-def test_a_read_only_repository_is_not_reported_as_a_bug():
-    said = "error: unable to create leading directories of /r/.git/objects/info/commit-graphs/tmp_graph_XXXXXX"
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: unable to create leading directories of /r/.git/objects/info/commit-graphs/tmp_graph_XXXXXX",
+        "fatal: sha1 file '/r/.git/objects/info/commit-graphs/tmp_graph_IAuRBn' write error. Out of diskspace",
+    ],
+)
+def test_a_read_only_repository_or_a_full_disk_is_not_reported_as_a_bug(said):
     assert isinstance(translate(said, 1), Unreachable)
 
 

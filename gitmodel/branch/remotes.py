@@ -199,6 +199,11 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
             hint="branch and tags are pushed all or nothing: the server needs git 2.4 or newer, and "
             "`receive.advertiseAtomic` must not be false there",
         )
+    if "does not support --signed" in said:
+        return Refused(
+            f"{remote} does not accept signed pushes, and push.gpgSign asks for them",
+            hint="sign only where the server accepts it: `git config push.gpgSign if-asked`",
+        )
     return Unreachable(f"{remote} cannot be {verb}: {said}", hint="try again when it can be reached")
 
 

@@ -108,6 +108,7 @@ def translate(stderr: str, code: int) -> GitModelError:
         "couldn't set",
         "couldn't close",
         "unable to write",
+        "write error",
         "unable to append",
         "unable to create leading directories",
         "unable to create directory",

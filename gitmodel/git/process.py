@@ -35,6 +35,7 @@ _TRACE_DETAILS = frozenset({"GIT_TRACE_CURL_NO_DATA", "GIT_TRACE_REDACT"})
 # User settings that would change git's actions or its output (`git help config`).
 _SETTINGS = (
     "core.warnAmbiguousRefs=false",
+    "advice.graftFileDeprecated=false",
     "core.fsync=committed,loose-object,reference",
     "core.fsyncMethod=fsync",
     "core.filesRefLockTimeout=1000",

@@ -7,6 +7,7 @@ import pytest
 from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Refused
+from gitmodel.git.failures import GitError
 
 MIRROR = ["remote.origin.fetch=+refs/*:refs/*", "remote.origin.mirror=true"]
 SETTINGS = {
@@ -199,3 +200,19 @@ def test_a_push_sends_the_push_options_of_its_command_and_not_those_of_settings(
         team.by_url("carol", bare.as_uri()).get_model("iris").create_version()
     sent = [line.split() for line in (bare / "options").read_text().splitlines()]
     assert sent == [["0"], ["0"], ["2", "topic=x", "gitmodel.force"], ["2", "topic=x", "gitmodel.force"]]
+
+
+def test_a_server_that_takes_no_signed_pushes_is_named(team, ada):
+    set_all(team.folder / "ada", ["push.gpgSign=true"])
+    ada = team.open("ada")
+    ada.get_model("iris").create_version()
+    with pytest.raises(Refused, match=r"^origin does not accept signed pushes, and push\.gpgSign asks"):
+        ada.push()
+    set_all(team.folder / "ada", ["push.gpgSign=if-asked"])
+    assert team.open("ada").push().commits == 1
+
+
+def test_no_advice_of_git_about_grafts_is_in_a_message(ada):
+    with pytest.raises(GitError, match="bad revision") as caught:
+        ada.repository.git.run("rev-list", "gitmodel", "no-such-branch", "--")
+    assert "graft" not in caught.value.message
