@@ -361,6 +361,15 @@ def test_a_url_with_credentials_on_the_branch_is_neither_used_nor_printed(iris, 
     assert pages.asked == []
 
 
+def test_text_on_the_branch_that_is_no_uri_is_named(iris, pages, tmp_path, capsys):
+    with Client(iris) as client:
+        record_link(client, f"{pages.url}/raw.csv")
+    path = "models/iris/versions/1.toml"
+    edit(iris, {path: read(iris, path).replace(f"{pages.url}/raw.csv", "/etc/hosts")})
+    code, _, err = ask(capsys, "get", "iris@1", "raw", "-o", tmp_path / "x")
+    assert (code, err.splitlines()[0]) == (2, "error: gitmodel cannot read /etc/hosts, which is not a URI")
+
+
 def test_a_checkout_brings_it_along(iris, huge, tmp_path, capsys):
     assert ask(capsys, "version", "create", "iris")[0] == 0
     assert ask(capsys, "link", "iris@2", "--data", f"raw={huge}", "--external")[0] == 0

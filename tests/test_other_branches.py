@@ -182,6 +182,12 @@ class TestForeignTags:
                     change()
         assert git(repo, "for-each-ref", "refs/tags", "refs/heads") == before
 
+    def test_a_deletion_names_the_tag_and_no_version_that_it_has(self, repo, capsys, git):
+        ask(capsys, "register", "iris")
+        git(repo, "tag", "model/iris/staging", "main")
+        code, _, err = ask(capsys, "delete", "iris", "-y")
+        assert (code, "the tag model/iris/staging is not a stage tag" in err, "None" in err) == (6, True, False)
+
     def test_apply_and_doctor_leave_it_where_it_is(self, repo, capsys, git):
         promoted(repo)
         git(repo, "tag", "model/iris/staging", "main")

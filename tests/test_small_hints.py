@@ -51,9 +51,13 @@ def test_pull_is_advised_only_where_there_is_a_remote(repo, capsys, git, tmp_pat
     if remote:
         git(tmp_path, "init", "-q", "--bare", "remote.git")
         git(repo, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    code, _, err = ask(capsys, "apply")
+    code, _, err = ask(capsys, "apply", "iris")
     assert (code, "did not know which rules are in force" in err) == (0, True)
-    assert ("git model pull" in err) == remote
+    assert ("git model pull" in err, "hint: `git model apply` without MODELS" in err) == (remote, not remote)
+    # the command that is advised does not advise itself
+    code, _, err = ask(capsys, "apply", *(["--push"] if remote else []))
+    assert (code, "did not know which rules are in force" in err) == (0, True)
+    assert "hint: the rules on the branch are now in force for later changes" in err
 
 
 def test_a_plan_in_a_shallow_clone_names_the_edge(repo, capsys, git, tmp_path, monkeypatch):

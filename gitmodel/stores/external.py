@@ -184,7 +184,10 @@ def _kind_of(uri: str, trusted: Sequence[str]) -> _Kind:
         return _Kind(partial(_look_up_page, trusted), partial(_open_page, trusted))
     if scheme in OBJECT_STORES:
         return _Kind(_look_up_object, _open_object)
-    raise UsageError(f"gitmodel cannot read {scheme or 'such'}: URIs", hint="upgrade gitmodel, or fetch it by hand")
+    raise UsageError(
+        f"gitmodel cannot read {f'{scheme}: URIs' if scheme else shown_url(uri) + ', which is not a URI'}",
+        hint="upgrade gitmodel, or fetch it by hand",
+    )
 
 
 def _chunks(reader: BinaryIO, uri: str) -> Iterator[bytes]:

@@ -120,14 +120,17 @@ def apply(
     if done.rules:
         invocation.output.note("the rules on the branch are now in force for later changes")
     if done.unguarded:
+        repository = invocation.client.repository
+        if repository.rules.id() and (push or not repository.tips.remote_name()):
+            hint = "the rules on the branch are now in force for later changes"
+        elif repository.tips.remote_name():
+            hint = "run `git model pull`; `git model apply --push` puts the rules of the branch in force for everybody"
+        else:
+            hint = "`git model apply` without MODELS puts the rules on the branch in force for later changes"
         invocation.output.warn(
             "this clone did not know which rules are in force, so each change was checked only with the rules before "
             "it",
-            "run `git model pull`; `git model apply --push` puts the rules of the branch in force for everybody"
-            if invocation.client.repository.tips.remote_name()
-            else "`git model apply` without MODELS puts the rules on the branch in force for later changes"
-            if models
-            else "the rules on the branch are now in force for later changes",
+            hint,
         )
     count = len(done.refused)
     if count:

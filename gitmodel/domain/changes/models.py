@@ -133,7 +133,8 @@ def plan_deletion(snapshot: Snapshot, name: str, *, now: datetime, why: Justific
     trailers = (("Model", name),)
     change = Change(name, subject=f"Delete {name}", reason=why.reason, files=files, trailers=trailers, apply=left)
     refuse_direct(snapshot, change)
-    in_use = [f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in states]
+    held = [(state.recorded or state.in_force, state) for state in states]
+    in_use = [f"{number} is {'called' if state.alias else 'in'} {state.name}" for number, state in held if number]
     if in_use and not why.force:
         called = any(state.alias for state in states)
         first = "demote them, and remove aliases with `git model alias remove`" if called else "demote them"
