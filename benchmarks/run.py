@@ -44,7 +44,7 @@ class Work:
     def create(self) -> None:
         number = self.newest + 1
         given = registries.version(number)
-        self.newest = versions.create_version(
+        made = versions.make_version(
             self.client.writer,
             self.model,
             description=given.description,
@@ -53,6 +53,7 @@ class Work:
             artifacts=given.artifacts,
             code=given.code,
         )
+        self.newest = made.ref.number or 0
 
     def promote(self) -> None:
         """Another version enters production, and who held it is archived."""

@@ -103,7 +103,7 @@ def bob(code_repo, tmp_path, git, monkeypatch):
 def test_a_commit_that_only_a_push_kept_is_fetched(bob, git, tmp_path, capsys):
     with Client() as client:
         commit = client.get_version("iris@1").code.commit
-        assert client.open_code().missing([commit])
+        assert not client.open_code().holds(commit)
     code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then")
     assert (code, err) == (0, "")
     assert (tmp_path / "then" / "train.py").read_text() == "print('an idea')\n"

@@ -281,7 +281,7 @@ class TestPushing:
         bob = clone("bob")
         bob.pull()
         code = bob.open_code()
-        assert code.missing([commit])
+        assert not code.holds(commit)
         assert KeptCommits(code).fetch(commit)
         assert git(tmp_path / "bob", "log", "-1", "--format=%s", commit) == "An idea"
 

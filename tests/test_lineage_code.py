@@ -10,6 +10,8 @@ from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, Refused
 from gitmodel.code.repository import open_code
+from gitmodel.domain.schema.refs import CODE_NOTES
+from gitmodel.git.notes import write_notes
 
 
 @pytest.fixture
@@ -144,9 +146,10 @@ def test_notes_of_somebody_else_are_not_overwritten(repo, git):
 
 
 def test_many_commits_have_notes_that_git_finds(repo, git):
-    code = open_code(repo, environ=os.environ)
+    inside = open_code(repo, environ=os.environ).git
     commit = "commit refs/heads/many\ncommitter Ada <ada@example.com> {} +0000\ndata 1\nx\n"
     git(repo, "fast-import", "--quiet", input="".join(commit.format(number) for number in range(1, 301)))
     made = git(repo, "rev-list", "many").splitlines()
-    code.write_notes({id: f"iris {number}\n" for number, id in enumerate(made)}, "gitmodel <> 1 +0000", "Versions\n")
+    texts = {id: f"iris {number}\n" for number, id in enumerate(made)}
+    write_notes(inside, CODE_NOTES, texts, "gitmodel <> 1 +0000", "Versions\n")
     assert git(repo, "notes", "--ref=gitmodel", "show", made[217]) == "iris 217"

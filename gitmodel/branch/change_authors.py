@@ -10,7 +10,6 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.commits import author_of_addition, commits_without_merges, first_parents
-from gitmodel.git.objects import Commit
 
 _MOST_COMMITS = 10_000
 
@@ -39,15 +38,13 @@ class ChangeAuthors:
         if at == len(chain):
             return ""
         commit = self._repository.commits.read(chain[at])
-        made = self._first_in(commit, path) if len(commit.parents) > 1 else ""
+        made = ""
+        if len(commit.parents) > 1:
+            made = author_of_addition(self._repository.git, commit.parents[1:], commit.parents[0], path)
         return made or commit.author.partition(" <")[0]
 
     def _has(self, commit: Oid, path: str) -> bool:
         return self._repository.files(commit).id(path) is not None
-
-    def _first_in(self, merge: Commit, path: str) -> str:
-        """Return the author who created the file at *path* in the commits that *merge* brought in."""
-        return author_of_addition(self._repository.git, merge.parents[1:], merge.parents[0], path)
 
     @cached_property
     def _chain(self) -> list[Oid]:

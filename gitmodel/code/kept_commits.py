@@ -17,7 +17,6 @@ from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git import remote_commands
-from gitmodel.git.commits import known_to_remote
 from gitmodel.git.configuration import list_remotes, push_url, read_setting
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.hooks import hooks_folder
@@ -67,10 +66,6 @@ class KeptCommits:
         remotes = list_remotes(self._git)
         wanted = named or ("origin" if "origin" in remotes or len(remotes) != 1 else remotes[0])
         return wanted if wanted in remotes else ""
-
-    def published(self, commits: Iterable[Oid], remote: str) -> frozenset[Oid]:
-        """Return the *commits* that a branch of *remote* contained when it was last fetched or pushed."""
-        return known_to_remote(self._git, commits, remote)
 
     def not_pushed(self, commits: Iterable[Oid], remote: str) -> list[Oid]:
         """Return the *commits* that *remote* may not keep yet."""

@@ -1,11 +1,8 @@
-"""The code repository: commits and ancestry, notes on commits, and work trees.
-
-Writes `refs/notes/gitmodel` and its own work trees, and nothing of the user's.
-"""
+"""The code repository: the commits that versions name, and the submodules of its work trees."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -13,25 +10,19 @@ from pathlib import Path
 
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import Code
-from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.errors import NotFound, Refused
-from gitmodel.git import notes, worktrees
+from gitmodel.git import worktrees
 from gitmodel.git.commits import (
-    author_name,
     commits_of_either,
-    descendants,
     find_commit,
     log_fields,
-    log_text,
     missing_commits,
 )
 from gitmodel.git.configuration import read_setting
 from gitmodel.git.discovery import find_repository
 from gitmodel.git.failures import BareRefused
 from gitmodel.git.process import Git
-from gitmodel.git.refs import delete_ref, list_refs
 from gitmodel.git.shallow import read_edge
-from gitmodel.git.tree_listing import list_files
 
 # Seconds for which a remote may send nothing.
 SILENCE = 120.0
@@ -67,8 +58,6 @@ class CodeRepository:
         """The URL of the remote `origin` in the configuration, "" if there is none."""
         return read_setting(self.git, "remote.origin.url")
 
-    # Commits and their order
-
     def find(self, named: str) -> Oid:
         """Return the commit that git finds under the name *named*. Raises NotFound."""
         found = find_commit(self.git, named)
@@ -79,13 +68,9 @@ class CodeRepository:
             )
         return found
 
-    def missing(self, commits: Iterable[Oid]) -> frozenset[Oid]:
-        """Return the *commits* that this repository does not have."""
-        return missing_commits(self.git, commits)
-
     def holds(self, commit: str) -> bool:
         """Return True if this repository has *commit*."""
-        return is_code_oid(commit) and not self.missing([commit])
+        return is_code_oid(commit) and not missing_commits(self.git, [commit])
 
     def require(self, code: Code | None, whose: str) -> Oid:
         """Return the commit of *code*, which belongs to *whose* (`iris@4`). Raises NotFound with the way to get it."""
@@ -101,14 +86,6 @@ class CodeRepository:
         where = f" (it was made in {code.repository})" if code.repository else ""
         raise NotFound(f"{said}{where}", hint=f"run `git fetch {source} {code.commit}`, then try again")
 
-    def descendants(self, ancestor: Oid, commits: Iterable[Oid]) -> frozenset[Oid]:
-        """Return the existing *commits* that are *ancestor* or descend from it."""
-        return descendants(self.git, ancestor, commits)
-
-    def log(self, old: Oid, new: Oid) -> str:
-        """Return the output of `git log OLD..NEW`."""
-        return log_text(self.git, old, new)
-
     def between(self, old: Oid, new: Oid) -> list[CodeCommit]:
         """Return the commits in the history of *new* that are not in that of *old*, newest first."""
         return [
@@ -120,29 +97,6 @@ class CodeRepository:
         """Return True if the edge of a shallow clone lies between the two, so that commits are missing there."""
         edge = self._edge()
         return bool(edge) and not edge.isdisjoint(commits_of_either(self.git, old, new))
-
-    # Notes and work trees
-
-    def write_notes(self, texts: Mapping[Oid, str], author: str, message: str) -> Oid:
-        """Replace `refs/notes/gitmodel` as `git.notes.write_notes` does; return the commit of the notes."""
-        notes.write_notes(self.git, CODE_NOTES, texts, author, message)
-        return self.find(CODE_NOTES)
-
-    def delete_notes(self) -> None:
-        """Delete `refs/notes/gitmodel`."""
-        delete_ref(self.git, CODE_NOTES)
-
-    def notes_author(self) -> str | None:
-        """Return the author of the last change of `refs/notes/gitmodel`, None if there are no notes."""
-        return author_name(self.git, CODE_NOTES) if list_refs(self.git, CODE_NOTES) else None
-
-    def add_worktree(self, commit: Oid, target: Path) -> None:
-        """Check out *commit* at *target*, like `git worktree add --detach`. Nothing else changes."""
-        worktrees.add_worktree(self.git, commit, target)
-
-    def submodules(self, commit: Oid) -> tuple[str, ...]:
-        """Return the paths of the submodules of *commit*."""
-        return tuple(path for mode, _, path in list_files(self.git, commit) if mode == "160000")
 
     def add_submodules(self, target: Path) -> None:
         """Check out the submodules of the work tree at *target*, and their submodules, each at the recorded commit.
@@ -160,10 +114,6 @@ class CodeRepository:
                 f"the submodules of the code cannot be fetched: {why}",
                 hint="this is git's message; `git model checkout --no-submodules` leaves them out",
             )
-
-    def remove_worktree(self, target: Path) -> None:
-        """Delete a work tree that `add_worktree` created, with all files."""
-        worktrees.remove_worktree(self.git, target)
 
     def _edge(self) -> frozenset[Oid]:
         return read_edge(self.git.common_dir)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gitmodel.errors import Unsigned
 from gitmodel.git import signatures
+from gitmodel.git.configuration import read_path
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import Git
 from gitmodel.git.signatures import Signature, SignatureVerifier
@@ -86,14 +87,10 @@ class Signer:
                 literal.write_text(key.removeprefix("key::") + "\n", encoding="utf-8")
                 key, more = str(literal), ["-U"]
             else:
-                key = self._expanded(key)
+                key = read_path(self._git, "user.signingkey") or key
             self._run([program, "-Y", "sign", "-n", "git", "-f", key, *more, str(buffer)])
             made = Path(f"{buffer}.sig")
             return made.read_bytes() if made.exists() else b""
-
-    def _expanded(self, key: str) -> str:
-        found = self._git.lines("config", "--type=path", "--get", "user.signingkey", answers=(0, 1))
-        return found[0] if found else key
 
     def _default_key(self) -> str:
         command = self._config.get("gpg.ssh.defaultkeycommand", "")

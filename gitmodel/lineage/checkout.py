@@ -14,6 +14,8 @@ from gitmodel.domain.schema.manifest import fault_of_path
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
+from gitmodel.git.tree_listing import list_submodules
+from gitmodel.git.worktrees import add_worktree, remove_worktree
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.stores.interface import ArtifactStore
 
@@ -73,9 +75,9 @@ def checkout(
             fetch_artifact(source(link), link, found[link.name])
     except BaseException:
         with suppress(GitModelError):
-            code.remove_worktree(target)
+            remove_worktree(code.git, target)
         raise
-    left_out = () if submodules else code.submodules(commit)
+    left_out = () if submodules else list_submodules(code.git, commit)
     return CheckedOut(reference, target, commit, found, is_changed(record.code, commit), left_out)
 
 
@@ -97,13 +99,13 @@ def add_code(code: CodeRepository, commit: Oid, target: Path, *, submodules: boo
     """
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
         raise UsageError(f"{target} exists and is not an empty folder", hint="name a new folder")
-    code.add_worktree(commit, target)
+    add_worktree(code.git, commit, target)
     if submodules and (target / ".gitmodules").is_file():
         try:
             code.add_submodules(target)
         except BaseException:
             with suppress(GitModelError):
-                code.remove_worktree(target)
+                remove_worktree(code.git, target)
             raise
 
 

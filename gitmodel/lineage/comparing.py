@@ -15,6 +15,7 @@ from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound
+from gitmodel.git.commits import log_text
 from gitmodel.registry.runs import load_details
 from gitmodel.stores.artifacts import read_object
 from gitmodel.stores.interface import ArtifactStore
@@ -165,6 +166,6 @@ def _code_between(
                 hint="run `git fetch --unshallow`, then try again",
             )
         commits, left = tuple(opened.between(old, new)), tuple(opened.between(new, old))
-        return replace(bare, log=opened.log(old, new), commits=commits, left=left), []
+        return replace(bare, log=log_text(opened.git, old, new), commits=commits, left=left), []
     except GitModelError as error:
         return bare, [(f"the code cannot be compared: {error.message}", error.hint)]

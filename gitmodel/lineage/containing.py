@@ -12,6 +12,9 @@ from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.domain.views import VersionView
 from gitmodel.errors import Refused
+from gitmodel.git import notes
+from gitmodel.git.commits import author_name, descendants, missing_commits
+from gitmodel.git.refs import delete_ref, list_refs
 from gitmodel.registry import models, versions
 from gitmodel.registry.writer import Writer
 
@@ -52,8 +55,8 @@ def containing(writer: Writer, code: CodeRepository, named: str, model: str = ""
     commit = code.find(named)
     views = list(_views(writer, model))
     recorded = {id for view in views if (id := _commit(view))}
-    missing = code.missing(recorded)
-    inside = code.descendants(commit, recorded - missing)
+    missing = missing_commits(code.git, recorded)
+    inside = descendants(code.git, commit, recorded - missing)
     for view in views:
         id = _commit(view)
         if id in inside:
@@ -75,30 +78,31 @@ def write_notes(writer: Writer, repository: Repository, code: CodeRepository) ->
     deleted at any time. Raises Refused if another program wrote to their ref.
     """
     _check_owner(code)
-    notes: dict[Oid, list[str]] = {}
+    lines_of: dict[Oid, list[str]] = {}
     for view in sorted(_views(writer, ""), key=lambda view: (view.model, view.record.number)):
         id = _commit(view)
         if id:
-            notes.setdefault(id, []).append(_line(view))
-    missing = code.missing(notes)
-    texts = {id: "".join(f"{line}\n" for line in lines) for id, lines in notes.items() if id not in missing}
+            lines_of.setdefault(id, []).append(_line(view))
+    missing = missing_commits(code.git, lines_of)
+    texts = {id: "".join(f"{line}\n" for line in lines) for id, lines in lines_of.items() if id not in missing}
     tip = repository.tip()
     if not texts or not tip:
         remove_notes(code)
         return WrittenNotes("", 0, len(missing))
     seconds = repository.commits.read(tip).committer.rsplit(" ", 2)[1]
-    commit = code.write_notes(texts, f"{_NOTES_AUTHOR} <> {seconds} +0000", f"Versions as of {tip}\n")
-    return WrittenNotes(commit, len(texts), len(missing))
+    author = f"{_NOTES_AUTHOR} <> {seconds} +0000"
+    notes.write_notes(code.git, CODE_NOTES, texts, author, f"Versions as of {tip}\n")
+    return WrittenNotes(code.find(CODE_NOTES), len(texts), len(missing))
 
 
 def remove_notes(code: CodeRepository) -> None:
     """Delete all notes. Raises Refused if another program wrote to their ref."""
     _check_owner(code)
-    code.delete_notes()
+    delete_ref(code.git, CODE_NOTES)
 
 
 def _check_owner(code: CodeRepository) -> None:
-    if code.notes_author() not in (None, _NOTES_AUTHOR):
+    if list_refs(code.git, CODE_NOTES) and author_name(code.git, CODE_NOTES) != _NOTES_AUTHOR:
         raise Refused(
             f"{CODE_NOTES} holds notes that gitmodel did not write",
             hint=f"keep them with `git update-ref refs/notes/mine {CODE_NOTES}`, then `git update-ref -d {CODE_NOTES}`",

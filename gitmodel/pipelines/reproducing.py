@@ -34,6 +34,7 @@ from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.git.commits import commit_adding
 from gitmodel.git.new_repositories import init_borrowing
 from gitmodel.git.process import clean_environment
+from gitmodel.git.worktrees import remove_worktree
 from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.rerun_process import RerunAnswer, RerunRequest
@@ -136,7 +137,7 @@ def reproduce(
         finally:
             if folder is None:
                 with suppress(GitModelError):
-                    code.remove_worktree(place / "code")
+                    remove_worktree(code.git, place / "code")
 
 
 def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:

@@ -33,13 +33,6 @@ _PIECE = 500
 _REMEMBERED = 20_000
 
 
-def create_version(writer: Writer, model: str | ModelRef, **given: Any) -> int:
-    """Create the next version of *model* as `make_version` does, and return its number."""
-    number = make_version(writer, model, **given).ref.number
-    assert number is not None
-    return number
-
-
 class Made(NamedTuple):
     """A reference that follows a version; *new* is False if the version already existed under its idempotency key."""
 
@@ -96,9 +89,9 @@ def check_creation(
     metadata: Mapping[str, Any] | None = None,
     artifacts: Iterable[tuple[str, str]] = (),
 ) -> ModelRef:
-    """Check, before storing, that `create_version` would accept these values; return a reference to the model.
+    """Check, before storing, that `make_version` would accept these values; return a reference to the model.
 
-    *artifacts* are names and kinds. Raises the errors of `create_version`.
+    *artifacts* are names and kinds. Raises the errors of `make_version`.
     """
     links = [ArtifactLink(name=link, kind=kind, digest=NO_DIGEST, size=0, format="json") for link, kind in artifacts]
 

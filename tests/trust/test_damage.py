@@ -610,11 +610,11 @@ def test_a_hostile_text_stays_in_its_place(registry, git, assert_whole, what):
         with pytest.raises(UsageError):
             models.update_model(registry.writer, "iris", {"description": text})
         with pytest.raises(UsageError):
-            versions.create_version(registry.writer, "iris", **given)
-        number = versions.create_version(registry.writer, "iris")
+            versions.make_version(registry.writer, "iris", **given)
+        number = versions.make_version(registry.writer, "iris").ref.number
     else:
         models.update_model(registry.writer, "iris", {"description": text})
-        number = versions.create_version(registry.writer, "iris", **given)
+        number = versions.make_version(registry.writer, "iris", **given).ref.number
         record = versions.resolve(registry.writer, VersionRef("iris", str(number)))[1]
         assert (record.description, record.metadata, record.tags) == (text, {"note": text}, (text,))
     for change in (

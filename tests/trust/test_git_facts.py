@@ -128,7 +128,7 @@ def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monke
         from gitmodel.registry.writer import Direct
 
         with pytest.raises(Invalid, match="did not"):
-            versions.create_version(Direct(repository), "iris")
+            versions.make_version(Direct(repository), "iris")
     finally:
         repository.close()
     assert git(registry.path, "for-each-ref") == before
