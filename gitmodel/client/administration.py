@@ -166,7 +166,7 @@ def list_finding_kinds() -> tuple[str, ...]:
 
 def list_rules() -> tuple[str, ...]:
     """Return the rules that a check looks at, of a branch and of a change."""
-    from gitmodel.domain import change_rules, invariants
+    from gitmodel.domain.rules import change_rules, invariants
 
     return (*invariants.RULES, *change_rules.RULES)
 

@@ -7,10 +7,10 @@ from itertools import groupby, islice
 
 from gitmodel import expressions
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import invariants
 from gitmodel.domain.gates import GATE_NAMES
-from gitmodel.domain.invariants import ModelRecords, case_faults, problem_of
-from gitmodel.domain.registry_invariants import registry_faults
+from gitmodel.domain.rules import invariants
+from gitmodel.domain.rules.invariants import ModelRecords, case_faults, problem_of
+from gitmodel.domain.rules.registry_invariants import registry_faults
 from gitmodel.domain.schema import names, paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid

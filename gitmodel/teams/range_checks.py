@@ -9,8 +9,8 @@ from pathlib import Path
 from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.first_parents import refuse_edge
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.change_rules import ChangedBranch
-from gitmodel.domain.related_records import related
+from gitmodel.domain.rules.change_rules import ChangedBranch
+from gitmodel.domain.rules.related_records import related
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gitmodel.domain import change_rules
-from gitmodel.domain.invariants import RULES
+from gitmodel.domain.rules import change_rules
+from gitmodel.domain.rules.invariants import RULES
 from gitmodel.domain.schema import codec, manifest, names, paths, records
 from gitmodel.domain.schema.codec import SCHEMAS, Record
 from gitmodel.domain.schema.digests import digest_of

@@ -12,7 +12,7 @@ from editing import BRANCH, edit, read
 
 from gitmodel import Client
 from gitmodel.cli import run as run_program
-from gitmodel.domain.change_rules import RULES
+from gitmodel.domain.rules.change_rules import RULES
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.git.merging import merged_tree
 from gitmodel.registry.checking import check

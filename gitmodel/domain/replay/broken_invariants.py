@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from gitmodel.domain import invariants
-from gitmodel.domain.related_records import related
+from gitmodel.domain.rules import invariants
+from gitmodel.domain.rules.related_records import related
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.snapshot import Snapshot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gitmodel.domain.invariants import case_faults, format_faults, problem_of, read_record
+from gitmodel.domain.rules.invariants import case_faults, format_faults, problem_of, read_record
 from gitmodel.domain.schema import codec, paths, records, signers
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.records import RegistryRecord

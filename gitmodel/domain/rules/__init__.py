@@ -1,0 +1,1 @@
+"""The rules that records and their changes must follow, by name."""
