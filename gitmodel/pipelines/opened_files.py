@@ -7,6 +7,7 @@ a text: a constant, a parameter, an argument of a process. A step declares the o
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import json
 import os
@@ -14,10 +15,12 @@ import re
 import sys
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from importlib.util import source_from_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -28,6 +31,9 @@ _PROGRAMS = frozenset({"git", "git-model", "gitmodel"})
 _IGNORED = frozenset({".git", "__pycache__"})
 _WORDS = re.compile(r"[^\s'\"`$()<>|&;=]+")
 _MOST_NAMES = 10_000
+_OURS = str(Path(__file__).parents[1]) + os.sep
+# Modules that read source code: to import it, or to show it.
+_READERS_OF_CODE = frozenset({"importlib._bootstrap_external", "linecache", "tokenize", "_frozen_importlib_external"})
 
 
 class FileState(NamedTuple):
@@ -88,6 +94,13 @@ class OpenedFiles:
         else:
             self._files[path] = _stamp(path)
 
+    def note_kept(self, path: str, stamp: _Stamp | None) -> None:
+        """Remember a file that was opened before the step started, with its state at that time."""
+        if os.path.isdir(path):
+            self.note_folder(path)
+        elif self._counts(path):
+            self._files[path] = stamp
+
     def note_named(self, text: str) -> None:
         """Remember the file that *text* names, if there is one: the step may open it without Python."""
         if os.path.isfile(text) and self._counts(path := os.path.realpath(text)):
@@ -116,9 +129,7 @@ class OpenedFiles:
         return os.path.relpath(path, self._root)
 
     def _counts(self, path: str) -> bool:
-        if not path.startswith(self._root + os.sep):
-            return False
-        return _IGNORED.isdisjoint(path[len(self._root) :].split(os.sep)) and not is_library(path)
+        return _is_below(self._root, path)
 
 
 def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
@@ -159,9 +170,21 @@ def _constants(code: types.CodeType, names: Mapping[str, Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def recording_opened_files(root: str, named: Iterable[str] = ()) -> Iterator[OpenedFiles]:
-    """Record the files that the block opens below *root*, and the existing ones among *named*."""
+def recording_opened_files(
+    root: str, code: Collection[str], unloaded: Collection[str], named: Iterable[str] = ()
+) -> Iterator[OpenedFiles]:
+    """Record the files that the block opens below *root*, and the existing ones among *named*.
+
+    Files that were opened earlier in this process count too: by a function in one of the files *code*, if it keeps its
+    result, and by the modules *unloaded*, which the process of the run has not imported.
+    """
     recorder = OpenedFiles(root)
+    for (file, path), stamp in list(_kept_by_functions.items()):
+        if file in code:
+            recorder.note_kept(path, stamp)
+    for file in unloaded:
+        for one in list(_of_modules.get(file, {}).values()):
+            recorder.note_kept(one.path, one.stamp)
     for text in named:
         recorder.note_named(text)
     _active.append(recorder)
@@ -173,11 +196,52 @@ def recording_opened_files(root: str, named: Iterable[str] = ()) -> Iterator[Ope
         _active.remove(recorder)
 
 
+class OpenedByModule(NamedTuple):
+    """A file that a module opened while it was imported, in the statement at *line*, with its stamp.
+
+    For a folder that it listed, *listing* is the hash of the names in it.
+    """
+
+    line: int
+    path: str
+    stamp: _Stamp | None
+    listing: str = ""
+
+    def digest_below(self, root: str) -> str | None:
+        """Return the SHA-256 of the file or listing; None if it is not below *root*.
+
+        Raises ValueError if the file changed after it was opened.
+        """
+        if not _is_below(root, self.path):
+            return None
+        if self.listing:
+            return self.listing
+        if _stamp(self.path) != self.stamp:
+            raise ValueError(f"{self.path} was edited after it was read")
+        return "" if self.stamp is None else _hash_stamped(self.path, self.stamp)
+
+
+def opened_by_module(file: str) -> list[OpenedByModule]:
+    """Return the files that the statements of the module in *file* opened, outside of steps.
+
+    Raises ValueError if there were too many to remember.
+    """
+    found = _of_modules.get(file, {})
+    if len(found) >= _MOST_NAMES:
+        raise ValueError(f"{file} opens more than {_MOST_NAMES} files")
+    return list(found.values())
+
+
+_of_modules: dict[str, dict[tuple[int, str], OpenedByModule]] = {}
+_kept_by_functions: dict[tuple[str, str], _Stamp | None] = {}  # by the file of the function and the opened file
 _active: list[OpenedFiles] = []
 _current: ContextVar[OpenedFiles | None] = ContextVar("gitmodel_opened_files", default=None)
 
 
 def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in ("open", "os.listdir", "os.scandir"):
+        with suppress(Exception):
+            _note_for_code(event, arguments)
     if not _active:
         return
     handler = _HANDLERS.get(event)
@@ -192,14 +256,64 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
             recorder.reads_registry = True
 
 
-def _on_open(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
-    path, mode, flags = arguments
-    if isinstance(path, int) or path is None:
+def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
+    """Remember that project code opens a file or lists a folder, if it may use the content again later.
+
+    That is a statement of a module, or a function that keeps its result. Files that gitmodel opens do not count.
+    """
+    frame: types.FrameType | None = sys._getframe(2)
+    if frame is None or frame.f_globals.get("__name__") in _READERS_OF_CODE or isinstance(arguments[0], int):
         return
+    if event == "open" and _writes(arguments):
+        return
+    path = ""
+    while frame is not None and not frame.f_code.co_filename.startswith(_OURS):
+        code, is_module = frame.f_code, frame.f_code.co_name == "<module>"
+        if not is_library(code.co_filename) and (is_module or _keeps_result(frame)):
+            path = path or _real(arguments[0] if arguments[0] is not None else ".")
+            file = os.path.realpath(code.co_filename)
+            if is_library(path):
+                return
+            if not is_module and event == "open" and len(_kept_by_functions) < _MOST_NAMES:
+                _kept_by_functions[file, path] = _stamp(path)
+            found = _of_modules.setdefault(file, {})
+            if is_module and len(found) < _MOST_NAMES:
+                listing = _hash_listing(path) if event != "open" else ""
+                found[frame.f_lineno, path] = OpenedByModule(frame.f_lineno, path, _stamp(path), listing)
+            if is_module:
+                return
+        frame = frame.f_back
+
+
+def _keeps_result(frame: types.FrameType) -> bool:
+    """Return True if the function of *frame* has a cache, such as `lru_cache`, or assigns a global variable."""
+    if _assigns_global(frame.f_code):
+        return True
+    first, *below = getattr(frame.f_code, "co_qualname", frame.f_code.co_name).split(".")
+    found = frame.f_globals.get(first)
+    for name in below:
+        found = vars(found).get(name) if isinstance(found, type) else None
+    return hasattr(found, "cache_info") or isinstance(found, cached_property)
+
+
+@lru_cache(maxsize=4096)
+def _assigns_global(code: types.CodeType) -> bool:
+    return any(found.opname == "STORE_GLOBAL" for found in dis.get_instructions(code))
+
+
+def _writes(arguments: tuple[Any, ...]) -> bool:
+    _, mode, flags = arguments
     wants = flags if isinstance(flags, int) else 0
     writes = (wants & os.O_ACCMODE) == os.O_WRONLY or bool(wants & os.O_TRUNC) or bool(wants & os.O_EXCL)
+    return writes and "+" not in (mode or "")
+
+
+def _on_open(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
+    path = arguments[0]
+    if isinstance(path, int) or path is None:
+        return
     for recorder in recorders:
-        recorder.note_file(_real(path), writes=writes and "+" not in (mode or ""))
+        recorder.note_file(_real(path), writes=_writes(arguments))
 
 
 def _on_list(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
@@ -256,6 +370,12 @@ def _is_importing() -> bool:
     return "importlib" in sys._getframe(3).f_code.co_filename
 
 
+def _is_below(root: str, path: str) -> bool:
+    if not path.startswith(root + os.sep):
+        return False
+    return _IGNORED.isdisjoint(path[len(root) :].split(os.sep)) and not is_library(path)
+
+
 def _real(path: Any) -> str:
     return os.path.realpath(os.fsdecode(path))
 
@@ -284,6 +404,11 @@ def _hash_file(path: str) -> str:
         return hashed.hexdigest()
     except OSError:
         return ""
+
+
+@lru_cache(maxsize=1024)
+def _hash_stamped(path: str, _: _Stamp) -> str:
+    return _hash_file(path)
 
 
 def _hash_listing(path: str) -> str:

@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 
 from gitmodel.formats.script_names import module_of
 from gitmodel.pipelines.installed import is_library, versions_of
+from gitmodel.pipelines.opened_files import opened_by_module
 from gitmodel.pipelines.source_statements import SourceFile, Statement, hash_json, parse
 from gitmodel.pipelines.steps import Step
-from gitmodel.pipelines.value_text import spell_value
+from gitmodel.pipelines.value_text import Description, describe_value, spell_value
 
 _BUILTINS = frozenset(dir(builtins))
 _Stamp = tuple[int, int, int]
@@ -52,19 +53,24 @@ def note_loaded_modules() -> None:
 
 
 class StepCode(NamedTuple):
-    """The hash of everything that a step depends on, and the paths of the project files in it."""
+    """The hash of everything that a step depends on, and the paths of the project files in it.
+
+    *unloaded* are those that are not imported here.
+    """
 
     digest: str
     files: frozenset[str]
+    unloaded: frozenset[str]
 
 
 class ProjectCode:
-    """The code of a project, as it is during one run."""
+    """The code of a project, as it is during one run. Files below *root* count if a module opened them."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str = "") -> None:
         note_loaded_modules()
+        self._root = os.path.realpath(root) if root else ""
         self._specs: dict[str, ModuleSpec | None] = {}
-        self._values: dict[str, str] = {}
+        self._values: dict[str, Description] = {}
         self._stamps = {
             path: stamp
             for name, (load, path, stamp) in _loaded.items()
@@ -80,7 +86,8 @@ class ProjectCode:
         found = _Dependencies(self, values=True)
         found.collect(step)
         versions = sorted({version for name in found.libraries for version in versions_of(name, self.find(name))})
-        return StepCode(hash_json([sys.version_info[:2], found.texts, versions]), frozenset(found.files))
+        digest = hash_json([sys.version_info[:2], found.texts, versions])
+        return StepCode(digest, frozenset(found.files), frozenset(found.unloaded))
 
     def source_digest(self, step: Step[..., Any]) -> str:
         """Return the hash of the project's code alone, which is the same in every process. Raises UnknownCode."""
@@ -101,19 +108,37 @@ class ProjectCode:
             self._specs[name] = self._find(name)
         return self._specs[name]
 
-    def values_of(self, name: str, file: SourceFile) -> str:
-        """Return the hash of the plain values that the loaded module *name* of *file* holds; "" if it is not loaded.
+    def values_of(self, name: str, file: SourceFile) -> Description:
+        """Return the hash of the values that the module *name* of *file* holds, and the modules that define them.
 
-        A module may have read them from a file or the environment when it was imported.
+        A module may have read them from a file or the environment when it was imported. Both are empty if the module is
+        not loaded.
         """
         module = sys.modules.get(name)
         if module is None:
-            return ""
+            return Description("", frozenset())
         if name not in self._values:
             bound = sorted({one for statement in file.statements for one in statement.binds})
-            shown = {one: spell_value(vars(module)[one]) for one in bound if one in vars(module)}
-            self._values[name] = hash_json(shown)
+            shown = {one: describe_value(vars(module)[one]) for one in bound if one in vars(module)}
+            modules = frozenset[str]().union(*(one.modules for one in shown.values()))
+            self._values[name] = Description(hash_json({one: text for one, (text, _) in shown.items()}), modules)
         return self._values[name]
+
+    def opened_by(
+        self, path: str, file: SourceFile, globals_: Mapping[str, Any], used: frozenset[str] | None
+    ) -> dict[str, str]:
+        """Return the SHA-256 of each file that the module *path* opened to create an object that cannot be compared.
+
+        Only objects with the names *used* count; None stands for all. Raises UnknownCode if a file changed meanwhile.
+        """
+        found: dict[str, str] = {}
+        try:
+            for one in opened_by_module(path) if self._root else ():
+                if _is_kept(file, one.line, globals_, used) and (digest := one.digest_below(self._root)) is not None:
+                    found[os.path.relpath(one.path, self._root)] = digest
+        except ValueError as error:
+            raise UnknownCode(str(error)) from error
+        return found
 
     def _find(self, name: str) -> ModuleSpec | None:
         loaded = getattr(sys.modules.get(name), "__spec__", None)
@@ -142,19 +167,23 @@ class ProjectCode:
 
 @dataclass
 class _Dependencies:
-    """The dependencies of a step: *texts* by their origin, paths of *files*, top-level names of *libraries*."""
+    """The dependencies of a step: *texts* by their origin, paths of *files*, top-level names of *libraries*.
+
+    *unloaded* are the files of modules that are not imported.
+    """
 
     project: ProjectCode
     values: bool
     texts: dict[str, Any] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
+    unloaded: set[str] = field(default_factory=set)
     libraries: set[str] = field(default_factory=set)
 
     def collect(self, step: Step[..., Any]) -> None:
         """Collect everything; again if a project file turns out to use another step of the step's own file."""
         wanted: frozenset[str] = frozenset()
         while True:
-            self.texts, self.files, self.libraries = {}, set(), set()
+            self.texts, self.files, self.unloaded, self.libraries = {}, set(), set(), set()
             self._own: dict[str, set[str]] = {}
             self._imports: dict[str, set[str]] = {}
             self._seen: set[Any] = set()
@@ -206,9 +235,11 @@ class _Dependencies:
         self._own.setdefault(path, set()).update(steps)
         if self.values:
             for name in sorted(names):
-                shown = spell_value(function.__globals__.get(name)) if name in function.__globals__ else None
-                if shown is not None and not name.startswith("__"):
-                    self.texts[f"{path} {name} ="] = shown
+                if name in function.__globals__ and not name.startswith("__"):
+                    self.texts[f"{path} {name} ="], modules = describe_value(function.__globals__[name])
+                    for module in sorted(modules):
+                        self._add_module(module, path)
+            self.texts[f"{path} opened"] = self.project.opened_by(path, file, function.__globals__, names)
         self._add_imports(path, counted, package)
         if function.__module__ in sys.modules and package:
             self._add_module(package, path)
@@ -338,7 +369,14 @@ class _Dependencies:
         file = self.project.read(path)
         self.texts[label] = file.digest
         if self.values:
-            self.texts[f"{label} ="] = self.project.values_of(label, file)
+            self.texts[f"{label} ="], modules = self.project.values_of(label, file)
+            for each in sorted(modules - {label}):
+                self._add_module(each, path)
+            module = sys.modules.get(label)
+            if module is None:
+                self.unloaded.add(path)
+            else:
+                self.texts[f"{label} opened"] = self.project.opened_by(path, file, vars(module), None)
         is_package = spec is not None and spec.submodule_search_locations is not None
         self._add_imports(path, list(file.statements), name if is_package else name.rpartition(".")[0])
 
@@ -407,6 +445,26 @@ def _relevant(
                 grown = True
     kept = [one for number, one in enumerate(file.statements) if number in counted or number not in spared]
     return kept, frozenset(names)
+
+
+def _is_kept(file: SourceFile, line: int, globals_: Mapping[str, Any], used: frozenset[str] | None) -> bool:
+    """Return True if the statement at *line* created or changed an object with one of the names *used*.
+
+    Objects that are compared as values are ignored.
+    """
+    statement = next((one for one in file.statements if line in one.lines), None)
+    if statement is None:
+        return False
+    called = [one for one in file.statements if one.definition in statement.names and one.definition]
+    made = statement.binds.union(*(one.binds - {one.definition} for one in called))
+    for name in made | statement.names:
+        if name not in globals_ or (used is not None and name not in used):
+            continue
+        value = globals_[name]
+        is_object = not isinstance(value, types.ModuleType) and spell_value(value) is None
+        if is_object and (name in made or not (inspect.isroutine(value) or inspect.isclass(value))):
+            return True
+    return False
 
 
 def _is_declared(value: Any) -> bool:

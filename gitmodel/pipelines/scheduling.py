@@ -20,7 +20,7 @@ from gitmodel.pipelines.caching import are_stored, cache_key, declared_files
 from gitmodel.pipelines.config import ExternalArtifact, Secret
 from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor
 from gitmodel.pipelines.graph import Node
-from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
+from gitmodel.pipelines.project_code import ProjectCode, StepCode, UnknownCode
 from gitmodel.pipelines.run_records import ActiveRun
 from gitmodel.pipelines.step_modules import location
 from gitmodel.pipelines.step_requests import Facts, InputReference, Request, StoreRequest
@@ -56,9 +56,10 @@ class Scheduler:
         self._notes = notes
         self._scratch = scratch
         self._root = _root_of(client)
-        self._code = ProjectCode()
+        self._code = ProjectCode(self._root)
         self._tries: dict[str, int] = {}
         self._keys: dict[str, str] = {}
+        self._codes: dict[str, StepCode] = {}
         self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in active.targets.values()))}
         self._running: dict[Future[Any], str] = {}
         self._replacing: set[str] = set()  # steps that run because their cached outputs are missing or damaged
@@ -232,6 +233,7 @@ class Scheduler:
             return False
         key = cache_key(node, digests, target.model if target else "", code.digest, files)
         self._keys[node.name] = key
+        self._codes[node.name] = code
         kept = self._journal.find_step(key)
         found = from_json(kept) if kept is not None else None
         if found is None or found.opened is None or not found.opened.is_unchanged(self._root, code.files):
@@ -247,9 +249,12 @@ class Scheduler:
 
     def _request(self, node: Node, inputs: dict[str, InputReference]) -> Request:
         target = self._active.targets.get(node.name)
+        code = self._codes.get(node.name)
         return Request(
             step=None if self._shares else location(node.step, self._code),
             root=self._root,
+            code=sorted(code.files) if code is not None else [],
+            unloaded=sorted(code.unloaded) if code is not None else [],
             store=StoreRequest(
                 self._stores[target.model if target else ""], str(self._client.store_root), self._active.packages
             ),

@@ -75,10 +75,16 @@ class InputReference:
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that the process of a step needs. *step* is None if the process has the step."""
+    """Everything that the process of a step needs.
+
+    *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those
+    that the run itself has not imported.
+    """
 
     step: Location | None
     root: str
+    code: list[str]
+    unloaded: list[str]
     store: StoreRequest
     allow_credentials: bool
     scratch: str

@@ -83,7 +83,9 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
         store = _open_store(request.store, shared=given is not None)
         arguments = _load_inputs(request, step, store, scratch)
         with (
-            recording_opened_files(request.root, texts_that_may_name_files(step.function, arguments)) as opened,
+            recording_opened_files(
+                request.root, request.code, request.unloaded, texts_that_may_name_files(step.function, arguments)
+            ) as opened,
             collecting_secrets(made),
         ):
             value = _call_step(step, arguments, context, own_process=given is None)
