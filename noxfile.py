@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -172,11 +173,34 @@ def soak(session: nox.Session) -> None:
     run(session, "pytest", "--soak", *session.posargs)
 
 
-@nox.session(default=False)
-def torch(session: nox.Session) -> None:
-    """The tests of materializers with PyTorch, which is too large for the environment that all tests share."""
-    session.install("-c", str(constraints().relative_to(ROOT)), ".[test,torch]")
-    session.run("pytest", "tests/pipelines/test_materializers.py", *session.posargs)
+# What each framework's tests need beside scikit-learn. xgboost-cpu is xgboost without the packages for GPUs.
+FRAMEWORKS = {
+    "xgboost": ["xgboost-cpu"],
+    "lightgbm": ["lightgbm"],
+    "onnx": ["onnx", "onnxruntime"],
+    "keras": ["keras", "jax"],
+    "pictures": ["matplotlib", "pillow"],
+    "polars": ["polars"],
+    "torch": ["torch"],
+    "transformers": ["torch", "transformers"],
+}
+
+
+@nox.session(default=False, requires=["dev"])
+@nox.parametrize("framework", list(FRAMEWORKS), ids=list(FRAMEWORKS))
+def formats(session: nox.Session, framework: str) -> None:
+    """The tests of one framework, each in an environment of its own: `-s formats`, `-s 'formats(keras)'`."""
+    began = time.monotonic()
+    # the other packages are taken from .nox/dev, where every test but those of frameworks runs
+    session.install("-c", str(constraints().relative_to(ROOT)), *FRAMEWORKS[framework])
+    place = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
+    packages = Path(str(place).strip())
+    shared = next((STATE / "dev" / "lib").glob("python3*/site-packages"))
+    (packages / "gitmodel-dev.pth").write_text(f"{shared}\nimport site; site.addsitedir({str(shared)!r})\n")
+    tests = ["tests/formats/frameworks", "-n", "0", "-q"]
+    session.run("python", "-m", "pytest", *tests, *session.posargs, env={"KERAS_BACKEND": "jax"})
+    size = sum(file.stat().st_size for file in packages.rglob("*") if file.is_file() and not file.is_symlink())
+    session.log(f"{framework}: {size / 1e6:,.0f} MB, {(time.monotonic() - began) / 60:.1f} minutes")
 
 
 @development

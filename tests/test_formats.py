@@ -193,7 +193,7 @@ def test_detection_is_by_content_and_then_by_extension(tmp_path, called, content
 def test_archives_that_are_neither_skops_nor_arrays_are_bytes(tmp_path):
     with zipfile.ZipFile(tmp_path / "torch.pt", "w") as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02.")
-    assert detect_format(tmp_path / "torch.pt") == "bytes"
+    assert detect_format(tmp_path / "torch.pt") == "torch-pickle"
 
 
 def test_a_safetensors_file_whose_header_starts_like_a_pickle_is_not_a_pickle(tmp_path):

@@ -8,7 +8,7 @@ from gitmodel.errors import NotFound, UsageError
 from gitmodel.formats.plugins import folder_formats, other_formats
 
 FOLDER = "folder"
-PICKLES = frozenset({"pickle", "joblib", "cloudpickle"})
+PICKLES = frozenset({"pickle", "joblib", "cloudpickle", "torch-pickle"})
 
 _HEAD = 1 << 16
 _STARTS = (
@@ -108,7 +108,7 @@ def _format_of_content(path: Path | None, head: bytes) -> str:
     if head.startswith(b"PK\x03\x04"):
         return _format_of_archive(path) if path is not None else ""
     if len(head) >= 10 and head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= 100_000_000:
-        return "safetensors"
+        return "torch" if b'"gitmodel.module"' in head else "safetensors"
     return ""
 
 
@@ -128,6 +128,10 @@ def _format_of_archive(path: Path) -> str:
         return ""
     if "schema.json" in names:
         return "skops"
+    if {"config.json", "metadata.json", "model.weights.h5"} <= set(names):
+        return "keras"
+    if any(name.endswith("/data.pkl") for name in names):
+        return "torch-pickle"
     if "gitmodel.json" in names:
         return "numpy"
     if {"format.npy", "shape.npy", "data.npy"} <= set(names):

@@ -8,9 +8,10 @@ from typing import Any, get_args
 from gitmodel import formats
 from gitmodel.errors import UsageError
 from gitmodel.formats import frames, numpy_files, plugins, tables, values
-from gitmodel.formats.format import Materializer, type_name
+from gitmodel.formats.format import Materializer
 from gitmodel.formats.loading import load_with, save_with
 from gitmodel.formats.plugins import other_materializers
+from gitmodel.formats.torch_files import load_state_dict, save_state_dict
 
 
 def save(
@@ -65,8 +66,6 @@ def find_materializer(value: Any, what: str, *, allow_pickle: str) -> Materializ
         f"{allow_pickle} to allow pickle for it, or write a materializer, as the page "
         '"Write a materializer" of the documentation shows'
     )
-    if _of_library(value, "torch"):
-        hint = f"return its state_dict(), which is kept as safetensors; or {hint}"
     raise UsageError(f"{values.misfit(value, what)}, which gitmodel cannot save", hint=hint)
 
 
@@ -96,6 +95,16 @@ def _is_from(value: Any, library: str) -> bool:
     return type(value).__module__.partition(".")[0] == library
 
 
+def _is_a(value: Any, module: str, name: str) -> bool:
+    """Return True if the type of *value*, or one of its bases, is the class *name* of *module*. Imports nothing."""
+    return any(base.__module__ == module and base.__qualname__ == name for base in type(value).__mro__)
+
+
+def _is_pretrained(value: Any) -> bool:
+    model = _is_a(value, "transformers.modeling_utils", "PreTrainedModel")
+    return model or _is_a(value, "transformers.tokenization_utils_base", "PreTrainedTokenizerBase")
+
+
 def _is_estimator(value: Any) -> bool:
     return _of_library(value, "sklearn") and hasattr(value, "get_params")
 
@@ -119,40 +128,6 @@ def _load_array(path: Path) -> Any:
         return found[()] if getattr(found, "ndim", None) == 0 and file.read(1) == b"\x93" else found
 
 
-def _save_state_dict(value: Any, path: Path) -> None:
-    from safetensors.torch import save_file
-
-    tensors: dict[str, Any] = {}
-    held: set[int] = set()
-    for name, tensor in value.items():
-        fault = _fault_of_tensor(name, tensor)
-        if fault:
-            raise UsageError(f"{fault}, which safetensors cannot hold", hint="convert it, or leave it out")
-        # the memory of a conjugated or negated view differs from its values
-        plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-        place = plain.untyped_storage().data_ptr()
-        # safetensors refuses tensors that share memory, such as tied weights
-        tensors[name] = plain.clone() if place in held else plain
-        held.add(place)
-    save_file(tensors, path)
-
-
-def _fault_of_tensor(name: Any, tensor: Any) -> str:
-    if type(name) is not str:
-        return f"the key {name!a} is no text"
-    if not hasattr(tensor, "layout"):
-        return f"{name!a} is a {type_name(tensor)}"
-    if str(tensor.layout) != "torch.strided" or tensor.is_quantized or tensor.is_meta:
-        return f"the tensor {name!a} is sparse, quantized or without data"
-    return ""
-
-
-def _load_state_dict(path: Path) -> Any:
-    from safetensors.torch import load_file
-
-    return load_file(path)
-
-
 def _load_polars(path: Path) -> Any:
     from gitmodel.formats.polars_tables import load_polars  # imported here because few values need it
 
@@ -170,7 +145,7 @@ _BUILT_IN = (
     Materializer("text", lambda value: type(value) is str, "text"),
     Materializer("bytes", lambda value: type(value) is bytes, "bytes"),
     Materializer("sparse", lambda value: type(value).__module__.startswith("scipy.sparse."), "sparse"),
-    Materializer("state-dict", _is_state_dict, "safetensors", "model", _save_state_dict, _load_state_dict, "torch"),
+    Materializer("state-dict", _is_state_dict, "safetensors", "model", save_state_dict, load_state_dict, "torch"),
     Materializer("numpy", _is_array, "numpy", "data", None, _load_array),
     Materializer("pandas", frames.is_table, "parquet", "data", None, tables.load_pandas, "pandas"),
     Materializer("pandas-series", lambda value: False, "parquet", "data", None, _load_series),
@@ -178,6 +153,10 @@ _BUILT_IN = (
     # before scikit-learn, from whose classes the estimators of others inherit
     Materializer("xgboost", lambda value: _is_from(value, "xgboost"), "xgboost", "model"),
     Materializer("lightgbm", lambda value: _is_from(value, "lightgbm"), "lightgbm", "model"),
+    # before torch, from whose modules the models of others can inherit
+    Materializer("keras", lambda value: _is_a(value, "keras.src.models.model", "Model"), "keras", "model"),
+    Materializer("transformers", _is_pretrained, "transformers", "model"),
+    Materializer("torch", lambda value: _is_a(value, "torch.nn.modules.module", "Module"), "torch", "model"),
     Materializer("onnx", lambda value: _is_from(value, "onnx"), "onnx", "model"),
     Materializer("polars", lambda value: _is_from(value, "polars"), "polars"),
     Materializer("polars-of-parquet", lambda value: False, "parquet", "data", None, _load_polars, "polars"),

@@ -50,6 +50,16 @@ def build(tag: str, name: str, state: Any) -> Any:
     return _BUILDERS[tag](trust.require(name), state)
 
 
+def names(written: Any) -> list[str]:
+    """Return the names of the classes in values that were written as JSON."""
+    if isinstance(written, list):
+        return [name for item in written for name in names(item)]
+    if not isinstance(written, dict):
+        return []
+    own = [held[0] for tag, held in written.items() if tag in TAGS]
+    return own + [name for item in written.values() for name in names(item)]
+
+
 def _enum(kind: Any, state: Any) -> Any:
     _require(isinstance(kind, type) and issubclass(kind, Enum), kind, "an enum")
     return kind(state)

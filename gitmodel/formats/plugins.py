@@ -27,6 +27,7 @@ _BUILT_IN = {
     "hdf5": "gitmodel.formats.files_only:HDF5",
     "joblib": "gitmodel.formats.pickles:JOBLIB",
     "json": "gitmodel.formats.plain:JSON",
+    "keras": "gitmodel.formats.keras_models:KERAS",
     "lightgbm": "gitmodel.formats.boosting:LIGHTGBM",
     "numpy": "gitmodel.formats.arrays:NUMPY",
     "onnx": "gitmodel.formats.onnx_models:ONNX",
@@ -38,6 +39,9 @@ _BUILT_IN = {
     "skops": "gitmodel.formats.estimators:SKOPS",
     "sparse": "gitmodel.formats.sparse:SPARSE",
     "text": "gitmodel.formats.plain:TEXT",
+    "torch": "gitmodel.formats.torch_files:TORCH",
+    "torch-pickle": "gitmodel.formats.torch_files:TORCH_PICKLE",
+    "transformers": "gitmodel.formats.transformers_folders:TRANSFORMERS",
     "xgboost": "gitmodel.formats.boosting:XGBOOST",
 }
 
@@ -148,7 +152,7 @@ def other_formats() -> list[Format]:
 
 def folder_formats() -> list[Format]:
     """Return the formats of folders: gitmodel's own and others."""
-    return [found for found in other_formats() if found.is_folder is not None]
+    return [find_format("transformers"), *(found for found in other_formats() if found.is_folder is not None)]
 
 
 def other_materializers() -> tuple[Materializer, ...]:

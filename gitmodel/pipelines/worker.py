@@ -25,6 +25,7 @@ from gitmodel.errors import Refused, Unreachable, UsageError
 from gitmodel.formats import materializers, trust
 from gitmodel.formats.detection import is_value
 from gitmodel.formats.loading import called
+from gitmodel.formats.plugins import suffix_of
 from gitmodel.formats.script_names import UNNAMED
 from gitmodel.pipelines import step_modules
 from gitmodel.pipelines.config import ModelConfig, Secret, collecting_secrets
@@ -164,7 +165,7 @@ def _load_inputs(
         for name, value in request.values.items()
     }
     for index, (name, ref) in enumerate(request.inputs.items()):
-        target = scratch.path(f"input-{index}")
+        target = scratch.path(f"input-{index}{suffix_of(ref.format)}")
         wanted = step.input_types.get(name)
         source = open_place(ref.place, store, Path(request.store.root))
         if ref.format == FOLDER_FORMAT:

@@ -95,7 +95,7 @@ def test_a_file_that_names_something_else_runs_nothing_even_with_trust(tag, name
     assert not mark.exists()
 
 
-def test_what_cannot_be_built_again_is_refused_with_its_place(tmp_path):
+def test_a_value_that_cannot_be_built_again_is_refused_with_its_place(tmp_path):
     @dataclass
     class Local:
         x: int = 1

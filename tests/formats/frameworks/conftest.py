@@ -1,4 +1,4 @@
-"""What the tests of all frameworks share: one life of a value, from saving it to loading it in another process.
+"""Fixtures for all frameworks: one life of a value, from saving it to loading it in another process.
 
 Each module skips itself where its library is not installed: the session `formats` of nox installs them one by one.
 """

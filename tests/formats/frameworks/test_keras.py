@@ -1,0 +1,45 @@
+"""Keras: whole models, which need trust because a file can hold code."""
+
+import os
+
+import numpy
+import pytest
+
+from gitmodel.errors import Refused
+from gitmodel.formats import detect_format, load
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+pytest.importorskip(os.environ["KERAS_BACKEND"])
+keras = pytest.importorskip("keras")
+
+
+@pytest.fixture
+def model(training):
+    keras.utils.set_random_seed(0)
+    found = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2, "relu"), keras.layers.Dense(1)])
+    found.compile("sgd", "mse")
+    found.fit(*training, epochs=1, verbose=0)
+    return found
+
+
+def test_a_model_is_loaded_with_trust_and_predicts_the_same(model, kept, training):
+    found = kept(model, "keras", kind="model", trusted=True)
+    numpy.testing.assert_array_equal(found.predict(training[0], verbose=0), model.predict(training[0], verbose=0))
+    assert found.optimizer.name == model.optimizer.name
+
+
+def test_it_predicts_in_another_process(model, promoted):
+    script = "    import numpy\n    print(value.predict(numpy.ones((1, 3)), verbose=0).tolist())"
+    assert promoted(model, script, trusted=True) == str(model.predict(numpy.ones((1, 3)), verbose=0).tolist())
+
+
+def test_a_file_with_code_runs_nothing_without_trust(tmp_path, monkeypatch):
+    mark = tmp_path / "mark"
+    layer = keras.layers.Lambda(eval(f"lambda x: (open({str(mark)!r}, 'w'), x)[1]"), output_shape=(3,))
+    value = keras.Sequential([keras.layers.Input((3,)), layer])
+    value.save(tmp_path / "model.keras")
+    mark.unlink(missing_ok=True)
+    assert detect_format(tmp_path / "model.keras") == "keras"
+    with pytest.raises(Refused, match="is a keras file: loading it can run any code"):
+        load(tmp_path / "model.keras", "keras")
+    assert not mark.exists()

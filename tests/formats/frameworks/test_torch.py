@@ -1,0 +1,132 @@
+"""PyTorch: modules without pickle, from classes that are trusted by name; files of torch.save need trust."""
+
+import json
+
+import pytest
+
+from gitmodel.errors import Invalid, Refused, UsageError
+from gitmodel.formats import detect_format, load, materializers, save, trust
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+
+class Net(nn.Module):
+    """A module of a person, with a shared weight, a shared module, a buffer and attributes."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.width, self.kind, self.act = (width, width), torch.float32, nn.functional.relu
+        self.embed = nn.Embedding(8, width)
+        self.head = nn.Linear(width, 8)
+        self.head.weight = self.embed.weight
+        self.again = self.head
+        self.register_buffer("scale", torch.tensor(2.0))
+        self.register_buffer("step", torch.arange(3), persistent=False)
+
+    def forward(self, x):
+        return self.act(self.again(self.embed(x))) * self.scale
+
+
+NAMES = ("test_torch.Net", "torch.nn.functional.relu")
+
+
+def test_a_module_is_loaded_with_its_classes_if_they_are_trusted(kept):
+    value = Net().eval()
+    with trust.trusting(lambda: NAMES):
+        found = kept(value, "torch", kind="model")
+    assert type(found) is Net
+    assert found.head.weight is found.embed.weight
+    assert found.again is found.head
+    assert (found.training, found.width, found.kind, found.step.tolist()) == (False, (4, 4), torch.float32, [0, 1, 2])
+    assert torch.equal(found(torch.tensor([1, 2])), value(torch.tensor([1, 2])))
+    assert "step" not in found.state_dict()
+
+
+def test_a_module_of_other_classes_is_refused_with_their_names(kept):
+    with pytest.raises(Refused, match=r"does not trust: test_torch\.Net, torch\.nn\.functional\.relu"):
+        kept(Net(), "torch", kind="model")
+
+
+def test_modules_of_torch_itself_need_no_trust(kept):
+    value = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+    value(torch.zeros(2, 1, 5, 5))
+    found = kept(value.eval(), "torch", kind="model")
+    x = torch.rand(2, 1, 5, 5)
+    assert torch.equal(found(x), value(x))
+    value = nn.LSTM(2, 3, num_layers=2, batch_first=True)
+    assert torch.equal(kept(value, "torch", kind="model")(torch.ones(1, 2, 2))[0], value(torch.ones(1, 2, 2))[0])
+
+
+def test_it_predicts_in_another_process(promoted):
+    value = nn.Sequential(nn.Linear(2, 1))
+    expected = value(torch.ones(1, 2)).item()
+    assert promoted(value, "    import torch\n    print(value(torch.ones(1, 2)).item())") == str(expected)
+
+
+def test_hooks_lambdas_and_objects_are_refused_with_their_place(tmp_path):
+    hooked, odd, other = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
+    hooked.register_forward_hook(print)
+    odd.act = lambda x: x
+    other.thing = object()
+    for value, said in (
+        (hooked, r"Linear has hooks \(_forward_hooks\)"),
+        (nn.Sequential(odd), r"Sequential\.0\.act is a function without a name"),
+        (other, r"Linear\.thing is a builtins\.object"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            materializers.save(value, tmp_path / "x", "output x", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def crafted(path, **changes):
+    from safetensors.torch import load_file, save_file
+
+    save(nn.Linear(1, 1), path, "torch")
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        told = json.loads(file.metadata()["gitmodel.module"])
+    told.update(changes)
+    save_file(load_file(path), path, {"gitmodel.module": json.dumps(told)})
+    return path
+
+
+@pytest.mark.parametrize("name", ["subprocess.Popen", "os.system", "builtins.eval", "torch.load", "torch.nn.Linear"])
+def test_a_file_that_names_something_else_runs_nothing(name, tmp_path):
+    mark = tmp_path / "mark"
+    attributes = {"call": {"named": name}, "text": {"value": f"touch {mark}"}}
+    for changes in ({"class": name}, {"attributes": attributes}):
+        with pytest.raises((Refused, Invalid)):
+            load(crafted(tmp_path / "x", **changes), "torch")
+    with pytest.raises(Invalid):  # not even with trust: only a module can be built
+        load(crafted(tmp_path / "x", **{"class": name}), "torch", trusted=True)
+    assert not mark.exists()
+
+
+def test_every_module_of_torch_is_on_the_list():
+    kinds = [kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Module)]
+    ours = [kind for kind in kinds if kind.__module__.startswith("torch.nn.modules.")]
+    wanted = {f"{kind.__module__}.{kind.__qualname__}" for kind in ours}
+    assert len(wanted) > 100
+    assert wanted <= trust.shipped()
+
+
+class Evil:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return open, (self.mark, "w")
+
+
+def test_a_file_of_torch_save_is_recognised_and_needs_trust(tmp_path):
+    mark = tmp_path / "mark"
+    torch.save({"a": torch.ones(2), "b": Evil(str(mark))}, tmp_path / "model.pt")
+    assert detect_format(tmp_path / "model.pt") == "torch-pickle"
+    for name in ("torch-pickle", "torch", "safetensors", "numpy"):
+        with pytest.raises(Refused, match=r"torch-pickle file|pickle file"):
+            load(tmp_path / "model.pt", name)
+    assert not mark.exists()
+    torch.save({"a": torch.ones(2)}, tmp_path / "model.pt")
+    assert load(tmp_path / "model.pt", "torch-pickle", trusted=True)["a"].tolist() == [1, 1]
