@@ -105,7 +105,7 @@ class TestDirty:
             """
             $ git model version create iris
             ! error: the code has changes that are not committed: train.py, a.py, b.py and 1 more
-            ! hint: commit or stash them: this registry accepts only versions of committed code
+            ! hint: commit or stash them: `dirty` is `refuse`, in gitmodel.toml, git config or GITMODEL_DIRTY
             [6]
             """,
         )

@@ -89,7 +89,7 @@ def code_owners(
     """
     of_all = tuple(owners)
     lines = [
-        "# Who approves what, by the owners of the registry, the owners of each model, and the stages.",
+        "# The owners who must approve changes of the rules, the models and their stages.",
         "# When these change, run the same command again.",
         "",
     ]

@@ -68,7 +68,7 @@ def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bo
         more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
         raise Refused(
             f"the code has changes that are not committed: {', '.join(paths[:_TOLD])}{more}",
-            hint="commit or stash them: this registry accepts only versions of committed code",
+            hint="commit or stash them: `dirty` is `refuse`, in gitmodel.toml, git config or GITMODEL_DIRTY",
         )
 
 
