@@ -35,6 +35,21 @@ def test_apply_does_not_pass_where_there_is_no_registry_yet(
     assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
+def test_push_and_pull_report_that_neither_side_has_a_registry(
+    code_repo: Path,
+    tmp_path: Path,
+    git: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    git(tmp_path, "init", "-q", "--bare", "team.git")
+    git(code_repo, "remote", "add", "origin", str(tmp_path / "team.git"))
+    monkeypatch.chdir(code_repo)
+    for command in ("push", "pull"):
+        assert run([command]) == 0
+        assert capsys.readouterr().out == "there is no registry yet, neither here nor at origin\n"
+
+
 def test_a_transaction_that_begins_the_registry_may_take_longer_than_a_second(
     code_repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,7 +101,8 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     }
     came = [_count(done.commits, "commit")] if done.commits else []
     came += [_count(len(done.moved), "tag")] if done.moved else []
-    said = [f"pulled {', '.join(came)} from {done.remote}" if came else f"nothing new from {done.remote}"]
+    nothing = f"nothing new from {done.remote}" if done.tip else _no_registry(done.remote)
+    said = [f"pulled {', '.join(came)} from {done.remote}" if came else nothing]
     said += _replayed_lines(done)
     said += [f"fetched {_count(fetched, 'artifact')}"] if fetched else []
     invocation.output.outcome("\n".join(said), shapes.PULLED, fields, name=done.tip or "")
@@ -155,7 +156,7 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
         what += [_count(len(done.moved), "tag")] if done.moved else []
         said.append(f"pushed {', '.join(what)} to {done.remote}")
     elif dropped is None:
-        said.append(f"{done.remote} has everything")
+        said.append(f"{done.remote} has everything" if done.tip else _no_registry(done.remote))
     else:
         said.append(f"pushed nothing to {done.remote}")
     invocation.output.outcome("\n".join(said), shapes.PUSHED, fields, name=done.tip or "")
@@ -201,6 +202,10 @@ def _warn_of_pull(invocation: Invocation, done: Pulled, hint: str = "") -> None:
 def _replayed_lines(done: Pulled) -> list[str]:
     said = [f"{text}: the number was taken" for text in done.renumbered]
     return [f"replayed {_count(done.replayed, 'commit')} of yours on {done.remote}", *said] if done.replayed else said
+
+
+def _no_registry(remote: str) -> str:
+    return f"there is no registry yet, neither here nor at {remote}"
 
 
 def _names(found: list[StageRef]) -> list[str]:
