@@ -3,8 +3,6 @@
 `python benchmarks/by_url.py` prints these alone; `python benchmarks/teams.py` ends with them.
 """
 
-from __future__ import annotations
-
 import statistics
 import subprocess
 import sys
@@ -20,7 +18,7 @@ import registries
 
 from gitmodel.client import Client
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "teams"))
+sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in ("", "teams"))
 from servers import http_server
 
 SIZES = (10, 10_000)
