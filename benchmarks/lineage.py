@@ -1,7 +1,5 @@
 """Benchmark queries about the past in a registry of many commits, before and after `git model maintenance`."""
 
-from __future__ import annotations
-
 import itertools
 import subprocess
 from collections.abc import Callable, Iterator

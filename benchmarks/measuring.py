@@ -1,7 +1,5 @@
 """Measuring medians of wall and CPU time, and printing them."""
 
-from __future__ import annotations
-
 import os
 import platform
 import resource

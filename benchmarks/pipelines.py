@@ -3,8 +3,6 @@
 Overhead of a step is what 100 steps that do nothing cost more than one, by step; CPU counts workers and git.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics

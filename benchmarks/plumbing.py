@@ -4,8 +4,6 @@
 flushed to disk, as a script would (a process for each object) and as fast as two processes can.
 """
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 import zlib

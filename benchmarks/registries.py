@@ -1,7 +1,5 @@
 """Creating registries of any size in seconds: records from gitmodel's codec, written by `git fast-import`."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Callable, Iterable, Iterator

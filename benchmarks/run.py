@@ -4,8 +4,6 @@ CPU and wall are medians in milliseconds, CPU with that of the git processes. Re
 then opened, read and written by gitmodel like any other. Everything is on disk (`fsync`) when a write returns.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import shutil

@@ -3,8 +3,6 @@
 `python benchmarks/store_care.py [--objects N]` prints these figures alone.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os

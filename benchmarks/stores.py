@@ -6,8 +6,6 @@ In a folder against `sha256sum` and `cp` of the same, on S3 against the clients 
 what the commands take for a folder of so many files.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os

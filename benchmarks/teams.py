@@ -1,7 +1,5 @@
 """Benchmark work with others: pull, push, replay of divergent commits, plan and check of a proposal, use by URL."""
 
-from __future__ import annotations
-
 import shutil
 import statistics
 import subprocess

@@ -1,7 +1,5 @@
 """Fixtures for all tests: a fixed home, identity and clock for git, and real repositories."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

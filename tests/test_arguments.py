@@ -1,7 +1,5 @@
 """Invalid arguments in Python raise an error that names the expected type, and change nothing."""
 
-from __future__ import annotations
-
 import inspect
 import shutil
 import warnings

@@ -337,10 +337,3 @@ def test_applying_a_model_that_does_not_exist(client, refused):
 def test_a_filter_of_another_type_is_refused(client, refused, filter):
     refused(UsageError, lambda: client.get_model("iris").list_versions(filter=filter))
     refused(UsageError, lambda: client.list_models(filter=filter))
-
-
-def test_outside_of_a_repository(tmp_path):
-    with pytest.raises(NotFound, match="there is no git repository here") as caught:
-        Client(tmp_path)
-    assert "git init" in caught.value.hint
-    assert caught.value.exit_code == 3

@@ -1,7 +1,5 @@
 """`check` on records that a person or another program wrote."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

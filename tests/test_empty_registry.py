@@ -1,7 +1,5 @@
 """Reading without a registry reports that there is none, and creates none."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path

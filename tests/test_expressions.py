@@ -1,7 +1,5 @@
 """Filters and gates: evaluation with and without the library, and limits against hanging and crashing."""
 
-from __future__ import annotations
-
 import builtins
 import importlib.util
 import math

@@ -114,17 +114,14 @@ def test_on_the_command_line_it_ends_with_6_and_changes_nothing(client, folder, 
     assert git(client.repository.common_dir, "for-each-ref") == before
 
 
-def test_a_bare_repository_is_refused_too(client, folder, git):
+@pytest.mark.parametrize(
+    ("refs", "content"),
+    [("refs/heads/main", "0" * 40), ("packed-refs", "# pack-refs with: peeled fully-peeled sorted\n")],
+    ids=["loose", "packed"],
+)
+def test_a_bare_repository_is_refused_too(client, folder, git, refs, content):
     git(folder, "init", "-q", "--bare", "mirror")
-    (folder / "mirror/refs/heads/main").write_text("0" * 40)
-    (folder / "mirror/objects/info/packs").write_text("")
-    with pytest.raises(Refused, match=r"mirror/HEAD makes .* a git repository"):
-        client.get_version("iris@1").link_artifact("weights", folder)
-
-
-def test_a_bare_repository_with_packed_refs_is_refused_too(client, folder, git):
-    git(folder, "init", "-q", "--bare", "mirror")
-    (folder / "mirror/packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted\n")
+    (folder / "mirror" / refs).write_text(content)
     (folder / "mirror/objects/info/packs").write_text("")
     with pytest.raises(Refused, match=r"mirror/HEAD makes .* a git repository"):
         client.get_version("iris@1").link_artifact("weights", folder)

@@ -13,7 +13,7 @@ from gitmodel.git.process import Git, clean_environment
 _PATH = ("config", "-z", "--type=path", "--get")
 
 
-class Setting(NamedTuple):
+class ScopedSetting(NamedTuple):
     """A setting, with the scope in which it is set: "system", "global", "local", "worktree" or "command"."""
 
     scope: str
@@ -29,12 +29,12 @@ def read_config(git: Git) -> dict[str, str]:
     return {key: value if separator else "true" for key, separator, value in pairs}
 
 
-def find_settings(git: Git, pattern: str) -> list[Setting]:
+def find_settings(git: Git, pattern: str) -> list[ScopedSetting]:
     """Return the settings whose key matches the regular expression *pattern*, in the order in which git reads them."""
     said = os.fsdecode(git.run("config", "-z", "--show-scope", "--get-regexp", pattern, answers=(0, 1)))
     words = iter(said.split("\0"))
     pairs = ((scope, entry.partition("\n")) for scope, entry in zip(words, words, strict=False))
-    return [Setting(scope, key, value) for scope, (key, _, value) in pairs]
+    return [ScopedSetting(scope, key, value) for scope, (key, _, value) in pairs]
 
 
 def read_path(git: Git, key: str) -> str:

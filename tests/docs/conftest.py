@@ -1,7 +1,5 @@
 """Options and folders for the tests of the documentation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The pages of the documentation for tests: their code blocks, and a folder in which their commands run."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

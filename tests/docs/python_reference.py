@@ -1,7 +1,5 @@
 """Generates `docs/reference/python.md` from the docstrings: `python tests/docs/python_reference.py`."""
 
-from __future__ import annotations
-
 import enum
 import inspect
 import re

@@ -1,7 +1,5 @@
 """Docstrings start with a verb or a noun, so that they read as a sentence on their own."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

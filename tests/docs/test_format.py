@@ -1,7 +1,5 @@
 """`docs/reference/format.md` agrees with the program: keys, examples, digests, names of rules."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The commands of the how-to pages run, each page in a registry with two versions of `iris`."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """All pages have valid links and no path of a single machine."""
 
-from __future__ import annotations
-
 import os
 import re
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Pages, docstrings, comments and names of tests avoid phrases that need a second reading; pages have short lines."""
 
-from __future__ import annotations
-
 import ast
 import io
 import re

@@ -1,7 +1,5 @@
 """The Python code of the documentation runs, and the reference is up to date."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The commands of the tutorial and of the pages that continue it run and print what they show."""
 
-from __future__ import annotations
-
 import pytest
 from pages import ROOT, Folder, alike, blocks, read, steps, trimmed
 

@@ -4,8 +4,6 @@
 gitmodel/formats/trusted_names.txt lacks. Read each before you add it: loading must only build an object from data.
 """
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import warnings

@@ -8,7 +8,7 @@ from teamwork import BRANCH, refs
 from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.errors import Conflict, GateRefused, NotFound, Refused
+from gitmodel.errors import GateRefused, NotFound, Refused
 from gitmodel.hosts.addresses import find_host
 from gitmodel.registry.checking import check
 from gitmodel.teams.proposals import list_proposals
@@ -119,11 +119,6 @@ def test_a_version_that_the_remote_does_not_hold_is_refused(ada, bob):
         promote(bob, "iris@3")
     bob.push()
     assert promote(bob, "iris@3").ready
-
-
-def test_a_recorded_promotion_cannot_be_proposed(bob):
-    with pytest.raises(Conflict, match="iris@2 is already recorded in production"):
-        promote(bob, "iris@2")
 
 
 def test_a_demotion_and_a_rollback_are_proposed_too(ada, bob, host):
