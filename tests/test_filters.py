@@ -225,6 +225,44 @@ def test_a_value_that_a_record_has_is_never_refused(client, capsys):
     wanted.check_searched("no run")
 
 
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("number == '1'", "number is a number; write a number"),
+        ("number != '1'", "number is a number; write a number"),
+        ("created > '2026'", 'write timestamp("2026-01-31T00:00:00Z")'),
+        ("tags == 'baseline'", 'write "baseline" in tags'),
+        ("stage == 1", 'stage is text; write it in quotes, as in "1"'),
+        ("metadata.accuracy > '0.5'", "metadata.accuracy is a number"),
+        ("'0.5' < metadata.accuracy && number > 0", "metadata.accuracy is a number"),
+        ("code.dirty == 'false'", "write code.dirty or !code.dirty"),
+        ("metadata.split == 150", "metadata.split is a map; name one of its keys"),
+        ("STAGE == 'production'", "did you mean stage?"),
+        pytest.param("number == 1 || number == '2'", "number is a number; write a number", marks=needs_library),
+        pytest.param("artifacts.exists(a, a.size > '1')", "artifacts[0].size is a number", marks=needs_library),
+    ],
+)
+def test_a_literal_that_no_record_can_be_compared_with_is_an_error(client, capsys, expression, hint):
+    iris = client.get_model("iris")
+    iris.create_version(model_objects={"clf": b"1"})
+    code, out, err = ask(capsys, "version", "list", "iris", "--filter", expression)
+    assert (code, out) == (2, "")
+    assert hint in err
+    with pytest.raises(UsageError, match=re.escape(hint)):
+        list(iris.list_versions(filter=expression, limit=1))
+    with pytest.raises(UsageError, match=re.escape(hint)):
+        list(iris.each_version(filter=expression))
+
+
+def test_a_type_that_some_record_has_is_no_error(client):
+    iris = client.get_model("iris")
+    iris.create_version(metadata={"accuracy": "high", "note": 5})
+    assert [version.number for version in iris.list_versions(filter="metadata.accuracy == 'high'")] == [4]
+    assert [version.number for version in iris.list_versions(filter="metadata.accuracy > 0.92")] == [2]
+    assert list(iris.list_versions(filter="name == 9")) == []  # no version has a name
+    assert [version.number for version in iris.list_versions(filter="metadata.accuracy != 'low'", limit=2)] == [2, 4]
+
+
 def test_a_version_in_no_stage_is_found_among_those_that_contain_a_commit(client, capsys):
     code, out, _ = ask(capsys, "contains", "HEAD", "-q", "--filter", "stage == 'none'")
     assert (code, sorted(out.split())) == (0, ["iris@1", "iris@3"])

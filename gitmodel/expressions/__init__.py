@@ -8,7 +8,18 @@ from typing import NamedTuple
 from gitmodel.domain.filter_names import Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Clause, Trouble, plain_clause
-from gitmodel.expressions.names import EACH, Asked, find_asked, has_name, names_beside, unknown, values_at
+from gitmodel.expressions.names import (
+    EACH,
+    Asked,
+    describe_unlike,
+    find_asked,
+    has_name,
+    is_comparable,
+    names_beside,
+    type_of,
+    unknown,
+    values_at,
+)
 from gitmodel.expressions.program import Program, check_size, compile_text
 from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, spelled, split_clauses
 
@@ -111,14 +122,17 @@ class Filter:
     def __init__(self, text: str, known: Names) -> None:
         """Parse *text*. Raises UsageError as `parse` does, and for a fixed name that is not in *known*."""
         self._expression = parse(text)
-        self._unseen = find_asked(text, read_tokens(text), known)
+        found = find_asked(text, read_tokens(text), known)
+        self._unseen = [asked for asked in found if asked.value is None or asked.known]
+        # Literals that no record could be compared with yet, and for each a value of another type that a record has.
+        self._uncompared: dict[Asked, object] = {asked: None for asked in found if asked not in self._unseen}
         self._beside: dict[str, None] = {}
         self._any_searched = False
 
     @property
     def unseen(self) -> bool:
-        """True while no record has had one of the recorded names (such as keys of metadata) or unknown values."""
-        return bool(self._unseen)
+        """True while no record has had one of the recorded names (such as keys of metadata), values or types."""
+        return bool(self._unseen) or any(value is not None for value in self._uncompared.values())
 
     def matches(self, record: Mapping[str, object]) -> bool:
         """Return True if *record* matches, and remember its names. Raises the errors of `Expression.matches`."""
@@ -128,6 +142,12 @@ class Filter:
     def search(self, record: Mapping[str, object]) -> None:
         """Remember the names in *record*."""
         self._any_searched = True
+        for asked in [*self._uncompared]:
+            for value in values_at(record, asked.name):
+                if asked.value is not None and is_comparable(value, asked.value):
+                    del self._uncompared[asked]
+                    break
+                self._uncompared[asked] = value
         if not self._unseen:
             return
         self._unseen = [asked for asked in self._unseen if not _has(record, asked)]
@@ -137,19 +157,24 @@ class Filter:
                 self._beside.update(dict.fromkeys(beside))
 
     def check_searched(self, nothing: str) -> None:
-        """Raise UsageError if no searched record has one of the filter's recorded names or unknown values.
+        """Raise UsageError if no searched record has one of the filter's recorded names, unknown values or types.
 
         *nothing* is the subject of the message, such as "no version of iris". Does nothing if no record was searched.
         """
         text = self._expression.text
         for asked in self._unseen:
             name = spelled(tuple(0 if step == EACH else step for step in asked.name))
-            if asked.value is not None:
+            if isinstance(asked.value, str):
                 why = f'{nothing} has the {name} "{shown(asked.value)}"'
                 raise unknown(text, asked.start, why, asked.value, list(asked.known), "", likeness=0.5)
             if self._any_searched:
                 advice = f"has({name}) asks for it without an error"
                 raise unknown(text, asked.start, f"{nothing} has {name}", name, list(self._beside), advice)
+        for asked, value in self._uncompared.items():
+            if value is not None and asked.value is not None:
+                name = spelled(tuple(0 if step == EACH else step for step in asked.name))
+                why = f"{nothing} has {type_of(asked.value)} as {name}"
+                raise unknown(text, asked.start, why, "", [], describe_unlike(name, value, asked.value))
 
 
 def _has(record: Mapping[str, object], asked: Asked) -> bool:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from gitmodel.domain.filter_names import RECORDED, Names, Words
 from gitmodel.errors import UsageError
-from gitmodel.expressions.clauses import Trouble, look_up
-from gitmodel.expressions.operands import find_compared
-from gitmodel.expressions.reading import CLOSERS, MACROS, Token, spelled, wrong
+from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
+from gitmodel.expressions.operands import Literal, find_compared
+from gitmodel.expressions.reading import CLOSERS, MACROS, Token, shown, spelled, wrong
 from gitmodel.expressions.work import NameUse, find_reads
 
 Steps = tuple[str | int, ...]
 
+_EQUAL = ("==", "!=")
 EACH = -1  # the step from a list to each of its items, as in a macro
 _MOST_SHOWN = 12
 
@@ -22,12 +24,12 @@ _MOST_SHOWN = 12
 class Asked(NamedTuple):
     """A *name* that a filter reads at the character *start*, or the *value* there that is compared with the name.
 
-    *known* are the possible values of the name.
+    *known* are the possible values of the name; () if only the type of the value matters.
     """
 
     name: Steps
     start: int
-    value: str | None = None
+    value: Literal | None = None
     known: tuple[str, ...] = ()
 
 
@@ -41,7 +43,7 @@ class _Scope(NamedTuple):
 
 
 def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
-    """Return the recorded names that *tokens* read, except those in `has()`, and the unknown values.
+    """Return the recorded names that *tokens* read, except those in `has()`, the unknown values, and other literals.
 
     People choose recorded names, such as keys of metadata. All other names are fixed: raises UsageError for one that is
     not in *known*, and suggests the nearest. A value is unknown if its name has `Words` and the value is not one of
@@ -54,7 +56,7 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
 Asked(name=('status',), start=37, value='sucess', known=('failed',))]
     """
     found: dict[Steps, Asked] = {}
-    values: dict[tuple[Steps, str], Asked] = {}
+    values: dict[tuple[Steps, Literal], Asked] = {}
     guarded: set[Steps] = set()
     items: dict[int, tuple[Steps, Names]] = {}
     scopes = _find_scopes(tokens)
@@ -75,11 +77,16 @@ Asked(name=('status',), start=37, value='sucess', known=('failed',))]
                 guarded.add(path)
             else:
                 found.setdefault(path, Asked(path, read.start))
-        for value, start in find_compared(tokens, read.first, read.end):
-            if isinstance(names, Mapping):  # `"production" in stages`
+        if read.call:
+            continue  # the value of a function is compared
+        for value, start, sign in find_compared(tokens, read.first, read.end):
+            if isinstance(names, Mapping) and sign == "in" and isinstance(value, str):  # `"production" in stages`
                 _follow(text, read._replace(steps=(*read.steps, value), start=start), names, (value,))
-            elif isinstance(names, Words) and value not in names.known:
-                values.setdefault((path, value), Asked(path, start, value, names.known))
+            elif isinstance(names, Words) and isinstance(value, str):
+                if value not in names.known and (sign == "in" or sign in _EQUAL):
+                    values.setdefault((path, value), Asked(path, start, value, names.known))
+            elif sign != "in":
+                values.setdefault((path, value), Asked(path, start, value))
     return [*(asked for path, asked in found.items() if path not in guarded), *values.values()]
 
 
@@ -108,6 +115,45 @@ def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
             yield from values_at({"": item}, ("", *path[at + 1 :]))
 
 
+def is_comparable(value: object, literal: Literal) -> bool:
+    """Return True if CEL can compare the *value* of a record with *literal*: numbers, texts or booleans.
+
+    >>> is_comparable(3, 0.5), is_comparable(3, "3"), is_comparable(True, 1)
+    (True, False, False)
+    """
+    value = as_scalar(value)
+    if isinstance(value, bool) or isinstance(literal, bool):
+        return isinstance(value, bool) and isinstance(literal, bool)
+    return isinstance(value, str) is isinstance(literal, str) and isinstance(value, str | int | float)
+
+
+def type_of(literal: Literal) -> str:
+    """Return the type of *literal* in plain words."""
+    if isinstance(literal, bool):
+        return "true or false"
+    return "text" if isinstance(literal, str) else "a number"
+
+
+def describe_unlike(name: str, value: object, literal: Literal) -> str:
+    """Return what *name* is, whose *value* cannot be compared with *literal*, and how to write it.
+
+    >>> describe_unlike("aliases", ["best"], "best")
+    'aliases is a list; write "best" in aliases'
+    """
+    shown_literal = f'"{shown(literal)}"' if isinstance(literal, str) else str(literal).lower()
+    if isinstance(value, datetime):
+        return f'{name} is a time; write timestamp("2026-01-31T00:00:00Z")'
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"{name} is a list; write {shown_literal} in {name}"
+    if isinstance(value, Mapping):
+        return f"{name} is a map; name one of its keys"
+    if isinstance(value, bool):
+        return f"{name} is true or false; write {name} or !{name}"
+    if isinstance(value, str):
+        return f'{name} is text; write it in quotes, as in "{shown_literal}"'
+    return f"{name} is a number; write a number, without quotes"
+
+
 def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
     """Yield the recorded names of *record*, with dots, that could be misspelled as *path*.
 
@@ -131,6 +177,7 @@ def unknown(
     """
     last = name.rpartition(".")[2]
     near = [one for one in known if one.rpartition(".")[2] == last] or get_close_matches(name, known, 1, likeness)
+    near = near or [one for one in known if one.lower() == name.lower()]
     more = [f"did you mean {near[0]}?"] if near else []
     more += [advice] if advice else []
     if known and not near:

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from gitmodel.expressions.reading import CLOSERS, Token, read_literal
+from gitmodel.expressions.reading import CLOSERS, COMPARISONS, Token, read_literal
 
-_EQUAL = ("==", "!=")
+Literal = str | bool | int | float
+
 _BELOW = (".", "[")  # followed by an access to a part of the value, or a call of its function
 _NONE = Token("sign", "", 0)
 
 
-def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[tuple[str, int]]:
-    """Yield each text with which `tokens[first:end]` is compared by `==`, `!=` or `in`, and its position.
+class Compared(NamedTuple):
+    """The literal *value* at the character *start*, and the *sign* by which something is compared with it."""
 
-    Texts that are part of a sum or of a call are skipped, because they are not themselves compared.
+    value: Literal
+    start: int
+    sign: str
+
+
+def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compared]:
+    """Yield each literal with which `tokens[first:end]` is compared; of a list after `in`, its texts.
+
+    Literals that are part of a sum or of a call are skipped, because they are not themselves compared.
 
     >>> from gitmodel.expressions.reading import read_tokens
-    >>> [list(find_compared(read_tokens(text), 0, 1)) for text in ("stage == 'a'", "stage in ['a', 'b']")]
-    [[('a', 9)], [('a', 10), ('b', 15)]]
+    >>> [[*find_compared(read_tokens(text), 0, 1)] for text in ("number > 1", "stage in ['a']")]
+    [[Compared(value=1, start=9, sign='>')], [Compared(value='a', start=10, sign='in')]]
     """
     around = _Around(tokens)
     first, end = around.widen(first, end)
-    if around.text(end) in _EQUAL and not around.is_arithmetic(first - 1):
-        yield from around.literal(end + 1, 1)
-    elif around.text(end) == "in":
-        yield from around.items(end + 1)
-    if around.text(first - 1) in (*_EQUAL, "in") and not around.is_arithmetic(end):
-        yield from around.literal(first - 2, -1)
+    after, before = around.text(end), around.text(first - 1)
+    if after in COMPARISONS and not around.is_arithmetic(first - 1):
+        yield from (Compared(value, start, after) for value, start in around.literal(end + 1, 1))
+    elif after == "in":
+        yield from (Compared(value, start, after) for value, start in around.items(end + 1))
+    if (before in COMPARISONS or before == "in") and not around.is_arithmetic(end):
+        yield from (Compared(value, start, before) for value, start in around.literal(first - 2, -1))
 
 
 class _Around:
@@ -51,14 +62,14 @@ class _Around:
             first, end = first - 1, end + 1
         return first, end
 
-    def literal(self, at: int, step: int) -> Iterator[tuple[str, int]]:
-        """Yield the text *at* a position. Parentheses and the rest of the operand are in the direction of *step*."""
+    def literal(self, at: int, step: int) -> Iterator[tuple[Literal, int]]:
+        """Yield the literal *at* a position. Parentheses and the rest of the operand are in the direction of *step*."""
         opening = "(" if step > 0 else ")"
         while self.text(at) == opening:
             at += step
         first, end = self.widen(at, at + 1)
         value = read_literal(self._tokens[at : at + 1]) if 0 <= at < len(self._tokens) else None
-        if not isinstance(value, str) or self.is_arithmetic(end) or self.is_arithmetic(first - 1):
+        if value is None or self.is_arithmetic(end) or self.is_arithmetic(first - 1):
             return
         if self.text(end) in _BELOW:
             return
@@ -66,14 +77,14 @@ class _Around:
             return
         yield value, self._tokens[at].start
 
-    def items(self, at: int) -> Iterator[tuple[str, int]]:
+    def items(self, at: int) -> Iterator[tuple[Literal, int]]:
         """Yield the texts of the list that starts *at* a position."""
         while self.text(at) == "(":
             at += 1
         if self.text(at) != "[":
             return
         depth = 0
-        found: list[tuple[str, int]] = []
+        found: list[tuple[Literal, int]] = []
         for place in range(at, len(self._tokens)):
             depth += (self.text(place) in CLOSERS) - (self.text(place) in CLOSERS.values())
             if depth == 0:

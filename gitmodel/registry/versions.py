@@ -236,11 +236,16 @@ class _Listing:
         self._wanted = parse_filter(filter, names)
 
     def __iter__(self) -> Iterator[VersionView | Invalid]:
-        if self._wanted is None or not self._wanted.unseen:
-            return self._each()
-        found = list(self._each())
-        self._wanted.check_searched(f"no version of {self.model}")
-        return iter(found)
+        # A filter of names that no version may have needs all versions before the first is right.
+        found = self._each() if self._wanted is None or not self._wanted.unseen else iter(list(self._each()))
+        return self._checked(found)
+
+    def _checked(self, found: Iterator[VersionView | Invalid]) -> Iterator[VersionView | Invalid]:
+        if self._wanted is not None and self._wanted.unseen:
+            self._wanted.check_searched(f"no version of {self.model}")
+        yield from found
+        if self._wanted is not None:
+            self._wanted.check_searched(f"no version of {self.model}")
 
     def _each(self) -> Iterator[VersionView | Invalid]:
         last = self._page.stop
@@ -264,7 +269,7 @@ class _Listing:
 
     @property
     def _is_searching(self) -> bool:
-        """Return True while the filter uses a recorded name that no version had so far, not even a deleted one."""
+        """Return True while the filter uses a name or type that no version had so far, not even a deleted one."""
         return self._wanted is not None and self._wanted.unseen
 
 
