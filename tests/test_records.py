@@ -76,6 +76,7 @@ LINK = st.builds(
     uri=OPTIONAL_TEXT,
     version_id=OPTIONAL_TEXT,
     digest_by=st.none() | st.just("provider"),
+    needs_trust=st.sets(TEXT, max_size=3).map(sorted).map(tuple),
 )
 RECORDS = {
     "registry": st.builds(

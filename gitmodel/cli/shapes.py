@@ -84,6 +84,7 @@ ARTIFACT = Shape(
         "uri": "text: the location of an external artifact, or null",
         "version_id": "text: the id that the external store gives to this version of the object at `uri`, or null",
         "digest_by": 'text: "provider" if the external store reported the digest; null if gitmodel hashed the bytes',
+        "needs_trust": "list of text: classes and functions that a machine must trust, beside those of gitmodel",
         "metadata": "object: its metadata",
     },
 )

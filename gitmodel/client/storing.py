@@ -36,12 +36,16 @@ def transfer_of(jobs: int, progress: Callable[[str, int, int], None] | None) -> 
 
 
 class Source(NamedTuple):
-    """A file or folder to store, with the format in which gitmodel saved an object ("": to be detected)."""
+    """A file or folder to store, with the format in which gitmodel saved an object ("": to be detected).
+
+    Loading the object needs the names *needs_trust* to be trusted.
+    """
 
     name: str
     path: Path
     kind: str
     format: str
+    needs_trust: Sequence[str] = ()
 
 
 def by_kind(
@@ -69,12 +73,13 @@ def _files(given: Iterable[Given], format: str = "") -> Iterator[list[Source]]:
             if is_path(source):
                 found.append(Source(name, Path(source), kind, format))
                 continue
-            from gitmodel.formats import materializers  # imported here because only objects need it
+            from gitmodel.formats import materializers, trust  # imported here because only objects need them
 
             path = Path(folder, str(index))
             allow_pickle = f"use version.link_artifact({name!r}, value, format='pickle')"
-            used, _, _ = materializers.save(source, path, f"artifact {name}", format, allow_pickle=allow_pickle)
-            found.append(Source(name, path, kind, used))
+            with trust.noting() as names:
+                used, _, _ = materializers.save(source, path, f"artifact {name}", format, allow_pickle=allow_pickle)
+                found.append(Source(name, path, kind, used, names()))
         yield found
 
 
@@ -194,7 +199,7 @@ def describe_links(
 
 
 def _check_sources(opened: OpenRegistry, files: Iterable[Source]) -> None:
-    found = ((name, path, kind) for name, path, kind, _ in files)
+    found = ((each.name, each.path, each.kind) for each in files)
     artifacts.check_sources(found, allow_credentials=opened.repository.allows_credentials)
 
 
@@ -210,16 +215,17 @@ def _store(
     return [
         artifacts.store_artifact(
             opened.access.of_model(model),
-            name,
-            path,
-            kind=kind,
-            format=format,
+            each.name,
+            each.path,
+            kind=each.kind,
+            format=each.format,
             metadata=metadata,
+            needs_trust=each.needs_trust,
             allow_credentials=opened.repository.allows_credentials,
-            transfer=transfer(name),
+            transfer=transfer(each.name),
             warn=warn,
         )
-        for name, path, kind, format in files
+        for each in files
     ]
 
 

@@ -218,6 +218,7 @@ def artifact_fields(link: ArtifactLink, run: str | None = None) -> dict[str, Any
         "uri": link.uri,
         "version_id": link.version_id,
         "digest_by": link.digest_by,
+        "needs_trust": list(link.needs_trust),
         "metadata": dict(link.metadata),
     }
 

@@ -28,6 +28,7 @@ def _load_skops(path: Path, trusted: bool) -> Any:
     """
     skops = library("skops.io", install="gitmodel[skops]")
     named = skops.get_untrusted_types(file=path)
+    trust.note(named)
     unknown = [] if trusted else sorted(set(named) - set(trust.trusted(named)))
     if unknown:
         raise trust.refused(unknown, str(path))

@@ -23,6 +23,8 @@ from gitmodel.errors import Refused
 _trusted_here: ContextVar[Callable[[], Iterable[str]]] = ContextVar("gitmodel_trusted_names", default=tuple)
 _all: ContextVar[bool] = ContextVar("gitmodel_all_names", default=False)
 
+_noted: ContextVar[set[str] | None] = ContextVar("gitmodel_noted_names", default=None)
+
 
 @lru_cache(maxsize=1)
 def shipped() -> frozenset[str]:
@@ -51,8 +53,29 @@ def trusting_all(all_names: bool = True) -> Iterator[None]:
         _all.reset(token)
 
 
+@contextmanager
+def noting() -> Iterator[Callable[[], list[str]]]:
+    """Note the names that files need inside the `with` block, in which values are saved and read back.
+
+    Yields a function that returns those that gitmodel does not ship, sorted.
+    """
+    noted: set[str] = set()
+    token = _noted.set(noted)
+    try:
+        yield lambda: sorted(name for name in noted if not _is_shipped_class(name))
+    finally:
+        _noted.reset(token)
+
+
+def note(names: Iterable[str]) -> None:
+    """Add *names* that a file needs to those that `noting` returns."""
+    if (noted := _noted.get()) is not None:
+        noted.update(names)
+
+
 def require(name: str) -> Any:
     """Return the class or function *name*. Raises Refused if it is not trusted, ValueError if it does not exist."""
+    note([name])
     if not _all.get() and not trusted([name]):
         raise refused([name])
     found = find(name)

@@ -305,6 +305,7 @@ def _output_links(
             digest=output.digest,
             size=output.size,
             format=output.format,
+            needs_trust=output.needs_trust,
             pipeline=record.pipeline,
             step=step,
         )

@@ -62,7 +62,7 @@ Plan = StagePlan | AliasPlan | MetadataPlan
 
 @dataclass(frozen=True)
 class StoredOutput:
-    """An output of a step that is in the store."""
+    """An output of a step that is in the store. Loading it needs the names *needs_trust* to be trusted."""
 
     name: str
     kind: str
@@ -70,6 +70,12 @@ class StoredOutput:
     size: int
     format: str
     materializer: str
+    needs_trust: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> StoredOutput:
+        """Return the output from JSON. That of an earlier release has no names."""
+        return cls(**{**found, "needs_trust": tuple(found.get("needs_trust", ()))})
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ def from_json(found: Mapping[str, Any]) -> StepResult | None:
         return StepResult(
             "cached",
             plans=tuple(map(_plan_from_json, found["plans"])),
-            outputs=tuple(StoredOutput(**output) for output in found["outputs"]),
+            outputs=tuple(StoredOutput.from_json(output) for output in found["outputs"]),
             left_out=tuple((name, what) for name, what in found.get("left_out", ())),
             opened=OpenedState.from_json(found["opened"]),
         )

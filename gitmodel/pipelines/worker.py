@@ -35,7 +35,7 @@ from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
 from gitmodel.pipelines.step_requests import Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, ErrorText, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step
-from gitmodel.registry.artifacts import told_unportable
+from gitmodel.registry.artifacts import told_needs_trust, told_unportable
 from gitmodel.registry.store_access import open_place, open_urls
 from gitmodel.stores import artifacts
 from gitmodel.stores.interface import ArtifactStore
@@ -209,19 +209,23 @@ def _store_output(
         from gitmodel import formats
 
         format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
+        needs: list[str] = []
     else:
         allow_pickle = f"annotate it Annotated[..., ArtifactConfig(name={name!r}, format='pickle')]"
-        format, kind, materializer = materializers.save(
-            value, path, f"output {name}", spec.format, allow_pickle=allow_pickle
-        )
+        with trust.noting() as names:
+            format, kind, materializer = materializers.save(
+                value, path, f"output {name}", spec.format, allow_pickle=allow_pickle
+            )
+            needs = names()
     _refuse_secrets_in_output(name, value, path, secrets)
     # The step's own files were searched before this call, and files that gitmodel writes need no search.
     stored = artifacts.put_path(store, path, name=name, allow_credentials=True)
     if stored.unportable:
         log.warning("%s", told_unportable(name, stored.unportable))
-    return StoredOutput(
-        name, spec.kind or kind, stored.digest, stored.size, FOLDER_FORMAT if stored.folder else format, materializer
-    )
+    if needs:
+        log.warning("%s", told_needs_trust(name, needs))
+    format = FOLDER_FORMAT if stored.folder else format
+    return StoredOutput(name, spec.kind or kind, stored.digest, stored.size, format, materializer, tuple(needs))
 
 
 def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> None:

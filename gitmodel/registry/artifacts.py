@@ -56,6 +56,7 @@ def store_artifact(
     kind: str,
     format: str = "",
     metadata: Mapping[str, Any] | None = None,
+    needs_trust: Sequence[str] = (),
     allow_credentials: bool = False,
     transfer: Transfer = Transfer(),
     warn: Warn | None = None,
@@ -76,7 +77,17 @@ def store_artifact(
     if stored.unportable:
         (warn or log_warning)(told_unportable(name, stored.unportable))
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
-    return ArtifactLink(name=name, kind=kind, digest=stored.digest, size=stored.size, format=detected, metadata=read)
+    if needs_trust:
+        (warn or log_warning)(told_needs_trust(name, needs_trust))
+    return ArtifactLink(
+        name=name,
+        kind=kind,
+        digest=stored.digest,
+        size=stored.size,
+        format=detected,
+        needs_trust=tuple(needs_trust),
+        metadata=read,
+    )
 
 
 def _check_format(format: str, *, folder: bool) -> None:
@@ -242,6 +253,11 @@ def fetch_file(
 def told_unportable(name: str, unportable: Sequence[str]) -> str:
     """Return the warning that the folder *name* has paths that are *unportable*."""
     return f"Windows does not support some names in {name}: {_first(unportable)}"
+
+
+def told_needs_trust(name: str, names: Sequence[str]) -> str:
+    """Return the warning that loading the artifact *name* needs *names* to be trusted."""
+    return f"to load {name}, a machine must trust: git model formats trust {' '.join(names)}"
 
 
 def log_warning(message: str) -> None:

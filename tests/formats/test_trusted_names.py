@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy
 import pytest
 from sklearn.feature_selection import SelectKBest
+from sklearn.preprocessing import StandardScaler
 from transcripts import ask
 
 from gitmodel import Client, ModelConfig, pipeline, step
@@ -68,6 +69,34 @@ def test_an_incomplete_name_is_refused_and_nothing_is_trusted(client, capsys, na
     assert client.trusted_names() == ()
     assert ask(capsys, "formats", "trust", "numpy.mean", "--", name)[0] == 2
     assert client.trusted_names() == ()
+
+
+def test_saving_an_object_warns_of_the_names_that_loading_needs_and_records_them(client, caplog, capsys):
+    model = SelectKBest(k=1).fit(FEATURES, FEATURES[:, 0] > 0.5)
+    version = client.get_model("iris").create_version(model_objects={"best": model, "plain": StandardScaler()})
+    assert f"to load best, a machine must trust: git model formats trust {NAME}" in caplog.text
+    assert [found.link.needs_trust for found in version.artifacts] == [(NAME,), ()]
+    shown = json.loads(ask(capsys, "version", "artifacts", "iris@2", "--format", "json")[1])
+    assert [found["needs_trust"] for found in shown] == [[NAME], []]
+    client.trust_names(*version.artifacts[0].link.needs_trust)
+    assert version.get_artifact("best").load().k == 1
+    assert client.repository.snapshot().registry().format == "1.2"
+    version.set_stage("production")
+    assert client.get_version("iris@production").get_artifact("best").load().k == 1
+
+
+def test_the_names_of_an_output_are_recorded_by_a_run_also_from_the_cache(client):
+    @step
+    def fit(seed: int) -> SelectKBest:
+        return SelectKBest(k=1).fit(FEATURES, FEATURES[:, 0] > 0.5)
+
+    @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+    def one():
+        fit(1)
+
+    for _ in range(2):
+        one.run(client=client)
+        assert [found.link.needs_trust for found in client.get_version("demo").artifacts] == [(NAME,)]
 
 
 def test_an_input_of_a_step_may_use_the_trusted_names(client):

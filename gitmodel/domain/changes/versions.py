@@ -161,7 +161,11 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
             there = links.get(link.name)
             if there is not None and records.links_digest([there]) == records.links_digest([link]):
                 moved = (link.uri, link.version_id, link.digest_by)
-                links[link.name] = replace(there, metadata={**there.metadata, **link.metadata})
+                links[link.name] = replace(
+                    there,
+                    metadata={**there.metadata, **link.metadata},
+                    needs_trust=link.needs_trust or there.needs_trust,
+                )
                 if moved != (None, None, None):  # the same bytes, at another place
                     uri, version_id, digest_by = moved
                     links[link.name] = replace(links[link.name], uri=uri, version_id=version_id, digest_by=digest_by)

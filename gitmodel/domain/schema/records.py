@@ -15,7 +15,7 @@ from gitmodel.domain.schema.codec import NOT_A_KEY, REQUIRED, Problem, Record, W
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid, UsageError
 
-FORMAT = (1, 1)
+FORMAT = (1, 2)
 # A registry begins in the oldest format that can say all of it, and goes to a newer one with the first change that
 # needs it, so that whoever has not upgraded reads on as long as possible.
 OLDEST_FORMAT = (1, 0)
@@ -265,7 +265,8 @@ class ArtifactLink(Record):
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
     An external artifact stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if
-    the digest is that of its store; otherwise the bytes were read and hashed.
+    the digest is that of its store; otherwise the bytes were read and hashed. Loading needs the names *needs_trust* of
+    classes and functions to be trusted.
     """
 
     name: Name
@@ -278,6 +279,7 @@ class ArtifactLink(Record):
     uri: str | None = None
     version_id: str | None = None
     digest_by: Annotated[str, _one_of(*DIGEST_SOURCES)] | None = None
+    needs_trust: Words = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -402,7 +404,7 @@ class RunRecord(Record):
 def is_newer(written: str) -> bool:
     """Return True if the format version *written* is newer than the one that gitmodel supports.
 
-    >>> is_newer("1.1"), is_newer("1.9")
+    >>> is_newer("1.2"), is_newer("1.9")
     (False, True)
     """
     return format_version(written) > FORMAT
@@ -429,6 +431,8 @@ def format_of(record: Any) -> tuple[int, int]:
     """
     if isinstance(record, VersionRecord):
         return max(map(format_of, (record.code, *record.artifacts)), default=OLDEST_FORMAT)
+    if isinstance(record, ArtifactLink) and record.needs_trust:
+        return (1, 2)
     if isinstance(record, RunRecord):
         return (1, 1) if any(step.version or step.formats for step in record.steps) else format_of(record.code)
     newer = (
@@ -454,13 +458,13 @@ def encode_registry(record: RegistryRecord) -> bytes:
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
     """Return the digest in a stage file: SHA-256 of the links' canonical TOML, sorted by name, without metadata.
 
-    The digest of an external artifact counts, but not its location.
+    The digest of an external artifact counts, but not its location; nor do the names that loading needs.
 
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
     """
     bare = [
-        replace(link, uri=None, version_id=None, digest_by=None, metadata={}, extra={})
+        replace(link, uri=None, version_id=None, digest_by=None, needs_trust=(), metadata={}, extra={})
         for link in sorted(artifacts, key=lambda link: link.name)
     ]
     data = b"".join(b"[[artifacts]]\n" + codec.encode(link) for link in bare)
