@@ -56,8 +56,15 @@ KEYS = st.one_of(
     st.sampled_from(["a.b", "a b", '"', "\u202e", "é", "1"]),
 )
 VALUES = st.recursive(
-    st.one_of(PLAIN, TIMES, st.lists(PLAIN, max_size=4), st.lists(st.lists(PLAIN, max_size=3), max_size=3)),
-    lambda inner: st.dictionaries(KEYS, inner, max_size=3),
+    st.one_of(
+        PLAIN,
+        TIMES,
+        st.lists(st.one_of(PLAIN, TIMES), max_size=4),
+        st.lists(st.lists(st.one_of(PLAIN, TIMES), max_size=3), max_size=3),
+    ),
+    lambda inner: st.one_of(
+        st.dictionaries(KEYS, inner, max_size=3), st.lists(st.dictionaries(KEYS, inner, max_size=2), max_size=2)
+    ),
     max_leaves=8,
 )
 METADATA = st.dictionaries(KEYS, VALUES, max_size=5)
@@ -240,8 +247,8 @@ def nested(depth):
         ({"a": b"x"}, "holds a bytes"),
         ({"a": object()}, "holds a object"),
         ({"a": {1, 2}}, "holds a set"),
-        ({"a": [{"b": 1}]}, "a list that holds a table"),
-        ({"a": [date(2026, 11, 23)]}, "a list that holds a table or a time"),
+        ({"a": [{"b": 1}, 2]}, "a list of tables and other values"),
+        ({"a": [[{"b": 1}]]}, "a list of tables in a list"),
         ({"a": [None]}, "holds a NoneType"),
         ({"a": clock(1, 2, tzinfo=timezone.utc)}, "time of day with a zone"),
         ({"a": datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=30)))}, "zone that is not whole minutes"),
@@ -253,6 +260,38 @@ def test_metadata_that_no_record_can_hold_is_refused(value, said):
     with pytest.raises(Wrong) as caught:
         codec.metadata(value)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"layers": [{"units": 64}, {"units": object()}]}, ".layers[1].units"),
+        ({"a": {"b": [1, [2, None]]}}, ".a.b[1][1]"),
+        ({"a": {"b\u202e": b"x"}}, ".a.b\\u202e"),
+        ({"a": [[{"b": 1}]]}, ".a[0]"),
+    ],
+)
+def test_a_wrong_value_of_metadata_has_a_path(value, path):
+    with pytest.raises(Wrong) as caught:
+        codec.metadata(value)
+    assert caught.value.path == path
+
+
+LISTS = {
+    "tables": [{"units": 64, "activation": "relu"}, {}, {"deep": {"x": [{"y": 1}]}}],
+    "dates": [date(2026, 11, 23), date(2026, 11, 24)],
+    "times": [datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc), [datetime(2026, 1, 2), "line\nbreak \u202e"]],
+    "clocks": [clock(1, 2)],
+}
+
+
+def test_lists_of_tables_and_times_have_one_form():
+    data = written(metadata=LISTS).decode()
+    assert "[[metadata.tables]]\nactivation = " in data
+    assert "[[metadata.tables.deep.x]]\ny = 1\n" in data
+    assert "    2026-01-02T03:04:05Z,\n    [\n        2026-01-02T00:00:00,\n" in data
+    assert '        "line\\nbreak \\u202E",\n    ],\n]\n' in data
+    assert read(data.encode()).metadata == LISTS
 
 
 @pytest.mark.parametrize(
@@ -302,7 +341,7 @@ def test_a_refused_value_names_its_key_its_file_and_its_rule():
         (b"number = 1\n[[many]]\n[[many]]\nword = 1", "many[1].word", "record.type"),
         (b"number = 1\nmany = 3", "many", "record.type"),
         (b"number = 1\ninner = []", "inner", "record.type"),
-        (b"number = 1\n[metadata]\na = [[[[[[[[[1]]]]]]]]]", "metadata", "record.type"),
+        (b"number = 1\n[metadata]\na = [[[[[[[[[1]]]]]]]]]", f"metadata.a{'[0]' * 7}", "record.type"),
     ]:
         with pytest.raises(Invalid) as caught:
             read(data)

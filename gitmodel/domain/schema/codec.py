@@ -21,7 +21,14 @@ _BIDI = {code: f"\\u{code:04X}" for code in (0x061C, 0x200E, 0x200F, *range(0x20
 
 
 class Wrong(ValueError):
-    """An invalid value for a key; the text says which values are valid."""
+    """An invalid value for a key; the text says which values are valid. *path* leads to it in a table: `.layers[2]`."""
+
+    path = ""
+
+    def below(self, step: str) -> Wrong:
+        """Return the same with *step* before its path."""
+        self.path = step + self.path
+        return self
 
 
 @dataclass(frozen=True)
@@ -188,7 +195,7 @@ def inspect(
             else:
                 values[name] = read(value)
         except Wrong as wrong:
-            problems.append(Problem(path, within + name, "record.type", str(wrong)))
+            problems.append(Problem(path, within + name + wrong.path, "record.type", str(wrong)))
     if known < len(table):
         unknown = {name: table[name] for name in table if name not in schema.names}
         if newer:
@@ -296,11 +303,27 @@ def _mapping_parts(mapping: Mapping[str, Any], prefix: str) -> tuple[list[str], 
 def _encode_value(name: str, value: Any) -> str:
     import tomli_w  # imported here: only writers need it
 
-    if isinstance(value, datetime):
-        return f"{_quoted(name)} = {value.isoformat().replace('+00:00', 'Z')}\n"
+    if _holds_moment(value):
+        return f"{_quoted(name)} = {_encode_moments(value, 1)}\n"
     # tomli_w writes CR LF as LF inside a multi-line string, which would lose the CR.
     lines = isinstance(value, str) and "\n" in value and "\r" not in value
     return tomli_w.dumps({name: value}, multiline_strings=lines).translate(_BIDI)
+
+
+def _holds_moment(value: Any) -> bool:
+    return isinstance(value, datetime) or (isinstance(value, (list, tuple)) and any(map(_holds_moment, value)))
+
+
+def _encode_moments(value: Any, level: int) -> str:
+    """Return a time, or a list that holds times: tomli_w writes a time without T and Z."""
+    import tomli_w
+
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if not isinstance(value, (list, tuple)):
+        return tomli_w.dumps({"x": value}).removeprefix("x = ").removesuffix("\n").translate(_BIDI)
+    lines = (f"{'    ' * level}{_encode_moments(item, level + 1)},\n" for item in value)
+    return f"[\n{''.join(lines)}{'    ' * (level - 1)}]" if value else "[]"
 
 
 def _quoted(name: str) -> str:
@@ -382,7 +405,10 @@ def word_set(value: Any) -> tuple[str, ...]:
 
 
 def metadata(value: Any) -> dict[str, Any]:
-    """A table of numbers, text, booleans, times, lists of these, and tables, at most 8 deep."""
+    """A table of numbers, text, booleans, times, tables, and lists of one of these kinds, at most 8 deep.
+
+    Raises Wrong with the path of the wrong value.
+    """
     if not isinstance(value, (dict, Mapping)):  # checking for dict is faster than for Mapping
         raise Wrong(f"takes a table, not {_kind(value)}")
     return _metadata_table(value, 1)
@@ -394,7 +420,13 @@ def _metadata_table(table: Mapping[str, Any], depth: int) -> dict[str, Any]:
     for name in table:
         if not isinstance(name, str) or not 0 < len(name) <= MAX_KEY:
             raise Wrong(f"has a key that is not a text of 1 to {MAX_KEY} characters")
-    return {str(name): _metadata_value(table[name], depth + 1) for name in sorted(table)}
+    found = {}
+    for name in sorted(table):
+        try:
+            found[str(name)] = _metadata_value(table[name], depth + 1)
+        except Wrong as wrong:
+            raise wrong.below(f".{shown(name)}") from None
+    return found
 
 
 def _metadata_value(value: Any, depth: int) -> Any:
@@ -421,12 +453,25 @@ def _metadata_value(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
         return _metadata_table(value, depth)
     if isinstance(value, (list, tuple)):
-        if depth > MAX_NESTING:
-            raise Wrong(f"is nested more than {MAX_NESTING} deep")
-        if any(isinstance(item, (Mapping, date, time)) for item in value):
-            raise Wrong("has a list that holds a table or a time; lists hold text, numbers, booleans and lists")
-        return [_metadata_value(item, depth + 1) for item in value]
+        return _metadata_list(value, depth)
     raise Wrong(f"holds {_kind(value)}; it takes text, numbers, booleans, times, lists and tables")
+
+
+def _metadata_list(items: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
+    if depth > MAX_NESTING:
+        raise Wrong(f"is nested more than {MAX_NESTING} deep")
+    tables = sum(isinstance(item, Mapping) for item in items)
+    if tables not in (0, len(items)):
+        raise Wrong("is a list of tables and other values; all items of such a list are tables")
+    found = []
+    for index, item in enumerate(items):
+        try:
+            if isinstance(item, (list, tuple)) and any(isinstance(inner, Mapping) for inner in item):
+                raise Wrong("is a list of tables in a list, which no record can hold")
+            found.append(_metadata_value(item, depth + 1))
+        except Wrong as wrong:
+            raise wrong.below(f"[{index}]") from None
+    return found
 
 
 # The possible values of a key with a field of this type.
