@@ -702,10 +702,7 @@ class ModelVersion(ShowsOurForm):
 
         Raises UsageError if a key is both set and removed. Removing a key that does not exist is allowed.
         """
-        from gitmodel.client.storing import scalars
-
-        given = scalars(values or {})
-        self._change(lambda writer: versions.set_metadata(writer, self._ref, given, on=artifact, remove=remove))
+        self._change(lambda writer: versions.set_metadata(writer, self._ref, values or {}, on=artifact, remove=remove))
 
     def checkout(
         self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts", submodules: bool = True

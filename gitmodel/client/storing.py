@@ -14,7 +14,7 @@ from gitmodel.client.by_url import content_key
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments import ArtifactSource, ArtifactSources
 from gitmodel.domain.changes.models import read_words
-from gitmodel.domain.schema.codec import MAX_NESTING
+from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import ModelRef, VersionRef
@@ -108,7 +108,7 @@ def create_version(
     if known is not None:
         since = opened.repository.renumberings().count
         return Made(VersionRef(model, str(known), since=since), new=False)
-    words, values = read_words(tags), scalars(metadata)
+    words, values = read_words(tags), read_values(metadata)
     if key or not opened.job:  # the job may already have created this version
         chosen = versions.check_creation(
             opened.writer,
@@ -153,7 +153,7 @@ def store_links(
 
     Stores nothing if the version cannot take the links. Returns no links if an artifact cannot be stored.
     """
-    said = scalars(metadata or {})
+    said = read_values(metadata or {})
     names = [(name, kind) for name, _, kind in given]
     folder = all(is_path(source) and Path(source).is_dir() for _, source, _ in given)
     artifacts.check_links(opened.writer, ref, names, metadata=said, format=format, folder=folder)
@@ -173,7 +173,7 @@ def describe_links(
     transfer: TransferOf,
 ) -> list[ArtifactLink]:
     """Hash the external artifacts *given* for the version *ref* in place, and return their links."""
-    said = scalars(metadata or {})
+    said = read_values(metadata or {})
     names = [(name, kind) for name, _, kind in given]
     for name, uri, _ in given:
         if not is_path(uri):
@@ -227,18 +227,3 @@ def _store(
         )
         for each in files
     ]
-
-
-def scalars(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *values* with scalars of NumPy and similar libraries as Python's, up to the nesting of a record."""
-    return {key: _scalar(value, 1) for key, value in values.items()}
-
-
-def _scalar(value: Any, depth: int) -> Any:
-    if depth <= MAX_NESTING and isinstance(value, Mapping):
-        return {key: _scalar(item, depth + 1) for key, item in value.items()}
-    if depth <= MAX_NESTING and isinstance(value, (list, tuple)):
-        return [_scalar(item, depth + 1) for item in value]
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        return value.item()
-    return value

@@ -12,7 +12,7 @@ from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import without_credentials
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
-from gitmodel.domain.schema import codec
+from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
@@ -94,7 +94,7 @@ class PlannedVersion(ShowsOurForm):
                 f"{self.reference} will have no artifact {artifact!a}",
                 hint=f"its artifacts: {there}",
             )
-        kept = self._context.keep(read_metadata({**(metadata or {}), **values}))
+        kept = self._context.keep(read_values({**(metadata or {}), **values}))
         self._context.plans.append(MetadataPlan(self._of, kept, artifact))
 
     def __repr__(self) -> str:
@@ -240,17 +240,6 @@ def log_artifact_metadata(
     _log({**(metadata or {}), **values}, artifact, version, renumbered)
 
 
-def read_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *values* as a record can hold them. Raises UsageError."""
-    try:
-        read = codec.metadata(_plain(values))
-    except codec.Wrong as wrong:
-        raise UsageError(
-            f"the metadata {wrong}", hint="give text, numbers, booleans, times, lists and tables"
-        ) from None
-    return read
-
-
 def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumbered: bool) -> None:
     context = current_step()
     if context is not None and not version:
@@ -258,7 +247,7 @@ def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumber
         return
     if not version:
         raise UsageError("no step is running here", hint='name the version, as in version="demo@3"')
-    read = read_metadata(values)
+    read = read_values(values)
     ref = VersionRef.parse(version)
     if context is not None:
         context.plans.append(MetadataPlan(replace(ref, renumbered=renumbered), context.keep(read), artifact))
@@ -267,16 +256,3 @@ def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumber
 
     with Client() as client:
         client.get_version(str(ref), renumbered=renumbered).log_metadata(read, artifact=artifact)
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Return *value* with numbers and arrays of NumPy and similar libraries as Python values."""
-    if depth <= codec.MAX_NESTING and isinstance(value, Mapping):
-        return {key: _plain(item, depth + 1) for key, item in value.items()}
-    if depth <= codec.MAX_NESTING and isinstance(value, (list, tuple)):
-        return [_plain(item, depth + 1) for item in value]
-    if hasattr(value, "tolist") and hasattr(value, "dtype"):
-        return value.tolist()
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        return value.item()
-    return value

@@ -10,6 +10,7 @@ from typing import Any
 from gitmodel.domain.changes import versions as planning
 from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.needed_artifacts import every_version
+from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.domain.schema.names import check_name
@@ -72,7 +73,7 @@ def store_artifact(
     check_name(name, "artifact")
     _check_kind(kind)
     _check_format(format, folder=path.is_dir())
-    read = planning.read_metadata(metadata or {})
+    read = read_values(metadata or {})
     stored = storage.put_path(store, path, name=name, allow_credentials=allow_credentials, transfer=transfer)
     if stored.unportable:
         (warn or log_warning)(told_unportable(name, stored.unportable))
@@ -138,7 +139,7 @@ def describe_external(
     check_name(name, "artifact")
     _check_kind(kind)
     _check_format(format, folder=False)
-    read = planning.read_metadata(metadata or {})
+    read = read_values(metadata or {})
     place = external.absolute_uri(uri)
     found = external.look_up(place, trusted=trusted)
     digest, head = found.digest, b""
@@ -176,7 +177,7 @@ def check_links(
     *format* is their format ("": to be detected); *folder* is True if they are folders. A name that the version already
     has is not checked: the content decides. Raises the errors of `link_artifacts`.
     """
-    found, read = list(artifacts), planning.read_metadata(metadata or {})
+    found, read = list(artifacts), read_values(metadata or {})
     for name, kind in found:
         check_name(name, "artifact")
         _check_kind(kind)

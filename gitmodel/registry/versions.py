@@ -14,6 +14,7 @@ from gitmodel.domain.changes.models import changed_tags, read_tag_changes, read_
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.paging import read_page
+from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, messages
 from gitmodel.domain.schema.names import check_version_name
@@ -338,7 +339,7 @@ def _draft(
         description=_text(description),
         tags=changed_tags((), read_words(tags), ()),
         code=code,
-        metadata=planning.read_metadata(metadata or {}),
+        metadata=read_values(metadata or {}),
         artifacts=links,
     )
 

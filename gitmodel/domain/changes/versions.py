@@ -12,6 +12,7 @@ from gitmodel.domain.changes.models import changed_tags
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
 from gitmodel.domain.justification import Justification
+from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, check_version_name, fold
@@ -197,12 +198,12 @@ def plan_metadata(
     on: str | None = None,
     remove: Iterable[str] = (),
 ) -> Change[int]:
-    """Set metadata of a version or of its artifact *on*, also if the version is in use."""
-    read = read_metadata(values)
-    gone = set(remove)
-    both = sorted(gone & set(read))
+    """Set metadata of a version or of its artifact *on*, also if the version is in use. None removes a key."""
+    read = read_values(values)
+    both = sorted(set(remove) & set(read))
     if both:
         raise UsageError(f"the key {both[0]!a} is both set and removed", hint="remove it from one of the two")
+    gone = {*remove, *(key for key, value in values.items() if value is None)}
 
     def merged(old: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in {**old, **read}.items() if key not in gone}
@@ -221,16 +222,6 @@ def plan_metadata(
         else f"Remove {', '.join(sorted(gone))} of {whose}"
     )
     return plan_change(snapshot, model, number, change, what=what)
-
-
-def read_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *values* as in a record. Raises UsageError for values that a record does not support."""
-    try:
-        return codec.metadata(values)
-    except codec.Wrong as wrong:
-        raise UsageError(
-            f"the metadata {wrong}", hint="give text, numbers, booleans, times, lists and tables"
-        ) from None
 
 
 def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:

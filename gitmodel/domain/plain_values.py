@@ -1,0 +1,137 @@
+"""Metadata and parameters as a record holds them: values of Python and of libraries become text, numbers and tables.
+
+Pure. No library is imported to recognize its values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import os
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+from gitmodel.domain.schema import codec
+from gitmodel.errors import UsageError
+
+_PLAIN = (str, bool, int, float)
+_MOST_ITEMS = codec.MAX_BYTES // 2  # an array of more items cannot fit a record
+
+
+def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[str, Any]:
+    """Return *values* as a record holds them.
+
+    Paths become text; an enumeration its value if it is text, else its name; dataclasses, pydantic models and
+    namespaces become tables, sets and arrays lists, scalars of NumPy and similar libraries numbers. Keys that are
+    numbers or dates become text. A key whose value is None is left out.
+
+    Raises UsageError, which names *what* and the path of the value, if a record cannot hold it.
+
+    >>> import pathlib
+    >>> read_values({"weights": {0: 1.0, 1: 5.0}, "data": pathlib.PurePosixPath("a/b"), "depth": None})
+    {'data': 'a/b', 'weights': {'0': 1.0, '1': 5.0}}
+    >>> read_values({"layers": [{"units": 64}, {"units": object()}]})
+    Traceback (most recent call last):
+    gitmodel.errors.UsageError: the metadata cannot be recorded: layers[1].units holds a object; it takes text, \
+numbers, booleans, times, lists and tables
+    hint: give text, numbers, booleans, times, lists and tables
+    """
+    try:
+        return codec.metadata(_plain(values, 1))
+    except codec.Wrong as wrong:
+        path = wrong.path.removeprefix(".")
+        raise UsageError(
+            f"{what} cannot be recorded: {path or 'it'} {wrong}",
+            hint="give text, numbers, booleans, times, lists and tables",
+        ) from None
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """Return *value* with known types as plain ones. Other values, and those too deep for a record, stay as they are.
+
+    Raises codec.Wrong.
+    """
+    if isinstance(value, _PLAIN) or value is None or depth > codec.MAX_NESTING + 1:
+        return value
+    if isinstance(value, enum.Enum):
+        return value.value if isinstance(value.value, str) else value.name
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "to_pydatetime"):
+        return value.to_pydatetime(warn=False) if value == value else None
+    table = _as_table(value)
+    if table is not None:
+        return _plain_table(table, depth)
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        return _plain(_array_items(value), depth)
+    if isinstance(value, AbstractSet):
+        items = [_plain(item, depth + 1) for item in value]
+        return sorted(items, key=lambda item: (type(item).__name__, item if isinstance(item, _PLAIN) else repr(item)))
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return [_below(f"[{index}]", item, depth) for index, item in enumerate(value)]
+    return value
+
+
+def _below(step: str, value: Any, depth: int) -> Any:
+    try:
+        return _plain(value, depth + 1)
+    except codec.Wrong as wrong:
+        raise wrong.below(step) from None
+
+
+def _as_table(value: Any) -> Mapping[Any, Any] | None:
+    """Return the fields of *value* by name if it is a table or a configuration object; else None."""
+    if isinstance(value, Mapping):
+        return value
+    kind = type(value)
+    if dataclasses.is_dataclass(kind):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, (Namespace, SimpleNamespace)):
+        return vars(value)
+    if hasattr(kind, "model_fields") and hasattr(kind, "model_dump"):  # pydantic
+        return dict(value)
+    if hasattr(kind, "__attrs_attrs__"):  # attrs
+        return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
+    return None
+
+
+def _plain_table(table: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for key, item in table.items():
+        name = _key(key)
+        if name in found:
+            raise codec.Wrong(f"has the key {codec.shown(str(name))} twice, as text and as another value")
+        found[name] = _below(f".{codec.shown(str(name))}", item, depth)
+    return {name: item for name, item in found.items() if item is not None}
+
+
+def _key(key: Any) -> Any:
+    if hasattr(key, "dtype") and hasattr(key, "item"):
+        key = key.item()
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, enum.Enum) and not isinstance(key, str):
+        return key.value if isinstance(key.value, str) else key.name
+    if isinstance(key, (int, float)):
+        return str(key)
+    return key.isoformat() if isinstance(key, date) else key
+
+
+def _array_items(value: Any) -> Any:
+    """Return the items of an array or the scalar of NumPy and similar libraries *value*, as values of Python."""
+    shape = tuple(getattr(value, "shape", ()))
+    count = 1
+    for length in shape:
+        count *= length
+    if count > _MOST_ITEMS:
+        raise codec.Wrong(f"holds an array of {count} items, more than a record can have; store it as an artifact")
+    if getattr(value.dtype, "kind", "") == "M":
+        value = value.astype("datetime64[us]")  # finer units have integers as items
+    items = value.tolist()
+    if type(items) is type(value):
+        raise codec.Wrong(f"holds a {type(value).__name__}, which is not a number of 64 bits")
+    return items
