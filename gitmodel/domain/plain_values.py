@@ -61,12 +61,12 @@ def _plain(value: Any, depth: int) -> Any:
         return value.value if isinstance(value.value, str) else value.name
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if hasattr(value, "to_pydatetime"):
+    if hasattr(type(value), "to_pydatetime"):
         return value.to_pydatetime(warn=False) if value == value else None
     table = _as_table(value)
     if table is not None:
         return _plain_table(table, depth)
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+    if hasattr(type(value), "dtype") and hasattr(type(value), "tolist"):
         return _plain(_array_items(value), depth)
     if isinstance(value, AbstractSet):
         items = [_plain(item, depth + 1) for item in value]
@@ -110,7 +110,7 @@ def _plain_table(table: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
 
 
 def _key(key: Any) -> Any:
-    if hasattr(key, "dtype") and hasattr(key, "item"):
+    if hasattr(type(key), "dtype") and hasattr(type(key), "item"):
         key = key.item()
     if isinstance(key, bool):
         return "true" if key else "false"

@@ -14,6 +14,7 @@ from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.opened_files import hash_declared
 from gitmodel.pipelines.step_results import StoredOutput
 from gitmodel.pipelines.steps import Step
+from gitmodel.pipelines.value_text import spell_value
 from gitmodel.stores.artifacts import are_whole, manifest_of
 from gitmodel.stores.interface import ArtifactStore
 
@@ -29,15 +30,17 @@ def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
         ) from None
 
 
-def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, files: list[tuple[str, str]]) -> str:
+def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, files: list[tuple[str, str]]) -> str | None:
     """Return the cache key of a step, from its *code* (a digest), parameters, *inputs* (digests by name) and *model*.
 
-    *files* are the files that it declares, each with its digest.
+    *files* are the files that it declares, each with its digest. Returns None if a parameter cannot be compared.
     """
     step = node.step
     outputs = [(name, spec.kind, spec.format) for name, spec in zip(node.outputs, step.outputs, strict=True)]
     variables = [(name, os.environ.get(name)) for name in step.env]
-    parameters = sorted(node.parameters.items())
+    parameters = sorted((name, spell_value(value)) for name, value in node.values.items())
+    if any(text is None for _, text in parameters):
+        return None
     told = [code, parameters, sorted(inputs.items()), outputs, model, files, variables]
     return hashlib.sha256(json.dumps(told, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -16,13 +16,12 @@ from gitmodel.client import Client
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.other_names import ShowsOurForm
-from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.names import check_name
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.formats.loading import is_loading
 from gitmodel.pipelines.config import AS_SECRET, ModelConfig, Secret, check_options
 from gitmodel.pipelines.context import current_step
-from gitmodel.pipelines.graph import building
+from gitmodel.pipelines.graph import building, read_parameter
 from gitmodel.pipelines.run_records import Job, Listener, Run
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.secret_values import HIDDEN
@@ -173,15 +172,11 @@ class Pipeline(ShowsOurForm):
         return dict(bound.arguments)
 
     def _read_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        plain = {
-            name: HIDDEN if isinstance(value, Secret) else value
+        read = {
+            name: HIDDEN if isinstance(value, Secret) else read_parameter(f"pipeline {self.name}", name, value)
             for name, value in self._bind((), parameters).items()
-            if value is not None
         }
-        try:
-            read = codec.metadata(plain)
-        except codec.Wrong as wrong:
-            raise UsageError(f"a parameter of pipeline {self.name} {wrong}", hint="pass plain values") from None
+        read = {name: value for name, value in read.items() if value is not None}
         try:
             json.dumps(read, ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError:

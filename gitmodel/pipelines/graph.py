@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from gitmodel.domain.credentials import refuse_credentials
-from gitmodel.domain.schema import codec
+from gitmodel.domain.plain_values import read_values
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret, collecting_secrets
 from gitmodel.pipelines.secret_values import HIDDEN, RunSecrets
@@ -18,14 +19,16 @@ from gitmodel.pipelines.steps import Output, Step, adding_calls
 
 @dataclass
 class Node:
-    """A step in a pipeline. *inputs* are outputs of other steps and artifacts, *parameters* are plain values.
+    """A step in a pipeline. *inputs* are outputs of other steps and artifacts.
 
-    *known* are the secrets of the whole run.
+    *values* are the other arguments as the step gets them, *parameters* the same as a record holds them. *known* are
+    the secrets of the whole run.
     """
 
     name: str
     step: Step[Any, Any]
     inputs: dict[str, Output | ExternalArtifact] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     after: tuple[Any, ...] = ()
     outputs: tuple[str, ...] = ()
@@ -59,15 +62,15 @@ class Graph:
             name = f"{step.name}_{count}"
         node = Node(name, step, after=tuple(after), outputs=tuple(step.output_names(name)), known=self.known)
         for parameter, value in arguments.items():
-            # For a parameter of type str, a text is never a reference to an artifact.
-            wants_text = step.input_types.get(parameter) is str
-            external = ExternalArtifact.parse(value) if isinstance(value, str) and not wants_text else None
+            named = isinstance(value, str) and step.wants_artifact(parameter)
+            external = ExternalArtifact.parse(value) if named else None
             if isinstance(value, (Output, ExternalArtifact)):
                 node.inputs[parameter] = value
             elif external is not None:
                 node.inputs[parameter] = external
             else:
                 node.parameters[parameter] = _check_parameter(name, parameter, value)
+                node.values[parameter] = value if isinstance(value, Secret) else copy.deepcopy(value)
         self.known.secrets += [value for value in node.parameters.values() if isinstance(value, Secret)]
         self.known.given += [value for value in node.parameters.values() if not isinstance(value, Secret)]
         self.nodes[name] = node
@@ -134,13 +137,17 @@ def _check_parameter(step: str, parameter: str, value: Any) -> Any:
             f"{parameter} of step {step} contains outputs in a {type(value).__name__}",
             hint="pass each output as a separate parameter",
         )
-    try:
-        return codec.metadata({parameter: value})[parameter]
-    except codec.Wrong as wrong:
+    return read_parameter(f"step {step}", parameter, value)
+
+
+def read_parameter(owner: str, name: str, value: Any) -> Any:
+    """Return the parameter *name* of *owner* ("step train") as a record holds it. Raises UsageError."""
+    if hasattr(type(value), "dtype") and getattr(value, "ndim", None):
         raise UsageError(
-            f"{parameter} of step {step} cannot be recorded: it is a {type(value).__name__}, and the table {wrong}",
-            hint="give text, numbers, booleans, lists and tables, or make it the output of another step",
-        ) from None
+            f"{name} of {owner} is a {type(value).__name__}, which is no parameter",
+            hint="pass a list, or make it the output of a step",
+        )
+    return read_values({name: value}, f"the parameter {name} of {owner}").get(name)
 
 
 def _holds_output(value: Any) -> bool:

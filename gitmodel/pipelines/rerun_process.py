@@ -12,9 +12,12 @@ import os
 import pickle
 import sys
 import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from enum import EnumMeta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from gitmodel.client import Client
 from gitmodel.errors import GitModelError, NotFound
@@ -79,7 +82,7 @@ def _run(request: RerunRequest) -> str:
     os.chdir(request.code)
     pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
     # The body may make a Secret of a value itself, so it gets the plain value, which is hidden in the record.
-    given = {**request.parameters, **request.secrets}
+    given = {**as_annotated(pipeline.function, request.parameters), **request.secrets}
     # A parameter that is missing in the record was None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
     job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=map(Secret, request.secrets.values()))
@@ -87,6 +90,25 @@ def _run(request: RerunRequest) -> str:
         source = find_source(pipeline.function, client)
         job = replace(job, enable_cache=False, source=source, recorded_inputs=request.inputs)
         return run_job(client, job, request.executor).id
+
+
+def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *parameters*, with those that a record changes (paths, enumerations, ...) as *function* annotates them."""
+    from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+    found = dict(parameters)
+    try:
+        hints = get_type_hints(function)
+    except Exception:  # the annotations name something that is not imported
+        return found
+    for name, value in parameters.items():
+        hint = hints.get(name, Any)
+        if isinstance(hint, EnumMeta) and value in hint.__members__:
+            found[name] = hint[value]
+        elif hint not in (Any, str, int, float, bool):
+            with suppress(PydanticSchemaGenerationError, ValidationError):
+                found[name] = TypeAdapter(hint).validate_python(value)
+    return found
 
 
 def find_pipeline(file: Path, module: str | None, name: str) -> Pipeline:

@@ -232,6 +232,9 @@ class Scheduler:
             log.info("step %s runs: %s", node.name, error)
             return False
         key = cache_key(node, digests, target.model if target else "", code.digest, files)
+        if key is None:
+            log.info("step %s runs: a parameter of it cannot be compared", node.name)
+            return False
         self._keys[node.name] = key
         self._codes[node.name] = code
         kept = self._journal.find_step(key)
@@ -262,7 +265,8 @@ class Scheduler:
             scratch=self._scratch,
             inputs=inputs,
             outputs=list(node.outputs),
-            values=dict(node.parameters),
+            values=dict(node.values),
+            parameters={name: value for name, value in node.parameters.items() if not isinstance(value, Secret)},
             config=target.config.model_dump(exclude_defaults=True) if target else None,
             attempt=self._tries.get(node.name, 0) + 1,
             facts=Facts(self._active.id, self._active.job.pipeline, node.name, target.facts() if target else None),

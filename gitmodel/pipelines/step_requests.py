@@ -91,6 +91,7 @@ class Request:
     inputs: dict[str, InputReference]
     outputs: list[str]
     values: dict[str, Any]
+    parameters: dict[str, Any]
     config: dict[str, Any] | None
     attempt: int
     facts: Facts

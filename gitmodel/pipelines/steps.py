@@ -146,6 +146,18 @@ class Step(ShowsOurForm, Generic[P, R]):
         """The annotation of each parameter."""
         return {name: _bare(hint) for name, hint in self._hints.items() if name != "return"}
 
+    def wants_artifact(self, parameter: str) -> bool:
+        """Return True if a text such as `demo@production:classifier` names the artifact that *parameter* gets.
+
+        It does if the annotation of the parameter excludes text; otherwise the step gets the text.
+
+        >>> @step
+        ... def read(model: dict, url: str | None, note) -> None: ...
+        >>> [read.wants_artifact(name) for name in ("model", "url", "note")]
+        [True, False, False]
+        """
+        return not _admits_text(self.input_types.get(parameter, Any))
+
     def output_names(self, node: str) -> list[str]:
         """Return the names of the outputs in a run where the step is called *node*; a second call has its own names.
 
@@ -274,7 +286,17 @@ def _check_function(function: Any) -> None:
             )
 
 
+def _admits_text(hint: Any) -> bool:
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        return any(map(_admits_text, get_args(hint)))
+    kind = get_origin(_bare(hint)) or _bare(hint)
+    return kind is Any or not isinstance(kind, type) or issubclass(str, kind) or issubclass(kind, str)
+
+
 def _spec(hint: Any) -> OutputSpec:
+    if get_origin(hint) in (typing.Union, types.UnionType):  # Optional[Annotated[int, "n"]]
+        named = [spec for spec in map(_spec, get_args(hint)) if spec != OutputSpec()]
+        return named[0] if named else OutputSpec()
     if get_origin(hint) is not Annotated:
         return OutputSpec()
     for extra in get_args(hint)[1:]:

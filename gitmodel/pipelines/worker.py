@@ -50,8 +50,8 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
     *step* is given where the worker shares memory with the coordinator; elsewhere it is imported by its name.
     """
     clock = time.perf_counter()
-    given = list(request.values.values())
-    known = RunSecrets([value for value in given if isinstance(value, Secret)], given)
+    given = [value for value in request.values.values() if isinstance(value, Secret)]
+    known = RunSecrets(given, list(request.parameters.values()))
     made: list[Secret] = []
     try:
         result = _run(request, step, known, made)
@@ -192,8 +192,8 @@ def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[t
         return []
     if not step.many:
         return [] if value is None and not step.is_annotated else [(specs[0], names[0], value)]
-    if not isinstance(value, tuple) or len(value) != len(specs):
-        got = f"{len(value)} outputs" if isinstance(value, tuple) else f"a {type(value).__name__}"
+    if not isinstance(value, (tuple, list)) or len(value) != len(specs):
+        got = f"{len(value)} outputs" if isinstance(value, (tuple, list)) else f"a {type(value).__name__}"
         raise UsageError(
             f"step {step.name} declares {len(specs)} outputs, but returned {got}",
             hint="return a tuple of that many values",

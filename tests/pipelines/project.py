@@ -1,9 +1,11 @@
 """The steps of a project that workers import."""
 
+import enum
 import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -175,3 +177,18 @@ def fail(message: str = "no") -> None:
 
 
 SECRET = Secret("correct-horse-battery")
+
+
+class Mode(enum.Enum):
+    FAST = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    depth: int | None = None
+    weights: tuple[float, ...] = ()
+
+
+@step
+def describe(value) -> Annotated[str, "text"]:
+    return f"{type(value).__qualname__}: {value!r}"

@@ -1,7 +1,6 @@
 """Invalid steps, pipelines and configurations are refused when they are defined, before anything runs."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import project
@@ -181,7 +180,7 @@ class TestPipelines:
         with pytest.raises(UsageError, match="takes an output of number, which is not in this pipeline"):
             one.run(client=client)
 
-    @pytest.mark.parametrize("value", [object(), {1: 2}, [object()], Path("x"), 2**70, {"a": {"b": {1, 2}}}, float])
+    @pytest.mark.parametrize("value", [object(), {(1, 2): 3}, [object()], 2**70, {"a": {"b": len}}, float])
     def test_a_parameter_that_cannot_be_recorded(self, client, value):
         self.refused(client, lambda: project.double(value), "x of step double cannot be recorded")
 
@@ -261,7 +260,7 @@ class TestPipelines:
         for arguments, said in (
             ({}, "missing a required argument: 'x'"),
             ({"x": 1, "z": 1}, "unexpected keyword argument 'z'"),
-            ({"x": object()}, "a parameter of pipeline one holds a object"),
+            ({"x": object()}, "x of pipeline one cannot be recorded: x holds a object"),
             ({"x": "a" * 20_000}, "too long to be recorded"),
         ):
             with pytest.raises(UsageError, match=said):

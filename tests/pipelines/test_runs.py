@@ -667,7 +667,7 @@ class TestTargets:
         train_and_promote.run(client=client)
 
         @step
-        def read(found) -> None: ...
+        def read(found: dict) -> None: ...
 
         @pipeline
         def one():

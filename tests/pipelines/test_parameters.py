@@ -1,0 +1,196 @@
+"""Steps get their parameters as they were passed; the record holds them as plain values."""
+
+import copy
+import enum
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Optional
+
+import numpy
+import project
+import pytest
+from project import Mode, Options
+
+from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.pipelines.rerun_process import as_annotated
+
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
+VALUES = [
+    ({0: 1.0, 1: 5.0}, {"0": 1.0, "1": 5.0}),
+    ((1, 2), [1, 2]),
+    ([{"units": 64}], [{"units": 64}]),
+    (PurePosixPath("data/iris.csv"), "data/iris.csv"),
+    (Mode.FAST, "FAST"),
+    (date(2026, 1, 2), date(2026, 1, 2)),
+    (Options(3, (0.5,)), {"depth": 3, "weights": [0.5]}),
+    (numpy.int64(3), 3),
+    ({"a": None, "b": {1, 2}}, {"b": [1, 2]}),
+    (float("inf"), float("inf")),
+    (None, None),
+    ("postgres@db1:5432", "postgres@db1:5432"),
+]
+
+
+@pytest.mark.parametrize("executor", ["in-order", "processes:1"])
+def test_a_step_gets_what_was_passed_and_the_record_is_plain(client, executor):
+    @pipeline(model_config=DEMO)
+    def one():
+        for value, _ in VALUES:
+            project.describe(copy.deepcopy(value))
+
+    run = one.run(client=client, executor=executor)
+    assert [ran.parameters.get("value") for ran in run.steps] == [kept for _, kept in VALUES]
+    told = {artifact.name: artifact.load() for artifact in client.get_version("demo").artifacts}
+    assert [told[min(ran.outputs)] for ran in run.steps] == [project.describe.function(value) for value, _ in VALUES]
+
+
+def test_a_pipeline_takes_the_same_values(client):
+    @pipeline
+    def one(data: Path, mode: Mode, options: Options, depth: int | None):
+        project.describe(data)
+
+    run = one.run(client=client, data=PurePosixPath("a"), mode=Mode.FAST, options=Options(2), depth=None)
+    kept = {"data": "a", "mode": "FAST", "options": {"depth": 2, "weights": []}}
+    assert client.get_run(run.id).record.parameters == kept
+
+
+def test_values_with_one_record_are_told_apart_by_the_cache(client):
+    def runs(value):
+        @pipeline
+        def one():
+            project.describe(value)
+
+        return one.run(client=client).steps[0].status
+
+    values = [(1, 2), [1, 2], {"a": None, "b": 1}, {"b": 1, "c": None}, PurePosixPath("a"), "a", Mode.FAST, "FAST"]
+    assert [runs(value) for value in values] == ["succeeded"] * len(values)
+    assert [runs(value) for value in values] == ["cached"] * len(values)
+
+
+def test_an_array_is_no_parameter(client):
+    @pipeline
+    def one(x):
+        project.describe(x)
+
+    @pipeline
+    def two():
+        project.describe(numpy.zeros(3))
+
+    for tried, arguments in ((one, {"x": numpy.zeros(3)}), (two, {})):
+        with pytest.raises(UsageError, match="is a ndarray, which is no parameter"):
+            tried.run(client=client, **arguments)
+
+
+def test_a_wrong_value_within_a_parameter_is_named_by_its_path(client):
+    @pipeline
+    def one():
+        project.describe({"layers": [{"units": 64}, {"units": object()}]})
+
+    with pytest.raises(UsageError, match=r"value of step describe cannot be recorded: value.layers\[1\].units holds"):
+        one.run(client=client)
+
+
+class TestTextLikeAReference:
+    """A text names an artifact only where the annotation of the parameter excludes text."""
+
+    @pytest.mark.parametrize(
+        "annotation", [str, str | None, Any, object, Literal["a@b:c"], Annotated[str, "x"], str | dict]
+    )
+    def test_it_is_text(self, client, annotation):
+        @step
+        def read(url) -> str:
+            return url
+
+        read.function.__annotations__["url"] = annotation
+
+        @pipeline(model_config=DEMO)
+        def one():
+            read("postgres@db1:5432")
+
+        one.run(client=client)
+        assert client.get_version("demo").get_artifact("read").load() == "postgres@db1:5432"
+
+    @pytest.mark.parametrize("annotation", [dict, dict | None, dict[str, int], Path, Annotated[dict, "x"]])
+    def test_it_names_an_artifact(self, client, annotation):
+        @step
+        def read(found): ...
+
+        read.function.__annotations__["found"] = annotation
+
+        @pipeline
+        def one():
+            read("postgres@db1:x")
+
+        with pytest.raises(NotFound, match="postgres"):
+            one.run(client=client)
+
+    def test_an_artifact_for_a_parameter_without_annotation_is_given_as_one(self, client):
+        @step
+        def read(found): ...
+
+        @pipeline
+        def one():
+            read(ExternalArtifact("postgres", "x"))
+
+        with pytest.raises(NotFound, match="postgres"):
+            one.run(client=client)
+
+
+def test_a_list_is_returned_as_several_outputs_and_an_optional_output_keeps_its_name(client):
+    @step
+    def split() -> tuple[
+        Annotated[int, "a"],
+        Annotated[int, "b"],
+        Optional[Annotated[int, "n"]],  # noqa: UP045 (people write it)
+        Annotated[int, "d"],
+    ]:
+        return [1, 2, 3, 4]
+
+    @step
+    def alone() -> Annotated[int, "x"] | None:
+        return 5
+
+    @pipeline(model_config=DEMO)
+    def one():
+        split()
+        alone()
+
+    one.run(client=client)
+    found = {artifact.name: artifact.load() for artifact in client.get_version("demo").artifacts}
+    assert found == {"a": 1, "b": 2, "n": 3, "d": 4, "x": 5}
+
+
+class Speed(enum.Enum):
+    FAST = 1
+    SLOW = "slow"
+
+
+@dataclass
+class Config:
+    rate: float
+    weights: dict[int, float]
+
+
+def test_recorded_parameters_are_converted_back_by_their_annotations():
+    def train(data: Path, speed: Speed, other: Speed, config: Config, pair: tuple[int, int], name: str, depth): ...
+
+    recorded = {
+        "data": "a/b",
+        "speed": "FAST",
+        "other": "slow",
+        "config": {"rate": 0.1, "weights": {"0": 1.0}},
+        "pair": [1, 2],
+        "name": "3",
+        "depth": 4,
+    }
+    assert as_annotated(train, recorded) == {
+        "data": Path("a/b"),
+        "speed": Speed.FAST,
+        "other": Speed.SLOW,
+        "config": Config(0.1, {0: 1.0}),
+        "pair": (1, 2),
+        "name": "3",
+        "depth": 4,
+    }
