@@ -105,12 +105,13 @@ class LocalRefs:
 
     def _outlast_gc(self, new: Sequence[NewObject]) -> None:
         """Write *new*, which refs name by now, again if a gc that began before they did may delete it."""
-        from gitmodel.git.maintenance import write_pack
         from gitmodel.git.ref_locks import gc_runs
 
         for _ in range(_GC_ATTEMPTS):
             if not gc_runs(self._git.common_dir):
                 break
+            from gitmodel.git.maintenance import write_pack  # imported here: a gc is rarely under way
+
             # It may prune unreferenced objects: loose objects and unfinished packs, but never a finished pack.
             with suppress(Unreachable, GitError):
                 write_pack(self._git, new)

@@ -16,10 +16,8 @@ from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import SharedPermissions
-from gitmodel.git import remote_commands
 from gitmodel.git.configuration import list_remotes, push_url, read_setting
 from gitmodel.git.fact_cache import FactCache
-from gitmodel.git.hooks import hooks_folder
 from gitmodel.git.refs import list_refs, set_refs
 
 # The number of refs of one push. git compares each of them with all existing refs.
@@ -77,6 +75,8 @@ class KeptCommits:
 
         Raises Refused with the message of the host or the hook, Unreachable.
         """
+        from gitmodel.git.remote_commands import push  # imported here: `create` needs none of them
+
         address = self._address(remote)
         shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
@@ -88,7 +88,7 @@ class KeptCommits:
         for start in range(0, len(commits), len(commits) if whole else _REFS_AT_ONCE):
             some = commits if whole else commits[start : start + _REFS_AT_ONCE]
             refspecs = [f"{KEPT_CODE}*:{KEPT_CODE}*"] if whole else [f"{id}:{kept_ref(id)}" for id in some]
-            answer = remote_commands.push(git, remote, refspecs, silence=silence)
+            answer = push(git, remote, refspecs, silence=silence)
             if answer.code:
                 said = " ".join(line.strip() for line in answer.stderr.splitlines() if line.strip())
                 raise Refused(
@@ -103,16 +103,20 @@ class KeptCommits:
         remote = self.remote()
         if not remote or not is_code_oid(commit):
             return False
+        from gitmodel.git.remote_commands import fetch
+
         # In a shallow clone, only the commit is fetched, without its history.
         depth = ("--depth=1",) if self.code.shallow else ()
         options = ("--no-prune", "--no-auto-maintenance", *depth)
-        remote_commands.fetch(self._git, remote, [kept_ref(commit)], *options, silence=SILENCE)
+        fetch(self._git, remote, [kept_ref(commit)], *options, silence=SILENCE)
         if not self.code.holds(commit):
             return False
         self.keep(commit)
         return True
 
     def _has_hook(self) -> bool:
+        from gitmodel.git.hooks import hooks_folder
+
         return os.access(hooks_folder(self._git) / "pre-push", os.X_OK)
 
     def _address(self, remote: str) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import Code
 from gitmodel.errors import NotFound, Refused
-from gitmodel.git import worktrees
 from gitmodel.git.commits import (
     commits_of_either,
     find_commit,
@@ -104,9 +103,11 @@ class CodeRepository:
         git decides which transports are allowed (`protocol.allow`), as for every submodule. Raises Refused if one
         cannot be fetched.
         """
+        from gitmodel.git.worktrees import update_submodules  # imported here: only a checkout needs it
+
         there = open_code(target, environ=self.git.environ)
         assert there is not None
-        said = worktrees.update_submodules(there.git, silence=SILENCE)
+        said = update_submodules(there.git, silence=SILENCE)
         if said.code:
             lines = [line.strip() for line in said.stderr.splitlines()]
             why = " ".join(dict.fromkeys(line for line in lines if line.startswith(("fatal:", "error:"))) or lines)

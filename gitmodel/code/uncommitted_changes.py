@@ -12,12 +12,10 @@ from functools import partial
 from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.errors import Invalid, Refused
-from gitmodel.git import worktrees
+from gitmodel.git import worktree_state
 from gitmodel.git.commits import commit_times
 from gitmodel.git.process import Git
 from gitmodel.git.refs import named_id
-from gitmodel.git.staged_tree import commit_tree, tree_with_changes
-from gitmodel.git.worktree_state import inspect_worktree
 
 _LARGEST_TOLD = 3
 
@@ -35,7 +33,7 @@ def list_changes(code: CodeRepository) -> list[UncommittedChange]:
 
     Raises Refused for a submodule with changes and for a nested repository, because a commit cannot contain them.
     """
-    return inspect_worktree(code.git, code.index_file, _changes) if code.worktree else []
+    return worktree_state.inspect_worktree(code.git, code.index_file, _changes) if code.worktree else []
 
 
 def snapshot(code: CodeRepository, limit: int) -> Oid | None:
@@ -44,14 +42,18 @@ def snapshot(code: CodeRepository, limit: int) -> Oid | None:
     Ignored files are left out. Writes only objects, and runs no hook. The same state gives the same commit. Raises
     Refused if more than *limit* bytes would be stored, or for a path that a commit cannot contain.
     """
-    return inspect_worktree(code.git, code.index_file, partial(_snapshot, limit=limit)) if code.worktree else None
+    if not code.worktree:
+        return None
+    return worktree_state.inspect_worktree(code.git, code.index_file, partial(_snapshot, limit=limit))
 
 
 def _changes(git: Git) -> list[UncommittedChange]:
-    return [_change(git, line) for line in worktrees.list_changes(git)]
+    return [_change(git, line) for line in worktree_state.list_changes(git)]
 
 
 def _snapshot(git: Git, limit: int) -> Oid | None:
+    from gitmodel.git.staged_tree import tree_with_changes  # imported here: few versions have a snapshot
+
     found = _changes(git)
     if not found:
         return None
@@ -61,6 +63,8 @@ def _snapshot(git: Git, limit: int) -> Oid | None:
 
 
 def _commit(git: Git, tree: Oid, head: Oid | None) -> Oid | None:
+    from gitmodel.git.staged_tree import commit_tree
+
     if head and named_id(git, f"{head}^{{tree}}") == tree:
         return None
     message = f"Work tree as it was when a version was made\n\nOn: {head or 'no commit yet'}\n"

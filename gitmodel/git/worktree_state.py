@@ -63,6 +63,13 @@ def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
         return ask(aside)
 
 
+def list_changes(git: Git) -> list[str]:
+    """Return the lines of `git status` (version 2) for all changed files and all new files that are not ignored."""
+    options = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
+    said = git.run("status", *options).decode("utf-8", "surrogateescape")
+    return [line for line in said.split("\0") if line and not line.startswith("#")]
+
+
 def submodules_changed(git: Git) -> bool:
     """Return True if a submodule of any depth has changes, or a file that is marked as unchanged."""
     if not (git.top / ".gitmodules").is_file():

@@ -1,4 +1,4 @@
-"""Work trees: listing, adding and removing them, and their differences from the current commit."""
+"""Work trees: listing, adding and removing them, and files in their index that earlier commits had."""
 
 from __future__ import annotations
 
@@ -35,13 +35,6 @@ def has_earlier_files(git: Git) -> bool:
     before = _raw_changes(git, "log", "--format=", "--first-parent", "-m", paths=named)
     earlier = {(path, old) for path, old, _ in before}
     return any((path, new) in earlier for path, _, new in staged)
-
-
-def list_changes(git: Git) -> list[str]:
-    """Return the lines of `git status` (version 2) for all changed files and all new files that are not ignored."""
-    options = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
-    said = git.run("status", *options).decode("utf-8", "surrogateescape")
-    return [line for line in said.split("\0") if line and not line.startswith("#")]
 
 
 def add_worktree(git: Git, commit: Oid, target: Path) -> None:
