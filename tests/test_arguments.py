@@ -11,6 +11,7 @@ import pytest
 import gitmodel
 from gitmodel import Artifact, Client, GitModelError, Model, ModelConfig, ModelVersion, UsageError
 from gitmodel.domain import arguments
+from gitmodel.pipelines.context import PlannedVersion
 
 CYCLE: list = []
 CYCLE.append(CYCLE)
@@ -282,3 +283,59 @@ def test_every_annotation_of_the_interface_is_checked_or_one_of_gitmodels_own_ob
     for cls, name, parameter in public_methods():
         known = parameter.annotation in arguments._CHECKS or parameter.annotation in own
         assert known, f"{cls.__name__}.{name}: {parameter}"
+
+
+@pytest.mark.parametrize(
+    ("call", "said", "hint"),
+    [
+        (
+            lambda model: model.get_version(1).set_stage("production", "best auc"),
+            "ModelVersion.set_stage takes stage by position, and nothing else",
+            "write reason='best auc'; the arguments that need a name are reason, force, leave",
+        ),
+        (
+            lambda model: PlannedVersion.set_stage(None, "production", "best auc"),
+            "PlannedVersion.set_stage takes stage by position, and nothing else",
+            "write reason='best auc'; the arguments that need a name are reason, force, leave",
+        ),
+        (
+            lambda model: model.get_version(1).set_stage("production", reson="best"),
+            "ModelVersion.set_stage has no argument reson",
+            "did you mean reason?",
+        ),
+        (
+            lambda model: model.get_version(1).set_stage(),
+            "ModelVersion.set_stage: missing a required argument: 'stage'",
+            "its arguments are stage, reason, force, leave",
+        ),
+        (
+            lambda model: model.get_version(1).get_artifact("m", nonsense=1),
+            "ModelVersion.get_artifact has no argument nonsense",
+            "its arguments are ",
+        ),
+        (
+            lambda model: Model(name="iris", version="production"),
+            "Model has no argument version",
+            'write model_config=ModelConfig(name="demo", version="production")',
+        ),
+    ],
+)
+def test_a_call_that_does_not_match_the_parameters_names_the_argument(client, call, said, hint):
+    model = client.register_model("demo")
+    model.create_version()
+    before = editing.state(client.repository.common_dir)
+    with pytest.raises(UsageError) as caught:
+        call(model)
+    assert said in caught.value.message
+    assert hint in caught.value.hint
+    assert isinstance(caught.value, TypeError)  # as Python itself raises
+    assert editing.state(client.repository.common_dir) == before
+
+
+def test_a_type_error_inside_a_call_stays_what_it_is():
+    @arguments.checked
+    def add(one: str) -> str:
+        return one + 1  # type: ignore[operator]
+
+    with pytest.raises(TypeError, match="can only concatenate"):
+        add("1")

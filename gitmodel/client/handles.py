@@ -72,6 +72,10 @@ class Model:
     Model('iris')
     """
 
+    _other_arguments = dict.fromkeys(
+        ("version", "model_version_id"),
+        'for the version that a pipeline works on, write model_config=ModelConfig(name="demo", version="production")',
+    )
     title, license, description = _Text(), _Text(), _Text()
     audience, use_cases, limitations, trade_offs, ethics = _Text(), _Text(), _Text(), _Text(), _Text()
     tags, owners = _Words(), _Words()

@@ -24,6 +24,10 @@ _CHECKED_LATER = frozenset({"limit", "offset", *DESCRIPTIVE})
 _LONGEST_NAME = 255  # bytes of a file's name, on every usual file system
 
 
+class WrongCall(UsageError, TypeError):
+    """A call of a public function with an unknown argument, without a required one, or with too many by position."""
+
+
 class _Check(NamedTuple):
     """A check of a value by an annotation: a description of valid values, and a predicate."""
 
@@ -52,9 +56,11 @@ def checked_arguments(cls: type[T]) -> type[T]:
 def checked(function: Callable[..., T]) -> Callable[..., T]:
     """Return *function* with a check that raises UsageError if an argument does not match its annotation.
 
-    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`.
+    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. A call that does not match the
+    parameters raises WrongCall.
     """
-    parameters = list(inspect.signature(function).parameters.values())
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
     found = {one.name: _CHECKS.get(one.annotation) for one in parameters if one.name not in _CHECKED_LATER}
     checks = {name: check for name, check in found.items() if check is not None}
     names = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
@@ -67,7 +73,14 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
             check = checks.get(name)
             if check is not None and not check.fits(value):
                 raise _wrong(function, name, check, value)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise _wrong_call(function, parameters, args, kwargs, str(error)) from None
+            raise
 
     return calling
 
@@ -197,7 +210,7 @@ _CHECKS |= {f"{annotation} | None": _or_none(check) for annotation, check in _CH
 
 
 def _wrong(function: Callable[..., Any], name: str, check: _Check, value: object) -> UsageError:
-    called = function.__qualname__.removesuffix(".__init__")
+    called = _name_of(function)
     why = ", not " + shown(value)
     if isinstance(value, Mapping) and check.expected.startswith(_SOURCES.expected) and _is_mapping(value):
         key, item = next((key, item) for key, item in value.items() if not _is_source(item))
@@ -206,3 +219,42 @@ def _wrong(function: Callable[..., Any], name: str, check: _Check, value: object
         f"{name} of {called} takes {check.expected}{why}",
         hint=check.hint or f"`help({called})` in Python shows its arguments",
     )
+
+
+def _wrong_call(
+    function: Callable[..., Any],
+    parameters: list[inspect.Parameter],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    why: str,
+) -> WrongCall:
+    """Return the error for a call that does not match *parameters*; *why* is Python's reason.
+
+    The class of a method can have `_other_arguments`: gitmodel's forms of arguments that other tools have.
+    """
+    called = _name_of(function)
+    shown_parameters = [one for one in parameters if one.name != "self"]
+    known = [one.name for one in shown_parameters]
+    unknown = [name for name in kwargs if name not in known]
+    if unknown:
+        from difflib import get_close_matches  # imported here: it costs 5 ms, and only errors need it
+
+        forms = getattr(type(args[0]), "_other_arguments", {}) if args else {}
+        if unknown[0] in forms:
+            return WrongCall(f"{called} has no argument {unknown[0]}", hint=forms[unknown[0]])
+        near = get_close_matches(unknown[0], known, 1)
+        more = f"did you mean {near[0]}?" if near else f"its arguments are {', '.join(known)}"
+        return WrongCall(f"{called} has no argument {unknown[0]}", hint=more)
+    placed = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    if len(args) > len(placed):
+        named = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
+        by_place = ", ".join(name for name in placed if name != "self") or "nothing"
+        more = f"write {named[0]}={shown(args[len(placed)])}" if named else f"its arguments are {', '.join(known)}"
+        if len(named) > 1:
+            more += f"; the arguments that need a name are {', '.join(named)}"
+        return WrongCall(f"{called} takes {by_place} by position, and nothing else", hint=more)
+    return WrongCall(f"{called}: {why}", hint=f"its arguments are {', '.join(known)}")
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return function.__qualname__.removesuffix(".__init__")

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from gitmodel.domain.arguments import checked
+from gitmodel.domain.arguments import checked, checked_arguments
 from gitmodel.domain.credentials import without_credentials
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
@@ -22,6 +22,7 @@ from gitmodel.pipelines.step_requests import Facts, VersionFacts
 from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan
 
 
+@checked_arguments
 class PlannedVersion(ShowsOurForm):
     """The version that a step works on. Changes take effect only if the run succeeds."""
 
