@@ -337,3 +337,20 @@ def test_applying_a_model_that_does_not_exist(client, refused):
 def test_a_filter_of_another_type_is_refused(client, refused, filter):
     refused(UsageError, lambda: client.get_model("iris").list_versions(filter=filter))
     refused(UsageError, lambda: client.list_models(filter=filter))
+
+
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [
+        ("yesterday or so, garbage", "git does not accept a date in the environment"),
+        ("@253402300800 +0000", "the date in GIT_COMMITTER_DATE is not before the year 10000"),
+    ],
+)
+def test_a_date_in_the_environment_that_no_record_can_have(code_repo, monkeypatch, date, said):
+    with Client(code_repo) as client:
+        client.register_model("iris")
+    before = editing.state(code_repo)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", date)
+    with Client(code_repo) as client, pytest.raises(UsageError, match=f"^{said}"):
+        client.get_model("iris").create_version()
+    assert editing.state(code_repo) == before

@@ -63,6 +63,12 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
         lines = (line.split("\t") for line in answer.stdout.splitlines() if line.startswith("=\t"))
         return PushResult(answer.stderr, frozenset(line[1].partition(":")[2] for line in lines))
     called = repository.url or remote
+    if "Done" in answer.stdout.splitlines():  # git prints it for each URL that took the push
+        raise Refused(
+            f"not all push URLs of {called} took the push: {remote_message(answer, [])}",
+            hint=f"see `git remote -v`; give the others a remote of their own, and push there: `git push NAME "
+            f"{repository.branch} 'refs/tags/model/*' 'refs/tags/gitmodel-rules/*'`",
+        )
     if _ALREADY_GONE.search(answer.stderr):
         raise RemoteMoved(
             f"{called} was changed by somebody else: a ref to delete is gone", hint="run `git model pull`"

@@ -191,7 +191,8 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
     said = remote_message(answer, [])
     here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
     error = translate(here, answer.code)
-    if isinstance(error, (Conflict, Refused)):  # errors about a ref or hook of this repository, or its owner
+    # errors about a ref or hook of this repository, its owner or a date in the environment
+    if isinstance(error, (Conflict, Refused)) or "invalid date format" in said:
         return error
     if "does not support --atomic" in said:
         return Refused(

@@ -80,6 +80,11 @@ def translate(stderr: str, code: int) -> GitModelError:
             f"git does not accept its configuration: {said}",
             hint="`git config --list --show-origin` shows which file sets it; correct it there",
         )
+    if "invalid date format" in said:
+        return UsageError(
+            f"git does not accept a date in the environment: {said}",
+            hint="correct or unset GIT_AUTHOR_DATE and GIT_COMMITTER_DATE",
+        )
     if any(words in said for words in _UNSUPPORTED):
         return UsageError(
             f"the installed git cannot use this repository: {said}", hint="install a newer git, then try again"

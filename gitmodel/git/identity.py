@@ -6,6 +6,7 @@ import re
 import time
 from datetime import datetime, timezone
 
+from gitmodel.errors import UsageError
 from gitmodel.git.process import Git
 
 # A date that means the same whenever git reads it: git completes others with the current date and time.
@@ -45,7 +46,12 @@ class Identity:
     def moment(self) -> datetime:
         """Return the committer's time in UTC, without fractions of a second."""
         if "GIT_COMMITTER_DATE" in self._git.environ:
-            return datetime.fromtimestamp(int(self.now()[1].rsplit(" ", 2)[1]), timezone.utc)
+            try:
+                return datetime.fromtimestamp(int(self.now()[1].rsplit(" ", 2)[1]), timezone.utc)
+            except (ValueError, OverflowError, OSError):
+                raise UsageError(
+                    "the date in GIT_COMMITTER_DATE is not before the year 10000", hint="run `unset GIT_COMMITTER_DATE`"
+                ) from None
         return datetime.now(timezone.utc).replace(microsecond=0)
 
     def _ask(self) -> tuple[str, str]:

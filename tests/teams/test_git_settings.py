@@ -216,3 +216,24 @@ def test_no_advice_of_git_about_grafts_is_in_a_message(ada):
     with pytest.raises(GitError, match="bad revision") as caught:
         ada.repository.git.run("rev-list", "gitmodel", "no-such-branch", "--")
     assert "graft" not in caught.value.message
+
+
+def test_a_push_url_that_did_not_take_the_push_is_told(team, ada, bare):
+    """git pushes to each `remote.<name>.url`; a push that only some of them took has not succeeded."""
+    subprocess.run(["git", "init", "-q", "--bare", str(team.folder / "copy.git")], check=True)
+    subprocess.run(
+        ["git", "-C", str(team.folder / "ada"), "remote", "set-url", "--add", "origin", str(team.folder / "copy.git")],
+        check=True,
+    )
+    ada = team.open("ada")
+    ada.get_model("iris").create_version()
+    with pytest.raises(Refused, match="not all push URLs of origin took the push"):
+        ada.push()
+    assert refs(bare)["refs/heads/gitmodel"] == ada.repository.tip()
+    subprocess.run(
+        ["git", "-C", str(team.folder / "ada"), "push", "-q", str(team.folder / "copy.git"), "gitmodel", "refs/tags/*"],
+        check=True,
+    )
+    ada.get_model("iris").create_version()
+    assert ada.push().commits == 1
+    assert refs(bare)["refs/heads/gitmodel"] == refs(team.folder / "copy.git")["refs/heads/gitmodel"]
