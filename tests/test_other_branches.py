@@ -188,6 +188,16 @@ class TestForeignTags:
         code, _, err = ask(capsys, "delete", "iris", "-y")
         assert (code, "the tag model/iris/staging is not a stage tag" in err, "None" in err) == (6, True, False)
 
+    @pytest.mark.parametrize("command", ["apply", "doctor --fix"])
+    def test_a_tag_to_which_a_stage_tag_was_pointed_is_not_written_over(self, repo, capsys, git, command):
+        promoted(repo)
+        git(repo, "tag", "-a", "-m", "mine", "v1", "main")
+        git(repo, "symbolic-ref", "refs/tags/model/iris/production", "refs/tags/v1")
+        mine = git(repo, "rev-parse", "v1")
+        assert ask(capsys, *command.split())[0] == 0
+        assert git(repo, "rev-parse", "v1") == mine
+        assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
+
     def test_apply_and_doctor_leave_it_where_it_is(self, repo, capsys, git):
         promoted(repo)
         git(repo, "tag", "model/iris/staging", "main")

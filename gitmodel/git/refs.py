@@ -99,7 +99,13 @@ def move_refs(git: Git, moves: Sequence[RefMove], message: str, prepare: Callabl
     def lines() -> bytes:
         prepare()
         # Without `start` and `commit`, git would execute the partial input of a killed writer.
-        return "".join(f"{line}\n" for line in ("start", *(move.line for move in moves), "commit")).encode()
+        told = ["start"]
+        for move in moves:
+            if not move.ref.startswith("refs/heads/"):
+                # if a person made it a symbolic ref, to a tag of theirs, that tag stays
+                told.append("option no-deref")
+            told.append(move.line)
+        return "".join(f"{line}\n" for line in (*told, "commit")).encode()
 
     git.run("update-ref", "-m", message, "--stdin", input=lines, inherit=(mark,))
 
