@@ -11,7 +11,7 @@ from gitmodel.registry import checking
 from gitmodel.stores.opening import open_store
 
 BRANCH = "refs/heads/gitmodel"
-PROPOSAL_ONLY = """\
+TWO_STAGES = """\
 format = "1.0"
 
 [[stages]]
@@ -19,8 +19,8 @@ name = "staging"
 
 [[stages]]
 name = "production"
-proposal_only = true
 """
+PROPOSAL_ONLY = f"{TWO_STAGES}proposal_only = true\n"
 
 
 class Team:

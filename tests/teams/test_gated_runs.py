@@ -2,6 +2,7 @@
 
 import editing
 import pytest
+from teamwork import TWO_STAGES
 
 from gitmodel import Client
 from gitmodel.domain.justification import Justification
@@ -9,15 +10,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.pipelines import run_commit
 from gitmodel.pipelines.step_results import StagePlan
 
-GATED = """\
-format = "1.0"
-
-[[stages]]
-name = "staging"
-
-[[stages]]
-name = "production"
-
+GATED = f"""{TWO_STAGES}
 [[stages.gates]]
 name = "good"
 expression = "metadata.accuracy >= 0.9"

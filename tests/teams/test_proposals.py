@@ -3,7 +3,7 @@
 import editing
 import pytest
 from hosting import Host, git
-from teamwork import BRANCH, refs
+from teamwork import BRANCH, PROPOSAL_ONLY, refs
 
 from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
@@ -14,16 +14,7 @@ from gitmodel.registry.checking import check
 from gitmodel.teams.proposals import list_proposals
 
 TAG = "refs/tags/model/iris/production"
-RULED = """\
-format = "1.0"
-
-[[stages]]
-name = "staging"
-
-[[stages]]
-name = "production"
-proposal_only = true
-
+RULED = f"""{PROPOSAL_ONLY}
 [[stages.gates]]
 name = "better"
 expression = "metadata.accuracy > holder.metadata.accuracy"
