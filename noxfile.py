@@ -173,7 +173,8 @@ def soak(session: nox.Session) -> None:
     run(session, "pytest", "--soak", *session.posargs)
 
 
-# What each framework's tests need beside scikit-learn. xgboost-cpu is xgboost without the packages for GPUs.
+# What each framework's tests need beside scikit-learn. xgboost-cpu is xgboost without the packages for GPUs, and a
+# newer torch can bring gigabytes of them.
 FRAMEWORKS = {
     "xgboost": ["xgboost-cpu"],
     "lightgbm": ["lightgbm"],
@@ -181,8 +182,8 @@ FRAMEWORKS = {
     "keras": ["keras", "jax"],
     "pictures": ["matplotlib", "pillow"],
     "polars": ["polars"],
-    "torch": ["torch"],
-    "transformers": ["torch", "transformers"],
+    "torch": ["torch==2.13.0"],
+    "transformers": ["torch==2.13.0", "transformers"],
 }
 
 

@@ -112,6 +112,17 @@ def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, 
     return found
 
 
+def read_formats(pairs: Iterable[str]) -> dict[str, str]:
+    """Return formats by the names of artifacts, from values NAME=FORMAT of --as-format. Raises UsageError."""
+    found = {}
+    for pair in pairs:
+        name, sign, format = pair.partition("=")
+        if not sign or not name or not format:
+            raise UsageError(f"{pair!a} is not NAME=FORMAT", hint="for example: --as-format model=onnx")
+        found[name] = format
+    return found
+
+
 def matching(
     items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words
 ) -> list[T]:
@@ -254,7 +265,14 @@ def given_description(**fields: Any) -> dict[str, Any]:
 
 
 def artifact_paths(function: F) -> F:
-    """Add the options for files and folders, by kind."""
+    """Add the options for files and folders, by kind, and for their formats."""
+    function = click.option(
+        "--as-format",
+        "as_formats",
+        multiple=True,
+        metavar="NAME=FORMAT",
+        help="Record this format instead of the detected one; repeat for more.",
+    )(function)
     for kind, what in (("deployment", "a deployment"), ("model-object", "a model object"), ("data", "data")):
         function = click.option(
             f"--{kind}", multiple=True, metavar="NAME=PATH", help=f"A file or folder that is {what}; repeat for more."

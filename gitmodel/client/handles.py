@@ -204,6 +204,7 @@ class Model:
         data: ArtifactSources | None = None,
         model_objects: ArtifactSources | None = None,
         deployments: ArtifactSources | None = None,
+        formats: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
         jobs: int = JOBS,
         progress: NamedProgress | None = None,
@@ -215,6 +216,8 @@ class Model:
         format of its type, as outputs of steps are saved, and loads it again to verify that it is equal.
 
         >>> model.create_version(model_objects={"clf": clf}, data={"train": "train.csv"})  # doctest: +SKIP
+
+        *formats* maps names of artifacts to formats, instead of those of their types or contents.
 
         Records the commit of the code repository and whether there are uncommitted changes. If a version of the model
         was already created with *idempotency_key*, returns that version instead of creating another. The default key is
@@ -237,6 +240,7 @@ class Model:
             tags=tags,
             metadata=metadata or {},
             given=storing.by_kind(data=data, model=model_objects, deployment=deployments),
+            formats=formats or {},
             key=idempotency_key,
             transfer=storing.transfer_of(jobs, progress),
             warn=warn,
@@ -622,7 +626,8 @@ class ModelVersion(ShowsOurForm):
         format does not keep the object as it is, Refused if the version is in a stage or has an alias.
         """
         given = [(name, source, kind)]
-        self._link(given, lambda _: Transfer(progress=progress), format=format, metadata=metadata)
+        formats = {name: format} if format else {}
+        self._link(given, lambda _: Transfer(progress=progress), formats=formats, metadata=metadata)
         return Artifact(self, name)
 
     def link_artifacts(
@@ -631,6 +636,7 @@ class ModelVersion(ShowsOurForm):
         data: ArtifactSources | None = None,
         model_objects: ArtifactSources | None = None,
         deployments: ArtifactSources | None = None,
+        formats: Mapping[str, str] | None = None,
         external: bool = False,
         provider_digest: bool = False,
         jobs: int = JOBS,
@@ -640,18 +646,19 @@ class ModelVersion(ShowsOurForm):
         """Store files, folders or objects and link them in one commit. The arguments of each kind map names to them.
 
         With *external* they map names to URIs, and nothing is stored: see `link_external`, also for *provider_digest*.
-        *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of `link_artifact` and
-        `link_external`.
+        *formats*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of `link_artifact`
+        and `link_external`.
         """
         from gitmodel.client import storing
 
         given = storing.by_kind(data=data, model=model_objects, deployment=deployments)
         if external:
-            self._link_external(given, storing.transfer_of(jobs, progress), provider_digest=provider_digest)
+            transfer = storing.transfer_of(jobs, progress)
+            self._link_external(given, transfer, formats=formats or {}, provider_digest=provider_digest)
         elif provider_digest:
             raise UsageError("provider_digest is for external artifacts", hint="what is stored is always hashed")
         else:
-            self._link(given, storing.transfer_of(jobs, progress), warn=warn)
+            self._link(given, storing.transfer_of(jobs, progress), formats=formats or {}, warn=warn)
         return [Artifact(self, name) for name, _, _ in given]
 
     def link_external(
@@ -679,7 +686,7 @@ class ModelVersion(ShowsOurForm):
         self._link_external(
             [(name, os.fspath(uri), kind)],
             lambda _: Transfer(progress=progress),
-            format=format,
+            formats={name: format} if format else {},
             metadata=metadata,
             provider_digest=provider_digest,
         )

@@ -62,7 +62,7 @@ def is_path(source: Any) -> bool:
 
 
 @contextmanager
-def _files(given: Iterable[Given], format: str = "") -> Iterator[list[Source]]:
+def _files(given: Iterable[Given], formats: Mapping[str, str]) -> Iterator[list[Source]]:
     """Yield the artifacts *given* as files, after saving the objects among them in a temporary folder.
 
     Raises UsageError if no format keeps an object as it is.
@@ -70,6 +70,7 @@ def _files(given: Iterable[Given], format: str = "") -> Iterator[list[Source]]:
     with TemporaryDirectory(prefix="gitmodel-") as folder:
         found = []
         for index, (name, source, kind) in enumerate(given):
+            format = formats.get(name, "")
             if is_path(source):
                 found.append(Source(name, Path(source), kind, format))
                 continue
@@ -93,6 +94,7 @@ def create_version(
     tags: Iterable[str],
     metadata: Mapping[str, Any],
     given: Sequence[Given],
+    formats: Mapping[str, str],
     key: str | None,
     transfer: TransferOf,
     warn: Warn | None,
@@ -119,8 +121,9 @@ def create_version(
             metadata=values,
             artifacts=[(artifact, kind) for artifact, _, kind in given],
         )
+    _check_formats(given, formats)
     opened.check_code()
-    with _files(given) as files:
+    with _files(given, formats) as files:
         _check_sources(opened, files)
         links = _store(opened, model, files, transfer=transfer, warn=warn)
     code = opened.record_code()
@@ -144,7 +147,7 @@ def store_links(
     model: str,
     given: Sequence[Given],
     *,
-    format: str = "",
+    formats: Mapping[str, str],
     metadata: Mapping[str, Any] | None = None,
     transfer: TransferOf,
     warn: Warn | None = None,
@@ -155,9 +158,9 @@ def store_links(
     """
     said = read_values(metadata or {})
     names = [(name, kind) for name, _, kind in given]
-    folder = all(is_path(source) and Path(source).is_dir() for _, source, _ in given)
-    artifacts.check_links(opened.writer, ref, names, metadata=said, format=format, folder=folder)
-    with _files(given, format) as files:
+    _check_formats(given, formats)
+    artifacts.check_links(opened.writer, ref, names, metadata=said)
+    with _files(given, formats) as files:
         _check_sources(opened, files)
         return _store(opened, model, files, metadata=said, transfer=transfer, warn=warn)
 
@@ -167,7 +170,7 @@ def describe_links(
     ref: VersionRef,
     given: Sequence[Given],
     *,
-    format: str = "",
+    formats: Mapping[str, str],
     metadata: Mapping[str, Any] | None = None,
     provider_digest: bool = False,
     transfer: TransferOf,
@@ -180,14 +183,15 @@ def describe_links(
             raise UsageError(
                 f"the external artifact {name} needs a URI, not an object", hint="leave out external=True to store it"
             )
-    artifacts.check_links(opened.writer, ref, names, metadata=said, format=format)
+    _check_formats([(name, "", kind) for name, _, kind in given], formats)
+    artifacts.check_links(opened.writer, ref, names, metadata=said)
     links = []
     for name, uri, kind in given:
         link = artifacts.describe_external(
             name,
             os.fspath(uri),
             kind=kind,
-            format=format,
+            format=formats.get(name, ""),
             metadata=said,
             provider_digest=provider_digest,
             trusted=opened.access.trusted(),
@@ -196,6 +200,23 @@ def describe_links(
         opened.access.trust_place(link.uri or "")
         links.append(link)
     return links
+
+
+def _check_formats(given: Sequence[Given], formats: Mapping[str, str]) -> None:
+    """Raise UsageError if *formats* names an artifact that is not *given*, or a format that it cannot have."""
+    from gitmodel.formats.plugins import find_format  # imported here because few artifacts need it
+
+    sources = {name: source for name, source, _ in given}
+    for name, format in formats.items():
+        if name not in sources:
+            raise UsageError(
+                f"there is no artifact {name!a} for the format {format}", hint=f"the names are {', '.join(sources)}"
+            )
+        source = sources[name]
+        if not is_path(source):
+            find_format(format)
+        else:
+            artifacts.check_format(format, folder=bool(source) and Path(source).is_dir())
 
 
 def _check_sources(opened: OpenRegistry, files: Iterable[Source]) -> None:

@@ -72,7 +72,7 @@ def store_artifact(
 
     check_name(name, "artifact")
     _check_kind(kind)
-    _check_format(format, folder=path.is_dir())
+    check_format(format, folder=path.is_dir())
     read = read_values(metadata or {})
     stored = storage.put_path(store, path, name=name, allow_credentials=allow_credentials, transfer=transfer)
     if stored.unportable:
@@ -91,16 +91,14 @@ def store_artifact(
     )
 
 
-def _check_format(format: str, *, folder: bool) -> None:
+def check_format(format: str, *, folder: bool) -> None:
     """Raise UsageError for an unknown *format* ("": to be detected) or one that does not suit a file or a *folder*."""
     from gitmodel.formats import plugins
 
     if folder and format not in ("", FOLDER_FORMAT) and plugins.find_format(format).is_folder is None:
         raise UsageError(f"a folder cannot have the format {format!a}", hint="leave the format out")
-    if not folder and format == FOLDER_FORMAT:
-        raise UsageError("a file cannot have the format folder", hint="leave the format out")
-    if not folder and format and format not in plugins.format_names():
-        plugins.find_format(format)
+    if not folder and format and (format == FOLDER_FORMAT or plugins.find_format(format).is_folder is not None):
+        raise UsageError(f"a file cannot have the format {format}", hint="leave the format out")
 
 
 def check_sources(given: Iterable[tuple[str, Path, str]], *, allow_credentials: bool = False) -> None:
@@ -138,7 +136,7 @@ def describe_external(
 
     check_name(name, "artifact")
     _check_kind(kind)
-    _check_format(format, folder=False)
+    check_format(format, folder=False)
     read = read_values(metadata or {})
     place = external.absolute_uri(uri)
     found = external.look_up(place, trusted=trusted)
@@ -169,19 +167,15 @@ def check_links(
     artifacts: Iterable[tuple[str, str]],
     *,
     metadata: Mapping[str, Any] | None = None,
-    format: str = "",
-    folder: bool = False,
 ) -> None:
     """Check that `link_artifacts` would accept new *artifacts* (names and kinds), before the first is stored.
 
-    *format* is their format ("": to be detected); *folder* is True if they are folders. A name that the version already
-    has is not checked: the content decides. Raises the errors of `link_artifacts`.
+    A name that the version already has is not checked: the content decides. Raises the errors of `link_artifacts`.
     """
     found, read = list(artifacts), read_values(metadata or {})
     for name, kind in found:
         check_name(name, "artifact")
         _check_kind(kind)
-    _check_format(format, folder=folder)
     links = [
         ArtifactLink(name=name, kind=kind, digest=NO_DIGEST, size=0, format="json", metadata=read)
         for name, kind in found

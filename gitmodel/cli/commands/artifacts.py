@@ -91,6 +91,7 @@ def link(
     data: tuple[str, ...],
     model_object: tuple[str, ...],
     deployment: tuple[str, ...],
+    as_formats: tuple[str, ...],
     jobs: int,
     external: bool,
     provider_digest: bool,
@@ -113,6 +114,7 @@ def link(
     with output.late_warnings() as warn, output.progress_of_each("reading" if external else "storing") as progress:
         version.link_artifacts(
             **paths,
+            formats=options.read_formats(as_formats),
             external=external,
             provider_digest=provider_digest,
             jobs=jobs,
