@@ -70,6 +70,7 @@ class ProjectCode:
         note_loaded_modules()
         self._root = os.path.realpath(root) if root else ""
         self._specs: dict[str, ModuleSpec | None] = {}
+        self._origins: dict[str, str] = {}
         self._values: dict[str, Description] = {}
         self._stamps = {
             path: stamp
@@ -107,6 +108,14 @@ class ProjectCode:
         if name not in self._specs:
             self._specs[name] = self._find(name)
         return self._specs[name]
+
+    def origin_of(self, name: str) -> str:
+        """Return the real path of the file of the module *name*; "" if it has none or is not found."""
+        if name not in self._origins:
+            spec = self.find(name)
+            found = spec.origin if spec is not None and spec.has_location else None
+            self._origins[name] = os.path.realpath(found) if found else ""
+        return self._origins[name]
 
     def values_of(self, name: str, file: SourceFile) -> Description:
         """Return the hash of the values that the module *name* of *file* holds, and the modules that define them.
@@ -187,6 +196,7 @@ class _Dependencies:
             self._own: dict[str, set[str]] = {}
             self._imports: dict[str, set[str]] = {}
             self._seen: set[Any] = set()
+            self._added: set[tuple[str, str]] = set()
             self._also = wanted
             self._add_function(step.function)
             if self._is_dynamic:
@@ -336,6 +346,9 @@ class _Dependencies:
 
     def _add_module(self, name: str, importer: str = "", *, optional: bool = False) -> None:
         """Add the module *name* and the packages around it, imported by the file *importer*."""
+        if (name, importer) in self._added:
+            return
+        self._added.add((name, importer))
         top = name.partition(".")[0]
         if not top or top == "__main__" or top in sys.builtin_module_names:
             return
@@ -349,7 +362,7 @@ class _Dependencies:
             if not optional and name == top:
                 self.texts[f"import {name}"] = "not found"
             return
-        origin = os.path.realpath(spec.origin) if spec.has_location and spec.origin else ""
+        origin = self.project.origin_of(name)
         if origin and not is_library(origin):
             self._imports.setdefault(importer, set()).add(origin)
             self._add_whole_file(origin, name, spec)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 # Functions that import or run code that the source text does not name.
@@ -44,7 +45,7 @@ class SourceFile:
     statements: tuple[Statement, ...]
     used: frozenset[str]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The hash of all statements."""
         return hash_json([statement.digest for statement in self.statements])
