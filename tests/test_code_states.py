@@ -309,7 +309,7 @@ def edit_in_the_second_of_the_index(code, name, text):
     os.utime(index, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
 
 
-class TestEditsInTheSecondOfTheIndex:
+class TestSnapshots:
     @pytest.fixture
     def code(self, code_repo, git, monkeypatch):
         monkeypatch.chdir(code_repo)
@@ -325,6 +325,15 @@ class TestEditsInTheSecondOfTheIndex:
             made = client.register_model("iris").create_version().code
         assert made.dirty is True
         assert git(code, "show", f"{made.snapshot}:rate.py") == "RATE = 2"
+
+    def test_a_snapshot_has_the_folder_that_replaced_a_file_whose_deletion_is_staged(self, code, git):
+        git(code, "config", "gitmodel.dirty", "snapshot")
+        git(code, "rm", "-q", "rate.py")
+        (code / "rate.py").mkdir()
+        (code / "rate.py" / "a.py").write_text("RATE = 2\n")
+        with Client() as client:
+            snapshot = client.register_model("iris").create_version().code.snapshot
+        assert "rate.py/a.py" in git(code, "ls-tree", "-r", "--name-only", snapshot).splitlines()
 
     @pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
     def test_a_mark_of_the_index_does_not_hide_them(self, code, git, mark):

@@ -54,11 +54,14 @@ def _changes(git: Git) -> list[UncommittedChange]:
 def _snapshot(git: Git, limit: int) -> Oid | None:
     from gitmodel.git.staged_tree import tree_with_changes  # imported here: few versions have a snapshot
 
-    found = _changes(git)
+    lines = worktree_state.list_changes(git)
+    found = [_change(git, line) for line in lines]
     if not found:
         return None
     _check_size(found, limit)
-    tree = tree_with_changes(git, [change.path for change in found])
+    # The index lacks a file whose deletion is staged; git would refuse the path if it is a folder now.
+    paths = [change.path for line, change in zip(lines, found, strict=True) if not line.startswith("1 D. ")]
+    tree = tree_with_changes(git, paths)
     return _commit(git, tree, named_id(git, "HEAD"))
 
 
