@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import multiprocessing
 import os
 import shutil
 import signal
@@ -264,6 +265,13 @@ def _own_frames(found: TracebackType | None) -> TracebackType | None:
 
 def _explain(error: BaseException, request: Request) -> BaseException:
     """Return *error*, or an error that explains it if it comes from a common mistake."""
+    if isinstance(error, AssertionError) and multiprocessing.current_process().daemon and "daemonic" in str(error):
+        explained = UsageError(
+            f"the worker of this step cannot start a process pool: {error}",
+            hint="use the executor 'processes' or joblib, or start the Dask workers with the setting "
+            "distributed.worker.daemon: false",
+        )
+        return explained.with_traceback(error.__traceback__)
     script = step_modules.unnamed_script()
     if script and (isinstance(error, BrokenExecutor) or UNNAMED in str(error)):
         file = os.path.basename(script)

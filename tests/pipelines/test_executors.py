@@ -274,3 +274,21 @@ def _alive(pid):
         return False
     with open(f"/proc/{pid}/stat") as stat:
         return stat.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_worker_that_may_start_no_process_pool_says_so(client, monkeypatch):
+    # Dask's workers are such processes.
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+
+    @step
+    def pooled() -> list:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.map(abs, [-1])
+
+    @pipeline
+    def one():
+        pooled()
+
+    with pytest.raises(RunFailed, match="the worker of this step cannot start a process pool") as caught:
+        one.run(client=client)
+    assert "distributed.worker.daemon: false" in caught.value.hint
