@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 from transcripts import ask, check_transcript
@@ -198,8 +199,12 @@ def test_ctrl_c_at_a_question_changes_nothing(repo, capsys):
     shown = b""
     while b"[y/N]" not in shown:
         shown += os.read(ours, 1024)
-    child.send_signal(signal.SIGINT)
-    assert child.wait() == 130
+    ended = None
+    while ended is None:  # Python misses a signal between the question and the reading of the answer
+        child.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            ended = child.wait(10)
+    assert ended == 130
     os.close(ours)
     assert ask(capsys, "list", "-q")[1] == "iris\n"
 

@@ -3,7 +3,7 @@
 import pickle
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy
 import pandas
@@ -191,7 +191,7 @@ def test_a_step_that_asks_for_an_arrow_table_or_a_path_gets_one_from_another_run
         return pandas.DataFrame({"a": [1, 2]})
 
     @step
-    def take(table: pyarrow.Table, path: Path, frame: pandas.DataFrame, any) -> list:
+    def take(table: pyarrow.Table, path: Path, frame: pandas.DataFrame, any: Any) -> list:
         return [type(value).__name__ for value in (table, path, frame, any)]
 
     @pipeline(model_config=DEMO)
@@ -200,7 +200,7 @@ def test_a_step_that_asks_for_an_arrow_table_or_a_path_gets_one_from_another_run
 
     @pipeline(model_config=DEMO)
     def two():
-        take(*["demo@1:frame"] * 4)
+        take(*["demo@1:frame"] * 3, ExternalArtifact("demo", "frame", 1))
 
     one.run(client=client)
     two.run(client=client)
