@@ -347,6 +347,7 @@ WITH_NAN = {
         "artifacts.exists(a, a.metadata.auc != 0.5)",
         "!artifacts.exists(a, a.metadata.auc == 0.5)",
         "metadata.rows > 5 ? true : metadata.auc != 0.5",
+        "metadata != false",
     ],
 )
 def test_a_gate_that_reads_nan_fails_and_names_the_key(text):

@@ -77,12 +77,19 @@ class Clause(ABC):
 
 
 class _Plain(Clause):
-    """A test of the value at one path, evaluated without the library."""
+    """A test of the value at one path, evaluated without the library. *reads_keys*: of a table it reads only keys."""
 
-    __slots__ = ("names", "steps", "test", "text")
+    __slots__ = ("names", "reads_keys", "steps", "test", "text")
 
-    def __init__(self, text: str, steps: tuple[str | int, ...], test: Callable[[Any], bool | Trouble]) -> None:
-        self.text, self.steps, self.test = text, steps, test
+    def __init__(
+        self,
+        text: str,
+        steps: tuple[str | int, ...],
+        test: Callable[[Any], bool | Trouble],
+        *,
+        reads_keys: bool = False,
+    ) -> None:
+        self.text, self.steps, self.test, self.reads_keys = text, steps, test, reads_keys
         self.names = frozenset({str(steps[0])})
 
     def answer(self, record: Mapping[str, object]) -> bool | Trouble:
@@ -90,8 +97,10 @@ class _Plain(Clause):
         return value if type(value) is Trouble else self.test(value)
 
     def find_nan(self, record: Mapping[str, object]) -> str | None:
-        value = look_up(record, self.steps)  # of a table, a plain clause reads only the keys
-        return spelled(self.steps) if not isinstance(value, Mapping) and holds_nan(value) else None
+        value = look_up(record, self.steps)
+        if self.reads_keys and isinstance(value, Mapping):
+            return None
+        return spelled(self.steps) if holds_nan(value) else None
 
     def finding(self, record: Mapping[str, object]) -> str:
         value = look_up(record, self.steps)
@@ -120,7 +129,7 @@ def plain_clause(text: str, tokens: list[Token]) -> _Plain | None:
         return None
     if sign != "in":
         return _Plain(written, steps, _comparison(sign, literal))
-    return None if isinstance(literal, bool | float) else _Plain(written, steps, _membership(literal))
+    return None if isinstance(literal, bool | float) else _Plain(written, steps, _membership(literal), reads_keys=True)
 
 
 def _is_true(value: object) -> bool | Trouble:

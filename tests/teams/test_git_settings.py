@@ -218,7 +218,7 @@ def test_no_advice_of_git_about_grafts_is_in_a_message(ada):
     assert "graft" not in caught.value.message
 
 
-def test_a_push_url_that_did_not_take_the_push_is_told(team, ada, bare):
+def test_push_names_a_url_that_refused_it(team, ada, bare):
     """git pushes to each `remote.<name>.url`; a push that only some of them took has not succeeded."""
     subprocess.run(["git", "init", "-q", "--bare", str(team.folder / "copy.git")], check=True)
     subprocess.run(
