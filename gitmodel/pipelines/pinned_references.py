@@ -211,7 +211,13 @@ def _resolve(
                 place = client.access.place(model, link)
                 names = () if value.trusted else client.trusted_names()
                 found.inputs[node.name, parameter] = InputReference(
-                    link.digest, link.format, trusted=value.trusted, names=names, size=link.size, place=place
+                    link.digest,
+                    link.format,
+                    trusted=value.trusted,
+                    names=names,
+                    modules=tuple(name.rpartition(".")[0] for name in link.needs_trust),
+                    size=link.size,
+                    place=place,
                 )
     for name, config in configs.items():
         key, written = _version_key(config), chosen[name].name

@@ -10,14 +10,16 @@ import dis
 import hashlib
 import inspect
 import linecache
+import mmap
 import os
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.machinery import ModuleSpec
 from importlib.util import resolve_name
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gitmodel.formats.script_names import module_of
@@ -78,14 +80,16 @@ class ProjectCode:
             if path and (getattr(sys.modules.get(name), "__spec__", None) or sys.modules.get(name)) is load
         }
 
-    def of(self, step: Step[..., Any]) -> StepCode:
+    def of(self, step: Step[..., Any], modules: Iterable[str] = ()) -> StepCode:
         """Return the code that *step* depends on, with the values that it names and the versions of libraries.
+
+        *modules* are those that its inputs use: a method of an estimator can change while its bytes stay the same.
 
         Raises UnknownCode if there is no source, a file was edited after it was loaded, or the step uses a value that
         cannot be compared.
         """
         found = _Dependencies(self, values=True)
-        found.collect(step)
+        found.collect(step, modules)
         versions = sorted({version for name in found.libraries for version in versions_of(name, self.find(name))})
         digest = hash_json([sys.version_info[:2], found.texts, versions])
         return StepCode(digest, frozenset(found.files), frozenset(found.unloaded))
@@ -188,7 +192,7 @@ class _Dependencies:
     unloaded: set[str] = field(default_factory=set)
     libraries: set[str] = field(default_factory=set)
 
-    def collect(self, step: Step[..., Any]) -> None:
+    def collect(self, step: Step[..., Any], modules: Iterable[str] = ()) -> None:
         """Collect everything; again if a project file turns out to use another step of the step's own file."""
         wanted: frozenset[str] = frozenset()
         while True:
@@ -199,6 +203,8 @@ class _Dependencies:
             self._added: set[tuple[str, str]] = set()
             self._also = wanted
             self._add_function(step.function)
+            for name in sorted(modules):
+                self._add_module(name, optional=True)
             if self._is_dynamic:
                 self._add_loaded_modules()
             more = self._used_from_own_files()
@@ -413,6 +419,21 @@ class _Dependencies:
             for path in reaching - set(self._own):
                 used |= self.project.read(path).used & steps
         return frozenset(used)
+
+
+def project_modules_of(names: Iterable[str], pickled: Path | None) -> tuple[str, ...]:
+    """Return the loaded modules of the project that a stored value uses.
+
+    These are the modules of the classes and functions *names*, and those whose name is in the bytes of the file
+    *pickled*. One too many only makes a step run again.
+    """
+    note_loaded_modules()
+    loaded = [name for name, (_, file, _) in _loaded.items() if file and name in sys.modules and name[:2] != "__"]
+    found = {module for module in loaded for name in names if name.startswith(f"{module}.")}
+    if pickled is not None and pickled.is_file() and pickled.stat().st_size:
+        with open(pickled, "rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            found |= {name for name in loaded if name not in found and data.find(name.encode()) >= 0}
+    return tuple(sorted(found))
 
 
 def is_library_module(name: str) -> bool:

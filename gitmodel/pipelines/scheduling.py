@@ -227,7 +227,7 @@ class Scheduler:
         digests = {name: ref.digest for name, ref in inputs.items()}
         files = declared_files(node.step)
         try:
-            code = self._code.of(node.step)
+            code = self._code.of(node.step, {module for ref in inputs.values() for module in ref.modules})
         except UnknownCode as error:
             log.info("step %s runs: %s", node.name, error)
             return False
@@ -279,7 +279,7 @@ class Scheduler:
         output = self._active.output(value)
         if output is None:
             raise UsageError(f"step {value.node} returned nothing", hint="annotate and return its output")
-        return InputReference(output.digest, output.format, output.materializer)
+        return InputReference(output.digest, output.format, output.materializer, modules=output.modules)
 
     def _tell(self, event: str, name: str, seconds: float) -> None:
         if self._active.job.listener is not None:

@@ -60,8 +60,9 @@ class StoreRequest:
 class InputReference:
     """An artifact that a step takes as an input.
 
-    *trusted* is True if loading it may run code in it, *names* are the classes and functions that it may use otherwise.
-    *size* is None if no record says it, *place* is None if it is in the store of the step.
+    *trusted* is True if loading it may run code in it, *names* are the classes and functions that it may use otherwise,
+    and *modules* those of the project that it uses, as far as they are on record. *size* is None if no record says it,
+    *place* is None if it is in the store of the step.
     """
 
     digest: str
@@ -69,6 +70,7 @@ class InputReference:
     materializer: str = ""
     trusted: bool = True
     names: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     size: int | None = None
     place: StorePlace | None = None
 

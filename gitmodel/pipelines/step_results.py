@@ -62,7 +62,10 @@ Plan = StagePlan | AliasPlan | MetadataPlan
 
 @dataclass(frozen=True)
 class StoredOutput:
-    """An output of a step that is in the store. Loading it needs the names *needs_trust* to be trusted."""
+    """An output of a step that is in the store.
+
+    Loading it needs the names *needs_trust* to be trusted, and uses the *modules* of the project.
+    """
 
     name: str
     kind: str
@@ -71,11 +74,13 @@ class StoredOutput:
     format: str
     materializer: str
     needs_trust: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> StoredOutput:
         """Return the output from JSON. That of an earlier release has no names."""
-        return cls(**{**found, "needs_trust": tuple(found.get("needs_trust", ()))})
+        names = {key: tuple(found.get(key, ())) for key in ("needs_trust", "modules")}
+        return cls(**{**found, **names})
 
 
 @dataclass(frozen=True)

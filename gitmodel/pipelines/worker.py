@@ -23,7 +23,7 @@ from typing import Any
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import Refused, Unreachable, UsageError
-from gitmodel.formats import materializers, trust
+from gitmodel.formats import materializers, plugins, trust
 from gitmodel.formats.detection import is_value
 from gitmodel.formats.loading import called
 from gitmodel.formats.plugins import suffix_of
@@ -32,6 +32,7 @@ from gitmodel.pipelines import step_modules
 from gitmodel.pipelines.config import ModelConfig, Secret, collecting_secrets
 from gitmodel.pipelines.context import PlannedVersion, StepContext, using_context
 from gitmodel.pipelines.opened_files import recording_opened_files, texts_that_may_name_files
+from gitmodel.pipelines.project_code import project_modules_of
 from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
 from gitmodel.pipelines.step_requests import Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, ErrorText, Plan, StagePlan, StepResult, StoredOutput
@@ -211,6 +212,7 @@ def _store_output(
 
         format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
         needs: list[str] = []
+        modules: tuple[str, ...] = ()
     else:
         allow_pickle = f"annotate it Annotated[..., ArtifactConfig(name={name!r}, format='pickle')]"
         with trust.noting() as names:
@@ -218,6 +220,7 @@ def _store_output(
                 value, path, f"output {name}", spec.format, allow_pickle=allow_pickle
             )
             needs = names()
+        modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
     _refuse_secrets_in_output(name, value, path, secrets)
     # The step's own files were searched before this call, and files that gitmodel writes need no search.
     stored = artifacts.put_path(store, path, name=name, allow_credentials=True)
@@ -226,7 +229,9 @@ def _store_output(
     if needs:
         log.warning("%s", told_needs_trust(name, needs))
     format = FOLDER_FORMAT if stored.folder else format
-    return StoredOutput(name, spec.kind or kind, stored.digest, stored.size, format, materializer, tuple(needs))
+    return StoredOutput(
+        name, spec.kind or kind, stored.digest, stored.size, format, materializer, tuple(needs), modules
+    )
 
 
 def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> None:
