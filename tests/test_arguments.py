@@ -174,6 +174,18 @@ def refusal(method, parameter, value, tmp_path):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
+        (
+            lambda client, at: client.get_model("iris").get_version(""),
+            "takes a number, name, stage or alias or None, n",
+        ),
+        (
+            lambda client, at: client.find_garbage(grace_days=-1),
+            "grace_days of Client.find_garbage takes a number from 0",
+        ),
+        (lambda client, at: client.remove_garbage(grace_days=-1), "takes a number from 0, not -1"),
+        (lambda client, at: client.verify(jobs=0), "jobs of Client.verify takes a whole number from 1, not 0"),
+        (lambda client, at: client.lineage("iris@1", depth=-1), "depth of Client.lineage takes a whole number from 0"),
+        (lambda client, at: client.history(stage="production"), "'production' is given without a model"),
         (lambda client, at: client.register_model(None), "model of Client.register_model takes a name or a Model, not"),
         (lambda client, at: client.get_model(["iris"]), "name of Client.get_model takes text or None, not a list"),
         (lambda client, at: client.get_model("iris").rename(None), "new_name of Model.rename takes text, not None"),

@@ -28,6 +28,8 @@ CREDENTIALS = {
     "OpenAI": "sk-proj-" + "a1B2" * 10,
     "Slack": "xoxb-" + "1234567890-abcdefghij",
     "npm": "npm_" + "a1B2" * 9,
+    "DigitalOcean": "dop_v1_" + "0a1b2c3d" * 8,
+    "Replicate": "r8_" + "a1B2" * 9 + "c",
     "PyPI": "pypi-" + "AgEIcHlwaS5vcmc" + "a1B2" * 12,
     "JWT": "eyJ" + "hbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0" + ".c2lnbmF0dXJl",
     "private key": "-----BEGIN OPENSSH " + "PRIVATE KEY-----\nb3BlbnNz\n-----END OPENSSH PRIVATE KEY-----",

@@ -450,8 +450,8 @@ class Client(ShowsOurForm):
     def history(self, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
         """Yield the changes of stages and aliases, newest first: of all models, of *model*, or of one *stage* of it.
 
-        Each has the version, its start and end, the author and the reason. Raises NotFound, and Invalid if a shallow
-        clone hides older changes.
+        Each has the version, its start and end, the author and the reason. Raises NotFound, UsageError for a stage
+        without a model, and Invalid if a shallow clone hides older changes.
 
         >>> for event in client.history("iris", "production"):          # doctest: +SKIP
         ...     print(event.version, event.when, event.until, event.author, event.reason)

@@ -61,7 +61,11 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
     """
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
-    found = {one.name: _CHECKS.get(one.annotation) for one in parameters if one.name not in _CHECKED_LATER}
+    found = {
+        one.name: _JOBS if one.name == "jobs" else _CHECKS.get(one.annotation)
+        for one in parameters
+        if one.name not in _CHECKED_LATER
+    }
     checks = {name: check for name, check in found.items() if check is not None}
     names = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     rest = next((one.name for one in parameters if one.kind is inspect.Parameter.VAR_POSITIONAL), "")
@@ -120,7 +124,7 @@ def _is_seconds(value: object) -> bool:
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         return False
     try:
-        return float(value) == float(value)
+        return float(value) >= 0
     except (TypeError, ValueError, OverflowError):
         return False
 
@@ -155,8 +159,9 @@ def _is_a(name: str) -> Callable[[Any], bool]:
 
 _TEXT = _Check("text", _is_text)
 _PATH = _Check("a path", _is_path)
-_NUMBER = _Check("a whole number", _is_number)
-_SECONDS = _Check("a number", _is_seconds)
+_NUMBER = _Check("a whole number from 0", lambda value: _is_number(value) and value >= 0)
+_JOBS = _Check("a whole number from 1", lambda value: _is_number(value) and value >= 1)
+_SECONDS = _Check("a number from 0", _is_seconds)
 _FLAG = _Check("True or False", _is_flag)
 _TEXTS = _Check("a list of texts", _is_list(_is_text))
 _TABLE = _Check("a mapping with text as keys", _is_mapping)
@@ -184,7 +189,8 @@ _CHECKS: dict[Any, _Check] = {
     "ArtifactSource": _SOURCE,
     "ArtifactSources": _SOURCES,
     "str | int | ModelStages": _Check(
-        "a number, name, stage or alias", lambda value: isinstance(value, str | bool) or _is_number(value)
+        "a number, name, stage or alias",
+        lambda value: value != "" if isinstance(value, str | bool) else _is_number(value),
     ),
     **dict.fromkeys(
         ("Progress", "NamedProgress", "Callable[[str], object]"),

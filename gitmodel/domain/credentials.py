@@ -61,6 +61,8 @@ PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an npm token", ("npm_",), r"npm_[A-Za-z0-9]{36}"),
     ("a PyPI token", ("pypi-",), r"pypi-[A-Za-z0-9_-]{50}"),
     ("a Docker token", ("dckr_pat_",), r"dckr_pat_[A-Za-z0-9_-]{20}"),
+    ("a DigitalOcean token", ("doo_v1_", "dop_v1_", "dor_v1_"), r"do[opr]_v1_[0-9a-f]{64}"),
+    ("a Replicate token", ("r8_",), r"r8_[A-Za-z0-9]{37}"),
     ("a Databricks token", ("dapi",), r"dapi[0-9a-f]{32}(?![0-9a-f])"),
     ("a Vault token", ("hvb.", "hvs."), r"hv[bs]\.[A-Za-z0-9_-]{24}"),
     ("a SendGrid key", ("SG.",), r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
@@ -99,7 +101,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
 # Text that every match of a form contains; few texts contain any of it.
 _HINTS = re.compile(
     r"A[KSBC][IC]A|gh[pousr]_|github_pat|gl[a-z]+-|xox|xapp-|slack|hf_|api_org_|AIza|ya29|GOCSPX|[sr]k_|npm_|pypi-|dckr_"
-    r"|dapi|hv[bs]\.|SG\.|sk-|Q~|eyJ|[Bb]earer|[Aa]uthorization|PRIVATE KEY|PuTTY|AGE-SECRET|://|="
+    r"|dapi|do[opr]_v1_|r8_|hv[bs]\.|SG\.|sk-|Q~|eyJ|[Bb]earer|[Aa]uthorization|PRIVATE KEY|PuTTY|AGE-SECRET|://|="
 )
 # An AWS secret key has no prefix: 40 random characters.
 _RANDOM = r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])[A-Za-z0-9+/]{40}"

@@ -13,7 +13,7 @@ from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import Invalid, NotFound
+from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry import in_force
 
 
@@ -21,8 +21,11 @@ def history(repository: Repository, model: str | ModelRef | None = None, stage: 
     """Yield the changes of stages and aliases of *model*, of one *stage*, or of all models, newest first.
 
     A model that was renamed is followed under its former names. Raises NotFound if there is no such model, or if it
-    never had such a stage or alias; Invalid after the last available one if a shallow clone hides the rest.
+    never had such a stage or alias; UsageError for a stage without a model; Invalid after the last available one if a
+    shallow clone hides the rest.
     """
+    if model is None and stage:
+        raise UsageError(f"the stage or alias {stage!a} is given without a model", hint="name the model, too")
     snapshot = repository.snapshot()
     if model is None:
         return _with_ends(snapshot, _judged(repository, snapshot, stage_events(repository, snapshot.commit)))
