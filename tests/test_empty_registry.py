@@ -60,3 +60,16 @@ def test_a_transaction_that_begins_the_registry_may_take_longer_than_a_second(
         with client.transaction("the first version") as change:
             change.register_model("iris").create_version().set_stage("production")
         assert client.get_version("iris@production").number == 1
+
+
+def test_a_transaction_that_begins_the_registry_can_need_a_newer_format(code_repo: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("a\n1\n")
+    with Client(code_repo) as client:
+        with client.transaction("the first version") as change:
+            version = change.register_model("iris").create_version()
+            version.link_external("data", data)
+            version.set_stage("production")
+        assert client.get_version("iris@production").get_artifact("data").uri
+        assert client.repository.snapshot().registry().format == "1.1"
+        assert not client.check()

@@ -128,6 +128,8 @@ class Snapshot:
 
     @cached_property
     def _registry(self) -> RegistryRecord:
+        if self.commit is None and self.files.read(paths.REGISTRY) is None:
+            return RegistryRecord()  # the changes of a first transaction, without the file that begins the registry
         return read_registry(self.files)
 
     @cached_property

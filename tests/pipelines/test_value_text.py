@@ -32,4 +32,4 @@ def test_equal_bytes_and_text_differ():
 
 
 def test_short_values_are_spelled_out():
-    assert spell_value({"lr": 0.1, "colour": Colour.RED}) == "dict{'lr': 0.1, 'colour': Colour.RED}"
+    assert spell_value({"lr": 0.1, "colour": Colour.RED}) == "dict{'lr': 0.1, 'colour': Colour.RED=1}"
