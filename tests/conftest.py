@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 from gitmodel import Client
 
@@ -33,7 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long versions of the tests as well")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        grouped = getattr(item, "_nodeid", item.nodeid)
+        if grouped != item.nodeid:  # pytest 9.2 ignores the id by which pytest-xdist 3.8 keeps a group together
+            item._id = coerce_node_id(grouped)
     if not config.getoption("--soak"):
         for item in items:
             if item.get_closest_marker("soak"):

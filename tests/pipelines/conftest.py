@@ -12,6 +12,14 @@ from gitmodel.registry import checking
 
 # One cluster serves all tests of one worker of pytest: so they are all in one group.
 DASK = pytest.param("dask", marks=pytest.mark.xdist_group("dask"), id="dask")
+# Its processes stay until the last test: without watching themselves they use 2 % of a core instead of 13.
+QUIET = {
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.worker.profile.enabled": False,
+}
 
 
 @pytest.fixture
@@ -29,7 +37,7 @@ def cluster():
     import dask
     import distributed
 
-    with warnings.catch_warnings(), dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+    with warnings.catch_warnings(), dask.config.set({"distributed.scheduler.allowed-failures": 1, **QUIET}):
         warnings.simplefilter("ignore", ResourceWarning)  # it forgets a socket when it looks for its address
         cluster = distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
