@@ -63,7 +63,7 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
         lines = (line.split("\t") for line in answer.stdout.splitlines() if line.startswith("=\t"))
         return PushResult(answer.stderr, frozenset(line[1].partition(":")[2] for line in lines))
     called = repository.url or remote
-    if "Done" in answer.stdout.splitlines():  # git prints it for each URL that took the push
+    if _took_all(answer.stdout):
         raise Refused(
             f"not all push URLs of {called} took the push: {remote_message(answer, [])}",
             hint=f"see `git remote -v`; give the others a remote of their own, and push there: `git push NAME "
@@ -84,6 +84,21 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
     if not hooked and all(_LOST_RACE.search(reason) for reason in own):
         raise RemoteMoved(f"{called} was changed by somebody else: {said}", hint="run `git model pull`")
     raise Refused(f"{called} refused the push: {said}", hint="this is the host's message; nothing was changed there")
+
+
+def _took_all(listing: str) -> bool:
+    """Return True if one of the URLs in the output of `git push --porcelain` took every ref.
+
+    For each URL git prints `To URL`, a line for each ref (with `!` for a refused one), and `Done` if it answered.
+    """
+    refused = False
+    for line in listing.splitlines():
+        if line.startswith("To "):
+            refused = False
+        refused = refused or line.startswith("!")
+        if line == "Done" and not refused:
+            return True
+    return False
 
 
 def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> None:
