@@ -18,6 +18,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, Refused
+from gitmodel.git.configuration import push_urls
 from gitmodel.git.refs import RefMove, set_refs
 from gitmodel.git.remote_commands import ask_refs, push_moves, refs_in
 
@@ -63,7 +64,7 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
         lines = (line.split("\t") for line in answer.stdout.splitlines() if line.startswith("=\t"))
         return PushResult(answer.stderr, frozenset(line[1].partition(":")[2] for line in lines))
     called = repository.url or remote
-    if _took_all(answer.stdout):
+    if not repository.url and _took_all(answer.stdout) and len(push_urls(repository.git, remote)) > 1:
         raise Refused(
             f"not all push URLs of {called} took the push: {remote_message(answer, [])}",
             hint=f"see `git remote -v`; give the others a remote of their own, and push there: `git push NAME "
