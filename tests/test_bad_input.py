@@ -303,7 +303,7 @@ def test_an_unknown_kind_of_artifact(client, refused, tmp_path):
 
 @pytest.mark.parametrize(
     "metadata",
-    [{"a": None}, {"": 1}, {"a": 2**64}, {"a": [{}]}, {"a": 1j}, {"x" * 129: 1}, {"a": b"x"}, {"a": "\ud800"}],
+    [{"a": [None]}, {"": 1}, {"a": 2**64}, {"a": [{}, 1]}, {"a": 1j}, {"x" * 129: 1}, {"a": b"x"}, {"a": "\ud800"}],
     ids=str,
 )
 def test_metadata_that_no_record_can_hold(client, refused, tmp_path, metadata):

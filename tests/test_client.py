@@ -355,7 +355,7 @@ class TestVersions:
         with pytest.raises(Conflict, match="iris 4 has the name RC"):
             iris.create_version("rc")
 
-    @pytest.mark.parametrize("wrong", [{"tags": [1]}, {"tags": "abc"}, {"description": 3}, {"metadata": {"a": None}}])
+    @pytest.mark.parametrize("wrong", [{"tags": [1]}, {"tags": "abc"}, {"description": 3}, {"metadata": {"a": [None]}}])
     def test_values_that_a_record_cannot_hold_are_refused_and_nothing_is_written(self, client, iris, wrong):
         before = editing.state(client.repository.common_dir)
         with pytest.raises(UsageError) as caught:
