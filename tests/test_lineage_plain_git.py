@@ -126,7 +126,7 @@ def test_later_changes_of_a_version(client, git):
     path = "models/iris/versions/1.toml"
     theirs = git(".", "log", "--first-parent", "--format=%H", "gitmodel", "--", path).splitlines()
     assert len(theirs) == 2
-    ours = [event.commit for event in client.log("iris@1") if event.what in ("made", "changed")]
+    ours = [event.commit for event in client.log("iris@1") if event.what in ("created", "changed")]
     assert ours == theirs
     late = {origin.field: origin.commit for origin in client.blame("iris@1")}
     assert (late["metadata.late"], late["number"]) == tuple(theirs)

@@ -213,13 +213,12 @@ def refusal(
     proposal can change the stage.
     """
     failed = [outcome for outcome in outcomes if outcome.stops]
-    verb = "propose" if reviewed else "promote"
     said = "; ".join(map(str, failed))
     what = f"is already recorded in {stage}, but not in force" if recorded else f"cannot enter {stage}"
     return GateRefused(
         f"{version} {what}: {said}",
-        hint=f'fix the problem, or override it with `git model {verb} {version} {stage} --force --reason "why"`, '
-        "which is recorded",
+        hint=f"fix the problem, or override it with `git model {'propose' if reviewed else 'promote'} {version} "
+        f'{stage} --force --reason "why"`, which is recorded',
     )
 
 
