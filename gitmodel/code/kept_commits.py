@@ -120,4 +120,4 @@ class KeptCommits:
         return os.access(hooks_folder(self._git) / "pre-push", os.X_OK)
 
     def _address(self, remote: str) -> str:
-        return sha1(os.fsencode(f"{push_url(self._git, remote)}\n")).hexdigest()
+        return sha1(f"{push_url(self._git, remote)}\n".encode("utf-8", "surrogateescape")).hexdigest()

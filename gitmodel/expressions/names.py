@@ -53,6 +53,7 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
     >>> text = "metadata.accuracy > 0.9 && status == 'sucess'"
     >>> find_asked(text, read_tokens(text), {"metadata": RECORDED, "status": Words(("failed",))})
     [Asked(name=('metadata', 'accuracy'), start=0, value=None, known=()), \
+Asked(name=('metadata', 'accuracy'), start=20, value=0.9, known=()), \
 Asked(name=('status',), start=37, value='sucess', known=('failed',))]
     """
     found: dict[Steps, Asked] = {}

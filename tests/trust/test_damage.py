@@ -134,7 +134,12 @@ WRONG = {
     "deep arrays": (VERSION, "a = " + "[" * 60_000, "", "record.syntax"),
     "deep tables": (VERSION, "a = " + "{a = " * 10_000, "", "record.syntax"),
     "deep headers": (VERSION, "[" + "a." * 30_000 + "a]\n", "", "record.syntax"),
-    "metadata too deep": (VERSION, SOUND + "\n[metadata]\nx" + ".x" * 20 + " = 1\n", "metadata", "record.type"),
+    "metadata too deep": (
+        VERSION,
+        SOUND + "\n[metadata]\nx" + ".x" * 20 + " = 1\n",
+        "metadata" + ".x" * 8,
+        "record.type",
+    ),
     "a bad digest": (
         VERSION,
         SOUND + '\n[[artifacts]]\nname = "w"\nkind = "data"\ndigest = "sha256:../../x"\nsize = 1\nformat = "bytes"\n',
