@@ -100,6 +100,7 @@ def test_a_folder_that_another_process_creates_first_is_used(artifact, monkeypat
 
 
 READER = """
+import os
 import sys
 from pathlib import Path
 from gitmodel import Client
@@ -233,7 +234,7 @@ def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_rep
     script = READER.replace(
         "from gitmodel import Client",
         "from gitmodel import Client\nfrom gitmodel.stores import artifacts\n"
-        "def hang(*_, **__):\n    print('unpacking', flush=True)\n    sys.stdin.readline()\n"
+        "def hang(*_, **__):\n    os.write(1, b'unpacking\\n')\n    sys.stdin.readline()\n"
         "artifacts.fetch_entry = hang",
     )
     reader = subprocess.Popen(
