@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.nodeid import coerce_node_id
 
 from gitmodel import Client
 
@@ -39,6 +38,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         grouped = getattr(item, "_nodeid", item.nodeid)
         if grouped != item.nodeid:  # pytest 9.2 ignores the id by which pytest-xdist 3.8 keeps a group together
+            from _pytest.nodeid import coerce_node_id  # earlier releases have no such module, and need none
+
             item._id = coerce_node_id(grouped)
     if not config.getoption("--soak"):
         for item in items:
