@@ -1,5 +1,6 @@
 """Network faults with servers other than S3: interrupted uploads, failures, silence."""
 
+import io
 import random
 import signal
 import subprocess
@@ -102,6 +103,27 @@ def test_an_upload_that_was_killed_resumes_where_it_stopped(server, request, tmp
     assert server.parts() <= 2
     assert read(store.origin, digest_of(content)) == content
     assert list((tmp_path / "copies").glob("uploads/*")) == []
+
+
+@pytest.mark.xdist_group("oci")
+def test_a_manifest_that_a_concurrent_put_disturbed_is_sent_again(oci_behind_a_proxy, tmp_path, request):
+    server, refused = oci_behind_a_proxy, []
+
+    def plan(number, method, path):
+        if method == "PUT" and "/manifests/" in path and len(refused) < 2:
+            refused.append(path)
+            return "400"
+        return ""
+
+    server.proxy.plan = plan
+    store = open_store(server.url, default_root=tmp_path / "copies")
+    content = request.node.name.encode()
+    assert store.put_stream(io.BytesIO(content))[0] == digest_of(content)
+    assert len(refused) == 2
+    refused[:] = []
+    server.proxy.plan = lambda number, method, path: "400" if method == "PUT" and "/manifests/" in path else ""
+    with pytest.raises(Unreachable, match="fails at PUT"):
+        store.put_stream(io.BytesIO(content + b"!"))
 
 
 def test_an_upload_that_the_server_dropped_starts_again(server, request, tmp_path):

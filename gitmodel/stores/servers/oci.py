@@ -20,6 +20,7 @@ from gitmodel.stores.backend import missing, size_of
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old
 from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
+from gitmodel.stores.server_attempts import attempts
 from gitmodel.stores.servers.docker_credentials import docker_credentials
 
 PART = 8 << 20
@@ -27,6 +28,7 @@ PAGE = 1000
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 TYPE = "application/vnd.gitmodel.object.v1"
 EMPTY = b"{}"
+_MANIFEST_ATTEMPTS = 4
 
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"sha256-([0-9a-f]{64})")
@@ -218,7 +220,14 @@ class OciBackend:
         }
         headers = {"content-type": MANIFEST}
         content = json.dumps(manifest, indent=2).encode()
-        self._request("PUT", self._manifest(digest), headers=headers, body=content, about=digest)
+        for last in attempts(_MANIFEST_ATTEMPTS):
+            # Docker's registry can refuse a manifest as damaged (400) while others put one under the same tag.
+            allowed = () if last else (400,)
+            answer = self._request(
+                "PUT", self._manifest(digest), headers=headers, body=content, about=digest, allowed=allowed
+            )
+            if answer.status < 300:
+                return
 
     def _manifest(self, digest: Digest) -> str:
         return f"/v2/{self._name}/manifests/sha256-{hex_of(digest)}"
