@@ -98,3 +98,13 @@ class GitModelWarning(UserWarning):
 def warn(message: str, *, hint: str = "") -> None:
     """Issue a GitModelWarning. A command prints it on stderr; a program gets it by Python's `warnings`."""
     warnings.warn(GitModelWarning(message, hint=hint), stacklevel=3)
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of any error, also of one whose message cannot be read."""
+    if isinstance(error, GitModelError):
+        return error.message
+    try:
+        return str(error)
+    except Exception:  # the __str__ of another library or of a user's class
+        return "its message cannot be read"

@@ -261,7 +261,7 @@ def _report_unexpected(error: Exception, invocation: Invocation, arguments: Sequ
 
         traceback.print_exc()
     told = GitModelError(
-        f"unexpected {type(error).__name__}: {error}",
+        f"unexpected {type(error).__name__}: {errors.message_of(error)}",
         hint="this is a bug in gitmodel: please report it with the output of the same command with GITMODEL_DEBUG=1",
     )
     invocation.output.format = _wanted_format(arguments) or invocation.output.format

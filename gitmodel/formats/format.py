@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gitmodel.errors import UsageError
+from gitmodel.errors import UsageError, message_of
 
 
 class Format(NamedTuple):
@@ -63,7 +63,7 @@ def type_name(value: Any) -> str:
 
 def first_line(error: Exception) -> str:
     """Return the first line of another library's error, shortened and printable."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = (message_of(error).strip() or type(error).__name__).splitlines()[0]
     text = text if len(text) <= 300 else text[:297] + "..."
     return text if text.isprintable() else ascii(text)
 

@@ -171,7 +171,7 @@ def _installed_materializers() -> tuple[Materializer, ...]:
             loaded = point.load()
         except Exception as error:
             raise UsageError(
-                f"the materializer {point.name} cannot be imported from {point.value}: {error}",
+                f"the materializer {point.name} cannot be imported from {point.value}: {first_line(error)}",
                 hint="repair or remove the package that provides it",
             ) from error
         if not isinstance(loaded, Materializer):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from gitmodel.client import Client
-from gitmodel.errors import GitModelError, NotFound
+from gitmodel.errors import GitModelError, NotFound, message_of
 from gitmodel.pipelines.config import Secret
 from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.running import run_job
@@ -75,7 +75,7 @@ def answer(request: RerunRequest) -> RerunAnswer:
         return RerunAnswer(kind=type(error).__name__, message=error.message, hint=error.hint)
     except (Exception, SystemExit) as error:
         where = traceback.format_exc()
-        return RerunAnswer(kind=type(error).__name__, message=str(error), traceback=where)
+        return RerunAnswer(kind=type(error).__name__, message=message_of(error), traceback=where)
 
 
 def _run(request: RerunRequest) -> str:

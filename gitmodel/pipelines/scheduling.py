@@ -150,7 +150,8 @@ class Scheduler:
                     self._suspects.append((node, inputs))
                 return False
             what = "its worker died" if died else "it could not be run there"
-            self._record(name, StepResult("failed", error=ErrorText(type(error).__name__, f"{what} ({error})")))
+            text = ErrorText.of(error)
+            self._record(name, StepResult("failed", error=replace(text, message=f"{what} ({text.message})")))
             return True
         if result.read_version:
             self._active.readers.add(name)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
-from gitmodel.errors import GitModelError
+from gitmodel.errors import GitModelError, message_of
 from gitmodel.pipelines.opened_files import OpenedState
 
 
@@ -95,9 +95,8 @@ class ErrorText:
     @classmethod
     def of(cls, error: BaseException) -> ErrorText:
         """Return the text of *error* without a traceback."""
-        if isinstance(error, GitModelError):
-            return cls(type(error).__name__, error.message, error.hint)
-        return cls(type(error).__name__, str(error))
+        hint = error.hint if isinstance(error, GitModelError) else ""
+        return cls(type(error).__name__, message_of(error), hint)
 
     def map(self, change: Callable[[str], str]) -> ErrorText:
         """Return the error with *change* applied to each of its texts."""

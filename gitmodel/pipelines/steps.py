@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeV
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name, fold
-from gitmodel.errors import UsageError
+from gitmodel.errors import UsageError, message_of
 from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, Secret, check_options
 
 P = ParamSpec("P")
@@ -182,7 +182,7 @@ class Step(ShowsOurForm, Generic[P, R]):
             return typing.get_type_hints(self.function, include_extras=True)
         except Exception as error:
             raise UsageError(
-                f"an annotation of step {self.name} cannot be read: {error}", hint="import what it names"
+                f"an annotation of step {self.name} cannot be read: {message_of(error)}", hint="import what it names"
             ) from None
 
     def _arguments(self, args: Any, kwargs: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.schema.records import FOLDER_FORMAT
-from gitmodel.errors import Refused, Unreachable, UsageError
+from gitmodel.errors import Refused, Unreachable, UsageError, message_of
 from gitmodel.formats import materializers, plugins, trust
 from gitmodel.formats.detection import is_value
 from gitmodel.formats.loading import called
@@ -270,18 +270,19 @@ def _own_frames(found: TracebackType | None) -> TracebackType | None:
 
 def _explain(error: BaseException, request: Request) -> BaseException:
     """Return *error*, or an error that explains it if it comes from a common mistake."""
-    if isinstance(error, AssertionError) and multiprocessing.current_process().daemon and "daemonic" in str(error):
+    message = message_of(error)
+    if isinstance(error, AssertionError) and multiprocessing.current_process().daemon and "daemonic" in message:
         explained = UsageError(
-            f"the worker of this step cannot start a process pool: {error}",
+            f"the worker of this step cannot start a process pool: {message}",
             hint="use the executor 'processes' or joblib, or start the Dask workers with the setting "
             "distributed.worker.daemon: false",
         )
         return explained.with_traceback(error.__traceback__)
     script = step_modules.unnamed_script()
-    if script and (isinstance(error, BrokenExecutor) or UNNAMED in str(error)):
+    if script and (isinstance(error, BrokenExecutor) or UNNAMED in message):
         file = os.path.basename(script)
         explained = UsageError(
-            f"other processes cannot import the functions of {file} by the name of that file: {error}",
+            f"other processes cannot import the functions of {file} by the name of that file: {message}",
             hint="rename the script (not like a standard module, and without a dot), or move the functions to "
             "another file",
         )
@@ -301,11 +302,10 @@ def _explain(error: BaseException, request: Request) -> BaseException:
 
 
 def _describe(error: BaseException, secrets: SecretValues) -> ErrorText:
+    text = ErrorText.of(error)
     try:
-        text = ErrorText.of(error)
         lines = traceback.format_exception(type(error), error, _own_frames(error.__traceback__))
-    except Exception:  # an error that cannot be printed is still reported as an error
-        text = ErrorText(type(error).__name__, "its message cannot be read")
+    except Exception:  # a traceback may hold other errors, and their messages cannot always be read
         lines = traceback.format_tb(error.__traceback__)
     text = replace(text, message=text.message.strip()[:1000], traceback="".join(lines))
     return text.map(lambda part: redacted(secrets.hide(part)))

@@ -176,6 +176,36 @@ def test_a_pool_that_cannot_import_the_script_is_refused_with_the_reason(launch)
     assert "rename the script" in done.stderr
 
 
+SPEECHLESS = """
+from gitmodel import ModelConfig, pipeline, step
+
+class SpeechlessError(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+@step
+def fail() -> int:
+    raise SpeechlessError
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def train():
+    fail()
+"""
+
+
+def test_an_error_whose_message_cannot_be_read_is_told_in_a_script_that_no_other_process_can_import(client, launch):
+    done = launch(SPEECHLESS, [sys.executable, "-m", "gitmodel", "run", "my.train.py"], name="my.train.py", check=False)
+    assert "step fail failed: SpeechlessError: its message cannot be read" in done.stderr
+    assert (done.returncode, client.list_runs()[0].status) == (1, "failed")
+
+
+def test_an_error_whose_message_cannot_be_read_is_told_when_a_script_is_imported(launch):
+    text = SPEECHLESS + "raise SpeechlessError\n"
+    done = launch(text, [sys.executable, "-m", "gitmodel", "run", "train.py"], check=False)
+    assert done.returncode == 2
+    assert "train.py cannot be imported: SpeechlessError: its message cannot be read" in done.stderr
+
+
 TRANSFORMER = """
 from typing import Annotated
 from gitmodel import ModelConfig, pipeline, step

@@ -12,7 +12,7 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
-from gitmodel.errors import NotFound, UsageError
+from gitmodel.errors import NotFound, UsageError, message_of
 
 if TYPE_CHECKING:
     from gitmodel.client.values import RunView
@@ -128,7 +128,8 @@ def _pipeline(file: str, name: str) -> Pipeline:
         raise
     except (Exception, SystemExit) as error:
         raise UsageError(
-            f"{file} cannot be imported: {type(error).__name__}: {error}", hint=f"see what `python3 {file}` says"
+            f"{file} cannot be imported: {type(error).__name__}: {message_of(error)}",
+            hint=f"see what `python3 {file}` says",
         ) from error
     finally:
         sys.argv = before
