@@ -298,6 +298,31 @@ class TestPushing:
         assert ask(capsys, "push", "--code")[0] == 0
         assert kept(tmp_path / "remote.git") == [f"refs/gitmodel/code/{commit}"]
 
+    @pytest.mark.parametrize("refspec", ["", "+refs/*:refs/*", "+refs/heads/main:refs/remotes/origin/main"])
+    def test_the_remote_is_asked_for_branches_that_no_local_ref_records(self, team, git, refspec):
+        ada, folder, _ = team
+        git(folder, "config", "--unset-all", "remote.origin.fetch")
+        if refspec:
+            git(folder, "config", "remote.origin.fetch", refspec)
+        git(folder, "switch", "-q", "-c", "idea")
+        git(folder, "commit", "-q", "--allow-empty", "-m", "An idea")
+        git(folder, "push", "-q", "origin", "idea")
+        there = ada.get_model("iris").create_version().code.commit
+        git(folder, "commit", "-q", "--allow-empty", "-m", "Not yet")
+        here = ada.get_model("iris").create_version().code.commit
+        done = ada.push().code
+        assert (done.pushed, done.unpublished) == ((there,), (here,))
+
+    @pytest.mark.parametrize(
+        "refspec", ["+refs/heads/*:refs/up/*", "+refs/*:refs/up/*", "heads/main:refs/up/heads/main"]
+    )
+    def test_refs_outside_of_refs_remotes_can_record_the_branches_of_a_remote(self, team, git, tmp_path, refspec):
+        ada, folder, _ = team
+        git(folder, "config", "remote.origin.fetch", refspec)
+        git(folder, "fetch", "-q", "origin")
+        version = ada.get_model("iris").create_version()
+        assert ada.push().code.pushed == (version.code.commit,)
+
     def test_a_snapshot_is_pushed_only_when_asked(self, team, git, tmp_path):
         _, folder, _ = team
         git(folder, "config", "gitmodel.dirty", "snapshot")

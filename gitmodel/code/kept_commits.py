@@ -70,12 +70,18 @@ class KeptCommits:
         address = self._address(remote)
         return [commit for commit in commits if self._facts.get("pushed", commit) != address]
 
+    def published(self, commits: list[Oid], remote: str) -> frozenset[Oid]:
+        """Return those of *commits* that a branch of *remote* contains or has contained."""
+        from gitmodel.git.remote_commands import published_commits  # imported here: `create` needs none of them
+
+        return published_commits(self._git, commits, remote, SILENCE)
+
     def push(self, commits: list[Oid], remote: str) -> None:
         """Keep *commits* on *remote* too, after the user's `pre-push` hook, which may send more data (such as Git LFS).
 
         Raises Refused with the message of the host or the hook, Unreachable.
         """
-        from gitmodel.git.remote_commands import push  # imported here: `create` needs none of them
+        from gitmodel.git.remote_commands import push
 
         address = self._address(remote)
         shared = read_setting(self._git, "core.sharedRepository")

@@ -35,13 +35,17 @@ def descendants(git: Git, ancestor: Oid, commits: Iterable[Oid]) -> frozenset[Oi
     return wanted & frozenset((ancestor, *git.oids(*asked, input=_id_lines(sorted(wanted)))))
 
 
-def known_to_remote(git: Git, commits: Iterable[Oid], remote: str) -> frozenset[Oid]:
-    """Return those of *commits* that a branch of *remote* contained when it was last fetched or pushed."""
+def contained(git: Git, commits: Iterable[Oid], tips: Iterable[Oid], patterns: Iterable[str] = ()) -> frozenset[Oid]:
+    """Return those of *commits* that are in the history of *tips* or of a ref that matches one of *patterns*.
+
+    All commits must exist.
+    """
     wanted = frozenset(commits)
     if not wanted:
         return frozenset()
-    asked = ("rev-list", "--stdin", "--not", f"--remotes={remote}")
-    return wanted - frozenset(git.oids(*asked, input=_id_lines(sorted(wanted))))
+    excluded = "".join(f"^{tip}\n" for tip in tips).encode()
+    asked = ("rev-list", "--stdin", "--not", *(f"--glob={pattern}" for pattern in patterns))
+    return wanted - frozenset(git.oids(*asked, input=_id_lines(sorted(wanted)) + excluded))
 
 
 def commits_of_either(git: Git, one: Oid, other: Oid) -> list[Oid]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gitmodel.domain.schema.object_ids import Oid, is_oid
+from gitmodel.git.commits import contained, missing_commits
 from gitmodel.git.configuration import find_settings
 from gitmodel.git.process import Git, GitOutput, with_settings
 from gitmodel.git.refs import RefMove
@@ -30,6 +32,41 @@ def refs_in(answer: GitOutput) -> dict[str, Oid]:
     """Return the refs in the *answer* to `ask_refs`, by full name. The names of some can end with the pattern."""
     lines = (line.partition("\t") for line in answer.stdout.splitlines())
     return {ref: Oid(id) for id, _, ref in lines if is_oid(id)}
+
+
+def published_commits(git: Git, commits: Iterable[Oid], remote: str, silence: float) -> frozenset[Oid]:
+    """Return those of *commits* that a branch of *remote* contains, or contained when it was last fetched or pushed.
+
+    *remote* is asked only if no local refs record all its branches, as in a mirror or the clone of a single branch.
+    """
+    patterns, complete = _recorded_branches(git, remote)
+    known = contained(git, commits, (), patterns)
+    left = frozenset(commits) - known
+    if complete or not left:
+        return known
+    tips = frozenset(refs_in(ask_refs(git, remote, "refs/heads/*", silence=silence)).values())
+    return known | contained(git, left, tips - missing_commits(git, tips))
+
+
+def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
+    """Return patterns of the local refs that record the branches of *remote*, and True if they record all of them.
+
+    They are in `remote.<name>.fetch`: see "CONFIGURED REMOTE-TRACKING BRANCHES" in the manual of git-fetch. A local
+    branch is not one of them: it can be ahead of the remote.
+    """
+    patterns: list[str] = []
+    complete = False
+    for _, _, refspec in find_settings(git, rf"^remote\.{re.escape(remote)}\.fetch$"):
+        source, _, target = refspec.lstrip("+").partition(":")
+        if source == "refs/*":
+            source, target = "refs/heads/*", target.replace("*", "heads/*")
+        if not target or refspec.startswith("^") or f"{target}/".startswith("refs/heads/"):
+            continue
+        if source.startswith(("refs/heads/", "heads/")) or not source.startswith("refs/"):
+            # git takes a pattern without a wildcard for a folder
+            patterns.append(target if "*" in target else f"{target[:-1]}[{target[-1]}]")
+            complete = complete or source == "refs/heads/*"
+    return patterns, complete
 
 
 def has_remote_ref(git: Git, remote: str, ref: str) -> bool:

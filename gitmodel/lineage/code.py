@@ -11,7 +11,6 @@ from gitmodel.code.uncommitted_changes import list_changes, snapshot
 from gitmodel.domain.credentials import OVERRIDE
 from gitmodel.domain.schema.records import DIRTY, Code
 from gitmodel.errors import Refused, Unreachable, UsageError, warn
-from gitmodel.git.commits import known_to_remote
 from gitmodel.stores.source_credentials import describe_credentials, find_credentials
 
 PUSHED = ("published", "all", "none")
@@ -130,7 +129,7 @@ def push_code(keeping: KeptCommits | None, remote: str, which: str) -> PushedCod
     if keeping is None or not chosen or which == "none":
         return PushedCode()
     left = keeping.not_pushed(keeping.kept(), chosen)
-    known = frozenset(left) if which == "all" else known_to_remote(keeping.code.git, left, chosen)
+    known = frozenset(left) if which == "all" else keeping.published(left, chosen)
     ready = [commit for commit in left if commit in known]
     unpublished = tuple(commit for commit in left if commit not in known)
     try:
