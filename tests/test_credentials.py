@@ -38,6 +38,8 @@ CREDENTIALS = {
     "token in a URL": "https://git.example.org/x.git?private_token=" + "hunter2hunter2",
     "token as user": "https://" + "0a1b2c3d" * 5 + "@codeberg.org/org/models",
     "command line": "psql --password=" + "hunter2 -h db",
+    "token of an option": "fetch --token=" + "0a1b2c3d" * 4,
+    "token of a header": "X-Token: " + "aB3dE5fG7h" * 3,
 }
 NAMES = [
     "password", "db_password", "DB_PASSWORD", "db-password", "dbPassword", "passwd", "passphrase", "secret",
@@ -55,6 +57,7 @@ HARMLESS = {
     "data": "s3://bucket/iris@2026/train.csv", "repository": "git@example.com:iris.git",
     "home": "/home/ada/Iris-2/x.csv",
     "command": "train --lr=0.1 --max_tokens=512 --password=$PW", "page": "https://example.com/x?page=3#token",
+    "split": "token=unaffordability2", "tokens": "token: 1234567890123456789012", "model": "token=bertbaseuncased",
     "nested": {"layers": [{"key": "q", "size": 3}], "hidden_tokens": [1, 2, 3]},
 }  # fmt: skip
 TOKEN = CREDENTIALS["GitHub"]
@@ -68,6 +71,12 @@ def test_each_form_is_recognised_alone_and_in_a_text(text):
     if credential_in(text) != "a secret key":
         assert credential_in(f"see {text} there")
         assert text not in redacted(f"see {text} there")
+
+
+@pytest.mark.parametrize("name", ["token", "Token", "hub.token"])
+def test_a_random_value_of_a_field_token_is_recognised(name):
+    assert credential_in({name: "0a1b2c3d" * 4}) == "a token"
+    assert not credential_in({name: "unaffordability-2"})
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -73,8 +73,14 @@ PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     # only the start of a run of these characters, so that the search is linear
     ("a JSON web token", ("eyJ",), r"(?<![_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."),
 )
+# The word "token" alone is a part of a text in machine learning: its value is a credential if it looks random.
+_RANDOM_TOKEN = (
+    r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])(?:[0-9a-f]{20,}|(?=[0-9a-z]*[A-Z])(?=[0-9A-Z]*[a-z])[A-Za-z0-9]{20,})"
+    r"(?![A-Za-z0-9])"
+)
 # Forms that are also recognized in fields.
 _FORMS: tuple[tuple[str, str], ...] = (
+    ("a token", rf"(?i:(?<![A-Za-z])token)[\"']?[=:] ?[\"']?{_RANDOM_TOKEN}"),
     *((what, _START + pattern) for what, _, pattern in PUBLISHED),
     ("a bearer token", _START + r"[Bb]earer [A-Za-z0-9._~+/-]{20}"),
     ("a basic authorization", r"[Aa]uthorization: ?[Bb]asic [A-Za-z0-9+/=]{6}"),
@@ -101,7 +107,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
 # Text that every match of a form contains; few texts contain any of it.
 _HINTS = re.compile(
     r"A[KSBC][IC]A|gh[pousr]_|github_pat|gl[a-z]+-|xox|xapp-|slack|hf_|api_org_|AIza|ya29|GOCSPX|[sr]k_|npm_|pypi-|dckr_"
-    r"|dapi|do[opr]_v1_|r8_|hv[bs]\.|SG\.|sk-|Q~|eyJ|[Bb]earer|[Aa]uthorization|PRIVATE KEY|PuTTY|AGE-SECRET|://|="
+    r"|dapi|do[opr]_v1_|r8_|[Tt](?:oken|OKEN)|hv[bs]\.|SG\.|sk-|Q~|eyJ|[Bb]earer|[Aa]uthorization|PRIVATE KEY|PuTTY|AGE-SECRET|://|="
 )
 # An AWS secret key has no prefix: 40 random characters.
 _RANDOM = r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])[A-Za-z0-9+/]{40}"
@@ -308,6 +314,8 @@ def _form_of(text: str, name: str = "") -> str:
         for what, pattern in _searches():
             if pattern.search(text):
                 return what
+    if name.rpartition(".")[2].casefold() == "token" and re.fullmatch(_RANDOM_TOKEN, text):
+        return "a token"
     if len(text) == 40 and not name.endswith(_IDS) and _is_random(text):
         return "a secret key"
     return ""
