@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from gitmodel.files.locks import NoLocks, create_locked, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock, share
 from gitmodel.git.ref_locks import without_locks
 
-# Finished and recorded runs are kept only for the traceback of a failed one.
+# Finished and recorded runs are kept only for the traceback of a failed one, and for its values.
 _KEPT = 500
 
 
@@ -128,6 +129,7 @@ class Journal:
         for path in paths[: max(0, len(paths) - _KEPT)]:
             try:
                 if not _is_locked(path):
+                    shutil.rmtree(_kept_values(path), ignore_errors=True)
                     path.unlink()
             except OSError:
                 continue
@@ -141,6 +143,11 @@ class RunJournal:
         self._path = path
         self._descriptor = descriptor
         _open_journals.add(self)
+
+    @property
+    def kept_values(self) -> Path:
+        """The folder for values of the run that cannot be stored. It is deleted together with this journal."""
+        return _kept_values(self._path)
 
     def note(self, **facts: Any) -> None:
         """Append *facts* to the file. Raises Unreachable if they cannot be written."""
@@ -182,6 +189,10 @@ def _is_locked(path: Path) -> bool:
         return True
     finally:
         os.close(descriptor)
+
+
+def _kept_values(path: Path) -> Path:
+    return path.with_suffix(".kept")
 
 
 def _unwritable(path: Path, error: OSError) -> Unreachable:

@@ -88,7 +88,7 @@ def _run(request: RerunRequest) -> str:
     job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=map(Secret, request.secrets.values()))
     with Client(request.code, repo=request.registry) as client:
         source = find_source(pipeline.function, client)
-        job = replace(job, enable_cache=False, source=source, recorded_inputs=request.inputs)
+        job = replace(job, enable_cache=False, source=source, recorded_inputs=request.inputs, temporary=True)
         return run_job(client, job, request.executor).id
 
 

@@ -42,7 +42,8 @@ class Run:
 class Job:
     """The call of a pipeline: its graph, parameters, source and options.
 
-    *recorded_inputs* are digests from another run by step and parameter, which replace the current ones.
+    *recorded_inputs* are digests from another run by step and parameter, which replace the current ones. *temporary* is
+    True if the registry is deleted after the run.
     """
 
     pipeline: str
@@ -53,6 +54,7 @@ class Job:
     listener: Listener | None = None
     source: Source = NOWHERE
     recorded_inputs: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    temporary: bool = False
 
 
 @dataclass

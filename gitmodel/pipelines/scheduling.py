@@ -55,6 +55,7 @@ class Scheduler:
         self._journal = journal
         self._notes = notes
         self._scratch = scratch
+        self._keeps_values = (self._shares or bool(scratch)) and not active.job.temporary
         self._root = _root_of(client)
         self._code = ProjectCode(self._root)
         self._tries: dict[str, int] = {}
@@ -264,6 +265,7 @@ class Scheduler:
             ),
             allow_credentials=self._client.repository.allows_credentials,
             scratch=self._scratch,
+            keep=str(self._notes.kept_values) if self._keeps_values else "",
             inputs=inputs,
             outputs=list(node.outputs),
             values=dict(node.values),

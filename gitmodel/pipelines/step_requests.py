@@ -80,7 +80,8 @@ class Request:
     """Everything that the process of a step needs.
 
     *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those
-    that the run itself has not imported.
+    that the run itself has not imported. *keep* is the folder for values that cannot be stored, "" if the process has
+    none and may be on another machine.
     """
 
     step: Location | None
@@ -90,6 +91,7 @@ class Request:
     store: StoreRequest
     allow_credentials: bool
     scratch: str
+    keep: str
     inputs: dict[str, InputReference]
     outputs: list[str]
     values: dict[str, Any]

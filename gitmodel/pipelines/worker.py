@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -25,6 +26,7 @@ from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import Refused, Unreachable, UsageError, message_of
 from gitmodel.formats import materializers, plugins, trust
 from gitmodel.formats.detection import is_value
+from gitmodel.formats.kept_values import KeptValue, keep_value
 from gitmodel.formats.loading import called
 from gitmodel.formats.plugins import suffix_of
 from gitmodel.formats.script_names import UNNAMED
@@ -61,6 +63,11 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
         if step is not None and threading.current_thread() is threading.main_thread():
             raise
         result = StepResult("cancelled")
+    except _NotStored as failure:
+        text = _describe(_explain(failure.error, request), known.values())
+        result = StepResult(
+            "failed", outputs=failure.stored, error=failure.told(text, elsewhere=not (step or request.keep))
+        )
     except BaseException as error:
         known.secrets += made
         result = StepResult("failed", error=_describe(_explain(error, request), known.values()))
@@ -80,8 +87,6 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
         step = step_modules.find_step(request.step)
     config = ModelConfig(**request.config) if request.config else None
     context = StepContext(request.facts, request.outputs, config)
-    outputs: list[StoredOutput] = []
-    withheld: dict[str, str] = {}
     with _ScratchFolder(request.scratch) as scratch:
         store = _open_store(request.store, shared=given is not None)
         arguments = _load_inputs(request, step, store, scratch)
@@ -92,20 +97,22 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
             collecting_secrets(made),
         ):
             value = _call_step(step, arguments, context, own_process=given is None)
-        state = opened.finish()
         known.secrets += made
-        secrets = known.values()
-        refuse_secrets_in_plans(context.plans, secrets)
-        for index, (spec, name, item) in enumerate(_match_outputs(step, request.outputs, value)):
-            if isinstance(item, Path) and not request.allow_credentials and (seen := find_credentials(item)):
-                withheld[name] = describe_credentials(f"the artifact {name}", seen)
-            else:
-                outputs.append(_store_output(store, scratch.path(f"output-{index}"), spec, name, item, secrets))
+        outputs = _Outputs(request, store, scratch, known.values())
+        try:
+            state = opened.finish()
+            refuse_secrets_in_plans(context.plans, outputs.secrets)
+            matched = _match_outputs(step, request.outputs, value)
+        except Exception as error:
+            outputs.keep(step.name, value)
+            raise outputs.failure(error) from error
+        outputs.store(matched)
     changes_stages = any(isinstance(plan, (StagePlan, AliasPlan)) for plan in context.plans)
+    withheld = outputs.withheld
     return StepResult(
         "succeeded",
         plans=tuple(context.plans),
-        outputs=tuple(outputs),
+        outputs=tuple(outputs.stored),
         withheld=withheld,
         left_out=tuple(context.left_out),
         opened=state,
@@ -203,35 +210,108 @@ def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[t
     return list(zip(specs, names, value, strict=True))
 
 
-def _store_output(
-    store: ArtifactStore, path: Path, spec: OutputSpec, name: str, value: Any, secrets: SecretValues
-) -> StoredOutput:
-    """Store the output *name* of a step; a value that is no path is first saved at *path*."""
-    if isinstance(value, Path):
-        from gitmodel import formats
+class _NotStored(Exception):
+    """Outputs of a step could not be stored because of *error*. *stored* are in the store, *kept* in local files."""
 
-        format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
+    def __init__(self, error: Exception, stored: list[StoredOutput], kept: list[KeptValue], lost: list[str]) -> None:
+        super().__init__()
+        self.error = error
+        self.stored = tuple(stored)
+        self._kept = kept
+        self._lost = lost
+
+    def told(self, text: ErrorText, *, elsewhere: bool) -> ErrorText:
+        """Return *text* with the files of the kept values, and how to load them. *elsewhere*: on another machine."""
+        message, hint = text.message, text.hint
+        if self._kept:
+            machine = f" on the machine {socket.gethostname()}" if elsewhere else ""
+            message += f"; kept{machine}: {', '.join(f'{kept.name} in {kept.path}' for kept in self._kept)}"
+            calls = [kept.load_call for kept in self._kept if kept.format]
+            hint = "; ".join(filter(None, (hint, f"to load: {', '.join(calls)}" if calls else "")))
+        if self._lost:
+            message += f"; no file keeps {', '.join(self._lost)}, which cannot be pickled or holds a Secret"
+        return replace(text, message=message, hint=hint)
+
+
+class _Outputs:
+    """Stores the outputs of a step; those that cannot be stored are kept in files of this machine."""
+
+    def __init__(self, request: Request, store: ArtifactStore, scratch: _ScratchFolder, secrets: SecretValues) -> None:
+        self._request = request
+        self._store = store
+        self._scratch = scratch
+        self.secrets = secrets
+        self.stored: list[StoredOutput] = []
+        self.withheld: dict[str, str] = {}
+        self._kept: list[KeptValue] = []
+        self._lost: list[str] = []
+
+    def store(self, outputs: Iterable[tuple[OutputSpec, str, Any]]) -> None:
+        """Store *outputs*, except files that seem to hold credentials. Raises _NotStored if one could not be stored."""
+        failure: Exception | None = None
+        for index, (spec, name, item) in enumerate(outputs):
+            written: list[tuple[Path, str]] = []
+            try:
+                if isinstance(failure, Unreachable):  # the store of the others, too
+                    raise failure
+                self._store_one(spec, name, item, self._scratch.path(f"output-{index}"), written)
+            except Exception as error:
+                failure = failure or error
+                self.keep(name, item, *written)
+        if failure is not None:
+            raise self.failure(failure) from failure
+
+    def keep(self, name: str, value: Any, *written: tuple[Path, str]) -> None:
+        """Keep *value* in a file of this machine; *written* is a file that has it, with its format."""
+        if value is None or self.secrets.holds(value):
+            return
+        if isinstance(value, Path):
+            self._kept.append(KeptValue(name, value.absolute(), ""))
+            return
+        folder = Path(self._request.keep) if self._request.keep else None
+        kept = keep_value(name, value, folder, holds_secret=partial(_holds_secret, self.secrets), written=written)
+        if kept is not None:
+            self._kept.append(kept)
+        else:
+            self._lost.append(name)
+
+    def failure(self, error: Exception) -> _NotStored:
+        """Return the error for outputs that could not be stored because of *error*."""
+        return _NotStored(error, self.stored, self._kept, self._lost)
+
+    def _store_one(self, spec: OutputSpec, name: str, value: Any, path: Path, written: list[tuple[Path, str]]) -> None:
+        """Store one output; a value that is no path is first saved at *path*, which is then added to *written*."""
+        allow_credentials = self._request.allow_credentials
+        if isinstance(value, Path) and not allow_credentials and (seen := find_credentials(value)):
+            self.withheld[name] = describe_credentials(f"the artifact {name}", seen)
+            return
         needs: list[str] = []
         modules: tuple[str, ...] = ()
-    else:
-        allow_pickle = f"annotate it Annotated[..., ArtifactConfig(name={name!r}, format='pickle')]"
-        with trust.noting() as names:
-            format, kind, materializer = materializers.save(
-                value, path, f"output {name}", spec.format, allow_pickle=allow_pickle
-            )
-            needs = names()
-        modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
-    _refuse_secrets_in_output(name, value, path, secrets)
-    # The step's own files were searched before this call, and files that gitmodel writes need no search.
-    stored = artifacts.put_path(store, path, name=name, allow_credentials=True)
-    if stored.unportable:
-        log.warning("%s", told_unportable(name, stored.unportable))
-    if needs:
-        log.warning("%s", told_needs_trust(name, needs))
-    format = FOLDER_FORMAT if stored.folder else format
-    return StoredOutput(
-        name, spec.kind or kind, stored.digest, stored.size, format, materializer, tuple(needs), modules
-    )
+        if isinstance(value, Path):
+            from gitmodel import formats
+
+            format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
+        else:
+            allow_pickle = f"annotate it Annotated[..., ArtifactConfig(name={name!r}, format='pickle')]"
+            with trust.noting() as names:
+                format, kind, materializer = materializers.save(
+                    value, path, f"output {name}", spec.format, allow_pickle=allow_pickle
+                )
+                needs = names()
+            written.append((path, format))
+            modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
+        _refuse_secrets_in_output(name, value, path, self.secrets)
+        # The step's own files were searched before, and files that gitmodel writes need no search.
+        stored = artifacts.put_path(self._store, path, name=name, allow_credentials=True)
+        if stored.unportable:
+            log.warning("%s", told_unportable(name, stored.unportable))
+        if needs:
+            log.warning("%s", told_needs_trust(name, needs))
+        format = FOLDER_FORMAT if stored.folder else format
+        kind = spec.kind or kind
+        self.stored.append(
+            StoredOutput(name, kind, stored.digest, stored.size, format, materializer, tuple(needs), modules)
+        )
 
 
 def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> None:
@@ -244,14 +324,17 @@ def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> Non
 
 def _refuse_secrets_in_output(name: str, value: Any, path: Path, secrets: SecretValues) -> None:
     """Raise Refused if the output *name* holds the value of a Secret: in plain data, or in the bytes at *path*."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    if secrets.holds(value) or any(
-        secrets.holds(file.name) or (file.is_file() and secrets.are_in_bytes(_chunks(file))) for file in files
-    ):
+    if secrets.holds(value) or _holds_secret(secrets, path):
         raise Refused(
             f"the output {name} holds the value of a Secret",
             hint="remove it from the output: artifacts are shared and permanent",
         )
+
+
+def _holds_secret(secrets: SecretValues, path: Path) -> bool:
+    """Return True if a name or the bytes of a file at or below *path* hold the value of a Secret."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return any(secrets.holds(file.name) or (file.is_file() and secrets.are_in_bytes(_chunks(file))) for file in files)
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

@@ -86,6 +86,15 @@ def unpicklable() -> Annotated[object, "thing"]:
 
 
 @step
+def train_while_the_store_breaks(store: str) -> tuple[Annotated[dict, "weights"], Annotated[Path, "log"]]:
+    if os.path.isdir(store):
+        os.rename(store, store + ".away")
+    Path(store).touch()  # a file, where nothing can be stored
+    Path("train.log").write_text("done")
+    return {"w": [1.5, 2.5]}, Path("train.log")
+
+
+@step
 def fewer() -> tuple[Annotated[int, "one"], Annotated[int, "two"]]:
     return (1,)  # type: ignore[return-value]
 

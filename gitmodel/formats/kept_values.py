@@ -1,0 +1,93 @@
+"""Keeping a value that could not be stored in a file on this machine, so that computing it was not in vain."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gitmodel.formats.detection import PICKLES
+from gitmodel.formats.loading import save_with
+from gitmodel.formats.plugins import find_format, suffix_of
+
+
+class KeptValue(NamedTuple):
+    """The file *path* of a value that could not be stored, and the *format* in which `gitmodel.formats` loads it."""
+
+    name: str
+    path: Path
+    format: str
+
+    @property
+    def load_call(self) -> str:
+        """The Python call that loads the value."""
+        return f"gitmodel.formats.load(pathlib.Path({str(self.path)!r}), {self.format!r}, trusted=True)"
+
+
+def keep_value(
+    name: str,
+    value: Any,
+    folder: Path | None,
+    *,
+    holds_secret: Callable[[Path], bool],
+    written: Iterable[tuple[Path, str]] = (),
+) -> KeptValue | None:
+    """Write *value* to a file called *name* in *folder*, which is created for this user alone.
+
+    Where that is impossible, or *folder* is None, the file is in a new folder of the system's temporary one. A file or
+    folder of *written*, each with its format, is moved there; without one the value is pickled. Returns None if no file
+    can be written, and for a file in which *holds_secret* finds a Secret; that one is deleted.
+    """
+    for place in _folders(folder):
+        for write, format_name in _ways(value, written):
+            path = place / (name + (suffix_of(format_name) or (".pkl" if format_name in PICKLES else "")))
+            try:
+                write(path)
+                if not holds_secret(path):
+                    return KeptValue(name, path, format_name)
+                _remove(path)
+                _remove_empty(place)
+                return None
+            except Exception:  # a full disk, or the __reduce__ of another library: the next way may work
+                _remove(path)
+        _remove_empty(place)
+    return None
+
+
+def _folders(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        with suppress(OSError):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            yield folder
+    with suppress(OSError):
+        yield Path(tempfile.mkdtemp(prefix="gitmodel-kept-"))
+
+
+def _ways(value: Any, written: Iterable[tuple[Path, str]]) -> Iterator[tuple[Callable[[Path], object], str]]:
+    for found, format in written:
+        yield partial(shutil.move, found), format
+    for name in ("pickle", "cloudpickle"):
+        yield partial(_pickle, value, name), name
+    # a class of a notebook or prompt: the file can be loaded there
+    yield lambda path: path.write_bytes(pickle.dumps(value)), "pickle"
+
+
+def _pickle(value: Any, name: str, path: Path) -> None:
+    save_with(value, path, name, find_format(name).save, None)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else os.unlink(path)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

@@ -1,0 +1,193 @@
+"""A value that a step computed and that cannot be stored is kept in a file on the machine of the step."""
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Annotated
+
+import project
+import pytest
+
+import gitmodel
+from gitmodel import ModelConfig, RunFailed, Secret, formats, log_model_metadata, pipeline, step
+from gitmodel.branch import run_journal
+from gitmodel.formats import plugins
+from gitmodel.pipelines import Materializer
+
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
+
+
+class Weights:
+    """A class that no format of gitmodel keeps."""
+
+    def __init__(self, numbers, note=""):
+        self.numbers = numbers
+        self.note = note
+
+    def __reduce__(self):
+        if self.note == "cannot be pickled":
+            raise TypeError("no")
+        return Weights, (self.numbers, self.note)
+
+
+def failure_of(client, *steps, executor="in-order", **arguments):
+    """Run *steps* one after the other and return the error of the run."""
+
+    @pipeline(model_config=DEMO)
+    def failing():
+        for one in steps:
+            one(**arguments)
+
+    with pytest.raises(RunFailed) as caught:
+        failing.run(client=client, executor=executor)
+    return caught.value
+
+
+def loaded(error):
+    """Return the values that the calls in the hint of *error* load."""
+    calls = re.findall(r"gitmodel\.formats\.load\(.*?trusted=True\)", error.hint)
+    return [eval(call, {"gitmodel": gitmodel, "pathlib": __import__("pathlib")}) for call in calls]
+
+
+def kept_files(client):
+    return sorted(path for path in client.repository.common_dir.glob("gitmodel/runs/*.kept/*"))
+
+
+def test_a_value_without_a_format_is_kept(client):
+    @step
+    def fit() -> Annotated[object, "clf"]:
+        return Weights([1, 2])
+
+    error = failure_of(client, fit)
+    (file,) = kept_files(client)
+    assert f"which gitmodel cannot save; kept: clf in {file}" in error.message
+    assert file == client.repository.common_dir / "gitmodel" / "runs" / f"{error.run}.kept" / "clf.pkl"
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert [value.numbers for value in loaded(error)] == [[1, 2]]
+    assert f"clf in {file}" in client.get_run(error.run).error  # of the journal; the record has no path
+    assert "pkl" not in client.get_run(error.run).record.error
+
+
+def test_a_value_that_only_cloudpickle_keeps_is_kept(client):
+    error = failure_of(client, project.unpicklable)
+    assert [value() for value in loaded(error)] == [1]
+
+
+@pytest.mark.parametrize("where", ["the file system", "the format"])
+def test_a_value_is_kept_if_saving_it_raises(client, monkeypatch, where):
+    def save(value, path):
+        raise OSError(28, "No space left on device") if where == "the file system" else ValueError("bug")
+
+    monkeypatch.setitem(
+        plugins._registered_materializers,
+        "weights",
+        Materializer("weights", lambda value: isinstance(value, Weights), "weights", save=save, load=Path.read_text),
+    )
+
+    @step
+    def fit() -> Annotated[Weights, "clf"]:
+        return Weights([3])
+
+    error = failure_of(client, fit)
+    assert "Weights cannot be saved as weights" in error.message
+    assert [value.numbers for value in loaded(error)] == [[3]]
+
+
+def test_all_outputs_are_kept_or_stored_when_the_first_has_no_format(client, last_run):
+    @step
+    def fit() -> tuple[Annotated[object, "clf"], Annotated[int, "score"], Annotated[object, "other"]]:
+        return Weights([1]), 7, Weights([2])
+
+    error = failure_of(client, fit)
+    assert [value.numbers for value in loaded(error)] == [[1], [2]]
+    assert [path.name for path in kept_files(client)] == ["clf.pkl", "other.pkl"]
+    outputs = last_run().record.steps[0].outputs
+    assert list(outputs) == ["score"]
+    assert client.store.open(outputs["score"]).read() == b"7\n"
+
+
+def test_values_are_kept_if_the_step_returns_too_few(client):
+    error = failure_of(client, project.fewer)
+    assert "declares 2 outputs, but returned 1 outputs; kept: fewer in " in error.message
+    assert loaded(error) == [(1,)]
+
+
+def test_a_value_is_kept_if_the_step_logs_a_secret(client):
+    @step
+    def fit(token: str) -> Annotated[dict, "clf"]:
+        log_model_metadata(note=f"used {token}")
+        return {"w": 1}
+
+    error = failure_of(client, fit, token=Secret("correct-horse-battery"))
+    assert "the metadata or reason holds the value of a Secret; kept: fit in " in error.message
+    assert loaded(error) == [{"w": 1}]
+
+
+@pytest.mark.parametrize("hidden", ["in plain data", "in an attribute"])
+def test_a_value_with_a_secret_is_not_kept(client, written, hidden, monkeypatch, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+
+    @step
+    def fit(token: str) -> Annotated[object, "clf"]:
+        return {"token": token} if hidden == "in plain data" else Weights([1], token)
+
+    error = failure_of(client, fit, token=Secret("correct-horse-battery"))
+    assert "; kept" not in error.message
+    assert kept_files(client) == []
+    assert "correct-horse" not in written()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_value_that_nothing_can_write_is_named(client):
+    @step
+    def fit() -> Annotated[object, "clf"]:
+        return Weights([1], "cannot be pickled")
+
+    assert "; no file keeps clf, which cannot be pickled or holds a Secret" in failure_of(client, fit).message
+
+
+def test_a_value_is_kept_in_the_temporary_folder_if_the_journal_has_no_room(client, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    @step
+    def fit() -> Annotated[object, "clf"]:
+        (folder,) = client.repository.common_dir.glob("gitmodel/runs/*.jsonl")
+        folder.with_suffix(".kept").touch()  # a file, where the folder of the values belongs
+        return Weights([1])
+
+    error = failure_of(client, fit)
+    (file,) = tmp_path.glob("gitmodel-kept-*/clf.pkl")
+    assert f"kept: clf in {file}" in error.message
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+class TestEveryExecutor:
+    def test_a_value_is_kept_in_its_own_format_if_the_store_fails(self, client, executor, tmp_path):
+        store = client.repository.common_dir / "gitmodel" / "store"
+        error = failure_of(client, project.train_while_the_store_breaks, executor=executor, store=str(store))
+        store.unlink()
+        os.rename(f"{store}.away", store)
+        (named,) = re.findall(r"kept.*: weights in (\S+), log in ", error.message)
+        assert named.endswith("/weights.json")
+        assert formats.load(Path(named), "json") == {"w": [1.5, 2.5]}
+        assert loaded(error) == [{"w": [1.5, 2.5]}]
+        near = isinstance(executor, str)
+        assert (f"/runs/{error.run}.kept/" in named) == near
+        assert ("kept on the machine " in error.message) == (not near)
+        assert "train.log" in error.message
+
+
+def test_kept_values_are_deleted_with_the_journal_of_their_run(client, monkeypatch):
+    @step
+    def fit() -> Annotated[object, "clf"]:
+        return Weights([1])
+
+    monkeypatch.setattr(run_journal, "_KEPT", 1)
+    first = failure_of(client, fit)
+    second = failure_of(client, fit)
+    assert [path.parent.name for path in kept_files(client)] == [f"{first.run}.kept", f"{second.run}.kept"]
+    third = failure_of(client, fit)
+    assert [path.parent.name for path in kept_files(client)] == [f"{second.run}.kept", f"{third.run}.kept"]
