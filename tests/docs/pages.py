@@ -107,11 +107,14 @@ def trimmed(text: str) -> str:
 
 
 def alike(shown: str, printed: str) -> bool:
-    """Whether a page shows what was *printed*, hashes aside; a line `...` stands for any lines."""
-    parts = re.split(r"^\.\.\.\n", _without_hashes(shown), flags=re.MULTILINE)
+    """Whether a page shows what was *printed*, except for values that vary; a line `...` stands for any lines."""
+    parts = re.split(r"^\.\.\.\n", _without_varying_values(shown), flags=re.MULTILINE)
     pattern = "(?:.*\n)*?".join(map(re.escape, parts))
-    return re.fullmatch(pattern, _without_hashes(printed)) is not None
+    return re.fullmatch(pattern, _without_varying_values(printed)) is not None
 
 
-def _without_hashes(text: str) -> str:
-    return re.sub(r"\b[0-9a-f]{7,64}\b", "<hash>", trimmed(text))
+def _without_varying_values(text: str) -> str:
+    """*text* without hashes, ids of runs, durations, and sizes, which depend on the versions of libraries."""
+    text = re.sub(r"\b[0-9a-f]{7,64}\b|(?<=-)[0-9a-f]{6}\b", "<hash>", trimmed(text))
+    text = re.sub(r"\bin [\d.]+ m?s\b", "in <time>", text)
+    return re.sub(r"\b\d[\d.]* (?:[kM]?B\b|bytes\b)|\bsize = \d+$", "<size>", text, flags=re.MULTILINE)

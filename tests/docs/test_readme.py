@@ -20,11 +20,6 @@ def shown_story() -> Block:
     return next(block for block in blocks("README.md") if "$ git init" in block.text)
 
 
-def without_sizes(text: str) -> str:
-    """*text* without what depends on the versions of scikit-learn and skops."""
-    return re.sub(r"\b\d[\d.]* (?:[kM]?B\b|bytes\b)", "<size>", text)
-
-
 @pytest.mark.xdist_group("demo")
 def test_the_demo_prints_the_example_of_the_readme(folder: Folder, request: pytest.FixtureRequest) -> None:
     done = subprocess.run(
@@ -36,7 +31,7 @@ def test_the_demo_prints_the_example_of_the_readme(folder: Folder, request: pyte
         text = read("README.md")
         new = text[: story.start] + story_of(done.stdout) + text[story.start + len(story.text) :]
         (ROOT / "README.md").write_text(new, encoding="utf-8")
-    assert alike(without_sizes(shown_story().text), without_sizes(story_of(done.stdout)))
+    assert alike(shown_story().text, story_of(done.stdout))
 
 
 @pytest.mark.xdist_group("demo")

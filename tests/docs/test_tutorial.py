@@ -26,21 +26,19 @@ def follow(page: str, folder: Folder) -> list[tuple[int, int, str, str]]:
     return found
 
 
-@pytest.mark.parametrize("page", [TUTORIAL])
-def test_every_command_prints_what_the_page_shows(page: str, folder: Folder, request: pytest.FixtureRequest) -> None:
-    found = follow(page, folder)
+def test_the_tutorial_prints_what_it_shows_and_git_alone_answers_the_questions_of_lineage(
+    folder: Folder, request: pytest.FixtureRequest
+) -> None:
+    """Both pages in one test: the second uses the repository of the first, in which a forest is trained four times."""
+    found = follow(TUTORIAL, folder)
     if request.config.getoption("--rewrite", default=False):
-        text = read(page)
+        text = read(TUTORIAL)
         for start, end, _, printed in reversed(found):
             text = text[:start] + printed + text[end:]
-        (ROOT / page).write_text(text, encoding="utf-8")
-        return
-    for _, _, shown, printed in found:
-        assert printed == shown
-
-
-def test_the_questions_of_lineage_are_answered_by_git_alone(folder: Folder) -> None:
-    follow(TUTORIAL, folder)
+        (ROOT / TUTORIAL).write_text(text, encoding="utf-8")
+    else:
+        for _, _, shown, printed in found:
+            assert printed == shown
     for block in blocks(LINEAGE):
         for step in steps(block.text) if block.language == "console" else ():
             status, output = folder.run(step.command)
