@@ -1,5 +1,6 @@
 """Pipelines: `@pipeline`, `@step`, their configuration, and runs."""
 
+from gitmodel.domain.secret_values import Secret
 from gitmodel.formats.format import Materializer
 from gitmodel.formats.plugins import register_materializer
 from gitmodel.pipelines.config import (
@@ -8,7 +9,6 @@ from gitmodel.pipelines.config import (
     ExternalArtifact,
     ModelArtifactConfig,
     ModelConfig,
-    Secret,
 )
 from gitmodel.pipelines.context import StepContext, get_step_context, log_artifact_metadata, log_model_metadata
 from gitmodel.pipelines.definition import Pipeline, pipeline

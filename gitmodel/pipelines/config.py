@@ -1,10 +1,8 @@
-"""Configuration of a pipeline, step or output: ModelConfig, ArtifactConfig, ExternalArtifact, Secret."""
+"""Configuration of a pipeline, step or output: ModelConfig, ArtifactConfig, ExternalArtifact."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +15,6 @@ from gitmodel.domain.schema.records import DESCRIPTIVE, KINDS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
 
-# The hint for a parameter that looks like a credential.
-AS_SECRET = "pass it as gitmodel.Secret, which is never written"
 _STAGES = STAGE_WORDS | {"staging", "production"}
 
 
@@ -190,40 +186,3 @@ class ExternalArtifact:
     def ref(self) -> VersionRef:
         """The version that the artifact belongs to."""
         return VersionRef.of(self.model, self.version)
-
-
-# The lists to which each Secret that is made in this process is added, in any thread.
-_collectors: list[list[Secret]] = []
-_collecting = threading.Lock()
-
-
-@contextmanager
-def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
-    """Add each Secret that is made in this process during the block to *secrets*.
-
-    A parameter may contain the same value. Secrets of other threads are added too; masking them does no harm.
-    """
-    with _collecting:
-        _collectors.append(secrets)
-    try:
-        yield
-    finally:
-        with _collecting:
-            _collectors[:] = [other for other in _collectors if other is not secrets]
-
-
-class Secret:
-    """A parameter that reaches the step and is never written or printed.
-
-    >>> Secret("hunter2")
-    Secret(...)
-    """
-
-    def __init__(self, value: Any) -> None:
-        self.value: Any = value.value if isinstance(value, Secret) else value
-        with _collecting:
-            for secrets in _collectors:
-                secrets.append(self)
-
-    def __repr__(self) -> str:
-        return "Secret(...)"

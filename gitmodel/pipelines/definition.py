@@ -17,14 +17,14 @@ from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.secret_values import AS_SECRET, HIDDEN, Secret
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.formats.loading import is_loading
-from gitmodel.pipelines.config import AS_SECRET, ModelConfig, Secret, check_options
+from gitmodel.pipelines.config import ModelConfig, check_options
 from gitmodel.pipelines.context import current_step
 from gitmodel.pipelines.graph import building, read_parameter
 from gitmodel.pipelines.run_records import Job, Listener, Run
 from gitmodel.pipelines.running import run_job
-from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.step_modules import is_importing
 from gitmodel.pipelines.steps import is_building

@@ -11,9 +11,9 @@ from typing import Any
 
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.plain_values import read_values
+from gitmodel.domain.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
 from gitmodel.errors import UsageError
-from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret, collecting_secrets
-from gitmodel.pipelines.secret_values import HIDDEN, RunSecrets
+from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.steps import Output, Step, adding_calls
 
 

@@ -29,6 +29,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.secret_values import HIDDEN
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.git.commits import commit_adding
@@ -39,7 +40,6 @@ from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.rerun_process import RerunAnswer, RerunRequest
 from gitmodel.pipelines.running import RunFailed
-from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
 from gitmodel.registry.put_in_force import TagAim, put_in_force
 from gitmodel.registry.runs import load_details

@@ -15,9 +15,10 @@ from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
 from gitmodel.domain.credentials import OVERRIDE
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.secret_values import Secret
 from gitmodel.errors import Refused, UsageError
 from gitmodel.pipelines.caching import are_stored, cache_key, declared_files
-from gitmodel.pipelines.config import ExternalArtifact, Secret
+from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.project_code import ProjectCode, StepCode, UnknownCode

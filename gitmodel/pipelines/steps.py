@@ -17,8 +17,9 @@ from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeV
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name, fold
+from gitmodel.domain.secret_values import Secret
 from gitmodel.errors import UsageError, message_of
-from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, Secret, check_options
+from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, check_options
 
 P = ParamSpec("P")
 R = TypeVar("R")

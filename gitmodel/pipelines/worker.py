@@ -23,6 +23,7 @@ from typing import Any
 
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.domain.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
 from gitmodel.errors import Refused, Unreachable, UsageError, message_of
 from gitmodel.formats import materializers, plugins, trust
 from gitmodel.formats.detection import is_value
@@ -31,11 +32,10 @@ from gitmodel.formats.loading import called
 from gitmodel.formats.plugins import suffix_of
 from gitmodel.formats.script_names import UNNAMED
 from gitmodel.pipelines import step_modules
-from gitmodel.pipelines.config import ModelConfig, Secret, collecting_secrets
+from gitmodel.pipelines.config import ModelConfig
 from gitmodel.pipelines.context import PlannedVersion, StepContext, using_context
 from gitmodel.pipelines.opened_files import recording_opened_files, texts_that_may_name_files
 from gitmodel.pipelines.project_code import project_modules_of
-from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
 from gitmodel.pipelines.step_requests import Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, ErrorText, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step

@@ -1,16 +1,18 @@
-"""The values of a run's Secrets: finding them in values, texts and files, and hiding them. Pure."""
+"""Secrets and their values in a run: finding them in values, texts and files, and hiding them. Pure."""
 
 from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from gitmodel.pipelines.config import Secret
-
+# The hint for a parameter that looks like a credential.
+AS_SECRET = "pass it as gitmodel.Secret, which is never written"
 # The text that a record has in place of a secret.
 HIDDEN = "(secret)"
 # Shorter texts occur by chance in metadata and messages, and in the bytes of a file.
@@ -20,6 +22,43 @@ _SHORTEST_IN_BYTES = 8
 _SHORTEST_PART = 6
 # Single lines of a private key count from this length on, because parsers print them.
 _SHORTEST_LINE = 20
+
+
+# The lists to which each Secret that is made in this process is added, in any thread.
+_collectors: list[list[Secret]] = []
+_collecting = threading.Lock()
+
+
+@contextmanager
+def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
+    """Add each Secret that is made in this process during the block to *secrets*.
+
+    A parameter may contain the same value. Secrets of other threads are added too; masking them does no harm.
+    """
+    with _collecting:
+        _collectors.append(secrets)
+    try:
+        yield
+    finally:
+        with _collecting:
+            _collectors[:] = [other for other in _collectors if other is not secrets]
+
+
+class Secret:
+    """A parameter that reaches the step and is never written or printed.
+
+    >>> Secret("hunter2")
+    Secret(...)
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value: Any = value.value if isinstance(value, Secret) else value
+        with _collecting:
+            for secrets in _collectors:
+                secrets.append(self)
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
 
 
 class SecretValues:
