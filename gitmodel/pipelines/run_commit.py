@@ -33,7 +33,7 @@ from gitmodel.pipelines.caching import are_stored
 from gitmodel.pipelines.pinned_references import Target
 from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult
 from gitmodel.registry.in_force import judge
-from gitmodel.registry.runs import store_details
+from gitmodel.registry.runs import is_recorded, store_details
 from gitmodel.registry.writer import Batch
 from gitmodel.stores.interface import ArtifactStore
 
@@ -98,9 +98,8 @@ def _commit(
     plans = [plan for result in results.values() for plan in result.plans] if succeeded else []
     withheld = _withheld(targets, results)
     plans = [plan for plan in plans if not _is_left_out(plan, left_out) and not _is_of_withheld(plan, withheld)]
-    if rules.record == "versioned" and not (record.versions or plans):
-        return None
-    if rules.record == "succeeded" and not (succeeded or record.versions or _leaves_no_journal(client)):
+    has_journal = not (client.repository.url or in_ci(os.environ))
+    if not is_recorded(rules, record, changes=bool(plans), has_journal=has_journal):
         return None
     if succeeded:
         _check_cached(client.access.everywhere(), results)
@@ -140,11 +139,6 @@ def _commit(
     for message in [*refused, *left_out.values()]:
         log.warning("%s; the run is recorded without it", message)
     return record
-
-
-def _leaves_no_journal(client: Client) -> bool:
-    """Return True where the journal of a run is lost with the machine: in a job of a CI host, and by URL."""
-    return bool(client.repository.url) or in_ci(os.environ)
 
 
 def _is_left_out(plan: Plan, left_out: Mapping[str, str]) -> bool:

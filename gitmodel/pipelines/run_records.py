@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,16 +11,16 @@ from typing import Any
 
 from gitmodel.client import Client
 from gitmodel.domain.credentials import redacted
+from gitmodel.domain.error_text import ErrorText
 from gitmodel.domain.schema.records import Code, RunRecord, RunRules, StepRecord
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Pinned, Target
 from gitmodel.pipelines.source import NOWHERE, Source
 from gitmodel.pipelines.step_requests import Facts
-from gitmodel.pipelines.step_results import ErrorText, StepResult, StoredOutput
+from gitmodel.pipelines.step_results import StepResult, StoredOutput
 from gitmodel.pipelines.steps import Output
 
-_LONGEST_TRACEBACK = 8_000
 Listener = Callable[[str, str, float], None]
 
 
@@ -115,20 +114,13 @@ def run_record(
         python=platform.python_version(),
         packages=active.packages,
         failed_step=active.failed or None,
-        error=_error_text(error, rules),
-        traceback=error.traceback[-_LONGEST_TRACEBACK:] if error and rules.record_traceback else "",
+        error=error.line(rules) if error else "",
+        traceback=error.recorded_traceback(rules) if error else "",
         versions=tuple(sorted(versions)),
         code=active.code,
         parameters=active.job.graph.known.values().hide_parameters(active.job.parameters),
         steps=tuple(_step_record(active, active.job.graph.nodes[name]) for name in active.order),
     )
-
-
-def _error_text(error: ErrorText | None, rules: RunRules) -> str:
-    if error is None:
-        return ""
-    # A message can contain paths, host names and secrets, and history is permanent.
-    return f"{error.type}: {error.message}" if rules.record_traceback else error.type
 
 
 def _step_record(active: ActiveRun, node: Node) -> StepRecord:
@@ -169,20 +161,3 @@ def order(needs: Mapping[str, set[str]]) -> list[str]:
         ordered.append(ready.pop(0))
         sorter.done(ordered[-1])
     return ordered
-
-
-def keep_packages(client: Client) -> str:
-    """Store the list of installed packages, one `name==version` per line, and return its digest."""
-    from importlib.metadata import distributions
-
-    if "" not in _packages:
-        found = {f"{item.metadata['Name']}=={item.version}" for item in distributions() if item.metadata["Name"]}
-        _packages[""] = "".join(f"{line}\n" for line in sorted(found, key=str.casefold))
-    known = _packages.get(client.store.url)
-    if known is None or not client.store.holds(known):
-        known = _packages[client.store.url] = client.store.put_stream(io.BytesIO(_packages[""].encode()))[0]
-    return known
-
-
-# The list at "", and its digest by the URL of each store that was used.
-_packages: dict[str, str] = {}

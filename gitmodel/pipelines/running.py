@@ -8,26 +8,24 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-import time
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
-from gitmodel.domain.changes.runs import run_id
-from gitmodel.domain.credentials import redacted
+from gitmodel.domain.error_text import ErrorText
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.executors import ExecutorChoice, choose_executor
 from gitmodel.pipelines.graph import Graph
 from gitmodel.pipelines.pinned_references import pin, release_names, release_numbers, resolve
 from gitmodel.pipelines.run_commit import commit_run
-from gitmodel.pipelines.run_records import ActiveRun, Job, Run, keep_packages, order, run_record
+from gitmodel.pipelines.run_records import ActiveRun, Job, Run, order, run_record
 from gitmodel.pipelines.scheduling import Scheduler
 from gitmodel.pipelines.step_modules import script_of
-from gitmodel.pipelines.step_results import ErrorText
 from gitmodel.pipelines.worker import refuse_secrets_in_plans
+from gitmodel.registry.runs import keep_packages, new_run_id
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -60,11 +58,11 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     moment = client.writer.moment()
     found = resolve(client, job.pipeline, job.graph, job.model_config)
     code = client.record_code()
-    packages = keep_packages(client)
+    packages = keep_packages(client.store)
     client.repository.share()
     journal = Journal(client.repository.common_dir)
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
-    with journal.open_run(lambda: run_id(job.pipeline, moment, _unique()), facts) as notes:
+    with journal.open_run(lambda: new_run_id(job.pipeline, moment), facts) as notes:
         try:
             pinned = pin(client, found, journal, notes.id).with_inputs(job.recorded_inputs)
         except BaseException:
@@ -137,8 +135,7 @@ def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: Ru
 
 def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:
     """Return the text of *error* without secrets."""
-    secrets = active.job.graph.known.values()
-    return ErrorText.of(error).map(lambda part: redacted(secrets.hide(part)))
+    return ErrorText.of(error).hidden(active.job.graph.known.values())
 
 
 def _record_failure(
@@ -184,11 +181,6 @@ def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
         step=active.failed,
         traceback=traceback,
     )
-
-
-def _unique() -> str:
-    # Milliseconds come first, so that ids of one second are in the order of their runs.
-    return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
 
 
 def _check_reachable(graph: Graph, executor: str) -> None:

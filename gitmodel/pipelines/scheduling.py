@@ -14,6 +14,7 @@ from typing import Any
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
 from gitmodel.domain.credentials import OVERRIDE
+from gitmodel.domain.error_text import ErrorText
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.secret_values import Secret
 from gitmodel.errors import Refused, UsageError
@@ -25,7 +26,7 @@ from gitmodel.pipelines.project_code import ProjectCode, StepCode, UnknownCode
 from gitmodel.pipelines.run_records import ActiveRun
 from gitmodel.pipelines.step_modules import location
 from gitmodel.pipelines.step_requests import Facts, InputReference, Request, StoreRequest
-from gitmodel.pipelines.step_results import ErrorText, StepResult, from_json, to_json
+from gitmodel.pipelines.step_results import StepResult, from_json, to_json
 from gitmodel.pipelines.steps import Output
 from gitmodel.pipelines.worker import refuse_secrets_in_plans, run_step
 from gitmodel.registry.store_access import open_urls

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from gitmodel.domain.error_text import ErrorText
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
-from gitmodel.errors import GitModelError, message_of
+from gitmodel.errors import GitModelError
 from gitmodel.pipelines.opened_files import OpenedState
 
 
@@ -81,26 +82,6 @@ class StoredOutput:
         """Return the output from JSON. That of an earlier release has no names."""
         names = {key: tuple(found.get(key, ())) for key in ("needs_trust", "modules")}
         return cls(**{**found, **names})
-
-
-@dataclass(frozen=True)
-class ErrorText:
-    """An error as text, as a run records it."""
-
-    type: str
-    message: str
-    hint: str = ""
-    traceback: str = ""
-
-    @classmethod
-    def of(cls, error: BaseException) -> ErrorText:
-        """Return the text of *error* without a traceback."""
-        hint = error.hint if isinstance(error, GitModelError) else ""
-        return cls(type(error).__name__, message_of(error), hint)
-
-    def map(self, change: Callable[[str], str]) -> ErrorText:
-        """Return the error with *change* applied to each of its texts."""
-        return ErrorText(change(self.type), change(self.message), change(self.hint), change(self.traceback))
 
 
 @dataclass(frozen=True)

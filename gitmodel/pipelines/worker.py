@@ -12,8 +12,7 @@ import socket
 import tempfile
 import threading
 import time
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gitmodel.domain.credentials import redacted
+from gitmodel.domain.error_text import ErrorText
 from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.domain.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
 from gitmodel.errors import Refused, Unreachable, UsageError, message_of
@@ -37,13 +36,13 @@ from gitmodel.pipelines.context import PlannedVersion, StepContext, using_contex
 from gitmodel.pipelines.opened_files import recording_opened_files, texts_that_may_name_files
 from gitmodel.pipelines.project_code import project_modules_of
 from gitmodel.pipelines.step_requests import Request, StoreRequest
-from gitmodel.pipelines.step_results import AliasPlan, ErrorText, Plan, StagePlan, StepResult, StoredOutput
+from gitmodel.pipelines.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import told_needs_trust, told_unportable
 from gitmodel.registry.store_access import open_place, open_urls
 from gitmodel.stores import artifacts
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.source_credentials import describe_credentials, find_credentials
+from gitmodel.stores.source_credentials import describe_credentials, find_credentials, holds_secret, refuse_secrets
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -269,7 +268,7 @@ class _Outputs:
             self._kept.append(KeptValue(name, value.absolute(), ""))
             return
         folder = Path(self._request.keep) if self._request.keep else None
-        kept = keep_value(name, value, folder, holds_secret=partial(_holds_secret, self.secrets), written=written)
+        kept = keep_value(name, value, folder, holds_secret=partial(holds_secret, self.secrets), written=written)
         if kept is not None:
             self._kept.append(kept)
         else:
@@ -300,7 +299,7 @@ class _Outputs:
                 needs = names()
             written.append((path, format))
             modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
-        _refuse_secrets_in_output(name, value, path, self.secrets)
+        refuse_secrets(f"the output {name}", value, path, self.secrets)
         # The step's own files were searched before, and files that gitmodel writes need no search.
         stored = artifacts.put_path(self._store, path, name=name, allow_credentials=True)
         if stored.unportable:
@@ -320,27 +319,6 @@ def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> Non
         raise Refused(
             "the metadata or reason holds the value of a Secret", hint="leave it out: the history is permanent"
         )
-
-
-def _refuse_secrets_in_output(name: str, value: Any, path: Path, secrets: SecretValues) -> None:
-    """Raise Refused if the output *name* holds the value of a Secret: in plain data, or in the bytes at *path*."""
-    if secrets.holds(value) or _holds_secret(secrets, path):
-        raise Refused(
-            f"the output {name} holds the value of a Secret",
-            hint="remove it from the output: artifacts are shared and permanent",
-        )
-
-
-def _holds_secret(secrets: SecretValues, path: Path) -> bool:
-    """Return True if a name or the bytes of a file at or below *path* hold the value of a Secret."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return any(secrets.holds(file.name) or (file.is_file() and secrets.are_in_bytes(_chunks(file))) for file in files)
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    with open(file, "rb") as reader:
-        while chunk := reader.read(1 << 20):
-            yield chunk
 
 
 def _own_frames(found: TracebackType | None) -> TracebackType | None:
@@ -385,10 +363,4 @@ def _explain(error: BaseException, request: Request) -> BaseException:
 
 
 def _describe(error: BaseException, secrets: SecretValues) -> ErrorText:
-    text = ErrorText.of(error)
-    try:
-        lines = traceback.format_exception(type(error), error, _own_frames(error.__traceback__))
-    except Exception:  # a traceback may hold other errors, and their messages cannot always be read
-        lines = traceback.format_tb(error.__traceback__)
-    text = replace(text, message=text.message.strip()[:1000], traceback="".join(lines))
-    return text.map(lambda part: redacted(secrets.hide(part)))
+    return ErrorText.with_frames(error, _own_frames(error.__traceback__)).hidden(secrets)

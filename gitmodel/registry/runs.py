@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -11,11 +13,11 @@ from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
-from gitmodel.domain.changes.runs import find_run
+from gitmodel.domain.changes.runs import find_run, run_id
 from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.paging import read_page
 from gitmodel.domain.schema import codec, paths, records
-from gitmodel.domain.schema.records import RunRecord, StepRecord
+from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
@@ -123,6 +125,41 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
     if record.details is not None and store is not None and store().holds(record.details):
         record = load_details(record, store())
     return _of_record(record, noted or {})
+
+
+def new_run_id(name: str, started: datetime) -> str:
+    """Return a new id for a run of *name*, after the ids of earlier runs.
+
+    Milliseconds come before the random part, so that ids of one second are in the order of their runs.
+    """
+    return run_id(name, started, f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}")
+
+
+def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:
+    """Return True if *rules* include the run *record*, which also makes other *changes* or not.
+
+    *has_journal* is False if this machine and its journal of runs will be lost: then failed runs are recorded too.
+    """
+    if rules.record == "versioned":
+        return bool(record.versions) or changes
+    return rules.record != "succeeded" or record.status == "succeeded" or bool(record.versions) or not has_journal
+
+
+def keep_packages(store: ArtifactStore) -> str:
+    """Store the list of installed packages, one `name==version` per line, and return its digest."""
+    from importlib.metadata import distributions
+
+    if "" not in _packages:
+        found = {f"{item.metadata['Name']}=={item.version}" for item in distributions() if item.metadata["Name"]}
+        _packages[""] = "".join(f"{line}\n" for line in sorted(found, key=str.casefold))
+    known = _packages.get(store.url)
+    if known is None or not store.holds(known):
+        known = _packages[store.url] = store.put_stream(io.BytesIO(_packages[""].encode()))[0]
+    return known
+
+
+# The list at "", and its digest by the URL of each store that was used.
+_packages: dict[str, str] = {}
 
 
 def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from gitmodel.domain.credential_files import HEAD_SIZE, TEXT_SIZE, credential_in_path, credentials_in_file
 from gitmodel.domain.credentials import OVERRIDE, redacted
+from gitmodel.domain.secret_values import SecretValues
 from gitmodel.errors import Refused
 from gitmodel.stores.source_files import find_source, list_folder, open_source
 
@@ -19,6 +21,29 @@ def refuse_credentials(path: Path, name: str) -> None:
     """Raise Refused if the file or folder *path*, the source of the artifact *name*, seems to hold credentials."""
     if found := find_credentials(path):
         raise Refused(f"{describe_credentials(f'the artifact {name}', found)}; nothing was stored", hint=WAY_OUT)
+
+
+def refuse_secrets(what: str, value: Any, path: Path, secrets: SecretValues) -> None:
+    """Raise Refused if *what*, such as "the output model", holds the value of a Secret.
+
+    It is searched for in the plain data of *value*, and in the names and bytes of the files at *path*.
+    """
+    if secrets.holds(value) or holds_secret(secrets, path):
+        raise Refused(
+            f"{what} holds the value of a Secret", hint="remove it from there: artifacts are shared and permanent"
+        )
+
+
+def holds_secret(secrets: SecretValues, path: Path) -> bool:
+    """Return True if a name or the bytes of a file at or below *path* hold the value of a Secret."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return any(secrets.holds(file.name) or (file.is_file() and secrets.are_in_bytes(_chunks(file))) for file in files)
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with open(file, "rb") as reader:
+        while chunk := reader.read(1 << 20):
+            yield chunk
 
 
 def describe_credentials(what: str, found: Sequence[str]) -> str:

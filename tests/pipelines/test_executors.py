@@ -168,7 +168,7 @@ class TestWorkersInOtherProcesses:
         assert client.list_runs() == []
 
     def test_a_worker_that_cannot_reach_the_store_reports_it(self, client, far_executor, monkeypatch, tmp_path):
-        monkeypatch.setattr(running, "keep_packages", lambda client: "sha256:" + "0" * 64)
+        monkeypatch.setattr(running, "keep_packages", lambda store: "sha256:" + "0" * 64)
         with pytest.raises(RunFailed, match="this worker cannot reach the artifact store"):
             sums.run(client=client, executor=far_executor)
 
