@@ -226,7 +226,7 @@ RECORDED_RUN = Shape(
     "A run of a pipeline with all recorded fields. Printed by `run`, `runs list`, `runs show`.",
     {
         "id": "text: the run's id",
-        "pipeline": "text: the pipeline's name",
+        "pipeline": "text: the name of the pipeline, or of the run of a script",
         "status": 'text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it',
         "started": "time",
         "finished": "time, or null if it is not recorded",
@@ -235,14 +235,15 @@ RECORDED_RUN = Shape(
         "versions": "list of text: the versions that it made or changed, as `MODEL@NUMBER`",
         "failed_step": "text: the step that failed, or null",
         "error": "text: the error; the branch records its type, and this machine its message",
-        "executor": "text: the executor that ran the steps",
+        "executor": 'text: the executor that ran the steps; "" for a run of a script',
         "python": "text: the version of Python",
         "packages": "text: the digest of the list of installed packages in the artifact store, or null",
         "code": "object or null: as in `version`",
         "script": "text: the file of the pipeline, from the top of the code repository; null if it was not recorded, "
         "so `reproduce` cannot run it again",
         "module": "text: the name under which that file was imported, or null",
-        "parameters": "object: the arguments of the pipeline",
+        "parameters": "object: the arguments of the pipeline, or the parameters that a script logged",
+        "metadata": "object: the metadata that a script logged",
         "steps": 'list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
         '"skipped"), `version` (an existing version that it changed, as `MODEL@NUMBER`, or null), `seconds`, '
         "`parameters`, `inputs` and `outputs` (name to digest); if it has a `version`, also `kinds`, `sizes` (bytes) "

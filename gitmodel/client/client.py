@@ -35,6 +35,7 @@ from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.client.script_runs import ScriptRun
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.lineage import Lineage
     from gitmodel.domain.schema.codec import Problem
@@ -399,6 +400,30 @@ class Client(ShowsOurForm):
 
         self.repository.renew()
         return runs.get_run(self.repository, id, store=lambda: self.store)
+
+    @contextmanager
+    def start_run(self, name: str) -> Iterator[ScriptRun]:
+        """Start a run called *name* for a script without steps, and record it when the `with` block ends.
+
+        The `ScriptRun` that it yields records parameters, metadata and artifacts, and creates a version. All of it,
+        with the code, the installed packages and the duration, becomes one commit at the end; nothing is committed
+        before. If the block raises an error, only the run is recorded, as failed or, after Ctrl-C, as cancelled, and
+        the error is raised again. Secrets and credentials in the error are hidden.
+
+        Raises UsageError inside of another run, of a step or of a transaction; Conflict and other errors at the end if
+        the version cannot be created.
+
+        >>> with client.start_run("train") as run:                      # doctest: +SKIP
+        ...     run.log_parameters(max_depth=3)
+        ...     run.log_metadata(accuracy=clf.score(x, y))
+        ...     run.create_version("iris", model_objects={"clf": clf})
+        >>> run.version.reference                                       # doctest: +SKIP
+        'iris@1'
+        """
+        from gitmodel.client import script_runs
+
+        with script_runs.start_run(self._opened, name) as run:
+            yield run
 
     def apply(
         self,

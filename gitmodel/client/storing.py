@@ -18,11 +18,13 @@ from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.secret_values import SecretValues
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions
 from gitmodel.registry.artifacts import Warn
 from gitmodel.registry.versions import Made
 from gitmodel.stores.interface import Transfer
+from gitmodel.stores.source_credentials import refuse_secrets
 
 Given = tuple[str, ArtifactSource, str]
 """Name, source and kind of an artifact. The source of an external one is a URI."""
@@ -121,11 +123,8 @@ def create_version(
             metadata=values,
             artifacts=[(artifact, kind) for artifact, _, kind in given],
         )
-    _check_formats(given, formats)
     opened.check_code()
-    with _files(given, formats) as files:
-        _check_sources(opened, files)
-        links = _store(opened, model, files, transfer=transfer, warn=warn)
+    links = store_given(opened, model, given, formats=formats, transfer=transfer, warn=warn)
     code = opened.record_code()
     content = (model, name, description, words, values, links, code)
     return versions.make_version(
@@ -158,11 +157,32 @@ def store_links(
     """
     said = read_values(metadata or {})
     names = [(name, kind) for name, _, kind in given]
-    _check_formats(given, formats)
     artifacts.check_links(opened.writer, ref, names, metadata=said)
+    return store_given(opened, model, given, formats=formats, metadata=said, transfer=transfer, warn=warn)
+
+
+def store_given(
+    opened: OpenRegistry,
+    model: str,
+    given: Sequence[Given],
+    *,
+    formats: Mapping[str, str],
+    metadata: Mapping[str, Any] | None = None,
+    transfer: TransferOf,
+    warn: Warn | None = None,
+    secrets: SecretValues | None = None,
+) -> list[ArtifactLink]:
+    """Store the artifacts *given* in the store of *model* ("": the default store), and return their links.
+
+    Raises Refused, and stores nothing, if one of them holds a value of *secrets*.
+    """
+    _check_formats(given, formats)
     with _files(given, formats) as files:
         _check_sources(opened, files)
-        return _store(opened, model, files, metadata=said, transfer=transfer, warn=warn)
+        if secrets is not None:
+            for each, (_, value, _) in zip(files, given, strict=True):
+                refuse_secrets(f"the artifact {each.name}", value, each.path, secrets)
+        return _store(opened, model, files, metadata=metadata, transfer=transfer, warn=warn)
 
 
 def describe_links(
@@ -235,7 +255,7 @@ def _store(
 ) -> list[ArtifactLink]:
     return [
         artifacts.store_artifact(
-            opened.access.of_model(model),
+            opened.access.of_model(model) if model else opened.store,
             each.name,
             each.path,
             kind=each.kind,

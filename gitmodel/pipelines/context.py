@@ -20,6 +20,7 @@ from gitmodel.errors import NotFound, UsageError
 from gitmodel.pipelines.config import ModelConfig
 from gitmodel.pipelines.step_requests import Facts, VersionFacts
 from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan
+from gitmodel.registry.runs import inside_run
 
 
 @checked_arguments
@@ -196,7 +197,8 @@ def using_context(context: StepContext) -> Iterator[StepContext]:
     """Make *context* the current one in the block."""
     token = _current.set(context)
     try:
-        yield context
+        with inside_run(f"step {context.step}"):
+            yield context
     finally:
         _current.reset(token)
 

@@ -28,6 +28,7 @@ from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.step_modules import is_importing
 from gitmodel.pipelines.steps import is_building
+from gitmodel.registry.runs import refuse_inside_run
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -146,6 +147,7 @@ class Pipeline(ShowsOurForm):
             raise UsageError(
                 f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it separately"
             )
+        refuse_inside_run(f"pipeline {self.name}")
         read = self._read_parameters(parameters)
         with building() as graph:
             graph.known.secrets += [value for value in (*parameters.values(), *secrets) if isinstance(value, Secret)]

@@ -146,6 +146,11 @@ def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
         raise NotFound(
             f"no recorded run created {name}", hint=f"`git model checkout {name} FOLDER` checks out its code and files"
         )
+    if not run.executor:
+        raise UsageError(
+            f"run {run.id} was started by a script, not by a pipeline, and cannot be repeated automatically",
+            hint=f"`git model checkout {name} FOLDER` gets its code, to run by hand",
+        )
     if not run.script:
         raise NotFound(
             f"run {run.id} has no record of the file of its pipeline, for example because it ran in a notebook",

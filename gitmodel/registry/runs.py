@@ -7,6 +7,8 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -39,6 +41,7 @@ RUN_NAMES: dict[str, Names] = {
     "versions": [VALUE],
     "code": CODE_NAMES,
     "parameters": RECORDED,
+    "metadata": RECORDED,
     "steps": [_STEP_NAMES],
 }
 _DETAILS_LIMIT = 256 << 20  # bytes: some hundred thousand steps
@@ -82,6 +85,7 @@ class RunView:
             "script": record.script if record else None,
             "module": record.module if record else None,
             "parameters": dict(record.parameters) if record else {},
+            "metadata": dict(record.metadata) if record else {},
             "steps": [_step_fields(step) for step in record.steps] if record else [],
         }
 
@@ -133,6 +137,27 @@ def new_run_id(name: str, started: datetime) -> str:
     Milliseconds come before the random part, so that ids of one second are in the order of their runs.
     """
     return run_id(name, started, f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}")
+
+
+_inside: ContextVar[str] = ContextVar("gitmodel_inside_run", default="")
+
+
+@contextmanager
+def inside_run(shown: str) -> Iterator[None]:
+    """Note during the block that this thread is in the run or step *shown*, in which no other run can start."""
+    token = _inside.set(shown)
+    try:
+        yield
+    finally:
+        _inside.reset(token)
+
+
+def refuse_inside_run(what: str) -> None:
+    """Raise UsageError if this thread is in a run or step; *what* is the run or pipeline that would start in it."""
+    if outer := _inside.get():
+        raise UsageError(
+            f"{what} is started inside {outer}", hint="end the first one before, or record both in one run"
+        )
 
 
 def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:

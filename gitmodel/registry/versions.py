@@ -51,16 +51,17 @@ def make_version(
     metadata: Mapping[str, Any] | None = None,
     artifacts: Iterable[ArtifactLink] = (),
     code: Code | None = None,
+    runs: Iterable[str] = (),
     key: str = "",
 ) -> Made:
-    """Create the next version of *model*, and return a reference that follows it.
+    """Create the next version of *model*, which *runs* made, and return a reference that follows it.
 
     If a version was already created with the idempotency *key* ("": none), on any machine, it is returned instead.
     Raises NotFound if the model does not exist, Conflict if *name* is taken, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
     chosen = ModelRef.of(model) if is_found else models.find_to_change(writer, model)
-    draft = _draft(writer, chosen.model, name, description, tags, metadata, artifacts, code)
+    draft = _draft(writer, chosen.model, name, description, tags, metadata, artifacts, code, runs)
     reserved = None
     if not key:
         current = chosen.model
@@ -328,6 +329,7 @@ def _draft(
     metadata: Mapping[str, Any] | None,
     artifacts: Iterable[ArtifactLink],
     code: Code | None,
+    runs: Iterable[str] = (),
 ) -> VersionRecord:
     """Return the record of a new version; the plan sets its number. Raises UsageError, Conflict."""
     links = tuple(artifacts)
@@ -338,6 +340,7 @@ def _draft(
         name=None if name is None else check_version_name(name),
         description=_text(description),
         tags=changed_tags((), read_words(tags), ()),
+        runs=tuple(runs),
         code=code,
         metadata=read_values(metadata or {}),
         artifacts=links,

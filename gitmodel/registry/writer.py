@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -198,6 +198,11 @@ class Batch:
 
     def moment(self) -> datetime:
         return self.repository.identity.moment()
+
+    def planned_files(self) -> Mapping[str, bytes | None]:
+        """Return the files that the changes so far write or delete."""
+        with self._lock:
+            return self._change.files
 
     def commit(self) -> None:
         """Write all changes as one commit, and end.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gitmodel
 from gitmodel import Artifact, Client, Model, ModelStages, ModelVersion, errors
+from gitmodel.client.script_runs import RunVersion, ScriptRun
 
 WIDTH = 100
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/python.md"
@@ -34,9 +35,12 @@ it.
 """
 
 
+CLASSES = (Client, Model, ModelVersion, Artifact, ScriptRun, RunVersion)
+
+
 def render() -> str:
     """Return the page."""
-    parts = [HEAD, *(_class(found) for found in (Client, Model, ModelVersion, Artifact)), _stages(), _errors()]
+    parts = [HEAD, *map(_class, CLASSES), _stages(), _errors()]
     return "\n".join(parts)
 
 

@@ -185,6 +185,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
             ("code", _code(view)),
             ("script", record.script or "none on record: `git model reproduce` cannot run it again"),
             ("parameters", _pairs(record.parameters)),
+            ("metadata", _pairs(record.metadata)),
             ("failed step", record.failed_step or ""),
         ]
     lines.append(("error", view.error))

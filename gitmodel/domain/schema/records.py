@@ -378,7 +378,7 @@ class RunRecord(Record):
     only if the registry asks for it. *packages* is the digest of the list of installed packages in the artifact store;
     *details* is that of the inputs and outputs of the steps of a long run, which do not fit into the record. *script*
     is the file of the pipeline, relative to the top of the code repository; *module* is the name by which it was
-    imported, if any.
+    imported, if any. *metadata* is that of a run of a script.
     """
 
     id: RunId
@@ -398,6 +398,7 @@ class RunRecord(Record):
     details: Digest | None = None
     code: Code | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[StepRecord, ...] = ()
 
 
@@ -434,6 +435,8 @@ def format_of(record: Any) -> tuple[int, int]:
     if isinstance(record, ArtifactLink) and record.needs_trust:
         return (1, 2)
     if isinstance(record, RunRecord):
+        if record.metadata:
+            return (1, 2)
         return (1, 1) if any(step.version or step.formats for step in record.steps) else format_of(record.code)
     newer = (
         isinstance(record, PurgeRecord)

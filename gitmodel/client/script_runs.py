@@ -1,0 +1,607 @@
+"""A run of a script without steps: its parameters, metadata, artifacts and version become one commit at its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from gitmodel.branch.run_journal import Journal, RunJournal
+from gitmodel.client import storing
+from gitmodel.client.by_url import in_ci
+from gitmodel.client.handles import Model, ModelVersion, NamedProgress
+from gitmodel.client.model_stages import ModelStages
+from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.domain.arguments import ArtifactSource, ArtifactSources, checked_arguments
+from gitmodel.domain.changes.runs import plan_run
+from gitmodel.domain.changes.versions import check_artifacts
+from gitmodel.domain.credentials import refuse_credentials
+from gitmodel.domain.error_text import ErrorText
+from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
+from gitmodel.domain.plain_values import read_values
+from gitmodel.domain.schema.names import check_alias, check_name
+from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, RunRecord, RunRules, StepRecord
+from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
+from gitmodel.errors import Conflict, Refused, UsageError
+from gitmodel.files.termination import cleaning_up_when_terminated
+from gitmodel.formats.loading import is_loading
+from gitmodel.registry import models, versions
+from gitmodel.registry.runs import (
+    inside_run,
+    is_recorded,
+    keep_packages,
+    new_run_id,
+    refuse_inside_run,
+    store_details,
+)
+from gitmodel.registry.writer import Batch, transact
+from gitmodel.stores.interface import JOBS, Progress, Transfer
+
+log = logging.getLogger("gitmodel.runs")
+
+# A record has at most 64 KiB, for parameters and everything else.
+_LONGEST_VALUES = 16_000
+# A version is planned again if others wrote in the meantime.
+_TRIES = 5
+Status = Literal["succeeded", "failed", "cancelled"]
+
+
+@checked_arguments
+class RunVersion(ShowsOurForm):
+    """The version that a run creates at its end. Changes of it belong to the same commit."""
+
+    _other_names: ClassVar[Mapping[str, str]] = {
+        "log_metric": "write version.log_metadata(accuracy=0.9)",
+        "log_metrics": "write version.log_metadata(accuracy=0.9)",
+    }
+
+    def __init__(self, run: ScriptRun, model: ModelRef, draft: dict[str, Any], register: dict[str, Any] | None) -> None:
+        self._run = run
+        self._model = model
+        self._draft = draft
+        self._register = register
+        self._changes: list[tuple[str, Callable[[ModelVersion], object]]] = []
+        self._made: ModelVersion | None = None
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self._made.model.name if self._made is not None else self._model.model
+
+    @property
+    def name(self) -> str | None:
+        """The version's own name, if it has one."""
+        name: str | None = self._draft["name"]
+        return name
+
+    @property
+    def number(self) -> int:
+        """The version's number. Raises UsageError before the run has ended: the number is given then."""
+        return self._created("number").number
+
+    @property
+    def reference(self) -> str:
+        """The version's reference, such as `iris@4`. Raises UsageError before the run has ended."""
+        return self._created("reference").reference
+
+    def set_stage(
+        self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
+    ) -> None:
+        """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
+
+        If a rule of the stage refuses the promotion, it is left out with a warning, and the run succeeds.
+        """
+        self._run._refuse_ended()
+        self._run._check_stage(str(stage))
+        self._run._check_text("reason", reason)
+
+        def change(version: ModelVersion) -> None:
+            version.set_stage(stage, reason=reason, force=force, leave=leave)
+
+        self._changes.append((f"stage {stage}", change))
+
+    def add_alias(self, alias: str, *, reason: str = "") -> None:
+        """Give the version an alias when the run succeeds."""
+        self._run._refuse_ended()
+        check_alias(alias)
+        self._run._check_text("reason", reason)
+        self._changes.append((f"alias {alias}", lambda version: version.add_alias(alias, reason=reason)))
+
+    def log_metadata(
+        self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
+    ) -> None:
+        """Set metadata of the version, or of its *artifact*, as `ModelVersion.log_metadata` does."""
+        refuse_other_keywords("log_metadata", values, "write artifact= for one of the version's artifacts")
+        self._run._refuse_ended()
+        read = self._run._read_metadata({**(metadata or {}), **values})
+        if artifact is None:
+            self._draft["metadata"] = {**self._draft["metadata"], **read}
+        else:
+            self._run._change_link(artifact, read)
+
+    def link_artifact(
+        self,
+        name: str,
+        source: ArtifactSource,
+        *,
+        kind: str = "data",
+        format: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Store *source* and link it to the version, as `ScriptRun.link_artifact` does."""
+        self._run.link_artifact(name, source, kind=kind, format=format, metadata=metadata, progress=progress)
+
+    def __repr__(self) -> str:
+        return f"RunVersion({self._made.reference if self._made is not None else self.model!r})"
+
+    def _created(self, what: str) -> ModelVersion:
+        if self._made is None:
+            raise UsageError(
+                f"the new version of {self.model} has no {what} before its run has ended",
+                hint="read it after the `with` block",
+            )
+        return self._made
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The facts of a run at its start."""
+
+    name: str
+    id: str
+    started: datetime
+    code: Code
+    packages: str
+    script: str | None
+    module: str | None
+    process: int = field(default_factory=os.getpid)
+    clock: float = field(default_factory=time.perf_counter)
+
+
+@checked_arguments
+class ScriptRun(ShowsOurForm):
+    """A run of a script, which `Client.start_run` starts. All it records is written in one commit at its end."""
+
+    _other_names: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("log_param", "log_params"), "write run.log_parameters(learning_rate=0.1)"),
+        **dict.fromkeys(("log", "log_metric", "log_metrics", "summary"), "write run.log_metadata(accuracy=0.9)"),
+        **dict.fromkeys(
+            ("log_artifact", "log_artifacts", "log_figure", "log_table"),
+            'write run.link_artifact("NAME", VALUE_OR_PATH)',
+        ),
+        "log_model": 'write run.create_version("MODEL", model_objects={"clf": clf})',
+    }
+
+    def __init__(self, opened: OpenRegistry, start: _Start, known: RunSecrets) -> None:
+        self._opened = opened
+        self._start = start
+        self._known = known
+        self._status: str = "running"
+        self._parameters: dict[str, Any] = {}
+        self._metadata: dict[str, Any] = {}
+        self._links: dict[str, ArtifactLink] = {}
+        self._version: RunVersion | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of the run, for `git model runs show`."""
+        return self._start.id
+
+    @property
+    def name(self) -> str:
+        """The name that was given to `start_run`."""
+        return self._start.name
+
+    @property
+    def status(self) -> str:
+        """The status: "running", and after the block "succeeded", "failed" or "cancelled"."""
+        return self._status
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that were logged so far, with "(secret)" for secrets."""
+        return self._known.values().hide_parameters(self._parameters)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata that was logged so far."""
+        return dict(self._metadata)
+
+    @property
+    def version(self) -> RunVersion | None:
+        """The version that the run creates; None if `create_version` was not called."""
+        return self._version
+
+    def log_parameters(self, parameters: Mapping[str, Any] | None = None, **values: Any) -> None:
+        """Record parameters of the run, such as hyperparameters. A parameter that was logged before gets the new value.
+
+        Values are as in metadata. A `gitmodel.Secret` is recorded as "(secret)". Raises UsageError for a value that
+        cannot be recorded, Refused for one that looks like a credential.
+
+        >>> run.log_parameters(max_depth=3, learning_rate=0.1)                             # doctest: +SKIP
+        """
+        self._refuse_ended()
+        given = {**(parameters or {}), **values}
+        secret = {name: value for name, value in given.items() if isinstance(value, Secret)}
+        open_values = {name: value for name, value in given.items() if name not in secret}
+        read = read_values(open_values, f"a parameter of run {self.name}")
+        known = RunSecrets([*self._known.secrets, *secret.values()], [*self._known.given, *read.values()])
+        refuse_credentials(known.values().hide_parameters(read), f"run {self.name}", AS_SECRET)
+        whole = {**self._parameters, **read, **dict.fromkeys(secret, HIDDEN)}
+        self._check_length(whole, "parameters")
+        self._known.secrets += secret.values()
+        self._known.given += read.values()
+        self._parameters = whole
+
+    def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
+        """Record metadata of the run, such as metrics. The version that the run creates has it, too.
+
+        Raises UsageError for a value that cannot be recorded, Refused for one that looks like a credential.
+
+        >>> run.log_metadata(accuracy=0.94)                                                # doctest: +SKIP
+        """
+        self._refuse_ended()
+        whole = {**self._metadata, **self._read_metadata({**(metadata or {}), **values})}
+        self._check_length(whole, "metadata")
+        self._metadata = whole
+
+    def link_artifact(
+        self,
+        name: str,
+        source: ArtifactSource,
+        *,
+        kind: str = "data",
+        format: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Store *source*, and link it as *name* to the version that the run creates; else it is an output of the run.
+
+        *source*, *kind* and *format* are as in `ModelVersion.link_artifact`. It is stored now and linked at the end of
+        the run. Raises Conflict for a name that is taken, and the errors of `ModelVersion.link_artifact`.
+
+        >>> run.link_artifact("confusion_matrix", figure)                                  # doctest: +SKIP
+        """
+        formats = {name: format} if format else {}
+        self._store([(name, source, kind)], formats, metadata, lambda _: Transfer(progress=progress))
+
+    def create_version(
+        self,
+        model: Model | str,
+        name: str | None = None,
+        *,
+        description: str = "",
+        tags: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        data: ArtifactSources | None = None,
+        model_objects: ArtifactSources | None = None,
+        deployments: ArtifactSources | None = None,
+        formats: Mapping[str, str] | None = None,
+        jobs: int = JOBS,
+        progress: NamedProgress | None = None,
+        warn: Callable[[str], object] | None = None,
+    ) -> RunVersion:
+        """Create a version of *model* at the end of the run, if the run succeeds.
+
+        *model* is a name or a `Model` with a description; if the registry has no such model, it is registered in the
+        same commit. The other arguments are as in `Model.create_version`. Artifacts are stored now. The version also
+        has the metadata and artifacts of the run; it gets its number at the end. A run creates at most one version.
+
+        Raises UsageError for a second version, and the errors of `Model.create_version`.
+
+        >>> version = run.create_version("iris", model_objects={"clf": clf})              # doctest: +SKIP
+        >>> version.set_stage("staging")                                                  # doctest: +SKIP
+        """
+        self._refuse_ended()
+        if self._version is not None:
+            raise UsageError(
+                f"run {self.name} creates a version of {self._version.model} already",
+                hint="start another run for another version",
+            )
+        described = model if isinstance(model, Model) else Model(model)
+        given = storing.by_kind(data=data, model=model_objects, deployment=deployments)
+        self._check_text("description", description)
+        draft: dict[str, Any] = {"name": name, "description": description, "tags": tuple(tags)}
+        draft["metadata"] = self._read_metadata(metadata or {})
+        chosen, register = self._check_version(described, draft, [(key, kind) for key, _, kind in given])
+        version = RunVersion(self, chosen, draft, register)
+        self._store(given, formats or {}, None, storing.transfer_of(jobs, progress), model=chosen.model, warn=warn)
+        self._version = version
+        return version
+
+    def _refuse_ended(self) -> None:
+        """Raise UsageError if the run has ended, or if this is a process that the run's process forked."""
+        if self._status != "running":
+            raise UsageError(f"run {self.id} has ended; nothing was recorded", hint="record it inside the `with` block")
+        if os.getpid() != self._start.process:
+            raise UsageError(
+                f"run {self.id} belongs to another process; nothing was recorded",
+                hint="return the value to the process that called start_run()",
+            )
+
+    def _check_stage(self, stage: str) -> None:
+        """Raise UsageError if the registry has no *stage*."""
+        from gitmodel.domain.schema.names import ARCHIVED, NONE
+
+        known = (*self._opened.writer.read(lambda snapshot: snapshot.registry().stage_names), ARCHIVED, NONE)
+        if stage not in known:
+            raise UsageError(f"there is no stage {stage!a} to set", hint=f"the stages are {', '.join(known)}")
+
+    def _check_text(self, what: str, text: str) -> None:
+        """Raise Refused if *text* holds the value of a Secret or looks like a credential."""
+        refuse_credentials({what: text}, f"run {self.name}", "leave it out: the history is permanent")
+        self._refuse_secrets({what: text})
+
+    def _read_metadata(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *values* as a record holds them. Raises UsageError, Refused."""
+        read = read_values(values)
+        refuse_credentials(read, f"the metadata of run {self.name}", "leave it out: the history is permanent")
+        self._refuse_secrets(read)
+        return read
+
+    def _change_link(self, name: str, metadata: Mapping[str, Any]) -> None:
+        """Add *metadata* to the artifact *name*. Raises UsageError if the run has not linked it."""
+        if name not in self._links:
+            there = ", ".join(self._links) or "none"
+            raise UsageError(f"run {self.name} has no artifact {name!a}", hint=f"its artifacts: {there}")
+        link = self._links[name]
+        self._links[name] = replace(link, metadata={**link.metadata, **metadata})
+
+    def __repr__(self) -> str:
+        return f"ScriptRun({self.id!r}, {self._status!r})"
+
+    def _check_version(
+        self, model: Model, draft: Mapping[str, Any], artifacts: list[tuple[str, str]]
+    ) -> tuple[ModelRef, dict[str, Any] | None]:
+        """Check that the version can be created. Return its model, and the description of one to be registered."""
+        repository = self._opened.repository
+        exists = repository.read(lambda snapshot: snapshot.has_model(model.name))
+        given = None if exists else model.description_given()
+        trial = Batch(repository, f"Run {self.name}")
+        try:
+            if given is not None:
+                models.register_model(trial, model.name, given)
+            linked = [(link.name, link.kind) for link in self._links.values()]
+            chosen = versions.check_creation(trial, model.name, **draft, artifacts=[*linked, *artifacts])
+        finally:
+            trial.abandon()
+        return chosen, given
+
+    def _store(
+        self,
+        given: list[storing.Given],
+        formats: Mapping[str, str],
+        metadata: Mapping[str, Any] | None,
+        transfer: storing.TransferOf,
+        *,
+        model: str = "",
+        warn: Callable[[str], object] | None = None,
+    ) -> None:
+        """Store artifacts and link them. Raises before the first is stored if one of them cannot be linked."""
+        self._refuse_ended()
+        for name, _, kind in given:
+            planned = ArtifactLink(name=check_name(name, "artifact"), kind=kind, digest=NO_DIGEST, size=0)
+            check_artifacts([*self._links.values(), planned], f"run {self.name}")
+        said = self._read_metadata(metadata or {})
+        model = model or (self._version.model if self._version is not None else "")
+        found = storing.store_given(
+            self._opened,
+            model,
+            given,
+            formats=formats,
+            metadata=said,
+            transfer=transfer,
+            warn=warn,
+            secrets=self._known.values(),
+        )
+        self._links.update({link.name: replace(link, pipeline=self.name) for link in found})
+
+    def _refuse_secrets(self, values: Mapping[str, Any]) -> None:
+        if self._known.values().holds(values):
+            raise Refused(
+                "the metadata, description or reason holds the value of a Secret",
+                hint="leave it out: the history is permanent",
+            )
+
+    def _check_length(self, values: Mapping[str, Any], what: str) -> None:
+        if len(repr(values)) > _LONGEST_VALUES:
+            raise UsageError(
+                f"the {what} of run {self.name} are too long to be recorded",
+                hint="store long values as an artifact: run.link_artifact(NAME, VALUE)",
+            )
+
+    def _succeed(self, notes: RunJournal) -> None:
+        """Commit the run with its version. Raises Conflict, Refused and other errors if that is not possible."""
+        rules = _rules(self._opened)
+        leave_out = ""
+        for attempt in range(_TRIES):
+            try:
+                written = self._commit(rules, with_stages=not leave_out)
+                break
+            except Refused as error:  # a signature or a tag is needed, which only the commit shows
+                if leave_out or self._version is None or not self._version._changes:
+                    raise
+                leave_out = f"{error.message}; {error.hint}"
+            except Conflict:
+                if attempt == _TRIES - 1:
+                    raise
+        if leave_out:
+            log.warning("%s; the run is recorded without it", leave_out)
+        self._status = "succeeded"
+        notes.note(status="succeeded")
+        if written:
+            notes.discard()
+
+    def _commit(self, rules: RunRules, *, with_stages: bool) -> bool:
+        """Write one commit. Return False if *rules* exclude the run."""
+        version = self._version
+        with self._opened.transaction(f"Run {self.name}") as inside:
+            batch = inside.writer
+            assert isinstance(batch, Batch)
+            made = None
+            if version is not None:
+                made = self._create(inside, version)
+                batch.message = f"Run {self.name}: add {made.model.name} {made.number}"
+                for change in version._changes if with_stages else ():
+                    _apply(change, made)
+            record = self._record("succeeded", rules, made=made)
+            has_journal = not (self._opened.repository.url or in_ci(self._opened.environ))
+            if not is_recorded(rules, record, changes=False, has_journal=has_journal):
+                return False
+            batch.transact(lambda snapshot: plan_run(snapshot, record))
+            self._refuse_secrets_in(batch)
+        if version is not None:
+            version._made = made
+        return True
+
+    def _create(self, inside: OpenRegistry, version: RunVersion) -> ModelVersion:
+        if version._register is not None:
+            models.register_model(inside.writer, version._model.model, version._register, exist_ok=True)
+        made = versions.make_version(
+            inside.writer,
+            version._model,
+            **{**version._draft, "metadata": {**self._metadata, **version._draft["metadata"]}},
+            artifacts=self._links.values(),
+            code=self._start.code,
+            runs=(self.id,),
+        )
+        return ModelVersion(inside, made.ref, is_new=True)
+
+    def _refuse_secrets_in(self, batch: Batch) -> None:
+        files = [content for content in batch.planned_files().values() if content]
+        if self._known.values().are_in_bytes(files):
+            raise Refused(
+                f"the records of run {self.name} hold the value of a Secret",
+                hint="leave it out of names, metadata and reasons: the history is permanent",
+            )
+
+    def _fail(self, error: BaseException, notes: RunJournal) -> None:
+        """Record the run as failed or cancelled. If that fails too, log it: *error* is more important."""
+        status: Status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+        repository = self._opened.repository
+        repository.reader.close()  # Ctrl-C also ended the git process that reads objects
+        frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        text = ErrorText.with_frames(error, frames).hidden(self._known.values())
+        self._status = status
+        try:
+            notes.note(error=asdict(text))
+            rules = _rules(self._opened)
+            record = self._record(status, rules, error=text)
+            has_journal = not (repository.url or in_ci(self._opened.environ))
+            if is_recorded(rules, record, changes=False, has_journal=has_journal):
+                transact(repository, lambda snapshot: plan_run(snapshot, record))
+            notes.note(status=status)
+            log.warning("run %s %s; `git model runs show %s` shows it", self.id, status, self.id)
+        except Exception as second:
+            log.error("run %s, which %s, could not be recorded: %s", self.id, status, second)
+
+    def _record(
+        self, status: Status, rules: RunRules, *, made: ModelVersion | None = None, error: ErrorText | None = None
+    ) -> RunRecord:
+        start = self._start
+        record = RunRecord(
+            id=start.id,
+            pipeline=start.name,
+            status=status,
+            started=start.started,
+            finished=max(start.started, self._opened.writer.moment()),
+            script=start.script,
+            module=start.module,
+            python=platform.python_version(),
+            packages=start.packages,
+            error=error.line(rules) if error else "",
+            traceback=error.recorded_traceback(rules) if error else "",
+            versions=(made.reference,) if made is not None else (),
+            code=start.code,
+            parameters=self.parameters,
+            metadata=self._metadata,
+            steps=(
+                StepRecord(
+                    name=start.name,
+                    status="succeeded" if status == "succeeded" else "failed",
+                    seconds=round(time.perf_counter() - start.clock, 3),
+                    outputs={name: link.digest for name, link in sorted(self._links.items())},
+                ),
+            ),
+        )
+        return store_details(record, self._opened.store)
+
+
+@contextmanager
+def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
+    """Start a run of a script, and commit it with its version when the block ends; see `Client.start_run`."""
+    check_name(name, "run")
+    opened.require_branch("start_run")
+    refuse_inside_run(f"run {name}")
+    if is_loading():
+        raise UsageError(
+            f"run {name} is not started: the script was imported to load an artifact",
+            hint="start the run below `if __name__ == '__main__':`",
+        )
+    repository = opened.repository
+    repository.git.refuse_read_only()
+    repository.identity.now()  # a missing identity is an error before hours of training, not after
+    _rules(opened)
+    started = opened.writer.moment()
+    code = opened.record_code()
+    packages = keep_packages(opened.store)
+    repository.share()
+    journal = Journal(repository.common_dir)
+    facts = {"pipeline": name, "started": started.isoformat(), "pid": os.getpid(), "executor": ""}
+    known = RunSecrets()
+    with (
+        cleaning_up_when_terminated(),
+        journal.open_run(lambda: new_run_id(name, started), facts) as notes,
+        collecting_secrets(known.secrets),
+        inside_run(f"run {name}"),
+    ):
+        run = ScriptRun(opened, _Start(name, notes.id, started, code, packages, *_find_script(opened)), known)
+        leaving: SystemExit | None = None
+        try:
+            try:
+                yield run
+            except SystemExit as end:
+                if end.code:
+                    raise
+                leaving = end
+            run._refuse_ended()
+            run._succeed(notes)
+        except BaseException as error:
+            if os.getpid() == run._start.process:  # a forked process does not end the run
+                run._fail(error, notes)
+            raise
+        if leaving is not None:
+            raise leaving
+
+
+def _apply(change: tuple[str, Callable[[ModelVersion], object]], version: ModelVersion) -> None:
+    what, apply = change
+    try:
+        apply(version)
+    except Refused as error:
+        log.warning("%s: %s (%s); the run is recorded without it", what, error.message, error.hint)
+
+
+def _rules(opened: OpenRegistry) -> RunRules:
+    """Return the registry's rules on runs. Raises Invalid if they cannot be read."""
+    return opened.repository.read(lambda snapshot: snapshot.registry().require("runs").runs) or RunRules()
+
+
+def _find_script(opened: OpenRegistry) -> tuple[str | None, str | None]:
+    """Return the script of this process, relative to the code repository, and its name for `python -m`; else None."""
+    main, code = sys.modules.get("__main__"), opened.find_code()
+    file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
+    place = Path(file).resolve() if file else None
+    if code is None or not code.worktree or place is None or not place.is_relative_to(code.git.top):
+        return None, None
+    return place.relative_to(code.git.top).as_posix(), spec.name if spec is not None else None

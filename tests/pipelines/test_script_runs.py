@@ -1,0 +1,359 @@
+"""`client.start_run`: a script without steps records its run and its version in one commit at the end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+
+from gitmodel import Client, Conflict, Model, NotFound, Refused, Secret, UsageError, pipeline, step
+from gitmodel.branch.run_journal import Journal
+from gitmodel.cli import run as run_program
+from gitmodel.domain.planned_change import Change
+from gitmodel.domain.schema import codec, paths, records
+
+VALUE = "correct-horse-battery"
+
+
+def test_the_run_its_version_stage_and_artifacts_are_one_commit(client, commits, tmp_path, git):
+    client.register_model("iris")
+    (tmp_path / "cm.txt").write_text("5 0\n1 4\n")
+    before = commits()
+    with client.start_run("train") as run:
+        run.log_parameters({"depth": 3}, rate=0.1)
+        run.log_parameters(rate=0.2)
+        run.link_artifact("matrix", tmp_path / "cm.txt", metadata={"rows": 2})
+        run.log_metadata(accuracy=0.9, loss=0.5)
+        version = run.create_version("iris", "1.0", model_objects={"clf": {"w": [1, 2]}}, metadata={"loss": 0.4})
+        version.set_stage("staging", reason="first")
+        version.add_alias("champion")
+        version.log_metadata(final=True)
+        version.log_metadata(cells=4, artifact="matrix")
+        assert (commits(), run.status, version.name) == (before, "running", "1.0")
+        with pytest.raises(UsageError, match="no number before its run has ended"):
+            assert version.number
+    assert commits() == ["Run train: add iris 1", *before]
+    assert (run.status, version.reference, run.version is version) == ("succeeded", "iris@1", True)
+    view = client.view_version("iris@champion")
+    record = view.record
+    assert (view.stage, record.runs, record.name) == ("staging", (run.id,), "1.0")
+    assert record.metadata == {"accuracy": 0.9, "final": True, "loss": 0.4}
+    assert [(link.name, link.kind, link.format, dict(link.metadata)) for link in record.artifacts] == [
+        ("clf", "model", "json", {}),
+        ("matrix", "data", "text", {"cells": 4, "rows": 2}),
+    ]
+    assert client.get_version("iris@1").get_artifact("clf").load() == {"w": [1, 2]}
+    found = client.get_run(run.id).record
+    assert (found.status, found.pipeline, found.versions) == ("succeeded", "train", ("iris@1",))
+    assert found.parameters == {"depth": 3, "rate": 0.2}
+    assert found.metadata == {"accuracy": 0.9, "loss": 0.5}
+    assert found.code.commit == git(".", "rev-parse", "HEAD") == record.code.commit
+    assert found.packages
+    assert client.store.holds(found.packages)
+    assert found.steps[0].outputs == {link.name: link.digest for link in record.artifacts}
+    assert Journal(client.repository.common_dir).runs() == {}
+
+
+def test_the_commands_show_a_run_of_a_script_and_refuse_to_reproduce_it(client, capsys, monkeypatch):
+    with client.start_run("train") as run:
+        run.log_parameters(depth=3)
+        run.log_metadata(accuracy=0.9)
+        run.create_version(Model("iris", license="MIT"), data={"train": [1, 2]})
+    assert client.get_model("iris").license == "MIT"
+    with client.start_run("look") as other:
+        other.link_artifact("plot", [3])
+    assert run_program(["runs", "list", "--filter", "metadata.accuracy > 0.8 && parameters.depth == 3"]) == 0
+    assert run_program(["runs", "show", run.id]) == 0
+    assert run_program(["lineage", "iris@1"]) == 0
+    assert run_program(["version", "show", "iris@1"]) == 0
+    out = capsys.readouterr().out
+    listed, shown = out.split(f"run         {run.id}")
+    assert run.id in listed
+    assert other.id not in listed
+    assert "accuracy = 0.9" in shown
+    assert "depth = 3" in shown
+    assert f"train.train: run {run.id}" in shown
+    assert run_program(["runs", "show", run.id, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metadata"] == {"accuracy": 0.9}
+    assert run_program(["reproduce", "iris@1"]) == 2
+    assert "was started by a script" in capsys.readouterr().err
+    assert client.get_run(other.id).record.steps[0].outputs["plot"].startswith("sha256:")
+
+
+def test_an_exception_records_a_failed_run_without_secrets_and_is_raised_again(client, commits, written, set_rules):
+    set_rules(record_traceback=True)
+    client.register_model("iris")
+    before = commits()
+    runs = []
+
+    def train():
+        with client.start_run("train") as run:
+            runs.append(run)
+            run.log_parameters(token=Secret(VALUE), depth=3)
+            run.create_version("iris", data={"train": [1]})
+            raise ValueError(f"cannot log in with {VALUE} at https://ada:hunter22@db.example.com/")
+
+    with pytest.raises(ValueError, match="cannot log in") as caught:
+        train()
+    run = runs[0]
+    assert VALUE in str(caught.value)
+    assert commits() == ["Run train (failed)", *before]
+    found = client.get_run(run.id)
+    assert (found.status, run.status, found.record.versions) == ("failed", "failed", ())
+    assert "(secret)" in found.record.error
+    assert "ValueError" in found.record.error
+    assert "in train" in found.record.traceback
+    assert found.record.parameters == {"depth": 3, "token": "(secret)"}
+    assert VALUE not in written()
+    assert "hunter22" not in written()
+    assert client.get_model("iris").versions.total == 0
+    with client.start_run("train") as run:
+        assert run.create_version("iris")
+        assert run.status == "running"
+    assert run.version.reference == "iris@1"
+
+
+def test_an_interrupt_cancels_the_run(client, commits):
+    client.register_model("rose")
+    before = commits()
+    with pytest.raises(KeyboardInterrupt), client.start_run("train") as run:
+        raise KeyboardInterrupt
+    assert (commits(), client.get_run(run.id).status) == (["Run train (cancelled)", *before], "cancelled")
+
+
+def test_leaving_the_script_without_an_error_is_a_success(client):
+    with pytest.raises(SystemExit), client.start_run("train") as run:
+        sys.exit(0 if run.create_version("iris") else 1)
+    assert client.get_run(run.id).record.versions == ("iris@1",)
+    with pytest.raises(SystemExit), client.start_run("train") as run:
+        sys.exit("no data")
+    assert client.get_run(run.id).status == "failed"
+
+
+def test_a_run_inside_a_run_a_step_or_a_transaction_is_refused(client, commits):
+    @step
+    def inner() -> int:
+        with client.start_run("train"):
+            return 1
+
+    @pipeline
+    def outer():
+        inner()
+
+    nested = pytest.raises(UsageError, match="run other is started inside run train")
+    with nested as caught, client.start_run("train"), client.start_run("other"):
+        raise AssertionError
+    assert "record both in one run" in caught.value.hint
+    with pytest.raises(UsageError, match="pipeline outer is started inside run train"), client.start_run("train"):
+        outer.run(client=client)
+    with pytest.raises(Exception, match="run train is started inside step inner"):
+        outer.run(client=client)
+    with pytest.raises(UsageError, match="is open here"), client.transaction("one"), client.start_run("train"):
+        raise AssertionError
+    refused = pytest.raises(UsageError, match="cannot be called in the transaction")
+    with refused, client.transaction("one") as change, change.start_run("train"):
+        raise AssertionError
+    assert "Run train" not in commits()
+
+
+def test_bad_values_of_a_run_are_refused_at_the_call(client, tmp_path):
+    with client.start_run("train") as run:
+        with pytest.raises(Refused, match="password of run train looks like a password"):
+            run.log_parameters(password="hunter2")
+        with pytest.raises(UsageError, match="depth holds a object"):
+            run.log_parameters(depth=object())
+        with pytest.raises(UsageError, match="too long to be recorded"):
+            run.log_parameters(rows=list(range(9000)))
+        run.log_parameters(token=Secret(VALUE))
+        with pytest.raises(Refused, match="the value of a Secret"):
+            run.log_metadata(said=f"it is {VALUE}")
+        (tmp_path / "log.txt").write_text(f"token={VALUE}")
+        with pytest.raises(Refused, match="the artifact log holds the value of a Secret"):
+            run.link_artifact("log", tmp_path / "log.txt")
+        with pytest.raises(NotFound):
+            run.link_artifact("gone", tmp_path / "gone.txt")
+        run.link_artifact("plot", [1])
+        with pytest.raises(Conflict, match="two artifacts named plot"):
+            run.link_artifact("plot", [2])
+        with pytest.raises(Conflict, match="two artifacts named plot"):
+            run.create_version("iris", data={"plot": [1]})
+        with pytest.raises(AttributeError, match="has no log_metric"):
+            run.log_metric("accuracy", 0.9)
+        version = run.create_version("iris")
+        with pytest.raises(UsageError, match="there is no stage 'prod' to set"):
+            version.set_stage("prod")
+        with pytest.raises(UsageError, match="has no artifact 'plt'"):
+            version.log_metadata(cells=4, artifact="plt")
+        with pytest.raises(UsageError, match="creates a version of iris already"):
+            run.create_version("iris")
+    assert run.parameters == {"token": "(secret)"}
+    with pytest.raises(UsageError, match="has ended"):
+        run.log_metadata(late=1)
+    with pytest.raises(UsageError, match="has ended"):
+        version.set_stage("staging")
+
+
+def test_a_promotion_that_a_gate_refuses_is_left_out(client, caplog):
+    gate = records.GateRule(name="good", expression="metadata.accuracy > 0.9")
+    rules = (records.StageRule(name="staging"), records.StageRule(name="production", gates=(gate,)))
+
+    def plan(snapshot):
+        registry = replace(snapshot.registry(), stages=rules)
+        return Change(None, "Add a gate", files={paths.REGISTRY: codec.encode(registry)})
+
+    client.writer.transact(plan)
+    with client.start_run("train") as run:
+        version = run.create_version("iris", metadata={"accuracy": 0.8})
+        version.set_stage("production")
+    assert client.view_version(version.reference).stage is None
+    assert "the run is recorded without it" in caplog.text
+    assert client.get_run(run.id).status == "succeeded"
+
+
+def test_a_version_that_others_create_meanwhile_keeps_its_number_and_a_taken_name_fails(client, code_repo):
+    client.register_model("iris")
+    with Client(code_repo) as other:
+        with client.start_run("train") as run:
+            version = run.create_version("iris", metadata={"ours": True})
+            assert other.get_model("iris").create_version().number == 1
+        assert (version.reference, client.get_run(run.id).record.versions) == ("iris@2", ("iris@2",))
+        assert client.get_version("iris@2").metadata == {"ours": True}
+
+        def train():
+            with client.start_run("train") as run:
+                run.create_version("iris", "named", data={"train": [7]})
+                other.get_model("iris").create_version("named")
+
+        with pytest.raises(Conflict, match="has the name named"):
+            train()
+    found = client.get_run(client.list_runs()[0].id)
+    assert (found.status, client.get_model("iris").versions.total) == ("failed", 3)
+    assert list(found.record.steps[0].outputs) == ["train"]  # so that the store keeps what was computed
+
+
+def test_a_pull_during_the_run_renumbers_nothing_of_it(client, code_repo, git, tmp_path):
+    client.register_model("iris")
+    server, mate = tmp_path / "server.git", tmp_path / "mate"
+    git(".", "init", "-q", "--bare", server)
+    git(code_repo, "remote", "add", "origin", server)
+    client.push()
+    git(".", "clone", "-q", server, mate)
+    with Client(mate) as other:
+        other.pull()
+        with client.start_run("train") as run:
+            version = run.create_version("iris", metadata={"ours": True})
+            version.set_stage("staging")
+            other.get_model("iris").create_version(metadata={"ours": False})
+            other.push()
+            client.pull()
+    assert version.reference == "iris@2"
+    assert client.get_version("iris@staging").metadata == {"ours": True}
+    assert client.get_run(run.id).record.versions == ("iris@2",)
+
+
+def test_two_scripts_at_once_both_record_their_runs(client, code_repo):
+    script = (
+        "import sys\nfrom gitmodel import Client\n"
+        "with Client() as client, client.start_run('train') as run:\n"
+        "    version = run.create_version('iris', model_objects={'clf': {'seed': int(sys.argv[1])}})\n"
+        "    print('ready', flush=True)\n    sys.stdin.readline()\n"
+        "print(version.reference)\n"
+    )
+    (code_repo / "train.py").write_text(script)
+    command = [sys.executable, "train.py"]
+    started = [
+        subprocess.Popen([*command, seed], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=code_repo)
+        for seed in "12"
+    ]
+    assert [one.stdout.readline() for one in started] == ["ready\n"] * 2
+    assert [run.status for run in client.list_runs()] == ["running"] * 2
+    printed = [one.communicate("\n", timeout=60)[0].strip() for one in started]
+    assert sorted(printed) == ["iris@1", "iris@2"]
+    runs = client.list_runs()
+    assert [(run.status, run.record.script) for run in runs] == [("succeeded", "train.py")] * 2
+    loaded = {client.get_version(reference).get_artifact("clf").load()["seed"] for reference in printed}
+    assert loaded == {1, 2}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_script_that_is_ended_leaves_a_lost_or_cancelled_run(client, code_repo, commits, number):
+    script = (
+        "import time\nfrom gitmodel import Client\n"
+        "with Client() as client, client.start_run('train') as run:\n"
+        "    run.create_version('iris')\n"
+        "    print(run.id, flush=True)\n    time.sleep(60)\n"
+    )
+    client.register_model("rose")
+    before = commits()
+    started = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=code_repo
+    )
+    run = started.stdout.readline().strip()
+    started.send_signal(number)
+    started.communicate(timeout=60)
+    assert started.returncode != 0
+    status = "lost" if number == signal.SIGKILL else "cancelled"
+    assert client.get_run(run).status == status
+    assert len(commits()) == len(before) + (status == "cancelled")
+    with pytest.raises(NotFound):
+        client.get_model("iris")
+
+
+def test_a_forked_process_records_nothing(client, commits):
+    client.register_model("rose")
+    before = commits()
+    with client.start_run("train") as run:
+        child = os.fork()
+        if child == 0:
+            try:
+                run.log_metadata(accuracy=0.1)
+            except UsageError:
+                os._exit(7)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert commits() == ["Run train", *before]
+
+
+def test_runs_in_two_threads_are_two_runs(client, code_repo):
+    client.register_model("iris")
+
+    def train():
+        with Client(code_repo) as own, own.start_run("other") as run:
+            run.create_version("iris")
+
+    with client.start_run("train") as run:
+        thread = threading.Thread(target=train)
+        thread.start()
+        thread.join()
+        run.create_version("iris")
+    assert sorted(found.record.pipeline for found in client.list_runs()) == ["other", "train"]
+    assert run.version.reference == "iris@2"
+
+
+def test_rules_on_runs_count_for_scripts(client, commits, set_rules):
+    set_rules(record="versioned")
+    before = commits()
+    with client.start_run("look") as run:
+        run.log_metadata(accuracy=0.5)
+    assert (commits(), client.get_run(run.id).status) == (before, "succeeded")
+    with client.start_run("train") as run:
+        run.create_version("iris")
+    assert commits() == ["Run train: add iris 1", *before]
+
+
+def test_the_artifacts_of_a_run_go_to_the_store_of_its_model(client, tmp_path):
+    client.register_model("iris")
+    client.add_store("large", (tmp_path / "large").as_uri())
+    client.use_store("iris", "large")
+    with client.start_run("train") as run:
+        run.link_artifact("before", [1])
+        version = run.create_version("iris", data={"train": [2]})
+        run.link_artifact("after", [3])
+    large = client.access.open("large")
+    artifacts = client.get_version(version.reference).artifacts
+    assert [large.holds(one.digest) for one in artifacts if one.name != "before"] == [True, True]
+    assert [one.load() for one in artifacts] == [[3], [1], [2]]
