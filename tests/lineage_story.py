@@ -79,10 +79,10 @@ def main(folder: Path) -> None:
     assert run(["init", "--new", "--quiet"]) == 0  # the remote cannot be asked for a registry
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
-    from gitmodel.pipelines import running
+    from gitmodel.registry import runs
 
     numbers = count()
-    running._unique = lambda: f"{next(numbers):04x}"
+    runs._unique = lambda: f"{next(numbers):04x}"
     for day in range(1, DAYS + 1):
         _live_through(folder, day)
     _git(folder, "repack", "-a", "-d", "-q")  # one file to copy, not thousands

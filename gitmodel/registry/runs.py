@@ -132,11 +132,13 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
 
 
 def new_run_id(name: str, started: datetime) -> str:
-    """Return a new id for a run of *name*, after the ids of earlier runs.
+    """Return a new id for a run of *name*, after the ids of earlier runs."""
+    return run_id(name, started, _unique())
 
-    Milliseconds come before the random part, so that ids of one second are in the order of their runs.
-    """
-    return run_id(name, started, f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}")
+
+def _unique() -> str:
+    # Milliseconds come first, so that ids of one second are in the order of their runs.
+    return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
 
 
 _inside: ContextVar[str] = ContextVar("gitmodel_inside_run", default="")

@@ -43,10 +43,10 @@ def script(code_repo, monkeypatch):
 @pytest.fixture
 def fixed_ids(monkeypatch):
     """Every run of a second has the same end of its id."""
-    from gitmodel.pipelines import running
+    from gitmodel.registry import runs
 
     count = iter(range(100))
-    monkeypatch.setattr(running, "_unique", lambda: f"{next(count):04x}")
+    monkeypatch.setattr(runs, "_unique", lambda: f"{next(count):04x}")
 
 
 def test_run_runs_the_pipeline_and_reports_its_steps(script, fixed_ids, capsys):
