@@ -1,4 +1,4 @@
-"""The formats numpy (an array or a dict of arrays) and safetensors (a dict of arrays)."""
+"""The formats numpy (an array or a dict of arrays) and safetensors (a dict of arrays, or of tensors of torch)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import numpy_files
+from gitmodel.formats import numpy_files, torch_files
 from gitmodel.formats.format import Format, library
 from gitmodel.formats.numpy_files import is_array, is_scalar
 from gitmodel.formats.values import CELLS
@@ -44,16 +44,26 @@ def _load_safetensors(path: Path, trusted: bool) -> Any:
     safetensors = library("safetensors", install="gitmodel[safetensors]")
     library("safetensors.numpy", install="gitmodel[safetensors]")
     with safetensors.safe_open(path, framework="np") as file:
-        scalars = json.loads((file.metadata() or {}).get(_SCALARS, "[]"))
+        metadata = file.metadata() or {}
+        if torch_files.OF_TORCH.items() <= metadata.items():
+            return torch_files.load_state_dict(path)
+        scalars = json.loads(metadata.get(_SCALARS, "[]"))
         found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return {name: array[()] if name in scalars else array for name, array in found.items()}
 
 
 def _save_safetensors(value: Any, path: Path) -> None:
+    if torch_files.is_state_dict(value):
+        torch_files.save_state_dict(value, path)
+    else:
+        _save_arrays(value, path)
+
+
+def _save_arrays(value: Any, path: Path) -> None:
     numpy = library("numpy", install="gitmodel[safetensors]")
     safetensors = library("safetensors.numpy", install="gitmodel[safetensors]")
     if not _is_dict_of_arrays(value):
-        raise _unfit(value, "safetensors", "a dict of arrays by name")
+        raise _unfit(value, "safetensors", "a dict of arrays or tensors by name")
     # the memory is written unchanged, so a transposed or strided array must first be made contiguous
     ordered = {name: numpy.asarray(array, order="C") for name, array in value.items()}
     scalars = sorted(name for name in value if is_scalar(value[name]))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import arrays, frames, numpy_files, own_types, tables, values
+from gitmodel.formats import arrays, frames, numpy_files, own_types, tables, torch_files, values
 from gitmodel.formats.format import type_name
 
 # The number of elements of an array that are compared at a time.
@@ -62,7 +62,7 @@ def is_comparable(value: Any) -> bool:
         or numpy_files.is_array(value)
         or numpy_files.is_scalar(value)
         or numpy_files.is_dict_of_arrays(value)
-        or _is_state_dict(value)
+        or torch_files.is_state_dict(value)
         or not values.misfit(value)
     )
 
@@ -112,7 +112,7 @@ def difference(saved: Any, loaded: Any, where: str = "") -> str:
             return _difference_of_sequences(saved, loaded, where)
         if type(saved) is dict and _is_equal([saved], [loaded]):
             return ""
-    elif not _is_state_dict(saved):
+    elif not torch_files.is_state_dict(saved):
         return _said(where, type_name(saved), type_name(loaded))
     if own_types.tag_of(saved):
         return difference(own_types.state_of(saved), own_types.state_of(loaded), where)
@@ -122,7 +122,7 @@ def difference(saved: Any, loaded: Any, where: str = "") -> str:
         return _difference_of_arrow(saved, loaded)
     if numpy_files.is_array(saved) or numpy_files.is_scalar(saved):
         return _difference_of_arrays(saved, loaded, where)
-    if _is_state_dict(saved):
+    if torch_files.is_state_dict(saved):
         return _difference_of_tensors(saved, loaded)
     if isinstance(saved, dict):
         return _difference_of_dicts(saved, loaded, where)
@@ -386,12 +386,6 @@ def _dictionary(column: Any) -> list[Any]:
         return []
     chunks = column.unify_dictionaries().chunks if hasattr(column, "chunks") else [column]
     return list(chunks[0].dictionary.to_pylist()) if chunks else []
-
-
-def _is_state_dict(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value) and all(
-        any(base.__module__.split(".")[0] == "torch" for base in type(item).__mro__) for item in value.values()
-    )  # fmt: skip
 
 
 def _difference_of_tensors(saved: Any, loaded: Any) -> str:

@@ -11,7 +11,7 @@ from gitmodel.formats import frames, numpy_files, plugins, tables, values
 from gitmodel.formats.format import Materializer
 from gitmodel.formats.loading import load_with, save_with
 from gitmodel.formats.plugins import other_materializers
-from gitmodel.formats.torch_files import load_state_dict, save_state_dict
+from gitmodel.formats.torch_files import is_state_dict, load_state_dict
 
 
 def save(
@@ -31,8 +31,6 @@ def save(
         try:
             if found.save is None:
                 formats.save(value, path, found.format)
-            elif found in _BUILT_IN and found.load is not None:
-                save_with(value, path, found.format, found.save, found.load)
             else:
                 suffix = found.suffix or plugins.suffix_of(found.format)
                 save_with(value, path, found.format, found.save, None, suffix=suffix)
@@ -113,10 +111,6 @@ def _is_json(value: Any) -> bool:
     return not values.misfit(value)
 
 
-def _is_state_dict(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value) and all(_of_library(item, "torch") for item in value.values())
-
-
 def _is_array(value: Any) -> bool:
     return numpy_files.is_array(value) or numpy_files.is_scalar(value) or numpy_files.is_dict_of_arrays(value)
 
@@ -145,7 +139,7 @@ _BUILT_IN = (
     Materializer("text", lambda value: type(value) is str, "text"),
     Materializer("bytes", lambda value: type(value) is bytes, "bytes"),
     Materializer("sparse", lambda value: type(value).__module__.startswith("scipy.sparse."), "sparse"),
-    Materializer("state-dict", _is_state_dict, "safetensors", "model", save_state_dict, load_state_dict, "torch"),
+    Materializer("state-dict", is_state_dict, "safetensors", "model", None, load_state_dict, "torch"),
     Materializer("numpy", _is_array, "numpy", "data", None, _load_array),
     Materializer("pandas", frames.is_table, "parquet", "data", None, tables.load_pandas, "pandas"),
     Materializer("pandas-series", lambda value: False, "parquet", "data", None, _load_series),

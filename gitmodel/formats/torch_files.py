@@ -17,12 +17,21 @@ from gitmodel.formats import own_types, trust, values
 from gitmodel.formats.format import Format, library, type_name
 
 _KEY = "gitmodel.module"
+# the metadata of the file of a state dict; other files of tensors are loaded as arrays of NumPy
+OF_TORCH = {"gitmodel.tensors": "torch"}
 _INSTALL = "torch"
 # the last two hold the parameters of a recurrent layer again
 _OWN = ("_parameters", "_buffers", "_modules", "_flat_weights", "_flat_weight_refs")
 
 
-def save_state_dict(value: Mapping[str, Any], path: Path, metadata: dict[str, str] | None = None) -> None:
+def is_state_dict(value: Any) -> bool:
+    """Return True if *value* is a dict of tensors that is not empty. Imports nothing."""
+    return isinstance(value, dict) and bool(value) and all(
+        any(base.__module__.split(".")[0] == "torch" for base in type(item).__mro__) for item in value.values()
+    )  # fmt: skip
+
+
+def save_state_dict(value: Mapping[str, Any], path: Path, metadata: Mapping[str, str] = OF_TORCH) -> None:
     """Write tensors by name to a safetensors file."""
     save_file = library("safetensors.torch", install="gitmodel[safetensors]").save_file
     tensors: dict[str, Any] = {}
@@ -37,7 +46,7 @@ def save_state_dict(value: Mapping[str, Any], path: Path, metadata: dict[str, st
         # safetensors refuses tensors that share memory, such as tied weights
         tensors[name] = plain.clone() if place in held else plain
         held.add(place)
-    save_file(tensors, path, metadata)
+    save_file(tensors, path, dict(metadata))
 
 
 def load_state_dict(path: Path) -> Any:

@@ -64,6 +64,21 @@ def test_it_predicts_in_another_process(promoted):
     assert promoted(value, "    import torch\n    print(value(torch.ones(1, 2)).item())") == str(expected)
 
 
+def test_a_state_dict_is_loaded_as_tensors_in_every_way(kept, tmp_path):
+    value = {"weight": torch.ones(2, 3, dtype=torch.bfloat16).T, "bias": torch.zeros(2)}
+    save(value, tmp_path / "by-format", "safetensors")
+    for found in (kept(value, "safetensors", kind="model"), load(tmp_path / "by-format", "safetensors")):
+        assert found.keys() == value.keys()
+        assert all(torch.equal(found[name], value[name]) for name in value)
+
+
+def test_a_file_of_tensors_from_another_program_is_loaded_as_arrays(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.ones(2)}, tmp_path / "x.safetensors", {"format": "pt"})
+    assert type(load(tmp_path / "x.safetensors", "safetensors")["a"]).__module__ == "numpy"
+
+
 def test_hooks_lambdas_and_objects_are_refused_with_their_place(tmp_path):
     hooked, odd, other = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
     hooked.register_forward_hook(print)
