@@ -187,6 +187,11 @@ class OpenRegistry:
         limit = snapshot_limit({**self.repository.config, **self._code_config})
         return record_code(self.find_kept(), self.read_code(), dirty=self._dirty(), limit=limit)
 
+    def allows_pickle(self) -> bool:
+        """Return True if values that no other format keeps are pickled: `[formats] pickle` of the registry."""
+        rules = self.writer.read(lambda snapshot: snapshot.registry().require("formats").formats)
+        return rules is not None and rules.pickle
+
     def _dirty(self) -> str:
         """Return the setting for uncommitted changes: "record", "snapshot" or "refuse"."""
         from gitmodel.lineage.code import choose_dirty

@@ -64,7 +64,9 @@ def is_path(source: Any) -> bool:
 
 
 @contextmanager
-def _files(given: Iterable[Given], formats: Mapping[str, str]) -> Iterator[list[Source]]:
+def _files(
+    opened: OpenRegistry, given: Iterable[Given], formats: Mapping[str, str], warn: Warn | None
+) -> Iterator[list[Source]]:
     """Yield the artifacts *given* as files, after saving the objects among them in a temporary folder.
 
     Raises UsageError if no format keeps an object as it is.
@@ -76,12 +78,23 @@ def _files(given: Iterable[Given], formats: Mapping[str, str]) -> Iterator[list[
             if is_path(source):
                 found.append(Source(name, Path(source), kind, format))
                 continue
-            from gitmodel.formats import materializers, trust  # imported here because only objects need them
+            # imported here because only objects need them
+            from gitmodel.formats import materializers, trust
+            from gitmodel.formats.detection import PICKLES
 
             path = Path(folder, str(index))
             allow_pickle = f"use version.link_artifact({name!r}, value, format='pickle')"
             with trust.noting() as names:
-                used, _, _ = materializers.save(source, path, f"artifact {name}", format, allow_pickle=allow_pickle)
+                used, _, _ = materializers.save(
+                    source,
+                    path,
+                    f"artifact {name}",
+                    format,
+                    pickle=opened.allows_pickle(),
+                    allow_pickle=allow_pickle,
+                )
+                if not format and used in PICKLES:
+                    (warn or artifacts.log_warning)(artifacts.told_pickled(name, used))
                 found.append(Source(name, path, kind, used, names()))
         yield found
 
@@ -177,7 +190,7 @@ def store_given(
     Raises Refused, and stores nothing, if one of them holds a value of *secrets*.
     """
     _check_formats(given, formats)
-    with _files(given, formats) as files:
+    with _files(opened, given, formats, warn) as files:
         _check_sources(opened, files)
         if secrets is not None:
             for each, (_, value, _) in zip(files, given, strict=True):

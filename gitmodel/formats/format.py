@@ -42,15 +42,19 @@ class Format(NamedTuple):
         return self.extensions[0] if self.extensions else ""
 
 
+class UnusableFormat(UsageError):
+    """A format or materializer cannot be used, because a package is missing or damaged."""
+
+
 def library(module: str, *, install: str) -> Any:
     """Import and return the optional *module*. *install* is the argument of the pip command in the error.
 
-    Raises UsageError with that command if the module is missing.
+    Raises UnusableFormat with that command if the module is missing.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise UsageError(
+        raise UnusableFormat(
             f"this format needs the package {error.name}, which is not installed",
             hint=f"pip install '{install}'",
         ) from None

@@ -13,7 +13,7 @@ from typing import Any
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.formats import comparison, script_names, trust
 from gitmodel.formats.detection import FOLDER, folder_format, is_pickle
-from gitmodel.formats.format import first_line, type_name
+from gitmodel.formats.format import UnusableFormat, first_line, type_name
 from gitmodel.formats.plugins import find_format
 
 _loading = ContextVar("gitmodel_loading", default=False)
@@ -165,7 +165,7 @@ def _explaining(kind: type[GitModelError], what: str) -> Iterator[None]:
     except (GitModelError, MemoryError):
         raise
     except ModuleNotFoundError as error:
-        raise UsageError(
+        raise UnusableFormat(
             f"{what}: it needs the package {error.name}, which is not installed",
             hint=f"pip install {error.name}",
         ) from error

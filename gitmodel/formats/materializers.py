@@ -8,25 +8,32 @@ from typing import Any, get_args
 from gitmodel import formats
 from gitmodel.errors import UsageError
 from gitmodel.formats import frames, numpy_files, plugins, tables, values
-from gitmodel.formats.format import Materializer
+from gitmodel.formats.format import Materializer, UnusableFormat
 from gitmodel.formats.loading import load_with, save_with
-from gitmodel.formats.plugins import other_materializers
+from gitmodel.formats.plugins import find_format, other_materializers
 from gitmodel.formats.torch_files import is_state_dict, load_state_dict
 
 
 def save(
-    value: Any, path: Path, what: str, format: str, *, allow_pickle: str = "give format='pickle'"
+    value: Any,
+    path: Path,
+    what: str,
+    format: str,
+    *,
+    pickle: bool = False,
+    allow_pickle: str = "give format='pickle'",
 ) -> tuple[str, str, str]:
     """Write *value* to *path*. Return the format, the kind and the materializer's name ("" for a built-in one).
 
-    Reads values of built-in materializers back and compares them. Raises UsageError with advice if no materializer
-    accepts the value, or if it would change. *what* is the value in messages ("output clf"), *allow_pickle* the way to
-    allow pickle for it.
+    Reads values of built-in materializers back and compares them. With *pickle*, a value that no materializer accepts,
+    or that would change, is pickled. Otherwise raises UsageError with advice. *what* is the value in messages ("output
+    clf"), *allow_pickle* the way to allow pickle for it.
     """
+    kind, name = "data", ""
     if format:
         formats.save(value, path, format)
-        kind, name = ("model" if _is_estimator(value) else "data"), ""
-    else:
+        return format, "model" if _is_estimator(value) else kind, name
+    try:
         found = find_materializer(value, what, allow_pickle=allow_pickle)
         try:
             if found.save is None:
@@ -35,9 +42,37 @@ def save(
                 suffix = found.suffix or plugins.suffix_of(found.format)
                 save_with(value, path, found.format, found.save, None, suffix=suffix)
         except UsageError as error:
-            raise UsageError(f"{what}: {error.message}", hint=error.hint) from error
+            hint = error.hint
+            if not isinstance(error, UnusableFormat):
+                hint = (
+                    f"{hint}; or {allow_pickle} to allow pickle for it" if hint else f"{allow_pickle} to allow pickle"
+                )
+            raise type(error)(f"{what}: {error.message}", hint=hint) from error
         format, kind, name = found.format, found.kind, found.name
+    except UnusableFormat:
+        raise
+    except UsageError as error:
+        if not pickle:
+            raise
+        format = _save_pickled(value, path, error)
     return format, "model" if _is_estimator(value) else kind, name
+
+
+def _save_pickled(value: Any, path: Path, refused: UsageError) -> str:
+    """Write *value* as a pickle, or as a cloudpickle, and return the format. It is not compared with the saved value.
+
+    Raises *refused* with the reason if it can be neither.
+    """
+    reason = ""
+    for format in ("pickle", "cloudpickle"):
+        try:
+            save_with(value, path, format, find_format(format).save, None)
+            return format
+        except UnusableFormat:  # of cloudpickle; the reason of pickle is of more use
+            continue
+        except UsageError as error:
+            reason = error.message
+    raise UsageError(f"{refused.message}; {reason}", hint=refused.hint)
 
 
 def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trusted: bool) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, Materializer, first_line
+from gitmodel.formats.format import Format, Materializer, UnusableFormat, first_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -170,7 +170,7 @@ def _installed_materializers() -> tuple[Materializer, ...]:
         try:
             loaded = point.load()
         except Exception as error:
-            raise UsageError(
+            raise UnusableFormat(
                 f"the materializer {point.name} cannot be imported from {point.value}: {first_line(error)}",
                 hint="repair or remove the package that provides it",
             ) from error
@@ -208,7 +208,7 @@ def _loaded(point: EntryPoint) -> Format:
     try:
         found = point.load()
     except Exception as error:
-        raise UsageError(
+        raise UnusableFormat(
             f"the format {point.name} of the package {provider} cannot be imported: {first_line(error)}",
             hint=f"pip install --upgrade {provider}",
         ) from error

@@ -30,10 +30,13 @@ def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
         ) from None
 
 
-def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, files: list[tuple[str, str]]) -> str | None:
+def cache_key(
+    node: Node, inputs: Mapping[str, str], model: str, code: str, files: list[tuple[str, str]], *, pickle: bool
+) -> str | None:
     """Return the cache key of a step, from its *code* (a digest), parameters, *inputs* (digests by name) and *model*.
 
-    *files* are the files that it declares, each with its digest. Returns None if a parameter cannot be compared.
+    *files* are the files that it declares, each with its digest; *pickle* allows outputs that are pickled. Returns None
+    if a parameter cannot be compared.
     """
     step = node.step
     outputs = [(name, spec.kind, spec.format) for name, spec in zip(node.outputs, step.outputs, strict=True)]
@@ -41,7 +44,7 @@ def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, file
     parameters = sorted((name, spell_value(value)) for name, value in node.values.items())
     if any(text is None for _, text in parameters):
         return None
-    told = [code, parameters, sorted(inputs.items()), outputs, model, files, variables]
+    told = [code, parameters, sorted(inputs.items()), outputs, model, files, variables, *([pickle] if pickle else [])]
     return hashlib.sha256(json.dumps(told, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -19,7 +19,7 @@ from gitmodel.pipelines.pinned_references import Pinned, Target
 from gitmodel.pipelines.source import NOWHERE, Source
 from gitmodel.pipelines.step_requests import Facts
 from gitmodel.pipelines.step_results import StepResult, StoredOutput
-from gitmodel.pipelines.steps import Output
+from gitmodel.pipelines.steps import Output, Step
 
 Listener = Callable[[str, str, float], None]
 
@@ -42,7 +42,7 @@ class Job:
     """The call of a pipeline: its graph, parameters, source and options.
 
     *recorded_inputs* are digests from another run by step and parameter, which replace the current ones. *temporary* is
-    True if the registry is deleted after the run.
+    True if the registry is deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
     """
 
     pipeline: str
@@ -54,6 +54,11 @@ class Job:
     source: Source = NOWHERE
     recorded_inputs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     temporary: bool = False
+    pickle: bool = False
+
+    def allows_pickle(self, step: Step[..., Any]) -> bool:
+        """Return True if outputs of *step* that no other format keeps are pickled."""
+        return self.pickle if step.pickle is None else step.pickle
 
 
 @dataclass

@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
@@ -54,7 +54,8 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
     client.repository.identity.now()  # a missing identity is an error before hours of training, not after
-    client.repository.snapshot().registry().require("runs")  # so is an unreadable rule on runs
+    rules = client.repository.snapshot().registry().require("runs", "formats")  # so is an unreadable rule
+    job = replace(job, pickle=rules.formats is not None and rules.formats.pickle)
     moment = client.writer.moment()
     found = resolve(client, job.pipeline, job.graph, job.model_config)
     code = client.record_code()

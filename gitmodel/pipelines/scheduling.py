@@ -235,7 +235,8 @@ class Scheduler:
         except UnknownCode as error:
             log.info("step %s runs: %s", node.name, error)
             return False
-        key = cache_key(node, digests, target.model if target else "", code.digest, files)
+        pickle = job.allows_pickle(node.step)
+        key = cache_key(node, digests, target.model if target else "", code.digest, files, pickle=pickle)
         if key is None:
             log.info("step %s runs: a parameter of it cannot be compared", node.name)
             return False
@@ -266,6 +267,7 @@ class Scheduler:
                 self._stores[target.model if target else ""], str(self._client.store_root), self._active.packages
             ),
             allow_credentials=self._client.repository.allows_credentials,
+            pickle=self._active.job.allows_pickle(node.step),
             scratch=self._scratch,
             keep=str(self._notes.kept_values) if self._keeps_values else "",
             inputs=inputs,

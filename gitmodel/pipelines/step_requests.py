@@ -80,8 +80,8 @@ class Request:
     """Everything that the process of a step needs.
 
     *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those
-    that the run itself has not imported. *keep* is the folder for values that cannot be stored, "" if the process has
-    none and may be on another machine.
+    that the run itself has not imported. *pickle* allows pickle for values that no other format keeps. *keep* is the
+    folder for values that cannot be stored, "" if the process has none and may be on another machine.
     """
 
     step: Location | None
@@ -90,6 +90,7 @@ class Request:
     unloaded: list[str]
     store: StoreRequest
     allow_credentials: bool
+    pickle: bool
     scratch: str
     keep: str
     inputs: dict[str, InputReference]

@@ -87,6 +87,7 @@ class Step(ShowsOurForm, Generic[P, R]):
         name: str | None,
         model_config: ModelConfig | None,
         enable_cache: bool | None,
+        pickle: bool | None = None,
         files: Sequence[str | os.PathLike[str]] = (),
         env: Sequence[str] = (),
     ) -> None:
@@ -96,6 +97,7 @@ class Step(ShowsOurForm, Generic[P, R]):
         self.name = check_name(name or function.__name__.strip("_"), "step")
         self.model_config = model_config
         self.enable_cache = enable_cache
+        self.pickle = pickle
         self.files = tuple(map(os.fspath, _listed(files, "files")))
         self.env = _listed(env, "env")
 
@@ -231,6 +233,7 @@ def step(
     name: str | None = None,
     model_config: ModelConfig | None = None,
     enable_cache: bool | None = None,
+    pickle: bool | None = None,
     files: Sequence[str | os.PathLike[str]] = (),
     env: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
@@ -241,6 +244,7 @@ def step(
     name: str | None = None,
     model_config: ModelConfig | None = None,
     enable_cache: bool | None = None,
+    pickle: bool | None = None,
     files: Sequence[str | os.PathLike[str]] = (),
     env: Sequence[str] = (),
     **unknown: Any,
@@ -248,16 +252,19 @@ def step(
     """Create a step from a function.
 
     *model_config* and *enable_cache* take precedence over those of the pipeline. Outputs are named by annotation: `->
-    Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. *files* (paths, folders or globs,
-    from the current folder) and *env* (names of environment variables) are further dependencies of the step: if one
-    changes, the step runs again.
+    Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. With *pickle*, outputs that no other
+    format keeps are pickled, and load only with `trusted=True`; it takes precedence over `[formats] pickle` of the
+    registry. *files* (paths, folders or globs, from the current folder) and *env* (names of environment variables) are
+    further dependencies of the step: if one changes, the step runs again.
     """
 
-    options = ("name", "model_config", "enable_cache", "files", "env")
+    options = ("name", "model_config", "enable_cache", "pickle", "files", "env")
     check_options(f"step {name}" if name else "@step", model_config, unknown, options)
 
     def made(of: Callable[P, R]) -> Step[P, R]:
-        return Step(of, name=name, model_config=model_config, enable_cache=enable_cache, files=files, env=env)
+        return Step(
+            of, name=name, model_config=model_config, enable_cache=enable_cache, pickle=pickle, files=files, env=env
+        )
 
     return made if function is None else made(function)
 

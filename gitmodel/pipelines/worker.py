@@ -25,7 +25,7 @@ from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.domain.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
 from gitmodel.errors import Refused, Unreachable, UsageError, message_of
 from gitmodel.formats import materializers, plugins, trust
-from gitmodel.formats.detection import is_value
+from gitmodel.formats.detection import PICKLES, is_value
 from gitmodel.formats.kept_values import KeptValue, keep_value
 from gitmodel.formats.loading import called
 from gitmodel.formats.plugins import suffix_of
@@ -38,7 +38,7 @@ from gitmodel.pipelines.project_code import project_modules_of
 from gitmodel.pipelines.step_requests import Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step
-from gitmodel.registry.artifacts import told_needs_trust, told_unportable
+from gitmodel.registry.artifacts import told_needs_trust, told_pickled, told_unportable
 from gitmodel.registry.store_access import open_place, open_urls
 from gitmodel.stores import artifacts
 from gitmodel.stores.interface import ArtifactStore
@@ -291,10 +291,14 @@ class _Outputs:
 
             format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
         else:
-            allow_pickle = f"annotate it Annotated[..., ArtifactConfig(name={name!r}, format='pickle')]"
             with trust.noting() as names:
                 format, kind, materializer = materializers.save(
-                    value, path, f"output {name}", spec.format, allow_pickle=allow_pickle
+                    value,
+                    path,
+                    f"output {name}",
+                    spec.format,
+                    pickle=self._request.pickle,
+                    allow_pickle="write @step(pickle=True)",
                 )
                 needs = names()
             written.append((path, format))
@@ -306,6 +310,8 @@ class _Outputs:
             log.warning("%s", told_unportable(name, stored.unportable))
         if needs:
             log.warning("%s", told_needs_trust(name, needs))
+        if format in PICKLES and not spec.format and not isinstance(value, Path):
+            log.warning("%s", told_pickled(name, format))
         format = FOLDER_FORMAT if stored.folder else format
         kind = spec.kind or kind
         self.stored.append(

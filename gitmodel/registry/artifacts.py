@@ -255,6 +255,11 @@ def told_needs_trust(name: str, names: Sequence[str]) -> str:
     return f"to load {name}, a machine must trust: git model formats trust {' '.join(names)}"
 
 
+def told_pickled(name: str, format: str) -> str:
+    """Return the warning that the artifact *name* is in a *format* that runs code, because no other one keeps it."""
+    return f"{name} is stored as {format}, because no other format keeps it: it loads only with trusted=True"
+
+
 def log_warning(message: str) -> None:
     """Log a warning: the default where no *warn* was passed."""
     import logging

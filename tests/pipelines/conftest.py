@@ -101,16 +101,16 @@ def written(client):
 
 @pytest.fixture
 def set_rules(client):
-    """Set the `[runs]` rules of the registry."""
+    """Set rules of the registry: those of `[runs]`, or *formats*."""
 
-    def set_rules_(**rules):
+    def set_rules_(formats=None, **rules):
         from dataclasses import replace
 
         from gitmodel.domain.planned_change import Change
         from gitmodel.domain.schema import codec, paths
 
         def plan(snapshot):
-            registry = replace(snapshot.registry(), runs=records.RunRules(**rules))
+            registry = replace(snapshot.registry(), runs=records.RunRules(**rules), formats=formats)
             major, minor = records.format_of(registry)
             registry = replace(registry, format=f"{major}.{minor}")
             return Change(None, "Set rules", files={paths.REGISTRY: codec.encode(registry)})

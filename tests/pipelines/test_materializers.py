@@ -153,7 +153,7 @@ def test_a_step_that_returns_a_value_of_an_unknown_type_shows_how_to_allow_pickl
 
     with pytest.raises(RunFailed, match=r"output thing is a .*Thing, which gitmodel cannot save") as caught:
         one.run(client=client)
-    assert "ArtifactConfig(name='thing', format='pickle')" in str(caught.value)
+    assert "write @step(pickle=True) to allow pickle for it" in str(caught.value)
 
 
 def test_pickle_is_used_for_an_output_that_allows_it(client):

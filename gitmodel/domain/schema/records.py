@@ -137,6 +137,13 @@ class CodeRules(Record):
     dirty: Annotated[str, _one_of(*DIRTY)] = "record"
 
 
+@dataclass(frozen=True, kw_only=True)
+class FormatRules(Record):
+    """The registry's rules for the formats of values: with *pickle*, a value that no other format keeps is pickled."""
+
+    pickle: bool = False
+
+
 _REPAIR = "repair the file on the metadata branch, then try again"
 
 
@@ -156,6 +163,7 @@ class RegistryRecord(Record):
     )
     runs: RunRules | None = None
     code: CodeRules | None = None
+    formats: FormatRules | None = None
     faults: tuple[Problem, ...] = field(default=(), metadata=NOT_A_KEY)
     unread: Mapping[str, Problem] = field(default_factory=dict, metadata=NOT_A_KEY)
 
@@ -433,6 +441,8 @@ def format_of(record: Any) -> tuple[int, int]:
     if isinstance(record, VersionRecord):
         return max(map(format_of, (record.code, *record.artifacts)), default=OLDEST_FORMAT)
     if isinstance(record, ArtifactLink) and record.needs_trust:
+        return (1, 2)
+    if isinstance(record, RegistryRecord) and record.formats:
         return (1, 2)
     if isinstance(record, RunRecord):
         if record.metadata:
