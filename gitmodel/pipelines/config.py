@@ -73,9 +73,15 @@ class ModelConfig(_ModelConfig):
             if isinstance(inner, GitModelError):
                 raise inner from None
             where = ".".join(map(str, cause["loc"]))
+            fields = type(self).model_fields
+            hint = f"its fields are {', '.join(fields)}; see help(gitmodel.ModelConfig)"
+            if cause["type"] != "extra_forbidden":
+                raise UsageError(f"ModelConfig: {where}: {cause['msg'].lower()}", hint=hint) from None
+            from difflib import get_close_matches  # imported here: it costs 5 ms, and only errors need it
+
+            near = get_close_matches(where, fields, 1)
             raise UsageError(
-                f"ModelConfig: {where}: {cause['msg'].lower()}",
-                hint=f"its fields are {', '.join(type(self).model_fields)}; see help(gitmodel.ModelConfig)",
+                f"ModelConfig has no field {where}", hint=f"did you mean {near[0]}? {hint}" if near else hint
             ) from None
 
     @property

@@ -21,7 +21,7 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import reserved_ref
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import Conflict, UsageError
+from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.git.refs import list_refs
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph
@@ -222,8 +222,7 @@ def _resolve(
     for name, config in configs.items():
         key, written = _version_key(config), chosen[name].name
         if not config.create_new_model_version:
-            ref = replace(VersionRef.of(written, config.selector), renumbered=config.renumbered)
-            model, number, found.settled[key] = snapshot.resolve_to_change(ref)
+            model, number, found.settled[key] = _existing_version(snapshot, config, written)
             found.versions[key] = snapshot.version(model, number)
             continue
         _, settled = snapshot.model_to_change(ModelRef(written, config.renumbered))
@@ -236,6 +235,16 @@ def _resolve(
         if config.create_new_model_version and (record := _check_new(snapshot, config)) is not None:
             found.models[_version_key(config)] = record
     return found
+
+
+def _existing_version(snapshot: Snapshot, config: ModelConfig, written: str) -> tuple[str, int, frozenset[Numbered]]:
+    """Return the version of the model *written* that *config* selects. Raises NotFound."""
+    ref = replace(VersionRef.of(written, config.selector), renumbered=config.renumbered)
+    try:
+        return snapshot.resolve_to_change(ref)
+    except NotFound as error:
+        new = "to create a version, add create_new_model_version=True to the ModelConfig"
+        raise NotFound(error.message, hint=f"{new}; {error.hint}") from None
 
 
 def _with_current_name(snapshot: Snapshot, config: ModelConfig) -> ModelConfig:
@@ -380,8 +389,9 @@ def _report_differences(found: Resolved) -> None:
     for model, differing in told.items():
         if differing:
             log.warning(
-                "%s of model %s differ from its ModelConfig; they stay as they are recorded (`git model update %s`)",
-                ", ".join(differing),
+                "model %s keeps its recorded %s, which the ModelConfig gives differently (to change it, use "
+                "`git model update %s`)",
                 model,
+                " and ".join(differing),
                 model,
             )

@@ -7,7 +7,11 @@ import pytest
 from pages import Folder, all_pages, blocks, steps
 
 # the examples of frameworks run where their libraries are: tests/formats/frameworks/test_page.py
-PAGES = [page for page in all_pages() if page.startswith("docs/how-to/") and page != "docs/how-to/frameworks.md"]
+ELSEWHERE = (
+    "docs/how-to/frameworks.md",
+    "docs/how-to/solve-problems-of-model-config.md",
+)  # the second: test_problems.py
+PAGES = [page for page in all_pages() if page.startswith("docs/how-to/") and page not in ELSEWHERE]
 MADE = r"""
 git init -q .
 git commit -q --allow-empty -m Begin
