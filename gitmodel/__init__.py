@@ -167,6 +167,6 @@ def __getattr__(name: str) -> Any:
             return getattr(importlib.import_module(home), name)
     if name in _MODULES:
         return importlib.import_module(f"gitmodel.{name}")
-    if name in _OTHER_NAMES:  # an AttributeError would become an ImportError without the hint
-        raise ImportError(f"gitmodel has no {name}\nhint: {_OTHER_NAMES[name]}", name="gitmodel")
+    if name in _OTHER_NAMES:  # an AttributeError would become an ImportError without this text
+        raise ImportError(f"gitmodel has no {name}: {_OTHER_NAMES[name]}", name="gitmodel")
     raise AttributeError(f"module 'gitmodel' has no attribute {name!r}")

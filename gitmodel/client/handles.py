@@ -59,7 +59,7 @@ class _Words(_Text):
 
 
 @checked_arguments
-class Model:
+class Model(ShowsOurForm):
     """A model: its description and its versions.
 
     A `Model` that you create is a description for `Client.register_model`. A `Model` from a client is a handle; it
@@ -75,6 +75,13 @@ class Model:
     _other_arguments = dict.fromkeys(
         ("version", "model_version_id"),
         'for the version that a pipeline works on, write model_config=ModelConfig(name="demo", version="production")',
+    )
+    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        (
+            *("get_artifact", "get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
+            *("number", "set_stage", "stage"),
+        ),
+        'ask a version of the model, such as get_version("production")',
     )
     title, license, description = _Text(), _Text(), _Text()
     audience, use_cases, limitations, trade_offs, ethics = _Text(), _Text(), _Text(), _Text(), _Text()
