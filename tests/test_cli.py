@@ -516,20 +516,21 @@ def test_a_wrong_argument_of_get_shows_how_to_name_an_artifact_of_the_latest_ver
 
 
 def test_get_without_a_path_writes_the_name_and_never_over_a_file(iris, capsys):
+    (iris / "model.skops").unlink()
     check_transcript(
         capsys,
         """
         $ git model get iris@1
-        wrote classifier of iris@1 to classifier (12 B, verified)
+        wrote classifier of iris@1 to model.skops (12 B, verified)
         $ git model get iris@1
-        ! error: classifier already exists
-        ! hint: choose another path with -o; -o classifier overwrites it
+        ! error: model.skops already exists
+        ! hint: choose another path with -o; -o model.skops overwrites it
         [2]
-        $ git model get iris@1 -o classifier -q
-        classifier
+        $ git model get iris@1 -o model.skops -q
+        model.skops
         """,
     )
-    assert (iris / "classifier").read_text() == "model.skops\n"
+    assert (iris / "model.skops").read_text() == "model.skops\n"
 
 
 def test_promotions_that_are_pending_are_reported_and_applied(iris, capsys, git):

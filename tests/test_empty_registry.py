@@ -71,5 +71,5 @@ def test_a_transaction_that_begins_the_registry_can_need_a_newer_format(code_rep
             version.link_external("data", data)
             version.set_stage("production")
         assert client.get_version("iris@production").get_artifact("data").uri
-        assert client.repository.snapshot().registry().format == "1.1"
+        assert client.repository.snapshot().registry().format == "1.2"
         assert not client.check()

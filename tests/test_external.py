@@ -374,4 +374,4 @@ def test_a_checkout_brings_it_along(iris, huge, tmp_path, capsys):
     assert ask(capsys, "version", "create", "iris")[0] == 0
     assert ask(capsys, "link", "iris@2", "--data", f"raw={huge}", "--external")[0] == 0
     assert ask(capsys, "checkout", "iris@2", tmp_path / "out")[0] == 0
-    assert (tmp_path / "out/artifacts/raw").read_bytes() == huge.read_bytes()
+    assert (tmp_path / "out/artifacts/raw/huge.csv").read_bytes() == huge.read_bytes()

@@ -50,7 +50,7 @@ def test_a_clone_without_the_artifacts_says_how_to_share_them(bob, capsys):
 
 def test_an_object_missing_in_a_shared_store_may_be_in_a_clone(iris, tmp_path, capsys):
     assert ask(capsys, "init", "--store", tmp_path / "store")[0] == 0
-    code, _, err = ask(capsys, "get", "iris@1", "train")
+    code, _, err = ask(capsys, "get", "iris@1", "train", "-o", "got")
     assert code == 3
     assert err.splitlines()[1] == (
         f"hint: this store is {(tmp_path / 'store').as_uri()}; if a clone still has it, type there "
@@ -287,7 +287,7 @@ def test_a_pipeline_without_parameters_says_that_it_has_none():
 
 
 RULES = (
-    'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nafter = [\n    "staging",\n]\n'
+    'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nafter = [\n    "staging",\n]\n'
 )
 
 

@@ -250,7 +250,7 @@ def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_rep
     assert len(list(cache.glob(".gitmodel-*"))) == 1
     reader.send_signal(signal.SIGKILL)
     reader.communicate()
-    path.rename(cache / "away")
+    path.resolve().rename(cache / "away")
     assert content(artifact.path()) == FILES
     assert not list(cache.glob(".gitmodel-*"))
 

@@ -59,7 +59,6 @@ VERSION = Shape(
         "tags": "list of text, sorted",
         "metadata": "object: its metadata",
         "artifacts": "list of `artifact`, by name",
-        "attachments": "list of `artifact`, by name: files that were added at any time, apart from its artifacts",
         "runs": "list of text: the ids of the runs that made or used it",
         "code": "object or null: `commit` (hex digits or null), `dirty` (true if there were uncommitted "
         "changes; null: unknown), `snapshot` (the commit that holds these changes, or null), `repository` "
@@ -75,7 +74,7 @@ ARTIFACT = Shape(
     "An artifact of a version. Printed by `version artifacts`, `version model_objects`, `version deployments`.",
     {
         "name": "text: its name within the version",
-        "kind": 'text: "data", "model" or "deployment"; of an attachment "attachment"',
+        "kind": 'text: "data", "model" or "deployment"',
         "digest": "text: `sha256:` and 64 hex digits; of a folder, the digest of its manifest",
         "size": "number of bytes; of a folder, of all its files",
         "format": 'text: how to load it, such as "skops"; "folder" for a folder',
@@ -86,6 +85,7 @@ ARTIFACT = Shape(
         "version_id": "text: the id that the external store gives to this version of the object at `uri`, or null",
         "digest_by": 'text: "provider" if the external store reported the digest; null if gitmodel hashed the bytes',
         "needs_trust": "list of text: classes and functions that a machine must trust, beside those of gitmodel",
+        "file": "text: the own name of its file or folder, such as `model.onnx`, or null if it is not recorded",
         "metadata": "object: its metadata",
     },
 )
@@ -247,8 +247,8 @@ RECORDED_RUN = Shape(
         "metadata": "object: the metadata that a script logged",
         "steps": 'list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
         '"skipped"), `version` (an existing version that it changed, as `MODEL@NUMBER`, or null), `seconds`, '
-        "`parameters`, `inputs` and `outputs` (name to digest); if it has a `version`, also `kinds`, `sizes` (bytes) "
-        "and `formats` of the outputs",
+        "`parameters`, `inputs` and `outputs` (name to digest); if it has a `version`, also `kinds`, `sizes` (bytes), "
+        "`formats` and `files` (the own names of the files) of the outputs",
     },
 )
 LINEAGE = Shape(

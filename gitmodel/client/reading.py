@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from gitmodel import formats
 from gitmodel.branch.repository import Repository
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.errors import Unreachable
 from gitmodel.files.permissions import make_folder, share_tree
 from gitmodel.formats import trust
 from gitmodel.formats.loading import called
@@ -17,14 +20,42 @@ from gitmodel.formats.plugins import suffix_of
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.stores import artifacts, unpacked
 from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.target_files import making_beside
 
 
 def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLink) -> Path:
-    """Verify the artifact and return its path: in a local store, otherwise in the cache, where it is unpacked."""
+    """Verify the artifact and return its path, under its own name if it has one: a link in the cache to its content.
+
+    Without the name, if the cache cannot be written. The content is in a local store, or else unpacked in the cache.
+    """
+    place = _content(repository, store, link)
+    if link.file is None or place.name == link.file:
+        return place
+    named = _cache(repository) / "names" / link.digest.removeprefix("sha256:") / link.file
+    wanted = os.path.abspath(place)
+    with suppress(OSError):
+        if os.readlink(named) == wanted:
+            return named
+    try:
+        repository.share()
+        make_folder(named.parent)
+        with making_beside(named) as aside:
+            os.symlink(wanted, aside / "link")
+            os.replace(aside / "link", named)
+    except (OSError, Unreachable):  # a repository that is read-only
+        return place
+    return named
+
+
+def _cache(repository: Repository) -> Path:
+    return repository.common_dir / "gitmodel" / "cache"
+
+
+def _content(repository: Repository, store: ArtifactStore, link: ArtifactLink) -> Path:
     here = None if link.is_folder else artifacts.verified_path(store, link.digest, link.size)
     if here is not None:
         return here
-    cache = repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
+    cache = _cache(repository) / link.digest.removeprefix("sha256:")
     repository.share()
     make_folder(cache.parent)
     unpack = unpacked.unpack_folder if link.is_folder else unpacked.unpack_file
@@ -37,7 +68,7 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
     """Load the object in the artifact, which messages call *shown*. Raises Refused for an unsafe format."""
     with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
         if link.is_folder:
-            target = read_in_place(opened.repository, store, link)  # already unpacked in most cases
+            target = _content(opened.repository, store, link)  # already unpacked in most cases
         else:
             target = Path(folder) / f"artifact{suffix_of(link.format)}"
             fetch_artifact(store, link, target)

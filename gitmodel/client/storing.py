@@ -18,11 +18,13 @@ from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.secret_values import SecretValues
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions
 from gitmodel.registry.artifacts import Warn
 from gitmodel.registry.versions import Made
 from gitmodel.stores.interface import Transfer
+from gitmodel.stores.source_credentials import refuse_secrets
 
 Given = tuple[str, ArtifactSource, str]
 """Name, source and kind of an artifact. The source of an external one is a URI."""
@@ -38,7 +40,7 @@ def transfer_of(jobs: int, progress: Callable[[str, int, int], None] | None) -> 
 class Source(NamedTuple):
     """A file or folder to store, with the format in which gitmodel saved an object ("": to be detected).
 
-    Loading the object needs the names *needs_trust* to be trusted.
+    Loading the object needs the names *needs_trust* to be trusted. *file* is the name to record for its file.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Source(NamedTuple):
     kind: str
     format: str
     needs_trust: Sequence[str] = ()
+    file: str | None = None
 
 
 def by_kind(
@@ -83,7 +86,7 @@ def _files(
             path = Path(folder, str(index))
             allow_pickle = f"use version.link_artifact({name!r}, value, format='pickle')"
             with trust.noting() as names:
-                used, _, _ = materializers.save(
+                used, _, saver = materializers.save(
                     source,
                     path,
                     f"artifact {name}",
@@ -93,7 +96,8 @@ def _files(
                 )
                 if not format and used in PICKLES:
                     (warn or artifacts.log_warning)(artifacts.told_pickled(name, used))
-                found.append(Source(name, path, kind, used, names()))
+                file = materializers.file_name(name, used, saver)
+                found.append(Source(name, path, kind, used, names(), file))
         yield found
 
 
@@ -172,35 +176,6 @@ def store_links(
     return store_given(opened, model, given, formats=formats, metadata=said, transfer=transfer, warn=warn)
 
 
-def store_attachments(
-    opened: OpenRegistry,
-    ref: VersionRef,
-    model: str,
-    given: Mapping[str, ArtifactSource],
-    *,
-    formats: Mapping[str, str],
-    metadata: Mapping[str, Any] | None = None,
-    transfer: TransferOf,
-    warn: Warn | None = None,
-) -> list[ArtifactLink]:
-    """Store the attachments *given* for the version *ref* of *model*, and return links to them.
-
-    Stores nothing if the version cannot have them, or if a picture is too large.
-    """
-    said = read_values(metadata or {})
-    artifacts.check_attachments(opened.writer, ref, given, metadata=said)
-    return store_given(
-        opened,
-        model,
-        [(name, source, "data") for name, source in given.items()],
-        formats=formats,
-        metadata=said,
-        transfer=transfer,
-        warn=warn,
-        check=lambda each, _: artifacts.refuse_large_picture(each.name, each.path),
-    )
-
-
 def store_given(
     opened: OpenRegistry,
     model: str,
@@ -210,18 +185,18 @@ def store_given(
     metadata: Mapping[str, Any] | None = None,
     transfer: TransferOf,
     warn: Warn | None = None,
-    check: Callable[[Source, Any], None] | None = None,
+    secrets: SecretValues | None = None,
 ) -> list[ArtifactLink]:
     """Store the artifacts *given* in the store of *model* ("": the default store), and return their links.
 
-    *check* is called for each file to be stored, with its value or path as given, before the first is stored.
+    Raises Refused, and stores nothing, if one of them holds a value of *secrets*.
     """
     _check_formats(given, formats)
     with _files(opened, given, formats, warn) as files:
         _check_sources(opened, files)
-        if check is not None:
+        if secrets is not None:
             for each, (_, value, _) in zip(files, given, strict=True):
-                check(each, value)
+                refuse_secrets(f"the artifact {each.name}", value, each.path, secrets)
         return _store(opened, model, files, metadata=metadata, transfer=transfer, warn=warn)
 
 
@@ -302,6 +277,7 @@ def _store(
             format=each.format,
             metadata=metadata,
             needs_trust=each.needs_trust,
+            file=each.file,
             allow_credentials=opened.repository.allows_credentials,
             transfer=transfer(each.name),
             warn=warn,

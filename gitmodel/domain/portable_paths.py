@@ -21,7 +21,9 @@ _IGNORED = re.compile(
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _MAPPED = re.compile("[\uf001-\uf07f]")  # Cygwin, WSL and SMB store characters that Windows does not support as these
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufff9-\ufffb]")
 _SFM = {"\uf022": ":", "\uf028": " ", "\uf029": "."}  # additional ones of SMB on macOS
+MOST_BYTES = 255  # the limit of most file systems
 _WINDOWS = re.compile(r'[<>:"|?*]')
 
 
@@ -86,6 +88,30 @@ def unportable_paths(paths: Iterable[str]) -> list[str]:
         elif (other := known.setdefault(path.casefold(), path)) != path:
             told.append(f"{shown} (it is {other if other.isprintable() else ascii(other)} there)")
     return told
+
+
+def file_name_fault(name: str) -> str:
+    """Return the reason why an artifact cannot have *name* as the name of its file or folder, or "".
+
+    A name is one part of a path that every system can write, and that is not hidden.
+
+    >>> [file_name_fault(name) for name in ("model.onnx", "epoch=1 (best).ckpt", "modèle.pt")]
+    ['', '', '']
+    >>> [file_name_fault(name) for name in ("..", "a/b", "-rf", "nul.txt", "a:b")]
+    ["it begins with '.'", 'it holds a slash', "it begins with '-'", 'the name of a device', "it holds ':'"]
+    """
+    if not name:
+        return "it is empty"
+    if name[0] in ".-":
+        return f"it begins with '{name[0]}'"
+    if "/" in name or "\\" in name:
+        return f"it holds a {'slash' if '/' in name else 'backslash'}"
+    # not isprintable(), whose answer for new characters depends on the version of Python
+    if any(pattern.search(name) for pattern in (_CONTROL, _IGNORED, _MAPPED)):
+        return "it holds a character that cannot be seen"
+    if len(name.encode()) > MOST_BYTES:
+        return f"it has more than {MOST_BYTES} bytes"
+    return "some systems read it as .git" if is_git_name(name) else _fault(name)
 
 
 def _fault(part: str) -> str:

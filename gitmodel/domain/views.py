@@ -32,7 +32,6 @@ VERSION_NAMES: dict[str, Names] = {
     "tags": [VALUE],
     "metadata": RECORDED,
     "artifacts": [ARTIFACT_NAMES],
-    "attachments": [ARTIFACT_NAMES],
     "runs": [VALUE],
     "code": CODE_NAMES,
 }
@@ -95,7 +94,6 @@ class VersionView:
             "tags": list(record.tags),
             "metadata": dict(record.metadata),
             "artifacts": [artifact_fields(link) for link in record.artifacts],
-            "attachments": [artifact_fields(link) for link in record.attachments],
             "runs": list(record.runs),
             "code": code_fields(record.code),
             "failed": record.failed,
@@ -221,6 +219,7 @@ def artifact_fields(link: ArtifactLink, run: str | None = None) -> dict[str, Any
         "version_id": link.version_id,
         "digest_by": link.digest_by,
         "needs_trust": list(link.needs_trust),
+        "file": link.file,
         "metadata": dict(link.metadata),
     }
 

@@ -75,6 +75,17 @@ def _save_pickled(value: Any, path: Path, refused: UsageError) -> str:
     raise UsageError(f"{refused.message}; {reason}", hint=refused.hint)
 
 
+def file_name(name: str, format: str, materializer: str) -> str:
+    """Return the name of the file for a value *name* that `save` wrote: with the suffix of its format.
+
+    >>> file_name("clf", "skops", "scikit-learn"), file_name("clf.skops", "skops", "scikit-learn")
+    ('clf.skops', 'clf.skops')
+    """
+    found = _named(materializer) if materializer else None
+    suffix = (found.suffix if found is not None else "") or plugins.suffix_of(format)
+    return name if name.endswith(suffix) else name + suffix
+
+
 def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trusted: bool) -> Any:
     """Return the value in *path*. *trusted* is for files that this run wrote, or whose authors the caller trusts.
 

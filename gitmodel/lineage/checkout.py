@@ -50,6 +50,9 @@ def checkout(
 ) -> CheckedOut:
     """Create a work tree at *target* with the code of the version *reference*, and its artifacts in *folder* below it.
 
+    An artifact is at ARTIFACT/FILE in *folder*, by its name and the own name of its file; without a recorded name of
+    its file, at ARTIFACT.
+
     A missing commit is fetched from the remote where a push kept it; *submodules* are checked out too, or left out. No
     branch, index or other work tree changes; `git worktree remove` deletes it. On failure, nothing is left. Raises
     NotFound for a missing commit or artifact, with the way to get it; UsageError if *target* exists.
@@ -66,12 +69,14 @@ def checkout(
                 f"the code of {reference} contains a folder {folder} itself",
                 hint="name another folder with --artifacts",
             )
-        found = {link.name: place / link.name for link in record.artifacts}
+        # one folder for each artifact, because the files of two may have the same name
+        found = {link.name: place / link.name / (link.file or "") for link in record.artifacts}
         if found:
             place.mkdir(parents=True)
             # Otherwise the work tree would count as changed.
             (place / ".gitignore").write_text("*\n", encoding="ascii")
         for link in record.artifacts:
+            found[link.name].parent.mkdir(exist_ok=True)
             fetch_artifact(source(link), link, found[link.name])
     except BaseException:
         with suppress(GitModelError):

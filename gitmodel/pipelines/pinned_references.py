@@ -218,6 +218,7 @@ def _resolve(
                     modules=tuple(name.rpartition(".")[0] for name in link.needs_trust),
                     size=link.size,
                     place=place,
+                    file=link.file,
                 )
     for name, config in configs.items():
         key, written = _version_key(config), chosen[name].name
@@ -367,6 +368,7 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
                 format="safetensors",
                 pipeline=pipeline,
                 step=step,
+                file=f"{name}.safetensors",
             )
             size += len(codec.encode(link)) + len("[[artifacts]]\n\n")
     if size > codec.MAX_BYTES:

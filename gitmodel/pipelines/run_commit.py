@@ -300,6 +300,7 @@ def _output_links(
             size=output.size,
             format=output.format,
             needs_trust=output.needs_trust,
+            file=output.file,
             pipeline=record.pipeline,
             step=step,
         )

@@ -151,6 +151,7 @@ def _step_record(active: ActiveRun, node: Node) -> StepRecord:
         kinds={output.name: output.kind for output in described},
         sizes={output.name: output.size for output in described},
         formats={output.name: output.format for output in described},
+        files={output.name: output.file for output in described if output.file},
     )
 
 

@@ -228,7 +228,8 @@ class Scheduler:
         if not enabled or node.has_secrets:
             return False
         target = self._active.targets.get(node.name)
-        digests = {name: ref.digest for name, ref in inputs.items()}
+        types = node.step.input_types
+        spelled = {name: ref.spelled(types.get(name)) for name, ref in inputs.items()}
         files = declared_files(node.step)
         try:
             code = self._code.of(node.step, {module for ref in inputs.values() for module in ref.modules})
@@ -236,7 +237,7 @@ class Scheduler:
             log.info("step %s runs: %s", node.name, error)
             return False
         pickle = job.allows_pickle(node.step)
-        key = cache_key(node, digests, target.model if target else "", code.digest, files, pickle=pickle)
+        key = cache_key(node, spelled, target.model if target else "", code.digest, files, pickle=pickle)
         if key is None:
             log.info("step %s runs: a parameter of it cannot be compared", node.name)
             return False
@@ -286,7 +287,9 @@ class Scheduler:
         output = self._active.output(value)
         if output is None:
             raise UsageError(f"step {value.node} returned nothing", hint="annotate and return its output")
-        return InputReference(output.digest, output.format, output.materializer, modules=output.modules)
+        return InputReference(
+            output.digest, output.format, output.materializer, modules=output.modules, file=output.file
+        )
 
     def _tell(self, event: str, name: str, seconds: float) -> None:
         if self._active.job.listener is not None:

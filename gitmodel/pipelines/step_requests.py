@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.registry.store_access import StorePlace
 
 
@@ -62,7 +64,7 @@ class InputReference:
 
     *trusted* is True if loading it may run code in it, *names* are the classes and functions that it may use otherwise,
     and *modules* those of the project that it uses, as far as they are on record. *size* is None if no record says it,
-    *place* is None if it is in the store of the step.
+    *place* is None if it is in the store of the step, *file* if the name of its file is unknown.
     """
 
     digest: str
@@ -73,6 +75,15 @@ class InputReference:
     modules: tuple[str, ...] = ()
     size: int | None = None
     place: StorePlace | None = None
+    file: str | None = None
+
+    def spelled(self, wanted: Any) -> str:
+        """Return the text that the cache compares for a step that takes it as *wanted*: the digest.
+
+        Of an input that can be a path to the step, also the name of the file.
+        """
+        is_path = wanted is Path or self.materializer == "path" or self.format == FOLDER_FORMAT
+        return f"{self.digest} {self.file}" if is_path and self.file else self.digest
 
 
 @dataclass(frozen=True)

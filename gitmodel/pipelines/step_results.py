@@ -65,7 +65,8 @@ Plan = StagePlan | AliasPlan | MetadataPlan
 class StoredOutput:
     """An output of a step that is in the store.
 
-    Loading it needs the names *needs_trust* to be trusted, and uses the *modules* of the project.
+    Loading it needs the names *needs_trust* to be trusted, and uses the *modules* of the project. *file* is
+    the name of its file or folder.
     """
 
     name: str
@@ -76,6 +77,7 @@ class StoredOutput:
     materializer: str
     needs_trust: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    file: str | None = None
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> StoredOutput:

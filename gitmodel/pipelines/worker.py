@@ -38,7 +38,7 @@ from gitmodel.pipelines.project_code import project_modules_of
 from gitmodel.pipelines.step_requests import Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step
-from gitmodel.registry.artifacts import told_needs_trust, told_pickled, told_unportable
+from gitmodel.registry.artifacts import kept_file_name, own_name, told_needs_trust, told_pickled, told_unportable
 from gitmodel.registry.store_access import open_place, open_urls
 from gitmodel.stores import artifacts
 from gitmodel.stores.interface import ArtifactStore
@@ -182,11 +182,20 @@ def _load_inputs(
             artifacts.get_file(source, ref.digest, target, size=ref.size)
         is_path = wanted is Path or ref.materializer == "path"
         as_path = is_path or (ref.format == FOLDER_FORMAT and not ref.materializer and not is_value(target))
+        if as_path and ref.file:
+            target = _renamed(target, ref.file)
         with called(target, f"the input {name}"), trust.trusting(partial(tuple, ref.names)):
             arguments[name] = target if as_path else materializers.load(
                 target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted
             )  # fmt: skip
     return arguments
+
+
+def _renamed(path: Path, file: str) -> Path:
+    """Move the file or folder *path* to a new folder beside it, under the name *file*, and return its new path."""
+    folder = path.with_name(f"{path.name}.folder")
+    folder.mkdir()
+    return path.rename(folder / file)
 
 
 def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[tuple[OutputSpec, str, Any]]:
@@ -290,6 +299,7 @@ class _Outputs:
             from gitmodel import formats
 
             format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
+            file = kept_file_name(name, own_name(value), log.warning)
         else:
             with trust.noting() as names:
                 format, kind, materializer = materializers.save(
@@ -302,6 +312,7 @@ class _Outputs:
                 )
                 needs = names()
             written.append((path, format))
+            file = materializers.file_name(name, format, materializer)
             modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
         refuse_secrets(f"the output {name}", value, path, self.secrets)
         # The step's own files were searched before, and files that gitmodel writes need no search.
@@ -315,7 +326,7 @@ class _Outputs:
         format = FOLDER_FORMAT if stored.folder else format
         kind = spec.kind or kind
         self.stored.append(
-            StoredOutput(name, kind, stored.digest, stored.size, format, materializer, tuple(needs), modules)
+            StoredOutput(name, kind, stored.digest, stored.size, format, materializer, tuple(needs), modules, file)
         )
 
 

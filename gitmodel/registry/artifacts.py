@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +13,10 @@ from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.needed_artifacts import every_version
 from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.planned_change import Change
+from gitmodel.domain.portable_paths import file_name_fault
 from gitmodel.domain.schema.manifest import ManifestEntry
-from gitmodel.domain.schema.names import check_name
-from gitmodel.domain.schema.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, Attachment, VersionRecord
+from gitmodel.domain.schema.names import check_name, shown
+from gitmodel.domain.schema.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
@@ -26,9 +28,6 @@ from gitmodel.stores.source_credentials import refuse_credentials
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
 """Type of a function that returns the store of an artifact of a model."""
-PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".tif", ".tiff", ".webp")
-LARGEST_PICTURE = 100_000_000
-"""The largest size of an attached picture, in bytes: pages and model cards show pictures."""
 Warn = Callable[[str], object]
 """Told, in a sentence, what a person should know of what was done."""
 
@@ -61,28 +60,30 @@ def store_artifact(
     format: str = "",
     metadata: Mapping[str, Any] | None = None,
     needs_trust: Sequence[str] = (),
+    file: str | None = None,
     allow_credentials: bool = False,
     transfer: Transfer = Transfer(),
     warn: Warn | None = None,
 ) -> ArtifactLink:
     """Store the file or folder at *path*, and return the link for a version.
 
-    *format* is detected from the content by default. *warn* is called for file names that Windows does not support.
-    Raises NotFound, UsageError, Conflict, Unreachable; Refused if the folder contains a git repository or, unless
-    *allow_credentials*, text that looks like a credential.
+    *format* is detected from the content by default. *file* is the name to record, by default that of *path*. *warn* is
+    called for file names that Windows does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if
+    the folder contains a git repository or, unless *allow_credentials*, text that looks like a credential.
     """
     from gitmodel import formats
 
+    warn = warn or log_warning
     check_name(name, "artifact")
     _check_kind(kind)
     check_format(format, folder=path.is_dir())
     read = read_values(metadata or {})
     stored = storage.put_path(store, path, name=name, allow_credentials=allow_credentials, transfer=transfer)
     if stored.unportable:
-        (warn or log_warning)(told_unportable(name, stored.unportable))
+        warn(told_unportable(name, stored.unportable))
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
     if needs_trust:
-        (warn or log_warning)(told_needs_trust(name, needs_trust))
+        warn(told_needs_trust(name, needs_trust))
     return ArtifactLink(
         name=name,
         kind=kind,
@@ -90,6 +91,7 @@ def store_artifact(
         size=stored.size,
         format=detected,
         needs_trust=tuple(needs_trust),
+        file=kept_file_name(name, file or own_name(path), warn),
         metadata=read,
     )
 
@@ -157,6 +159,7 @@ def describe_external(
         digest=digest,
         size=found.size,
         format=format or detection.detect_format_of(head, place),
+        file=kept_file_name(name, external.file_name_of(place), log_warning),
         metadata=read,
         uri=place,
         version_id=found.version_id or None,
@@ -211,68 +214,6 @@ def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
     return change_version(writer, ref, plan)
 
 
-def check_attachments(
-    writer: Writer, ref: VersionRef, names: Iterable[str], *, metadata: Mapping[str, Any] | None = None
-) -> None:
-    """Check that `attach` would accept new attachments with these *names*, before the first is stored.
-
-    A name that an attachment of the version already has is not checked: the content decides.
-    """
-    found, read = list(names), read_values(metadata or {})
-    for name in found:
-        check_name(name, "attachment")
-    new = [Attachment(name=name, digest=NO_DIGEST, size=0, format="json", metadata=read) for name in found]
-
-    def plan(snapshot: Snapshot) -> Change[int]:
-        model, number, _ = snapshot.resolve_to_change(ref)
-        known = {each.name for each in snapshot.version(model, number).attachments}
-        return planning.plan_attachments(snapshot, model, number, [each for each in new if each.name not in known])
-
-    writer.check(plan)
-
-
-def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
-    """Add attachments with the content of *links* to a version, also if it is in use. Returns the version's number.
-
-    Raises NotFound, Conflict.
-    """
-    new = [
-        Attachment(
-            name=link.name,
-            digest=link.digest,
-            size=link.size,
-            format=link.format,
-            needs_trust=link.needs_trust,
-            metadata=link.metadata,
-        )
-        for link in links
-    ]
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_attachments(snapshot, model, number, new)
-
-    return change_version(writer, ref, plan)
-
-
-def detach(writer: Writer, ref: VersionRef, name: str) -> int:
-    """Remove an attachment from a version; its bytes stay in the store. Raises NotFound."""
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_detachment(snapshot, model, number, name)
-
-    return change_version(writer, ref, plan)
-
-
-def refuse_large_picture(name: str, path: Path) -> None:
-    """Raise UsageError if *path* is a picture, by its suffix, of more than LARGEST_PICTURE bytes."""
-    if path.suffix.lower() in PICTURES and path.is_file() and path.stat().st_size > LARGEST_PICTURE:
-        raise UsageError(
-            f"the picture {name} has {path.stat().st_size / 1e6:,.0f} MB, more than the limit of "
-            f"{LARGEST_PICTURE / 1e6:,.0f} MB",
-            hint="make it smaller, such as with figure.savefig(..., dpi=100), or attach it in an archive",
-        )
-
-
 def fetch_artifact(
     store: ArtifactStore,
     link: ArtifactLink,
@@ -297,6 +238,19 @@ def fetch_artifact(
         storage.get_file(store, link.digest, target, size=link.size, progress=transfer.progress)
 
 
+def target_of(link: ArtifactLink, target: Path) -> Path:
+    """Return the path to which the artifact is written: *target*, or for a file, its own name in the folder *target*.
+
+    Raises UsageError if that name is taken, because the record chose it and not the user.
+    """
+    if link.is_folder or not target.is_dir():
+        return target
+    place = target / link.file_name
+    if os.path.lexists(place):
+        raise UsageError(f"{place} already exists", hint="name that file, to overwrite it, or another one")
+    return place
+
+
 def fetch_file(
     store: ArtifactStore, link: ArtifactLink, name: str, target: Path, *, progress: Progress | None = None
 ) -> ManifestEntry:
@@ -308,6 +262,20 @@ def fetch_file(
     if not link.is_folder:
         raise UsageError(f"{link.name} is one file, not a folder of files", hint="leave --file out")
     return storage.get_member(store, link.digest, name, target, progress=progress)
+
+
+def own_name(path: Path) -> str:
+    """Return the name of the file or folder *path*, also for a path such as `.`; a link has its own name."""
+    return os.path.basename(os.path.abspath(path))
+
+
+def kept_file_name(name: str, file: str, warn: Warn) -> str | None:
+    """Return *file* as the artifact *name* records it; None, after a warning, if not every system can write it."""
+    fault = file_name_fault(file)
+    if not fault:
+        return file
+    warn(f"{name} does not keep the name {shown(file)} of its file: {fault}; it is written as {name}")
+    return None
 
 
 def told_unportable(name: str, unportable: Sequence[str]) -> str:
@@ -403,7 +371,7 @@ def _needed(snapshot: Snapshot, asked: Iterable[VersionRef]) -> tuple[_Needed, l
         if isinstance(record, Invalid):
             damaged.append(Verified("", 0, (reference,), record.message))
             continue
-        for link in record.links:
+        for link in record.artifacts:
             key = (link.digest, link.is_folder, link.uri, link.version_id)
             needed.setdefault(key, (link, []))[1].append(reference)
     return needed, damaged

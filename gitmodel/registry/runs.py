@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,6 +18,7 @@ from gitmodel.branch.run_journal import Journal
 from gitmodel.domain.changes.runs import find_run, run_id
 from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.paging import read_page
+from gitmodel.domain.portable_paths import file_name_fault
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
 from gitmodel.domain.snapshot import Snapshot
@@ -30,7 +31,7 @@ from gitmodel.stores.interface import ArtifactStore
 _STEP_NAMES: dict[str, Names] = {
     **dict.fromkeys(("name", "version", "seconds"), VALUE),
     "status": Words(records.STEP_STATUSES),
-    **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats"), RECORDED),
+    **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats", "files"), RECORDED),
 }
 # A run that is not recorded is running, or lost because it was killed.
 # The fields of a run that a filter can use.
@@ -44,6 +45,7 @@ RUN_NAMES: dict[str, Names] = {
     "metadata": RECORDED,
     "steps": [_STEP_NAMES],
 }
+_STEP_KEYS = frozenset(field.name for field in fields(StepRecord)) - {"extra"}
 _DETAILS_LIMIT = 256 << 20  # bytes: some hundred thousand steps
 
 
@@ -214,8 +216,10 @@ def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
         return record
     try:
         content = read_object(store, record.details, _DETAILS_LIMIT, "a list of steps")
-        steps = [StepRecord(**step) for step in json.loads(content)]
-    except (ValueError, TypeError):
+        steps = [StepRecord(**{key: step[key] for key in _STEP_KEYS & step.keys()}) for step in json.loads(content)]
+        if any(file_name_fault(file) for step in steps for file in step.files.values()):
+            raise ValueError("the name of a file")
+    except (AttributeError, IndexError, TypeError, ValueError):
         raise Invalid(f"{record.details} is not a list of steps", hint="run `git model verify`") from None
     # a version may have been renumbered after the list was stored
     now = {step.name: step.version for step in record.steps}
@@ -242,6 +246,7 @@ def _step_fields(step: StepRecord) -> dict[str, Any]:
         "kinds": dict(step.kinds),
         "sizes": dict(step.sizes),
         "formats": dict(step.formats),
+        "files": dict(step.files),
     }
 
 

@@ -67,6 +67,17 @@ def absolute_uri(given: str) -> str:
     return given
 
 
+def file_name_of(uri: str) -> str:
+    """Return the name of the file at *uri*, "" if it has none.
+
+    >>> file_name_of("s3://bucket/raw%20data/model%201.onnx"), file_name_of("https://example.com/")
+    ('model 1.onnx', '')
+    """
+    from urllib.parse import urlsplit  # imported here: most commands read no external artifact
+
+    return path_of(urlsplit(uri).path).rpartition("/")[2]
+
+
 def trust_line(uri: str) -> str:
     """The command that trusts the bucket or host of *uri*."""
     return f"git model store trust {shlex.quote(place_of(uri))}"

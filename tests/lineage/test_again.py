@@ -259,7 +259,7 @@ def test_checkout_makes_a_work_tree_of_the_code_with_the_files_in_it(story, past
     assert git(place, "rev-parse", "HEAD") == commit
     assert git(place, "status", "--porcelain") == ""
     assert git(place, "branch", "--show-current") == ""
-    assert json.loads((place / "artifacts" / "classifier").read_text())["weight"]
+    assert json.loads(next((place / "artifacts" / "classifier").iterdir()).read_text())["weight"]
     assert state_of(git, story)[:3] == before
     git(story, "worktree", "remove", str(place))
     _, out, _ = ask(capsys, "checkout", "iris", "3", place, "--artifacts", "files", "--format", "json")

@@ -31,8 +31,8 @@ def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str, no_
 
     It creates a work tree at DIR at the recorded commit, with a detached HEAD and with submodules. Your own work tree,
     index and branch do not change. A missing commit is fetched from the remote, if a push kept it there. The artifacts
-    are in the folder artifacts, which git ignores. `git worktree remove DIR` removes the work tree; add --force if it
-    has submodules.
+    are at artifacts/ARTIFACT/FILE, under the names of the files that were stored, and git ignores them. `git worktree
+    remove DIR` removes the work tree; add --force if it has submodules.
     """
     ref, (folder,) = options.read_reference(words, after=1, usage="git model checkout MODEL@VERSION DIR")
     made = invocation.client.get_version(str(ref)).checkout(folder, artifacts=artifacts, submodules=not no_submodules)

@@ -140,8 +140,12 @@ def _changed_keys(old: VersionRecord, new: VersionRecord, held: list[str]) -> It
         yield "failed"
     if not set(old.runs) <= set(new.runs):
         yield "runs"
-    if held and links_digest(new.artifacts) != links_digest(old.artifacts):
+    if held and (links_digest(new.artifacts) != links_digest(old.artifacts) or _files(new) != _files(old)):
         yield "artifacts"
+
+
+def _files(version: VersionRecord) -> dict[str, str | None]:
+    return {link.name: link.file for link in version.artifacts}
 
 
 def _model_problems(before: Snapshot, after: Snapshot, path: str, what: RecordPath, force: bool) -> Iterator[Problem]:

@@ -61,6 +61,16 @@ def _version_name(value: Any) -> str:
         raise Wrong(error.message) from None
 
 
+def _file_name(value: Any) -> str:
+    # imported here because only records of artifacts need it
+    from gitmodel.domain.portable_paths import file_name_fault
+
+    fault = file_name_fault(codec.text(value))
+    if fault:
+        raise Wrong(f"takes the name of a file, and not this one: {fault}")
+    return str(value)
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         if value not in words:
@@ -82,6 +92,7 @@ Digest = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", "'sha256:' and 64 lowe
 CommitId = Annotated[Oid, _matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id")]
 Format = Annotated[str, _matching(r"[a-z0-9][a-z0-9._+-]{0,62}", "the name of a format, such as json or skops")]
 FormatVersion = Annotated[str, _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR")]
+FileName = Annotated[str, _file_name]
 RunId = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a run id")]
 Kind = Annotated[str, _one_of(*KINDS)]
 
@@ -274,7 +285,7 @@ class ArtifactLink(Record):
 
     An external artifact stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if
     the digest is that of its store; otherwise the bytes were read and hashed. Loading needs the names *needs_trust* of
-    classes and functions to be trusted.
+    classes and functions to be trusted. *file* is the own name of the file or folder; older records have none.
     """
 
     name: Name
@@ -288,7 +299,13 @@ class ArtifactLink(Record):
     version_id: str | None = None
     digest_by: Annotated[str, _one_of(*DIGEST_SOURCES)] | None = None
     needs_trust: Words = ()
+    file: FileName | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def file_name(self) -> str:
+        """The name under which the artifact is written: its file's own name, or else the name of the artifact."""
+        return self.file or self.name
 
     @property
     def is_external(self) -> bool:
@@ -301,19 +318,9 @@ class ArtifactLink(Record):
         return self.format == FOLDER_FORMAT
 
 
-ATTACHMENT = "attachment"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attachment(ArtifactLink):
-    """A file or folder that was added to a version, at any time. No promotion is bound to it."""
-
-    kind: Annotated[str, _one_of(ATTACHMENT)] = ATTACHMENT
-
-
 @dataclass(frozen=True, kw_only=True)
 class VersionRecord(Record):
-    """The file of a version: its metadata, code, artifacts and attachments."""
+    """The file of a version: its metadata, code and artifacts."""
 
     number: Number
     name: VersionName | None = None
@@ -327,12 +334,6 @@ class VersionRecord(Record):
     code: Code | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     artifacts: tuple[ArtifactLink, ...] = ()
-    attachments: tuple[Attachment, ...] = ()
-
-    @property
-    def links(self) -> tuple[ArtifactLink, ...]:
-        """All that the version needs in its stores, or outside of them: its artifacts and its attachments."""
-        return (*self.artifacts, *self.attachments)
 
     @property
     def usable(self) -> bool:
@@ -379,7 +380,7 @@ class StepRecord(Record):
     """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is its duration.
 
     If a step worked on an existing version, *version* is its reference; *kinds*, *sizes* and *formats* map the names of
-    its outputs to the values that the links of a new version would have.
+    its outputs to the values that the links of a new version would have, and so does *files*.
     """
 
     name: str
@@ -392,6 +393,7 @@ class StepRecord(Record):
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     formats: Mapping[str, Format] = field(default_factory=dict)
+    files: Mapping[str, FileName] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -455,13 +457,13 @@ def format_of(record: Any) -> tuple[int, int]:
     ((1, 0), (1, 1))
     """
     if isinstance(record, VersionRecord):
-        return max(map(format_of, (record.code, *record.links)), default=OLDEST_FORMAT)
-    if isinstance(record, Attachment) or (isinstance(record, ArtifactLink) and record.needs_trust):
+        return max(map(format_of, (record.code, *record.artifacts)), default=OLDEST_FORMAT)
+    if isinstance(record, ArtifactLink) and (record.needs_trust or record.file):
         return (1, 2)
     if isinstance(record, RegistryRecord) and record.formats:
         return (1, 2)
     if isinstance(record, RunRecord):
-        if record.metadata:
+        if record.metadata or any(step.files for step in record.steps):
             return (1, 2)
         return (1, 1) if any(step.version or step.formats for step in record.steps) else format_of(record.code)
     newer = (
@@ -487,13 +489,14 @@ def encode_registry(record: RegistryRecord) -> bytes:
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
     """Return the digest in a stage file: SHA-256 of the links' canonical TOML, sorted by name, without metadata.
 
-    The digest of an external artifact counts, but not its location; nor do the names that loading needs.
+    The digest of an external artifact counts, but not its location; nor do the names that loading needs, nor that of
+    the file, which earlier programs do not know.
 
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
     """
     bare = [
-        replace(link, uri=None, version_id=None, digest_by=None, needs_trust=(), metadata={}, extra={})
+        replace(link, uri=None, version_id=None, digest_by=None, needs_trust=(), file=None, metadata={}, extra={})
         for link in sorted(artifacts, key=lambda link: link.name)
     ]
     data = b"".join(b"[[artifacts]]\n" + codec.encode(link) for link in bare)
