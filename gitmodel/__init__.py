@@ -1,6 +1,44 @@
 """gitmodel: a model registry that lives in git.
 
->>> from gitmodel import Client, Model, ModelStages
+>>> from gitmodel import Client, ModelConfig, pipeline, step
+
+The registry:
+
+    Client                    opens a registry: models, versions, artifacts, stages, runs
+    Model                     describes a model to register, or is the handle of a registered one
+    ModelVersion              the handle of a version
+    Artifact                  the handle of an artifact: load it, get its file, read its metadata
+    ModelStages               the names of the stages
+    log_model_metadata        sets metadata of a version, from a script or a step
+    log_artifact_metadata     sets metadata of an artifact, from a script or a step
+
+Pipelines:
+
+    step                      makes a step of a function
+    pipeline                  makes a pipeline of a function that calls steps
+    ModelConfig               the model and version that a pipeline or step works on
+    get_step_context          returns the context of the running step: its version, its run
+    ArtifactConfig            the name, kind and format of an output
+    ModelArtifactConfig       the same for an output that is a model object
+    DeploymentArtifactConfig  the same for an output that is a deployment
+    ExternalArtifact          an artifact of an existing version as an input
+    Secret                    a parameter that is never recorded
+    reproduce                 runs the pipeline of a version again and compares the results
+
+Errors, each with a message, a hint and an exit code:
+
+    GitModelError             the base class of all others
+    UsageError                the request is wrong
+    NotFound                  the named object does not exist
+    Conflict                  another writer was faster, or a name is taken
+    Invalid                   a record or an artifact is damaged
+    Refused                   a rule of the registry refuses the change
+    GateRefused               a version does not meet the rules of the stage
+    Unreachable               the store or the remote cannot be reached
+    RunFailed                 a step of a run failed
+    RenumberedWarning         warns that a pull gave a number to another version
+
+Modules: `gitmodel.formats` for artifact files, `gitmodel.pipelines` for materializers and types.
 """
 
 from __future__ import annotations
@@ -99,6 +137,27 @@ __all__ = [
 ]
 
 
+_MODULES = ("formats", "pipelines")
+
+# Names of ZenML that gitmodel does not have, with gitmodel's form.
+_OTHER_NAMES = {
+    **dict.fromkeys(("DataArtifactConfig", "ArtifactType"), 'write ArtifactConfig(name="train", kind="data")'),
+    "EndpointArtifactConfig": 'write DeploymentArtifactConfig(name="api")',
+    "get_pipeline_context": "use get_step_context() in a step",
+    "load_artifact": 'write Client().get_version("demo@3").get_artifact("NAME").load()',
+    "log_metadata": "use log_model_metadata or log_artifact_metadata",
+    "log_step_metadata": "use log_model_metadata: metadata belongs to a version or an artifact",
+    **dict.fromkeys(
+        ("link_artifact_to_model", "register_artifact", "save_artifact"),
+        'return the value from a step, or write Client().get_version("demo@3").link_artifact("NAME", VALUE)',
+    ),
+}
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_MODULES, "__version__"])
+
+
 def __getattr__(name: str) -> Any:
     # `git model --version` imports this package and nothing else of it.
     import importlib
@@ -106,4 +165,8 @@ def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(home), name)
+    if name in _MODULES:
+        return importlib.import_module(f"gitmodel.{name}")
+    if name in _OTHER_NAMES:  # an AttributeError would become an ImportError without this text
+        raise ImportError(f"gitmodel has no {name}: {_OTHER_NAMES[name]}", name="gitmodel")
     raise AttributeError(f"module 'gitmodel' has no attribute {name!r}")

@@ -10,7 +10,7 @@ from transcripts import ask, check_transcript
 
 from gitmodel import Client
 from gitmodel.domain.cards import card
-from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import ArtifactLink, Attachment, Code, ModelRecord, VersionRecord
 
 NOW = datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc)
 MODEL = ModelRecord(
@@ -255,3 +255,20 @@ def test_the_command_prints_the_same_bytes_every_time(code_repo, monkeypatch, ca
         [2]
         """,
     )
+
+
+def test_pictures_and_parameters_are_shown_and_text_in_them_is_harmless():
+    cm = Attachment(name="cm", digest="sha256:" + "2" * 64, size=9, format="png")
+    roc = ArtifactLink(name="roc.svg", kind="data", digest="sha256:" + "3" * 64, size=9, format="svg")
+    version = VersionRecord(number=4, created=NOW, artifacts=(roc,), attachments=(cm,))
+    parameters = {"depth": 3, "loss": float("inf"), "grid": [1, 2], "note": "![x](http://e.example) <b>\n| a"}
+    text = card("iris", MODEL, version, parameters)
+    assert "![cm](cm.png)\n\n`git model get iris@4 --attachment cm -o cm.png`" in text
+    assert "![roc.svg](roc.svg)\n\n`git model get iris@4 roc.svg -o roc.svg`" in text
+    assert "| depth | 3 |" in text
+    assert "| grid | [1, 2\\] |" in text
+    assert "![x](" not in text
+    assert "<b>" not in text
+    assert "| cm | png | 9 |" in text
+    assert text == card("iris", MODEL, version, parameters)
+    assert "## Parameters" not in card("iris", MODEL, VersionRecord(number=4, created=NOW))

@@ -11,6 +11,7 @@ from gitmodel.domain.schema import codec, records, stage_rules
 from gitmodel.domain.schema.names import check_version_name, fault_in
 from gitmodel.domain.schema.records import (
     ArtifactLink,
+    Attachment,
     Code,
     ModelRecord,
     NameRecord,
@@ -79,6 +80,7 @@ LINK = st.builds(
     needs_trust=st.sets(TEXT, max_size=3).map(sorted).map(tuple),
     file=st.none() | NAMES,
 )
+ATTACHMENT = LINK.map(lambda link: Attachment(**{**vars(link), "kind": records.ATTACHMENT}))
 RECORDS = {
     "registry": st.builds(
         RegistryRecord,
@@ -125,6 +127,7 @@ RECORDS = {
         code=st.none() | CODE,
         metadata=METADATA,
         artifacts=st.lists(LINK, max_size=3).map(tuple),
+        attachments=st.lists(ATTACHMENT, max_size=2).map(tuple),
     ),
     "name": st.builds(
         NameRecord,

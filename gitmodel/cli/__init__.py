@@ -108,6 +108,12 @@ COMMANDS = {
     "doctor": Entry("gitmodel.cli.commands.checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
 }
 ALSO = {"versions": "version"}
+# Commands of ZenML 0.52 and later.
+MEANT = {
+    "data_artifacts": "version artifacts",
+    **dict.fromkeys(("deployment_artifacts", "endpoint_artifacts"), "version deployments"),
+    "model_artifacts": "version model_objects",
+}
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -116,7 +122,9 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, also=ALSO, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, lazy=COMMANDS, also=ALSO, meant=MEANT, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option("-C", "folders", metavar="DIR", multiple=True, help="Run as if started in DIR.")
 @click.option(
     "--repo",

@@ -204,18 +204,23 @@ class Entry(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command only when it is called. *also* maps other names of commands to their names."""
+    """A group that imports a command only when it is called.
+
+    *also* maps other names of commands to their names. *meant* maps names of another tool to the commands to suggest.
+    """
 
     def __init__(
         self,
         *args: Any,
         lazy: Mapping[str, Entry] | None = None,
         also: Mapping[str, str] | None = None,
+        meant: Mapping[str, str] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(*args, **{"no_args_is_help": False, "subcommand_metavar": "COMMAND ...", **settings})
         self.lazy = dict(lazy or {})
         self.also = dict(also or {})
+        self.meant = dict(meant or {})
         self.params += general_options()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -237,8 +242,9 @@ class LazyGroup(click.Group):
                 raise click.UsageError(f"there is no command 'help'; use `{asked} -h`", ctx)
             import difflib
 
-            meant = difflib.get_close_matches(args[0], [*self.list_commands(ctx), *self.also], n=1, cutoff=0.6)
-            guess = f"; did you mean {meant[0]}?" if meant else ""
+            near = difflib.get_close_matches(args[0], [*self.list_commands(ctx), *self.also], n=1, cutoff=0.6)
+            meant = self.meant.get(args[0]) or next(iter(near), None)
+            guess = f"; did you mean {meant}?" if meant else ""
             raise click.UsageError(f"there is no command {args[0]!a}{guess}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -59,6 +59,7 @@ VERSION = Shape(
         "tags": "list of text, sorted",
         "metadata": "object: its metadata",
         "artifacts": "list of `artifact`, by name",
+        "attachments": "list of `artifact`, by name: files that were added at any time, apart from its artifacts",
         "runs": "list of text: the ids of the runs that made or used it",
         "code": "object or null: `commit` (hex digits or null), `dirty` (true if there were uncommitted "
         "changes; null: unknown), `snapshot` (the commit that holds these changes, or null), `repository` "
@@ -74,7 +75,7 @@ ARTIFACT = Shape(
     "An artifact of a version. Printed by `version artifacts`, `version model_objects`, `version deployments`.",
     {
         "name": "text: its name within the version",
-        "kind": 'text: "data", "model" or "deployment"',
+        "kind": 'text: "data", "model" or "deployment"; of an attachment "attachment"',
         "digest": "text: `sha256:` and 64 hex digits; of a folder, the digest of its manifest",
         "size": "number of bytes; of a folder, of all its files",
         "format": 'text: how to load it, such as "skops"; "folder" for a folder',

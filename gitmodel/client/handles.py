@@ -59,7 +59,7 @@ class _Words(_Text):
 
 
 @checked_arguments
-class Model:
+class Model(ShowsOurForm):
     """A model: its description and its versions.
 
     A `Model` that you create is a description for `Client.register_model`. A `Model` from a client is a handle; it
@@ -75,6 +75,13 @@ class Model:
     _other_arguments = dict.fromkeys(
         ("version", "model_version_id"),
         'for the version that a pipeline works on, write model_config=ModelConfig(name="demo", version="production")',
+    )
+    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        (
+            *("get_artifact", "get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
+            *("number", "set_stage", "stage"),
+        ),
+        'ask a version of the model, such as get_version("production")',
     )
     title, license, description = _Text(), _Text(), _Text()
     audience, use_cases, limitations, trade_offs, ethics = _Text(), _Text(), _Text(), _Text(), _Text()
@@ -698,6 +705,66 @@ class ModelVersion(ShowsOurForm):
 
         self._change(lambda writer: artifacts.unlink_artifact(writer, self._ref, name))
 
+    @property
+    def attachments(self) -> list[Artifact]:
+        """The attachments of the version, by name. They are not among its artifacts."""
+        return [Attached(self, each.name) for each in self.view.record.attachments]
+
+    def get_attachment(self, name: str) -> Artifact:
+        """Return the attachment *name*, which is read and verified like an artifact. Raises NotFound.
+
+        >>> version.get_attachment("cm").download("cm.png")                   # doctest: +SKIP
+        """
+        attached = Attached(self, name)
+        attached.link  # noqa: B018  it raises NotFound
+        return attached
+
+    def attach(
+        self,
+        name: str,
+        source: ArtifactSource,
+        *,
+        format: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Artifact:
+        """Add a picture, report or other file to the version, at any time: also if it is in a stage.
+
+        *source* and *format* are as in `link_artifact`. Attachments are apart from the artifacts, to which promotions
+        are bound, and have other names. Raises Conflict for the name of an artifact or of another attachment,
+        UsageError for a picture of more than 100 MB, and the errors of `link_artifact` except that for a stage.
+
+        >>> version.attach("confusion_matrix", figure)                        # doctest: +SKIP
+        Artifact('iris@4', 'confusion_matrix')
+        """
+        formats = {name: format} if format else {}
+        self._attach({name: source}, lambda _: Transfer(progress=progress), formats=formats, metadata=metadata)
+        return Attached(self, name)
+
+    def attach_all(
+        self,
+        attachments: ArtifactSources,
+        *,
+        formats: Mapping[str, str] | None = None,
+        jobs: int = JOBS,
+        progress: NamedProgress | None = None,
+        warn: Callable[[str], object] | None = None,
+    ) -> list[Artifact]:
+        """Add several attachments in one commit. *attachments* maps their names to paths or objects.
+
+        *formats*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of `attach`.
+        """
+        from gitmodel.client import storing
+
+        self._attach(attachments, storing.transfer_of(jobs, progress), formats=formats or {}, warn=warn)
+        return [Attached(self, name) for name in attachments]
+
+    def detach(self, name: str) -> None:
+        """Remove the attachment *name* from the version. Its bytes stay in the store. Raises NotFound."""
+        from gitmodel.registry import artifacts
+
+        self._change(lambda writer: artifacts.detach(writer, self._ref, name))
+
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
     ) -> None:
@@ -756,11 +823,15 @@ class ModelVersion(ShowsOurForm):
     def card(self) -> str:
         """Return the model card: Markdown with the YAML header that model hubs read, from the records alone.
 
-        The header has the keys of https://huggingface.co/docs/hub/model-cards. Equal records give equal bytes.
+        It shows the parameters of the run that made the version, and its pictures as files beside the card. The header
+        has the keys of https://huggingface.co/docs/hub/model-cards. Equal records give equal bytes.
         """
         from gitmodel.domain.cards import card
+        from gitmodel.lineage.comparing import recorded_parameters
 
-        return card(self._model, self.model.record, self.view.record)
+        record = self.view.record
+        parameters = self._opened.writer.read(lambda snapshot: recorded_parameters(snapshot, record))
+        return card(self._model, self.model.record, record, parameters)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModelVersion) and self.reference == other.reference and self._opened is other._opened
@@ -815,6 +886,14 @@ class ModelVersion(ShowsOurForm):
         self._require_confirmed()
         links = storing.store_links(self._opened, self._ref, self._model, given, transfer=transfer, **options)
         self._take_links(links)
+
+    def _attach(self, given: ArtifactSources, transfer: TransferOf, **options: Any) -> None:
+        from gitmodel.client import storing
+        from gitmodel.registry import artifacts
+
+        self._require_confirmed()
+        links = storing.store_attachments(self._opened, self._ref, self._model, given, transfer=transfer, **options)
+        self._change(lambda writer: artifacts.attach(writer, self._ref, links))
 
     def _link_external(self, given: list[Given], transfer: TransferOf, **options: Any) -> None:
         from gitmodel.client import storing
@@ -1003,6 +1082,24 @@ class Artifact:
 
         link = self.link
         return html.fields_table((key, getattr(link, key)) for key in ("name", "kind", "format", "size", "digest"))
+
+
+class Attached(Artifact):
+    """An attachment of a version. It is read like an artifact, always from the branch."""
+
+    @property
+    def link(self) -> ArtifactLink:
+        """The record of the attachment: name, digest, size in bytes, format, metadata. Its kind is "attachment"."""
+        from gitmodel.domain.changes.versions import attachment
+
+        return attachment(self._version.view.record, self._version._model, self._name)
+
+    def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
+        """Set metadata of the attachment, at any time."""
+        from gitmodel.registry import artifacts
+
+        link = replace(self.link, metadata={**(metadata or {}), **values})
+        self._version._change(lambda writer: artifacts.attach(writer, self._version._ref, [link]))
 
 
 class Models(tuple[Model, ...]):

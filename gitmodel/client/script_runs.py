@@ -45,6 +45,7 @@ from gitmodel.registry.runs import (
 )
 from gitmodel.registry.writer import Batch, transact
 from gitmodel.stores.interface import JOBS, Progress, Transfer
+from gitmodel.stores.source_credentials import refuse_secrets
 
 log = logging.getLogger("gitmodel.runs")
 
@@ -394,6 +395,7 @@ class ScriptRun(ShowsOurForm):
             check_artifacts([*self._links.values(), planned], f"run {self.name}")
         said = self._read_metadata(metadata or {})
         model = model or (self._version.model if self._version is not None else "")
+        secrets = self._known.values()
         found = storing.store_given(
             self._opened,
             model,
@@ -402,7 +404,7 @@ class ScriptRun(ShowsOurForm):
             metadata=said,
             transfer=transfer,
             warn=warn,
-            secrets=self._known.values(),
+            check=lambda each, value: refuse_secrets(f"the artifact {each.name}", value, each.path, secrets),
         )
         self._links.update({link.name: replace(link, pipeline=self.name) for link in found})
 

@@ -18,13 +18,11 @@ from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.secret_values import SecretValues
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions
 from gitmodel.registry.artifacts import Warn
 from gitmodel.registry.versions import Made
 from gitmodel.stores.interface import Transfer
-from gitmodel.stores.source_credentials import refuse_secrets
 
 Given = tuple[str, ArtifactSource, str]
 """Name, source and kind of an artifact. The source of an external one is a URI."""
@@ -176,6 +174,35 @@ def store_links(
     return store_given(opened, model, given, formats=formats, metadata=said, transfer=transfer, warn=warn)
 
 
+def store_attachments(
+    opened: OpenRegistry,
+    ref: VersionRef,
+    model: str,
+    given: Mapping[str, ArtifactSource],
+    *,
+    formats: Mapping[str, str],
+    metadata: Mapping[str, Any] | None = None,
+    transfer: TransferOf,
+    warn: Warn | None = None,
+) -> list[ArtifactLink]:
+    """Store the attachments *given* for the version *ref* of *model*, and return links to them.
+
+    Stores nothing if the version cannot have them, or if a picture is too large.
+    """
+    said = read_values(metadata or {})
+    artifacts.check_attachments(opened.writer, ref, given, metadata=said)
+    return store_given(
+        opened,
+        model,
+        [(name, source, "data") for name, source in given.items()],
+        formats=formats,
+        metadata=said,
+        transfer=transfer,
+        warn=warn,
+        check=lambda each, _: artifacts.refuse_large_picture(each.name, each.path),
+    )
+
+
 def store_given(
     opened: OpenRegistry,
     model: str,
@@ -185,18 +212,18 @@ def store_given(
     metadata: Mapping[str, Any] | None = None,
     transfer: TransferOf,
     warn: Warn | None = None,
-    secrets: SecretValues | None = None,
+    check: Callable[[Source, Any], None] | None = None,
 ) -> list[ArtifactLink]:
     """Store the artifacts *given* in the store of *model* ("": the default store), and return their links.
 
-    Raises Refused, and stores nothing, if one of them holds a value of *secrets*.
+    *check* is called for each file to be stored, with its value or path as given, before the first is stored.
     """
     _check_formats(given, formats)
     with _files(opened, given, formats, warn) as files:
         _check_sources(opened, files)
-        if secrets is not None:
+        if check is not None:
             for each, (_, value, _) in zip(files, given, strict=True):
-                refuse_secrets(f"the artifact {each.name}", value, each.path, secrets)
+                check(each, value)
         return _store(opened, model, files, metadata=metadata, transfer=transfer, warn=warn)
 
 

@@ -6,12 +6,13 @@ Papers with Code. The YAML is written in a form that all YAML readers interpret 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gitmodel.domain.schema.records import HEADINGS, ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import ATTACHMENT, HEADINGS, ArtifactLink, ModelRecord, VersionRecord
 
 # The identifiers of licences that the hub supports; others need `license_name`.
 _LICENSES = frozenset(
@@ -31,6 +32,8 @@ _LICENSES = frozenset(
 )
 # The library that the hub names for a format of gitmodel.
 _LIBRARIES = {"skops": "sklearn"}
+# The formats of pictures, which are also the suffixes of their files.
+_PICTURES = ("gif", "jpeg", "jpg", "png", "svg", "webp")
 # Metadata with these names is copied to the header if it is text or a list of texts.
 _HEADER_KEYS = ("language", "library_name", "pipeline_tag", "datasets", "metrics", "base_model")
 _UNKNOWN_DATASET = "not recorded"
@@ -41,10 +44,15 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/+-]*( [A-Za-z0-9._/+-]+)*")
 _WORDS = frozenset(("y", "n", "yes", "no", "true", "false", "on", "off", "null", "nan", "inf"))
 
 
-def card(model: str, described: ModelRecord, version: VersionRecord) -> str:
-    """Return the card of a version. It depends only on the records: equal records give equal bytes."""
+def card(
+    model: str, described: ModelRecord, version: VersionRecord, parameters: Mapping[str, Any] | None = None
+) -> str:
+    """Return the card of a version, which a run with *parameters* made.
+
+    It depends only on the records: equal records give equal bytes.
+    """
     header = "".join(f"{line}\n" for line in _yaml(_header(model, described, version))) or "{}\n"
-    body = "\n\n".join(block for block in _body(model, described, version) if block)
+    body = "\n\n".join(block for block in _body(model, described, version, parameters or {}) if block)
     return f"---\n{header}---\n\n{body}\n"
 
 
@@ -108,7 +116,7 @@ def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]], 
     return [{"name": model, "results": results}] if results else []
 
 
-def _body(model: str, described: ModelRecord, version: VersionRecord) -> Iterator[str]:
+def _body(model: str, described: ModelRecord, version: VersionRecord, parameters: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {_cell(described.title or model)}"
     yield _prose(described.description)
     yield _prose(version.description)
@@ -126,9 +134,17 @@ def _body(model: str, described: ModelRecord, version: VersionRecord) -> Iterato
     if measured := metrics(version):
         rows = [(_cell(name), _number(value), _cell(dataset)) for dataset, name, value in measured]
         yield "## Evaluation\n\n" + _table(("metric", "value", "dataset"), rows)
+    if pictures := [link for link in version.links if link.format in _PICTURES]:
+        yield "## Pictures\n\n" + "\n\n".join(_picture(f"{model}@{version.number}", link) for link in pictures)
+    if parameters:
+        given = [(_cell(name), _cell(_shown(value))) for name, value in parameters.items()]
+        yield "## Parameters\n\n" + _table(("parameter", "value"), given)
     if version.artifacts:
         links = [(link.name, link.kind, link.format, str(link.size), f"`{link.digest}`") for link in version.artifacts]
         yield "## Artifacts\n\n" + _table(("name", "kind", "format", "bytes", "digest"), links)
+    if version.attachments:
+        attached = [(each.name, each.format, str(each.size), f"`{each.digest}`") for each in version.attachments]
+        yield "## Attachments\n\n" + _table(("name", "format", "bytes", "digest"), attached)
     yield "\n".join(["## How it was made", "", *_making(model, version)])
 
 
@@ -144,6 +160,19 @@ def _making(model: str, version: VersionRecord) -> Iterator[str]:
     yield f"- to get its files: `git model checkout {model}@{version.number} FOLDER`"
     if version.runs:
         yield f"- to make it again, if a file and no notebook made it: `git model reproduce {model}@{version.number}`"
+
+
+def _picture(reference: str, link: ArtifactLink) -> str:
+    """Show a picture as a file beside the card, with the command that writes it there."""
+    file = link.name if link.name.endswith(f".{link.format}") else f"{link.name}.{link.format}"
+    name = f"--attachment {link.name}" if link.kind == ATTACHMENT else link.name
+    return f"![{link.name}]({file})\n\n`git model get {reference} {name} -o {file}` writes this file beside the card."
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else _number(value) if type(value) in (int, float) else json.dumps(
+        value, default=str, ensure_ascii=False
+    )  # fmt: skip
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

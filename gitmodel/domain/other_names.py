@@ -49,5 +49,5 @@ def refuse_other_keywords(of: str, values: Mapping[str, Any], form: str) -> None
 
 _KEYWORDS = frozenset(
     {"artifact_name", "artifact_version", "artifact_version_id", "infer_artifact", "infer_model", "model_name"}
-    | {"model_version", "model_version_id", "run_id_name_or_prefix", "step_id", "step_name"}
+    | {"model_version", "model_version_id", "output_name", "run_id_name_or_prefix", "step_id", "step_name"}
 )

@@ -32,6 +32,7 @@ VERSION_NAMES: dict[str, Names] = {
     "tags": [VALUE],
     "metadata": RECORDED,
     "artifacts": [ARTIFACT_NAMES],
+    "attachments": [ARTIFACT_NAMES],
     "runs": [VALUE],
     "code": CODE_NAMES,
 }
@@ -94,6 +95,7 @@ class VersionView:
             "tags": list(record.tags),
             "metadata": dict(record.metadata),
             "artifacts": [artifact_fields(link) for link in record.artifacts],
+            "attachments": [artifact_fields(link) for link in record.attachments],
             "runs": list(record.runs),
             "code": code_fields(record.code),
             "failed": record.failed,

@@ -14,7 +14,7 @@ from gitmodel.domain.lineage import made_version
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import GitModelError, NotFound
+from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.git.commits import log_text
 from gitmodel.registry.runs import load_details
 from gitmodel.stores.artifacts import read_object
@@ -74,7 +74,7 @@ def diff(
         before.reference,
         after.reference,
         compare_values(before.record.metadata, after.record.metadata),
-        compare_values(_parameters(before.run), _parameters(after.run)),
+        compare_values(run_parameters(before.run), run_parameters(after.run)),
         compare_artifacts(before.record.artifacts, after.record.artifacts),
         packages,
         range_,
@@ -89,6 +89,14 @@ def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
         if made_version(run, record):
             return run
     return None
+
+
+def recorded_parameters(snapshot: Snapshot, record: VersionRecord) -> dict[str, Any]:
+    """Return the parameters of the run that made a version, as far as its record on the branch has them."""
+    try:
+        return run_parameters(making_run(snapshot, record))
+    except (NotFound, Invalid):
+        return {}
 
 
 def read_packages(store: ArtifactStore, run: RunRecord) -> dict[str, str]:
@@ -122,7 +130,8 @@ def _side(snapshot: Snapshot, ref: VersionRef, store: Callable[[], ArtifactStore
         return _Side(reference, record, None, (gap,))
 
 
-def _parameters(run: RunRecord | None) -> dict[str, Any]:
+def run_parameters(run: RunRecord | None) -> dict[str, Any]:
+    """Return the parameters of a run, and those of its steps as STEP.NAME; none without a run."""
     if run is None:
         return {}
     steps = {f"{step.name}.{name}": value for step in run.steps for name, value in step.parameters.items()}

@@ -92,7 +92,7 @@ def _runs(snapshot: Snapshot, graph: Lineage, missing: list[tuple[str, str]]) ->
 
 
 def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterator[tuple[str, int]]:
-    for link in record.artifacts:
+    for link in record.links:
         if link.is_external:
             continue
         if not store.holds(link.digest):
@@ -134,14 +134,14 @@ def _record_digests(archive: Archive) -> set[str]:
 
 def _check(archive: Archive, export: Export) -> None:
     """Raises Invalid unless the objects of *archive* are those that its records need and name, and no others."""
-    folders = {link.digest: link for link in export.version.artifacts if link.is_folder}
+    folders = {link.digest: link for link in export.version.links if link.is_folder}
     allowed, files = mentioned(export), set(needed(export))
     for digest in folders.keys() & archive.sizes.keys():
         entries = _entries(archive, digest)
         files.update(entries)
         if sum(entries.values()) > folders[digest].size:
             raise Invalid(f"the folder {folders[digest].name} of the export is larger than its record says")
-    for link in export.version.artifacts:
+    for link in export.version.links:
         if not link.is_folder and archive.sizes.get(link.digest, link.size) != link.size:
             raise Invalid(f"{link.name} of the export does not have the recorded length")
     lost = sorted(files - archive.sizes.keys())

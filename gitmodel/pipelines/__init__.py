@@ -1,4 +1,26 @@
-"""Pipelines: `@pipeline`, `@step`, their configuration, and runs."""
+"""Pipelines: `@pipeline`, `@step`, their configuration, and runs.
+
+Functions and classes:
+
+    step                      makes a step of a function
+    Step                      the type of a step
+    pipeline                  makes a pipeline of a function that calls steps
+    Pipeline                  the type of a pipeline
+    Run                       a finished run: its id, versions and steps
+    RunFailed                 the error of a run in which a step failed
+    get_step_context          returns the context of the running step
+    StepContext               the type of that context: the version, the run, the step
+    log_model_metadata        sets metadata of a version, from a script or a step
+    log_artifact_metadata     sets metadata of an artifact, from a script or a step
+    ModelConfig               the model and version that a pipeline or step works on
+    ArtifactConfig            the name, kind and format of an output
+    ModelArtifactConfig       the same for an output that is a model object
+    DeploymentArtifactConfig  the same for an output that is a deployment
+    ExternalArtifact          an artifact of an existing version as an input
+    Secret                    a parameter that is never recorded
+    Materializer              a way to save and load the values of one type
+    register_materializer     adds a materializer in this process
+"""
 
 from gitmodel.domain.secret_values import Secret
 from gitmodel.formats.format import Materializer
@@ -36,3 +58,7 @@ __all__ = [
     "register_materializer",
     "step",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import ValidationError, field_validator, model_validator
 
@@ -110,8 +110,9 @@ def check_options(of: str, model_config: Any, unknown: Mapping[str, Any], known:
             f"model_config of {of} is a {type(model_config).__name__}, not a ModelConfig",
             hint=f"write {_shown_form(form, model_config)}",
         )
-    if "model" in unknown:
-        raise UsageError(f"{of} has no option model", hint=f"write {_shown_form(form, unknown['model'])}")
+    for other in ("model", "model_version"):
+        if other in unknown:
+            raise UsageError(f"{of} has no option {other}", hint=f"write {_shown_form(form, unknown[other])}")
     if unknown:
         raise UsageError(f"{of} has no option {min(unknown)}", hint=f"its options are {', '.join(known)}")
 
@@ -129,6 +130,14 @@ class ArtifactConfig:
     *kind* is "data", "model" or "deployment" ("": by the type); *format* one of `gitmodel.formats` ("": by the type).
     Raises UsageError for a bad name or kind.
     """
+
+    _other_arguments: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("artifact_type", "is_model_artifact"), 'write kind="model", or use ModelArtifactConfig'),
+        "artifact_name": "write name",
+        "is_deployment_artifact": 'write kind="deployment", or use DeploymentArtifactConfig',
+        **dict.fromkeys(("model_name", "model_version"), "give the step a model_config"),
+        "run_metadata": "use log_artifact_metadata in the step",
+    }
 
     name: str | None = None
     kind: str = ""
@@ -169,6 +178,11 @@ class ExternalArtifact:
     >>> ExternalArtifact.parse("demo@production:classifier").name
     'classifier'
     """
+
+    _other_arguments: ClassVar[Mapping[str, str]] = {
+        "value": "pass the value itself to the step",
+        "id": "write model, version and name",
+    }
 
     model: str
     name: str

@@ -16,7 +16,7 @@ from gitmodel.domain.planned_change import Change
 from gitmodel.domain.portable_paths import file_name_fault
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.domain.schema.names import check_name, shown
-from gitmodel.domain.schema.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, VersionRecord
+from gitmodel.domain.schema.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, Attachment, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
@@ -28,6 +28,9 @@ from gitmodel.stores.source_credentials import refuse_credentials
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
 """Type of a function that returns the store of an artifact of a model."""
+PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".tif", ".tiff", ".webp")
+LARGEST_PICTURE = 100_000_000
+"""The largest size of an attached picture, in bytes: pages and model cards show pictures."""
 Warn = Callable[[str], object]
 """Told, in a sentence, what a person should know of what was done."""
 
@@ -214,6 +217,69 @@ def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
     return change_version(writer, ref, plan)
 
 
+def check_attachments(
+    writer: Writer, ref: VersionRef, names: Iterable[str], *, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Check that `attach` would accept new attachments with these *names*, before the first is stored.
+
+    A name that an attachment of the version already has is not checked: the content decides.
+    """
+    found, read = list(names), read_values(metadata or {})
+    for name in found:
+        check_name(name, "attachment")
+    new = [Attachment(name=name, digest=NO_DIGEST, size=0, format="json", metadata=read) for name in found]
+
+    def plan(snapshot: Snapshot) -> Change[int]:
+        model, number, _ = snapshot.resolve_to_change(ref)
+        known = {each.name for each in snapshot.version(model, number).attachments}
+        return planning.plan_attachments(snapshot, model, number, [each for each in new if each.name not in known])
+
+    writer.check(plan)
+
+
+def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
+    """Add attachments with the content of *links* to a version, also if it is in use. Returns the version's number.
+
+    Raises NotFound, Conflict.
+    """
+    new = [
+        Attachment(
+            name=link.name,
+            digest=link.digest,
+            size=link.size,
+            format=link.format,
+            needs_trust=link.needs_trust,
+            file=link.file,
+            metadata=link.metadata,
+        )
+        for link in links
+    ]
+
+    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
+        return planning.plan_attachments(snapshot, model, number, new)
+
+    return change_version(writer, ref, plan)
+
+
+def detach(writer: Writer, ref: VersionRef, name: str) -> int:
+    """Remove an attachment from a version; its bytes stay in the store. Raises NotFound."""
+
+    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
+        return planning.plan_detachment(snapshot, model, number, name)
+
+    return change_version(writer, ref, plan)
+
+
+def refuse_large_picture(name: str, path: Path) -> None:
+    """Raise UsageError if *path* is a picture, by its suffix, of more than LARGEST_PICTURE bytes."""
+    if path.suffix.lower() in PICTURES and path.is_file() and path.stat().st_size > LARGEST_PICTURE:
+        raise UsageError(
+            f"the picture {name} has {path.stat().st_size / 1e6:,.0f} MB, more than the limit of "
+            f"{LARGEST_PICTURE / 1e6:,.0f} MB",
+            hint="make it smaller, such as with figure.savefig(..., dpi=100), or attach it in an archive",
+        )
+
+
 def fetch_artifact(
     store: ArtifactStore,
     link: ArtifactLink,
@@ -371,7 +437,7 @@ def _needed(snapshot: Snapshot, asked: Iterable[VersionRef]) -> tuple[_Needed, l
         if isinstance(record, Invalid):
             damaged.append(Verified("", 0, (reference,), record.message))
             continue
-        for link in record.artifacts:
+        for link in record.links:
             key = (link.digest, link.is_folder, link.uri, link.version_id)
             needed.setdefault(key, (link, []))[1].append(reference)
     return needed, damaged

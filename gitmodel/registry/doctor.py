@@ -288,7 +288,7 @@ def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Find
             yield Finding("model", f"{model}: {error.message}", error.hint)
             continue
         for record in found:
-            for link in record.artifacts:
+            for link in record.links:
                 if link.is_external or purge_of(snapshot, link.digest) is not None:
                     continue
                 try:

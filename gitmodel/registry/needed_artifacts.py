@@ -103,7 +103,7 @@ class _NeedsSearch:
         if isinstance(record, Invalid):
             self.needs.damaged.append(f"{reference}: {record.message}")
             return
-        for link in record.artifacts:
+        for link in record.links:
             if not link.is_external:
                 self.add(link.digest, folder=link.is_folder)
 
@@ -147,7 +147,7 @@ def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]
             if isinstance(record, Invalid):
                 damaged.append(f"{reference}: {record.message}")
             else:
-                for link in record.artifacts:
+                for link in record.links:
                     found(reference, link)
     return damaged
 

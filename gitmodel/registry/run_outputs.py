@@ -95,7 +95,7 @@ def _choose(
 def _not_found(found: Found, name: str | None, run: str | None, outputs: list[VersionArtifact]) -> NotFound:
     names = list(dict.fromkeys(output.link.name for output in outputs if run in (None, output.run)))
     if run is None and name is not None:
-        return missing_artifact(found.reference, name, [link.name for link in found.record.artifacts], names)
+        return missing_artifact(found.reference, name, found.record, names)
     if not names:
         known = ", ".join(dict.fromkeys(str(output.run) for output in outputs)) or "none"
         return NotFound(f"{found.reference} has no outputs of a run {run!a}", hint=f"the runs with outputs: {known}")

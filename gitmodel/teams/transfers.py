@@ -94,7 +94,7 @@ def _in_use(snapshot: Snapshot) -> Iterator[tuple[str, ArtifactLink]]:
         numbers = {state.in_force for state in found.stages} | {found.latest}
         wanted = sorted(number for number in numbers if number is not None)
         for record in usable(snapshot.versions(found.name, wanted)):
-            for link in record.artifacts:
+            for link in record.links:
                 if not link.is_external and purge_of(snapshot, link.digest) is None:
                     yield found.name, link
 
@@ -110,7 +110,7 @@ def _links(repository: Repository, old: Oid | None, new: Oid | None) -> Iterator
         what = paths.parse_path(path)
         if what is not None and what.kind == "version" and repository.files(new).id(path) is not None:
             for record in usable(snapshot.versions(what.model, [int(what.key)])):
-                for link in record.artifacts:
+                for link in record.links:
                     if link.is_external or purge_of(snapshot, link.digest) is not None:
                         continue
                     yield f"{what.model}@{record.number}", link

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from gitmodel import (
+    ArtifactConfig,
+    ExternalArtifact,
     Model,
     ModelConfig,
     RunFailed,
@@ -23,9 +25,10 @@ FORM = 'write model_config=ModelConfig(name="demo", create_new_model_version=Tru
 
 @pytest.mark.parametrize("of", [pipeline, step])
 @pytest.mark.parametrize("given", [Model("demo"), CONFIG, "demo"])
-def test_the_option_model_is_refused(of, given):
-    with pytest.raises(UsageError, match="has no option model") as caught:
-        of(model=given)
+@pytest.mark.parametrize("option", ["model", "model_version"])
+def test_the_option_model_is_refused(of, given, option):
+    with pytest.raises(UsageError, match=f"has no option {option}") as caught:
+        of(**{option: given})
     assert caught.value.hint == FORM
 
 
@@ -99,7 +102,15 @@ def test_git_model_run_shows_the_form(client, tmp_path, option):
     assert FORM in done.stderr
 
 
-FOREIGN = ("model_name", "model_version", "infer_model", "artifact_name", "artifact_version", "step_name")
+FOREIGN = (
+    "model_name",
+    "model_version",
+    "infer_model",
+    "artifact_name",
+    "artifact_version",
+    "output_name",
+    "step_name",
+)
 
 
 @pytest.mark.parametrize("keyword", FOREIGN)
@@ -198,3 +209,31 @@ def test_an_attribute_of_zenmls_context_is_refused_with_the_form_to_write(client
     with pytest.raises(RunFailed, match=f"StepContext has no {name}") as caught:
         one.run(client=client)
     assert caught.value.hint.startswith(form)
+
+
+@pytest.mark.parametrize("name", ["get_artifact", "load_artifact", "set_stage", "number"])
+def test_an_attribute_of_a_version_is_not_one_of_its_model(client, name):
+    model = client.register_model("demo")
+    with pytest.raises(UsageError, match=f"Model has no {name}") as caught:
+        getattr(model, name)
+    assert caught.value.hint == 'ask a version of the model, such as get_version("production")'
+    assert not hasattr(Model("demo"), name)
+
+
+@pytest.mark.parametrize(
+    ("argument", "form"),
+    [
+        ("is_model_artifact", 'kind="model"'),
+        ("artifact_type", 'kind="model"'),
+        ("is_deployment_artifact", 'kind="deployment"'),
+        ("model_name", "model_config"),
+        ("run_metadata", "log_artifact_metadata"),
+    ],
+)
+def test_an_argument_of_zenmls_output_is_refused_with_the_form_to_write(argument, form):
+    with pytest.raises(UsageError, match=f"ArtifactConfig has no argument {argument}") as caught:
+        ArtifactConfig(name="clf", **{argument: "model"})
+    assert form in caught.value.hint
+    with pytest.raises(UsageError, match="ExternalArtifact has no argument value") as caught:
+        ExternalArtifact(value=3)
+    assert caught.value.hint == "pass the value itself to the step"

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from gitmodel.domain.replay.merging import merged
 from gitmodel.domain.replay.replayed_changes import Replayed, ReplayState, reworded
-from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import ArtifactLink, Attachment, ModelRecord, VersionRecord
 
 MOMENT = datetime(2026, 11, 23, tzinfo=timezone.utc)
 LINK = ArtifactLink(name="weights", kind="model", digest=f"sha256:{1:064x}", size=5)
+CM = Attachment(name="cm", digest=f"sha256:{2:064x}", size=7, format="png")
 METADATA = st.dictionaries(st.sampled_from("abc"), st.integers(0, 3), max_size=3)
 WORDS = st.sets(st.sampled_from("xyz")).map(lambda found: tuple(sorted(found)))
 VERSIONS = st.builds(
@@ -22,6 +23,7 @@ VERSIONS = st.builds(
     tags=WORDS,
     metadata=METADATA,
     artifacts=st.sampled_from([(), (LINK,), (replace(LINK, metadata={"rows": 1}),), (replace(LINK, size=6),)]),
+    attachments=st.sampled_from([(), (CM,), (replace(CM, metadata={"rows": 1}),), (CM, replace(CM, name="roc"))]),
 )
 
 

@@ -28,6 +28,7 @@ from gitmodel.errors import NotFound, UsageError
 )
 @click.option("--file", "file", metavar="PATH", help="Fetch one file of a folder artifact, by its path in the folder.")
 @click.option("--run", "run", metavar="RUN", help="Fetch an output of this run on the version.")
+@click.option("--attachment", metavar="NAME", help="Fetch this attachment instead of an artifact.")
 @options.jobs
 @options.at
 @click.pass_obj
@@ -37,9 +38,10 @@ def get(
     target: str | None,
     file: str | None,
     run: str | None,
+    attachment: str | None,
     jobs: int,
 ) -> None:
-    """Download an artifact and verify it.
+    """Download an artifact or attachment and verify it.
 
     Write REF and then the ARTIFACT. You can leave ARTIFACT out if there is only one model object, or only one artifact.
     Two words without @ are MODEL VERSION. The artifact gets the name of the file or folder that was stored, such as
@@ -59,7 +61,12 @@ def get(
                 f"{error.hint}; for an artifact of the latest version: git model get {ref.model}@latest {ref.selector}"
             )
         raise
-    chosen = version.get_artifact(name, run=run)
+    if attachment is not None and (name is not None or run is not None):
+        raise UsageError(
+            f"an attachment is not {'an output of a run' if name is None else f'the artifact {name}'}",
+            hint="give either --attachment or the artifact",
+        )
+    chosen = version.get_artifact(name, run=run) if attachment is None else version.get_attachment(attachment)
     link = chosen.link
     path = Path(target if target is not None else os.path.basename(file) if file else link.file_name)
     if target is None and os.path.lexists(path):
@@ -87,6 +94,13 @@ def get(
 @options.artifact_paths
 @options.jobs
 @click.option(
+    "--attachment",
+    "attachments",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="A file or folder to add to any version, also one in a stage; repeat for more.",
+)
+@click.option(
     "--external", is_flag=True, help="Link single files where they are, by URI or path, without storing them."
 )
 @click.option("--provider-digest", is_flag=True, help="With --external: use the SHA-256 that the store recorded.")
@@ -100,6 +114,7 @@ def link(
     deployment: tuple[str, ...],
     as_formats: tuple[str, ...],
     jobs: int,
+    attachments: tuple[str, ...],
     external: bool,
     provider_digest: bool,
     renumbered: bool,
@@ -109,39 +124,60 @@ def link(
     The default is the latest version. If a stage or alias names the version, or it is archived, its existing artifacts
     cannot change. With --external, a file stays where it is (s3://bucket/key, https://..., a path): it is read once to
     compute its hash, and nothing is stored. To record a new location, link the same bytes again.
+
+    With --attachment, a picture, report or other file is added apart from the artifacts, at any time. No promotion is
+    bound to it, and its name differs from those of the artifacts.
     """
     ref, _ = options.read_reference(words, usage="git model link MODEL@VERSION --data NAME=PATH")
     paths = options.read_artifacts(stored=not external, data=data, model_objects=model_object, deployments=deployment)
-    if not any(paths.values()):
+    attached = options.read_artifacts(attachments=attachments)["attachments"]
+    if attached and (any(paths.values()) or external or provider_digest):
+        raise UsageError(
+            "attachments are added apart from artifacts", hint="use --attachment in a command without the other options"
+        )
+    if not attached and not any(paths.values()):
         raise UsageError("there is nothing to link", hint=f"for example: git model link {ref} --data train=train.csv")
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="stored artifacts are always read and hashed")
     version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
-    output = invocation.output
+    output, formats = invocation.output, options.read_formats(as_formats)
     with output.late_warnings() as warn, output.progress_of_each("reading" if external else "storing") as progress:
-        version.link_artifacts(
-            **paths,
-            formats=options.read_formats(as_formats),
-            external=external,
-            provider_digest=provider_digest,
-            jobs=jobs,
-            progress=progress,
-            warn=warn,
-        )
-    print_version(invocation, version, f"linked {cell_text.commas(chain(*paths.values()))} to {version.reference}")
+        if attached:
+            version.attach_all(attached, formats=formats, jobs=jobs, progress=progress, warn=warn)
+        else:
+            version.link_artifacts(
+                **paths,
+                formats=formats,
+                external=external,
+                provider_digest=provider_digest,
+                jobs=jobs,
+                progress=progress,
+                warn=warn,
+            )
+    done, names = ("attached", attached) if attached else ("linked", chain(*paths.values()))
+    print_version(invocation, version, f"{done} {cell_text.commas(names)} to {version.reference}")
 
 
 @command(example="git model unlink iris@2 validation --yes")
-@options.reference("ARTIFACT")
+@options.reference("[ARTIFACT]")
+@click.option("--attachment", metavar="NAME", help="Remove this attachment instead of an artifact.")
 @options.renumbered
 @options.yes
 @click.pass_obj
-def unlink(invocation: Invocation, words: tuple[str, ...], renumbered: bool, yes: bool) -> None:
-    """Remove an artifact from a version.
+def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | None, renumbered: bool, yes: bool) -> None:
+    """Remove an artifact or attachment from a version.
 
     Write REF and then the ARTIFACT; the version must be named. The bytes stay in the store. If a stage or alias names
-    the version, or it is archived, its artifacts cannot change.
+    the version, or it is archived, its artifacts cannot change, but its attachments can.
     """
+    if attachment is not None:
+        ref, _ = options.read_reference(words, usage="git model unlink MODEL@VERSION --attachment NAME")
+        version = invocation.client.get_version(ref.required("unlink"), renumbered=renumbered, for_change=True)
+        version.get_attachment(attachment)
+        options.confirm(invocation, f"Remove the attachment {attachment} from {version.reference}?", yes=yes)
+        version.detach(attachment)
+        print_version(invocation, version, f"removed the attachment {attachment} from {version.reference}")
+        return
     ref, (name,) = options.read_reference(words, after=1, usage="git model unlink MODEL@VERSION ARTIFACT")
     version = invocation.client.get_version(ref.required("unlink"), renumbered=renumbered, for_change=True)
     reference, record = version.reference, version.view.record

@@ -141,13 +141,13 @@ def _over(snapshot: Snapshot, files: Mapping[str, bytes | None]) -> Snapshot:
 
 def needed(export: Export) -> Iterable[str]:
     """Return the digests of the version's own artifacts, which an import needs; without the files of folders."""
-    return dict.fromkeys(link.digest for link in export.version.artifacts if not link.is_external)
+    return dict.fromkeys(link.digest for link in export.version.links if not link.is_external)
 
 
 def mentioned(export: Export) -> set[str]:
     """Return the digests that the records name. An export may contain no other objects."""
     steps = [step for run in export.runs for step in run.steps]
-    found = {link.digest for link in export.version.artifacts}
+    found = {link.digest for link in export.version.links}
     found.update(digest for step in steps for digest in (*step.inputs.values(), *step.outputs.values()))
     found.update(digest for run in export.runs for digest in (run.packages, run.details) if digest)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from gitmodel.domain.changes.format_upgrades import raised_format
 from gitmodel.domain.changes.models import changed_tags
@@ -16,11 +16,13 @@ from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, check_version_name, fold
-from gitmodel.domain.schema.records import KINDS, ArtifactLink, NameRecord, VersionRecord
+from gitmodel.domain.schema.records import KINDS, ArtifactLink, Attachment, NameRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, near
 from gitmodel.domain.version_numbers import check_number
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
+
+T = TypeVar("T", bound=ArtifactLink)
 
 
 def plan_version(
@@ -63,7 +65,7 @@ def plan_change(
     """Write version *number* as *change* returns it. *what* is the subject of the commit ("metadata of iris 4")."""
     old = _present(snapshot, model, number)
     new = change(old)
-    new = replace(new, artifacts=ordered(new.artifacts))
+    new = replace(new, artifacts=ordered(new.artifacts), attachments=ordered(new.attachments))
     if new.artifacts != old.artifacts and records.links_digest(new.artifacts) != records.links_digest(old.artifacts):
         _check_links_free(snapshot, model, number)
     if new == old:
@@ -174,6 +176,7 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
             else:
                 added.append(link)
         check_artifacts((*links.values(), *added), f"{model} {number}")
+        _check_apart(added, old.attachments, f"{model} {number}")
         return replace(old, artifacts=(*links.values(), *added))
 
     names = " and ".join(link.name for link in new)
@@ -188,6 +191,38 @@ def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Chang
         return replace(old, artifacts=tuple(link for link in old.artifacts if link.name != name))
 
     return plan_change(snapshot, model, number, change, what=f"Unlink {name} from {model} {number}")
+
+
+def plan_attachments(snapshot: Snapshot, model: str, number: int, attachments: Iterable[Attachment]) -> Change[int]:
+    """Add attachments to a version, also if it is in use. Raises Conflict for a name that has other content."""
+    new = tuple(attachments)
+
+    def change(old: VersionRecord) -> VersionRecord:
+        _check_apart(new, old.artifacts, f"{model} {number}")
+        known = {fold(each.name): each for each in old.attachments}
+        for each in new:
+            there = known.get(fold(each.name))
+            if there is not None and (there.name, there.digest) != (each.name, each.digest):
+                raise Conflict(
+                    f"{model} {number} has another attachment {there.name}",
+                    hint=f"detach it first: `git model unlink {model}@{number} --attachment {there.name}`",
+                )
+            metadata = {**there.metadata, **each.metadata} if there is not None else each.metadata
+            known[fold(each.name)] = replace(each, metadata=metadata)
+        return replace(old, attachments=tuple(known.values()))
+
+    names = " and ".join(each.name for each in new)
+    return plan_change(snapshot, model, number, change, what=f"Attach {names} to {model} {number}")
+
+
+def plan_detachment(snapshot: Snapshot, model: str, number: int, name: str) -> Change[int]:
+    """Remove an attachment from a version, also if it is in use. Raises NotFound."""
+
+    def change(old: VersionRecord) -> VersionRecord:
+        gone = attachment(old, model, name)
+        return replace(old, attachments=tuple(each for each in old.attachments if each is not gone))
+
+    return plan_change(snapshot, model, number, change, what=f"Detach {name} from {model} {number}")
 
 
 def plan_metadata(
@@ -229,12 +264,32 @@ def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
     """Return the artifact link *name* of a version. Raises NotFound with the existing ones."""
     link = record.artifact(name)
     if link is None:
-        raise missing_artifact(f"{model}@{record.number}", name, [found.name for found in record.artifacts])
+        raise missing_artifact(f"{model}@{record.number}", name, record)
     return link
 
 
-def missing_artifact(reference: str, name: str, names: Sequence[str], outputs: Sequence[str] = ()) -> NotFound:
-    """Return the error for an artifact *name* that a version lacks; it lists *names* and the *outputs* of its runs."""
+def attachment(record: VersionRecord, model: str, name: str) -> Attachment:
+    """Return the attachment *name* of a version. Raises NotFound with the existing ones."""
+    found = next((each for each in record.attachments if each.name == name), None)
+    if found is None:
+        names = [each.name for each in record.attachments]
+        hint = f"its attachments: {', '.join(names) or 'none'}"
+        if record.artifact(name) is not None:
+            hint = f"{name} is an artifact; {hint}"
+        elif meant := near(name, names):
+            hint = f"did you mean {meant[0]}? {hint}"
+        raise NotFound(f"{model}@{record.number} has no attachment {name!a}", hint=hint)
+    return found
+
+
+def missing_artifact(reference: str, name: str, record: VersionRecord, outputs: Sequence[str] = ()) -> NotFound:
+    """Return the error for an artifact *name* that a version lacks; it lists those there are, and *outputs* of runs."""
+    if any(each.name == name for each in record.attachments):
+        return NotFound(
+            f"{name} of {reference} is an attachment, not an artifact",
+            hint=f"`git model get {reference} --attachment {name}` (in Python: version.get_attachment({name!r}))",
+        )
+    names = [link.name for link in record.artifacts]
     meant = near(name, [*names, *outputs])
     hint = f"its artifacts: {', '.join(names) or 'none'}"
     if outputs:
@@ -278,7 +333,16 @@ def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
         seen[fold(link.name)] = link.name
 
 
-def ordered(links: Iterable[ArtifactLink]) -> tuple[ArtifactLink, ...]:
+def _check_apart(new: Iterable[ArtifactLink], others: Iterable[ArtifactLink], of: str) -> None:
+    """Raise Conflict if one of *new* has the name of one of *others*: of an artifact and of an attachment of *of*."""
+    taken = {fold(link.name): link for link in others}
+    for link in new:
+        if there := taken.get(fold(link.name)):
+            what = "attachment" if isinstance(there, Attachment) else "artifact"
+            raise Conflict(f"{of} has an {what} named {there.name}", hint="choose another name")
+
+
+def ordered(links: Iterable[T]) -> tuple[T, ...]:
     """Return *links* sorted by name, as records store them."""
     return tuple(sorted(links, key=lambda link: link.name))
 

@@ -11,6 +11,8 @@ from gitmodel.domain.schema.records import ArtifactLink, format_version
 _ABSENT = object()
 # Additions of both sides to these keys are combined.
 _SETS = ("tags", "owners", "forced")
+# Tables of links, which are merged by name.
+_LINKS = ("artifacts", "attachments")
 
 
 def merged(base: Any, ours: Any, theirs: Any) -> tuple[Any, list[str]]:
@@ -59,7 +61,7 @@ def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> Any:
         return tuple(sorted((set(theirs) | set(ours)) - (set(base) - set(ours))))
     if name == "runs":
         return (*theirs, *(run for run in ours if run not in theirs))
-    if name == "artifacts":
+    if name in _LINKS:
         return _merged_links(base, ours, theirs)
     return theirs
 
@@ -92,23 +94,25 @@ def _lost(name: str, base: Any, ours: Any, now: Any) -> Iterator[str]:
     elif name in _SETS or name == "runs":
         if set(ours) - set(base) - set(now) or (set(base) - set(ours)) & set(now):
             yield name
-    elif name == "artifacts":
+    elif name in _LINKS:
         by_name = [{link.name: link for link in side} for side in (base, ours, now)]
         for key in sorted({*by_name[0], *by_name[1]}):
-            yield from _lost_link(*(side.get(key) for side in by_name))
+            yield from _lost_link(name, *(side.get(key) for side in by_name))
     else:
         yield name
 
 
-def _lost_link(old: ArtifactLink | None, mine: ArtifactLink | None, now: ArtifactLink | None) -> Iterator[str]:
+def _lost_link(
+    table: str, old: ArtifactLink | None, mine: ArtifactLink | None, now: ArtifactLink | None
+) -> Iterator[str]:
     if mine in (old, now):
         return
     if mine is not None and now is not None and _same_bytes(mine, now):
-        yield from _lost(f"artifacts.{mine.name}.metadata", old.metadata if old else {}, mine.metadata, now.metadata)
+        yield from _lost(f"{table}.{mine.name}.metadata", old.metadata if old else {}, mine.metadata, now.metadata)
         return
     link = mine or old
     assert link is not None
-    yield f"artifacts.{link.name}"
+    yield f"{table}.{link.name}"
 
 
 def _same_bytes(one: ArtifactLink, other: ArtifactLink) -> bool:

@@ -12,6 +12,7 @@ from gitmodel.domain.schema.codec import Problem, Record
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import (
     ARCHIVED_MARKER,
+    ATTACHMENT,
     ModelRecord,
     RegistryRecord,
     StageRecord,
@@ -49,7 +50,9 @@ RULES: Mapping[str, str] = {
     "version.number": "the number in a version's file is that in its path, and at most 1,000,000,000",
     "version.name": "the name of a version leads to that version, and is not a stage or an alias",
     "version.artifacts": "the artifacts of a version have different names and are sorted by name",
-    "version.tombstone": "a deleted version has no artifacts and no metadata",
+    "version.attachments": "the attachments of a version have names that differ from each other and from those of "
+    "its artifacts, and are sorted by name",
+    "version.tombstone": "a deleted version has no artifacts, attachments or metadata",
     "alias.name": "an alias is not a number, a stage or a word with a special meaning, in any case",
     "name.version": "a name's file leads to a version with this name",
     "stage.known": "a stage's file belongs to a stage of gitmodel.toml",
@@ -186,9 +189,10 @@ def file_faults(
     if isinstance(record, VersionRecord):
         if record.number != int(what.key):
             yield Problem(path, "number", "version.number", f"says {record.number}")
-        for link in record.artifacts:
+        for link in record.links:
             if holds_credentials(link.uri or ""):
-                yield Problem(path, f"artifacts.{link.name}.uri", "registry.stores", "holds credentials")
+                table = "attachments" if link.kind == ATTACHMENT else "artifacts"
+                yield Problem(path, f"{table}.{link.name}.uri", "registry.stores", "holds credentials")
 
 
 def _version_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> Iterator[Problem]:
@@ -205,8 +209,15 @@ def _version_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -
         found = [link.name for link in record.artifacts]
         if len(set(map(names.fold, found))) < len(found) or found != sorted(found):
             yield Problem(path, "artifacts", "version.artifacts", "are not sorted by name, or two have the same name")
-        if record.deleted is not None and (record.artifacts or record.metadata):
-            yield Problem(path, "deleted", "version.tombstone", "is set, but the version has artifacts or metadata")
+        attached = [each.name for each in record.attachments]
+        if len(set(map(names.fold, (*found, *attached)))) < len(set(map(names.fold, found))) + len(attached):
+            message = "have the name of an artifact, or two have the same name"
+            yield Problem(path, "attachments", "version.attachments", message)
+        elif attached != sorted(attached):
+            yield Problem(path, "attachments", "version.attachments", "are not sorted by name")
+        if record.deleted is not None and (record.links or record.metadata):
+            message = "is set, but the version has artifacts, attachments or metadata"
+            yield Problem(path, "deleted", "version.tombstone", message)
     for name, number in sorted(holds.names.items()):
         if names.fold(name) in words:
             yield Problem(paths.name_file(model, name), "", "version.name", f"is never read, because {name} is a stage")

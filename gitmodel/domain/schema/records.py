@@ -318,9 +318,19 @@ class ArtifactLink(Record):
         return self.format == FOLDER_FORMAT
 
 
+ATTACHMENT = "attachment"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attachment(ArtifactLink):
+    """A file or folder that was added to a version, at any time. No promotion is bound to it."""
+
+    kind: Annotated[str, _one_of(ATTACHMENT)] = ATTACHMENT
+
+
 @dataclass(frozen=True, kw_only=True)
 class VersionRecord(Record):
-    """The file of a version: its metadata, code and artifacts."""
+    """The file of a version: its metadata, code, artifacts and attachments."""
 
     number: Number
     name: VersionName | None = None
@@ -334,6 +344,12 @@ class VersionRecord(Record):
     code: Code | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     artifacts: tuple[ArtifactLink, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def links(self) -> tuple[ArtifactLink, ...]:
+        """All that the version needs in its stores, or outside of them: its artifacts and its attachments."""
+        return (*self.artifacts, *self.attachments)
 
     @property
     def usable(self) -> bool:
@@ -457,7 +473,9 @@ def format_of(record: Any) -> tuple[int, int]:
     ((1, 0), (1, 1))
     """
     if isinstance(record, VersionRecord):
-        return max(map(format_of, (record.code, *record.artifacts)), default=OLDEST_FORMAT)
+        return max(map(format_of, (record.code, *record.links)), default=OLDEST_FORMAT)
+    if isinstance(record, Attachment):
+        return (1, 2)
     if isinstance(record, ArtifactLink) and (record.needs_trust or record.file):
         return (1, 2)
     if isinstance(record, RegistryRecord) and record.formats:

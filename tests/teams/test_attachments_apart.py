@@ -1,0 +1,50 @@
+"""Attachments that two clones add apart from each other merge; a name in conflict keeps the remote's."""
+
+import pytest
+
+from gitmodel import Conflict
+
+
+def test_attachments_of_two_clones_to_one_version_in_production_merge(ada, bob):
+    ada.get_version("iris@production").attach("matrix", {"rows": 2})
+    ada.push()
+    bob.get_version("iris@production").attach("report", {"f1": 0.9})
+    bob.push()
+    ada.pull()
+    for client in (ada, bob):
+        version = client.get_version("iris@production")
+        assert [found.name for found in version.attachments] == ["matrix", "report"]
+        assert client.check() == []
+    assert ada.get_version("iris@2").get_attachment("report").load() == {"f1": 0.9}  # the push uploaded it
+
+
+def test_two_attachments_of_one_name_keep_that_of_the_remote_and_tell(ada, bob):
+    ada.get_version("iris@2").attach("matrix", {"rows": 2})
+    ada.push()
+    bob.get_version("iris@2").attach("matrix", {"rows": 3})
+    with pytest.raises(Conflict, match="matrix"):
+        bob.push()
+    assert bob.get_version("iris@2").get_attachment("matrix").load() == {"rows": 2}
+    assert bob.check() == []
+
+
+@pytest.mark.parametrize("attached_first", [True, False])
+def test_an_attachment_with_the_name_of_an_artifact_of_the_remote_is_left_out(ada, bob, attached_first):
+    first, second = (ada, bob)
+    attach, link = (first, second) if attached_first else (second, first)
+
+    def change(client):
+        version = client.get_version("iris@3")
+        if client is attach:
+            version.attach("report", {"f1": 0.9})
+        if client is link:
+            version.link_artifact("report", {"f1": 0.8})
+        client.push()
+
+    change(first)
+    with pytest.raises(Conflict, match="report"):
+        change(second)
+    assert second.check() == []
+    version = second.get_version("iris@3")
+    assert [found.name == "report" for found in version.attachments] == [True] * attached_first
+    assert ("report" in [found.name for found in version.artifacts]) != attached_first

@@ -1,0 +1,217 @@
+"""Attachments: files that are added to any version, also in a stage, apart from its frozen artifacts."""
+
+import json
+
+import editing
+import pytest
+
+from gitmodel import Client, Conflict, NotFound, Refused, UsageError
+from gitmodel.cli import run as run_program
+from gitmodel.domain.schema import paths
+from gitmodel.registry import artifacts, checking, setup
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 9
+FILE = paths.version_file("iris", 1)
+
+
+@pytest.fixture
+def staged(client, tmp_path):
+    """A registry with iris@1, which is in production and has the artifact classifier."""
+    version = client.get_version("iris@1")
+    version.link_artifact("classifier", {"w": 1}, kind="model")
+    version.set_stage("production")
+    (tmp_path / "cm.png").write_bytes(PNG)
+    return client
+
+
+def test_a_file_or_value_is_attached_to_a_version_in_production(staged, tmp_path, git):
+    version = staged.get_version("iris@production")
+    promoted = version.get_artifact().digest
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "cm.png").write_bytes(PNG)
+    attached = version.attach("cm", tmp_path / "cm.png", metadata={"rows": 3})
+    version.attach_all({"report": {"f1": 0.9}, "notes": str(tmp_path / "notes")})
+    assert (attached.name, attached.kind, attached.format, attached.size) == ("cm", "attachment", "png", len(PNG))
+    assert [found.name for found in version.attachments] == ["cm", "notes", "report"]
+    assert [found.name for found in version.artifacts] == ["classifier"]
+    assert version.get_attachment("report").load() == {"f1": 0.9}
+    assert version.get_attachment("cm").path().read_bytes() == PNG
+    assert (version.get_attachment("notes").download(tmp_path / "out") / "cm.png").read_bytes() == PNG
+    assert version.get_artifact().digest == promoted
+    attached.log_metadata(columns=3)
+    assert attached.metadata == {"columns": 3, "rows": 3}
+    version.attach("cm", tmp_path / "cm.png")  # the same bytes again
+    assert staged.get_version("iris@production").stage == "production"
+    version.detach("report")
+    assert [found.name for found in staged.get_version("iris@1").attachments] == ["cm", "notes"]
+    assert checking.check(staged.repository) == []
+    assert editing.read(staged.repository.common_dir, "gitmodel.toml").startswith('format = "1.2"')
+    log = git(staged.repository.common_dir, "log", "--format=%s", "gitmodel").splitlines()
+    assert log[:4] == ["Detach report from iris 1", "Attach cm to iris 1", "Attach report and notes to iris 1", log[3]]
+
+
+def test_the_artifacts_stay_frozen_and_names_are_apart(staged, tmp_path):
+    version = staged.get_version("iris@1")
+    version.attach("cm", tmp_path / "cm.png")
+    with pytest.raises(Refused, match="the artifacts of iris 1 cannot change, because it is in production"):
+        version.link_artifact("extra", [1])
+    with pytest.raises(Refused, match="cannot change"):
+        version.unlink("classifier")
+    with pytest.raises(Conflict, match="iris 1 has an artifact named classifier"):
+        version.attach("Classifier", [1])
+    with pytest.raises(Conflict, match="iris 1 has another attachment cm"):
+        version.attach("cm", [1])
+    with pytest.raises(NotFound, match="cm of iris@1 is an attachment, not an artifact") as caught:
+        version.get_artifact("cm")
+    assert "--attachment cm" in caught.value.hint
+    with pytest.raises(NotFound, match="no attachment 'classifier'") as caught:
+        version.get_attachment("classifier")
+    assert "classifier is an artifact" in caught.value.hint
+    with pytest.raises(NotFound, match="no attachment 'cmm'") as caught:
+        version.detach("cmm")
+    assert "did you mean cm?" in caught.value.hint
+    version.set_stage("none")
+    with pytest.raises(Conflict, match="iris 1 has an attachment named cm"):
+        version.link_artifact("cm", [1])
+    assert [found.name for found in version.attachments] == ["cm"]
+
+
+def test_a_change_of_a_real_link_is_refused_beside_an_attachment(staged, tmp_path):
+    folder = staged.repository.common_dir
+    before = staged.repository.tip()
+    staged.get_version("iris@1").attach("cm", tmp_path / "cm.png")
+    assert not staged.check_between(f"{before}..gitmodel").problems
+    assert staged.get_version("iris@production").get_artifact().load() == {"w": 1}
+    text = editing.read(folder, FILE)
+    digest = staged.get_version("iris@1").get_attachment("cm").digest
+    editing.edit(folder, {FILE: text.replace(staged.get_version("iris@1").get_artifact().digest, digest, 1)})
+    found = staged.check_between(f"{before}..gitmodel").problems
+    assert {problem.rule for problem in found} >= {"change.version"}
+    assert {problem.rule for problem in checking.check(staged.repository)} == {"stage.artifacts"}
+
+
+ATTACHED = '\n[[attachments]]\nname = "{}"\ndigest = "sha256:{:064x}"\nsize = 3\nformat = "png"\n'
+
+
+@pytest.mark.parametrize(
+    ("added", "rule"),
+    [
+        (ATTACHED.format("classifier", 1), "version.attachments"),
+        (ATTACHED.format("b", 1) + ATTACHED.format("a", 2), "version.attachments"),
+        (ATTACHED.format("a", 1) + ATTACHED.format("A", 2), "version.attachments"),
+        (ATTACHED.format("../cm", 1), "record.type"),
+        (ATTACHED.format("cm", 1).replace("format", 'kind = "model"\nformat'), "record.type"),
+        (ATTACHED.format("cm", 1).replace('"png"', '"../png"'), "record.type"),
+        (ATTACHED.format("cm", 1).replace("size = 3", "size = -3"), "record.type"),
+        (ATTACHED.format("cm", 1).replace("sha256:", "md5:"), "record.type"),
+        ('\n[attachments]\ncm = "cm.png"\n', "record.type"),
+        (ATTACHED.format("cm", 1) + 'uri = "s3://ada:pw@bucket/cm.png"\n', "registry.stores"),
+    ],
+)
+def test_records_that_others_edited_are_checked(staged, added, rule):
+    folder = staged.repository.common_dir
+    registry = editing.read(folder, "gitmodel.toml").replace('"1.0"', '"1.2"')
+    editing.edit(folder, {FILE: editing.read(folder, FILE) + added, "gitmodel.toml": registry})
+    found = {problem.rule for problem in checking.check(staged.repository)}
+    assert rule in found
+
+
+def test_an_older_format_number_is_refused_with_attachments(staged, tmp_path):
+    staged.get_version("iris@1").attach("cm", tmp_path / "cm.png")
+    folder = staged.repository.common_dir
+    registry = editing.read(folder, "gitmodel.toml")
+    editing.edit(folder, {"gitmodel.toml": registry.replace('"1.2"', '"1.1"')})
+    assert "record.format" in {problem.rule for problem in checking.check(staged.repository)}
+
+
+def test_a_deleted_version_has_no_attachments(staged, tmp_path):
+    version = staged.get_model("iris").create_version()
+    version.attach("cm", tmp_path / "cm.png")
+    version.delete()
+    folder = staged.repository.common_dir
+    path = paths.version_file("iris", 2)
+    assert "attachments" not in editing.read(folder, path)
+    editing.edit(folder, {path: editing.read(folder, path) + ATTACHED.format("cm", 1)})
+    assert "version.tombstone" in {problem.rule for problem in checking.check(staged.repository)}
+
+
+def test_stores_keep_copy_verify_and_export_attachments(staged, tmp_path, code_repo):
+    version = staged.get_version("iris@1")
+    attached = version.attach("cm", tmp_path / "cm.png")
+    assert staged.find_garbage(grace_days=0).objects == ()
+    assert {found.digest for found in staged.verify() if not found.error} >= {attached.digest}
+    (tmp_path / "copy").mkdir()
+    staged.copy_store((tmp_path / "copy").as_uri())
+    assert list((tmp_path / "copy").rglob(attached.digest.removeprefix("sha256:")[2:] + "*"))
+    version.export(tmp_path / "iris.export")
+    imported = staged.import_version(tmp_path / "iris.export", model="rose")
+    assert imported.get_attachment("cm").path().read_bytes() == PNG
+
+
+def test_an_attachment_is_searched_for_credentials(staged, tmp_path):
+    (tmp_path / "report.txt").write_text("token = ghp_" + "a1B2" * 9)
+    with pytest.raises(Refused, match="credentials"):
+        staged.get_version("iris@1").attach("report", tmp_path / "report.txt")
+    with pytest.raises(Refused, match="looks like"):
+        staged.get_version("iris@1").attach("cm", tmp_path / "cm.png", metadata={"password": "hunter2"})
+    assert staged.get_version("iris@1").attachments == []
+
+
+def test_a_picture_over_the_limit_is_refused_and_names_the_limit(staged, tmp_path):
+    with open(tmp_path / "cm.png", "r+b") as file:
+        file.truncate(200_000_000)  # sparse
+    with pytest.raises(UsageError, match="the picture cm has 200 MB, more than the limit of 100 MB"):
+        staged.get_version("iris@1").attach("cm", tmp_path / "cm.png")
+    assert artifacts.LARGEST_PICTURE == 100_000_000
+    assert staged.get_version("iris@1").attachments == []
+
+
+def test_a_transaction_and_a_run_attach_to_versions(staged, tmp_path):
+    with staged.transaction("Look at iris") as change:
+        change.get_version("iris@1").attach("cm", tmp_path / "cm.png")
+    assert [found.name for found in staged.get_version("iris@1").attachments] == ["cm"]
+
+
+def test_a_version_that_is_read_from_its_tag_shows_later_attachments(staged, tmp_path, git):
+    server = tmp_path / "server.git"
+    git(".", "init", "-q", "--bare", server)
+    git(".", "remote", "add", "origin", server)
+    setup.begin(staged.repository, store=(tmp_path / "store").as_uri())
+    staged.trust_store()
+    staged.get_version("iris@1").attach("cm", tmp_path / "cm.png")
+    staged.push()
+    with Client(repo=server.as_uri(), store=(tmp_path / "store").as_uri()) as client:
+        version = client.get_version("iris@production")
+        assert version.frozen
+        assert [found.name for found in version.attachments] == ["cm"]
+        assert version.get_attachment("cm").path().read_bytes() == PNG
+        version.attach("report", {"f1": 1.0})
+        assert client.get_version("iris@1").get_attachment("report").load() == {"f1": 1.0}
+    staged.pull()
+
+
+def test_the_commands_attach_show_get_and_remove(staged, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GITMODEL_REPO", str(staged.repository.common_dir))
+    monkeypatch.chdir(tmp_path)
+
+    def model(*words, status=0):
+        assert run_program([*words]) == status
+        return capsys.readouterr()
+
+    said = model("link", "iris@production", "--attachment", "cm=cm.png", "--as-format", "cm=bytes").out
+    assert said == "attached cm to iris@1\n"
+    shown = model("version", "show", "iris@1").out
+    assert "attachments  cm  bytes, 71 B" in shown
+    fields = json.loads(model("version", "show", "iris@1", "--format", "json").out)
+    assert [(found["name"], found["kind"]) for found in fields["attachments"]] == [("cm", "attachment")]
+    assert [found["name"] for found in fields["artifacts"]] == ["classifier"]
+    assert "wrote cm of iris@1 to out.png" in model("get", "iris@production", "--attachment", "cm", "-o", "out.png").out
+    assert (tmp_path / "out.png").read_bytes() == PNG
+    assert model("version", "list", "iris", "--filter", 'attachments.exists(a, a.name == "cm")', "--quiet").out
+    refused = model("link", "iris@1", "--attachment", "a=cm.png", "--data", "b=cm.png", status=2).err
+    assert "attachments are added apart from artifacts" in refused
+    assert "give either --attachment" in model("get", "iris@1", "classifier", "--attachment", "cm", status=2).err
+    assert "did you mean cm?" in model("unlink", "iris@1", "--attachment", "cmm", "--yes", status=3).err
+    assert "ARTIFACT is missing" in model("unlink", "iris@1", status=2).err
+    assert model("unlink", "iris@1", "--attachment", "cm", "--yes").out == "removed the attachment cm from iris@1\n"
+    assert "attachments" not in model("version", "show", "iris@1").out

@@ -1,0 +1,59 @@
+"""`dir` and `help` of the public modules show exactly the public names, and ZenML's names are answered with ours."""
+
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+
+import gitmodel
+from gitmodel import formats, pipelines
+
+MODULES = [gitmodel, formats, pipelines]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_dir_shows_exactly_the_public_names(module):
+    more = {"__version__", "formats", "pipelines"} if module is gitmodel else set()
+    assert dir(module) == sorted({*module.__all__, *more})
+    assert all(hasattr(module, name) for name in dir(module))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_help_begins_with_a_line_for_each_public_name(module):
+    listed = re.findall(r"^    (\w+)  +\S", module.__doc__, re.MULTILINE)
+    assert sorted(listed) == sorted(module.__all__)
+    assert max(map(len, module.__doc__.splitlines())) < 100
+    for name in module.__all__:
+        assert inspect.getdoc(getattr(module, name)), f"{name} has no docstring"
+
+
+def test_every_public_name_has_one_home():
+    homes = [name for names in gitmodel._HOMES.values() for name in names]
+    assert sorted(homes) == sorted(gitmodel.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(gitmodel._OTHER_NAMES))
+def test_a_name_of_zenml_cannot_be_imported_and_the_error_shows_our_form(name):
+    assert name not in dir(gitmodel)
+    with pytest.raises(ImportError, match=f"gitmodel has no {name}: ") as caught:
+        exec(f"from gitmodel import {name}")
+    named = re.findall(r"\b([A-Z]\w+|\w+_\w+)\(", str(caught.value))
+    known = {*gitmodel.__all__, *dir(gitmodel.Client), *dir(gitmodel.ModelVersion), *dir(gitmodel.Artifact)}
+    assert set(named) <= known
+
+
+def test_other_names_that_do_not_exist_are_ordinary_errors():
+    assert not hasattr(gitmodel, "other")
+    with pytest.raises(ImportError, match="cannot import name 'other'"):
+        exec("from gitmodel import other")
+
+
+def test_the_modules_are_attributes_of_the_package_and_listing_the_names_imports_nothing():
+    code = (
+        "import sys, gitmodel; dir(gitmodel); gitmodel.__doc__;"
+        "assert [name for name in sys.modules if name.startswith('gitmodel.')] == ['gitmodel.version'], sys.modules;"
+        "gitmodel.formats.register_format, gitmodel.pipelines.Materializer"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
