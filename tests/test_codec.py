@@ -245,7 +245,7 @@ def nested(depth):
         ({"a": -(2**63) - 1}, "does not fit 64 bits"),
         ({"a": None}, "holds a NoneType"),
         ({"a": b"x"}, "holds a bytes"),
-        ({"a": object()}, "holds a object"),
+        ({"a": object()}, "holds an object"),
         ({"a": {1, 2}}, "holds a set"),
         ({"a": [{"b": 1}, 2]}, "a list of tables and other values"),
         ({"a": [[{"b": 1}]]}, "a list of tables in a list"),

@@ -95,7 +95,7 @@ CYCLE.append(CYCLE)
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ([{"units": 64}, {"units": object()}], r"x\[1\].units holds a object"),
+        ([{"units": 64}, {"units": object()}], r"x\[1\].units holds an object"),
         ([1, None], r"x\[1\] holds a NoneType"),
         ({"a": {"b": lambda: 1}}, r"x.a.b holds a function"),
         (Optimizer("adam", extra={"f": len}), r"x.extra.f holds a builtin_function"),

@@ -11,6 +11,7 @@ from gitmodel.domain import addresses
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.record_fields import fields_of
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Refused
 
@@ -305,7 +306,7 @@ def _named(name: str, value: Any) -> str:
     elif not value.strip() or re.fullmatch(_PLACEHOLDER, value.strip(), re.IGNORECASE):
         return ""
     word = last.rpartition(".")[2].replace("_", " ")
-    return f"{'an' if word[0] in 'aeio' else 'a'} {word}, by its name"
+    return f"{with_article(word)}, by its name"
 
 
 def _form_of(text: str, name: str = "") -> str:

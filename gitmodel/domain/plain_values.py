@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 
 _PLAIN = (str, bool, int, float)
@@ -36,7 +37,7 @@ def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[s
     {'data': 'a/b', 'weights': {'0': 1.0, '1': 5.0}}
     >>> read_values({"layers": [{"units": 64}, {"units": object()}]})
     Traceback (most recent call last):
-    gitmodel.errors.UsageError: the metadata cannot be recorded: layers[1].units holds a object; it takes text, \
+    gitmodel.errors.UsageError: the metadata cannot be recorded: layers[1].units holds an object; it takes text, \
 numbers, booleans, times, lists and tables
     hint: give text, numbers, booleans, times, lists and tables
     """
@@ -83,20 +84,24 @@ def _below(step: str, value: Any, depth: int) -> Any:
         raise wrong.below(step) from None
 
 
+def is_configuration(value: Any) -> bool:
+    """Return True for a namespace, and for an instance of a dataclass or of a class of pydantic or attrs."""
+    kind = type(value)
+    marks = ("__dataclass_fields__", "model_fields", "__attrs_attrs__")
+    return isinstance(value, (Namespace, SimpleNamespace)) or any(hasattr(kind, mark) for mark in marks)
+
+
 def _as_table(value: Any) -> Mapping[Any, Any] | None:
     """Return the fields of *value* by name if it is a table or a configuration object; else None."""
     if isinstance(value, Mapping):
         return value
+    if not is_configuration(value):
+        return None
     kind = type(value)
-    if dataclasses.is_dataclass(kind):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, (Namespace, SimpleNamespace)):
-        return vars(value)
-    if hasattr(kind, "model_fields") and hasattr(kind, "model_dump"):  # pydantic
+    if hasattr(kind, "model_fields"):
         return dict(value)
-    if hasattr(kind, "__attrs_attrs__"):  # attrs
-        return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
-    return None
+    fields = dataclasses.fields(value) if dataclasses.is_dataclass(kind) else getattr(kind, "__attrs_attrs__", None)
+    return vars(value) if fields is None else {field.name: getattr(value, field.name) for field in fields}
 
 
 def _plain_table(table: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
@@ -133,5 +138,5 @@ def _array_items(value: Any) -> Any:
         value = value.astype("datetime64[us]")  # finer units have integers as items
     items = value.tolist()
     if type(items) is type(value):
-        raise codec.Wrong(f"holds a {type(value).__name__}, which is not a number of 64 bits")
+        raise codec.Wrong(f"holds {with_article(type(value).__name__)}, which is not a number of 64 bits")
     return items

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats import values
 from gitmodel.formats.format import Format, library, type_name
@@ -102,7 +103,7 @@ def _estimator(package: str, told: Mapping[str, Any], booster: Any) -> Any:
 
 def _difference(saved: Any, loaded: Any) -> str:
     if type(saved) is not type(loaded):
-        return f"it would be a {type_name(loaded)}"
+        return f"it would be {with_article(type_name(loaded))}"
     one, other = _booster_text(saved), _booster_text(loaded)
     return "" if one == other else "its trees or parameters would be others"
 

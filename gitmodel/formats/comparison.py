@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats import arrays, frames, numpy_files, own_types, tables, torch_files, values
 from gitmodel.formats.format import type_name
@@ -40,7 +41,7 @@ def prove_again(value: Any, path: Path, load: Callable[[Path], Any], save: Calla
     again = path.with_name(f"{path.name}.again")
     try:
         found = load(path)
-        said = "" if type(found) is type(value) else f"as a {type_name(found)}"
+        said = "" if type(found) is type(value) else f"as {with_article(type_name(found))}"
         if not said:
             save(found, again)
             said = "" if filecmp.cmp(path, again, shallow=False) else "with other contents, as its digest says"

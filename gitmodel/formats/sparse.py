@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats.format import Format, library, type_name
 
@@ -41,7 +42,7 @@ def _save(value: Any, path: Path) -> None:
 
 def _difference(saved: Any, loaded: Any) -> str:
     if type(saved) is not type(loaded):
-        return f"it would be a {type_name(loaded)}"
+        return f"it would be {with_article(type_name(loaded))}"
     if (saved.shape, saved.dtype) != (loaded.shape, loaded.dtype):
         return f"{saved.shape} {saved.dtype} would be {loaded.shape} {loaded.dtype}"
     for name in _PARTS:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats import own_types, trust, values
 from gitmodel.formats.format import Format, library, type_name
@@ -58,7 +59,7 @@ def _fault_of_tensor(name: Any, tensor: Any) -> str:
     if type(name) is not str:
         return f"the key {name!a} is no text"
     if not hasattr(tensor, "layout"):
-        return f"{name!a} is a {type_name(tensor)}"
+        return f"{name!a} is {with_article(type_name(tensor))}"
     if str(tensor.layout) != "torch.strided" or tensor.is_quantized or tensor.is_meta:
         return f"the tensor {name!a} is sparse, quantized or without data"
     return ""

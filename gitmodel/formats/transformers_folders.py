@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats.format import Format, library, type_name
 
@@ -53,7 +54,7 @@ def _save(value: Any, path: Path) -> None:
 
 def _difference(saved: Any, loaded: Any) -> str:
     if type(saved) is not type(loaded):
-        return f"it would be a {type_name(loaded)}"
+        return f"it would be {with_article(type_name(loaded))}"
     if not hasattr(saved, "state_dict"):
         return "" if saved.get_vocab() == loaded.get_vocab() else "its vocabulary"
     torch = library("torch", install="torch")

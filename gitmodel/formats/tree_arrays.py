@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gitmodel.domain.schema.names import with_article
+
 _ATOMS = (str, bytes, int, float, complex, bool, type(None))
 
 
@@ -33,9 +35,9 @@ def fault(model: Any) -> str:
         kind = type(part)
         check = checks.get(f"{kind.__module__}.{kind.__qualname__}")
         if check is not None and not check(part):
-            return f"a {kind.__name__} in it has indices outside its arrays"
+            return f"{with_article(kind.__name__)} in it has indices outside its arrays"
         if not isinstance(part, type) and not _fits_its_trees(part):
-            return f"a {kind.__name__} in it has trees with more features or outputs than it takes"
+            return f"{with_article(kind.__name__)} in it has trees with more features or outputs than it takes"
     return ""
 
 

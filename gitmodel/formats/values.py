@@ -17,6 +17,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
+from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats import numpy_files, own_types
 from gitmodel.formats.format import library, type_name
@@ -72,7 +73,7 @@ def _misfit(value: Any, where: str, classes: bool) -> str:
     if classes and own_types.tag_of(value):
         said = own_types.misfit(value)
         return f"{where} is {said}" if said else _misfit(own_types.state_of(value), where, classes)
-    return "" if _is_leaf(value) else f"{where} is a {type_name(value)}"
+    return "" if _is_leaf(value) else f"{where} is {with_article(type_name(value))}"
 
 
 def _is_leaf(value: Any) -> bool:

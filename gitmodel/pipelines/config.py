@@ -10,7 +10,15 @@ from pydantic import ValidationError, field_validator, model_validator
 
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.description import Description
-from gitmodel.domain.schema.names import LATEST, STAGE_WORDS, check_name, check_version_name, fault_in, fold
+from gitmodel.domain.schema.names import (
+    LATEST,
+    STAGE_WORDS,
+    check_name,
+    check_version_name,
+    fault_in,
+    fold,
+    with_article,
+)
 from gitmodel.domain.schema.records import DESCRIPTIVE, KINDS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
@@ -107,7 +115,7 @@ def check_options(of: str, model_config: Any, unknown: Mapping[str, Any], known:
     form = 'model_config=ModelConfig(name="NAME", create_new_model_version=True)'
     if model_config is not None and not isinstance(model_config, ModelConfig):
         raise UsageError(
-            f"model_config of {of} is a {type(model_config).__name__}, not a ModelConfig",
+            f"model_config of {of} is {with_article(type(model_config).__name__)}, not a ModelConfig",
             hint=f"write {_shown_form(form, model_config)}",
         )
     for other in ("model", "model_version"):

@@ -11,6 +11,7 @@ from typing import Any
 
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.plain_values import read_values
+from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import ExternalArtifact
@@ -134,7 +135,7 @@ def _check_parameter(step: str, parameter: str, value: Any) -> Any:
         return value
     if _holds_output(value):
         raise UsageError(
-            f"{parameter} of step {step} contains outputs in a {type(value).__name__}",
+            f"{parameter} of step {step} contains outputs in {with_article(type(value).__name__)}",
             hint="pass each output as a separate parameter",
         )
     return read_parameter(f"step {step}", parameter, value)
@@ -144,7 +145,7 @@ def read_parameter(owner: str, name: str, value: Any) -> Any:
     """Return the parameter *name* of *owner* ("step train") as a record holds it. Raises UsageError."""
     if hasattr(type(value), "dtype") and getattr(value, "ndim", None):
         raise UsageError(
-            f"{name} of {owner} is a {type(value).__name__}, which is no parameter",
+            f"{name} of {owner} is {with_article(type(value).__name__)}, which is no parameter",
             hint="pass a list, or make it the output of a step",
         )
     return read_values({name: value}, f"the parameter {name} of {owner}").get(name)

@@ -22,6 +22,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gitmodel.domain.schema.names import with_article
 from gitmodel.formats.script_names import module_of
 from gitmodel.pipelines.installed import is_library, versions_of
 from gitmodel.pipelines.opened_files import opened_by_module
@@ -303,7 +304,7 @@ class _Dependencies:
         elif callable(value) and is_library_module(getattr(value, "__module__", None) or type(value).__module__):
             self._add_module(getattr(value, "__module__", None) or type(value).__module__)
         elif self.values:
-            raise UnknownCode(f"{name} is a {type(value).__qualname__}, which cannot be compared")
+            raise UnknownCode(f"{name} is {with_article(type(value).__qualname__)}, which cannot be compared")
 
     def _add_class(self, found: type) -> None:
         if id(found) in self._seen:

@@ -10,14 +10,13 @@ import inspect
 import sys
 import types
 import uuid
-from argparse import Namespace
 from collections.abc import Iterable
-from dataclasses import is_dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from gitmodel.domain.plain_values import is_configuration
 from gitmodel.pipelines.installed import is_library
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None))
@@ -109,7 +108,9 @@ class _Speller:
             return f"{kind.__name__}[{', '.join(self.spell(item, depth + 1) for item in list(value))}]"
         if isinstance(value, (dict, types.MappingProxyType)):
             return self._pairs("dict", value, depth)
-        if isinstance(value, (Namespace, types.SimpleNamespace)) or _is_record(value):
+        if is_configuration(value):
+            if not self._strict and _is_of_project(kind):
+                self.modules.add(kind.__module__)
             return self._pairs(kind.__qualname__, _attributes(value), depth)
         if kind.__module__ == "numpy" and hasattr(value, "dtype") and kind.__name__ not in ("memmap", "dtype"):
             return self._array(value)
@@ -177,11 +178,6 @@ class _Speller:
 
 
 _PRINTED_MODULES = frozenset({"datetime", "decimal", "fractions", "pathlib", "builtins", "uuid"})
-
-
-def _is_record(value: Any) -> bool:
-    kind = type(value)
-    return is_dataclass(kind) or hasattr(kind, "model_fields")
 
 
 def _attributes(value: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from gitmodel.domain.error_text import ErrorText
+from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.domain.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
 from gitmodel.errors import Refused, Unreachable, UsageError, message_of
@@ -203,14 +204,14 @@ def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[t
     if not specs:
         if value is not None:
             raise UsageError(
-                f"step {step.name} is annotated to return nothing, but returned a {type(value).__name__}",
+                f"step {step.name} is annotated to return nothing, but returned {with_article(type(value).__name__)}",
                 hint="annotate the return value",
             )
         return []
     if not step.many:
         return [] if value is None and not step.is_annotated else [(specs[0], names[0], value)]
     if not isinstance(value, (tuple, list)) or len(value) != len(specs):
-        got = f"{len(value)} outputs" if isinstance(value, (tuple, list)) else f"a {type(value).__name__}"
+        got = f"{len(value)} outputs" if isinstance(value, (tuple, list)) else f"{with_article(type(value).__name__)}"
         raise UsageError(
             f"step {step.name} declares {len(specs)} outputs, but returned {got}",
             hint="return a tuple of that many values",

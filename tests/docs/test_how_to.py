@@ -47,3 +47,9 @@ def test_every_command_of_the_page_runs(page: str, registry: Folder) -> None:
                 [sys.executable, "-c", text], cwd=registry.place, capture_output=True, encoding="utf-8", check=False
             )
             assert done.returncode == 0, f"{page}: {done.stderr}"
+
+
+def test_the_example_of_each_framework_has_at_most_ten_lines() -> None:
+    examples = [block.text for block in blocks("docs/how-to/frameworks.md") if block.language == "python"]
+    assert len(examples) >= 8
+    assert [text for text in examples if len([line for line in text.splitlines() if line.strip()]) > 10] == []

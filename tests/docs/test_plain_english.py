@@ -132,3 +132,9 @@ def test_the_check_accepts_plain_phrases(text: str) -> None:
 @pytest.mark.parametrize("name", ["test_what_is_old_is_young", "test_a_fault_is_said", "test_the_owner_mends_it"])
 def test_the_check_finds_riddles_in_names_of_tests(name: str) -> None:
     assert RIDDLES.match(name)
+
+
+def test_no_message_has_an_article_that_may_not_fit_the_word_after_it() -> None:
+    """`with_article` selects "a" or "an" for the name of a type."""
+    fixed = re.compile(r"\ban? \{(?:type|type_name|kind|cls)\b[^}!]*\}")
+    assert [hit for file in sources("gitmodel") for hit in fixed.findall(file.read_text(encoding="utf-8"))] == []

@@ -164,7 +164,7 @@ def test_bad_values_of_a_run_are_refused_at_the_call(client, tmp_path):
     with client.start_run("train") as run:
         with pytest.raises(Refused, match="password of run train looks like a password"):
             run.log_parameters(password="hunter2")
-        with pytest.raises(UsageError, match="depth holds a object"):
+        with pytest.raises(UsageError, match="depth holds an object"):
             run.log_parameters(depth=object())
         with pytest.raises(UsageError, match="too long to be recorded"):
             run.log_parameters(rows=list(range(9000)))

@@ -1,11 +1,12 @@
 """The text of plain values, by which a change of a configuration or a constant is noticed."""
 
 import enum
+import importlib
 import time
 
 import pytest
 
-from gitmodel.pipelines.value_text import spell_value
+from gitmodel.pipelines.value_text import describe_value, spell_value
 
 
 class Colour(enum.Enum):
@@ -33,3 +34,14 @@ def test_equal_bytes_and_text_differ():
 
 def test_short_values_are_spelled_out():
     assert spell_value({"lr": 0.1, "colour": Colour.RED}) == "dict{'lr': 0.1, 'colour': Colour.RED=1}"
+
+
+@pytest.mark.parametrize("decorator", ["dataclasses.dataclass", "attrs.define"])
+def test_a_configuration_object_counts_its_fields_and_the_module_of_its_class(decorator, tmp_path, monkeypatch):
+    name = f"rates_{decorator.partition('.')[0]}"
+    library = decorator.partition(".")[0]
+    (tmp_path / f"{name}.py").write_text(f"import {library}\n\n@{decorator}\nclass Rates:\n    low: float\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rates = importlib.import_module(name).Rates(0.1)
+    assert spell_value(rates) == "Rates{'low': 0.1}"
+    assert describe_value(rates) == ("Rates{'low': 0.1}", {name})

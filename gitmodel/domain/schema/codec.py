@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import rtoml
 
+from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import Invalid, UsageError
 
 MAX_BYTES = 65_536
@@ -491,4 +492,4 @@ def _kind(value: Any) -> str:
         return "a number that does not fit 64 bits"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"the number {value}"
-    return kinds.get(type(value), f"a {type(value).__name__}")
+    return kinds.get(type(value), f"{with_article(type(value).__name__)}")

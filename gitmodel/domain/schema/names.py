@@ -17,6 +17,7 @@ STAGE_WORDS = frozenset({LATEST, ARCHIVED, NONE})
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _VERSION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.+_-]{0,61}[A-Za-z0-9])?")
+_AFTER_AN = re.compile(r"[aeio]|un(?!i)|[AEIO]|nd|[FHLMNRSX][A-Z]")
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul"] + [f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)]
 )
@@ -153,10 +154,9 @@ def _checked(name: str, what: str, fault: str | None, *, version: bool = False) 
         return name
     suggestion = suggest(name, version=version)
     shown = repr(name if len(name) <= 80 else name[:77] + "...")
-    article = "an" if what[0] in "aeiou" else "a"
     hint = "use letters, digits, '.', '_' and '-', beginning and ending with a letter or digit"
     raise UsageError(
-        f"{shown} cannot be the name of {article} {what}, because it {fault}",
+        f"{shown} cannot be the name of {with_article(what)}, because it {fault}",
         hint=f"{hint}; for example {suggestion}" if suggestion else hint,
     )
 
@@ -172,5 +172,13 @@ def shown(value: object) -> str:
     if type(value) in (str, bytes):
         said = ascii(value)
         return said if len(said) <= 60 else f"{said[:57]}..."
-    name = type(value).__name__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+    return with_article(type(value).__name__)
+
+
+def with_article(noun: str) -> str:
+    """Return *noun*, which can be the name of a type, with its indefinite article.
+
+    >>> [with_article(noun) for noun in ("object", "ndarray", "uint8", "MLPClassifier", "list")]
+    ['an object', 'an ndarray', 'a uint8', 'an MLPClassifier', 'a list']
+    """
+    return f"{'an' if _AFTER_AN.match(noun) else 'a'} {noun}"
