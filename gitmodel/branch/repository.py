@@ -32,7 +32,7 @@ from gitmodel.git.process import Git
 from gitmodel.git.trees import CommitFiles, Trees
 
 if TYPE_CHECKING:
-    from gitmodel.branch.local_refs import LocalRefs, Refs
+    from gitmodel.branch.local_ref_moves import LocalRefs, Refs
     from gitmodel.branch.reservations import Reservations
     from gitmodel.branch.rules_in_force import RulesInForce
     from gitmodel.branch.signed_changes import ChangeSigning
@@ -130,7 +130,7 @@ class Repository:
 
     @cached_property
     def refs(self) -> Refs:
-        from gitmodel.branch.local_refs import LocalRefs  # imported here because only writes need it
+        from gitmodel.branch.local_ref_moves import LocalRefs  # imported here because only writes need it
 
         local = LocalRefs(self.git, self.reader, self.objects, lambda: self.writer_marks, self.share)
         return self.server.pushed(local) if self.server else local

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from gitmodel.branch.local_refs import Refs
+from gitmodel.branch.local_ref_moves import Refs
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RESERVED, reserved_name_ref, reserved_ref
 from gitmodel.domain.snapshot import Snapshot

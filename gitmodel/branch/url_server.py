@@ -30,7 +30,7 @@ from gitmodel.git.remote_commands import fetch_objects
 from gitmodel.git.tree_listing import list_changed_files, list_files
 
 if TYPE_CHECKING:
-    from gitmodel.branch.local_refs import LocalRefs, Refs
+    from gitmodel.branch.local_ref_moves import LocalRefs, Refs
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class UrlServer:
         self._single.close()
 
     def pushed(self, local: LocalRefs) -> Refs:
-        from gitmodel.branch.pushed_refs import PushedRefs  # imported here because only writes need it
+        from gitmodel.branch.pushed_ref_moves import PushedRefs  # imported here because only writes need it
 
         return PushedRefs(self._whole, local, self._cache, self.fetch_all, self.retry_with_new_cache)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from gitmodel.branch import remote_pushes
-from gitmodel.branch.local_refs import LocalRefs
+from gitmodel.branch.local_ref_moves import LocalRefs
 from gitmodel.branch.remote_pushes import RemoteMoved
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import Retries, pause, retry
