@@ -99,6 +99,7 @@ class TestModels:
             **dict.fromkeys(DESCRIPTIVE, ""),
             "tags": [],
             "owners": [],
+            "metadata": {},
         }
 
     def test_a_model_that_is_only_a_description_cannot_be_used_as_a_handle(self):
@@ -151,7 +152,7 @@ class TestModels:
 
     def test_fields_and_tags_are_changed_and_nothing_else(self, client, git):
         client.register_model("iris", title="Iris", tags=["a", "b"])
-        model = client.update_model("iris", title="Irises", add_tags=["c"], remove_tags=["a", "never there"])
+        model = client.update_model("iris", title="Irises", add_tags=["c"], remove_tags=["a"])
         assert (model.title, model.tags) == ("Irises", ["b", "c"])
         before = commits(client, git)
         model.update(title="Irises", add_tags=["c"])

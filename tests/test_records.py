@@ -112,6 +112,7 @@ RECORDS = {
         deleted=st.none() | MOMENTS,
         last_number=st.none() | st.integers(0, 10**18),
         renamed_to=st.none() | NAMES,
+        metadata=METADATA,
     ),
     "version": st.builds(
         VersionRecord,

@@ -32,6 +32,7 @@ MODEL = Shape(
         **{name: f"text: {DESCRIPTIVE[name][0].lower()}{DESCRIPTIVE[name][1:-1]}" for name in DESCRIPTIVE_TEXTS},
         "tags": "list of text, sorted",
         "owners": "list of text, sorted: the people or teams responsible for it",
+        "metadata": "object: its metadata",
         "created": "time: when it was registered",
         "latest": "number of the latest version: the highest neither deleted nor failed; null if there is none",
         "local": "true if the remote, as last seen, lacks the latest version; its number can still change",

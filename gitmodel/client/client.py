@@ -223,15 +223,19 @@ class Client(ShowsOurForm):
         new_name: str | None = None,
         add_tags: Iterable[str] = (),
         remove_tags: Iterable[str] = (),
+        remove_metadata: Iterable[str] = (),
         renumbered: bool = False,
         **description: Any,
     ) -> Model:
-        """Change a model's descriptive fields, tags and name. Raises NotFound, UsageError, Conflict.
+        """Change a model's descriptive fields, tags, metadata and name. Raises NotFound, UsageError, Conflict.
+
+        Keys of *metadata* are added to those there are.
 
         Raises Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
         """
         model = _model_ref(name, renumbered)
-        return Model._update(self._opened, model, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
+        changes = {"add_tags": add_tags, "remove_tags": remove_tags, "remove_metadata": remove_metadata}
+        return Model._update(self._opened, model, new_name, **changes, **description)
 
     def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
         """Delete a model; its name is never used again. Raises Refused if it is in use, unless *force*.

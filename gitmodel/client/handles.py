@@ -58,13 +58,20 @@ class _Words(_Text):
         return list(model._described(self._name))
 
 
+class _Values(_Text):
+    """The metadata of a model."""
+
+    def __get__(self, model: Model, owner: type) -> dict[str, Any]:  # type: ignore[override]
+        return dict(model._described(self._name))
+
+
 @checked_arguments
 class Model(ShowsOurForm):
     """A model: its description and its versions.
 
     A `Model` that you create is a description for `Client.register_model`. A `Model` from a client is a handle; it
     reads the branch again if it has moved. The fields title, license, description, audience, use_cases, limitations,
-    trade_offs and ethics are text; tags and owners are lists of text.
+    trade_offs and ethics are text; tags and owners are lists of text; metadata is a mapping.
 
     Raises UsageError for an invalid name, an unknown field or a value of the wrong type.
 
@@ -86,6 +93,7 @@ class Model(ShowsOurForm):
     title, license, description = _Text(), _Text(), _Text()
     audience, use_cases, limitations, trade_offs, ethics = _Text(), _Text(), _Text(), _Text(), _Text()
     tags, owners = _Words(), _Words()
+    metadata = _Values()
 
     def __init__(
         self,
@@ -101,6 +109,7 @@ class Model(ShowsOurForm):
         ethics: str = "",
         tags: Iterable[str] = (),
         owners: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         given = dict(locals())  # the arguments, by name
         from gitmodel.domain.description import read_description
@@ -108,7 +117,7 @@ class Model(ShowsOurForm):
         self._ref = ModelRef(check_name(name, "model"), since=0)
         # the name by which it was found, if a pull had given that name to another model
         self._unconfirmed: ModelRef | None = None
-        self._given = read_description({field: given[field] for field in DESCRIPTIVE})
+        self._given = {"metadata": {}, **read_description({field: given[field] for field in DESCRIPTIVE})}
         self._origin: OpenRegistry | None = None
 
     @classmethod
@@ -254,10 +263,36 @@ class Model(ShowsOurForm):
         )
         return ModelVersion(opened, made.ref, is_new=made.new)
 
-    def update(self, *, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = (), **description: Any) -> Model:
-        """Change descriptive fields, and add or remove tags."""
-        ref = self._to_change()
-        return Model._update(self._registered(), ref, add_tags=add_tags, remove_tags=remove_tags, **description)
+    def update(
+        self,
+        *,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+        remove_metadata: Iterable[str] = (),
+        **description: Any,
+    ) -> Model:
+        """Change descriptive fields, and add or remove tags and metadata, in one commit.
+
+        Keys of *metadata* are added to those there are. Raises NotFound for a tag or key to remove that the model does
+        not have, UsageError for an invalid field.
+        """
+        ref, opened = self._to_change(), self._registered()
+        changes = {"add_tags": add_tags, "remove_tags": remove_tags, "remove_metadata": remove_metadata}
+        return Model._update(opened, ref, None, **changes, **description)
+
+    def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
+        """Set metadata of the model, as `ModelVersion.log_metadata` does of a version.
+
+        >>> model.log_metadata(contact="#flowers", reviewed=True)             # doctest: +SKIP
+        """
+        self.set_metadata({**(metadata or {}), **values})
+
+    def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
+        """Set *values* and remove the keys *remove* in one commit, as `ModelVersion.set_metadata` does.
+
+        Raises NotFound for a key to remove that the model does not have, UsageError for one that is also set.
+        """
+        self.update(metadata=dict(values or {}), remove_metadata=remove)
 
     @classmethod
     def _update(
@@ -268,13 +303,15 @@ class Model(ShowsOurForm):
         *,
         add_tags: Iterable[str] = (),
         remove_tags: Iterable[str] = (),
+        remove_metadata: Iterable[str] = (),
         **description: Any,
     ) -> Model:
+        changes = {"add_tags": add_tags, "remove_tags": remove_tags, "remove_metadata": remove_metadata}
         if new_name is not None and not isinstance(opened.writer, Batch):
             with opened.transaction(f"Rename {ref} to {new_name}") as change:
-                return cls._update(change, ref, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
+                return cls._update(change, ref, new_name, **changes, **description)
         chosen = models.find_to_change(opened.writer, ref)
-        now = models.update_model(opened.writer, chosen, description, add_tags=add_tags, remove_tags=remove_tags)
+        now = models.update_model(opened.writer, chosen, description, **changes)
         if new_name is not None:
             now = models.rename_model(opened.writer, chosen, new_name)
         return cls._current(opened, now)
@@ -778,7 +815,9 @@ class ModelVersion(ShowsOurForm):
     ) -> None:
         """Set *values* and remove the keys *remove*, of the version or of its *artifact*, in one commit.
 
-        Raises UsageError if a key is both set and removed. Removing a key that does not exist is allowed.
+        Raises UsageError if a key is both set and removed, NotFound if it does not have a key to remove.
+
+        >>> version.set_metadata({"reviewed": True}, remove=["draft"])        # doctest: +SKIP
         """
         self._change(lambda writer: versions.set_metadata(writer, self._ref, values or {}, on=artifact, remove=remove))
 

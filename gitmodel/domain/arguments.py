@@ -20,7 +20,7 @@ ArtifactSource = Any
 ArtifactSources = Mapping[str, ArtifactSource]
 """Sources of artifacts by the names of the artifacts."""
 # These are checked where they are read, together with their values.
-_CHECKED_LATER = frozenset({"limit", "offset", *DESCRIPTIVE})
+_CHECKED_LATER = frozenset({"limit", "offset", *DESCRIPTIVE} - {"metadata"})
 _LONGEST_NAME = 255  # bytes of a file's name, on every usual file system
 
 

@@ -34,7 +34,8 @@ _LICENSES = frozenset(
 _LIBRARIES = {"skops": "sklearn"}
 # The formats of pictures, which are also the suffixes of their files.
 _PICTURES = ("gif", "jpeg", "jpg", "png", "svg", "webp")
-# Metadata with these names is copied to the header if it is text or a list of texts.
+# Metadata of the version, or else of the model, with these names is copied to the header if it is text or a list of
+# texts.
 _HEADER_KEYS = ("language", "library_name", "pipeline_tag", "datasets", "metrics", "base_model")
 _UNKNOWN_DATASET = "not recorded"
 # The id of a dataset on the hub: NAME or OWNER/NAME.
@@ -74,7 +75,8 @@ def metrics(version: VersionRecord) -> list[tuple[str, str, float]]:
 
 
 def _header(model: str, described: ModelRecord, version: VersionRecord) -> dict[str, Any]:
-    given = {key: version.metadata[key] for key in _HEADER_KEYS if _texts(version.metadata.get(key))}
+    facts = {**described.metadata, **version.metadata}
+    given = {key: facts[key] for key in _HEADER_KEYS if _texts(facts.get(key))}
     measured = metrics(version)
     datasets = [id for id in _texts(given.get("datasets")) if _DATASET.fullmatch(id)]
     libraries = [_LIBRARIES[link.format] for link in version.artifacts if link.format in _LIBRARIES]
@@ -128,6 +130,8 @@ def _body(model: str, described: ModelRecord, version: VersionRecord, parameters
         ("owners", _cell(", ".join(described.owners))),
     ]
     yield _table(("", ""), [row for row in about if row[1]])
+    if known := {key: value for key, value in described.metadata.items() if key not in _HEADER_KEYS}:
+        yield "## About the model\n\n" + _table(("", ""), [(_cell(key), _cell(_shown(known[key]))) for key in known])
     for field, title in HEADINGS.items():
         if text := _prose(getattr(described, field)):
             yield f"## {title}\n\n{text}"
@@ -170,9 +174,10 @@ def _picture(reference: str, link: ArtifactLink) -> str:
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else _number(value) if type(value) in (int, float) else json.dumps(
-        value, default=str, ensure_ascii=False
-    )  # fmt: skip
+    """Return a parameter or a fact as text."""
+    if isinstance(value, str):
+        return value
+    return _number(value) if type(value) in (int, float) else json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
+from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 from gitmodel.errors import UsageError
 
@@ -22,7 +23,8 @@ Word = Annotated[str, AfterValidator(_not_empty)]
 
 
 _FIELDS: dict[str, Any] = {
-    name: (str | None if name in DESCRIPTIVE_TEXTS else list[Word] | None, None) for name in DESCRIPTIVE
+    **{name: (str | None if name in DESCRIPTIVE_TEXTS else list[Word] | None, None) for name in DESCRIPTIVE},
+    "metadata": (dict[Any, Any] | None, None),
 }
 # The descriptive fields of a model; None for a field that was not given.
 Description = create_model("Description", __config__=ConfigDict(extra="forbid", frozen=True), **_FIELDS)
@@ -42,4 +44,6 @@ def read_description(given: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             f"invalid description of a model: {'; '.join(wrong)}", hint=f"its fields are {fields}"
         ) from None
+    if "metadata" in read:
+        read["metadata"] = read_values(read["metadata"])
     return {name: tuple(sorted(set(value))) if isinstance(value, list) else value for name, value in read.items()}

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import Promotion, plan_promotion, recorded_places
-from gitmodel.domain.filter_names import VALUE, Names
+from gitmodel.domain.filter_names import RECORDED, VALUE, Names
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema.names import ARCHIVED, NONE
@@ -38,7 +38,12 @@ class Answer(Protocol):
 
 # The names that a gate may read. Local and tag-dependent names are excluded, so that results are the same everywhere.
 _SEEN = {name: value for name, value in VERSION_NAMES.items() if name not in ("model", "pending", "local")}
-_SAID: dict[str, Names] = {**dict.fromkeys(("name", *DESCRIPTIVE), VALUE), "tags": [VALUE], "owners": [VALUE]}
+_SAID: dict[str, Names] = {
+    **dict.fromkeys(("name", *DESCRIPTIVE), VALUE),
+    "tags": [VALUE],
+    "owners": [VALUE],
+    "metadata": RECORDED,
+}
 GATE_NAMES: dict[str, Names] = {**_SEEN, "holder": _SEEN, "model": _SAID}
 
 Judge = Callable[[str, Mapping[str, object]], Answer]
@@ -150,7 +155,7 @@ def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: i
         holder = {}
     model = after.model(ref.model)
     said = {field: getattr(model, field) for field in DESCRIPTIVE}
-    about = {"name": ref.model, **{field: value for field, value in said.items() if value not in ("", ())}}
+    about = {"name": ref.model, **{field: value for field, value in said.items() if value not in ("", (), {})}}
     return {**fields, "holder": holder, "model": about}
 
 

@@ -56,6 +56,7 @@ def model_names(stages: Iterable[str]) -> dict[str, Names]:
         **dict.fromkeys(("name", *DESCRIPTIVE, "created", "latest", "local", "versions"), VALUE),
         "tags": [VALUE],
         "owners": [VALUE],
+        "metadata": RECORDED,
         "stages": dict.fromkeys(stages, VALUE),
         "aliases": RECORDED,
         "pending": [{**PENDING_NAMES, "stage": stage_words(stages)}],

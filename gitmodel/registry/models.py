@@ -104,13 +104,24 @@ def update_model(
     *,
     add_tags: Iterable[str] = (),
     remove_tags: Iterable[str] = (),
+    remove_metadata: Iterable[str] = (),
 ) -> str:
-    """Change descriptive fields and tags of a model. Raises NotFound, UsageError, Refused."""
+    """Change descriptive fields, tags and metadata of a model. Raises NotFound, UsageError, Refused."""
     add, remove = planning.read_tag_changes(given.get("tags"), add_tags, remove_tags)
     read = _read_description(given)
+    values, gone = given.get("metadata"), tuple(remove_metadata)
+    read.pop("metadata", None)
 
     def plan(snapshot: Snapshot, name: str) -> Change[str]:
-        return planning.plan_update(snapshot, snapshot.current_name(name), read, add_tags=add, remove_tags=remove)
+        return planning.plan_update(
+            snapshot,
+            snapshot.current_name(name),
+            read,
+            add_tags=add,
+            remove_tags=remove,
+            metadata=values,
+            remove_metadata=gone,
+        )
 
     return change_model(writer, model, plan)
 

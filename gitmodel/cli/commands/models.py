@@ -29,13 +29,15 @@ COLUMNS = (
 @click.argument("name")
 @options.description
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; repeat for more.")
+@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="A fact about the model; repeat for more.")
 @click.option("--exist-ok", is_flag=True, help="Do nothing if the model exists already.")
 @click.pass_obj
-def register(invocation: Invocation, /, name: str, exist_ok: bool, **given: Any) -> None:
+def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], exist_ok: bool, **given: Any) -> None:
     """Register a model.
 
     The name can be changed with `git model update --rename`, but is never used again for another model.
     """
+    given["metadata"] = options.read_metadata(metadata, option="--metadata") or None
     model = invocation.client.register_model(name, exist_ok=exist_ok, **options.given_description(**given))
     said = f"registered {name}; `git model version create {name}` makes its first version"
     _print(invocation, model, said)
@@ -93,6 +95,8 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 @options.model
 @options.description
 @options.tag_changes
+@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Set a fact about the model; repeat for more.")
+@click.option("--remove-metadata", multiple=True, metavar="KEY", help="Remove this key; repeat for more.")
 @click.option("--rename", metavar="NEW", help="New name; the old name keeps working.")
 @options.renumbered
 @click.pass_obj
@@ -103,24 +107,35 @@ def update(
     add_tags: tuple[str, ...],
     remove_tags: tuple[str, ...],
     set_tags: tuple[str, ...],
+    metadata: tuple[str, ...],
+    remove_metadata: tuple[str, ...],
     rename: str | None,
     renumbered: bool,
     **given: Any,
 ) -> None:
     """Change the description of a model, or its name.
 
-    A text that you give replaces the previous one; an empty text removes it.
+    A text that you give replaces the previous one; an empty text removes it. Metadata of a version is set by
+    `git model metadata set`.
     """
     changes = options.given_description(**given)
+    if metadata:
+        changes["metadata"] = options.read_metadata(metadata, option="--metadata")
     if (tags := options.given_tags(set_tags, add_tags, remove_tags)) is not None:
         changes["tags"] = tags
-    if not (changes or add_tags or remove_tags or rename):
+    if not (changes or add_tags or remove_tags or remove_metadata or rename):
         raise UsageError("there is nothing to change", hint=f'for example: git model update {model} --title "Iris"')
     client = invocation.client
     whole = client.transaction(f"Rename {model} to {rename} and update it") if rename else nullcontext(client)
     with whole as change:
         now = change.update_model(
-            model, new_name=rename, add_tags=add_tags, remove_tags=remove_tags, renumbered=renumbered, **changes
+            model,
+            new_name=rename,
+            add_tags=add_tags,
+            remove_tags=remove_tags,
+            remove_metadata=remove_metadata,
+            renumbered=renumbered,
+            **changes,
         )
     _print(invocation, now, f"{model} is {now.name} now" if rename else f"updated {now.name}")
 
@@ -158,6 +173,7 @@ def _lines(view: ModelView) -> list[tuple[str, str]]:
         *described,
         ("tags", cell_text.commas(record.tags)),
         ("owners", cell_text.commas(record.owners)),
+        ("metadata", "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in record.metadata.items())),
         ("created", f"{cell_text.utc_time(record.created)} UTC"),
         ("versions", str(view.count) + (f", the latest is {latest}" if view.latest else "")),
         ("stages", "\n".join(cell_text.stage_cell(state) for state in view.stages if not state.alias)),

@@ -7,16 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from gitmodel.domain.changes.format_upgrades import raised_format
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import leftovers, stage_states, without_leftovers
 from gitmodel.domain.justification import Justification
+from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, fold, shown
 from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import Conflict, Invalid, Refused, UsageError
+from gitmodel.domain.snapshot import Snapshot, near
+from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 
 def plan_registration(
@@ -35,7 +37,7 @@ def plan_registration(
     return Change(
         name,
         subject=f"Register {name}",
-        files={paths.model_file(name): codec.encode(record)},
+        files={paths.model_file(name): codec.encode(record), **raised_format(snapshot, record)},
         trailers=(("Model", name),),
         settled=snapshot.renumberings.notes_under(name),
     )
@@ -48,18 +50,30 @@ def plan_update(
     *,
     add_tags: Iterable[str] = (),
     remove_tags: Iterable[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+    remove_metadata: Iterable[str] = (),
 ) -> Change[str]:
-    """Change a model's descriptive fields and tags. Raises NotFound."""
+    """Change a model's descriptive fields, tags and *metadata*, of which None removes a key.
+
+    Raises NotFound, also for a tag or key to remove that the model does not have.
+    """
     old = snapshot.model(name)
     new = replace(old, **given)
-    new = replace(new, tags=changed_tags(new.tags, add_tags, remove_tags))
+    refuse_absent("tag", name, remove_tags, new.tags)
+    new = replace(
+        new,
+        tags=changed_tags(new.tags, add_tags, remove_tags),
+        metadata=changed_metadata(name, old.metadata, metadata or {}, remove_metadata),
+    )
     if new == old:
         return Change(name)
     changed = [field for field in DESCRIPTIVE if getattr(new, field) != getattr(old, field)]
     return Change(
         name,
         subject=f"Update {' and '.join(changed)} of {name}",
-        files=without_leftovers(snapshot, name, {paths.model_file(name): codec.encode(new)}),
+        files=without_leftovers(
+            snapshot, name, {paths.model_file(name): codec.encode(new), **raised_format(snapshot, new)}
+        ),
         trailers=(("Model", name),),
     )
 
@@ -184,6 +198,39 @@ def changed_tags(tags: Iterable[str], add: Iterable[str], remove: Iterable[str])
     ('b', 'c')
     """
     return tuple(sorted((set(tags) - set(remove)) | set(add)))
+
+
+def changed_metadata(
+    of: str, old: Mapping[str, Any], values: Mapping[str, Any], remove: Iterable[str]
+) -> dict[str, Any]:
+    """Return the metadata *old* with *values*, of which None removes a key, and without *remove*.
+
+    Raises UsageError for a key that is both set and removed, NotFound if *of* does not have one of *remove*.
+
+    >>> changed_metadata("iris", {"a": 1, "b": 2}, {"c": 3, "a": None}, ["b"])
+    {'c': 3}
+    """
+    read, gone = read_values(values), set(remove)
+    if both := sorted(gone & set(read)):
+        raise UsageError(f"the key {both[0]!a} is both set and removed", hint="remove it from one of the two")
+    refuse_absent("metadata", of, gone, old)
+    gone |= {key for key, value in values.items() if value is None}
+    return {key: value for key, value in {**old, **read}.items() if key not in gone}
+
+
+def refuse_absent(what: str, of: str, remove: Iterable[str], there: Iterable[str]) -> None:
+    """Raise NotFound if one of *remove* is not *there*, among the tags or metadata (*what*) of *of*.
+
+    >>> refuse_absent("tag", "iris@1", ["basline"], ["baseline"])
+    Traceback (most recent call last):
+    gitmodel.errors.NotFound: iris@1 has no tag 'basline' to remove
+    hint: did you mean baseline?
+    """
+    known = sorted(there)
+    for word in sorted(set(remove) - set(known)):
+        meant = near(word, known)
+        hint = f"did you mean {meant[0]}?" if meant else f"it has {', '.join(known) or 'none'}"
+        raise NotFound(f"{of} has no {what} {word!a} to remove", hint=hint)
 
 
 def _check_free(snapshot: Snapshot, name: str) -> None:

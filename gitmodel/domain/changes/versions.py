@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from gitmodel.domain.changes.format_upgrades import raised_format
-from gitmodel.domain.changes.models import changed_tags
+from gitmodel.domain.changes.models import changed_metadata, changed_tags, refuse_absent
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
 from gitmodel.domain.justification import Justification
-from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, check_version_name, fold
@@ -104,6 +103,7 @@ def plan_version_update(
                 f"{model} {number} already has the name {old.name}, which cannot change",
                 hint="create another version, or use an alias",
             )
+        refuse_absent("tag", f"{model}@{number}", remove_tags, old.tags)
         return replace(
             old,
             name=old.name if name is None else check_version_name(name),
@@ -234,15 +234,16 @@ def plan_metadata(
     on: str | None = None,
     remove: Iterable[str] = (),
 ) -> Change[int]:
-    """Set metadata of a version or of its artifact *on*, also if the version is in use. None removes a key."""
-    read = read_values(values)
-    both = sorted(set(remove) & set(read))
-    if both:
-        raise UsageError(f"the key {both[0]!a} is both set and removed", hint="remove it from one of the two")
-    gone = {*remove, *(key for key, value in values.items() if value is None)}
+    """Set metadata of a version or of its artifact *on*, also if the version is in use. None removes a key.
+
+    Raises NotFound if it does not have a key to *remove*, UsageError for a key that is both set and removed.
+    """
+    whose = f"{model} {number}" if on is None else f"{on} of {model} {number}"
+    removed = tuple(remove)
 
     def merged(old: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in {**old, **read}.items() if key not in gone}
+        of = f"{model}@{number}"
+        return changed_metadata(of if on is None else f"{on} of {of}", old, values, removed)
 
     def change(old: VersionRecord) -> VersionRecord:
         if on is None:
@@ -251,12 +252,10 @@ def plan_metadata(
         changed = replace(link, metadata=merged(link.metadata))
         return replace(old, artifacts=tuple(changed if other is link else other for other in old.artifacts))
 
-    whose = f"{model} {number}" if on is None else f"{on} of {model} {number}"
-    what = (
-        f"Set {', '.join(sorted(read)) or 'nothing'} of {whose}"
-        if read
-        else f"Remove {', '.join(sorted(gone))} of {whose}"
-    )
+    given = sorted(key for key, value in values.items() if value is not None)
+    gone = sorted({*values, *removed} - set(given))
+    verb, keys = ("Remove", gone) if gone and not given else ("Set", given or ["nothing"])
+    what = f"{verb} {', '.join(keys)} of {whose}"
     return plan_change(snapshot, model, number, change, what=what)
 
 

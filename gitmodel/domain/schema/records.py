@@ -252,6 +252,7 @@ class ModelRecord(Record):
     reason: str = ""
     last_number: int | None = None
     renamed_to: Name | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict, metadata=_described("Metadata of the model."))
 
     @property
     def exists(self) -> bool:
@@ -260,7 +261,7 @@ class ModelRecord(Record):
 
 # The keys with which a person describes a model, with their help; those of them that take text; headings in a card.
 DESCRIPTIVE = {field.name: field.metadata["help"] for field in fields(ModelRecord) if "help" in field.metadata}
-DESCRIPTIVE_TEXTS = tuple(name for name in DESCRIPTIVE if getattr(ModelRecord, name) == "")
+DESCRIPTIVE_TEXTS = tuple(name for name in DESCRIPTIVE if getattr(ModelRecord, name, None) == "")
 HEADINGS = {field.name: field.metadata["heading"] for field in fields(ModelRecord) if field.metadata.get("heading")}
 
 
@@ -474,7 +475,7 @@ def format_of(record: Any) -> tuple[int, int]:
     """
     if isinstance(record, VersionRecord):
         return max(map(format_of, (record.code, *record.links)), default=OLDEST_FORMAT)
-    if isinstance(record, Attachment):
+    if isinstance(record, Attachment) or (isinstance(record, ModelRecord) and record.metadata):
         return (1, 2)
     if isinstance(record, ArtifactLink) and (record.needs_trust or record.file):
         return (1, 2)
