@@ -170,6 +170,7 @@ def store_links(
     """
     said = read_values(metadata or {})
     names = [(name, kind) for name, _, kind in given]
+    _check_formats(given, formats)
     artifacts.check_links(opened.writer, ref, names, metadata=said)
     return store_given(opened, model, given, formats=formats, metadata=said, transfer=transfer, warn=warn)
 
