@@ -24,8 +24,13 @@ Spec = dict[str, Any]
 
 def is_table(value: Any) -> bool:
     """Return True if *value* is a DataFrame, Series, Index or array of pandas (not of a subclass). Imports nothing."""
-    bases = [base for base in type(value).__mro__ if base.__module__.split(".")[0] == "pandas"]
-    if not bases or bases[0] is not type(value):
+    return is_table_type(type(value))
+
+
+def is_table_type(kind: type) -> bool:
+    """Return True if values of *kind* are tables as `is_table` says."""
+    bases = [base for base in kind.__mro__ if base.__module__.split(".")[0] == "pandas"]
+    if not bases or bases[0] is not kind:
         return False
     names = {base.__name__ for base in bases}
     return bool(names & {"Index", "ExtensionArray"}) or bases[0].__name__ in ("DataFrame", "Series")

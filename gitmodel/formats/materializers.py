@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -129,28 +131,54 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
     return next((candidate for candidate in other_materializers() if candidate.format == format), None)
 
 
-def _of_library(value: Any, library: str) -> bool:
-    """Return True if the type of *value*, or one of its bases, is from *library*. Imports nothing."""
-    return any(base.__module__.split(".")[0] == library for base in type(value).__mro__)
+@dataclass(frozen=True)
+class _OfType:
+    """Handles the values whose type *accepts* returns True for. It imports nothing."""
+
+    accepts: Callable[[type], bool]
+
+    def __call__(self, value: Any) -> bool:
+        return self.accepts(type(value))
 
 
-def _is_from(value: Any, library: str) -> bool:
-    """Return True if the type of *value* itself is from *library*. Imports nothing."""
-    return type(value).__module__.partition(".")[0] == library
+def format_of_type(kind: type) -> str:
+    """Return the format in which values of *kind* are saved, "" if gitmodel has none.
+
+    A dict can have another one, by its values. Materializers of others are not asked, because they decide by the value.
+
+    >>> format_of_type(dict), format_of_type(str), format_of_type(object)
+    ('json', 'text', '')
+    """
+    for candidate in _BUILT_IN:
+        if isinstance(candidate.handles, _OfType) and candidate.handles.accepts(kind):
+            return candidate.format
+    if numpy_files.is_array_type(kind) or numpy_files.is_scalar_type(kind):
+        return "numpy"
+    return "json" if values.is_type(kind) else ""
 
 
-def _is_a(value: Any, module: str, name: str) -> bool:
-    """Return True if the type of *value*, or one of its bases, is the class *name* of *module*. Imports nothing."""
-    return any(base.__module__ == module and base.__qualname__ == name for base in type(value).__mro__)
+def _of_library(kind: type, *libraries: str) -> bool:
+    """Return True if *kind*, or one of its bases, is from one of *libraries*."""
+    return any(base.__module__.split(".")[0] in libraries for base in kind.__mro__)
 
 
-def _is_pretrained(value: Any) -> bool:
-    model = _is_a(value, "transformers.modeling_utils", "PreTrainedModel")
-    return model or _is_a(value, "transformers.tokenization_utils_base", "PreTrainedTokenizerBase")
+def _is_from(kind: type, library: str) -> bool:
+    """Return True if *kind* itself is from *library*."""
+    return kind.__module__.partition(".")[0] == library
+
+
+def _is_a(kind: type, module: str, name: str) -> bool:
+    """Return True if *kind*, or one of its bases, is the class *name* of *module*."""
+    return any(base.__module__ == module and base.__qualname__ == name for base in kind.__mro__)
+
+
+def _is_pretrained(kind: type) -> bool:
+    model = _is_a(kind, "transformers.modeling_utils", "PreTrainedModel")
+    return model or _is_a(kind, "transformers.tokenization_utils_base", "PreTrainedTokenizerBase")
 
 
 def _is_estimator(value: Any) -> bool:
-    return _of_library(value, "sklearn") and hasattr(value, "get_params")
+    return _of_library(type(value), "sklearn") and hasattr(value, "get_params")
 
 
 def _is_json(value: Any) -> bool:
@@ -182,26 +210,26 @@ def _load_series(path: Path) -> Any:
 
 # The first one that handles a value is used.
 _BUILT_IN = (
-    Materializer("text", lambda value: type(value) is str, "text"),
-    Materializer("bytes", lambda value: type(value) is bytes, "bytes"),
-    Materializer("sparse", lambda value: type(value).__module__.startswith("scipy.sparse."), "sparse"),
+    Materializer("text", _OfType(lambda kind: kind is str), "text"),
+    Materializer("bytes", _OfType(lambda kind: kind is bytes), "bytes"),
+    Materializer("sparse", _OfType(lambda kind: kind.__module__.startswith("scipy.sparse.")), "sparse"),
     Materializer("state-dict", is_state_dict, "safetensors", "model", None, load_state_dict, "torch"),
     Materializer("numpy", _is_array, "numpy", "data", None, _load_array),
-    Materializer("pandas", frames.is_table, "parquet", "data", None, tables.load_pandas, "pandas"),
+    Materializer("pandas", _OfType(frames.is_table_type), "parquet", "data", None, tables.load_pandas, "pandas"),
     Materializer("pandas-series", lambda value: False, "parquet", "data", None, _load_series),
-    Materializer("arrow", tables.is_arrow_table, "parquet", "data", None, tables.load_arrow, "pyarrow"),
+    Materializer("arrow", _OfType(tables.is_arrow_table_type), "parquet", "data", None, tables.load_arrow, "pyarrow"),
     # before scikit-learn, from whose classes the estimators of others inherit
-    Materializer("xgboost", lambda value: _is_from(value, "xgboost"), "xgboost", "model"),
-    Materializer("lightgbm", lambda value: _is_from(value, "lightgbm"), "lightgbm", "model"),
+    Materializer("xgboost", _OfType(lambda kind: _is_from(kind, "xgboost")), "xgboost", "model"),
+    Materializer("lightgbm", _OfType(lambda kind: _is_from(kind, "lightgbm")), "lightgbm", "model"),
     # before torch, from whose modules the models of others can inherit
-    Materializer("keras", lambda value: _is_a(value, "keras.src.models.model", "Model"), "keras", "model"),
-    Materializer("transformers", _is_pretrained, "transformers", "model"),
-    Materializer("torch", lambda value: _is_a(value, "torch.nn.modules.module", "Module"), "torch", "model"),
-    Materializer("onnx", lambda value: _is_from(value, "onnx"), "onnx", "model"),
-    Materializer("polars", lambda value: _is_from(value, "polars"), "polars"),
+    Materializer("keras", _OfType(lambda kind: _is_a(kind, "keras.src.models.model", "Model")), "keras", "model"),
+    Materializer("transformers", _OfType(_is_pretrained), "transformers", "model"),
+    Materializer("torch", _OfType(lambda kind: _is_a(kind, "torch.nn.modules.module", "Module")), "torch", "model"),
+    Materializer("onnx", _OfType(lambda kind: _is_from(kind, "onnx")), "onnx", "model"),
+    Materializer("polars", _OfType(lambda kind: _is_from(kind, "polars")), "polars"),
     Materializer("polars-of-parquet", lambda value: False, "parquet", "data", None, _load_polars, "polars"),
     Materializer("pandas-of-polars", lambda value: False, "polars", "data", None, tables.load_pandas, "pandas"),
-    Materializer("picture", lambda value: _of_library(value, "matplotlib") or _of_library(value, "PIL"), "png"),
-    Materializer("scikit-learn", lambda value: _of_library(value, "sklearn"), "skops"),
+    Materializer("picture", _OfType(lambda kind: _of_library(kind, "matplotlib", "PIL")), "png"),
+    Materializer("scikit-learn", _OfType(lambda kind: _of_library(kind, "sklearn")), "skops"),
     Materializer("json", _is_json, "json"),
 )

@@ -34,12 +34,22 @@ class Cells(NamedTuple):
 
 def is_array(value: Any) -> bool:
     """Return True if *value* is a NumPy array of a type that files support. Imports nothing."""
-    return _numpy_type(value) in (*_TYPES, "MaskedArray")
+    return is_array_type(type(value))
 
 
 def is_scalar(value: Any) -> bool:
     """Return True if *value* is a scalar of NumPy or ml_dtypes. Imports nothing."""
-    bases = [f"{base.__module__}.{base.__name__}" for base in type(value).__mro__]
+    return is_scalar_type(type(value))
+
+
+def is_array_type(kind: type) -> bool:
+    """Return True if values of *kind* are arrays as `is_array` says."""
+    return _name_in_numpy(kind) in (*_TYPES, "MaskedArray")
+
+
+def is_scalar_type(kind: type) -> bool:
+    """Return True if values of *kind* are scalars as `is_scalar` says."""
+    bases = [f"{base.__module__}.{base.__name__}" for base in kind.__mro__]
     return "numpy.generic" in bases and bases[0].split(".")[0] in ("numpy", "ml_dtypes")
 
 
@@ -104,8 +114,12 @@ def read(file: IO[bytes], cells: Cells, *, mapped: Path | None = None) -> Any:
 
 
 def _numpy_type(value: Any) -> str:
-    kind = type(value)
-    return kind.__name__ if kind.__module__.split(".")[0] == "numpy" and hasattr(value, "dtype") else ""
+    return _name_in_numpy(type(value))
+
+
+def _name_in_numpy(kind: type) -> str:
+    """Return the name of a type of NumPy's arrays and scalars; "" for other types."""
+    return kind.__name__ if kind.__module__.split(".")[0] == "numpy" and hasattr(kind, "dtype") else ""
 
 
 def _is_plain(array: Any) -> bool:

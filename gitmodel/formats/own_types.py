@@ -13,11 +13,16 @@ from gitmodel.formats.format import type_name
 
 def tag_of(value: Any) -> str:
     """Return the key for *value* in JSON: `$enum`, `$dataclass` or `$pydantic`; "" for any other value."""
-    if isinstance(value, Enum):
+    return tag_of_type(type(value))
+
+
+def tag_of_type(kind: type) -> str:
+    """Return the key for values of *kind*, as `tag_of` does."""
+    if issubclass(kind, Enum):
         return "$enum"
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(kind):
         return "$dataclass"
-    bases = {(base.__module__, base.__qualname__) for base in type(value).__mro__}
+    bases = {(base.__module__, base.__qualname__) for base in kind.__mro__}
     return "$pydantic" if ("pydantic.main", "BaseModel") in bases else ""
 
 

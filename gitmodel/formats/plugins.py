@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -44,6 +45,28 @@ _BUILT_IN = {
     "transformers": "gitmodel.formats.transformers_folders:TRANSFORMERS",
     "xgboost": "gitmodel.formats.boosting:XGBOOST",
 }
+
+# The packages that each format imports, beside those of formats that need none.
+_PACKAGES = {
+    "cloudpickle": ("cloudpickle",),
+    "csv": ("pandas", "pyarrow"),
+    "joblib": ("joblib",),
+    "keras": ("keras",),
+    "lightgbm": ("lightgbm",),
+    "numpy": ("numpy",),
+    "onnx": ("onnx",),
+    "parquet": ("pyarrow",),
+    "png": ("PIL",),
+    "polars": ("polars",),
+    "safetensors": ("numpy", "safetensors"),
+    "skops": ("skops",),
+    "sparse": ("scipy",),
+    "torch": ("torch", "safetensors"),
+    "torch-pickle": ("torch",),
+    "transformers": ("transformers",),
+    "xgboost": ("xgboost",),
+}
+_ON_PYPI = {"PIL": "pillow"}
 
 _registered: dict[str, Format] = {}
 _registered_materializers: dict[str, Materializer] = {}
@@ -128,6 +151,17 @@ def find_format(name: str) -> Format:
         f"there is no format {name!a}; there are {', '.join(format_names())}",
         hint="install the package that provides it, or download the file with `git model get`",
     )
+
+
+def missing_packages(name: str) -> list[str]:
+    """Return the packages that the built-in format *name* needs and that are not installed, by their names for pip.
+
+    Imports none of them.
+
+    >>> missing_packages("json")
+    []
+    """
+    return [_ON_PYPI.get(one, one) for one in _PACKAGES.get(name, ()) if find_spec(one) is None]
 
 
 def suffix_of(name: str) -> str:

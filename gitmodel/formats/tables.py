@@ -19,7 +19,12 @@ _UNNAMED = "__unnamed_series__"
 
 def is_arrow_table(value: Any) -> bool:
     """Return True if *value* is an Arrow table. Imports nothing."""
-    return type(value).__name__ == "Table" and type(value).__module__.split(".")[0] == "pyarrow"
+    return is_arrow_table_type(type(value))
+
+
+def is_arrow_table_type(kind: type) -> bool:
+    """Return True if values of *kind* are Arrow tables. Imports nothing."""
+    return kind.__name__ == "Table" and kind.__module__.split(".")[0] == "pyarrow"
 
 
 def _load_parquet(path: Path, trusted: bool) -> Any:

@@ -76,6 +76,17 @@ def _misfit(value: Any, where: str, classes: bool) -> str:
     return "" if _is_leaf(value) else f"{where} is {with_article(type_name(value))}"
 
 
+def is_type(kind: type) -> bool:
+    """Return True if `encode` can write values of *kind*, as far as the type says. Imports nothing."""
+    if kind in _QUICK or kind in _SEQUENCES or kind is dict or kind in _ENCODERS:
+        return True
+    if own_types.tag_of_type(kind):
+        return "<locals>" not in kind.__qualname__
+    if kind.__module__.split(".")[0] == "pandas":
+        return kind.__name__ in _PANDAS
+    return numpy_files.is_scalar_type(kind) or numpy_files.is_array_type(kind)
+
+
 def _is_leaf(value: Any) -> bool:
     kind = type(value)
     if kind in (datetime.datetime, datetime.time):

@@ -109,6 +109,11 @@ class ExecutorChoice:
     shares: bool
     start: Callable[[], AbstractContextManager[RunningExecutor]]
 
+    @property
+    def is_local(self) -> bool:
+        """True if its workers are on this machine, with the packages of this process."""
+        return self.shares or self.name in ("in-order", "threads", "processes")
+
 
 def choose_executor(wanted: Any) -> ExecutorChoice:
     """Return the executor *wanted*: a name of EXECUTORS, any Executor, or a `distributed.Client`; None is "in-order".

@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
@@ -17,9 +17,10 @@ from gitmodel.client import Client
 from gitmodel.domain.error_text import ErrorText
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
+from gitmodel.pipelines.checks_before_a_run import check_before_the_run
 from gitmodel.pipelines.executors import ExecutorChoice, choose_executor
 from gitmodel.pipelines.graph import Graph
-from gitmodel.pipelines.pinned_references import pin, release_names, release_numbers, resolve
+from gitmodel.pipelines.pinned_references import pin, release_names, release_numbers
 from gitmodel.pipelines.run_commit import commit_run
 from gitmodel.pipelines.run_records import ActiveRun, Job, Run, order, run_record
 from gitmodel.pipelines.scheduling import Scheduler
@@ -53,11 +54,8 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     choice = choose_executor(executor)
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
-    client.repository.identity.now()  # a missing identity is an error before hours of training, not after
-    rules = client.repository.snapshot().registry().require("runs", "formats")  # so is an unreadable rule
-    job = replace(job, pickle=rules.formats is not None and rules.formats.pickle)
+    job, found = check_before_the_run(client, job, choice)
     moment = client.writer.moment()
-    found = resolve(client, job.pipeline, job.graph, job.model_config)
     code = client.record_code()
     packages = keep_packages(client.store)
     client.repository.share()
@@ -91,7 +89,7 @@ def _run(
     try:
         with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, choice.start() as place:
             # Workers on other machines have their own temporary folders.
-            local = scratch if choice.name in ("in-order", "threads", "processes") else ""
+            local = scratch if choice.is_local else ""
             Scheduler(client, active, place, choice, journal, notes, local).run(needs)
     except BaseException as error:
         active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"

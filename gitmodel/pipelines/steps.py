@@ -134,6 +134,14 @@ class Step(ShowsOurForm, Generic[P, R]):
         return specs
 
     @cached_property
+    def output_types(self) -> tuple[Any, ...]:
+        """The annotated types of `outputs`; `Any` without an annotation."""
+        returned = self._hints.get("return", Any)
+        if not self.outputs:
+            return ()
+        return get_args(returned) if self.many else (returned,)
+
+    @cached_property
     def many(self) -> bool:
         """True if the return value is a tuple of outputs."""
         returned = self._hints.get("return")

@@ -161,6 +161,10 @@ class Access:
         """
         return self._without_purged(self._of_model(model))
 
+    def for_writing(self, model: str = "") -> ArtifactStore:
+        """Open the store for new artifacts of *model*, which need not exist yet; without one, the default store."""
+        return self.open(self._own(self._repository.head(), model) if model else DEFAULT)
+
     def everywhere(self) -> ArtifactStore:
         """Return a store that reads from every store the registry names, the default store first."""
         names = self._registry().stores

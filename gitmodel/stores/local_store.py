@@ -70,6 +70,9 @@ class LocalStore:
                 make_folder(self.root)
             for folder in (self._objects, self._temporary):
                 self._make_folder(folder)
+            descriptor, temporary = self._open_temporary()
+            os.close(descriptor)
+            os.unlink(temporary)
 
     @property
     def origin(self) -> LocalStore:

@@ -15,7 +15,7 @@ class Net:
         self.weight = weight
 
 @step
-def fit() -> Net:
+def fit():
     raise AssertionError("trained in a service")
 
 @pipeline

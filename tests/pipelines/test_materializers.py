@@ -151,7 +151,9 @@ def test_a_step_that_returns_a_value_of_an_unknown_type_shows_how_to_allow_pickl
     def one():
         make()
 
-    with pytest.raises(RunFailed, match=r"output thing is a .*Thing, which gitmodel cannot save") as caught:
+    with pytest.raises(
+        UsageError, match=r"output thing of step make is a .*Thing, which gitmodel cannot save"
+    ) as caught:
         one.run(client=client)
     assert "write @step(pickle=True) to allow pickle for it" in str(caught.value)
 

@@ -1,0 +1,106 @@
+"""What the annotation of an output says about its format before there is a value. Imports no library."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+from gitmodel.formats.materializers import format_of_type
+from gitmodel.formats.own_types import tag_of_type
+from gitmodel.formats.values import is_type
+
+_CONTAINERS = (list, tuple, set, frozenset, dict)
+
+
+def formats_of(hint: Any) -> Iterator[str]:
+    """Yield the format of the values of each type in *hint*, "" where the type does not say it.
+
+    >>> list(formats_of(dict[str, int] | bytes | None)), list(formats_of(Any))
+    (['json', 'bytes'], [''])
+    """
+    for one in _alternatives(hint):
+        kind = get_origin(one) or one
+        yield format_of_type(kind) if isinstance(kind, type) else ""
+
+
+def is_path(hint: Any) -> bool:
+    """Return True if values of the type *hint* are paths, which no format loads or saves."""
+    return isinstance(hint, type) and issubclass(hint, Path)
+
+
+def without_format(hint: Any) -> str:
+    """Return the name of the type in *hint* that no format of gitmodel keeps; "" if a value may have a format.
+
+    A value can be of a subclass, so each subclass that exists counts. Says nothing of abstract classes and protocols.
+
+    >>> class Net: ...
+    >>> without_format(list[Net]).rpartition(".")[2], without_format(dict[str, int] | None), without_format(object)
+    ('Net', '', '')
+    """
+    found = list(map(_without_format, _alternatives(hint)))
+    return found[0] if found and all(found) else ""
+
+
+def _alternatives(hint: Any) -> Iterator[Any]:
+    """Yield the types of a union except None, or *hint* itself, without their annotations."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        for one in get_args(hint):
+            if one is not types.NoneType:
+                yield from _alternatives(one)
+    else:
+        yield hint
+
+
+def _without_format(hint: Any) -> str:
+    kind = get_origin(hint) or hint
+    if not isinstance(kind, type):
+        return ""
+    if kind in _CONTAINERS:
+        inside = get_args(hint)[-1:] if kind is dict else get_args(hint)
+        return next((name for one in inside if (name := _misfit_inside(one, in_dict=kind is dict))), "")
+    return "" if any(map(_may_be_kept, _with_subclasses(kind))) else _name_of(kind)
+
+
+def _misfit_inside(hint: Any, *, in_dict: bool) -> str:
+    """Return the name of the type *hint* if no list or dict with values of it can be kept, "" if one may be."""
+    found = []
+    for one in _alternatives(hint):
+        kind = get_origin(one) or one
+        if not isinstance(kind, type):
+            return ""
+        if kind in _CONTAINERS:
+            found.append(_without_format(one))
+        elif in_dict and kind.__module__.split(".")[0] == "torch":  # a state dict
+            return ""
+        else:
+            fits = any(_is_open(each) or is_type(each) for each in _with_subclasses(kind))
+            found.append("" if fits else _name_of(kind))
+    return found[0] if found and all(found) else ""
+
+
+def _may_be_kept(kind: type) -> bool:
+    return _is_open(kind) or is_path(kind) or bool(format_of_type(kind))
+
+
+def _is_open(kind: type) -> bool:
+    """Return True if the class says nothing of its values, or if each subclass of it would have to be known."""
+    says_nothing = kind is object or kind is Any or typing.is_typeddict(kind)
+    return says_nothing or inspect.isabstract(kind) or getattr(kind, "_is_protocol", False)
+
+
+def _with_subclasses(kind: type) -> Iterator[type]:
+    yield kind
+    subclasses: list[type] = type.__subclasses__(kind)
+    for one in subclasses:
+        yield from _with_subclasses(one)
+
+
+def _name_of(kind: type) -> str:
+    where = ", which is defined inside a function" if "<locals>" in kind.__qualname__ and tag_of_type(kind) else ""
+    return f"{kind.__module__}.{kind.__qualname__}{where}"

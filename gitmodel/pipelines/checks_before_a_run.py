@@ -1,0 +1,135 @@
+"""What would stop a run at its end, found before its first step: a run can take hours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from gitmodel.client import Client
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.formats.declared_types import formats_of, is_path, without_format
+from gitmodel.formats.plugins import find_format, missing_packages, other_materializers
+from gitmodel.pipelines.executors import ExecutorChoice
+from gitmodel.pipelines.graph import Graph, Node
+from gitmodel.pipelines.pinned_references import Resolved, resolve
+from gitmodel.pipelines.run_records import Job
+from gitmodel.pipelines.steps import OutputSpec
+from gitmodel.registry.runs import keep_packages
+from gitmodel.stores.interface import Unwritable
+from gitmodel.stores.local_store import LocalStore
+
+_KINDS: tuple[type[GitModelError], ...] = (UsageError, NotFound, Conflict, Invalid, Refused, Unreachable)
+
+
+def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tuple[Job, Resolved]:
+    """Check all that would stop the run later. Return *job* with the rules of the registry, and its references.
+
+    It checks the identity, the rules of the registry, the versions and their names, the types and formats of outputs,
+    the packages that they need, and that the stores can be written, which leaves an object there. Raises one error for
+    all problems that it finds.
+    """
+    problems = _Problems()
+    found = None
+    with problems.noting():
+        client.repository.identity.now()
+    with problems.noting():
+        rules = client.repository.snapshot().registry().require("runs", "formats").formats
+        job = replace(job, pickle=rules is not None and rules.pickle)
+    with problems.noting():
+        found = resolve(client, job.pipeline, job.graph, job.model_config)
+    with problems.noting():
+        _check_types(job)
+    if choice.is_local:
+        with problems.noting():
+            _check_packages(job.graph, found)
+    with problems.noting():
+        _check_stores(client, found)
+    problems.tell()
+    assert found is not None
+    return job, found
+
+
+class _Problems:
+    def __init__(self) -> None:
+        self._found: list[GitModelError] = []
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note an error of the block instead of raising it, once."""
+        try:
+            yield
+        except GitModelError as error:
+            if error.message not in [one.message for one in self._found]:
+                self._found.append(error)
+
+    def tell(self) -> None:
+        """Raise the noted error; for several, one of the kind of the first with the messages and hints of all."""
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            kind = next((kind for kind in _KINDS if isinstance(self._found[0], kind)), GitModelError)
+            raise kind(
+                f"{len(self._found)} problems would stop the run: {_numbered(one.message for one in self._found)}",
+                hint=_numbered(one.hint for one in self._found),
+            )
+
+
+def _numbered(texts: Iterable[str]) -> str:
+    return "; ".join(f"({number}) {text}" for number, text in enumerate(texts, 1))
+
+
+def _outputs(graph: Graph) -> Iterator[tuple[Node, OutputSpec, str, Any]]:
+    """Yield each output of the steps: step, specification, name and annotated type."""
+    for node in graph.nodes.values():
+        for spec, name, hint in zip(node.step.outputs, node.outputs, node.step.output_types, strict=True):
+            yield node, spec, f"{name} of step {node.name}", hint
+
+
+def _check_types(job: Job) -> None:
+    """Raise UsageError for outputs of types that no format keeps, and for unknown formats."""
+    wrong = []
+    for node, spec, name, hint in _outputs(job.graph):
+        if spec.format:
+            find_format(spec.format)
+        elif not job.allows_pickle(node.step) and (kind := without_format(hint)) and not other_materializers():
+            wrong.append(f"{name} is a {kind}")
+    if wrong:
+        raise UsageError(
+            f"the output {', and '.join(wrong)}, which gitmodel cannot save",
+            hint='write @step(pickle=True) to allow pickle for it, or write a materializer, as the page "Write a '
+            'materializer" of the documentation shows',
+        )
+
+
+def _check_packages(graph: Graph, found: Resolved | None) -> None:
+    """Raise UsageError if packages are missing that the formats of the outputs and of external inputs need."""
+    needed: dict[str, str] = {}  # the first output or input that needs the package
+    for _, spec, name, hint in _outputs(graph):
+        missing = list(map(missing_packages, [spec.format] if spec.format else formats_of(hint)))
+        if all(missing):  # a value of a union may be of another type
+            for package in (package for packages in missing for package in packages):
+                needed.setdefault(package, f"the output {name}")
+    for (step, parameter), ref in (found.inputs if found else {}).items():
+        if not is_path(graph.nodes[step].step.input_types.get(parameter)):
+            for package in missing_packages(ref.format):
+                needed.setdefault(package, f"the input {parameter} of step {step}")
+    if needed:
+        raise UsageError(
+            "packages are not installed: " + ", ".join(f"{package} for {name}" for package, name in needed.items()),
+            hint=f"pip install {' '.join(needed)}",
+        )
+
+
+def _check_stores(client: Client, found: Resolved | None) -> None:
+    """Raise an error of the store if outputs cannot be written to it."""
+    models = {config.name for config in found.configs.values()} if found else set()
+    stores = [client.access.for_writing(model) for model in ("", *sorted(models))]
+    for store in {store.url: store for store in stores}.values():
+        if isinstance(store, Unwritable):
+            raise store.refusal()
+        if isinstance(store.origin, LocalStore):
+            store.create()
+        else:
+            keep_packages(store)  # a first object: to look if the store is there does not tell if it can be written

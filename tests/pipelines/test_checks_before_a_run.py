@@ -1,0 +1,282 @@
+"""What would stop a run at its end is refused before its first step, all of it in one error."""
+
+import enum
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Annotated, Any, Optional, Protocol
+
+import numpy
+import pandas
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+
+from gitmodel import (
+    ArtifactConfig,
+    Client,
+    Conflict,
+    ModelConfig,
+    NotFound,
+    Refused,
+    Unreachable,
+    UsageError,
+    pipeline,
+    step,
+)
+from gitmodel.cli import run as run_program
+from gitmodel.formats import materializers, plugins
+from gitmodel.formats.declared_types import without_format
+from gitmodel.pipelines import Materializer
+
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
+
+
+class Net:
+    """A class without a format."""
+
+
+class Base:
+    """A class whose subclass has a format."""
+
+
+@dataclass
+class Options(Base):
+    depth: int = 1
+
+
+class Mode(enum.Enum):
+    FAST = 1
+
+
+class Speaks(Protocol):
+    def speak(self) -> None: ...
+
+
+@pytest.fixture
+def refused(client):
+    """Run a pipeline of a first step and of one that returns *hint*; return the error. No step may run."""
+
+    def refused_(hint, error=UsageError, config=DEMO, using=client, **options):
+        ran = []
+
+        @step(enable_cache=False)
+        def load() -> Annotated[int, "rows"]:
+            ran.append("load")
+            return 1
+
+        def fit(rows: int):
+            ran.append("fit")
+
+        fit.__annotations__["return"] = hint
+        fitting = step(**options)(fit)
+
+        @pipeline(model_config=config)
+        def train():
+            fitting(load())
+
+        before = using.repository.tip()
+        with pytest.raises(error) as caught:
+            train.run(client=using)
+        assert ran == []
+        assert using.repository.tip() == before
+        return caught.value
+
+    return refused_
+
+
+@pytest.mark.parametrize(
+    ("hint", "kind"),
+    [
+        (Net, "Net"),
+        (Net | None, "Net"),
+        (Optional[Annotated[Net, "clf"]], "Net"),  # noqa: UP045 (people write it)
+        (list[Net], "Net"),
+        (dict[str, list[Net]], "Net"),
+        (dict[str, pandas.DataFrame], "pandas.DataFrame"),
+        (list[LogisticRegression], "LogisticRegression"),
+    ],
+)
+def test_an_output_of_a_type_without_a_format_is_refused(refused, hint, kind):
+    error = refused(Annotated[hint, "clf"])
+    assert error.message.startswith("the output clf of step fit is a ")
+    assert error.message.endswith(f"{kind}, which gitmodel cannot save")
+    assert "write @step(pickle=True) to allow pickle for it" in error.hint
+
+
+def test_a_dataclass_inside_a_function_is_refused_with_the_reason(refused):
+    @dataclass
+    class Local:
+        depth: int
+
+    assert "Local, which is defined inside a function, which gitmodel cannot save" in refused(Local).message
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        *(Any, object, Base, Mode, Options, Speaks, Path, None, "Net | int", BaseEstimator, LogisticRegression),
+        *(int | Net, dict, dict[str, Any], dict[str, numpy.ndarray], tuple[int, ...], list[float | None], list[Base]),
+        *(numpy.float64, pandas.Series, pandas.Timestamp, set[int], dict[str, tuple[Mode, Options]]),
+    ],
+)
+def test_a_type_that_may_have_a_format_is_accepted(hint):
+    assert without_format(eval(hint) if isinstance(hint, str) else hint) == ""
+
+
+def test_the_format_of_a_type_is_that_of_its_values(tmp_path):
+    found = [
+        *("text", b"bytes", 1, {"a": 1}, [1], Mode.FAST, Options(), numpy.arange(2), numpy.float64(1)),
+        *(
+            pandas.DataFrame({"a": [1]}),
+            pandas.Series([1]),
+            pandas.Timestamp(0),
+            LogisticRegression().fit([[0], [1]], [0, 1]),
+        ),
+    ]
+    for value in found:
+        format, _, _ = materializers.save(value, tmp_path / "x", "output", "")
+        assert materializers.format_of_type(type(value)) == format, value
+
+
+def test_pickle_and_materializers_of_others_take_any_type(refused, client, monkeypatch):
+    @pipeline(model_config=DEMO)
+    def train(allow: bool):
+        (step(pickle=True)(fit) if allow else step(fit))()
+
+    def fit() -> Annotated[Net, "net"]:
+        return Net()
+
+    assert train.run(client=client, allow=True).status == "succeeded"
+    own = Materializer(
+        "net",
+        lambda value: type(value) is Net,
+        "net",
+        save=lambda value, path: path.write_text("net"),
+        load=lambda path: Net(),
+    )
+    monkeypatch.setitem(plugins._registered_materializers, "net", own)
+    assert train.run(client=client, allow=False).status == "succeeded"
+
+
+def test_a_format_that_does_not_exist_is_refused(refused):
+    assert "there is no format 'protobuf'" in refused(Annotated[dict, ArtifactConfig("clf", format="protobuf")]).message
+
+
+def test_all_missing_packages_are_named_with_one_line_to_install_them(refused, monkeypatch):
+    for package in ("skops", "pyarrow"):
+        monkeypatch.setitem(sys.modules, package, None)
+    hint = tuple[Annotated[LogisticRegression, "clf"], Annotated[pandas.DataFrame, "train"], Annotated[int, "n"]]
+    error = refused(hint)
+    assert error.message == (
+        "packages are not installed: skops for the output clf of step fit, pyarrow for the output train of step fit"
+    )
+    assert error.hint == "pip install skops pyarrow"
+
+
+def test_the_package_of_a_chosen_format_is_needed(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    assert refused(Annotated[object, ArtifactConfig("clf", format="joblib")]).hint == "pip install joblib"
+
+
+def test_a_missing_package_of_an_input_is_found(client, refused, monkeypatch):
+    client.register_model("data").create_version(data={"train": pandas.DataFrame({"a": [1]})})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    @step
+    def use(train: pandas.DataFrame) -> int:
+        return 1
+
+    @pipeline
+    def train():
+        use("data@1:train")
+
+    with pytest.raises(UsageError, match="pyarrow for the input train of step use"):
+        train.run(client=client)
+
+
+@pytest.mark.parametrize("package", ["skops", "pyarrow", "cloudpickle", "joblib"])
+def test_a_package_that_saving_misses_is_known_before(tmp_path, monkeypatch, package):
+    value, format = {
+        "skops": (LogisticRegression(), "skops"),
+        "pyarrow": (pandas.DataFrame({"a": [1]}), "parquet"),
+        "cloudpickle": (1, "cloudpickle"),
+        "joblib": (1, "joblib"),
+    }[package]
+    assert plugins.missing_packages(format) == []
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=f"needs the package {package}"):
+        materializers.save(value, tmp_path / "x", "output", "" if format in ("skops", "parquet") else format)
+    assert plugins.missing_packages(format) == [package]
+
+
+def test_a_plug_in_that_cannot_be_imported_is_refused_before_it_is_needed(refused, monkeypatch):
+    broken = EntryPoint("net", "no_such_module:NET", "gitmodel.materializers")
+    monkeypatch.setattr(plugins, "_entry_points", lambda group: [broken] if group == plugins.MATERIALIZERS else [])
+    plugins._installed_materializers.cache_clear()
+    try:
+        error = refused(Net)
+        assert "the materializer net cannot be imported from no_such_module:NET" in error.message
+        assert error.hint == "repair or remove the package that provides it"
+        with pytest.raises(UsageError, match="the materializer net cannot be imported"):
+            materializers.save(Net(), Path("never"), "output", "", pickle=True)  # no reason for a pickle
+    finally:
+        plugins._installed_materializers.cache_clear()
+
+
+def test_a_missing_identity_is_refused(code_repo, refused, monkeypatch, hermetic):
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    config = hermetic / "nobody"
+    config.write_text("[user]\n\tuseConfigOnly = true\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    with Client(code_repo) as nobody:
+        error = refused(int, using=nobody)
+    assert "git config --global user.name" in error.hint
+
+
+@pytest.mark.parametrize("own_store", [False, True], ids=["the default store", "the model's own store"])
+def test_a_read_only_store_is_refused(client, code_repo, refused, monkeypatch, own_store, tmp_path):
+    assert client.store.put_stream  # the store worked before in this process
+    if own_store:
+        client.register_model("demo")
+        assert run_program(["store", "add", "large", (tmp_path / "large").as_uri()]) == 0
+        assert run_program(["store", "use", "demo", "large"]) == 0
+        (tmp_path / "large" / "tmp").rmdir()
+        (tmp_path / "large" / "tmp").touch()  # root may write everywhere, but not in a file
+        assert str(tmp_path / "large" / "tmp") in refused(int, Unreachable).message
+    else:
+        monkeypatch.setenv("GITMODEL_STORE_READ_ONLY", "1")
+        with Client(code_repo) as reader:
+            assert "is read-only on this machine" in refused(int, Refused, using=reader).message
+
+
+@pytest.mark.parametrize(
+    ("config", "error"),
+    [
+        (ModelConfig(name="nobody"), NotFound),
+        (ModelConfig(name="demo", version="production"), NotFound),
+        (ModelConfig(name="demo", version="first", create_new_model_version=True), Conflict),
+        (ModelConfig(name="gone", create_new_model_version=True), NotFound),
+    ],
+)
+def test_a_model_or_version_that_cannot_be_used_is_refused(client, refused, config, error):
+    client.register_model("demo").create_version("first")
+    client.register_model("gone")
+    client.delete_model("gone")
+    refused(int, error, config=config)
+
+
+def test_all_problems_are_in_one_error(client, refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    error = refused(
+        tuple[Annotated[Net, "net"], Annotated[pandas.DataFrame, "train"]], NotFound, config=ModelConfig(name="nobody")
+    )
+    assert error.message.startswith(
+        "3 problems would stop the run: (1) there is no model nobody; (2) the output net of "
+    )
+    assert error.message.endswith("; (3) packages are not installed: pyarrow for the output train of step fit")
+    assert error.hint.endswith("(3) pip install pyarrow")
