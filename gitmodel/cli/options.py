@@ -265,7 +265,12 @@ def given_description(**fields: Any) -> dict[str, Any]:
 
 
 def artifact_paths(function: F) -> F:
-    """Add the options for files and folders, by kind, and for their formats."""
+    """Add the options for files and folders by kind, for their formats, and for links in them."""
+    function = click.option(
+        "--follow-links",
+        metavar="ROOT",
+        help="Store the files to which symbolic links lead, if they are in the folder ROOT.",
+    )(function)
     function = click.option(
         "--as-format",
         "as_formats",

@@ -222,6 +222,7 @@ class Model(ShowsOurForm):
         deployments: ArtifactSources | None = None,
         formats: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        follow_links: str | os.PathLike[str] | None = None,
         jobs: int = JOBS,
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
@@ -234,6 +235,12 @@ class Model(ShowsOurForm):
         >>> model.create_version(model_objects={"clf": clf}, data={"train": "train.csv"})  # doctest: +SKIP
 
         *formats* maps names of artifacts to formats, instead of those of their types or contents.
+
+        With *follow_links*, symbolic links to files in that folder count as these files: for folders whose files are
+        links into a cache, as those of Hugging Face, DVC and git-annex are. A link to another place is refused.
+
+        >>> cache = "~/.cache/huggingface/hub"
+        >>> model.create_version(model_objects={"net": snapshot}, follow_links=cache)      # doctest: +SKIP
 
         Records the commit of the code repository and whether there are uncommitted changes. If a version of the model
         was already created with *idempotency_key*, returns that version instead of creating another. The default key is
@@ -258,6 +265,7 @@ class Model(ShowsOurForm):
             given=storing.by_kind(data=data, model=model_objects, deployment=deployments),
             formats=formats or {},
             key=idempotency_key,
+            follow_links=follow_links,
             transfer=storing.transfer_of(jobs, progress),
             warn=warn,
         )
@@ -660,18 +668,21 @@ class ModelVersion(ShowsOurForm):
         kind: str = "data",
         format: str = "",
         metadata: Mapping[str, Any] | None = None,
+        follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Artifact:
         """Store *source* and link it as *name*; *kind* is "data", "model" or "deployment".
 
         Text or a path object is the path of a file or folder, whose *format* is detected from the content by default.
         Any other value is an object, which is saved in *format*, by default in that of its type, and verified by
-        loading it. `format="pickle"` allows pickle, which loads only with `trusted=True`. Raises UsageError if the
-        format does not keep the object as it is, Refused if the version is in a stage or has an alias.
+        loading it. `format="pickle"` allows pickle, which loads only with `trusted=True`. *follow_links* is as in
+        `Model.create_version`. Raises UsageError if the format does not keep the object as it is, Refused if the
+        version is in a stage or has an alias.
         """
         given = [(name, source, kind)]
         formats = {name: format} if format else {}
-        self._link(given, lambda _: Transfer(progress=progress), formats=formats, metadata=metadata)
+        transfer = Transfer(progress=progress)
+        self._link(given, lambda _: transfer, formats=formats, metadata=metadata, follow_links=follow_links)
         return Artifact(self, name)
 
     def link_artifacts(
@@ -683,6 +694,7 @@ class ModelVersion(ShowsOurForm):
         formats: Mapping[str, str] | None = None,
         external: bool = False,
         provider_digest: bool = False,
+        follow_links: str | os.PathLike[str] | None = None,
         jobs: int = JOBS,
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
@@ -690,19 +702,22 @@ class ModelVersion(ShowsOurForm):
         """Store files, folders or objects and link them in one commit. The arguments of each kind map names to them.
 
         With *external* they map names to URIs, and nothing is stored: see `link_external`, also for *provider_digest*.
-        *formats*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of `link_artifact`
-        and `link_external`.
+        *formats*, *follow_links*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of
+        `link_artifact` and `link_external`.
         """
         from gitmodel.client import storing
 
         given = storing.by_kind(data=data, model=model_objects, deployment=deployments)
         if external:
+            if follow_links is not None:
+                raise UsageError("follow_links is for stored artifacts", hint="an external file may be a link anyway")
             transfer = storing.transfer_of(jobs, progress)
             self._link_external(given, transfer, formats=formats or {}, provider_digest=provider_digest)
         elif provider_digest:
             raise UsageError("provider_digest is for external artifacts", hint="what is stored is always hashed")
         else:
-            self._link(given, storing.transfer_of(jobs, progress), formats=formats or {}, warn=warn)
+            transfer = storing.transfer_of(jobs, progress)
+            self._link(given, transfer, formats=formats or {}, follow_links=follow_links, warn=warn)
         return [Artifact(self, name) for name, _, _ in given]
 
     def link_external(

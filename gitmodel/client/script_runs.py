@@ -137,10 +137,19 @@ class RunVersion(ShowsOurForm):
         kind: str = "data",
         format: str = "",
         metadata: Mapping[str, Any] | None = None,
+        follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Store *source* and link it to the version, as `ScriptRun.link_artifact` does."""
-        self._run.link_artifact(name, source, kind=kind, format=format, metadata=metadata, progress=progress)
+        self._run.link_artifact(
+            name,
+            source,
+            kind=kind,
+            format=format,
+            metadata=metadata,
+            follow_links=follow_links,
+            progress=progress,
+        )
 
     def __repr__(self) -> str:
         return f"RunVersion({self._made.reference if self._made is not None else self.model!r})"
@@ -264,17 +273,20 @@ class ScriptRun(ShowsOurForm):
         kind: str = "data",
         format: str = "",
         metadata: Mapping[str, Any] | None = None,
+        follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Store *source*, and link it as *name* to the version that the run creates; else it is an output of the run.
 
-        *source*, *kind* and *format* are as in `ModelVersion.link_artifact`. It is stored now and linked at the end of
-        the run. Raises Conflict for a name that is taken, and the errors of `ModelVersion.link_artifact`.
+        *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. It is stored now and
+        linked at the end of the run. Raises Conflict for a name that is taken, and the errors of
+        `ModelVersion.link_artifact`.
 
         >>> run.link_artifact("confusion_matrix", figure)                                  # doctest: +SKIP
         """
         formats = {name: format} if format else {}
-        self._store([(name, source, kind)], formats, metadata, lambda _: Transfer(progress=progress))
+        transfer = Transfer(progress=progress)
+        self._store([(name, source, kind)], formats, metadata, lambda _: transfer, follow_links=follow_links)
 
     def create_version(
         self,
@@ -288,6 +300,7 @@ class ScriptRun(ShowsOurForm):
         model_objects: ArtifactSources | None = None,
         deployments: ArtifactSources | None = None,
         formats: Mapping[str, str] | None = None,
+        follow_links: str | os.PathLike[str] | None = None,
         jobs: int = JOBS,
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
@@ -316,7 +329,8 @@ class ScriptRun(ShowsOurForm):
         draft["metadata"] = self._read_metadata(metadata or {})
         chosen, register = self._check_version(described, draft, [(key, kind) for key, _, kind in given])
         version = RunVersion(self, chosen, draft, register)
-        self._store(given, formats or {}, None, storing.transfer_of(jobs, progress), model=chosen.model, warn=warn)
+        transfer = storing.transfer_of(jobs, progress)
+        self._store(given, formats or {}, None, transfer, model=chosen.model, follow_links=follow_links, warn=warn)
         self._version = version
         return version
 
@@ -386,6 +400,7 @@ class ScriptRun(ShowsOurForm):
         transfer: storing.TransferOf,
         *,
         model: str = "",
+        follow_links: storing.LinksRoot = None,
         warn: Callable[[str], object] | None = None,
     ) -> None:
         """Store artifacts and link them. Raises before the first is stored if one of them cannot be linked."""
@@ -402,6 +417,7 @@ class ScriptRun(ShowsOurForm):
             given,
             formats=formats,
             metadata=said,
+            follow_links=follow_links,
             transfer=transfer,
             warn=warn,
             check=lambda each, value: refuse_secrets(f"the artifact {each.name}", value, each.path, secrets),

@@ -23,9 +23,12 @@ from gitmodel.registry import artifacts, versions
 from gitmodel.registry.artifacts import Warn
 from gitmodel.registry.versions import Made
 from gitmodel.stores.interface import Transfer
+from gitmodel.stores.source_files import links_root
 
 Given = tuple[str, ArtifactSource, str]
 """Name, source and kind of an artifact. The source of an external one is a URI."""
+LinksRoot = str | os.PathLike[str] | None
+"""The folder to which symbolic links may lead; None for no other than their own."""
 TransferOf = Callable[[str], Transfer]
 """Returns the options of the transfer of the artifact of that name."""
 
@@ -111,6 +114,7 @@ def create_version(
     given: Sequence[Given],
     formats: Mapping[str, str],
     key: str | None,
+    follow_links: LinksRoot,
     transfer: TransferOf,
     warn: Warn | None,
 ) -> Made:
@@ -137,7 +141,7 @@ def create_version(
             artifacts=[(artifact, kind) for artifact, _, kind in given],
         )
     opened.check_code()
-    links = store_given(opened, model, given, formats=formats, transfer=transfer, warn=warn)
+    links = store_given(opened, model, given, formats=formats, follow_links=follow_links, transfer=transfer, warn=warn)
     code = opened.record_code()
     content = (model, name, description, words, values, links, code)
     return versions.make_version(
@@ -161,6 +165,7 @@ def store_links(
     *,
     formats: Mapping[str, str],
     metadata: Mapping[str, Any] | None = None,
+    follow_links: LinksRoot = None,
     transfer: TransferOf,
     warn: Warn | None = None,
 ) -> list[ArtifactLink]:
@@ -172,7 +177,16 @@ def store_links(
     names = [(name, kind) for name, _, kind in given]
     _check_formats(given, formats)
     artifacts.check_links(opened.writer, ref, names, metadata=said)
-    return store_given(opened, model, given, formats=formats, metadata=said, transfer=transfer, warn=warn)
+    return store_given(
+        opened,
+        model,
+        given,
+        formats=formats,
+        metadata=said,
+        follow_links=follow_links,
+        transfer=transfer,
+        warn=warn,
+    )
 
 
 def store_attachments(
@@ -211,6 +225,7 @@ def store_given(
     *,
     formats: Mapping[str, str],
     metadata: Mapping[str, Any] | None = None,
+    follow_links: LinksRoot = None,
     transfer: TransferOf,
     warn: Warn | None = None,
     check: Callable[[Source, Any], None] | None = None,
@@ -218,14 +233,16 @@ def store_given(
     """Store the artifacts *given* in the store of *model* ("": the default store), and return their links.
 
     *check* is called for each file to be stored, with its value or path as given, before the first is stored.
+    Symbolic links to files in the folder *follow_links* count as these files.
     """
     _check_formats(given, formats)
+    root = links_root(follow_links) if follow_links is not None else None
     with _files(opened, given, formats, warn) as files:
-        _check_sources(opened, files)
+        _check_sources(opened, files, root)
         if check is not None:
             for each, (_, value, _) in zip(files, given, strict=True):
                 check(each, value)
-        return _store(opened, model, files, metadata=metadata, transfer=transfer, warn=warn)
+        return _store(opened, model, files, metadata=metadata, follow_links=root, transfer=transfer, warn=warn)
 
 
 def describe_links(
@@ -282,9 +299,10 @@ def _check_formats(given: Sequence[Given], formats: Mapping[str, str]) -> None:
             artifacts.check_format(format, folder=bool(source) and Path(source).is_dir())
 
 
-def _check_sources(opened: OpenRegistry, files: Iterable[Source]) -> None:
+def _check_sources(opened: OpenRegistry, files: Iterable[Source], follow_links: Path | None) -> None:
     found = ((each.name, each.path, each.kind) for each in files)
-    artifacts.check_sources(found, allow_credentials=opened.repository.allows_credentials)
+    allow_credentials = opened.repository.allows_credentials
+    artifacts.check_sources(found, allow_credentials=allow_credentials, follow_links=follow_links)
 
 
 def _store(
@@ -293,6 +311,7 @@ def _store(
     files: Iterable[Source],
     *,
     metadata: Mapping[str, Any] | None = None,
+    follow_links: Path | None,
     transfer: TransferOf,
     warn: Warn | None,
 ) -> list[ArtifactLink]:
@@ -307,6 +326,7 @@ def _store(
             needs_trust=each.needs_trust,
             file=each.file,
             allow_credentials=opened.repository.allows_credentials,
+            follow_links=follow_links,
             transfer=transfer(each.name),
             warn=warn,
         )

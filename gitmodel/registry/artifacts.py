@@ -65,11 +65,13 @@ def store_artifact(
     needs_trust: Sequence[str] = (),
     file: str | None = None,
     allow_credentials: bool = False,
+    follow_links: Path | None = None,
     transfer: Transfer = Transfer(),
     warn: Warn | None = None,
 ) -> ArtifactLink:
     """Store the file or folder at *path*, and return the link for a version.
 
+    Links to files in the folder *follow_links* count as these files.
     *format* is detected from the content by default. *file* is the name to record, by default that of *path*. *warn* is
     called for file names that Windows does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if
     the folder contains a git repository or, unless *allow_credentials*, text that looks like a credential.
@@ -81,7 +83,9 @@ def store_artifact(
     _check_kind(kind)
     check_format(format, folder=path.is_dir())
     read = read_values(metadata or {})
-    stored = storage.put_path(store, path, name=name, allow_credentials=allow_credentials, transfer=transfer)
+    stored = storage.put_path(
+        store, path, name=name, allow_credentials=allow_credentials, follow_links=follow_links, transfer=transfer
+    )
     if stored.unportable:
         warn(told_unportable(name, stored.unportable))
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
@@ -109,16 +113,18 @@ def check_format(format: str, *, folder: bool) -> None:
         raise UsageError(f"a file cannot have the format {format}", hint="leave the format out")
 
 
-def check_sources(given: Iterable[tuple[str, Path, str]], *, allow_credentials: bool = False) -> None:
+def check_sources(
+    given: Iterable[tuple[str, Path, str]], *, allow_credentials: bool = False, follow_links: Path | None = None
+) -> None:
     """Check names, paths and kinds of artifacts before the first is stored. Raises the errors of `store_artifact`."""
     found = list(given)
     for name, path, kind in found:
         check_name(name, "artifact")
         _check_kind(kind)
-        source_files.refuse_git(path)
+        source_files.refuse_git(path, follow_links)
     if len(found) > 1 and not allow_credentials:  # a single artifact is searched for credentials when it is stored
         for name, path, _ in found:
-            refuse_credentials(path, name)
+            refuse_credentials(path, name, follow_links)
 
 
 def describe_external(

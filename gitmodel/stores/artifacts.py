@@ -55,22 +55,25 @@ def put_path(
     *,
     name: str = "",
     allow_credentials: bool = False,
+    follow_links: Path | None = None,
     transfer: Transfer = Transfer(),
 ) -> StoredArtifact:
     """Store the file or folder *path*; of a folder every file, and last the manifest that names them.
+
+    Links to files in the folder *follow_links* count as these files.
 
     Raises NotFound or UsageError for a path that cannot be stored, Conflict for a file that changed while it was read,
     Refused for a git repository and, unless *allow_credentials*, for credentials. *name* is the artifact's name in
     messages.
     """
-    refuse_git(path)
+    refuse_git(path, follow_links)
     if not allow_credentials:
-        refuse_credentials(path, name or path.name)
-    place = find_source(path)
+        refuse_credentials(path, name or path.name, follow_links)
+    place = find_source(path, follow_links)
     if place.is_dir():
-        return _put_folder(store, place, transfer)
+        return _put_folder(store, place, follow_links, transfer)
     count = Tally(transfer.progress, _size_of(place))
-    with open_source(place, str(path)) as source:
+    with open_source(place, str(path), linked=path.is_symlink()) as source:
         digest, size = store.put_stream(source, sent=count.add)
     return StoredArtifact(digest, size, folder=False)
 
@@ -303,17 +306,17 @@ def verify_folder(
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 
 
-def _put_folder(store: ArtifactStore, root: Path, transfer: Transfer) -> StoredArtifact:
-    files = list_folder(root)
+def _put_folder(store: ArtifactStore, root: Path, follow_links: Path | None, transfer: Transfer) -> StoredArtifact:
+    files = list_folder(root, follow_links)
     count = Tally(transfer.progress, sum(file.size for file in files))
 
     def put(file: SourceFile) -> ManifestEntry:
-        with open_source(file.place, str(root / file.name)) as source:
+        with open_source(file.place, str(root / file.name), linked=file.linked) as source:
             digest, size = store.put_stream(source, sent=count.add)
         return ManifestEntry(digest, size, file.name)
 
     entries = in_parallel(put, files, transfer.jobs, count)
-    if list_folder(root) != files:
+    if list_folder(root, follow_links) != files:
         raise Conflict(
             f"the folder {root} changed while it was being read; nothing was recorded",
             hint="wait until its writer is done and try again",

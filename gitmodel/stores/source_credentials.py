@@ -17,9 +17,9 @@ WAY_OUT = f"store a copy without them; {OVERRIDE}"
 _SHOWN = 3
 
 
-def refuse_credentials(path: Path, name: str) -> None:
+def refuse_credentials(path: Path, name: str, follow_links: Path | None = None) -> None:
     """Raise Refused if the file or folder *path*, the source of the artifact *name*, seems to hold credentials."""
-    if found := find_credentials(path):
+    if found := find_credentials(path, follow_links=follow_links):
         raise Refused(f"{describe_credentials(f'the artifact {name}', found)}; nothing was stored", hint=WAY_OUT)
 
 
@@ -52,18 +52,18 @@ def describe_credentials(what: str, found: Sequence[str]) -> str:
     return f"{what} seems to hold credentials: {', '.join(found[:_SHOWN])}{more}"
 
 
-def find_credentials(path: Path, top: Path | None = None) -> list[str]:
+def find_credentials(path: Path, top: Path | None = None, *, follow_links: Path | None = None) -> list[str]:
     """Return the places of credentials in the file or folder *path*, such as "sub/.env (environment variables)".
 
-    A file is named by its path, below the folder *top* if that is given.
+    A file is named by its path, below the folder *top* if that is given. Links may lead to the folder *follow_links*.
     Reads at most the first 8 KiB of each file, of a text file the first 1 MiB. Raises as `list_folder` and
     `open_source` do.
     """
-    place = find_source(path)
+    place = find_source(path, follow_links)
     if not place.is_dir():
         return list(_in_file(place, str(path.relative_to(top) if top else path), os.path.abspath(path)))
     found: list[str] = []
-    for file in list_folder(place):
+    for file in list_folder(place, follow_links):
         if what := credential_in_path(file.name):
             found.append(f"the name {_shown(redacted(file.name))} ({what})")
         found += _in_file(file.place, file.name, f"{place}/{file.name}")

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
@@ -34,48 +34,70 @@ _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commond
 
 
 class SourceFile(NamedTuple):
-    """A file to store: its path in a manifest, where it is with links followed, its length in bytes."""
+    """A file to store: its path in a manifest, where it is with links followed, its length in bytes.
+
+    *linked* is True if a symbolic link led to it.
+    """
 
     name: str
     place: Path
     size: int
+    linked: bool = False
 
 
-def find_source(path: Path) -> Path:
+def find_source(path: Path, follow_links: Path | None = None) -> Path:
     """Return the file or folder *path* with symbolic links resolved.
 
-    Raises NotFound if it does not exist, UsageError if it is not accessible.
+    Raises NotFound if it does not exist, UsageError if it is not accessible, or if it is a link to a target outside the
+    folder *follow_links*, unless that is None.
     """
+    if follow_links is not None and path.is_symlink():
+        return _follow((links_root(follow_links),), path, follow_links)
     try:
         return Path(os.path.realpath(path, strict=True))
     except OSError as error:
         raise _refusal(path, error) from None
 
 
-def refuse_git(path: Path) -> None:
-    """Raise Refused if *path*, or the target of this link, is the `.git` folder or file of a repository."""
-    for place in (path, find_source(path)):
+def links_root(folder: str | os.PathLike[str]) -> Path:
+    """Return *folder*, to which links may lead, with its own links resolved. Raises UsageError if it is no folder."""
+    root = Path(os.path.realpath(Path(folder).expanduser()))
+    if not root.is_dir():
+        raise UsageError(
+            f"{_shown(os.fspath(folder))}, to which links may lead, is no folder",
+            hint="name the folder of the cache",
+        )
+    return root
+
+
+def refuse_git(path: Path, follow_links: Path | None = None) -> None:
+    """Raise Refused if *path*, or the target of this link, is the `.git` folder or file of a repository.
+
+    Raises the errors of `find_source`.
+    """
+    for place in (path, find_source(path, follow_links)):
         if is_git_name(place.name):
             raise _git_inside(place.parent, place.name)
 
 
-def list_folder(root: Path) -> list[SourceFile]:
+def list_folder(root: Path, follow_links: Path | None = None) -> list[SourceFile]:
     """Return the files in the folder *root*, which is not a link, and its subfolders, in the order of a manifest.
 
-    A link to a file inside *root* counts as that file. Folders without files are skipped, as in git. Raises UsageError
-    for other links, for entries that are neither file nor folder, and for a name that a manifest does not support;
-    Refused if the folder contains a git repository.
+    A link to a file inside *root*, or inside the folder *follow_links*, counts as that file. Folders without files are
+    skipped, as in git. Raises UsageError for other links, for entries that are neither file nor folder, and for a name
+    that a manifest does not support; Refused if the folder contains a git repository.
     """
-    files = sorted(_walk(root), key=lambda file: file.name)
+    files = sorted(_walk(root, follow_links), key=lambda file: file.name)
     if bare := git_paths([file.name for file in files]):
         head = root / bare[0]
         raise _git_inside(head.parent, head.name)
     return files
 
 
-def open_source(path: Path, name: str) -> BinaryIO:
+def open_source(path: Path, name: str, *, linked: bool = False) -> BinaryIO:
     """Open the file *path*, whose links are resolved. The end is reached only if the file did not change meanwhile.
 
+    If a link led to it (*linked*), raises Conflict if a part of *path* became a link before the file was open.
     *name* is its name in messages. The reader can be rewound, and raises Conflict at the end if the file changed after
     it was opened. Raises UsageError if it is not a readable regular file.
     """
@@ -89,7 +111,10 @@ def open_source(path: Path, name: str) -> BinaryIO:
     state = os.fstat(descriptor)
     try:
         _refuse_special(name, state.st_mode)  # the opened file, which can be newer than the one that was checked
-    except UsageError:
+        # the reader compares the opened file with the one at *path*, so that it was not another one in between
+        if linked and os.path.realpath(path) != str(path):
+            raise _changed(name)
+    except GitModelError:
         os.close(descriptor)
         raise
     return cast(BinaryIO, _WatchedFile(descriptor, path, name, state))
@@ -144,7 +169,8 @@ def _identity(state: os.stat_result) -> tuple[int, int, int, int]:
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
-def _walk(root: Path) -> Iterator[SourceFile]:
+def _walk(root: Path, follow_links: Path | None) -> Iterator[SourceFile]:
+    roots = (root,) if follow_links is None else (root, links_root(follow_links))
     folders = [""]
     while folders:
         prefix = folders.pop()
@@ -164,17 +190,23 @@ def _walk(root: Path) -> Iterator[SourceFile]:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(name + "/")
                 continue
-            place = _follow(root, folder / entry.name) if entry.is_symlink() else folder / entry.name
+            linked = entry.is_symlink()
+            place = _follow(roots, folder / entry.name, follow_links) if linked else folder / entry.name
+            if linked and place.is_dir():
+                raise UsageError(
+                    f"{_shown(folder / entry.name)} is a link to a folder",
+                    hint="put a copy of the folder in place of the link",
+                )
             try:
                 state = os.lstat(place)
             except OSError as error:
                 raise _refusal(place, error) from None
             _refuse_special(str(folder / entry.name), state.st_mode)
-            yield SourceFile(name, place, state.st_size)
+            yield SourceFile(name, place, state.st_size, linked)
 
 
-def _follow(root: Path, link: Path) -> Path:
-    """The file in *root* that *link* means."""
+def _follow(roots: Sequence[Path], link: Path, follow_links: Path | None) -> Path:
+    """Return the target of *link*, which is in one of *roots*: its folder, and the one in *follow_links*."""
     try:
         place = Path(os.path.realpath(link, strict=True))
     except FileNotFoundError:
@@ -183,13 +215,17 @@ def _follow(root: Path, link: Path) -> Path:
         ) from None
     except OSError as error:
         raise _refusal(link, error) from None
-    if not place.is_relative_to(root):
+    if not any(place.is_relative_to(root) for root in roots):
+        if follow_links is None:
+            raise UsageError(
+                f"{_shown(link)} is a link to a target outside its folder",
+                hint="to store the files to which links lead: --follow-links ROOT, the folder that holds them all "
+                "(in Python: follow_links=ROOT); or put a copy of the file in place of the link",
+            )
         raise UsageError(
-            f"{_shown(link)} is a link to a target outside its folder",
-            hint="put a copy of the file in place of the link",
+            f"{_shown(link)} is a link to a target outside {_shown(follow_links)}: {_shown(place)}",
+            hint="put a copy of the file in place of the link, or give another folder as ROOT if you know the target",
         )
-    if place.is_dir():
-        raise UsageError(f"{_shown(link)} is a link to a folder", hint="put a copy of the folder in place of the link")
     return place
 
 

@@ -113,6 +113,7 @@ def link(
     model_object: tuple[str, ...],
     deployment: tuple[str, ...],
     as_formats: tuple[str, ...],
+    follow_links: str | None,
     jobs: int,
     attachments: tuple[str, ...],
     external: bool,
@@ -123,7 +124,9 @@ def link(
 
     The default is the latest version. If a stage or alias names the version, or it is archived, its existing artifacts
     cannot change. With --external, a file stays where it is (s3://bucket/key, https://..., a path): it is read once to
-    compute its hash, and nothing is stored. To record a new location, link the same bytes again.
+    compute its hash, and nothing is stored. To record a new location, link the same bytes again. With --follow-links
+    ROOT, links to files in ROOT count as these files: for folders of Hugging Face, DVC and git-annex, whose files are
+    links into a cache.
 
     With --attachment, a picture, report or other file is added apart from the artifacts, at any time. No promotion is
     bound to it, and its name differs from those of the artifacts.
@@ -131,12 +134,13 @@ def link(
     ref, _ = options.read_reference(words, usage="git model link MODEL@VERSION --data NAME=PATH")
     paths = options.read_artifacts(stored=not external, data=data, model_objects=model_object, deployments=deployment)
     attached = options.read_artifacts(attachments=attachments)["attachments"]
-    if attached and (any(paths.values()) or external or provider_digest):
+    if attached and (any(paths.values()) or external or provider_digest or follow_links):
         raise UsageError(
             "attachments are added apart from artifacts", hint="use --attachment in a command without the other options"
         )
     if not attached and not any(paths.values()):
         raise UsageError("there is nothing to link", hint=f"for example: git model link {ref} --data train=train.csv")
+    options.refuse_both("--external", external, "--follow-links", follow_links)
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="stored artifacts are always read and hashed")
     version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
@@ -150,6 +154,7 @@ def link(
                 formats=formats,
                 external=external,
                 provider_digest=provider_digest,
+                follow_links=follow_links,
                 jobs=jobs,
                 progress=progress,
                 warn=warn,

@@ -76,6 +76,7 @@ def create(
     model_object: tuple[str, ...],
     deployment: tuple[str, ...],
     as_formats: tuple[str, ...],
+    follow_links: str | None,
     metadata: tuple[str, ...],
     key: str | None,
     renumbered: bool,
@@ -83,8 +84,10 @@ def create(
 ) -> None:
     """Create a version of a model from files and folders.
 
-    The current commit is recorded with it. A VALUE is a number, true, false, a list or a time in TOML syntax; anything
-    else is text.
+    The current commit is recorded with it. With --follow-links ROOT, links to files in ROOT count as these files: for
+    folders of Hugging Face, DVC and git-annex, whose files are links into a cache.
+
+    A VALUE is a number, true, false, a list or a time in TOML syntax; anything else is text.
     """
     read = options.read_metadata(metadata, option="--metadata")
     paths = options.read_artifacts(data=data, model_objects=model_object, deployments=deployment)
@@ -99,6 +102,7 @@ def create(
             **paths,
             formats=options.read_formats(as_formats),
             idempotency_key=key,
+            follow_links=follow_links,
             jobs=jobs,
             progress=progress,
             warn=warn,
