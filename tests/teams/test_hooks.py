@@ -171,7 +171,7 @@ def test_the_tag_of_a_signed_stage_needs_a_signature_that_counts(ada, clone, ser
     key = team.folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     signer = "ada@example.com " + " ".join(key.with_suffix(".pub").read_text().split()[:2]) + "\n"
-    rules = 'format = "1.1"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
+    rules = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
     edit(clone, {"gitmodel.toml": rules, "allowed_signers": signer})
     code, said = push(clone, BRANCH)
     assert (code, "warning: allowed_signers is changed; this file controls permissions" in said) == (0, True)
@@ -191,7 +191,7 @@ def named(clone, commit, name):
     return editing.run(clone, "mktag", input=text.encode())
 
 
-GATED = """format = "1.0"
+GATED = """format = "1.2"
 
 [[stages]]
 name = "production"
