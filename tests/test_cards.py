@@ -260,14 +260,18 @@ def test_the_command_prints_the_same_bytes_every_time(code_repo, monkeypatch, ca
 def test_pictures_and_parameters_are_shown_and_text_in_them_is_harmless():
     cm = Attachment(name="cm", digest="sha256:" + "2" * 64, size=9, format="png")
     roc = ArtifactLink(name="roc.svg", kind="data", digest="sha256:" + "3" * 64, size=9, format="svg")
-    version = VersionRecord(number=4, created=NOW, artifacts=(roc,), attachments=(cm,))
+    odd = Attachment(name="x", digest="sha256:" + "4" * 64, size=9, format="bytes", file="a`b](http:) c.svg")
+    own = Attachment(name="y", digest="sha256:" + "5" * 64, size=9, format="bytes", file="März 1.JPG")
+    version = VersionRecord(number=4, created=NOW, artifacts=(roc,), attachments=(cm, odd, own))
     parameters = {"depth": 3, "loss": float("inf"), "grid": [1, 2], "note": "![x](http://e.example) <b>\n| a"}
     text = card("iris", MODEL, version, parameters)
     assert "![cm](cm.png)\n\n`git model get iris@4 --attachment cm -o cm.png`" in text
     assert "![roc.svg](roc.svg)\n\n`git model get iris@4 roc.svg -o roc.svg`" in text
+    assert "![x](x.svg)\n\n`git model get iris@4 --attachment x -o x.svg`" in text
+    assert "![y](M%C3%A4rz%201.JPG)\n\n`git model get iris@4 --attachment y -o 'März 1.JPG'`" in text
     assert "| depth | 3 |" in text
     assert "| grid | [1, 2\\] |" in text
-    assert "![x](" not in text
+    assert "![x](http" not in text
     assert "<b>" not in text
     assert "| cm | png | 9 |" in text
     assert text == card("iris", MODEL, version, parameters)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from gitmodel.domain.schema.records import ATTACHMENT, HEADINGS, ArtifactLink, ModelRecord, VersionRecord
 
@@ -32,8 +34,10 @@ _LICENSES = frozenset(
 )
 # The library that the hub names for a format of gitmodel.
 _LIBRARIES = {"skops": "sklearn"}
-# The formats of pictures, which are also the suffixes of their files.
+# The suffixes of files with pictures, some of which are also formats.
 _PICTURES = ("gif", "jpeg", "jpg", "png", "svg", "webp")
+# The names of files that a card can hold as they are.
+_FILE = re.compile(r"[\w -]+(\.[\w -]+)+")
 # Metadata of the version, or else of the model, with these names is copied to the header if it is text or a list of
 # texts.
 _HEADER_KEYS = ("language", "library_name", "pipeline_tag", "datasets", "metrics", "base_model")
@@ -138,7 +142,7 @@ def _body(model: str, described: ModelRecord, version: VersionRecord, parameters
     if measured := metrics(version):
         rows = [(_cell(name), _number(value), _cell(dataset)) for dataset, name, value in measured]
         yield "## Evaluation\n\n" + _table(("metric", "value", "dataset"), rows)
-    if pictures := [link for link in version.links if link.format in _PICTURES]:
+    if pictures := [link for link in version.links if _suffix(link) in _PICTURES]:
         yield "## Pictures\n\n" + "\n\n".join(_picture(f"{model}@{version.number}", link) for link in pictures)
     if parameters:
         given = [(_cell(name), _cell(_shown(value))) for name, value in parameters.items()]
@@ -168,9 +172,14 @@ def _making(model: str, version: VersionRecord) -> Iterator[str]:
 
 def _picture(reference: str, link: ArtifactLink) -> str:
     """Show a picture as a file beside the card, with the command that writes it there."""
-    file = link.name if link.name.endswith(f".{link.format}") else f"{link.name}.{link.format}"
+    file = link.file_name if _FILE.fullmatch(link.file_name) else f"{link.name}.{_suffix(link)}"
     name = f"--attachment {link.name}" if link.kind == ATTACHMENT else link.name
-    return f"![{link.name}]({file})\n\n`git model get {reference} {name} -o {file}` writes this file beside the card."
+    command = f"git model get {reference} {name} -o {shlex.quote(file)}"
+    return f"![{link.name}]({quote(file)})\n\n`{command}` writes this file beside the card."
+
+
+def _suffix(link: ArtifactLink) -> str:
+    return link.file_name.rpartition(".")[2].lower() if "." in link.file_name else link.format
 
 
 def _shown(value: Any) -> str:
