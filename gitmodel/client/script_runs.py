@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -27,12 +28,13 @@ from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.error_text import ErrorText
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
 from gitmodel.domain.plain_values import read_values
-from gitmodel.domain.schema.names import check_alias, check_name
+from gitmodel.domain.schema.names import check_alias, check_name, fault_in
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, RunRecord, RunRules, StepRecord
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
-from gitmodel.errors import Conflict, Refused, UsageError
+from gitmodel.errors import Conflict, GitModelError, Refused, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
+from gitmodel.formats.kept_values import keep_value
 from gitmodel.formats.loading import is_loading
 from gitmodel.registry import models, versions
 from gitmodel.registry.runs import (
@@ -45,7 +47,7 @@ from gitmodel.registry.runs import (
 )
 from gitmodel.registry.writer import Batch, transact
 from gitmodel.stores.interface import JOBS, Progress, Transfer
-from gitmodel.stores.source_credentials import refuse_secrets
+from gitmodel.stores.source_credentials import holds_secret, refuse_secrets
 
 log = logging.getLogger("gitmodel.runs")
 
@@ -192,8 +194,9 @@ class ScriptRun(ShowsOurForm):
         "log_model": 'write run.create_version("MODEL", model_objects={"clf": clf})',
     }
 
-    def __init__(self, opened: OpenRegistry, start: _Start, known: RunSecrets) -> None:
+    def __init__(self, opened: OpenRegistry, start: _Start, known: RunSecrets, notes: RunJournal) -> None:
         self._opened = opened
+        self._notes = notes
         self._start = start
         self._known = known
         self._status: str = "running"
@@ -286,7 +289,9 @@ class ScriptRun(ShowsOurForm):
         """
         formats = {name: format} if format else {}
         transfer = Transfer(progress=progress)
-        self._store([(name, source, kind)], formats, metadata, lambda _: transfer, follow_links=follow_links)
+        given: list[storing.Given] = [(name, source, kind)]
+        with self._keeping_values(given):
+            self._store(given, formats, metadata, lambda _: transfer, follow_links=follow_links)
 
     def create_version(
         self,
@@ -322,15 +327,16 @@ class ScriptRun(ShowsOurForm):
                 f"run {self.name} creates a version of {self._version.model} already",
                 hint="start another run for another version",
             )
-        described = model if isinstance(model, Model) else Model(model)
         given = storing.by_kind(data=data, model=model_objects, deployment=deployments)
-        self._check_text("description", description)
-        draft: dict[str, Any] = {"name": name, "description": description, "tags": tuple(tags)}
-        draft["metadata"] = self._read_metadata(metadata or {})
-        chosen, register = self._check_version(described, draft, [(key, kind) for key, _, kind in given])
-        version = RunVersion(self, chosen, draft, register)
-        transfer = storing.transfer_of(jobs, progress)
-        self._store(given, formats or {}, None, transfer, model=chosen.model, follow_links=follow_links, warn=warn)
+        with self._keeping_values(given):
+            described = model if isinstance(model, Model) else Model(model)
+            self._check_text("description", description)
+            draft: dict[str, Any] = {"name": name, "description": description, "tags": tuple(tags)}
+            draft["metadata"] = self._read_metadata(metadata or {})
+            chosen, register = self._check_version(described, draft, [(key, kind) for key, _, kind in given])
+            version = RunVersion(self, chosen, draft, register)
+            transfer = storing.transfer_of(jobs, progress)
+            self._store(given, formats or {}, None, transfer, model=chosen.model, follow_links=follow_links, warn=warn)
         self._version = version
         return version
 
@@ -423,6 +429,29 @@ class ScriptRun(ShowsOurForm):
             check=lambda each, value: refuse_secrets(f"the artifact {each.name}", value, each.path, secrets),
         )
         self._links.update({link.name: replace(link, pipeline=self.name) for link in found})
+
+    @contextmanager
+    def _keeping_values(self, given: Iterable[storing.Given]) -> Iterator[None]:
+        """Keep the objects among *given* in files of this machine if the block raises; the error names the files."""
+        try:
+            yield
+        except Exception as error:
+            secrets, kept = self._known.values(), []
+            for index, (name, value, _) in enumerate(given):
+                if storing.is_path(value) or secrets.holds(value):
+                    continue
+                file = f"value-{index}" if fault_in(str(name)) else name
+                holds = partial(holds_secret, secrets)
+                kept.append(keep_value(file, value, self._notes.kept_values, holds_secret=holds))
+            files = [found for found in kept if found is not None]
+            if files and isinstance(error, GitModelError):
+                error.message += f"; kept: {', '.join(f'{found.name} in {found.path}' for found in files)}"
+                error.args = (error.message,)
+                calls = ", ".join(found.load_call for found in files)
+                error.hint = "; ".join(filter(None, (error.hint, f"to load: {calls}")))
+            for found in files:
+                log.warning("%s was not stored, and is kept in %s", found.name, found.path)
+            raise
 
     def _refuse_secrets(self, values: Mapping[str, Any]) -> None:
         if self._known.values().holds(values):
@@ -583,7 +612,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
         collecting_secrets(known.secrets),
         inside_run(f"run {name}"),
     ):
-        run = ScriptRun(opened, _Start(name, notes.id, started, code, packages, *_find_script(opened)), known)
+        run = ScriptRun(opened, _Start(name, notes.id, started, code, packages, *_find_script(opened)), known, notes)
         leaving: SystemExit | None = None
         try:
             try:

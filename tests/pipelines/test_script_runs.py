@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from gitmodel import Client, Conflict, Model, NotFound, Refused, Secret, UsageError, pipeline, step
+from gitmodel import Client, Conflict, Model, NotFound, Refused, Secret, UsageError, formats, pipeline, step
 from gitmodel.branch.run_journal import Journal
 from gitmodel.cli import run as run_program
 from gitmodel.domain.planned_change import Change
@@ -357,3 +357,25 @@ def test_the_artifacts_of_a_run_go_to_the_store_of_its_model(client, tmp_path):
     artifacts = client.get_version(version.reference).artifacts
     assert [large.holds(one.digest) for one in artifacts if one.name != "before"] == [True, True]
     assert [one.load() for one in artifacts] == [[3], [1], [2]]
+
+
+def test_a_value_that_is_not_stored_is_kept_in_a_file_that_the_error_names(client):
+    with client.start_run("train") as run:
+        run.link_artifact("plot", [1])
+        for use in (
+            lambda: run.link_artifact("plot", [2]),
+            lambda: run.link_artifact("../plot", {"x": 3}),
+            lambda: run.create_version("iris", "production", model_objects={"clf": [4], "path": "gone.txt"}),
+            lambda: run.create_version("iris", model_objects={"clf": {1, 2, print}}),
+        ):
+            with pytest.raises((Conflict, UsageError), match="; kept: ") as caught:
+                use()
+            assert "to load: gitmodel.formats.load(" in caught.value.hint
+        kept = sorted(client.repository.common_dir.glob("gitmodel/runs/*.kept/*"))
+        assert [path.name for path in kept] == ["clf.pkl", "plot.pkl", "value-0.pkl"]
+        assert formats.load(kept[2], "pickle", trusted=True) == {"x": 3}
+        run.log_parameters(token=Secret(VALUE))
+        with pytest.raises(Refused, match="holds the value of a Secret") as caught:
+            run.link_artifact("log", {"said": VALUE})
+        assert "kept" not in caught.value.message
+        assert run.create_version("iris", "1.0").model == "iris"
