@@ -846,6 +846,18 @@ class Client(ShowsOurForm):
         """Return the names that this machine trusts, from git's configuration and the variable `GITMODEL_TRUST`."""
         return self._opened.trusted_names()
 
+    def suggested_names(self) -> tuple[str, ...]:
+        """Return the names of classes and functions that the registry suggests to trust: `[formats] trust`.
+
+        None of them counts until this machine trusts it. Raises Invalid if the rule cannot be read.
+
+        >>> client.trust_names(*client.suggested_names())  # doctest: +SKIP
+        ('mypackage.models.Net',)
+        """
+        from gitmodel.registry import trusted_names
+
+        return trusted_names.suggested_names(self.repository)
+
     def store_status(self) -> Inventory:
         """Return which store has which artifacts of versions, and which artifacts are in no store."""
         from gitmodel.registry import inventory

@@ -20,7 +20,7 @@ from gitmodel.domain.addresses import Terms
 from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.renumbering import Renumbered
-from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
+from gitmodel.errors import GitModelError, Invalid, NotFound, RenumberedWarning, UsageError
 from gitmodel.git.configuration import read_config
 from gitmodel.git.process import check_git
 from gitmodel.registry import in_force
@@ -76,6 +76,15 @@ class OpenRegistry:
         from gitmodel.registry.trusted_names import trusted_names  # imported here because few files need it
 
         return trusted_names(self.repository, self.environ)
+
+    def suggested_names(self) -> tuple[str, ...]:
+        """Return the names that the registry suggests to trust; none if its rule cannot be read."""
+        from gitmodel.registry.trusted_names import suggested_names  # imported here because few files need it
+
+        try:
+            return suggested_names(self.repository)
+        except Invalid:
+            return ()
 
     @property
     def store(self) -> ArtifactStore:

@@ -72,5 +72,5 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
         else:
             target = Path(folder) / f"artifact{suffix_of(link.format)}"
             fetch_artifact(store, link, target)
-        with called(target, shown), trust.trusting(opened.trusted_names):
+        with called(target, shown), trust.trusting(opened.trusted_names, opened.suggested_names):
             return formats.load(target, link.format, trusted=trusted)

@@ -21,6 +21,7 @@ from typing import Any
 from gitmodel.errors import Refused
 
 _trusted_here: ContextVar[Callable[[], Iterable[str]]] = ContextVar("gitmodel_trusted_names", default=tuple)
+_suggested: ContextVar[Callable[[], Iterable[str]]] = ContextVar("gitmodel_suggested_names", default=tuple)
 _all: ContextVar[bool] = ContextVar("gitmodel_all_names", default=False)
 
 _noted: ContextVar[set[str] | None] = ContextVar("gitmodel_noted_names", default=None)
@@ -34,13 +35,17 @@ def shipped() -> frozenset[str]:
 
 
 @contextmanager
-def trusting(read: Callable[[], Iterable[str]]) -> Iterator[None]:
-    """Trust the names that *read* returns as well, inside the `with` block. It is called if a file needs more names."""
-    token = _trusted_here.set(read)
+def trusting(read: Callable[[], Iterable[str]], read_suggested: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
+    """Trust the names that *read* returns as well, inside the `with` block. It is called if a file needs more names.
+
+    *read_suggested* is called for a refusal, which says which of the names a registry suggests to trust.
+    """
+    token, suggested = _trusted_here.set(read), _suggested.set(read_suggested)
     try:
         yield
     finally:
         _trusted_here.reset(token)
+        _suggested.reset(suggested)
 
 
 @contextmanager
@@ -88,8 +93,10 @@ def refused(names: Sequence[str], what: str = "it") -> Refused:
     """Return the error for *names* that the file *what* needs and that are not trusted."""
     shown = ", ".join(ascii(name)[1:-1] for name in names[:10])
     more = "" if len(names) <= 10 else f" and {len(names) - 10} more"
+    suggested = sorted(set(_suggested.get()()) & set(names))
+    told = f"; the registry suggests to trust {', '.join(suggested)}" if suggested else ""
     return Refused(
-        f"{what} contains types that gitmodel does not trust: {shown}{more}",
+        f"{what} contains types that gitmodel does not trust: {shown}{more}{told}",
         hint=f"if you know each of them: git model formats trust {' '.join(names)}, or load it with trusted=True"
         if all(re.fullmatch(r"[\w.]+", name) for name in names)
         else "load it with trusted=True if you know where it comes from",

@@ -215,6 +215,7 @@ def _resolve(
                     link.format,
                     trusted=value.trusted,
                     names=names,
+                    suggested=() if value.trusted else client.suggested_names(),
                     modules=tuple(name.rpartition(".")[0] for name in link.needs_trust),
                     size=link.size,
                     place=place,

@@ -63,8 +63,9 @@ class InputReference:
     """An artifact that a step takes as an input.
 
     *trusted* is True if loading it may run code in it, *names* are the classes and functions that it may use otherwise,
-    and *modules* those of the project that it uses, as far as they are on record. *size* is None if no record says it,
-    *place* is None if it is in the store of the step, *file* if the name of its file is unknown.
+    *suggested* those that the registry suggests to trust, and *modules* those of the project that it uses, as far as
+    they are on record. *size* is None if no record says it, *place* is None if it is in the store of the step, *file*
+    if the name of its file is unknown.
     """
 
     digest: str
@@ -72,6 +73,7 @@ class InputReference:
     materializer: str = ""
     trusted: bool = True
     names: tuple[str, ...] = ()
+    suggested: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     size: int | None = None
     place: StorePlace | None = None

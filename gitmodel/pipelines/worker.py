@@ -185,7 +185,10 @@ def _load_inputs(
         as_path = is_path or (ref.format == FOLDER_FORMAT and not ref.materializer and not is_value(target))
         if as_path and ref.file:
             target = _renamed(target, ref.file)
-        with called(target, f"the input {name}"), trust.trusting(partial(tuple, ref.names)):
+        with (
+            called(target, f"the input {name}"),
+            trust.trusting(partial(tuple, ref.names), partial(tuple, ref.suggested)),
+        ):
             arguments[name] = target if as_path else materializers.load(
                 target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted
             )  # fmt: skip

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.names import is_full_name
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.git.configuration import add_value, read_values, remove_value
 
 SETTING = "gitmodel.trustedName"
 VARIABLE = "GITMODEL_TRUST"
-_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def trusted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -19,11 +18,20 @@ def trusted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[s
     return tuple(sorted({*read_values(repository.git, SETTING), *environ.get(VARIABLE, "").replace(",", " ").split()}))
 
 
+def suggested_names(repository: Repository) -> tuple[str, ...]:
+    """Return the names that the registry suggests to trust: `[formats] trust`. They count only once they are trusted.
+
+    Raises Invalid if the rule cannot be read.
+    """
+    rules = repository.read(lambda snapshot: snapshot.registry().require("formats").formats)
+    return rules.trust if rules is not None else ()
+
+
 def trust_names(repository: Repository, names: Iterable[str]) -> None:
     """Let this clone load files that use *names*. Raises UsageError for one that is not a full name."""
     wanted = list(dict.fromkeys(names))
     for name in wanted:
-        if not _NAME.fullmatch(name):
+        if not is_full_name(name):
             raise UsageError(
                 f"{name!a} is not the full name of a class or function",
                 hint="give each by its module and name, such as sklearn.metrics._scorer._Scorer; "

@@ -1,6 +1,8 @@
 """Trusting names of classes and functions for files: in a clone or by a variable, but not in a record."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -10,9 +12,12 @@ from sklearn.preprocessing import StandardScaler
 from transcripts import ask
 
 from gitmodel import Client, ModelConfig, pipeline, step
-from gitmodel.errors import GitModelError, NotFound, Refused, UsageError
+from gitmodel.domain.planned_change import Change
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.formats import save
 from gitmodel.pipelines import ExternalArtifact
+from gitmodel.registry import checking
 
 NAME = "sklearn.feature_selection._univariate_selection.f_classif"
 FEATURES = numpy.random.RandomState(0).rand(20, 3)
@@ -112,3 +117,102 @@ def test_an_input_of_a_step_may_use_the_trusted_names(client):
         one.run(client=client)
     client.trust_names(NAME)
     assert one.run(client=client).status == "succeeded"
+
+
+def suggest(client, *names):
+    """Set the names that the registry suggests to trust."""
+
+    def plan(snapshot):
+        rules = records.FormatRules(trust=tuple(sorted(names)))
+        registry = replace(snapshot.registry(), formats=rules, format="1.2")
+        return Change(None, "Suggest names", files={paths.REGISTRY: codec.encode(registry)})
+
+    client.writer.transact(plan)
+
+
+def test_a_suggested_name_counts_only_after_this_machine_trusted_it(client, capsys):
+    suggest(client, NAME, "numpy.mean")
+    with pytest.raises(Refused, match="the registry suggests to trust " + NAME.replace(".", r"\.")) as caught:
+        load(client)
+    assert f"git model formats trust {NAME}" in caught.value.hint
+    assert "numpy.mean" not in caught.value.message
+    assert client.suggested_names() == ("numpy.mean", NAME)
+    assert client.trusted_names() == ()
+    client.trust_names(*client.suggested_names())
+    assert load(client).k == 1
+
+
+def test_the_command_asks_before_it_trusts_suggested_names(client, capsys, monkeypatch):
+    suggest(client, NAME)
+    code, _, err = ask(capsys, "formats", "trust")
+    assert (code, client.trusted_names()) == (2, ())
+    assert f"suggests to trust {NAME}, and there is no terminal to ask" in err
+    assert f"git model formats trust {NAME}" in err
+    asked = []
+    monkeypatch.setattr("gitmodel.cli.output.Output.confirm", lambda self, question: asked.append(question) or False)
+    assert ask(capsys, "formats", "trust")[0] == 130
+    assert client.trusted_names() == ()
+    monkeypatch.setattr("gitmodel.cli.output.Output.confirm", lambda self, question: asked.append(question) or True)
+    assert ask(capsys, "formats", "trust")[:2] == (0, f"this clone trusts {NAME} now\n")
+    assert asked == [f"The registry suggests to trust {NAME}. Trust them?"] * 2
+    assert ask(capsys, "formats", "trust")[1] == "this clone already trusts every name that the registry suggests\n"
+    assert len(asked) == 2
+
+
+def test_a_later_suggestion_does_not_widen_what_was_accepted(client):
+    suggest(client, "numpy.mean")
+    client.trust_names(*client.suggested_names())
+    suggest(client, "numpy.mean", NAME)
+    with pytest.raises(Refused, match="the registry suggests to trust"):
+        load(client)
+    assert client.trusted_names() == ("numpy.mean",)
+
+
+def test_a_suggestion_is_told_and_accepted_by_url(client, code_repo, capsys):
+    suggest(client, NAME)
+    store = client.store.url
+    with Client(repo=code_repo.as_uri(), store=store) as reader:
+        with pytest.raises(Refused, match="the registry suggests to trust"):
+            load(reader)
+        assert reader.trust_names(*reader.suggested_names()) == (NAME,)
+        assert load(reader).k == 1
+    with Client(repo=code_repo.as_uri(), store=store, environ={**os.environ, "GITMODEL_TRUST": NAME}) as service:
+        assert load(service).k == 1
+
+
+def test_remove_needs_names(client, capsys):
+    code, _, err = ask(capsys, "formats", "trust", "--remove")
+    assert code == 2
+    assert "--remove needs the names to remove" in err
+
+
+@pytest.mark.parametrize("wrong", ["sklearn", "sklearn.*", "sklearn.", "os.system()", ""])
+def test_only_full_names_can_be_suggested(client, wrong):
+    def plan(snapshot):
+        rule = f'\n[formats]\ntrust = [\n    "{wrong}",\n]\n'.encode()
+        return Change(None, "Suggest", files={paths.REGISTRY: codec.encode(snapshot.registry()) + rule})
+
+    client.writer.transact(plan)
+    with pytest.raises(Invalid, match=r"formats\.trust: takes full names of classes and functions"):
+        client.suggested_names()
+    with pytest.raises(Refused) as caught:  # the suggestion is not needed for this
+        load(client)
+    assert "suggests" not in caught.value.message
+    assert "formats.trust" in str(checking.check(client.repository))
+
+
+def test_a_pipeline_says_which_names_the_registry_suggests(client):
+    suggest(client, NAME)
+
+    @step
+    def use(best: object) -> int:
+        return best.k
+
+    @pipeline
+    def using():
+        use(ExternalArtifact(model="iris", name="best", version=1))
+
+    with pytest.raises(GitModelError, match="the registry suggests to trust"):
+        using()
+    client.trust_names(NAME)
+    assert using().status == "succeeded"

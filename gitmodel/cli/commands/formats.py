@@ -6,6 +6,7 @@ import click
 
 from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.errors import UsageError
 from gitmodel.formats.plugins import describe_formats
 
 
@@ -39,7 +40,7 @@ def list_formats(invocation: Invocation) -> None:
 
 
 @command("trust", example="git model formats trust numpy.mean")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--remove", is_flag=True, help="Remove trust that was given in this clone.")
 @click.pass_obj
 def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
@@ -49,13 +50,40 @@ def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
     own, is refused, and the message lists the names. Give full names: a prefix is never trusted. Trust only what
     you know: a file decides how the class or function is called. In a service, set GITMODEL_TRUST to the names,
     separated by spaces.
+
+    Without NAME, it lists the names that the registry suggests (`trust` under `[formats]` in gitmodel.toml) and asks at
+    the terminal whether this machine trusts them. Names that are suggested later are not trusted.
     """
     client = invocation.client
+    if not names:
+        names = _accept_suggested(invocation, remove)
     left = client.distrust_names(*names) if remove else client.trust_names(*names)
-    done = "does not trust" if remove else "trusts"
-    invocation.output.outcome(
-        f"this clone {done} {', '.join(names)} now", shapes.TRUSTED_NAMES, {"names": left}, name=" ".join(names)
-    )
+    done = f"{'does not trust' if remove else 'trusts'} {', '.join(names)} now"
+    if not names:
+        done = "already trusts every name that the registry suggests"
+    invocation.output.outcome(f"this clone {done}", shapes.TRUSTED_NAMES, {"names": left}, name=" ".join(names))
+
+
+def _accept_suggested(invocation: Invocation, remove: bool) -> tuple[str, ...]:
+    """Return the suggested names that this machine does not trust yet, after it was asked about them.
+
+    Raises UsageError if it cannot be asked, KeyboardInterrupt if the user declines.
+    """
+    if remove:
+        raise UsageError("--remove needs the names to remove", hint="`git model formats list` shows the trusted names")
+    client = invocation.client
+    known = client.trusted_names()
+    names = tuple(name for name in client.suggested_names() if name not in known)
+    answer = not names or invocation.output.confirm(f"The registry suggests to trust {', '.join(names)}. Trust them?")
+    if answer is None:
+        raise UsageError(
+            f"the registry suggests to trust {', '.join(names)}, and there is no terminal to ask",
+            hint=f"if you know each of them: git model formats trust {' '.join(names)}",
+        )
+    if not answer:
+        invocation.output.note("nothing was changed")
+        raise KeyboardInterrupt
+    return names
 
 
 for _verb in (list_formats, trust):

@@ -63,6 +63,18 @@ def is_device(name: str) -> bool:
     return fold(name).split(".")[0].rstrip(" ") in _DEVICES
 
 
+_FULL_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+
+def is_full_name(name: str) -> bool:
+    """Return True for the full name of a class or function, with its module.
+
+    >>> is_full_name("sklearn.tree._tree.Tree"), is_full_name("sklearn"), is_full_name("sklearn.*")
+    (True, False, False)
+    """
+    return _FULL_NAME.fullmatch(name) is not None
+
+
 def check_name(name: str, what: str) -> str:
     """Return *name* if it is valid for a *what* ("model", "stage", "alias", "artifact").
 

@@ -80,6 +80,14 @@ def _one_of(*words: str) -> Callable[[Any], str]:
     return read
 
 
+def _full_names(value: Any) -> tuple[str, ...]:
+    found = codec.word_set(value)
+    for name in found:
+        if not names.is_full_name(name):
+            raise Wrong("takes full names of classes and functions, such as package.module.Class, and no patterns")
+    return found
+
+
 def _stores(value: Any) -> dict[str, str]:
     return {_name(name): codec.text(url) for name, url in codec.metadata(value).items()}
 
@@ -150,9 +158,14 @@ class CodeRules(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class FormatRules(Record):
-    """The registry's rules for the formats of values: with *pickle*, a value that no other format keeps is pickled."""
+    """The registry's rules for the formats of values: with *pickle*, a value that no other format keeps is pickled.
+
+    *trust* are the names of classes and functions that the registry suggests to trust. They count where a machine
+    accepts them.
+    """
 
     pickle: bool = False
+    trust: Annotated[tuple[str, ...], _full_names] = ()
 
 
 _REPAIR = "repair the file on the metadata branch, then try again"
