@@ -1,4 +1,4 @@
-"""gitmodel: a model registry that lives in git.
+"""A model registry that lives in git.
 
 >>> from gitmodel import Client, ModelConfig, pipeline, step
 

@@ -25,8 +25,15 @@ def test_help_begins_with_a_line_for_each_public_name(module):
     listed = re.findall(r"^    (\w+)  +\S", module.__doc__, re.MULTILINE)
     assert sorted(listed) == sorted(module.__all__)
     assert max(map(len, module.__doc__.splitlines())) < 100
-    for name in module.__all__:
-        assert inspect.getdoc(getattr(module, name)), f"{name} has no docstring"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_public_function_and_class_that_a_user_calls_has_an_example(module):
+    returned = {"Format", "Materializer", "Pipeline", "Run", "Step", "StepContext"}  # types; a page has examples
+    for name in set(module.__all__) - returned:
+        found = getattr(module, name)
+        is_error = inspect.isclass(found) and issubclass(found, Exception)
+        assert is_error or ">>>" in (inspect.getdoc(found) or ""), f"{name} has no example"
 
 
 def test_every_public_name_has_one_home():

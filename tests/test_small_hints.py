@@ -4,7 +4,8 @@ import editing
 import pytest
 from transcripts import ask
 
-from gitmodel import Client
+from gitmodel import Client, Conflict, NotFound
+from gitmodel.pipelines.rerun_process import find_pipeline
 
 RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
 STAGE = "models/iris/stages/production.toml"
@@ -70,3 +71,19 @@ def test_a_plan_in_a_shallow_clone_names_the_edge(repo, capsys, git, tmp_path, m
     assert "git fetch --unshallow" in err
     monkeypatch.chdir(repo)
     assert "shallow" not in ask(capsys, "plan")[2]
+
+
+def test_a_model_that_exists_and_a_missing_repository_have_a_hint_for_python(repo, tmp_path):
+    with Client(repo) as client, pytest.raises(Conflict) as caught:
+        client.register_model("iris")
+    assert "in Python: exist_ok=True" in caught.value.hint
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(NotFound) as missing:
+        Client(tmp_path / "elsewhere").list_models()
+    assert "in Python: Client(repo=PATH)" in missing.value.hint
+
+
+def test_a_pipeline_that_was_not_committed_cannot_be_found_again(tmp_path):
+    with pytest.raises(NotFound, match=r"train\.py, which has the pipeline, is not in the recorded commit") as caught:
+        find_pipeline(tmp_path / "train.py", None, "train")
+    assert caught.value.hint.startswith("it was not committed when the run began")

@@ -417,6 +417,10 @@ class ModelVersion(ShowsOurForm):
     """A version of a model: a handle that reads the branch again if it has moved.
 
     It still names the same version after a pull has renumbered it.
+
+    >>> version = client.get_version("iris@latest")                  # doctest: +SKIP
+    >>> version.log_metadata(accuracy=0.97)                          # doctest: +SKIP
+    >>> version.set_stage("production", reason="more accurate")      # doctest: +SKIP
     """
 
     _other_names: ClassVar[Mapping[str, str]] = {
@@ -975,6 +979,10 @@ class Artifact:
 
     If `run` is set, it is an output of that run, which worked on an existing version, and not an artifact of the
     version itself.
+
+    >>> artifact = client.get_version("iris@production").get_artifact("classifier")     # doctest: +SKIP
+    >>> artifact.load().predict([[6.1, 2.8, 4.7, 1.2]])                                 # doctest: +SKIP
+    array([1])
     """
 
     def __init__(self, version: ModelVersion, name: str, *, output: VersionArtifact | None = None) -> None:

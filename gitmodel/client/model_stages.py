@@ -8,7 +8,11 @@ from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE
 
 
 class ModelStages(str, Enum):
-    """The stages of a registry that defines no others, and the words for no stage, archived and latest."""
+    """The stages of a registry that defines no others, and the words for no stage, archived and latest.
+
+    >>> str(ModelStages.PRODUCTION)
+    'production'
+    """
 
     NONE = NONE
     STAGING = "staging"

@@ -167,7 +167,7 @@ def _making(model: str, version: VersionRecord) -> Iterator[str]:
         yield f"- run: `{run}`"
     yield f"- to get its files: `git model checkout {model}@{version.number} FOLDER`"
     if version.runs:
-        yield f"- to make it again, if a file and no notebook made it: `git model reproduce {model}@{version.number}`"
+        yield f"- to run its pipeline again, if it is in a file: `git model reproduce {model}@{version.number}`"
 
 
 def _picture(reference: str, link: ArtifactLink) -> str:

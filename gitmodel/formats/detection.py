@@ -41,6 +41,9 @@ def detect_format(path: Path) -> str:
 
     A file with the content of a pickle is a pickle, whatever its name. Raises NotFound or UsageError for a file that
     cannot be read.
+
+    >>> detect_format(Path("model.ubj"))      # doctest: +SKIP
+    'xgboost'
     """
     if path.is_dir():
         return FOLDER

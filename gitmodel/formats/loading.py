@@ -29,6 +29,9 @@ def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
 
     *trusted* allows the file to run code: use it only for files of authors whom you trust. Raises Refused for a file
     that needs trust, Invalid for a file that is not in the format, UsageError if a library is missing.
+
+    >>> load(Path("train.parquet"), "parquet")["sepal_length"].mean()      # doctest: +SKIP
+    5.84
     """
     if format_name == FOLDER and path.is_dir():
         format_name = folder_format(path)
@@ -84,6 +87,8 @@ def save(value: Any, path: Path, format_name: str) -> None:
 
     Reads it back and compares it. Raises UsageError if the format cannot represent the value, naming the part that
     would change.
+
+    >>> save({"classes": ["setosa", "virginica"]}, Path("classes.json"), "json")      # doctest: +SKIP
     """
     found = find_format(format_name)
 

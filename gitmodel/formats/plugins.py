@@ -90,6 +90,8 @@ def register_materializer(materializer: Materializer) -> None:
 
     Register it in the module that defines the steps, so that their processes do so, too. A notebook registers it in a
     cell.
+
+    >>> register_materializer(Materializer("board", is_board, "json", save=save, load=load))      # doctest: +SKIP
     """
     _registered_materializers[materializer.name] = materializer
 

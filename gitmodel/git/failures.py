@@ -125,7 +125,9 @@ def translate(stderr: str, code: int) -> GitModelError:
                 hint="nothing was changed; free space on the disk or repair it, then try again",
             )
     if "not a git repository" in said:
-        return NotFound(NO_REPOSITORY, hint="run `git init`, or name one with `--repo PATH`")
+        return NotFound(
+            NO_REPOSITORY, hint="run `git init`, or name one with `--repo PATH` (in Python: Client(repo=PATH))"
+        )
     if (
         "empty ident name" in said
         or "tell me who you are" in said.lower()

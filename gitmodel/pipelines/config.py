@@ -71,6 +71,7 @@ class ModelConfig(_ModelConfig):
     """
 
     def __init__(self, *unnamed: Any, **given: Any) -> None:
+        """Raise UsageError for unnamed, unknown and invalid fields."""
         if unnamed:
             raise UsageError("the fields of ModelConfig are given by name", hint='write ModelConfig(name="iris")')
         try:
@@ -137,6 +138,9 @@ class ArtifactConfig:
 
     *kind* is "data", "model" or "deployment" ("": by the type); *format* one of `gitmodel.formats` ("": by the type).
     Raises UsageError for a bad name or kind.
+
+    >>> ArtifactConfig(name="train", format="csv").kind
+    ''
     """
 
     _other_arguments: ClassVar[Mapping[str, str]] = {
@@ -161,7 +165,11 @@ class ArtifactConfig:
 @checked_arguments
 @dataclass(frozen=True)
 class ModelArtifactConfig(ArtifactConfig):
-    """An output that is a model object."""
+    """An output that is a model object.
+
+    >>> ModelArtifactConfig(name="classifier").kind
+    'model'
+    """
 
     kind: str = "model"
 
@@ -169,7 +177,11 @@ class ModelArtifactConfig(ArtifactConfig):
 @checked_arguments
 @dataclass(frozen=True)
 class DeploymentArtifactConfig(ArtifactConfig):
-    """An output that is a deployment."""
+    """An output that is a deployment.
+
+    >>> DeploymentArtifactConfig(name="api").kind
+    'deployment'
+    """
 
     kind: str = "deployment"
 

@@ -185,7 +185,10 @@ def current_step() -> StepContext | None:
 
 
 def get_step_context() -> StepContext:
-    """The context of the step that is running. Raises UsageError outside of one."""
+    """Return the context of the step that is running. Raises UsageError outside of one.
+
+    >>> get_step_context().model_version.set_stage("staging")      # doctest: +SKIP
+    """
     context = _current.get()
     if context is None:
         raise UsageError("no step is running here", hint="call get_step_context() inside a step of a pipeline")
@@ -207,10 +210,13 @@ def using_context(context: StepContext) -> Iterator[StepContext]:
 def log_model_metadata(
     metadata: Mapping[str, Any] | None = None, *, version: str = "", renumbered: bool = False, **values: Any
 ) -> None:
-    """Set metadata of a version: in a step of the one it works on, when the run succeeds; anywhere of *version*.
+    """Set metadata of the version that the step works on, or of *version*, a reference such as `"demo@3"`.
 
-    *version* is a reference such as `"demo@3"`; outside of a step it is needed, and the change is made at once. Of a
-    number that a pull gave to another version, *renumbered* says that the version is meant that has it now.
+    In a step, the change is made when the run succeeds. Elsewhere it is made at once, and *version* is required.
+    *renumbered* confirms a number that a pull gave to another version. Raises NotFound, and UsageError for a value that
+    a record cannot hold.
+
+    >>> log_model_metadata(accuracy=0.97, version="demo@3")      # doctest: +SKIP
     """
     form = 'write version="demo@3"; in a step the version that it works on is meant if it is left out'
     refuse_other_keywords("log_model_metadata", values, form)
@@ -226,9 +232,12 @@ def log_artifact_metadata(
     renumbered: bool = False,
     **values: Any,
 ) -> None:
-    """Set metadata of an artifact of a version: *artifact*, or the only output of the running step.
+    """Set metadata of *artifact*, or of the only output of the running step.
 
-    In a step of the version it works on, or anywhere of *version*, as `log_model_metadata` does.
+    It is an artifact of the version that the step works on, or of *version*, as for `log_model_metadata`. Raises
+    NotFound, and UsageError for a value that a record cannot hold.
+
+    >>> log_artifact_metadata(rows=150, artifact="train", version="demo@3")      # doctest: +SKIP
     """
     form = 'write artifact="NAME", and version="demo@3" for a version that the step does not work on'
     refuse_other_keywords("log_artifact_metadata", values, form)

@@ -114,7 +114,10 @@ def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) ->
 def find_pipeline(file: Path, module: str | None, name: str) -> Pipeline:
     """The pipeline *name* in *file*, imported as *module* or as a script. Raises NotFound."""
     if not file.is_file():
-        raise NotFound(f"the code has no file {file.name} at that commit", hint="see `git log -- FILE`")
+        raise NotFound(
+            f"{file.name}, which has the pipeline, is not in the recorded commit",
+            hint="it was not committed when the run began; commit it, and run the pipeline again",
+        )
     if module is None:
         found = import_script(os.path.realpath(file))
     else:

@@ -264,6 +264,15 @@ def step(
     format keeps are pickled, and load only with `trusted=True`; it takes precedence over `[formats] pickle` of the
     registry. *files* (paths, folders or globs, from the current folder) and *env* (names of environment variables) are
     further dependencies of the step: if one changes, the step runs again.
+
+    Raises UsageError for an unknown option, an output without a valid name, and a function that is a generator.
+
+    >>> from typing import Annotated
+    >>> @step
+    ... def fit(rate: float = 0.1) -> Annotated[dict, "classifier"]:
+    ...     return {"rate": rate}
+    >>> fit()  # outside of a pipeline, it is the function
+    {'rate': 0.1}
     """
 
     options = ("name", "model_config", "enable_cache", "pickle", "files", "env")

@@ -254,7 +254,8 @@ def _check_free(snapshot: Snapshot, name: str) -> None:
             raise Conflict(f"{name} is the former name of {record.renamed_to}", hint="choose another name")
         raise Conflict(
             f"there is a model {name} already",
-            hint=f"run `git model show {name}`, or `git model update {name}` to change it",
+            hint=f"run `git model show {name}`, or `git model update {name}` to change it "
+            "(in Python: exist_ok=True returns it)",
         )
 
 
