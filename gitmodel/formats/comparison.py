@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import filecmp
 import mmap
@@ -14,7 +13,7 @@ from typing import Any
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
-from gitmodel.formats import arrays, frames, numpy_files, own_types, tables, torch_files, values
+from gitmodel.formats import arrays, frames, numpy_files, object_state, own_types, tables, torch_files, values
 from gitmodel.formats.format import type_name
 
 # The number of elements of an array that are compared at a time.
@@ -37,22 +36,35 @@ def prove(value: Any, path: Path, load: Callable[[Path], Any], format: str) -> N
 
 
 def prove_again(value: Any, path: Path, load: Callable[[Path], Any], save: Callable[[Any, Path], None]) -> None:
-    """Load the file *path* and save the result. Raises UsageError if the type or the bytes differ."""
-    again = path.with_name(f"{path.name}.again")
-    try:
-        found = load(path)
-        said = "" if type(found) is type(value) else f"as {with_article(type_name(found))}"
-        if not said:
-            save(found, again)
-            said = "" if filecmp.cmp(path, again, shallow=False) else "with other contents, as its digest says"
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            again.unlink()
+    """Load the file *path* and compare the result with *value*: their state, or else their files.
+
+    Raises UsageError if the type or the bytes differ, or if *value* changed while it was saved.
+    """
+    found = load(path)
+    said = "" if type(found) is type(value) else f"as {with_article(type_name(found))}"
+    if not said and not object_state.is_same(value, found):
+        if not _has_file_of(found, path, save):
+            said = "with other contents, as its digest says"
+        elif not _has_file_of(value, path, save):
+            raise UsageError(
+                f"this {type_name(value)} changed while it was saved",
+                hint="save it when nothing else works on it, or save a copy",
+            )
     if said:
         raise UsageError(
             f"this {type_name(value)} would be loaded {said}",
             hint="save it with ArtifactConfig(format='pickle'), or write a materializer",
         )
+
+
+def _has_file_of(value: Any, path: Path, save: Callable[[Any, Path], None]) -> bool:
+    """Return True if saving *value* gives the same file as *path*."""
+    again = path.with_name(f"{path.name}.again")
+    try:
+        save(value, again)
+        return filecmp.cmp(path, again, shallow=False)
+    finally:
+        again.unlink(missing_ok=True)
 
 
 def is_comparable(value: Any) -> bool:
