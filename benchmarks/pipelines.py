@@ -75,14 +75,17 @@ def measure_pipelines(table: Table, folder: Path, environ: dict[str, str], *, qu
 def _overheads(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
     table.section(f"Overhead of each of {STEPS} steps that do nothing")
     for executor in ("in-order", "threads", "processes", "dask"):
-        with _client(folder / executor, environ) as client:
-            costs = [_by_step(client, executor, idle) for _ in range(times)]
         own = executor in ("in-order", "threads")
-        cost = middle(costs)
+        cost = overhead_of_step(folder / executor, environ, executor, idle, times)
         table.cost(executor, cost, "<= 10 ms CPU" if own else "", cost.cpu <= 10 if own else None)
-    with _client(folder / "values", environ) as client:
-        cost = middle([_by_step(client, "in-order", values) for _ in range(times)])
-        table.cost("in-order, with one small output each, on disk", cost)
+    cost = overhead_of_step(folder / "values", environ, "in-order", values, times)
+    table.cost("in-order, with one small output each, on disk", cost)
+
+
+def overhead_of_step(path: Path, environ: dict[str, str], executor: str, measured: Any, times: int) -> Cost:
+    """The cost of each of the steps of the pipeline *measured*, in a new registry at *path*."""
+    with _client(path, environ) as client:
+        return middle([_by_step(client, executor, measured) for _ in range(times)])
 
 
 def _whole_runs(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:

@@ -1,0 +1,169 @@
+"""Benchmark storing and loading objects: `python benchmarks/objects.py [--quick] [--against COMMIT]`.
+
+A frame and a forest of 100 MB are stored in a version and loaded again, in turn with the library's own write, read and
+SHA-256 of the same bytes. Ours includes reading the value back, which proves it, and flushing to disk. Then come a step
+that does nothing, and importing gitmodel, in turn with the gitmodel of COMMIT.
+"""
+
+import argparse
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import registries
+import skops.io
+from measuring import Cost, Table, describe_machine, measure, measure_command, middle
+from pipelines import idle, overhead_of_step
+from sklearn.ensemble import RandomForestRegressor
+
+from gitmodel import __version__
+from gitmodel.client import Client
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def frame_of(rows: int) -> pd.DataFrame:
+    """Numbers, text and a category; 68 bytes in memory a row."""
+    random = np.random.default_rng(7)
+    words = np.array([f"word {number}" for number in range(1_000)])
+    numbers = {name: random.random(rows) for name in "abcdef"}
+    return pd.DataFrame(
+        {**numbers, "text": random.choice(words, rows), "kind": pd.Categorical(random.choice(words[:20], rows))}
+    )
+
+
+def forest_of(rows: int) -> RandomForestRegressor:
+    """20 trees with 72 bytes a node."""
+    random = np.random.default_rng(7)
+    return RandomForestRegressor(20, n_jobs=-1, random_state=7).fit(random.random((rows, 10)), random.random(rows))
+
+
+def write_and_read_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Do what pandas needs alone, and hash the file."""
+    frame.to_parquet(path)
+    _hash(path)
+    pd.read_parquet(path)
+
+
+def write_and_read_forest(forest: Any, path: Path) -> None:
+    """Do what skops needs alone, and hash the file."""
+    skops.io.dump(forest, path)
+    _hash(path)
+    skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
+
+
+def _hash(path: Path) -> None:
+    with path.open("rb") as file:
+        hashlib.file_digest(file, "sha256")
+
+
+def measure_objects(table: Table, folder: Path, environ: dict[str, str], *, quick: bool) -> None:
+    """Store and load each value in a new registry, in turn with the library."""
+    scale, times = (10, 3) if quick else (1, 9)
+    for what, value, plain, at_most in (
+        ("frame", frame_of(1_900_000 // scale), write_and_read_frame, 2.5),
+        ("forest", forest_of(55_000 // scale), write_and_read_forest, 1.3),
+    ):
+        plain(value, folder / what)
+        megabytes = (folder / what).stat().st_size / 1e6
+        table.section(f"A {what} in a file of {megabytes:.0f} MB, {times} pairs of gitmodel and its library")
+        registries.new_repository(folder / f"of-{what}", environ)
+        with Client(folder / f"of-{what}", environ=environ) as client:
+            version = client.register_model("demo").create_version()
+            _compare(table, version, what, value, plain, folder, at_most, times)
+
+
+def _compare(
+    table: Table,
+    version: Any,
+    what: str,
+    value: Any,
+    plain: Callable[[Any, Path], None],
+    folder: Path,
+    at_most: float,
+    times: int,
+) -> None:
+    stored: list[Cost] = []
+    loaded: list[Cost] = []
+    theirs: list[Cost] = []
+    for number in range(times + 1):  # the first pair does not count
+        name = f"{what}-{number}"
+        stored.append(measure(lambda name=name: version.link_artifact(name, value), times=1, warm=0))
+        loaded.append(measure(lambda name=name: version.get_artifact(name).load(), times=1, warm=0))
+        theirs.append(measure(lambda: plain(value, folder / what), times=1, warm=0))
+    ours = [Cost(one.cpu + two.cpu, one.wall + two.wall) for one, two in zip(stored, loaded, strict=True)]
+    for costs in (stored, loaded, theirs, ours):
+        del costs[0]
+    table.cost("store it: save, read back, hash, flush, commit", _middle(stored))
+    table.cost("load it: verify its hash, read", _middle(loaded))
+    table.cost("the library's own write, read and SHA-256", _middle(theirs))
+    ratios = [(one.cpu / two.cpu, one.wall / two.wall) for one, two in zip(ours, theirs, strict=True)]
+    table.ratio("storing and loading against the library", _middle(ours), _middle(theirs), at_most)
+    for name, found in (("CPU", [cpu for cpu, _ in ratios]), ("wall", [wall for _, wall in ratios])):
+        table.value(f"  by pair, {name}", f"{min(found):.2f} .. {statistics.median(found):.2f} .. {max(found):.2f} x")
+
+
+def _middle(costs: list[Cost]) -> Cost:
+    return middle([(cost.cpu, cost.wall) for cost in costs])
+
+
+def measure_step(table: Table, folder: Path, environ: dict[str, str], *, quick: bool) -> None:
+    """Measure a step that does nothing, in order."""
+    table.section("A step that does nothing, of 100 in a run, in order")
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environ)  # the steps run in this process
+    try:
+        cost = overhead_of_step(folder / "steps", environ, "in-order", idle, 3 if quick else 7)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    table.cost("each step", cost, "<= 10 ms CPU", cost.cpu <= 10)
+
+
+def measure_import(table: Table, folder: Path, environ: dict[str, str], against: str, *, quick: bool) -> None:
+    """Measure `import gitmodel`, of this checkout and of the commit *against* in turn."""
+    table.section(f"python -c 'import gitmodel', in turn with that of {against}")
+    old = folder / "old"
+    old.mkdir()
+    archive = subprocess.run(["git", "archive", against, "gitmodel"], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(["tar", "-x", "-C", str(old)], input=archive.stdout, check=True)
+    costs: dict[Path, list[Cost]] = {old: [], ROOT: []}
+    for _ in range(10 if quick else 40):
+        for place, found in costs.items():
+            command = [sys.executable, "-c", "import gitmodel"]
+            found.append(measure_command(command, {**environ, "PYTHONPATH": str(place)}, folder, times=1))
+    table.cost(f"gitmodel of {against}", _middle(costs[old]))
+    table.cost("gitmodel of this checkout", _middle(costs[ROOT]))
+    table.ratio("this checkout against it", _middle(costs[ROOT]), _middle(costs[old]), 1.05)
+
+
+def main() -> None:
+    """Measure, print, and end with 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description="Print what storing and loading objects costs.")
+    parser.add_argument("--quick", action="store_true", help="10 MB and fewer repetitions")
+    parser.add_argument("--against", metavar="COMMIT", help="compare the import of gitmodel with that of COMMIT")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as found:
+        folder = Path(found)
+        environ = registries.hermetic_environment(folder / "home")
+        print(f"gitmodel {__version__}\n{describe_machine(folder)}")
+        table = Table()
+        measure_objects(table, folder, environ, quick=given.quick)
+        measure_step(table, folder, environ, quick=given.quick)
+        if given.against:
+            measure_import(table, folder, environ, given.against, quick=given.quick)
+    if table.missed:
+        sys.exit(f"missed: {', '.join(table.missed)}")
+
+
+if __name__ == "__main__":
+    main()
