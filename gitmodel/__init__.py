@@ -139,13 +139,21 @@ __all__ = [
 
 _MODULES = ("formats", "pipelines")
 
-# Names of ZenML that gitmodel does not have, with gitmodel's form.
+# Names of ZenML and MLflow that gitmodel does not have, with gitmodel's form.
 _OTHER_NAMES = {
     **dict.fromkeys(("DataArtifactConfig", "ArtifactType"), 'write ArtifactConfig(name="train", kind="data")'),
     "EndpointArtifactConfig": 'write DeploymentArtifactConfig(name="api")',
     "get_pipeline_context": "use get_step_context() in a step",
     "load_artifact": 'write Client().get_version("demo@3").get_artifact("NAME").load()',
     "log_metadata": "use log_model_metadata or log_artifact_metadata",
+    **dict.fromkeys(
+        ("log_metric", "log_metrics", "start_run"),
+        'write `with Client().start_run("train") as run:`, and in it run.log_metadata(accuracy=0.9)',
+    ),
+    **dict.fromkeys(
+        ("log_param", "log_params"),
+        'write `with Client().start_run("train") as run:`, and in it run.log_parameters(depth=3)',
+    ),
     "log_step_metadata": "use log_model_metadata: metadata belongs to a version or an artifact",
     **dict.fromkeys(
         ("link_artifact_to_model", "register_artifact", "save_artifact"),

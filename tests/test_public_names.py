@@ -9,6 +9,7 @@ import pytest
 
 import gitmodel
 from gitmodel import formats, pipelines
+from gitmodel.client.script_runs import ScriptRun
 
 MODULES = [gitmodel, formats, pipelines]
 
@@ -47,8 +48,14 @@ def test_a_name_of_zenml_cannot_be_imported_and_the_error_shows_our_form(name):
     with pytest.raises(ImportError, match=f"gitmodel has no {name}: ") as caught:
         exec(f"from gitmodel import {name}")
     named = re.findall(r"\b([A-Z]\w+|\w+_\w+)\(", str(caught.value))
-    known = {*gitmodel.__all__, *dir(gitmodel.Client), *dir(gitmodel.ModelVersion), *dir(gitmodel.Artifact)}
-    assert set(named) <= known
+    known = {
+        *gitmodel.__all__,
+        *dir(gitmodel.Client),
+        *dir(gitmodel.ModelVersion),
+        *dir(gitmodel.Artifact),
+        *dir(ScriptRun),
+    }
+    assert set(named) <= known | set(gitmodel.__all__)
 
 
 def test_other_names_that_do_not_exist_are_ordinary_errors():

@@ -87,6 +87,7 @@ class Client(ShowsOurForm):
         "create_model": 'write register_model("demo")',
         "create_model_version": 'write get_model("demo").create_version()',
         "create_registered_model": 'write register_model("demo")',
+        "create_run": 'write `with client.start_run("train") as run:`',
         "delete_model_version": 'write get_version("demo@3").delete()',
         "get_artifact_version": 'write get_version("demo@3").get_artifact("NAME")',
         "get_latest_versions": 'write get_version("demo@production")',
