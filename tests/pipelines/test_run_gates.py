@@ -38,7 +38,7 @@ def test_metadata_of_the_run_itself_is_used_for_gates(client, gated, caplog):
 
 def test_a_run_without_a_signing_key_is_recorded_without_the_promotion(client, caplog):
     client.register_model("other")
-    text = 'format = "1.1"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
+    text = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
     files = {paths.REGISTRY: text.encode(), paths.SIGNERS: b"release@example.com ssh-ed25519 AAAA\n"}
     client.writer.transact(lambda snapshot: Change(None, "Set rules", files=files))
     run = training.run(client=client, score=0.95)
