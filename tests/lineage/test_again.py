@@ -263,7 +263,7 @@ def test_checkout_makes_a_work_tree_of_the_code_with_the_files_in_it(story, past
     assert state_of(git, story)[:3] == before
     git(story, "worktree", "remove", str(place))
     _, out, _ = ask(capsys, "checkout", "iris", "3", place, "--artifacts", "files", "--format", "json")
-    assert json.loads(out)["artifacts"]["report"] == str(place / "files" / "report")
+    assert json.loads(out)["artifacts"]["report"] == str(place / "files" / "report" / "report.json")
 
 
 def test_checkout_refuses_and_leaves_nothing(story, git, tmp_path, capsys):

@@ -132,8 +132,8 @@ def test_a_missing_run_leaves_a_reported_gap(story, past, capsys):
 
 def test_packages_that_differ_are_named_and_a_lost_list_is_reported(story, past, capsys):
     code = (
-        "from gitmodel.pipelines import run_records\n"
-        "run_records._packages[''] = 'gitmodel==0.1.0\\nnothing==9.9\\n'\n"
+        "from gitmodel.registry import runs\n"
+        "runs._packages[''] = 'gitmodel==0.1.0\\nnothing==9.9\\n'\n"
         "import flows\n"
         "flows.petals(rate=0.5)\n"
     )
