@@ -183,6 +183,32 @@ def test_cloudpickle_keeps_functions(tmp_path, monkeypatch):
         ("a.npy", b"not so", "bytes"),
         ("a.skops", b"PK\x03\x04 cut off", "bytes"),
         ("a", b"\x80", "bytes"),
+        # a name alone is not enough where the content is known, and the content is enough
+        ("a.gguf", b"GGUF\x03\0\0\0", "gguf"),
+        ("weights", b"GGUF\x03\0\0\0", "gguf"),
+        ("a.gguf", b"not so", "bytes"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n", "hdf5"),
+        ("a.keras", b"\0" * 512 + b"\x89HDF\r\n\x1a\n", "hdf5"),
+        ("a.h5", b"version https://git-lfs.github.com/spec/v1\n", "bytes"),
+        ("a.onnx", b"\x08\x0a\x12\x07pytorch", "onnx"),
+        ("a.onnx", b"version https://git-lfs.github.com/spec/v1\n", "bytes"),
+        ("a.onnx", b"\x80\x04K\x01.", "pickle"),
+        ("a.onnx", b"\x89PNG\r\n\x1a\n", "png"),
+        ("a.pt", b"\x80\x02\x8a\nl", "pickle"),
+        ("a.ubj", b"{L\0\0\0\0\0\0\0\x07learner{", "xgboost"),
+        ("a.ubj", b"{", "bytes"),
+        ("a.keras", b"not so", "bytes"),
+        ("a.png", b"\xff\xd8\xff\xe0", "jpeg"),
+        ("photo.jpg", b"\xff\xd8\xff\xe0", "jpeg"),
+        ("photo.jpg", b"<html>", "bytes"),
+        ("a.gif", b"GIF89a", "gif"),
+        ("a.webp", b"RIFF\x10\0\0\0WEBPVP8 ", "webp"),
+        ("a.wav", b"RIFF\x10\0\0\0WAVEfmt ", "bytes"),
+        ("a.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "svg"),
+        ("plot", b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- > -->\n<!DOCTYPE svg PUBLIC "x">\n<svg width="1">', "svg"),
+        ("a.svg", b"<html><svg/></html>", "bytes"),
+        ("a.html", b'<?xml version="1.0"?><!DOCTYPE html><html><svg/></html>', "bytes"),
+        pytest.param("a.svg", b"<!---->" * 9000 + b"<svg>", "bytes", id="many comments"),
     ],
 )
 def test_detection_is_by_content_and_then_by_extension(tmp_path, called, content, name):
@@ -219,6 +245,23 @@ def test_an_unknown_format_is_refused_with_the_available_ones(tmp_path):
     for ask in (lambda: load(tmp_path / "file", "zarr"), lambda: save(1, tmp_path / "file", "zarr")):
         with pytest.raises(UsageError, match=r"no format 'zarr'.*json.*skops"):
             ask()
+    for wrong, near in (("onxn", "onnx"), ("SKOPS", "skops"), ("safetensor", "safetensors")):
+        with pytest.raises(UsageError) as caught:
+            load(tmp_path / "file", wrong)
+        assert f"did you mean {near}" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [("a.gguf", b"GGUF", "gguf"), ("a.h5", b"\x89HDF\r\n\x1a\n", "h5py"), ("a.svg", b"<svg>", "a browser")],
+)
+def test_a_format_without_a_loader_says_what_reads_it(tmp_path, name, content, hint):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match="gitmodel does not load") as caught:
+        load(tmp_path / name, detect_format(tmp_path / name))
+    assert hint in caught.value.hint
+    with pytest.raises(UsageError, match="gitmodel does not write"):
+        save(1, tmp_path / "b", detect_format(tmp_path / name))
 
 
 @pytest.mark.parametrize("name", ["json", "numpy", "parquet", "safetensors", "skops", "pickle", "joblib"])

@@ -30,24 +30,20 @@ def read_code(repository: CodeRepository | None) -> Code:
 
     try:
         if repository.worktree:
-            head, changed = inspect_worktree(repository.git, repository.index_file, _read_worktree)
+            head, dirty = inspect_worktree(repository.git, repository.index_file, _read_worktree)
         else:
             asked = _python_git(repository.git)
-            head, changed = asked.rev_parse("--verify", "--quiet", "HEAD", with_exceptions=False), None
+            head, dirty = asked.rev_parse("--verify", "--quiet", "HEAD", with_exceptions=False), None
     except git.GitCommandError as error:
         raise Unreachable(
             f"the code repository cannot be read: {error.stderr.strip()}", hint="run `git status`"
         ) from None
     commit = head if is_code_oid(head) else None
-    dirty = None if changed is None else bool(changed)
-    return Code(commit=commit, dirty=dirty, repository=recordable_url(repository.origin), changed=changed)
+    return Code(commit=commit, dirty=dirty, repository=recordable_url(repository.origin))
 
 
-def _read_worktree(places: Git) -> tuple[str, int]:
-    """Return the current commit ("(initial)" if there is none), and the number of files that differ from it.
-
-    A new folder counts as one, and so do hidden changes in submodules.
-    """
+def _read_worktree(places: Git) -> tuple[str, bool]:
+    """Return the current commit ("(initial)" if there is none), and True if anything differs from it."""
     asked = _python_git(places)
     asked.update_environment(GIT_WORK_TREE=str(places.top))
     # One process prints both: `# branch.oid COMMIT`, and the changes in all other lines.
@@ -59,8 +55,8 @@ def _read_worktree(places: Git) -> tuple[str, int]:
         "--ignore-submodules=none",
     )
     first, *lines = asked.status(*options).splitlines()
-    changed = sum(not line.startswith("#") for line in lines)
-    return first.rpartition(" ")[2], changed or int(submodules_changed(places))
+    dirty = any(not line.startswith("#") for line in lines)
+    return first.rpartition(" ")[2], dirty or submodules_changed(places)
 
 
 def _python_git(places: Git) -> git.Git:

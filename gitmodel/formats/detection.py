@@ -11,21 +11,25 @@ FOLDER = "folder"
 PICKLES = frozenset({"pickle", "joblib", "cloudpickle", "torch-pickle"})
 
 _HEAD = 1 << 16
+_MOST_BEFORE_SVG = 20  # declarations and comments before the first element
 _STARTS = (
     (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
     (b"GGUF", "gguf"),
     (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner", "xgboost"),  # UBJSON
     (b'{"learner":{"', "xgboost"),
     (b"tree\nversion=v", "lightgbm"),
 )
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_HDF5_STARTS = (0, 512, 1024, 2048, 4096, 8192, 16384, 32768)  # a block of the user may come before it
+# The tags of the fields of an ONNX model in protobuf: ir_version, producer_name, ..., opset_import.
+_ONNX = frozenset(b"\x08\x12\x1a\x22\x28\x32\x3a\x42")
 # Only formats without known first bytes. A file called .parquet with other first bytes is not Parquet.
 _EXTENSIONS = {
     ".csv": "csv",
     ".joblib": "joblib",  # compressed pickles start like any compressed file
-    ".gguf": "gguf",
-    ".h5": "hdf5",
-    ".hdf5": "hdf5",
     ".json": "json",
     ".log": "text",
     ".md": "text",
@@ -33,6 +37,28 @@ _EXTENSIONS = {
     ".pickle": "pickle",  # protocol 0 can start with any byte
     ".pkl": "pickle",
     ".txt": "text",
+}
+
+
+# Of files whose content is not known: external ones that were not read.
+_UNREAD = {
+    **_EXTENSIONS,
+    ".gguf": "gguf",
+    ".gif": "gif",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".jpeg": "jpeg",
+    ".jpg": "jpeg",
+    ".keras": "keras",
+    ".npy": "numpy",
+    ".npz": "numpy",
+    ".parquet": "parquet",
+    ".png": "png",
+    ".safetensors": "safetensors",
+    ".skops": "skops",
+    ".svg": "svg",
+    ".ubj": "xgboost",
+    ".webp": "webp",
 }
 
 
@@ -67,7 +93,12 @@ def _head_of(path: Path) -> bytes:
 
 
 def _own_format(path: Path, head: bytes) -> str:
-    return _format_of_content(path, head) or _EXTENSIONS.get(path.suffix.lower(), "")
+    return _format_of_content(path, head) or _format_of_name(path, head)
+
+
+def _format_of_name(path: Path, head: bytes) -> str:
+    found = _EXTENSIONS.get(path.suffix.lower(), "")
+    return "" if found == "onnx" and head and head[0] not in _ONNX else found
 
 
 def folder_format(path: Path) -> str:
@@ -89,14 +120,20 @@ def _folder_formats(path: Path) -> list[str]:
     return [format.name for format in folder_formats() if format.is_folder is not None and format.is_folder(path)]
 
 
-def detect_format_of(head: bytes, name: str) -> str:
+def detect_format_of(head: bytes | None, name: str) -> str:
     """Return the format of a file from its first bytes and its *name*; `bytes` if it is unknown.
+
+    If it was not read (*head* is None), the name decides.
 
     >>> detect_format_of(b"PAR1", "s3://bucket/raw.csv"), detect_format_of(b"a,b", "https://example.com/raw.csv")
     ('parquet', 'csv')
+    >>> detect_format_of(None, "s3://bucket/raw.parquet"), detect_format_of(b"?", "s3://bucket/raw.parquet")
+    ('parquet', 'bytes')
     """
     path = Path(name)
-    return _format_of_content(None, head) or _EXTENSIONS.get(path.suffix.lower()) or _format_of_others(path, head)
+    if head is None:
+        return _UNREAD.get(path.suffix.lower()) or _format_of_others(path, b"")
+    return _format_of_content(None, head) or _format_of_name(path, head) or _format_of_others(path, head)
 
 
 def _format_of_content(path: Path | None, head: bytes) -> str:
@@ -106,6 +143,12 @@ def _format_of_content(path: Path | None, head: bytes) -> str:
         return "parquet"
     if found := next((name for start, name in _STARTS if head.startswith(start)), ""):
         return found
+    if any(head.startswith(_HDF5, start) for start in _HDF5_STARTS):
+        return "hdf5"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    if _is_svg(head):
+        return "svg"
     if _is_pickle(head):
         return "joblib" if b"joblib.numpy_pickle" in head else "pickle"
     if head.startswith(b"PK\x03\x04"):
@@ -113,6 +156,17 @@ def _format_of_content(path: Path | None, head: bytes) -> str:
     if len(head) >= 10 and head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= 100_000_000:
         return "torch" if b'"gitmodel.module"' in head else "safetensors"
     return ""
+
+
+def _is_svg(head: bytes) -> bool:
+    """Return True if the first element of an XML file is `svg`; a page with a drawing in it is none."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for _ in range(_MOST_BEFORE_SVG):
+        if not text.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")):
+            break
+        end = b"-->" if text.startswith(b"<!--") else b">"
+        text = text.partition(end)[2].lstrip()
+    return text.startswith(b"<svg") and text[4:5] in b"> \t\r\n/"
 
 
 def _is_pickle(head: bytes) -> bool:

@@ -1,7 +1,11 @@
-"""The format png: figures of matplotlib and pictures of Pillow, loaded as pictures of Pillow."""
+"""The format png: figures of matplotlib and pictures of Pillow, loaded as pictures of Pillow.
+
+Files in the formats jpeg, gif and webp are recognised and loaded; saving in them could change the pixels.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,8 @@ PIXELS = 50_000_000
 """The largest number of pixels of a picture: 200 MB in memory. A small file can hold many more."""
 
 
-def _load(path: Path, trusted: bool) -> Any:
-    picture = library("PIL.Image", install="pillow").open(path, formats=["PNG"])
+def _load(path: Path, trusted: bool, *, kind: str = "PNG") -> Any:
+    picture = library("PIL.Image", install="pillow").open(path, formats=[kind])
     with picture:
         _check_size(*picture.size)
         picture.load()
@@ -30,7 +34,7 @@ def _save(value: Any, path: Path) -> None:
     if not _is_image(value):
         raise UsageError(
             f"png holds a figure of matplotlib or a picture of Pillow, not this {type_name(value)}",
-            hint="convert it, such as with PIL.Image.fromarray",
+            hint="save its figure: axes.figure" if _is_axes(value) else "convert it, such as with PIL.Image.fromarray",
         )
     _check_size(*value.size)
     value.save(path, format="PNG")
@@ -56,8 +60,25 @@ def _is_figure(value: Any) -> bool:
     return any(base.__qualname__ == "Figure" and base.__module__ == "matplotlib.figure" for base in type(value).__mro__)
 
 
+def _is_axes(value: Any) -> bool:
+    return any(base.__module__ == "matplotlib.artist" for base in type(value).__mro__)
+
+
 def _is_image(value: Any) -> bool:
     return any(base.__qualname__ == "Image" and base.__module__ == "PIL.Image" for base in type(value).__mro__)
 
 
+def _read_only(kind: str, extensions: tuple[str, ...], *magic: bytes) -> Format:
+    def save(value: Any, path: Path) -> None:
+        raise UsageError(
+            f"gitmodel does not write {kind} files",
+            hint='save it as "png", or write the file and link its path',
+        )
+
+    return Format(kind.lower(), partial(_load, kind=kind), save, extensions, magic)
+
+
+GIF = _read_only("GIF", (".gif",), b"GIF87a", b"GIF89a")
+JPEG = _read_only("JPEG", (".jpg", ".jpeg"), b"\xff\xd8\xff")
+WEBP = _read_only("WEBP", (".webp",))
 PNG = Format("png", _load, _save, (".png",), (b"\x89PNG\r\n\x1a\n",), difference=_difference)

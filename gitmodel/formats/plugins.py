@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -25,8 +26,10 @@ _BUILT_IN = {
     "cloudpickle": "gitmodel.formats.pickles:CLOUDPICKLE",
     "csv": "gitmodel.formats.tables:CSV",
     "gguf": "gitmodel.formats.files_only:GGUF",
+    "gif": "gitmodel.formats.pictures:GIF",
     "hdf5": "gitmodel.formats.files_only:HDF5",
     "joblib": "gitmodel.formats.pickles:JOBLIB",
+    "jpeg": "gitmodel.formats.pictures:JPEG",
     "json": "gitmodel.formats.plain:JSON",
     "keras": "gitmodel.formats.keras_models:KERAS",
     "lightgbm": "gitmodel.formats.boosting:LIGHTGBM",
@@ -39,10 +42,12 @@ _BUILT_IN = {
     "safetensors": "gitmodel.formats.arrays:SAFETENSORS",
     "skops": "gitmodel.formats.estimators:SKOPS",
     "sparse": "gitmodel.formats.sparse:SPARSE",
+    "svg": "gitmodel.formats.files_only:SVG",
     "text": "gitmodel.formats.plain:TEXT",
     "torch": "gitmodel.formats.torch_files:TORCH",
     "torch-pickle": "gitmodel.formats.torch_files:TORCH_PICKLE",
     "transformers": "gitmodel.formats.transformers_folders:TRANSFORMERS",
+    "webp": "gitmodel.formats.pictures:WEBP",
     "xgboost": "gitmodel.formats.boosting:XGBOOST",
 }
 
@@ -67,6 +72,9 @@ _PACKAGES = {
     "xgboost": ("xgboost",),
 }
 _ON_PYPI = {"PIL": "pillow"}
+
+# the format of a materializer that cannot be imported
+_UNUSABLE = ""
 
 _registered: dict[str, Format] = {}
 _registered_materializers: dict[str, Materializer] = {}
@@ -121,7 +129,7 @@ def describe_formats() -> list[DescribedFormat]:
     """Return all formats by name, with those of packages that cannot be imported."""
     found = [_described(find_format(name), "") for name in _BUILT_IN]
     for point in _entry_points(FORMATS):
-        package = point.dist.name if point.dist else point.value
+        package = _provider(point)
         try:
             found.append(_described(_loaded(point), package))
         except UsageError as error:
@@ -149,9 +157,12 @@ def find_format(name: str) -> Format:
     brought = _format_of_materializer(name)
     if brought is not None:
         return brought
+    names = format_names()
+    near = ", ".join(difflib.get_close_matches(name.lower(), names))
+    hint = "install the package that provides it, or download the file with `git model get`"
     raise UsageError(
-        f"there is no format {name!a}; there are {', '.join(format_names())}",
-        hint="install the package that provides it, or download the file with `git model get`",
+        f"there is no format {name!a}; there are {', '.join(names)}",
+        hint=f"did you mean {near}? {hint}" if near else hint,
     )
 
 
@@ -194,29 +205,47 @@ def folder_formats() -> list[Format]:
 def other_materializers() -> tuple[Materializer, ...]:
     """Return the registered materializers, then those of installed packages by name.
 
-    Raises UsageError for an entry point that cannot be imported or is of another type.
+    One that cannot be imported, or is of another type, comes last: it raises UsageError when it is asked for a value.
     """
     return (*_registered_materializers.values(), *_installed_materializers())
 
 
+def has_other_materializers() -> bool:
+    """Return True if a materializer is registered, or of an installed package.
+
+    Raises UsageError if there are some, and none of them can be imported.
+    """
+    found = other_materializers()
+    if found and found[0].format == _UNUSABLE:
+        found[0].handles(None)
+    return bool(found)
+
+
 @lru_cache(maxsize=1)
 def _installed_materializers() -> tuple[Materializer, ...]:
-    found = []
+    found, unusable = [], []
     for point in _entry_points(MATERIALIZERS):
         try:
             loaded = point.load()
         except Exception as error:
-            raise UnusableFormat(
-                f"the materializer {point.name} cannot be imported from {point.value}: {first_line(error)}",
-                hint="repair or remove the package that provides it",
-            ) from error
-        if not isinstance(loaded, Materializer):
-            raise UsageError(
-                f"{point.value} is not a gitmodel.pipelines.Materializer",
-                hint="report this to the authors of the package",
-            )
-        found.append(loaded)
-    return tuple(found)
+            message = f"the materializer {point.name} cannot be imported from {point.value}: {first_line(error)}"
+            refuse = _raising(UnusableFormat(message, hint="repair or remove the package that provides it"))
+            unusable.append(Materializer(point.name, refuse, _UNUSABLE, load=refuse))
+            continue
+        if isinstance(loaded, Materializer):
+            found.append(loaded)
+            continue
+        message = f"{point.value} is not a gitmodel.pipelines.Materializer"
+        refuse = _raising(UsageError(message, hint="report this to the authors of the package"))
+        unusable.append(Materializer(point.name, refuse, _UNUSABLE, load=refuse))
+    return (*found, *unusable)
+
+
+def _raising(error: UsageError) -> Callable[[Any], Any]:
+    def refuse(_: Any) -> Any:
+        raise type(error)(error.message, hint=error.hint)
+
+    return refuse
 
 
 def _entry_points(group: str) -> list[EntryPoint]:
@@ -232,6 +261,8 @@ def _format_of_materializer(name: str) -> Format | None:
         if found.format == name and found.load is not None and found.save is not None:
             extensions = (found.suffix,) if found.suffix else ()
             return Format(name, _ignoring_trust(found.load), found.save, extensions, unsafe=found.unsafe)
+        if found.format == _UNUSABLE:  # the format may be its own
+            found.handles(None)
     return None
 
 
@@ -239,8 +270,19 @@ def _ignoring_trust(load: Callable[[Path], Any]) -> Callable[[Path, bool], Any]:
     return lambda path, trusted: load(path)
 
 
+def _provider(point: EntryPoint) -> str:
+    """Return the name of the package of *point*."""
+    return point.dist.name if point.dist else point.value
+
+
 def _loaded(point: EntryPoint) -> Format:
-    provider = point.dist.name if point.dist else point.value
+    provider = _provider(point)
+    same = [_provider(one) for one in _entry_points(FORMATS) if one.name == point.name and one.value != point.value]
+    if same:
+        raise UnusableFormat(
+            f"the packages {' and '.join(sorted([provider, *same]))} provide different formats {point.name}",
+            hint=f"pip uninstall {same[0]}, or {provider}",
+        )
     try:
         found = point.load()
     except Exception as error:

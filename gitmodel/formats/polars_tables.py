@@ -8,23 +8,37 @@ from typing import Any
 from gitmodel.errors import UsageError
 from gitmodel.formats.format import Format, library, type_name
 
+# The key of a Parquet file's metadata that marks a series, which is stored as a table of one column.
+_SERIES = "gitmodel.series"
+
 
 def load_polars(path: Path) -> Any:
-    """Return the frame in a Parquet file."""
+    """Return the frame or the series in a Parquet file."""
+    polars = library("polars", install="polars")
     with open(path, "rb") as file:  # a path could be interpreted as a pattern or a URL
-        return library("polars", install="polars").read_parquet(file)
+        frame = polars.read_parquet(file)
+        file.seek(0)
+        is_series = hasattr(polars, "read_parquet_metadata") and _SERIES in polars.read_parquet_metadata(file)
+    return frame.to_series() if is_series and frame.width == 1 else frame
 
 
 def _save(value: Any, path: Path) -> None:
     polars = library("polars", install="polars")
-    if not isinstance(value, polars.DataFrame):
-        hint = "call .collect() first" if isinstance(value, polars.LazyFrame) else "convert it with .to_frame()"
-        raise UsageError(f"polars holds a DataFrame, not this {type_name(value)}", hint=hint)
+    if not isinstance(value, (polars.DataFrame, polars.Series)):
+        hint = "call .collect() first" if isinstance(value, polars.LazyFrame) else "convert it to a DataFrame"
+        raise UsageError(f"polars holds a DataFrame or a Series, not this {type_name(value)}", hint=hint)
     with open(path, "wb") as file:
-        value.write_parquet(file)
+        if isinstance(value, polars.Series):
+            value.to_frame().write_parquet(file, metadata={_SERIES: "1"})
+        else:
+            value.write_parquet(file)
 
 
 def _difference(saved: Any, loaded: Any) -> str:
+    if type(saved) is not type(loaded):
+        return f"it would be a {type(loaded).__name__}"
+    if not hasattr(saved, "schema"):
+        return "" if saved.equals(loaded, check_dtypes=True, check_names=True) else "its values, type or name"
     if saved.schema != loaded.schema:
         changed = [name for name in saved.schema if saved.schema[name] != loaded.schema.get(name)]
         return f"the type of the column {changed[0]!a}" if changed else "the order of its columns"

@@ -1,4 +1,4 @@
-"""Checks before the first step of a run for everything that would stop it at its end: a run can take hours."""
+"""What would stop a run at its end, found before its first step: a run can take hours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from gitmodel.client import Client
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.formats.declared_types import formats_of, is_path, without_format
-from gitmodel.formats.plugins import find_format, missing_packages, other_materializers
+from gitmodel.formats.plugins import find_format, has_other_materializers, missing_packages
 from gitmodel.pipelines.executors import ExecutorChoice
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Resolved, resolve
@@ -93,8 +93,8 @@ def _check_types(job: Job) -> None:
     for node, spec, name, hint in _outputs(job.graph):
         if spec.format:
             find_format(spec.format)
-        elif not job.allows_pickle(node.step) and (kind := without_format(hint)) and not other_materializers():
-            wrong.append(f"{name} is of the type {kind}")
+        elif not job.allows_pickle(node.step) and (kind := without_format(hint)) and not has_other_materializers():
+            wrong.append(f"{name} is a {kind}")
     if wrong:
         raise UsageError(
             f"the output {', and '.join(wrong)}, which gitmodel cannot save",

@@ -154,7 +154,8 @@ def describe_external(
     read = read_values(metadata or {})
     place = external.absolute_uri(uri)
     found = external.look_up(place, trusted=trusted)
-    digest, head = found.digest, b""
+    digest: str = found.digest
+    head: bytes | None = None
     if not provider_digest:
         digest, _, head = external.read_once(found, trusted=trusted, progress=progress)
     elif not digest:
@@ -277,8 +278,12 @@ def detach(writer: Writer, ref: VersionRef, name: str) -> int:
 
 
 def refuse_large_picture(name: str, path: Path) -> None:
-    """Raise UsageError if *path* is a picture, by its suffix, of more than LARGEST_PICTURE bytes."""
-    if path.suffix.lower() in PICTURES and path.is_file() and path.stat().st_size > LARGEST_PICTURE:
+    """Raise UsageError if *path* is a picture, by its suffix or content, of more than LARGEST_PICTURE bytes."""
+    from gitmodel import formats
+
+    if not path.is_file() or path.stat().st_size <= LARGEST_PICTURE:
+        return
+    if path.suffix.lower() in PICTURES or f".{formats.detect_format(path)}" in PICTURES:
         raise UsageError(
             f"the picture {name} has {path.stat().st_size / 1e6:,.0f} MB, more than the limit of "
             f"{LARGEST_PICTURE / 1e6:,.0f} MB",

@@ -8,7 +8,7 @@ from transcripts import ask
 
 from gitmodel import Client, ModelConfig, pipeline, step
 from gitmodel.errors import UsageError
-from gitmodel.formats import Format, detect_format, load, plugins, register_format, save
+from gitmodel.formats import Format, detect_format, load, materializers, plugins, register_format, save
 from gitmodel.pipelines import Materializer, register_materializer
 
 
@@ -160,3 +160,48 @@ def test_a_package_that_cannot_be_imported_is_listed_and_reported_when_it_is_use
     assert code == 0
     assert "broken" in out
     assert "No module named 'nowhere'" in out
+
+
+def entry_points_of(monkeypatch, wanted, *points):
+    found = [EntryPoint(name, value, wanted) for name, value in points]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: [p for p in found if p.group == group])
+    plugins._installed_materializers.cache_clear()
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    yield lambda group, *points: entry_points_of(monkeypatch, group, *points)
+    monkeypatch.undo()
+    plugins._installed_materializers.cache_clear()
+
+
+def test_a_package_that_cannot_be_imported_does_not_stop_those_of_others(installed, tmp_path):
+    installed(plugins.FORMATS, ("broken", "nowhere:X"), ("hex", f"{__name__}:HEX"))
+    (tmp_path / "x.hex").write_text("6162")
+    assert detect_format(tmp_path / "x.hex") == "hex"
+    assert load(tmp_path / "x.hex", "hex") == b"ab"
+    installed(plugins.MATERIALIZERS, ("broken", "nowhere:X"), ("wrong", f"{__name__}:HEX"), ("z", f"{__name__}:POINT"))
+    assert materializers.save(Point(3), tmp_path / "point", "output x", "") == ("point-file", "data", "point")
+    assert materializers.load(tmp_path / "point", "point-file", "point", trusted=False).x == 3
+    assert load(tmp_path / "point", "point-file").x == 3
+    file = tmp_path / "point"
+    for asked in (lambda: materializers.save(object(), tmp_path / "y", "output x", ""), lambda: load(file, "other")):
+        with pytest.raises(UsageError, match="the materializer broken cannot be imported from nowhere:X"):
+            asked()
+
+
+def test_two_packages_with_one_name_of_a_format_are_refused_and_named(installed, code_repo, monkeypatch, capsys):
+    monkeypatch.chdir(code_repo)
+    installed(plugins.FORMATS, ("hex", f"{__name__}:HEX"), ("hex", "other:HEX"))
+    Path("x.hex").write_text("6162")
+    assert detect_format(Path("x.hex")) == "bytes"
+    with pytest.raises(UsageError, match=f"packages other:HEX and {__name__}:HEX provide different formats hex"):
+        load(Path("x.hex"), "hex")
+    assert "provide different formats hex" in ask(capsys, "formats", "list")[1]
+
+
+def test_a_format_of_gitmodel_comes_before_those_of_others(tmp_path):
+    register_format(HEX._replace(extensions=(".json",), magic=(b"GGUF",)))
+    for name, content, format in (("a.json", b"{}", "json"), ("b", b"GGUF", "gguf")):
+        (tmp_path / name).write_bytes(content)
+        assert detect_format(tmp_path / name) == format

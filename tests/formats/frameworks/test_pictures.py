@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.formats import load, materializers, save
+from gitmodel.formats import detect_format, load, materializers, save
 
 image = pytest.importorskip("PIL.Image")
 
@@ -64,3 +64,38 @@ def test_another_kind_of_picture_under_this_name_is_refused(tmp_path):
     image.new("L", (2, 2)).save(tmp_path / "x", "TIFF")
     with pytest.raises(Invalid, match="cannot be loaded as png"):
         load(tmp_path / "x", "png")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "WEBP"])
+def test_a_picture_in_another_format_is_recognised_and_loaded_but_not_written(tmp_path, kind):
+    image.new("RGB", (4, 3), "red").save(tmp_path / "x.dat", kind)
+    name = detect_format(tmp_path / "x.dat")
+    assert (name, load(tmp_path / "x.dat", name).size) == (kind.lower(), (4, 3))
+    with pytest.raises(UsageError, match=f"gitmodel does not write {kind} files"):
+        save(image.new("RGB", (4, 3)), tmp_path / "y", name)
+
+
+def test_axes_are_refused_with_the_figure_that_can_be_saved(tmp_path):
+    axes = figure().axes[0]
+    with pytest.raises(UsageError, match="not this matplotlib") as caught:
+        materializers.save(axes, tmp_path / "x", "output x", "")
+    assert "axes.figure" in caught.value.hint
+    materializers.save(axes.figure, tmp_path / "x", "output x", "")
+
+
+def test_a_figure_that_changes_while_it_is_saved_is_not_mixed(tmp_path):
+    class Changing(image.Image):
+        """A picture whose pixels change each time they are read."""
+
+        count = 0
+
+        def tobytes(self, *arguments, **options):
+            self.count += 1
+            return bytes([self.count]) * (self.width * self.height)
+
+    value = Changing()
+    plain = image.new("L", (4, 3))
+    value._mode, value._size, value.im = plain.mode, plain.size, plain.im
+    with pytest.raises(UsageError, match="its pixels would be others"):
+        materializers.save(value, tmp_path / "x", "output x", "")
+    assert list(tmp_path.iterdir()) == []

@@ -33,13 +33,30 @@ def test_it_is_loaded_in_another_process(promoted):
     assert promoted(FRAME, "    print(type(value).__name__, value.height)") == "DataFrame 3"
 
 
-@pytest.mark.parametrize(
-    ("value", "hint"), [(FRAME.lazy(), ".collect()"), (FRAME["number"], ".to_frame()")], ids=["LazyFrame", "Series"]
-)
-def test_a_lazy_frame_and_a_series_are_refused_with_the_call_that_helps(value, hint, tmp_path):
-    with pytest.raises(UsageError, match="polars holds a DataFrame") as caught:
-        materializers.save(value, tmp_path / "x", "output x", "")
-    assert hint in caught.value.hint
+def test_a_lazy_frame_is_refused_with_the_call_that_helps(tmp_path):
+    with pytest.raises(UsageError, match="polars holds a DataFrame or a Series") as caught:
+        materializers.save(FRAME.lazy(), tmp_path / "x", "output x", "")
+    assert ".collect()" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", FRAME.columns)
+def test_a_series_is_loaded_as_a_series(name, kept):
+    found = kept(FRAME[name], "polars", detected="parquet")
+    assert (type(found), found.name, found.dtype) == (polars.Series, name, FRAME[name].dtype)
+    assert found.equals(FRAME[name])
+
+
+def test_an_empty_series_without_a_name_and_a_frame_of_one_column_keep_their_types(kept, tmp_path):
+    assert kept(polars.Series([], dtype=polars.Int8), "polars", detected="parquet").dtype == polars.Int8
+    frame = FRAME.select("number")
+    materializers.save(frame, tmp_path / "frame", "output x", "")
+    assert load(tmp_path / "frame", "polars").equals(frame)
+
+
+def test_a_file_that_calls_a_table_of_two_columns_a_series_is_a_table(tmp_path):
+    with open(tmp_path / "x", "wb") as file:
+        FRAME.select("number", "name").write_parquet(file, metadata={"gitmodel.series": "1"})
+    assert load(tmp_path / "x", "polars").width == 2
 
 
 def test_a_column_of_objects_is_refused(tmp_path):
