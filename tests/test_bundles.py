@@ -103,7 +103,7 @@ def test_a_repository_created_from_a_bundle_is_writable(bundle, tmp_path, monkey
         assert client.get_model("iris").create_version().number == 2
 
 
-def test_a_client_takes_a_bundle_as_it_takes_a_url(bundle):
+def test_a_client_opens_a_bundle_like_a_url(bundle):
     with Client(bundle) as client:
         assert client.get_version("iris@production").number == 1
 

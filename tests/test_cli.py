@@ -629,7 +629,7 @@ def test_doctor_continues_if_the_store_is_gone(iris, capsys, tmp_path, git, monk
     code, out, _ = ask(capsys, "doctor")
     assert code == 5
     assert "model/iris/production is at nothing" in out
-    assert "is not there" in out
+    assert "does not exist" in out
 
 
 def test_a_store_that_is_gone_ends_with_7(iris, capsys, tmp_path):

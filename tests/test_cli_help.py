@@ -138,7 +138,7 @@ def test_a_group_alone_prints_its_help_and_ends_with_2(capsys):
 
 
 @pytest.mark.parametrize("path", manual.PAGES)
-def test_the_pages_are_those_of_the_commands(path):
+def test_the_reference_pages_match_the_commands(path):
     made = manual.PAGES[path]()
     assert (ROOT / path).read_text(encoding="utf-8") == made, "run `python -m gitmodel.cli.manual`"
 

@@ -197,7 +197,7 @@ class TestVariables:
         assert (code, out) == (0, "ours\n")
         assert f"warning: GIT_DIR names {a}/.git" in err
 
-    def test_a_write_that_finds_nothing_names_both_repositories(self, two):
+    def test_an_error_of_a_write_names_both_repositories(self, two):
         a, b = two
         model(a, "register", "theirs")
         model(a, "version", "create", "theirs")
@@ -423,7 +423,7 @@ class TestVariables:
         assert (code, f"GIT_CEILING_DIRECTORIES ({a})" in err) == (3, True)
         assert model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a.parent)[0] == 0
 
-    def test_another_index_counts_for_what_is_recorded_of_the_code(self, two, tmp_path):
+    def test_git_index_file_is_compared_to_record_uncommitted_changes(self, two, tmp_path):
         a, _ = two
         model(a, "register", "iris")
         shutil.move(a / ".git/index", tmp_path / "index")

@@ -87,7 +87,7 @@ def test_the_bytes_behind_the_links_are_stored(client, make, tmp_path):
     assert client.get_version("net").link_artifact("copy", copy).digest == artifact.digest
 
 
-def test_the_commands_follow_links_to_files_and_of_files(client, capsys, tmp_path):
+def test_commands_follow_a_link_to_a_file_and_the_links_in_a_folder(client, capsys, tmp_path):
     folder, root = hugging_face(tmp_path)
     file = folder / "model.safetensors"
     sources = ("--model-object", f"net={folder}", "--data", f"one={file}", "--follow-links", root)

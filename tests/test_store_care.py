@@ -116,7 +116,7 @@ def test_status_names_an_unreachable_store_and_reports_nothing_as_missing(iris, 
     (tmp_path / "archive").rename(tmp_path / "unmounted")
     code, found = said(capsys, "store", "status")
     assert code == 0
-    assert "is not there" in found["stores"][1]["error"]
+    assert "does not exist" in found["stores"][1]["error"]
     assert (found["models"][0]["missing"], found["models"][0]["unknown"]) == (0, 1)
 
 

@@ -65,7 +65,7 @@ class Journal:
         return self._read(self._runs / f"{id}.jsonl") if "/" not in id else None
 
     def running(self) -> list[dict[str, Any]]:
-        """Return the journal's facts about the runs that are under way."""
+        """Return the journal's facts about the runs that are running."""
         return [facts for facts in self.runs().values() if facts.get("status") == "running"]
 
     def is_running(self, id: str) -> bool:

@@ -54,11 +54,11 @@ class StageTags:
         return SnapshotTags(self, commit, tip)
 
     def id(self, ref: StageRef) -> Oid | None:
-        """Return the id of the object that the tag is now, None if there is none."""
+        """Return the id of the current tag object, None if there is no tag."""
         return self._reader.resolve_id(ref.full)
 
     def read(self, ref: StageRef) -> GitObject | None:
-        """Return the object that the tag is now, None if there is no tag."""
+        """Return the current tag object, None if there is no tag."""
         return self._reader.resolve(ref.full)
 
     def all(self, model: str = "") -> list[StageRef]:

@@ -302,7 +302,7 @@ leave = click.option("--leave", is_flag=True, help="Move the version although it
 renumbered = click.option(
     "--renumbered",
     is_flag=True,
-    help="Use what has this reference now, although a pull gave yours another number or name.",
+    help="Use the version or model that has this number or name now, after a pull gave yours another one.",
 )
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 

@@ -76,7 +76,7 @@ ARTIFACT = Shape(
     "An artifact of a version. Printed by `version artifacts`, `version model_objects`, `version deployments`.",
     {
         "name": "text: its name within the version",
-        "kind": 'text: "data", "model" or "deployment"; of an attachment "attachment"',
+        "kind": 'text: "data", "model" or "deployment"; for an attachment "attachment"',
         "digest": "text: `sha256:` and 64 hex digits; of a folder, the digest of its manifest",
         "size": "number of bytes; of a folder, of all its files",
         "format": 'text: how to load it, such as "skops"; "folder" for a folder',

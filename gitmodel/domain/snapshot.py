@@ -336,9 +336,9 @@ class Snapshot:
     def model_to_change(self, model: str | ModelRef) -> tuple[str, frozenset[Numbered]]:
         """Return the name of *model*, for a change, and the notes that the change settles.
 
-        The name of a handle is followed; a former name of a renamed model is returned unchanged. Raises Refused for a
-        name that a pull gave to another model, unless *model* confirms that this one is meant; UsageError if it
-        confirms without need, or for a text that is not a name.
+        A handle follows its model to a new name. Text with the former name of a model is returned unchanged. Raises
+        Refused for a name that a pull gave to another model, unless *model* confirms that this one is meant; UsageError
+        if it confirms without need, or for a text that is not a name.
         """
         ref = ModelRef.of(model)
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")

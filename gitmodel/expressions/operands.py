@@ -53,7 +53,7 @@ class _Around:
         return "" if token.kind == "string" else token.text
 
     def is_arithmetic(self, at: int) -> bool:
-        """Return True if the token *at* a position makes its neighbour part of a larger value."""
+        """Return True if the token *at* a position is an arithmetic operator."""
         return self.text(at) in ("+", "-", "*", "/", "%")
 
     def widen(self, first: int, end: int) -> tuple[int, int]:

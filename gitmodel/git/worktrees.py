@@ -56,7 +56,7 @@ def update_submodules(git: Git, *, silence: float) -> GitOutput:
 
 
 def _raw_changes(git: Git, *command: str, paths: Sequence[str] = ()) -> list[tuple[str, str, str]]:
-    """Return path, old and new object id of the changes that *command* of git finds up to the current commit."""
+    """Return path, old id and new id of each change since the current commit that git's *command* lists."""
     options = ("--raw", "--no-renames", "--no-abbrev", "-z", "HEAD", "--", *paths)
     words = [word.strip() for word in os.fsdecode(git.run(*command, *options)).split("\0")]
     found = [(path, word.split()) for word, path in pairwise(words) if word.startswith(":")]

@@ -100,7 +100,7 @@ def recorded_parameters(snapshot: Snapshot, record: VersionRecord) -> dict[str, 
 
 
 def read_packages(store: ArtifactStore, run: RunRecord) -> dict[str, str]:
-    """The packages that were installed for *run*, name to version. Raises NotFound if the store has no list of them."""
+    """Map the packages installed for *run* to their versions. Raises NotFound if the store does not have the list."""
     if run.packages is None:
         return {}
     content = read_object(store, run.packages, _PACKAGES_LIMIT, "a list of packages")

@@ -145,7 +145,7 @@ def read_parameter(owner: str, name: str, value: Any) -> Any:
     """Return the parameter *name* of *owner* ("step train") as a record holds it. Raises UsageError."""
     if hasattr(type(value), "dtype") and getattr(value, "ndim", None):
         raise UsageError(
-            f"{name} of {owner} is {with_article(type(value).__name__)}, which is no parameter",
+            f"{name} of {owner} is {with_article(type(value).__name__)}, which cannot be a parameter",
             hint="pass a list, or make it the output of a step",
         )
     return read_values({name: value}, f"the parameter {name} of {owner}").get(name)

@@ -386,7 +386,7 @@ class LocalStore:
 
     def _gone(self) -> Unreachable:
         return Unreachable(
-            f"the artifact store {self.root} is not there",
+            f"the artifact store {self.root} does not exist",
             hint=f"check that its disk is mounted; if the store is new, create its folder: "
             f"mkdir -p {shlex.quote(str(self.root))}",
         )

@@ -29,7 +29,7 @@ def test_metadata_parameters_artifacts_and_code_stand_side_by_side(story, past, 
     assert "Set the rate of day 10" in out
 
 
-def test_stages_are_compared_as_what_is_in_force(story, capsys):
+def test_diff_of_two_stages_compares_the_versions_in_force(story, capsys):
     _, out, _ = ask(capsys, "diff", "iris@staging", "iris@production", "--format", "json")
     found = json.loads(out)
     assert (found["old"], found["new"]) == ("iris@20", "iris@19")

@@ -79,7 +79,7 @@ def test_an_array_is_no_parameter(client):
         project.describe(numpy.zeros(3))
 
     for tried, arguments in ((one, {"x": numpy.zeros(3)}), (two, {})):
-        with pytest.raises(UsageError, match="is an ndarray, which is no parameter"):
+        with pytest.raises(UsageError, match="is an ndarray, which cannot be a parameter"):
             tried.run(client=client, **arguments)
 
 

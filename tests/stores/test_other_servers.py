@@ -184,7 +184,7 @@ class TestSftp:
     def test_a_store_that_is_gone_is_out_of_reach_not_empty(self, sftp, tmp_path):
         store = open_store(f"sftp://{sftp}{tmp_path}/nowhere", default_root=tmp_path).origin
         for ask_for in (lambda: store.holds(digest_of(b"a")), lambda: list(store.objects()), store.leftovers):
-            with pytest.raises(Unreachable, match="is not there"):
+            with pytest.raises(Unreachable, match="does not exist"):
                 ask_for()
 
     def test_an_object_changed_by_another_program_is_detected(self, store, tmp_path):

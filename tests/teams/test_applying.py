@@ -186,7 +186,7 @@ class TestTwoAtOnce:
         assert second.changes == ()
         assert refs(ada.repository.common_dir) == refs(bob.repository.common_dir) == refs(bare)
 
-    def test_when_the_other_pushes_while_the_server_takes_ours(self, team, ada, bob, bare, change, tmp_path):
+    def test_an_apply_that_another_one_overtakes_changes_nothing(self, team, ada, bob, bare, change, tmp_path):
         said, flag = tmp_path / "said", tmp_path / "flag"
         hook = bare / "hooks" / "pre-receive"
         other = f"{sys.executable} -m gitmodel -C {bob.repository.git.top} apply --push --format json"

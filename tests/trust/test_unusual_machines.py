@@ -60,7 +60,7 @@ def test_traces_enabled_by_the_configuration_are_not_read(tmp_path, git, monkeyp
         assert client.repository.config["remote.origin.url"] == "../away.git"
 
 
-def test_traces_into_a_file_are_kept(code_repo, tmp_path, monkeypatch):
+def test_git_trace_into_a_file_still_works(code_repo, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_TRACE", str(tmp_path / "trace"))
     with Client(code_repo) as client:
         client.register_model("iris")

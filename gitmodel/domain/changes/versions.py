@@ -333,7 +333,7 @@ def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
 
 
 def _check_apart(new: Iterable[ArtifactLink], others: Iterable[ArtifactLink], of: str) -> None:
-    """Raise Conflict if one of *new* has the name of one of *others*: of an artifact and of an attachment of *of*."""
+    """Raise Conflict if one of *new* has the name of one of *others*, the artifacts or attachments of version *of*."""
     taken = {fold(link.name): link for link in others}
     for link in new:
         if there := taken.get(fold(link.name)):

@@ -204,7 +204,7 @@ class _Replay:
         return paths.model_folder(model) + path.removeprefix(paths.model_folder(what.model))
 
     def _carry(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
-        """The record in *data* as it is called there."""
+        """Return the record in *data* with the names and numbers that it has on the other branch."""
         if data is None or what is None or what.kind not in records.RECORDS:
             return data
         numbers = self.state.numbers

@@ -227,7 +227,7 @@ class SftpBackend:
             self.host.describe(self._root)
         except FileNotFoundError:
             raise Unreachable(
-                f"the artifact store {self.url} is not there",
+                f"the artifact store {self.url} does not exist",
                 hint="if it is new, create it with `git model init --store URL`; "
                 "if not, check that its disk is mounted",
             ) from None
