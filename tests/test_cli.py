@@ -185,6 +185,8 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
         iris has no alias champion now; it was iris@2
         $ git model alias list iris
         ! iris has no aliases
+        $ git model metadata set iris@2 accuracy=0.97 draft=true
+        set accuracy, draft of iris@2
         $ git model metadata set iris@2 accuracy=0.98 rows=150 note="a=b" tags=[1,2] --remove draft
         set accuracy, rows, note, tags of iris@2
         removed draft of iris@2
