@@ -42,11 +42,15 @@ COMMANDS = {
     "resolve": Entry(
         "gitmodel.cli.commands.versions:resolve", "Print the version that a reference stands for.", "Versions"
     ),
-    "get": Entry("gitmodel.cli.commands.artifacts:get", "Download an artifact and verify it.", "Artifacts"),
+    "get": Entry(
+        "gitmodel.cli.commands.artifacts:get", "Download an artifact or attachment and verify it.", "Artifacts"
+    ),
     "link": Entry(
         "gitmodel.cli.commands.artifacts:link", "Store files or folders and link them to a version.", "Artifacts"
     ),
-    "unlink": Entry("gitmodel.cli.commands.artifacts:unlink", "Remove an artifact from a version.", "Artifacts"),
+    "unlink": Entry(
+        "gitmodel.cli.commands.artifacts:unlink", "Remove an artifact or attachment from a version.", "Artifacts"
+    ),
     "promote": Entry("gitmodel.cli.commands.stages:promote", "Put a version into a stage.", "Stages"),
     "demote": Entry(
         "gitmodel.cli.commands.stages:demote", "Remove the version from a stage and leave the stage empty.", "Stages"
