@@ -14,6 +14,7 @@ from transcripts import ask
 from gitmodel import Client
 from gitmodel.domain.portable_paths import file_name_fault
 from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.teams.range_checks import check_between
@@ -161,6 +162,12 @@ def test_a_file_with_a_name_that_not_every_system_has_is_stored_under_that_of_th
     artifact = version.get_artifact("clf")
     assert (artifact.link.file, artifact.download(Path("in"))) == (None, Path("in/clf"))
     assert artifact.path().read_bytes() == ONNX
+
+
+@given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]*", fullmatch=True))
+def test_a_valid_name_of_an_artifact_is_one_of_a_file(name):
+    if fault_in(name) is None:  # which reading a record relies on
+        assert not file_name_fault(name)
 
 
 @given(st.text(max_size=300))

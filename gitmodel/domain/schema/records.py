@@ -62,10 +62,12 @@ def _version_name(value: Any) -> str:
 
 
 def _file_name(value: Any) -> str:
-    # imported here because only records of artifacts need it
+    if names.fault_in(codec.text(value)) is None:  # most files have such a name
+        return str(value)
+    # imported here because its patterns cost 1 ms, and only unusual names need them
     from gitmodel.domain.portable_paths import file_name_fault
 
-    fault = file_name_fault(codec.text(value))
+    fault = file_name_fault(value)
     if fault:
         raise Wrong(f"takes the name of a file, and not this one: {fault}")
     return str(value)
