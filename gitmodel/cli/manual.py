@@ -50,6 +50,7 @@ VARIABLES = (
     ("GITMODEL_STORE_READ_ONLY", "if 1, never write to an artifact store"),
     ("GITMODEL_DIRTY", "uncommitted changes of the code: record, snapshot or refuse"),
     ("GITMODEL_EXECUTOR", "the executor that runs the steps of pipelines"),
+    ("GITMODEL_QUIET", "if set and not `0`, a script that runs a pipeline does not print its version at the end"),
     ("GITMODEL_DEBUG", "if set, an unexpected error prints its traceback"),
     ("NO_COLOR", "if set, disables colours"),
     ("COLUMNS", "the width of the terminal"),

@@ -21,6 +21,7 @@ from gitmodel.client.by_url import in_ci
 from gitmodel.client.handles import Model, ModelVersion, NamedProgress
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.client.result_line import print_result
 from gitmodel.domain.arguments import ArtifactSource, ArtifactSources, checked_arguments
 from gitmodel.domain.changes.runs import plan_run
 from gitmodel.domain.changes.versions import check_artifacts
@@ -627,6 +628,8 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
             if os.getpid() == run._start.process:  # a forked process does not end the run
                 run._fail(error, notes)
             raise
+        made = [run.version.reference] if run.version is not None else []
+        print_result(repository, opened.environ, run.id, made=made, code=code)
         if leaving is not None:
             raise leaving
 

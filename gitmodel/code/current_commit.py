@@ -30,20 +30,24 @@ def read_code(repository: CodeRepository | None) -> Code:
 
     try:
         if repository.worktree:
-            head, dirty = inspect_worktree(repository.git, repository.index_file, _read_worktree)
+            head, changed = inspect_worktree(repository.git, repository.index_file, _read_worktree)
         else:
             asked = _python_git(repository.git)
-            head, dirty = asked.rev_parse("--verify", "--quiet", "HEAD", with_exceptions=False), None
+            head, changed = asked.rev_parse("--verify", "--quiet", "HEAD", with_exceptions=False), None
     except git.GitCommandError as error:
         raise Unreachable(
             f"the code repository cannot be read: {error.stderr.strip()}", hint="run `git status`"
         ) from None
     commit = head if is_code_oid(head) else None
-    return Code(commit=commit, dirty=dirty, repository=recordable_url(repository.origin))
+    dirty = None if changed is None else bool(changed)
+    return Code(commit=commit, dirty=dirty, repository=recordable_url(repository.origin), changed=changed)
 
 
-def _read_worktree(places: Git) -> tuple[str, bool]:
-    """Return the current commit ("(initial)" if there is none), and True if anything differs from it."""
+def _read_worktree(places: Git) -> tuple[str, int]:
+    """Return the current commit ("(initial)" if there is none), and the number of files that differ from it.
+
+    A new folder counts as one, and so do hidden changes in submodules.
+    """
     asked = _python_git(places)
     asked.update_environment(GIT_WORK_TREE=str(places.top))
     # One process prints both: `# branch.oid COMMIT`, and the changes in all other lines.
@@ -55,8 +59,8 @@ def _read_worktree(places: Git) -> tuple[str, bool]:
         "--ignore-submodules=none",
     )
     first, *lines = asked.status(*options).splitlines()
-    dirty = any(not line.startswith("#") for line in lines)
-    return first.rpartition(" ")[2], dirty or submodules_changed(places)
+    changed = sum(not line.startswith("#") for line in lines)
+    return first.rpartition(" ")[2], changed or int(submodules_changed(places))
 
 
 def _python_git(places: Git) -> git.Git:

@@ -1,4 +1,4 @@
-"""What the annotation of an output says about its format before there is a value. Imports no library."""
+"""Formats by the annotation of an output, before there is a value. Imports no library."""
 
 from __future__ import annotations
 

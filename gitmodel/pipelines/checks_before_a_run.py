@@ -1,4 +1,4 @@
-"""What would stop a run at its end, found before its first step: a run can take hours."""
+"""Checks before the first step of a run for everything that would stop it at its end: a run can take hours."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _check_types(job: Job) -> None:
         if spec.format:
             find_format(spec.format)
         elif not job.allows_pickle(node.step) and (kind := without_format(hint)) and not has_other_materializers():
-            wrong.append(f"{name} is a {kind}")
+            wrong.append(f"{name} is of the type {kind}")
     if wrong:
         raise UsageError(
             f"the output {', and '.join(wrong)}, which gitmodel cannot save",

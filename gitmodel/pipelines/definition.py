@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, overload
 
 from gitmodel.client import Client
+from gitmodel.client.result_line import print_result
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.other_names import ShowsOurForm
@@ -99,8 +100,9 @@ class Pipeline(ShowsOurForm):
         *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; the
         default is the variable `GITMODEL_EXECUTOR`, then the pipeline's executor, `git config gitmodel.executor`, and
         "in-order". *listener* is called for every step with "started", "succeeded", "cached", "failed" or "again" (its
-        worker died), its name, and its seconds. Returns None in a worker that only imports the script, and with a
-        warning while an artifact is loaded.
+        worker died), its name, and its seconds. Without one, a run that succeeded prints one line on stderr: the
+        version, the registry and the code (`GITMODEL_QUIET=1` prevents it). Returns None in a worker that only imports
+        the script, and with a warning while an artifact is loaded.
 
         Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results
         cannot be committed.
@@ -126,6 +128,10 @@ class Pipeline(ShowsOurForm):
                 if self.on_failure is not None:
                     self.on_failure(error)
                 raise
+            if listener is None:
+                used = sorted({one.version for one in done.steps if one.version})
+                made = [version for version in done.versions if version not in used]
+                print_result(opened.repository, os.environ, done.id, made=made, used=used, code=done.code)
         if done.versions and find_file(self.function) is None:
             log.warning(
                 "`git model reproduce` cannot make %s again: pipeline %s is in no file "

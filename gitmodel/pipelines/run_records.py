@@ -26,12 +26,16 @@ Listener = Callable[[str, str, float], None]
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its *id*, the *versions* that it created or worked on (`demo@1`), and the record of each step."""
+    """A finished run: its *id*, the *versions* that it created or worked on (`demo@1`), and the record of each step.
+
+    *code* is the state of the code at its start.
+    """
 
     id: str
     status: str
     versions: tuple[str, ...]
     steps: tuple[StepRecord, ...]
+    code: Code
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.status!r})"

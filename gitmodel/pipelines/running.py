@@ -129,7 +129,7 @@ def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: Ru
     if written is not None:
         notes.discard()
     notes.close()
-    return Run(active.id, active.status, (written or record).versions, record.steps)
+    return Run(active.id, active.status, (written or record).versions, record.steps, active.code)
 
 
 def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:

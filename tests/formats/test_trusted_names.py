@@ -168,7 +168,7 @@ def test_a_later_suggestion_does_not_widen_what_was_accepted(client):
     assert client.trusted_names() == ("numpy.mean",)
 
 
-def test_a_suggestion_is_told_and_accepted_by_url(client, code_repo, capsys):
+def test_a_registry_by_url_suggests_names(client, code_repo, capsys):
     suggest(client, NAME)
     store = client.store.url
     with Client(repo=code_repo.as_uri(), store=store) as reader:

@@ -100,7 +100,7 @@ def refused(client):
 )
 def test_an_output_of_a_type_without_a_format_is_refused(refused, hint, kind):
     error = refused(Annotated[hint, "clf"])
-    assert error.message.startswith("the output clf of step fit is a ")
+    assert error.message.startswith("the output clf of step fit is of the type ")
     assert error.message.endswith(f"{kind}, which gitmodel cannot save")
     assert "write @step(pickle=True) to allow pickle for it" in error.hint
 

@@ -152,7 +152,7 @@ def test_a_step_that_returns_a_value_of_an_unknown_type_shows_how_to_allow_pickl
         make()
 
     with pytest.raises(
-        UsageError, match=r"output thing of step make is a .*Thing, which gitmodel cannot save"
+        UsageError, match=r"output thing of step make is of the type .*Thing, which gitmodel cannot save"
     ) as caught:
         one.run(client=client)
     assert "write @step(pickle=True) to allow pickle for it" in str(caught.value)

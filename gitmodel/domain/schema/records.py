@@ -285,7 +285,8 @@ class Code(Record):
     """The code of a version: the commit, whether it had uncommitted changes, and the URL of the code repository.
 
     *outside* is True if there was no code repository; without a *commit*, it had no commit yet. *snapshot* is the
-    commit that stores the work tree, if it was dirty and stored.
+    commit that stores the work tree, if it was dirty and stored. *changed* is the number of uncommitted changes,
+    which only the process knows that read the code; a new folder counts as one.
     """
 
     commit: CommitId | None = None
@@ -293,6 +294,7 @@ class Code(Record):
     snapshot: CommitId | None = None
     repository: str | None = None
     outside: bool = False
+    changed: int | None = field(default=None, compare=False, repr=False, metadata=NOT_A_KEY)
 
 
 @dataclass(frozen=True, kw_only=True)

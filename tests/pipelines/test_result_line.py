@@ -1,0 +1,137 @@
+"""A script that runs a pipeline ends with one line on stderr: the version, the registry, and the code."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gitmodel import Client, ModelConfig, RunFailed, pipeline, step
+from gitmodel.client.result_line import result_line
+from gitmodel.domain.schema.records import Code
+
+SCRIPT = """
+from gitmodel import ModelConfig, pipeline, step
+
+@step
+def fit() -> int:
+    return 1
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True), executor="processes:1")
+def train():
+    fit()
+
+train()
+"""
+CODE = Code(commit="1a2b3c4d" * 5, dirty=False)
+
+
+@step
+def fit() -> int:
+    return 1
+
+
+@step
+def fail() -> None:
+    raise RuntimeError("no")
+
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def train():
+    fit()
+
+
+@pipeline(model_config=ModelConfig(name="demo"))
+def again():
+    fit()
+
+
+@pipeline
+def plain():
+    fit()
+
+
+@pipeline
+def failing():
+    fail()
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (CODE, "from commit 1a2b3c4"),
+        (Code(commit=CODE.commit, dirty=True, changed=2), "from commit 1a2b3c4 and 2 uncommitted changes, not stored"),
+        (
+            Code(commit=CODE.commit, dirty=True, changed=1, snapshot="b" * 40),
+            "from commit 1a2b3c4 and 1 uncommitted change, stored as bbbbbbb",
+        ),
+        (Code(dirty=True), "from code without a commit and uncommitted changes, not stored"),
+        (Code(outside=True), "from code outside of a git repository"),
+    ],
+)
+def test_the_line_tells_the_state_of_the_code(code, told):
+    line = result_line("r", ["demo@1"], [], place="/home/ada", branch="gitmodel", code=code)
+    assert line == f"gitmodel: made demo@1 in /home/ada (branch gitmodel), {told}"
+
+
+def test_control_characters_in_a_path_do_not_reach_the_terminal():
+    assert "\x1b" not in result_line("r", ["demo@1"], [], place="/a\x1b[2J", branch="gitmodel", code=CODE)
+
+
+def test_a_script_ends_with_one_line(code_repo, git):
+    (code_repo / "train.py").write_text(SCRIPT)
+    git(code_repo, "add", ".")
+    git(code_repo, "commit", "-qm", "train")
+    commit = git(code_repo, "rev-parse", "HEAD").strip()
+
+    def run(**variables):
+        done = subprocess.run(
+            [sys.executable, "train.py"], cwd=code_repo, env={**os.environ, **variables}, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (0, "")
+        return done.stderr
+
+    place = f"in {code_repo} (branch gitmodel), from commit {commit[:7]}"
+    assert run() == f"gitmodel: made demo@1 {place}\n"
+    (code_repo / "notes.txt").write_text("new")
+    (code_repo / "train.py").write_text(SCRIPT + "\n")
+    assert run() == f"gitmodel: made demo@2 {place} and 2 uncommitted changes, not stored\n"
+    assert run(GITMODEL_QUIET="1") == ""
+    told = run(GITMODEL_DIRTY="snapshot")
+    with Client(code_repo) as client:
+        snapshot = client.get_version("demo@4").code.snapshot
+    assert told == f"gitmodel: made demo@4 {place} and 2 uncommitted changes, stored as {snapshot[:7]}\n"
+
+
+def test_a_run_without_a_new_version_tells_what_it_used(client, capsys):
+    train()
+    assert capsys.readouterr().err.startswith("gitmodel: made demo@1 in ")
+    done = again()
+    assert capsys.readouterr().err.startswith(f"gitmodel: run {done.id} used demo@1 in ")
+    done = plain()
+    assert capsys.readouterr().err.startswith(f"gitmodel: recorded run {done.id} in ")
+
+
+def test_a_caller_that_listens_and_a_run_that_fails_print_no_line(client, capsys):
+    train.run(client=client, listener=lambda event, name, seconds: None)
+    with pytest.raises(RunFailed):
+        failing()
+    assert "gitmodel: " not in capsys.readouterr().err
+
+
+def test_a_registry_by_url_is_named_by_its_url(client, code_repo, capsys):
+    client.register_model("demo")
+    with Client(repo=code_repo.as_uri(), store=client.store.url) as by_url:
+        train.run(client=by_url)
+    assert f"made demo@1 in {code_repo.as_uri()} (branch gitmodel), from " in capsys.readouterr().err
+
+
+def test_a_script_without_steps_prints_the_line_too(client, code_repo, capsys):
+    with client.start_run("train") as run:
+        run.create_version("demo", model_objects={"weights": {"a": 1}})
+    assert capsys.readouterr().err.startswith(f"gitmodel: made demo@1 in {code_repo} (branch gitmodel), from commit ")
+
+
+def test_a_closed_stderr_does_not_fail_the_run(client, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert train().status == "succeeded"
