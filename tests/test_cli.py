@@ -333,7 +333,7 @@ def test_a_bad_or_taken_name_is_refused_with_one_that_would_do(iris, capsys):
         [2]
         $ git model register iris
         ! error: there is a model iris already
-        ! hint: run `git model show iris`, or `git model update iris` to change it
+        ! hint: run `git model show iris`, or `git model update iris` to change it (in Python: exist_ok=True returns it)
         [4]
         $ git model register Iris
         ! error: there is a model iris, which differs only in upper and lower case
