@@ -183,6 +183,33 @@ def test_other_clones_are_not_affected(team, ada, bob, handle, capsys):
     assert not [ref for ref in all_refs(team.folder / "remote.git") if "renumbered" in ref]
 
 
+def renumbered(team, ada, bob):
+    """Let both create iris@4 with an artifact, and a pull renumber Bob's. Return the folder of Bob's clone."""
+    source = team.folder / "source.txt"
+    source.write_text("ada", encoding="utf-8")
+    ada.get_model("iris").create_version(data={"train": source})
+    ada.push()
+    bob.get_model("iris").create_version(data={"train": source})
+    bob.pull()
+    return team.folder / "bob"
+
+
+def refused_until_confirmed(here, capsys, words):
+    """Run the command *words*, which is refused and then done with --renumbered. Return both texts on stderr."""
+    before = all_refs(here)
+    code, out, refusal = ask(capsys, "-C", here, *words)
+    assert (code, out) == (6, "")
+    assert "--renumbered" in refusal
+    assert "warning" not in refusal
+    assert all_refs(here) == before
+    code, _, err = ask(capsys, "-C", here, *words, "--format", "json")
+    assert (code, json.loads(err)["error"]["exit_code"]) == (6, 6)
+    code, _, err = ask(capsys, "-C", here, *words, "--renumbered")
+    assert code == 0, err
+    assert all_refs(here) != before
+    return refusal, err
+
+
 def all_refs(folder):
     said = subprocess.run(["git", "-C", str(folder), "for-each-ref"], check=True, capture_output=True, text=True)
     return said.stdout.splitlines()
@@ -236,26 +263,11 @@ WRITES = [
 
 @pytest.mark.parametrize("words", WRITES, ids=" ".join)
 def test_every_command_that_writes_by_number_is_refused_until_it_is_confirmed(team, ada, bob, capsys, words):
-    here = team.folder / "bob"
-    source = team.folder / "source.txt"
-    source.write_text("ada", encoding="utf-8")
-    ada.get_model("iris").create_version(data={"train": source})
-    ada.push()
-    bob.get_model("iris").create_version(data={"train": source})
-    bob.pull()
-    before = all_refs(here)
-    code, out, err = ask(capsys, "-C", here, *words)
-    assert (code, out) == (6, "")
-    assert "iris@4" in err
-    assert "iris@5" in err
-    assert "--renumbered" in err
-    assert "warning" not in err
-    assert all_refs(here) == before
-    code, _, err = ask(capsys, "-C", here, *words, "--format", "json")
-    assert (code, json.loads(err)["error"]["exit_code"]) == (6, 6)
-    code, out, err = ask(capsys, "-C", here, *words, "--renumbered")
-    assert (code, err) == (0, "")
-    assert all_refs(here) != before
+    here = renumbered(team, ada, bob)
+    refusal, err = refused_until_confirmed(here, capsys, words)
+    assert "iris@4" in refusal
+    assert "iris@5" in refusal
+    assert err == ""
     assert ask(capsys, "-C", here, "metadata", "show", "iris@3")[2] == ""
     assert ask(capsys, "-C", here, *words, "--renumbered")[0] != 0
     assert bob.get_version("iris@5").stage is None
@@ -282,13 +294,7 @@ READS = [
 
 @pytest.mark.parametrize("words", READS, ids=" ".join)
 def test_every_command_that_reads_by_number_warns_once_on_stderr(team, ada, bob, capsys, words, monkeypatch, tmp_path):
-    here = team.folder / "bob"
-    source = team.folder / "source.txt"
-    source.write_text("ada", encoding="utf-8")
-    ada.get_model("iris").create_version(data={"train": source})
-    ada.push()
-    bob.get_model("iris").create_version(data={"train": source})
-    bob.pull()
+    here = renumbered(team, ada, bob)
     monkeypatch.setenv("GITMODEL_STORE", team.store)
     (tmp_path / "away").mkdir()
     monkeypatch.chdir(tmp_path / "away")
