@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint
 import joblib
 import numpy
 import pandas
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -152,6 +153,33 @@ def test_arrays_of_python_objects_are_never_loaded_nor_saved_as_numpy(tmp_path):
     for value in (array, {"a": array}):
         with pytest.raises(UsageError, match=r"is a test_formats\.Bomb, which numpy cannot hold"):
             save(value, tmp_path / "b.npy", "numpy")
+
+
+def test_an_array_that_changes_while_it_is_saved_is_refused(tmp_path, monkeypatch):
+    array, real = numpy.arange(3), numpy.save
+
+    def write(file, value, **options):
+        real(file, value, **options)
+        array[1] = 7  # another thread goes on with its work
+
+    monkeypatch.setattr(numpy, "save", write)
+    with pytest.raises(UsageError, match="would change in numpy: element 1 of the array"):
+        save(array, tmp_path / "x", "numpy")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_parquet_file_with_a_pickled_type_or_index_runs_nothing(tmp_path, trusted):
+    bomb = pickle.dumps(Bomb(tmp_path / "went off"))
+    # Arrow once unpickled the description of such a type
+    named = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": bomb}
+    table = pyarrow.table([[1]], schema=pyarrow.schema([pyarrow.field("a", pyarrow.int64(), metadata=named)]))
+    pyarrow.parquet.write_table(table.replace_schema_metadata({"pandas": bomb}), tmp_path / "pandas.parquet")
+    pyarrow.parquet.write_table(table, tmp_path / "type.parquet")
+    for name in ("pandas", "type"):
+        with suppress(Invalid):
+            load(tmp_path / f"{name}.parquet", "parquet", trusted=trusted)
+    assert not (tmp_path / "went off").exists()
 
 
 def test_joblib_files_are_distinguished_from_pickles(tmp_path):

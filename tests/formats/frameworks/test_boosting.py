@@ -4,9 +4,42 @@ import json
 
 import numpy
 import pytest
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from gitmodel.errors import Invalid, UsageError
-from gitmodel.formats import detect_format, load, save
+from gitmodel.errors import Invalid, Refused, UsageError
+from gitmodel.formats import detect_format, load, materializers, save, trust
+
+
+def search(estimator):
+    return GridSearchCV(estimator, {"max_depth": [1, 2]}, cv=2)
+
+
+def voting(estimator):
+    return VotingClassifier([("boosted", estimator), ("linear", LogisticRegression())])
+
+
+INSIDE = pytest.mark.parametrize("around", [lambda one: make_pipeline(StandardScaler(), one), search, voting])
+
+
+def check_inside_an_estimator(model, training, names, path):
+    """Loading *model*, which keeps an estimator of another library, needs the *names* to be trusted, and says so."""
+    model.fit(*training)
+    with trust.noting() as noted:
+        assert materializers.save(model, path, "output x", "")[:2] == ("skops", "model")
+    assert noted() == sorted(names)
+    with pytest.raises(Refused) as caught:
+        load(path, "skops")
+    assert f"git model formats trust {' '.join(sorted(names))}" in caught.value.hint
+    for missing in names:
+        with trust.trusting(lambda missing=missing: {*names} - {missing}), pytest.raises(Refused, match=missing):
+            load(path, "skops")
+    with trust.trusting(lambda: names):
+        found = load(path, "skops")
+    assert found.predict(training[0]).tolist() == model.predict(training[0]).tolist()
 
 
 class TestXGBoost:
@@ -47,6 +80,13 @@ class TestXGBoost:
         assert promoted(model, "    print(type(value).__name__, value.predict([[0.9, 0.1, 0.1]]))") == (
             f"XGBClassifier {model.predict(numpy.array([[0.9, 0.1, 0.1]]))}"
         )
+
+    @INSIDE
+    def test_inside_an_estimator_of_scikit_learn_it_needs_its_names_to_be_trusted(
+        self, xgboost, training, around, tmp_path
+    ):
+        names = ("xgboost.core.Booster", "xgboost.sklearn.XGBClassifier")
+        check_inside_an_estimator(around(xgboost.XGBClassifier(n_estimators=2)), training, names, tmp_path / "x")
 
     def test_an_unfitted_estimator_one_with_a_function_and_a_subclass_are_refused(self, xgboost, training, tmp_path):
         class Mine(xgboost.XGBRegressor):
@@ -96,6 +136,14 @@ class TestLightGBM:
         found = lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(features, training[1])
         for model in (found, found.booster_):
             assert kept(model, "lightgbm", kind="model").predict(features).tolist() == found.predict(features).tolist()
+
+    @INSIDE
+    def test_inside_an_estimator_of_scikit_learn_it_needs_its_names_to_be_trusted(
+        self, lightgbm, training, around, tmp_path
+    ):
+        names = ("collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier")
+        model = around(lightgbm.LGBMClassifier(n_estimators=2, verbose=-1))
+        check_inside_an_estimator(model, training, names, tmp_path / "x")
 
     def test_the_library_reads_the_file_of_an_estimator(self, lightgbm, training, tmp_path):
         model = lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(*training)
