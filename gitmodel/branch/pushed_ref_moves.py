@@ -31,6 +31,17 @@ class RetryWithNewCache(Protocol):
     def __call__(self, work: Callable[[], T], is_done: Callable[[], bool]) -> T: ...
 
 
+def check_push(repository: Repository) -> None:
+    """Push what the server of a registry by URL already has, to learn whether it can be reached and lets us push.
+
+    The server's hooks do not run, so they can still refuse a change. Raises Refused, Unreachable.
+    """
+    tip = repository.tip()
+    if tip is not None:
+        with suppress(RemoteMoved):  # somebody else pushed meanwhile
+            remote_pushes.push(repository, REMOTE, [RefMove(repository.branch, tip, tip)])
+
+
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from gitmodel.branch.pushed_ref_moves import check_push
 from gitmodel.client import Client
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.formats.declared_types import formats_of, is_path, without_format
@@ -27,7 +28,8 @@ def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tu
     """Check all that would stop the run later. Return *job* with the rules of the registry, and its references.
 
     It checks the identity, the rules of the registry, the versions and their names, the types and formats of outputs,
-    the packages that they need, and that the stores can be written, which leaves an object there. Raises one error for
+    the packages that they need, that the stores can be written, which leaves an object there, and that the server of a
+    registry by URL takes a push. Raises one error for
     all problems that it finds.
     """
     problems = _Problems()
@@ -46,6 +48,9 @@ def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tu
             _check_packages(job.graph, found)
     with problems.noting():
         _check_stores(client, found)
+    if client.repository.url:
+        with problems.noting():
+            check_push(client.repository)
     problems.tell()
     assert found is not None
     return job, found

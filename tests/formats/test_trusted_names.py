@@ -143,6 +143,7 @@ def test_a_suggested_name_counts_only_after_this_machine_trusted_it(client, caps
 
 
 def test_the_command_asks_before_it_trusts_suggested_names(client, capsys, monkeypatch):
+    assert ask(capsys, "formats", "trust")[:2] == (0, "this clone was suggested no names\n")
     suggest(client, NAME)
     code, _, err = ask(capsys, "formats", "trust")
     assert (code, client.trusted_names()) == (2, ())
@@ -155,7 +156,7 @@ def test_the_command_asks_before_it_trusts_suggested_names(client, capsys, monke
     monkeypatch.setattr("gitmodel.cli.output.Output.confirm", lambda self, question: asked.append(question) or True)
     assert ask(capsys, "formats", "trust")[:2] == (0, f"this clone trusts {NAME} now\n")
     assert asked == [f"The registry suggests to trust {NAME}. Trust them?"] * 2
-    assert ask(capsys, "formats", "trust")[1] == "this clone already trusts every name that the registry suggests\n"
+    assert ask(capsys, "formats", "trust")[1] == "this clone trusts every name that the registry suggests\n"
     assert len(asked) == 2
 
 

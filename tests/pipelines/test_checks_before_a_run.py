@@ -270,6 +270,17 @@ def test_a_model_or_version_that_cannot_be_used_is_refused(client, refused, conf
     refused(int, error, config=config)
 
 
+def test_a_server_that_takes_no_push_is_found_before_the_first_step(
+    client, code_repo, refused, git, hermetic, tmp_path
+):
+    client.register_model("demo")
+    store = client.store.url
+    (hermetic / ".gitconfig").touch()
+    git(".", "config", "--global", f"url.{(tmp_path / 'nowhere').as_uri()}.pushInsteadOf", code_repo.as_uri())
+    with Client(repo=code_repo.as_uri(), store=store) as by_url:
+        assert "cannot be pushed to" in refused(int, Unreachable, using=by_url).message
+
+
 def test_all_problems_are_in_one_error(client, refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     error = refused(
