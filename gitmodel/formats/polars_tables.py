@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats.format import Format, library, type_name
 
@@ -36,7 +37,7 @@ def _save(value: Any, path: Path) -> None:
 
 def _difference(saved: Any, loaded: Any) -> str:
     if type(saved) is not type(loaded):
-        return f"it would be a {type(loaded).__name__}"
+        return f"it would be {with_article(type(loaded).__name__)}"
     if not hasattr(saved, "schema"):
         return "" if saved.equals(loaded, check_dtypes=True, check_names=True) else "its values, type or name"
     if saved.schema != loaded.schema:
