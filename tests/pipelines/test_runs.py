@@ -618,7 +618,7 @@ class TestTargets:
         with caplog.at_level(logging.WARNING):
             one.run(client=client)
         assert len(caplog.records) == 1
-        assert "license, tags, description of model demo differ" in caplog.text
+        assert "model demo keeps its recorded license and tags and description" in caplog.text
         assert client.get_model("demo").license == "MIT"
 
     def test_invalid_names_are_refused_before_anything_runs(self, client, set_rules):
