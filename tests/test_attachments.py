@@ -26,6 +26,7 @@ def staged(client, tmp_path):
 
 def test_a_file_or_value_is_attached_to_a_version_in_production(staged, tmp_path, git):
     version = staged.get_version("iris@production")
+    editing.begin_at_format(staged.repository.common_dir, "1.1")
     promoted = version.get_artifact().digest
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "cm.png").write_bytes(PNG)
@@ -110,8 +111,7 @@ ATTACHED = '\n[[attachments]]\nname = "{}"\ndigest = "sha256:{:064x}"\nsize = 3\
 )
 def test_records_that_others_edited_are_checked(staged, added, rule):
     folder = staged.repository.common_dir
-    registry = editing.read(folder, "gitmodel.toml").replace('"1.0"', '"1.2"')
-    editing.edit(folder, {FILE: editing.read(folder, FILE) + added, "gitmodel.toml": registry})
+    editing.edit(folder, {FILE: editing.read(folder, FILE) + added})
     found = {problem.rule for problem in checking.check(staged.repository)}
     assert rule in found
 
@@ -119,8 +119,7 @@ def test_records_that_others_edited_are_checked(staged, added, rule):
 def test_an_older_format_number_is_refused_with_attachments(staged, tmp_path):
     staged.get_version("iris@1").attach("cm", tmp_path / "cm.png")
     folder = staged.repository.common_dir
-    registry = editing.read(folder, "gitmodel.toml")
-    editing.edit(folder, {"gitmodel.toml": registry.replace('"1.2"', '"1.1"')})
+    editing.begin_at_format(folder, "1.1")
     assert "record.format" in {problem.rule for problem in checking.check(staged.repository)}
 
 

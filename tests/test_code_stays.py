@@ -36,8 +36,7 @@ def kept(repo):
 
 
 def set_policy(repo, word):
-    registry = read(repo, "gitmodel.toml").replace('format = "1.0"', 'format = "1.1"')
-    edit(repo, {"gitmodel.toml": registry + POLICY.format(word)})
+    edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml") + POLICY.format(word)})
 
 
 def everything(repo):

@@ -223,8 +223,7 @@ def test_a_bucket_named_only_by_the_branch_is_not_contacted(iris, capsys, git):
         '\n[[artifacts]]\nname = "raw"\nkind = "data"\ndigest = "' + digest_of(b"x") + '"\nsize = 1\nformat = "csv"\n'
         'uri = "s3://bucket-of-others/raw.csv"\n'
     )
-    toml = read(iris, "gitmodel.toml").replace('"1.0"', '"1.1"')
-    edit(iris, {"models/iris/versions/1.toml": record + link, "gitmodel.toml": toml})
+    edit(iris, {"models/iris/versions/1.toml": record + link})
     assert ask(capsys, "check")[0] == 0
     code, _, err = ask(capsys, "get", "iris@1", "raw", "-o", "x")
     assert (code, "git model store trust s3://bucket-of-others/" in err) == (6, True)

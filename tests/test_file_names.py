@@ -64,6 +64,7 @@ def replace_text(old, new):
 @pytest.fixture
 def version(client):
     model = client.register_model("iris")
+    editing.begin_at_format(".", "1.1")
     return model.create_version(model_objects={"clf": "in/model.onnx", "net": Path("in/bert")}, data={"rows": [1]})
 
 

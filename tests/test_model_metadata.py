@@ -13,6 +13,7 @@ PATH = "models/rose/model.toml"
 
 
 def test_a_model_is_registered_with_metadata_which_changes_key_by_key(client, git):
+    editing.begin_at_format(client.repository.common_dir, "1.0")
     client.register_model(Model("rose", metadata={"contact": "#flowers", "weights": {0: 1.0}, "none": None}))
     model = client.get_model("rose")
     assert model.metadata == {"contact": "#flowers", "weights": {"0": 1.0}}
@@ -34,13 +35,14 @@ def test_a_model_is_registered_with_metadata_which_changes_key_by_key(client, gi
 
 
 def test_a_registry_without_metadata_stays_at_the_older_format(client):
+    editing.begin_at_format(client.repository.common_dir, "1.0")
     client.register_model("rose", metadata={})
     assert editing.read(client.repository.common_dir, "gitmodel.toml").startswith('format = "1.0"')
     assert "metadata" not in editing.read(client.repository.common_dir, PATH)
 
 
 def test_metadata_that_cannot_be_recorded_is_refused(client):
-    with pytest.raises(UsageError, match="a holds a object"):
+    with pytest.raises(UsageError, match="a holds an object"):
         client.register_model("rose", metadata={"a": object()})
     with pytest.raises(Refused, match=r"metadata\.password of rose looks like a password"):
         client.register_model("rose", metadata={"password": "hunter2"})

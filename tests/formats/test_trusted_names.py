@@ -85,7 +85,6 @@ def test_saving_an_object_warns_of_the_names_that_loading_needs_and_records_them
     assert [found["needs_trust"] for found in shown] == [[NAME], []]
     client.trust_names(*version.artifacts[0].link.needs_trust)
     assert version.get_artifact("best").load().k == 1
-    assert client.repository.snapshot().registry().format == "1.2"
     version.set_stage("production")
     assert client.get_version("iris@production").get_artifact("best").load().k == 1
 

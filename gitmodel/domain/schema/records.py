@@ -15,9 +15,9 @@ from gitmodel.domain.schema.codec import NOT_A_KEY, REQUIRED, Problem, Record, W
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid, UsageError
 
-FORMAT = (1, 2)
-# A registry begins in the oldest format that can say all of it, and goes to a newer one with the first change that
+# A registry begins in this format. One that began in an older format goes to a newer one with the first change that
 # needs it, so that whoever has not upgraded reads on as long as possible.
+FORMAT = (1, 2)
 OLDEST_FORMAT = (1, 0)
 KINDS = ("data", "model", "deployment")
 RUN_STATUSES = ("succeeded", "failed", "cancelled")
@@ -181,7 +181,7 @@ class RegistryRecord(Record):
     which have their defaults here; see `require`.
     """
 
-    format: FormatVersion = field(default=f"{OLDEST_FORMAT[0]}.{OLDEST_FORMAT[1]}", metadata=REQUIRED)
+    format: FormatVersion = field(default=f"{FORMAT[0]}.{FORMAT[1]}", metadata=REQUIRED)
     store: str | None = None
     stores: Annotated[Mapping[str, str], _stores] = field(default_factory=dict)
     stages: tuple[StageRule, ...] = field(
