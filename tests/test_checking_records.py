@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from editing import edit
+from editing import begin_at_format, edit
 
 from gitmodel import Client
 from gitmodel.domain.urls import holds_credentials
@@ -74,6 +74,7 @@ VERSION = (
 def test_stores_external_artifacts_and_tombstones_are_checked(code_repo, files, wanted):
     with Client(code_repo) as client:
         client.register_model("iris")
+        begin_at_format(code_repo, "1.0")
         edit(code_repo, files)
         found = check(client.repository)
     assert sorted((problem.path, problem.key, problem.rule) for problem in found) == sorted(wanted)

@@ -172,7 +172,7 @@ def test_doctor_finds_a_work_tree_of_the_branch_that_is_behind(iris, tmp_path, c
 
 
 def test_doctor_continues_without_a_store_that_cannot_be_used(iris, capsys, git):
-    edit(iris, {"gitmodel.toml": f'format = "1.1"\nstore = "s3://of-others/models"\n{STAGES}'})
+    edit(iris, {"gitmodel.toml": f'format = "1.2"\nstore = "s3://of-others/models"\n{STAGES}'})
     git(iris, "update-ref", "refs/gitmodel/reserved/iris/1", "gitmodel")
     code, out, _ = ask(capsys, "doctor", "-q")
     assert (code, out) == (5, "reservation\nstore\n")

@@ -7,7 +7,7 @@ from transcripts import ask
 from gitmodel import Client, Conflict, NotFound
 from gitmodel.pipelines.rerun_process import find_pipeline
 
-RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
+RULES = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
 STAGE = "models/iris/stages/production.toml"
 
 
@@ -22,7 +22,7 @@ def repo(code_repo, monkeypatch):
 
 
 def test_without_a_stage_the_hint_names_the_key(repo, capsys):
-    editing.edit(repo, {"gitmodel.toml": 'format = "1.0"\nstages = []\n'})
+    editing.edit(repo, {"gitmodel.toml": 'format = "1.2"\nstages = []\n'})
     code, _, err = ask(capsys, "promote", "iris@1", "production")
     assert code == 2
     assert err == (

@@ -23,7 +23,7 @@ def iris(code_repo, monkeypatch, capsys):
 
 
 def record_store(repo, url, stores=""):
-    edit(repo, {"gitmodel.toml": f'format = "1.1"\nstore = "{url}"\n{stores}{STAGES}'})
+    edit(repo, {"gitmodel.toml": f'format = "1.2"\nstore = "{url}"\n{stores}{STAGES}'})
 
 
 def test_a_store_that_only_the_branch_names_is_not_used_before_it_is_trusted(iris, capsys):

@@ -12,7 +12,7 @@ from gitmodel.stores.opening import open_store
 
 BRANCH = "refs/heads/gitmodel"
 TWO_STAGES = """\
-format = "1.0"
+format = "1.2"
 
 [[stages]]
 name = "staging"

@@ -93,7 +93,7 @@ def test_a_stage_whose_gate_fails_stays_and_does_not_block_others(ada, bob, bare
     rules = (
         edited
         if "[[stages]]" in edited
-        else 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
+        else 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
     )
     editing.edit(bare, {"gitmodel.toml": rules + GATED})
     bob.pull()

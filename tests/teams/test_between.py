@@ -109,7 +109,7 @@ STONE = 'number = 1\nname = "1.0"\ncreated = {created}\ndeleted = 2026-11-23T10:
          "change.model"),
         (lambda r: {paths.name_file("iris", "1.0"): "version = 2\n"}, "change.name"),
         (lambda r: {paths.name_file("iris", "1.0"): None}, "change.name"),
-        (lambda r: {"gitmodel.toml": text(r, "gitmodel.toml").replace("1.0", "0.9")}, "change.format"),
+        (lambda r: {"gitmodel.toml": text(r, "gitmodel.toml").replace("1.2", "0.9")}, "change.format"),
         (lambda r: {STAGE: text(r, STAGE).replace("version = 1", "version = 7")}, "stage.version"),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from gitmodel import Client, pipeline, step
 from gitmodel.errors import GateRefused, GitModelError, Invalid, Refused
 from gitmodel.registry.checking import check
 
-HEAD = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n'
+HEAD = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n'
 PRODUCTION = '[[stages]]\nname = "production"\n'
 STAGE = "models/iris/stages/production.toml"
 
@@ -140,7 +140,7 @@ def test_a_stage_that_the_fault_does_not_concern_is_entered(client):
 
 @pytest.mark.parametrize("format", ["1.0", "1.1", "1.7"])
 def test_an_unknown_rule_of_a_stage_stops_promotions_whatever_the_format_says(client, code_repo, format):
-    text = f"{HEAD}{PRODUCTION}quorum = 2\n".replace("1.0", format)
+    text = f"{HEAD}{PRODUCTION}quorum = 2\n".replace("1.2", format)
     editing.edit(client.repository.common_dir, {"gitmodel.toml": text})
     code, out, err = run_apart(code_repo, "promote", "iris@3", "production")
     assert (code, out) == (6, "")
@@ -153,7 +153,7 @@ def test_an_unknown_rule_of_a_stage_stops_promotions_whatever_the_format_says(cl
 
 @pytest.mark.parametrize("format", ["1.0", "1.1", "1.7"])
 def test_an_unknown_key_outside_of_the_stages_stops_nothing(client, format):
-    text = f"{HEAD.replace('1.0', format)}{PRODUCTION}".replace("[[stages]]", 'colour = "red"\n\n[[stages]]', 1)
+    text = f"{HEAD.replace('1.2', format)}{PRODUCTION}".replace("[[stages]]", 'colour = "red"\n\n[[stages]]', 1)
     editing.edit(client.repository.common_dir, {"gitmodel.toml": f"{text}\n[runs]\nkeep = 3\n\n[review]\nby = 2\n"})
     client.get_model("iris").get_version(3).set_stage("production")
     assert client.get_version("iris@production").number == 3
@@ -210,7 +210,7 @@ def test_an_error_outside_of_stages_does_not_block_stages(client, code_repo, nam
     monkeypatch.chdir(code_repo)
     text, key = BESIDE[name]
     top, tables = (text, "") if name == "store" else ("", text)
-    editing.edit(code_repo, {"gitmodel.toml": f'format = "1.0"\n{top}\n[[stages]]\nname = "production"\n\n{tables}'})
+    editing.edit(code_repo, {"gitmodel.toml": f'format = "1.2"\n{top}\n[[stages]]\nname = "production"\n\n{tables}'})
     assert run_apart(code_repo, "resolve", "iris@production") == (0, "iris@2\n", "")
     client.get_version("iris@3").set_stage("production")
     assert client.get_version("iris@production").number == 3
@@ -244,7 +244,7 @@ WITHOUT = {"no stages": "", "stages as text": 'stages = "production"\n', "stages
 
 @pytest.mark.parametrize("name", WITHOUT)
 def test_a_file_that_lists_no_stages_in_the_right_form_lets_nothing_in_and_is_read(client, code_repo, name):
-    editing.edit(code_repo, {"gitmodel.toml": f'format = "1.0"\n{WITHOUT[name]}'})
+    editing.edit(code_repo, {"gitmodel.toml": f'format = "1.2"\n{WITHOUT[name]}'})
     assert run_apart(code_repo, "resolve", "iris@production") == (0, "iris@2\n", "")
     code, _, err = run_apart(code_repo, "promote", "iris@3", "production", "--force", "--reason", "now")
     assert (code, "gitmodel.toml, key stages: " in err) == (6, True)

@@ -33,7 +33,7 @@ SEARCHED = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]
 ACT = shutil.which("act", path=SEARCHED)
 GITLAB = ROOT / ".nox/npm/node_modules/.bin/gitlab-ci-local"
 RULES = """\
-format = "1.0"
+format = "1.2"
 store = "{store}"
 
 [[stages]]
@@ -309,7 +309,7 @@ def sign_for(site):
         key = site.folder / f"key-{name}"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
         people[name] = f"{name}@example.com " + " ".join(key.with_suffix(".pub").read_text().split()[:2]) + "\n"
-    rules = RULES.format(store=site.store).replace("1.0", "1.1") + "signed = true\n"
+    rules = RULES.format(store=site.store) + "signed = true\n"
     changed = edit(site.clone, {"gitmodel.toml": rules, "allowed_signers": people["ada"] + people["job"]})
     site.host.approve(changed)
     editing.run(site.clone, "config", "gpg.format", "ssh")

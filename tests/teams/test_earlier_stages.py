@@ -16,7 +16,7 @@ def client(code_repo):
         model = client.register_model("iris")
         for _ in range(3):
             model.create_version()
-        editing.edit(code_repo, {"gitmodel.toml": f'format = "1.0"\n{RULES}'})
+        editing.edit(code_repo, {"gitmodel.toml": f'format = "1.2"\n{RULES}'})
         model.get_version(1).set_stage("production")
         yield client
 
@@ -126,7 +126,7 @@ def test_to_leave_a_stage_by_name_needs_nothing(iris, leave):
 def test_the_order_is_that_of_the_registry(client, iris, code_repo):
     editing.edit(
         code_repo,
-        {"gitmodel.toml": 'format = "1.0"\n\n[[stages]]\nname = "production"\n\n[[stages]]\nname = "staging"\n'},
+        {"gitmodel.toml": 'format = "1.2"\n\n[[stages]]\nname = "production"\n\n[[stages]]\nname = "staging"\n'},
     )
     iris.get_version(1).set_stage("staging")
     with pytest.raises(Refused, match="would leave staging empty"):

@@ -18,7 +18,7 @@ PRODUCTION = "refs/tags/model/iris/production"
 
 
 def rules(*, production="", staging=""):
-    parts = ['format = "1.0"\n', f'\n[[stages]]\nname = "staging"\n{staging}', '\n[[stages]]\nname = "production"\n']
+    parts = ['format = "1.2"\n', f'\n[[stages]]\nname = "staging"\n{staging}', '\n[[stages]]\nname = "production"\n']
     head, gates = production.split("[[", 1) if "[[" in production else (production, "")
     text = "".join(parts) + head + ("\n[[" + gates.replace("\n[[", "\n\n[[") if gates else "")
     return {"gitmodel.toml": text}

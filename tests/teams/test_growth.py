@@ -71,7 +71,7 @@ EDITS = {
     "a model that differs by case": lambda r: {"models/Iris/model.toml": read(r, MODEL)},
     "a file of no record": lambda r: {"models/iris/weights/big.bin": "x", "notes.txt": "x", "runs/x/y.toml": "x"},
     "a run that is none": lambda r: {paths.run_file("20261123T101112Z-train-7f3a"): "x = 1\n"},
-    "a stage less in the registry": lambda r: {"gitmodel.toml": 'format = "1.0"\n\n[[stages]]\nname = "staging"\n'},
+    "a stage less in the registry": lambda r: {"gitmodel.toml": 'format = "1.2"\n\n[[stages]]\nname = "staging"\n'},
     "a registry that cannot be read": lambda r: {"gitmodel.toml": "format = \n"},
     "rules of a stage": lambda r: {"gitmodel.toml": read(r, "gitmodel.toml") + 'after = ["nowhere"]\n'},
 }  # fmt: skip

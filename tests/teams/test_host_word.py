@@ -15,7 +15,7 @@ from gitmodel.hosts.api import read_job
 
 KINDS = ("github", "forgejo", "gitlab")
 STAGE = paths.stage_file("iris", "production")
-RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
+RULES = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
 
 
 @pytest.fixture(params=KINDS)

@@ -113,7 +113,7 @@ def test_a_promotion_that_came_with_the_rename_waits_for_apply(repo, capsys):
 @pytest.mark.parametrize("stage", ["production", "staging"])
 def test_a_squash_of_a_rename_in_a_reviewed_stage_says_how_it_comes_in_force(repo, capsys, stage):
     """A new name cannot be taken back, so no message advises a rollback."""
-    guarded = f'format = "1.0"\n\n[[stages]]\nname = "{stage}"\nproposal_only = true\n'
+    guarded = f'format = "1.2"\n\n[[stages]]\nname = "{stage}"\nproposal_only = true\n'
     if stage == "staging":
         ask(capsys, "promote", "iris@2", "staging")
         guarded += '\n[[stages]]\nname = "production"\n'

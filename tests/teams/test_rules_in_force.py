@@ -155,7 +155,7 @@ def test_every_rule_is_in_force_until_apply(client, iris, strict, said):
 
 
 def test_a_stage_that_is_removed_and_used_as_an_alias_is_still_a_stage(client, iris, repo):
-    only = {"gitmodel.toml": 'format = "1.0"\n\n[[stages]]\nname = "staging"\n'}
+    only = {"gitmodel.toml": 'format = "1.2"\n\n[[stages]]\nname = "staging"\n'}
     alias = {"models/iris/aliases/production.toml": stage_text(iris, 1), STAGE: None}
     for files in (alias, {STAGE: stage_text(iris, 1)}):
         editing.run(repo, "update-ref", TOPIC, editing.BRANCH)
@@ -512,7 +512,7 @@ class TestAServerWithTheHook:
 def test_a_second_place_in_a_stage_that_is_closed_by_the_rules_in_force_stays(client, iris):
     """Only the branch opens the stage again: other changes of the model go on, and leave its file as it is."""
     path = client.repository.common_dir
-    closed = 'format = "1.0"\n[[stages]]\nname = "staging"\nproposal_only = true\n[[stages]]\nname = "production"\n'
+    closed = 'format = "1.2"\n[[stages]]\nname = "staging"\nproposal_only = true\n[[stages]]\nname = "production"\n'
     editing.edit(path, {"gitmodel.toml": closed})
     client.apply()
     staging = "models/iris/stages/staging.toml"

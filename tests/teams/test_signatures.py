@@ -20,7 +20,7 @@ STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"
 TAG = "refs/tags/model/iris/production"
 PRODUCTION = StageRef("iris", "production")
-RULES = 'format = "1.1"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
+RULES = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
 
 
 OPEN = RULES.replace("signed = true\n", "")

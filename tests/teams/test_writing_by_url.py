@@ -231,7 +231,7 @@ def test_the_message_of_a_server_hook_is_shown(team, host, bare):
 
 
 def test_a_stage_for_proposals_only_is_refused_by_url_too(team, ada, host, bare):
-    rules = b'format = "1.0"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
+    rules = b'format = "1.2"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
     transact(ada.repository, lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": rules}))
     ada.push()
     job = team.by_url("job", host.registry, store=team.store)

@@ -372,8 +372,8 @@ def test_check_names_everything_that_is_wrong_not_only_the_first(edited, registr
 
 def registry_toml(git, registry, format):
     text = git(registry.path, "show", f"{BRANCH}:gitmodel.toml") + "\n"
-    assert 'format = "1.0"' in text
-    return text.replace('format = "1.0"', f'format = "{format}"')
+    assert 'format = "1.2"' in text
+    return text.replace('format = "1.2"', f'format = "{format}"')
 
 
 def test_a_newer_minor_format_is_read_and_what_is_unknown_in_it_is_kept(edited, registry, git):
