@@ -618,7 +618,7 @@ class TestLocalStore:
             lambda: put(store, b"a"),
             store.leftovers,
         ):
-            with pytest.raises(Unreachable, match="not there") as caught:
+            with pytest.raises(Unreachable, match="does not exist") as caught:
                 ask()
             assert "mounted" in caught.value.hint
         assert not store.root.parent.exists()
