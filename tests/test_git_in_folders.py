@@ -285,7 +285,7 @@ def test_a_checkout_and_a_step_get_it_without(client, tmp_path, capsys, git):
     put_old(client, hostile(tmp_path))
     code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "out")
     assert code == 0, err
-    assert files(tmp_path / "out/artifacts/weights/weights") == ["model.bin"]
+    assert files(tmp_path / "out/artifacts/weights") == ["model.bin"]
 
 
 def test_names_that_windows_cannot_hold_are_warned_of_and_kept(client, folder, tmp_path, capsys, caplog):
