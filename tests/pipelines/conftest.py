@@ -111,8 +111,6 @@ def set_rules(client):
 
         def plan(snapshot):
             registry = replace(snapshot.registry(), runs=records.RunRules(**rules), formats=formats)
-            major, minor = records.format_of(registry)
-            registry = replace(registry, format=f"{major}.{minor}")
             return Change(None, "Set rules", files={paths.REGISTRY: codec.encode(registry)})
 
         client.writer.transact(plan)
