@@ -62,7 +62,7 @@ def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
             source, target = "refs/heads/*", target.replace("*", "heads/*")
         if not target or refspec.startswith("^") or f"{target}/".startswith("refs/heads/"):
             continue
-        if source.startswith(("refs/heads/", "heads/")) or not source.startswith("refs/"):
+        if source.startswith("refs/heads/") or not source.startswith("refs/"):
             # git takes a pattern without a wildcard for a folder
             patterns.append(target if "*" in target else f"{target[:-1]}[{target[-1]}]")
             complete = complete or source == "refs/heads/*"
