@@ -67,12 +67,13 @@ def is_path(source: Any) -> bool:
 
 @contextmanager
 def _files(
-    opened: OpenRegistry, given: Iterable[Given], formats: Mapping[str, str], warn: Warn | None
+    opened: OpenRegistry, given: Sequence[Given], formats: Mapping[str, str], warn: Warn | None
 ) -> Iterator[list[Source]]:
     """Yield the artifacts *given* as files, after saving the objects among them in a temporary folder.
 
     Raises UsageError if no format keeps an object as it is.
     """
+    pickle = not all(is_path(source) for _, source, _ in given) and opened.allows_pickle()
     with TemporaryDirectory(prefix="gitmodel-") as folder:
         found = []
         for index, (name, source, kind) in enumerate(given):
@@ -92,7 +93,7 @@ def _files(
                     path,
                     f"artifact {name}",
                     format,
-                    pickle=opened.allows_pickle(),
+                    pickle=pickle,
                     allow_pickle=allow_pickle,
                 )
                 if not format and used in PICKLES:
