@@ -29,8 +29,7 @@ def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tu
 
     It checks the identity, the rules of the registry, the versions and their names, the types and formats of outputs,
     the packages that they need, that the stores can be written, which leaves an object there, and that the server of a
-    registry by URL takes a push. Raises one error for
-    all problems that it finds.
+    registry by URL takes a push. Raises one error for all problems that it finds.
     """
     problems = _Problems()
     found = None

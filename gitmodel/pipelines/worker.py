@@ -214,7 +214,7 @@ def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[t
     if not step.many:
         return [] if value is None and not step.is_annotated else [(specs[0], names[0], value)]
     if not isinstance(value, (tuple, list)) or len(value) != len(specs):
-        got = f"{len(value)} outputs" if isinstance(value, (tuple, list)) else f"{with_article(type(value).__name__)}"
+        got = f"{len(value)} outputs" if isinstance(value, (tuple, list)) else with_article(type(value).__name__)
         raise UsageError(
             f"step {step.name} declares {len(specs)} outputs, but returned {got}",
             hint="return a tuple of that many values",
