@@ -8,7 +8,8 @@ import pytest
 from gitmodel import Client, Conflict, NotFound, Refused, UsageError
 from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
-from gitmodel.registry import artifacts, checking, setup
+from gitmodel.registry import checking, setup
+from gitmodel.stores import source_pictures
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 9
 FILE = paths.version_file("iris", 1)
@@ -156,13 +157,69 @@ def test_an_attachment_is_searched_for_credentials(staged, tmp_path):
     assert staged.get_version("iris@1").attachments == []
 
 
-def test_a_picture_over_the_limit_is_refused_and_names_the_limit(staged, tmp_path):
-    with open(tmp_path / "cm.png", "r+b") as file:
-        file.truncate(200_000_000)  # sparse
-    with pytest.raises(UsageError, match="the picture cm has 200 MB, more than the limit of 100 MB"):
-        staged.get_version("iris@1").attach("cm", tmp_path / "cm.png")
-    assert artifacts.LARGEST_PICTURE == 100_000_000
-    assert staged.get_version("iris@1").attachments == []
+@pytest.fixture
+def large(tmp_path):
+    """A picture of 200 MB; the file is sparse."""
+    path = tmp_path / "cm.png"
+    path.write_bytes(PNG)
+    with open(path, "r+b") as file:
+        file.truncate(200_000_000)
+    return path
+
+
+STORED = {
+    "attach": lambda client, file: client.get_version("iris@1").attach("cm", file),
+    "attach_all": lambda client, file: client.get_version("iris@1").attach_all({"small": [1], "cm": file}),
+    "create_version": lambda client, file: client.get_model("iris").create_version(data={"a": [1], "cm": file}),
+    "link_artifact": lambda client, file: client.get_version("iris@2").link_artifact("cm", file, kind="deployment"),
+    "link_artifacts": lambda client, file: client.get_version("iris@2").link_artifacts(data={"cm": file}),
+}
+
+
+@pytest.mark.parametrize("store", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("seen_by", ["content", "suffix"])
+def test_a_picture_over_the_limit_is_refused_everywhere_before_anything_is_stored(staged, large, store, seen_by):
+    staged.get_model("iris").create_version()
+    file = large.rename(large.with_name("cm.dat")) if seen_by == "content" else large
+    if seen_by == "suffix":
+        with open(file, "r+b") as writer:
+            writer.write(b"GIMP")
+    tip, objects = staged.repository.tip(), set(staged.store.digests())
+    with pytest.raises(UsageError, match="the picture cm has 200 MB, more than the limit of 100 MB") as caught:
+        store(staged, file)
+    assert "a folder or an archive" in caught.value.hint
+    assert (staged.repository.tip(), set(staged.store.digests())) == (tip, objects)
+
+
+def test_a_large_picture_in_a_run_of_a_script_is_refused_and_the_run_goes_on(staged, large):
+    with staged.start_run("train") as run:
+        with pytest.raises(UsageError, match="the picture cm has 200 MB"):
+            run.link_artifact("cm", large)
+        with pytest.raises(UsageError, match="the picture cm has 200 MB"):
+            run.create_version("iris", data={"cm": large})
+        run.create_version("iris").link_artifact("small", [1])
+    assert [found.name for found in staged.get_version("iris@2").artifacts] == ["small"]
+
+
+def test_an_object_that_becomes_a_large_picture_is_refused(staged, monkeypatch):
+    monkeypatch.setattr(source_pictures, "LARGEST_PICTURE", 40)
+    version = staged.get_model("iris").create_version()
+    with pytest.raises(UsageError, match="the picture cm has 0 MB"):
+        version.link_artifact("cm", PNG)
+    with pytest.raises(UsageError, match="the picture cm has 0 MB"):
+        version.attach("cm", PNG, format="bytes")
+    assert not version.artifacts
+    assert not version.attachments
+
+
+def test_a_large_picture_in_a_folder_and_a_large_file_that_is_no_picture_are_stored(staged, monkeypatch, tmp_path):
+    monkeypatch.setattr(source_pictures, "LARGEST_PICTURE", 40)
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "cm.png").write_bytes(PNG)
+    (tmp_path / "scene.tif").write_bytes(b"II*" + bytes(99))
+    version = staged.get_version("iris@1")
+    version.attach_all({"scans": tmp_path / "scans", "scene": tmp_path / "scene.tif"})
+    assert [found.size for found in version.attachments] == [len(PNG), 102]
 
 
 def test_a_transaction_and_a_run_attach_to_versions(staged, tmp_path):

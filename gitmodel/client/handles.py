@@ -249,7 +249,7 @@ class Model(ShowsOurForm):
         *jobs* files of a folder are stored at a time. *progress* is called with the name of an artifact, the number of
         bytes stored so far and its size in bytes. *warn* is called with a sentence if Windows cannot store a name; the
         default writes it to the logger `gitmodel`. Raises Conflict if *name* is taken, UsageError if it is invalid
-        or if no format keeps an object as it is.
+        or if no format keeps an object as it is, or for a picture of more than 100 MB.
         """
         from gitmodel.client import storing
 
@@ -680,8 +680,8 @@ class ModelVersion(ShowsOurForm):
         Text or a path object is the path of a file or folder, whose *format* is detected from the content by default.
         Any other value is an object, which is saved in *format*, by default in that of its type, and verified by
         loading it. `format="pickle"` allows pickle, which loads only with `trusted=True`. *follow_links* is as in
-        `Model.create_version`. Raises UsageError if the format does not keep the object as it is, Refused if the
-        version is in a stage or has an alias.
+        `Model.create_version`. Raises UsageError if the format does not keep the object as it is, or for a picture
+        of more than 100 MB; Refused if the version is in a stage or has an alias.
         """
         given = [(name, source, kind)]
         formats = {name: format} if format else {}
@@ -787,8 +787,8 @@ class ModelVersion(ShowsOurForm):
         """Add a picture, report or other file to the version, at any time: also if it is in a stage.
 
         *source* and *format* are as in `link_artifact`. Attachments are apart from the artifacts, to which promotions
-        are bound, and have other names. Raises Conflict for the name of an artifact or of another attachment,
-        UsageError for a picture of more than 100 MB, and the errors of `link_artifact` except that for a stage.
+        are bound, and have other names. Raises Conflict for the name of an artifact or of another attachment, and the
+        errors of `link_artifact` except that for a stage.
 
         >>> version.attach("confusion_matrix", figure)                        # doctest: +SKIP
         Artifact('iris@4', 'confusion_matrix')

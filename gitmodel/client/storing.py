@@ -203,7 +203,7 @@ def store_attachments(
 ) -> list[ArtifactLink]:
     """Store the attachments *given* for the version *ref* of *model*, and return links to them.
 
-    Stores nothing if the version cannot have them, or if a picture is too large.
+    Stores nothing if the version cannot have them.
     """
     said = read_values(metadata or {})
     artifacts.check_attachments(opened.writer, ref, given, metadata=said)
@@ -215,7 +215,6 @@ def store_attachments(
         metadata=said,
         transfer=transfer,
         warn=warn,
-        check=lambda each, _: artifacts.refuse_large_picture(each.name, each.path),
     )
 
 
@@ -301,7 +300,7 @@ def _check_formats(given: Sequence[Given], formats: Mapping[str, str]) -> None:
 
 
 def _check_sources(opened: OpenRegistry, files: Iterable[Source], follow_links: Path | None) -> None:
-    found = ((each.name, each.path, each.kind) for each in files)
+    found = ((each.name, each.path, each.kind, each.format) for each in files)
     allow_credentials = opened.repository.allows_credentials
     artifacts.check_sources(found, allow_credentials=allow_credentials, follow_links=follow_links)
 

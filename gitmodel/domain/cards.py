@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from gitmodel.domain.picture_files import PICTURES
 from gitmodel.domain.schema.records import ATTACHMENT, HEADINGS, ArtifactLink, ModelRecord, VersionRecord
 
 # The identifiers of licences that the hub supports; others need `license_name`.
@@ -34,8 +35,6 @@ _LICENSES = frozenset(
 )
 # The library that the hub names for a format of gitmodel.
 _LIBRARIES = {"skops": "sklearn"}
-# The suffixes of files with pictures, some of which are also formats.
-_PICTURES = ("gif", "jpeg", "jpg", "png", "svg", "webp")
 # The names of files that a card can hold as they are.
 _FILE = re.compile(r"[\w -]+(\.[\w -]+)+")
 # Metadata of the version, or else of the model, with these names is copied to the header if it is text or a list of
@@ -142,7 +141,7 @@ def _body(model: str, described: ModelRecord, version: VersionRecord, parameters
     if measured := metrics(version):
         rows = [(_cell(name), _number(value), _cell(dataset)) for dataset, name, value in measured]
         yield "## Evaluation\n\n" + _table(("metric", "value", "dataset"), rows)
-    if pictures := [link for link in version.links if _suffix(link) in _PICTURES]:
+    if pictures := [link for link in version.links if _suffix(link) in PICTURES]:
         yield "## Pictures\n\n" + "\n\n".join(_picture(f"{model}@{version.number}", link) for link in pictures)
     if parameters:
         given = [(_cell(name), _cell(_shown(value))) for name, value in parameters.items()]

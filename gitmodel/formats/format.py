@@ -46,6 +46,10 @@ class UnusableFormat(UsageError):
     """A format or materializer cannot be used, because a package is missing or damaged."""
 
 
+class TooLarge(UsageError):
+    """A value is larger than its format may be. It is not stored in another format instead."""
+
+
 def library(module: str, *, install: str) -> Any:
     """Import and return the optional *module*. *install* is the argument of the pip command in the error.
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from gitmodel import formats
 from gitmodel.errors import UsageError
 from gitmodel.formats import frames, numpy_files, plugins, tables, values
-from gitmodel.formats.format import Materializer, UnusableFormat
+from gitmodel.formats.format import Materializer, TooLarge, UnusableFormat
 from gitmodel.formats.loading import load_with, save_with
 from gitmodel.formats.plugins import find_format, other_materializers
 from gitmodel.formats.torch_files import is_state_dict, load_state_dict
@@ -45,13 +45,13 @@ def save(
                 save_with(value, path, found.format, found.save, None, suffix=suffix)
         except UsageError as error:
             hint = error.hint
-            if not isinstance(error, UnusableFormat):
+            if not isinstance(error, (TooLarge, UnusableFormat)):
                 hint = (
                     f"{hint}; or {allow_pickle} to allow pickle for it" if hint else f"{allow_pickle} to allow pickle"
                 )
             raise type(error)(f"{what}: {error.message}", hint=hint) from error
         format, kind, name = found.format, found.kind, found.name
-    except UnusableFormat:
+    except (TooLarge, UnusableFormat):
         raise
     except UsageError as error:
         if not pickle:

@@ -9,11 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.picture_files import MOST_PIXELS
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, library, type_name
-
-PIXELS = 50_000_000
-"""The largest number of pixels of a picture: 200 MB in memory. A small file can hold many more."""
+from gitmodel.formats.format import Format, TooLarge, library, type_name
 
 
 def _load(path: Path, trusted: bool, *, kind: str = "PNG") -> Any:
@@ -26,7 +24,8 @@ def _load(path: Path, trusted: bool, *, kind: str = "PNG") -> Any:
 
 def _save(value: Any, path: Path) -> None:
     if _is_figure(value):
-        width, height = value.get_size_inches() * value.dpi
+        dpi = library("matplotlib", install="matplotlib").rcParams["savefig.dpi"]
+        width, height = value.get_size_inches() * (value.dpi if dpi == "figure" else dpi)
         _check_size(int(width), int(height))
         # without a name of the software, equal figures give equal files
         value.savefig(path, format="png", metadata={"Software": None})
@@ -49,9 +48,9 @@ def _difference(saved: Any, loaded: Any) -> str:
 
 
 def _check_size(width: int, height: int) -> None:
-    if width * height > PIXELS:
-        raise UsageError(
-            f"the picture has {width:,} x {height:,} pixels, more than the limit of {PIXELS:,}",
+    if width * height > MOST_PIXELS:
+        raise TooLarge(
+            f"the picture has {width:,} x {height:,} pixels, more than the limit of {MOST_PIXELS:,}",
             hint="make it smaller: figure.savefig(..., dpi=100), or image.resize((width, height))",
         )
 

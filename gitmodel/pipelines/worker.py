@@ -320,7 +320,7 @@ class _Outputs:
             modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
         refuse_secrets(f"the output {name}", value, path, self.secrets)
         # The step's own files were searched before, and files that gitmodel writes need no search.
-        stored = artifacts.put_path(self._store, path, name=name, allow_credentials=True)
+        stored = artifacts.put_path(self._store, path, name=name, format=format, allow_credentials=True)
         if stored.unportable:
             log.warning("%s", told_unportable(name, stored.unportable))
         if needs:

@@ -25,12 +25,10 @@ from gitmodel.stores import artifacts as storage
 from gitmodel.stores import external, source_files
 from gitmodel.stores.interface import ArtifactStore, Progress, Transfer
 from gitmodel.stores.source_credentials import refuse_credentials
+from gitmodel.stores.source_pictures import refuse_large_picture
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
 """Type of a function that returns the store of an artifact of a model."""
-PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".tif", ".tiff", ".webp")
-LARGEST_PICTURE = 100_000_000
-"""The largest size of an attached picture, in bytes: pages and model cards show pictures."""
 Warn = Callable[[str], object]
 """Told, in a sentence, what a person should know of what was done."""
 
@@ -84,7 +82,13 @@ def store_artifact(
     check_format(format, folder=path.is_dir())
     read = read_values(metadata or {})
     stored = storage.put_path(
-        store, path, name=name, allow_credentials=allow_credentials, follow_links=follow_links, transfer=transfer
+        store,
+        path,
+        name=name,
+        format=format,
+        allow_credentials=allow_credentials,
+        follow_links=follow_links,
+        transfer=transfer,
     )
     if stored.unportable:
         warn(told_unportable(name, stored.unportable))
@@ -114,16 +118,20 @@ def check_format(format: str, *, folder: bool) -> None:
 
 
 def check_sources(
-    given: Iterable[tuple[str, Path, str]], *, allow_credentials: bool = False, follow_links: Path | None = None
+    given: Iterable[tuple[str, Path, str, str]], *, allow_credentials: bool = False, follow_links: Path | None = None
 ) -> None:
-    """Check names, paths and kinds of artifacts before the first is stored. Raises the errors of `store_artifact`."""
+    """Check names, paths, kinds and formats of artifacts before the first is stored.
+
+    Raises the errors of `store_artifact`.
+    """
     found = list(given)
-    for name, path, kind in found:
+    for name, path, kind, format in found:
         check_name(name, "artifact")
         _check_kind(kind)
         source_files.refuse_git(path, follow_links)
+        refuse_large_picture(path, name, format)
     if len(found) > 1 and not allow_credentials:  # a single artifact is searched for credentials when it is stored
-        for name, path, _ in found:
+        for name, path, _, _ in found:
             refuse_credentials(path, name, follow_links)
 
 
@@ -275,20 +283,6 @@ def detach(writer: Writer, ref: VersionRef, name: str) -> int:
         return planning.plan_detachment(snapshot, model, number, name)
 
     return change_version(writer, ref, plan)
-
-
-def refuse_large_picture(name: str, path: Path) -> None:
-    """Raise UsageError if *path* is a picture, by its suffix or content, of more than LARGEST_PICTURE bytes."""
-    from gitmodel import formats
-
-    if not path.is_file() or path.stat().st_size <= LARGEST_PICTURE:
-        return
-    if path.suffix.lower() in PICTURES or f".{formats.detect_format(path)}" in PICTURES:
-        raise UsageError(
-            f"the picture {name} has {path.stat().st_size / 1e6:,.0f} MB, more than the limit of "
-            f"{LARGEST_PICTURE / 1e6:,.0f} MB",
-            hint="make it smaller, such as with figure.savefig(..., dpi=100), or attach it in an archive",
-        )
 
 
 def fetch_artifact(

@@ -20,6 +20,7 @@ from gitmodel.stores.parallel_transfers import Tally, in_parallel
 from gitmodel.stores.several_stores import SeveralStores
 from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
+from gitmodel.stores.source_pictures import refuse_large_picture
 from gitmodel.stores.target_files import (
     counted_chunks,
     making_beside,
@@ -54,6 +55,7 @@ def put_path(
     path: Path,
     *,
     name: str = "",
+    format: str = "",
     allow_credentials: bool = False,
     follow_links: Path | None = None,
     transfer: Transfer = Transfer(),
@@ -62,11 +64,12 @@ def put_path(
 
     Links to files in the folder *follow_links* count as these files.
 
-    Raises NotFound or UsageError for a path that cannot be stored, Conflict for a file that changed while it was read,
-    Refused for a git repository and, unless *allow_credentials*, for credentials. *name* is the artifact's name in
-    messages.
+    Raises NotFound or UsageError for a path that cannot be stored, such as a large picture, Conflict for a file that
+    changed while it was read, Refused for a git repository and, unless *allow_credentials*, for credentials. *name* is
+    the artifact's name in messages, *format* the one that will be recorded ("": the detected one).
     """
     refuse_git(path, follow_links)
+    refuse_large_picture(path, name or path.name, format)
     if not allow_credentials:
         refuse_credentials(path, name or path.name, follow_links)
     place = find_source(path, follow_links)

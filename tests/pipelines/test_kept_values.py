@@ -12,8 +12,10 @@ import pytest
 import gitmodel
 from gitmodel import ModelConfig, RunFailed, Secret, formats, log_model_metadata, pipeline, step
 from gitmodel.branch import run_journal
+from gitmodel.domain.schema.digests import digest_of
 from gitmodel.formats import plugins
 from gitmodel.pipelines import Materializer
+from gitmodel.stores import source_pictures
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
@@ -105,6 +107,24 @@ def test_all_outputs_are_kept_or_stored_when_the_first_has_no_format(client, las
     outputs = last_run().record.steps[0].outputs
     assert list(outputs) == ["score"]
     assert client.store.open(outputs["score"]).read() == b"7\n"
+
+
+@pytest.mark.parametrize("as_path", [True, False])
+def test_a_picture_over_the_limit_is_kept_and_not_stored(client, monkeypatch, tmp_path, as_path):
+    monkeypatch.setattr(source_pictures, "LARGEST_PICTURE", 40)
+    content = b"\x89PNG\r\n\x1a\n" + bytes(90)
+
+    @step
+    def draw() -> Annotated[Path if as_path else bytes, "cm"]:
+        (tmp_path / "cm.png").write_bytes(content)
+        return tmp_path / "cm.png" if as_path else content
+
+    error = failure_of(client, draw)
+    assert "the picture cm has 0 MB, more than the limit of 0 MB; kept: cm in " in error.message
+    (kept,) = [tmp_path / "cm.png"] if as_path else kept_files(client)
+    assert str(kept) in error.message
+    assert kept.read_bytes() == content
+    assert digest_of(content) not in set(client.store.digests())
 
 
 def test_values_are_kept_if_the_step_returns_too_few(client):

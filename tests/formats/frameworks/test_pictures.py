@@ -47,7 +47,18 @@ def test_a_picture_of_200_mb_is_refused_before_it_is_written(tmp_path):
     for value in (image.new("L", (20_000, 10_000)), figure(figsize=(200, 100), dpi=100)):
         with pytest.raises(UsageError, match=r"20,000 x 10,000 pixels, more than the limit of 50,000,000"):
             materializers.save(value, tmp_path / "x", "output x", "")
+        with pytest.raises(UsageError, match="more than the limit") as caught:  # a pickle is not a way round it
+            materializers.save(value, tmp_path / "x", "output x", "", pickle=True)
+        assert "pickle" not in caught.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_resolution_at_which_figures_are_saved_counts(tmp_path):
+    value = figure(figsize=(10, 10), dpi=10)
+    import matplotlib
+
+    with matplotlib.rc_context({"savefig.dpi": 1_000}), pytest.raises(UsageError, match="10,000 x 10,000 pixels"):
+        materializers.save(value, tmp_path / "x", "output x", "")
 
 
 def test_a_small_file_that_claims_a_large_picture_is_refused_before_its_pixels_are_read(tmp_path):
