@@ -20,8 +20,9 @@ from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.formats import detect_format, load, materializers, save, tables
-from gitmodel.formats.comparison import difference
+from gitmodel.formats import detect_format, load, materializers, save
+from gitmodel.formats.comparison.differences import difference
+from gitmodel.formats.shipped import tables
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAYS = pandas.date_range("2024-01-01", periods=3, freq="D")

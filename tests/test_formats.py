@@ -21,7 +21,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from gitmodel import formats
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
-from gitmodel.formats import Format, detect_format, format_names, load, plugins, save
+from gitmodel.formats import Format, detect_format, format_names, load, save
+from gitmodel.formats.catalogue import plugins
 
 try:
     import cloudpickle

@@ -15,8 +15,8 @@ from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import Unreachable
 from gitmodel.files.permissions import make_folder, share_tree
 from gitmodel.formats import trust
+from gitmodel.formats.catalogue.plugins import suffix_of
 from gitmodel.formats.loading import called
-from gitmodel.formats.plugins import suffix_of
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.stores import artifacts, unpacked
 from gitmodel.stores.interface import ArtifactStore

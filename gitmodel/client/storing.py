@@ -83,7 +83,7 @@ def _files(
                 continue
             # imported here because only objects need them
             from gitmodel.formats import materializers, trust
-            from gitmodel.formats.detection import PICKLES
+            from gitmodel.formats.catalogue.detection import PICKLES
 
             path = Path(folder, str(index))
             allow_pickle = f"use version.link_artifact({name!r}, value, format='pickle')"
@@ -284,7 +284,7 @@ def describe_links(
 
 def _check_formats(given: Sequence[Given], formats: Mapping[str, str]) -> None:
     """Raise UsageError if *formats* names an artifact that is not *given*, or a format that it cannot have."""
-    from gitmodel.formats.plugins import find_format  # imported here because few artifacts need it
+    from gitmodel.formats.catalogue.plugins import find_format  # imported here because few artifacts need it
 
     sources = {name: source for name, source, _ in given}
     for name, format in formats.items():

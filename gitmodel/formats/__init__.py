@@ -10,10 +10,10 @@ Functions and classes:
     register_format  adds a format in this process
 """
 
-from gitmodel.formats.detection import detect_format
-from gitmodel.formats.format import Format
+from gitmodel.formats.catalogue.detection import detect_format
+from gitmodel.formats.catalogue.format import Format
+from gitmodel.formats.catalogue.plugins import format_names, register_format
 from gitmodel.formats.loading import load, save
-from gitmodel.formats.plugins import format_names, register_format
 
 __all__ = ["Format", "detect_format", "format_names", "load", "register_format", "save"]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
+from gitmodel.formats.encoding.own_types import tag_of_type
+from gitmodel.formats.encoding.values import is_type
 from gitmodel.formats.materializers import format_of_type
-from gitmodel.formats.own_types import tag_of_type
-from gitmodel.formats.values import is_type
 
 _CONTAINERS = (list, tuple, set, frozenset, dict)
 

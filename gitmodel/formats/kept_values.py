@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gitmodel.formats.detection import PICKLES
+from gitmodel.formats.catalogue.detection import PICKLES
+from gitmodel.formats.catalogue.plugins import find_format, suffix_of
 from gitmodel.formats.loading import save_with
-from gitmodel.formats.plugins import find_format, suffix_of
 
 
 class KeptValue(NamedTuple):

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
-from gitmodel.formats import comparison, script_names, trust
-from gitmodel.formats.detection import FOLDER, folder_format, is_pickle
-from gitmodel.formats.format import UnusableFormat, first_line, type_name
-from gitmodel.formats.plugins import find_format
+from gitmodel.formats import script_names, trust
+from gitmodel.formats.catalogue.detection import FOLDER, folder_format, is_pickle
+from gitmodel.formats.catalogue.format import UnusableFormat, first_line, type_name
+from gitmodel.formats.catalogue.plugins import find_format
+from gitmodel.formats.comparison import differences as comparison
 
 _loading = ContextVar("gitmodel_loading", default=False)
 _WITHOUT_NAMES = frozenset({"bytes", "csv", "numpy", "parquet", "safetensors", "text"})

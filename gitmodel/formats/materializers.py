@@ -9,11 +9,13 @@ from typing import Any, get_args
 
 from gitmodel import formats
 from gitmodel.errors import UsageError
-from gitmodel.formats import frames, numpy_files, plugins, tables, values
-from gitmodel.formats.format import Materializer, TooLarge, UnusableFormat
+from gitmodel.formats.catalogue import plugins
+from gitmodel.formats.catalogue.format import Materializer, TooLarge, UnusableFormat
+from gitmodel.formats.catalogue.plugins import find_format, other_materializers
+from gitmodel.formats.encoding import frames, numpy_files, values
 from gitmodel.formats.loading import load_with, save_with
-from gitmodel.formats.plugins import find_format, other_materializers
-from gitmodel.formats.torch_files import is_state_dict, load_state_dict
+from gitmodel.formats.shipped import tables
+from gitmodel.formats.shipped.torch_files import is_state_dict, load_state_dict
 
 
 def save(
@@ -197,7 +199,7 @@ def _load_array(path: Path) -> Any:
 
 
 def _load_polars(path: Path) -> Any:
-    from gitmodel.formats.polars_tables import load_polars  # imported here because few values need it
+    from gitmodel.formats.shipped.polars_tables import load_polars  # imported here because few values need it
 
     return load_polars(path)
 

@@ -23,8 +23,8 @@ Functions and classes:
 """
 
 from gitmodel.domain.secret_values import Secret
-from gitmodel.formats.format import Materializer
-from gitmodel.formats.plugins import register_materializer
+from gitmodel.formats.catalogue.format import Materializer
+from gitmodel.formats.catalogue.plugins import register_materializer
 from gitmodel.pipelines.config import (
     ArtifactConfig,
     DeploymentArtifactConfig,

@@ -10,8 +10,8 @@ from typing import Any
 from gitmodel.branch.pushed_ref_moves import check_push
 from gitmodel.client import Client
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.formats.catalogue.plugins import find_format, has_other_materializers, missing_packages
 from gitmodel.formats.declared_types import formats_of, is_path, without_format
-from gitmodel.formats.plugins import find_format, has_other_materializers, missing_packages
 from gitmodel.pipelines.executors import ExecutorChoice
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Resolved, resolve

@@ -25,11 +25,12 @@ from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.domain.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
 from gitmodel.errors import Refused, Unreachable, UsageError, message_of
-from gitmodel.formats import materializers, plugins, trust
-from gitmodel.formats.detection import PICKLES, is_value
+from gitmodel.formats import materializers, trust
+from gitmodel.formats.catalogue import plugins
+from gitmodel.formats.catalogue.detection import PICKLES, is_value
+from gitmodel.formats.catalogue.plugins import suffix_of
 from gitmodel.formats.kept_values import KeptValue, keep_value
 from gitmodel.formats.loading import called
-from gitmodel.formats.plugins import suffix_of
 from gitmodel.formats.script_names import UNNAMED
 from gitmodel.pipelines import step_modules
 from gitmodel.pipelines.config import ModelConfig

@@ -109,7 +109,7 @@ def store_artifact(
 
 def check_format(format: str, *, folder: bool) -> None:
     """Raise UsageError for an unknown *format* ("": to be detected) or one that does not suit a file or a *folder*."""
-    from gitmodel.formats import plugins
+    from gitmodel.formats.catalogue import plugins
 
     if folder and format not in ("", FOLDER_FORMAT) and plugins.find_format(format).is_folder is None:
         raise UsageError(f"a folder cannot have the format {format!a}", hint="leave the format out")
@@ -154,7 +154,7 @@ def describe_external(
     Raises NotFound, UsageError (also if the store knows no SHA-256), Conflict if the file changed while it was read,
     Refused, Unreachable.
     """
-    from gitmodel.formats import detection
+    from gitmodel.formats.catalogue import detection
 
     check_name(name, "artifact")
     _check_kind(kind)

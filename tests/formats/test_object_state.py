@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import load, object_state, save
+from gitmodel.formats import load, save
+from gitmodel.formats.comparison import object_state
 
 PADDED = numpy.dtype({"names": ["a", "b"], "formats": ["i8", "u1"], "offsets": [0, 8], "itemsize": 16})
 

@@ -8,7 +8,8 @@ from transcripts import ask
 
 from gitmodel import Client, ModelConfig, pipeline, step
 from gitmodel.errors import UsageError
-from gitmodel.formats import Format, detect_format, load, materializers, plugins, register_format, save
+from gitmodel.formats import Format, detect_format, load, materializers, register_format, save
+from gitmodel.formats.catalogue import plugins
 from gitmodel.pipelines import Materializer, register_materializer
 
 

@@ -28,7 +28,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils._bunch import Bunch
 
 from gitmodel.errors import GitModelError, Invalid, Refused
-from gitmodel.formats import load, tree_arrays, trust
+from gitmodel.formats import load, trust
+from gitmodel.formats.shipped import tree_arrays
 
 FEATURES = numpy.random.RandomState(0).rand(80, 3)
 TARGET = (FEATURES[:, 0] > 0.5).astype(int)

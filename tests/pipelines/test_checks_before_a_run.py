@@ -26,7 +26,8 @@ from gitmodel import (
     step,
 )
 from gitmodel.cli import run as run_program
-from gitmodel.formats import materializers, plugins
+from gitmodel.formats import materializers
+from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.declared_types import without_format
 from gitmodel.pipelines import Materializer
 

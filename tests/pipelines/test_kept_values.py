@@ -13,7 +13,7 @@ import gitmodel
 from gitmodel import ModelConfig, RunFailed, Secret, formats, log_model_metadata, pipeline, step
 from gitmodel.branch import run_journal
 from gitmodel.domain.schema.digests import digest_of
-from gitmodel.formats import plugins
+from gitmodel.formats.catalogue import plugins
 from gitmodel.pipelines import Materializer
 from gitmodel.stores import source_pictures
 

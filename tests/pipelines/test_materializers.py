@@ -14,8 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gitmodel import ArtifactConfig, ExternalArtifact, ModelConfig, Refused, RunFailed, UsageError, pipeline, step
-from gitmodel.formats import materializers, plugins
-from gitmodel.formats.comparison import difference
+from gitmodel.formats import materializers
+from gitmodel.formats.catalogue import plugins
+from gitmodel.formats.comparison.differences import difference
 from gitmodel.pipelines import Materializer
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)

@@ -7,7 +7,7 @@ import click
 from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.errors import UsageError
-from gitmodel.formats.plugins import describe_formats
+from gitmodel.formats.catalogue.plugins import describe_formats
 
 
 @click.group(cls=LazyGroup)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, library, type_name
+from gitmodel.formats.catalogue.format import Format, library, type_name
 
 
 def _load(path: Path, trusted: bool) -> Any:

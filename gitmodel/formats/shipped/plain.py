@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import values
-from gitmodel.formats.format import Format
+from gitmodel.formats.catalogue.format import Format
+from gitmodel.formats.encoding import values
 
 # The only key of a file with values that plain JSON would change.
 _MARK = "$gitmodel.values"

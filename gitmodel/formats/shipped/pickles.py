@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from gitmodel.formats.format import Format, library
+from gitmodel.formats.catalogue.format import Format, library
 
 
 def _load_pickle(path: Path, trusted: bool) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.formats.plugins import folder_formats, other_formats
+from gitmodel.formats.catalogue.plugins import folder_formats, other_formats
 
 FOLDER = "folder"
 PICKLES = frozenset({"pickle", "joblib", "cloudpickle", "torch-pickle"})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, Materializer, UnusableFormat, first_line
+from gitmodel.formats.catalogue.format import Format, Materializer, UnusableFormat, first_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -22,33 +22,33 @@ MATERIALIZERS = "gitmodel.materializers"
 
 # the module of each, so that only the ones in use are imported
 _BUILT_IN = {
-    "bytes": "gitmodel.formats.plain:BYTES",
-    "cloudpickle": "gitmodel.formats.pickles:CLOUDPICKLE",
-    "csv": "gitmodel.formats.tables:CSV",
-    "gguf": "gitmodel.formats.files_only:GGUF",
-    "gif": "gitmodel.formats.pictures:GIF",
-    "hdf5": "gitmodel.formats.files_only:HDF5",
-    "joblib": "gitmodel.formats.pickles:JOBLIB",
-    "jpeg": "gitmodel.formats.pictures:JPEG",
-    "json": "gitmodel.formats.plain:JSON",
-    "keras": "gitmodel.formats.keras_models:KERAS",
-    "lightgbm": "gitmodel.formats.boosting:LIGHTGBM",
-    "numpy": "gitmodel.formats.arrays:NUMPY",
-    "onnx": "gitmodel.formats.onnx_models:ONNX",
-    "parquet": "gitmodel.formats.tables:PARQUET",
-    "pickle": "gitmodel.formats.pickles:PICKLE",
-    "png": "gitmodel.formats.pictures:PNG",
-    "polars": "gitmodel.formats.polars_tables:POLARS",
-    "safetensors": "gitmodel.formats.arrays:SAFETENSORS",
-    "skops": "gitmodel.formats.estimators:SKOPS",
-    "sparse": "gitmodel.formats.sparse:SPARSE",
-    "svg": "gitmodel.formats.files_only:SVG",
-    "text": "gitmodel.formats.plain:TEXT",
-    "torch": "gitmodel.formats.torch_files:TORCH",
-    "torch-pickle": "gitmodel.formats.torch_files:TORCH_PICKLE",
-    "transformers": "gitmodel.formats.transformers_folders:TRANSFORMERS",
-    "webp": "gitmodel.formats.pictures:WEBP",
-    "xgboost": "gitmodel.formats.boosting:XGBOOST",
+    "bytes": "gitmodel.formats.shipped.plain:BYTES",
+    "cloudpickle": "gitmodel.formats.shipped.pickles:CLOUDPICKLE",
+    "csv": "gitmodel.formats.shipped.tables:CSV",
+    "gguf": "gitmodel.formats.shipped.files_only:GGUF",
+    "gif": "gitmodel.formats.shipped.pictures:GIF",
+    "hdf5": "gitmodel.formats.shipped.files_only:HDF5",
+    "joblib": "gitmodel.formats.shipped.pickles:JOBLIB",
+    "jpeg": "gitmodel.formats.shipped.pictures:JPEG",
+    "json": "gitmodel.formats.shipped.plain:JSON",
+    "keras": "gitmodel.formats.shipped.keras_models:KERAS",
+    "lightgbm": "gitmodel.formats.shipped.boosting:LIGHTGBM",
+    "numpy": "gitmodel.formats.shipped.arrays:NUMPY",
+    "onnx": "gitmodel.formats.shipped.onnx_models:ONNX",
+    "parquet": "gitmodel.formats.shipped.tables:PARQUET",
+    "pickle": "gitmodel.formats.shipped.pickles:PICKLE",
+    "png": "gitmodel.formats.shipped.pictures:PNG",
+    "polars": "gitmodel.formats.shipped.polars_tables:POLARS",
+    "safetensors": "gitmodel.formats.shipped.arrays:SAFETENSORS",
+    "skops": "gitmodel.formats.shipped.estimators:SKOPS",
+    "sparse": "gitmodel.formats.shipped.sparse:SPARSE",
+    "svg": "gitmodel.formats.shipped.files_only:SVG",
+    "text": "gitmodel.formats.shipped.plain:TEXT",
+    "torch": "gitmodel.formats.shipped.torch_files:TORCH",
+    "torch-pickle": "gitmodel.formats.shipped.torch_files:TORCH_PICKLE",
+    "transformers": "gitmodel.formats.shipped.transformers_folders:TRANSFORMERS",
+    "webp": "gitmodel.formats.shipped.pictures:WEBP",
+    "xgboost": "gitmodel.formats.shipped.boosting:XGBOOST",
 }
 
 # The packages that each format imports, beside those of formats that need none.

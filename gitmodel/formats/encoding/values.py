@@ -19,9 +19,9 @@ from typing import Any
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
-from gitmodel.formats import numpy_files, own_types
-from gitmodel.formats.format import library, type_name
-from gitmodel.formats.numpy_files import Cells
+from gitmodel.formats.catalogue.format import library, type_name
+from gitmodel.formats.encoding import numpy_files, own_types
+from gitmodel.formats.encoding.numpy_files import Cells
 
 _QUICK = frozenset({bool, int, float, str, type(None)})
 _SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset)

@@ -7,7 +7,7 @@ from typing import Any
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, library, type_name
+from gitmodel.formats.catalogue.format import Format, library, type_name
 
 _INSTALL = "scipy"
 _KINDS = ("bsr", "coo", "csc", "csr", "dia")

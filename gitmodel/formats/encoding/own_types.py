@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from gitmodel.formats import trust
-from gitmodel.formats.format import type_name
+from gitmodel.formats.catalogue.format import type_name
 
 
 def tag_of(value: Any) -> str:

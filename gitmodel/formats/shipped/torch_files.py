@@ -14,8 +14,9 @@ from typing import Any
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
-from gitmodel.formats import own_types, trust, values
-from gitmodel.formats.format import Format, library, type_name
+from gitmodel.formats import trust
+from gitmodel.formats.catalogue.format import Format, library, type_name
+from gitmodel.formats.encoding import own_types, values
 
 _KEY = "gitmodel.module"
 # the metadata of the file of a state dict; other files of tensors are loaded as arrays of NumPy

@@ -13,8 +13,8 @@ from typing import Any
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
-from gitmodel.formats import values
-from gitmodel.formats.format import Format, library, type_name
+from gitmodel.formats.catalogue.format import Format, library, type_name
+from gitmodel.formats.encoding import values
 
 _KEY = "gitmodel"
 _ESTIMATORS = {

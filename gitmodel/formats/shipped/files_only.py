@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format
+from gitmodel.formats.catalogue.format import Format
 
 
 def _files_only(name: str, reader: str, extensions: tuple[str, ...], *magic: bytes) -> Format:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, library, type_name
+from gitmodel.formats.catalogue.format import Format, library, type_name
 
 _MODEL, _TOKENIZER = "config.json", "tokenizer_config.json"
 _SAFE = {"local_files_only": True, "trust_remote_code": False}

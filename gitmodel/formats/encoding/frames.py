@@ -13,8 +13,8 @@ from itertools import chain, pairwise
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import values
-from gitmodel.formats.format import library, type_name
+from gitmodel.formats.catalogue.format import library, type_name
+from gitmodel.formats.encoding import values
 
 KEY = b"gitmodel"
 _UNNAMED = "__unnamed_series__"

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import numpy_files, torch_files
-from gitmodel.formats.format import Format, library
-from gitmodel.formats.numpy_files import is_array, is_scalar
-from gitmodel.formats.values import CELLS
+from gitmodel.formats.catalogue.format import Format, library
+from gitmodel.formats.encoding import numpy_files
+from gitmodel.formats.encoding.numpy_files import is_array, is_scalar
+from gitmodel.formats.encoding.values import CELLS
+from gitmodel.formats.shipped import torch_files
 
 
 def _load_numpy(path: Path, trusted: bool) -> Any:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import frames
-from gitmodel.formats.format import Format, library
+from gitmodel.formats.catalogue.format import Format, library
+from gitmodel.formats.encoding import frames
 
 # The bytes of a group of rows, which are read at a time to compare a file with the saved value.
 _GROUP = 64 << 20

@@ -11,7 +11,7 @@ from typing import Any
 
 from gitmodel.domain.picture_files import MOST_PIXELS
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, TooLarge, library, type_name
+from gitmodel.formats.catalogue.format import Format, TooLarge, library, type_name
 
 
 def _load(path: Path, trusted: bool, *, kind: str = "PNG") -> Any:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import Invalid
-from gitmodel.formats import tree_arrays, trust
-from gitmodel.formats.format import Format, library
-from gitmodel.formats.numpy_files import clear_padding
+from gitmodel.formats import trust
+from gitmodel.formats.catalogue.format import Format, library
+from gitmodel.formats.encoding.numpy_files import clear_padding
+from gitmodel.formats.shipped import tree_arrays
 
 _SCHEMA = "schema.json"
 

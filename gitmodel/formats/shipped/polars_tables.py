@@ -7,7 +7,7 @@ from typing import Any
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, library, type_name
+from gitmodel.formats.catalogue.format import Format, library, type_name
 
 # The key of a Parquet file's metadata that marks a series, which is stored as a table of one column.
 _SERIES = "gitmodel.series"

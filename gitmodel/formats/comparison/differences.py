@@ -13,8 +13,10 @@ from typing import Any
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
-from gitmodel.formats import arrays, frames, numpy_files, object_state, own_types, tables, torch_files, values
-from gitmodel.formats.format import type_name
+from gitmodel.formats.catalogue.format import type_name
+from gitmodel.formats.comparison import object_state
+from gitmodel.formats.encoding import frames, numpy_files, own_types, values
+from gitmodel.formats.shipped import arrays, tables, torch_files
 
 # The number of elements of an array that are compared at a time.
 _CHUNK = 1 << 20

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import library, type_name
+from gitmodel.formats.catalogue.format import library, type_name
 
 DESCRIPTION = "gitmodel.json"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, library, type_name
+from gitmodel.formats.catalogue.format import Format, library, type_name
 
 _METADATA = "metadata.json"
 

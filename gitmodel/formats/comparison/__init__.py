@@ -1,0 +1,1 @@
+"""Comparing a value with what was loaded from its file."""

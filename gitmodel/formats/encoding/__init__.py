@@ -1,0 +1,1 @@
+"""Values as JSON, NumPy files and Arrow tables that read back equal."""
