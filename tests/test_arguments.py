@@ -10,7 +10,7 @@ import pytest
 
 import gitmodel
 from gitmodel import Artifact, Client, GitModelError, Model, ModelConfig, ModelVersion, UsageError
-from gitmodel.domain import arguments
+from gitmodel.domain.arguments import checking as arguments
 from gitmodel.pipelines.context import PlannedVersion
 
 CYCLE: list = []

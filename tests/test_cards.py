@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from transcripts import ask, check_transcript
 
 from gitmodel import Client
-from gitmodel.domain.cards import card
 from gitmodel.domain.schema.records import ArtifactLink, Attachment, Code, ModelRecord, VersionRecord
+from gitmodel.domain.views.cards import card
 
 NOW = datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc)
 MODEL = ModelRecord(

@@ -21,7 +21,7 @@ from gitmodel import (
     UsageError,
 )
 from gitmodel.branch.transaction import begin
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import DESCRIPTIVE, RegistryRecord, StageRule, VersionRecord
 from gitmodel.registry import doctor

@@ -1,7 +1,7 @@
 """Comparing two versions: the compared parts, and the definition of equality."""
 
-from gitmodel.domain.comparison import compare_artifacts, compare_values
 from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.domain.views.comparison import compare_artifacts, compare_values
 
 
 def test_only_numbers_have_a_change():

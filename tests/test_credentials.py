@@ -11,8 +11,8 @@ from editing import BRANCH
 
 from gitmodel import Client, Refused
 from gitmodel.cli import run
-from gitmodel.domain.credentials import credential_in, redacted, without_credentials
 from gitmodel.domain.schema.codec import encode
+from gitmodel.domain.secrets.credentials import credential_in, redacted, without_credentials
 
 # Made from parts, so that no scanner takes this file for a leak.
 CREDENTIALS = {

@@ -10,7 +10,7 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Client, Refused
-from gitmodel.domain.credential_files import TEXT_SIZE, credentials_in_file
+from gitmodel.domain.secrets.credential_files import TEXT_SIZE, credentials_in_file
 from gitmodel.stores.source_credentials import find_credentials
 
 # Made from parts, so that no scanner takes this file for a leak.

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.domain.portable_paths import file_name_fault
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import fault_in
+from gitmodel.domain.schema.portable_paths import file_name_fault
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.teams.range_checks import check_between

@@ -13,8 +13,8 @@ from transcripts import ask
 from gitmodel import Client
 from gitmodel.cli import shapes
 from gitmodel.cli.options import _filter_names
-from gitmodel.domain.filter_names import RECORDED
-from gitmodel.domain.views import VERSION_NAMES, model_names
+from gitmodel.domain.views.filter_names import RECORDED
+from gitmodel.domain.views.record_views import VERSION_NAMES, model_names
 from gitmodel.errors import UsageError
 from gitmodel.expressions import Filter
 from gitmodel.registry import doctor

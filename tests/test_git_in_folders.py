@@ -8,8 +8,8 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Invalid, Refused
-from gitmodel.domain.portable_paths import git_paths, is_git_name
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
+from gitmodel.domain.schema.portable_paths import git_paths, is_git_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.registry import artifacts

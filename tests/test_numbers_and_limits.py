@@ -7,7 +7,7 @@ from editing import edit
 from transcripts import ask
 
 from gitmodel import Client, Invalid, UsageError
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.registry import checking

@@ -14,7 +14,7 @@ import pandas
 import pydantic
 import pytest
 
-from gitmodel.domain.plain_values import read_values
+from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.errors import UsageError
 
 

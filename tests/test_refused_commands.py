@@ -8,7 +8,7 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, Refused, UsageError, pipeline, step
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.registry.writer import transact
 
 NOTES = "gitmodel/notes"  # a cache of what was read, which may be deleted at any time

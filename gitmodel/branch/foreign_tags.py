@@ -8,7 +8,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import target_of
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import PROPOSALS, StageRef
-from gitmodel.domain.snapshot_sources import TOO_SHALLOW
+from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW
 from gitmodel.errors import ForeignTag
 from gitmodel.git.failures import Moved
 from gitmodel.git.object_reader import GitObject

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import NewObject, format_commit
 from gitmodel.git.trees import changed_tree
@@ -91,7 +91,7 @@ def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: C
 
 def refuse_credentials(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:
     """Raise Refused if *change* would record text that looks like a credential, unless the configuration allows it."""
-    from gitmodel.domain import credentials  # only a write needs them
+    from gitmodel.domain.secrets import credentials  # only a write needs them
 
     if not repository.allows_credentials:
         credentials.refuse_new(snapshot, change)

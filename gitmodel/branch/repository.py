@@ -13,14 +13,14 @@ from gitmodel.branch.renumbered_ref import RenumberedRef
 from gitmodel.branch.retrying import ATTEMPTS
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.branch.tips import Tips
-from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Renumbered, Renumberings
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.snapshot_sources import NoTags
+from gitmodel.domain.snapshots.refusals import Refusal
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import NoTags
 from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.commit_chains import Commits
@@ -157,7 +157,7 @@ class Repository:
     @property
     def allows_credentials(self) -> bool:
         """True if the configuration allows recording and storing text that looks like a credential."""
-        from gitmodel.domain import credentials  # only a write needs them
+        from gitmodel.domain.secrets import credentials  # only a write needs them
 
         return self.config.get(credentials.SETTING.lower(), "").lower() in ("true", "yes", "on", "1")
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from gitmodel.branch.local_ref_moves import Refs
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RESERVED, reserved_name_ref, reserved_ref
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.git.failures import Moved
 from gitmodel.git.object_reader import ObjectReader

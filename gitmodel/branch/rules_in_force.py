@@ -14,8 +14,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.schema.refs import rules_ref, seen_rules_ref
 from gitmodel.domain.schema.rules_tag import extends, read_before, rules_message
-from gitmodel.domain.snapshot import read_registry
-from gitmodel.domain.snapshot_sources import TOO_SHALLOW, Files
+from gitmodel.domain.snapshots.snapshot import read_registry
+from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Files
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.commit_chains import Commits
 from gitmodel.git.commits import PARENTS_BEFORE_WALK

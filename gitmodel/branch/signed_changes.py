@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.snapshot_sources import StageTag
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import StageTag
 from gitmodel.errors import Unsigned, UsageError
 from gitmodel.git.configuration import read_path
 from gitmodel.git.identity import Identity

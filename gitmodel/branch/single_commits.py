@@ -14,8 +14,8 @@ from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import MOST_RENAMES, Snapshot
-from gitmodel.domain.snapshot_sources import StageTag
+from gitmodel.domain.snapshots.snapshot import MOST_RENAMES, Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import StageTag
 from gitmodel.errors import NotFound
 from gitmodel.git.partial_clone import PartialCloneFiles
 from gitmodel.git.refs import set_refs

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from gitmodel.branch.first_parents import BranchCommit, FileChange, parse_person, walk_branch, walk_branch_by_path
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import codec, messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import place_at
+from gitmodel.domain.snapshots.refusals import Refusal
+from gitmodel.domain.snapshots.snapshot import place_at
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.git.commits import changed_files, commits_saying
 

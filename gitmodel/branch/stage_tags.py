@@ -12,8 +12,8 @@ from gitmodel.domain.schema import messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
-from gitmodel.domain.snapshot import place_files, read_registry
-from gitmodel.domain.snapshot_sources import TOO_SHALLOW, StageTag
+from gitmodel.domain.snapshots.snapshot import place_files, read_registry
+from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, StageTag
 from gitmodel.errors import Invalid
 from gitmodel.git.commit_chains import Commits
 from gitmodel.git.commits import commits_changing
@@ -259,7 +259,7 @@ class StageTags:
 
 
 class SingleStageTag:
-    """The single known stage tag, or none; implements `domain.snapshot_sources.Tags`."""
+    """The single known stage tag, or none; implements `domain.snapshots.snapshot_sources.Tags`."""
 
     all_known = False
 
@@ -277,7 +277,7 @@ class SingleStageTag:
 
 
 class SnapshotTags:
-    """The stage tags of one snapshot, read on demand; implements `domain.snapshot_sources.Tags`."""
+    """The stage tags of one snapshot, read on demand; implements `domain.snapshots.snapshot_sources.Tags`."""
 
     all_known = True
 

@@ -11,8 +11,8 @@ from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RULES_TAGS, STAGE_TAGS, remote_branch_ref
-from gitmodel.domain.snapshot import holds_registry
-from gitmodel.domain.snapshot_sources import Files
+from gitmodel.domain.snapshots.snapshot import holds_registry
+from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.configuration import list_remotes, read_values
 from gitmodel.git.object_reader import ObjectReader

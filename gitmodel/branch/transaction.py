@@ -13,8 +13,8 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import half_done_error
 from gitmodel.branch.rules_in_force import have_same_rules
 from gitmodel.domain.changes.changed_files import ChangedFiles
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import leftovers
-from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
@@ -27,7 +27,7 @@ from gitmodel.domain.schema.refs import (
     reserved_ref,
 )
 from gitmodel.domain.schema.renumbering import Renumberings
-from gitmodel.domain.snapshot import Snapshot, place_at, read_registry
+from gitmodel.domain.snapshots.snapshot import Snapshot, place_at, read_registry
 from gitmodel.errors import Unreachable
 from gitmodel.git.failures import GitError, Moved
 from gitmodel.git.object_reader import GitObject

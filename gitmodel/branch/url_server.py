@@ -18,7 +18,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, STAGE_TAGS, StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.git import remote_commands
 from gitmodel.git.configuration import read_config

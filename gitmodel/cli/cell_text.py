@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gitmodel.domain.changes.stages import StageState
-    from gitmodel.domain.refusals import Refusal
-    from gitmodel.domain.views import ModelView, VersionView
+    from gitmodel.domain.snapshots.refusals import Refusal
+    from gitmodel.domain.views.record_views import ModelView, VersionView
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -49,7 +49,7 @@ def tsv_cell(value: Any) -> str:
     >>> tsv_cell(None), tsv_cell(True), tsv_cell(["a", "b"]), tsv_cell({"staging": 4})
     ('', 'true', 'a,b', 'staging=4')
     """
-    from gitmodel.domain.views import plain
+    from gitmodel.domain.views.record_views import plain
 
     return escape(_joined(plain(value)))
 
@@ -100,7 +100,7 @@ def is_hidden_by_shallow_clone(state: StageState) -> bool:
     """Return True if a shallow clone lacks the commit of the tag of a stage or alias."""
     if not state.forged:
         return False
-    from gitmodel.domain.snapshot_sources import TOO_SHALLOW
+    from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW
 
     return state.forged == TOO_SHALLOW
 

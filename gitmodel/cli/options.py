@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gitmodel.domain.paging import read_page
+from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gitmodel.cli.invocation import Invocation
     from gitmodel.cli.shapes import Shape
-    from gitmodel.domain.filter_names import Names, Words
+    from gitmodel.domain.views.filter_names import Names, Words
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -142,7 +142,7 @@ def matching(
 
 def stage_words(invocation: Invocation) -> Words:
     """Return the values that the stage of a version can have in this registry."""
-    from gitmodel.domain import views
+    from gitmodel.domain.views import record_views as views
 
     return views.stage_words(invocation.client.stage_names)
 
@@ -160,7 +160,7 @@ def empty(otherwise: str, noun: str, filter: str, limit: int | None = None, offs
 
 def _filter_names(shape: Shape) -> dict[str, Names]:
     """Return the names that a filter of output in *shape* may read."""
-    from gitmodel.domain.filter_names import RECORDED, VALUE
+    from gitmodel.domain.views.filter_names import RECORDED, VALUE
 
     names: dict[str, Names] = {}
     for name, about in shape.fields.items():

@@ -264,7 +264,7 @@ def _coloured(text: str, style: str, stream: TextIO) -> str:
 def _json(value: Any) -> str:
     import json
 
-    from gitmodel.domain.views import plain
+    from gitmodel.domain.views.record_views import plain
 
     return json.dumps(plain(value), indent=2) + "\n"
 
@@ -273,7 +273,7 @@ def _json_list(items: Iterable[Any]) -> Iterator[str]:
     """Yield a JSON array with one item per line, which is compact and can be searched by line."""
     import json
 
-    from gitmodel.domain.views import plain
+    from gitmodel.domain.views.record_views import plain
 
     before = "[\n"
     for item in items:

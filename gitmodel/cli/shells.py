@@ -136,7 +136,7 @@ def references(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 def _references(invocation: object, incomplete: str) -> list[str]:
     from gitmodel.cli.invocation import Invocation
     from gitmodel.domain.schema.references import VersionRef
-    from gitmodel.domain.views import VersionView
+    from gitmodel.domain.views.record_views import VersionView
 
     assert isinstance(invocation, Invocation)
     model, at, _ = incomplete.partition("@")

@@ -11,8 +11,8 @@ from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.snapshot_sources import RETAG, UNTAGGED
-from gitmodel.domain.views import VersionView
+from gitmodel.domain.snapshots.snapshot_sources import RETAG, UNTAGGED
+from gitmodel.domain.views.record_views import VersionView
 
 
 def note_frozen(invocation: Invocation, frozen: str) -> None:

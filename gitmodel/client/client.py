@@ -19,14 +19,14 @@ from gitmodel.client.by_url import read_terms
 from gitmodel.client.handles import Model, Models, ModelVersion
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
-from gitmodel.domain.arguments import checked_arguments
+from gitmodel.domain.arguments.checking import checked_arguments
+from gitmodel.domain.arguments.other_names import ShowsOurForm
+from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.changes.stages import Promotion
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.views import ModelView, VersionView
+from gitmodel.domain.views.record_views import ModelView, VersionView
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.versions import Found
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.script_runs import ScriptRun
     from gitmodel.code.repository import CodeRepository
-    from gitmodel.domain.lineage import Lineage
     from gitmodel.domain.schema.codec import Problem
+    from gitmodel.domain.views.lineage import Lineage
     from gitmodel.lineage.comparing import VersionDiff
     from gitmodel.lineage.containing import Containing, WrittenNotes
     from gitmodel.lineage.events import Event, FieldOrigin

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
-from gitmodel.domain.arguments import ArtifactSource, ArtifactSources, checked_arguments
+from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
+from gitmodel.domain.arguments.other_names import ShowsOurForm, refuse_other_keywords
+from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.changes.stages import Promotion, StageState
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
-from gitmodel.domain.views import ModelView, VersionView
+from gitmodel.domain.views.record_views import ModelView, VersionView
 from gitmodel.errors import NotFound, Refused, UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.writer import Batch, Writer
@@ -112,7 +112,7 @@ class Model(ShowsOurForm):
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         given = dict(locals())  # the arguments, by name
-        from gitmodel.domain.description import read_description
+        from gitmodel.domain.arguments.description import read_description
 
         self._ref = ModelRef(check_name(name, "model"), since=0)
         # the name by which it was found, if a pull had given that name to another model
@@ -884,7 +884,7 @@ class ModelVersion(ShowsOurForm):
         It shows the parameters of the run that made the version, and its pictures as files beside the card. The header
         has the keys of https://huggingface.co/docs/hub/model-cards. Equal records give equal bytes.
         """
-        from gitmodel.domain.cards import card
+        from gitmodel.domain.views.cards import card
         from gitmodel.lineage.comparing import recorded_parameters
 
         record = self.view.record

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from gitmodel.domain.views import ModelView, VersionView
+from gitmodel.domain.views.record_views import ModelView, VersionView
 
 
 def fields_table(fields: Iterable[tuple[str, Any]]) -> str:

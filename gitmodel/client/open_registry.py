@@ -17,7 +17,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.client import by_url
 from gitmodel.client.by_url import local_file, names_url
 from gitmodel.domain.addresses import Terms
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.renumbering import Renumbered
 from gitmodel.errors import GitModelError, Invalid, NotFound, RenumberedWarning, UsageError

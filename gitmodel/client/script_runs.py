@@ -22,17 +22,17 @@ from gitmodel.client.handles import Model, ModelVersion, NamedProgress
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.client.result_line import print_result
-from gitmodel.domain.arguments import ArtifactSource, ArtifactSources, checked_arguments
+from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
+from gitmodel.domain.arguments.other_names import ShowsOurForm, refuse_other_keywords
+from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.runs import plan_run
 from gitmodel.domain.changes.versions import check_artifacts
-from gitmodel.domain.credentials import refuse_credentials
-from gitmodel.domain.error_text import ErrorText
-from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
-from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.schema.names import check_alias, check_name, fault_in
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, RunRecord, RunRules, StepRecord
 from gitmodel.domain.schema.references import ModelRef
-from gitmodel.domain.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
+from gitmodel.domain.secrets.credentials import refuse_credentials
+from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
 from gitmodel.errors import Conflict, GitModelError, Refused, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.formats.kept_values import keep_value

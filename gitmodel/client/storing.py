@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from gitmodel.client.by_url import content_key
 from gitmodel.client.open_registry import OpenRegistry
-from gitmodel.domain.arguments import ArtifactSource, ArtifactSources
+from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources
+from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.models import read_words
-from gitmodel.domain.plain_values import read_values
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import ModelRef, VersionRef

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitmodel.code.repository import CodeRepository
-from gitmodel.domain.credentials import recordable_url
 from gitmodel.domain.schema.object_ids import is_code_oid
 from gitmodel.domain.schema.records import Code
+from gitmodel.domain.secrets.credentials import recordable_url
 from gitmodel.errors import Unreachable
 from gitmodel.git.process import Git
 from gitmodel.git.worktree_state import inspect_worktree, submodules_changed

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import VersionRecord
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
 
 

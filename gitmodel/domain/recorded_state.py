@@ -10,8 +10,8 @@ from datetime import datetime, timedelta, timezone
 from gitmodel.domain.changes.stages import recorded_places
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.snapshot_sources import NoTags, StageTag
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import NoTags, StageTag
 from gitmodel.errors import UsageError
 
 _BEGINS_AS_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}(-|$)")
@@ -32,7 +32,7 @@ def with_recorded_stages(
 
 
 class RecordedTags:
-    """The stage tags that the files of one commit imply; implements `domain.snapshot_sources.Tags`."""
+    """The stage tags that the files of one commit imply; implements `domain.snapshots.snapshot_sources.Tags`."""
 
     all_known = True
 

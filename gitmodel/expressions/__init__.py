@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from gitmodel.domain.filter_names import Names
+from gitmodel.domain.views.filter_names import Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Clause, Trouble, plain_clause
 from gitmodel.expressions.names import (

@@ -7,7 +7,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from gitmodel.domain.filter_names import RECORDED, Names, Words
+from gitmodel.domain.views.filter_names import RECORDED, Names, Words
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
 from gitmodel.expressions.operands import Literal, find_compared

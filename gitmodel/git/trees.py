@@ -118,7 +118,7 @@ class Trees:
 
 
 class CommitFiles:
-    """The files of one commit, by its tree; `domain.snapshot_sources.Files`."""
+    """The files of one commit, by its tree; `domain.snapshots.snapshot_sources.Files`."""
 
     def __init__(self, trees: Trees, root: Oid | None) -> None:
         self._trees = trees

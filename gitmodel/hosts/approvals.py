@@ -7,12 +7,12 @@ from typing import cast
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import stage_events
-from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRule
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.refusals import Refusal
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Refused, Unreachable
 from gitmodel.git.commits import commits_changing
 from gitmodel.hosts import api

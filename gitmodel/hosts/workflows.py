@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from importlib import resources
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, UsageError
 from gitmodel.hosts import codeowners
 from gitmodel.hosts.codeowners import CODEOWNERS, HOSTS

@@ -8,8 +8,8 @@ from dataclasses import replace
 from gitmodel.code.kept_commits import KeptCommits, PushedCode
 from gitmodel.code.repository import CodeRepository
 from gitmodel.code.uncommitted_changes import list_changes, snapshot
-from gitmodel.domain.credentials import OVERRIDE
 from gitmodel.domain.schema.records import DIRTY, Code
+from gitmodel.domain.secrets.credentials import OVERRIDE
 from gitmodel.errors import Refused, Unreachable, UsageError, warn
 from gitmodel.stores.source_credentials import describe_credentials, find_credentials
 

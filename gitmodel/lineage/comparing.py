@@ -9,11 +9,11 @@ from typing import Any
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeCommit, CodeRepository
 from gitmodel.domain.changes.runs import find_run
-from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
-from gitmodel.domain.lineage import made_version
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values
+from gitmodel.domain.views.lineage import made_version
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.git.commits import log_text
 from gitmodel.registry.runs import load_details

@@ -10,7 +10,7 @@ from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.schema.refs import CODE_NOTES
-from gitmodel.domain.views import VersionView
+from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import Refused
 from gitmodel.git import notes
 from gitmodel.git.commits import author_name, descendants, missing_commits

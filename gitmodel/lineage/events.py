@@ -17,7 +17,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot, place_at
+from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
 from gitmodel.registry import in_force
 
 _CREATED = "created"

@@ -9,13 +9,13 @@ from pathlib import Path
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.exports import Export, Imported, mentioned, needed, plan_import, read_export
 from gitmodel.domain.changes.runs import find_run
-from gitmodel.domain.lineage import ARTIFACT, RUN, Lineage
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.manifest import parse_manifest
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.lineage import ARTIFACT, RUN, Lineage
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.lineage.graph import lineage
 from gitmodel.registry.writer import Writer

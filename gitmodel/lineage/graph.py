@@ -10,12 +10,12 @@ from gitmodel.branch.digest_mentions import DigestMentions, RecordsByDigest
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.runs import find_run
 from gitmodel.domain.changes.stages import StageState, stage_states
-from gitmodel.domain.lineage import ARTIFACT, RUN, VERSION, Kind, Lineage, trace
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.views import view_version
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Kind, Lineage, trace
+from gitmodel.domain.views.record_views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.run_outputs import outputs_in
 from gitmodel.registry.runs import load_details
@@ -82,7 +82,7 @@ def _root(known: _Records, subject: str) -> tuple[str, Kind]:
 
 
 class _Records:
-    """The records of a snapshot during a walk, each decoded once; implements `domain.lineage.Known`."""
+    """The records of a snapshot during a walk, each decoded once; implements `domain.views.lineage.Known`."""
 
     def __init__(self, repository: Repository, snapshot: Snapshot, store: Callable[[], ArtifactStore]) -> None:
         self.snapshot = snapshot

@@ -12,7 +12,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry import in_force
 

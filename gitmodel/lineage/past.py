@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from gitmodel.branch.first_parents import parse_person, refuse_edge, shallow_edge, too_shallow
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.recorded_state import read_moment, with_recorded_stages
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.git import commits
 from gitmodel.registry import in_force

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.views import VersionView
+from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.lineage import graph
 from gitmodel.registry.runs import RunView, get_run

@@ -22,7 +22,7 @@ Functions and classes:
     register_materializer     adds a materializer in this process
 """
 
-from gitmodel.domain.secret_values import Secret
+from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.formats.catalogue.format import Materializer
 from gitmodel.formats.catalogue.plugins import register_materializer
 from gitmodel.pipelines.config import (

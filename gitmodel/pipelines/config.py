@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError, field_validator, model_validator
 
-from gitmodel.domain.arguments import checked_arguments
-from gitmodel.domain.description import Description
+from gitmodel.domain.arguments.checking import checked_arguments
+from gitmodel.domain.arguments.description import Description
 from gitmodel.domain.schema.names import (
     LATEST,
     STAGE_WORDS,

@@ -8,14 +8,14 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from gitmodel.domain.arguments import checked, checked_arguments
-from gitmodel.domain.credentials import without_credentials
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
-from gitmodel.domain.plain_values import read_values
+from gitmodel.domain.arguments.checking import checked, checked_arguments
+from gitmodel.domain.arguments.other_names import ShowsOurForm, refuse_other_keywords
+from gitmodel.domain.arguments.plain_values import read_values
+from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.pipelines.config import ModelConfig
 from gitmodel.pipelines.step_requests import Facts, VersionFacts

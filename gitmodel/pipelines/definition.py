@@ -14,11 +14,11 @@ from typing import Any, ClassVar, overload
 
 from gitmodel.client import Client
 from gitmodel.client.result_line import print_result
-from gitmodel.domain.arguments import checked
-from gitmodel.domain.credentials import refuse_credentials
-from gitmodel.domain.other_names import ShowsOurForm
+from gitmodel.domain.arguments.checking import checked
+from gitmodel.domain.arguments.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name
-from gitmodel.domain.secret_values import AS_SECRET, HIDDEN, Secret
+from gitmodel.domain.secrets.credentials import refuse_credentials
+from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, Secret
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.formats.loading import is_loading
 from gitmodel.pipelines.config import ModelConfig, check_options

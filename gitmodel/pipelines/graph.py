@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from gitmodel.domain.credentials import refuse_credentials
-from gitmodel.domain.plain_values import read_values
+from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.schema.names import with_article
-from gitmodel.domain.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
+from gitmodel.domain.secrets.credentials import refuse_credentials
+from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.steps import Output, Step, adding_calls

@@ -11,16 +11,16 @@ from typing import Any
 from gitmodel.branch.run_journal import Journal
 from gitmodel.branch.transaction import reserve
 from gitmodel.client import Client
+from gitmodel.domain.arguments.description import read_description
 from gitmodel.domain.changes import models as model_plans
 from gitmodel.domain.changes import versions as version_plans
-from gitmodel.domain.description import read_description
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import reserved_ref
 from gitmodel.domain.schema.renumbering import Numbered
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.git.refs import list_refs
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig

@@ -20,17 +20,17 @@ from typing import Any
 
 from gitmodel.branch.transaction import adopt
 from gitmodel.client import Client
-from gitmodel.domain.arguments import checked
-from gitmodel.domain.comparison import Compared, compare_values
-from gitmodel.domain.lineage import inputs_of
+from gitmodel.domain.arguments.checking import checked
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.manifest import HEADER
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.secret_values import HIDDEN
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.secrets.secret_values import HIDDEN
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.comparison import Compared, compare_values
+from gitmodel.domain.views.lineage import inputs_of
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.git.commits import commit_adding
 from gitmodel.git.new_repositories import init_borrowing

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from gitmodel.client import Client
-from gitmodel.domain.secret_values import Secret
+from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import GitModelError, NotFound, message_of
 from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.running import run_job

@@ -12,22 +12,22 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.transaction import reserve
 from gitmodel.client import Client
 from gitmodel.client.by_url import in_ci
-from gitmodel.domain import gates as gate_plans
+from gitmodel.domain.arguments.description import read_description
 from gitmodel.domain.changes import models as model_plans
 from gitmodel.domain.changes import stages as stage_plans
 from gitmodel.domain.changes import versions as version_plans
+from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.runs import plan_run, with_versions
 from gitmodel.domain.changes.stage_changes import refuse_emptied
-from gitmodel.domain.credentials import without_credentials
-from gitmodel.domain.description import read_description
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.rules import gates as gate_plans
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, RunRules, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.secrets.credentials import without_credentials
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import are_stored
 from gitmodel.pipelines.pinned_references import Target

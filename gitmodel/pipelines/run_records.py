@@ -10,9 +10,9 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from gitmodel.client import Client
-from gitmodel.domain.credentials import redacted
-from gitmodel.domain.error_text import ErrorText
 from gitmodel.domain.schema.records import Code, RunRecord, RunRules, StepRecord
+from gitmodel.domain.secrets.credentials import redacted
+from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Pinned, Target

@@ -14,7 +14,7 @@ from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
-from gitmodel.domain.error_text import ErrorText
+from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.checks_before_a_run import check_before_the_run

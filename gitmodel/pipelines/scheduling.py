@@ -13,10 +13,10 @@ from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
-from gitmodel.domain.credentials import OVERRIDE
-from gitmodel.domain.error_text import ErrorText
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.secret_values import Secret
+from gitmodel.domain.secrets.credentials import OVERRIDE
+from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import Refused, UsageError
 from gitmodel.pipelines.caching import are_stored, cache_key, declared_files
 from gitmodel.pipelines.config import ExternalArtifact

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from gitmodel.domain.error_text import ErrorText
-from gitmodel.domain.justification import Justification
+from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import GitModelError
 from gitmodel.pipelines.opened_files import OpenedState
 

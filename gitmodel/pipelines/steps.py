@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeVar, get_args, get_origin, overload
 
-from gitmodel.domain.arguments import checked
-from gitmodel.domain.other_names import ShowsOurForm
+from gitmodel.domain.arguments.checking import checked
+from gitmodel.domain.arguments.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name, fold
-from gitmodel.domain.secret_values import Secret
+from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import UsageError, message_of
 from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, check_options
 

@@ -16,7 +16,7 @@ from fractions import Fraction
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from gitmodel.domain.plain_values import is_configuration
+from gitmodel.domain.arguments.plain_values import is_configuration
 from gitmodel.pipelines.installed import is_library
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None))

@@ -20,10 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gitmodel.domain.error_text import ErrorText
 from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.schema.records import FOLDER_FORMAT
-from gitmodel.domain.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
+from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.domain.secrets.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
 from gitmodel.errors import Refused, Unreachable, UsageError, message_of
 from gitmodel.formats import materializers, trust
 from gitmodel.formats.catalogue import plugins

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.needed_artifacts import every_version
-from gitmodel.domain.plain_values import read_values
-from gitmodel.domain.planned_change import Change
-from gitmodel.domain.portable_paths import file_name_fault
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.domain.schema.names import check_name, shown
+from gitmodel.domain.schema.portable_paths import file_name_fault
 from gitmodel.domain.schema.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, Attachment, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
 from gitmodel.registry.writer import Writer, change_version
 from gitmodel.stores import artifacts as storage

@@ -7,8 +7,8 @@ from itertools import groupby, islice
 
 from gitmodel import expressions
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.gates import GATE_NAMES
 from gitmodel.domain.rules import invariants
+from gitmodel.domain.rules.gates import GATE_NAMES
 from gitmodel.domain.rules.invariants import ModelRecords, case_faults, problem_of
 from gitmodel.domain.rules.registry_invariants import registry_faults
 from gitmodel.domain.schema import names, paths

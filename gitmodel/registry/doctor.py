@@ -19,9 +19,9 @@ from gitmodel.domain.changes.purging import purge_of
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.refs import RULES_TAGS, StageRef
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.snapshot_sources import TOO_SHALLOW
-from gitmodel.domain.views import usable
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW
+from gitmodel.domain.views.record_views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.failures import Moved
 from gitmodel.git.refs import list_refs

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import target_of
-from gitmodel.domain import gates
-from gitmodel.domain.gates import Outcome
-from gitmodel.domain.refusals import Refusal
+from gitmodel.domain.rules import gates
+from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import REMOTES, StageRef, vouched_ref
-from gitmodel.domain.snapshot import MOST_RENAMES, Snapshot, place_files
+from gitmodel.domain.snapshots.refusals import Refusal
+from gitmodel.domain.snapshots.snapshot import MOST_RENAMES, Snapshot, place_files
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.git.refs import list_refs
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gitmodel.domain.changes.purging import purges
 from gitmodel.domain.schema.records import ArtifactLink
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.registry.needed_artifacts import version_links

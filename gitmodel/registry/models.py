@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes import models as planning
-from gitmodel.domain.filter_names import Names
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.paging import read_page
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema.references import ModelRef
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.views import ModelView, model_names, view_model, view_models
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.filter_names import Names
+from gitmodel.domain.views.record_views import ModelView, model_names, view_model, view_models
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.writer import Writer, change_model
 
@@ -151,7 +151,7 @@ def parse_filter(text: str, known: Names) -> Filter | None:
 
 
 def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:
-    from gitmodel.domain.description import read_description  # pydantic costs more than a whole `list`
+    from gitmodel.domain.arguments.description import read_description  # pydantic costs more than a whole `list`
 
     return read_description(given)
 

@@ -13,7 +13,7 @@ from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.git.refs import list_annotated_tags, list_refs
 from gitmodel.registry.runs import load_details

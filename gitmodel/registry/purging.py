@@ -11,7 +11,7 @@ from gitmodel.domain.schema.digests import parse_digest
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.needed_artifacts import MANIFEST, first_bytes, version_links
 from gitmodel.registry.writer import Writer

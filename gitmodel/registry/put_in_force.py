@@ -12,12 +12,12 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.transaction import recorded_tag, remember_remote
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.stages import StageState
-from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef, vouched_ref
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.snapshot_sources import TOO_SHALLOW
+from gitmodel.domain.snapshots.refusals import Refusal
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.git.commits import has_merge
 from gitmodel.git.objects import NewObject

@@ -7,10 +7,10 @@ from itertools import islice
 
 from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import credentials
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.snapshot_sources import Files
+from gitmodel.domain.secrets import credentials
+from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
 from gitmodel.registry.files_to_check import every_file
 

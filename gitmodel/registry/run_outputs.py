@@ -9,7 +9,7 @@ from gitmodel.domain.changes.versions import missing_artifact
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.artifacts import only_artifact
 from gitmodel.registry.runs import load_details

@@ -15,14 +15,14 @@ from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
+from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes.runs import find_run, run_id
-from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
-from gitmodel.domain.paging import read_page
-from gitmodel.domain.portable_paths import file_name_fault
 from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.portable_paths import file_name_fault
 from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.views import CODE_NAMES, code_fields
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
+from gitmodel.domain.views.record_views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.models import parse_filter
 from gitmodel.stores.artifacts import read_object

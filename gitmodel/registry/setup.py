@@ -12,10 +12,10 @@ from gitmodel.branch.opening import checked_branch, configured_registry, open_re
 from gitmodel.branch.remotes import choose_remote
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import Address, is_url
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import RegistryRecord
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.git.configuration import write_setting

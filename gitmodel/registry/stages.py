@@ -7,17 +7,17 @@ from itertools import chain
 
 from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import gates
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.changed_files import ChangedFiles
+from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import Promotion, StageState
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.rules import gates
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import StageRecord, links_digest
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot, check_stage
+from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
 from gitmodel.errors import NotFound
 from gitmodel.registry import in_force
 from gitmodel.registry.writer import Writer, change_model, change_version

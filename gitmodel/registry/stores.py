@@ -8,9 +8,9 @@ from pathlib import Path
 from gitmodel.domain.changes import stores as planning
 from gitmodel.domain.changes.stores import DEFAULT
 from gitmodel.domain.schema.references import ModelRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import holds_credentials, is_local
-from gitmodel.domain.views import view_models
+from gitmodel.domain.views.record_views import view_models
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.store_access import TRUSTED, Access, NamedStore
 from gitmodel.registry.writer import Writer, change_model

@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
+from gitmodel.domain.arguments.paging import read_page
+from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
+from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.changes.models import changed_tags, read_tag_changes, read_words
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import StageState, stage_states
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.paging import read_page
-from gitmodel.domain.plain_values import read_values
-from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, messages
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered, Renumbered
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.views import VersionView, version_names, view_version
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.record_views import VersionView, version_names, view_version
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry import models
 from gitmodel.registry.models import choose_to_change, parse_filter

@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeVar
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.changed_files import ChangedFiles
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stage_changes import check_stage_changes
-from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, UsageError
 from gitmodel.git.failures import Moved
 

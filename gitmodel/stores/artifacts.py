@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from gitmodel.domain.portable_paths import git_paths, unportable_paths
 from gitmodel.domain.schema.digests import Digest
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, parse_manifest
+from gitmodel.domain.schema.portable_paths import git_paths, unportable_paths
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.stores.external import ExternalStore
 from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Sent, Transfer, is_old, wrong_size

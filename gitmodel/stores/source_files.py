@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from gitmodel.domain.portable_paths import git_paths, is_git_name
 from gitmodel.domain.schema.manifest import fault_of_path
+from gitmodel.domain.schema.portable_paths import git_paths, is_git_name
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageError
 
 if TYPE_CHECKING:

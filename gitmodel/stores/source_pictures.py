@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitmodel.domain.picture_files import LARGEST_PICTURE, PICTURES
+from gitmodel.domain.views.picture_files import LARGEST_PICTURE, PICTURES
 from gitmodel.errors import UsageError
 
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from gitmodel.domain.portable_paths import git_paths
 from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.domain.schema.manifest import ManifestEntry
+from gitmodel.domain.schema.portable_paths import git_paths
 from gitmodel.errors import UsageError
 from gitmodel.files.locks import NoLocks, lock
 from gitmodel.stores.artifacts import fetch_entry, get_file, get_folder, members_of

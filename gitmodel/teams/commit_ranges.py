@@ -6,7 +6,7 @@ from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import PROPOSALS
-from gitmodel.domain.snapshot import holds_registry
+from gitmodel.domain.snapshots.snapshot import holds_registry
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.git import commits
 from gitmodel.git.refs import current_branch, list_refs

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gitmodel.domain.comparison import Compared
+from gitmodel.domain.views.comparison import Compared
 from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 
 # A job finds its own comment by this line, to edit it.

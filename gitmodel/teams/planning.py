@@ -10,15 +10,15 @@ from typing import Any
 from gitmodel.branch.change_authors import ChangeAuthors
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
-from gitmodel.domain import gates
-from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
-from gitmodel.domain.gates import Outcome
+from gitmodel.domain.rules import gates
+from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot, place_at
+from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
+from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.git.trees import CommitFiles
 from gitmodel.hosts.addresses import find_host

@@ -10,14 +10,14 @@ from gitmodel.branch import remote_pushes, remotes
 from gitmodel.branch.new_commits import commit_on
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.url_cache import REMOTE
-from gitmodel.domain import gates
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes import stages as planning
+from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.changes.stages import Promotion
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.rules import gates
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.names import check_name
@@ -25,7 +25,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.schema.renumbering import Numbered
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.configuration import list_remotes, remote_urls
 from gitmodel.git.refs import RefMove, list_branches

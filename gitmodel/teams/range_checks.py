@@ -14,7 +14,7 @@ from gitmodel.domain.rules.related_records import related
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.git.commits import find_commit, merge_base
 from gitmodel.git.merging import merged_tree

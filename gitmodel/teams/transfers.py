@@ -10,9 +10,9 @@ from gitmodel.domain.changes.purging import purge_of
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import is_local
-from gitmodel.domain.views import usable, view_models
+from gitmodel.domain.views.record_views import usable, view_models
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.stores.artifacts import copy_artifacts, keep_artifact
 from gitmodel.stores.interface import ArtifactStore, Transfer

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from transcripts import ask
 
 from gitmodel import Client, ModelConfig, pipeline, step
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.formats import save

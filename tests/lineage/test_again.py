@@ -9,7 +9,7 @@ import pytest
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, UsageError, reproduce
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
 from gitmodel.registry.writer import transact
 

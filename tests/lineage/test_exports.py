@@ -135,7 +135,7 @@ def test_folders_come_with_their_files(elsewhere, code_repo, tmp_path):
 
 
 def test_a_missing_run_is_reported_and_a_missing_artifact_is_refused(story, past, tmp_path, capsys):
-    from gitmodel.domain.planned_change import Change
+    from gitmodel.domain.changes.planned_change import Change
 
     (run,) = past.get_version("iris@4").runs
     transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))

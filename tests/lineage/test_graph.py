@@ -9,10 +9,10 @@ import pytest
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, UsageError
-from gitmodel.domain.lineage import find_cycle
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import RunRecord, StepRecord
+from gitmodel.domain.views.lineage import find_cycle
 from gitmodel.registry.writer import transact
 
 A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")

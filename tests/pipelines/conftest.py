@@ -106,7 +106,7 @@ def set_rules(client):
     def set_rules_(formats=None, **rules):
         from dataclasses import replace
 
-        from gitmodel.domain.planned_change import Change
+        from gitmodel.domain.changes.planned_change import Change
         from gitmodel.domain.schema import codec, paths
 
         def plan(snapshot):

@@ -7,7 +7,7 @@ import pytest
 from web_pages import serving
 
 from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.records import ArtifactLink

@@ -125,7 +125,7 @@ def test_the_rule_needs_format_1_2():
 def test_a_rule_that_cannot_be_read_stops_a_run_before_it_starts(client, git):
     from dataclasses import replace
 
-    from gitmodel.domain.planned_change import Change
+    from gitmodel.domain.changes.planned_change import Change
     from gitmodel.domain.schema import codec, paths
 
     def plan(snapshot):

@@ -4,7 +4,7 @@ import project
 import pytest
 
 from gitmodel import ModelConfig, get_step_context, pipeline, step
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, stage_rules
 
 RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n\n[[stages.gates]]\n'

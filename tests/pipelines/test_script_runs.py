@@ -13,7 +13,7 @@ import pytest
 from gitmodel import Client, Conflict, Model, NotFound, Refused, Secret, UsageError, formats, pipeline, step
 from gitmodel.branch.run_journal import Journal
 from gitmodel.cli import run as run_program
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 
 VALUE = "correct-horse-battery"

@@ -22,7 +22,7 @@ from gitmodel import (
     step,
 )
 from gitmodel.cli import run as run_program
-from gitmodel.domain.credentials import credential_in, redacted
+from gitmodel.domain.secrets.credentials import credential_in, redacted
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 VALUE = "correct-horse-battery"

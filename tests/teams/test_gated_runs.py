@@ -5,8 +5,8 @@ import pytest
 from teamwork import TWO_STAGES
 
 from gitmodel import Client
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.pipelines import run_commit
 from gitmodel.pipelines.step_results import StagePlan
 

@@ -6,7 +6,7 @@ from editing import BRANCH, edit, read
 
 from gitmodel import Client
 from gitmodel.domain.schema import paths
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.registry.checking import check
 from gitmodel.teams.planning import plan
 from gitmodel.teams.range_checks import check_between

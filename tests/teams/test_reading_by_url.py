@@ -13,7 +13,7 @@ from gitmodel import Client, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.branch import url_server
 from gitmodel.branch.url_cache import cache_folder
 from gitmodel.domain.addresses import Address
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, records
 from gitmodel.registry.writer import transact
 

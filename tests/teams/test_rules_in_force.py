@@ -201,7 +201,7 @@ def test_the_looser_rules_count_for_what_is_recorded_after_apply(client, iris, r
 
 
 def test_a_command_that_changes_the_rules_puts_them_in_force(client, iris, repo):
-    from gitmodel.domain.planned_change import Change
+    from gitmodel.domain.changes.planned_change import Change
 
     before = editing.run(repo, "rev-parse", RULES)
     data = rules()["gitmodel.toml"].encode()
@@ -396,7 +396,7 @@ class TestAClone:
         assert self.remote_rules(bare) == editing.run(bob.repository.common_dir, "rev-parse", RULES)
 
     def test_a_rule_that_was_changed_here_is_replayed_and_waits(self, gated, bob, bare):
-        from gitmodel.domain.planned_change import Change
+        from gitmodel.domain.changes.planned_change import Change
 
         data = rules()["gitmodel.toml"].encode()
         bob.writer.transact(lambda snapshot: Change(None, "Set rules", files={"gitmodel.toml": data}))

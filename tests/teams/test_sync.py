@@ -73,7 +73,7 @@ def test_numbers_of_many_versions_in_one_commit_stay_in_their_order(team, ada, b
 def test_the_run_that_made_a_version_follows_its_new_number(team, ada, bob):
     from datetime import datetime, timezone
 
-    from gitmodel.domain.planned_change import Change
+    from gitmodel.domain.changes.planned_change import Change
     from gitmodel.domain.schema import codec, paths
     from gitmodel.domain.schema.records import RunRecord
 

@@ -10,7 +10,7 @@ from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Conflict, NotFound, Refused, Unreachable, UsageError
 from gitmodel.branch.new_commits import add_commit
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import messages
 from gitmodel.git.refs import RefMove
 from gitmodel.registry import setup

@@ -12,9 +12,9 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.domain.filter_names import Words
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views.filter_names import Words
 from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.configuration import list_remotes
 

@@ -12,7 +12,7 @@ from gitmodel.cli.invocation import Invocation, command
 
 if TYPE_CHECKING:
     from gitmodel.client.values import CodeRange, VersionDiff
-    from gitmodel.domain.comparison import Compared
+    from gitmodel.domain.views.comparison import Compared
 
 _SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10

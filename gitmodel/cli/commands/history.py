@@ -16,7 +16,7 @@ from gitmodel.cli.output import PROSE
 if TYPE_CHECKING:
     from gitmodel.cli.output import Column
     from gitmodel.client.values import Event, FieldOrigin, StageEvent
-    from gitmodel.domain.filter_names import Words
+    from gitmodel.domain.views.filter_names import Words
 
     E = TypeVar("E", StageEvent, Event)
 

@@ -23,8 +23,8 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
     results are in a stage. Items are joined by digests, across pipelines and models. -q prints the versions, runs and
     digests only.
     """
-    from gitmodel.domain import lineage_drawing as drawing
-    from gitmodel.domain.lineage import find_cycle
+    from gitmodel.domain.views import lineage_drawing as drawing
+    from gitmodel.domain.views.lineage import find_cycle
 
     if up and down:
         raise UsageError("--up and --down cannot be combined", hint="leave both out to show both")

@@ -12,7 +12,7 @@ from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.version_view import note_pending, show_version
 from gitmodel.client import Model
 from gitmodel.domain.schema.records import DESCRIPTIVE_TEXTS
-from gitmodel.domain.views import ModelView
+from gitmodel.domain.views.record_views import ModelView
 from gitmodel.errors import UsageError
 
 COLUMNS = (

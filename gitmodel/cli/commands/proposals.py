@@ -15,7 +15,7 @@ from gitmodel.errors import GitModelError, Invalid, Refused
 
 if TYPE_CHECKING:
     from gitmodel.client.values import Plan, PlannedChange, Proposal
-    from gitmodel.domain.comparison import Compared
+    from gitmodel.domain.views.comparison import Compared
 
 
 @command(example='git model propose iris@2 production --reason "beats the baseline"')

@@ -13,9 +13,9 @@ from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import note_frozen, note_pending, print_version, promotion_text, show_version
 from gitmodel.domain.changes.stages import StageState
-from gitmodel.domain.filter_names import Words
 from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
-from gitmodel.domain.views import VersionView, artifact_fields
+from gitmodel.domain.views.filter_names import Words
+from gitmodel.domain.views.record_views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, UsageError
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import Any
 
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.codec import R
-from gitmodel.domain.snapshot_sources import Files
+from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
 
 
 class ChangedFiles:
-    """The files of a commit with changes (None: deleted); implements `domain.snapshot_sources.Files`."""
+    """The files of a commit with changes (None: deleted); implements `domain.snapshots.snapshot_sources.Files`."""
 
     def __init__(self, base: Files, changes: Mapping[str, bytes | None]) -> None:
         self._base = base

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import ChangedFiles
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.runs import plan_run, with_versions
 from gitmodel.domain.changes.versions import plan_version
-from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord, RunRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
 
 OBJECTS = "sha256"

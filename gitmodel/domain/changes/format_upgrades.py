@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gitmodel.domain.schema import paths, records
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 
 
 def raised_format(snapshot: Snapshot, *written: Any) -> dict[str, bytes | None]:

@@ -7,17 +7,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.format_upgrades import raised_format
+from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import leftovers, stage_states, without_leftovers
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.plain_values import read_values
-from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, fold, shown
 from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot, near
+from gitmodel.domain.snapshots.snapshot import Snapshot, near
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 

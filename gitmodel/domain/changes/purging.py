@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from gitmodel.domain.changes.format_upgrades import raised_format
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import PurgeRecord
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid, UsageError
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from gitmodel.domain.changes.format_upgrades import raised_format
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import RunRecord
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, NotFound
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from gitmodel.domain.changes.changed_files import ChangedFiles
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import recorded_places
-from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Refused
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from gitmodel.domain.planned_change import Change
-from gitmodel.domain.refusals import Refusal
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE, check_alias, fault_in, fold
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot, check_stage
-from gitmodel.domain.snapshot_sources import StageTag
+from gitmodel.domain.snapshots.refusals import Refusal
+from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
+from gitmodel.domain.snapshots.snapshot_sources import StageTag
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gitmodel.domain.changes.format_upgrades import raised_format
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import without_leftovers
-from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, fold
 from gitmodel.domain.schema.records import ModelRecord, RegistryRecord
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 
 DEFAULT = "default"

@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from gitmodel.domain.changes.format_upgrades import raised_format
+from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.changes.models import changed_metadata, changed_tags, refuse_absent
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, check_version_name, fold
 from gitmodel.domain.schema.records import KINDS, ArtifactLink, Attachment, NameRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot, near
-from gitmodel.domain.version_numbers import check_number
+from gitmodel.domain.snapshots.snapshot import Snapshot, near
+from gitmodel.domain.snapshots.version_numbers import check_number
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 
 T = TypeVar("T", bound=ArtifactLink)

@@ -9,8 +9,8 @@ from gitmodel.domain.rules import invariants
 from gitmodel.domain.rules.related_records import related
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.snapshot_sources import Files
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import Files
 
 # A record by its path, and a key of it; "" for all of it.
 Place = tuple[str, str]

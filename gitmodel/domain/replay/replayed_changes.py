@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.renumbering import Numbered
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 
 PLACES = ("stage", "alias", "archived")
 _MARK = "\x01"

@@ -8,9 +8,9 @@ from typing import Any
 
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import ChangedFiles
+from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.changes.runs import with_versions
 from gitmodel.domain.changes.stages import leftovers, without_leftovers
-from gitmodel.domain.justification import Justification
 from gitmodel.domain.replay.broken_invariants import Fault, Place, faults
 from gitmodel.domain.replay.left_out import FileInReplay, left_out
 from gitmodel.domain.replay.merging import merged
@@ -20,9 +20,9 @@ from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.snapshot_sources import Files, NoTags
-from gitmodel.domain.version_numbers import check_number
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import Files, NoTags
+from gitmodel.domain.snapshots.version_numbers import check_number
 from gitmodel.errors import GitModelError, Refused
 
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from gitmodel.domain import gates
 from gitmodel.domain.changes.stages import held_files, stage_states
-from gitmodel.domain.gates import Judge
+from gitmodel.domain.rules import gates
+from gitmodel.domain.rules.gates import Judge
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import StageRecord, VersionRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid
 
 # The rules of a change, as in `docs/reference/format.md`.

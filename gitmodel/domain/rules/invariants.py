@@ -18,7 +18,7 @@ from gitmodel.domain.schema.records import (
     StageRecord,
     VersionRecord,
 )
-from gitmodel.domain.snapshot_sources import Files
+from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
 

@@ -8,8 +8,8 @@ from gitmodel.domain.rules.invariants import case_faults, format_faults, problem
 from gitmodel.domain.schema import codec, paths, records, signers
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.records import RegistryRecord
-from gitmodel.domain.snapshot import read_registry
-from gitmodel.domain.snapshot_sources import Files
+from gitmodel.domain.snapshots.snapshot import read_registry
+from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import Invalid
 

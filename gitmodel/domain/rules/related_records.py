@@ -7,7 +7,7 @@ from collections.abc import Collection
 from gitmodel.domain.schema import names, paths, records
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.paths import RecordPath
-from gitmodel.domain.snapshot_sources import Files
+from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
 
 

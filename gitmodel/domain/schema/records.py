@@ -65,7 +65,7 @@ def _file_name(value: Any) -> str:
     if names.fault_in(codec.text(value)) is None:  # most files have such a name
         return str(value)
     # imported here because its patterns cost 1 ms, and only unusual names need them
-    from gitmodel.domain.portable_paths import file_name_fault
+    from gitmodel.domain.schema.portable_paths import file_name_fault
 
     fault = file_name_fault(value)
     if fault:

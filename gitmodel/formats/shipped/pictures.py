@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gitmodel.domain.picture_files import MOST_PIXELS
+from gitmodel.domain.views.picture_files import MOST_PIXELS
 from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format, TooLarge, library, type_name
 

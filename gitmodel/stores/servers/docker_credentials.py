@@ -12,7 +12,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from gitmodel.domain.credentials import redacted
+from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.errors import Unreachable, UsageError
 
 # A helper may ask a person to unlock something.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.domain.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Lineage, Node
+from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Lineage, Node
 
 _SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from gitmodel.domain.credentials import PUBLISHED
+from gitmodel.domain.secrets.credentials import PUBLISHED
 
 # A file without NUL in its first bytes is text. The first bytes of every file, and this much of a text, are searched.
 HEAD_SIZE = 8 << 10

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import Promotion, plan_promotion, recorded_places
-from gitmodel.domain.filter_names import RECORDED, VALUE, Names
-from gitmodel.domain.justification import Justification
-from gitmodel.domain.planned_change import Change
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import DESCRIPTIVE, StageRecord, StageRule, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.stage_rules import AFTER, check_rules, unreadable_gate
-from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.views import VERSION_NAMES, VersionView
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names
+from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView
 from gitmodel.errors import GateRefused, GitModelError, UsageError
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
-from gitmodel.domain.plain_values import read_values
+from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 from gitmodel.errors import UsageError
 

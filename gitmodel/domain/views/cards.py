@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from gitmodel.domain.picture_files import PICTURES
 from gitmodel.domain.schema.records import ATTACHMENT, HEADINGS, ArtifactLink, ModelRecord, VersionRecord
+from gitmodel.domain.views.picture_files import PICTURES
 
 # The identifiers of licences that the hub supports; others need `license_name`.
 _LICENSES = frozenset(

@@ -8,11 +8,11 @@ from datetime import date, datetime, time
 from typing import Any
 
 from gitmodel.domain.changes.stages import StageState, stage_states
-from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, VersionRecord
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.errors import Invalid, NotFound
 
 # The names that a filter may read of each kind of record.

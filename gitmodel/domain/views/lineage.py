@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, ClassVar, Literal, Protocol
 
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
-from gitmodel.domain.views import code_fields
+from gitmodel.domain.views.record_views import code_fields
 
 Kind = Literal["version", "run", "artifact"]
 VERSION: Kind = "version"

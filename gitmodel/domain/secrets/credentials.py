@@ -8,11 +8,11 @@ from functools import cache
 from typing import Any
 
 from gitmodel.domain import addresses
-from gitmodel.domain.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.record_fields import fields_of
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import with_article
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Refused
 
 # The setting that overrides the refusal, for text that only looks like a credential.

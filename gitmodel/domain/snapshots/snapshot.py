@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 
-from gitmodel.domain import version_numbers
-from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import LATEST, fold
@@ -25,7 +23,9 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered, Renumbered, Renumberings
 from gitmodel.domain.schema.stage_rules import decode_registry, without_rules
-from gitmodel.domain.snapshot_sources import RETAG, TOO_SHALLOW, UNTAGGED, Files, StageTag, Tags
+from gitmodel.domain.snapshots import version_numbers
+from gitmodel.domain.snapshots.refusals import Refusal
+from gitmodel.domain.snapshots.snapshot_sources import RETAG, TOO_SHALLOW, UNTAGGED, Files, StageTag, Tags
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 
 # Renames of one model that are followed; after more, the records form a cycle.

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from gitmodel.domain.credentials import redacted
 from gitmodel.domain.schema.records import RunRules
-from gitmodel.domain.secret_values import SecretValues
+from gitmodel.domain.secrets.credentials import redacted
+from gitmodel.domain.secrets.secret_values import SecretValues
 from gitmodel.errors import GitModelError, message_of
 
 _LONGEST_TRACEBACK = 8_000

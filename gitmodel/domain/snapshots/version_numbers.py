@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gitmodel.domain.schema import paths, records
-from gitmodel.domain.snapshot_sources import Files
+from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
 
 # Numbers as written in paths.

@@ -1,0 +1,1 @@
+"""The arguments of public functions: checking them, and converting them to the values of records."""

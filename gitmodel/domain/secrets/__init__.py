@@ -1,0 +1,1 @@
+"""Credentials and secrets: recognising them, and keeping them out of records."""

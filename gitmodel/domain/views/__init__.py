@@ -1,0 +1,1 @@
+"""Values for readers, made from records."""
