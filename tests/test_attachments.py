@@ -191,7 +191,7 @@ def test_a_picture_over_the_limit_is_refused_everywhere_before_anything_is_store
     assert (staged.repository.tip(), set(staged.store.digests())) == (tip, objects)
 
 
-def test_a_large_picture_in_a_run_of_a_script_is_refused_and_the_run_goes_on(staged, large):
+def test_a_large_picture_in_a_run_of_a_script_is_refused_and_the_run_continues(staged, large):
     with staged.start_run("train") as run:
         with pytest.raises(UsageError, match="the picture cm has 200 MB"):
             run.link_artifact("cm", large)
