@@ -49,7 +49,12 @@ def test_a_file_or_value_is_attached_to_a_version_in_production(staged, tmp_path
     assert checking.check(staged.repository) == []
     assert editing.read(staged.repository.common_dir, "gitmodel.toml").startswith('format = "1.2"')
     log = git(staged.repository.common_dir, "log", "--format=%s", "gitmodel").splitlines()
-    assert log[:4] == ["Detach report from iris 1", "Attach cm to iris 1", "Attach report and notes to iris 1", log[3]]
+    assert log[:4] == [
+        "Detach report from iris 1",
+        "Set columns of cm of iris 1",
+        "Attach report and notes to iris 1",
+        log[3],
+    ]
 
 
 def test_the_artifacts_stay_frozen_and_names_are_apart(staged, tmp_path):
@@ -222,6 +227,49 @@ def test_a_large_picture_in_a_folder_and_a_large_file_that_is_no_picture_are_sto
     assert [found.size for found in version.attachments] == [len(PNG), 102]
 
 
+def test_metadata_of_an_attachment_is_set_and_removed_key_by_key(staged, tmp_path, git):
+    version = staged.get_version("iris@1")
+    attached = version.attach("cm", tmp_path / "cm.png", metadata={"rows": 3, "draft": True})
+    version.set_metadata({"columns": 2}, remove=["draft"], attachment="cm")
+    assert attached.metadata == {"columns": 2, "rows": 3}
+    attached.set_metadata(remove=["rows"])
+    version.log_metadata(columns=4, attachment="cm")
+    attached.log_metadata(note=None)  # as of an artifact: None records nothing
+    assert (attached.metadata, version.metadata) == ({"columns": 4}, {})
+    tip = staged.repository.tip()
+    with pytest.raises(NotFound, match="cm of iris@1 has no metadata 'row' to remove"):
+        attached.set_metadata(remove=["row"])
+    with pytest.raises(UsageError, match="the key 'columns' is both set and removed"):
+        attached.set_metadata({"columns": 1}, remove=["columns"])
+    with pytest.raises(UsageError, match="not of the artifact 'classifier' and the attachment 'cm'"):
+        version.set_metadata({"a": 1}, artifact="classifier", attachment="cm")
+    with pytest.raises(NotFound, match="no attachment 'classifier'"):
+        version.set_metadata({"a": 1}, attachment="classifier")
+    version.detach("cm")
+    with pytest.raises(NotFound, match="no attachment 'cm'"):
+        attached.log_metadata(rows=1)  # it does not attach the file again
+    assert git(staged.repository.common_dir, "rev-parse", "gitmodel^").strip() == tip
+
+
+def test_an_attachment_follows_links_within_a_root(staged, tmp_path, capsys, monkeypatch):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cm.png").rename(tmp_path / "cache" / "0123")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "cm.png").symlink_to(tmp_path / "cache" / "0123")
+    version = staged.get_version("iris@1")
+    with pytest.raises(UsageError, match="is a link to a target outside its folder") as caught:
+        version.attach("report", tmp_path / "report")
+    assert "--follow-links ROOT" in caught.value.hint
+    with pytest.raises(UsageError, match="a target outside"):
+        version.attach_all({"report": tmp_path / "report"}, follow_links=tmp_path / "report")
+    found = version.attach("report", tmp_path / "report", follow_links=tmp_path / "cache")
+    assert (found.path() / "cm.png").read_bytes() == PNG
+    monkeypatch.setenv("GITMODEL_REPO", str(staged.repository.common_dir))
+    monkeypatch.chdir(tmp_path)
+    assert run_program(["link", "iris@1", "--attachment", "cm=report/cm.png", "--follow-links", "cache"]) == 0
+    assert version.get_attachment("cm").link.file == "cm.png"
+
+
 def test_a_transaction_and_a_run_attach_to_versions(staged, tmp_path):
     with staged.transaction("Look at iris") as change:
         change.get_version("iris@1").attach("cm", tmp_path / "cm.png")
@@ -269,5 +317,15 @@ def test_the_commands_attach_show_get_and_remove(staged, tmp_path, capsys, monke
     assert "give either --attachment" in model("get", "iris@1", "classifier", "--attachment", "cm", status=2).err
     assert "did you mean cm?" in model("unlink", "iris@1", "--attachment", "cmm", "--yes", status=3).err
     assert "ARTIFACT is missing" in model("unlink", "iris@1", status=2).err
+    done = model("metadata", "set", "iris@1", "--attachment", "cm", "rows=3", "draft=true").out
+    assert done == "set rows, draft of cm of iris@1\n"
+    assert model("metadata", "set", "iris@1", "--attachment", "cm", "--remove", "draft").out.startswith(
+        "removed draft of"
+    )
+    assert model("metadata", "show", "iris@1", "--attachment", "cm").out.split() == ["KEY", "VALUE", "rows", "3"]
+    assert (
+        "cannot be combined"
+        in model("metadata", "show", "iris@1", "--attachment", "cm", "--artifact", "classifier", status=2).err
+    )
     assert model("unlink", "iris@1", "--attachment", "cm", "--yes").out == "removed the attachment cm from iris@1\n"
     assert "attachments" not in model("version", "show", "iris@1").out

@@ -135,6 +135,30 @@ def test_artifacts_with_one_file_name_do_not_meet_in_a_checkout(client, code_rep
     assert (found["net"] / "config.json").read_text() == "{}"
 
 
+def test_a_checkout_has_the_attachments_only_on_request(client, code_repo, git, capsys):
+    git(code_repo, "add", "in")
+    git(code_repo, "commit", "-qm", "files")
+    version = client.register_model("two").create_version(data={"a": "in/model.onnx"})
+    version.attach_all({"cm": "in/model.onnx", "net": "in/bert"})
+    found = version.checkout("out")
+    assert (list(found.artifacts), found.attachments, Path("out/attachments").exists()) == (["a"], {}, False)
+    code, out, _ = ask(capsys, "checkout", "two@1", "all", "--attachments", "reports/more", "--format", "json")
+    assert (code, json.loads(out)["attachments"]) == (
+        0,
+        {"cm": "all/reports/more/cm/model.onnx", "net": "all/reports/more/net/bert"},
+    )
+    assert Path("all/reports/more/cm/model.onnx").read_bytes() == ONNX
+    assert Path("all/reports/more/net/bert/config.json").read_text() == "{}"
+    assert not git("all", "status", "--porcelain")
+    for folder, said in (
+        ("in", "contains a folder in itself"),
+        ("Artifacts/a", "could meet"),
+        ("../x", "not a folder"),
+    ):
+        code, _, err = ask(capsys, "checkout", "two@1", "bad", "--attachments", folder)
+        assert (code, said in err, Path("bad").exists()) == (2, True, False)
+
+
 @pytest.mark.parametrize(("name", "why"), HOSTILE.items(), ids=lambda text: ascii(text)[:20])
 def test_a_name_that_is_not_safe_everywhere_is_refused_in_a_record(name, why):
     assert why in file_name_fault(name)

@@ -296,6 +296,7 @@ CHECKED_OUT = Shape(
         "commit": "text: the commit of the code",
         "changed": "true if there were uncommitted changes when the version was created",
         "artifacts": "object: the name and path of each artifact",
+        "attachments": "object: the name and path of each attachment that --attachments wrote",
         "left_out": "list of text: the paths of submodules that were left out on request",
     },
 )

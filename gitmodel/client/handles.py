@@ -782,19 +782,21 @@ class ModelVersion(ShowsOurForm):
         *,
         format: str = "",
         metadata: Mapping[str, Any] | None = None,
+        follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Artifact:
         """Add a picture, report or other file to the version, at any time: also if it is in a stage.
 
-        *source* and *format* are as in `link_artifact`. Attachments are apart from the artifacts, to which promotions
-        are bound, and have other names. Raises Conflict for the name of an artifact or of another attachment, and the
-        errors of `link_artifact` except that for a stage.
+        *source*, *format* and *follow_links* are as in `link_artifact`. Attachments are apart from the artifacts, to
+        which promotions are bound, and have other names. Raises Conflict for the name of an artifact or of another
+        attachment, and the errors of `link_artifact` except that for a stage.
 
         >>> version.attach("confusion_matrix", figure)                        # doctest: +SKIP
         Artifact('iris@4', 'confusion_matrix')
         """
         formats = {name: format} if format else {}
-        self._attach({name: source}, lambda _: Transfer(progress=progress), formats=formats, metadata=metadata)
+        options: dict[str, Any] = {"formats": formats, "metadata": metadata, "follow_links": follow_links}
+        self._attach({name: source}, lambda _: Transfer(progress=progress), **options)
         return Attached(self, name)
 
     def attach_all(
@@ -802,17 +804,20 @@ class ModelVersion(ShowsOurForm):
         attachments: ArtifactSources,
         *,
         formats: Mapping[str, str] | None = None,
+        follow_links: str | os.PathLike[str] | None = None,
         jobs: int = JOBS,
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> list[Artifact]:
         """Add several attachments in one commit. *attachments* maps their names to paths or objects.
 
-        *formats*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of `attach`.
+        *formats*, *follow_links*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of
+        `attach`.
         """
         from gitmodel.client import storing
 
-        self._attach(attachments, storing.transfer_of(jobs, progress), formats=formats or {}, warn=warn)
+        options: dict[str, Any] = {"formats": formats or {}, "follow_links": follow_links, "warn": warn}
+        self._attach(attachments, storing.transfer_of(jobs, progress), **options)
         return [Attached(self, name) for name in attachments]
 
     def detach(self, name: str) -> None:
@@ -822,31 +827,52 @@ class ModelVersion(ShowsOurForm):
         self._change(lambda writer: artifacts.detach(writer, self._ref, name))
 
     def log_metadata(
-        self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
+        self,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        artifact: str | None = None,
+        attachment: str | None = None,
+        **values: Any,
     ) -> None:
-        """Set metadata of the version or its *artifact*. Values: numbers, text, booleans, times, lists, tables."""
+        """Set metadata of the version, its *artifact* or its *attachment*.
+
+        Values: numbers, text, booleans, times, lists, tables.
+        """
         form = f"it is of {self.reference}; write artifact= for one of its artifacts"
         refuse_other_keywords("log_metadata", values, form)
-        self.set_metadata({**(metadata or {}), **values}, artifact=artifact)
+        self.set_metadata({**(metadata or {}), **values}, artifact=artifact, attachment=attachment)
 
     def set_metadata(
-        self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = (), artifact: str | None = None
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        remove: Iterable[str] = (),
+        artifact: str | None = None,
+        attachment: str | None = None,
     ) -> None:
-        """Set *values* and remove the keys *remove*, of the version or of its *artifact*, in one commit.
+        """Set *values* and remove the keys *remove*, in one commit: of the version, its *artifact* or its *attachment*.
 
-        Raises UsageError if a key is both set and removed, NotFound if it does not have a key to remove.
+        Raises UsageError if a key is both set and removed, NotFound if there is no such key to remove.
 
         >>> version.set_metadata({"reviewed": True}, remove=["draft"])        # doctest: +SKIP
+        >>> version.set_metadata(remove=["draft"], attachment="report")       # doctest: +SKIP
         """
-        self._change(lambda writer: versions.set_metadata(writer, self._ref, values or {}, on=artifact, remove=remove))
+        changes: dict[str, Any] = {"on": artifact, "attached": attachment, "remove": tuple(remove)}
+        self._change(lambda writer: versions.set_metadata(writer, self._ref, values or {}, **changes))
 
     def checkout(
-        self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts", submodules: bool = True
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        artifacts: str = "artifacts",
+        attachments: str | None = None,
+        submodules: bool = True,
     ) -> CheckedOut:
         """Create a work tree at *folder* with the code of this version, and its artifacts in the subfolder *artifacts*.
 
         An artifact is at ARTIFACT/FILE there, under the name of the file or folder that was stored; one of an earlier
-        release, which recorded no such name, is at ARTIFACT.
+        release, which recorded no such name, is at ARTIFACT. With the name of a subfolder *attachments*, attachments
+        are written there in the same way. Without it they are left out, because they can change at any time.
 
         A missing commit is fetched from the remote where a push kept it, and *submodules* from their own remotes.
         Branches, the index and other work trees do not change; `git worktree remove` removes the work tree. Raises
@@ -863,6 +889,7 @@ class ModelVersion(ShowsOurForm):
             source=lambda link: opened.access.source(self._model, link),
             code=opened.open_code(),
             folder=artifacts,
+            attachments=attachments,
             submodules=submodules,
         )
 
@@ -1046,12 +1073,19 @@ class Artifact:
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
         """Set metadata of the artifact, at any time. Raises Refused for an output of a run, which has no metadata."""
+        self.set_metadata({**(metadata or {}), **values})
+
+    def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
+        """Set *values* and remove the keys *remove* of the artifact, as `ModelVersion.set_metadata` does.
+
+        >>> artifact.set_metadata({"rows": 150}, remove=["draft"])            # doctest: +SKIP
+        """
         if self._output is not None:
             raise Refused(
                 f"{self._name} is an output of run {self.run}, and cannot have metadata",
                 hint=f"set metadata of {self._version.reference}",
             )
-        self._version.log_metadata(metadata, artifact=self._name, **values)
+        self._version.set_metadata(values, remove=remove, artifact=self._name)
 
     def download(
         self,
@@ -1156,12 +1190,9 @@ class Attached(Artifact):
 
         return attachment(self._version.view.record, self._version._model, self._name)
 
-    def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Set metadata of the attachment, at any time."""
-        from gitmodel.registry import artifacts
-
-        link = replace(self.link, metadata={**(metadata or {}), **values})
-        self._version._change(lambda writer: artifacts.attach(writer, self._version._ref, [link]))
+    def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
+        """Set *values* and remove the keys *remove* of the attachment, at any time."""
+        self._version.set_metadata(values, remove=remove, attachment=self._name)
 
 
 class Models(tuple[Model, ...]):

@@ -198,6 +198,7 @@ def store_attachments(
     *,
     formats: Mapping[str, str],
     metadata: Mapping[str, Any] | None = None,
+    follow_links: LinksRoot = None,
     transfer: TransferOf,
     warn: Warn | None = None,
 ) -> list[ArtifactLink]:
@@ -213,6 +214,7 @@ def store_attachments(
         [(name, source, "data") for name, source in given.items()],
         formats=formats,
         metadata=said,
+        follow_links=follow_links,
         transfer=transfer,
         warn=warn,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitmodel.code.kept_commits import KeptCommits
@@ -26,8 +26,9 @@ FOLDER = "artifacts"
 class CheckedOut:
     """A work tree of the code of *reference*: where it is, at which *commit*, and where its *artifacts* are, by name.
 
-    *changed* says that its files differed from the commit when the version was made; *left_out* are the paths of its
-    submodules, if these were not checked out.
+    *attachments* are those that were written on request, like *artifacts*. *changed* says that the files of the work
+    tree differed from the commit when the version was made. *left_out* are the paths of its submodules, if these were
+    not checked out.
     """
 
     reference: str
@@ -36,6 +37,7 @@ class CheckedOut:
     artifacts: dict[str, Path]
     changed: bool = False
     left_out: tuple[str, ...] = ()
+    attachments: dict[str, Path] = field(default_factory=dict)
 
 
 def checkout(
@@ -46,44 +48,43 @@ def checkout(
     source: Callable[[ArtifactLink], ArtifactStore],
     code: CodeRepository,
     folder: str = FOLDER,
+    attachments: str | None = None,
     submodules: bool = True,
 ) -> CheckedOut:
     """Create a work tree at *target* with the code of the version *reference*, and its artifacts in *folder* below it.
 
     An artifact is at ARTIFACT/FILE in *folder*, by its name and the own name of its file; without a recorded name of
-    its file, at ARTIFACT.
+    its file, at ARTIFACT. So is an attachment in the folder *attachments*, if that is given.
 
     A missing commit is fetched from the remote where a push kept it; *submodules* are checked out too, or left out. No
     branch, index or other work tree changes; `git worktree remove` deletes it. On failure, nothing is left. Raises
     NotFound for a missing commit or artifact, with the way to get it; UsageError if *target* exists.
     """
-    if fault := fault_of_path(folder) or ("it is .git" if folder.split("/")[0].casefold() == ".git" else ""):
-        raise UsageError(f"{folder!a} is not a folder in a work tree: {fault}", hint="name one such as artifacts")
+    wanted: list[tuple[str, str, Sequence[ArtifactLink]]] = [("--artifacts", folder, record.artifacts)]
+    if attachments is not None:
+        wanted.append(("--attachments", attachments, record.attachments))
+        _refuse_nested(folder, attachments)
+    for _, name, _ in wanted:
+        if fault := fault_of_path(name) or ("it is .git" if name.split("/")[0].casefold() == ".git" else ""):
+            raise UsageError(f"{name!a} is not a folder in a work tree: {fault}", hint="name one such as artifacts")
     commit = exact_code(code, record.code, reference)
-    _refuse_lost(reference, record, source)
+    _refuse_lost(reference, [link for _, _, links in wanted for link in links], source)
     add_code(code, commit, target, submodules=submodules)
     try:
-        place = target / folder
-        if _is_taken(target, folder):
-            raise UsageError(
-                f"the code of {reference} contains a folder {folder} itself",
-                hint="name another folder with --artifacts",
-            )
-        # one folder for each artifact, because the files of two may have the same name
-        found = {link.name: place / link.name / (link.file or "") for link in record.artifacts}
-        if found:
-            place.mkdir(parents=True)
-            # Otherwise the work tree would count as changed.
-            (place / ".gitignore").write_text("*\n", encoding="ascii")
-        for link in record.artifacts:
-            found[link.name].parent.mkdir(exist_ok=True)
-            fetch_artifact(source(link), link, found[link.name])
+        for option, name, _ in wanted:
+            if _is_taken(target, name):
+                raise UsageError(
+                    f"the code of {reference} contains a folder {name} itself",
+                    hint=f"name another folder with {option}",
+                )
+        found = [_write(links, target / name, source) for _, name, links in wanted]
     except BaseException:
         with suppress(GitModelError):
             remove_worktree(code.git, target)
         raise
     left_out = () if submodules else list_submodules(code.git, commit)
-    return CheckedOut(reference, target, commit, found, is_changed(record.code, commit), left_out)
+    changed = is_changed(record.code, commit)
+    return CheckedOut(reference, target, commit, found[0], changed, left_out, *found[1:])
 
 
 def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> Oid:
@@ -130,8 +131,35 @@ def _is_taken(target: Path, folder: str) -> bool:
     return os.path.lexists(place / last)
 
 
-def _refuse_lost(reference: str, record: VersionRecord, source: Callable[[ArtifactLink], ArtifactStore]) -> None:
-    for link in record.artifacts:
+def _write(
+    links: Sequence[ArtifactLink], place: Path, source: Callable[[ArtifactLink], ArtifactStore]
+) -> dict[str, Path]:
+    """Write the files of *links* to a new folder *place*, which git ignores, and return their paths by name."""
+    # one folder for each link, because the files of two may have the same name
+    found = {link.name: place / link.name / (link.file or "") for link in links}
+    if found:
+        place.mkdir(parents=True)
+        # Otherwise the work tree would count as changed.
+        (place / ".gitignore").write_text("*\n", encoding="ascii")
+    for link in links:
+        found[link.name].parent.mkdir(exist_ok=True)
+        fetch_artifact(source(link), link, found[link.name])
+    return found
+
+
+def _refuse_nested(artifacts: str, attachments: str) -> None:
+    one, other = (f"{name.casefold()}/" for name in (artifacts, attachments))
+    if one.startswith(other) or other.startswith(one):
+        raise UsageError(
+            f"artifacts in {artifacts} and attachments in {attachments} could meet",
+            hint="name two folders, such as artifacts and attachments",
+        )
+
+
+def _refuse_lost(
+    reference: str, links: Iterable[ArtifactLink], source: Callable[[ArtifactLink], ArtifactStore]
+) -> None:
+    for link in links:
         if not link.is_external and not source(link).holds(link.digest):
             raise NotFound(
                 f"the artifact store does not have {link.name} of {reference} ({link.digest})",

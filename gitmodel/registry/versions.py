@@ -309,13 +309,22 @@ def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Just
 
 
 def set_metadata(
-    writer: Writer, ref: VersionRef, values: Mapping[str, Any], *, on: str | None = None, remove: Iterable[str] = ()
+    writer: Writer,
+    ref: VersionRef,
+    values: Mapping[str, Any],
+    *,
+    on: str | None = None,
+    attached: str | None = None,
+    remove: Iterable[str] = (),
 ) -> int:
-    """Set metadata of a version, or of its artifact *on*, and *remove* keys; return the version's number."""
+    """Set metadata of a version, its artifact *on* or its attachment *attached*, and *remove* keys.
+
+    Returns the version's number.
+    """
     gone = tuple(remove)
 
     def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_metadata(snapshot, model, number, values, on=on, remove=gone)
+        return planning.plan_metadata(snapshot, model, number, values, on=on, attached=attached, remove=gone)
 
     return change_version(writer, ref, plan)
 

@@ -134,7 +134,7 @@ def link(
     ref, _ = options.read_reference(words, usage="git model link MODEL@VERSION --data NAME=PATH")
     paths = options.read_artifacts(stored=not external, data=data, model_objects=model_object, deployments=deployment)
     attached = options.read_artifacts(attachments=attachments)["attachments"]
-    if attached and (any(paths.values()) or external or provider_digest or follow_links):
+    if attached and (any(paths.values()) or external or provider_digest):
         raise UsageError(
             "attachments are added apart from artifacts", hint="use --attachment in a command without the other options"
         )
@@ -147,7 +147,9 @@ def link(
     output, formats = invocation.output, options.read_formats(as_formats)
     with output.late_warnings() as warn, output.progress_of_each("reading" if external else "storing") as progress:
         if attached:
-            version.attach_all(attached, formats=formats, jobs=jobs, progress=progress, warn=warn)
+            version.attach_all(
+                attached, formats=formats, follow_links=follow_links, jobs=jobs, progress=progress, warn=warn
+            )
         else:
             version.link_artifacts(
                 **paths,

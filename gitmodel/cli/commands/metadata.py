@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import click
 
@@ -11,31 +11,44 @@ from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_version
 from gitmodel.domain.changes.versions import artifact as find_artifact
+from gitmodel.domain.changes.versions import attachment as find_attachment
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
 
-on_artifact = click.option("--artifact", metavar="NAME", help="Use the metadata of this artifact.")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def on_file(function: F) -> F:
+    """Add the options --artifact and --attachment."""
+    function = click.option("--attachment", metavar="NAME", help="Use the metadata of this attachment.")(function)
+    return click.option("--artifact", metavar="NAME", help="Use the metadata of this artifact.")(function)
 
 
 @click.group(cls=LazyGroup)
 def metadata() -> None:
-    """Set and show metadata of versions and artifacts."""
+    """Set and show metadata of versions and their files."""
 
 
 @command("set", example="git model metadata set iris@1 accuracy=0.98 reviewed=true --remove draft")
 @options.reference("KEY=VALUE...")
-@on_artifact
+@on_file
 @click.option("--remove", multiple=True, metavar="KEY", help="Remove this key; repeat for more.")
 @options.renumbered
 @click.pass_obj
 def set_metadata(
-    invocation: Invocation, words: tuple[str, ...], artifact: str | None, remove: tuple[str, ...], renumbered: bool
+    invocation: Invocation,
+    words: tuple[str, ...],
+    artifact: str | None,
+    attachment: str | None,
+    remove: tuple[str, ...],
+    renumbered: bool,
 ) -> None:
-    """Set metadata of a version or artifact. Default: the latest version.
+    """Set metadata of a version, artifact or attachment. Default: the latest version.
 
     Write REF and then any number of KEY=VALUE. A VALUE is a number, true, false, a list or a time in TOML syntax;
     anything else is text. Metadata can change at any time, even if the version is in a stage.
     """
+    options.refuse_both("--artifact", artifact, "--attachment", attachment)
     ref, pairs = _split(words)
     values = options.read_metadata(pairs)
     if not values and not remove:
@@ -43,8 +56,8 @@ def set_metadata(
             "there is nothing to set", hint=f"for example: git model metadata set {ref.model} accuracy=0.97"
         )
     version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
-    version.set_metadata(values, remove=remove, artifact=artifact)
-    of = f"{artifact} of {version.reference}" if artifact else version.reference
+    version.set_metadata(values, remove=remove, artifact=artifact, attachment=attachment)
+    of = f"{artifact or attachment} of {version.reference}" if artifact or attachment else version.reference
     done = [f"set {cell_text.commas(values)} of {of}"] if values else []
     done += [f"removed {cell_text.commas(remove)} of {of}"] if remove else []
     print_version(invocation, version, "\n".join(done))
@@ -52,15 +65,18 @@ def set_metadata(
 
 @command("show", example="git model metadata show iris@1")
 @options.reference()
-@on_artifact
+@on_file
 @click.pass_obj
-def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None) -> None:
-    """Show the metadata of a version or artifact. Default: the latest version."""
+def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None, attachment: str | None) -> None:
+    """Show the metadata of a version, artifact or attachment. Default: the latest version."""
+    options.refuse_both("--artifact", artifact, "--attachment", attachment)
     ref, _ = options.read_reference(words, usage="git model metadata show MODEL@VERSION")
     found = invocation.client.resolve(ref)
     of: Mapping[str, Any] = found.record.metadata
     if artifact:
         of = find_artifact(found.record, found.model, artifact).metadata
+    elif attachment:
+        of = find_attachment(found.record, found.model, attachment).metadata
     if invocation.output.format == "json" and not invocation.output.quiet:
         invocation.output.json(of)
         return
@@ -70,7 +86,8 @@ def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str 
         fields=lambda item: {"key": item[0], "value": item[1]},
         name=lambda item: item[0],
         columns=(("KEY", lambda item: item[0]), ("VALUE", lambda item: cell_text.tsv_cell(item[1]))),
-        empty=f"{found.reference} has no metadata" + (f" on {artifact}" if artifact else ""),
+        empty=f"{found.reference} has no metadata"
+        + (f" on {artifact or attachment}" if artifact or attachment else ""),
     )
 
 

@@ -24,27 +24,35 @@ _CHANGED = "its files had changes that are not in the commit, so this is not all
 @click.option(
     "--artifacts", default="artifacts", metavar="FOLDER", help="Folder in DIR for the artifacts. Default: artifacts."
 )
+@click.option("--attachments", metavar="FOLDER", help="Also write the attachments, to this folder in DIR.")
 @click.option("--no-submodules", is_flag=True, help="Do not check out submodules.")
 @click.pass_obj
-def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str, no_submodules: bool) -> None:
+def checkout(
+    invocation: Invocation, words: tuple[str, ...], artifacts: str, attachments: str | None, no_submodules: bool
+) -> None:
     """Check out the code and artifacts of a version.
 
     It creates a work tree at DIR at the recorded commit, with a detached HEAD and with submodules. Your own work tree,
     index and branch do not change. A missing commit is fetched from the remote, if a push kept it there. The artifacts
-    are at artifacts/ARTIFACT/FILE, under the names of the files that were stored, and git ignores them. `git worktree
-    remove DIR` removes the work tree; add --force if it has submodules.
+    are at artifacts/ARTIFACT/FILE, under the names of the files that were stored, and git ignores them. Attachments are
+    left out unless --attachments names a folder for them, because they can change at any time. `git worktree remove
+    DIR` removes the work tree; add --force if it has submodules.
     """
     ref, (folder,) = options.read_reference(words, after=1, usage="git model checkout MODEL@VERSION DIR")
-    made = invocation.client.get_version(str(ref)).checkout(folder, artifacts=artifacts, submodules=not no_submodules)
+    made = invocation.client.get_version(str(ref)).checkout(
+        folder, artifacts=artifacts, attachments=attachments, submodules=not no_submodules
+    )
     fields = {
         "reference": made.reference,
         "path": str(made.path),
         "commit": made.commit,
         "changed": made.changed,
         "artifacts": {name: str(path) for name, path in made.artifacts.items()},
+        "attachments": {name: str(path) for name, path in made.attachments.items()},
         "left_out": list(made.left_out),
     }
-    holds = f" with {cell_text.commas(made.artifacts)}" if made.artifacts else ""
+    written = [*made.artifacts, *made.attachments]
+    holds = f" with {cell_text.commas(written)}" if written else ""
     said = f"{made.path} has the code of {made.reference} at {made.commit[:_SHORT_COMMIT]}{holds}"
     invocation.output.outcome(said, shapes.CHECKED_OUT, fields, name=str(made.path))
     if made.changed:

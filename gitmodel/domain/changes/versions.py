@@ -232,20 +232,32 @@ def plan_metadata(
     values: Mapping[str, Any],
     *,
     on: str | None = None,
+    attached: str | None = None,
     remove: Iterable[str] = (),
 ) -> Change[int]:
-    """Set metadata of a version or of its artifact *on*, also if the version is in use. None removes a key.
+    """Set metadata of a version, of its artifact *on*, or of its attachment *attached*. None removes a key.
 
-    Raises NotFound if it does not have a key to *remove*, UsageError for a key that is both set and removed.
+    The version may be in use. Raises NotFound if there is no such key to *remove*, UsageError for a key that is both
+    set and removed, and for both *on* and *attached*.
     """
-    whose = f"{model} {number}" if on is None else f"{on} of {model} {number}"
+    if on is not None and attached is not None:
+        raise UsageError(
+            f"metadata is of one thing, not of the artifact {on!a} and the attachment {attached!a}",
+            hint="set it of one, and then of the other",
+        )
+    name = on if attached is None else attached
+    whose = f"{model} {number}" if name is None else f"{name} of {model} {number}"
     removed = tuple(remove)
 
     def merged(old: Mapping[str, Any]) -> dict[str, Any]:
         of = f"{model}@{number}"
-        return changed_metadata(of if on is None else f"{on} of {of}", old, values, removed)
+        return changed_metadata(of if name is None else f"{name} of {of}", old, values, removed)
 
     def change(old: VersionRecord) -> VersionRecord:
+        if attached is not None:
+            there = attachment(old, model, attached)
+            new = replace(there, metadata=merged(there.metadata))
+            return replace(old, attachments=tuple(new if other is there else other for other in old.attachments))
         if on is None:
             return replace(old, metadata=merged(old.metadata))
         link = artifact(old, model, on)
