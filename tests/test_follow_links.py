@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transcripts import ask
 
-from gitmodel import Client
+from gitmodel import Client, Secret
 from gitmodel.errors import Conflict, Refused, UsageError
 from gitmodel.stores import source_files
 
@@ -133,14 +133,106 @@ def test_a_link_out_of_the_root_is_refused_and_named(client, tmp_path):
     [
         ("bad", "/bad is a link that forms a cycle"),
         ("../../blobs/missing", "/bad is a link to a file that does not exist"),
-        ("sub", "/bad is a link to a folder"),
-        ("../../blobs", "/bad is a link to a folder"),
+        (".", "/bad leads to a folder that contains it"),
+        ("../..", "/bad/snapshots/0123abcd leads to a folder that contains it"),
+        ("../../../away", "/bad is a link to a target outside"),
     ],
 )
 def test_a_link_that_leads_to_no_file_is_refused_and_named(client, tmp_path, target, said):
     folder, root = hugging_face(tmp_path)
+    write(tmp_path / "outside/secret", b"secret")
+    link(root / "away", tmp_path / "outside")
     link(folder / "bad", target)
     refused(client, folder, root, said)
+
+
+def test_a_folder_behind_a_link_is_stored_with_its_content(client, tmp_path, capsys):
+    folder, root = hugging_face(tmp_path)
+    write(root / "shared/tokenizer/vocab.txt", b"a")
+    link(root / "shared/tokenizer/weights", folder / "model.safetensors")
+    link(root / "shared/tokenizer/again", folder / "sub")
+    (root / "shared/empty").mkdir()
+    link(folder / "inner", "sub")  # in the folder itself
+    for name in ("one", "two"):  # the same folder twice, by two hops
+        link(folder / name, root / "hop")
+    link(root / "hop", "shared/tokenizer")
+    link(folder / "deep/three", "../../../../shared")
+    with pytest.raises(UsageError, match="is a link to") as caught:
+        client.get_version("net").link_artifact("net", folder)
+    assert "--follow-links ROOT" in caught.value.hint
+    got = client.get_version("net").link_artifact("net", folder, follow_links=root).download(tmp_path / "got")
+    tokenizer = {"vocab.txt": b"a", "weights": b"weights", "again/vocab.txt": b"a\nb\n"}
+    expected = {
+        **FILES,
+        "inner/vocab.txt": b"a\nb\n",
+        **{
+            f"{at}/{name}": content
+            for at in ("one", "two", "deep/three/tokenizer")
+            for name, content in tokenizer.items()
+        },
+    }
+    found = {str(path.relative_to(got)): path.read_bytes() for path in got.rglob("*") if path.is_file()}
+    assert found == expected
+    assert not any(path.is_symlink() for path in got.rglob("*"))
+    # the artifact itself is a link to a folder
+    link(tmp_path / "net", folder)
+    assert ask(capsys, "link", "net", "--data", f"net2={tmp_path / 'net'}", "--follow-links", root)[0] == 0
+    assert client.get_version("net").get_artifact("net2").link.file == "net"
+
+
+def test_folders_of_links_to_each_other_end_with_an_error(client, tmp_path):
+    root = tmp_path / "cache"
+    for level in range(30):  # two to the power of 30 paths
+        for name in ("a", "b"):
+            link(root / str(level) / name, root / str(level + 1))
+    write(root / "30/file", b"x")
+    refused(client, root / "0", root, "more than 100 times, the last time as")
+
+
+def test_a_git_repository_behind_a_link_to_a_folder_is_refused(client, code_repo, tmp_path):
+    for target in (code_repo / ".git", code_repo, code_repo / ".git/refs"):
+        folder = tmp_path / target.name
+        link(folder / "bad", target)
+        write(folder / "file", b"x")
+        if target.name == "refs":
+            client.get_version("net").link_artifact("refs", folder, follow_links=code_repo)  # no repository
+            continue
+        with pytest.raises(Refused, match="a git repository, which is not stored"):
+            client.get_version("net").link_artifact("net", folder, follow_links=code_repo)
+
+
+@pytest.mark.parametrize("swapped", ["link", "folder", "inner folder"])
+def test_a_folder_that_is_swapped_after_the_check_gives_nothing_of_another_place(
+    client, tmp_path, monkeypatch, swapped
+):
+    folder, root, outside = tmp_path / "net", tmp_path / "cache", tmp_path / "outside"
+    for name in ("sub/file", "file"):
+        write(root / "data" / name, b"cached.")
+        write(outside / name, b"secret!")
+    link(folder / "data", root / "data")
+    scanning, listed = os.scandir, []
+
+    def swap(path):
+        listed.append(path)
+        if path == root / "data" and swapped != "inner folder":
+            if swapped == "link":
+                (folder / "data").unlink(missing_ok=True)
+                link(folder / "data", outside)
+            else:
+                (root / "data").rename(root / "away")
+                link(root / "data", outside)
+        elif path == root / "data/sub" and swapped == "inner folder":
+            (root / "data/sub").rename(root / "away")
+            link(root / "data/sub", outside / "sub")
+        return scanning(path)
+
+    monkeypatch.setattr(source_files.os, "scandir", swap)
+    with pytest.raises((Conflict, UsageError)):
+        client.get_version("net").link_artifact("net", folder, follow_links=root)
+    monkeypatch.undo()
+    assert len(listed) > 1
+    assert hashlib.sha256(b"secret!").hexdigest() not in {digest[7:] for digest in client.store.digests()}
+    assert not client.get_version("net").artifacts
 
 
 def test_a_root_that_is_no_folder_is_refused_before_anything_is_stored(client, tmp_path):
@@ -186,3 +278,22 @@ def test_credentials_behind_a_link_are_found(client, tmp_path):
     link(folder / "notes.txt", root / "hidden")
     with pytest.raises(Refused, match="seems to hold credentials"):
         client.get_version("net").link_artifact("net", folder, follow_links=root)
+    (folder / "notes.txt").unlink()
+    (root / "shared").mkdir()
+    (root / "hidden").rename(root / "shared/hidden")
+    link(folder / "notes", root / "shared")
+    with pytest.raises(Refused, match="seems to hold credentials: notes/hidden"):
+        client.get_version("net").link_artifact("net", folder, follow_links=root)
+
+
+@pytest.mark.parametrize("hidden", ["bytes", "name"])
+def test_a_secret_behind_a_link_to_a_folder_is_found(client, tmp_path, hidden):
+    root = tmp_path / "cache"
+    named, content = ("correct-horse", b"x") if hidden == "name" else ("x", b"a correct-horse")
+    write(root / "shared" / named / "file", content)
+    link(tmp_path / "net/notes", root / "shared")
+    with client.start_run("train") as run:
+        run.log_parameters(token=Secret("correct-horse"))
+        with pytest.raises(Refused, match="the artifact net holds the value of a Secret"):
+            run.link_artifact("net", tmp_path / "net", follow_links=root)
+    assert client.get_run(run.id).record.steps[0].outputs == {}

@@ -269,7 +269,7 @@ def artifact_paths(function: F) -> F:
     function = click.option(
         "--follow-links",
         metavar="ROOT",
-        help="Store the files to which symbolic links lead, if they are in the folder ROOT.",
+        help="Store the files and folders to which symbolic links lead, if they are in the folder ROOT.",
     )(function)
     function = click.option(
         "--as-format",

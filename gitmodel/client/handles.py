@@ -236,8 +236,8 @@ class Model(ShowsOurForm):
 
         *formats* maps names of artifacts to formats, instead of those of their types or contents.
 
-        With *follow_links*, symbolic links to files in that folder count as these files: for folders whose files are
-        links into a cache, as those of Hugging Face, DVC and git-annex are. A link to another place is refused.
+        With *follow_links*, symbolic links to files and folders in that folder count as these: for folders whose files
+        are links into a cache, as those of Hugging Face, DVC and git-annex are. A link to another place is refused.
 
         >>> cache = "~/.cache/huggingface/hub"
         >>> model.create_version(model_objects={"net": snapshot}, follow_links=cache)      # doctest: +SKIP

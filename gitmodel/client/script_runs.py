@@ -418,6 +418,10 @@ class ScriptRun(ShowsOurForm):
         said = self._read_metadata(metadata or {})
         model = model or (self._version.model if self._version is not None else "")
         secrets = self._known.values()
+
+        def check(each: storing.Source, value: Any, root: Path | None) -> None:
+            refuse_secrets(f"the artifact {each.name}", value, each.path, secrets, follow_links=root)
+
         found = storing.store_given(
             self._opened,
             model,
@@ -427,7 +431,7 @@ class ScriptRun(ShowsOurForm):
             follow_links=follow_links,
             transfer=transfer,
             warn=warn,
-            check=lambda each, value: refuse_secrets(f"the artifact {each.name}", value, each.path, secrets),
+            check=check,
         )
         self._links.update({link.name: replace(link, pipeline=self.name) for link in found})
 

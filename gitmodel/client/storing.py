@@ -230,12 +230,12 @@ def store_given(
     follow_links: LinksRoot = None,
     transfer: TransferOf,
     warn: Warn | None = None,
-    check: Callable[[Source, Any], None] | None = None,
+    check: Callable[[Source, Any, Path | None], None] | None = None,
 ) -> list[ArtifactLink]:
     """Store the artifacts *given* in the store of *model* ("": the default store), and return their links.
 
-    *check* is called for each file to be stored, with its value or path as given, before the first is stored.
-    Symbolic links to files in the folder *follow_links* count as these files.
+    *check* is called for each file to be stored, with its value or path as given and the folder *follow_links*, before
+    the first is stored. Symbolic links to files or folders in *follow_links* count as these.
     """
     _check_formats(given, formats)
     root = links_root(follow_links) if follow_links is not None else None
@@ -243,7 +243,7 @@ def store_given(
         _check_sources(opened, files, root)
         if check is not None:
             for each, (_, value, _) in zip(files, given, strict=True):
-                check(each, value)
+                check(each, value, root)
         return _store(opened, model, files, metadata=metadata, follow_links=root, transfer=transfer, warn=warn)
 
 

@@ -69,7 +69,7 @@ def store_artifact(
 ) -> ArtifactLink:
     """Store the file or folder at *path*, and return the link for a version.
 
-    Links to files in the folder *follow_links* count as these files.
+    Links to files or folders in the folder *follow_links* count as these.
     *format* is detected from the content by default. *file* is the name to record, by default that of *path*. *warn* is
     called for file names that Windows does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if
     the folder contains a git repository or, unless *allow_credentials*, text that looks like a credential.

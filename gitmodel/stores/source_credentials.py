@@ -23,21 +23,30 @@ def refuse_credentials(path: Path, name: str, follow_links: Path | None = None) 
         raise Refused(f"{describe_credentials(f'the artifact {name}', found)}; nothing was stored", hint=WAY_OUT)
 
 
-def refuse_secrets(what: str, value: Any, path: Path, secrets: SecretValues) -> None:
+def refuse_secrets(
+    what: str, value: Any, path: Path, secrets: SecretValues, *, follow_links: Path | None = None
+) -> None:
     """Raise Refused if *what*, such as "the output model", holds the value of a Secret.
 
-    It is searched for in the plain data of *value*, and in the names and bytes of the files at *path*.
+    It is searched for in the plain data of *value*, and in the names and bytes of the files at *path*. Links may lead
+    to the folder *follow_links*.
     """
-    if secrets.holds(value) or holds_secret(secrets, path):
+    if secrets.holds(value) or holds_secret(secrets, path, follow_links):
         raise Refused(
             f"{what} holds the value of a Secret", hint="remove it from there: artifacts are shared and permanent"
         )
 
 
-def holds_secret(secrets: SecretValues, path: Path) -> bool:
+def holds_secret(secrets: SecretValues, path: Path, follow_links: Path | None = None) -> bool:
     """Return True if a name or the bytes of a file at or below *path* hold the value of a Secret."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return any(secrets.holds(file.name) or (file.is_file() and secrets.are_in_bytes(_chunks(file))) for file in files)
+    place = find_source(path, follow_links)
+    files = [(path.name, place)]
+    if place.is_dir():
+        files = [(file.name, file.place) for file in list_folder(place, follow_links)]
+    return any(
+        secrets.holds([name, *name.split("/")]) or (file.is_file() and secrets.are_in_bytes(_chunks(file)))
+        for name, file in files
+    )
 
 
 def _chunks(file: Path) -> Iterator[bytes]:
@@ -66,13 +75,13 @@ def find_credentials(path: Path, top: Path | None = None, *, follow_links: Path 
     for file in list_folder(place, follow_links):
         if what := credential_in_path(file.name):
             found.append(f"the name {_shown(redacted(file.name))} ({what})")
-        found += _in_file(file.place, file.name, f"{place}/{file.name}")
+        found += _in_file(file.place, file.name, f"{place}/{file.name}", linked=file.linked)
     return found
 
 
-def _in_file(place: Path, shown: str, named: str) -> Iterator[str]:
+def _in_file(place: Path, shown: str, named: str, *, linked: bool = False) -> Iterator[str]:
     """Yield the credentials in the file at *place*, the target of *named* if that is a link."""
-    for what, line in credentials_in_file(_beginning(place, shown), *{named, str(place)}):
+    for what, line in credentials_in_file(_beginning(place, shown, linked), *{named, str(place)}):
         yield f"{_shown(redacted(shown))}{f' line {line}' if line else ''} ({what})"
 
 
@@ -80,9 +89,9 @@ def _shown(text: str) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-def _beginning(place: Path, shown: str) -> bytes:
+def _beginning(place: Path, shown: str, linked: bool) -> bytes:
     """Return as much of the file as is searched."""
-    with open_source(place, shown) as source:
+    with open_source(place, shown, linked=linked) as source:
         head = source.read(HEAD_SIZE)
         if len(head) < HEAD_SIZE or b"\0" in head:
             return head

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
@@ -33,10 +34,14 @@ _HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$")
 _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
 
 
+# A folder that more links lead to is refused: each level of links to the next folder can double the number of files.
+_MOST_TIMES = 100
+
+
 class SourceFile(NamedTuple):
     """A file to store: its path in a manifest, where it is with links followed, its length in bytes.
 
-    *linked* is True if a symbolic link led to it.
+    *linked* is True if a symbolic link led to it, or to a folder above it.
     """
 
     name: str
@@ -83,9 +88,12 @@ def refuse_git(path: Path, follow_links: Path | None = None) -> None:
 def list_folder(root: Path, follow_links: Path | None = None) -> list[SourceFile]:
     """Return the files in the folder *root*, which is not a link, and its subfolders, in the order of a manifest.
 
-    A link to a file inside *root*, or inside the folder *follow_links*, counts as that file. Folders without files are
-    skipped, as in git. Raises UsageError for other links, for entries that are neither file nor folder, and for a name
-    that a manifest does not support; Refused if the folder contains a git repository.
+    A link to a file inside *root*, or inside the folder *follow_links*, counts as that file. With *follow_links*, a
+    link to a folder inside one of the two counts as that folder. Folders without files are skipped, as in git.
+
+    Raises UsageError for other links, for a folder that contains itself by a link or is reached too often, for entries
+    that are neither file nor folder, and for a name that a manifest does not support; Refused if the folder contains a
+    git repository.
     """
     files = sorted(_walk(root, follow_links), key=lambda file: file.name)
     if bare := git_paths([file.name for file in files]):
@@ -169,61 +177,105 @@ def _identity(state: os.stat_result) -> tuple[int, int, int, int]:
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
+class _Folder(NamedTuple):
+    """A folder to list: the beginning of the names in it, where it is, and if a link led to it.
+
+    *above* are the folders on the way to it, where they are.
+    """
+
+    prefix: str
+    place: Path
+    linked: bool = False
+    above: frozenset[Path] = frozenset()
+
+
 def _walk(root: Path, follow_links: Path | None) -> Iterator[SourceFile]:
     roots = (root,) if follow_links is None else (root, links_root(follow_links))
-    folders = [""]
+    folders = [_Folder("", root)]
+    times: Counter[Path] = Counter()
     while folders:
-        prefix = folders.pop()
-        folder = root / prefix
+        folder = folders.pop()
+        shown = root / folder.prefix
+        if follow_links is not None:
+            times[folder.place] += 1
+            _refuse_again(shown, folder, times[folder.place])
         try:
-            with os.scandir(folder) as found:
+            with os.scandir(folder.place) as found:
                 entries = list(found)
         except OSError as error:
-            raise _refusal(folder, error) from None
-        _refuse_git_folder(folder, [entry.name for entry in entries])
+            raise _refusal(shown, error) from None
+        _refuse_git_folder(folder.place, [entry.name for entry in entries])
         for entry in entries:
-            name = prefix + entry.name
+            name, path = folder.prefix + entry.name, shown / entry.name
             if is_git_name(entry.name):
-                raise _git_inside(folder, entry.name)
+                raise _git_inside(folder.place, entry.name)
             if fault := fault_of_path(name):
-                raise UsageError(f"{_shown(folder / entry.name)} cannot be stored: {fault}", hint="rename it")
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(name + "/")
+                raise UsageError(f"{_shown(path)} cannot be stored: {fault}", hint="rename it")
+            link = entry.is_symlink()
+            place = folder.place / entry.name if folder.linked else path
+            if link:
+                place = _follow(roots, place, follow_links, path)
+            linked = folder.linked or link
+            if place.is_dir() if link else entry.is_dir(follow_symlinks=False):
+                if link:
+                    _refuse_folder_link(path, place, follow_links)
+                folders.append(_Folder(name + "/", place, linked, folder.above | {folder.place}))
                 continue
-            linked = entry.is_symlink()
-            place = _follow(roots, folder / entry.name, follow_links) if linked else folder / entry.name
-            if linked and place.is_dir():
-                raise UsageError(
-                    f"{_shown(folder / entry.name)} is a link to a folder",
-                    hint="put a copy of the folder in place of the link",
-                )
             try:
                 state = os.lstat(place)
             except OSError as error:
                 raise _refusal(place, error) from None
-            _refuse_special(str(folder / entry.name), state.st_mode)
+            _refuse_special(str(path), state.st_mode)
             yield SourceFile(name, place, state.st_size, linked)
 
 
-def _follow(roots: Sequence[Path], link: Path, follow_links: Path | None) -> Path:
-    """Return the target of *link*, which is in one of *roots*: its folder, and the one in *follow_links*."""
+def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> None:
+    """Raise UsageError for a link *path* to the folder *place*, unless links are followed; Refused if it is `.git`."""
+    if follow_links is None:
+        raise UsageError(
+            f"{_shown(path)} is a link to a folder",
+            hint="to store the files in it: --follow-links ROOT, a folder that contains it (in Python: "
+            "follow_links=ROOT); or put a copy of the folder in place of the link",
+        )
+    if is_git_name(place.name):
+        raise _git_inside(place.parent, place.name)
+
+
+def _refuse_again(path: Path, folder: _Folder, times: int) -> None:
+    """Raise UsageError if *folder*, reached as *path*, contains itself, or was reached too many *times*.
+
+    Folders of links to each other can otherwise have more paths than a disk has room for.
+    """
+    if folder.place in folder.above:
+        raise UsageError(f"{_shown(path)} leads to a folder that contains it", hint="fix or remove the link")
+    if times > _MOST_TIMES:
+        raise UsageError(
+            f"links lead to {_shown(folder.place)} more than {_MOST_TIMES} times, the last time as {_shown(path)}",
+            hint="put a copy of the folder in place of some links, or remove them",
+        )
+
+
+def _follow(roots: Sequence[Path], link: Path, follow_links: Path | None, path: Path | None = None) -> Path:
+    """Return the target of *link*, which is in one of *roots*: its folder, and the one in *follow_links*.
+
+    Messages call the link *path*.
+    """
+    shown = _shown(path or link)
     try:
         place = Path(os.path.realpath(link, strict=True))
     except FileNotFoundError:
-        raise UsageError(
-            f"{_shown(link)} is a link to a file that does not exist", hint="fix or remove the link"
-        ) from None
+        raise UsageError(f"{shown} is a link to a file that does not exist", hint="fix or remove the link") from None
     except OSError as error:
-        raise _refusal(link, error) from None
+        raise _refusal(path or link, error) from None
     if not any(place.is_relative_to(root) for root in roots):
         if follow_links is None:
             raise UsageError(
-                f"{_shown(link)} is a link to a target outside its folder",
+                f"{shown} is a link to a target outside its folder",
                 hint="to store the files to which links lead: --follow-links ROOT, the folder that holds them all "
                 "(in Python: follow_links=ROOT); or put a copy of the file in place of the link",
             )
         raise UsageError(
-            f"{_shown(link)} is a link to a target outside {_shown(follow_links)}: {_shown(place)}",
+            f"{shown} is a link to a target outside {_shown(follow_links)}: {_shown(place)}",
             hint="put a copy of the file in place of the link, or give another folder as ROOT if you know the target",
         )
     return place

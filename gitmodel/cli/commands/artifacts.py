@@ -125,8 +125,8 @@ def link(
     The default is the latest version. If a stage or alias names the version, or it is archived, its existing artifacts
     cannot change. With --external, a file stays where it is (s3://bucket/key, https://..., a path): it is read once to
     compute its hash, and nothing is stored. To record a new location, link the same bytes again. With --follow-links
-    ROOT, links to files in ROOT count as these files: for folders of Hugging Face, DVC and git-annex, whose files are
-    links into a cache.
+    ROOT, links to files and folders in ROOT count as these: for folders of Hugging Face, DVC and git-annex, whose files
+    are links into a cache.
 
     With --attachment, a picture, report or other file is added apart from the artifacts, at any time. No promotion is
     bound to it, and its name differs from those of the artifacts.

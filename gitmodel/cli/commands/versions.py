@@ -84,8 +84,8 @@ def create(
 ) -> None:
     """Create a version of a model from files and folders.
 
-    The current commit is recorded with it. With --follow-links ROOT, links to files in ROOT count as these files: for
-    folders of Hugging Face, DVC and git-annex, whose files are links into a cache.
+    The current commit is recorded with it. With --follow-links ROOT, links to files and folders in ROOT count as
+    these: for folders of Hugging Face, DVC and git-annex, whose files are links into a cache.
 
     A VALUE is a number, true, false, a list or a time in TOML syntax; anything else is text.
     """
