@@ -45,9 +45,7 @@ class Work:
         made = versions.make_version(
             self.client.writer,
             self.model,
-            description=given.description,
-            tags=given.tags,
-            metadata=given.metadata,
+            versions.Draft(None, given.description, given.tags, given.metadata),
             artifacts=given.artifacts,
             code=given.code,
         )

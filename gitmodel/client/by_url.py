@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from gitmodel.domain.addresses import Terms, is_url
-from gitmodel.domain.schema.records import ArtifactLink, Code
 from gitmodel.errors import UsageError
 
 # The variables that identify one attempt of a job: GitHub and Forgejo, GitLab, Bitbucket, Azure Pipelines,
@@ -79,21 +76,3 @@ def job_key(environ: Mapping[str, str]) -> str:
         if environ.get(names[0]):
             return " ".join(f"{name}={environ[name]}" for name in names if environ.get(name))
     return ""
-
-
-def content_key(
-    model: str,
-    name: str | None,
-    description: str,
-    tags: Iterable[str],
-    metadata: Mapping[str, Any],
-    links: Iterable[ArtifactLink],
-    code: Code,
-) -> str:
-    """Return a digest of the content of a new version, to distinguish the versions that one job creates."""
-    import json  # imported here: only CI jobs need it
-
-    held = sorted((link.name, link.digest) for link in links)
-    said = [model, name, description, sorted(tags), held, code.commit, code.dirty, dict(metadata)]
-    facts = json.dumps(said, sort_keys=True, default=str)
-    return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()

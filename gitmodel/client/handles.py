@@ -28,7 +28,7 @@ from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
-    from gitmodel.client.storing import Given, TransferOf
+    from gitmodel.client.storing import GivenArtifacts
     from gitmodel.domain.schema.manifest import ManifestEntry
     from gitmodel.lineage.checkout import CheckedOut
     from gitmodel.lineage.exporting import Exported
@@ -254,21 +254,9 @@ class Model(ShowsOurForm):
         from gitmodel.client import storing
 
         opened, chosen = self._registered(), self._to_change()
-        made = storing.create_version(
-            opened,
-            chosen,
-            self._name,
-            name=name,
-            description=description,
-            tags=tags,
-            metadata=metadata or {},
-            given=storing.by_kind(data=data, model=model_objects, deployment=deployments),
-            formats=formats or {},
-            key=idempotency_key,
-            follow_links=follow_links,
-            transfer=storing.transfer_of(jobs, progress),
-            warn=warn,
-        )
+        draft = versions.Draft(name, description, tags, metadata)
+        given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
+        made = storing.create_version(opened, chosen, self._name, draft, given, key=idempotency_key)
         return ModelVersion(opened, made.ref, is_new=made.new)
 
     def update(
@@ -683,10 +671,9 @@ class ModelVersion(ShowsOurForm):
         `Model.create_version`. Raises UsageError if the format does not keep the object as it is, or for a picture
         of more than 100 MB; Refused if the version is in a stage or has an alias.
         """
-        given = [(name, source, kind)]
-        formats = {name: format} if format else {}
-        transfer = Transfer(progress=progress)
-        self._link(given, lambda _: transfer, formats=formats, metadata=metadata, follow_links=follow_links)
+        from gitmodel.client import storing
+
+        self._link(storing.one_artifact(name, source, kind, format, metadata, progress, follow_links))
         return Artifact(self, name)
 
     def link_artifacts(
@@ -711,18 +698,16 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.client import storing
 
-        given = storing.by_kind(data=data, model=model_objects, deployment=deployments)
+        given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
         if external:
             if follow_links is not None:
                 raise UsageError("follow_links is for stored artifacts", hint="an external file may be a link anyway")
-            transfer = storing.transfer_of(jobs, progress)
-            self._link_external(given, transfer, formats=formats or {}, provider_digest=provider_digest)
+            self._link_external(given, provider_digest)
         elif provider_digest:
             raise UsageError("provider_digest is for external artifacts", hint="what is stored is always hashed")
         else:
-            transfer = storing.transfer_of(jobs, progress)
-            self._link(given, transfer, formats=formats or {}, follow_links=follow_links, warn=warn)
-        return [Artifact(self, name) for name, _, _ in given]
+            self._link(given)
+        return [Artifact(self, name) for name, _, _ in given.sources]
 
     def link_external(
         self,
@@ -746,13 +731,9 @@ class ModelVersion(ShowsOurForm):
         >>> version.link_external("raw", "s3://bucket/huge.parquet")          # doctest: +SKIP
         Artifact('iris@4', 'raw')
         """
-        self._link_external(
-            [(name, os.fspath(uri), kind)],
-            lambda _: Transfer(progress=progress),
-            formats={name: format} if format else {},
-            metadata=metadata,
-            provider_digest=provider_digest,
-        )
+        from gitmodel.client import storing
+
+        self._link_external(storing.one_artifact(name, uri, kind, format, metadata, progress), provider_digest)
         return Artifact(self, name)
 
     def unlink(self, name: str) -> None:
@@ -794,9 +775,9 @@ class ModelVersion(ShowsOurForm):
         >>> version.attach("confusion_matrix", figure)                        # doctest: +SKIP
         Artifact('iris@4', 'confusion_matrix')
         """
-        formats = {name: format} if format else {}
-        options: dict[str, Any] = {"formats": formats, "metadata": metadata, "follow_links": follow_links}
-        self._attach({name: source}, lambda _: Transfer(progress=progress), **options)
+        from gitmodel.client import storing
+
+        self._attach(storing.one_artifact(name, source, "data", format, metadata, progress, follow_links))
         return Attached(self, name)
 
     def attach_all(
@@ -816,8 +797,7 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.client import storing
 
-        options: dict[str, Any] = {"formats": formats or {}, "follow_links": follow_links, "warn": warn}
-        self._attach(attachments, storing.transfer_of(jobs, progress), **options)
+        self._attach(storing.artifacts_by_kind(attachments, None, None, formats, jobs, progress, warn, follow_links))
         return [Attached(self, name) for name in attachments]
 
     def detach(self, name: str) -> None:
@@ -965,26 +945,26 @@ class ModelVersion(ShowsOurForm):
         self._frozen = None
         return done
 
-    def _link(self, given: list[Given], transfer: TransferOf, **options: Any) -> None:
+    def _link(self, given: GivenArtifacts) -> None:
         from gitmodel.client import storing
 
         self._require_confirmed()
-        links = storing.store_links(self._opened, self._ref, self._model, given, transfer=transfer, **options)
-        self._take_links(links)
+        self._take_links(storing.store_links(self._opened, self._ref, self._model, given))
 
-    def _attach(self, given: ArtifactSources, transfer: TransferOf, **options: Any) -> None:
+    def _attach(self, given: GivenArtifacts) -> None:
         from gitmodel.client import storing
         from gitmodel.registry import artifacts
 
         self._require_confirmed()
-        links = storing.store_attachments(self._opened, self._ref, self._model, given, transfer=transfer, **options)
+        links = storing.store_attachments(self._opened, self._ref, self._model, given)
         self._change(lambda writer: artifacts.attach(writer, self._ref, links))
 
-    def _link_external(self, given: list[Given], transfer: TransferOf, **options: Any) -> None:
+    def _link_external(self, given: GivenArtifacts, provider_digest: bool) -> None:
         from gitmodel.client import storing
 
         self._require_confirmed()
-        self._take_links(storing.describe_links(self._opened, self._ref, given, transfer=transfer, **options))
+        links = storing.describe_links(self._opened, self._ref, given, provider_digest=provider_digest)
+        self._take_links(links)
 
     def _take_links(self, links: list[ArtifactLink]) -> None:
         from gitmodel.registry import artifacts

@@ -38,6 +38,7 @@ from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.formats.kept_values import keep_value
 from gitmodel.formats.loading import is_loading
 from gitmodel.registry import models, versions
+from gitmodel.registry.artifacts import LocalArtifact
 from gitmodel.registry.runs import (
     inside_run,
     is_recorded,
@@ -46,8 +47,9 @@ from gitmodel.registry.runs import (
     refuse_inside_run,
     store_details,
 )
+from gitmodel.registry.versions import Draft
 from gitmodel.registry.writer import Batch, transact
-from gitmodel.stores.interface import JOBS, Progress, Transfer
+from gitmodel.stores.interface import JOBS, Progress
 from gitmodel.stores.source_credentials import holds_secret, refuse_secrets
 
 log = logging.getLogger("gitmodel.runs")
@@ -68,7 +70,7 @@ class RunVersion(ShowsOurForm):
         "log_metrics": "write version.log_metadata(accuracy=0.9)",
     }
 
-    def __init__(self, run: ScriptRun, model: ModelRef, draft: dict[str, Any], register: dict[str, Any] | None) -> None:
+    def __init__(self, run: ScriptRun, model: ModelRef, draft: Draft, register: dict[str, Any] | None) -> None:
         self._run = run
         self._model = model
         self._draft = draft
@@ -84,8 +86,7 @@ class RunVersion(ShowsOurForm):
     @property
     def name(self) -> str | None:
         """The version's own name, if it has one."""
-        name: str | None = self._draft["name"]
-        return name
+        return self._draft.name
 
     @property
     def number(self) -> int:
@@ -128,7 +129,7 @@ class RunVersion(ShowsOurForm):
         self._run._refuse_ended()
         read = self._run._read_metadata({**(metadata or {}), **values})
         if artifact is None:
-            self._draft["metadata"] = {**self._draft["metadata"], **read}
+            self._draft = self._draft._replace(metadata={**(self._draft.metadata or {}), **read})
         else:
             self._run._change_link(artifact, read)
 
@@ -144,15 +145,7 @@ class RunVersion(ShowsOurForm):
         progress: Progress | None = None,
     ) -> None:
         """Store *source* and link it to the version, as `ScriptRun.link_artifact` does."""
-        self._run.link_artifact(
-            name,
-            source,
-            kind=kind,
-            format=format,
-            metadata=metadata,
-            follow_links=follow_links,
-            progress=progress,
-        )
+        self._run._link(storing.one_artifact(name, source, kind, format, metadata, progress, follow_links))
 
     def __repr__(self) -> str:
         return f"RunVersion({self._made.reference if self._made is not None else self.model!r})"
@@ -288,11 +281,7 @@ class ScriptRun(ShowsOurForm):
 
         >>> run.link_artifact("confusion_matrix", figure)                                  # doctest: +SKIP
         """
-        formats = {name: format} if format else {}
-        transfer = Transfer(progress=progress)
-        given: list[storing.Given] = [(name, source, kind)]
-        with self._keeping_values(given):
-            self._store(given, formats, metadata, lambda _: transfer, follow_links=follow_links)
+        self._link(storing.one_artifact(name, source, kind, format, metadata, progress, follow_links))
 
     def create_version(
         self,
@@ -328,16 +317,14 @@ class ScriptRun(ShowsOurForm):
                 f"run {self.name} creates a version of {self._version.model} already",
                 hint="start another run for another version",
             )
-        given = storing.by_kind(data=data, model=model_objects, deployment=deployments)
-        with self._keeping_values(given):
+        given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
+        with self._keeping_values(given.sources):
             described = model if isinstance(model, Model) else Model(model)
             self._check_text("description", description)
-            draft: dict[str, Any] = {"name": name, "description": description, "tags": tuple(tags)}
-            draft["metadata"] = self._read_metadata(metadata or {})
-            chosen, register = self._check_version(described, draft, [(key, kind) for key, _, kind in given])
+            draft = Draft(name, description, tuple(tags), self._read_metadata(metadata or {}))
+            chosen, register = self._check_version(described, draft, [(key, kind) for key, _, kind in given.sources])
             version = RunVersion(self, chosen, draft, register)
-            transfer = storing.transfer_of(jobs, progress)
-            self._store(given, formats or {}, None, transfer, model=chosen.model, follow_links=follow_links, warn=warn)
+            self._store(given, model=chosen.model)
         self._version = version
         return version
 
@@ -383,7 +370,7 @@ class ScriptRun(ShowsOurForm):
         return f"ScriptRun({self.id!r}, {self._status!r})"
 
     def _check_version(
-        self, model: Model, draft: Mapping[str, Any], artifacts: list[tuple[str, str]]
+        self, model: Model, draft: Draft, artifacts: list[tuple[str, str]]
     ) -> tuple[ModelRef, dict[str, Any] | None]:
         """Check that the version can be created. Return its model, and the description of one to be registered."""
         repository = self._opened.repository
@@ -394,45 +381,29 @@ class ScriptRun(ShowsOurForm):
             if given is not None:
                 models.register_model(trial, model.name, given)
             linked = [(link.name, link.kind) for link in self._links.values()]
-            chosen = versions.check_creation(trial, model.name, **draft, artifacts=[*linked, *artifacts])
+            chosen = versions.check_creation(trial, model.name, draft, artifacts=[*linked, *artifacts])
         finally:
             trial.abandon()
         return chosen, given
 
-    def _store(
-        self,
-        given: list[storing.Given],
-        formats: Mapping[str, str],
-        metadata: Mapping[str, Any] | None,
-        transfer: storing.TransferOf,
-        *,
-        model: str = "",
-        follow_links: storing.LinksRoot = None,
-        warn: Callable[[str], object] | None = None,
-    ) -> None:
+    def _link(self, given: storing.GivenArtifacts) -> None:
+        with self._keeping_values(given.sources):
+            self._store(given)
+
+    def _store(self, given: storing.GivenArtifacts, *, model: str = "") -> None:
         """Store artifacts and link them. Raises before the first is stored if one of them cannot be linked."""
         self._refuse_ended()
-        for name, _, kind in given:
+        for name, _, kind in given.sources:
             planned = ArtifactLink(name=check_name(name, "artifact"), kind=kind, digest=NO_DIGEST, size=0)
             check_artifacts([*self._links.values(), planned], f"run {self.name}")
-        said = self._read_metadata(metadata or {})
+        given = given._replace(metadata=self._read_metadata(given.metadata or {}))
         model = model or (self._version.model if self._version is not None else "")
         secrets = self._known.values()
 
-        def check(each: storing.Source, value: Any, root: Path | None) -> None:
+        def check(each: LocalArtifact, value: Any, root: Path | None) -> None:
             refuse_secrets(f"the artifact {each.name}", value, each.path, secrets, follow_links=root)
 
-        found = storing.store_given(
-            self._opened,
-            model,
-            given,
-            formats=formats,
-            metadata=said,
-            follow_links=follow_links,
-            transfer=transfer,
-            warn=warn,
-            check=check,
-        )
+        found = storing.store_given(self._opened, model, given, check)
         self._links.update({link.name: replace(link, pipeline=self.name) for link in found})
 
     @contextmanager
@@ -522,7 +493,7 @@ class ScriptRun(ShowsOurForm):
         made = versions.make_version(
             inside.writer,
             version._model,
-            **{**version._draft, "metadata": {**self._metadata, **version._draft["metadata"]}},
+            version._draft._replace(metadata={**self._metadata, **(version._draft.metadata or {})}),
             artifacts=self._links.values(),
             code=self._start.code,
             runs=(self.id,),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,54 +12,75 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from gitmodel.client.by_url import content_key
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.models import read_words
 from gitmodel.domain.schema.names import check_version_name
-from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.domain.schema.records import ArtifactLink, Code
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions
-from gitmodel.registry.artifacts import Warn
-from gitmodel.registry.versions import Made
-from gitmodel.stores.interface import Transfer
+from gitmodel.registry.artifacts import LocalArtifact, Warn
+from gitmodel.registry.versions import Draft, Made
+from gitmodel.stores.interface import Progress, Transfer
 from gitmodel.stores.source_files import links_root
 
 Given = tuple[str, ArtifactSource, str]
 """Name, source and kind of an artifact. The source of an external one is a URI."""
 LinksRoot = str | os.PathLike[str] | None
 """The folder to which symbolic links may lead; None for no other than their own."""
-TransferOf = Callable[[str], Transfer]
-"""Returns the options of the transfer of the artifact of that name."""
 
 
-def transfer_of(jobs: int, progress: Callable[[str, int, int], None] | None) -> TransferOf:
-    """Return a function from the name of an artifact to the options of its transfer."""
-    return lambda name: Transfer(jobs, partial(progress, name) if progress is not None else None)
+class GivenArtifacts(NamedTuple):
+    """Artifacts that a caller gives, with the options for storing them.
 
-
-class Source(NamedTuple):
-    """A file or folder to store, with the format in which gitmodel saved an object ("": to be detected).
-
-    Loading the object needs the names *needs_trust* to be trusted. *file* is the name to record for its file.
+    *formats* and *follow_links* are those of `Model.create_version`. All artifacts get the *metadata*. *transfer*
+    returns the options of the transfer of the artifact of that name.
     """
 
-    name: str
-    path: Path
-    kind: str
-    format: str
-    needs_trust: Sequence[str] = ()
-    file: str | None = None
+    sources: Sequence[Given]
+    formats: Mapping[str, str]
+    transfer: Callable[[str], Transfer]
+    metadata: Mapping[str, Any] | None = None
+    follow_links: LinksRoot = None
+    warn: Warn | None = None
 
 
-def by_kind(
-    *, data: ArtifactSources | None, model: ArtifactSources | None, deployment: ArtifactSources | None
-) -> list[Given]:
-    """Return name, source and kind of all artifacts, from a mapping of names to sources for each kind."""
-    kinds = (("data", data), ("model", model), ("deployment", deployment))
-    return [(name, source, kind) for kind, sources in kinds for name, source in (sources or {}).items()]
+def one_artifact(
+    name: str,
+    source: ArtifactSource,
+    kind: str,
+    format: str,
+    metadata: Mapping[str, Any] | None,
+    progress: Progress | None,
+    follow_links: LinksRoot = None,
+) -> GivenArtifacts:
+    """Return the artifact *name* as the methods get it that store one artifact."""
+    formats = {name: format} if format else {}
+    return GivenArtifacts(
+        [(name, source, kind)], formats, lambda _: Transfer(progress=progress), metadata, follow_links
+    )
+
+
+def artifacts_by_kind(
+    data: ArtifactSources | None,
+    model_objects: ArtifactSources | None,
+    deployments: ArtifactSources | None,
+    formats: Mapping[str, str] | None,
+    jobs: int,
+    progress: Callable[[str, int, int], None] | None,
+    warn: Warn | None,
+    follow_links: LinksRoot = None,
+) -> GivenArtifacts:
+    """Return the artifacts of each kind as the methods get them that store several."""
+    kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
+    sources = [(name, source, kind) for kind, named in kinds for name, source in (named or {}).items()]
+
+    def transfer(name: str) -> Transfer:
+        return Transfer(jobs, partial(progress, name) if progress is not None else None)
+
+    return GivenArtifacts(sources, formats or {}, transfer, follow_links=follow_links, warn=warn)
 
 
 def is_path(source: Any) -> bool:
@@ -66,20 +89,18 @@ def is_path(source: Any) -> bool:
 
 
 @contextmanager
-def _files(
-    opened: OpenRegistry, given: Sequence[Given], formats: Mapping[str, str], warn: Warn | None
-) -> Iterator[list[Source]]:
-    """Yield the artifacts *given* as files, after saving the objects among them in a temporary folder.
+def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalArtifact]]:
+    """Yield the artifacts as files, after saving the objects among them in a temporary folder.
 
     Raises UsageError if no format keeps an object as it is.
     """
-    pickle = not all(is_path(source) for _, source, _ in given) and opened.allows_pickle()
+    pickle = not all(is_path(source) for _, source, _ in given.sources) and opened.allows_pickle()
     with TemporaryDirectory(prefix="gitmodel-") as folder:
         found = []
-        for index, (name, source, kind) in enumerate(given):
-            format = formats.get(name, "")
+        for index, (name, source, kind) in enumerate(given.sources):
+            format = given.formats.get(name, "")
             if is_path(source):
-                found.append(Source(name, Path(source), kind, format))
+                found.append(LocalArtifact(name, Path(source), kind, format))
                 continue
             # imported here because only objects need them
             from gitmodel.formats import materializers, trust
@@ -89,207 +110,138 @@ def _files(
             allow_pickle = f"use version.link_artifact({name!r}, value, format='pickle')"
             with trust.noting() as names:
                 used, _, saver = materializers.save(
-                    source,
-                    path,
-                    f"artifact {name}",
-                    format,
-                    pickle=pickle,
-                    allow_pickle=allow_pickle,
+                    source, path, f"artifact {name}", format, pickle=pickle, allow_pickle=allow_pickle
                 )
                 if not format and used in PICKLES:
-                    (warn or artifacts.log_warning)(artifacts.told_pickled(name, used))
+                    (given.warn or artifacts.log_warning)(artifacts.told_pickled(name, used))
                 file = materializers.file_name(name, used, saver)
-                found.append(Source(name, path, kind, used, names(), file))
+                found.append(LocalArtifact(name, path, kind, used, names(), file))
         yield found
 
 
 def create_version(
-    opened: OpenRegistry,
-    chosen: ModelRef,
-    model: str,
-    *,
-    name: str | None,
-    description: str,
-    tags: Iterable[str],
-    metadata: Mapping[str, Any],
-    given: Sequence[Given],
-    formats: Mapping[str, str],
-    key: str | None,
-    follow_links: LinksRoot,
-    transfer: TransferOf,
-    warn: Warn | None,
+    opened: OpenRegistry, chosen: ModelRef, model: str, draft: Draft, given: GivenArtifacts, *, key: str | None
 ) -> Made:
     """Create a version of *chosen*, whose current name is *model*, from files and folders.
 
     Returns an existing version that was created with the idempotency *key*. "" means no key; None means the key of the
     CI job.
     """
-    if name is not None:
-        check_version_name(name)
+    if draft.name is not None:
+        check_version_name(draft.name)
     known = versions.find_keyed(opened.writer, chosen, key) if key else None
     if known is not None:
         since = opened.repository.renumberings().count
         return Made(VersionRef(model, str(known), since=since), new=False)
-    words, values = read_words(tags), read_values(metadata)
+    draft = draft._replace(tags=read_words(draft.tags), metadata=read_values(draft.metadata or {}))
     if key or not opened.job:  # the job may already have created this version
-        chosen = versions.check_creation(
-            opened.writer,
-            chosen,
-            name=name,
-            description=description,
-            tags=words,
-            metadata=values,
-            artifacts=[(artifact, kind) for artifact, _, kind in given],
-        )
+        planned = [(artifact, kind) for artifact, _, kind in given.sources]
+        chosen = versions.check_creation(opened.writer, chosen, draft, artifacts=planned)
     opened.check_code()
-    links = store_given(opened, model, given, formats=formats, follow_links=follow_links, transfer=transfer, warn=warn)
+    links = store_given(opened, model, given)
     code = opened.record_code()
-    content = (model, name, description, words, values, links, code)
-    return versions.make_version(
-        opened.writer,
-        chosen,
-        name=name,
-        description=description,
-        tags=words,
-        metadata=values,
-        artifacts=links,
-        code=code,
-        key=key if key is not None else opened.job_key(lambda: content_key(*content)),
-    )
+    if key is None:
+        key = opened.job_key(lambda: _content_key(model, draft, links, code))
+    return versions.make_version(opened.writer, chosen, draft, artifacts=links, code=code, key=key)
 
 
-def store_links(
-    opened: OpenRegistry,
-    ref: VersionRef,
-    model: str,
-    given: Sequence[Given],
-    *,
-    formats: Mapping[str, str],
-    metadata: Mapping[str, Any] | None = None,
-    follow_links: LinksRoot = None,
-    transfer: TransferOf,
-    warn: Warn | None = None,
-) -> list[ArtifactLink]:
-    """Store the artifacts *given* for the version *ref* of *model*, and return their links.
+def _content_key(model: str, draft: Draft, links: Iterable[ArtifactLink], code: Code) -> str:
+    """Return a digest of the content of a new version, to distinguish the versions that one job creates."""
+    held = sorted((link.name, link.digest) for link in links)
+    metadata = dict(draft.metadata or {})
+    said = [model, draft.name, draft.description, sorted(draft.tags), held, code.commit, code.dirty, metadata]
+    facts = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def store_links(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenArtifacts) -> list[ArtifactLink]:
+    """Store artifacts for the version *ref* of *model*, and return their links.
 
     Stores nothing if the version cannot take the links. Returns no links if an artifact cannot be stored.
     """
-    said = read_values(metadata or {})
-    names = [(name, kind) for name, _, kind in given]
-    _check_formats(given, formats)
-    artifacts.check_links(opened.writer, ref, names, metadata=said)
-    return store_given(
-        opened,
-        model,
-        given,
-        formats=formats,
-        metadata=said,
-        follow_links=follow_links,
-        transfer=transfer,
-        warn=warn,
-    )
+    names = [(name, kind) for name, _, kind in given.sources]
+    artifacts.check_links(opened.writer, ref, names, metadata=given.metadata)
+    return store_given(opened, model, given)
 
 
-def store_attachments(
-    opened: OpenRegistry,
-    ref: VersionRef,
-    model: str,
-    given: Mapping[str, ArtifactSource],
-    *,
-    formats: Mapping[str, str],
-    metadata: Mapping[str, Any] | None = None,
-    follow_links: LinksRoot = None,
-    transfer: TransferOf,
-    warn: Warn | None = None,
-) -> list[ArtifactLink]:
-    """Store the attachments *given* for the version *ref* of *model*, and return links to them.
+def store_attachments(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenArtifacts) -> list[ArtifactLink]:
+    """Store attachments for the version *ref* of *model*, and return links to them.
 
     Stores nothing if the version cannot have them.
     """
-    said = read_values(metadata or {})
-    artifacts.check_attachments(opened.writer, ref, given, metadata=said)
-    return store_given(
-        opened,
-        model,
-        [(name, source, "data") for name, source in given.items()],
-        formats=formats,
-        metadata=said,
-        follow_links=follow_links,
-        transfer=transfer,
-        warn=warn,
-    )
+    artifacts.check_attachments(opened.writer, ref, [name for name, _, _ in given.sources], metadata=given.metadata)
+    return store_given(opened, model, given)
 
 
 def store_given(
     opened: OpenRegistry,
     model: str,
-    given: Sequence[Given],
-    *,
-    formats: Mapping[str, str],
-    metadata: Mapping[str, Any] | None = None,
-    follow_links: LinksRoot = None,
-    transfer: TransferOf,
-    warn: Warn | None = None,
-    check: Callable[[Source, Any, Path | None], None] | None = None,
+    given: GivenArtifacts,
+    check: Callable[[LocalArtifact, Any, Path | None], None] | None = None,
 ) -> list[ArtifactLink]:
-    """Store the artifacts *given* in the store of *model* ("": the default store), and return their links.
+    """Store artifacts in the store of *model* ("": the default store), and return their links.
 
     *check* is called for each file to be stored, with its value or path as given and the folder *follow_links*, before
     the first is stored. Symbolic links to files or folders in *follow_links* count as these.
     """
-    _check_formats(given, formats)
-    root = links_root(follow_links) if follow_links is not None else None
-    with _files(opened, given, formats, warn) as files:
-        _check_sources(opened, files, root)
+    _check_formats(given)
+    root = links_root(given.follow_links) if given.follow_links is not None else None
+    allow_credentials = opened.repository.allows_credentials
+    with _files(opened, given) as files:
+        artifacts.check_sources(files, allow_credentials=allow_credentials, follow_links=root)
         if check is not None:
-            for each, (_, value, _) in zip(files, given, strict=True):
+            for each, (_, value, _) in zip(files, given.sources, strict=True):
                 check(each, value, root)
-        return _store(opened, model, files, metadata=metadata, follow_links=root, transfer=transfer, warn=warn)
+        store = opened.access.of_model(model) if model else opened.store
+        return [
+            artifacts.store_artifact(
+                store,
+                each,
+                metadata=given.metadata,
+                allow_credentials=allow_credentials,
+                follow_links=root,
+                transfer=given.transfer(each.name),
+                warn=given.warn,
+            )
+            for each in files
+        ]
 
 
 def describe_links(
-    opened: OpenRegistry,
-    ref: VersionRef,
-    given: Sequence[Given],
-    *,
-    formats: Mapping[str, str],
-    metadata: Mapping[str, Any] | None = None,
-    provider_digest: bool = False,
-    transfer: TransferOf,
+    opened: OpenRegistry, ref: VersionRef, given: GivenArtifacts, *, provider_digest: bool = False
 ) -> list[ArtifactLink]:
-    """Hash the external artifacts *given* for the version *ref* in place, and return their links."""
-    said = read_values(metadata or {})
-    names = [(name, kind) for name, _, kind in given]
-    for name, uri, _ in given:
+    """Hash external artifacts for the version *ref* in place, and return their links."""
+    for name, uri, _ in given.sources:
         if not is_path(uri):
             raise UsageError(
                 f"the external artifact {name} needs a URI, not an object", hint="leave out external=True to store it"
             )
-    _check_formats([(name, "", kind) for name, _, kind in given], formats)
-    artifacts.check_links(opened.writer, ref, names, metadata=said)
+    _check_formats(given._replace(sources=[(name, "", kind) for name, _, kind in given.sources]))
+    names = [(name, kind) for name, _, kind in given.sources]
+    artifacts.check_links(opened.writer, ref, names, metadata=given.metadata)
     links = []
-    for name, uri, kind in given:
+    for name, uri, kind in given.sources:
         link = artifacts.describe_external(
             name,
             os.fspath(uri),
             kind=kind,
-            format=formats.get(name, ""),
-            metadata=said,
+            format=given.formats.get(name, ""),
+            metadata=given.metadata,
             provider_digest=provider_digest,
             trusted=opened.access.trusted(),
-            progress=transfer(name).progress,
+            progress=given.transfer(name).progress,
         )
         opened.access.trust_place(link.uri or "")
         links.append(link)
     return links
 
 
-def _check_formats(given: Sequence[Given], formats: Mapping[str, str]) -> None:
-    """Raise UsageError if *formats* names an artifact that is not *given*, or a format that it cannot have."""
+def _check_formats(given: GivenArtifacts) -> None:
+    """Raise UsageError if a format is for an artifact that is not given, or one that it cannot have."""
     from gitmodel.formats.catalogue.plugins import find_format  # imported here because few artifacts need it
 
-    sources = {name: source for name, source, _ in given}
-    for name, format in formats.items():
+    sources = {name: source for name, source, _ in given.sources}
+    for name, format in given.formats.items():
         if name not in sources:
             raise UsageError(
                 f"there is no artifact {name!a} for the format {format}", hint=f"the names are {', '.join(sources)}"
@@ -299,38 +251,3 @@ def _check_formats(given: Sequence[Given], formats: Mapping[str, str]) -> None:
             find_format(format)
         else:
             artifacts.check_format(format, folder=bool(source) and Path(source).is_dir())
-
-
-def _check_sources(opened: OpenRegistry, files: Iterable[Source], follow_links: Path | None) -> None:
-    found = ((each.name, each.path, each.kind, each.format) for each in files)
-    allow_credentials = opened.repository.allows_credentials
-    artifacts.check_sources(found, allow_credentials=allow_credentials, follow_links=follow_links)
-
-
-def _store(
-    opened: OpenRegistry,
-    model: str,
-    files: Iterable[Source],
-    *,
-    metadata: Mapping[str, Any] | None = None,
-    follow_links: Path | None,
-    transfer: TransferOf,
-    warn: Warn | None,
-) -> list[ArtifactLink]:
-    return [
-        artifacts.store_artifact(
-            opened.access.of_model(model) if model else opened.store,
-            each.name,
-            each.path,
-            kind=each.kind,
-            format=each.format,
-            metadata=metadata,
-            needs_trust=each.needs_trust,
-            file=each.file,
-            allow_credentials=opened.repository.allows_credentials,
-            follow_links=follow_links,
-            transfer=transfer(each.name),
-            warn=warn,
-        )
-        for each in files
-    ]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
@@ -52,31 +52,40 @@ class Verified:
     purged: str = ""
 
 
+class LocalArtifact(NamedTuple):
+    """A file or folder to store. Its *format* is detected from the content by default ("").
+
+    Loading it needs the names *needs_trust* to be trusted. *file* is the name to record, by default that of *path*.
+    """
+
+    name: str
+    path: Path
+    kind: str
+    format: str = ""
+    needs_trust: Sequence[str] = ()
+    file: str | None = None
+
+
 def store_artifact(
     store: ArtifactStore,
-    name: str,
-    path: Path,
+    given: LocalArtifact,
     *,
-    kind: str,
-    format: str = "",
     metadata: Mapping[str, Any] | None = None,
-    needs_trust: Sequence[str] = (),
-    file: str | None = None,
     allow_credentials: bool = False,
     follow_links: Path | None = None,
     transfer: Transfer = Transfer(),
     warn: Warn | None = None,
 ) -> ArtifactLink:
-    """Store the file or folder at *path*, and return the link for a version.
+    """Store the file or folder *given*, and return the link for a version.
 
-    Links to files or folders in the folder *follow_links* count as these.
-    *format* is detected from the content by default. *file* is the name to record, by default that of *path*. *warn* is
-    called for file names that Windows does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if
-    the folder contains a git repository or, unless *allow_credentials*, text that looks like a credential.
+    Links to files or folders in the folder *follow_links* count as these. *warn* is called for file names that Windows
+    does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if the folder contains a git
+    repository or, unless *allow_credentials*, text that looks like a credential.
     """
     from gitmodel import formats
 
     warn = warn or log_warning
+    name, path, kind, format, needs_trust, file = given
     check_name(name, "artifact")
     _check_kind(kind)
     check_format(format, folder=path.is_dir())
@@ -117,22 +126,19 @@ def check_format(format: str, *, folder: bool) -> None:
         raise UsageError(f"a file cannot have the format {format}", hint="leave the format out")
 
 
-def check_sources(
-    given: Iterable[tuple[str, Path, str, str]], *, allow_credentials: bool = False, follow_links: Path | None = None
-) -> None:
+def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, follow_links: Path | None) -> None:
     """Check names, paths, kinds and formats of artifacts before the first is stored.
 
     Raises the errors of `store_artifact`.
     """
-    found = list(given)
-    for name, path, kind, format in found:
-        check_name(name, "artifact")
-        _check_kind(kind)
-        source_files.refuse_git(path, follow_links)
-        refuse_large_picture(path, name, format)
-    if len(found) > 1 and not allow_credentials:  # a single artifact is searched for credentials when it is stored
-        for name, path, _, _ in found:
-            refuse_credentials(path, name, follow_links)
+    for each in given:
+        check_name(each.name, "artifact")
+        _check_kind(each.kind)
+        source_files.refuse_git(each.path, follow_links)
+        refuse_large_picture(each.path, each.name, each.format)
+    if len(given) > 1 and not allow_credentials:  # a single artifact is searched for credentials when it is stored
+        for each in given:
+            refuse_credentials(each.path, each.name, follow_links)
 
 
 def describe_external(

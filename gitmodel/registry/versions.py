@@ -34,6 +34,15 @@ _PIECE = 500
 _REMEMBERED = 20_000
 
 
+class Draft(NamedTuple):
+    """What a person says about a version that is to be created: its own name, if it has one, and its description."""
+
+    name: str | None = None
+    description: str = ""
+    tags: Iterable[str] = ()
+    metadata: Mapping[str, Any] | None = None
+
+
 class Made(NamedTuple):
     """A reference that follows a version; *new* is False if the version already existed under its idempotency key."""
 
@@ -44,11 +53,8 @@ class Made(NamedTuple):
 def make_version(
     writer: Writer,
     model: str | ModelRef,
+    draft: Draft = Draft(),
     *,
-    name: str | None = None,
-    description: str = "",
-    tags: Iterable[str] = (),
-    metadata: Mapping[str, Any] | None = None,
     artifacts: Iterable[ArtifactLink] = (),
     code: Code | None = None,
     runs: Iterable[str] = (),
@@ -57,24 +63,24 @@ def make_version(
     """Create the next version of *model*, which *runs* made, and return a reference that follows it.
 
     If a version was already created with the idempotency *key* ("": none), on any machine, it is returned instead.
-    Raises NotFound if the model does not exist, Conflict if *name* is taken, UsageError for bad input.
+    Raises NotFound if the model does not exist, Conflict if the name is taken, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
     chosen = ModelRef.of(model) if is_found else models.find_to_change(writer, model)
-    draft = _draft(writer, chosen.model, name, description, tags, metadata, artifacts, code, runs)
+    record = _record(writer, chosen.model, draft, artifacts, code, runs)
     reserved = None
     if not key:
         current = chosen.model
-        reserved = writer.take_number(current, lambda snapshot: planning.plan_version(snapshot, current, draft))
+        reserved = writer.take_number(current, lambda snapshot: planning.plan_version(snapshot, current, record))
 
     def plan(snapshot: Snapshot, current: str) -> Change[Made]:
         known = _find_keyed(writer, snapshot, current, key) if key else None
         if known is not None:
             change = Change(known)
         elif key:
-            change = planning.plan_version(snapshot, current, draft, txn=messages.keyed_transaction(current, key))
+            change = planning.plan_version(snapshot, current, record, txn=messages.keyed_transaction(current, key))
         else:
-            change = planning.plan_version(snapshot, current, draft, reserved=reserved)
+            change = planning.plan_version(snapshot, current, record, reserved=reserved)
         made = VersionRef(current, str(change.result), since=snapshot.renumberings.count)
         return replace(change, result=Made(made, new=known is None))  # type: ignore[arg-type, return-value]
 
@@ -82,14 +88,7 @@ def make_version(
 
 
 def check_creation(
-    writer: Writer,
-    model: str | ModelRef,
-    *,
-    name: str | None = None,
-    description: str = "",
-    tags: Iterable[str] = (),
-    metadata: Mapping[str, Any] | None = None,
-    artifacts: Iterable[tuple[str, str]] = (),
+    writer: Writer, model: str | ModelRef, draft: Draft, *, artifacts: Iterable[tuple[str, str]] = ()
 ) -> ModelRef:
     """Check, before storing, that `make_version` would accept these values; return a reference to the model.
 
@@ -99,8 +98,8 @@ def check_creation(
 
     def plan(snapshot: Snapshot) -> Change[ModelRef]:
         chosen = choose_to_change(snapshot, ModelRef.of(model))
-        draft = _draft(writer, chosen.model, name, description, tags, metadata, links, None)
-        return replace(planning.plan_version(snapshot, chosen.model, draft), result=chosen)  # type: ignore[arg-type, return-value]
+        record = _record(writer, chosen.model, draft, links)
+        return replace(planning.plan_version(snapshot, chosen.model, record), result=chosen)  # type: ignore[arg-type, return-value]
 
     return writer.check(plan)
 
@@ -329,15 +328,12 @@ def set_metadata(
     return change_version(writer, ref, plan)
 
 
-def _draft(
+def _record(
     writer: Writer,
     model: str,
-    name: str | None,
-    description: str,
-    tags: Iterable[str],
-    metadata: Mapping[str, Any] | None,
+    draft: Draft,
     artifacts: Iterable[ArtifactLink],
-    code: Code | None,
+    code: Code | None = None,
     runs: Iterable[str] = (),
 ) -> VersionRecord:
     """Return the record of a new version; the plan sets its number. Raises UsageError, Conflict."""
@@ -346,12 +342,12 @@ def _draft(
     return VersionRecord(
         number=1,
         created=writer.moment(),
-        name=None if name is None else check_version_name(name),
-        description=_text(description),
-        tags=changed_tags((), read_words(tags), ()),
+        name=None if draft.name is None else check_version_name(draft.name),
+        description=_text(draft.description),
+        tags=changed_tags((), read_words(draft.tags), ()),
         runs=tuple(runs),
         code=code,
-        metadata=read_values(metadata or {}),
+        metadata=read_values(draft.metadata or {}),
         artifacts=links,
     )
 

@@ -610,16 +610,16 @@ TEXTS = {
 @pytest.mark.parametrize("what", TEXTS)
 def test_a_hostile_text_stays_in_its_place(registry, git, assert_whole, what):
     text = TEXTS[what]
-    given = {"description": text, "metadata": {"note": text}, "tags": [text]}
+    draft = versions.Draft(description=text, metadata={"note": text}, tags=[text])
     if what == "half a character":
         with pytest.raises(UsageError):
             models.update_model(registry.writer, "iris", {"description": text})
         with pytest.raises(UsageError):
-            versions.make_version(registry.writer, "iris", **given)
+            versions.make_version(registry.writer, "iris", draft)
         number = versions.make_version(registry.writer, "iris").ref.number
     else:
         models.update_model(registry.writer, "iris", {"description": text})
-        number = versions.make_version(registry.writer, "iris", **given).ref.number
+        number = versions.make_version(registry.writer, "iris", draft).ref.number
         record = versions.resolve(registry.writer, VersionRef("iris", str(number)))[1]
         assert (record.description, record.metadata, record.tags) == (text, {"note": text}, (text,))
     for change in (
