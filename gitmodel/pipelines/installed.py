@@ -24,11 +24,12 @@ def is_library(file: str) -> bool:
     path = os.path.join(os.path.realpath(file), "")
     if {"site-packages", "dist-packages"} & set(path.split(os.sep)):
         return True
-    return path.startswith(_library_folders())
+    return path.startswith(library_folders())
 
 
 @cache
-def _library_folders() -> tuple[str, ...]:
+def library_folders() -> tuple[str, ...]:
+    """Return the folders of Python, of its packages and of gitmodel, each with a slash at the end."""
     paths = sysconfig.get_paths()
     folders = (*(paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")), _OURS)
     return tuple(os.path.realpath(folder) + os.sep for folder in folders)

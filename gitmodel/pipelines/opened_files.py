@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from gitmodel.pipelines.installed import is_library
+from gitmodel.pipelines.installed import is_library, library_folders
 
 _Stamp = tuple[int, int, int]
 _PROGRAMS = frozenset({"git", "git-model", "gitmodel"})
@@ -181,9 +181,9 @@ def recording_opened_files(
     recorder = OpenedFiles(root)
     for (file, path), stamp in list(_kept_by_functions.items()):
         if file in code:
-            recorder.note_kept(path, stamp)
+            recorder.note_kept(os.path.realpath(path), stamp)
     for file in unloaded:
-        for one in list(_of_modules.get(file, {}).values()):
+        for one in _in_project(_of_modules.get(file, {})):
             recorder.note_kept(one.path, one.stamp)
     for text in named:
         recorder.note_named(text)
@@ -229,7 +229,13 @@ def opened_by_module(file: str) -> list[OpenedByModule]:
     found = _of_modules.get(file, {})
     if len(found) >= _MOST_NAMES:
         raise ValueError(f"{file} opens more than {_MOST_NAMES} files")
-    return list(found.values())
+    return _in_project(found)
+
+
+def _in_project(found: Mapping[tuple[int, str], OpenedByModule]) -> list[OpenedByModule]:
+    """Return *found* with the links in each path followed, without the files of libraries."""
+    real = [one._replace(path=os.path.realpath(one.path)) for one in list(found.values())]
+    return [one for one in real if not is_library(one.path)]
 
 
 _of_modules: dict[str, dict[tuple[int, str], OpenedByModule]] = {}
@@ -267,38 +273,65 @@ def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open" and _writes(arguments):
         return
     path = ""
-    while frame is not None and not frame.f_code.co_filename.startswith(_OURS):
-        code, is_module = frame.f_code, frame.f_code.co_name == "<module>"
-        if not is_library(code.co_filename) and (is_module or _keeps_result(frame)):
-            path = path or _real(arguments[0] if arguments[0] is not None else ".")
-            file = os.path.realpath(code.co_filename)
-            if is_library(path):
+    while frame is not None:
+        if frame.f_code.co_filename in _library_files or (code := _known_code(frame.f_code)) is None:
+            frame = frame.f_back
+            continue
+        if code.is_ours:
+            return
+        if code.is_module or code.assigns_global or _has_cache(frame):
+            # a program may open a million files here: links in the path are followed when somebody asks for it
+            path = path or os.path.join(os.getcwd(), os.fsdecode(arguments[0] if arguments[0] is not None else "."))
+            if path.startswith(library_folders()):
                 return
-            if not is_module and event == "open" and len(_kept_by_functions) < _MOST_NAMES:
-                _kept_by_functions[file, path] = _stamp(path)
-            found = _of_modules.setdefault(file, {})
-            if is_module and len(found) < _MOST_NAMES:
+            if not code.is_module and event == "open" and len(_kept_by_functions) < _MOST_NAMES:
+                _kept_by_functions[code.file, path] = _stamp(path)
+            found = _of_modules.setdefault(code.file, {})
+            if code.is_module and len(found) < _MOST_NAMES:
                 listing = _hash_listing(path) if event != "open" else ""
                 found[frame.f_lineno, path] = OpenedByModule(frame.f_lineno, path, _stamp(path), listing)
-            if is_module:
+            if code.is_module:
                 return
         frame = frame.f_back
 
 
-def _keeps_result(frame: types.FrameType) -> bool:
-    """Return True if the function of *frame* has a cache, such as `lru_cache`, or assigns a global variable."""
-    if _assigns_global(frame.f_code):
-        return True
+class _KnownCode(NamedTuple):
+    code: types.CodeType
+    file: str
+    is_ours: bool
+    is_module: bool
+    assigns_global: bool
+
+
+# Each `open` looks at all frames of its stack, so that each look must be short.
+_library_files: set[str] = set()  # without those of gitmodel
+_known: dict[int, _KnownCode] = {}  # by id: to hash a code object takes as long as to read it
+
+
+def _known_code(code: types.CodeType) -> _KnownCode | None:
+    """Return what is known of *code*; None for the code of a library."""
+    known = _known.get(id(code))
+    if known is not None and known.code is code:
+        return known
+    if len(_known) >= _MOST_NAMES:
+        _known.clear()
+    is_ours = code.co_filename.startswith(_OURS)
+    if not is_ours and is_library(code.co_filename):
+        _library_files.add(code.co_filename)
+        return None
+    assigns = any(found.opname == "STORE_GLOBAL" for found in dis.get_instructions(code))
+    known = _KnownCode(code, os.path.realpath(code.co_filename), is_ours, code.co_name == "<module>", assigns)
+    _known[id(code)] = known
+    return known
+
+
+def _has_cache(frame: types.FrameType) -> bool:
+    """Return True if the function of *frame* keeps its results, by `lru_cache` or a similar decorator."""
     first, *below = getattr(frame.f_code, "co_qualname", frame.f_code.co_name).split(".")
     found = frame.f_globals.get(first)
     for name in below:
         found = vars(found).get(name) if isinstance(found, type) else None
     return hasattr(found, "cache_info") or isinstance(found, cached_property)
-
-
-@lru_cache(maxsize=4096)
-def _assigns_global(code: types.CodeType) -> bool:
-    return any(found.opname == "STORE_GLOBAL" for found in dis.get_instructions(code))
 
 
 def _writes(arguments: tuple[Any, ...]) -> bool:
