@@ -309,14 +309,14 @@ _known: dict[int, _KnownCode] = {}  # by id: to hash a code object takes as long
 
 
 def _known_code(code: types.CodeType) -> _KnownCode | None:
-    """Return what is known of *code*; None for the code of a library."""
+    """Return what is known of *code*; None for the code of a library, or of no file, such as `<string>`."""
     known = _known.get(id(code))
     if known is not None and known.code is code:
         return known
     if len(_known) >= _MOST_NAMES:
         _known.clear()
     is_ours = code.co_filename.startswith(_OURS)
-    if not is_ours and is_library(code.co_filename):
+    if not is_ours and (code.co_filename.startswith("<") or is_library(code.co_filename)):
         _library_files.add(code.co_filename)
         return None
     assigns = any(found.opname == "STORE_GLOBAL" for found in dis.get_instructions(code))
