@@ -1,6 +1,8 @@
 """Fixtures for all tests: a fixed home, identity and clock for git, and real repositories."""
 
+import itertools
 import os
+import re
 import signal
 import subprocess
 import time
@@ -47,10 +49,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="a long version: run with --soak"))
 
 
+_numbers = itertools.count()
+
+
+def make_folder(factory: pytest.TempPathFactory, name: str) -> Path:
+    """Make a new folder; pytest's own numbers cost a listing of all folders of the tests before."""
+    return factory.mktemp(f"{name}{next(_numbers)}", numbered=False)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new folder for the test, as pytest's fixture of this name gives it."""
+    return make_folder(tmp_path_factory, re.sub(r"\W", "_", request.node.name)[:30])
+
+
 @pytest.fixture(autouse=True)
 def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new home of its own for each test, so that ids of commits are reproducible; returns that home."""
-    home = tmp_path_factory.mktemp("home")
+    home = make_folder(tmp_path_factory, "home")
     config = home / ".gitconfig"
     config.write_text(GIT_CONFIG, encoding="utf-8")
     for name in list(os.environ):
