@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import NamedTuple
 
 from gitmodel.domain.views.filter_names import Names
 from gitmodel.errors import UsageError
-from gitmodel.expressions.clauses import Clause, Trouble, plain_clause
+from gitmodel.expressions.clauses import Clause, Condition, Trouble, plain_clause
 from gitmodel.expressions.names import (
     EACH,
     Asked,
@@ -73,6 +74,15 @@ class Expression:
     def __repr__(self) -> str:
         return f"parse({self.text!r})"
 
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Comparisons that are all true for each record that matches, or for which `matches` raises an error.
+
+        They are the clauses before the first that can be a fault or is no comparison with a literal.
+        """
+        found = takewhile(lambda condition: condition is not None, (clause.condition for clause in self._clauses))
+        return tuple(condition for condition in found if condition is not None)
+
     def matches(self, record: Mapping[str, object]) -> bool:
         """Return True if *record* matches. Missing keys and values that cannot be compared do not match.
 
@@ -133,6 +143,20 @@ class Filter:
     def unseen(self) -> bool:
         """True while no record has had one of the recorded names (such as keys of metadata), values or types."""
         return bool(self._unseen) or any(value is not None for value in self._uncompared.values())
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """The recorded names, unknown values and other literals that no searched record had so far."""
+        return (*self._unseen, *self._uncompared)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The `conditions` of the expression."""
+        return self._expression.conditions
+
+    def settle(self) -> None:
+        """Ask for no more names: a record that is not searched has each of them, with a comparable value."""
+        self._unseen, self._uncompared = [], {}
 
     def matches(self, record: Mapping[str, object]) -> bool:
         """Return True if *record* matches, and remember its names. Raises the errors of `Expression.matches`."""

@@ -23,6 +23,14 @@ class Trouble(NamedTuple):
 NO_ANSWER = Trouble("its parts cannot be compared")
 
 
+class Condition(NamedTuple):
+    """A comparison of the value at *steps* with *literal*: the *sign* is `==`, `<`, ..., or `in` (literal in value)."""
+
+    steps: tuple[str | int, ...]
+    sign: str
+    literal: bool | int | float | str
+
+
 def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
     """Return the value at *steps*, or the Trouble that prevents it. A key whose value is None is absent."""
     value: Any = record
@@ -57,9 +65,13 @@ def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> b
 
 
 class Clause(ABC):
-    """One clause of an expression. Evaluates to True, False or the reason why it has no result."""
+    """One clause of an expression. Evaluates to True, False or the reason why it has no result.
+
+    *condition* is the comparison that the clause consists of; None if it has another form, or can be a fault.
+    """
 
     plain = True
+    condition: Condition | None = None
     names: frozenset[str]
     text: str
 
@@ -77,19 +89,22 @@ class Clause(ABC):
 
 
 class _Plain(Clause):
-    """A test of the value at one path, evaluated without the library. *reads_keys*: of a table it reads only keys."""
+    """A test of the value at one path, evaluated without the library.
 
-    __slots__ = ("names", "reads_keys", "steps", "test", "text")
+    *reads_keys* is True if it reads only keys of a table.
+    """
+
+    __slots__ = ("condition", "names", "reads_keys", "steps", "test", "text")
 
     def __init__(
         self,
         text: str,
         steps: tuple[str | int, ...],
         test: Callable[[Any], bool | Trouble],
-        *,
-        reads_keys: bool = False,
+        condition: Condition | None = None,
     ) -> None:
-        self.text, self.steps, self.test, self.reads_keys = text, steps, test, reads_keys
+        self.text, self.steps, self.test, self.condition = text, steps, test, condition
+        self.reads_keys = condition is not None and condition.sign == "in"
         self.names = frozenset({str(steps[0])})
 
     def answer(self, record: Mapping[str, object]) -> bool | Trouble:
@@ -115,7 +130,7 @@ def plain_clause(text: str, tokens: list[Token]) -> _Plain | None:
     if bare is not None:
         return _Plain(written, bare, _is_true)
     if tokens[0].text == "!" and (negated := read_path(tokens[1:])) is not None:
-        return _Plain(written, negated, _is_false)
+        return _Plain(written, negated, _is_false, Condition(negated, "==", False))
     at = next((i for i, token in enumerate(tokens) if token.text in COMPARISONS or token.text == "in"), None)
     if at is None:
         return None
@@ -127,9 +142,10 @@ def plain_clause(text: str, tokens: list[Token]) -> _Plain | None:
     steps, literal = read_path(left), read_literal(right)
     if steps is None or literal is None:
         return None
+    condition = Condition(steps, sign, literal)
     if sign != "in":
-        return _Plain(written, steps, _comparison(sign, literal))
-    return None if isinstance(literal, bool | float) else _Plain(written, steps, _membership(literal), reads_keys=True)
+        return _Plain(written, steps, _comparison(sign, literal), condition)
+    return None if isinstance(literal, bool | float) else _Plain(written, steps, _membership(literal), condition)
 
 
 def _is_true(value: object) -> bool | Trouble:
