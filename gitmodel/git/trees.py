@@ -121,55 +121,55 @@ class CommitFiles:
     """The files of one commit, by its tree; `domain.snapshots.snapshot_sources.Files`."""
 
     def __init__(self, trees: Trees, root: Oid | None) -> None:
-        self._trees = trees
+        self.trees = trees
         self.root = root
 
     def read(self, path: str) -> bytes | None:
         entry = self._file(path)
-        return None if entry is None else self._trees.blob(entry.id, path)
+        return None if entry is None else self.trees.blob(entry.id, path)
 
     def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
         entry = self._file(path)
-        return None if entry is None else self._trees.decoded(entry.id, None, path, kind, newer)
+        return None if entry is None else self.trees.decoded(entry.id, None, path, kind, newer)
 
     def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
         left = iter(found)
         batch = self._entries(islice(left, _BATCH))
         while batch:
             wanted = self._unread(batch, kind, newer)
-            read = dict(zip(wanted, self._trees.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
+            read = dict(zip(wanted, self.trees.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
             following = self._entries(islice(left, _BATCH))
-            self._trees.reader.get_soon(self._unread(following, kind, newer))
+            self.trees.reader.get_soon(self._unread(following, kind, newer))
             yield from self._decoded(batch, read, kind, newer)
             batch = following
 
     def names(self, folder: str) -> tuple[str, ...]:
-        return tuple(self._trees.folder(self.root, folder)) if self.root else ()
+        return tuple(self.trees.folder(self.root, folder)) if self.root else ()
 
     def remember(self, key: Hashable, answer: Any) -> None:
-        self._trees.answers.remember((self.root, key), answer)
+        self.trees.answers.remember((self.root, key), answer)
 
     def recall(self, key: Hashable) -> Any:
-        return self._trees.answers.get((self.root, key))
+        return self.trees.answers.get((self.root, key))
 
     def note(self, folder: str, what: str, number: int) -> None:
         id = self.id(folder)
         if id:
-            self._trees.facts.put(what, id, f"{number:x}")
+            self.trees.facts.put(what, id, f"{number:x}")
 
     def noted(self, folder: str, what: str) -> int | None:
         id = self.id(folder)
-        found = self._trees.facts.get(what, id) if id else None
+        found = self.trees.facts.get(what, id) if id else None
         return None if found is None else int(found, 16)
 
     def id(self, path: str) -> Oid | None:
         """Return the object id of the entry at *path*, of any type; None if there is none."""
-        entry = self._trees.entry(self.root, path) if self.root else None
+        entry = self.trees.entry(self.root, path) if self.root else None
         return entry.id if entry else None
 
     def entry(self, path: str) -> Entry | None:
         """Return the entry at *path*, of any type; None if there is none."""
-        return self._trees.entry(self.root, path) if self.root else None
+        return self.trees.entry(self.root, path) if self.root else None
 
     def walk(
         self, folder: str = "", depth: int = 0, *, into: Callable[[str], bool] | None = None
@@ -181,11 +181,11 @@ class CommitFiles:
         """
         if not self.root:
             return
-        entry = self._trees.entry(self.root, folder) if folder else Entry(FOLDER, self.root)
+        entry = self.trees.entry(self.root, folder) if folder else Entry(FOLDER, self.root)
         if entry is None:
             return
         try:
-            entries = self._trees.tree(entry.id)
+            entries = self.trees.tree(entry.id)
         except Invalid as error:
             yield folder, error
             return
@@ -208,7 +208,7 @@ class CommitFiles:
     def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], kind: type[R], newer: bool) -> list[Oid]:
         """Return the ids of the records of *batch* that are not cached, each once."""
         ids = dict.fromkeys(entry.id for _, entry in batch if isinstance(entry, Entry))
-        return [id for id in ids if self._trees.remembered(id, kind, newer) is None]
+        return [id for id in ids if self.trees.remembered(id, kind, newer) is None]
 
     def _decoded(
         self,
@@ -226,12 +226,12 @@ class CommitFiles:
                 found = read.get(entry.id)
                 if isinstance(found, Invalid):
                     raise Invalid(f"{path}: {found.message} [record.size]", hint=_HINT)
-                yield self._trees.decoded(entry.id, found.data if found else None, path, kind, newer)
+                yield self.trees.decoded(entry.id, found.data if found else None, path, kind, newer)
             except Invalid as error:
                 yield error
 
     def _file(self, path: str) -> Entry | None:
-        entry = self._trees.entry(self.root, path) if self.root else None
+        entry = self.trees.entry(self.root, path) if self.root else None
         if entry is not None and entry.mode not in FILE_MODES:
             what = {FOLDER: "a folder", "120000": "a symbolic link", "160000": "a submodule"}.get(
                 entry.mode, entry.mode

@@ -17,9 +17,23 @@ def newest_numbers(files: Files, model: str) -> Iterator[int]:
     """Yield the numbers of all versions of *model*, the newest first; folders are read when they are needed."""
     folder = _folder(model)
     found = files.names(folder)
-    for name in sorted((name for name in found if _is_hundred(name)), key=_leading, reverse=True):
+    for name in sorted(filter(hundred_of, found), key=hundred_of, reverse=True):
         yield from sorted(_numbers_of(files, folder, name), reverse=True)
-    yield from sorted((_leading(name) for name in found if name.endswith(".toml") and _leading(name)), reverse=True)
+    yield from sorted(filter(None, map(number_of, found)), reverse=True)
+
+
+def number_of(name: str) -> int:
+    """Return the number of the version in the file *name*, 0 if it is not the file of a version."""
+    return _leading(name) if name.endswith(".toml") else 0
+
+
+def hundred_of(name: str) -> int:
+    """Return the hundred whose versions are in the folder *name*, 0 if it is not the folder of one.
+
+    >>> hundred_of("4xx"), number_of("412.toml"), number_of("model.toml")
+    (4, 412, 0)
+    """
+    return _leading(name) if name.endswith("xx") else 0
 
 
 def count_present(files: Files, model: str, *, newer: bool) -> int:
@@ -55,8 +69,8 @@ def _folder(model: str) -> str:
 
 def _numbers_of(files: Files, folder: str, hundred: str) -> Iterator[int]:
     """Return the numbers in the folder *hundred*; files that do not belong there are ignored."""
-    found = (_leading(name) for name in files.names(f"{folder}/{hundred}") if name.endswith(".toml"))
-    return (number for number in found if number and number // 100 == _leading(hundred))
+    found = map(number_of, files.names(f"{folder}/{hundred}"))
+    return (number for number in found if number and number // 100 == hundred_of(hundred))
 
 
 def _count_present(files: Files, folder: str, *, newer: bool, hundreds: bool = True) -> tuple[int, bool]:
@@ -65,21 +79,17 @@ def _count_present(files: Files, folder: str, *, newer: bool, hundreds: bool = T
     if known is not None:
         return known, True
     names = files.names(folder)
-    versions = [f"{folder}/{name}" for name in names if name.endswith(".toml") and _leading(name)]
+    versions = [f"{folder}/{name}" for name in names if number_of(name)]
     read = files.load_many(versions, records.VersionRecord, newer=newer)
     sound = [record for record in read if not isinstance(record, Invalid)]
     # A nested folder of a hundred is invalid, and could be thousands of levels deep.
-    inside = [f"{folder}/{name}" for name in names if hundreds and _is_hundred(name)]
+    inside = [f"{folder}/{name}" for name in names if hundreds and hundred_of(name)]
     counted = [_count_present(files, hundred, newer=newer, hundreds=False) for hundred in inside]
     present = len(versions) - sum(1 for record in sound if record.deleted) + sum(count for count, _ in counted)
     whole = len(sound) == len(versions) and all(sure for _, sure in counted)
     if names and whole:
         files.note(folder, "present", present)
     return present, whole
-
-
-def _is_hundred(name: str) -> bool:
-    return name.endswith("xx") and _leading(name) > 0
 
 
 def _leading(name: str) -> int:
