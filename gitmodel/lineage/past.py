@@ -79,6 +79,10 @@ class Past:
     def moment(self) -> datetime:
         return self._repository.identity.moment()
 
+    @property
+    def index_folder(self) -> None:
+        return None
+
     def refusal(self) -> UsageError:
         """Return the error for a change of a past state."""
         return UsageError(

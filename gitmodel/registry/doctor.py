@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitmodel.branch.checked_out import find_behind
 from gitmodel.branch.foreign_tags import refuse_foreign
@@ -29,6 +30,9 @@ from gitmodel.registry import in_force, put_in_force
 from gitmodel.registry.writer import transact
 from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.local_store import LocalStore
+
+if TYPE_CHECKING:
+    from gitmodel.index.searching import Index
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
         )
     except GitModelError as error:
         found.append(Finding("branch", error.message, error.hint or "run `git model check`"))
+    found += _safely("index", _index, repository)
     found += _safely("reservation", _reservations, repository)
     return found + _safely("leftover", lambda repository: _leftovers(repository, store), repository)
 
@@ -91,6 +96,8 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
         repaired = [one for one in repaired if one.about != "tag" or any(name in one.message.split() for name in moved)]
     if "record" in abouts:
         transact(repository, plan_clearance)
+    if "index" in abouts:
+        _open_index(repository).delete()
     if "reservation" in abouts:
         for model, number in _used_up(repository):
             repository.reservations.release(model, [number], number)
@@ -301,6 +308,26 @@ def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Find
                     yield Finding("artifact", message, where_else(store.url, shared=store.shared))
 
 
+def _index(repository: Repository) -> Iterator[Finding]:
+    tip = repository.tip()
+    if not tip:
+        return
+    try:
+        wrong = _open_index(repository).find_wrong(repository.files(tip), newer=repository.recorded(tip).newer)
+    except Invalid as error:
+        yield Finding("index", f"the index is damaged: {error.message}", _FIX, True, grave=False)
+        return
+    if wrong:
+        message = f"the index differs from a new one for {', '.join(wrong)}: searches may lack versions"
+        yield Finding("index", message, _FIX, True)
+
+
+def _open_index(repository: Repository) -> Index:
+    from gitmodel.index.searching import Index  # imported here: SQLite takes longer than the other checks
+
+    return Index(repository.own_folder)
+
+
 def _reservations(repository: Repository) -> Iterator[Finding]:
     for model, number in _used_up(repository):
         message = f"number {number} of {model} is reserved, but no longer needed"
@@ -335,7 +362,7 @@ def _used_up(repository: Repository) -> list[tuple[str, int]]:
 
 # The kinds of findings.
 ABOUTS = (
-    "artifact", "branch", "checkout", "clone", "fetch", "foreign tag", "identity", "leftover", "lock", "model",
+    "artifact", "branch", "checkout", "clone", "fetch", "foreign tag", "identity", "index", "leftover", "lock", "model",
     "pending rules", "permissions", "record", "replace", "reservation", "rules", "shallow", "store", "tag",
 )  # fmt: skip
 # The folders in `.git/gitmodel` that a writer needs.

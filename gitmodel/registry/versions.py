@@ -16,14 +16,16 @@ from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.changes.models import changed_tags, read_tag_changes, read_words
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import StageState, stage_states
-from gitmodel.domain.schema import codec, messages
+from gitmodel.domain.schema import codec, messages, paths
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered, Renumbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.version_numbers import hundred_of
 from gitmodel.domain.views.record_views import VersionView, version_names, view_version
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import models
 from gitmodel.registry.models import choose_to_change, parse_filter
 from gitmodel.registry.writer import Writer, change_model, change_version
@@ -32,6 +34,8 @@ from gitmodel.registry.writer import Writer, change_model, change_version
 _PIECE = 500
 # A list of at most this many versions is cached.
 _REMEMBERED = 20_000
+# With fewer folders of a hundred versions each, reading all versions takes as long as opening the index.
+_HUNDREDS_FOR_INDEX = 2
 
 
 class Draft(NamedTuple):
@@ -232,26 +236,44 @@ class _Listing:
 
     def __init__(self, writer: Writer, model: str | ModelRef, filter: str, limit: int | None, offset: int) -> None:
         self._page = read_page(limit, offset)
+        self._index_folder = writer.index_folder
         self.snapshot, self.model, self.states, self.since = writer.read(lambda snapshot: _stages_of(snapshot, model))
         names = version_names(self.snapshot.registry().stage_names) if filter else {}
         self._wanted = parse_filter(filter, names)
 
     def __iter__(self) -> Iterator[VersionView | Invalid]:
+        found = self._each(self._candidates())
+        if self._wanted is None:
+            return found
         # A filter of names that no version may have needs all versions before the first is right.
-        found = self._each() if self._wanted is None or not self._wanted.unseen else iter(list(self._each()))
-        return self._checked(found)
+        return self._checked(iter(list(found)) if self._wanted.unseen else found)
 
     def _checked(self, found: Iterator[VersionView | Invalid]) -> Iterator[VersionView | Invalid]:
-        if self._wanted is not None and self._wanted.unseen:
-            self._wanted.check_searched(f"no version of {self.model}")
+        assert self._wanted is not None
+        nothing = f"no version of {self.model}"
+        if self._wanted.unseen:
+            self._wanted.check_searched(nothing)
         yield from found
-        if self._wanted is not None:
-            self._wanted.check_searched(f"no version of {self.model}")
+        self._wanted.check_searched(nothing)
 
-    def _each(self) -> Iterator[VersionView | Invalid]:
+    def _candidates(self) -> Iterator[int]:
+        """Return the numbers of the versions that the filter may match, newest first: as the index says, or all."""
+        files, wanted = self.snapshot.files, self._wanted
+        if wanted is not None and wanted.conditions and self._index_folder and isinstance(files, CommitFiles):
+            folder = f"{paths.model_folder(self.model)}/versions"
+            if sum(1 for name in files.names(folder) if hundred_of(name)) >= _HUNDREDS_FOR_INDEX:
+                from gitmodel.index.searching import Index  # imported here: only searches of many versions need SQLite
+
+                index, newer = Index(self._index_folder), self.snapshot.newer
+                found = index.find_versions(files, folder, wanted.conditions, wanted.asked, newer=newer)
+                if found is not None:
+                    wanted.settle()
+                    return iter(found)
+        return self.snapshot.newest_numbers(self.model)
+
+    def _each(self, numbers: Iterator[int]) -> Iterator[VersionView | Invalid]:
         last = self._page.stop
         piece = _PIECE if self._wanted is not None and last is not None else last
-        numbers = self.snapshot.newest_numbers(self.model)
         passed = 0
         while (passed != last or self._is_searching) and (some := list(islice(numbers, piece))):
             for record in self.snapshot.versions(self.model, some):
@@ -259,11 +281,14 @@ class _Listing:
                     if passed != last:
                         yield record
                     continue
-                if record.deleted is not None and not self._is_searching:
+                is_listed = record.deleted is None and passed != last
+                if not is_listed and not self._is_searching:
                     continue
                 view = view_version(self.snapshot, self.model, record, self.states)
-                fits = self._wanted is None or self._wanted.matches(view.filtered_fields())
-                if fits and record.deleted is None and passed != last:
+                if not is_listed:
+                    assert self._wanted is not None
+                    self._wanted.search(view.filtered_fields())
+                elif self._wanted is None or self._wanted.matches(view.filtered_fields()):
                     passed += 1
                     if passed > self._page.start:
                         yield view

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gitmodel.branch.repository import Repository
@@ -49,6 +50,10 @@ class Writer(Protocol):
 
     def moment(self) -> datetime:
         """The time now, in UTC, to the second."""
+
+    @property
+    def index_folder(self) -> Path | None:
+        """The folder of the index, which may not exist; None for a past state, which is read without the index."""
 
 
 def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
@@ -125,6 +130,10 @@ class Direct:
     def moment(self) -> datetime:
         return self._repository.identity.moment()
 
+    @property
+    def index_folder(self) -> Path:
+        return self._repository.own_folder
+
 
 class Batch:
     """A `Writer` that collects changes, which become one commit when `commit` is called.
@@ -198,6 +207,10 @@ class Batch:
 
     def moment(self) -> datetime:
         return self.repository.identity.moment()
+
+    @property
+    def index_folder(self) -> Path:
+        return self.repository.own_folder
 
     def planned_files(self) -> Mapping[str, bytes | None]:
         """Return the files that the changes so far write or delete."""

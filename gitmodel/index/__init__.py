@@ -1,0 +1,1 @@
+"""The index: a derived database that finds versions by the values in their records."""

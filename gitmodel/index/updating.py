@@ -1,0 +1,188 @@
+"""Bringing the index up to date with a folder of a tree: only folders whose id differs are read.
+
+Stopped at any moment, it has written whole records and the folders that are done; the next update does the rest.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from gitmodel.domain.schema import codec, paths
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import VersionRecord
+from gitmodel.domain.snapshots.version_numbers import hundred_of, number_of
+from gitmodel.errors import Invalid
+from gitmodel.git.objects import FOLDER, Entry
+from gitmodel.git.trees import CommitFiles
+from gitmodel.index.facts import facts_of
+
+PRESENT, DELETED, DAMAGED = 0, 1, 2
+# A version's id is that of its model, shifted by so many bits, and its number.
+NUMBER_BITS = 30
+# Records that are read and written together, in one transaction.
+_PIECE = 2_000
+
+
+class NotIndexable(Exception):
+    """The tree has files that the index cannot describe; only reading them finds what they are."""
+
+
+class _Change(NamedTuple):
+    """A version whose file changed: from the blob *old* to *new*; None: there was or is none."""
+
+    id: int
+    path: str
+    old: bytes | None
+    new: bytes | None
+
+
+class _Done(NamedTuple):
+    """The folder *name* in *parent*, of which all changes come before; *tree* is None if it does not exist."""
+
+    parent: str
+    name: str
+    tree: Oid | None
+
+
+def row_of(folder: str) -> tuple[str, str]:
+    """Return the parent and the name of *folder*, as the table of folders has them."""
+    parent, _, name = folder.rpartition("/")
+    return parent, name
+
+
+def mark(id: Oid, newer: bool) -> bytes:
+    """Return what the index stores of the object *id*, which is read with or without unknown keys."""
+    return bytes([newer]) + bytes.fromhex(id)
+
+
+class Update:
+    """An update of *database*, which is in a transaction, with the files of *files*; see `folder`."""
+
+    def __init__(self, database: sqlite3.Connection, files: CommitFiles, *, newer: bool) -> None:
+        self._database = database
+        self._files = files
+        self._newer = newer
+        self._keys: dict[str, int] = dict(database.execute("SELECT path, id FROM key"))
+        self._models: dict[str, int] = {}
+
+    def folder(self, path: str, tree: Oid | None) -> None:
+        """Make the index describe the folder at *path*, which is *tree*, and commit often.
+
+        Its row, and the rows of the folders around it, are removed first; its own is written last. Raises NotIndexable.
+        """
+        parent, name = row_of(path)
+        above = parent
+        while above:
+            self._database.execute("DELETE FROM folder WHERE parent=? AND name=?", row_of(above))
+            above = row_of(above)[0]
+        steps: list[_Change | _Done] = []
+        for step in self._walk(parent, name, tree):
+            steps.append(step)
+            if len(steps) >= _PIECE:
+                self._write(steps)
+                steps.clear()
+                self._database.execute("COMMIT")
+                self._database.execute("BEGIN IMMEDIATE")
+        self._write(steps)
+
+    def _walk(self, parent: str, name: str, tree: Oid | None) -> Iterator[_Change | _Done]:
+        """Yield the changes below the folder *name*, and each folder after its changes."""
+        # From here on, the folders inside may differ from what the row says.
+        self._database.execute("DELETE FROM folder WHERE parent=? AND name=?", (parent, name))
+        path = f"{parent}/{name}" if parent else name
+        entries = self._files.trees.tree(tree) if tree else {}
+        known = dict(self._database.execute("SELECT name, tree FROM folder WHERE parent=?", (path,)).fetchall())
+        for inner, entry in entries.items():
+            is_described = entry.mode == FOLDER and _is_described(path, inner)
+            if is_described and known.pop(inner, None) != mark(entry.id, self._newer):
+                yield from self._walk(path, inner, entry.id)
+        for inner in known:
+            yield from self._walk(path, inner, None)
+        if name == "versions":
+            yield from self._versions(path, row_of(parent)[1], 0, entries)
+        elif row_of(parent)[1] == "versions":
+            yield from self._versions(path, parent.split("/")[1], hundred_of(name), entries)
+        yield _Done(parent, name, tree)
+
+    def _versions(self, path: str, model: str, hundred: int, entries: Mapping[str, Entry]) -> Iterator[_Change]:
+        """Yield the changes of the versions of *model* in the folder at *path*, which has those of one *hundred*."""
+        first = (self._model(model) << NUMBER_BITS) + hundred * 100
+        said = self._database.execute("SELECT id, blob FROM version WHERE id>=? AND id<?", (first, first + 100))
+        known: dict[int, bytes] = dict(said.fetchall())
+        for name, entry in entries.items():
+            number = number_of(name)
+            if not number or (hundred and number // 100 != hundred):
+                continue
+            if name != f"{number}.toml" or number // 100 != hundred or number > paths.HIGHEST_NUMBER:
+                raise NotIndexable(f"{path}/{name}")
+            new, id = mark(entry.id, self._newer), first + number % 100
+            old = known.pop(id, None)
+            if old != new:
+                yield _Change(id, f"{path}/{name}", old, new)
+        for id, old in known.items():
+            yield _Change(id, "", old, None)
+
+    def _write(self, steps: list[_Change | _Done]) -> None:
+        changes = [step for step in steps if isinstance(step, _Change)]
+        self._remove([change for change in changes if change.old])
+        self._add([change for change in changes if change.new])
+        done = [step for step in steps if isinstance(step, _Done) and step.tree]
+        rows = [(step.parent, step.name, mark(step.tree, self._newer)) for step in done if step.tree]
+        self._database.executemany("INSERT OR REPLACE INTO folder VALUES(?, ?, ?)", rows)
+
+    def _remove(self, changes: list[_Change]) -> None:
+        """Remove the versions of *changes*, and their facts, which follow from their old records."""
+        ids = [Oid(change.old[1:].hex()) for change in changes if change.old]
+        facts, unknown = [], []
+        for change, found in zip(changes, self._files.trees.reader.get_many(ids, limit=codec.MAX_BYTES), strict=True):
+            if isinstance(found, Invalid):
+                unknown.append((change.id,))
+                continue
+            try:
+                record = codec.decode(VersionRecord, found.data, "", newer=True)
+            except Invalid:
+                continue  # a damaged record had no facts
+            facts += [(self._key(key), value, change.id) for key, value in facts_of(record)]
+        self._database.executemany("DELETE FROM fact WHERE key=? AND value=? AND version=?", facts)
+        self._database.executemany("DELETE FROM fact WHERE version=?", unknown)
+        self._database.executemany("DELETE FROM version WHERE id=?", [(change.id,) for change in changes])
+
+    def _add(self, changes: list[_Change]) -> None:
+        read = self._files.load_many((change.path for change in changes), VersionRecord, newer=self._newer)
+        versions, facts = [], []
+        for change, record in zip(changes, read, strict=True):
+            if isinstance(record, Invalid):
+                versions.append((change.id, change.new, DAMAGED))
+                continue
+            versions.append((change.id, change.new, PRESENT if record.deleted is None else DELETED))
+            facts += [(self._key(key), value, change.id) for key, value in facts_of(record)]
+        self._database.executemany("INSERT OR REPLACE INTO version VALUES(?, ?, ?)", versions)
+        # Sorted, because rows that follow each other are written several times as fast.
+        facts.sort(key=lambda fact: fact[0])
+        self._database.executemany("INSERT OR IGNORE INTO fact VALUES(?, ?, ?)", facts)
+
+    def _key(self, path: str) -> int:
+        if path not in self._keys:
+            self._keys[path] = self._insert("INSERT INTO key(path) VALUES(?)", path)
+        return self._keys[path]
+
+    def _model(self, name: str) -> int:
+        if name not in self._models:
+            known = self._database.execute("SELECT id FROM model WHERE name=?", (name,)).fetchone()
+            self._models[name] = known[0] if known else self._insert("INSERT INTO model(name) VALUES(?)", name)
+        return self._models[name]
+
+    def _insert(self, statement: str, name: str) -> int:
+        id = self._database.execute(statement, (name,)).lastrowid
+        assert id is not None
+        return id
+
+
+def _is_described(path: str, name: str) -> bool:
+    """Return True if the index describes the folder *name* in the folder *path*: it can have versions inside."""
+    depth = path.count("/")
+    if depth == 0:  # the name of a model
+        return path == paths.MODELS
+    return name == "versions" if depth == 1 else depth == 2 and name == f"{hundred_of(name)}xx"

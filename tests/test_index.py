@@ -1,0 +1,489 @@
+"""The index of versions: it finds what reading all records finds, whatever happens to its files."""
+
+import os
+import random
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from datetime import date, datetime, time, timedelta, timezone
+
+import pytest
+from editing import run
+from transcripts import ask
+
+from gitmodel import Client
+from gitmodel.domain.schema import codec, paths
+from gitmodel.domain.schema.records import ModelRecord, RegistryRecord, VersionRecord
+from gitmodel.errors import UsageError
+from gitmodel.index import index_file, searching, updating
+from gitmodel.registry import doctor, versions
+
+WHEN = datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc)
+BRANCH = "refs/heads/gitmodel"
+KEYS = ["accuracy", "test.auc", "it's", 'q"uote', "50%", "sl/ash", "til~de", "nul\0key", "Ünïcode", "flag", "split"]
+NUMBERS = [0, 1, -1, 0.5, 0.1 + 0.2, -0.0, 2**53, 2**53 + 1, 2**63 - 1, -(2**63), 1e308, float("inf")]
+TEXTS = ["", "a", "b", "a\0b", "é", "a" * 200, "a" * 200 + "b", "a" * 199 + "é", "2026-11-23", "10:12:13", "3"]
+OTHERS = [
+    float("nan"),
+    True,
+    False,
+    WHEN,
+    WHEN.astimezone(timezone(timedelta(hours=-7))),
+    datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))),
+    datetime(2026, 11, 23),
+    date(2026, 11, 23),
+    time(10, 12, 13),
+    {},
+    {"a": 1, "b": {"a": 2}},
+    [],
+    [1, 2.5],
+    ["a", "é"],
+    [[1], [2]],
+    [{"a": 1}],
+    [*range(40)],
+]
+VALUES = [*NUMBERS, *TEXTS, *OTHERS]
+
+
+def write(repo, files, *, onto=BRANCH):
+    """Commit *files* (path to bytes; None deletes; a text is where a symbolic link points) onto the branch *onto*."""
+    tip = subprocess.run(["git", "rev-parse", "-q", "--verify", onto], cwd=repo, capture_output=True, check=False)
+    lines = [f"commit {onto}\ncommitter Ada <ada@example.com> {int(WHEN.timestamp())} +0000\ndata 4\nEdit\n".encode()]
+    lines += [b"from " + tip.stdout] if tip.stdout else []
+    for path, data in files.items():
+        if data is None:
+            lines.append(f"D {path}\n".encode())
+            continue
+        mode, data = ("120000", data.encode()) if isinstance(data, str) else ("100644", data)
+        lines.append(f"M {mode} inline {path}\ndata {len(data)}\n".encode() + data + b"\n")
+    run(repo, "fast-import", "--quiet", "--force", input=b"".join(lines))
+    return run(repo, "rev-parse", onto)
+
+
+def version(number, *, model="iris", **fields):
+    record = VersionRecord(number=number, created=WHEN, **fields)
+    return {paths.version_file(model, number): codec.encode(record)}
+
+
+def model(name="iris"):
+    return {paths.model_file(name): codec.encode(ModelRecord(created=WHEN))}
+
+
+@pytest.fixture
+def repo(tmp_path, monkeypatch):
+    """A registry with the model iris, which has no versions yet; searches use the index for any number of versions."""
+    run(tmp_path, "init", "-q", "repo")
+    write(tmp_path / "repo", {paths.REGISTRY: codec.encode(RegistryRecord()), **model()})
+    monkeypatch.setattr(versions, "_HUNDREDS_FOR_INDEX", 0)
+    return tmp_path / "repo"
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """The answers of the index, in order: a list of numbers, or None."""
+    answers, find = [], searching.Index.find_versions
+
+    def spy(self, *arguments, **options):
+        answers.append(find(self, *arguments, **options))
+        return answers[-1]
+
+    monkeypatch.setattr(searching.Index, "find_versions", spy)
+    return answers
+
+
+def outcome(client, text, *, model="iris", **page):
+    """The numbers and errors that a search finds, or the error that it raises."""
+    try:
+        found, damaged = versions.list_versions(client.writer, model, filter=text, **page)
+    except UsageError as error:
+        return error.message, error.hint
+    return [view.record.number for view in found], [error.message for error in damaged]
+
+
+def both(client, monkeypatch, text, **page):
+    """What a search finds without the index, and with it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "_HUNDREDS_FOR_INDEX", 10**9)
+        without = outcome(client, text, **page)
+    return without, outcome(client, text, **page)
+
+
+def databases(repo):
+    return sorted((repo / ".git" / "gitmodel").glob("index-*.sqlite"))
+
+
+def awkward(rng, number):
+    """A version with metadata, tags and a state that are hard to search."""
+    chosen = rng.sample(KEYS, rng.randint(0, 5))
+    fields = {"metadata": {key: rng.choice(VALUES) for key in chosen}}
+    if "split" in fields["metadata"]:
+        fields["metadata"]["split"] = {"rows": rng.choice(VALUES), "deep": {"x": rng.choice(VALUES)}}
+    if "flag" in fields["metadata"] and rng.random() < 0.8:
+        fields["metadata"]["flag"] = rng.random() < 0.5
+    fields["tags"] = tuple(sorted(rng.sample(["baseline", "é", "weekly", "x"], rng.randint(0, 3))))
+    if rng.random() < 0.3:
+        fields["name"] = f"v{number}"
+    if rng.random() < 0.15:
+        fields |= {"deleted": WHEN, "reason": "wrong"}
+    return version(number, **fields)
+
+
+def literal(rng, value):
+    """*value* as a literal of a filter; another value if it has no literal."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)) and abs(value) != float("inf") and value == value:
+        return repr(value) if "e" not in repr(value) else f"{value:.1f}"
+    return f'"{value}"' if isinstance(value, str) else literal(rng, rng.choice(NUMBERS))
+
+
+def clause(rng):
+    path = rng.choice(
+        [(key,) for key in KEYS] + [("split", "rows"), ("split", "deep", "x"), ("split", "deep"), ("typo",)]
+    )
+    name = "metadata" + "".join(f'["{step}"]' if '"' not in step else f"['{step}']" for step in path)
+    sign = rng.choice(["==", "!=", "<", "<=", ">", ">="])
+    value = literal(rng, rng.choice([*NUMBERS, *TEXTS, True, False]))
+    return rng.choice(
+        [
+            f"{name} {sign} {value}",
+            f"{name} {sign} {value}",
+            f"{name} {sign} {value}",
+            f"{value} {sign} {name}",
+            f"{value} in {name}",
+            f"{value} in metadata",
+            f'"{rng.choice(["baseline", "é", "none"])}" in tags',
+            f'name {sign} "v{rng.randint(1, 130)}"',
+            "metadata.flag",
+            "!metadata.flag",
+            f"number {sign} {rng.randint(1, 130)}",
+            f'stage == "{rng.choice(["none", "production"])}"',
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("filters", "seed"), [(100, 1), *(pytest.param(270, seed, marks=pytest.mark.soak) for seed in range(2, 12))]
+)
+def test_random_filters_find_the_same_with_and_without_the_index(repo, monkeypatch, used, filters, seed):
+    rng = random.Random(seed)
+    numbers = [*range(1, 20), *range(95, 112), *range(300, 305)]
+    files = {path: data for number in numbers for path, data in awkward(rng, number).items()}
+    write(repo, {**files, paths.version_file("iris", 7): b"number = ", paths.version_file("iris", 101): "7.toml"})
+    with Client(repo) as client:
+        for _ in range(filters):
+            text = " && ".join(clause(rng) for _ in range(rng.choice([1, 1, 2, 3])))
+            page = {"limit": rng.choice([None, None, 0, 1, 5]), "offset": rng.choice([0, 0, 2])}
+            without, found = both(client, monkeypatch, text, **page)
+            assert found == without, (text, page)
+    assert sum(answer is not None for answer in used) > filters / 4
+    assert sum(bool(answer) for answer in used) > filters / 8
+
+
+@pytest.mark.parametrize("key", ["it's", 'q"uote', "test.auc", "50%", "a_b", "sl/ash", "~0", "nul\0", "[0]", "Ü"])
+def test_a_key_with_punctuation_is_found_and_no_similar_one(repo, used, key):
+    others = ["its", "quote", "test", "50", "axb", "slash", "~", "nul", "0", "U"]
+    similar = [version(number, metadata={other: 1}) for number, other in enumerate(others, start=2)]
+    write(repo, {path: data for one in [version(1, metadata={key: 1}), *similar] for path, data in one.items()})
+    quote = "'" if '"' in key else '"'
+    with Client(repo) as client:
+        assert outcome(client, f"metadata[{quote}{key}{quote}] == 1") == ([1], [])
+    assert used == [[1]]
+
+
+def test_an_update_reads_only_the_versions_that_changed(repo, monkeypatch):
+    numbers = [*range(1, 60), *range(100, 160), *range(200, 260)]
+    write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n}).items()})
+    read, add = [], updating.Update._add
+
+    def spy(self, changes):
+        read.extend(change.path for change in changes)
+        add(self, changes)
+
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a >= 259") == ([259], [])
+        monkeypatch.setattr(updating.Update, "_add", spy)
+        write(repo, {**version(260, metadata={"a": 300}), **version(105, metadata={"a": 500})})
+        assert outcome(client, "metadata.a >= 259") == ([260, 259, 105], [])
+        assert sorted(read) == [paths.version_file("iris", number) for number in (105, 260)]
+        write(repo, {**model("wine"), **version(1, model="wine", metadata={"a": 1})})
+        assert outcome(client, "metadata.a >= 259") == ([260, 259, 105], [])
+    assert len(read) == 2  # the versions of another model are no concern of this search
+
+
+def test_the_index_follows_a_branch_that_is_rewritten_or_moved_back_and_forward(repo, monkeypatch, used):
+    rng, commits = random.Random(5), []
+    for step in range(21):
+        numbers = rng.sample([*range(1, 20), *range(95, 110)], 4)
+        files = {path: data for number in numbers for path, data in awkward(rng, number).items()}
+        if step % 5 == 4:
+            files[f"models/iris/versions/{rng.choice(numbers) if step % 2 else '1xx'}{'.toml' if step % 2 else ''}"] = (
+                None
+            )
+        files = {path: data for path, data in files.items() if data is not None or f"{path}/" not in "".join(files)}
+        commits.append(write(repo, files))
+    run(repo, "update-ref", BRANCH, commits[4])
+    commits.append(write(repo, version(3, metadata={"accuracy": 0.7})))  # history was rewritten
+    texts = ['metadata.accuracy >= 0 && "é" in tags', "!metadata.flag"]
+    with Client(repo) as client:
+        for at in [*range(22), *reversed(range(22)), *rng.sample(range(22), 8)]:
+            (repo / ".git" / BRANCH).write_text(f"{commits[at]}\n")
+            for text in texts:
+                without, found = both(client, monkeypatch, text)
+                assert found == without, (at, text)
+    assert sum(bool(answer) for answer in used) > 30
+
+
+def _forked(work):
+    """Call *work* in a child process, and return how the child ended."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("commits", [1, 2, 3, 5])
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_index_whose_builder_was_killed_is_right_and_is_completed(repo, monkeypatch, used, commits, begun):
+    numbers = [*range(1, 40), *range(100, 140)]
+    first = write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 7}).items()})
+    monkeypatch.setattr(updating, "_PIECE", 12)
+    if begun:
+        with Client(repo) as client:
+            assert outcome(client, "metadata.a == 3")[0] == [n for n in reversed(numbers) if n % 7 == 3]
+    second = write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 5}).items()})
+
+    def build_until_killed():
+        written, write_piece = [], updating.Update._write
+
+        def killed(self, steps):
+            write_piece(self, steps)
+            written.append(steps)
+            if len(written) == commits + 1:  # in a transaction, after so many others
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        updating.Update._write = killed
+        with Client(repo) as client:
+            outcome(client, "metadata.a == 3")
+
+    assert _forked(build_until_killed) == -signal.SIGKILL
+    for tip, divisor in ((first, 7), (second, 5), (first, 7)):
+        run(repo, "update-ref", BRANCH, tip)
+        with Client(repo) as client:
+            assert outcome(client, "metadata.a == 3")[0] == [n for n in reversed(numbers) if n % divisor == 3]
+    assert None not in used
+
+
+def test_readers_are_right_at_every_moment_of_an_update(repo, monkeypatch, used):
+    numbers = [*range(1, 40), *range(100, 140)]
+    old = write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 7}).items()})
+    monkeypatch.setattr(updating, "_PIECE", 12)
+    with Client(repo) as client, Client(repo) as reader:
+        assert outcome(client, "metadata.a == 3")[0] == [n for n in reversed(numbers) if n % 7 == 3]
+        new = write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 5}).items()})
+        moments, write_piece = [], updating.Update._write
+
+        def read_beside(self, steps):
+            monkeypatch.setattr(updating.Update, "_write", write_piece)
+            write_piece(self, steps)
+            for tip, divisor in ((old, 7), (new, 5)):
+                run(repo, "update-ref", BRANCH, tip)
+                moments.append(outcome(reader, "metadata.a == 3")[0])
+                assert moments[-1] == [n for n in reversed(numbers) if n % divisor == 3]
+            monkeypatch.setattr(updating.Update, "_write", read_beside)
+
+        monkeypatch.setattr(updating.Update, "_write", read_beside)
+        outcome(client, "metadata.a == 3")
+        assert len(moments) > 8
+        assert None in used  # beside the update, readers read the records
+
+
+@pytest.mark.parametrize("damage", [bytes(4096), random.Random(3).randbytes(4096)], ids=["zeros", "noise"])
+def test_a_damaged_page_changes_no_answer_and_the_index_is_built_again(repo, used, damage):
+    numbers = [*range(1, 15), *range(100, 115)]
+    fields = {n: {"metadata": {"a": n % 7, **{f"key{k}": f"{n}-{k}" * 9 for k in range(9)}}} for n in numbers}
+    write(repo, {path: data for n in numbers for path, data in version(n, **fields[n]).items()})
+    wanted = [n for n in reversed(numbers) if n % 7 == 3]
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a == 3") == (wanted, [])
+        (database,) = databases(repo)
+        whole, size = database.read_bytes(), 4096
+        assert len(whole) > 11 * size
+        for page in range(len(whole) // size):
+            (database,) = databases(repo)
+            database.write_bytes(whole[: page * size] + damage + whole[(page + 1) * size :])
+            for text, found in (("metadata.a == 3", wanted), ('metadata.key0 >= ""', [*reversed(numbers)])):
+                assert outcome(client, text) == (found, [])
+                assert used[-1] is not None
+            write(repo, version(300 + page, metadata={"a": 1}))  # an update reads and writes other pages
+            assert outcome(client, "metadata.a == 3") == (wanted, [])
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", b"not a database", None])
+@pytest.mark.parametrize("part", ["database", "lock"])
+def test_a_file_of_the_index_that_is_replaced_or_missing_changes_no_answer(repo, used, part, content):
+    write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        path = databases(repo)[0] if part == "database" else next((repo / ".git" / "gitmodel").glob("index-*.lock"))
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+    assert used == [[8, 7], [8, 7]]
+    assert len(databases(repo)) == 1
+
+
+def test_an_index_that_is_deleted_while_it_is_read_still_gives_the_right_answer(repo, monkeypatch, used):
+    write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
+    search = searching._search
+
+    def delete_first(database, *arguments):
+        for path in (repo / ".git" / "gitmodel").iterdir():
+            path.unlink()
+        with monkeypatch.context() as patch, Client(repo) as other:  # another process creates an index of its own
+            patch.setattr(searching, "_search", search)
+            assert outcome(other, "metadata.a >= 8") == ([8], [])
+        return search(database, *arguments)
+
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        monkeypatch.setattr(searching, "_search", delete_first)
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        monkeypatch.setattr(searching, "_search", search)
+        write(repo, version(9, metadata={"a": 9}))
+        assert outcome(client, "metadata.a >= 7") == ([9, 8, 7], [])
+    assert None not in used
+    assert len(databases(repo)) == 1
+
+
+def test_another_version_of_gitmodel_has_an_index_of_its_own(repo, monkeypatch, used):
+    write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        with monkeypatch.context() as patch:
+            patch.setattr(index_file, "FORMAT", 99)
+            patch.setattr(searching, "FORMAT", 99)
+            assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        (database, other) = databases(repo)
+        before = database.read_bytes(), other.read_bytes()
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        assert before == (database.read_bytes(), other.read_bytes())
+    assert used == [[8, 7]] * 3
+
+
+def test_without_a_lock_or_a_folder_a_search_reads_the_records(repo, used):
+    write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
+    with Client(repo) as client:
+        file = index_file.IndexFile(client.repository.own_folder)
+        with file.locked() as path:
+            assert path is not None
+            assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        for left in (repo / ".git" / "gitmodel").iterdir():
+            left.unlink()
+        (repo / ".git" / "gitmodel").rmdir()
+        (repo / ".git" / "gitmodel").write_bytes(b"")
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+    assert used == [None, None]
+
+
+@pytest.mark.parametrize("most", [0, 100, 5_000, 40_000])
+def test_without_room_on_the_disk_a_search_reads_the_records(repo, most):
+    write(repo, {path: data for n in range(1, 90) for path, data in version(n, metadata={"a": n}).items()})
+
+    def search():
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        with Client(repo) as client:
+            for _ in range(2):
+                if outcome(client, "metadata.a > 87") != ([89, 88], []):
+                    os._exit(3)
+
+    assert _forked(search) == 0
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a > 87") == ([89, 88], [])
+
+
+@pytest.mark.parametrize("name", ["412.toml", "4xx.toml", "4xx/1000000000000.toml", "99999999999xx/9999999999999.toml"])
+def test_a_misplaced_version_is_reported_by_a_search(repo, monkeypatch, used, name):
+    write(repo, {**version(4, metadata={"a": 1}), f"models/iris/versions/{name}": b"number = 1\n"})
+    with Client(repo) as client:
+        without, found = both(client, monkeypatch, "metadata.a == 1")
+        assert found == without
+        assert 4 in found[0]
+
+
+def test_unknown_keys_count_as_damage_only_in_a_registry_of_this_format(repo, monkeypatch, used):
+    (path, data), *_ = version(2, metadata={"a": 2}).items()
+    write(repo, {**version(1, metadata={"a": 1}), path: data.replace(b"[metadata]", b"colour = 3\n\n[metadata]")})
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a < 9")[0] == [1]
+        write(repo, {paths.REGISTRY: codec.encode(RegistryRecord(format="1.99"))})
+        assert outcome(client, "metadata.a < 9") == ([2, 1], [])
+        write(repo, {paths.REGISTRY: codec.encode(RegistryRecord())})
+        numbers, damaged = outcome(client, "metadata.a < 9")
+        assert numbers == [1]
+        assert "colour" in damaged[0]
+    assert None not in used
+
+
+def test_a_fault_of_a_filter_is_found_in_each_version_that_may_be_listed(repo, monkeypatch, used):
+    write(repo, {**version(1, metadata={"a": 1, "flag": 3}), **version(2, metadata={"a": 2, "flag": True})})
+    with Client(repo) as client:
+        for text in ("metadata.a > 1 && metadata.flag", "metadata.flag && metadata.a > 1", "metadata.flag"):
+            without, found = both(client, monkeypatch, text)
+            assert found == without
+        assert outcome(client, "metadata.a > 1 && metadata.flag") == ([2], [])
+        assert "neither true nor false" in outcome(client, "metadata.flag && metadata.a > 1")[0]
+
+
+def test_files_of_the_index_have_the_permissions_of_a_shared_repository(repo):
+    run(repo, "config", "core.sharedRepository", "group")
+    write(repo, version(1, metadata={"a": 1}))
+    with Client(repo) as client:
+        client.repository.share()
+        assert outcome(client, "metadata.a > 0") == ([1], [])
+    for path in databases(repo):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o060 == 0o060
+
+
+def test_doctor_compares_the_index_with_a_new_one_and_deletes_a_wrong_one(repo, used):
+    write(repo, {**model("wine"), **version(1, model="wine", metadata={"a": 9})})
+    write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
+    with Client(repo) as client:
+        outcome(client, "metadata.a >= 0", model="wine")
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
+        (path,) = databases(repo)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("DELETE FROM fact WHERE value = 8")
+        assert outcome(client, "metadata.a >= 7") == ([7], [])  # SQLite cannot tell that a row is missing
+        (finding,) = (one for one in doctor.repair(client.repository, None) if one.about == "index")
+        assert "for iris:" in finding.message
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        (path,) = databases(repo)
+        path.write_bytes(path.read_bytes()[:4096] + bytes(4096 * 9))
+        (finding,) = (one for one in doctor.repair(client.repository, None) if one.about == "index")
+        assert "damaged" in finding.message
+        assert not path.exists()
+
+
+COMMANDS = ["list", "show iris", "version list iris", "version show iris@1", "resolve iris@1", "promote iris@1 staging"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "check", "version create iris", "metadata set iris@1 a=2", "apply"])
+def test_commands_that_do_not_search_do_not_load_sqlite(repo, monkeypatch, capsys, command):
+    write(repo, version(1, metadata={"a": 1}))
+    monkeypatch.chdir(repo)
+    hidden = [name for name in sys.modules if name in ("sqlite3", "_sqlite3") or name.startswith("gitmodel.index.")]
+    for name in [*hidden, "sqlite3"]:
+        monkeypatch.setitem(sys.modules, name, None)  # an import of it raises
+    code, _, err = ask(capsys, *command.split())
+    assert (code, err) == (0, err)
