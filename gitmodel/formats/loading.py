@@ -59,7 +59,7 @@ def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, un
     try:
         with (
             _named(script_names.loading(), format_name),
-            trust.trusting_all(trusted),
+            trust.loading(str(path), trusted),
             _explaining(Invalid, f"{path} cannot be loaded as {format_name}"),
         ):
             return loader(path)

@@ -24,6 +24,7 @@ _trusted_here: ContextVar[Callable[[], Iterable[str]]] = ContextVar("gitmodel_tr
 _suggested: ContextVar[Callable[[], Iterable[str]]] = ContextVar("gitmodel_suggested_names", default=tuple)
 _all: ContextVar[bool] = ContextVar("gitmodel_all_names", default=False)
 
+_file: ContextVar[str] = ContextVar("gitmodel_file_with_names", default="the file")
 _noted: ContextVar[set[str] | None] = ContextVar("gitmodel_noted_names", default=None)
 
 
@@ -49,13 +50,24 @@ def trusting(read: Callable[[], Iterable[str]], read_suggested: Callable[[], Ite
 
 
 @contextmanager
-def trusting_all(all_names: bool = True) -> Iterator[None]:
-    """Trust every name inside the `with` block if *all_names*: for a file that was just saved, or that is trusted."""
-    token = _all.set(all_names)
+def trusting_all() -> Iterator[None]:
+    """Trust every name inside the `with` block: for a file that was just saved."""
+    token = _all.set(True)
     try:
         yield
     finally:
         _all.reset(token)
+
+
+@contextmanager
+def loading(file: str, trusted: bool) -> Iterator[None]:
+    """Call the file *file* in refusals inside the `with` block, and trust every name if the file is *trusted*."""
+    tokens = _file.set(file), _all.set(trusted)
+    try:
+        yield
+    finally:
+        _file.reset(tokens[0])
+        _all.reset(tokens[1])
 
 
 @contextmanager
@@ -89,15 +101,15 @@ def require(name: str) -> Any:
     return found
 
 
-def refused(names: Sequence[str], what: str = "it") -> Refused:
-    """Return the error for *names* that the file *what* needs and that are not trusted."""
+def refused(names: Sequence[str]) -> Refused:
+    """Return the error for *names* that the file needs and that are not trusted."""
     shown = ", ".join(ascii(name)[1:-1] for name in names[:10])
     more = "" if len(names) <= 10 else f" and {len(names) - 10} more"
     suggested = sorted(set(_suggested.get()()) & set(names))
     told = f"; the registry suggests to trust {', '.join(suggested)}" if suggested else ""
     return Refused(
-        f"{what} contains types that gitmodel does not trust: {shown}{more}{told}",
-        hint=f"if you know each of them: git model formats trust {' '.join(names)}, or load it with trusted=True"
+        f"{_file.get()} uses classes or functions that are not trusted here: {shown}{more}{told}",
+        hint=f"if you trust them, run `git model formats trust {' '.join(names)}`, or load it with trusted=True"
         if all(re.fullmatch(r"[\w.]+", name) for name in names)
         else "load it with trusted=True if you know where it comes from",
     )

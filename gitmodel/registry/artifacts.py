@@ -362,7 +362,7 @@ def told_unportable(name: str, unportable: Sequence[str]) -> str:
 
 def told_needs_trust(name: str, names: Sequence[str]) -> str:
     """Return the warning that loading the artifact *name* needs *names* to be trusted."""
-    return f"to load {name}, a machine must trust: git model formats trust {' '.join(names)}"
+    return f"{name} loads only after `git model formats trust {' '.join(names)}`, in each clone that loads it"
 
 
 def told_pickled(name: str, format: str) -> str:

@@ -76,7 +76,7 @@ def test_a_value_is_loaded_with_its_types_if_they_are_trusted(value, tmp_path, m
     Path("built").unlink(missing_ok=True)
     load(tmp_path / "x", "json", trusted=True)
     assert not Path("built").exists()  # building an object runs no code of its class
-    with pytest.raises(Refused, match="does not trust: test_own_types"):
+    with pytest.raises(Refused, match="are not trusted here: test_own_types"):
         load(tmp_path / "x", "json")
     names = [f"test_own_types.{name}" for name in ("Color", "Mode", "Options", "Options.Inner", "Loose", "Settings")]
     with trust.trusting(lambda: names):

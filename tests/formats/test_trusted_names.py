@@ -79,7 +79,7 @@ def test_an_incomplete_name_is_refused_and_nothing_is_trusted(client, capsys, na
 def test_saving_an_object_warns_of_the_names_that_loading_needs_and_records_them(client, caplog, capsys):
     model = SelectKBest(k=1).fit(FEATURES, FEATURES[:, 0] > 0.5)
     version = client.get_model("iris").create_version(model_objects={"best": model, "plain": StandardScaler()})
-    assert f"to load best, a machine must trust: git model formats trust {NAME}" in caplog.text
+    assert f"best loads only after `git model formats trust {NAME}`, in each clone that loads it" in caplog.text
     assert [found.link.needs_trust for found in version.artifacts] == [(NAME,), ()]
     shown = json.loads(ask(capsys, "version", "artifacts", "iris@2", "--format", "json")[1])
     assert [found["needs_trust"] for found in shown] == [[NAME], []]
@@ -112,7 +112,7 @@ def test_an_input_of_a_step_may_use_the_trusted_names(client):
     def one():
         use(ExternalArtifact(model="iris", version=1, name="best"))
 
-    with pytest.raises(GitModelError, match="does not trust"):
+    with pytest.raises(GitModelError, match="not trusted here"):
         one.run(client=client)
     client.trust_names(NAME)
     assert one.run(client=client).status == "succeeded"
@@ -142,7 +142,7 @@ def test_a_suggested_name_counts_only_after_this_machine_trusted_it(client, caps
 
 
 def test_the_command_asks_before_it_trusts_suggested_names(client, capsys, monkeypatch):
-    assert ask(capsys, "formats", "trust")[:2] == (0, "this clone was suggested no names\n")
+    assert ask(capsys, "formats", "trust")[:2] == (0, "the registry suggests no names to trust\n")
     suggest(client, NAME)
     code, _, err = ask(capsys, "formats", "trust")
     assert (code, client.trusted_names()) == (2, ())

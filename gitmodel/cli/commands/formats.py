@@ -60,8 +60,9 @@ def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
     left = client.distrust_names(*names) if remove else client.trust_names(*names)
     done = f"{'does not trust' if remove else 'trusts'} {', '.join(names)} now"
     if not names:
-        done = "trusts every name that the registry suggests" if client.suggested_names() else "was suggested no names"
-    invocation.output.outcome(f"this clone {done}", shapes.TRUSTED_NAMES, {"names": left}, name=" ".join(names))
+        done = "trusts every name that the registry suggests" if client.suggested_names() else ""
+    told = f"this clone {done}" if done else "the registry suggests no names to trust"
+    invocation.output.outcome(told, shapes.TRUSTED_NAMES, {"names": left}, name=" ".join(names))
 
 
 def _accept_suggested(invocation: Invocation, remove: bool) -> tuple[str, ...]:

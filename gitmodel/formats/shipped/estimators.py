@@ -34,7 +34,7 @@ def _load_skops(path: Path, trusted: bool) -> Any:
     trust.note(named)
     unknown = [] if trusted else sorted(set(named) - set(trust.trusted(named)))
     if unknown:
-        raise trust.refused(unknown, str(path))
+        raise trust.refused(unknown)
     # skops requires a list of trusted types (CVE-2024-37065), and compares it with the whole file
     model = skops.load(path, trusted=named)
     if not trusted and (wrong := tree_arrays.fault(model)):

@@ -143,7 +143,7 @@ def _load_module(path: Path, trusted: bool) -> Any:
             raise ValueError("it holds tensors without a module; load it in the format safetensors")
         unknown = [name for name in names(path) if not trusted and not trust.trusted([name])]
         if unknown:
-            raise trust.refused(unknown, str(path))
+            raise trust.refused(unknown)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return _built(torch, json.loads(told), tensors, {}, [])
 

@@ -44,7 +44,7 @@ def test_a_module_is_loaded_with_its_classes_if_they_are_trusted(kept):
 
 
 def test_a_module_of_other_classes_is_refused_with_their_names(kept):
-    with pytest.raises(Refused, match=r"does not trust: test_torch\.Net, torch\.nn\.functional\.relu"):
+    with pytest.raises(Refused, match=r"are not trusted here: test_torch\.Net, torch\.nn\.functional\.relu"):
         kept(Net(), "torch", kind="model")
 
 
