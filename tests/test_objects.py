@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy
 import pandas
@@ -97,6 +98,27 @@ def test_an_object_that_no_format_keeps_is_refused_and_nothing_is_stored(client,
     assert caught.value.hint
     assert list(client.get_model("iris").list_versions()) == []
     assert list(client.store.digests()) == []
+
+
+def test_all_missing_packages_are_named_before_anything_is_saved(client, monkeypatch):
+    for package in ("skops", "pyarrow"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError) as caught:
+        client.get_model("iris").create_version(data={"train": FRAME}, model_objects={"clf": RandomForestClassifier()})
+    assert caught.value.message == "packages are not installed: pyarrow for artifact train, skops for artifact clf"
+    assert caught.value.hint == "pip install pyarrow skops"
+
+
+def test_a_class_of_a_notebook_is_refused_with_advice_that_helps(client, monkeypatch):
+    notebook = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    exec("import dataclasses\n@dataclasses.dataclass\nclass Settings:\n    depth: int = 3", vars(notebook))
+    version = client.get_model("iris").create_version()
+    with pytest.raises(UsageError, match="the class Settings is defined in a notebook") as caught:
+        version.attach("settings", notebook.Settings())
+    assert "save the value in the format 'cloudpickle'" in caught.value.hint
+    assert "'pickle'" not in caught.value.hint
+    version.attach("settings", notebook.Settings(), format="cloudpickle")
 
 
 def test_pickle_is_allowed_by_name_and_loads_with_trust_alone(client):

@@ -92,8 +92,9 @@ def is_path(source: Any) -> bool:
 def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalArtifact]]:
     """Yield the artifacts as files, after saving the objects among them in a temporary folder.
 
-    Raises UsageError if no format keeps an object as it is.
+    Raises UsageError if no format keeps an object as it is, or, before any is saved, if packages are missing.
     """
+    _check_packages(given)
     pickle = not all(is_path(source) for _, source, _ in given.sources) and opened.allows_pickle()
     with TemporaryDirectory(prefix="gitmodel-") as folder:
         found = []
@@ -107,7 +108,7 @@ def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalAr
             from gitmodel.formats.catalogue.detection import PICKLES
 
             path = Path(folder, str(index))
-            allow_pickle = f"use version.link_artifact({name!r}, value, format='pickle')"
+            allow_pickle = f"pass format='pickle' (or formats={{{name!r}: 'pickle'}})"
             with trust.noting() as names:
                 used, _, saver = materializers.save(
                     source, path, f"artifact {name}", format, pickle=pickle, allow_pickle=allow_pickle
@@ -251,3 +252,18 @@ def _check_formats(given: GivenArtifacts) -> None:
             find_format(format)
         else:
             artifacts.check_format(format, folder=bool(source) and Path(source).is_dir())
+
+
+def _check_packages(given: GivenArtifacts) -> None:
+    """Raise UsageError if packages are missing that the formats of the objects need."""
+    needed: dict[str, str] = {}  # the first artifact that needs the package
+    for name, source, _ in given.sources:
+        if not is_path(source):
+            # imported here because only objects need them
+            from gitmodel.formats.catalogue.plugins import missing_packages, refuse_missing
+            from gitmodel.formats.materializers import format_of_type
+
+            for package in missing_packages(given.formats.get(name) or format_of_type(type(source))):
+                needed.setdefault(package, f"artifact {name}")
+    if needed:
+        refuse_missing(needed)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from gitmodel import formats
 from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue import plugins
-from gitmodel.formats.catalogue.format import Materializer, TooLarge, UnusableFormat
+from gitmodel.formats.catalogue.format import Materializer, NotImportable, TooLarge, UnusableFormat
 from gitmodel.formats.catalogue.plugins import find_format, other_materializers
 from gitmodel.formats.encoding import frames, numpy_files, values
 from gitmodel.formats.loading import load_with, save_with
@@ -47,7 +47,7 @@ def save(
                 save_with(value, path, found.format, found.save, None, suffix=suffix)
         except UsageError as error:
             hint = error.hint
-            if not isinstance(error, (TooLarge, UnusableFormat)):
+            if not isinstance(error, (NotImportable, TooLarge, UnusableFormat)):
                 hint = (
                     f"{hint}; or {allow_pickle} to allow pickle for it" if hint else f"{allow_pickle} to allow pickle"
                 )

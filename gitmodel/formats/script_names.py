@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from gitmodel.errors import UsageError
+from gitmodel.formats.catalogue.format import NotImportable
 
 # The name of a script that cannot be imported by the name of its file. Only workers of gitmodel use it.
 UNNAMED = "__gitmodel_main__"
@@ -90,7 +90,7 @@ def loading() -> Iterator[None]:
 def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
     """Save classes and functions of the script to *path* under its importable name, inside the `with` block.
 
-    *by_value* is for a format that writes the definitions in `__main__` to the file. Raises UsageError if the file
+    *by_value* is for a format that writes the definitions in `__main__` to the file. Raises NotImportable if the file
     names a class or function that no other process can import.
     """
     scripts = {id(module): module for module in map(sys.modules.get, _NAMES) if module is not None}
@@ -122,7 +122,7 @@ def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
 
 
 def _refuse(path: Path, nowhere: list[Any]) -> None:
-    """Raise UsageError if the file *path* names one of the definitions *nowhere*, which cannot be imported."""
+    """Raise NotImportable if the file *path* names one of the definitions *nowhere*, which cannot be imported."""
     if not nowhere:
         return
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -134,11 +134,12 @@ def _refuse(path: Path, nowhere: list[Any]) -> None:
         if number is not None:
             member = nowhere[number]
             kind = "class" if isinstance(member, type) else "function"
-            raise UsageError(
+            raise NotImportable(
                 f"the {kind} {member.__qualname__} is defined in {_place(member)}, which no other process can import "
                 "to load the file",
                 hint="move it to a file in the repository, such as models.py, "
-                f"and write `from models import {member.__qualname__.partition('.')[0]}`",
+                f"and write `from models import {member.__qualname__.partition('.')[0]}`; "
+                f"or save the value in the format 'cloudpickle', which contains the {kind} itself",
             )
 
 

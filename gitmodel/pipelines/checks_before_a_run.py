@@ -10,7 +10,7 @@ from typing import Any
 from gitmodel.branch.pushed_ref_moves import check_push
 from gitmodel.client import Client
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.formats.catalogue.plugins import find_format, has_other_materializers, missing_packages
+from gitmodel.formats.catalogue.plugins import find_format, has_other_materializers, missing_packages, refuse_missing
 from gitmodel.formats.declared_types import formats_of, is_path, without_format
 from gitmodel.pipelines.executors import ExecutorChoice
 from gitmodel.pipelines.graph import Graph, Node
@@ -119,11 +119,7 @@ def _check_packages(graph: Graph, found: Resolved | None) -> None:
         if not is_path(graph.nodes[step].step.input_types.get(parameter)):
             for package in missing_packages(ref.format):
                 needed.setdefault(package, f"the input {parameter} of step {step}")
-    if needed:
-        raise UsageError(
-            "packages are not installed: " + ", ".join(f"{package} for {name}" for package, name in needed.items()),
-            hint=f"pip install {' '.join(needed)}",
-        )
+    refuse_missing(needed)
 
 
 def _check_stores(client: Client, found: Resolved | None) -> None:

@@ -46,6 +46,10 @@ class UnusableFormat(UsageError):
     """A format or materializer cannot be used, because a package is missing or damaged."""
 
 
+class NotImportable(UsageError):
+    """A value uses a class or function that no other process can import. Pickle does not help; cloudpickle does."""
+
+
 class TooLarge(UsageError):
     """A value is larger than its format may be. It is not stored in another format instead."""
 

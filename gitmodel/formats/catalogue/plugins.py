@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
@@ -175,6 +175,21 @@ def missing_packages(name: str) -> list[str]:
     []
     """
     return [_ON_PYPI.get(one, one) for one in _PACKAGES.get(name, ()) if find_spec(one) is None]
+
+
+def refuse_missing(needed: Mapping[str, str]) -> None:
+    """Raise UnusableFormat if packages are *needed*, each for the output or artifact of the mapping.
+
+    >>> refuse_missing({"skops": "artifact clf"})
+    Traceback (most recent call last):
+    gitmodel.formats.catalogue.format.UnusableFormat: packages are not installed: skops for artifact clf
+    hint: pip install skops
+    """
+    if needed:
+        raise UnusableFormat(
+            "packages are not installed: " + ", ".join(f"{package} for {name}" for package, name in needed.items()),
+            hint=f"pip install {' '.join(needed)}",
+        )
 
 
 def suffix_of(name: str) -> str:
