@@ -1,6 +1,7 @@
 """Model cards: the hub's library can read them, equal records give equal cards, and text is escaped."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -89,8 +90,6 @@ def test_the_library_of_the_hub_writes_back_what_it_read():
 
 
 def test_a_licence_that_the_hub_does_not_know_is_named():
-    from dataclasses import replace
-
     own = read(card("iris", replace(MODEL, license="Ours: ask first"), VERSION)).data
     assert (own.license, own.license_name) == ("other", "Ours: ask first")
     gnu = read(card("iris", replace(MODEL, license="GPL-3.0-or-later"), VERSION)).data
@@ -276,3 +275,10 @@ def test_pictures_and_parameters_are_shown_and_text_in_them_is_harmless():
     assert "| cm | png | 9 |" in text
     assert text == card("iris", MODEL, version, parameters)
     assert "## Parameters" not in card("iris", MODEL, VersionRecord(number=4, created=NOW))
+
+
+def test_a_card_gives_only_commands_that_work():
+    assert "`git model reproduce" not in card("iris", MODEL, VERSION)
+    assert "`git model reproduce iris@4`" in card("iris", MODEL, VERSION, repeatable=True)
+    assert "`git model checkout iris@4 FOLDER`" in card("iris", MODEL, VERSION)
+    assert "`git model checkout" not in card("iris", MODEL, replace(VERSION, code=Code(dirty=True)))

@@ -892,11 +892,12 @@ class ModelVersion(ShowsOurForm):
         has the keys of https://huggingface.co/docs/hub/model-cards. Equal records give equal bytes.
         """
         from gitmodel.domain.views.cards import card
-        from gitmodel.lineage.comparing import recorded_parameters
+        from gitmodel.lineage.comparing import recorded_run, run_parameters
 
         record = self.view.record
-        parameters = self._opened.writer.read(lambda snapshot: recorded_parameters(snapshot, record))
-        return card(self._model, self.model.record, record, parameters)
+        run = self._opened.writer.read(lambda snapshot: recorded_run(snapshot, record))
+        repeatable = run is not None and bool(run.executor and run.script)
+        return card(self._model, self.model.record, record, run_parameters(run), repeatable=repeatable)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModelVersion) and self.reference == other.reference and self._opened is other._opened

@@ -91,12 +91,12 @@ def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
     return None
 
 
-def recorded_parameters(snapshot: Snapshot, record: VersionRecord) -> dict[str, Any]:
-    """Return the parameters of the run that made a version, as far as its record on the branch has them."""
+def recorded_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
+    """Return the run that made a version, with the parameters that its record on the branch has. None if it is lost."""
     try:
-        return run_parameters(making_run(snapshot, record))
+        return making_run(snapshot, record)
     except (NotFound, Invalid):
-        return {}
+        return None
 
 
 def read_packages(store: ArtifactStore, run: RunRecord) -> dict[str, str]:

@@ -49,14 +49,19 @@ _WORDS = frozenset(("y", "n", "yes", "no", "true", "false", "on", "off", "null",
 
 
 def card(
-    model: str, described: ModelRecord, version: VersionRecord, parameters: Mapping[str, Any] | None = None
+    model: str,
+    described: ModelRecord,
+    version: VersionRecord,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    repeatable: bool = False,
 ) -> str:
-    """Return the card of a version, which a run with *parameters* made.
+    """Return the card of a version, which a run with *parameters* made. A *repeatable* run is one of a pipeline.
 
     It depends only on the records: equal records give equal bytes.
     """
     header = "".join(f"{line}\n" for line in _yaml(_header(model, described, version))) or "{}\n"
-    body = "\n\n".join(block for block in _body(model, described, version, parameters or {}) if block)
+    body = "\n\n".join(block for block in _body(model, described, version, parameters or {}, repeatable) if block)
     return f"---\n{header}---\n\n{body}\n"
 
 
@@ -121,7 +126,9 @@ def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]], 
     return [{"name": model, "results": results}] if results else []
 
 
-def _body(model: str, described: ModelRecord, version: VersionRecord, parameters: Mapping[str, Any]) -> Iterator[str]:
+def _body(
+    model: str, described: ModelRecord, version: VersionRecord, parameters: Mapping[str, Any], repeatable: bool
+) -> Iterator[str]:
     yield f"# {_cell(described.title or model)}"
     yield _prose(described.description)
     yield _prose(version.description)
@@ -152,10 +159,10 @@ def _body(model: str, described: ModelRecord, version: VersionRecord, parameters
     if version.attachments:
         attached = [(each.name, each.format, str(each.size), f"`{each.digest}`") for each in version.attachments]
         yield "## Attachments\n\n" + _table(("name", "format", "bytes", "digest"), attached)
-    yield "\n".join(["## How it was made", "", *_making(model, version)])
+    yield "\n".join(["## How it was made", "", *_making(model, version, repeatable)])
 
 
-def _making(model: str, version: VersionRecord) -> Iterator[str]:
+def _making(model: str, version: VersionRecord, repeatable: bool) -> Iterator[str]:
     code = version.code
     if code is not None and code.commit:
         changed = ", with changes that are not in it" if code.dirty else ""
@@ -164,9 +171,10 @@ def _making(model: str, version: VersionRecord) -> Iterator[str]:
             yield f"- repository: {_cell(code.repository)}"
     for run in version.runs:
         yield f"- run: `{run}`"
-    yield f"- to get its files: `git model checkout {model}@{version.number} FOLDER`"
-    if version.runs:
-        yield f"- to run its pipeline again, if it is in a file: `git model reproduce {model}@{version.number}`"
+    if code is not None and code.commit:
+        yield f"- to get its code and files: `git model checkout {model}@{version.number} FOLDER`"
+    if repeatable:
+        yield f"- to run its pipeline again: `git model reproduce {model}@{version.number}`"
 
 
 def _picture(reference: str, link: ArtifactLink) -> str:
