@@ -1,4 +1,4 @@
-"""The line that a script prints at its end: the version that it made, where, and from which code."""
+"""The line that a script prints at its end: the version that it created, where, and from which code."""
 
 from __future__ import annotations
 
@@ -36,9 +36,11 @@ def result_line(run: str, made: Sequence[str], used: Sequence[str], *, place: st
 
     >>> code = Code(commit="1a2b3c4d" * 5, dirty=True, changed=2)
     >>> result_line("r", ["iris@3"], [], place="/iris", branch="gitmodel", code=code)
-    'gitmodel: made iris@3 in /iris (branch gitmodel), from commit 1a2b3c4 and 2 uncommitted changes, not stored'
+    'gitmodel: created iris@3 in /iris (branch gitmodel), from commit 1a2b3c4, with 2 uncommitted changes (not stored)'
     """
-    done = f"made {', '.join(made)}" if made else f"run {run} used {', '.join(used)}" if used else f"recorded run {run}"
+    done = (
+        f"created {', '.join(made)}" if made else f"run {run} used {', '.join(used)}" if used else f"recorded run {run}"
+    )
     line = f"gitmodel: {done} in {place} (branch {branch}), from {_told(code)}"
     return line if line.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
@@ -50,5 +52,5 @@ def _told(code: Code) -> str:
     if not code.dirty:
         return start
     count = "" if code.changed is None else f"{code.changed} "
-    changes = f"{start} and {count}uncommitted {'change' if code.changed == 1 else 'changes'}"
-    return f"{changes}, stored as {code.snapshot[:_SHORT]}" if code.snapshot else f"{changes}, not stored"
+    stored = f"stored as {code.snapshot[:_SHORT]}" if code.snapshot else "not stored"
+    return f"{start}, with {count}uncommitted {'change' if code.changed == 1 else 'changes'} ({stored})"

@@ -60,18 +60,21 @@ def failing():
     ("code", "told"),
     [
         (CODE, "from commit 1a2b3c4"),
-        (Code(commit=CODE.commit, dirty=True, changed=2), "from commit 1a2b3c4 and 2 uncommitted changes, not stored"),
+        (
+            Code(commit=CODE.commit, dirty=True, changed=2),
+            "from commit 1a2b3c4, with 2 uncommitted changes (not stored)",
+        ),
         (
             Code(commit=CODE.commit, dirty=True, changed=1, snapshot="b" * 40),
-            "from commit 1a2b3c4 and 1 uncommitted change, stored as bbbbbbb",
+            "from commit 1a2b3c4, with 1 uncommitted change (stored as bbbbbbb)",
         ),
-        (Code(dirty=True), "from code without a commit and uncommitted changes, not stored"),
+        (Code(dirty=True), "from code without a commit, with uncommitted changes (not stored)"),
         (Code(outside=True), "from code outside of a git repository"),
     ],
 )
 def test_the_line_tells_the_state_of_the_code(code, told):
     line = result_line("r", ["demo@1"], [], place="/home/ada", branch="gitmodel", code=code)
-    assert line == f"gitmodel: made demo@1 in /home/ada (branch gitmodel), {told}"
+    assert line == f"gitmodel: created demo@1 in /home/ada (branch gitmodel), {told}"
 
 
 def test_control_characters_in_a_path_do_not_reach_the_terminal():
@@ -92,20 +95,20 @@ def test_a_script_ends_with_one_line(code_repo, git):
         return done.stderr
 
     place = f"in {code_repo} (branch gitmodel), from commit {commit[:7]}"
-    assert run() == f"gitmodel: made demo@1 {place}\n"
+    assert run() == f"gitmodel: created demo@1 {place}\n"
     (code_repo / "notes.txt").write_text("new")
     (code_repo / "train.py").write_text(SCRIPT + "\n")
-    assert run() == f"gitmodel: made demo@2 {place} and 2 uncommitted changes, not stored\n"
+    assert run() == f"gitmodel: created demo@2 {place}, with 2 uncommitted changes (not stored)\n"
     assert run(GITMODEL_QUIET="1") == ""
     told = run(GITMODEL_DIRTY="snapshot")
     with Client(code_repo) as client:
         snapshot = client.get_version("demo@4").code.snapshot
-    assert told == f"gitmodel: made demo@4 {place} and 2 uncommitted changes, stored as {snapshot[:7]}\n"
+    assert told == f"gitmodel: created demo@4 {place}, with 2 uncommitted changes (stored as {snapshot[:7]})\n"
 
 
 def test_a_run_without_a_new_version_tells_what_it_used(client, capsys):
     train()
-    assert capsys.readouterr().err.startswith("gitmodel: made demo@1 in ")
+    assert capsys.readouterr().err.startswith("gitmodel: created demo@1 in ")
     done = again()
     assert capsys.readouterr().err.startswith(f"gitmodel: run {done.id} used demo@1 in ")
     done = plain()
@@ -123,13 +126,15 @@ def test_a_registry_by_url_is_named_by_its_url(client, code_repo, capsys):
     client.register_model("demo")
     with Client(repo=code_repo.as_uri(), store=client.store.url) as by_url:
         train.run(client=by_url)
-    assert f"made demo@1 in {code_repo.as_uri()} (branch gitmodel), from " in capsys.readouterr().err
+    assert f"created demo@1 in {code_repo.as_uri()} (branch gitmodel), from " in capsys.readouterr().err
 
 
 def test_a_script_without_steps_prints_the_line_too(client, code_repo, capsys):
     with client.start_run("train") as run:
         run.create_version("demo", model_objects={"weights": {"a": 1}})
-    assert capsys.readouterr().err.startswith(f"gitmodel: made demo@1 in {code_repo} (branch gitmodel), from commit ")
+    assert capsys.readouterr().err.startswith(
+        f"gitmodel: created demo@1 in {code_repo} (branch gitmodel), from commit "
+    )
 
 
 def test_a_closed_stderr_does_not_fail_the_run(client, monkeypatch):

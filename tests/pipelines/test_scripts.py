@@ -78,7 +78,7 @@ class TestScript:
     )
     def test_the_example_makes_what_the_draft_says(self, client, address, commits):
         err = run(EXAMPLE, cwd=client.repository.common_dir.parent, executor=address)
-        assert [line.split(" in ")[0] for line in err.splitlines()] == ["gitmodel: made demo@1"]
+        assert [line.split(" in ")[0] for line in err.splitlines()] == ["gitmodel: created demo@1"]
         assert commits() == ["Run train_and_promote_model: add demo 1", "Begin the registry"]
         version = client.get_version("demo@staging")
         links = [(artifact.name, artifact.kind, artifact.format) for artifact in version.artifacts]
