@@ -304,6 +304,7 @@ def test_the_commands_attach_show_get_and_remove(staged, tmp_path, capsys, monke
 
     said = model("link", "iris@production", "--attachment", "cm=cm.png", "--as-format", "cm=bytes").out
     assert said == "attached cm to iris@1\n"
+    assert "changed: attachments.cm  " in model("log", "iris", "--limit", "1").out
     shown = model("version", "show", "iris@1").out
     assert "attachments  cm  bytes, 71 B" in shown
     fields = json.loads(model("version", "show", "iris@1", "--format", "json").out)

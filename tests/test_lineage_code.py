@@ -88,8 +88,9 @@ def test_a_code_commit_of_another_repository_is_reported(repo, capsys):
     code, out, err = ask(capsys, "contains", "fix", "--without", "-q")
     assert (code, out) == (0, "iris@3\n")
     assert err == (
-        "warning: of 1 of 4 versions it cannot be told (iris@1): its code commit 1212121212 is not in this repository\n"
-        "hint: get more: `git fetch --unshallow`, or "
+        "warning: 1 of 4 versions could not be searched (iris@1): "
+        "its code commit 1212121212 is not in this repository\n"
+        "hint: get missing commits with `git fetch --unshallow`, or with "
         "`git fetch origin 'refs/gitmodel/code/*:refs/gitmodel/code/*'`\n"
     )
 

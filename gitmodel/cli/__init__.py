@@ -37,7 +37,9 @@ COMMANDS = {
         "gitmodel.cli.commands.versions:version", "Create, list, show, change and delete versions.", "Versions"
     ),
     "metadata": Entry(
-        "gitmodel.cli.commands.metadata:metadata", "Set and show metadata of versions and their files.", "Versions"
+        "gitmodel.cli.commands.metadata:metadata",
+        "Set, remove and show metadata of versions and their files.",
+        "Versions",
     ),
     "resolve": Entry(
         "gitmodel.cli.commands.versions:resolve", "Print the version that a reference stands for.", "Versions"

@@ -64,7 +64,7 @@ def containing(writer: Writer, code: CodeRepository, named: str, model: str = ""
         elif id in missing:
             yield Containing(view, None, why=f"its code commit {id[:10]} is not in this repository")
         elif id is None:
-            yield Containing(view, None, why="no code commit is on record")
+            yield Containing(view, None, why="it was created without a code commit")
         elif code.shallow:
             yield Containing(view, None, why="this clone of the code is shallow")
         else:

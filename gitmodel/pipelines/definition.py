@@ -134,7 +134,7 @@ class Pipeline(ShowsOurForm):
                 print_result(opened.repository, os.environ, done.id, made=made, used=used, code=done.code)
         if done.versions and find_file(self.function) is None:
             log.warning(
-                "`git model reproduce` cannot make %s again: pipeline %s is in no file "
+                "`git model reproduce` will not be able to repeat %s, because pipeline %s is not in a file "
                 "(in a notebook, write it to one in the repository with %%%%writefile, and import it)",
                 done.versions[0],
                 self.name,

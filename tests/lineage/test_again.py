@@ -210,7 +210,7 @@ def test_a_run_of_a_notebook_has_no_file_to_run(project, capsys):
     code = SCRIPT + "\n\ntrain()\n"
     done = subprocess.run([sys.executable, "-"], input=code, text=True, check=True, capture_output=True)
     assert done.stderr.endswith(
-        "\n`git model reproduce` cannot make demo@1 again: pipeline train is in no file "
+        "\n`git model reproduce` will not be able to repeat demo@1, because pipeline train is not in a file "
         "(in a notebook, write it to one in the repository with %%writefile, and import it)\n"
     )
     code, _, err = ask(capsys, "reproduce", "demo@1")

@@ -131,7 +131,8 @@ def link(
     With --attachment, a picture, report or other file is added apart from the artifacts, at any time. No promotion is
     bound to it, and its name differs from those of the artifacts.
     """
-    ref, _ = options.read_reference(words, usage="git model link MODEL@VERSION --data NAME=PATH")
+    usage = "git model link MODEL@VERSION --data NAME=PATH` or `git model link MODEL@VERSION --attachment NAME=PATH"
+    ref, _ = options.read_reference(words, usage=usage)
     paths = options.read_artifacts(stored=not external, data=data, model_objects=model_object, deployments=deployment)
     attached = options.read_artifacts(attachments=attachments)["attachments"]
     if attached and (any(paths.values()) or external or provider_digest):

@@ -53,9 +53,13 @@ def contains(invocation: Invocation, /, commit: str, model: str, without: bool, 
     unknown = [one for one in every if one.contains is None]
     if unknown:
         told = ", ".join(str(one.view) for one in unknown[:3]) + (", ..." if len(unknown) > 3 else "")
+        missing = next((one for one in unknown if one.view.record.code and one.view.record.code.commit), None)
         invocation.output.warn(
-            f"of {len(unknown)} of {len(every)} versions it cannot be told ({told}): {unknown[0].why}",
-            "get more: `git fetch --unshallow`, or `git fetch origin 'refs/gitmodel/code/*:refs/gitmodel/code/*'`",
+            f"{len(unknown)} of {len(every)} versions could not be searched ({told}): {(missing or unknown[0]).why}",
+            "get missing commits with `git fetch --unshallow`, or with "
+            "`git fetch origin 'refs/gitmodel/code/*:refs/gitmodel/code/*'`"
+            if missing
+            else f"`git model show {unknown[0].view}` shows its record",
         )
 
 

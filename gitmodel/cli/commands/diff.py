@@ -93,7 +93,7 @@ def _artifact(row: Compared) -> str:
 
 def _code(code: CodeRange) -> Iterator[str]:
     old, new = (
-        (commit[:_SHORT_COMMIT] or "nothing on record") + (" with changes" if changed else "")
+        (commit[:_SHORT_COMMIT] or "no commit") + (" with changes" if changed else "")
         for commit, changed in zip((code.old, code.new), code.changed, strict=True)
     )
     yield from ("", "code:")

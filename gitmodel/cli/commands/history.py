@@ -151,8 +151,15 @@ def _print_events(
 
 
 def _first_fields(fields: tuple[str, ...]) -> str:
-    """Return the first few of *fields* as text."""
+    """Return the first few of *fields* as text, with all fields of an artifact or attachment as one."""
+    fields = tuple(dict.fromkeys(map(_without_key, fields)))
     return cell_text.commas(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
+
+
+def _without_key(field: str) -> str:
+    """Return `artifacts.clf` for `artifacts.clf.digest`. Metadata of artifacts and other fields stay as they are."""
+    linked = field.startswith(("artifacts.", "attachments.")) and ".metadata." not in field
+    return field.rpartition(".")[0] if linked else field
 
 
 def _event_fields(event: StageEvent) -> Mapping[str, Any]:

@@ -24,9 +24,9 @@ def on_file(function: F) -> F:
     return click.option("--artifact", metavar="NAME", help="Use the metadata of this artifact.")(function)
 
 
-@click.group(cls=LazyGroup)
+@click.group(cls=LazyGroup, meant=dict.fromkeys(("remove", "delete", "unset"), "set --remove"))
 def metadata() -> None:
-    """Set and show metadata of versions and their files."""
+    """Set, remove and show metadata of versions and their files."""
 
 
 @command("set", example="git model metadata set iris@1 accuracy=0.98 reviewed=true --remove draft")
@@ -43,7 +43,7 @@ def set_metadata(
     remove: tuple[str, ...],
     renumbered: bool,
 ) -> None:
-    """Set metadata of a version, artifact or attachment. Default: the latest version.
+    """Set or remove metadata of a version, artifact or attachment. Default: the latest version.
 
     Write REF and then any number of KEY=VALUE. A VALUE is a number, true, false, a list or a time in TOML syntax;
     anything else is text. Metadata can change at any time, even if the version is in a stage.

@@ -497,10 +497,11 @@ class Snapshot:
         now = self.renumberings.follow((name, 0), since=0)[0]
         if now != name:
             return f"since a pull it is called {self.current_name(now)}"
+        hint = f"run `git model register {name}` to create it, or `git model list` to see the models"
         found = [other for other in self.model_names() if fold(other) == fold(name)] or near(name, self.model_names())
         if found:
-            return f"did you mean {found[0]}? `git model list` shows the models"
-        return f"run `git model register {name}` to create it, or `git model list` to see the models"
+            return f"did you mean {found[0]}? {hint}"
+        return hint
 
     def _missing_version_hint(self, model: str) -> str:
         return f"run `git model version list {model}` to see the versions"
