@@ -15,8 +15,8 @@ from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import Unreachable
 from gitmodel.files.permissions import make_folder, share_tree
 from gitmodel.formats import trust
-from gitmodel.formats.catalogue.plugins import suffix_of
-from gitmodel.formats.loading import called
+from gitmodel.formats.catalogue.plugins import find_format, suffix_of
+from gitmodel.formats.loading import called, load_content
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.stores import artifacts, unpacked
 from gitmodel.stores.interface import ArtifactStore
@@ -66,16 +66,21 @@ def _content(repository: Repository, store: ArtifactStore, link: ArtifactLink) -
 
 def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, shown: str, trusted: bool) -> Any:
     """Load the object in the artifact, which messages call *shown*. Raises Refused for an unsafe format."""
-    with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="gitmodel-") as folder,
+        trust.trusting(opened.trusted_names, opened.suggested_names),
+    ):
+        target = Path(folder) / f"artifact{suffix_of(link.format)}"
+        with called(target, shown):
+            if not link.is_folder and find_format(link.format).load_content is not None:
+                content = artifacts.read_verified(store, link.digest, link.size)
+                return load_content(content, target, link.format, trusted=trusted)
         if link.is_folder:
             target = _content(opened.repository, store, link)  # already unpacked in most cases
+        # an external file is copied, because it can change after it was verified
+        elif not link.uri and (here := artifacts.verified_path(store, link.digest, link.size)) is not None:
+            target.symlink_to(here)  # the suffix tells some libraries the format
         else:
-            target = Path(folder) / f"artifact{suffix_of(link.format)}"
-            # an external file is copied, because it can change after it was verified
-            here = None if link.uri else artifacts.verified_path(store, link.digest, link.size)
-            if here is not None:
-                target.symlink_to(here)  # the suffix tells some libraries the format
-            else:
-                fetch_artifact(store, link, target)
-        with called(target, shown), trust.trusting(opened.trusted_names, opened.suggested_names):
+            fetch_artifact(store, link, target)
+        with called(target, shown):
             return formats.load(target, link.format, trusted=trusted)

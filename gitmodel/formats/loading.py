@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -39,22 +40,49 @@ def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
     found = find_format(format_name)
     if not (found.is_folder and path.is_dir()):
         _require_file(path)
-    if trusted and not found.unsafe and format_name != "bytes" and is_pickle(path):
-        raise Invalid(f"{path} is recorded as {found.name}, but it is a pickle", hint='load it in the format "pickle"')
     return load_with(path, found.name, lambda place: found.load(place, trusted), unsafe=found.unsafe, trusted=trusted)
 
 
-def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, unsafe: bool, trusted: bool) -> Any:
-    """Load the file *path* with *loader*. All files are loaded by this function.
+def load_content(content: io.BytesIO, path: Path, format_name: str, *, trusted: bool) -> Any:
+    """Return the value in *content*, which was verified, as `load` does. *path* is the name of the file in errors.
+
+    The format has a function for it: `Format.load_content`.
+    """
+    found = find_format(format_name)
+    load = found.load_content
+    assert load is not None
+    return load_with(
+        path,
+        found.name,
+        lambda path: load(content, path, trusted),
+        unsafe=found.unsafe,
+        trusted=trusted,
+        content=content,
+    )
+
+
+def load_with(
+    path: Path,
+    format_name: str,
+    loader: Callable[[Path], Any],
+    *,
+    unsafe: bool,
+    trusted: bool,
+    content: io.BytesIO | None = None,
+) -> Any:
+    """Load the file *path* with *loader*. All files are loaded by this function. *content* is what was read of it.
 
     Without *trusted*, raises Refused for a loader that is *unsafe*, and for a file with the content of a pickle,
-    whatever its name or recorded format. Raises Invalid for a file that the loader cannot read.
+    whatever its name or recorded format; with it, Invalid for a pickle in a format that is safe. Raises Invalid for a
+    file that the loader cannot read.
     """
     if unsafe and not trusted:
         raise _unsafe(path, format_name)
     # A safe loader fails on a pickle anyway; this gives the reason.
-    if not trusted and format_name != "bytes" and is_pickle(path):
-        raise _unsafe(path, "pickle")
+    if not unsafe and format_name != "bytes" and is_pickle(path, content):
+        if not trusted:
+            raise _unsafe(path, "pickle")
+        raise Invalid(f"{path} is recorded as {format_name}, but it is a pickle", hint='load it in the format "pickle"')
     token = _loading.set(True)
     try:
         with (
@@ -101,7 +129,12 @@ def save(value: Any, path: Path, format_name: str) -> None:
                 hint="convert that part, or choose another format",
             )
 
-    save_with(value, path, found.name, save_checked, lambda place: found.load(place, True), suffix=found.suffix)
+    def load_written(place: Path) -> Any:
+        if found.load_content is None:
+            return found.load(place, True)
+        return found.load_content(io.BytesIO(place.read_bytes()), place, True)
+
+    save_with(value, path, found.name, save_checked, load_written, suffix=found.suffix)
 
 
 def save_with(

@@ -29,6 +29,7 @@ from gitmodel.stores.target_files import (
     write_object,
     writing,
 )
+from gitmodel.stores.verified_reading import CHUNK, read_into
 
 if TYPE_CHECKING:
     from gitmodel.stores.remote_store import RemoteStore
@@ -114,6 +115,21 @@ def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | Non
         return path
     has_paths: Callable[[Digest, int], Path] | None = getattr(holder, "path", None)
     return has_paths(digest, size) if has_paths else None
+
+
+def read_verified(store: ArtifactStore, digest: Digest, size: int) -> io.BytesIO:
+    """Return the verified bytes of the object of *size* bytes. Raises the errors of the store."""
+    found = store.size(digest)
+    if found != size:
+        raise wrong_size(digest, size, found)
+    content = io.BytesIO(bytes(size))
+    with store.open(digest, size) as reader, content.getbuffer() as view:
+        filled = 0
+        while filled < size and (count := read_into(view[filled : filled + CHUNK], reader)):
+            filled += count
+    if filled != size:
+        raise wrong_size(digest, size, filled)
+    return content
 
 
 def get_folder(

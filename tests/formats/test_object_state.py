@@ -86,14 +86,14 @@ def test_estimators_that_are_the_same_have_the_same_file(model, tmp_path):
 
 def test_an_estimator_that_changes_while_it_is_saved_is_refused(tmp_path, monkeypatch):
     model = RandomForestClassifier(2, random_state=0).fit([[0.0], [1.0]], [0, 1])
-    real = skops.io.dump
+    real = skops.io.load
 
-    def dump(value, file):
-        real(value, file)
+    def load_changed(*args, **options):
         monkeypatch.undo()
         model.estimators_[1].tree_.value[0] += 1  # another thread goes on with the training
+        return real(*args, **options)
 
-    monkeypatch.setattr(skops.io, "dump", dump)
+    monkeypatch.setattr(skops.io, "load", load_changed)
     with pytest.raises(UsageError, match="RandomForestClassifier changed while it was saved"):
         save(model, tmp_path / "x", "skops")
     assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from gitmodel.errors import NotFound, UsageError
@@ -77,8 +78,15 @@ def detect_format(path: Path) -> str:
     return _own_format(path, head) or _format_of_others(path, head)
 
 
-def is_pickle(path: Path) -> bool:
-    """Return True if *path* is a file with the content or name of a pickle."""
+def is_pickle(path: Path, content: io.BytesIO | None = None) -> bool:
+    """Return True if *path* is a file with the content or name of a pickle. *content* is what was read of it.
+
+    >>> is_pickle(Path("model.skops"), io.BytesIO(b"\\x80\\x04]."))
+    True
+    """
+    if content is not None:
+        head = bytes(content.getbuffer()[:_HEAD])
+        return (_format_of_content(content, head) or _format_of_name(path, head)) in PICKLES
     return not path.is_dir() and _own_format(path, _head_of(path)) in PICKLES
 
 
@@ -136,7 +144,7 @@ def detect_format_of(head: bytes | None, name: str) -> str:
     return _format_of_content(None, head) or _format_of_name(path, head) or _format_of_others(path, head)
 
 
-def _format_of_content(path: Path | None, head: bytes) -> str:
+def _format_of_content(file: Path | io.BytesIO | None, head: bytes) -> str:
     if head.startswith(b"\x93NUMPY"):
         return "numpy"
     if head.startswith(b"PAR1"):
@@ -152,7 +160,7 @@ def _format_of_content(path: Path | None, head: bytes) -> str:
     if _is_pickle(head):
         return "joblib" if b"joblib.numpy_pickle" in head else "pickle"
     if head.startswith(b"PK\x03\x04"):
-        return _format_of_archive(path) if path is not None else ""
+        return _format_of_archive(file) if file is not None else ""
     if len(head) >= 10 and head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= 100_000_000:
         return "torch" if b'"gitmodel.module"' in head else "safetensors"
     return ""
@@ -175,11 +183,11 @@ def _is_pickle(head: bytes) -> bool:
     return len(head) >= 3 and head[0] == 0x80 and 2 <= head[1] <= 5 and head[2] != 0
 
 
-def _format_of_archive(path: Path) -> str:
+def _format_of_archive(file: Path | io.BytesIO) -> str:
     import zipfile
 
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError):
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ class Format(NamedTuple):
     after saving. For a format of folders, *is_folder* returns True for a folder in the format; *save* then creates a
     folder.
 
+    With *load_content*, a file that was verified is loaded from memory, and not read again. It gets the content, the
+    path for messages, and whether the caller trusts the file.
+
     `gitmodel.formats.register_format` adds a format in this process. Packages add formats as entry points of the group
     `gitmodel.formats`, whose name is the name of the format. It cannot be the name of a built-in format.
     """
@@ -35,6 +39,7 @@ class Format(NamedTuple):
     unsafe: bool = False
     difference: Callable[[Any, Any], str] | None = None
     is_folder: Callable[[Path], bool] | None = None
+    load_content: Callable[[io.BytesIO, Path, bool], Any] | None = None
 
     @property
     def suffix(self) -> str:

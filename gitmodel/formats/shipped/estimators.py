@@ -8,9 +8,8 @@ from __future__ import annotations
 import io
 import json
 import math
-import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,67 +18,90 @@ from gitmodel.errors import Invalid
 from gitmodel.formats import trust
 from gitmodel.formats.catalogue.format import Format, library
 from gitmodel.formats.encoding.numpy_files import clear_padding
-from gitmodel.formats.shipped import tree_arrays
-
-_SCHEMA = "schema.json"
+from gitmodel.formats.shipped import forest_files, tree_arrays
+from gitmodel.formats.shipped.forest_files import SCHEMA
 
 
 def _load_skops(path: Path, trusted: bool) -> Any:
+    """Load the file *path*, after its checksums were verified."""
+    _skops()
+    content = io.BytesIO(path.read_bytes())
+    with zipfile.ZipFile(content) as archive:
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(f"{damaged} in it is damaged")
+    return _load_content(content, path, trusted)
+
+
+def _load_content(content: io.BytesIO, path: Path, trusted: bool) -> Any:
     """Build the model from types that are trusted by name; with *trusted*, from every type that the file names.
 
     Raises Refused for other types, Invalid for a tree whose indices lead out of its arrays.
     """
-    skops = library("skops.io", install="gitmodel[skops]")
-    named = skops.get_untrusted_types(data=_without_arrays(path))
+    skops = _skops()
+    light = forest_files.light_file(content)
+    named = skops.get_untrusted_types(data=_without_arrays(light.content))
     trust.note(named)
     unknown = [] if trusted else sorted(set(named) - set(trust.trusted(named)))
     if unknown:
         raise trust.refused(unknown)
     # skops requires a list of trusted types (CVE-2024-37065), and compares it with the whole file
-    model = skops.load(path, trusted=named)
+    model = skops.load(light.content, trusted=named)
+    if not forest_files.fill(model, light):
+        model = skops.load(content, trusted=named)
     if not trusted and (wrong := tree_arrays.fault(model)):
         raise Invalid(f"{path} cannot be used: {wrong}", hint="store the model again from where it was trained")
     return model
 
 
-def _without_arrays(path: Path) -> bytes:
-    """Return the skops file *path* with empty arrays: skops would read them to tell the types, which takes long."""
+def _skops() -> Any:
+    return library("skops.io", install="gitmodel[skops]")
+
+
+def _without_arrays(file: io.BytesIO) -> bytes:
+    """Return the skops *file* with empty arrays: skops would read them to tell the types, which takes long."""
     content = io.BytesIO()
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(content, "w") as new:
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(content, "w") as new:
         for name in old.namelist():
             new.writestr(name, b"" if name.endswith(".npy") else old.read(name))
     return content.getvalue()
 
 
 def _save_skops(value: Any, path: Path) -> None:
-    """Write *value* without times and memory addresses, so that equal models give equal files."""
-    dumped = io.BytesIO()
-    library("skops.io", install="gitmodel[skops]").dump(value, dumped)
-    with zipfile.ZipFile(path, "w") as file:
-        for name, content in _settled(dumped):
-            # the default time of ZipInfo is constant; not compressed, because compressors differ in their output
-            file.writestr(zipfile.ZipInfo(name), content)
-
-
-def _settled(dumped: io.BytesIO) -> Iterator[tuple[str, bytes | memoryview]]:
-    """Yield the names and contents of the files in a new skops file, whose contents are not compressed.
+    """Write *value* without times and memory addresses, so that equal models give equal files.
 
     skops numbers objects and names array files by memory address. Here they are numbered by the order of the schema.
     """
-    with zipfile.ZipFile(dumped) as source:
-        held = {info.filename: info for info in source.infolist()}
-        schema = json.loads(source.read(held.pop(_SCHEMA)))
+    schema, held = _dumped(value)
     files: dict[str, str] = {}
     _renumber(schema, count(1).__next__, {}, files)
-    yield _SCHEMA, json.dumps(schema, separators=(",", ":")).encode()
-    whole = dumped.getbuffer()
-    for name in sorted(held, key=lambda name: files.get(name, name)):
-        # a file begins after its header, whose last two fields are the lengths of its name and of extra data
-        start = held[name].header_offset + 30 + sum(struct.unpack_from("<2H", whole, held[name].header_offset + 26))
-        content = whole[start : start + held[name].file_size]
-        if name.endswith(".npy"):
-            _clear_padding(content)
-        yield files.get(name, name), content
+    with zipfile.ZipFile(path, "w") as archive:
+        # the default time of ZipInfo is constant; not compressed, because compressors differ in their output
+        archive.writestr(zipfile.ZipInfo(SCHEMA), json.dumps(schema, separators=(",", ":")).encode())
+        for name in sorted(held, key=lambda name: files.get(name, name)):
+            content = held[name]
+            if isinstance(content, memoryview):
+                archive.writestr(zipfile.ZipInfo(files.get(name, name)), content)
+            else:
+                forest_files.write_array(archive, files.get(name, name), content)
+
+
+def _dumped(value: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the schema of *value*, and the contents of its other files by name; of decision trees the arrays."""
+    for model, trees in (forest_files.light_copy(value), (value, [])):
+        dumped = io.BytesIO()
+        _skops().dump(model, dumped)
+        with zipfile.ZipFile(dumped) as archive:
+            schema = json.loads(archive.read(SCHEMA))
+            arrays = forest_files.add_trees(schema, trees)
+            if arrays is None:
+                continue
+            held = {info.filename: forest_files.stored(dumped, info) for info in archive.infolist()}
+        del held[SCHEMA]
+        for name in held.keys() - arrays.keys():
+            if name.endswith(".npy"):
+                _clear_padding(held[name])
+        return schema, {**held, **arrays}
+    raise AssertionError("without trees, none is missing")
 
 
 def _clear_padding(content: memoryview) -> None:
@@ -110,4 +132,4 @@ def _renumber(node: Any, fresh: Callable[[], int], ids: dict[int, int], files: d
         _renumber(value, fresh, ids, files)
 
 
-SKOPS = Format("skops", _load_skops, _save_skops, extensions=(".skops",))
+SKOPS = Format("skops", _load_skops, _save_skops, (".skops",), load_content=_load_content)

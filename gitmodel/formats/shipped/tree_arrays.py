@@ -7,10 +7,14 @@ https://github.com/scikit-learn/scikit-learn/pull/34558, for which skops does no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from types import MethodType
 from typing import Any
 
 from gitmodel.domain.schema.names import with_article
+from gitmodel.formats.catalogue.format import type_name
 
+_TREE = "sklearn.tree._tree.Tree"
 _ATOMS = (str, bytes, int, float, complex, bool, type(None))
 
 
@@ -23,7 +27,7 @@ def fault(model: Any) -> str:
     ''
     """
     checks: dict[str, Callable[[Any], bool]] = {
-        "sklearn.tree._tree.Tree": _is_decision_tree,
+        _TREE: _is_sound_tree,
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": _is_predictor,
     }
     for family, names in (
@@ -31,9 +35,9 @@ def fault(model: Any) -> str:
         ("ball_tree", ("BallTree", "BallTree32", "BallTree64")),
     ):
         checks |= {f"sklearn.neighbors._{family}.{name}": _is_search_tree for name in names}
-    for part in _parts(model):
+    for part in parts(model):
         kind = type(part)
-        check = checks.get(f"{kind.__module__}.{kind.__qualname__}")
+        check = checks.get(type_name(part))
         if check is not None and not check(part):
             return f"{with_article(kind.__name__)} in it has indices outside its arrays"
         if not isinstance(part, type) and not _fits_its_trees(part):
@@ -41,8 +45,8 @@ def fault(model: Any) -> str:
     return ""
 
 
-def _parts(model: Any) -> Iterator[Any]:
-    """Yield every object inside *model* once: attributes, items and elements of arrays of objects."""
+def parts(model: Any) -> Iterator[Any]:
+    """Yield every object inside *model* once: attributes, items, elements of arrays, parts of methods and partials."""
     waiting, seen = [model], set()
     kept = []  # keeps the objects alive, since their ids are compared
     while waiting:
@@ -58,6 +62,10 @@ def _parts(model: Any) -> Iterator[Any]:
             waiting += part
         elif getattr(getattr(part, "dtype", None), "hasobject", False) and hasattr(part, "ravel"):
             waiting += part.ravel().tolist()
+        elif isinstance(part, MethodType):
+            waiting.append(part.__self__)
+        elif isinstance(part, partial):
+            waiting += [part.func, part.args, part.keywords]
         if not isinstance(part, type) and isinstance(getattr(part, "__dict__", None), dict):
             waiting += vars(part).values()
 
@@ -104,7 +112,12 @@ def _is_preprocessor(found: Any) -> bool:
     return found is None or any(type(getattr(step, "func", None)).__name__ == "partial" for step in steps)
 
 
-def _is_decision_tree(tree: Any) -> bool:
+def is_decision_tree(part: Any) -> bool:
+    """Return True for a decision tree of scikit-learn, which estimators have as `tree_`. Imports nothing."""
+    return type_name(part) == _TREE
+
+
+def _is_sound_tree(tree: Any) -> bool:
     count, left, right = tree.node_count, tree.children_left, tree.children_right
     if not (len(left) == len(right) == len(tree.feature) == len(tree.value) == count >= 1):
         return False

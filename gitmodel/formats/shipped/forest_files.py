@@ -1,0 +1,172 @@
+"""Decision trees in skops files, whose arrays are written and read here, without the copies that skops makes of them.
+
+skops itself writes and reads a *light* model: in the place of each decision tree it has one without nodes, whose
+`n_features` is minus the number of the tree. A file has the bytes that skops alone would give it.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import math
+import struct
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from gitmodel.formats.catalogue.format import library
+from gitmodel.formats.encoding.numpy_files import clear_padding
+from gitmodel.formats.shipped import tree_arrays
+
+SCHEMA = "schema.json"
+_STATE = {"max_depth": "JsonNode", "node_count": "JsonNode", "nodes": "NdArrayNode", "values": "NdArrayNode"}
+_ROWS = 1 << 12  # parts fit into the cache of the processor
+
+
+class LightFile(NamedTuple):
+    """A skops file of a light model, and the number of features and the state of each of its *trees*.
+
+    They are *objects* objects, because a file can have a tree several times.
+    """
+
+    content: io.BytesIO
+    trees: Sequence[tuple[int, dict[str, Any]]] = ()
+    objects: int = 0
+
+
+def light_copy(model: Any) -> tuple[Any, list[Any]]:
+    """Return a copy of *model* with light trees, and the trees by number. It shares its arrays with *model*."""
+    trees: list[Any] = []
+    copies: dict[int, Any] = {}
+    for part in tree_arrays.parts(model):
+        if tree_arrays.is_decision_tree(part) and part.__getstate__().keys() == _STATE.keys():
+            trees.append(part)
+            copies[id(part)] = type(part)(-len(trees), *part.__reduce__()[1][1:])
+        elif hasattr(part, "__array__") and not getattr(getattr(part, "dtype", None), "hasobject", False):
+            copies[id(part)] = part
+    try:
+        return (copy.deepcopy(model, copies), trees) if trees else (model, [])
+    except Exception:  # the state of an object can be computed by its class
+        return model, []
+
+
+def add_trees(schema: Any, trees: Sequence[Any]) -> dict[str, Any] | None:
+    """Write *trees* into the *schema* of their light copy, and return their arrays by file.
+
+    Returns None if one has no place in it.
+    """
+    arrays, missing = {}, set(range(1, len(trees) + 1))
+    for node in _tree_nodes(schema) if trees else ():
+        features, state = node["__reduce__"]["args"]["content"][0], node["content"]["content"]
+        number = -int(features["content"])
+        if number > 0:
+            missing.discard(number)
+            features["content"] = str(trees[number - 1].n_features)
+            for key, item in trees[number - 1].__getstate__().items():
+                if _STATE[key] == "JsonNode":
+                    state[key]["content"] = str(item)
+                else:
+                    arrays[state[key]["file"]] = item
+    return None if missing else arrays
+
+
+def write_array(archive: zipfile.ZipFile, name: str, array: Any) -> None:
+    """Write *array*, which is contiguous, to the new file *name* as NumPy does, with zeros as padding."""
+    numpy = library("numpy", install="gitmodel[skops]")
+    head = io.BytesIO()
+    numpy.lib.format.write_array_header_1_0(head, numpy.lib.format.header_data_from_array_1_0(array))
+    info = zipfile.ZipInfo(name)
+    info.file_size = head.tell() + array.nbytes
+    with archive.open(info, "w") as file:
+        file.write(head.getvalue())
+        rows = array.view(numpy.dtype((numpy.void, array.dtype.itemsize))) if array.dtype.names else array.reshape(-1)
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            if array.dtype.names:
+                part = part.copy()  # as a whole; copying records would skip their padding
+                clear_padding(numpy, part.view(array.dtype))
+            file.write(part.view("u1").data)
+
+
+def light_file(content: io.BytesIO) -> LightFile:
+    """Return the light file of the skops file *content*: itself if it has no trees, or their arrays are compressed."""
+    with zipfile.ZipFile(content) as archive:
+        schema = json.loads(archive.read(SCHEMA))
+        trees, arrays, objects = [], set(), set()
+        for node in _tree_nodes(schema):
+            arguments, state = node["__reduce__"]["args"]["content"], node["content"]["content"]
+            files = [item["file"] for item in state.values() if "file" in item]
+            if any(archive.getinfo(name).compress_type != zipfile.ZIP_STORED for name in files):
+                return LightFile(content)
+            found = {
+                key: _array(stored(content, archive.getinfo(item["file"]))) if "file" in item else int(item["content"])
+                for key, item in state.items()
+            }
+            trees.append((int(arguments[0]["content"]), found))
+            objects.add(node.get("__id__", -len(trees)))
+            arrays |= set(files)
+            # skops takes the first node with an id for all others, so new content has none
+            arguments[0] = {**arguments[0], "__id__": None, "content": str(-len(trees))}
+            keys = {**node["content"]["key_types"], "__id__": None, "content": []}
+            node["content"] = {**node["content"], "__id__": None, "key_types": keys, "content": {}}
+        if not trees:
+            return LightFile(content)
+        light = io.BytesIO()
+        with zipfile.ZipFile(light, "w") as copied:
+            for name in [name for name in archive.namelist() if name not in arrays]:
+                copied.writestr(name, json.dumps(schema) if name == SCHEMA else archive.read(name))
+    return LightFile(light, trees, len(objects))
+
+
+def fill(model: Any, light: LightFile) -> bool:
+    """Fill the trees of *model*, which was loaded from *light*. Returns False if some of them were not found."""
+    found = [part for part in tree_arrays.parts(model) if tree_arrays.is_decision_tree(part) and part.n_features < 0]
+    for tree in found:
+        if tree.capacity:  # it has nodes already, and would write beyond them
+            return False
+        tree.n_features, state = light.trees[-1 - tree.n_features]
+        tree.__setstate__(state)
+    return len(found) == light.objects
+
+
+def stored(content: io.BytesIO, info: zipfile.ZipInfo) -> memoryview:
+    """Return the bytes of a file in the archive *content* that is not compressed."""
+    whole = content.getbuffer()
+    # a file begins after its header, whose last two fields are the lengths of its name and of extra data
+    start = info.header_offset + 30 + sum(struct.unpack_from("<2H", whole, info.header_offset + 26))
+    return whole[start : start + info.file_size]
+
+
+def _tree_nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield the nodes of all decision trees in a schema of skops that have the usual state."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _tree_nodes(item)
+    if isinstance(node, dict):
+        if node.get("__loader__") == "TreeNode" and _has_usual_state(node["content"]):
+            yield node
+        for item in node.values():
+            yield from _tree_nodes(item)
+
+
+def _has_usual_state(state: Any) -> bool:
+    return (
+        state["__loader__"] == "DictNode"
+        and {key: item["__loader__"] for key, item in state["content"].items()} == _STATE
+        and all(
+            (item["__module__"], item["__class__"], item["type"]) == ("numpy", "ndarray", "numpy")
+            for item in state["content"].values()
+            if item["__loader__"] == "NdArrayNode"
+        )
+    )
+
+
+def _array(file: memoryview) -> Any:
+    """Return the array in a `.npy` file, which shares its memory."""
+    numpy = library("numpy", install="gitmodel[skops]")
+    head = io.BytesIO(file[:4096])
+    if numpy.lib.format.read_magic(head) != (1, 0):
+        return numpy.load(io.BytesIO(file), allow_pickle=False)
+    shape, fortran, dtype = numpy.lib.format.read_array_header_1_0(head)
+    return numpy.frombuffer(file, dtype, math.prod(shape), head.tell()).reshape(shape, order="F" if fortran else "C")
