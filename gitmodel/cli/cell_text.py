@@ -54,6 +54,15 @@ def tsv_cell(value: Any) -> str:
     return escape(_joined(plain(value)))
 
 
+def count(number: int, what: str) -> str:
+    """Return *number* and the noun *what*, in the plural if need be.
+
+    >>> count(1, "tag"), count(2, "tag")
+    ('1 tag', '2 tags')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def utc_time(moment: datetime) -> str:
     """Return a time for people, in UTC."""
     return moment.strftime("%Y-%m-%d %H:%M")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gitmodel.client import Client
     from gitmodel.domain.schema.renumbering import Renumbered
 
-F = TypeVar("F", bound=Callable[..., Any])
 # The variables by which git locates a repository or a part of one.
 _LOCATING = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY",
@@ -184,9 +183,12 @@ class Command(click.Command):
                 formatter.write("".join(f"  {line}\n" for line in self.example.splitlines()))
 
 
-def command(name: str | None = None, *, example: str, **settings: Any) -> Callable[[F], Command]:
-    """Return a decorator that makes a function a command. *example* is one or more lines that run."""
-    return click.command(name, cls=Command, example=example, **settings)
+def command(name: str | None = None, *, example: str, **settings: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Return a decorator that makes a function a command, which gets the `Invocation` as its first argument.
+
+    *example* is one or more lines that run.
+    """
+    return lambda function: click.command(name, cls=Command, example=example, **settings)(click.pass_obj(function))
 
 
 class Entry(NamedTuple):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -147,15 +148,26 @@ def stage_words(invocation: Invocation) -> Words:
     return views.stage_words(invocation.client.stage_names)
 
 
-def empty(otherwise: str, noun: str, filter: str, limit: int | None = None, offset: int = 0) -> str:
-    """Return the line to print for a list without rows: *otherwise*, unless a filter or a page left rows out.
+class Part(NamedTuple):
+    """The part of a list that a command prints, as the options of `listed` select it."""
 
-    >>> empty("iris@1 has no runs", "run", "", offset=5)
-    'no run in this part of the list'
-    """
-    if filter:
-        return f"no {noun} matches"
-    return f"no {noun} in this part of the list" if offset or limit == 0 else otherwise
+    filter: str = ""
+    limit: int | None = None
+    offset: int = 0
+
+    def of(self, items: Iterable[T], fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words) -> list[T]:
+        """Return the part of *items*, as `matching` filters them."""
+        return matching(items, self.filter, fields, shape, **words)[read_page(self.limit, self.offset)]
+
+    def empty(self, otherwise: str, noun: str) -> str:
+        """Return the line to print for a list without rows: *otherwise*, unless a filter or a page left rows out.
+
+        >>> Part(offset=5).empty("iris@1 has no runs", "run")
+        'no run in this part of the list'
+        """
+        if self.filter:
+            return f"no {noun} matches"
+        return f"no {noun} in this part of the list" if self.offset or self.limit == 0 else otherwise
 
 
 def _filter_names(shape: Shape) -> dict[str, Names]:
@@ -207,11 +219,6 @@ def refuse_alone(option: str, given: object, needed: str, needed_given: object) 
     """Raise UsageError if *option* is given without the option that it needs."""
     if given and not needed_given:
         raise UsageError(f"{option} is for {needed}", hint=f"add {needed}, or leave {option} out")
-
-
-def page(items: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
-    """Return at most *limit* of the *items*, after the first *offset*."""
-    return items[read_page(limit, offset)]
 
 
 def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
@@ -285,15 +292,21 @@ def artifact_paths(function: F) -> F:
     return function
 
 
-def listed(function: F) -> F:
-    """Add the options that select a part of a list."""
-    function = click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="Skip the first N.")(
-        function
-    )
-    function = click.option("--limit", type=click.IntRange(0), metavar="N", help="Show at most N.")(function)
-    return click.option(
-        "--filter", "filter", default="", metavar="EXPR", help="Show only rows that match an expression (CEL)."
-    )(function)
+filtered = click.option(
+    "--filter", "filter", default="", metavar="EXPR", help="Show only rows that match an expression (CEL)."
+)
+
+
+def listed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select a part of a list; the command gets them as one value, *part*."""
+
+    @functools.wraps(function)
+    def with_part(*args: Any, filter: str, limit: int | None, offset: int, **others: Any) -> Any:
+        return function(*args, part=Part(filter, limit, offset), **others)
+
+    skip = click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="Skip the first N.")
+    most = click.option("--limit", type=click.IntRange(0), metavar="N", help="Show at most N.")
+    return filtered(most(skip(with_part)))
 
 
 reason = click.option("--reason", default="", metavar="TEXT", help="Reason; it is recorded.")

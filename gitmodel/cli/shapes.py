@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 
@@ -22,6 +22,13 @@ class Shape(NamedTuple):
     def keys(self) -> tuple[str, ...]:
         """The names of the fields, in order: the columns of TSV."""
         return tuple(self.fields)
+
+    def of(self, value: object, **computed: Any) -> dict[str, Any]:
+        """Return the fields of *value*: those *computed*, else its attributes with their names.
+
+        The commit that was read, `at`, is added when they are printed.
+        """
+        return {key: computed[key] if key in computed else getattr(value, key) for key in self.fields if key != "at"}
 
 
 MODEL = Shape(

@@ -97,6 +97,13 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
             invocation.output.note(f"{model} {state.name}: {state.refusal.reason}; {way_out}")
 
 
+def print_promotion(invocation: Invocation, done: Promotion, said: str) -> None:
+    """Print the result of a change of a stage or alias."""
+    number = done.version if done.version is not None else done.previous
+    name = f"{done.model}@{number}" if number else done.model
+    invocation.output.outcome(said, shapes.PROMOTION, shapes.PROMOTION.of(done), name=name)
+
+
 def promotion_text(done: Promotion) -> str:
     here = f"{done.model}@{done.version}"
     if not done.changed:

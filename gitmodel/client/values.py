@@ -12,6 +12,7 @@ from gitmodel.registry.garbage import Garbage
 from gitmodel.registry.inventory import Inventory, Missing, ModelState, StoreState
 from gitmodel.registry.purging import Purged
 from gitmodel.registry.put_in_force import Applied, InForce
+from gitmodel.registry.run_outputs import VersionArtifact
 from gitmodel.registry.runs import RunView
 from gitmodel.registry.setup import Beginning, Setting
 from gitmodel.registry.store_access import NamedStore
@@ -50,6 +51,7 @@ __all__ = [
     "StageEvent",
     "StoreState",
     "Verified",
+    "VersionArtifact",
     "VersionDiff",
     "VersionRun",
 ]

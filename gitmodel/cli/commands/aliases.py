@@ -9,7 +9,8 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
-from gitmodel.domain.changes.stages import Promotion, StageState
+from gitmodel.cli.version_view import print_promotion
+from gitmodel.domain.changes.stages import StageState
 
 
 @click.group(cls=LazyGroup)
@@ -21,7 +22,6 @@ def alias() -> None:
 @options.reference("ALIAS")
 @options.reason
 @options.renumbered
-@click.pass_obj
 def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renumbered: bool) -> None:
     """Set an alias of a version.
 
@@ -32,7 +32,7 @@ def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renum
     done = invocation.client.set_alias(ref, name, reason=reason, renumbered=renumbered)
     now = "now" if done.changed else "already"
     was = f", and no longer {done.previous}" if done.previous not in (None, done.version) else ""
-    _print(invocation, done, f"{done.stage} is {done.model}@{done.version} {now}{was}")
+    print_promotion(invocation, done, f"{done.stage} is {done.model}@{done.version} {now}{was}")
 
 
 @command("remove", example="git model alias remove iris champion")
@@ -40,34 +40,25 @@ def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renum
 @click.argument("alias", metavar="ALIAS")
 @options.reason
 @options.renumbered
-@click.pass_obj
 def remove(invocation: Invocation, model: str, alias: str, reason: str, renumbered: bool) -> None:
     """Remove an alias; the version does not change."""
     done = invocation.client.remove_alias(model, alias, reason=reason, renumbered=renumbered)
     was = f"; it was {done.model}@{done.previous}" if done.previous is not None else ""
-    _print(invocation, done, f"{done.model} has no alias {done.stage} now{was}")
+    print_promotion(invocation, done, f"{done.model} has no alias {done.stage} now{was}")
 
 
 @command("list", example="git model alias list iris")
 @options.model
 @options.listed
-@click.pass_obj
-def list_aliases(invocation: Invocation, model: str, filter: str, limit: int | None, offset: int) -> None:
+def list_aliases(invocation: Invocation, model: str, part: options.Part) -> None:
     """List the aliases of a model."""
 
     def fields(state: StageState) -> Mapping[str, Any]:
-        return {
-            "model": model,
-            "alias": state.name,
-            "version": state.in_force,
-            "recorded": state.recorded,
-            "pending": state.pending,
-        }
+        return shapes.ALIAS.of(state, model=model, alias=state.name, version=state.in_force)
 
     states = [state for state in invocation.client.view_model(model).stages if state.alias]
-    found = options.page(options.matching(states, filter, fields, shapes.ALIAS), limit, offset)
     invocation.output.listing(
-        found,
+        part.of(states, fields, shapes.ALIAS),
         shapes.ALIAS,
         fields=fields,
         name=lambda state: state.name,
@@ -75,14 +66,8 @@ def list_aliases(invocation: Invocation, model: str, filter: str, limit: int | N
             ("ALIAS", lambda state: state.name),
             ("VERSION", lambda state: f"{state.in_force or '-'}{cell_text.pending_suffix(state)}"),
         ),
-        empty=options.empty(f"{model} has no aliases", "alias", filter, limit, offset),
+        empty=part.empty(f"{model} has no aliases", "alias"),
     )
-
-
-def _print(invocation: Invocation, done: Promotion, said: str) -> None:
-    fields = {name: getattr(done, name) for name in shapes.PROMOTION.keys}
-    number = done.version if done.version is not None else done.previous
-    invocation.output.outcome(said, shapes.PROMOTION, fields, name=f"{done.model}@{number}" if number else done.model)
 
 
 for verb in (set_alias, remove, list_aliases):

@@ -31,7 +31,6 @@ from gitmodel.errors import NotFound, UsageError
 @click.option("--attachment", metavar="NAME", help="Fetch this attachment instead of an artifact.")
 @options.jobs
 @options.at
-@click.pass_obj
 def get(
     invocation: Invocation,
     words: tuple[str, ...],
@@ -105,7 +104,6 @@ def get(
 )
 @click.option("--provider-digest", is_flag=True, help="With --external: use the SHA-256 that the store recorded.")
 @options.renumbered
-@click.pass_obj
 def link(
     invocation: Invocation,
     words: tuple[str, ...],
@@ -171,7 +169,6 @@ def link(
 @click.option("--attachment", metavar="NAME", help="Remove this attachment instead of an artifact.")
 @options.renumbered
 @options.yes
-@click.pass_obj
 def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | None, renumbered: bool, yes: bool) -> None:
     """Remove an artifact or attachment from a version.
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import click
-
 from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
 
 
 @command(example="git model card iris@production")
 @options.reference()
-@click.pass_obj
 def card(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Print the model card of a version.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.cell_text import count
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.references import VersionRef
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @command(example="git model check")
-@click.option("--filter", "filter", default="", metavar="EXPR", help="Show only rows that match an expression (CEL).")
+@options.filtered
 @click.option(
     "--force",
     is_flag=True,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     "--staged", is_flag=True, help="Check what is staged in a work tree of the metadata branch or a proposal."
 )
 @click.argument("commit", required=False, metavar="[COMMIT | BASE..HEAD]")
-@click.pass_obj
 def check(invocation: Invocation, commit: str | None, filter: str, force: bool, staged: bool) -> None:
     """Check every record against the format.
 
@@ -64,7 +64,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
             ("RULE", lambda problem: problem.rule),
             ("WHAT", lambda problem: problem.message),
         ),
-        empty=options.empty("the change is valid" if between else "all records are valid", "problem", filter),
+        empty=options.Part(filter).empty("the change is valid" if between else "all records are valid", "problem"),
     )
     with suppress(NotFound):  # there may be only a checked-out registry
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
@@ -76,12 +76,12 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     hidden = _not_shown(len(every) - len(found), "problem")
     if every and all(problem.overridable for problem in every):
         raise Refused(
-            f"{_count(len(every), 'rule')} against {commit or 'what is staged'}{hidden}",
+            f"{count(len(every), 'rule')} against {commit or 'what is staged'}{hidden}",
             hint="the list names each problem; --force overrides some",
         )
     if every:
         where = "what is staged" if between else " and ".join(_checked_names(invocation.client))
-        said = f"{_count(len(every), 'problem')} on {commit or where}{hidden}"
+        said = f"{count(len(every), 'problem')} on {commit or where}{hidden}"
         first = (found or every)[0]
         raise Invalid(said, hint=_hint_to_see(first, commit, repository.branch, staged=between is not None))
 
@@ -89,7 +89,6 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
 @command(example="git model verify iris@1")
 @click.argument("words", nargs=-1, metavar="[REF]...", shell_complete=options.complete_model)
 @options.jobs
-@click.pass_obj
 def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
     """Verify the hashes of the artifacts of versions.
 
@@ -107,22 +106,21 @@ def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
     output.listing(
         shown,
         shapes.VERIFIED,
-        fields=lambda one: {name: getattr(one, name) for name in shapes.VERIFIED.keys},
+        fields=shapes.VERIFIED.of,
         name=lambda one: one.digest or cell_text.commas(one.versions),
         columns=(
             ("VERSIONS", lambda one: cell_text.commas(one.versions)),
             ("DIGEST", lambda one: one.digest or "-"),
             ("WHAT", lambda one: one.error or one.purged),
         ),
-        empty=f"{_count(len(found), 'artifact')} whole, {cell_text.size(sum(one.size for one in found))} in all",
+        empty=f"{count(len(found), 'artifact')} whole, {cell_text.size(sum(one.size for one in found))} in all",
     )
     _judge_verified(found)
 
 
 @command(example="git model doctor --fix")
 @click.option("--fix", is_flag=True, help="Fix what is safe to fix.")
-@click.option("--filter", "filter", default="", metavar="EXPR", help="Show only rows that match an expression (CEL).")
-@click.pass_obj
+@options.filtered
 def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     """Find problems of this clone, and fix them.
 
@@ -160,7 +158,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
             ("WHAT", lambda finding: finding.message),
             ("WHAT TO DO", lambda finding: finding.hint if finding in left else ""),
         ),
-        empty=options.empty("no problems found in this clone", "finding", filter),
+        empty=options.Part(filter).empty("no problems found in this clone", "finding"),
     )
     # the filter selects the rows; all findings decide the exit code
     hidden = _not_shown(len(every) - len(found), "finding")
@@ -177,7 +175,7 @@ def _judge_verified(found: list[Verified]) -> None:
     damaged = [one for one in found if one.error and one.digest and not one.unreachable]
     unread = [one for one in found if not one.digest]
     unreachable = [one for one in found if one.unreachable]
-    artifacts = _count(len(found) - len(unread), "artifact")
+    artifacts = count(len(found) - len(unread), "artifact")
     if damaged:
         hint = (
             "to repair the store, link the same file to any version with `git model link`, or in a clone that has it, "
@@ -188,7 +186,7 @@ def _judge_verified(found: list[Verified]) -> None:
         raise Invalid(f"{len(damaged)} of {artifacts} cannot be used", hint=hint)
     if unread:
         raise Invalid(
-            f"{_count(len(unread), 'record')} of versions cannot be read, so their artifacts are unknown",
+            f"{count(len(unread), 'record')} of versions cannot be read, so their artifacts are unknown",
             hint="run `git model check` to see the problem, and `git log -p` to see who caused it",
         )
     if unreachable:
@@ -281,8 +279,4 @@ def _warn_of_change(invocation: Invocation, found: RangeCheck) -> Sequence[Probl
 
 def _not_shown(number: int, what: str) -> str:
     """Return the end of a sentence that says how many findings the filter left out; "" for none."""
-    return f" ({_count(number, what)} not shown)" if number else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f" ({count(number, what)} not shown)" if number else ""

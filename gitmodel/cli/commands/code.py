@@ -29,8 +29,7 @@ COLUMNS = (
 @click.option("--without", is_flag=True, help="List versions whose code does not contain COMMIT.")
 @click.option("--exact", is_flag=True, help="List versions made from exactly COMMIT.")
 @options.listed
-@click.pass_obj
-def contains(invocation: Invocation, /, commit: str, model: str, without: bool, exact: bool, **part: Any) -> None:
+def contains(invocation: Invocation, commit: str, model: str, without: bool, exact: bool, part: options.Part) -> None:
     """List the versions whose code contains a commit.
 
     These are versions whose code is COMMIT or a descendant, of all models or of MODEL, with their stages. If it cannot
@@ -40,15 +39,14 @@ def contains(invocation: Invocation, /, commit: str, model: str, without: bool, 
     every = invocation.client.containing(commit, model)
     wanted = [found for found in every if found.contains is not None and found.contains is not without]
     chosen = [one for one in wanted if one.exact or not exact]
-    words = {"stage": options.stage_words(invocation)} if part["filter"] else {}
-    found = options.matching(chosen, part["filter"], _filtered_fields, shapes.CONTAINING, **words)
+    words = {"stage": options.stage_words(invocation)} if part.filter else {}
     invocation.output.listing(
-        options.page(found, part["limit"], part["offset"]),
+        part.of(chosen, _filtered_fields, shapes.CONTAINING, **words),
         shapes.CONTAINING,
         fields=_fields,
         name=lambda found: str(found.view),
         columns=COLUMNS,
-        empty=options.empty(f"no version {'lacks' if without else 'has'} {commit}", "version", **part),
+        empty=part.empty(f"no version {'lacks' if without else 'has'} {commit}", "version"),
     )
     unknown = [one for one in every if one.contains is None]
     if unknown:
@@ -65,7 +63,6 @@ def contains(invocation: Invocation, /, commit: str, model: str, without: bool, 
 
 @command(example="git model notes")
 @click.option("--remove", is_flag=True, help="Remove the notes.")
-@click.pass_obj
 def notes(invocation: Invocation, remove: bool) -> None:
     """Show versions in the git log of the code.
 

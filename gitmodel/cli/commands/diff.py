@@ -21,7 +21,6 @@ _SHORT_COMMIT = 10
 @command(example="git model diff iris@1 iris@2")
 @click.argument("old", metavar="OLD", shell_complete=options.complete_model)
 @click.argument("new", metavar="NEW", shell_complete=options.complete_model)
-@click.pass_obj
 def diff(invocation: Invocation, old: str, new: str) -> None:
     """Compare two versions.
 

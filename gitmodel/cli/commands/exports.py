@@ -11,7 +11,6 @@ from gitmodel.cli.invocation import Invocation, command
 @command(example="git model export iris@production iris.gitmodel")
 @options.reference("FILE")
 @click.option("--inputs", is_flag=True, help="Include the artifacts that it was made from.")
-@click.pass_obj
 def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None:
     """Export a version with its runs and artifacts to a file.
 
@@ -21,13 +20,7 @@ def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None
     ref, (file,) = options.read_reference(words, after=1, usage="git model export MODEL@VERSION FILE")
     options.refuse_stdout(file, "export writes a file")
     made = invocation.client.get_version(str(ref)).export(file, inputs=inputs)
-    fields = {
-        "reference": made.reference,
-        "path": str(made.path),
-        "size": made.size,
-        "runs": list(made.runs),
-        "missing": [message for message, _ in made.missing],
-    }
+    fields = shapes.EXPORTED.of(made, missing=[message for message, _ in made.missing])
     runs = f" and {len(made.runs)} run{'s' * (len(made.runs) != 1)}" if made.runs else ""
     said = f"exported {made.reference}{runs} to {made.path} ({cell_text.size(made.size)})"
     invocation.output.outcome(said, shapes.EXPORTED, fields, name=str(made.path))
@@ -39,7 +32,6 @@ def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None
 @click.argument("file", metavar="FILE")
 @click.option("--as", "model", default="", metavar="MODEL", help="Import it as a version of MODEL.")
 @options.renumbered
-@click.pass_obj
 def import_(invocation: Invocation, file: str, model: str, renumbered: bool) -> None:
     """Import a version from a file.
 

@@ -16,7 +16,6 @@ def formats() -> None:
 
 
 @command("list", example="git model formats list")
-@click.pass_obj
 def list_formats(invocation: Invocation) -> None:
     """List the formats that gitmodel can load, and the names that this machine trusts.
 
@@ -42,7 +41,6 @@ def list_formats(invocation: Invocation) -> None:
 @command("trust", example="git model formats trust numpy.mean")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--remove", is_flag=True, help="Remove trust that was given in this clone.")
-@click.pass_obj
 def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
     """Allow files of models to use classes and functions when they are loaded on this machine.
 

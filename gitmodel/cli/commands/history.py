@@ -12,6 +12,7 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.output import PROSE
+from gitmodel.domain.arguments.paging import read_page
 
 if TYPE_CHECKING:
     from gitmodel.cli.output import Column
@@ -65,8 +66,7 @@ BLAME_COLUMNS = (
 @click.argument("model", required=False, shell_complete=options.complete_model)
 @click.argument("stage", required=False, default="")
 @options.listed
-@click.pass_obj
-def history(invocation: Invocation, /, model: str | None, stage: str, **part: Any) -> None:
+def history(invocation: Invocation, model: str | None, stage: str, part: options.Part) -> None:
     """Show the history of stages and aliases.
 
     It covers all models, one MODEL, or one of its stages or aliases, including former names, newest first: who made the
@@ -78,8 +78,8 @@ def history(invocation: Invocation, /, model: str | None, stage: str, **part: An
     found = invocation.client.history(model, stage)
     asked = {"MODEL": model, "STAGE": stage}
     # with one stage, the other stages and aliases are not in the list
-    words = {"stage": options.stage_words(invocation)} if part["filter"] and not stage else {}
-    _print_events(invocation, found, shapes.EVENT, _event_fields, EVENT_COLUMNS, asked, words, **part)
+    words = {"stage": options.stage_words(invocation)} if part.filter and not stage else {}
+    _print_events(invocation, part, found, shapes.EVENT, shapes.EVENT.of, EVENT_COLUMNS, asked, words)
     if model is not None:
         for fault in administration.find_broken_tags(invocation.client, model, stage):
             invocation.output.warn(fault, "run `git model doctor --fix` to set it again from the branch")
@@ -88,30 +88,28 @@ def history(invocation: Invocation, /, model: str | None, stage: str, **part: An
 @command(example="git model log iris@1")
 @click.argument("words", nargs=-1, metavar="[REF]", shell_complete=options.complete_model)
 @options.listed
-@click.pass_obj
-def log(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
+def log(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
     """Show all changes of a model or version.
 
     It covers REF (a MODEL or MODEL@VERSION) or all models, including former names, newest first: creations, changes,
     promotions and deletions, with author, commit and reason.
     """
     ref = str(options.read_reference(words, usage="git model log [MODEL[@VERSION]]")[0]) if words else ""
-    _print_events(invocation, invocation.client.log(ref), shapes.LOGGED, vars, LOG_COLUMNS, {"WHAT": ref}, **part)
+    _print_events(invocation, part, invocation.client.log(ref), shapes.LOGGED, vars, LOG_COLUMNS, {"WHAT": ref})
 
 
 @command(example="git model blame iris@1")
 @options.reference()
 @options.listed
-@click.pass_obj
-def blame(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
+def blame(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
     """Show which commit set each field of a version.
 
     It includes the stage and the aliases. Default: the latest version.
     """
     ref, _ = options.read_reference(words, usage="git model blame MODEL@VERSION")
-    found: list[FieldOrigin] = options.matching(invocation.client.blame(str(ref)), filter, vars, shapes.ORIGIN)
+    found: list[FieldOrigin] = part.of(invocation.client.blame(str(ref)), vars, shapes.ORIGIN)
     invocation.output.listing(
-        options.page(found, limit, offset),
+        found,
         shapes.ORIGIN,
         fields=vars,
         name=lambda origin: f"{origin.field} {origin.commit}",
@@ -122,31 +120,29 @@ def blame(invocation: Invocation, words: tuple[str, ...], filter: str, limit: in
 
 def _print_events(
     invocation: Invocation,
+    part: options.Part,
     events: Iterable[E],
     shape: shapes.Shape,
     fields: Callable[[E], Mapping[str, Any]],
     columns: Sequence[Column[E]],
     asked: Mapping[str, str | None],
     words: Mapping[str, Words] = MappingProxyType({}),
-    *,
-    filter: str,
-    limit: int | None,
-    offset: int,
 ) -> None:
     """Print the selected part of *events*, without reading more of them than needed.
 
     *words* are the values that fields can have in a filter. *asked* maps headers to the requested values; a column is
     left out if all its values are the requested one.
     """
-    found = options.matching(events, filter, fields, shape, **words) if filter else events
-    part = list(islice(found, offset, None if limit is None else offset + limit))
+    found = options.matching(events, part.filter, fields, shape, **words) if part.filter else events
+    page = read_page(part.limit, part.offset)
+    shown = list(islice(found, page.start, page.stop))
     invocation.output.listing(
-        part,
+        shown,
         shape,
         fields=fields,
         name=lambda event: event.commit,
-        columns=[(head, read) for head, read in columns if any(read(event) != asked.get(head) for event in part)],
-        empty=options.empty("nothing has happened", "event", filter, limit, offset),
+        columns=[(head, read) for head, read in columns if any(read(event) != asked.get(head) for event in shown)],
+        empty=part.empty("nothing has happened", "event"),
     )
 
 
@@ -160,7 +156,3 @@ def _without_key(field: str) -> str:
     """Return `artifacts.clf` for `artifacts.clf.digest`. Metadata of artifacts and other fields stay as they are."""
     linked = field.startswith(("artifacts.", "attachments.")) and ".metadata." not in field
     return field.rpartition(".")[0] if linked else field
-
-
-def _event_fields(event: StageEvent) -> Mapping[str, Any]:
-    return {name: getattr(event, name) for name in shapes.EVENT.keys}

@@ -33,7 +33,6 @@ _server = click.option("--server", is_flag=True, help="Use the pre-receive hook,
 
 @command("install", example="git model hook install")
 @_server
-@click.pass_obj
 def install(invocation: Invocation, server: bool) -> None:
     """Install the hook that checks pushes.
 
@@ -51,7 +50,6 @@ def install(invocation: Invocation, server: bool) -> None:
 
 @command("uninstall", example="git model hook uninstall")
 @_server
-@click.pass_obj
 def uninstall(invocation: Invocation, server: bool) -> None:
     """Remove the hook that `git model hook install` wrote."""
     done = hooks.uninstall(_of_files(invocation, server=server).git, SERVER if server else LOCAL)
@@ -61,7 +59,6 @@ def uninstall(invocation: Invocation, server: bool) -> None:
 @command("run", example="git model hook run pre-receive")
 @click.argument("name", type=click.Choice(HOOKS))
 @click.argument("arguments", nargs=-1, metavar="[ARGUMENT]...")
-@click.pass_obj
 def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
     """Check a push; git calls this.
 

@@ -14,7 +14,6 @@ from gitmodel.errors import UsageError
 @click.option("--up", is_flag=True, help="Show only its sources.")
 @click.option("--down", is_flag=True, help="Show only its results.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Follow at most N runs.")
-@click.pass_obj
 def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: int | None) -> None:
     """Show how something was made, and what was made from it.
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import click
-
 from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation, command
 
 
 @command(example="git model maintenance")
-@click.pass_obj
 def maintenance(invocation: Invocation) -> None:
     """Keep commands that read the history fast.
 

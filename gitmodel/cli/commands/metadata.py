@@ -34,7 +34,6 @@ def metadata() -> None:
 @on_file
 @click.option("--remove", multiple=True, metavar="KEY", help="Remove this key; repeat for more.")
 @options.renumbered
-@click.pass_obj
 def set_metadata(
     invocation: Invocation,
     words: tuple[str, ...],
@@ -66,7 +65,6 @@ def set_metadata(
 @command("show", example="git model metadata show iris@1")
 @options.reference()
 @on_file
-@click.pass_obj
 def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None, attachment: str | None) -> None:
     """Show the metadata of a version, artifact or attachment. Default: the latest version."""
     options.refuse_both("--artifact", artifact, "--attachment", attachment)

@@ -31,7 +31,6 @@ COLUMNS = (
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; repeat for more.")
 @click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="A fact about the model; repeat for more.")
 @click.option("--exist-ok", is_flag=True, help="Do nothing if the model exists already.")
-@click.pass_obj
 def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], exist_ok: bool, **given: Any) -> None:
     """Register a model.
 
@@ -47,25 +46,20 @@ def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], ex
 @options.listed
 @click.option("--sort", default="name", metavar="KEY", help="name, created, latest or versions; -KEY reverses.")
 @options.at
-@click.pass_obj
-def list_models(invocation: Invocation, filter: str, sort: str, limit: int | None, offset: int) -> None:
+def list_models(invocation: Invocation, sort: str, part: options.Part) -> None:
     """List the models.
 
     If a model cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
-    found, damaged = invocation.client.view_models(filter=filter, sort=sort, limit=limit, offset=offset)
+    found, damaged = invocation.client.view_models(**part._asdict(), sort=sort)
     invocation.output.listing(
         found,
         shapes.MODEL,
         fields=ModelView.fields,
         name=lambda view: view.name,
         columns=COLUMNS,
-        empty=options.empty(
-            "no model that can be read" if damaged else "no models yet; `git model register NAME` makes one",
-            "model",
-            filter,
-            limit,
-            offset,
+        empty=part.empty(
+            "no model that can be read" if damaged else "no models yet; `git model register NAME` makes one", "model"
         ),
     )
     for error in damaged:
@@ -76,7 +70,6 @@ def list_models(invocation: Invocation, filter: str, sort: str, limit: int | Non
 @command(example="git model show iris")
 @options.reference()
 @options.at
-@click.pass_obj
 def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Show a model, or a version if one is named.
 
@@ -99,7 +92,6 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 @click.option("--remove-metadata", multiple=True, metavar="KEY", help="Remove this key; repeat for more.")
 @click.option("--rename", metavar="NEW", help="New name; the old name keeps working.")
 @options.renumbered
-@click.pass_obj
 def update(
     invocation: Invocation,
     /,
@@ -146,7 +138,6 @@ def update(
 @click.option("--force", is_flag=True, help="Delete it although a stage or alias names one of its versions.")
 @options.renumbered
 @options.yes
-@click.pass_obj
 def delete(invocation: Invocation, model: str, reason: str, force: bool, renumbered: bool, yes: bool) -> None:
     """Delete a model; its name is never used again.
 

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 @click.option("--remote", default="", metavar="NAME", help="Remote to propose to. Default: the only one.")
 @click.option("--push", is_flag=True, help="Push the branch of the proposal.")
 @click.option("--open", is_flag=True, help="Push it, and have the host open the pull request.")
-@click.pass_obj
 def propose(
     invocation: Invocation,
     words: tuple[str, ...],
@@ -72,15 +71,13 @@ def propose(
 @command("proposals", example="git model proposals")
 @click.option("--remote", default="", metavar="NAME", help="Remote to ask. Default: the only one.")
 @options.listed
-@click.pass_obj
-def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int | None, offset: int) -> None:
+def list_proposals(invocation: Invocation, remote: str, part: options.Part) -> None:
     """List the open proposals.
 
     It lists local proposals and those at the remote, and checks each against the current rules of the stage.
     """
-    found = options.matching(invocation.client.list_proposals(remote), filter, fields, shapes.PROPOSAL)
     invocation.output.listing(
-        options.page(found, limit, offset),
+        part.of(invocation.client.list_proposals(remote), fields, shapes.PROPOSAL),
         shapes.PROPOSAL,
         fields=fields,
         name=lambda one: one.branch,
@@ -90,7 +87,7 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
             ("WHO", lambda one: one.author),
             ("RULES", _verdict),
         ),
-        empty=options.empty("no proposal is open", "proposal", filter, limit, offset),
+        empty=part.empty("no proposal is open", "proposal"),
     )
 
 
@@ -99,7 +96,6 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
 @click.option("--comment", is_flag=True, help="In a job: also write it as the comment of the pull request.")
 @click.option("--force", is_flag=True, help="Allow the change to delete versions in use, and many models.")
 @click.argument("commits", metavar="[BASE..HEAD]", required=False, default="")
-@click.pass_obj
 def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, force: bool) -> None:
     """Show the changes that a merge would make.
 
@@ -157,15 +153,8 @@ def _write_comment(invocation: Invocation, text: str, marker: str) -> None:
 
 
 def _plan_fields(made: Plan) -> dict[str, Any]:
-    return {
-        "base": made.base,
-        "head": made.head,
-        "changes": [_change_fields(change) for change in made.changes],
-        "renamed": [{"model": old, "to": new} for old, new in made.renamed],
-        "versions": list(made.versions),
-        "rules": list(made.rules),
-        "problems": [dict(vars(problem)) for problem in made.problems],
-    }
+    renamed = [{"model": old, "to": new} for old, new in made.renamed]
+    return shapes.PLAN.of(made, changes=[_change_fields(change) for change in made.changes], renamed=renamed)
 
 
 def _change_fields(change: PlannedChange) -> dict[str, Any]:
@@ -177,14 +166,14 @@ def _change_fields(change: PlannedChange) -> dict[str, Any]:
         "who": change.who,
         "reason": change.reason,
         "maker": change.maker,
-        "owners": list(change.owners),
-        "code": {**vars(change.code), "commits": list(change.code.commits)},
+        "owners": change.owners,
+        "code": change.code,
         "metadata": [
             {"key": row.name, "old": row.old, "new": row.new, "change": row.change} for row in change.metadata
         ],
         "artifacts": [_digests(row) for row in change.artifacts],
         "datasets": [_digests(row) for row in change.datasets],
-        "gates": [gate_fields(outcome) for outcome in change.outcomes],
+        "gates": [shapes.GATE.of(outcome) for outcome in change.outcomes],
     }
 
 
@@ -193,26 +182,9 @@ def _digests(row: Compared) -> dict[str, Any]:
 
 
 def fields(one: Proposal) -> dict[str, Any]:
-    planned = _plan_fields(one.plan)
-    return {
-        "branch": one.branch,
-        "commit": one.commit,
-        "base": one.base,
-        "subject": one.subject,
-        "author": one.author,
-        "models": sorted({*(change.model for change in one.plan.changes), *(old for old, _ in one.plan.renamed)}),
-        "changes": planned["changes"],
-        "problems": planned["problems"],
-        "ready": one.ready,
-        "pushed": one.pushed,
-        "address": one.address,
-        "text": one.text,
-        "request": one.request,
-    }
-
-
-def gate_fields(outcome: Any) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in shapes.GATE.keys}
+    models = sorted({*(change.model for change in one.plan.changes), *(old for old, _ in one.plan.renamed)})
+    changes = [_change_fields(change) for change in one.plan.changes]
+    return shapes.PROPOSAL.of(one, models=models, changes=changes, problems=one.plan.problems)
 
 
 def _entering(one: Proposal) -> Sequence[PlannedChange]:

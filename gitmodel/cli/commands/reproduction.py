@@ -26,7 +26,6 @@ _CHANGED = "its files had changes that are not in the commit, so this is not all
 )
 @click.option("--attachments", metavar="FOLDER", help="Also write the attachments, to this folder in DIR.")
 @click.option("--no-submodules", is_flag=True, help="Do not check out submodules.")
-@click.pass_obj
 def checkout(
     invocation: Invocation, words: tuple[str, ...], artifacts: str, attachments: str | None, no_submodules: bool
 ) -> None:
@@ -42,19 +41,10 @@ def checkout(
     made = invocation.client.get_version(str(ref)).checkout(
         folder, artifacts=artifacts, attachments=attachments, submodules=not no_submodules
     )
-    fields = {
-        "reference": made.reference,
-        "path": str(made.path),
-        "commit": made.commit,
-        "changed": made.changed,
-        "artifacts": {name: str(path) for name, path in made.artifacts.items()},
-        "attachments": {name: str(path) for name, path in made.attachments.items()},
-        "left_out": list(made.left_out),
-    }
     written = [*made.artifacts, *made.attachments]
     holds = f" with {cell_text.commas(written)}" if written else ""
     said = f"{made.path} has the code of {made.reference} at {made.commit[:_SHORT_COMMIT]}{holds}"
-    invocation.output.outcome(said, shapes.CHECKED_OUT, fields, name=str(made.path))
+    invocation.output.outcome(said, shapes.CHECKED_OUT, shapes.CHECKED_OUT.of(made), name=str(made.path))
     if made.changed:
         invocation.output.warn(f"when {made.reference} was made, {_CHANGED}")
     if made.left_out:
@@ -67,7 +57,6 @@ def checkout(
 @click.option("--into", "folder", metavar="DIR", help="Work in this new folder and keep it.")
 @click.option("--param", "secrets", multiple=True, metavar="KEY=VALUE", help="A parameter that was a secret.")
 @click.option("--executor", default="in-order", metavar="NAME", help="Executor of the steps. Default: in-order.")
-@click.pass_obj
 def reproduce(
     invocation: Invocation, words: tuple[str, ...], folder: str | None, secrets: tuple[str, ...], executor: str
 ) -> None:
@@ -98,28 +87,16 @@ def reproduce(
 
 
 def fields(found: Reproduced) -> dict[str, Any]:
-    return {
-        "reference": found.reference,
-        "run": found.run,
-        "commit": found.commit,
-        "changed": found.changed,
-        "identical": found.identical,
-        "outputs": [
-            {
-                "step": output.step,
-                "name": output.name,
-                "same": output.same,
-                "old": output.old,
-                "new": output.new,
-                "then": _known_facts(output.then),
-                "now": _known_facts(output.now),
-            }
+    return shapes.REPRODUCED.of(
+        found,
+        outputs=[
+            {**vars(output), "same": output.same, "then": _known_facts(output.then), "now": _known_facts(output.now)}
             for output in found.outputs
         ],
-        "metadata": row_fields(found.metadata),
-        "packages": row_fields(found.packages),
-        "unknown": [message for message, _ in found.unknown],
-    }
+        metadata=row_fields(found.metadata),
+        packages=row_fields(found.packages),
+        unknown=[message for message, _ in found.unknown],
+    )
 
 
 def _lines(found: Reproduced) -> Iterator[str]:

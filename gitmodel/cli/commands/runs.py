@@ -34,7 +34,6 @@ COLUMNS = (
 @click.option(
     "--executor", metavar="NAME", help="Executor of the steps: in-order, threads, processes, dask or dask:ADDRESS."
 )
-@click.pass_obj
 def run(invocation: Invocation, script: str, parameters: tuple[str, ...], executor: str | None) -> None:
     """Run a pipeline of a Python script.
 
@@ -70,21 +69,20 @@ def runs() -> None:
 
 @command("list", example="git model runs list --filter 'status == \"succeeded\"' --limit 10")
 @options.listed
-@click.pass_obj
-def list_all(invocation: Invocation, filter: str, limit: int | None, offset: int) -> None:
+def list_all(invocation: Invocation, part: options.Part) -> None:
     """List the runs, newest first.
 
     It includes runs that only this machine knows: running, or lost because they were killed. If a run cannot be read, a
     warning is printed on stderr.
     """
-    found, damaged = invocation.client.view_runs(filter=filter, limit=limit, offset=offset)
+    found, damaged = invocation.client.view_runs(**part._asdict())
     invocation.output.listing(
         found,
         shapes.RECORDED_RUN,
         fields=lambda view: view.fields(),
         name=lambda view: view.id,
         columns=COLUMNS,
-        empty=options.empty("there are no runs yet; `git model run SCRIPT` makes one", "run", filter, limit, offset),
+        empty=part.empty("there are no runs yet; `git model run SCRIPT` makes one", "run"),
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
@@ -92,7 +90,6 @@ def list_all(invocation: Invocation, filter: str, limit: int | None, offset: int
 
 @command(example="git model runs show")
 @click.argument("id", metavar="RUN", required=False)
-@click.pass_obj
 def show(invocation: Invocation, id: str | None) -> None:
     """Show a run. Default: the newest.
 

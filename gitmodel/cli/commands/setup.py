@@ -17,7 +17,7 @@ from gitmodel.hosts.codeowners import HOSTS
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
-    from gitmodel.client.values import Beginning, Setting
+    from gitmodel.client.values import Beginning
     from gitmodel.hosts.workflows import HostSetUp
 
 SHELLS = ("bash", "zsh", "fish")
@@ -41,7 +41,6 @@ SHELLS = ("bash", "zsh", "fish")
     help="With --ci: package that the jobs install, a commit or a version with hashes.",
 )
 @click.option("--force", is_flag=True, help="With --ci: replace files that were changed by hand.")
-@click.pass_obj
 def init(
     invocation: Invocation,
     store: str,
@@ -109,7 +108,6 @@ def _next_command(client: Client, *, begun: bool, store: str) -> str:
 @command(example="git model config store file:///tmp/models")
 @click.argument("key", required=False)
 @click.argument("value", required=False)
-@click.pass_obj
 def config(invocation: Invocation, key: str | None, value: str | None) -> None:
     """Show the effective settings, or set one.
 
@@ -127,12 +125,12 @@ def config(invocation: Invocation, key: str | None, value: str | None) -> None:
         keys = ", ".join(setting.key for setting in found)
         raise UsageError(f"there is no setting {key!a}", hint=f"the settings are {keys}")
     if key is not None and invocation.output.format == "table":
-        invocation.output.outcome(chosen[0].value, shapes.SETTING, _fields(chosen[0]), name=chosen[0].value)
+        invocation.output.outcome(chosen[0].value, shapes.SETTING, shapes.SETTING.of(chosen[0]), name=chosen[0].value)
         return
     invocation.output.listing(
         chosen,
         shapes.SETTING,
-        fields=_fields,
+        fields=shapes.SETTING.of,
         name=lambda setting: setting.value,
         columns=(
             ("SETTING", lambda setting: setting.key),
@@ -145,7 +143,6 @@ def config(invocation: Invocation, key: str | None, value: str | None) -> None:
 
 @command(example='eval "$(git model completion bash)"')
 @click.argument("shell", type=click.Choice(SHELLS))
-@click.pass_obj
 def completion(invocation: Invocation, shell: str) -> None:
     """Print the completion script of a shell.
 
@@ -184,10 +181,6 @@ def _host_lines(made: HostSetUp, branch: str) -> list[str]:
     said += [f"see them with: git show {branch}"] if branch else []
     said += ["", made.advice, "", "next: git model push" if branch else "they are on the server already"]
     return "\n".join(said).split("\n")
-
-
-def _fields(setting: Setting) -> dict[str, str]:
-    return {"key": setting.key, "value": setting.value, "source": setting.source}
 
 
 def url_of(text: str) -> str:

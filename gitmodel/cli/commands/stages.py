@@ -10,8 +10,7 @@ import click
 
 from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.cli.version_view import promotion_text
-from gitmodel.domain.changes.stages import Promotion
+from gitmodel.cli.version_view import print_promotion, promotion_text
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GitModelError, NotFound, Refused
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 @options.force
 @options.leave
 @options.renumbered
-@click.pass_obj
 def promote(
     invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, leave: bool, renumbered: bool
 ) -> None:
@@ -37,7 +35,7 @@ def promote(
     """
     ref, (stage,) = options.read_reference(words, after=1, usage="git model promote MODEL@VERSION STAGE")
     done = invocation.client.promote(ref, stage, reason=reason, force=force, leave=leave, renumbered=renumbered)
-    print_promotion(invocation, done)
+    print_promotion(invocation, done, promotion_text(done))
 
 
 @command(example="git model demote iris production --reason 'drifted'")
@@ -45,10 +43,10 @@ def promote(
 @click.argument("stage")
 @options.reason
 @options.renumbered
-@click.pass_obj
 def demote(invocation: Invocation, model: str, stage: str, reason: str, renumbered: bool) -> None:
     """Remove the version from a stage and leave the stage empty."""
-    print_promotion(invocation, invocation.client.demote(model, stage, reason=reason, renumbered=renumbered))
+    done = invocation.client.demote(model, stage, reason=reason, renumbered=renumbered)
+    print_promotion(invocation, done, promotion_text(done))
 
 
 @command(example="git model rollback iris production")
@@ -58,7 +56,6 @@ def demote(invocation: Invocation, model: str, stage: str, reason: str, renumber
 @options.force
 @options.leave
 @options.renumbered
-@click.pass_obj
 def rollback(
     invocation: Invocation, model: str, stage: str, reason: str, force: bool, leave: bool, renumbered: bool
 ) -> None:
@@ -67,7 +64,7 @@ def rollback(
     The previous version is found in the history of the metadata branch. A second rollback undoes the first.
     """
     done = invocation.client.rollback(model, stage, reason=reason, force=force, leave=leave, renumbered=renumbered)
-    print_promotion(invocation, done)
+    print_promotion(invocation, done, promotion_text(done))
 
 
 @command(example="git model apply iris")
@@ -81,7 +78,6 @@ def rollback(
 @click.option("--ask-host", is_flag=True, help="In a job: ask the host which commits were reviewed.")
 @click.option("--push", is_flag=True, help="Pull first, then move the tags at the remote; nothing else is pushed.")
 @click.option("--remote", default="", metavar="NAME", help="Remote to use. Default: the only one.")
-@click.pass_obj
 def apply(
     invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, ...], ask_host: bool, push: bool, remote: str
 ) -> None:
@@ -179,10 +175,3 @@ def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:
         except GitModelError:
             raise NotFound(f"there is no commit {word!a}", hint="name one as `git log` shows it") from None
     return frozenset(found)
-
-
-def print_promotion(invocation: Invocation, done: Promotion) -> None:
-    """Print the result of a change of a stage or alias."""
-    fields = {name: getattr(done, name) for name in shapes.PROMOTION.keys}
-    number = done.version if done.version is not None else done.previous
-    invocation.output.outcome(promotion_text(done), shapes.PROMOTION, fields, name=f"{done.model}@{number}")

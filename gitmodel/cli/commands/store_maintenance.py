@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.cell_text import count
 from gitmodel.cli.commands.setup import url_of
 from gitmodel.cli.invocation import Invocation, command
 
@@ -21,7 +22,6 @@ jobs = click.option(
 
 
 @command(example="git model store status")
-@click.pass_obj
 def status(invocation: Invocation) -> None:
     """Show which artifacts are in which stores, and which are missing.
 
@@ -44,7 +44,6 @@ def status(invocation: Invocation) -> None:
 )
 @click.option("--repair", is_flag=True, help="Also verify objects that are already there, and replace damaged ones.")
 @jobs
-@click.pass_obj
 def copy(invocation: Invocation, target: str, source: str, repair: bool, jobs: int) -> None:
     """Copy all objects of a store to another store.
 
@@ -58,7 +57,7 @@ def copy(invocation: Invocation, target: str, source: str, repair: bool, jobs: i
         done = invocation.client.copy_store(
             url_of(target) if "/" in target else target, source=source, repair=repair, jobs=jobs, progress=progress
         )
-    said = f"copied {_count(done.copied, 'object')} ({cell_text.size(done.size)}) to {done.target}"
+    said = f"copied {count(done.copied, 'object')} ({cell_text.size(done.size)}) to {done.target}"
     said += f"; {done.there} were there" if done.there else ""
     invocation.output.outcome(said, shapes.COPIED, asdict(done), name=done.target)
     administration.check_copied(done)
@@ -72,7 +71,6 @@ def copy(invocation: Invocation, target: str, source: str, repair: bool, jobs: i
 )
 @click.option("--also", multiple=True, metavar="PATH", help="Another registry that keeps artifacts in the store.")
 @options.yes
-@click.pass_obj
 def gc(invocation: Invocation, store: str, delete: bool, days: float, also: tuple[str, ...], yes: bool) -> None:
     """List objects in a store that nothing needs; with --delete, delete them.
 
@@ -98,7 +96,6 @@ def gc(invocation: Invocation, store: str, delete: bool, days: float, also: tupl
 @click.argument("digest")
 @options.reason
 @options.yes
-@click.pass_obj
 def purge(invocation: Invocation, digest: str, reason: str, yes: bool) -> None:
     """Erase the bytes of an artifact permanently and record a tombstone.
 
@@ -117,7 +114,7 @@ def purge(invocation: Invocation, digest: str, reason: str, yes: bool) -> None:
         if plan.versions
         else ""
     )
-    options.confirm(invocation, f"Erase {_count(len(plan.digests), 'object')}{needed} for good?", yes=yes)
+    options.confirm(invocation, f"Erase {count(len(plan.digests), 'object')}{needed} for good?", yes=yes)
     done = client.purge(digest, reason=reason)
     invocation.output.outcome(_purged(done), shapes.PURGED, asdict(done), name=digest)
 
@@ -134,17 +131,17 @@ def _lines(found: Inventory) -> list[tuple[str, str]]:
 
 
 def _store(state: StoreState) -> str:
-    has = state.error or f"{_count(state.objects, 'object')}, {cell_text.size(state.size)}"
+    has = state.error or f"{count(state.objects, 'object')}, {cell_text.size(state.size)}"
     return f"{state.name}  {state.url}  {has}"
 
 
 def _model(state: ModelState) -> str:
-    parts = [f"{count} in {name}" for name, count in state.where.items()]
+    parts = [f"{number} in {name}" for name, number in state.where.items()]
     for word in ("missing", "unknown", "external", "purged"):
-        count = getattr(state, word)
-        parts += [f"{count} {word}"] if count else []
+        number = getattr(state, word)
+        parts += [f"{number} {word}"] if number else []
     return (
-        f"{state.model}  {_count(state.artifacts, 'artifact')}, {cell_text.size(state.size)}: {cell_text.commas(parts)}"
+        f"{state.model}  {count(state.artifacts, 'artifact')}, {cell_text.size(state.size)}: {cell_text.commas(parts)}"
     )
 
 
@@ -154,35 +151,23 @@ def _missing(one: Missing) -> str:
 
 
 def _found(found: Garbage) -> str:
-    uploads = f" and {_count(len(found.leftovers), 'upload')} that did not end" if found.leftovers else ""
+    uploads = f" and {count(len(found.leftovers), 'upload')} that did not end" if found.leftovers else ""
     purged = f", {len(found.purged)} of them purged" if found.purged else ""
-    return f"{_count(len(found.objects), 'object')}{uploads} ({cell_text.size(found.size)}{purged})"
+    return f"{count(len(found.objects), 'object')}{uploads} ({cell_text.size(found.size)}{purged})"
 
 
 def _garbage(found: Garbage, removed: bool) -> dict[str, Any]:
-    return {
-        "store": found.store,
-        "digests": [one.digest for one in found.objects],
-        "leftovers": len(found.leftovers),
-        "size": found.size,
-        "purged": len(found.purged),
-        "needed": found.needed,
-        "recent": found.recent,
-        "removed": removed,
-    }
+    counts = {"leftovers": len(found.leftovers), "purged": len(found.purged)}
+    return shapes.GARBAGE.of(found, digests=[one.digest for one in found.objects], removed=removed, **counts)
 
 
 def _purged(done: Purged) -> str:
-    objects = _count(len(done.digests), "object")
+    objects = count(len(done.digests), "object")
     if done.pending:
         return (
             f"recorded that {objects} {'is' if len(done.digests) == 1 else 'are'} purged; the bytes are still there\n"
             "next: git model push, and when it is on the remote the same command again"
         )
     where = f" from {cell_text.commas(done.removed)}" if done.removed else ": no store had it"
-    kept = f"\n{_count(len(done.kept), 'file')} of it stay, since other artifacts need them" if done.kept else ""
+    kept = f"\n{count(len(done.kept), 'file')} of it stay, since other artifacts need them" if done.kept else ""
     return f"purged {objects}{where}{kept}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

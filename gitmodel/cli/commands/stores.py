@@ -24,7 +24,6 @@ def store() -> None:
 
 
 @command("list", example="git model store list")
-@click.pass_obj
 def list_stores(invocation: Invocation) -> None:
     """List the artifact stores of the registry.
 
@@ -52,7 +51,6 @@ def list_stores(invocation: Invocation) -> None:
 @command("add", example="git model store add archive file:///tmp/archive")
 @click.argument("name")
 @click.argument("url")
-@click.pass_obj
 def add(invocation: Invocation, name: str, url: str) -> None:
     """Add an artifact store to the registry.
 
@@ -66,7 +64,6 @@ def add(invocation: Invocation, name: str, url: str) -> None:
 @command("remove", example="git model store remove archive --yes")
 @click.argument("name")
 @options.yes
-@click.pass_obj
 def remove(invocation: Invocation, name: str, yes: bool) -> None:
     """Remove an artifact store from the registry; its content is not deleted."""
     removed = invocation.client.access.named(name)
@@ -79,7 +76,6 @@ def remove(invocation: Invocation, name: str, yes: bool) -> None:
 @options.model
 @click.argument("name")
 @options.renumbered
-@click.pass_obj
 def use(invocation: Invocation, model: str, name: str, renumbered: bool) -> None:
     """Store new artifacts of MODEL in the store NAME; `default` is the default store.
 
@@ -92,7 +88,6 @@ def use(invocation: Invocation, model: str, name: str, renumbered: bool) -> None
 @command("trust", example="git model store trust default")
 @click.argument("which", default="default", metavar="[NAME | URL]")
 @click.option("--remove", "take_back", is_flag=True, help="Remove trust that was given in this clone.")
-@click.pass_obj
 def trust(invocation: Invocation, which: str, take_back: bool) -> None:
     """Allow this machine to use its credentials for an artifact store of the registry.
 
@@ -120,14 +115,7 @@ def _print(invocation: Invocation, named: NamedStore, said: str) -> None:
 
 
 def _fields(invocation: Invocation, found: NamedStore, users: Mapping[str, list[str]]) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "url": _url(invocation, found),
-        "source": found.source,
-        "trusted": found.trusted,
-        "read_only": found.read_only,
-        "models": users.get(found.name, []),
-    }
+    return shapes.STORE.of(found, url=_url(invocation, found), models=users.get(found.name, []))
 
 
 def _url(invocation: Invocation, found: NamedStore) -> str:

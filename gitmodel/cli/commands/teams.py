@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import options, shapes
+from gitmodel.cli.cell_text import count
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import Refused
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 @command(example="git model clone https://example.com/team/models.git models")
 @click.argument("url")
 @click.argument("folder", required=False, metavar="[DIR]")
-@click.pass_obj
 def clone(invocation: Invocation, url: str, folder: str | None) -> None:
     """Clone a repository and its registry.
 
@@ -42,7 +42,6 @@ def clone(invocation: Invocation, url: str, folder: str | None) -> None:
 
 @command(example="git model remote")
 @click.argument("name", required=False, metavar="[REMOTE]")
-@click.pass_obj
 def remote(invocation: Invocation, name: str | None) -> None:
     """Show the remote that pull and push use.
 
@@ -56,8 +55,8 @@ def remote(invocation: Invocation, name: str | None) -> None:
         ("Remote", view.name),
         ("URL", view.url),
         ("Last seen", view.seen[:10] or "never"),
-        ("To push", _count(view.ahead, "commit")),
-        ("To pull", _count(view.behind, "commit")),
+        ("To push", count(view.ahead, "commit")),
+        ("To pull", count(view.behind, "commit")),
     ]
     invocation.output.single(shapes.REMOTE, vars(view), name=view.name, lines=lines)
 
@@ -69,7 +68,6 @@ def remote(invocation: Invocation, name: str | None) -> None:
     "--artifacts", is_flag=True, help="Fetch the artifacts of versions in a stage or alias, and of the latest."
 )
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Number of parallel downloads.")
-@click.pass_obj
 def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: bool, jobs: int) -> None:
     """Fetch the remote's registry and replay your changes on it.
 
@@ -85,26 +83,15 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     if artifacts:
         with invocation.output.progress("fetching") as progress:
             fetched = invocation.client.pull_artifacts(jobs=jobs, progress=progress)
-    fields = {
-        "remote": done.remote,
-        "commit": done.tip or None,
-        "changed": done.changed,
-        "commits": done.commits,
-        "artifacts": fetched,
-        "replayed": done.replayed,
-        "renumbered": done.renumbered,
-        "conflicts": done.conflicts,
-        "moved": _names(done.moved),
-        "set_back": done.set_back,
-        "merged": [merge.commit for merge in done.merged],
-        "credentials": done.credentials,
-    }
-    came = [_count(done.commits, "commit")] if done.commits else []
-    came += [_count(len(done.moved), "tag")] if done.moved else []
+    merged = [merge.commit for merge in done.merged]
+    tip, moved = done.tip or None, _names(done.moved)
+    fields = shapes.PULLED.of(done, commit=tip, artifacts=fetched, moved=moved, merged=merged)
+    came = [count(done.commits, "commit")] if done.commits else []
+    came += [count(len(done.moved), "tag")] if done.moved else []
     nothing = f"nothing new from {done.remote}" if done.tip else _no_registry(done.remote)
     said = [f"pulled {', '.join(came)} from {done.remote}" if came else nothing]
     said += _replayed_lines(done)
-    said += [f"fetched {_count(fetched, 'artifact')}"] if fetched else []
+    said += [f"fetched {count(fetched, 'artifact')}"] if fetched else []
     invocation.output.outcome("\n".join(said), shapes.PULLED, fields, name=done.tip or "")
 
 
@@ -121,7 +108,6 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
 @click.option(
     "--code", is_flag=True, help="Push the code of your versions too, even commits that were never on a branch there."
 )
-@click.pass_obj
 def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, code: bool) -> None:
     """Push your changes to the remote.
 
@@ -138,22 +124,20 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
         done, dropped = administration.done_or_left_out(push)
     for pulled in done.pulled:
         _warn_of_pull(invocation, pulled)
-    fields = {
-        "remote": done.remote,
-        "commit": done.tip or None,
-        "commits": done.commits,
-        "artifacts": done.artifacts,
-        "renumbered": [text for pulled in done.pulled for text in pulled.renumbered],
-        "conflicts": [text for pulled in done.pulled for text in pulled.conflicts],
-        "moved": _names(done.moved),
-        "code": len(done.code.pushed),
-        "unpublished": list(done.code.unpublished),
-    }
+    fields = shapes.PUSHED.of(
+        done,
+        commit=done.tip or None,
+        renumbered=[text for pulled in done.pulled for text in pulled.renumbered],
+        conflicts=[text for pulled in done.pulled for text in pulled.conflicts],
+        moved=_names(done.moved),
+        code=len(done.code.pushed),
+        unpublished=done.code.unpublished,
+    )
     said = [line for pulled in done.pulled for line in _replayed_lines(pulled)]
     if done.commits or done.moved:
-        what = [_count(done.commits, "commit")]
-        what += [_count(done.artifacts, "artifact")] if done.artifacts else []
-        what += [_count(len(done.moved), "tag")] if done.moved else []
+        what = [count(done.commits, "commit")]
+        what += [count(done.artifacts, "artifact")] if done.artifacts else []
+        what += [count(len(done.moved), "tag")] if done.moved else []
         said.append(f"pushed {', '.join(what)} to {done.remote}")
     elif dropped is None:
         said.append(f"{done.remote} has everything" if done.tip else _no_registry(done.remote))
@@ -177,7 +161,7 @@ def _warn_of_code(invocation: Invocation, done: Pushed) -> None:
     if missing and done.commits:
         ids = ", ".join(commit[:10] for commit in missing[:3]) + (", ..." if len(missing) > 3 else "")
         invocation.output.note(
-            f"{_count(len(missing), 'code commit')} of versions here never were on a branch there ({ids}): push the "
+            f"{count(len(missing), 'code commit')} of versions here never were on a branch there ({ids}): push the "
             "branch and then `git model push` again, or `git model push --code`"
         )
 
@@ -201,7 +185,7 @@ def _warn_of_pull(invocation: Invocation, done: Pulled, hint: str = "") -> None:
 
 def _replayed_lines(done: Pulled) -> list[str]:
     said = [f"{text}: the number was taken" for text in done.renumbered]
-    return [f"replayed {_count(done.replayed, 'commit')} of yours on {done.remote}", *said] if done.replayed else said
+    return [f"replayed {count(done.replayed, 'commit')} of yours on {done.remote}", *said] if done.replayed else said
 
 
 def _no_registry(remote: str) -> str:
@@ -210,7 +194,3 @@ def _no_registry(remote: str) -> str:
 
 def _names(found: list[StageRef]) -> list[str]:
     return [f"{ref.model}@{ref.stage}" for ref in found]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from gitmodel.domain.views.record_views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, UsageError
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import VersionRun
+    from gitmodel.client.values import VersionArtifact, VersionRun
 
 COLUMNS = (
     ("VERSION", lambda view: cell_text.number(view.record.number, view.local)),
@@ -65,7 +65,6 @@ def version() -> None:
 )
 @options.renumbered
 @options.jobs
-@click.pass_obj
 def create(
     invocation: Invocation,
     model: str,
@@ -119,13 +118,12 @@ def create(
 @options.model
 @options.listed
 @options.at
-@click.pass_obj
-def list_versions(invocation: Invocation, model: str, filter: str, limit: int | None, offset: int) -> None:
+def list_versions(invocation: Invocation, model: str, part: options.Part) -> None:
     """List the versions of a model, newest first.
 
     If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
-    found = invocation.client.view_versions(model, filter=filter, limit=limit, offset=offset)
+    found = invocation.client.view_versions(model, **part._asdict())
     damaged: list[Invalid] = []
     pending: dict[tuple[str, StageState], None] = {}
 
@@ -143,13 +141,7 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
         fields=VersionView.fields,
         name=str,
         columns=COLUMNS,
-        empty=options.empty(
-            f"{model} has no versions yet; `git model version create {model}` makes one",
-            "version",
-            filter,
-            limit,
-            offset,
-        ),
+        empty=part.empty(f"{model} has no versions yet; `git model version create {model}` makes one", "version"),
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
@@ -159,7 +151,6 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
 @command(example="git model version show iris@production")
 @options.reference()
 @options.at
-@click.pass_obj
 def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Show a version. Default: the latest."""
     ref, _ = options.read_reference(words, usage="git model version show MODEL@VERSION")
@@ -176,7 +167,6 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 @click.option("--name", metavar="NAME", help="Name a version that has no name.")
 @click.option("--description", metavar="TEXT", help="New description.")
 @options.tag_changes
-@click.pass_obj
 def update(
     invocation: Invocation,
     words: tuple[str, ...],
@@ -222,7 +212,6 @@ def update(
 @click.option("--force", is_flag=True, help="Delete it although a stage or alias names it.")
 @options.renumbered
 @options.yes
-@click.pass_obj
 def delete(
     invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, renumbered: bool, yes: bool
 ) -> None:
@@ -242,38 +231,34 @@ def delete(
 @command(example="git model version artifacts iris 1")
 @options.reference()
 @options.listed
-@click.pass_obj
-def artifacts(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
+def artifacts(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
     """List all artifacts of a version with their kinds. Default: the latest version.
 
     The list includes the outputs of runs that worked on the version when it existed, and the run of each.
     """
-    _list_artifacts(invocation, words, "", "artifacts", **part)
+    _list_artifacts(invocation, words, "", "artifacts", part)
 
 
 @command("model_objects", example="git model version model_objects iris 1")
 @options.reference()
 @options.listed
-@click.pass_obj
-def model_objects(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
+def model_objects(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
     """List the model objects of a version. Default: the latest version."""
-    _list_artifacts(invocation, words, "model", "model objects", **part)
+    _list_artifacts(invocation, words, "model", "model objects", part)
 
 
 @command(example="git model version deployments iris 1")
 @options.reference()
 @options.listed
-@click.pass_obj
-def deployments(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
+def deployments(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
     """List the deployments of a version. Default: the latest version."""
-    _list_artifacts(invocation, words, "deployment", "deployments", **part)
+    _list_artifacts(invocation, words, "deployment", "deployments", part)
 
 
 @command(example="git model version runs iris 1")
 @options.reference()
 @options.listed
-@click.pass_obj
-def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
+def runs(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
     """List the runs that created, used or read a version. Default: the latest version.
 
     A run has read a version if a step took one of its artifacts as an input.
@@ -281,9 +266,8 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
     ref, _ = options.read_reference(words, usage="git model version runs MODEL@VERSION")
     view, used = invocation.client.view_version_runs(ref)
     rows = [_run_fields(run) for run in used]
-    found = options.matching(rows, filter, dict, shapes.RUN, status=Words((*ALL_RUN_STATUSES, _UNKNOWN)))
     invocation.output.listing(
-        options.page(found, limit, offset),
+        part.of(rows, dict, shapes.RUN, status=Words((*ALL_RUN_STATUSES, _UNKNOWN))),
         shapes.RUN,
         fields=dict,
         name=lambda row: str(row["id"]),
@@ -294,14 +278,13 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
             ("STARTED (UTC)", lambda row: cell_text.utc_time(row["started"]) if row["started"] else ""),
             ("USE", lambda row: "read only" if row["only_read"] else ""),
         ),
-        empty=options.empty(f"{view} has no runs", "run", filter, limit, offset),
+        empty=part.empty(f"{view} has no runs", "run"),
     )
 
 
 @command(example="git model resolve iris@production")
 @options.reference()
 @options.at
-@click.pass_obj
 def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Print the version that a reference stands for.
 
@@ -309,40 +292,29 @@ def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
     """
     ref, _ = options.read_reference(words, usage="git model resolve MODEL@VERSION")
     found = invocation.client.resolve(ref)
-    fields = {
-        "reference": found.reference,
-        "model": found.model,
-        "number": found.record.number,
-        "name": found.record.name,
-        "artifacts": [artifact_fields(link) for link in found.record.artifacts],
-        "frozen": found.frozen or None,
-    }
+    record, frozen = found.record, found.frozen or None
+    artifacts = [artifact_fields(link) for link in record.artifacts]
+    fields = shapes.RESOLVED.of(found, number=record.number, name=record.name, artifacts=artifacts, frozen=frozen)
     invocation.output.outcome(found.reference, shapes.RESOLVED, fields, name=found.reference)
     note_frozen(invocation, found.frozen)
 
 
-def _list_artifacts(
-    invocation: Invocation,
-    words: tuple[str, ...],
-    kind: str,
-    what: str,
-    *,
-    filter: str,
-    limit: int | None,
-    offset: int,
-) -> None:
+def _list_artifacts(invocation: Invocation, words: tuple[str, ...], kind: str, what: str, part: options.Part) -> None:
     ref, _ = options.read_reference(words, usage="git model version artifacts MODEL@VERSION")
     view, every = invocation.client.view_artifacts(ref)
     rows = [row for row in every if kind in ("", row.link.kind)]
     words_of = {"kind": Words(KINDS), "digest_by": Words(DIGEST_SOURCES)}
-    found = options.matching(rows, filter, lambda row: artifact_fields(row.link, row.run), shapes.ARTIFACT, **words_of)
+
+    def fields(row: VersionArtifact) -> Mapping[str, Any]:
+        return artifact_fields(row.link, row.run)
+
     invocation.output.listing(
-        options.page(found, limit, offset),
+        part.of(rows, fields, shapes.ARTIFACT, **words_of),
         shapes.ARTIFACT,
-        fields=lambda row: artifact_fields(row.link, row.run),
+        fields=fields,
         name=lambda row: row.link.name,
         columns=ARTIFACT_COLUMNS,
-        empty=options.empty(f"{view} has no {what}", what.removesuffix("s"), filter, limit, offset),
+        empty=part.empty(f"{view} has no {what}", what.removesuffix("s")),
     )
 
 

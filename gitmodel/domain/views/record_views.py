@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import date, datetime, time
+from pathlib import PurePath
 from typing import Any
 
 from gitmodel.domain.changes.stages import StageState, stage_states
@@ -228,7 +229,7 @@ def artifact_fields(link: ArtifactLink, run: str | None = None) -> dict[str, Any
 
 
 def plain(value: Any) -> Any:
-    """Convert *value* for JSON: times become ISO 8601 text, floats that JSON lacks become text.
+    """Convert *value* for JSON: times, paths and floats that JSON lacks become text, dataclasses their fields.
 
     >>> from datetime import timezone
     >>> plain({"at": datetime(2026, 11, 23, tzinfo=timezone.utc), "loss": float("nan")})
@@ -238,10 +239,14 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if is_dataclass(value):
+        return plain(vars(value))
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, (date, time)):
         return value.isoformat()
+    if isinstance(value, PurePath):
+        return str(value)
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
     return value
