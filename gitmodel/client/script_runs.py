@@ -35,7 +35,7 @@ from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
 from gitmodel.errors import Conflict, GitModelError, Refused, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
-from gitmodel.formats.kept_values import keep_value
+from gitmodel.formats.kept_values import keep_value, told_kept
 from gitmodel.formats.loading import is_loading
 from gitmodel.registry import models, versions
 from gitmodel.registry.artifacts import LocalArtifact
@@ -198,6 +198,7 @@ class ScriptRun(ShowsOurForm):
         self._metadata: dict[str, Any] = {}
         self._links: dict[str, ArtifactLink] = {}
         self._version: RunVersion | None = None
+        self._incomplete = False  # the script ended itself while values were stored
 
     @property
     def id(self) -> str:
@@ -411,7 +412,8 @@ class ScriptRun(ShowsOurForm):
         """Keep the objects among *given* in files of this machine if the block raises; the error names the files."""
         try:
             yield
-        except Exception as error:
+        except BaseException as error:
+            self._incomplete |= isinstance(error, SystemExit)
             secrets, kept = self._known.values(), []
             for index, (name, value, _) in enumerate(given):
                 if storing.is_path(value) or secrets.holds(value):
@@ -420,11 +422,13 @@ class ScriptRun(ShowsOurForm):
                 holds = partial(holds_secret, secrets)
                 kept.append(keep_value(file, value, self._notes.kept_values, holds_secret=holds))
             files = [found for found in kept if found is not None]
+            told, hint = told_kept(files)
             if files and isinstance(error, GitModelError):
-                error.message += f"; kept: {', '.join(f'{found.name} in {found.path}' for found in files)}"
+                error.message += told
                 error.args = (error.message,)
-                calls = ", ".join(found.load_call for found in files)
-                error.hint = "; ".join(filter(None, (error.hint, f"to load: {calls}")))
+                error.hint = "; ".join(filter(None, (error.hint, hint)))
+            elif files and isinstance(error, KeyboardInterrupt):
+                error.args = (f"interrupted while values were stored{told}; {hint}",)
             for found in files:
                 log.warning("%s was not stored, and is kept in %s", found.name, found.path)
             raise
@@ -594,7 +598,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
             try:
                 yield run
             except SystemExit as end:
-                if end.code:
+                if end.code or run._incomplete:
                     raise
                 leaving = end
             run._refuse_ended()

@@ -6,7 +6,7 @@ import os
 import pickle
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,20 @@ class KeptValue(NamedTuple):
         return f"gitmodel.formats.load(pathlib.Path({str(self.path)!r}), {self.format!r}, trusted=True)"
 
 
+def told_kept(kept: Sequence[KeptValue], *, machine: str = "") -> tuple[str, str]:
+    """Return the end of a message with the files of *kept*, on another *machine* if given, and a hint to load them.
+
+    >>> told_kept([KeptValue("log", Path("train.log"), "")])
+    ('; kept: log in train.log', '')
+    """
+    if not kept:
+        return "", ""
+    where = f" on the machine {machine}" if machine else ""
+    calls = ", ".join(found.load_call for found in kept if found.format)
+    files = ", ".join(f"{found.name} in {found.path}" for found in kept)
+    return f"; kept{where}: {files}", f"to load: {calls}" if calls else ""
+
+
 def keep_value(
     name: str,
     value: Any,
@@ -42,7 +56,8 @@ def keep_value(
 
     Where that is impossible, or *folder* is None, the file is in a new folder of the system's temporary one. A file or
     folder of *written*, each with its format, is moved there; without one the value is pickled. Returns None if no file
-    can be written, and for a file in which *holds_secret* finds a Secret; that one is deleted.
+    can be written, and for a file in which *holds_secret* finds a Secret; that one is deleted. An interrupt leaves no
+    part of a file.
     """
     for place in _folders(folder):
         for write, format_name in _ways(value, written):
@@ -56,6 +71,10 @@ def keep_value(
                 return None
             except Exception:  # a full disk, or the __reduce__ of another library: the next way may work
                 _remove(path)
+            except BaseException:
+                _remove(path)
+                _remove_empty(place)
+                raise
         _remove_empty(place)
     return None
 

@@ -21,8 +21,8 @@ from gitmodel.errors import Unreachable, UsageError
 EXECUTORS = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
 _HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 set the number of workers"
 
-# Seconds that a worker gets to end before it is killed.
-_GRACE = 2.0
+# Seconds that a worker gets to end before it is killed: one that stores outputs of a step keeps them in files first.
+_GRACE = 10.0
 
 
 class InOrder(Executor):

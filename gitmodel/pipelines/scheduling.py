@@ -160,7 +160,7 @@ class Scheduler:
             self._active.readers.add(name)
         if result.status == "cancelled":
             self._active.begun.pop(name)
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(result.error.message if result.error is not None else "")
         self._record(name, result)
         return True
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,11 +26,12 @@ from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
 from gitmodel.errors import Refused, Unreachable, UsageError, message_of
+from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.formats import materializers, trust
 from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.catalogue.detection import PICKLES, is_value
 from gitmodel.formats.catalogue.plugins import suffix_of
-from gitmodel.formats.kept_values import KeptValue, keep_value
+from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
 from gitmodel.formats.loading import called
 from gitmodel.formats.script_names import UNNAMED
 from gitmodel.pipelines import step_modules
@@ -60,10 +62,10 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
     made: list[Secret] = []
     try:
         result = _run(request, step, known, made)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if step is not None and threading.current_thread() is threading.main_thread():
             raise
-        result = StepResult("cancelled")
+        result = StepResult("cancelled", error=ErrorText.of(interrupt).hidden(known.values()))
     except _NotStored as failure:
         text = _describe(_explain(failure.error, request), known.values())
         result = StepResult(
@@ -104,10 +106,12 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
             state = opened.finish()
             refuse_secrets_in_plans(context.plans, outputs.secrets)
             matched = _match_outputs(step, request.outputs, value)
-        except Exception as error:
+        except BaseException as error:
             outputs.keep(step.name, value)
-            raise outputs.failure(error) from error
-        outputs.store(matched)
+            raise outputs.failure(error) from None
+        # The coordinator ends the processes of its workers by SIGTERM when it is interrupted.
+        with cleaning_up_when_terminated() if given is None else nullcontext():
+            outputs.store(matched)
     changes_stages = any(isinstance(plan, (StagePlan, AliasPlan)) for plan in context.plans)
     withheld = outputs.withheld
     return StepResult(
@@ -226,7 +230,9 @@ def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[t
 class _NotStored(Exception):
     """Outputs of a step could not be stored because of *error*. *stored* are in the store, *kept* in local files."""
 
-    def __init__(self, error: Exception, stored: list[StoredOutput], kept: list[KeptValue], lost: list[str]) -> None:
+    def __init__(
+        self, error: BaseException, stored: list[StoredOutput], kept: list[KeptValue], lost: list[str]
+    ) -> None:
         super().__init__()
         self.error = error
         self.stored = tuple(stored)
@@ -235,15 +241,10 @@ class _NotStored(Exception):
 
     def told(self, text: ErrorText, *, elsewhere: bool) -> ErrorText:
         """Return *text* with the files of the kept values, and how to load them. *elsewhere*: on another machine."""
-        message, hint = text.message, text.hint
-        if self._kept:
-            machine = f" on the machine {socket.gethostname()}" if elsewhere else ""
-            message += f"; kept{machine}: {', '.join(f'{kept.name} in {kept.path}' for kept in self._kept)}"
-            calls = [kept.load_call for kept in self._kept if kept.format]
-            hint = "; ".join(filter(None, (hint, f"to load: {', '.join(calls)}" if calls else "")))
-        if self._lost:
-            message += f"; no file keeps {', '.join(self._lost)}, which cannot be pickled or holds a Secret"
-        return replace(text, message=message, hint=hint)
+        kept, hint = told_kept(self._kept, machine=socket.gethostname() if elsewhere else "")
+        lost = f"; no file keeps {', '.join(self._lost)}, which cannot be pickled or holds a Secret"
+        message = f"{text.message}{kept}{lost if self._lost else ''}"
+        return replace(text, message=message, hint="; ".join(filter(None, (text.hint, hint))))
 
 
 class _Outputs:
@@ -260,19 +261,22 @@ class _Outputs:
         self._lost: list[str] = []
 
     def store(self, outputs: Iterable[tuple[OutputSpec, str, Any]]) -> None:
-        """Store *outputs*, except files that seem to hold credentials. Raises _NotStored if one could not be stored."""
-        failure: Exception | None = None
+        """Store *outputs*, except files that seem to hold credentials.
+
+        Raises _NotStored if one could not be stored, KeyboardInterrupt if it was interrupted. Values are kept then.
+        """
+        failure: BaseException | None = None
         for index, (spec, name, item) in enumerate(outputs):
             written: list[tuple[Path, str]] = []
             try:
-                if isinstance(failure, Unreachable):  # the store of the others, too
+                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # the others cannot be stored, either
                     raise failure
                 self._store_one(spec, name, item, self._scratch.path(f"output-{index}"), written)
-            except Exception as error:
+            except BaseException as error:
                 failure = failure or error
                 self.keep(name, item, *written)
         if failure is not None:
-            raise self.failure(failure) from failure
+            raise self.failure(failure) from None
 
     def keep(self, name: str, value: Any, *written: tuple[Path, str]) -> None:
         """Keep *value* in a file of this machine; *written* is a file that has it, with its format."""
@@ -288,9 +292,15 @@ class _Outputs:
         else:
             self._lost.append(name)
 
-    def failure(self, error: Exception) -> _NotStored:
-        """Return the error for outputs that could not be stored because of *error*."""
-        return _NotStored(error, self.stored, self._kept, self._lost)
+    def failure(self, error: BaseException) -> BaseException:
+        """Return the error for outputs that could not be stored because of *error*: an interrupt stays one."""
+        failure = _NotStored(error, self.stored, self._kept, self._lost)
+        if not isinstance(error, KeyboardInterrupt):
+            return failure
+        text = failure.told(ErrorText("", "interrupted while its outputs were stored"), elsewhere=False)
+        error.args = ("; ".join(filter(None, (text.message, text.hint))),)
+        log.warning("step %s was %s", self._request.facts.step, error)
+        return error
 
     def _store_one(self, spec: OutputSpec, name: str, value: Any, path: Path, written: list[tuple[Path, str]]) -> None:
         """Store one output; a value that is no path is first saved at *path*, which is then added to *written*."""

@@ -94,6 +94,30 @@ def train_while_the_store_breaks(store: str) -> tuple[Annotated[dict, "weights"]
     return {"w": [1.5, 2.5]}, Path("train.log")
 
 
+class Terminating:
+    """A value whose process is terminated when gitmodel looks for a way to save it."""
+
+    asked = False
+
+    def __init__(self, numbers: list[int]) -> None:
+        self.numbers = numbers
+
+    @property
+    def __class__(self) -> type:
+        if not Terminating.asked:
+            Terminating.asked = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        return Terminating
+
+    def __reduce__(self) -> tuple[type, tuple[list[int]]]:
+        return Terminating, (self.numbers,)
+
+
+@step
+def terminated_while_it_is_stored() -> Annotated[object, "clf"]:
+    return Terminating([1])
+
+
 @step
 def fewer() -> tuple[Annotated[int, "one"], Annotated[int, "two"]]:
     return (1,)  # type: ignore[return-value]

@@ -14,6 +14,7 @@ from gitmodel import ModelConfig, RunFailed, Secret, formats, log_model_metadata
 from gitmodel.branch import run_journal
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.formats.catalogue import plugins
+from gitmodel.formats.kept_values import keep_value
 from gitmodel.pipelines import Materializer
 from gitmodel.stores import source_pictures
 
@@ -182,6 +183,68 @@ def test_a_value_is_kept_in_the_temporary_folder_if_the_journal_has_no_room(clie
     (file,) = tmp_path.glob("gitmodel-kept-*/clf.pkl")
     assert f"kept: clf in {file}" in error.message
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+@pytest.mark.parametrize("where", ["saving", "storing"])
+def test_values_are_kept_if_storing_them_is_interrupted(client, monkeypatch, caplog, where, error):
+    def interrupt(*_, **options):
+        raise error
+
+    if where == "saving":
+        weights = Materializer(
+            "weights", lambda value: isinstance(value, Weights), "w", save=interrupt, load=Path.read_text
+        )
+        monkeypatch.setitem(plugins._registered_materializers, "weights", weights)
+    else:
+        monkeypatch.setattr("gitmodel.pipelines.worker.artifacts.put_path", interrupt)
+
+    @step
+    def fit() -> tuple[Annotated[object, "clf"], Annotated[int, "score"]]:
+        return Weights([3]) if where == "saving" else {"w": 3}, 7
+
+    @pipeline(model_config=DEMO)
+    def interrupted():
+        fit()
+
+    with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else RunFailed) as caught:
+        interrupted.run(client=client)
+    text = str(caught.value) if error is KeyboardInterrupt else f"{caught.value.message}; {caught.value.hint}"
+    calls = re.findall(r"gitmodel\.formats\.load\(.*?trusted=True\)", text)
+    values = [eval(call, {"gitmodel": gitmodel, "pathlib": __import__("pathlib")}) for call in calls]
+    clf = values[0].numbers[0] if where == "saving" else values[0]["w"]
+    files = kept_files(client)
+    assert (clf, files[0].stem, f"kept: clf in {files[0]}" in text) == (3, "clf", True)
+    stored = where == "saving" and error is not KeyboardInterrupt  # after an interrupt, the next output is not tried
+    assert values[1:] == ([] if stored else [7])
+    (run,) = client.list_runs()
+    assert run.status == ("cancelled" if error is KeyboardInterrupt else "failed")
+    assert str(files[0]) in run.error
+    assert str(files[0]) not in run.record.error
+    assert error is not KeyboardInterrupt or f"kept: clf in {files[0]}" in caplog.text
+
+
+def test_a_second_interrupt_ends_keeping_and_leaves_no_part_of_a_file(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    class Slow:
+        def __reduce__(self):
+            raise KeyboardInterrupt
+
+    for folder in (tmp_path / "kept", None):
+        with pytest.raises(KeyboardInterrupt):
+            keep_value("clf", Slow(), folder, holds_secret=lambda path: False)
+        with pytest.raises(KeyboardInterrupt):
+            keep_value("clf", {"w": 1}, folder, holds_secret=lambda path: Slow().__reduce__())
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_is_terminated_while_it_stores_keeps_the_value(client, capfd):
+    error = failure_of(client, project.terminated_while_it_is_stored, executor="processes:1")
+    (file,) = kept_files(client)
+    assert "its worker died" in error.message
+    assert f"was interrupted while its outputs were stored; kept: clf in {file}" in capfd.readouterr().err
+    assert formats.load(file, "pickle", trusted=True).numbers == [1]
 
 
 class TestEveryExecutor:

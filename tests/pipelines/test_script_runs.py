@@ -125,6 +125,22 @@ def test_an_interrupt_cancels_the_run(client, commits):
     assert (commits(), client.get_run(run.id).status) == (["Run train (cancelled)", *before], "cancelled")
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_a_value_is_kept_if_storing_it_is_interrupted(client, monkeypatch, caplog, error):
+    def interrupt(*_, **options):
+        raise error
+
+    monkeypatch.setattr("gitmodel.client.storing.artifacts.store_artifact", interrupt)
+    with pytest.raises(error) as caught, client.start_run("train") as run:
+        run.create_version("iris", model_objects={"clf": {"w": 1}})
+    (file,) = client.repository.common_dir.glob("gitmodel/runs/*.kept/*")
+    assert formats.load(file, "pickle", trusted=True) == {"w": 1}
+    assert f"clf was not stored, and is kept in {file}" in caplog.text
+    assert error is not KeyboardInterrupt or f"kept: clf in {file}; to load: " in str(caught.value)
+    assert client.get_run(run.id).status == ("cancelled" if error is KeyboardInterrupt else "failed")
+    assert str(file) not in client.get_run(run.id).record.error
+
+
 def test_leaving_the_script_without_an_error_is_a_success(client):
     with pytest.raises(SystemExit), client.start_run("train") as run:
         sys.exit(0 if run.create_version("iris") else 1)
