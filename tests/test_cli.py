@@ -260,7 +260,7 @@ def test_a_contradictory_command_or_reference_is_refused(iris, capsys):
         ! hint: write `git model version [OPTIONS] COMMAND ...`; `git model version -h` lists the commands
         [2]
         $ git model promote iris production
-        ! error: promote needs to know which version of iris
+        ! error: promote needs an explicit version of iris
         ! hint: write iris@3, iris@1.2.3 or iris@latest
         [2]
         $ git model promote iris@2 prodution
@@ -384,7 +384,7 @@ def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, caps
         ! hint: for example: --metadata accuracy=0.97
         [2]
         $ git model unlink iris train --yes
-        ! error: unlink needs to know which version of iris
+        ! error: unlink needs an explicit version of iris
         ! hint: ...iris@latest
         [2]
         $ git model unlink iris@1 train --yes
@@ -436,11 +436,11 @@ def test_objects_in_use_are_not_purged(iris, capsys):
         ! hint: run `git model demote iris production` first, or add --force (in Python: force=True)
         [6]
         $ git model version delete iris --yes
-        ! error: version delete needs to know which version of iris
+        ! error: version delete needs an explicit version of iris
         ! hint: ...iris@latest
         [2]
         $ git model alias set iris champion
-        ! error: alias set needs to know which version of iris
+        ! error: alias set needs an explicit version of iris
         ! hint: ...iris@latest
         [2]
         $ git model alias set iris@2 production

@@ -292,7 +292,7 @@ class TestPushing:
         monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
         code, _, err = ask(capsys, "push")
         assert code == 0
-        assert f"1 code commit of versions here never were on a branch there ({commit[:10]})" in err
+        assert f"1 code commit of your versions is not on a branch of the remote ({commit[:10]})" in err
         assert kept(tmp_path / "remote.git") == []
         assert ask(capsys, "push", "--code")[0] == 0
         assert kept(tmp_path / "remote.git") == [f"refs/gitmodel/code/{commit}"]

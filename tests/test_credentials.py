@@ -64,7 +64,7 @@ TOKEN = CREDENTIALS["GitHub"]
 
 
 @pytest.mark.parametrize("text", CREDENTIALS.values(), ids=CREDENTIALS)
-def test_each_form_is_recognised_alone_and_in_a_text(text):
+def test_each_form_is_recognized_alone_and_in_a_text(text):
     assert credential_in(text)
     assert credential_in({"deep": [{"note": ["x", text]}]})
     assert credential_in({text: "x"})
@@ -74,19 +74,19 @@ def test_each_form_is_recognised_alone_and_in_a_text(text):
 
 
 @pytest.mark.parametrize("name", ["token", "Token", "hub.token"])
-def test_a_random_value_of_a_field_token_is_recognised(name):
+def test_a_random_value_of_a_field_token_is_recognized(name):
     assert credential_in({name: "0a1b2c3d" * 4}) == "a token"
     assert not credential_in({name: "unaffordability-2"})
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_field_with_the_name_of_a_secret_is_recognised(name):
+def test_a_field_with_the_name_of_a_secret_is_recognized(name):
     assert credential_in({name: "hunter2"}).endswith("by its name")
     assert credential_in({"deep": {name: ["hunter2"]}})
     assert credential_in({name: ""}) == credential_in({name: 7}) == credential_in({name: "$SECRET"}) == ""
 
 
-def test_a_password_of_digits_is_recognised():
+def test_a_password_of_digits_is_recognized():
     assert credential_in({"password": 123456})
 
 

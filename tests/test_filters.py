@@ -44,7 +44,7 @@ def client(repo):
     ("expression", "hint"),
     [
         ("nmae == 'm'", "did you mean name?"),
-        ("accuracy > 0.5", "what was logged is written metadata.accuracy"),
+        ("accuracy > 0.5", "write metadata.accuracy for metadata"),
         ("metdata.accuracy > 0.5", "did you mean metadata?"),
         ("metadata.acuracy > 0.5", "did you mean metadata.accuracy?"),
         ("metadata.rows > 0", "did you mean metadata.split.rows?"),

@@ -317,6 +317,6 @@ def test_an_invalid_version_number_is_refused(number):
 
 
 def test_a_reference_that_must_name_a_version_says_how():
-    with pytest.raises(UsageError, match="delete needs to know which version of iris") as caught:
+    with pytest.raises(UsageError, match="delete needs an explicit version of iris") as caught:
         VersionRef.parse("iris").required("delete")
     assert "iris@3" in caught.value.hint

@@ -1140,7 +1140,7 @@ class Artifact:
         *trusted* allows formats that can run code when they are loaded, such as pickle. Without it they raise Refused.
         A scikit-learn model (format skops) needs it only if it uses a class or function of another library or of your
         own, or a function of scikit-learn; `client.trust_names` allows these one by one. A folder is loaded if a format
-        of folders recognises it, such as Transformers.
+        of folders recognizes it, such as Transformers.
         """
         from gitmodel.client import reading
 

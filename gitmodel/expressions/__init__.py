@@ -126,7 +126,7 @@ class Filter:
     >>> wanted.check_searched("no version of iris")
     Traceback (most recent call last):
     gitmodel.errors.UsageError: expression `metadata.acuracy > 0.9`, column 1: no version of iris has metadata.acuracy
-    hint: did you mean metadata.accuracy?; has(metadata.acuracy) asks for it without an error
+    hint: did you mean metadata.accuracy? has(metadata.acuracy) tests for it without an error
     """
 
     def __init__(self, text: str, known: Names) -> None:
@@ -192,12 +192,12 @@ class Filter:
                 why = f'{nothing} has the {name} "{shown(asked.value)}"'
                 raise unknown(text, asked.start, why, asked.value, list(asked.known), "", likeness=0.5)
             if self._any_searched:
-                advice = f"has({name}) asks for it without an error"
+                advice = f"has({name}) tests for it without an error"
                 raise unknown(text, asked.start, f"{nothing} has {name}", name, list(self._beside), advice)
         for asked, value in self._uncompared.items():
             if value is not None and asked.value is not None:
                 name = spelled(tuple(0 if step == EACH else step for step in asked.name))
-                why = f"{nothing} has {type_of(asked.value)} as {name}"
+                why = f"{nothing} has a {name} that is {type_of(asked.value)}"
                 raise unknown(text, asked.start, why, "", [], describe_unlike(name, value, asked.value))
 
 

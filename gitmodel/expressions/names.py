@@ -182,9 +182,11 @@ def unknown(
     more = [f"did you mean {near[0]}?"] if near else []
     more += [advice] if advice else []
     if known and not near:
-        more.append(f"known: {', '.join(sorted(known)[:_MOST_SHOWN])}{', ...' if len(known) > _MOST_SHOWN else ''}")
+        more.append(
+            f"the names are {', '.join(sorted(known)[:_MOST_SHOWN])}{', ...' if len(known) > _MOST_SHOWN else ''}"
+        )
     error = wrong(text, start, why)
-    error.hint = "; ".join(more) or error.hint
+    error.hint = "; ".join(more).replace("?; ", "? ") or error.hint
     return error
 
 
@@ -200,7 +202,7 @@ def _follow(text: str, read: NameUse, names: Names, steps: Steps) -> Names:
             names = names[str(step)]
         elif isinstance(names, Mapping):
             said = spelled((*here, step))
-            advice = f"what was logged is written metadata.{step}" if not here and "metadata" in names else ""
+            advice = f"write metadata.{step} for metadata" if not here and "metadata" in names else ""
             fields = [spelled((*here, name)) for name in names]
             raise unknown(text, read.start, f"there is no field {said}", said, fields, advice)
         else:

@@ -1,4 +1,4 @@
-"""Git hosts: recognising one by a remote's URL, and the addresses of its pages. Pure: text in, text out."""
+"""Git hosts: recognizing one by a remote's URL, and the addresses of its pages. Pure: text in, text out."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ class LocalStore:
             with _reaching(temporary):
                 # Some network file systems lack locks. Then nobody else gets one on this file either, and it
                 # is never taken for a leftover.
-                with self._tolerating("locks (flock)", "what a killed upload leaves is not recognised as such"):
+                with self._tolerating("locks (flock)", "what a killed upload leaves is not recognized as such"):
                     lock(descriptor)
                 if os.fstat(descriptor).st_nlink:
                     return descriptor, temporary

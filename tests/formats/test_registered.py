@@ -100,7 +100,7 @@ def test_a_registered_materializer_saves_and_loads_outputs_and_objects(code_repo
     assert set(seen) == {".pt3"}
 
 
-def test_a_format_of_folders_is_recognised_by_its_content(code_repo, monkeypatch):
+def test_a_format_of_folders_is_recognized_by_its_content(code_repo, monkeypatch):
     def write(value, path):
         path.mkdir()
         for name, text in value.items():

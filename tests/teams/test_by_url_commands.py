@@ -40,7 +40,7 @@ def test_writing_reports_the_result(url, capsys, monkeypatch):
     assert ask(capsys, "promote", "iris@4", "staging") == (0, "iris@4 is in staging now\n", "")
     made = ("version", "create", "iris", "--idempotency-key", "nightly")
     assert ask(capsys, *made) == (0, "created iris@5\n", "")
-    assert ask(capsys, *made) == (0, "iris@5 was made before, under the same idempotency key\n", "")
+    assert ask(capsys, *made) == (0, "iris@5 already exists: it was created with the same idempotency key\n", "")
     assert ask(capsys, "init") == (
         0,
         "there is a registry on the branch gitmodel\nartifacts are kept in "
@@ -63,7 +63,7 @@ def test_a_command_repeated_by_a_ci_job_reports_the_existing_version(url, capsys
     monkeypatch.setenv("CI_JOB_ID", "71")
     made = ("version", "create", "iris", "--metadata", "accuracy=0.9")
     assert ask(capsys, *made) == (0, "created iris@4\n", "")
-    assert ask(capsys, *made) == (0, "iris@4 was made before, under the same idempotency key\n", "")
+    assert ask(capsys, *made) == (0, "iris@4 already exists: it was created with the same idempotency key\n", "")
     assert ask(capsys, *made, "--idempotency-key", "") == (0, "created iris@5\n", "")
     monkeypatch.setenv("CI_JOB_ID", "72")
     assert ask(capsys, *made) == (0, "created iris@6\n", "")

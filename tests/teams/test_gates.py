@@ -126,7 +126,7 @@ class TestGates:
     @pytest.mark.parametrize(
         ("expression", "said"),
         [
-            ("acuracy >= 0.9", "there is no field acuracy; what was logged is written metadata.acuracy"),
+            ("acuracy >= 0.9", "there is no field acuracy; write metadata.acuracy for metadata"),
             ("nmae == '1.0'", "there is no field nmae; did you mean name?"),
             ("!has(holder.nubmer) || number > 1", "there is no field holder.nubmer; did you mean holder.number?"),
             ("model.licence == 'MIT'", "there is no field model.licence; did you mean model.license?"),

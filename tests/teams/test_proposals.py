@@ -188,7 +188,7 @@ def test_the_command_prints_the_url_for_opening_the_pull_request(ada, bob, monke
     monkeypatch.chdir(bob.repository.git.top)
     assert run_program(["propose", "iris@3", "production", "--push"]) == 0
     said = capsys.readouterr().out
-    assert "Promote iris 3 to production: proposed on propose/iris/production/3-" in said
+    assert "Promote iris 3 to production: proposed on the branch propose/iris/production/3-" in said
     assert "at your host" in said
     assert run_program(["proposals", "--format", "tsv"]) == 0
     assert "propose/iris/production/3-" in capsys.readouterr().out

@@ -240,7 +240,7 @@ class TestCommand:
         code, out, _ = self.run(capsys, "propose", "--demote", "iris", "production")
         first, second, third = out.splitlines()
         assert code == 0
-        assert first.startswith("Demote iris 2 from production: proposed on propose/iris/production/none-")
+        assert first.startswith("Demote iris 2 from production: proposed on the branch propose/iris/production/none-")
         assert second.startswith("push it with: git push origin propose/iris/production/none-")
         assert third.startswith("its text is in: ")
 
@@ -328,7 +328,7 @@ def test_output_of_proposing_merging_and_applying(ada, bob, bare, monkeypatch, c
     assert (
         told(capsys, bob, "propose", "iris@3", "production", "--reason", "better", "--push")
         == """\
-Promote iris 3 to production: proposed on propose/iris/production/3-<id>, for gitmodel
+Promote iris 3 to production: proposed on the branch propose/iris/production/3-<id>, to be merged into gitmodel
 open a pull request of propose/iris/production/3-<id> to gitmodel at your host
 its text is in: <git>/gitmodel/proposals/iris-production-3-<id>.md
 [0]

@@ -136,7 +136,7 @@ def test_the_output_shows_the_next_steps(team, ada, bare, capsys, monkeypatch, t
     lines = out.splitlines()
     assert (code, err) == (0, "")
     assert lines[:2] == [
-        f"Promote iris 3 to production: proposed on {branch}, for gitmodel",
+        f"Promote iris 3 to production: proposed on the branch {branch}, to be merged into gitmodel",
         f"open a pull request of {branch} to gitmodel at your host",
     ]
     assert lines[2].startswith(f"its text is in: {tmp_path / 'cache'}")

@@ -208,7 +208,7 @@ def _verdict(one: Proposal) -> str:
 
 def _proposal_text(made: Proposal, branch: str) -> str:
     base = branch.removeprefix("refs/heads/")
-    lines = [f"{made.subject}: proposed on {made.branch}, for {base}"]
+    lines = [f"{made.subject}: proposed on the branch {made.branch}, to be merged into {base}"]
     if made.remote and not made.pushed:
         lines.append(f"push it with: git push {made.remote} {made.branch}")
     if made.request:

@@ -107,7 +107,9 @@ def create(
             warn=warn,
         )
     if not made.is_new:
-        print_version(invocation, made, f"{made.reference} was made before, under the same idempotency key")
+        print_version(
+            invocation, made, f"{made.reference} already exists: it was created with the same idempotency key"
+        )
         return
     called = f" ({name})" if name else ""
     holds = f" with {cell_text.commas(chain(*paths.values()))}" if any(paths.values()) else ""

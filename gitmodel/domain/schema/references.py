@@ -101,7 +101,7 @@ class VersionRef:
         if self.selector:
             return self
         raise UsageError(
-            f"{verb} needs to know which version of {self.model}",
+            f"{verb} needs an explicit version of {self.model}",
             hint=f"write {self.model}@3, {self.model}@1.2.3 or {self.model}@latest",
         )
 

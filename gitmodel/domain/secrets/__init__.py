@@ -1,1 +1,1 @@
-"""Credentials and secrets: recognising them, and keeping them out of records."""
+"""Credentials and secrets: recognizing them, and keeping them out of records."""

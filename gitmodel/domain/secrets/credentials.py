@@ -310,7 +310,7 @@ def _named(name: str, value: Any) -> str:
 
 
 def _form_of(text: str, name: str = "") -> str:
-    """Describe the credential that *text* holds, recognised by its form, or return ""."""
+    """Describe the credential that *text* holds, recognized by its form, or return ""."""
     if _HINTS.search(text):
         for what, pattern in _searches():
             if pattern.search(text):

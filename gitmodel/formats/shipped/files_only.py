@@ -1,4 +1,4 @@
-"""The formats hdf5, gguf and svg: gitmodel recognises their files and stores them, and other programs read them."""
+"""The formats hdf5, gguf and svg: gitmodel recognizes their files and stores them, and other programs read them."""
 
 from __future__ import annotations
 

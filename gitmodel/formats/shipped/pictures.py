@@ -1,6 +1,6 @@
 """The format png: figures of matplotlib and pictures of Pillow, loaded as pictures of Pillow.
 
-Files in the formats jpeg, gif and webp are recognised and loaded; saving in them could change the pixels.
+Files in the formats jpeg, gif and webp are recognized and loaded; saving in them could change the pixels.
 """
 
 from __future__ import annotations

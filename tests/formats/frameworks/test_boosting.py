@@ -68,7 +68,7 @@ class TestXGBoost:
         again.load_model(tmp_path / "model.ubj")
         numpy.testing.assert_array_equal(again.predict(training[0]), model.predict(training[0]))
 
-    def test_files_of_the_library_itself_are_recognised(self, xgboost, training, tmp_path):
+    def test_files_of_the_library_itself_are_recognized(self, xgboost, training, tmp_path):
         model = xgboost.XGBRegressor(n_estimators=2).fit(*training)
         for name in ("model.ubj", "model.json"):
             model.save_model(tmp_path / name)

@@ -78,7 +78,7 @@ def test_another_kind_of_picture_under_this_name_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "GIF", "WEBP"])
-def test_a_picture_in_another_format_is_recognised_and_loaded_but_not_written(tmp_path, kind):
+def test_a_picture_in_another_format_is_recognized_and_loaded_but_not_written(tmp_path, kind):
     image.new("RGB", (4, 3), "red").save(tmp_path / "x.dat", kind)
     name = detect_format(tmp_path / "x.dat")
     assert (name, load(tmp_path / "x.dat", name).size) == (kind.lower(), (4, 3))

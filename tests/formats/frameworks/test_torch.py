@@ -135,7 +135,7 @@ class Evil:
         return open, (self.mark, "w")
 
 
-def test_a_file_of_torch_save_is_recognised_and_needs_trust(tmp_path):
+def test_a_file_of_torch_save_is_recognized_and_needs_trust(tmp_path):
     mark = tmp_path / "mark"
     torch.save({"a": torch.ones(2), "b": Evil(str(mark))}, tmp_path / "model.pt")
     assert detect_format(tmp_path / "model.pt") == "torch-pickle"
