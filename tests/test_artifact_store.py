@@ -273,7 +273,7 @@ class TestEveryStore:
         get_file(store, digest_of(BIG), tmp_path / "a", progress=tell)
         all_of(len(BIG))
 
-    def test_a_folder_without_one_of_its_files_is_not_got(self, store, tmp_path):
+    def test_getting_a_folder_fails_if_one_of_its_files_is_missing(self, store, tmp_path):
         manifest = format_manifest([ManifestEntry(put(store, b"a"), 1, "a"), ManifestEntry(ABSENT, 1, "sub/b")])
         digest = put(store, manifest)
         with pytest.raises(NotFound, match="sub/b: "):

@@ -240,7 +240,7 @@ def test_nested_json_objects_have_the_documented_fields(registry, capsys, git):
     assert json.loads(out) == []
 
 
-def test_an_empty_list_is_an_empty_array_and_a_line_of_names(code_repo, monkeypatch, capsys):
+def test_an_empty_list_is_an_empty_array_in_json_and_column_names_in_tsv(code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     assert ask(capsys, "list", "--format", "json") == (0, "[]\n", "")
     assert ask(capsys, "list", "--format", "tsv") == (0, "\t".join(shapes.MODEL.keys) + "\n", "")

@@ -38,7 +38,7 @@ T = TypeVar("T")
 # names and runs are many.
 _FEW = 2_000
 _WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
-# Ids of 41 bytes on one command line, of which Linux takes 2 MiB.
+# The most ids on one command line: an id takes 41 bytes, and Linux allows 2 MiB.
 _MOST = 20_000
 
 

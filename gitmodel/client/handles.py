@@ -236,8 +236,9 @@ class Model(ShowsOurForm):
 
         *formats* maps names of artifacts to formats, instead of those of their types or contents.
 
-        With *follow_links*, symbolic links to files and folders in that folder count as these: for folders whose files
-        are links into a cache, as those of Hugging Face, DVC and git-annex are. A link to another place is refused.
+        With *follow_links*, a symbolic link into that folder is stored as the file or folder it leads to. Folders of
+        Hugging Face, DVC and git-annex need it, because their files are links into a cache. A link to another place is
+        refused.
 
         >>> cache = "~/.cache/huggingface/hub"
         >>> model.create_version(model_objects={"net": snapshot}, follow_links=cache)      # doctest: +SKIP

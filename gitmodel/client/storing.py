@@ -183,7 +183,7 @@ def store_given(
     """Store artifacts in the store of *model* ("": the default store), and return their links.
 
     *check* is called for each file to be stored, with its value or path as given and the folder *follow_links*, before
-    the first is stored. Symbolic links to files or folders in *follow_links* count as these.
+    the first is stored. A symbolic link into *follow_links* is stored as its target.
     """
     _check_formats(given)
     root = links_root(given.follow_links) if given.follow_links is not None else None

@@ -35,7 +35,7 @@ def choose_dirty(policy: str, mine: str) -> str:
 
 
 def snapshot_limit(config: Mapping[str, str]) -> int:
-    """Return the bytes that a snapshot may store, by `git config gitmodel.snapshotLimit`. Raises UsageError.
+    """Return the maximum size of a snapshot in bytes, from `git config gitmodel.snapshotLimit`. Raises UsageError.
 
     >>> snapshot_limit({"gitmodel.snapshotlimit": "2m"})
     2097152

@@ -194,7 +194,7 @@ class _Dependencies:
     libraries: set[str] = field(default_factory=set)
 
     def collect(self, step: Step[..., Any], modules: Iterable[str] = ()) -> None:
-        """Collect everything; again if a project file turns out to use another step of the step's own file."""
+        """Collect all files. Start again when a project file is found to use another step of the file of *step*."""
         wanted: frozenset[str] = frozenset()
         while True:
             self.texts, self.files, self.unloaded, self.libraries = {}, set(), set(), set()

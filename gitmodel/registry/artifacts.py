@@ -78,7 +78,7 @@ def store_artifact(
 ) -> ArtifactLink:
     """Store the file or folder *given*, and return the link for a version.
 
-    Links to files or folders in the folder *follow_links* count as these. *warn* is called for file names that Windows
+    A link into the folder *follow_links* is stored as its target. *warn* is called for file names that Windows
     does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if the folder contains a git
     repository or, unless *allow_credentials*, text that looks like a credential.
     """

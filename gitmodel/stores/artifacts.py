@@ -63,7 +63,7 @@ def put_path(
 ) -> StoredArtifact:
     """Store the file or folder *path*; of a folder every file, and last the manifest that names them.
 
-    Links to files or folders in the folder *follow_links* count as these.
+    A link into the folder *follow_links* is stored as its target.
 
     Raises NotFound or UsageError for a path that cannot be stored, such as a large picture, Conflict for a file that
     changed while it was read, Refused for a git repository and, unless *allow_credentials*, for credentials. *name* is

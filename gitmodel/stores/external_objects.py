@@ -101,7 +101,7 @@ def _s3_refusal(client: Any, arguments: dict[str, str], response: Any) -> GitMod
             f"the bucket {bucket} refuses the key {key}{version} to {who} ({said})",
             hint="check your identity with `aws sts get-caller-identity`, and ask for access",
         )
-    return Unreachable(f"the bucket {bucket} fails at the key {key}: {said}", hint="try again later")
+    return Unreachable(f"reading the key {key} of the bucket {bucket} failed: {said}", hint="try again later")
 
 
 # Google's store calls the version of an object its generation.

@@ -24,7 +24,7 @@ RANGE = 4 << 20
 
 
 class RemoteReader(io.RawIOBase):
-    """The bytes of an object on a server; the last range of them only if all of them hash to its digest."""
+    """The bytes of an object on a server. It returns the last of them only after verifying the digest of all."""
 
     def __init__(
         self,

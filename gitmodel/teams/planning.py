@@ -140,7 +140,7 @@ class _Merge:
 
 
 def _registry(merge: _Merge) -> records.RegistryRecord:
-    """Return the registry's record after the merge; if it cannot be read, which is a problem itself, that before."""
+    """Return the registry's record after the merge, or the one before it if the new one is damaged."""
     try:
         return merge.after.registry()
     except Invalid:

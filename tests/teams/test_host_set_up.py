@@ -305,7 +305,7 @@ def test_a_deploy_file_is_written_only_once(repo, capsys):
     assert read(repo, deploy) == "name: mine\n"
 
 
-def test_a_pull_request_that_changes_them_is_reported_as_a_change_of_rules(repo, capsys):
+def test_a_pull_request_that_changes_workflows_is_reported_as_a_change_of_rules(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     code, _, err = ask(capsys, "check", "gitmodel~1..gitmodel")
     assert code == 0

@@ -83,7 +83,7 @@ def test_a_gate_that_fails_is_shown_and_ends_with_6(client, repo, monkeypatch, c
     assert "FAILED good: needs 0.9 (metadata.accuracy is 0.5" in said
 
 
-def test_json_has_the_same(client, repo, monkeypatch, capsys):
+def test_the_plan_as_json_has_the_same_content_as_text(client, repo, monkeypatch, capsys):
     monkeypatch.chdir(repo)
     propose(repo, 2, client)
     assert run_program(["plan", "gitmodel..topic", "--format", "json"]) == 0

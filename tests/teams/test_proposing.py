@@ -118,7 +118,7 @@ def test_one_invalid_change_refuses_the_whole_proposal(bob):
     assert git(bob.repository.git.top, "for-each-ref") == before
 
 
-def test_the_text_is_in_the_address_if_it_fits(hosted):
+def test_the_link_contains_the_text_of_the_pull_request_if_it_is_short(hosted):
     made = hosted(GITHUB).propose(("iris@3", "production"), reason="better")
     asked = parse_qs(urlsplit(made.address).query)
     assert asked["body"][0].startswith("<!-- gitmodel plan -->\n")

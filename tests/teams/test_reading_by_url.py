@@ -465,7 +465,7 @@ def test_a_damaged_cache_is_rebuilt(team, ada, host, damage):
     assert writer.get_model("iris").create_version().number == 5
 
 
-def test_many_share_one_cache(team, ada, host):
+def test_many_clients_share_one_cache(team, ada, host):
     found, failed = [], []
 
     def read(number):

@@ -199,7 +199,7 @@ def test_the_lock_of_a_killed_writer_is_removed_by_the_next_write(registry):
     assert not mark.exists()
 
 
-def test_a_lock_with_another_id_than_our_dead_writers_is_not_removed(registry):
+def test_a_lock_that_no_dead_writer_of_gitmodel_made_is_not_removed(registry):
     killed_writer(registry, {BRANCH: "1" * 40}, lock="2" * 40 + "\n")
     assert registry.repository.writer_marks.remove_dead() == []
     assert branch_lock(registry).exists()

@@ -25,8 +25,8 @@ def alias() -> None:
 def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renumbered: bool) -> None:
     """Set an alias of a version.
 
-    Write REF and then the ALIAS. If another version has the alias, it moves; nothing is archived. The version must be
-    named.
+    Write REF and then the ALIAS. If another version has the alias, it moves; nothing is archived. REF must include
+    the version.
     """
     ref, (name,) = options.read_reference(words, after=1, usage="git model alias set MODEL@VERSION ALIAS")
     done = invocation.client.set_alias(ref, name, reason=reason, renumbered=renumbered)

@@ -122,9 +122,10 @@ def link(
 
     The default is the latest version. If a stage or alias names the version, or it is archived, its existing artifacts
     cannot change. With --external, a file stays where it is (s3://bucket/key, https://..., a path): it is read once to
-    compute its hash, and nothing is stored. To record a new location, link the same bytes again. With --follow-links
-    ROOT, links to files and folders in ROOT count as these: for folders of Hugging Face, DVC and git-annex, whose files
-    are links into a cache.
+    compute its hash, and nothing is stored. To record a new location, link the same bytes again.
+
+    With --follow-links, a symbolic link to a file or folder in ROOT is stored as that file or folder. Folders of
+    Hugging Face, DVC and git-annex need it, because their files are links into a cache.
 
     With --attachment, a picture, report or other file is added apart from the artifacts, at any time. No promotion is
     bound to it, and its name differs from those of the artifacts.
@@ -172,8 +173,8 @@ def link(
 def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | None, renumbered: bool, yes: bool) -> None:
     """Remove an artifact or attachment from a version.
 
-    Write REF and then the ARTIFACT; the version must be named. The bytes stay in the store. If a stage or alias names
-    the version, or it is archived, its artifacts cannot change, but its attachments can.
+    Write REF and then the ARTIFACT. REF must include the version. The bytes stay in the store. If a stage or alias
+    names the version, or it is archived, its artifacts cannot change, but its attachments can.
     """
     if attachment is not None:
         ref, _ = options.read_reference(words, usage="git model unlink MODEL@VERSION --attachment NAME")

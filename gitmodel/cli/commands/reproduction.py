@@ -55,7 +55,13 @@ def checkout(
 @command(example="git model reproduce iris@production")
 @options.reference()
 @click.option("--into", "folder", metavar="DIR", help="Work in this new folder and keep it.")
-@click.option("--param", "secrets", multiple=True, metavar="KEY=VALUE", help="A parameter that was a secret.")
+@click.option(
+    "--param",
+    "secrets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Value of a parameter that was secret; repeat for more.",
+)
 @click.option("--executor", default="in-order", metavar="NAME", help="Executor of the steps. Default: in-order.")
 def reproduce(
     invocation: Invocation, words: tuple[str, ...], folder: str | None, secrets: tuple[str, ...], executor: str

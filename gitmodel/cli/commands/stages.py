@@ -30,7 +30,7 @@ def promote(
     """Put a version into a stage.
 
     Write REF and then the STAGE: staging, production, another stage of the registry, archived, or none to leave the
-    stage. The version that was in the stage is archived. The version must be named. Moving a version to an earlier
+    stage. The version that was in the stage is archived. REF must include the version. Moving a version to an earlier
     stage, such as from production to staging, needs --leave, because its later stage becomes empty.
     """
     ref, (stage,) = options.read_reference(words, after=1, usage="git model promote MODEL@VERSION STAGE")

@@ -106,7 +106,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
 )
 @options.jobs
 @click.option(
-    "--code", is_flag=True, help="Push the code of your versions too, even commits that were never on a branch there."
+    "--code", is_flag=True, help="Push the code of your versions too, even commits that are on no branch of the remote."
 )
 def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, code: bool) -> None:
     """Push your changes to the remote.

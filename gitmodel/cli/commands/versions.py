@@ -83,8 +83,9 @@ def create(
 ) -> None:
     """Create a version of a model from files and folders.
 
-    The current commit is recorded with it. With --follow-links ROOT, links to files and folders in ROOT count as
-    these: for folders of Hugging Face, DVC and git-annex, whose files are links into a cache.
+    The current commit is recorded with it. With --follow-links, a symbolic link to a file or folder in ROOT is
+    stored as that file or folder. Folders of Hugging Face, DVC and git-annex need it, because their files are links
+    into a cache.
 
     A VALUE is a number, true, false, a list or a time in TOML syntax; anything else is text.
     """
@@ -161,7 +162,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 
 @command(example="git model version update iris 1 --stage production --reason 'beats the baseline'")
 @options.reference()
-@click.option("--stage", metavar="STAGE", help="Put the version into this stage; also archived and none.")
+@click.option("--stage", metavar="STAGE", help="Stage to put the version into, or archived or none.")
 @options.reason
 @options.force
 @options.leave
@@ -236,7 +237,7 @@ def delete(
 def artifacts(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
     """List all artifacts of a version with their kinds. Default: the latest version.
 
-    The list includes the outputs of runs that worked on the version when it existed, and the run of each.
+    The list includes the outputs of runs that used the version after it was created, with their runs.
     """
     _list_artifacts(invocation, words, "", "artifacts", part)
 

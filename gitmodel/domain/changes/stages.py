@@ -343,7 +343,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:
-    """Plan to put the existing record in force if it is not, without a new one."""
+    """Plan to put the recorded promotion in force, if it is not; write no new record."""
     tag = snapshot.tags.get(ref)
     current = tag is not None and not tag.forged and tag.record is not None and tag.record.version == result.version
     return Change(replace(result, changed=not current), apply=() if current else (ref,))

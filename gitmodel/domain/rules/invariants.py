@@ -23,7 +23,7 @@ from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
-_MOST_SHOWN = 200  # characters of a difference
+_MOST_SHOWN = 200  # characters of a text in a message
 
 # Every rule of the format, as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {

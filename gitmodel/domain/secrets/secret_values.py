@@ -24,7 +24,7 @@ _SHORTEST_PART = 6
 _SHORTEST_LINE = 20
 
 
-# The lists to which each Secret that is made in this process is added, in any thread.
+# Each list gets every Secret that any thread of this process creates.
 _collectors: list[list[Secret]] = []
 _collecting = threading.Lock()
 

@@ -10,7 +10,7 @@ from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format
 from gitmodel.formats.encoding import values
 
-# The only key of a file with values that plain JSON would change.
+# A file whose only key is this one holds values in an encoding that plain JSON cannot represent.
 _MARK = "$gitmodel.values"
 
 

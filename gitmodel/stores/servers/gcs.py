@@ -47,7 +47,7 @@ class Bucket:
         self._credentials: Any = None
         self._signer: Any = None
         self._signing_in = threading.Lock()
-        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")  # as Google's own libraries have it: without credentials
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")  # an emulator, as in Google's libraries: no credentials
         self._open_to_all = bool(emulator)
         base = emulator if "://" in emulator else f"http://{emulator}" if emulator else _google()
         self.server = Server(base.rstrip("/"), name, timeout=timeout, attempts=attempts, extra="gcs")
