@@ -22,6 +22,13 @@ _ESTIMATORS = {
     "lightgbm": ("LGBMClassifier", "LGBMRanker", "LGBMRegressor"),
 }
 
+NAMES = frozenset(
+    {"xgboost.core.Booster", "lightgbm.basic.Booster"}
+    | {f"{package}.sklearn.{name}" for package, names in _ESTIMATORS.items() for name in names}
+)
+"""The full names of boosters and their estimators: objects of these classes can be restored from their state. They must
+not be called, because a Booster opens the file that is named in its arguments."""
+
 
 def _load_xgboost(path: Path, trusted: bool) -> Any:
     booster = library("xgboost", install="xgboost").Booster()

@@ -9,7 +9,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from gitmodel.errors import Invalid
 from gitmodel.formats import trust
 from gitmodel.formats.catalogue.format import Format, library
 from gitmodel.formats.encoding.numpy_files import clear_padding
-from gitmodel.formats.shipped import forest_files, tree_arrays
+from gitmodel.formats.shipped import boosting, forest_files, tree_arrays
 from gitmodel.formats.shipped.forest_files import SCHEMA
 
 
@@ -40,8 +40,9 @@ def _load_content(content: io.BytesIO, path: Path, trusted: bool) -> Any:
     skops = _skops()
     light = forest_files.light_file(content)
     named = skops.get_untrusted_types(data=_without_arrays(light.content))
-    trust.note(named)
-    unknown = [] if trusted else sorted(set(named) - set(trust.trusted(named)))
+    needed = sorted(set(named) - _restored_boosters(light.content, named))
+    trust.note(needed)
+    unknown = [] if trusted else sorted(set(needed) - set(trust.trusted(needed)))
     if unknown:
         raise trust.refused(unknown)
     # skops requires a list of trusted types (CVE-2024-37065), and compares it with the whole file
@@ -57,13 +58,41 @@ def _skops() -> Any:
     return library("skops.io", install="gitmodel[skops]")
 
 
-def _without_arrays(file: io.BytesIO) -> bytes:
-    """Return the skops *file* with empty arrays: skops would read them to tell the types, which takes long."""
+def _restored_boosters(file: io.BytesIO, named: Iterable[str]) -> set[str]:
+    """Return the names of boosters among *named* that *file* uses for nothing but objects restored from their state.
+
+    skops finds these names nowhere else in the file: not as classes to be called, and not as values.
+    """
+    found = boosting.NAMES.intersection(named)
+    if found:
+        found -= set(_skops().get_untrusted_types(data=_without_arrays(file, restored=found)))
+    return {name for name in found if isinstance(trust.find(name), type)}
+
+
+def _without_arrays(file: io.BytesIO, *, restored: Collection[str] = ()) -> bytes:
+    """Return the skops *file* with empty arrays: skops would read them to tell the types, which takes long.
+
+    Objects of the classes *restored* get another class where skops restores them from their state.
+    """
     content = io.BytesIO()
     with zipfile.ZipFile(file) as old, zipfile.ZipFile(content, "w") as new:
         for name in old.namelist():
-            new.writestr(name, b"" if name.endswith(".npy") else old.read(name))
+            part = b"" if name.endswith(".npy") else old.read(name)
+            if restored and name == SCHEMA:
+                part = json.dumps(_with_other_classes(json.loads(part), restored)).encode()
+            new.writestr(name, part)
     return content.getvalue()
+
+
+def _with_other_classes(node: Any, names: Collection[str]) -> Any:
+    if isinstance(node, list):
+        return [_with_other_classes(item, names) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: _with_other_classes(item, names) for key, item in node.items()}
+    if node.get("__loader__") == "ObjectNode" and f"{node['__module__']}.{node['__class__']}" in names:
+        node |= {"__module__": "builtins", "__class__": "object"}
+    return node
 
 
 def _save_skops(value: Any, path: Path) -> None:

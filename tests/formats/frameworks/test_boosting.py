@@ -1,9 +1,12 @@
 """XGBoost and LightGBM: estimators and boosters, in files that the libraries read themselves."""
 
+import io
 import json
+import zipfile
 
 import numpy
 import pytest
+import skops.io
 from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -25,21 +28,63 @@ def voting(estimator):
 INSIDE = pytest.mark.parametrize("around", [lambda one: make_pipeline(StandardScaler(), one), search, voting])
 
 
-def check_inside_an_estimator(model, training, names, path):
-    """Loading *model*, which keeps an estimator of another library, needs the *names* to be trusted, and says so."""
+def check_inside_an_estimator(model, training, path):
+    """*model*, which keeps an estimator of another library, is loaded without trust."""
     model.fit(*training)
     with trust.noting() as noted:
         assert materializers.save(model, path, "output x", "")[:2] == ("skops", "model")
-    assert noted() == sorted(names)
-    with pytest.raises(Refused) as caught:
+    assert noted() == []
+    assert load(path, "skops").predict(training[0]).tolist() == model.predict(training[0]).tolist()
+
+
+def crafted(value, change):
+    """The skops file of *value* after *change* got each node of a booster in the schema."""
+    source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(value)))
+    schema = json.loads(source.read("schema.json"))
+
+    def walk(node):
+        for item in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
+            walk(item)
+        if isinstance(node, dict) and node.get("__class__") == "Booster":
+            change(node)
+
+    walk(schema)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, json.dumps(schema) if name == "schema.json" else source.read(name))
+    return content.getvalue()
+
+
+def check_that_a_booster_is_never_called(model, path, monkeypatch):
+    """A file that calls the class of the booster in *model* is refused, as is one that has the class as a value."""
+    module, name = type(model).__module__, type(model).__qualname__
+    called = []
+    monkeypatch.setattr(f"{module}.{name}.__init__", lambda self, *args: called.append(args))
+    arguments = json.loads(zipfile.ZipFile(io.BytesIO(skops.io.dumps((None, None, "/tmp/x")))).read("schema.json"))
+    changes = [
+        {"__loader__": "ConstructorFromReduceNode", "content": arguments},
+        {"__loader__": "LossNode", "__reduce__": {"args": arguments}},
+        {"__loader__": "ReduceNode", "__reduce__": {"args": arguments}},
+        {"__loader__": "TypeNode"},
+        {"__loader__": "FunctionNode"},
+        {"__loader__": "ListNode", "content": []},
+        {"__loader__": "DictNode"},
+        {"__loader__": "NdArrayNode", "type": "json", "content": [], "shape": arguments},
+    ]
+    for change in changes:
+        for value in (model, {"a": model, "b": model}):
+            once = iter([change, {}])
+            path.write_bytes(crafted(value, lambda node, once=once: node.update(next(once), __id__=id(node))))
+            with pytest.raises((Refused, Invalid)):
+                load(path, "skops")
+            with trust.noting() as noted, pytest.raises((Refused, Invalid)):
+                load(path, "skops")
+            assert noted() in ([], [f"{module}.{name}"])
+    path.write_bytes(crafted([model], lambda node: node.update(content=arguments)))
+    with pytest.raises(Invalid):
         load(path, "skops")
-    assert f"git model formats trust {' '.join(sorted(names))}" in caught.value.hint
-    for missing in names:
-        with trust.trusting(lambda missing=missing: {*names} - {missing}), pytest.raises(Refused, match=missing):
-            load(path, "skops")
-    with trust.trusting(lambda: names):
-        found = load(path, "skops")
-    assert found.predict(training[0]).tolist() == model.predict(training[0]).tolist()
+    assert called == []
 
 
 class TestXGBoost:
@@ -82,11 +127,12 @@ class TestXGBoost:
         )
 
     @INSIDE
-    def test_inside_an_estimator_of_scikit_learn_it_needs_its_names_to_be_trusted(
-        self, xgboost, training, around, tmp_path
-    ):
-        names = ("xgboost.core.Booster", "xgboost.sklearn.XGBClassifier")
-        check_inside_an_estimator(around(xgboost.XGBClassifier(n_estimators=2)), training, names, tmp_path / "x")
+    def test_inside_an_estimator_of_scikit_learn_it_needs_no_trust(self, xgboost, training, around, tmp_path):
+        check_inside_an_estimator(around(xgboost.XGBClassifier(n_estimators=2)), training, tmp_path / "x")
+
+    def test_a_skops_file_can_restore_a_booster_and_not_call_its_class(self, xgboost, training, tmp_path, monkeypatch):
+        model = xgboost.XGBClassifier(n_estimators=2).fit(*training).get_booster()
+        check_that_a_booster_is_never_called(model, tmp_path / "x", monkeypatch)
 
     def test_an_unfitted_estimator_one_with_a_function_and_a_subclass_are_refused(self, xgboost, training, tmp_path):
         class Mine(xgboost.XGBRegressor):
@@ -138,12 +184,13 @@ class TestLightGBM:
             assert kept(model, "lightgbm", kind="model").predict(features).tolist() == found.predict(features).tolist()
 
     @INSIDE
-    def test_inside_an_estimator_of_scikit_learn_it_needs_its_names_to_be_trusted(
-        self, lightgbm, training, around, tmp_path
-    ):
-        names = ("collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier")
+    def test_inside_an_estimator_of_scikit_learn_it_needs_no_trust(self, lightgbm, training, around, tmp_path):
         model = around(lightgbm.LGBMClassifier(n_estimators=2, verbose=-1))
-        check_inside_an_estimator(model, training, names, tmp_path / "x")
+        check_inside_an_estimator(model, training, tmp_path / "x")
+
+    def test_a_skops_file_can_restore_a_booster_and_not_call_its_class(self, lightgbm, training, tmp_path, monkeypatch):
+        model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(*training).booster_
+        check_that_a_booster_is_never_called(model, tmp_path / "x", monkeypatch)
 
     def test_the_library_reads_the_file_of_an_estimator(self, lightgbm, training, tmp_path):
         model = lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(*training)
