@@ -63,8 +63,17 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return make_folder(tmp_path_factory, re.sub(r"\W", "_", request.node.name)[:30])
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A template of git repositories without git's samples of hooks, which each fixture would copy."""
+    folder = tmp_path_factory.mktemp("templates")
+    for name in ("hooks", "info"):
+        (folder / name).mkdir()
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Path:
     """A new home of its own for each test, so that ids of commits are reproducible; returns that home."""
     home = make_folder(tmp_path_factory, "home")
     config = home / ".gitconfig"
@@ -84,6 +93,7 @@ def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
         "GIT_CEILING_DIRECTORIES": str(tmp_path_factory.getbasetemp()),
         "GIT_AUTHOR_DATE": "2026-11-23T10:12:13Z",
         "GIT_COMMITTER_DATE": "2026-11-23T10:12:13Z",
+        "GIT_TEMPLATE_DIR": str(templates),
         "GIT_TERMINAL_PROMPT": "0",
         "TZ": "UTC",
         "LC_ALL": "C",
