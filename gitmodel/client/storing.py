@@ -185,6 +185,8 @@ def store_given(
     *check* is called for each file to be stored, with its value or path as given and the folder *follow_links*, before
     the first is stored. A symbolic link into *follow_links* is stored as its target.
     """
+    if not given.sources:
+        return []  # a registry by URL without artifacts needs no store
     _check_formats(given)
     root = links_root(given.follow_links) if given.follow_links is not None else None
     allow_credentials = opened.repository.allows_credentials
