@@ -169,12 +169,17 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     # `git model --version` imports this package and nothing else of it.
     import importlib
+    import sys
 
     for home, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(home), name)
     if name in _MODULES:
         return importlib.import_module(f"gitmodel.{name}")
-    if name in _OTHER_NAMES:  # an AttributeError would become an ImportError without this text
-        raise ImportError(f"gitmodel has no {name}: {_OTHER_NAMES[name]}", name="gitmodel")
-    raise AttributeError(f"module 'gitmodel' has no attribute {name!r}")
+    if name not in _OTHER_NAMES:
+        raise AttributeError(f"module 'gitmodel' has no attribute {name!r}")
+    said = f"gitmodel has no {name}: {_OTHER_NAMES[name]}"
+    # `from gitmodel import NAME` would replace an AttributeError by an ImportError without this text
+    if sys._getframe(1).f_code.co_name == "_handle_fromlist":
+        raise ImportError(said, name="gitmodel")
+    raise AttributeError(said)

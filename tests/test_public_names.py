@@ -45,6 +45,10 @@ def test_every_public_name_has_one_home():
 @pytest.mark.parametrize("name", sorted(gitmodel._OTHER_NAMES))
 def test_a_name_of_zenml_cannot_be_imported_and_the_error_shows_our_form(name):
     assert name not in dir(gitmodel)
+    assert not hasattr(gitmodel, name)
+    assert getattr(gitmodel, name, None) is None
+    with pytest.raises(AttributeError, match=f"gitmodel has no {name}: "):
+        getattr(gitmodel, name)
     with pytest.raises(ImportError, match=f"gitmodel has no {name}: ") as caught:
         exec(f"from gitmodel import {name}")
     named = re.findall(r"\b([A-Z]\w+|\w+_\w+)\(", str(caught.value))
@@ -56,6 +60,22 @@ def test_a_name_of_zenml_cannot_be_imported_and_the_error_shows_our_form(name):
         *dir(ScriptRun),
     }
     assert set(named) <= known | set(gitmodel.__all__)
+
+
+@pytest.mark.parametrize(
+    ("call", "form"),
+    [
+        (lambda: gitmodel.ModelVersion("iris", "1"), 'Client().get_version("demo@3")'),
+        (lambda: gitmodel.ModelVersion(name="iris", version="1"), 'ModelConfig(name="demo", version="3")'),
+        (lambda: gitmodel.ModelVersion(), "Client().get_version"),
+        (lambda: gitmodel.Artifact("clf"), 'get_artifact("NAME")'),
+        (lambda: gitmodel.Artifact(name="clf"), 'ArtifactConfig(name="NAME")'),
+    ],
+)
+def test_a_class_that_only_a_client_creates_says_where_its_objects_come_from(call, form):
+    with pytest.raises(gitmodel.UsageError, match="is not created by its class") as caught:
+        call()
+    assert form in caught.value.hint
 
 
 def test_other_names_that_do_not_exist_are_ordinary_errors():

@@ -181,7 +181,7 @@ class Model(ShowsOurForm):
         found = versions.each_version(self._writer(), self._ref, filter=filter)
         for view in found:
             if isinstance(view, VersionView):
-                yield ModelVersion(self._registered(), _following_ref(view, found.since))
+                yield ModelVersion._of(self._registered(), _following_ref(view, found.since))
 
     def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
         """Return the versions that match *filter*, oldest first: the newest *limit* of them after the newest *offset*.
@@ -195,7 +195,9 @@ class Model(ShowsOurForm):
         if not filter and (limit is not None or offset):
             total = versions.count_versions(writer, self._ref)
         opened = self._registered()
-        return Versions((ModelVersion(opened, _following_ref(view, since)) for view in reversed(found)), total=total)
+        return Versions(
+            (ModelVersion._of(opened, _following_ref(view, since)) for view in reversed(found)), total=total
+        )
 
     def get_version(self, version: str | int | ModelStages | None = None, *, renumbered: bool = False) -> ModelVersion:
         """Return a version by number, name, stage, alias or "latest" (the default). Raises NotFound, Invalid.
@@ -258,7 +260,7 @@ class Model(ShowsOurForm):
         draft = versions.Draft(name, description, tags, metadata)
         given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
         made = storing.create_version(opened, chosen, self._name, draft, given, key=idempotency_key)
-        return ModelVersion(opened, made.ref, is_new=made.new)
+        return ModelVersion._of(opened, made.ref, is_new=made.new)
 
     def update(
         self,
@@ -341,7 +343,7 @@ class Model(ShowsOurForm):
         opened, why = self._registered(), Justification(reason, force)
         done = stages.rollback(opened.writer, opened.repository, self._to_change(), str(stage), why=why, leave=leave)
         since = opened.repository.renumberings().count
-        return ModelVersion(opened, VersionRef(done.model, str(done.version), since=since))
+        return ModelVersion._of(opened, VersionRef(done.model, str(done.version), since=since))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Remove *alias*."""
@@ -420,22 +422,33 @@ class ModelVersion(ShowsOurForm):
         "run_metadata": "write metadata",
         "pipeline_run_ids": "write runs",
     }
+    _origin: OpenRegistry
+    # its reference, and the one by which it was found if a pull had given its number to another version
+    _ref: VersionRef
+    _unconfirmed: VersionRef | None
+    _frozen: Found | None
+    _is_new: bool
 
-    def __init__(
-        self,
+    def __init__(self, *_: object, **__: object) -> None:
+        raise UsageError(
+            "a ModelVersion comes from a client, and is not created by its class",
+            hint='write Client().get_version("demo@3"); for a pipeline, ModelConfig(name="demo", version="3")',
+        )
+
+    @classmethod
+    def _of(
+        cls,
         opened: OpenRegistry,
         ref: VersionRef,
         *,
         unconfirmed: VersionRef | None = None,
         frozen: Found | None = None,
         is_new: bool = False,
-    ) -> None:
-        self._origin = opened
-        # its reference, and the one by which it was found if a pull had given its number to another version
-        self._ref = ref
-        self._unconfirmed = unconfirmed
-        self._frozen = frozen
-        self._is_new = is_new
+    ) -> ModelVersion:
+        version = cls.__new__(cls)
+        version._origin, version._ref, version._unconfirmed = opened, ref, unconfirmed
+        version._frozen, version._is_new = frozen, is_new
+        return version
 
     @classmethod
     def _find(
@@ -445,7 +458,7 @@ class ModelVersion(ShowsOurForm):
         find = versions.find_to_change if ref.renumbered or ref.settles or for_change else versions.find
         found = find(opened.writer, ref)
         unconfirmed, frozen = ref if found.note else None, found if found.frozen else None
-        return cls(opened, found.ref, unconfirmed=unconfirmed, frozen=frozen, is_new=is_new)
+        return cls._of(opened, found.ref, unconfirmed=unconfirmed, frozen=frozen, is_new=is_new)
 
     @property
     def number(self) -> int:
@@ -553,7 +566,7 @@ class ModelVersion(ShowsOurForm):
     @property
     def artifacts(self) -> list[Artifact]:
         """The artifacts of the version, by name."""
-        return [Artifact(self, link.name) for link in self._record().artifacts]
+        return [Artifact._of(self, link.name) for link in self._record().artifacts]
 
     @property
     def data(self) -> list[Artifact]:
@@ -579,7 +592,7 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.registry.run_outputs import list_outputs
 
         found = list_outputs(self._opened.writer, self._ref, store=lambda: self._opened.store)
-        return [Artifact(self, output.link.name, output=output) for output in found]
+        return [Artifact._of(self, output.link.name, output=output) for output in found]
 
     def get_artifact(self, name: str | None = None, *, run: str | None = None) -> Artifact:
         """Return the artifact *name*, or the output *name* of a run that worked on this version.
@@ -594,7 +607,7 @@ class ModelVersion(ShowsOurForm):
         found = self._frozen or versions.find(opened.writer, self._ref)
         with opened.repository.git.explaining_not_found():
             artifact = find_artifact(opened.writer, found, name, run=run, store=lambda: opened.store)
-        return Artifact(self, artifact.link.name, output=artifact if artifact.run else None)
+        return Artifact._of(self, artifact.link.name, output=artifact if artifact.run else None)
 
     def set_stage(
         self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
@@ -675,7 +688,7 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.client import storing
 
         self._link(storing.one_artifact(name, source, kind, format, metadata, progress, follow_links))
-        return Artifact(self, name)
+        return Artifact._of(self, name)
 
     def link_artifacts(
         self,
@@ -708,7 +721,7 @@ class ModelVersion(ShowsOurForm):
             raise UsageError("provider_digest is for external artifacts", hint="what is stored is always hashed")
         else:
             self._link(given)
-        return [Artifact(self, name) for name, _, _ in given.sources]
+        return [Artifact._of(self, name) for name, _, _ in given.sources]
 
     def link_external(
         self,
@@ -735,7 +748,7 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.client import storing
 
         self._link_external(storing.one_artifact(name, uri, kind, format, metadata, progress), provider_digest)
-        return Artifact(self, name)
+        return Artifact._of(self, name)
 
     def unlink(self, name: str) -> None:
         """Remove the artifact *name* from the version. Its bytes stay in the store."""
@@ -746,14 +759,14 @@ class ModelVersion(ShowsOurForm):
     @property
     def attachments(self) -> list[Artifact]:
         """The attachments of the version, by name. They are not among its artifacts."""
-        return [Attached(self, each.name) for each in self.view.record.attachments]
+        return [Attached._of(self, each.name) for each in self.view.record.attachments]
 
     def get_attachment(self, name: str) -> Artifact:
         """Return the attachment *name*, which is read and verified like an artifact. Raises NotFound.
 
         >>> version.get_attachment("cm").download("cm.png")                   # doctest: +SKIP
         """
-        attached = Attached(self, name)
+        attached = Attached._of(self, name)
         attached.link  # noqa: B018  it raises NotFound
         return attached
 
@@ -779,7 +792,7 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.client import storing
 
         self._attach(storing.one_artifact(name, source, "data", format, metadata, progress, follow_links))
-        return Attached(self, name)
+        return Attached._of(self, name)
 
     def attach_all(
         self,
@@ -799,7 +812,7 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.client import storing
 
         self._attach(storing.artifacts_by_kind(attachments, None, None, formats, jobs, progress, warn, follow_links))
-        return [Attached(self, name) for name in attachments]
+        return [Attached._of(self, name) for name in attachments]
 
     def detach(self, name: str) -> None:
         """Remove the attachment *name* from the version. Its bytes stay in the store. Raises NotFound."""
@@ -979,7 +992,7 @@ class ModelVersion(ShowsOurForm):
         return versions.find(self._opened.writer, self._ref).record
 
     def _of_kind(self, kind: str) -> list[Artifact]:
-        return [Artifact(self, link.name) for link in self._record().artifacts if link.kind == kind]
+        return [Artifact._of(self, link.name) for link in self._record().artifacts if link.kind == kind]
 
 
 @checked_arguments
@@ -994,10 +1007,22 @@ class Artifact:
     array([1])
     """
 
-    def __init__(self, version: ModelVersion, name: str, *, output: VersionArtifact | None = None) -> None:
-        self._version = version
-        self._name = name
-        self._output = output
+    _version: ModelVersion
+    _name: str
+    _output: VersionArtifact | None
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise UsageError(
+            "an Artifact comes from its version, and is not created by its class",
+            hint='write Client().get_version("demo@3").get_artifact("NAME"); for an output of a step, '
+            'ArtifactConfig(name="NAME")',
+        )
+
+    @classmethod
+    def _of(cls, version: ModelVersion, name: str, *, output: VersionArtifact | None = None) -> Artifact:
+        artifact = cls.__new__(cls)
+        artifact._version, artifact._name, artifact._output = version, name, output
+        return artifact
 
     @property
     def name(self) -> str:

@@ -502,7 +502,7 @@ class ScriptRun(ShowsOurForm):
             code=self._start.code,
             runs=(self.id,),
         )
-        return ModelVersion(inside, made.ref, is_new=True)
+        return ModelVersion._of(inside, made.ref, is_new=True)
 
     def _refuse_secrets_in(self, batch: Batch) -> None:
         files = [content for content in batch.planned_files().values() if content]
