@@ -221,21 +221,12 @@ def check_links(
 
 def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
     """Link artifacts to a version and return its number. Raises Refused for one that a stage or alias names."""
-    new = tuple(links)
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_links(snapshot, model, number, new)
-
-    return change_version(writer, ref, plan)
+    return change_version(writer, ref, planning.plan_links, tuple(links))
 
 
 def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
     """Remove an artifact from a version; its bytes stay in the store. Raises NotFound, Refused."""
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_unlink(snapshot, model, number, name)
-
-    return change_version(writer, ref, plan)
+    return change_version(writer, ref, planning.plan_unlink, name)
 
 
 def check_attachments(
@@ -275,20 +266,12 @@ def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> in
         )
         for link in links
     ]
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_attachments(snapshot, model, number, new)
-
-    return change_version(writer, ref, plan)
+    return change_version(writer, ref, planning.plan_attachments, new)
 
 
 def detach(writer: Writer, ref: VersionRef, name: str) -> int:
     """Remove an attachment from a version; its bytes stay in the store. Raises NotFound."""
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_detachment(snapshot, model, number, name)
-
-    return change_version(writer, ref, plan)
+    return change_version(writer, ref, planning.plan_detachment, name)
 
 
 def fetch_artifact(

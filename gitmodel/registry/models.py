@@ -128,17 +128,12 @@ def update_model(
 
 def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
     """Rename a model. The old name still leads to it and is never given to another model."""
-    return change_model(writer, old, lambda snapshot, name: planning.plan_rename(snapshot, name, new))
+    return change_model(writer, old, planning.plan_rename, new)
 
 
 def delete_model(writer: Writer, model: str | ModelRef, *, why: Justification = Justification()) -> str:
     """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *force*."""
-    now = writer.moment()
-
-    def plan(snapshot: Snapshot, name: str) -> Change[str]:
-        return planning.plan_deletion(snapshot, name, now=now, why=why)
-
-    return change_model(writer, model, plan)
+    return change_model(writer, model, planning.plan_deletion, now=writer.moment(), why=why)
 
 
 def parse_filter(text: str, known: Names) -> Filter | None:

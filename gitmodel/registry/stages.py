@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from gitmodel.branch.changed_paths import changed_paths
@@ -32,11 +33,8 @@ def promote(
     although its later stage becomes empty. Raises NotFound if the version does not exist, UsageError for an unknown
     stage, GateRefused if it fails a rule; Refused if its run failed or if a later stage would become empty.
     """
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[Promotion]:
-        return gates.plan_gated_promotion(snapshot, model, number, in_force.judge, to=stage, why=why, leave=leave)
-
-    return change_version(writer, ref, plan)
+    plan = gates.plan_gated_promotion
+    return change_version(writer, ref, plan, in_force.judge, to=stage, why=why, leave=leave)
 
 
 def demote(writer: Writer, model: str | ModelRef, stage: str, *, reason: str = "") -> Promotion:
@@ -64,11 +62,7 @@ def rollback(
     version replaced it and it was deleted; GateRefused; Refused if it is from a failed run or, unless *leave*, if a
     later stage would become empty.
     """
-
-    def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
-        return plan_rollback(repository, snapshot, name, stage, why=why, leave=leave)
-
-    return change_model(writer, model, plan)
+    return change_model(writer, model, partial(plan_rollback, repository), stage, why=why, leave=leave)
 
 
 def plan_rollback(
@@ -181,11 +175,7 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
 
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:
     """Point *alias* at the version *ref*. Raises NotFound; UsageError or Conflict if the name cannot be an alias."""
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[Promotion]:
-        return planning.plan_alias(snapshot, model, number, alias, reason=reason)
-
-    return change_version(writer, ref, plan)
+    return change_version(writer, ref, planning.plan_alias, alias, reason=reason)
 
 
 def remove_alias(writer: Writer, model: str | ModelRef, alias: str, *, reason: str = "") -> Promotion:

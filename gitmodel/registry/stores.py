@@ -37,7 +37,7 @@ def remove_store(writer: Writer, name: str) -> None:
 
 def use_store(writer: Writer, model: str | ModelRef, name: str) -> str:
     """Store new artifacts of *model* in the store *name*; return the model's current name. Raises NotFound."""
-    return change_model(writer, model, lambda snapshot, known: planning.plan_use(snapshot, known, name))
+    return change_model(writer, model, planning.plan_use, name)
 
 
 def list_users(writer: Writer) -> dict[str, list[str]]:

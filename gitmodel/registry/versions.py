@@ -313,23 +313,13 @@ def update_version(
     add, remove = read_tag_changes(tags, add_tags, remove_tags)
     whole = None if tags is None else read_words(tags)
     said = None if description is None else _text(description)
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_version_update(
-            snapshot, model, number, name=name, description=said, tags=whole, add_tags=add, remove_tags=remove
-        )
-
-    return change_version(writer, ref, plan)
+    plan = planning.plan_version_update
+    return change_version(writer, ref, plan, name=name, description=said, tags=whole, add_tags=add, remove_tags=remove)
 
 
 def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Justification()) -> int:
     """Delete a version; its number and name are never used again. Raises Refused if it is in use, unless *force*."""
-    now = writer.moment()
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_version_deletion(snapshot, model, number, now=now, why=why)
-
-    return change_version(writer, ref, plan)
+    return change_version(writer, ref, planning.plan_version_deletion, now=writer.moment(), why=why)
 
 
 def set_metadata(
@@ -345,12 +335,7 @@ def set_metadata(
 
     Returns the version's number.
     """
-    gone = tuple(remove)
-
-    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_metadata(snapshot, model, number, values, on=on, attached=attached, remove=gone)
-
-    return change_version(writer, ref, plan)
+    return change_version(writer, ref, planning.plan_metadata, values, on=on, attached=attached, remove=tuple(remove))
 
 
 def _record(

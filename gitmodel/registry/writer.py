@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.changed_files import ChangedFiles
@@ -22,6 +22,7 @@ from gitmodel.errors import Conflict, UsageError
 from gitmodel.git.failures import Moved
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Writer(Protocol):
@@ -292,8 +293,14 @@ def _checked(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> C
     return checked
 
 
-def change_version(writer: Writer, ref: VersionRef, plan: Callable[[Snapshot, str, int], Change[T]]) -> T:
-    """Commit the change that *plan* returns for a snapshot, and the model and number that *ref* names there.
+def change_version(
+    writer: Writer,
+    ref: VersionRef,
+    plan: Callable[Concatenate[Snapshot, str, int, P], Change[T]],
+    *args: P.args,
+    **options: P.kwargs,
+) -> T:
+    """Commit the change that *plan* returns for a snapshot, the model and number that *ref* names there, and the rest.
 
     Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* confirms that this one is
     meant.
@@ -301,22 +308,29 @@ def change_version(writer: Writer, ref: VersionRef, plan: Callable[[Snapshot, st
 
     def planned(snapshot: Snapshot) -> Change[T]:
         model, number, settled = snapshot.resolve_to_change(ref)
-        change = plan(snapshot, model, number)
+        change = plan(snapshot, model, number, *args, **options)
         return replace(change, settled=change.settled | settled)
 
     return writer.transact(planned)
 
 
-def change_model(writer: Writer, model: str | ModelRef, plan: Callable[[Snapshot, str], Change[T]]) -> T:
-    """Commit the change that *plan* returns for a snapshot and the name of *model* there, which may be a former name.
+def change_model(
+    writer: Writer,
+    model: str | ModelRef,
+    plan: Callable[Concatenate[Snapshot, str, P], Change[T]],
+    *args: P.args,
+    **options: P.kwargs,
+) -> T:
+    """Commit the change that *plan* returns for a snapshot, the name of *model* there, and the rest of the arguments.
 
+    The name may be a former one.
     Raises Refused for a name that a pull gave to another model, unless *model* confirms that this one is meant.
     """
     ref = ModelRef.of(model)
 
     def planned(snapshot: Snapshot) -> Change[T]:
         name, settled = snapshot.model_to_change(ref)
-        change = plan(snapshot, name)
+        change = plan(snapshot, name, *args, **options)
         return replace(change, settled=change.settled | settled)
 
     return writer.transact(planned)
