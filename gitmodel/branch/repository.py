@@ -18,9 +18,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Renumbered, Renumberings
-from gitmodel.domain.snapshots.refusals import Refusal
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.snapshots.snapshot_sources import NoTags
+from gitmodel.domain.snapshots.snapshot_sources import NoTags, Refusal
 from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.commit_chains import Commits

@@ -13,8 +13,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.refusals import Refusal
 from gitmodel.domain.snapshots.snapshot import place_at
+from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.git.commits import changed_files, commits_saying
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gitmodel.domain.changes.stages import StageState
-    from gitmodel.domain.snapshots.refusals import Refusal
+    from gitmodel.domain.snapshots.snapshot_sources import Refusal
     from gitmodel.domain.views.record_views import ModelView, VersionView
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -21,7 +21,7 @@ from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import checked_arguments
 from gitmodel.domain.arguments.other_names import ShowsOurForm
-from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import Code

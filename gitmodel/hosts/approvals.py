@@ -11,8 +11,8 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRule
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.refusals import Refusal
 from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import Refused, Unreachable
 from gitmodel.git.commits import commits_changing
 from gitmodel.hosts import api

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from gitmodel.domain.arguments.checking import checked, checked_arguments
 from gitmodel.domain.arguments.other_names import ShowsOurForm, refuse_other_keywords
 from gitmodel.domain.arguments.plain_values import read_values
-from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered

@@ -16,8 +16,7 @@ from gitmodel.domain.arguments.description import read_description
 from gitmodel.domain.changes import models as model_plans
 from gitmodel.domain.changes import stages as stage_plans
 from gitmodel.domain.changes import versions as version_plans
-from gitmodel.domain.changes.justification import Justification
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.runs import plan_run, with_versions
 from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.rules import gates as gate_plans

@@ -14,8 +14,8 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import REMOTES, StageRef, vouched_ref
-from gitmodel.domain.snapshots.refusals import Refusal
 from gitmodel.domain.snapshots.snapshot import MOST_RENAMES, Snapshot, place_files
+from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.git.refs import list_refs
 

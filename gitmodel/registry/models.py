@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes import models as planning
-from gitmodel.domain.changes.justification import Justification
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import Names

@@ -15,9 +15,8 @@ from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef, vouched_ref
-from gitmodel.domain.snapshots.refusals import Refusal
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW
+from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Refusal
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.git.commits import has_merge
 from gitmodel.git.objects import NewObject

@@ -6,12 +6,10 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
-from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.changed_files import ChangedFiles
-from gitmodel.domain.changes.justification import Justification
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.rules import gates
 from gitmodel.domain.schema import paths
@@ -98,6 +96,8 @@ def _plan_undoing(
 
     Changes of these commits to other places of the model are reverted too, unless somebody changed them again.
     """
+    from gitmodel.branch.changed_paths import changed_paths  # imported here: only `rollback` needs it
+
     ref, base = StageRef(name, stage), snapshot.committed or snapshot
     if not base.commit or not in_force.is_guarded(snapshot):
         return None

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
-from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.changes.models import changed_tags, read_tag_changes, read_words
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import codec, messages, paths
 from gitmodel.domain.schema.names import check_version_name

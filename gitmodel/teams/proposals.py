@@ -13,8 +13,7 @@ from gitmodel.branch.url_cache import REMOTE
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes import stages as planning
-from gitmodel.domain.changes.justification import Justification
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.rules import gates

@@ -12,7 +12,7 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.rules_tag import extends
-from gitmodel.domain.snapshots.refusals import Refusal
+from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import GitModelError
 from gitmodel.git.objects import parse_tag
 from gitmodel.registry import in_force

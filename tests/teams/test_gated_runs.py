@@ -5,7 +5,7 @@ import pytest
 from teamwork import TWO_STAGES
 
 from gitmodel import Client
-from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.pipelines import run_commit
 from gitmodel.pipelines.step_results import StagePlan

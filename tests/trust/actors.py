@@ -73,7 +73,7 @@ def register(registry, *, model="iris", content=None):
 
 
 def promote(registry, *, ref="iris@1", stage="production", reason=""):
-    from gitmodel.domain.changes.justification import Justification
+    from gitmodel.domain.changes.planned_change import Justification
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.registry import stages
 

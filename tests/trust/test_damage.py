@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, UsageError
-from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject

@@ -8,9 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gitmodel.domain.arguments.plain_values import read_values
-from gitmodel.domain.changes.format_upgrades import raised_format
-from gitmodel.domain.changes.justification import Justification
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, Justification, raised_format
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import leftovers, stage_states, without_leftovers
 from gitmodel.domain.schema import codec, paths, records

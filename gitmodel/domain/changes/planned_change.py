@@ -1,15 +1,27 @@
-"""A planned change of the registry, before it becomes a commit. Pure."""
+"""A planned change of the registry, before it becomes a commit; its justification, and the format it needs. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, NamedTuple, TypeVar
 
+from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.snapshots.snapshot import Snapshot
 
 T = TypeVar("T")
+
+
+class Justification(NamedTuple):
+    """The reason for a change, and whether the change overrides rules that refuse it.
+
+    *force* overrides the rules of a stage, which needs a reason, and allows a deletion of something in use.
+    """
+
+    reason: str = ""
+    force: bool = False
 
 
 # Without comparison methods, which would take each command 1 ms and are not used.
@@ -38,3 +50,13 @@ class Change(Generic[T]):
     settled: frozenset[Numbered] = frozenset()
     renumbered: Mapping[Numbered, Numbered] = field(default_factory=dict)
     txn: str = ""
+
+
+def raised_format(snapshot: Snapshot, *written: Any) -> dict[str, bytes | None]:
+    """Return gitmodel.toml in the format that the records *written* need, or {} if the current format suffices."""
+    registry = snapshot.registry()
+    needed = max(map(records.format_of, written), default=records.OLDEST_FORMAT)
+    if records.format_version(registry.format) >= needed:
+        return {}
+    raised = replace(registry, format=f"{needed[0]}.{needed[1]}")
+    return {paths.REGISTRY: records.encode_registry(raised)}

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from gitmodel.domain.changes.format_upgrades import raised_format
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, raised_format
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import PurgeRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from gitmodel.domain.changes.format_upgrades import raised_format
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, raised_format
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import RunRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot

@@ -11,9 +11,8 @@ from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE, check_alias, fa
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.refusals import Refusal
 from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
-from gitmodel.domain.snapshots.snapshot_sources import StageTag
+from gitmodel.domain.snapshots.snapshot_sources import Refusal, StageTag
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gitmodel.domain.changes.format_upgrades import raised_format
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, raised_format
 from gitmodel.domain.changes.stages import without_leftovers
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, fold

@@ -7,10 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from gitmodel.domain.changes.format_upgrades import raised_format
-from gitmodel.domain.changes.justification import Justification
 from gitmodel.domain.changes.models import changed_metadata, changed_tags, refuse_absent
-from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.planned_change import Change, Justification, raised_format
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
 from gitmodel.domain.schema import codec, paths, records

@@ -8,7 +8,7 @@ from typing import Any
 
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import ChangedFiles
-from gitmodel.domain.changes.justification import Justification
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.runs import with_versions
 from gitmodel.domain.changes.stages import leftovers, without_leftovers
 from gitmodel.domain.replay.broken_invariants import Fault, Place, faults

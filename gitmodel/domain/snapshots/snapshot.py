@@ -24,8 +24,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered, Renumbered, Renumberings
 from gitmodel.domain.schema.stage_rules import decode_registry, without_rules
 from gitmodel.domain.snapshots import version_numbers
-from gitmodel.domain.snapshots.refusals import Refusal
-from gitmodel.domain.snapshots.snapshot_sources import RETAG, TOO_SHALLOW, UNTAGGED, Files, StageTag, Tags
+from gitmodel.domain.snapshots.snapshot_sources import RETAG, TOO_SHALLOW, UNTAGGED, Files, Refusal, StageTag, Tags
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 
 # Renames of one model that are followed; after more, the records form a cycle.

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Invalid
+
+
+class Refusal(NamedTuple):
+    """The *reason* why a recorded change is not in force, and its *way_out*: the advice for the user.
+
+    *unreviewed* is True if the change was made directly in a stage that takes only reviewed proposals.
+
+    >>> str(Refusal("gate `tested` fails", "run `git model rollback iris production`"))
+    'gate `tested` fails; run `git model rollback iris production`'
+    """
+
+    reason: str
+    way_out: str | None = None
+    unreviewed: bool = False
+
+    def __str__(self) -> str:
+        return self.reason if self.way_out is None else f"{self.reason}; {self.way_out}"
 
 
 class Files(Protocol):
