@@ -397,6 +397,7 @@ class ScriptRun(ShowsOurForm):
         for name, _, kind in given.sources:
             planned = ArtifactLink(name=check_name(name, "artifact"), kind=kind, digest=NO_DIGEST, size=0)
             check_artifacts([*self._links.values(), planned], f"run {self.name}")
+        storing.check_formats(given)
         given = given._replace(metadata=self._read_metadata(given.metadata or {}))
         model = model or (self._version.model if self._version is not None else "")
         secrets = self._known.values()

@@ -139,6 +139,7 @@ def create_version(
         planned = [(artifact, kind) for artifact, _, kind in given.sources]
         chosen = versions.check_creation(opened.writer, chosen, draft, artifacts=planned)
     opened.check_code()
+    check_formats(given)
     links = store_given(opened, model, given)
     code = opened.record_code()
     if key is None:
@@ -160,6 +161,7 @@ def store_links(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenA
 
     Stores nothing if the version cannot take the links. Returns no links if an artifact cannot be stored.
     """
+    check_formats(given)
     names = [(name, kind) for name, _, kind in given.sources]
     artifacts.check_links(opened.writer, ref, names, metadata=given.metadata)
     return store_given(opened, model, given)
@@ -170,6 +172,7 @@ def store_attachments(opened: OpenRegistry, ref: VersionRef, model: str, given: 
 
     Stores nothing if the version cannot have them.
     """
+    check_formats(given)
     artifacts.check_attachments(opened.writer, ref, [name for name, _, _ in given.sources], metadata=given.metadata)
     return store_given(opened, model, given)
 
@@ -182,12 +185,12 @@ def store_given(
 ) -> list[ArtifactLink]:
     """Store artifacts in the store of *model* ("": the default store), and return their links.
 
+    Their formats were checked by `check_formats`.
     *check* is called for each file to be stored, with its value or path as given and the folder *follow_links*, before
     the first is stored. A symbolic link into *follow_links* is stored as its target.
     """
     if not given.sources:
         return []  # a registry by URL without artifacts needs no store
-    _check_formats(given)
     root = links_root(given.follow_links) if given.follow_links is not None else None
     allow_credentials = opened.repository.allows_credentials
     with _files(opened, given) as files:
@@ -219,7 +222,7 @@ def describe_links(
             raise UsageError(
                 f"the external artifact {name} needs a URI, not an object", hint="leave out external=True to store it"
             )
-    _check_formats(given._replace(sources=[(name, "", kind) for name, _, kind in given.sources]))
+    check_formats(given._replace(sources=[(name, "", kind) for name, _, kind in given.sources]))
     names = [(name, kind) for name, _, kind in given.sources]
     artifacts.check_links(opened.writer, ref, names, metadata=given.metadata)
     links = []
@@ -239,7 +242,7 @@ def describe_links(
     return links
 
 
-def _check_formats(given: GivenArtifacts) -> None:
+def check_formats(given: GivenArtifacts) -> None:
     """Raise UsageError if a format is for an artifact that is not given, or one that it cannot have."""
     from gitmodel.formats.catalogue.plugins import find_format  # imported here because few artifacts need it
 
