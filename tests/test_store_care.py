@@ -449,8 +449,8 @@ def test_purge_waits_until_others_see_the_tombstone(iris, capsys, git, tmp_path)
         capsys,
         f"""
         $ git model store purge {NET} --reason asked --yes
-        recorded that 1 object is purged; the bytes are still there
-        next: git model push, and when it is on the remote the same command again
+        recorded the tombstone of 1 object; nothing is deleted yet
+        next: git model push, then run this command again to delete the bytes
         """,
     )
     assert shared.holds(NET)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gitmodel.branch.remotes import RemoteState, tags_prefix
 from gitmodel.branch.repository import Repository
+from gitmodel.branch.rules_in_force import have_same_rules
 from gitmodel.branch.stage_history import changes_between
 from gitmodel.branch.stage_tags import target_of
 from gitmodel.domain.schema import paths
@@ -105,8 +106,8 @@ def rules_after(
 ) -> tuple[Oid | None, tuple[NewObject, ...]]:
     """Return the tag of the rules in force after a pull, and the objects to write for it; the branch is at *tip*.
 
-    Rules that were put in force here and not yet at the remote stay in force, if the branch still has their commit. If
-    both sides put different rules in force, the remote's win.
+    Rules that were put in force here and not yet at the remote stay in force, if the branch still has their commit, or
+    if a replay gave it another id. If both sides put different rules in force, the remote's win.
     """
     rules = repository.rules
     ours = rules.id()
@@ -119,6 +120,8 @@ def rules_after(
     kept = tuple(commit for commit in mine if tip and repository.commits.reaches(tip, commit))
     if kept == mine:
         return ours, ()
+    if not state.rules and not kept and tip and have_same_rules(repository.files(mine[0]), repository.files(tip)):
+        kept = (tip,)
     if state.rules or not kept:
         return state.rules, ()
     made = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])

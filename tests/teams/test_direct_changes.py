@@ -47,7 +47,7 @@ def test_a_direct_change_is_refused_with_nothing_changed(main, code_repo, comman
     code, out, err = main(*command.split())
     assert (code, out) == (6, "")
     assert err == (
-        "error: iris production: proposal_only, which changes only through a reviewed proposal\n"
+        "error: a change of iris production needs a reviewed proposal (proposal_only)\n"
         f"hint: run `git model propose {REFUSED[command]}`\n"
     )
     assert editing.state(code_repo) == before
@@ -139,7 +139,7 @@ def test_in_a_run_the_promotion_is_left_out_and_the_run_succeeds(client, iris, c
     assert run.status == "succeeded"
     (said,) = [record.getMessage() for record in caplog.records]
     assert said == (
-        "iris production: proposal_only, which changes only through a reviewed proposal "
+        "a change of iris production needs a reviewed proposal (proposal_only) "
         "(run `git model propose iris@6 production`); the run is recorded without it"
     )
     assert states(iris) == {"newest": (6, 6), "staging": (2, 2), "production": (3, 3)}

@@ -161,7 +161,7 @@ class TestRules:
         assert next(str(outcome) for outcome in entry(found).outcomes).startswith("better: ")
 
     def test_only_the_merged_one_comes_into_force(self, ada, bob, host):
-        with pytest.raises(Refused, match="iris production: proposal_only"):
+        with pytest.raises(Refused, match="a change of iris production needs a reviewed proposal"):
             ada.get_version("iris@3").set_stage("production")
         assert held(ada) == {"production": (2, 2)}
         path = paths.stage_file("iris", "production")

@@ -408,6 +408,16 @@ class TestAClone:
         bob.apply(push=True)
         bob.get_model("iris").get_version(1).set_stage("production")
 
+    def test_rules_that_were_applied_before_the_first_push_stay_in_force_after_a_pull(self, ada, bob, bare):
+        editing.edit(bob.repository.common_dir, rules(production=GOOD))
+        bob.apply()  # in bob's clone only
+        ada.get_model("iris").create_version()
+        ada.push()
+        bob.pull()
+        assert bob.repository.rules.check() == (bob.repository.tip(),)
+        bob.push()
+        assert self.remote_rules(bare) == editing.run(bob.repository.common_dir, "rev-parse", RULES)
+
 
 class TestByUrl:
     @pytest.fixture

@@ -165,8 +165,8 @@ def _purged(done: Purged) -> str:
     objects = count(len(done.digests), "object")
     if done.pending:
         return (
-            f"recorded that {objects} {'is' if len(done.digests) == 1 else 'are'} purged; the bytes are still there\n"
-            "next: git model push, and when it is on the remote the same command again"
+            f"recorded the tombstone of {objects}; nothing is deleted yet\n"
+            "next: git model push, then run this command again to delete the bytes"
         )
     where = f" from {cell_text.commas(done.removed)}" if done.removed else ": no store had it"
     kept = f"\n{count(len(done.kept), 'file')} of it stay, since other artifacts need them" if done.kept else ""

@@ -45,7 +45,7 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
     changed = [entry.ref for entry in entries if is_refused(entry.ref) and not _is_new_name(change, entry.ref.model)]
     if changed:
         raise Refused(
-            f"{_named(changed)}: proposal_only, which changes only through a reviewed proposal",
+            f"a change of {_named(changed)} needs a reviewed proposal (proposal_only)",
             hint=f"run `git model propose {_proposal(snapshot, change, entries, changed)}`",
         )
     waiting = [ref for ref in (*change.apply, *change.drop) if is_refused(ref)]
@@ -57,7 +57,7 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
                 hint=f"run `git model rollback {ref.model} {ref.stage}` to take it back, then propose the change",
             )
         raise Refused(
-            f"{_named(waiting)}: proposal_only, and its last recorded change is not in force yet",
+            f"the last recorded change of {_named(waiting)} is not in force yet (proposal_only)",
             hint=f"run `git model apply {ref.model}` first",
         )
 
