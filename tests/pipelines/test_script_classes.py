@@ -76,7 +76,6 @@ LAUNCHERS = {
     "python -m": (sys.executable, "-m", "train"),
     "import": (sys.executable, "-c", "import train; train.train()"),
 }
-EXECUTORS = ("in-order", "threads", "processes")
 
 
 @pytest.fixture
@@ -119,9 +118,9 @@ def test_a_class_of_the_script_has_one_name_and_digest_however_it_is_started(cli
         ("python", "threads"),
     ]:
         launch(GUARDED.replace("FORMAT", "pickle"), LAUNCHERS[launcher], GITMODEL_EXECUTOR=executor)
-        assert load_elsewhere(client, tmp_path / "service", "net") == ["train", 3, 0], launcher
         digests.add(client.get_version("demo").get_artifact("net").digest)
     assert len(digests) == 1
+    assert load_elsewhere(client, tmp_path / "service", "net") == ["train", 3, 0]
 
 
 @pytest.mark.parametrize("launcher", ["git model run", "python"])
@@ -132,11 +131,17 @@ def test_joblib_saves_the_name_of_the_module_too(client, launch, tmp_path, launc
     assert load_elsewhere(client, tmp_path / "service", "net", "joblib") == ["train", 3, 0]
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize(
-    ("launcher", "text"),
-    [("git model run", UNGUARDED), ("python", GUARDED), ("python", UNGUARDED)],
-    ids=["git model run", "python", "python unguarded"],
+    ("launcher", "text", "executor"),
+    [
+        ("git model run", UNGUARDED, "in-order"),
+        ("git model run", UNGUARDED, "processes"),
+        ("python", GUARDED, "threads"),
+        ("python", GUARDED, "processes"),
+        ("python", UNGUARDED, "in-order"),
+        ("python", UNGUARDED, "processes"),
+    ],
+    ids=lambda value: {GUARDED: "guarded", UNGUARDED: "unguarded"}.get(value, value),
 )
 def test_a_step_can_use_pools_over_functions_of_its_script(client, launch, launcher, text, executor):
     more = ["--param", "pools=true"] if launcher == "git model run" else []
