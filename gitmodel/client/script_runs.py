@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import storing
 from gitmodel.client.by_url import in_ci
-from gitmodel.client.handles import Model, ModelVersion, NamedProgress
+from gitmodel.client.handles import Artifact, Attached, Model, ModelVersion, NamedProgress
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.client.result_line import print_result
@@ -27,13 +27,13 @@ from gitmodel.domain.arguments.other_names import ShowsOurForm, refuse_other_key
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.runs import plan_run
 from gitmodel.domain.changes.versions import check_artifacts
-from gitmodel.domain.schema.names import check_alias, check_name, fault_in
+from gitmodel.domain.schema.names import check_alias, check_name, fault_in, with_article
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, RunRecord, RunRules, StepRecord
-from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.secrets.credentials import refuse_credentials
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
-from gitmodel.errors import Conflict, GitModelError, Refused, UsageError
+from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.formats.kept_values import keep_value, told_kept
 from gitmodel.formats.loading import is_loading
@@ -186,6 +186,7 @@ class ScriptRun(ShowsOurForm):
             'write run.link_artifact("NAME", VALUE_OR_PATH)',
         ),
         "log_model": 'write run.create_version("MODEL", model_objects={"clf": clf})',
+        **dict.fromkeys(("log_input", "log_inputs", "use_artifact", "use_model"), 'write run.use("sales@3", "train")'),
     }
 
     def __init__(self, opened: OpenRegistry, start: _Start, known: RunSecrets, notes: RunJournal) -> None:
@@ -196,6 +197,7 @@ class ScriptRun(ShowsOurForm):
         self._status: str = "running"
         self._parameters: dict[str, Any] = {}
         self._metadata: dict[str, Any] = {}
+        self._inputs: dict[str, str] = {}
         self._links: dict[str, ArtifactLink] = {}
         self._version: RunVersion | None = None
         self._incomplete = False  # the script ended itself while values were stored
@@ -263,6 +265,36 @@ class ScriptRun(ShowsOurForm):
         self._check_length(whole, "metadata")
         self._metadata = whole
 
+    def use(
+        self,
+        source: str | VersionRef | ModelVersion | Artifact,
+        artifact: str | None = None,
+        *,
+        name: str | None = None,
+    ) -> Artifact:
+        """Record an artifact of a version as an input of the run, and return it to be loaded.
+
+        *source* is a version or its reference, of which *artifact* is used: by default the only model object, or the
+        only artifact. It can also be the artifact itself. The lineage of the version that the run creates shows the
+        versions that have it. *name* is that of the input; the default is the artifact's name.
+
+        Raises NotFound; Conflict for another input of this name; UsageError for an attachment, which lineage does not
+        follow, and for an artifact of another registry.
+
+        >>> train = run.use("sales@production", "train").load()                            # doctest: +SKIP
+        """
+        self._refuse_ended()
+        found = self._find(source, artifact)
+        link = found.link
+        key = check_name(name if name is not None else link.name, "input")
+        if self._inputs.get(key, link.digest) != link.digest:
+            raise Conflict(
+                f"run {self.name} has another input {key}",
+                hint=f'give this one another name: run.use("{found.version.reference}", "{link.name}", name="NAME")',
+            )
+        self._inputs[key] = link.digest
+        return found
+
     def link_artifact(
         self,
         name: str,
@@ -328,6 +360,41 @@ class ScriptRun(ShowsOurForm):
             self._store(given, model=chosen.model)
         self._version = version
         return version
+
+    def _find(self, source: str | VersionRef | ModelVersion | Artifact, name: str | None) -> Artifact:
+        """Return the artifact that `use` names."""
+        if isinstance(source, (str, VersionRef)):
+            ref = VersionRef.parse(source) if isinstance(source, str) else source
+            try:
+                return ModelVersion._find(self._opened, ref).get_artifact(name)
+            except NotFound as error:
+                if isinstance(source, str) and os.path.exists(source):
+                    error.hint = f"for a file: run.link_artifact({os.path.basename(source)!r}, {source!r})"
+                raise
+        if not isinstance(source, (Artifact, ModelVersion)):
+            raise UsageError(
+                f"run.use takes a version, its reference or its artifact, not {with_article(type(source).__name__)}",
+                hint='for a value or a file: run.link_artifact("NAME", VALUE_OR_PATH)',
+            )
+        if isinstance(source, ModelVersion):
+            found = source.get_artifact(name)
+        elif name is not None:
+            raise UsageError(f"{source!r} is an artifact already", hint=f"leave {name!a} out")
+        else:
+            found = source
+        of = found.version.reference
+        if isinstance(found, Attached):
+            raise UsageError(
+                f"{found.name} of {of} is an attachment, which lineage does not follow",
+                hint="link it to a version as an artifact, and use that",
+            )
+        theirs, ours = found.version._opened.repository, self._opened.repository
+        if (theirs.url, theirs.common_dir) != (ours.url, ours.common_dir):
+            raise UsageError(
+                f"{found.name} of {of} is in another registry, {theirs.url or theirs.common_dir}",
+                hint="import its version into this one: version.export(FILE), client.import_version(FILE)",
+            )
+        return found
 
     def _refuse_ended(self) -> None:
         """Raise UsageError if the run has ended, or if this is a process that the run's process forked."""
@@ -558,6 +625,7 @@ class ScriptRun(ShowsOurForm):
                     name=start.name,
                     status="succeeded" if status == "succeeded" else "failed",
                     seconds=round(time.perf_counter() - start.clock, 3),
+                    inputs=dict(sorted(self._inputs.items())),
                     outputs={name: link.digest for name, link in sorted(self._links.items())},
                 ),
             ),

@@ -149,7 +149,8 @@ def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
     if not run.executor:
         raise UsageError(
             f"run {run.id} was started by a script, not by a pipeline, and cannot be repeated automatically",
-            hint=f"`git model checkout {name} FOLDER` gets its code, to run by hand",
+            hint=f"`git model checkout {name} FOLDER` gets its code, to run by hand; "
+            f"`git model runs show {run.id}` shows its parameters and inputs",
         )
     if not run.script:
         raise NotFound(

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -80,8 +82,72 @@ def test_the_commands_show_a_run_of_a_script_and_refuse_to_reproduce_it(client, 
     assert run_program(["runs", "show", run.id, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["metadata"] == {"accuracy": 0.9}
     assert run_program(["reproduce", "iris@1"]) == 2
-    assert "was started by a script" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "was started by a script" in err
+    assert "git model checkout iris@1 FOLDER" in err
+    assert f"git model runs show {run.id}" in err
     assert client.get_run(other.id).record.steps[0].outputs["plot"].startswith("sha256:")
+
+
+def test_the_inputs_of_a_run_are_recorded_and_in_the_lineage_of_its_version(client, capsys):
+    sales = client.register_model("sales").create_version("v2026", data={"train": [1, 2], "test": [3]})
+    base = client.register_model("base").create_version(model_objects={"net": {"w": 1}}, data={"notes": b"x"})
+    base.set_stage("production")
+    with client.start_run("train") as run:
+        assert run.use("sales@v2026", "train").load() == [1, 2]
+        assert run.use(base).load() == {"w": 1}  # the only model object
+        assert run.use(sales.get_artifact("test"), name="held_out").load() == [3]
+        assert run.use("sales@1", "train").name == "train"  # again
+        run.create_version("iris", model_objects={"clf": {"w": 2}})
+    record = client.get_run(run.id).record
+    digests = {each.name: each.digest for version in (sales, base) for each in version.artifacts}
+    inputs = {"train": digests["train"], "net": digests["net"], "held_out": digests["test"]}
+    assert record.steps[0].inputs == inputs
+    assert run_program(["lineage", "iris@1"]) == 0
+    out = capsys.readouterr().out
+    assert "sales@1" in out
+    assert "base@1" in out
+    assert run_program(["lineage", "sales@1"]) == 0
+    assert "iris@1" in capsys.readouterr().out
+    assert run_program(["runs", "show", run.id, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"][0]["inputs"] == inputs
+    assert client.find_garbage(grace_days=0).objects == ()
+    with pytest.raises(NotFound), client.start_run("train") as failed:
+        failed.use(failed.use("base@production").version, "gone")
+    assert client.get_run(failed.id).record.steps[0].inputs == {"net": digests["net"]}
+
+
+def test_an_input_that_lineage_could_not_show_is_refused(client, tmp_path, git, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    version = client.register_model("sales").create_version(data={"train": [1], "test": [2]})
+    client.get_model("sales").create_version(data={"train": [3]})
+    version.attach("report", {"rows": 1})
+    Path("train").touch()
+    git(tmp_path, "init", "-q", "other")
+    with Client(tmp_path / "other") as other, client.start_run("train") as run:
+        far = other.register_model("sales").create_version(data={"far": [4]})
+        run.use(version, "train")
+        for error, said, use in (
+            (Conflict, 'another input train.*name="NAME"', lambda: run.use("sales@2")),
+            (UsageError, "is an attachment", lambda: run.use(version.get_attachment("report"))),
+            (NotFound, "is an attachment", lambda: run.use("sales@1", "report")),
+            (UsageError, "does not have one artifact to choose", lambda: run.use("sales@1")),
+            (NotFound, "no model train.csv", lambda: run.use("train.csv")),
+            (NotFound, "run.link_artifact\\('train', ", lambda: run.use("train")),
+            (UsageError, "far of sales@1 is in another registry", lambda: run.use(far.get_artifact())),
+            (UsageError, "far of sales@1 is in another registry", lambda: run.use(far)),
+            (UsageError, "is an artifact already", lambda: run.use(version.get_artifact("test"), "test")),
+            (UsageError, "takes a version, .*, not an int", lambda: run.use(3)),
+            (UsageError, "input", lambda: run.use(version, "test", name="../x")),
+            (UsageError, 'write run.use\\("sales@3", "train"\\)', lambda: run.use_artifact("sales@1")),
+        ):
+            with pytest.raises(error) as caught:
+                use()
+            assert re.search(said, str(caught.value), re.DOTALL)
+        run.use("sales@2", name="newer")
+    assert set(client.get_run(run.id).record.steps[0].inputs) == {"train", "newer"}
+    with pytest.raises(UsageError, match="has ended"):
+        run.use(version)
 
 
 def test_an_exception_records_a_failed_run_without_secrets_and_is_raised_again(client, commits, written, set_rules):
