@@ -202,8 +202,8 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
         key	value
         sorted	true
         $ git model version list iris --filter 'metadata.accuracy > 0.97'
-        VERSION  STAGE    CREATED (UTC)     TAGS   DESCRIPTION
-        2        staging  2026-11-23 10:12  trees  With more trees
+        VERSION  STAGE    accuracy  note  CREATED (UTC)     TAGS   DESCRIPTION
+        2        staging  0.98      a=b   2026-11-23 10:12  trees  With more trees
         $ git model version list iris --filter 'metadata.accuracy > 0.99'
         ! no version matches
         $ git model version list iris --limit 1 --offset 1 -q

@@ -87,15 +87,16 @@ def used(monkeypatch):
     answers, find = [], searching.Index.find_versions
 
     def spy(self, *arguments, **options):
-        answers.append(find(self, *arguments, **options))
-        return answers[-1]
+        found = find(self, *arguments, **options)
+        answers.append(found and [number for _, number in found.versions])
+        return found
 
     monkeypatch.setattr(searching.Index, "find_versions", spy)
     return answers
 
 
 def outcome(client, text, *, model="iris", **page):
-    """The numbers and errors that a search finds, or the error that it raises."""
+    """The numbers and errors that a list finds, or the error that it raises."""
     try:
         found, damaged = versions.list_versions(client.writer, model, filter=text, **page)
     except UsageError as error:
@@ -103,12 +104,21 @@ def outcome(client, text, *, model="iris", **page):
     return [view.record.number for view in found], [error.message for error in damaged]
 
 
-def both(client, monkeypatch, text, **page):
-    """What a search finds without the index, and with it."""
+def searched(client, text, **options):
+    """The versions and errors that a search finds in an order, or the error that it raises."""
+    try:
+        found = client.find_versions(filter=text, **options)
+    except UsageError as error:
+        return error.message, error.hint
+    return [str(view) for view in found], [error.message for error in found.damaged]
+
+
+def both(client, monkeypatch, text, outcome=outcome, **options):
+    """What is found without the index, and with it."""
     with monkeypatch.context() as patch:
         patch.setattr(versions, "_HUNDREDS_FOR_INDEX", 10**9)
-        without = outcome(client, text, **page)
-    return without, outcome(client, text, **page)
+        without = outcome(client, text, **options)
+    return without, outcome(client, text, **options)
 
 
 def databases(repo):
@@ -181,6 +191,38 @@ def test_random_filters_find_the_same_with_and_without_the_index(repo, monkeypat
             assert found == without, (text, page)
     assert sum(answer is not None for answer in used) > filters / 4
     assert sum(bool(answer) for answer in used) > filters / 8
+
+
+@pytest.mark.parametrize(
+    ("searches", "seed"), [(60, 1), *(pytest.param(270, seed, marks=pytest.mark.soak) for seed in range(2, 6))]
+)
+def test_random_searches_are_sorted_the_same_with_and_without_the_index(repo, monkeypatch, used, searches, seed):
+    rng = random.Random(seed)
+    files = {}
+    for name in ("iris", "a", "a-b", "gone"):  # git sorts the folder a-b before the folder a
+        files |= model(name)
+        for number in (*range(1, 12), *range(99, 103)):
+            files |= {path.replace("iris", name): data for path, data in awkward(rng, number).items()}
+    gone = ModelRecord(created=WHEN, deleted=WHEN, last_number=102)
+    write(repo, {**files, paths.model_file("gone"): codec.encode(gone), paths.version_file("a", 7): b"number = "})
+    fields = ["number", "created", "name", "code.commit", "typo", "split.rows", "split", "flag"]
+    with Client(repo) as client:
+        for _ in range(searches):
+            text = rng.choice(["", clause(rng), f"{clause(rng)} && {clause(rng)}"])
+            options = {
+                "model": rng.choice([None, None, "iris", "a"]),
+                "sort": rng.choice(["", "-"]) + rng.choice([*KEYS, *fields]) if rng.random() < 0.8 else "",
+                "limit": rng.choice([None, 0, 1, 3, 10]),
+                "offset": rng.choice([0, 0, 2]),
+            }
+            if text == options["sort"] == "-":
+                continue
+            without, found = both(client, monkeypatch, text, searched, **options)
+            assert found == without, (text, options)
+            whole = searched(client, text, **{**options, "limit": None, "offset": 0})[0]
+            if options["limit"] is not None and isinstance(whole, list):
+                assert found[0] == whole[options["offset"] :][: options["limit"]], (text, options)
+    assert sum(answer is not None for answer in used) > searches / 4
 
 
 @pytest.mark.parametrize("key", ["it's", 'q"uote', "test.auc", "50%", "a_b", "sl/ash", "~0", "nul\0", "[0]", "Ü"])
@@ -342,21 +384,21 @@ def test_a_file_of_the_index_that_is_replaced_or_missing_changes_no_answer(repo,
 
 def test_an_index_that_is_deleted_while_it_is_read_still_gives_the_right_answer(repo, monkeypatch, used):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
-    search = searching._search
+    run_search = searching._Search.run
 
-    def delete_first(database, *arguments):
+    def delete_first(search, *arguments, **options):
         for path in (repo / ".git" / "gitmodel").iterdir():
             path.unlink()
         with monkeypatch.context() as patch, Client(repo) as other:  # another process creates an index of its own
-            patch.setattr(searching, "_search", search)
+            patch.setattr(searching._Search, "run", run_search)
             assert outcome(other, "metadata.a >= 8") == ([8], [])
-        return search(database, *arguments)
+        return run_search(search, *arguments, **options)
 
     with Client(repo) as client:
         assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
-        monkeypatch.setattr(searching, "_search", delete_first)
+        monkeypatch.setattr(searching._Search, "run", delete_first)
         assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
-        monkeypatch.setattr(searching, "_search", search)
+        monkeypatch.setattr(searching._Search, "run", run_search)
         write(repo, version(9, metadata={"a": 9}))
         assert outcome(client, "metadata.a >= 7") == ([9, 8, 7], [])
     assert None not in used

@@ -47,6 +47,11 @@ class Output:
         # The commit of the metadata branch that is read instead of its tip.
         self.at: str | None = None
 
+    @property
+    def is_table(self) -> bool:
+        """True if a list is printed as a table for people."""
+        return self.format == "table" and not self.quiet
+
     def listing(
         self,
         items: Iterable[T],
@@ -91,7 +96,7 @@ class Output:
 
     def note(self, message: str) -> None:
         """Print a message for people. Machine-readable and quiet output leave it out."""
-        if self.format == "table" and not self.quiet:
+        if self.is_table:
             _write(sys.stderr, f"{escape(message)}\n")
 
     def warn(self, message: str, hint: str = "") -> None:

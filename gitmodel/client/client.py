@@ -36,6 +36,7 @@ from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.script_runs import ScriptRun
+    from gitmodel.client.version_table import VersionTable
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.schema.codec import Problem
     from gitmodel.domain.views.lineage import Lineage
@@ -302,6 +303,35 @@ class Client(ShowsOurForm):
         """
         self.repository.renew()
         return iter(versions.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
+
+    def find_versions(
+        self,
+        model: str | None = None,
+        *,
+        filter: str = "",
+        sort: str = "",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> VersionTable:
+        """Return the versions that match *filter*, of *model* or of all models, as immutable values.
+
+        *sort* is a field such as "created" or a key of the metadata, after "-" for descending order. Versions without a
+        value come last. Equal values, and all without *sort*, are in the order of their models, the newest first.
+
+        >>> best = client.find_versions(filter="metadata.accuracy > 0.9", sort="-metadata.accuracy", limit=20)
+        ...                                                                              # doctest: +SKIP
+        >>> [(row.model, row.record.number, row.record.metadata["accuracy"]) for row in best]  # doctest: +SKIP
+        [('iris', 7, 0.97), ('wine', 2, 0.93)]
+        >>> best.to_pandas()                                                             # doctest: +SKIP
+
+        Raises NotFound, and UsageError for an invalid filter, a key that no version has, or a negative *limit*.
+        """
+        from gitmodel.client.version_table import VersionTable
+        from gitmodel.registry.version_search import find_versions  # imported here: only searches need expressions
+
+        self.repository.renew()
+        found, damaged = find_versions(self.writer, model, filter=filter, sort=sort, limit=limit, offset=offset)
+        return VersionTable(found, damaged=damaged)
 
     def view_artifacts(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionArtifact]]:
         """Return a version, its artifacts, and the outputs of runs that worked on it after it was created."""

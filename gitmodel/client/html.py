@@ -11,13 +11,13 @@ from gitmodel.domain.views.record_views import ModelView, VersionView
 
 def fields_table(fields: Iterable[tuple[str, Any]]) -> str:
     """Return a table of *fields* and their values, without empty ones."""
-    return _table(("field", "value"), [row for row in fields if row[1] not in ("", [], {}, None)])
+    return table(("field", "value"), [row for row in fields if row[1] not in ("", [], {}, None)])
 
 
 def models_table(views: Iterable[ModelView]) -> str:
     """Return a table of models."""
     rows = [(v.name, v.count, v.latest, ", ".join(f"{s.name}: {s.in_force}" for s in v.stages)) for v in views]
-    return _table(("model", "versions", "latest", "stages"), rows)
+    return table(("model", "versions", "latest", "stages"), rows)
 
 
 def versions_table(views: Sequence[VersionView], total: int | None) -> str:
@@ -26,13 +26,15 @@ def versions_table(views: Sequence[VersionView], total: int | None) -> str:
         (v.record.number, v.record.name, v.stage, ", ".join(v.aliases), v.record.created, v.record.description)
         for v in views
     ]
-    table = _table(("version", "name", "stage", "aliases", "created", "description"), rows)
+    found = table(("version", "name", "stage", "aliases", "created", "description"), rows)
     if total is None or total <= len(views):
-        return table
-    return f"{table}<p>{len(views)} of {total} versions; list_versions() has all</p>"
+        return found
+    return f"{found}<p>{len(views)} of {total} versions; list_versions() has all</p>"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table with the names *head* of its columns."""
+
     def cells(tag: str, row: Sequence[Any]) -> str:
         return "".join(f"<{tag}>{escape('' if cell is None else str(cell))}</{tag}>" for cell in row)
 

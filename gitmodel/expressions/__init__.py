@@ -83,6 +83,11 @@ class Expression:
         found = takewhile(lambda condition: condition is not None, (clause.condition for clause in self._clauses))
         return tuple(condition for condition in found if condition is not None)
 
+    @property
+    def can_raise(self) -> bool:
+        """True if `matches` may raise an error for some record."""
+        return len(self.conditions) < len(self._clauses)
+
     def matches(self, record: Mapping[str, object]) -> bool:
         """Return True if *record* matches. Missing keys and values that cannot be compared do not match.
 
@@ -153,6 +158,11 @@ class Filter:
     def conditions(self) -> tuple[Condition, ...]:
         """The `conditions` of the expression."""
         return self._expression.conditions
+
+    @property
+    def can_raise(self) -> bool:
+        """True if `matches` may raise an error for some record."""
+        return self._expression.can_raise
 
     def settle(self) -> None:
         """Ask for no more names: a record that is not searched has each of them, with a comparable value."""

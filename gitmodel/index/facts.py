@@ -22,6 +22,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST: Value = float("-inf")
 _LAST: Value = b"\xff"
 _ROOTS = ("metadata", "tags", "name")
+# The lowest and the highest value of each type, in the order of `expressions.fields`.
+TYPES: tuple[tuple[Value, Value], ...] = (
+    (float("-inf"), float("inf")),
+    *((letter, letter + b"\xff") for letter in (_BOOLEAN, _LIST, _TABLE, _NAN, _TEXT, _TIME)),
+)
 
 
 class Range(NamedTuple):
@@ -110,4 +115,4 @@ def type_bounds(literal: object) -> tuple[Value, Value]:
     """Return the lowest and the highest value of the type of *literal*, with which a filter compares. NaN is beyond."""
     if isinstance(literal, str):
         return _TEXT, _TEXT + b"\xff"
-    return (_BOOLEAN, _BOOLEAN + b"\xff") if isinstance(literal, bool) else (float("-inf"), float("inf"))
+    return (_BOOLEAN, _BOOLEAN + b"\xff") if isinstance(literal, bool) else TYPES[0]

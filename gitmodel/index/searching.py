@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from gitmodel.domain.schema.paths import MODELS
 from gitmodel.errors import Invalid
 from gitmodel.expressions.clauses import Condition
+from gitmodel.expressions.fields import Order
 from gitmodel.expressions.names import Asked, type_of
 from gitmodel.expressions.operands import Literal
 from gitmodel.git.trees import CommitFiles
-from gitmodel.index.facts import Range, Value, key_of, ranges_of, type_bounds
+from gitmodel.index.facts import TYPES, Range, Value, key_of, ranges_of, type_bounds
 from gitmodel.index.index_file import FORMAT, IndexFile, changing, create_tables, is_damage, reading
 from gitmodel.index.updating import DAMAGED, NUMBER_BITS, PRESENT, NotIndexable, Update, mark, row_of
 
@@ -29,43 +31,65 @@ _FIXED: dict[tuple[str | int, ...], Literal] = {
 }
 
 
-class Index:
-    """The index in *folder*. It can be deleted at any time; if it cannot be used, there is no answer.
+class Candidates(NamedTuple):
+    """The model and number of each version that may match, and of each damaged one.
 
-    Every answer is about one folder of one tree: the index is brought up to date with it first.
+    If not *complete*, there may be more *versions* after these, in the order that was asked for.
     """
 
-    def __init__(self, folder: Path) -> None:
+    versions: list[tuple[str, int]]
+    damaged: list[tuple[str, int]]
+    complete: bool
+
+
+class Index:
+    """The index in *folder*, which is brought up to date with *files* before it answers.
+
+    It can be deleted at any time; if it cannot be used, there is no answer. *newer* is True if records may have unknown
+    keys.
+    """
+
+    def __init__(self, folder: Path, files: CommitFiles, *, newer: bool) -> None:
         self._file = IndexFile(folder)
+        self._files = files
+        self._newer = newer
 
     def find_versions(
-        self, files: CommitFiles, folder: str, conditions: Iterable[Condition], asked: Iterable[Asked], *, newer: bool
-    ) -> list[int] | None:
-        """Return the numbers of the versions in *folder* that may fulfil *conditions*, newest first.
+        self,
+        models: str | Collection[str],
+        conditions: Iterable[Condition],
+        asked: Iterable[Asked],
+        *,
+        order: Order | None = None,
+        most: int | None = None,
+    ) -> Candidates | None:
+        """Return the versions of *models* that may fulfil *conditions*: of one model, or of several among all.
 
-        All damaged versions are among them, and no deleted one. *newer* is True if the records may have unknown keys.
-        Returns None if the index cannot be used, or if it does not know that for each of *asked* a version, even a
-        deleted one, has the name, and a value that can be compared with the literal.
+        They are sorted by *order*, without one by model and the newest first. With *most*, they are the first ones, and
+        at least so many, and all whose value equals that of the last one. No deleted version is among them.
+
+        Returns None if the index cannot be used, or if it does not know that for each of *asked* a version of the
+        registry or model, even a deleted one, has the name, and a value that can be compared with the literal. The same
+        is true for the field of *order*.
         """
         ranges = [found for condition in conditions if (found := ranges_of(condition))]
-        if not ranges or not all(map(_is_known, wanted := [one for one in asked if not _is_fixed(one)])):
+        wanted = [one for one in asked if not _is_fixed(one)]
+        wanted += [Asked(order.field.steps, 0)] if order is not None else []
+        if not (ranges or most is not None) or not all(map(_is_known, wanted)):
             return None
-        model = row_of(row_of(folder)[0])[1]
+        folder = f"{MODELS}/{models}/versions" if isinstance(models, str) else MODELS
 
-        def question(database: sqlite3.Connection) -> list[int] | None:
-            of_model = database.execute("SELECT id FROM model WHERE name=?", (model,)).fetchone()
-            if of_model is None:
-                return []
-            first = of_model[0] << NUMBER_BITS
-            versions = (first, first + (1 << NUMBER_BITS))
-            if not all(_has_value(database, one, versions) for one in wanted):
+        def question(database: sqlite3.Connection) -> Candidates | None:
+            search = _Search(database, models, ranges)
+            if not all(map(search.has_value, wanted)):
                 return None
-            return [id - first for id in _search(database, ranges, versions)]
+            key = None if order is None else key_of(str(step) for step in order.field.steps)
+            return search.run(key, descending=order is not None and order.descending, most=most)
 
-        return self._ask(files, folder, question, newer=newer)
+        return self._ask(folder, question)
 
-    def find_wrong(self, files: CommitFiles, *, newer: bool) -> list[str]:
-        """Return the models that the index describes as they are in *files*, but not as a new index would, sorted.
+    def find_wrong(self) -> list[str]:
+        """Return the models that the index describes as they are now, but not as a new index would, sorted.
 
         Raises Invalid if the database is damaged.
         """
@@ -76,11 +100,11 @@ class Index:
             with reading(path) as database, closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
                 create_tables(fresh)
                 fresh.execute("BEGIN")
-                update = Update(fresh, files, newer=newer)
+                update = Update(fresh, self._files, newer=self._newer)
                 described = []
-                for model in files.names(MODELS):
-                    tree = files.id(folder := f"{MODELS}/{model}/versions")
-                    if tree is not None and _describes(database, folder, mark(tree, newer)):
+                for model in self._files.names(MODELS):
+                    tree = self._files.id(folder := f"{MODELS}/{model}/versions")
+                    if tree is not None and _describes(database, folder, mark(tree, self._newer)):
                         update.folder(folder, tree)
                         described.append(model)
                 theirs, ours = _digests(database), _digests(fresh)
@@ -97,14 +121,12 @@ class Index:
         with suppress(OSError), self._file.locked(unless=self._file.current()):
             pass
 
-    def _ask(
-        self, files: CommitFiles, folder: str, question: Callable[[sqlite3.Connection], T], *, newer: bool
-    ) -> T | None:
-        """Return the answer to *question*, from an index that describes *folder* in *files*; None if it cannot be used.
+    def _ask(self, folder: str, question: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Return the answer to *question*, from an index that describes *folder*; None if it cannot be used.
 
         The index is updated at most once, and created again at most once.
         """
-        tree = files.id(folder)
+        tree = self._files.id(folder)
         if tree is None:
             return None
         damaged: Path | None = None
@@ -113,7 +135,7 @@ class Index:
             try:
                 if path is not None and path != damaged:
                     with reading(path) as database:
-                        if _describes(database, folder, mark(tree, newer)):
+                        if _describes(database, folder, mark(tree, self._newer)):
                             return question(database)
                 if attempt == 3:
                     return None
@@ -121,7 +143,7 @@ class Index:
                     if path is None:
                         return None
                     with changing(path) as database:
-                        Update(database, files, newer=newer).folder(folder, tree)
+                        Update(database, self._files, newer=self._newer).folder(folder, tree)
             except sqlite3.Error as error:
                 if damaged is not None or not is_damage(error):
                     return None
@@ -164,36 +186,85 @@ def _is_fixed(asked: Asked) -> bool:
     return type_of(_FIXED[asked.name]) == type_of(asked.value)
 
 
-def _has_value(database: sqlite3.Connection, asked: Asked, versions: tuple[int, int]) -> bool:
-    """Return True if one of *versions* has the name of *asked*, and a value of the type of its literal."""
-    key = key_of(str(step) for step in asked.name)
-    wanted = Range(key) if asked.value is None else Range(key, *type_bounds(asked.value))
-    sql, values = _versions_in([wanted], versions)
-    return database.execute(f"{sql} LIMIT 1", values).fetchone() is not None
+class _Search:
+    """A search of *database*: the versions of *models* with a fact in each of *ranges*, each in one of several."""
 
+    def __init__(
+        self, database: sqlite3.Connection, models: str | Collection[str], ranges: Iterable[tuple[Range, ...]]
+    ) -> None:
+        self._database = database
+        said = database.execute("SELECT id, name FROM model")
+        wanted = {models} if isinstance(models, str) else frozenset(models)
+        self._names: dict[int, str] = {id: name for id, name in said if name in wanted}
+        ids = sorted(self._names) or [0]
+        # The ids of all versions of the models, of one or of all.
+        self._first, self._end = ids[0] << NUMBER_BITS, (ids[-1] + 1) << NUMBER_BITS
+        clauses, self._values = [f"version.state = {PRESENT} AND version.id >= ? AND version.id < ?"], []
+        self._values += [self._first, self._end]
+        for either in ranges:
+            queries, values = zip(*map(self._in_range, either), strict=True)
+            clauses.append(f"version.id IN ({' UNION ALL '.join(queries)})")
+            self._values += chain(*values)
+        self._where = " AND ".join(clauses)
 
-def _search(database: sqlite3.Connection, ranges: list[tuple[Range, ...]], versions: tuple[int, int]) -> list[int]:
-    clauses, values = [f"state={PRESENT}"], []
-    for either in ranges:
-        sql, given = _versions_in(either, versions)
-        clauses.append(f"id IN ({sql})")
-        values += given
-    within = "id >= ? AND id < ?"
-    found = database.execute(
-        f"SELECT id FROM version WHERE {' AND '.join(clauses)} "
-        f"UNION ALL SELECT id FROM version WHERE state={DAMAGED} AND {within} ORDER BY 1 DESC",
-        [*values, *versions],
-    )
-    return [id for (id,) in found]
+    def has_value(self, asked: Asked) -> bool:
+        """Return True if a version, even a deleted one, has the name of *asked*, and a value of its literal's type."""
+        key = key_of(str(step) for step in asked.name)
+        query, values = self._in_range(Range(key) if asked.value is None else Range(key, *type_bounds(asked.value)))
+        return any(id >> NUMBER_BITS in self._names for (id,) in self._database.execute(query, values))
 
+    def run(self, key: str | None, *, descending: bool, most: int | None) -> Candidates:
+        """Return the versions that may match, sorted by their values of *key*; see `Index.find_versions`."""
+        found: list[tuple[str, int]] = []
+        for query, values in self._sorted(key, descending=descending):
+            if most is not None and len(found) > most:
+                return Candidates(found, self._damaged(), complete=False)
+            found += self._fetch(query, values, None if most is None else most - len(found) + 1)
+        return Candidates(found, self._damaged(), complete=most is None or len(found) <= most)
 
-def _versions_in(either: Iterable[Range], versions: tuple[int, int]) -> tuple[str, list[str | Value]]:
-    """Return the query for those of *versions* that have a fact in one of the ranges *either*, and its values."""
-    one = "SELECT version FROM fact WHERE key=(SELECT id FROM key WHERE path=?) AND {} AND version >= ? AND version < ?"
-    queries: list[str] = []
-    values: list[str | Value] = []
-    for key, low, high in either:
+    def _sorted(self, key: str | None, *, descending: bool) -> Iterator[tuple[str, list[str | Value]]]:
+        """Yield the queries of which the results, one after the other, are sorted by *key*; of each, id and value."""
+        down = " DESC" if descending else ""
+        for low, high in TYPES if key is not None else ():
+            yield (
+                "SELECT version.id, fact.value FROM fact CROSS JOIN version ON version.id = fact.version "
+                "WHERE fact.key = (SELECT id FROM key WHERE path = ?) AND fact.value BETWEEN ? AND ? "
+                f"AND {self._where} ORDER BY fact.value{down}",
+                [key or "", low, high, *self._values],
+            )
+        without = " AND version.id NOT IN (SELECT version FROM fact WHERE key = (SELECT id FROM key WHERE path = ?))"
+        names = f"JOIN model ON model.id = version.id >> {NUMBER_BITS} " if len(self._names) > 1 else ""
+        yield (
+            f"SELECT version.id, NULL FROM version {names}WHERE {self._where}{without if key is not None else ''} "
+            f"ORDER BY {'model.name, ' if names else ''}version.id DESC",
+            [*self._values, *([] if key is None else [key])],
+        )
+
+    def _fetch(self, query: str, values: list[str | Value], most: int | None) -> Iterator[tuple[str, int]]:
+        """Yield the results of *query*: with *most*, at least so many, and all whose value equals that of the last."""
+        count, last = 0, None
+        for id, value in self._database.execute(query, values):
+            if most is not None and count >= most and (value is None or value != last):
+                return
+            if id >> NUMBER_BITS in self._names:
+                count, last = count + 1, value
+                yield self._version(id)
+
+    def _damaged(self) -> list[tuple[str, int]]:
+        query = f"SELECT id FROM version WHERE state = {DAMAGED} AND id >= ? AND id < ? ORDER BY id DESC"
+        found = self._database.execute(query, (self._first, self._end))
+        return [self._version(id) for (id,) in found if id >> NUMBER_BITS in self._names]
+
+    def _version(self, id: int) -> tuple[str, int]:
+        return self._names[id >> NUMBER_BITS], id % (1 << NUMBER_BITS)
+
+    def _in_range(self, wanted: Range) -> tuple[str, list[str | Value]]:
+        """Return the query for versions that have a fact in the range *wanted*, and its values."""
+        key, low, high = wanted
         # With an equal value, SQLite finds the versions of one model without those of others.
-        queries.append(one.format("value = ?" if low == high else "value BETWEEN ? AND ?"))
-        values += [key, *([low] if low == high else [low, high]), *versions]
-    return " UNION ALL ".join(queries), values
+        values: list[str | Value] = [key, *([low] if low == high else [low, high]), self._first, self._end]
+        return (
+            "SELECT version FROM fact WHERE key = (SELECT id FROM key WHERE path = ?) "
+            f"AND {'value = ?' if low == high else 'value BETWEEN ? AND ?'} AND version >= ? AND version < ?",
+            values,
+        )

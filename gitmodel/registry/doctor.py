@@ -313,7 +313,7 @@ def _index(repository: Repository) -> Iterator[Finding]:
     if not tip:
         return
     try:
-        wrong = _open_index(repository).find_wrong(repository.files(tip), newer=repository.recorded(tip).newer)
+        wrong = _open_index(repository).find_wrong()
     except Invalid as error:
         yield Finding("index", f"the index is damaged: {error.message}", _FIX, True, grave=False)
         return
@@ -325,7 +325,8 @@ def _index(repository: Repository) -> Iterator[Finding]:
 def _open_index(repository: Repository) -> Index:
     from gitmodel.index.searching import Index  # imported here: SQLite takes longer than the other checks
 
-    return Index(repository.own_folder)
+    tip = repository.tip()
+    return Index(repository.own_folder, repository.files(tip), newer=repository.recorded(tip).newer)
 
 
 def _reservations(repository: Repository) -> Iterator[Finding]:

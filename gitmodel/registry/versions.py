@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.arguments.plain_values import read_values
@@ -29,12 +30,17 @@ from gitmodel.registry import models
 from gitmodel.registry.models import choose_to_change, parse_filter
 from gitmodel.registry.writer import Writer, change_model, change_version
 
+if TYPE_CHECKING:
+    from gitmodel.index.searching import Index
+
 # Newest first, in chunks, so that a page of the newest versions does not read the rest.
 _PIECE = 500
 # A list of at most this many versions is cached.
 _REMEMBERED = 20_000
 # With fewer folders of a hundred versions each, reading all versions takes as long as opening the index.
 _HUNDREDS_FOR_INDEX = 2
+# With more models, counting these folders takes longer than opening the index.
+_MODELS_FOR_INDEX = 50
 
 
 class Draft(NamedTuple):
@@ -109,7 +115,7 @@ def check_creation(
 
 def find_keyed(writer: Writer, model: str | ModelRef, key: str) -> int | None:
     """Return the version of *model* that was created with the idempotency *key*, or None. Raises NotFound, Conflict."""
-    return writer.read(lambda snapshot: _find_keyed(writer, snapshot, _existing(snapshot, model), key))
+    return writer.read(lambda snapshot: _find_keyed(writer, snapshot, existing_model(snapshot, model), key))
 
 
 def get_version(writer: Writer, ref: VersionRef) -> VersionView:
@@ -214,6 +220,27 @@ def each_version(
     return _Listing(writer, model, filter, limit, offset)
 
 
+def existing_model(snapshot: Snapshot, model: str | ModelRef) -> str:
+    """Return the current name of *model*, which exists. Raises NotFound."""
+    name = snapshot.model_to_read(model)
+    snapshot.model(name)
+    return name
+
+
+def open_index(snapshot: Snapshot, folder: Path | None, models: Iterable[str]) -> Index | None:
+    """Return the index in *folder*, None if it cannot search *models* in *snapshot* or takes longer than reading."""
+    files, models = snapshot.files, tuple(models)
+    if folder is None or not isinstance(files, CommitFiles):
+        return None
+    if len(models) < _MODELS_FOR_INDEX:
+        names = (name for model in models for name in files.names(f"{paths.model_folder(model)}/versions"))
+        if sum(1 for name in names if hundred_of(name)) < _HUNDREDS_FOR_INDEX:
+            return None
+    from gitmodel.index.searching import Index  # imported here: only searches of many versions need SQLite
+
+    return Index(folder, files, newer=snapshot.newer)
+
+
 @contextmanager
 def _without_collector() -> Iterator[None]:
     """Disable the garbage collector: with 10,000 versions, it takes a quarter of the time and frees nothing."""
@@ -257,17 +284,12 @@ class _Listing:
 
     def _candidates(self) -> Iterator[int]:
         """Return the numbers of the versions that the filter may match, newest first: as the index says, or all."""
-        files, wanted = self.snapshot.files, self._wanted
-        if wanted is not None and wanted.conditions and self._index_folder and isinstance(files, CommitFiles):
-            folder = f"{paths.model_folder(self.model)}/versions"
-            if sum(1 for name in files.names(folder) if hundred_of(name)) >= _HUNDREDS_FOR_INDEX:
-                from gitmodel.index.searching import Index  # imported here: only searches of many versions need SQLite
-
-                index, newer = Index(self._index_folder), self.snapshot.newer
-                found = index.find_versions(files, folder, wanted.conditions, wanted.asked, newer=newer)
-                if found is not None:
-                    wanted.settle()
-                    return iter(found)
+        if self._wanted is not None and self._wanted.conditions:
+            index = open_index(self.snapshot, self._index_folder, (self.model,))
+            found = index.find_versions(self.model, self._wanted.conditions, self._wanted.asked) if index else None
+            if found is not None:
+                self._wanted.settle()
+                return iter(sorted((number for _, number in (*found.versions, *found.damaged)), reverse=True))
         return self.snapshot.newest_numbers(self.model)
 
     def _each(self, numbers: Iterator[int]) -> Iterator[VersionView | Invalid]:
@@ -370,14 +392,8 @@ def _find_keyed(writer: Writer, snapshot: Snapshot, model: str, key: str) -> int
 
 
 def _stages_of(snapshot: Snapshot, model: str | ModelRef) -> tuple[Snapshot, str, tuple[StageState, ...], int]:
-    name = _existing(snapshot, model)
+    name = existing_model(snapshot, model)
     return snapshot, name, tuple(stage_states(snapshot, name)), snapshot.renumberings.count
-
-
-def _existing(snapshot: Snapshot, model: str | ModelRef) -> str:
-    name = snapshot.model_to_read(model)
-    snapshot.model(name)
-    return name
 
 
 def _text(value: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import cell_text, options, shapes, version_columns
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.output import Column
 from gitmodel.cli.version_view import note_frozen, note_pending, print_version, promotion_text, show_version
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
@@ -117,16 +118,27 @@ def create(
     print_version(invocation, made, f"created {made.reference}{called}{holds}")
 
 
-@command("list", example="git model version list iris --filter 'metadata.accuracy > 0.9 && \"baseline\" in tags'")
-@options.model
+@command("list", example="git model version list --filter 'metadata.accuracy > 0.9' --sort=-accuracy --limit 20")
+@click.argument("model", required=False, metavar="[MODEL]", shell_complete=options.complete_model)
+@click.option("--columns", default="", metavar="KEY,...", help="Show these fields and keys of the metadata.")
+@click.option("--sort", default="", metavar="KEY", help="Sort by a field or a key of the metadata; -KEY reverses.")
 @options.listed
 @options.at
-def list_versions(invocation: Invocation, model: str, part: options.Part) -> None:
-    """List the versions of a model, newest first.
+def list_versions(invocation: Invocation, model: str | None, columns: str, sort: str, part: options.Part) -> None:
+    """List the versions of a model, or of all models, newest first.
+
+    By default, the table has the keys of the metadata that most of the versions have, as many as fit on the terminal,
+    with rounded numbers. With --columns, JSON and TSV have the model, the number and a field for each column, with
+    exact values. Versions without the key of --sort come last.
 
     If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
-    found = invocation.client.view_versions(model, **part._asdict())
+    found: Iterable[VersionView | Invalid]
+    if model is None or sort:
+        table = invocation.client.find_versions(model, sort=sort, **part._asdict())
+        found = chain(table, table.damaged)
+    else:
+        found = invocation.client.view_versions(model, **part._asdict())
     damaged: list[Invalid] = []
     pending: dict[tuple[str, StageState], None] = {}
 
@@ -138,14 +150,25 @@ def list_versions(invocation: Invocation, model: str, part: options.Part) -> Non
                 pending.update(dict.fromkeys((view.model, state) for state in view.pending))
                 yield view
 
-    invocation.output.listing(
-        views(),
-        shapes.VERSION,
-        fields=VersionView.fields,
-        name=str,
-        columns=COLUMNS,
-        empty=part.empty(f"{model} has no versions yet; `git model version create {model}` makes one", "version"),
-    )
+    otherwise = "there are no versions yet; `git model version create MODEL` makes one"
+    if model is not None:
+        otherwise = f"{model} has no versions yet; `git model version create {model}` makes one"
+    empty = part.empty(otherwise, "version")
+    chosen = version_columns.Chosen(columns) if columns else None
+    shown: Iterable[VersionView] = views()
+    head: Sequence[Column[VersionView]] = COLUMNS if chosen is None else chosen.columns
+    if model is None:
+        head = (("MODEL", lambda view: view.model), *head)
+    if chosen is not None:
+        shown = chosen.noted(shown)
+    elif invocation.output.is_table:
+        shown = list(shown)
+        head = version_columns.with_measurements(head, shown)
+    shape = shapes.VERSION if chosen is None else chosen.shape
+    fields = VersionView.fields if chosen is None else chosen.fields
+    invocation.output.listing(shown, shape, fields=fields, name=str, columns=head, empty=empty)
+    if chosen is not None:
+        chosen.warn_of_missing(invocation.output)
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
     note_pending(invocation, pending)

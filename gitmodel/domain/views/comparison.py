@@ -31,7 +31,7 @@ def compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Comp
     >>> [(row.name, row.old, row.new, row.change) for row in compare_values({"a": 1, "t": {"b": 2}}, {"a": 3})]
     [('a', 1, 3, 2.0), ('t.b', 2, None, None)]
     """
-    before, after = dict(_flat(old)), dict(_flat(new))
+    before, after = dict(flat_values(old)), dict(flat_values(new))
     return tuple(_row(key, before.get(key), after.get(key)) for key in sorted({*before, *after}))
 
 
@@ -54,9 +54,10 @@ def _row(name: str, old: Any, new: Any) -> Compared:
     return Compared(name, old, new, float(new) - float(old) if numbers else None)
 
 
-def _flat(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+def flat_values(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a table by key; the keys of inner tables have dots."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{within}{key}.")
+            yield from flat_values(value, f"{within}{key}.")
         else:
             yield f"{within}{key}", value

@@ -1,0 +1,113 @@
+"""Fields of a record by name, as columns and orders of lists name them. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from gitmodel.domain.views.filter_names import Names
+from gitmodel.errors import UsageError
+from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
+from gitmodel.expressions.reading import read_path, read_tokens, spelled
+
+T = TypeVar("T")
+
+
+class Field(NamedTuple):
+    """A field of a record: *steps* lead to its value."""
+
+    steps: tuple[str | int, ...]
+
+    def value(self, record: Mapping[str, object]) -> Any:
+        """Return the value of the field in *record*, None if it has none."""
+        found = look_up(record, self.steps)
+        return None if type(found) is Trouble else found
+
+    def beside(self, record: Mapping[str, object]) -> Iterable[str]:
+        """Return names in *record* that could be misspelled as this field."""
+        from gitmodel.expressions.names import names_beside  # imported here: only an error needs it
+
+        return names_beside(record, self.steps)
+
+    def __str__(self) -> str:
+        return spelled(self.steps)
+
+
+def read_field(text: str, known: Mapping[str, Names]) -> Field:
+    """Return the field that *text* names: one of *known*, a path that starts with one, or else a key of the metadata.
+
+    >>> [str(read_field(text, {"number": "", "code": ""})) for text in ("number", "code.commit", "loss", "it's")]
+    ['number', 'code.commit', 'metadata.loss', 'metadata["it\\'s"]']
+    """
+    if not text:
+        raise UsageError("the name of a field is empty", hint="name one, such as metadata.accuracy")
+    try:
+        steps = read_path(read_tokens(text))
+    except UsageError:
+        steps = None
+    if steps is None:
+        return Field(("metadata", text))
+    return Field(steps if steps[0] in known else ("metadata", *steps))
+
+
+def metadata_values(table: Mapping[str, Any], within: tuple[str, ...] = ("metadata",)) -> Iterator[tuple[Field, Any]]:
+    """Yield the fields of the metadata *table* that are no tables, also those inside of tables, and their values.
+
+    >>> [(str(field), value) for field, value in metadata_values({"accuracy": 0.9, "split": {"rows": 150}})]
+    [('metadata.accuracy', 0.9), ('metadata.split.rows', 150)]
+    """
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from metadata_values(value, (*within, key))
+        else:
+            yield Field((*within, key)), value
+
+
+class Order(NamedTuple):
+    """An order of records: by the values of *field*, descending or not."""
+
+    field: Field
+    descending: bool = False
+
+    def sort(self, rows: Iterable[T], record_of: Callable[[T], Mapping[str, object]]) -> list[T]:
+        """Return *rows* sorted: numbers, booleans, lists, tables, NaN, texts, times, then those without a value.
+
+        Equal values keep their order.
+
+        >>> rows = [{"metadata": {"a": value}} for value in (1, "x", 3)] + [{}]
+        >>> Order(Field(("metadata", "a")), descending=True).sort(rows, lambda row: row)
+        [{'metadata': {'a': 3}}, {'metadata': {'a': 1}}, {'metadata': {'a': 'x'}}, {}]
+        """
+        ranks: dict[int, list[tuple[Any, T]]] = {}
+        for row in rows:
+            rank, value = _rank(self.field.value(record_of(row)))
+            ranks.setdefault(rank, []).append((value, row))
+        found: list[T] = []
+        for _, of_rank in sorted(ranks.items(), key=lambda item: item[0]):
+            of_rank.sort(key=lambda item: item[0], reverse=self.descending)
+            found += [row for _, row in of_rank]
+        return found
+
+
+def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
+    """Return the order that *text* names: a field as in `read_field`, after "-" for descending order; None for ""."""
+    if not text:
+        return None
+    return Order(read_field(text.removeprefix("-"), known), text.startswith("-"))
+
+
+def _rank(value: Any) -> tuple[int, Any]:
+    """Return the place of the type of *value* among all types, and the value for comparing it within the type."""
+    scalar = as_scalar(value)
+    if isinstance(scalar, bool):
+        return 1, scalar
+    if isinstance(scalar, (int, float)):
+        return (0, scalar) if scalar == scalar else (4, 0)
+    if isinstance(scalar, str):
+        return 5, scalar
+    if isinstance(scalar, datetime):
+        return 6, scalar
+    if scalar is None:
+        return 7, 0
+    return (3 if isinstance(scalar, Mapping) else 2), 0

@@ -1,0 +1,160 @@
+"""Searching the versions of one model or of all models, with an order and a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitmodel.domain.arguments.paging import read_page
+from gitmodel.domain.changes.stages import StageState, stage_states
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import ModelRecord, VersionRecord
+from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.snapshots.snapshot import Snapshot, near
+from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView, version_names, view_version
+from gitmodel.errors import Invalid, UsageError
+from gitmodel.expressions import Filter
+from gitmodel.expressions.fields import Order, read_order
+from gitmodel.registry.models import parse_filter
+from gitmodel.registry.versions import existing_model, open_index
+from gitmodel.registry.writer import Writer
+
+if TYPE_CHECKING:
+    from gitmodel.index.searching import Candidates
+
+_MOST_SHOWN = 12  # keys of the metadata in a hint
+
+
+def find_versions(
+    writer: Writer,
+    model: str | ModelRef | None = None,
+    *,
+    filter: str = "",
+    sort: str = "",
+    limit: int | None = None,
+    offset: int = 0,
+) -> tuple[list[VersionView], list[Invalid]]:
+    """Return the versions of *model*, None: of all models, that match *filter*, and an error for each damaged record.
+
+    *sort* is a field, or a key of the metadata, after "-" for descending order; see `read_order`. Versions without a
+    value come last. Equal values, and all without *sort*, are in the order of their models, the newest version first.
+    Raises NotFound, and UsageError for a key that no version has.
+    """
+    page, order = read_page(limit, offset), read_order(sort, VERSION_NAMES)
+
+    def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
+        wanted = parse_filter(filter, version_names(snapshot.registry().stage_names) if filter else {})
+        return _Search(snapshot, writer.index_folder, model, wanted, order).page(page)
+
+    return writer.read(question)
+
+
+class _Search:
+    """A search in *snapshot*; *wanted* is the filter, *order* the order of what is found, each None without one."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        index_folder: Path | None,
+        model: str | ModelRef | None,
+        wanted: Filter | None,
+        order: Order | None,
+    ) -> None:
+        self._snapshot = snapshot
+        self._wanted = wanted
+        self._order = order
+        self._damaged: list[Invalid] = []
+        self._model = None if model is None else existing_model(snapshot, model)
+        self._models = tuple(self._existing()) if self._model is None else (self._model,)
+        self._index = open_index(snapshot, index_folder, self._models)
+        self._states: dict[str, tuple[StageState, ...]] = {}
+        # True while no version had the key of the metadata that the order names, and the keys that they had.
+        self._misses_order = order is not None and order.field.steps[0] == "metadata"
+        self._beside: dict[str, None] = {}
+
+    def page(self, page: slice) -> tuple[list[VersionView], list[Invalid]]:
+        """Return the part *page* of the versions found, and the errors of damaged records."""
+        most = page.stop if self._wanted is None or not self._wanted.can_raise else None
+        while (candidates := self._candidates(most)) is not None:
+            self._misses_order = False
+            if self._wanted is not None:
+                self._wanted.settle()
+            found = self._read(candidates.versions)
+            if candidates.complete or len(found) >= page.stop:
+                self._read(candidates.damaged)
+                return self._sorted(found)[page], self._sorted_errors()
+            most = 10 * page.stop if most == page.stop else None
+        found = self._read((model, number) for model in self._models for number in self._snapshot.newest_numbers(model))
+        if self._wanted is not None:
+            self._wanted.check_searched(self._nothing)
+        if self._order is not None and self._misses_order and self._beside:
+            name, known = str(self._order.field), sorted(self._beside)
+            meant = near(name, known)
+            hint = f"did you mean {meant[0]}?" if meant else f"known: {', '.join(known[:_MOST_SHOWN])}"
+            raise UsageError(f"{self._nothing} has {name}", hint=hint)
+        return self._sorted(found)[page], self._sorted_errors()
+
+    def _sorted(self, found: list[VersionView]) -> list[VersionView]:
+        found.sort(key=lambda view: (view.model, -view.record.number))
+        return found if self._order is None else self._order.sort(found, VersionView.filtered_fields)
+
+    def _sorted_errors(self) -> list[Invalid]:
+        return sorted(self._damaged, key=lambda error: error.message)
+
+    @property
+    def _nothing(self) -> str:
+        return "no version" if self._model is None else f"no version of {self._model}"
+
+    def _existing(self) -> Iterator[str]:
+        """Yield the models that exist, by name; the damaged ones are remembered."""
+        self._snapshot.tags.models()
+        names = self._snapshot.model_names()
+        records = self._snapshot.files.load_many(map(paths.model_file, names), ModelRecord, newer=self._snapshot.newer)
+        for name, record in zip(names, records, strict=True):
+            if isinstance(record, Invalid):
+                self._damaged.append(record)
+            elif record.exists:
+                yield name
+
+    def _candidates(self, most: int | None) -> Candidates | None:
+        """Return the versions that may match, with *most* the first of them; None if the index cannot tell."""
+        if self._index is None:
+            return None
+        is_known = self._order is None or self._order.field.steps[0] == "metadata"
+        return self._index.find_versions(
+            self._models if self._model is None else self._model,
+            self._wanted.conditions if self._wanted is not None else (),
+            self._wanted.asked if self._wanted is not None else (),
+            order=self._order if is_known else None,
+            most=most if is_known else None,
+        )
+
+    def _read(self, versions: Iterable[tuple[str, int]]) -> list[VersionView]:
+        """Return those of *versions* that match; the errors of those that are damaged are remembered."""
+        found, versions = [], list(versions)
+        files = (paths.version_file(*version) for version in versions)
+        read = self._snapshot.files.load_many(files, VersionRecord, newer=self._snapshot.newer)
+        for (model, _), record in zip(versions, read, strict=True):
+            if isinstance(record, Invalid):
+                self._damaged.append(record)
+                continue
+            searching = self._misses_order or (self._wanted is not None and self._wanted.unseen)
+            if record.deleted is not None and not searching:
+                continue
+            view = view_version(self._snapshot, model, record, self._states_of(model))
+            fields = view.filtered_fields() if searching or self._wanted is not None else {}
+            if self._order is not None and self._misses_order:
+                self._misses_order = self._order.field.value(fields) is None
+                self._beside.update(dict.fromkeys(self._order.field.beside(fields)))
+            if record.deleted is not None:
+                if self._wanted is not None:
+                    self._wanted.search(fields)
+            elif self._wanted is None or self._wanted.matches(fields):
+                found.append(view)
+        return found
+
+    def _states_of(self, model: str) -> tuple[StageState, ...]:
+        if model not in self._states:
+            self._states[model] = tuple(stage_states(self._snapshot, model))
+        return self._states[model]

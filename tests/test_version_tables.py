@@ -1,0 +1,136 @@
+"""Tables of versions with measurements: columns, orders, and searches over all models."""
+
+import json
+
+import pytest
+from transcripts import ask
+
+from gitmodel import Client
+from gitmodel.errors import NotFound, UsageError
+
+
+@pytest.fixture
+def client(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client() as client:
+        iris, wine = client.register_model("iris"), client.register_model("wine")
+        with client.transaction("Create versions") as change:
+            for model, metadata in (
+                (iris, {"accuracy": 0.912345678, "rows": 150, "note": "x" * 30}),
+                (iris, {"accuracy": 0.97, "rows": 150, "note": "x" * 30, "test.auc": 0.5}),
+                (iris, {"rows": 2**53 + 1, "split": {"rows": 3}, "curve": [1, 2]}),
+                (wine, {"accuracy": 0.95, "framework": "sklearn"}),
+            ):
+                change.get_model(model.name).create_version(metadata=metadata)
+        yield client
+
+
+def numbers(found):
+    return [str(view) for view in found]
+
+
+def test_a_table_has_the_measurements_that_most_versions_have_rounded(client, capsys):
+    code, out, _ = ask(capsys, "version", "list", "iris")
+    head, *rows = out.splitlines()
+    assert code == 0
+    assert head.split() == ["VERSION", "rows", "accuracy", "CREATED", "(UTC)"]
+    assert [row.split()[:3] for row in rows[1:]] == [["2", "150", "0.97"], ["1", "150", "0.9123"]]
+    assert rows[0].split()[:2] == ["3", str(2**53 + 1)]
+
+
+def test_on_a_narrow_terminal_a_table_has_fewer_measurements(client, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "45")
+    head = ask(capsys, "version", "list", "iris")[1].splitlines()[0]
+    assert head.split() == ["VERSION", "rows", "CREATED", "(UTC)"]
+
+
+def test_without_a_model_the_versions_of_all_are_listed(client, capsys):
+    client.register_model("empty")
+    client.register_model("gone").create_version(metadata={"accuracy": 1.0})
+    client.delete_model("gone")
+    code, out, _ = ask(capsys, "version", "list")
+    assert code == 0
+    assert [row.split()[:2] for row in out.splitlines()[1:]] == [
+        ["iris", "3"],
+        ["iris", "2"],
+        ["iris", "1"],
+        ["wine", "1"],
+    ]
+    assert ask(capsys, "version", "list", "-q", "--limit", "2", "--offset", "1")[1] == "iris@2\niris@1\n"
+    assert ask(capsys, "version", "list", "--filter", "metadata.accuracy > 0.94", "-q")[1] == "iris@2\nwine@1\n"
+
+
+@pytest.mark.parametrize(
+    ("sort", "found"),
+    [
+        ("accuracy", ["iris@1", "wine@1", "iris@2", "iris@3"]),
+        ("-metadata.accuracy", ["iris@2", "wine@1", "iris@1", "iris@3"]),
+        ("-number", ["iris@3", "iris@2", "iris@1", "wine@1"]),
+        ("split.rows", ["iris@3", "iris@2", "iris@1", "wine@1"]),
+        ('metadata["test.auc"]', ["iris@2", "iris@3", "iris@1", "wine@1"]),
+        ("model", ["iris@3", "iris@2", "iris@1", "wine@1"]),
+    ],
+)
+def test_versions_are_sorted_by_a_field_and_those_without_it_come_last(client, capsys, sort, found):
+    assert numbers(client.find_versions(sort=sort)) == found
+    assert ask(capsys, "version", "list", "-q", "--sort", sort)[1].split() == found
+    assert numbers(client.find_versions(sort=sort, limit=2, offset=1)) == found[1:3]
+
+
+def test_columns_are_exact_in_json_and_tsv(client, capsys):
+    code, out, _ = ask(capsys, "version", "list", "--columns", "accuracy,stage,split.rows", "--format", "json")
+    assert (code, json.loads(out)[2]) == (
+        0,
+        {"model": "iris", "number": 1, "accuracy": 0.912345678, "stage": None, "split.rows": None},
+    )
+    out = ask(capsys, "version", "list", "iris", "--columns", "accuracy,rows", "--sort=-accuracy", "--format", "tsv")[1]
+    assert out.splitlines() == [
+        "model\tnumber\taccuracy\trows",
+        "iris\t2\t0.97\t150",
+        "iris\t1\t0.912345678\t150",
+        f"iris\t3\t\t{2**53 + 1}",
+    ]
+    code, out, _ = ask(capsys, "version", "list", "iris", "--columns", "accuracy,note")
+    assert out.splitlines()[1].split() == ["3"]
+    assert out.splitlines()[2].split() == ["2", "0.97", "x" * 30]
+
+
+def test_a_column_or_order_that_no_version_has_is_named_with_the_nearest(client, capsys):
+    code, out, err = ask(capsys, "version", "list", "--columns", "acuracy,rows")
+    assert code == 0
+    assert "warning: no version here has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
+    code, out, err = ask(capsys, "version", "list", "--sort", "acuracy")
+    assert (code, out) == (2, "")
+    assert "no version has metadata.acuracy" in err
+    with pytest.raises(UsageError, match=r"no version of wine has metadata\.rows"):
+        client.find_versions("wine", sort="-rows")
+    code, _, err = ask(capsys, "version", "list", "--columns", "rows,rows")
+    assert (code, "names rows twice" in err) == (2, True)
+    code, _, err = ask(capsys, "version", "list", "--columns", "rows,")
+    assert (code, "is empty" in err) == (2, True)
+    with pytest.raises(UsageError, match="is empty"):
+        client.find_versions(sort="-")
+    with pytest.raises(NotFound, match="there is no model iriss"):
+        client.find_versions("iriss")
+
+
+def test_found_versions_become_rows_and_a_data_frame(client):
+    pandas = pytest.importorskip("pandas")
+    found = client.find_versions("iris", sort="-accuracy")
+    assert repr(found) == "VersionTable(3 versions)"
+    assert [row["number"] for row in found.rows()] == [2, 1, 3]
+    assert found.rows()[0]['metadata["test.auc"]'] == 0.5
+    frame = found.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["metadata.accuracy"])[:2] == [0.97, 0.912345678]
+    assert list(frame["metadata.split.rows"].dropna()) == [3]
+    assert "<td>0.97</td>" in found._repr_html_()
+
+
+def test_a_search_of_a_past_state_and_of_a_transaction_sees_their_versions(client, git, code_repo, capsys):
+    before = git(code_repo, "rev-parse", "gitmodel")
+    with client.transaction("Create another") as change:
+        change.get_model("wine").create_version(metadata={"accuracy": 0.99})
+        assert numbers(change.find_versions(sort="-accuracy", limit=1)) == ["wine@2"]
+    assert numbers(client.find_versions(sort="-accuracy", limit=1)) == ["wine@2"]
+    assert ask(capsys, "version", "list", "--sort=-accuracy", "--limit", "1", "-q", "--at", before)[1] == "iris@2\n"
