@@ -31,622 +31,544 @@ class Shape(NamedTuple):
         return {key: computed[key] if key in computed else getattr(value, key) for key in self.fields if key != "at"}
 
 
-MODEL = Shape(
+def shape(name: str, about: str, /, **fields: str) -> Shape:
+    """Return a shape; each argument is a field."""
+    return Shape(name, about, fields)
+
+
+MODEL = shape(
     "model",
     "A model. Printed by `list`, `show MODEL`, `register`, `update`.",
-    {
-        "name": "text: its name",
-        **{name: f"text: {DESCRIPTIVE[name][0].lower()}{DESCRIPTIVE[name][1:-1]}" for name in DESCRIPTIVE_TEXTS},
-        "tags": "list of text, sorted",
-        "owners": "list of text, sorted: the people or teams responsible for it",
-        "metadata": "object: its metadata",
-        "created": "time: when it was registered",
-        "latest": "number of the latest version: the highest neither deleted nor failed; null if there is none",
-        "local": "true if the remote, as last seen, lacks the latest version; its number can still change",
-        "versions": "number of versions, without deleted ones",
-        "stages": "object: each stage and the number of the version in force",
-        "aliases": "object: each alias and the number of the version in force",
-        "pending": "list of `pending`: stages and aliases whose recorded change is not in force",
-        "at": "text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
-    },
+    name="text: its name",
+    **{name: f"text: {DESCRIPTIVE[name][0].lower()}{DESCRIPTIVE[name][1:-1]}" for name in DESCRIPTIVE_TEXTS},
+    tags="list of text, sorted",
+    owners="list of text, sorted: the people or teams responsible for it",
+    metadata="object: its metadata",
+    created="time: when it was registered",
+    latest="number of the latest version: the highest neither deleted nor failed; null if there is none",
+    local="true if the remote, as last seen, lacks the latest version; its number can still change",
+    versions="number of versions, without deleted ones",
+    stages="object: each stage and the number of the version in force",
+    aliases="object: each alias and the number of the version in force",
+    pending="list of `pending`: stages and aliases whose recorded change is not in force",
+    at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
-VERSION = Shape(
+VERSION = shape(
     "version",
     "A version. Printed by `version list`, `show MODEL@VERSION`, `version create`, `version update`, "
     "`link`, `unlink`, `metadata set`.",
-    {
-        "model": "text: the model's name",
-        "number": "number, from 1",
-        "name": "text: the version's own name, or null",
-        "stage": 'text: the exclusive stage that the version is in, in force; "archived"; or null',
-        "aliases": "list of text: its aliases that are in force",
-        "pending": "list of `pending`: recorded changes of its stages and aliases that are not in force",
-        "local": "true if the remote, as last seen, lacks the version; its number can still change",
-        "created": "time: when it was created",
-        "description": "text",
-        "tags": "list of text, sorted",
-        "metadata": "object: its metadata",
-        "artifacts": "list of `artifact`, by name",
-        "attachments": "list of `artifact`, by name: files that were added at any time, apart from its artifacts",
-        "runs": "list of text: the ids of the runs that made or used it",
-        "code": "object or null: `commit` (hex digits or null), `dirty` (true if there were uncommitted "
-        "changes; null: unknown), `snapshot` (the commit that holds these changes, or null), `repository` "
-        "(the URL of its origin without credentials, or null), `outside` (true if there was no code repository)",
-        "failed": "true if it comes from a failed run",
-        "deleted": "time: when it was deleted, or null",
-        "reason": "text: why it was deleted",
-        "at": "text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
-    },
+    model="text: the model's name",
+    number="number, from 1",
+    name="text: the version's own name, or null",
+    stage='text: the exclusive stage that the version is in, in force; "archived"; or null',
+    aliases="list of text: its aliases that are in force",
+    pending="list of `pending`: recorded changes of its stages and aliases that are not in force",
+    local="true if the remote, as last seen, lacks the version; its number can still change",
+    created="time: when it was created",
+    description="text",
+    tags="list of text, sorted",
+    metadata="object: its metadata",
+    artifacts="list of `artifact`, by name",
+    attachments="list of `artifact`, by name: files that were added at any time, apart from its artifacts",
+    runs="list of text: the ids of the runs that made or used it",
+    code="object or null: `commit` (hex digits or null), `dirty` (true if there were uncommitted "
+    "changes; null: unknown), `snapshot` (the commit that holds these changes, or null), `repository` "
+    "(the URL of its origin without credentials, or null), `outside` (true if there was no code repository)",
+    failed="true if it comes from a failed run",
+    deleted="time: when it was deleted, or null",
+    reason="text: why it was deleted",
+    at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
-ARTIFACT = Shape(
+ARTIFACT = shape(
     "artifact",
     "An artifact of a version. Printed by `version artifacts`, `version model_objects`, `version deployments`.",
-    {
-        "name": "text: its name within the version",
-        "kind": 'text: "data", "model" or "deployment"; for an attachment "attachment"',
-        "digest": "text: `sha256:` and 64 hex digits; of a folder, the digest of its manifest",
-        "size": "number of bytes; of a folder, of all its files",
-        "format": 'text: how to load it, such as "skops"; "folder" for a folder',
-        "pipeline": "text: the pipeline that made it, or null",
-        "step": "text: the step that made it, or null",
-        "run": "text: the run that wrote it, if it belongs to a run and not to the version itself; otherwise null",
-        "uri": "text: the location of an external artifact, or null",
-        "version_id": "text: the id that the external store gives to this version of the object at `uri`, or null",
-        "digest_by": 'text: "provider" if the external store reported the digest; null if gitmodel hashed the bytes',
-        "needs_trust": "list of text: classes and functions that a machine must trust, beside those of gitmodel",
-        "file": "text: the own name of its file or folder, such as `model.onnx`, or null if it is not recorded",
-        "metadata": "object: its metadata",
-    },
+    name="text: its name within the version",
+    kind='text: "data", "model" or "deployment"; for an attachment "attachment"',
+    digest="text: `sha256:` and 64 hex digits; of a folder, the digest of its manifest",
+    size="number of bytes; of a folder, of all its files",
+    format='text: how to load it, such as "skops"; "folder" for a folder',
+    pipeline="text: the pipeline that made it, or null",
+    step="text: the step that made it, or null",
+    run="text: the run that wrote it, if it belongs to a run and not to the version itself; otherwise null",
+    uri="text: the location of an external artifact, or null",
+    version_id="text: the id that the external store gives to this version of the object at `uri`, or null",
+    digest_by='text: "provider" if the external store reported the digest; null if gitmodel hashed the bytes',
+    needs_trust="list of text: classes and functions that a machine must trust, beside those of gitmodel",
+    file="text: the own name of its file or folder, such as `model.onnx`, or null if it is not recorded",
+    metadata="object: its metadata",
 )
-PENDING = Shape(
+PENDING = shape(
     "pending",
     "A stage or alias whose recorded change is not in force. Part of `model` and `version`.",
-    {
-        "stage": "text: the stage's name; an alias has `alias` instead",
-        "recorded": "number of the version on the branch, or null",
-        "in_force": "number of the version that the tag names, or null",
-        "forged": "text: the reason why the tag does not count, or empty",
-        "doubt": "text: the rule that keeps the recorded change from taking effect, or empty",
-    },
+    stage="text: the stage's name; an alias has `alias` instead",
+    recorded="number of the version on the branch, or null",
+    in_force="number of the version that the tag names, or null",
+    forged="text: the reason why the tag does not count, or empty",
+    doubt="text: the rule that keeps the recorded change from taking effect, or empty",
 )
-RESOLVED = Shape(
+RESOLVED = shape(
     "resolved",
     "The version that a reference names. Printed by `resolve`.",
-    {
-        "reference": "text: `MODEL@NUMBER`",
-        "model": "text: the model's current name",
-        "number": "number of the version",
-        "name": "text: the version's own name, or null",
-        "artifacts": "list of `artifact`, by name",
-        "frozen": "text: the only tag that was read, by URL, so that the answer is as old as this tag; or null",
-        "at": "text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
-    },
+    reference="text: `MODEL@NUMBER`",
+    model="text: the model's current name",
+    number="number of the version",
+    name="text: the version's own name, or null",
+    artifacts="list of `artifact`, by name",
+    frozen="text: the only tag that was read, by URL, so that the answer is as old as this tag; or null",
+    at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
-PROMOTION = Shape(
+PROMOTION = shape(
     "promotion",
     "The result of changing a stage or alias. Printed by `promote`, `demote`, `rollback`, `alias set`, `alias remove`.",
-    {
-        "model": "text: the model's name",
-        "version": "number of the version that was moved, or null if the stage is now empty",
-        "stage": 'text: the stage or alias, "archived" or "none"',
-        "previous": "number of its previous version, or null",
-        "archived": "number of the version that the change archived, or null",
-        "left": "list of text: the stages that the version left",
-        "changed": "false if there was nothing to change",
-    },
+    model="text: the model's name",
+    version="number of the version that was moved, or null if the stage is now empty",
+    stage='text: the stage or alias, "archived" or "none"',
+    previous="number of its previous version, or null",
+    archived="number of the version that the change archived, or null",
+    left="list of text: the stages that the version left",
+    changed="false if there was nothing to change",
 )
-ALIAS = Shape(
+ALIAS = shape(
     "alias",
     "An alias of a model. Printed by `alias list`.",
-    {
-        "model": "text: the model's name",
-        "alias": "text: the alias",
-        "version": "number of the version in force, or null",
-        "recorded": "number of the version on the branch, or null",
-        "pending": "true if the two differ",
-    },
+    model="text: the model's name",
+    alias="text: the alias",
+    version="number of the version in force, or null",
+    recorded="number of the version on the branch, or null",
+    pending="true if the two differ",
 )
-EVENT = Shape(
+EVENT = shape(
     "event",
     "A change of a stage or alias. Printed by `history`, newest first.",
-    {
-        "model": "text: the model's name",
-        "stage": "text: the stage or alias",
-        "version": "number of the version that entered it, or null if it became empty",
-        "previous": "number of its previous version, or null",
-        "commit": "text: the commit of the metadata branch",
-        "author": "text: the author; for a merge, the author of the merged change",
-        "when": "time: the committer date of the commit",
-        "reason": "text",
-        "forced": "list of text: the failed rules that force overrode",
-        "authored": "time: the author date; for a merge, that of the merged change",
-        "merged_by": "text: the person who merged it, or empty",
-        "pull_request": "text: the pull request in the commit's message, as the host writes it (`#12`), or empty",
-        "until": "time: when the next change of the same stage or alias was recorded, or null if there is none",
-        "ended_by": "text: the commit of that change, or empty",
-        "fault": "text: the reason why it never took effect, such as `recorded, not reviewed: ...`, or empty",
-    },
+    model="text: the model's name",
+    stage="text: the stage or alias",
+    version="number of the version that entered it, or null if it became empty",
+    previous="number of its previous version, or null",
+    commit="text: the commit of the metadata branch",
+    author="text: the author; for a merge, the author of the merged change",
+    when="time: the committer date of the commit",
+    reason="text",
+    forced="list of text: the failed rules that force overrode",
+    authored="time: the author date; for a merge, that of the merged change",
+    merged_by="text: the person who merged it, or empty",
+    pull_request="text: the pull request in the commit's message, as the host writes it (`#12`), or empty",
+    until="time: when the next change of the same stage or alias was recorded, or null if there is none",
+    ended_by="text: the commit of that change, or empty",
+    fault="text: the reason why it never took effect, such as `recorded, not reviewed: ...`, or empty",
 )
-LOGGED = Shape(
+LOGGED = shape(
     "logged",
     "A change that a commit made to one record. Printed by `log`, newest first.",
-    {
-        "model": "text: the model's name at that time",
-        "version": "number of the version, or null for the model itself",
-        "what": "text: the kind of change, such as `created`, `changed`, `entered production`, `archived`, `deleted`",
-        "fields": "list of text: the fields that were set or removed, such as `metadata.accuracy`",
-        "commit": "text: the commit of the metadata branch",
-        "author": "text: the author of the commit",
-        "when": "time: the committer date of the commit",
-        "reason": "text: the reason in the commit's message",
-        "pull_request": "text: as in `event`",
-    },
+    model="text: the model's name at that time",
+    version="number of the version, or null for the model itself",
+    what="text: the kind of change, such as `created`, `changed`, `entered production`, `archived`, `deleted`",
+    fields="list of text: the fields that were set or removed, such as `metadata.accuracy`",
+    commit="text: the commit of the metadata branch",
+    author="text: the author of the commit",
+    when="time: the committer date of the commit",
+    reason="text: the reason in the commit's message",
+    pull_request="text: as in `event`",
 )
-ORIGIN = Shape(
+ORIGIN = shape(
     "origin",
     "The commit that set a field of a version. Printed by `blame`.",
-    {
-        "field": "text: its dotted name, such as `metadata.accuracy`; `stage`, `aliases.NAME`",
-        "value": "its current value",
-        "commit": "text: the commit of the metadata branch that set the field",
-        "author": "text: the author of the commit",
-        "when": "time: when it was recorded",
-        "pull_request": "text: as in `event`",
-    },
+    field="text: its dotted name, such as `metadata.accuracy`; `stage`, `aliases.NAME`",
+    value="its current value",
+    commit="text: the commit of the metadata branch that set the field",
+    author="text: the author of the commit",
+    when="time: when it was recorded",
+    pull_request="text: as in `event`",
 )
-CONTAINING = Shape(
+CONTAINING = shape(
     "containing",
     "A version, and whether its code contains a commit. Printed by `contains`.",
-    {
-        "model": "text: the model's name",
-        "number": "number of the version",
-        "name": "text: the version's own name, or null",
-        "stage": "text: the stage that the version is in, in force, or null",
-        "aliases": "list of text: its aliases that are in force",
-        "commit": "text: its code commit",
-        "dirty": "true if its code had uncommitted changes; null if unknown",
-        "contains": "true if its code commit is the given commit or a descendant of it",
-        "exact": "true if its code commit is the given commit",
-    },
+    model="text: the model's name",
+    number="number of the version",
+    name="text: the version's own name, or null",
+    stage="text: the stage that the version is in, in force, or null",
+    aliases="list of text: its aliases that are in force",
+    commit="text: its code commit",
+    dirty="true if its code had uncommitted changes; null if unknown",
+    contains="true if its code commit is the given commit or a descendant of it",
+    exact="true if its code commit is the given commit",
 )
-NOTED = Shape(
+NOTED = shape(
     "noted",
     "The result of `notes`.",
-    {
-        "commit": "text: the commit of `refs/notes/gitmodel`, or empty",
-        "notes": "number of code commits that have a note",
-        "missing": "number of code commits of versions that this repository does not have",
-    },
+    commit="text: the commit of `refs/notes/gitmodel`, or empty",
+    notes="number of code commits that have a note",
+    missing="number of code commits of versions that this repository does not have",
 )
-RUN = Shape(
+RUN = shape(
     "run",
     "A run that made, changed or read a version. Printed by `version runs`.",
-    {
-        "id": "text: the run's id",
-        "pipeline": "text: the pipeline's name, or null",
-        "status": 'text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it; '
-        '"unknown" if its record is missing',
-        "started": "time, or null",
-        "recorded": "true if it is recorded on the metadata branch",
-        "only_read": "true if the run only read an artifact of the version as an input",
-    },
+    id="text: the run's id",
+    pipeline="text: the pipeline's name, or null",
+    status='text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it; '
+    '"unknown" if its record is missing',
+    started="time, or null",
+    recorded="true if it is recorded on the metadata branch",
+    only_read="true if the run only read an artifact of the version as an input",
 )
-RECORDED_RUN = Shape(
+RECORDED_RUN = shape(
     "recorded_run",
     "A run of a pipeline with all recorded fields. Printed by `run`, `runs list`, `runs show`.",
-    {
-        "id": "text: the run's id",
-        "pipeline": "text: the name of the pipeline, or of the run of a script",
-        "status": 'text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it',
-        "started": "time",
-        "finished": "time, or null if it is not recorded",
-        "since": "time of the last sign of life of a lost run, or null",
-        "recorded": "true if it is recorded on the metadata branch",
-        "versions": "list of text: the versions that it made or changed, as `MODEL@NUMBER`",
-        "failed_step": "text: the step that failed, or null",
-        "error": "text: the error; the branch records its type, and this machine its message",
-        "executor": 'text: the executor that ran the steps; "" for a run of a script',
-        "python": "text: the version of Python",
-        "packages": "text: the digest of the list of installed packages in the artifact store, or null",
-        "code": "object or null: as in `version`",
-        "script": "text: the file of the pipeline, from the top of the code repository; null if it was not recorded, "
-        "so `reproduce` cannot run it again",
-        "module": "text: the name under which that file was imported, or null",
-        "parameters": "object: the arguments of the pipeline, or the parameters that a script logged",
-        "metadata": "object: the metadata that a script logged",
-        "steps": 'list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
-        '"skipped"), `version` (an existing version that it changed, as `MODEL@NUMBER`, or null), `seconds`, '
-        "`parameters`, `inputs` and `outputs` (name to digest); if it has a `version`, also `kinds`, `sizes` (bytes), "
-        "`formats` and `files` (the own names of the files) of the outputs",
-    },
+    id="text: the run's id",
+    pipeline="text: the name of the pipeline, or of the run of a script",
+    status='text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it',
+    started="time",
+    finished="time, or null if it is not recorded",
+    since="time of the last sign of life of a lost run, or null",
+    recorded="true if it is recorded on the metadata branch",
+    versions="list of text: the versions that it made or changed, as `MODEL@NUMBER`",
+    failed_step="text: the step that failed, or null",
+    error="text: the error; the branch records its type, and this machine its message",
+    executor='text: the executor that ran the steps; "" for a run of a script',
+    python="text: the version of Python",
+    packages="text: the digest of the list of installed packages in the artifact store, or null",
+    code="object or null: as in `version`",
+    script="text: the file of the pipeline, from the top of the code repository; null if it was not recorded, "
+    "so `reproduce` cannot run it again",
+    module="text: the name under which that file was imported, or null",
+    parameters="object: the arguments of the pipeline, or the parameters that a script logged",
+    metadata="object: the metadata that a script logged",
+    steps='list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
+    '"skipped"), `version` (an existing version that it changed, as `MODEL@NUMBER`, or null), `seconds`, '
+    "`parameters`, `inputs` and `outputs` (name to digest); if it has a `version`, also `kinds`, `sizes` (bytes), "
+    "`formats` and `files` (the own names of the files) of the outputs",
 )
-LINEAGE = Shape(
+LINEAGE = shape(
     "lineage",
     "The sources and results of a version, run or artifact. Printed by `lineage`.",
-    {
-        "root": "text: the start: `MODEL@NUMBER`, a run's id or a digest",
-        "up": "true if the sources were requested",
-        "down": "true if the results were requested",
-        "nodes": 'list of objects: `id`, `kind` ("version", "run", "artifact"), `missing` (why it is '
-        "unknown or incomplete, or empty), `more` (true if `--depth` ended there); for a version `stage`, `aliases`, "
-        "`created`, `code`; for a run `pipeline`, `status`, `started`, `versions`, `code`; for an artifact "
-        "`kind_of_artifact`, `size`, `format` if a version has it, and `versions` (as `MODEL@NUMBER:NAME`)",
-        "edges": "list of objects: `source`, `target` (the target was made from the source), `label` (the "
-        "artifact's name in a version, `STEP.NAME` of an input or output of a run, or empty)",
-        "in_stages": "list of text: the root and versions made from it that are in a stage or have an alias, as "
-        "`MODEL@NUMBER STAGE`",
-        "unread": "list of text: paths of records that could not be read completely; edges can be missing",
-    },
+    root="text: the start: `MODEL@NUMBER`, a run's id or a digest",
+    up="true if the sources were requested",
+    down="true if the results were requested",
+    nodes='list of objects: `id`, `kind` ("version", "run", "artifact"), `missing` (why it is '
+    "unknown or incomplete, or empty), `more` (true if `--depth` ended there); for a version `stage`, `aliases`, "
+    "`created`, `code`; for a run `pipeline`, `status`, `started`, `versions`, `code`; for an artifact "
+    "`kind_of_artifact`, `size`, `format` if a version has it, and `versions` (as `MODEL@NUMBER:NAME`)",
+    edges="list of objects: `source`, `target` (the target was made from the source), `label` (the "
+    "artifact's name in a version, `STEP.NAME` of an input or output of a run, or empty)",
+    in_stages="list of text: the root and versions made from it that are in a stage or have an alias, as "
+    "`MODEL@NUMBER STAGE`",
+    unread="list of text: paths of records that could not be read completely; edges can be missing",
 )
-DIFF = Shape(
+DIFF = shape(
     "diff",
     "The differences between two versions. Printed by `diff`.",
-    {
-        "old": "text: the first version, as `MODEL@NUMBER`",
-        "new": "text: the second version",
-        "metadata": "list of objects: `key`, `old`, `new` (null if absent), `change` (difference of numbers, or null)",
-        "parameters": "list of objects as in `metadata`: parameters of the runs; those of a step are `STEP.NAME`",
-        "artifacts": "list of objects: `name`, `kind`, `old` and `new` (digests, or null), `same`",
-        "packages": "list of objects as in `metadata`: the packages that differ, and `python`",
-        "code": "object: `old` and `new` (commits, or null), `changed` (two flags: there were uncommitted changes), "
-        "`commits` (only in the new one, newest first: `commit`, `author`, `when`, `subject`), "
-        "`left` (only in the old one)",
-        "gaps": "list of text: what could not be compared",
-    },
+    old="text: the first version, as `MODEL@NUMBER`",
+    new="text: the second version",
+    metadata="list of objects: `key`, `old`, `new` (null if absent), `change` (difference of numbers, or null)",
+    parameters="list of objects as in `metadata`: parameters of the runs; those of a step are `STEP.NAME`",
+    artifacts="list of objects: `name`, `kind`, `old` and `new` (digests, or null), `same`",
+    packages="list of objects as in `metadata`: the packages that differ, and `python`",
+    code="object: `old` and `new` (commits, or null), `changed` (two flags: there were uncommitted changes), "
+    "`commits` (only in the new one, newest first: `commit`, `author`, `when`, `subject`), "
+    "`left` (only in the old one)",
+    gaps="list of text: what could not be compared",
 )
-CHECKED_OUT = Shape(
+CHECKED_OUT = shape(
     "checked_out",
     "A work tree with a version's code. Printed by `checkout`.",
-    {
-        "reference": "text: `MODEL@NUMBER`",
-        "path": "text: its folder",
-        "commit": "text: the commit of the code",
-        "changed": "true if there were uncommitted changes when the version was created",
-        "artifacts": "object: the name and path of each artifact",
-        "attachments": "object: the name and path of each attachment that --attachments wrote",
-        "left_out": "list of text: the paths of submodules that were left out on request",
-    },
+    reference="text: `MODEL@NUMBER`",
+    path="text: its folder",
+    commit="text: the commit of the code",
+    changed="true if there were uncommitted changes when the version was created",
+    artifacts="object: the name and path of each artifact",
+    attachments="object: the name and path of each attachment that --attachments wrote",
+    left_out="list of text: the paths of submodules that were left out on request",
 )
-REPRODUCED = Shape(
+REPRODUCED = shape(
     "reproduced",
     "The result of reproducing a version. Printed by `reproduce`.",
-    {
-        "reference": "text: `MODEL@NUMBER`",
-        "run": "text: the id of the recorded run",
-        "commit": "text: the commit of the code",
-        "changed": "true if there were uncommitted changes at that time",
-        "identical": "true if every output has the recorded bytes",
-        "outputs": "list of objects: `step`, `name`, `same`, `old` and `new` (digests, or null), `then` and `now` "
-        "(objects: `size`, and `format` and `metadata` for an artifact of the version)",
-        "metadata": "list of objects: `key`, `old`, `new` (null if absent), `change` (difference of numbers, or null)",
-        "packages": "list of objects as in `metadata`: the packages that differ, and `python`",
-        "unknown": "list of text: what could not be compared",
-    },
+    reference="text: `MODEL@NUMBER`",
+    run="text: the id of the recorded run",
+    commit="text: the commit of the code",
+    changed="true if there were uncommitted changes at that time",
+    identical="true if every output has the recorded bytes",
+    outputs="list of objects: `step`, `name`, `same`, `old` and `new` (digests, or null), `then` and `now` "
+    "(objects: `size`, and `format` and `metadata` for an artifact of the version)",
+    metadata="list of objects: `key`, `old`, `new` (null if absent), `change` (difference of numbers, or null)",
+    packages="list of objects as in `metadata`: the packages that differ, and `python`",
+    unknown="list of text: what could not be compared",
 )
-EXPORTED = Shape(
+EXPORTED = shape(
     "exported",
     "A version that was exported to a file. Printed by `export`.",
-    {
-        "reference": "text: `MODEL@NUMBER`",
-        "path": "text: the file",
-        "size": "number of bytes",
-        "runs": "list of text: the ids of the exported runs, of the version and of its sources",
-        "missing": "list of text: what is recorded but not in the file",
-    },
+    reference="text: `MODEL@NUMBER`",
+    path="text: the file",
+    size="number of bytes",
+    runs="list of text: the ids of the exported runs, of the version and of its sources",
+    missing="list of text: what is recorded but not in the file",
 )
-IMPORTED = Shape(
+IMPORTED = shape(
     "imported",
     "A version that was imported. Printed by `import`.",
-    {
-        "reference": "text: `MODEL@NUMBER` in this registry",
-        "new": "false if the version existed already and nothing was changed",
-    },
+    reference="text: `MODEL@NUMBER` in this registry",
+    new="false if the version existed already and nothing was changed",
 )
-CARD = Shape(
+CARD = shape(
     "card",
     "The model card of a version. Printed by `card`.",
-    {"reference": "text: `MODEL@NUMBER`", "card": "text: Markdown with a YAML header"},
+    reference="text: `MODEL@NUMBER`",
+    card="text: Markdown with a YAML header",
 )
-FETCHED = Shape(
+FETCHED = shape(
     "fetched",
     "An artifact written to disk. Printed by `get`.",
-    {
-        "reference": "text: `MODEL@NUMBER`",
-        "artifact": "text: the artifact's name",
-        "path": "text: the file or folder that was written",
-        "digest": "text: the digest with which its bytes were verified",
-        "size": "number of bytes",
-        "at": "text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
-    },
+    reference="text: `MODEL@NUMBER`",
+    artifact="text: the artifact's name",
+    path="text: the file or folder that was written",
+    digest="text: the digest with which its bytes were verified",
+    size="number of bytes",
+    at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
-METADATA = Shape(
+METADATA = shape(
     "metadata",
     "One key of metadata. Printed by `metadata show` as TSV; as JSON it prints one object of keys and values.",
-    {"key": "text", "value": "its value"},
+    key="text",
+    value="its value",
 )
-DELETED = Shape(
+DELETED = shape(
     "deleted",
     "A deleted model or version. Printed by `delete`, `version delete`.",
-    {
-        "model": "text: the model's name",
-        "version": "number of the version, or null for the whole model",
-        "deleted": "true",
-    },
+    model="text: the model's name",
+    version="number of the version, or null for the whole model",
+    deleted="true",
 )
-APPLIED = Shape(
+APPLIED = shape(
     "applied",
     "A pending stage or alias that `apply` examined.",
-    {
-        "model": "text: the model's name",
-        "stage": "text: the stage or alias",
-        "version": "number of the version now in force, or null if it is empty or was not applied",
-        "applied": "true if its tag now agrees with the branch",
-        "reason": "text: the reason why it was not applied, or empty",
-        "previous": "number of the version previously in force, or null",
-        "tag": "text: the name of its tag",
-        "pushed": "true if the tag also moved on the remote",
-    },
+    model="text: the model's name",
+    stage="text: the stage or alias",
+    version="number of the version now in force, or null if it is empty or was not applied",
+    applied="true if its tag now agrees with the branch",
+    reason="text: the reason why it was not applied, or empty",
+    previous="number of the version previously in force, or null",
+    tag="text: the name of its tag",
+    pushed="true if the tag also moved on the remote",
 )
-GATE = Shape(
+GATE = shape(
     "gate",
     "The result of a rule of a stage for a version. Part of `proposal` and `plan`.",
-    {
-        "gate": "text: the name of the gate, or `after`",
-        "passed": "true if the version meets it",
-        "finding": "text: the reason why not, or empty",
-        "message": "text: the gate's message, or empty",
-        "forced": "true if force overrode it",
-    },
+    gate="text: the name of the gate, or `after`",
+    passed="true if the version meets it",
+    finding="text: the reason why not, or empty",
+    message="text: the gate's message, or empty",
+    forced="true if force overrode it",
 )
-PROPOSAL = Shape(
+PROPOSAL = shape(
     "proposal",
     "Proposed changes of stages, on a branch. Printed by `propose`, `proposals`.",
-    {
-        "branch": "text: the branch, without `refs/heads/`",
-        "commit": "text: its commit",
-        "base": "text: the commit of the metadata branch with which it is compared",
-        "subject": "text: the subject of its commit",
-        "author": "text: the person who proposes it",
-        "models": "list of text: the models that it changes",
-        "changes": "list of objects as in `plan`: the effects of merging it now",
-        "problems": "list of `problem`: the reasons not to merge it now",
-        "ready": "true if there are no problems",
-        "pushed": "true if the remote has the branch",
-        "address": "text: the URL for opening the pull request, or empty",
-        "text": "text: the file with the text of the pull request, or empty if the URL contains it",
-        "request": "text: the URL of the pull request that was opened, or empty",
-    },
+    branch="text: the branch, without `refs/heads/`",
+    commit="text: its commit",
+    base="text: the commit of the metadata branch with which it is compared",
+    subject="text: the subject of its commit",
+    author="text: the person who proposes it",
+    models="list of text: the models that it changes",
+    changes="list of objects as in `plan`: the effects of merging it now",
+    problems="list of `problem`: the reasons not to merge it now",
+    ready="true if there are no problems",
+    pushed="true if the remote has the branch",
+    address="text: the URL for opening the pull request, or empty",
+    text="text: the file with the text of the pull request, or empty if the URL contains it",
+    request="text: the URL of the pull request that was opened, or empty",
 )
-PLAN = Shape(
+PLAN = shape(
     "plan",
     "The effects of a merge. Printed by `plan`.",
-    {
-        "base": "text: the commit into which `head` is merged",
-        "head": "text: the commit that is merged",
-        "changes": "list of objects: `model`, `stage` or `alias`, `previous` and `version` (numbers; null if empty), "
-        "`who`, `reason`, `maker` (author of the version), `owners`, `code` (`old` and `new` commit, `count` of "
-        "commits between or null, the newest of these as `commits`, `comparison`: a URL or empty), "
-        "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` and `datasets` that differ (lists of `name`, "
-        "`kind`, `old`, `new`), `gates` (list of `gate`)",
-        "renamed": "list of objects: renamed models, each with `model` and the new name `to`; stages move with them",
-        "versions": "list of text: new versions, as `MODEL@NUMBER`",
-        "rules": "list of text: changed files that decide who may do what",
-        "problems": "list of `problem`: the reasons not to merge",
-    },
+    base="text: the commit into which `head` is merged",
+    head="text: the commit that is merged",
+    changes="list of objects: `model`, `stage` or `alias`, `previous` and `version` (numbers; null if empty), "
+    "`who`, `reason`, `maker` (author of the version), `owners`, `code` (`old` and `new` commit, `count` of "
+    "commits between or null, the newest of these as `commits`, `comparison`: a URL or empty), "
+    "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` and `datasets` that differ (lists of `name`, "
+    "`kind`, `old`, `new`), `gates` (list of `gate`)",
+    renamed="list of objects: renamed models, each with `model` and the new name `to`; stages move with them",
+    versions="list of text: new versions, as `MODEL@NUMBER`",
+    rules="list of text: changed files that decide who may do what",
+    problems="list of `problem`: the reasons not to merge",
 )
-VERIFIED = Shape(
+VERIFIED = shape(
     "verified",
     "An artifact that `verify` hashed. Each artifact is listed once, even if several versions have it.",
-    {
-        "digest": "text: its digest; empty if the record of the version cannot be read",
-        "size": "number of bytes",
-        "versions": "list of text: the versions that have it, as `MODEL@NUMBER`, or a model whose versions are lost",
-        "error": "text: the problem, or empty",
-        "unreachable": "true if its store could not be reached, so its state is unknown",
-        "uri": "text: the location of an external artifact, or empty",
-        "purged": "text: the parts that were erased permanently, when and why; or empty",
-    },
+    digest="text: its digest; empty if the record of the version cannot be read",
+    size="number of bytes",
+    versions="list of text: the versions that have it, as `MODEL@NUMBER`, or a model whose versions are lost",
+    error="text: the problem, or empty",
+    unreachable="true if its store could not be reached, so its state is unknown",
+    uri="text: the location of an external artifact, or empty",
+    purged="text: the parts that were erased permanently, when and why; or empty",
 )
-PROBLEM = Shape(
+PROBLEM = shape(
     "problem",
     "A problem on the metadata branch. Printed by `check`.",
-    {
-        "path": "text: the file on the metadata branch",
-        "key": "text: the key in it, or empty",
-        "rule": "text: the name of the rule in `docs/reference/format.md`",
-        "message": "text: the problem",
-    },
+    path="text: the file on the metadata branch",
+    key="text: the key in it, or empty",
+    rule="text: the name of the rule in `docs/reference/format.md`",
+    message="text: the problem",
 )
-FINDING = Shape(
+FINDING = shape(
     "finding",
     "A finding about this clone. Printed by `doctor`.",
-    {
-        "about": "text: the kind of finding, such as lock, tag or artifact",
-        "message": "text: the finding",
-        "hint": "text: how to solve it",
-        "fixable": "true if `doctor --fix` can repair it",
-        "grave": "true if it prevents something from working",
-        "fixed": "true if this command repaired it",
-    },
+    about="text: the kind of finding, such as lock, tag or artifact",
+    message="text: the finding",
+    hint="text: how to solve it",
+    fixable="true if `doctor --fix` can repair it",
+    grave="true if it prevents something from working",
+    fixed="true if this command repaired it",
 )
-MAINTAINED = Shape(
+MAINTAINED = shape(
     "maintained",
     "The result of `maintenance`.",
-    {
-        "commits": "number of commits of the metadata branch that are indexed by path",
-        "packed": "number of loose objects that were packed",
-    },
+    commits="number of commits of the metadata branch that are indexed by path",
+    packed="number of loose objects that were packed",
 )
-STORE = Shape(
+STORE = shape(
     "store",
     "An artifact store of the registry, as this machine reaches it. Printed by `store list`, `store add`, `store use`, "
     "`store trust`.",
-    {
-        "name": 'text: its name; "default" for the default store; empty for a URL that is not a store of the registry',
-        "url": "text: its URL on this machine",
-        "source": "text: the file, variable or default that sets it",
-        "trusted": "true if this machine may send credentials to it, or it needs none",
-        "read_only": "true if this machine does not write to it",
-        "models": "list of text: the models whose artifacts it stores; for the default store, those with no other",
-    },
+    name='text: its name; "default" for the default store; empty for a URL that is not a store of the registry',
+    url="text: its URL on this machine",
+    source="text: the file, variable or default that sets it",
+    trusted="true if this machine may send credentials to it, or it needs none",
+    read_only="true if this machine does not write to it",
+    models="list of text: the models whose artifacts it stores; for the default store, those with no other",
 )
-FORMAT = Shape(
+FORMAT = shape(
     "format",
     "A format in which gitmodel can load artifacts. Printed by `formats list`.",
-    {
-        "name": "text: its name, as a record has it",
-        "extensions": "list of text: the endings of its files, such as .csv; empty if the content alone decides",
-        "package": "text: the package that adds it; empty for a format of gitmodel",
-        "unsafe": "true if loading can run code from the file, so that it needs `trusted=True`",
-        "error": "text: why the format of a package cannot be used; empty if it can",
-        "trusted_names": "list of text: the classes and functions that this machine trusts for files of this format",
-    },
+    name="text: its name, as a record has it",
+    extensions="list of text: the endings of its files, such as .csv; empty if the content alone decides",
+    package="text: the package that adds it; empty for a format of gitmodel",
+    unsafe="true if loading can run code from the file, so that it needs `trusted=True`",
+    error="text: why the format of a package cannot be used; empty if it can",
+    trusted_names="list of text: the classes and functions that this machine trusts for files of this format",
 )
-TRUSTED_NAMES = Shape(
+TRUSTED_NAMES = shape(
     "trusted_names",
     "The classes and functions that files may use when they are loaded. Printed by `formats trust`.",
-    {"names": "list of text: the full names that this machine trusts now"},
+    names="list of text: the full names that this machine trusts now",
 )
-STORE_STATUS = Shape(
+STORE_STATUS = shape(
     "store_status",
     "The artifacts in each store. Printed by `store status`.",
-    {
-        "stores": "list of objects: `name`, `url`, `objects` and `size` (total bytes), `error` "
-        '(why it could not be reached, or empty); "clone" is the store in the clone if another is the default',
-        "models": "list of objects: `model`, `versions`, `artifacts`, `size`, `where` "
-        "(object: each store and its number of artifacts), `missing` (in no store), `unknown` (perhaps in a "
-        "store that could not be reached), `external`, `purged`. Each artifact counts once per model",
-        "missing": "list of objects: `digest` (for a folder, of its first missing file), `artifact`, `size`, "
-        "`versions` (as `MODEL@NUMBER`), `files` (their number)",
-        "damaged": "list of text: records that could not be read",
-    },
+    stores="list of objects: `name`, `url`, `objects` and `size` (total bytes), `error` "
+    '(why it could not be reached, or empty); "clone" is the store in the clone if another is the default',
+    models="list of objects: `model`, `versions`, `artifacts`, `size`, `where` "
+    "(object: each store and its number of artifacts), `missing` (in no store), `unknown` (perhaps in a "
+    "store that could not be reached), `external`, `purged`. Each artifact counts once per model",
+    missing="list of objects: `digest` (for a folder, of its first missing file), `artifact`, `size`, "
+    "`versions` (as `MODEL@NUMBER`), `files` (their number)",
+    damaged="list of text: records that could not be read",
 )
-COPIED = Shape(
+COPIED = shape(
     "copied",
     "The result of `store copy`.",
-    {
-        "source": "text: the URL of the store that was copied",
-        "target": "text: the URL of the store that was copied to",
-        "copied": "number of objects that were copied",
-        "size": "number of bytes that were copied",
-        "there": "number of objects that the target already had",
-        "failed": "object: the digest of each object that could not be copied, and the reason",
-    },
+    source="text: the URL of the store that was copied",
+    target="text: the URL of the store that was copied to",
+    copied="number of objects that were copied",
+    size="number of bytes that were copied",
+    there="number of objects that the target already had",
+    failed="object: the digest of each object that could not be copied, and the reason",
 )
-GARBAGE = Shape(
+GARBAGE = shape(
     "garbage",
     "Objects that no version, run or tag needs. Printed by `store gc`.",
-    {
-        "store": "text: the URL of the store",
-        "digests": "list of text: the objects that can be removed, or were removed",
-        "leftovers": "number of unfinished uploads",
-        "size": "number of bytes of the objects and leftovers",
-        "purged": "number of objects in `digests` that were purged",
-        "needed": "number of objects that are needed and stay",
-        "recent": "number of objects that are not needed and stay because they are recent",
-        "removed": "true if the objects were removed, false if they were only listed",
-    },
+    store="text: the URL of the store",
+    digests="list of text: the objects that can be removed, or were removed",
+    leftovers="number of unfinished uploads",
+    size="number of bytes of the objects and leftovers",
+    purged="number of objects in `digests` that were purged",
+    needed="number of objects that are needed and stay",
+    recent="number of objects that are not needed and stay because they are recent",
+    removed="true if the objects were removed, false if they were only listed",
 )
-PURGED = Shape(
+PURGED = shape(
     "purged",
     "The result of `store purge`.",
-    {
-        "digests": "list of text: the digests that have a tombstone; for a folder, also those of its files",
-        "versions": "list of text: the versions that have it, as `MODEL@NUMBER`",
-        "removed": "list of text: the URLs of the stores from which bytes were removed",
-        "kept": "list of text: files of the folder that stay because other artifacts need them",
-        "pending": "true if the bytes stay until the tombstone is on the remote",
-    },
+    digests="list of text: the digests that have a tombstone; for a folder, also those of its files",
+    versions="list of text: the versions that have it, as `MODEL@NUMBER`",
+    removed="list of text: the URLs of the stores from which bytes were removed",
+    kept="list of text: files of the folder that stay because other artifacts need them",
+    pending="true if the bytes stay until the tombstone is on the remote",
 )
-SETTING = Shape(
+SETTING = shape(
     "setting",
     "A setting in effect. Printed by `config`.",
-    {
-        "key": "text: its name",
-        "value": "text: its value",
-        "source": "text: the file, variable or default that sets it",
-    },
+    key="text: its name",
+    value="text: its value",
+    source="text: the file, variable or default that sets it",
 )
-REGISTRY = Shape(
+REGISTRY = shape(
     "registry",
     "The registry of this repository. Printed by `init`.",
-    {
-        "registry": "text: the git directory that holds it, or its URL",
-        "branch": "text: the full name of the metadata branch",
-        "store": "text: the URL of the artifact store, or null",
-        "begun": "true if this command created it",
-        "adopted": "text: the remote from which it was fetched, or null",
-        "written": "list of text: the files that `--ci` created or changed",
-    },
+    registry="text: the git directory that holds it, or its URL",
+    branch="text: the full name of the metadata branch",
+    store="text: the URL of the artifact store, or null",
+    begun="true if this command created it",
+    adopted="text: the remote from which it was fetched, or null",
+    written="list of text: the files that `--ci` created or changed",
 )
-REMOTE = Shape(
+REMOTE = shape(
     "remote",
     "The remote for `pull` and `push`. Printed by `remote`, `clone`.",
-    {
-        "name": "text: its name in git",
-        "url": "text: its URL, without credentials",
-        "seen": "text: the last commit of its metadata branch that gitmodel saw, or empty",
-        "ahead": "number of local commits that it did not have at that time",
-        "behind": "number of its commits at that time that are not here",
-    },
+    name="text: its name in git",
+    url="text: its URL, without credentials",
+    seen="text: the last commit of its metadata branch that gitmodel saw, or empty",
+    ahead="number of local commits that it did not have at that time",
+    behind="number of its commits at that time that are not here",
 )
-PULLED = Shape(
+PULLED = shape(
     "pulled",
     "The result of `pull`.",
-    {
-        "remote": "text: the remote's name",
-        "commit": "text: the tip of the metadata branch, or null",
-        "changed": "true if the branch or a stage tag moved",
-        "commits": "number of commits that were fetched",
-        "artifacts": "number of artifacts that were fetched",
-        "replayed": "number of local commits that were replayed on the remote's tip",
-        "renumbered": "list of text: versions that got a new number, as `MODEL OLD -> NEW`",
-        "conflicts": "list of text: changes of both sides that conflicted; the remote's change was kept",
-        "moved": "list of text: the local stage tags that moved, as `MODEL@STAGE`",
-        "set_back": "list of text: the stage tags on the remote that no longer agree with the branch",
-        "merged": "list of text: merges by plain git that leave commits of stage tags off the chain of first parents",
-        "credentials": "list of text: fields of the fetched records that look like credentials",
-    },
+    remote="text: the remote's name",
+    commit="text: the tip of the metadata branch, or null",
+    changed="true if the branch or a stage tag moved",
+    commits="number of commits that were fetched",
+    artifacts="number of artifacts that were fetched",
+    replayed="number of local commits that were replayed on the remote's tip",
+    renumbered="list of text: versions that got a new number, as `MODEL OLD -> NEW`",
+    conflicts="list of text: changes of both sides that conflicted; the remote's change was kept",
+    moved="list of text: the local stage tags that moved, as `MODEL@STAGE`",
+    set_back="list of text: the stage tags on the remote that no longer agree with the branch",
+    merged="list of text: merges by plain git that leave commits of stage tags off the chain of first parents",
+    credentials="list of text: fields of the fetched records that look like credentials",
 )
-PUSHED = Shape(
+PUSHED = shape(
     "pushed",
     "The result of `push`.",
-    {
-        "remote": "text: the remote's name",
-        "commit": "text: the tip of the metadata branch, or null",
-        "commits": "number of commits that the remote did not have",
-        "artifacts": "number of artifacts that were uploaded",
-        "renumbered": "list of text: versions that got a new number, as `MODEL OLD -> NEW`",
-        "conflicts": "list of text: changes of both sides that conflicted; the remote's change was kept",
-        "moved": "list of text: the remote's stage tags that moved, as `MODEL@STAGE`",
-        "code": "number of code commits that were newly kept on the remote of the code",
-        "unpublished": "list of text: code commits of versions that were never on a branch of the remote",
-    },
+    remote="text: the remote's name",
+    commit="text: the tip of the metadata branch, or null",
+    commits="number of commits that the remote did not have",
+    artifacts="number of artifacts that were uploaded",
+    renumbered="list of text: versions that got a new number, as `MODEL OLD -> NEW`",
+    conflicts="list of text: changes of both sides that conflicted; the remote's change was kept",
+    moved="list of text: the remote's stage tags that moved, as `MODEL@STAGE`",
+    code="number of code commits that were newly kept on the remote of the code",
+    unpublished="list of text: code commits of versions that were never on a branch of the remote",
 )
-HOOK = Shape(
+HOOK = shape(
     "hook",
     "A git hook of a repository. Printed by `hook install`, `hook uninstall`.",
-    {
-        "hook": "text: its name, `pre-receive` or `pre-push`",
-        "path": "text: its file",
-        "installed": "true if it is installed",
-        "changed": "true if this command wrote or removed it",
-    },
+    hook="text: its name, `pre-receive` or `pre-push`",
+    path="text: its file",
+    installed="true if it is installed",
+    changed="true if this command wrote or removed it",
 )
-ERROR = Shape(
+ERROR = shape(
     "error",
     'The failure of a command: `{"error": {...}}` on stderr.',
-    {
-        "message": "text: the error",
-        "hint": "text: how to solve it, or empty",
-        "exit_code": "number: the exit code of the command",
-        "kind": "text: the name of the error class in `gitmodel.errors`, or `Unexpected`",
-    },
+    message="text: the error",
+    hint="text: how to solve it, or empty",
+    exit_code="number: the exit code of the command",
+    kind="text: the name of the error class in `gitmodel.errors`, or `Unexpected`",
 )
-WARNING = Shape(
+WARNING = shape(
     "warning",
     'A problem that does not stop the command: `{"warning": {...}}` on stderr.',
-    {"message": "text: the problem", "hint": "text: how to solve it, or empty"},
+    message="text: the problem",
+    hint="text: how to solve it, or empty",
 )
 # Every shape above, in order: collected, so that none can be forgotten.
 ALL = tuple(value for value in tuple(globals().values()) if isinstance(value, Shape))
