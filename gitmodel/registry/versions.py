@@ -44,7 +44,7 @@ _MODELS_FOR_INDEX = 50
 
 
 class Draft(NamedTuple):
-    """What a person says about a version that is to be created: its own name, if it has one, and its description."""
+    """The values that a person gives a new version: its own name, if it has one, description, tags and metadata."""
 
     name: str | None = None
     description: str = ""
