@@ -7,8 +7,8 @@ import os
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +93,13 @@ class Journal:
             temporary.unlink(missing_ok=True)
 
     def outputs(self) -> Iterator[dict[str, Any]]:
-        """Yield the outputs, as digests and formats, of all steps that need not run again."""
-        for path in sorted(self._steps.glob("*/*.json")) if os.path.isdir(self._steps) else ():
-            try:
-                found = json.loads(path.read_bytes())
-            except (OSError, ValueError):
-                continue
-            if isinstance(found, dict) and isinstance(found.get("outputs"), list):
-                yield from (output for output in found["outputs"] if isinstance(output, dict))
+        """Yield outputs of steps that need not run again, and of current runs, as digests and formats."""
+        current = [path for path in self._paths() if _is_locked(path)]
+        for path in [*current, *(sorted(self._steps.glob("*/*.json")) if os.path.isdir(self._steps) else ())]:
+            with suppress(OSError):
+                for found in _json_lines(path):
+                    if isinstance(found.get("outputs"), list):
+                        yield from (output for output in found["outputs"] if isinstance(output, dict))
 
     def _paths(self) -> list[Path]:
         return sorted(self._runs.glob("*.jsonl")) if os.path.isdir(self._runs) else []
@@ -109,17 +108,12 @@ class Journal:
         facts: dict[str, Any] = {}
         try:
             changed = path.stat().st_mtime
-            lines = path.read_bytes().splitlines()
+            lines = list(_json_lines(path))
             locked = _is_locked(path)
         except OSError:
             return None
         for line in lines:
-            try:
-                noted = json.loads(line)
-            except ValueError:  # cut off when its writer was killed
-                continue
-            if isinstance(noted, dict):
-                facts.update(noted)
+            facts.update(line)
         if facts.get("status") == "running" and not locked:
             facts.update(status="lost", since=changed)
         return facts or None
@@ -158,6 +152,10 @@ class RunJournal:
         except OSError as error:
             raise _unwritable(self._path, error) from error
 
+    def note_stored(self, outputs: Iterable[tuple[str, str]]) -> None:
+        """Note what the run stored, by digest and format, so that `store gc` keeps it until the run ends."""
+        self.note(outputs=[{"digest": digest, "format": format} for digest, format in outputs])
+
     def discard(self) -> None:
         """Delete the journal of the run, because the branch has its record."""
         self._path.unlink(missing_ok=True)
@@ -179,6 +177,17 @@ def _close_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_close_in_child)
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects in a file of JSON lines, which can have ended in the middle of one. Raises OSError."""
+    for line in path.read_bytes().splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            yield found
 
 
 def _is_locked(path: Path) -> bool:

@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -35,7 +35,7 @@ from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
-from gitmodel.formats.kept_values import keep_value, told_kept
+from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
 from gitmodel.formats.loading import is_loading
 from gitmodel.registry import models, versions
 from gitmodel.registry.artifacts import LocalArtifact
@@ -49,6 +49,7 @@ from gitmodel.registry.runs import (
 )
 from gitmodel.registry.versions import Draft
 from gitmodel.registry.writer import Batch, transact
+from gitmodel.stores.artifacts import keep_artifact, verified_path
 from gitmodel.stores.interface import JOBS, Progress
 from gitmodel.stores.source_credentials import holds_secret, refuse_secrets
 
@@ -473,6 +474,7 @@ class ScriptRun(ShowsOurForm):
             refuse_secrets(f"the artifact {each.name}", value, each.path, secrets, follow_links=root)
 
         found = storing.store_given(self._opened, model, given, check)
+        self._notes.note_stored([(link.digest, link.format) for link in found])
         self._links.update({link.name: replace(link, pipeline=self.name) for link in found})
 
     @contextmanager
@@ -518,6 +520,7 @@ class ScriptRun(ShowsOurForm):
     def _succeed(self, notes: RunJournal) -> None:
         """Commit the run with its version. Raises Conflict, Refused and other errors if that is not possible."""
         rules = _rules(self._opened)
+        self._refuse_removed()
         leave_out = ""
         for attempt in range(_TRIES):
             try:
@@ -536,6 +539,16 @@ class ScriptRun(ShowsOurForm):
         notes.note(status="succeeded")
         if written:
             notes.discard()
+
+    def _refuse_removed(self) -> None:
+        """Raise Conflict if an artifact of the run is no longer in its store. Renews the timestamps of old ones."""
+        keep_packages(self._opened.store)
+        store = self._opened.access.everywhere()
+        for name, link in self._links.items():
+            if not keep_artifact(store, link.digest, folder=link.is_folder):
+                raise Conflict(
+                    f"{name} was removed from {store.url} during run {self.name}", hint="run the script again"
+                )
 
     def _commit(self, rules: RunRules, *, with_stages: bool) -> bool:
         """Write one commit. Return False if *rules* exclude the run."""
@@ -598,7 +611,21 @@ class ScriptRun(ShowsOurForm):
             notes.note(status=status)
             log.warning("run %s %s; `git model runs show %s` shows it", self.id, status, self.id)
         except Exception as second:
-            log.error("run %s, which %s, could not be recorded: %s", self.id, status, second)
+            told = told_kept(self._stored_files())
+            log.error(
+                "run %s, which %s, could not be recorded: %s%s", self.id, status, second, "; ".join(filter(None, told))
+            )
+            with suppress(GitModelError):
+                notes.note(status=status)
+
+    def _stored_files(self) -> list[KeptValue]:
+        """Return the files in a store on this machine that hold the artifacts of the run."""
+        store, found = self._opened.access.everywhere(), []
+        for name, link in self._links.items():
+            with suppress(GitModelError):
+                path = None if link.is_folder else verified_path(store, link.digest, link.size)
+                found += [KeptValue(name, path, link.format)] if path is not None else []
+        return found
 
     def _record(
         self, status: Status, rules: RunRules, *, made: ModelVersion | None = None, error: ErrorText | None = None
@@ -661,6 +688,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
         collecting_secrets(known.secrets),
         inside_run(f"run {name}"),
     ):
+        notes.note_stored([(packages, "text")])
         run = ScriptRun(opened, _Start(name, notes.id, started, code, packages, *_find_script(opened)), known, notes)
         leaving: SystemExit | None = None
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gitmodel.domain.schema.records import FOLDER_FORMAT
@@ -15,8 +15,9 @@ from gitmodel.pipelines.opened_files import hash_declared
 from gitmodel.pipelines.step_results import StoredOutput
 from gitmodel.pipelines.steps import Step
 from gitmodel.pipelines.value_text import spell_value
-from gitmodel.stores.artifacts import are_whole, manifest_of
-from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.artifacts import are_whole, keep_artifact, manifest_of
+from gitmodel.stores.interface import JOBS, ArtifactStore
+from gitmodel.stores.parallel_transfers import in_parallel
 
 
 def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
@@ -46,6 +47,15 @@ def cache_key(
         return None
     told = [code, parameters, sorted(inputs.items()), outputs, model, files, variables, *([pickle] if pickle else [])]
     return hashlib.sha256(json.dumps(told, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def are_kept(store: ArtifactStore, outputs: Sequence[StoredOutput]) -> bool:
+    """Return True if the store still has the outputs of a step that has run, and renew their timestamps."""
+    return all(
+        in_parallel(
+            lambda output: keep_artifact(store, output.digest, folder=output.format == FOLDER_FORMAT), outputs, JOBS
+        )
+    )
 
 
 def are_stored(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:

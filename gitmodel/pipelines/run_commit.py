@@ -28,11 +28,11 @@ from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
-from gitmodel.pipelines.caching import are_stored
+from gitmodel.pipelines.caching import are_kept, are_stored
 from gitmodel.pipelines.pinned_references import Target
 from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult
 from gitmodel.registry.in_force import judge
-from gitmodel.registry.runs import is_recorded, store_details
+from gitmodel.registry.runs import is_recorded, keep_packages, store_details
 from gitmodel.registry.writer import Batch
 from gitmodel.stores.interface import ArtifactStore
 
@@ -101,7 +101,8 @@ def _commit(
     if not is_recorded(rules, record, changes=bool(plans), has_journal=has_journal):
         return None
     if succeeded:
-        _check_cached(client.access.everywhere(), results)
+        keep_packages(client.store)  # it was stored at the start of the run, as the outputs of steps were
+        _check_outputs(client.access.everywhere(), results)
     record = store_details(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
     refused: dict[str, None] = {}
@@ -161,12 +162,14 @@ def _is_of_withheld(plan: Plan, withheld: frozenset[tuple[Numbered, str]]) -> bo
     return isinstance(plan, MetadataPlan) and (plan.of, plan.artifact) in withheld
 
 
-def _check_cached(store: ArtifactStore, results: Mapping[str, StepResult]) -> None:
-    """Raise Conflict if an output of a cached step was removed during the run."""
+def _check_outputs(store: ArtifactStore, results: Mapping[str, StepResult]) -> None:
+    """Raise Conflict if an output of a step was removed during the run. Those of cached steps are verified, too."""
     for step, result in results.items():
-        if result.status == "cached" and not are_stored(store, result.outputs, read_servers=False):
+        cached = result.status == "cached"
+        there = are_stored(store, result.outputs, read_servers=False) if cached else are_kept(store, result.outputs)
+        if not there:
             raise Conflict(
-                f"a cached output of step {step} was removed from {store.url} during the run",
+                f"{'a cached' if cached else 'an'} output of step {step} was removed from {store.url} during the run",
                 hint="run the pipeline again",
             )
 

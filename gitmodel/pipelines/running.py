@@ -68,6 +68,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
             notes.discard()  # the run did not begin
             raise
         notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
+        notes.note_stored([(packages, "text")])
         active = ActiveRun(notes.id, job, moment, code, packages, pinned, order(needs))
         try:
             return _run(client, active, choice, journal, notes, needs)

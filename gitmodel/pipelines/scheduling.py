@@ -178,6 +178,8 @@ class Scheduler:
             self._active.failed = self._active.failed or name
         elif self._keys.get(name) and result.is_reusable:
             self._journal.keep_step(self._keys[name], to_json(result))
+        elif result.outputs:
+            self._notes.note_stored([(output.digest, output.format) for output in result.outputs])
         self._tell(result.status, name, result.seconds)
 
     def _verified(self, name: str, result: StepResult) -> StepResult:

@@ -1,12 +1,13 @@
 """Steps take external artifacts, and read and write the stores of their models."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from web_pages import serving
 
-from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
+from gitmodel import Client, ExternalArtifact, ModelConfig, pipeline, step
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.digests import digest_of
@@ -80,6 +81,37 @@ def test_a_run_does_not_name_objects_that_gc_deleted_during_it(client):
     reuse.run(client=client)
     with pytest.raises(Conflict, match="a cached output of step given was removed"):
         reuse.run(client=client, store=str(client.store_root))
+    assert [found.number for found in client.get_model("demo").versions] == [1]
+
+
+@step(enable_cache=False)
+def fresh() -> str:
+    return "fresh"
+
+
+@step(enable_cache=False)
+def look(text: str, remove: bool) -> int:
+    with Client() as client:
+        if remove:
+            client.store.remove(digest_of(b"fresh"))
+        for path in client.store_root.glob("sha256/*/*"):
+            os.utime(path, (0, 0))
+        return len(client.find_garbage().objects)
+
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def uncached(remove: bool = False):
+    look(fresh(), remove)
+
+
+def test_gc_keeps_outputs_of_a_current_run_that_are_not_cached(client):
+    run = uncached.run(client=client)
+    (digest,) = run.steps[1].outputs.values()
+    with client.store.open(digest) as reader:
+        assert reader.read() == b"0\n"
+    client.store.remove(digest_of(b"fresh"))
+    with pytest.raises(Conflict, match="an output of step fresh was removed"):
+        uncached.run(client=client, remove=True)
     assert [found.number for found in client.get_model("demo").versions] == [1]
 
 

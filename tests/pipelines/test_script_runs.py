@@ -2,21 +2,25 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import gitmodel
 from gitmodel import Client, Conflict, Model, NotFound, Refused, Secret, UsageError, formats, pipeline, step
 from gitmodel.branch.run_journal import Journal
 from gitmodel.cli import run as run_program
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
+from gitmodel.errors import Unreachable
 
 VALUE = "correct-horse-battery"
 
@@ -462,3 +466,49 @@ def test_a_value_that_is_not_stored_is_kept_in_a_file_that_the_error_names(clien
             run.link_artifact("log", {"said": VALUE})
         assert "kept" not in caught.value.message
         assert run.create_version("iris", "1.0").model == "iris"
+
+
+def garbage(client):
+    """The objects that `store gc` removes if everything in the store is old."""
+    for path in client.store_root.glob("sha256/*/*"):
+        os.utime(path, (0, 0))
+    return client.find_garbage().objects
+
+
+def test_store_gc_keeps_what_a_running_script_stored(client):
+    with client.start_run("train") as run:
+        run.link_artifact("log", [1])
+        assert garbage(client) == ()
+        run.create_version("iris", model_objects={"clf": [2]})
+        assert garbage(client) == ()
+    assert garbage(client) == ()
+
+
+def create_and_lose(client):
+    with client.start_run("train") as run:
+        run.create_version("iris", model_objects={"clf": [2]})
+        client.store.remove(run._links["clf"].digest)
+
+
+def test_a_script_does_not_name_objects_that_gc_deleted_during_it(client):
+    with pytest.raises(Conflict, match=r"clf was removed from .* during run train"):
+        create_and_lose(client)
+    assert not client.list_models()
+
+
+def fill_the_disk(client, disk):
+    with client.start_run("train") as run:
+        run.link_artifact("log", {"loss": [0.5, 0.25]})
+        with suppress(OSError), open(disk / "full", "wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+
+
+def test_the_files_of_a_run_that_cannot_be_recorded_are_named(small_disk, git, caplog):
+    git(small_disk, "init", "-q")
+    git(small_disk, "commit", "-q", "--allow-empty", "-m", "Begin")
+    with Client(small_disk) as client, pytest.raises(Unreachable, match="No space left"):
+        fill_the_disk(client, small_disk)
+    said = re.search(r"kept: log in \S+; to load: (gitmodel\.formats\.load\(.*\))", caplog.text)
+    assert said is not None
+    assert eval(said[1], {"gitmodel": gitmodel, "pathlib": pathlib}) == {"loss": [0.5, 0.25]}
