@@ -311,6 +311,21 @@ def test_every_annotation_of_the_interface_is_checked_or_one_of_gitmodels_own_ob
             "write reason='best auc'; the arguments that need a name are reason, force, leave",
         ),
         (
+            lambda model: model.create_version("1.0", {"clf": "model.skops"}),
+            "Model.create_version takes name by position, and nothing else",
+            "the arguments that need a name are description, tags, metadata, data, model_objects, ",
+        ),
+        (
+            lambda model: object.__new__(Client).get_version("iris", "production"),
+            "Client.get_version takes reference by position, and nothing else",
+            'write get_version("demo@3") or get_version("demo@production")',
+        ),
+        (
+            lambda model: object.__new__(Client).register_model(name="iris"),
+            "Client.register_model has no argument name",
+            'write register_model("demo", license="MIT")',
+        ),
+        (
             lambda model: model.get_version(1).set_stage("production", reson="best"),
             "ModelVersion.set_stage has no argument reson",
             "did you mean reason?",

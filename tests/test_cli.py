@@ -255,6 +255,14 @@ def test_a_contradictory_command_or_reference_is_refused(iris, capsys):
         ! error: there is no command 'lst'; did you mean list?
         ! hint: write `git model [OPTIONS] COMMAND ...`; `git model -h` lists the commands
         [2]
+        $ git model create iris
+        ! error: there is no command 'create'; did you mean version create?
+        ! hint: write `git model [OPTIONS] COMMAND ...`; `git model -h` lists the commands
+        [2]
+        $ git model list iris
+        ! error: got unexpected extra argument (iris)
+        ! hint: write `git model version list MODEL` for the versions of a model, or `git model show MODEL`
+        [2]
         $ git model version frobnicate
         ! error: there is no command 'frobnicate'
         ! hint: write `git model version [OPTIONS] COMMAND ...`; `git model version -h` lists the commands
@@ -461,7 +469,7 @@ def test_an_invalid_setting_is_refused(iris, capsys):
         r"""
         $ git model history iris prodution
         ! error: iris never had a stage or alias prodution
-        ! hint: there is staging, production
+        ! hint: its stages and aliases are staging, production
         [3]
         $ git model history nothing
         ! error: ...no model nothing

@@ -42,7 +42,7 @@ def test_a_registry_without_metadata_stays_at_the_older_format(client):
 
 
 def test_metadata_that_cannot_be_recorded_is_refused(client):
-    with pytest.raises(UsageError, match="a holds an object"):
+    with pytest.raises(UsageError, match="a is an object"):
         client.register_model("rose", metadata={"a": object()})
     with pytest.raises(Refused, match=r"metadata\.password of rose looks like a password"):
         client.register_model("rose", metadata={"password": "hunter2"})

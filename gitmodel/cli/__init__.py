@@ -114,8 +114,21 @@ COMMANDS = {
     "doctor": Entry("gitmodel.cli.commands.checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
 }
 ALSO = {"versions": "version"}
-# Commands of ZenML 0.52 and later.
+# Commands of ZenML 0.52 and later, and usual words of other tools.
 MEANT = {
+    "add": "link",
+    "create": "version create",
+    "download": "get",
+    "load": "get",
+    "ls": "list",
+    "rm": "delete",
+    "search": "version list --filter",
+    "serve": "get",
+    "stage": "promote",
+    "status": "list",
+    "tag": "version update --tag",
+    "unstage": "demote",
+    "upload": "link",
     "data_artifacts": "version artifacts",
     **dict.fromkeys(("deployment_artifacts", "endpoint_artifacts"), "version deployments"),
     "model_artifacts": "version model_objects",
@@ -257,6 +270,8 @@ def _usage_hint(error: click.UsageError) -> str:
     pairs = [option.opts[0] for option in ctx.command.params if option.metavar == "KEY=VALUE"]
     if pairs and "unexpected extra argument" in error.message and "=" in error.message:
         return f"write `{pairs[0]} KEY=VALUE` for each value; `{ctx.command_path} -h` has an example"
+    if ctx.command is program.get_command(ctx, "list") and "unexpected extra argument" in error.message:
+        return "write `git model version list MODEL` for the versions of a model, or `git model show MODEL`"
     has = "lists the commands" if isinstance(ctx.command, LazyGroup) else "has an example"
     return f"write `{usage_of(ctx)}`; `{ctx.command_path} -h` {has}"
 

@@ -84,7 +84,18 @@ class Client(ShowsOurForm):
     Model('iris')
     """
 
+    _other_arguments: ClassVar[Mapping[str, str]] = {
+        "get_version": 'write get_version("demo@3") or get_version("demo@production")',
+        "register_model.name": 'write register_model("demo", license="MIT")',
+    }
     _other_names: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("create_version", "log_model"), 'write get_model("demo").create_version(...)'),
+        "delete_version": 'write get_version("demo@3").delete()',
+        "get_artifact": 'write get_version("demo@3").get_artifact("NAME")',
+        "list_versions": 'write get_model("demo").list_versions()',
+        **dict.fromkeys(("load", "load_model"), 'write get_version("demo@3").get_artifact().load()'),
+        "run": 'write `with client.start_run("train") as run:`',
+        "set_stage": 'write promote("demo@3", "production")',
         "create_model": 'write register_model("demo")',
         "create_model_version": 'write get_model("demo").create_version()',
         "create_registered_model": 'write register_model("demo")',

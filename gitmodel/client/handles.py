@@ -89,7 +89,7 @@ class Model(ShowsOurForm):
             *("number", "set_stage", "stage"),
         ),
         'ask a version of the model, such as get_version("production")',
-    )
+    ) | dict.fromkeys(("get_latest_version", "latest", "latest_version"), 'write get_version("latest")')
     title, license, description = _Text(), _Text(), _Text()
     audience, use_cases, limitations, trade_offs, ethics = _Text(), _Text(), _Text(), _Text(), _Text()
     tags, owners = _Words(), _Words()
@@ -418,8 +418,12 @@ class ModelVersion(ShowsOurForm):
         **dict.fromkeys(
             ("get_data_artifact", "get_deployment_artifact", "get_model_artifact"), 'write get_artifact("NAME")'
         ),
+        "load": "write get_artifact().load()",
         "load_artifact": 'write get_artifact("NAME").load()',
-        "run_metadata": "write metadata",
+        **dict.fromkeys(("log_artifact", "add_artifact"), 'write link_artifact("NAME", VALUE_OR_PATH)'),
+        **dict.fromkeys(("log_metric", "log_metrics"), "write log_metadata(accuracy=0.9)"),
+        "promote": 'write set_stage("production")',
+        **dict.fromkeys(("metrics", "run_metadata"), "write metadata"),
         "pipeline_run_ids": "write runs",
     }
     _origin: OpenRegistry
@@ -1080,6 +1084,7 @@ class Artifact:
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
         """Set metadata of the artifact, at any time. Raises Refused for an output of a run, which has no metadata."""
+        refuse_other_keywords("log_metadata", values, f"it is of {self._name} of {self._version.reference}")
         self.set_metadata({**(metadata or {}), **values})
 
     def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:

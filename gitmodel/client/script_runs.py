@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -186,8 +187,11 @@ class ScriptRun(ShowsOurForm):
             ("log_artifact", "log_artifacts", "log_figure", "log_table"),
             'write run.link_artifact("NAME", VALUE_OR_PATH)',
         ),
+        "attach": 'write run.link_artifact("NAME", VALUE_OR_PATH)',
         "log_model": 'write run.create_version("MODEL", model_objects={"clf": clf})',
         **dict.fromkeys(("log_input", "log_inputs", "use_artifact", "use_model"), 'write run.use("sales@3", "train")'),
+        "set_stage": 'write run.create_version("MODEL").set_stage("production")',
+        "set_tag": 'write run.create_version("MODEL", tags=["TAG"])',
     }
 
     def __init__(self, opened: OpenRegistry, start: _Start, known: RunSecrets, notes: RunJournal) -> None:
@@ -201,6 +205,7 @@ class ScriptRun(ShowsOurForm):
         self._inputs: dict[str, str] = {}
         self._links: dict[str, ArtifactLink] = {}
         self._version: RunVersion | None = None
+        self._tries: Counter[str] = Counter()  # to keep values, by the name of the file
         self._incomplete = False  # the script ended itself while values were stored
 
     @property
@@ -489,6 +494,9 @@ class ScriptRun(ShowsOurForm):
                 if storing.is_path(value) or secrets.holds(value):
                     continue
                 file = f"value-{index}" if fault_in(str(name)) else name
+                self._tries[file] += 1
+                if self._tries[file] > 1:  # another value of this name was kept before
+                    file = f"{file}-{self._tries[file]}"
                 holds = partial(holds_secret, secrets)
                 kept.append(keep_value(file, value, self._notes.kept_values, holds_secret=holds))
             files = [found for found in kept if found is not None]

@@ -39,7 +39,7 @@ def history(repository: Repository, model: str | ModelRef | None = None, stage: 
     first = next(events, None)
     if first is None and stage and stage not in snapshot.registry().stage_names:
         known = ", ".join((*snapshot.registry().stage_names, *snapshot.recorded_aliases(name)))
-        raise NotFound(f"{name} never had a stage or alias {stage}", hint=f"there is {known}")
+        raise NotFound(f"{name} never had a stage or alias {stage}", hint=f"its stages and aliases are {known}")
     return chain(() if first is None else (first,), events)
 
 

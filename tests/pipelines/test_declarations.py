@@ -260,7 +260,7 @@ class TestPipelines:
         for arguments, said in (
             ({}, "missing a required argument: 'x'"),
             ({"x": 1, "z": 1}, "unexpected keyword argument 'z'"),
-            ({"x": object()}, "x of pipeline one cannot be recorded: x holds an object"),
+            ({"x": object()}, "x of pipeline one cannot be recorded: x is an object"),
             ({"x": "a" * 20_000}, "too long to be recorded"),
         ):
             with pytest.raises(UsageError, match=said):

@@ -236,30 +236,41 @@ def _wrong_call(
 ) -> WrongCall:
     """Return the error for a call that does not match *parameters*; *why* is Python's reason.
 
-    The class of a method can have `_other_arguments`: gitmodel's forms of arguments that other tools have.
+    The class of a method can have `_other_arguments`: gitmodel's forms of arguments that other tools have, by their
+    names, for one method as METHOD.NAME, and by METHOD for a call with too many arguments by position.
     """
     called = _name_of(function)
     shown_parameters = [one for one in parameters if one.name != "self"]
     known = [one.name for one in shown_parameters]
     unknown = [name for name in kwargs if name not in known]
+    forms = getattr(type(args[0]), "_other_arguments", {}) if args else {}
     if unknown:
         from difflib import get_close_matches  # imported here: it costs 5 ms, and only errors need it
 
-        forms = getattr(type(args[0]), "_other_arguments", {}) if args else {}
-        if unknown[0] in forms:
-            return WrongCall(f"{called} has no argument {unknown[0]}", hint=forms[unknown[0]])
+        form = forms.get(f"{function.__name__}.{unknown[0]}") or forms.get(unknown[0])
+        if form:
+            return WrongCall(f"{called} has no argument {unknown[0]}", hint=form)
         near = get_close_matches(unknown[0], known, 1)
         more = f"did you mean {near[0]}?" if near else f"its arguments are {', '.join(known)}"
         return WrongCall(f"{called} has no argument {unknown[0]}", hint=more)
     placed = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     if len(args) > len(placed):
-        named = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
+        named = [one for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
         by_place = ", ".join(name for name in placed if name != "self") or "nothing"
-        more = f"write {named[0]}={shown(args[len(placed)])}" if named else f"its arguments are {', '.join(known)}"
-        if len(named) > 1:
-            more += f"; the arguments that need a name are {', '.join(named)}"
-        return WrongCall(f"{called} takes {by_place} by position, and nothing else", hint=more)
+        value = args[len(placed)]
+        hints = [f"write {named[0].name}={shown(value)}"] if named and _takes(named[0], value) else []
+        if function.__name__ in forms:
+            hints = [forms[function.__name__]]
+        elif len(named) > 1 or not hints:
+            need = f"the arguments that need a name are {', '.join(one.name for one in named)}"
+            hints.append(need if named else f"its arguments are {', '.join(known)}")
+        return WrongCall(f"{called} takes {by_place} by position, and nothing else", hint="; ".join(hints))
     return WrongCall(f"{called}: {why}", hint=f"its arguments are {', '.join(known)}")
+
+
+def _takes(parameter: inspect.Parameter, value: object) -> bool:
+    check = _CHECKS.get(parameter.annotation)
+    return check is not None and check.fits(value)
 
 
 def _name_of(function: Callable[..., Any]) -> str:

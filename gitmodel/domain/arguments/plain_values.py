@@ -37,8 +37,7 @@ def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[s
     {'data': 'a/b', 'weights': {'0': 1.0, '1': 5.0}}
     >>> read_values({"layers": [{"units": 64}, {"units": object()}]})
     Traceback (most recent call last):
-    gitmodel.errors.UsageError: the metadata cannot be recorded: layers[1].units holds an object; it takes text, \
-numbers, booleans, times, lists and tables
+    gitmodel.errors.UsageError: the metadata cannot be recorded: layers[1].units is an object
     hint: give text, numbers, booleans, times, lists and tables
     """
     try:

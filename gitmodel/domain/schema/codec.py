@@ -455,7 +455,7 @@ def _metadata_value(value: Any, depth: int) -> Any:
         return _metadata_table(value, depth)
     if isinstance(value, (list, tuple)):
         return _metadata_list(value, depth)
-    raise Wrong(f"holds {_kind(value)}; it takes text, numbers, booleans, times, lists and tables")
+    raise Wrong(f"is {_kind(value)}")
 
 
 def _metadata_list(items: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
@@ -463,7 +463,7 @@ def _metadata_list(items: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
         raise Wrong(f"is nested more than {MAX_NESTING} deep")
     tables = sum(isinstance(item, Mapping) for item in items)
     if tables not in (0, len(items)):
-        raise Wrong("is a list of tables and other values; all items of such a list are tables")
+        raise Wrong("is a list with tables and other values; use tables only, or none")
     found = []
     for index, item in enumerate(items):
         try:
@@ -492,4 +492,6 @@ def _kind(value: Any) -> str:
         return "a number that does not fit 64 bits"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"the number {value}"
+    if value is None:
+        return "None"
     return kinds.get(type(value), f"{with_article(type(value).__name__)}")
