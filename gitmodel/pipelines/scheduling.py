@@ -22,7 +22,8 @@ from gitmodel.pipelines.caching import are_stored, cache_key, declared_files
 from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor
 from gitmodel.pipelines.graph import Node
-from gitmodel.pipelines.project_code import ProjectCode, StepCode, UnknownCode
+from gitmodel.pipelines.project_code import ProjectCode, StepCode
+from gitmodel.pipelines.project_modules import UnknownCode
 from gitmodel.pipelines.run_records import ActiveRun
 from gitmodel.pipelines.step_modules import location
 from gitmodel.pipelines.step_requests import Facts, InputReference, Request, StoreRequest

@@ -17,7 +17,8 @@ from typing import Any
 from gitmodel.errors import UsageError
 from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
 from gitmodel.pipelines.installed import is_library
-from gitmodel.pipelines.project_code import ProjectCode, UnknownCode, is_project
+from gitmodel.pipelines.project_code import ProjectCode
+from gitmodel.pipelines.project_modules import UnknownCode, is_project
 from gitmodel.pipelines.step_requests import Location
 from gitmodel.pipelines.steps import Step
 

@@ -38,7 +38,7 @@ from gitmodel.pipelines import step_modules
 from gitmodel.pipelines.config import ModelConfig
 from gitmodel.pipelines.context import PlannedVersion, StepContext, using_context
 from gitmodel.pipelines.opened_files import recording_opened_files, texts_that_may_name_files
-from gitmodel.pipelines.project_code import project_modules_of
+from gitmodel.pipelines.project_modules import project_modules_of
 from gitmodel.pipelines.step_requests import Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from gitmodel import pipeline
-from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
+from gitmodel.pipelines.project_code import ProjectCode
+from gitmodel.pipelines.project_modules import UnknownCode
 from gitmodel.pipelines.value_text import describe_value, spell_value
 
 STEPS = """

@@ -4,7 +4,8 @@ import linecache
 
 import pytest
 
-from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
+from gitmodel.pipelines.project_code import ProjectCode
+from gitmodel.pipelines.project_modules import UnknownCode
 
 
 def notebook(*cells):

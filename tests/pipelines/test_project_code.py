@@ -8,8 +8,9 @@ import textwrap
 import pytest
 
 from gitmodel import Client, step
-from gitmodel.pipelines import project_code
-from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
+from gitmodel.pipelines import project_code, project_modules
+from gitmodel.pipelines.project_code import ProjectCode
+from gitmodel.pipelines.project_modules import UnknownCode
 
 FILES = {
     "flow.py": """
@@ -237,7 +238,7 @@ def test_a_library_in_namespace_packages_that_are_not_loaded_counts(edited):
 
 def test_a_file_edited_after_loading_cannot_be_compared(edited, tmp_path):
     flow = edited()
-    project_code.note_loaded_modules()
+    project_modules.note_loaded_modules()
     (tmp_path / "plain.py").write_text("def helper(x):\n    return 0\n")
     with pytest.raises(UnknownCode, match="edited after it was loaded"):
         digest(flow.first)
