@@ -57,12 +57,13 @@ class Output:
         items: Iterable[T],
         shape: Shape,
         *,
-        fields: Callable[[T], Mapping[str, Any]],
+        fields: Callable[[T], Mapping[str, Any]] | None = None,
         name: Callable[[T], str],
         columns: Sequence[Column[T]],
         empty: str,
     ) -> None:
         """Print a list: *columns* for people, all *fields* as JSON or TSV, only each *name* if quiet."""
+        fields = fields or shape.of
         if self.quiet:
             _write_all(f"{escape(name(item))}\n" for item in items)
         elif self.format == "json":

@@ -248,7 +248,7 @@ class Client(ShowsOurForm):
         """
         model = _model_ref(name, renumbered)
         changes = {"add_tags": add_tags, "remove_tags": remove_tags, "remove_metadata": remove_metadata}
-        return Model._update(self._opened, model, new_name, **changes, **description)
+        return Model._update(self._opened, model, new_name, description, **changes)
 
     def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
         """Delete a model; its name is never used again. Raises Refused if it is in use, unless *force*.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, TypeVar
 
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
@@ -41,28 +41,17 @@ NamedProgress = Callable[[str, int, int], None]
 """Called with the name of an artifact, the bytes of it that are done, and its size."""
 
 
-class _Text:
-    """A descriptive field of a model that is text."""
+class _Field(Generic[T]):
+    """A descriptive field of a model, as a value of *kind*."""
+
+    def __init__(self, kind: Callable[[Any], T]) -> None:
+        self._kind = kind
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name, self.__doc__ = name, DESCRIPTIVE[name]
 
-    def __get__(self, model: Model, owner: type) -> str:
-        return str(model._described(self._name))
-
-
-class _Words(_Text):
-    """A descriptive field of a model that is a list of words."""
-
-    def __get__(self, model: Model, owner: type) -> list[str]:  # type: ignore[override]
-        return list(model._described(self._name))
-
-
-class _Values(_Text):
-    """The metadata of a model."""
-
-    def __get__(self, model: Model, owner: type) -> dict[str, Any]:  # type: ignore[override]
-        return dict(model._described(self._name))
+    def __get__(self, model: Model, owner: type) -> T:
+        return self._kind(model._described(self._name))
 
 
 @checked_arguments
@@ -90,10 +79,12 @@ class Model(ShowsOurForm):
         ),
         'ask a version of the model, such as get_version("production")',
     ) | dict.fromkeys(("get_latest_version", "latest", "latest_version"), 'write get_version("latest")')
-    title, license, description = _Text(), _Text(), _Text()
-    audience, use_cases, limitations, trade_offs, ethics = _Text(), _Text(), _Text(), _Text(), _Text()
-    tags, owners = _Words(), _Words()
-    metadata = _Values()
+    title, license, description = _Field(str), _Field(str), _Field(str)
+    audience, use_cases, limitations = _Field(str), _Field(str), _Field(str)
+    trade_offs, ethics = _Field(str), _Field(str)
+    tags: _Field[list[str]] = _Field(list)
+    owners: _Field[list[str]] = _Field(list)
+    metadata: _Field[dict[str, Any]] = _Field(dict)
 
     def __init__(
         self,
@@ -277,7 +268,7 @@ class Model(ShowsOurForm):
         """
         ref, opened = self._to_change(), self._registered()
         changes = {"add_tags": add_tags, "remove_tags": remove_tags, "remove_metadata": remove_metadata}
-        return Model._update(opened, ref, None, **changes, **description)
+        return Model._update(opened, ref, None, description, **changes)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
         """Set metadata of the model, as `ModelVersion.log_metadata` does of a version.
@@ -298,17 +289,13 @@ class Model(ShowsOurForm):
         cls,
         opened: OpenRegistry,
         ref: ModelRef,
-        new_name: str | None = None,
-        *,
-        add_tags: Iterable[str] = (),
-        remove_tags: Iterable[str] = (),
-        remove_metadata: Iterable[str] = (),
-        **description: Any,
+        new_name: str | None,
+        description: Mapping[str, Any],
+        **changes: Iterable[str],
     ) -> Model:
-        changes = {"add_tags": add_tags, "remove_tags": remove_tags, "remove_metadata": remove_metadata}
         if new_name is not None and not isinstance(opened.writer, Batch):
             with opened.transaction(f"Rename {ref} to {new_name}") as change:
-                return cls._update(change, ref, new_name, **changes, **description)
+                return cls._update(change, ref, new_name, description, **changes)
         chosen = models.find_to_change(opened.writer, ref)
         now = models.update_model(opened.writer, chosen, description, **changes)
         if new_name is not None:
@@ -317,7 +304,7 @@ class Model(ShowsOurForm):
 
     def rename(self, new_name: str) -> Model:
         """Rename the model. The old name leads to the new one and is never used again."""
-        return Model._update(self._registered(), self._to_change(), new_name)
+        return Model._update(self._registered(), self._to_change(), new_name, {})
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
         """Delete the model. Raises Refused if it is in use, unless *force*."""

@@ -56,7 +56,6 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     invocation.output.listing(
         found,
         shapes.PROBLEM,
-        fields=vars,
         name=lambda problem: problem.path,
         columns=(
             ("FILE", lambda problem: problem.path),
@@ -106,7 +105,6 @@ def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
     output.listing(
         shown,
         shapes.VERIFIED,
-        fields=shapes.VERIFIED.of,
         name=lambda one: one.digest or cell_text.commas(one.versions),
         columns=(
             ("VERSIONS", lambda one: cell_text.commas(one.versions)),

@@ -111,7 +111,6 @@ def blame(invocation: Invocation, words: tuple[str, ...], part: options.Part) ->
     invocation.output.listing(
         found,
         shapes.ORIGIN,
-        fields=vars,
         name=lambda origin: f"{origin.field} {origin.commit}",
         columns=BLAME_COLUMNS,
         empty="no field matches",

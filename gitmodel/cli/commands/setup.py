@@ -130,7 +130,6 @@ def config(invocation: Invocation, key: str | None, value: str | None) -> None:
     invocation.output.listing(
         chosen,
         shapes.SETTING,
-        fields=shapes.SETTING.of,
         name=lambda setting: setting.value,
         columns=(
             ("SETTING", lambda setting: setting.key),
