@@ -21,97 +21,55 @@ INTERRUPTED = 130  # as in shells: 128 and the number of the signal
 READER_GONE = 141
 
 COMMANDS = {
-    "init": Entry(
-        "gitmodel.cli.commands.setup:init", "Create a registry in this repository, or adopt the remote's.", "Set up"
-    ),
-    "config": Entry("gitmodel.cli.commands.setup:config", "Show the effective settings, or set one.", "Set up"),
-    "completion": Entry("gitmodel.cli.commands.setup:completion", "Print the completion script of a shell.", "Set up"),
-    "clone": Entry("gitmodel.cli.commands.teams:clone", "Clone a repository and its registry.", "Set up"),
-    "hook": Entry("gitmodel.cli.commands.hooks:hook", "Install and run git hooks that check pushes.", "Set up"),
-    "register": Entry("gitmodel.cli.commands.models:register", "Register a model.", "Models"),
-    "list": Entry("gitmodel.cli.commands.models:list_models", "List the models.", "Models"),
-    "show": Entry("gitmodel.cli.commands.models:show", "Show a model, or a version if one is named.", "Models"),
-    "update": Entry("gitmodel.cli.commands.models:update", "Change the description of a model, or its name.", "Models"),
-    "delete": Entry("gitmodel.cli.commands.models:delete", "Delete a model; its name is never used again.", "Models"),
-    "version": Entry(
-        "gitmodel.cli.commands.versions:version", "Create, list, show, change and delete versions.", "Versions"
-    ),
-    "metadata": Entry(
-        "gitmodel.cli.commands.metadata:metadata",
-        "Set, remove and show metadata of versions and their files.",
-        "Versions",
-    ),
-    "resolve": Entry(
-        "gitmodel.cli.commands.versions:resolve", "Print the version that a reference stands for.", "Versions"
-    ),
-    "get": Entry(
-        "gitmodel.cli.commands.artifacts:get", "Download an artifact or attachment and verify it.", "Artifacts"
-    ),
-    "link": Entry(
-        "gitmodel.cli.commands.artifacts:link", "Store files or folders and link them to a version.", "Artifacts"
-    ),
-    "unlink": Entry(
-        "gitmodel.cli.commands.artifacts:unlink", "Remove an artifact or attachment from a version.", "Artifacts"
-    ),
-    "promote": Entry("gitmodel.cli.commands.stages:promote", "Put a version into a stage.", "Stages"),
-    "demote": Entry(
-        "gitmodel.cli.commands.stages:demote", "Remove the version from a stage and leave the stage empty.", "Stages"
-    ),
-    "rollback": Entry("gitmodel.cli.commands.stages:rollback", "Put the previous version back into a stage.", "Stages"),
-    "alias": Entry("gitmodel.cli.commands.aliases:alias", "Set, remove and list aliases.", "Stages"),
-    "propose": Entry(
-        "gitmodel.cli.commands.proposals:propose", "Propose changes of stages for a pull request.", "Stages"
-    ),
-    "proposals": Entry("gitmodel.cli.commands.proposals:list_proposals", "List the open proposals.", "Stages"),
-    "plan": Entry("gitmodel.cli.commands.proposals:plan", "Show the changes that a merge would make.", "Stages"),
-    "apply": Entry("gitmodel.cli.commands.stages:apply", "Put the recorded stages and rules in force.", "Stages"),
-    "history": Entry("gitmodel.cli.commands.history:history", "Show the history of stages and aliases.", "Lineage"),
-    "log": Entry("gitmodel.cli.commands.history:log", "Show all changes of a model or version.", "Lineage"),
-    "blame": Entry("gitmodel.cli.commands.history:blame", "Show which commit set each field of a version.", "Lineage"),
-    "contains": Entry(
-        "gitmodel.cli.commands.code:contains", "List the versions whose code contains a commit.", "Lineage"
-    ),
-    "notes": Entry("gitmodel.cli.commands.code:notes", "Show versions in the git log of the code.", "Lineage"),
-    "lineage": Entry(
-        "gitmodel.cli.commands.lineage:lineage",
-        "Show how something was made, and what was made from it.",
-        "Lineage",
-    ),
-    "diff": Entry("gitmodel.cli.commands.diff:diff", "Compare two versions.", "Lineage"),
-    "card": Entry("gitmodel.cli.commands.card:card", "Print the model card of a version.", "Lineage"),
-    "checkout": Entry(
-        "gitmodel.cli.commands.reproduction:checkout",
-        "Check out the code and artifacts of a version.",
-        "Lineage",
-    ),
+    "init": Entry("setup:init", "Create a registry in this repository, or adopt the remote's.", "Set up"),
+    "config": Entry("setup:config", "Show the effective settings, or set one.", "Set up"),
+    "completion": Entry("setup:completion", "Print the completion script of a shell.", "Set up"),
+    "clone": Entry("teams:clone", "Clone a repository and its registry.", "Set up"),
+    "hook": Entry("hooks:hook", "Install and run git hooks that check pushes.", "Set up"),
+    "register": Entry("models:register", "Register a model.", "Models"),
+    "list": Entry("models:list_models", "List the models.", "Models"),
+    "show": Entry("models:show", "Show a model, or a version if one is named.", "Models"),
+    "update": Entry("models:update", "Change the description of a model, or its name.", "Models"),
+    "delete": Entry("models:delete", "Delete a model; its name is never used again.", "Models"),
+    "version": Entry("versions:version", "Create, list, show, change and delete versions.", "Versions"),
+    "metadata": Entry("metadata:metadata", "Set, remove and show metadata of versions and their files.", "Versions"),
+    "resolve": Entry("versions:resolve", "Print the version that a reference stands for.", "Versions"),
+    "get": Entry("artifacts:get", "Download an artifact or attachment and verify it.", "Artifacts"),
+    "link": Entry("artifacts:link", "Store files or folders and link them to a version.", "Artifacts"),
+    "unlink": Entry("artifacts:unlink", "Remove an artifact or attachment from a version.", "Artifacts"),
+    "promote": Entry("stages:promote", "Put a version into a stage.", "Stages"),
+    "demote": Entry("stages:demote", "Remove the version from a stage and leave the stage empty.", "Stages"),
+    "rollback": Entry("stages:rollback", "Put the previous version back into a stage.", "Stages"),
+    "alias": Entry("aliases:alias", "Set, remove and list aliases.", "Stages"),
+    "propose": Entry("proposals:propose", "Propose changes of stages for a pull request.", "Stages"),
+    "proposals": Entry("proposals:list_proposals", "List the open proposals.", "Stages"),
+    "plan": Entry("proposals:plan", "Show the changes that a merge would make.", "Stages"),
+    "apply": Entry("stages:apply", "Put the recorded stages and rules in force.", "Stages"),
+    "history": Entry("history:history", "Show the history of stages and aliases.", "Lineage"),
+    "log": Entry("history:log", "Show all changes of a model or version.", "Lineage"),
+    "blame": Entry("history:blame", "Show which commit set each field of a version.", "Lineage"),
+    "contains": Entry("code:contains", "List the versions whose code contains a commit.", "Lineage"),
+    "notes": Entry("code:notes", "Show versions in the git log of the code.", "Lineage"),
+    "lineage": Entry("lineage:lineage", "Show how something was made, and what was made from it.", "Lineage"),
+    "diff": Entry("diff:diff", "Compare two versions.", "Lineage"),
+    "card": Entry("card:card", "Print the model card of a version.", "Lineage"),
+    "checkout": Entry("reproduction:checkout", "Check out the code and artifacts of a version.", "Lineage"),
     "reproduce": Entry(
-        "gitmodel.cli.commands.reproduction:reproduce",
-        "Run the pipeline of a version again and compare the outputs.",
-        "Lineage",
+        "reproduction:reproduce", "Run the pipeline of a version again and compare the outputs.", "Lineage"
     ),
-    "export": Entry(
-        "gitmodel.cli.commands.exports:export", "Export a version with its runs and artifacts to a file.", "Lineage"
-    ),
-    "import": Entry("gitmodel.cli.commands.exports:import_", "Import a version from a file.", "Lineage"),
-    "remote": Entry("gitmodel.cli.commands.teams:remote", "Show the remote that pull and push use.", "Teams"),
-    "pull": Entry(
-        "gitmodel.cli.commands.teams:pull", "Fetch the remote's registry and replay your changes on it.", "Teams"
-    ),
-    "push": Entry("gitmodel.cli.commands.teams:push", "Push your changes to the remote.", "Teams"),
-    "run": Entry("gitmodel.cli.commands.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
-    "runs": Entry("gitmodel.cli.commands.runs:runs", "List and show runs of pipelines.", "Pipelines"),
-    "formats": Entry(
-        "gitmodel.cli.commands.formats:formats", "List the formats of artifacts, and trust names.", "Artifacts"
-    ),
-    "store": Entry("gitmodel.cli.commands.stores:store", "Manage artifact stores.", "Maintenance"),
-    "check": Entry("gitmodel.cli.commands.checks:check", "Check every record against the format.", "Maintenance"),
-    "verify": Entry(
-        "gitmodel.cli.commands.checks:verify", "Verify the hashes of the artifacts of versions.", "Maintenance"
-    ),
-    "maintenance": Entry(
-        "gitmodel.cli.commands.maintenance:maintenance", "Keep commands that read the history fast.", "Maintenance"
-    ),
-    "doctor": Entry("gitmodel.cli.commands.checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
+    "export": Entry("exports:export", "Export a version with its runs and artifacts to a file.", "Lineage"),
+    "import": Entry("exports:import_", "Import a version from a file.", "Lineage"),
+    "remote": Entry("teams:remote", "Show the remote that pull and push use.", "Teams"),
+    "pull": Entry("teams:pull", "Fetch the remote's registry and replay your changes on it.", "Teams"),
+    "push": Entry("teams:push", "Push your changes to the remote.", "Teams"),
+    "run": Entry("runs:run", "Run a pipeline of a Python script.", "Pipelines"),
+    "runs": Entry("runs:runs", "List and show runs of pipelines.", "Pipelines"),
+    "formats": Entry("formats:formats", "List the formats of artifacts, and trust names.", "Artifacts"),
+    "store": Entry("stores:store", "Manage artifact stores.", "Maintenance"),
+    "check": Entry("checks:check", "Check every record against the format.", "Maintenance"),
+    "verify": Entry("checks:verify", "Verify the hashes of the artifacts of versions.", "Maintenance"),
+    "maintenance": Entry("maintenance:maintenance", "Keep commands that read the history fast.", "Maintenance"),
+    "doctor": Entry("checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
 }
 ALSO = {"versions": "version"}
 # Commands of ZenML 0.52 and later, and usual words of other tools.

@@ -192,7 +192,9 @@ def command(name: str | None = None, *, example: str, **settings: Any) -> Callab
 
 
 class Entry(NamedTuple):
-    """The entry of a command that is imported when it is called: `module:name`, first line of help, section."""
+    """The entry of a command that is imported when it is called: its `module:name` in `cli.commands`, the first line of
+    its help, and its section.
+    """
 
     target: str
     help: str
@@ -200,7 +202,7 @@ class Entry(NamedTuple):
 
     def load(self) -> click.Command:
         module, _, name = self.target.partition(":")
-        found = getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(f"gitmodel.cli.commands.{module}"), name)
         assert isinstance(found, click.Command)
         return found
 

@@ -20,56 +20,36 @@ if TYPE_CHECKING:
 FORMATS = "gitmodel.formats"
 MATERIALIZERS = "gitmodel.materializers"
 
-# the module of each, so that only the ones in use are imported
+# Each built-in format: its `module:NAME` in `formats.shipped`, which is imported when it is used, and the packages that
+# the module imports, unless it can do without them.
 _BUILT_IN = {
-    "bytes": "gitmodel.formats.shipped.plain:BYTES",
-    "cloudpickle": "gitmodel.formats.shipped.pickles:CLOUDPICKLE",
-    "csv": "gitmodel.formats.shipped.tables:CSV",
-    "gguf": "gitmodel.formats.shipped.files_only:GGUF",
-    "gif": "gitmodel.formats.shipped.pictures:GIF",
-    "hdf5": "gitmodel.formats.shipped.files_only:HDF5",
-    "joblib": "gitmodel.formats.shipped.pickles:JOBLIB",
-    "jpeg": "gitmodel.formats.shipped.pictures:JPEG",
-    "json": "gitmodel.formats.shipped.plain:JSON",
-    "keras": "gitmodel.formats.shipped.keras_models:KERAS",
-    "lightgbm": "gitmodel.formats.shipped.boosting:LIGHTGBM",
-    "numpy": "gitmodel.formats.shipped.arrays:NUMPY",
-    "onnx": "gitmodel.formats.shipped.onnx_models:ONNX",
-    "parquet": "gitmodel.formats.shipped.tables:PARQUET",
-    "pickle": "gitmodel.formats.shipped.pickles:PICKLE",
-    "png": "gitmodel.formats.shipped.pictures:PNG",
-    "polars": "gitmodel.formats.shipped.polars_tables:POLARS",
-    "safetensors": "gitmodel.formats.shipped.arrays:SAFETENSORS",
-    "skops": "gitmodel.formats.shipped.estimators:SKOPS",
-    "sparse": "gitmodel.formats.shipped.sparse:SPARSE",
-    "svg": "gitmodel.formats.shipped.files_only:SVG",
-    "text": "gitmodel.formats.shipped.plain:TEXT",
-    "torch": "gitmodel.formats.shipped.torch_files:TORCH",
-    "torch-pickle": "gitmodel.formats.shipped.torch_files:TORCH_PICKLE",
-    "transformers": "gitmodel.formats.shipped.transformers_folders:TRANSFORMERS",
-    "webp": "gitmodel.formats.shipped.pictures:WEBP",
-    "xgboost": "gitmodel.formats.shipped.boosting:XGBOOST",
-}
-
-# The packages that each format imports, beside those of formats that need none.
-_PACKAGES = {
-    "cloudpickle": ("cloudpickle",),
-    "csv": ("pandas", "pyarrow"),
-    "joblib": ("joblib",),
-    "keras": ("keras",),
-    "lightgbm": ("lightgbm",),
-    "numpy": ("numpy",),
-    "onnx": ("onnx",),
-    "parquet": ("pyarrow",),
-    "png": ("PIL",),
-    "polars": ("polars",),
-    "safetensors": ("numpy", "safetensors"),
-    "skops": ("skops",),
-    "sparse": ("scipy",),
-    "torch": ("torch", "safetensors"),
-    "torch-pickle": ("torch",),
-    "transformers": ("transformers",),
-    "xgboost": ("xgboost",),
+    "bytes": ("plain:BYTES",),
+    "cloudpickle": ("pickles:CLOUDPICKLE", "cloudpickle"),
+    "csv": ("tables:CSV", "pandas", "pyarrow"),
+    "gguf": ("files_only:GGUF",),
+    "gif": ("pictures:GIF",),
+    "hdf5": ("files_only:HDF5",),
+    "joblib": ("pickles:JOBLIB", "joblib"),
+    "jpeg": ("pictures:JPEG",),
+    "json": ("plain:JSON",),
+    "keras": ("keras_models:KERAS", "keras"),
+    "lightgbm": ("boosting:LIGHTGBM", "lightgbm"),
+    "numpy": ("arrays:NUMPY", "numpy"),
+    "onnx": ("onnx_models:ONNX", "onnx"),
+    "parquet": ("tables:PARQUET", "pyarrow"),
+    "pickle": ("pickles:PICKLE",),
+    "png": ("pictures:PNG", "PIL"),
+    "polars": ("polars_tables:POLARS", "polars"),
+    "safetensors": ("arrays:SAFETENSORS", "numpy", "safetensors"),
+    "skops": ("estimators:SKOPS", "skops"),
+    "sparse": ("sparse:SPARSE", "scipy"),
+    "svg": ("files_only:SVG",),
+    "text": ("plain:TEXT",),
+    "torch": ("torch_files:TORCH", "torch", "safetensors"),
+    "torch-pickle": ("torch_files:TORCH_PICKLE", "torch"),
+    "transformers": ("transformers_folders:TRANSFORMERS", "transformers"),
+    "webp": ("pictures:WEBP",),
+    "xgboost": ("boosting:XGBOOST", "xgboost"),
 }
 _ON_PYPI = {"PIL": "pillow"}
 
@@ -146,9 +126,9 @@ def find_format(name: str) -> Format:
 
     Raises UsageError if there is none.
     """
-    if place := _BUILT_IN.get(name):
-        module, _, attribute = place.partition(":")
-        return cast(Format, getattr(import_module(module), attribute))
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name][0].partition(":")
+        return cast(Format, getattr(import_module(f"gitmodel.formats.shipped.{module}"), attribute))
     if name in _registered:
         return _registered[name]
     for point in _entry_points(FORMATS):
@@ -174,7 +154,7 @@ def missing_packages(name: str) -> list[str]:
     >>> missing_packages("json")
     []
     """
-    return [_ON_PYPI.get(one, one) for one in _PACKAGES.get(name, ()) if find_spec(one) is None]
+    return [_ON_PYPI.get(one, one) for one in _BUILT_IN.get(name, ())[1:] if find_spec(one) is None]
 
 
 def refuse_missing(needed: Mapping[str, str]) -> None:
