@@ -70,12 +70,16 @@ class Output:
             _write_all(_json_list(self._dated(shape, fields(item)) for item in items))
         elif self.format == "tsv":
             _write_all(_tsv(shape, (self._dated(shape, fields(item)) for item in items)))
-        elif rows := [[escape(read(item)) for _, read in columns] for item in items]:
-            filled = [any(row[place] for row in rows) for place in range(len(columns))]
-            shown = [list(compress(row, filled)) for row in rows]
-            _write_all(_table(list(compress((head for head, _ in columns), filled)), shown, sys.stdout))
         else:
-            self.note(empty)
+            self.table([head for head, _ in columns], [[read(item) for _, read in columns] for item in items], empty)
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+        """Print *rows* as a table for people, without empty columns; without rows, print the line *empty*."""
+        rows = [list(map(escape, row)) for row in rows]
+        if not rows:
+            return self.note(empty)
+        filled = [any(row[place] for row in rows) for place in range(len(heads))]
+        _write_all(_table(list(compress(heads, filled)), [list(compress(row, filled)) for row in rows], sys.stdout))
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
         """Print one thing: for people *lines* of a label and a text, which may have several lines."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.cli import cell_text
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _Column = Column[VersionView]
 _WIDEST = 20  # of a column that is shown without being asked for
+_MOST_KEYS = 16  # of one version that may become columns
 _WIDEST_LAST = 20  # of the last column, which is cut or printed below the row
 
 
@@ -64,27 +66,35 @@ class Chosen:
             output.warn(f"no version here has {field}", f"did you mean {meant[0]}?" if meant else f"known: {known}")
 
 
-def with_measurements(columns: Sequence[_Column], views: Sequence[VersionView]) -> Sequence[_Column]:
-    """Return *columns* and, after the stages, those keys of the metadata that most of *views* have and that fit."""
+def measured_table(columns: Sequence[_Column], views: Iterable[VersionView]) -> tuple[list[str], list[list[str]]]:
+    """Return heads and rows of *columns* and of the keys of the metadata that most of *views* have and that fit.
+
+    Only text is kept of each version, because there may be many.
+    """
+    rows: list[list[str]] = []
+    measured: list[dict[str, str]] = []
     counts: Counter[str] = Counter()
     widths: dict[str, int] = {}
     for view in views:
-        for key, value in flat_values(view.record.metadata):
-            if not isinstance(value, list):
-                counts[key] += 1
-                widths[key] = max(widths.get(key, width(escape(key))), width(escape(measurement(value))))
-    room = terminal_width() - sum(_room(columns, views))
-    place = [head for head, _ in columns].index("CREATED (UTC)")
-    found: list[_Column] = []
+        rows.append([read(view) for _, read in columns])
+        values = islice(flat_values(view.record.metadata), _MOST_KEYS)
+        found = {key: measurement(value) for key, value in values if not isinstance(value, list)}
+        measured.append(found)
+        counts.update(found.keys())
+        for key, text in found.items():
+            widths[key] = max(widths.get(key, width(escape(key))), width(escape(text)))
+    heads = [head for head, _ in columns]
+    room = terminal_width() - sum(_room(heads, rows))
+    keys: list[str] = []
     for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        if count * 2 > len(views) and widths[key] <= _WIDEST and widths[key] + 2 <= room:
-            found.append(_measured(key))
+        if count * 2 > len(rows) and widths[key] <= _WIDEST and widths[key] + 2 <= room:
+            keys.append(key)
             room -= widths[key] + 2
-    return (*columns[:place], *found, *columns[place:])
-
-
-def _measured(key: str) -> _Column:
-    return key, lambda view: measurement(dict(flat_values(view.record.metadata)).get(key))
+    place = heads.index("CREATED (UTC)")
+    heads[place:place] = keys
+    for row, found in zip(rows, measured, strict=True):
+        row[place:place] = [found.get(key, "") for key in keys]
+    return heads, rows
 
 
 def _column(head: str, field: Field) -> _Column:
@@ -96,9 +106,9 @@ def _value(view: VersionView, field: Field) -> Any:
     return field.value({"metadata": view.record.metadata} if field.steps[0] == "metadata" else view.fields())
 
 
-def _room(columns: Sequence[_Column], views: Sequence[VersionView]) -> Iterator[int]:
-    """Yield the width of each of *columns* that has a value, with the space after it."""
-    for head, read in columns:
-        widest = max((width(escape(read(view))) for view in views), default=0)
+def _room(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[int]:
+    """Yield the width of each column that has a value, with the space after it."""
+    for place, head in enumerate(heads):
+        widest = max((width(escape(row[place])) for row in rows), default=0)
         if widest:
-            yield max(width(head), widest if head != columns[-1][0] else min(widest, _WIDEST_LAST)) + 2
+            yield max(width(head), widest if head != heads[-1] else min(widest, _WIDEST_LAST)) + 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,7 @@ class _Search:
         self._order = order
         self._damaged: list[Invalid] = []
         self._model = None if model is None else existing_model(snapshot, model)
-        self._models = tuple(self._existing()) if self._model is None else (self._model,)
+        self._models = self._existing() if self._model is None else (self._model,)
         self._index = open_index(snapshot, index_folder, self._models)
         self._states: dict[str, tuple[StageState, ...]] = {}
         # True while no version had the key of the metadata that the order names, and the keys that they had.
@@ -106,16 +106,20 @@ class _Search:
     def _nothing(self) -> str:
         return "no version" if self._model is None else f"no version of {self._model}"
 
-    def _existing(self) -> Iterator[str]:
-        """Yield the models that exist, by name; the damaged ones are remembered."""
+    def _existing(self) -> tuple[str, ...]:
+        """Return the models that exist, by name; the errors of the damaged ones are remembered."""
         self._snapshot.tags.models()
-        names = self._snapshot.model_names()
-        records = self._snapshot.files.load_many(map(paths.model_file, names), ModelRecord, newer=self._snapshot.newer)
-        for name, record in zip(names, records, strict=True):
-            if isinstance(record, Invalid):
-                self._damaged.append(record)
-            elif record.exists:
-                yield name
+        key = "existing models", self._snapshot.newer
+        known: tuple[tuple[str, ...], tuple[Invalid, ...]] | None = self._snapshot.files.recall(key)
+        if known is None:
+            names = self._snapshot.model_names()
+            files = map(paths.model_file, names)
+            records = list(self._snapshot.files.load_many(files, ModelRecord, newer=self._snapshot.newer))
+            found = tuple(name for name, record in zip(names, records, strict=True) if _exists(record))
+            known = found, tuple(record for record in records if isinstance(record, Invalid))
+            self._snapshot.files.remember(key, known)
+        self._damaged += known[1]
+        return known[0]
 
     def _candidates(self, most: int | None) -> Candidates | None:
         """Return the versions that may match, with *most* the first of them; None if the index cannot tell."""
@@ -158,3 +162,7 @@ class _Search:
         if model not in self._states:
             self._states[model] = tuple(stage_states(self._snapshot, model))
         return self._states[model]
+
+
+def _exists(record: ModelRecord | Invalid) -> bool:
+    return isinstance(record, ModelRecord) and record.exists

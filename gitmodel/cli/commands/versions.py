@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -155,20 +156,17 @@ def list_versions(invocation: Invocation, model: str | None, columns: str, sort:
         otherwise = f"{model} has no versions yet; `git model version create {model}` makes one"
     empty = part.empty(otherwise, "version")
     chosen = version_columns.Chosen(columns) if columns else None
-    shown: Iterable[VersionView] = views()
     head: Sequence[Column[VersionView]] = COLUMNS if chosen is None else chosen.columns
     if model is None:
         head = (("MODEL", lambda view: view.model), *head)
+    listing = partial(invocation.output.listing, name=str, columns=head, empty=empty)
     if chosen is not None:
-        shown = chosen.noted(shown)
-    elif invocation.output.is_table:
-        shown = list(shown)
-        head = version_columns.with_measurements(head, shown)
-    shape = shapes.VERSION if chosen is None else chosen.shape
-    fields = VersionView.fields if chosen is None else chosen.fields
-    invocation.output.listing(shown, shape, fields=fields, name=str, columns=head, empty=empty)
-    if chosen is not None:
+        listing(chosen.noted(views()), chosen.shape, fields=chosen.fields)
         chosen.warn_of_missing(invocation.output)
+    elif invocation.output.is_table:
+        invocation.output.table(*version_columns.measured_table(head, views()), empty)
+    else:
+        listing(views(), shapes.VERSION, fields=VersionView.fields)
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
     note_pending(invocation, pending)
