@@ -64,22 +64,22 @@ def links(number: int) -> tuple[ArtifactLink, ...]:
     )
 
 
-def version(number: int) -> VersionRecord:
-    """A version of ordinary size: some 700 bytes."""
+def version(number: int, *, shift: int = 0) -> VersionRecord:
+    """A version of ordinary size: some 700 bytes. *shift* makes it differ from those of other models."""
     return VersionRecord(
         number=number,
         created=START + timedelta(minutes=number),
         description=f"Trained on the data of day {number}.",
         tags=("baseline",) if number % 10 else ("baseline", "weekly"),
         code=Code(commit=f"{number:040x}", dirty=False, repository="https://example.com/iris.git"),
-        metadata=metadata(number),
-        artifacts=links(number),
+        metadata=metadata(number + shift),
+        artifacts=links(number + shift),
     )
 
 
 def metadata(number: int) -> dict[str, float | int | str]:
     """What a training would log of version *number*."""
-    return {"accuracy": 0.9 + number % 100 / 1000, "epochs": number % 50 + 1, "framework": "sklearn"}
+    return {"accuracy": 0.9 + number * 37 % 100_000 / 1_000_000, "epochs": number % 50 + 1, "framework": "sklearn"}
 
 
 def build(path: Path, models: dict[str, range], environ: dict[str, str], *, versions_per_commit: int = 1) -> None:
@@ -124,13 +124,13 @@ def _stream(changes: Iterable[tuple[list[File], str]], tip: str) -> Iterator[byt
 def _changes(models: dict[str, range], versions_per_commit: int, *, begun: bool) -> Iterator[tuple[list[File], str]]:
     if not begun:
         yield [(paths.REGISTRY, codec.encode(RegistryRecord()))], "Begin the registry"
-    for model, numbers in models.items():
+    for place, (model, numbers) in enumerate(models.items()):
         files: list[File] = []
         if numbers.start == 1:
             record = ModelRecord(created=START, license="Apache-2.0", description=f"Knows {model}.", tags=("sklearn",))
             files.append((paths.model_file(model), codec.encode(record)))
         for number in numbers:
-            files.append((paths.version_file(model, number), codec.encode(version(number))))
+            files.append((paths.version_file(model, number), codec.encode(version(number, shift=1_013 * place))))
             if number % versions_per_commit == 0:
                 yield files, f"Create {model} {number}"
                 files = []

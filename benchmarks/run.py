@@ -18,6 +18,7 @@ from lineage import measure_graph, measure_kept_code, measure_lineage
 from measuring import Cost, Table, describe_machine, mean, measure, measure_command, peak_memory
 from peers import PEERS, Peer, run_peer
 from plumbing import Plumbing, Recorder, Written
+from searches import measure_searches
 from store_care import measure_care
 from stores import measure_s3, measure_stores
 
@@ -337,6 +338,7 @@ def main() -> None:
         "models",
         "growth",
         "memory",
+        "searches",
         "lineage",
         "stores",
         "care",
@@ -362,6 +364,9 @@ def main() -> None:
                 continue
             if part == "stores":
                 measure_stores(run.table, folder / "stores", size=(64 if run.quick else 1024) << 20, files=run.large)
+            elif part == "searches":
+                models = 100 if run.quick else 1_000
+                measure_searches(run.table, folder / "searches", run.environ, count=run.large, models=models)
             elif part == "care":
                 measure_care(run.table, folder / "care", run.environ, objects=10 * run.large)
             elif part == "s3":

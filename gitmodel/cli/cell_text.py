@@ -76,6 +76,8 @@ def measurement(value: Any) -> str:
     """
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, str):
+        return value
     return utc_time(value) if isinstance(value, datetime) else tsv_cell(value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.cli import cell_text
@@ -69,32 +69,33 @@ class Chosen:
 def measured_table(columns: Sequence[_Column], views: Iterable[VersionView]) -> tuple[list[str], list[list[str]]]:
     """Return heads and rows of *columns* and of the keys of the metadata that most of *views* have and that fit.
 
-    Only text is kept of each version, because there may be many.
+    Only cells and values are kept of each version, because there may be many.
     """
     rows: list[list[str]] = []
-    measured: list[dict[str, str]] = []
-    counts: Counter[str] = Counter()
-    widths: dict[str, int] = {}
+    measured: list[dict[str, Any]] = []
     for view in views:
         rows.append([read(view) for _, read in columns])
-        values = islice(flat_values(view.record.metadata), _MOST_KEYS)
-        found = {key: measurement(value) for key, value in values if not isinstance(value, list)}
-        measured.append(found)
-        counts.update(found.keys())
-        for key, text in found.items():
-            widths[key] = max(widths.get(key, width(escape(key))), width(escape(text)))
+        measured.append(dict(islice(flat_values(view.record.metadata), _MOST_KEYS)))
     heads = [head for head, _ in columns]
-    room = terminal_width() - sum(_room(heads, rows))
-    keys: list[str] = []
-    for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        if count * 2 > len(rows) and widths[key] <= _WIDEST and widths[key] + 2 <= room:
-            keys.append(key)
-            room -= widths[key] + 2
     place = heads.index("CREATED (UTC)")
-    heads[place:place] = keys
-    for row, found in zip(rows, measured, strict=True):
-        row[place:place] = [found.get(key, "") for key in keys]
+    room = terminal_width() - sum(_room(heads, rows))
+    counts = Counter(chain.from_iterable(measured))
+    for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        if count * 2 <= len(rows):
+            break
+        cells = [measurement(values.get(key)) for values in measured]
+        widest = _widest([key, *cells])
+        if widest <= _WIDEST and widest + 2 <= room:
+            room -= widest + 2
+            heads.insert(place, key)
+            for row, cell in zip(rows, cells, strict=True):
+                row.insert(place, cell)
+            place += 1
     return heads, rows
+
+
+def _widest(texts: Iterable[str]) -> int:
+    return max(width(escape(text)) for text in set(texts))
 
 
 def _column(head: str, field: Field) -> _Column:
@@ -109,6 +110,6 @@ def _value(view: VersionView, field: Field) -> Any:
 def _room(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[int]:
     """Yield the width of each column that has a value, with the space after it."""
     for place, head in enumerate(heads):
-        widest = max((width(escape(row[place])) for row in rows), default=0)
+        widest = _widest(["", *(row[place] for row in rows)])
         if widest:
             yield max(width(head), widest if head != heads[-1] else min(widest, _WIDEST_LAST)) + 2

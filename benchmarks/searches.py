@@ -1,0 +1,110 @@
+"""What searches cost: the index built, updated and asked, in one model and over many."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import registries
+from measuring import Cost, Table, measure, measure_command, peak_memory
+
+from gitmodel.client import Client
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.registry import stages, versions
+
+FILTER = "metadata.epochs == 25"  # two in a hundred
+BEST = "metadata.accuracy > 0.9"
+
+
+def measure_searches(table: Table, folder: Path, environ: dict[str, str], *, count: int, models: int) -> None:
+    """Print the figures of searches in one model of *count* versions, ten times as many, and *models* models."""
+    for size in (count, 10 * count):
+        _measure_one_model(table, folder / f"of-{size}", environ, size, has_targets=count == 10_000)
+    _measure_models(table, folder / "models", environ, models, has_targets=models == 1_000)
+
+
+def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count: int, *, has_targets: bool) -> None:
+    table.section(f"Searches in one model with {count:,} versions")
+    large = count > 10_000
+
+    def line(what: str, cost: Cost, most: float) -> None:
+        table.cost(what, cost, f"<= {most:g} ms CPU" if has_targets else "", cost.cpu <= most if has_targets else None)
+
+    registries.new_repository(_new_folder(path), environ)
+    registries.build(path, {"iris": range(1, count + 1)}, environ, versions_per_commit=100)
+    line("build the index, for the first search", _fresh(path, environ, _search), 9_000 if large else 900)
+    size = sum(file.stat().st_size for file in (path / ".git/gitmodel").glob("index-*")) / count / 1024
+    table.value("the index, for each version", f"{size:.2f} KiB", "<= 0.5 KiB", size <= 0.5)
+    line(f"{FILTER} (2 %), new client", _fresh(path, environ, _search, times=5), 400 if large else 30)
+    with registries.open_registry(path, environ) as client:
+        line(f"{FILTER} (2 %), warm", measure(lambda: _search(client), times=10, warm=2), 40 if large else 8)
+        best = measure(lambda: client.find_versions("iris", sort="-accuracy", limit=50), times=10, warm=2)
+        table.cost("sorted by accuracy, the best 50, warm", best, "<= 5 ms CPU", best.cpu <= 5)
+        read = measure(lambda: versions.list_versions(client.writer, "iris", filter=f"number > 0 && {BEST}"), times=3)
+        table.cost(f"{BEST} (all), warm", read)
+    for more, most in ((1, 15), (1_000, 150)):
+        registries.build(path, {"iris": range(count + 1, count + 1 + more)}, environ, versions_per_commit=100)
+        count += more
+        line(f"after {more:,} new versions, new client: update and search", _fresh(path, environ, _search_few), most)
+    if large:
+        code = "import os, sys; sys.stdout = open(os.devnull, 'w'); from gitmodel.cli import run; run(sys.argv[1:])"
+        code += "; sys.stdout = sys.__stdout__"
+        peak = peak_memory(code, environ, "-C", str(path), "version", "list", "iris")
+        table.value("git model version list iris, memory", f"{peak:.0f} MB", "<= 200 MB", peak <= 200)
+        return
+    for words, most in ((["version", "list", "iris"], 300), (["version", "list", "iris", "--filter", FILTER], 120)):
+        line(" ".join(["git model", *words]), _command(words, environ, path), most)
+
+
+def _measure_models(table: Table, path: Path, environ: dict[str, str], count: int, *, has_targets: bool) -> None:
+    table.section(f"Searches over {count:,} models with 10 different versions and a tag each")
+    registries.new_repository(_new_folder(path), environ)
+    names = [f"model-{number:04}" for number in range(count)]
+    registries.build(path, {name: range(1, 11) for name in names}, environ, versions_per_commit=10)
+    with registries.open_registry(path, environ) as client:
+        for name in names:
+            stages.promote(client.writer, VersionRef.of(name, 3), "production")
+    table.cost("build the index, for the first search", _fresh(path, environ, _find_best))
+    table.cost(f"{BEST}, the best 50, new client", _fresh(path, environ, _find_best, times=5))
+    with registries.open_registry(path, environ) as client:
+        best = measure(lambda: _find_best(client), times=10, warm=2)
+        reached = best.cpu <= 20 if has_targets else None
+        table.cost(f"{BEST}, the best 50, warm", best, "<= 20 ms CPU" if has_targets else "", reached)
+    table.cost("git model version list --sort=-accuracy --limit 50", _command(
+        ["version", "list", "--sort=-accuracy", "--limit", "50"], environ, path
+    ))  # fmt: skip
+    listed = _command(["list"], environ, path)
+    table.cost(
+        "git model list", listed, "<= 200 ms CPU" if has_targets else "", listed.cpu <= 200 if has_targets else None
+    )
+
+
+def _search(client: Client) -> None:
+    versions.list_versions(client.writer, "iris", filter=FILTER)
+
+
+def _search_few(client: Client) -> None:
+    versions.list_versions(client.writer, "iris", filter=FILTER, limit=1)
+
+
+def _find_best(client: Client) -> None:
+    client.find_versions(filter=BEST, sort="-accuracy", limit=50)
+
+
+def _fresh(path: Path, environ: dict[str, str], search, *, times: int = 1) -> Cost:
+    """The median of *search* with new clients, which have read the branch and nothing else."""
+    costs = []
+    for _ in range(times):
+        with registries.open_registry(path, environ) as client:
+            client.repository.snapshot().registry()
+            costs.append(measure(lambda client=client: search(client), times=1, warm=0))
+    return sorted(costs, key=lambda cost: cost.cpu)[times // 2]
+
+
+def _command(words: list[str], environ: dict[str, str], path: Path) -> Cost:
+    return measure_command([str(Path(sys.executable).parent / "git-model"), *words], environ, path, times=5)
+
+
+def _new_folder(path: Path) -> Path:
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
