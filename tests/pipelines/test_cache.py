@@ -11,7 +11,7 @@ from typing import Annotated
 import project
 import pytest
 
-from gitmodel import Client, ModelConfig, UsageError, get_step_context, log_model_metadata, pipeline, step
+from gitmodel import Client, ModelConfig, NotFound, UsageError, get_step_context, log_model_metadata, pipeline, step
 from gitmodel.pipelines import RunFailed
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
@@ -291,48 +291,44 @@ if __name__ == "__main__":
     assert script(text) == {"other": "cached", **dict.fromkeys(READERS, "succeeded")}
 
 
-@pytest.mark.parametrize("given", ['"data/a.txt"', '["data/b.txt", "data/a.txt"]'])
-def test_a_file_that_a_parameter_names_counts_however_it_is_read(script, code_repo, given):
-    text = f"""
-@step
-def read(path: list) -> str:
-    import pyarrow
-    return pyarrow.memory_map(path if isinstance(path, str) else path[-1]).read().decode()
+@pytest.mark.parametrize("given", ["data/a.txt", ["data/b.txt", "data/a.txt"]])
+def test_a_file_that_a_parameter_names_counts_however_it_is_read(client, code_repo, given):
+    @step
+    def read(path: list) -> str:
+        import pyarrow
 
-@pipeline
-def reading(path={given}):
-    read(path)
+        return pyarrow.memory_map(path if isinstance(path, str) else path[-1]).read().decode()
 
-reading()
-"""
+    @pipeline
+    def reading(path):
+        read(path)
+
     (code_repo / "data").mkdir()
     (code_repo / "data" / "a.txt").write_text("1")
-    assert script(text) == {"read": "succeeded"}
-    assert script(text) == {"read": "cached"}
+    assert statuses(reading.run(client=client, path=given)) == ["succeeded"]
+    assert statuses(reading.run(client=client, path=given)) == ["cached"]
     (code_repo / "data" / "a.txt").write_text("2")
-    assert script(text) == {"read": "succeeded"}
+    assert statuses(reading.run(client=client, path=given)) == ["succeeded"]
 
 
-def test_a_file_that_a_step_names_and_writes_does_not_count(script, code_repo):
-    text = """
-@step
-def write(x: int) -> int:
-    import pyarrow, time
-    with pyarrow.OSFile("a.txt", "wb") as out:
-        out.write(str(time.time_ns()).encode())
-    with open("b.txt", "w") as out:
-        out.write(str(time.time_ns()))
-    return x
+def test_a_file_that_a_step_names_and_writes_does_not_count(client, code_repo):
+    @step
+    def write(x: int) -> int:
+        import time
 
-@pipeline
-def writing(x: int = 1):
-    write(x)
+        import pyarrow
 
-writing(int(os.environ.get("X", "1")))
-"""
-    assert script(text) == {"write": "succeeded"}
-    assert script(text, X="2") == {"write": "succeeded"}
-    assert script(text, X="2") == {"write": "cached"}
+        with pyarrow.OSFile("a.txt", "wb") as out:
+            out.write(str(time.time_ns()).encode())
+        with open("b.txt", "w") as out:
+            out.write(str(time.time_ns()))
+        return x
+
+    @pipeline
+    def writing(x):
+        write(x)
+
+    assert [statuses(writing.run(client=client, x=x)) for x in (1, 2, 2)] == [["succeeded"], ["succeeded"], ["cached"]]
 
 
 PROJECTS = {
@@ -426,48 +422,43 @@ def test_an_edit_elsewhere_in_the_project_is_detected(script, code_repo, case):
     assert script(text) == {"use": "succeeded"}
 
 
-def test_a_file_that_is_touched_but_the_same_does_not_count(script, code_repo):
-    text = """
-@step
-def read() -> str:
-    return Path("a.txt").read_text()
+def test_a_file_that_is_touched_but_the_same_does_not_count(client, code_repo):
+    @step
+    def read() -> str:
+        return Path("a.txt").read_text()
 
-@pipeline
-def reading():
-    read()
+    @pipeline
+    def reading():
+        read()
 
-reading()
-"""
     (code_repo / "a.txt").write_text("1")
-    assert script(text) == {"read": "succeeded"}
+    assert statuses(reading.run(client=client)) == ["succeeded"]
     os.utime(code_repo / "a.txt", (1, 1))
-    assert script(text) == {"read": "cached"}
+    assert statuses(reading.run(client=client)) == ["cached"]
 
 
-def test_declared_files_and_variables_count(script, code_repo):
-    text = """
-@step(files=["data", "extra/*.bin"], env=["RATE"])
-def read() -> int:
-    return 1
+def test_declared_files_and_variables_count(client, code_repo, monkeypatch):
+    @step(files=["data", "extra/*.bin"], env=["RATE"])
+    def read() -> int:
+        return 1
 
-@pipeline
-def reading():
-    read()
+    @pipeline
+    def reading():
+        read()
 
-reading()
-"""
+    def status():
+        return statuses(reading.run(client=client))[0]
+
     for name in ("data/sub/a.txt", "extra/a.bin"):
         (code_repo / name).parent.mkdir(parents=True, exist_ok=True)
         (code_repo / name).write_text("1")
-    assert script(text) == {"read": "succeeded"}
-    assert script(text) == {"read": "cached"}
+    assert (status(), status()) == ("succeeded", "cached")
     for name in ("data/sub/a.txt", "data/sub/b.txt", "extra/b.bin"):
         (code_repo / name).write_text("2")
-        assert script(text) == {"read": "succeeded"}
-        assert script(text) == {"read": "cached"}
-    assert script(text, RATE="0.1") == {"read": "succeeded"}
-    assert script(text, RATE="0.2") == {"read": "succeeded"}
-    assert script(text, RATE="0.1") == {"read": "cached"}
+        assert (status(), status()) == ("succeeded", "cached")
+    for rate, expected in (("0.1", "succeeded"), ("0.2", "succeeded"), ("0.1", "cached")):
+        monkeypatch.setenv("RATE", rate)
+        assert status() == expected
 
 
 def test_a_declared_file_that_does_not_exist_is_named(client):
@@ -493,23 +484,19 @@ def test_files_and_env_of_a_step_are_lists(wrong):
         step(env=wrong)(fit)
 
 
-def test_a_file_that_changes_while_the_step_runs_makes_it_run_again(script, code_repo):
-    text = """
-@step
-def count() -> int:
-    number = int(Path("n.txt").read_text()) + 1
-    Path("n.txt").write_text(str(number))
-    return number
+def test_a_file_that_changes_while_the_step_runs_makes_it_run_again(client, code_repo):
+    @step
+    def count() -> int:
+        number = int(Path("n.txt").read_text()) + 1
+        Path("n.txt").write_text(str(number))
+        return number
 
-@pipeline
-def counting():
-    count()
+    @pipeline
+    def counting():
+        count()
 
-counting()
-"""
     (code_repo / "n.txt").write_text("0")
-    for _ in range(3):
-        assert script(text) == {"count": "succeeded"}
+    assert [statuses(counting.run(client=client)) for _ in range(3)] == [["succeeded"]] * 3
     assert (code_repo / "n.txt").read_text() == "3"
 
 
@@ -546,35 +533,29 @@ if __name__ == "__main__":
         assert client.get_version("demo@2").metadata == {"accuracy": 0.9}
 
 
-def test_the_better_of_two_versions_is_promoted_though_nothing_changed(script):
-    text = """
-import sys
+def test_the_better_of_two_versions_is_promoted_though_nothing_changed(client):
+    @step
+    def fit(score: float) -> float:
+        log_model_metadata(score=score)
+        return score
 
-@step
-def fit(score: float) -> float:
-    log_model_metadata(score=score)
-    return score
+    @step
+    def promote_if_better(score: float) -> None:
+        with Client() as here:
+            try:
+                best = here.get_version("demo@production").metadata["score"]
+            except NotFound:
+                best = 0.0
+        if score > best:
+            get_step_context().model_version.set_stage("production", reason=f"{score} > {best}")
 
-@step
-def promote_if_better(score: float) -> None:
-    with Client() as client:
-        try:
-            best = client.get_version("demo@production").metadata["score"]
-        except NotFound:
-            best = 0.0
-    if score > best:
-        get_step_context().model_version.set_stage("production", reason=f"{score} > {best}")
+    @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+    def train(score: float):
+        promote_if_better(fit(score))
 
-@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
-def train(score: float):
-    promote_if_better(fit(score))
-
-train(float(os.environ["SCORE"]))
-"""
-    for score in ("0.5", "0.9", "0.5"):
-        script(text, SCORE=score)
-    with Client() as client:
-        assert client.get_version("demo@production").number == 2
+    for score in (0.5, 0.9, 0.5):
+        train.run(client=client, score=score)
+    assert client.get_version("demo@production").number == 2
 
 
 def test_a_file_edited_during_the_process_does_not_get_the_old_result(client, code_repo, monkeypatch):
