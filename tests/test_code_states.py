@@ -318,7 +318,7 @@ class TestSnapshots:
         git(code_repo, "commit", "-qm", "Rate")
         return code_repo
 
-    def test_a_snapshot_has_them(self, code, git):
+    def test_a_snapshot_contains_the_changes_that_settings_of_git_hide(self, code, git):
         git(code, "config", "gitmodel.dirty", "snapshot")
         edit_in_the_second_of_the_index(code, "rate.py", "RATE = 2\n")
         with Client() as client:
@@ -336,7 +336,7 @@ class TestSnapshots:
         assert "rate.py/a.py" in git(code, "ls-tree", "-r", "--name-only", snapshot).splitlines()
 
     @pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
-    def test_a_mark_of_the_index_does_not_hide_them(self, code, git, mark):
+    def test_a_mark_of_the_index_does_not_hide_changes_from_a_snapshot(self, code, git, mark):
         git(code, "update-index", mark, "rate.py")
         edit_in_the_second_of_the_index(code, "rate.py", "RATE = 2\n")
         with Client() as client:

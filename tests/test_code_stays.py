@@ -172,7 +172,7 @@ class TestDirty:
         assert code.commit is None
         assert git(fresh, "show", f"{code.snapshot}:train.py") == "first"
 
-    def test_it_runs_no_hook_and_works_in_a_worktree_and_from_a_folder_below(self, repo, git, monkeypatch):
+    def test_a_snapshot_runs_no_hook_and_works_in_a_worktree_and_a_subfolder(self, repo, git, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         for hook in ("pre-commit", "post-index-change", "reference-transaction"):
             script = repo / ".git" / "hooks" / hook

@@ -128,7 +128,7 @@ WRITES = {
 
 
 @pytest.mark.parametrize("where", WRITES)
-def test_it_is_refused_wherever_it_is_given_and_nothing_changes(client, where):
+def test_a_credential_is_refused_in_every_field_and_nothing_changes(client, where):
     repo = client.repository.common_dir
     before = editing.state(repo)
     with pytest.raises(Refused, match="looks like") as refused:
@@ -142,7 +142,7 @@ def test_it_is_refused_wherever_it_is_given_and_nothing_changes(client, where):
         assert editing.state(repo) == before
 
 
-def test_it_is_refused_as_metadata_of_an_artifact_and_as_the_message_of_a_transaction(client, tmp_path):
+def test_a_credential_is_refused_as_metadata_of_an_artifact_and_message_of_a_transaction(client, tmp_path):
     (tmp_path / "a.txt").write_text("a")
     version = client.get_model("iris").create_version(data={"train": tmp_path / "a.txt"})
     with pytest.raises(Refused, match=r"artifacts.train.metadata.api_key of iris@2 looks like an api key, by its name"):
@@ -169,7 +169,7 @@ def ask(capsys, *words):
     return code, *capsys.readouterr()
 
 
-def test_the_command_line_refuses_it_and_has_one_way_past_it(client, capsys, git, code_repo):
+def test_the_command_line_refuses_a_credential_and_one_setting_allows_it(client, capsys, git, code_repo):
     words = ("version", "create", "iris", "--metadata", "password=hunter2")
     code, out, err = ask(capsys, *words)
     assert (code, out) == (6, "")
@@ -192,7 +192,7 @@ def test_the_command_line_refuses_it_and_has_one_way_past_it(client, capsys, git
     assert ask(capsys, *words)[0] == 0
 
 
-def test_it_is_refused_by_url(client, bare_registry):
+def test_a_credential_is_refused_by_url(client, bare_registry):
     with Client(repo=bare_registry.as_uri()) as by_url, pytest.raises(Refused, match=r"metadata\.note of iris@1"):
         by_url.get_version("iris@1").log_metadata(note=TOKEN)
 
@@ -231,7 +231,7 @@ class TestOfOthers:
             assert "hunter2" not in err
         assert client.find_credentials() == ["metadata.password of iris@1 looks like a password, by its name"]
 
-    def test_pull_warns_and_takes_it(self, client, bare_registry, code_repo, capsys, git):
+    def test_pull_warns_of_a_credential_and_keeps_the_record(self, client, bare_registry, code_repo, capsys, git):
         git(code_repo, "remote", "add", "origin", str(bare_registry))
         assert ask(capsys, "pull")[0] == 0
         record_by_hand(bare_registry)

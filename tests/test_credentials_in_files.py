@@ -99,7 +99,7 @@ def stored(client):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_it_is_refused_in_a_folder_and_alone(client, folder, name):
+def test_a_file_with_credentials_is_refused_in_a_folder_and_alone(client, folder, name):
     path = put(folder, name, FILES[name])
     before = editing.state(client.repository.common_dir)
     version = client.get_version("iris@1")
@@ -164,7 +164,7 @@ def test_a_symbolic_link_counts_by_its_name_and_target(client, tmp_path, folder)
         client.get_version("iris@1").link_artifact("weights", folder)
 
 
-def test_the_command_line_ends_with_6_and_changes_nothing_and_has_one_way_past_it(client, folder, capsys, git):
+def test_the_command_line_refuses_a_file_with_credentials_and_one_setting_allows_it(client, folder, capsys, git):
     put(folder, "sub/.env", "TOKEN=x")
     before = editing.state(client.repository.common_dir)
     for words in (
@@ -192,7 +192,7 @@ def test_the_command_line_ends_with_6_and_changes_nothing_and_has_one_way_past_i
         again.get_version("iris@2").link_artifact("more", folder)
 
 
-def test_it_is_refused_by_url(client, folder, tmp_path, git, capsys, monkeypatch):
+def test_a_file_with_credentials_is_refused_by_url(client, folder, tmp_path, git, capsys, monkeypatch):
     git(tmp_path, "clone", "-q", "--bare", str(client.repository.common_dir), "remote.git")
     remote, store = tmp_path / "remote.git", tmp_path / "store"
     store.mkdir()

@@ -343,7 +343,7 @@ def test_get_does_not_write_a_file_named_like_stdout(iris, capsys):
     assert not (iris / "-").exists()
 
 
-def test_a_parameter_without_its_option_is_named_with_it(iris, capsys):
+def test_a_value_without_its_option_is_refused_with_the_option(iris, capsys):
     check_transcript(
         capsys,
         """

@@ -79,7 +79,7 @@ def test_other_names_are_not_git_names(name):
 
 @pytest.mark.parametrize("name", SPELLINGS)
 @pytest.mark.parametrize("below", ["", "sub"])
-def test_it_is_refused_on_storing(client, folder, name, below):
+def test_a_folder_with_a_git_repository_is_not_stored(client, folder, name, below):
     (folder / below / name).mkdir(parents=True)
     (folder / below / name / "config").write_text("[http]\n\textraHeader = token\n")
     before = list(client.store.digests())
@@ -178,7 +178,7 @@ def test_a_folder_that_git_keeps_a_repository_in_is_refused_under_any_name(clien
 
 @pytest.mark.parametrize("name", [".git", ".GIT", "git~1"])
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_it_is_refused_as_the_artifact_itself(client, folder, capsys, name, kind):
+def test_a_git_directory_itself_is_not_stored(client, folder, capsys, name, kind):
     target = folder / name
     if kind == "folder":
         target.mkdir()
@@ -237,7 +237,7 @@ def hostile(tmp_path, inside=".git/"):
 
 
 @pytest.mark.parametrize("inside", [".git/", ""])
-def test_an_old_artifact_comes_without_it(client, tmp_path, capsys, caplog, inside):
+def test_an_old_artifact_is_unpacked_without_its_git_repository(client, tmp_path, capsys, caplog, inside):
     artifact, _ = put_old(client, hostile(tmp_path, inside))
     artifact.download(tmp_path / "by python")
     assert "verified and not written" in caplog.text

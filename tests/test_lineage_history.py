@@ -44,7 +44,7 @@ def told(model, stage="production"):
     return [(event.previous, event.version, event.author, event.reason) for event in model.history(stage)]
 
 
-def test_it_says_from_when_to_when_each_version_held_the_stage(iris):
+def test_history_says_from_when_to_when_each_version_held_the_stage(iris):
     second, first = iris.history("production")
     assert (first.version, first.when.isoformat(), first.until.isoformat()) == (
         1, "2026-10-01T12:00:00+00:00", "2026-11-01T12:00:00+00:00",
@@ -53,7 +53,7 @@ def test_it_says_from_when_to_when_each_version_held_the_stage(iris):
     assert (second.author, second.until, second.ended_by) == ("Bob", None, "")
 
 
-def test_it_continues_under_the_previous_names_of_a_renamed_model(at, iris):
+def test_history_includes_the_previous_names_of_a_renamed_model(at, iris):
     at("2026-11-03T00:00").get_model("iris").rename("flowers")
     at("2026-11-04T00:00").get_version("flowers@3").set_stage("production")
     at("2026-11-05T00:00").get_model("flowers").rename("blossoms")

@@ -61,7 +61,7 @@ def promoted(repo):
 
 class TestCodeOnTheBranch:
     @pytest.mark.parametrize("command", WRITERS.splitlines())
-    def test_no_command_writes_on_top_of_it(self, code_branch, capsys, git, command):
+    def test_no_command_writes_onto_a_branch_of_code(self, code_branch, capsys, git, command):
         before = git(code_branch, "for-each-ref")
         code, out, err = ask(capsys, *shlex.split(command))
         assert (code, out) in ((6, ""), (3, ""))
@@ -144,7 +144,7 @@ FOREIGN = {
 
 class TestForeignTags:
     @pytest.mark.parametrize("kind", FOREIGN)
-    def test_a_promotion_does_not_replace_it_and_names_it(self, repo, capsys, git, kind):
+    def test_a_promotion_names_a_foreign_tag_and_does_not_replace_it(self, repo, capsys, git, kind):
         promoted(repo)
         git(repo, *FOREIGN[kind])
         before = git(repo, "for-each-ref")
@@ -167,7 +167,7 @@ class TestForeignTags:
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
         assert ask(capsys, "promote", "iris@2", "production")[0] == 0
 
-    def test_an_alias_a_rename_and_a_deletion_do_not_replace_it(self, repo, git):
+    def test_an_alias_a_rename_and_a_deletion_do_not_replace_a_foreign_tag(self, repo, git):
         promoted(repo)
         git(repo, "tag", "model/iris/champion", "main")
         git(repo, "tag", "model/flower/production", "main")
@@ -232,7 +232,7 @@ class TestForeignTags:
             assert "there is iris@champion, iris@production, iris@latest (2)" in said[2]
             assert ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "resolve", wanted) == said
 
-    def test_a_pipeline_run_stops_before_it_replaces_it(self, repo, git):
+    def test_a_pipeline_run_does_not_replace_a_foreign_tag(self, repo, git):
         from gitmodel import ModelConfig, get_step_context, pipeline, step
 
         promoted(repo)

@@ -85,7 +85,7 @@ def python_hook(path, text):
 
 
 class TestPlaces:
-    def test_a_work_tree_and_a_folder_in_it(self, code_repo):
+    def test_gitmodel_works_in_a_work_tree_and_a_folder_in_it(self, code_repo):
         (code_repo / "src").mkdir()
         assert write_all(code_repo / "src") == code_repo / ".git"
 
@@ -322,18 +322,18 @@ class TestRegistryElsewhere:
         assert "refs/heads/gitmodel" not in editing.state(code_repo)
 
     @pytest.mark.parametrize("where", ["absolute", "relative"])
-    def test_it_is_named_by_an_argument(self, registry, code_repo, git, monkeypatch, where):
+    def test_a_registry_elsewhere_is_named_by_an_argument(self, registry, code_repo, git, monkeypatch, where):
         monkeypatch.chdir(code_repo)
         with Client(repo=registry if where == "absolute" else "../registry") as client:
             self.check(client, registry, code_repo, git)
 
-    def test_it_is_named_by_the_environment(self, registry, code_repo, git, monkeypatch):
+    def test_a_registry_elsewhere_is_named_by_the_environment(self, registry, code_repo, git, monkeypatch):
         monkeypatch.setenv("GITMODEL_REPO", str(registry))
         with Client(code_repo) as client:
             self.check(client, registry, code_repo, git)
 
     @pytest.mark.parametrize("where", ["absolute", "relative", "below"])
-    def test_it_is_named_by_the_configuration_whose_paths_begin_at_the_top(self, registry, code_repo, git, where):
+    def test_a_registry_elsewhere_is_named_by_the_configuration(self, registry, code_repo, git, where):
         git(code_repo, "config", "gitmodel.repo", str(registry) if where == "absolute" else "../registry")
         (code_repo / "src" / "deep").mkdir(parents=True)
         with Client(code_repo / "src" / "deep" if where == "below" else code_repo) as client:

@@ -93,7 +93,7 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
         if state.untagged and not fetch:
             invocation.output.warn(f"{model} {state.recorded} is recorded in {state.name}, {UNTAGGED}", RETAG)
         if state.refusal is not None:
-            way_out = state.refusal.way_out or f"`git model rollback {model} {state.name}` takes it back"
+            way_out = state.refusal.way_out or f"`git model rollback {model} {state.name}` reverts it"
             invocation.output.note(f"{model} {state.name}: {state.refusal.reason}; {way_out}")
 
 

@@ -133,7 +133,9 @@ def change_refusal(
             continue
         if tied == ref:
             return found
-        return found._replace(reason=f"it came with a change of {tied.stage} that does not count: {found.reason}")
+        return found._replace(
+            reason=f"it was changed together with {tied.stage}, whose change does not count: {found.reason}"
+        )
     return None
 
 
@@ -208,7 +210,7 @@ def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
     if repository.snapshot_at(commit).current_name(ref.model) != ref.model:
         return f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
     return (
-        f"`git model rollback {ref.model} {ref.stage}` takes it back; if it was reviewed, "
+        f"`git model rollback {ref.model} {ref.stage}` reverts it; if it was reviewed, "
         f"`git model apply --reviewed {commit[:10]}` puts it in force"
     )
 
@@ -228,8 +230,8 @@ def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: 
         guarded = any(rule.proposal_only for rule in rules) and not signed
         if guarded and not _came_through_review(repository, commit, path, reviewed):
             return Refusal(
-                f"recorded, not reviewed: {commit[:10]} changed it directly, and {ref.stage} takes only what came "
-                "through review",
+                f"recorded, not reviewed: {commit[:10]} changed it directly, and {ref.stage} accepts only reviewed "
+                "changes",
                 _way_out(repository, commit, ref),
                 unreviewed=True,
             )

@@ -12,7 +12,7 @@ DENSE = numpy.array([[0, 1.5, 0], [2, 0, 0]])
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo", "bsr", "dia"])
 @pytest.mark.parametrize("family", ["matrix", "array"])
-def test_it_is_loaded_with_its_type_and_equal_values_give_equal_files(kind, family, tmp_path):
+def test_a_sparse_array_keeps_its_type_and_equal_ones_give_equal_files(kind, family, tmp_path):
     value = getattr(scipy.sparse, f"{kind}_{family}")(DENSE)
     for name in ("one", "two"):
         assert materializers.save(value, tmp_path / name, "output x", "") == ("sparse", "data", "sparse")

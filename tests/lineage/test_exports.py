@@ -110,7 +110,7 @@ def test_an_import_does_not_change_existing_records(story, past, tmp_path, capsy
     assert past.repository.tip() == tip
 
 
-def test_any_tar_reads_it(past, tmp_path):
+def test_any_tar_program_reads_an_export(past, tmp_path):
     past.get_version("iris@19").export(tmp_path / "file")
     names = subprocess.run(
         ["tar", "-tf", tmp_path / "file"], check=True, capture_output=True, text=True

@@ -67,7 +67,9 @@ def needing():
     publish(found)
 
 
-def test_it_is_left_out_with_a_warning_and_the_run_succeeds(client, written, caplog, far_or_near):
+def test_an_output_with_credentials_is_left_out_with_a_warning_and_the_run_succeeds(
+    client, written, caplog, far_or_near
+):
     for _ in range(2):  # the result is not kept for another run
         caplog.clear()
         run = standing.run(client=client, executor=far_or_near)

@@ -267,7 +267,7 @@ class TestPipelines:
                 one.run(client=client, **arguments)
         assert len(client.list_runs()) == 1
 
-    def test_a_step_cannot_change_what_is_recorded_of_it(self, client):
+    def test_a_step_cannot_change_its_recorded_parameters(self, client):
         @step
         def change(items: list) -> None:
             items.append(3)
@@ -296,7 +296,7 @@ class TestPipelines:
         one.run(client=client, listener=listen)
         assert told == ["number", "number_2", "total", "double", "noop"]
 
-    def test_it_runs_under_a_running_event_loop(self, client):
+    def test_a_pipeline_runs_under_a_running_event_loop(self, client):
         @pipeline
         def one():
             project.noop()

@@ -218,7 +218,7 @@ class Node:
     children: list["Node"] = field(default_factory=list)
 
 
-def test_a_tree_whose_nodes_know_their_parents_is_spelled_at_once():
+def test_a_tree_with_links_to_parents_is_described_quickly():
     def tree(name):
         root = Node("root")
         root.children = [Node(name, root) for _ in range(50)]

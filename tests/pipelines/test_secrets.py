@@ -172,7 +172,7 @@ def test_tokens_in_metadata_and_reasons_are_left_out_and_the_run_succeeds(client
     assert token not in written() + caplog.text
 
 
-def test_a_model_that_a_run_registers_is_described_without_them(client, written, caplog):
+def test_the_description_of_a_model_that_a_run_registers_has_no_secrets(client, written, caplog):
     @pipeline(model_config=ModelConfig(name="rose", create_new_model_version=True, license="MIT", audience=TOKENS[1]))
     def one():
         project.noop()

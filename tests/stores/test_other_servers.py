@@ -114,7 +114,7 @@ class TestRegistry:
             with pytest.raises(UsageError, match="not a name of a repository"):
                 open_store(url, default_root=Path())
 
-    def test_the_command_line_keeps_artifacts_in_it(self, registry, code_repo, monkeypatch, capsys):
+    def test_the_command_line_keeps_artifacts_in_an_oci_registry(self, registry, code_repo, monkeypatch, capsys):
         monkeypatch.chdir(code_repo)
         assert ask(capsys, "init", "--store", f"oci://{registry}/team/models")[0] == 0
         assert ask(capsys, "register", "iris")[0] == 0

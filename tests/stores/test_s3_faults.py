@@ -107,7 +107,7 @@ class TestDamage:
         with pytest.raises(Invalid, match="damaged"):
             read(store.origin, digest)
 
-    def test_a_copy_from_elsewhere_repairs_even_that(self, store, tmp_path):
+    def test_a_copy_with_repair_replaces_damage_that_the_size_does_not_show(self, store, tmp_path):
         digest = put(store, b"a model")
         alter(store, digest, b"A model", disguised=True)
         other = open_store(str(tmp_path / "other"), default_root=tmp_path)

@@ -153,7 +153,7 @@ def test_a_proposal_is_judged_as_a_whole(client):
     assert client.propose(("iris@1", "staging"), ("iris@2", "production")).ready
 
 
-def test_check_and_apply_ignore_it(client, iris, code_repo):
+def test_check_and_apply_accept_an_emptied_later_stage(client, iris, code_repo):
     text = editing.read(code_repo, "models/iris/stages/production.toml")
     files = {"models/iris/stages/staging.toml": text, "models/iris/stages/production.toml": None}
     base = editing.run(code_repo, "rev-parse", editing.BRANCH)

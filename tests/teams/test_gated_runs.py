@@ -37,7 +37,7 @@ def test_the_promotion_is_left_out_and_told(snapshot, why):
     assert "iris@1 cannot enter production: good:" in next(iter(refused))
 
 
-def test_force_with_a_reason_passes_it(snapshot):
+def test_force_with_a_reason_overrides_the_gate(snapshot):
     refused = {}
     made = plan(snapshot, refused, force=True, reason="a test")
     assert ("Forced", "good") in made.trailers

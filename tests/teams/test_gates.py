@@ -275,7 +275,7 @@ class TestProposalOnly:
         old = editing.run(repo, "rev-parse", f"{editing.BRANCH}^1")
         side = editing.run(repo, "rev-parse", f"{editing.BRANCH}^2")
         editing.edit(repo, {STAGE: stage_text(iris, 5)}, parents=[old, side])
-        assert "came through review" in client.apply().refused[0][1]
+        assert "accepts only reviewed changes" in client.apply().refused[0][1]
 
     def test_apply_reviewed_confirms_a_commit(self, client, iris, repo):
         commit = editing.edit(repo, {STAGE: stage_text(iris, 4)}, "Squashed by the host (#7)")

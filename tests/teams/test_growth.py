@@ -78,7 +78,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_it_finds_what_a_check_of_everything_finds(client, repo, name):
+def test_the_check_of_a_change_finds_what_a_complete_check_finds(client, repo, name):
     edit(repo, EDITS[name](repo), onto=TOPIC)
     base, head = ends(client)
     known = set(check(client.repository, base))
@@ -107,7 +107,7 @@ def reads(client, work):
     return len(asked)
 
 
-def test_it_reads_no_more_in_a_larger_registry(client, repo):
+def test_the_check_of_a_change_reads_no_more_in_a_larger_registry(client, repo):
     def measured():
         with Client(repo) as fresh:
             base, head = ends(fresh)

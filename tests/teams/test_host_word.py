@@ -36,7 +36,7 @@ def github(monkeypatch, tmp_path):
 
 @pytest.fixture
 def client(code_repo):
-    """A registry whose production takes only what came through review, with version 1 there from before."""
+    """A registry whose production accepts only reviewed changes, with version 1 there from before."""
     with Client(code_repo) as client:
         iris = client.register_model("iris")
         for _ in range(3):

@@ -213,7 +213,7 @@ def test_in_a_transaction_one_confirmation_is_enough_and_a_refused_one_settles_n
     assert bob.get_model("flower").title == "x"
 
 
-def test_registering_the_name_settles_it(ada, bob):
+def test_registering_a_lost_name_makes_it_usable_again(ada, bob):
     ada.update_model("iris", new_name="rose")
     ada.push()
     bob.update_model("iris", new_name="flower")

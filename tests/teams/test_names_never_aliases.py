@@ -70,7 +70,7 @@ def test_no_reader_takes_such_a_file_for_an_alias(client, code_repo):
 
 
 @pytest.mark.parametrize("name", ["production", "Production", "latest", "7"])
-def test_check_names_it_and_how_to_remove_it(client, code_repo, name):
+def test_check_names_such_an_alias_file_and_how_to_remove_it(client, code_repo, name):
     plant(client, name, tag=False)
     (problem,) = check(client.repository)
     assert (problem.path, problem.rule) == (f"models/iris/aliases/{name}.toml", "alias.name")
@@ -116,7 +116,7 @@ def test_doctor_says_how_to_remove_a_tag_by_plain_git_that_nobody_reads(client, 
 
 
 @pytest.mark.parametrize("name", ["production", "Production"])
-def test_a_pull_sets_no_tag_for_it(ada, bob, name):
+def test_a_pull_sets_no_tag_for_such_an_alias_file(ada, bob, name):
     editing.edit(ada.repository.common_dir, {f"models/iris/aliases/{name}.toml": alias_text(ada, 1)})
     editing.run(ada.repository.git.top, "push", "origin", editing.BRANCH)
     before = {ref: id for ref, id in refs(bob.repository.common_dir).items() if "/tags/" in ref}

@@ -53,7 +53,7 @@ def contents(version):
     return found
 
 
-def test_a_pull_that_renumbers_and_a_rename_keep_them(ada, bob, made):
+def test_a_pull_that_renumbers_and_a_rename_keep_names_and_attachments(ada, bob, made):
     ada.get_model("iris").create_version()
     ada.push()
     assert bob.pull().renumbered
@@ -65,7 +65,7 @@ def test_a_pull_that_renumbers_and_a_rename_keep_them(ada, bob, made):
     assert_sound(ada.repository.common_dir)
 
 
-def test_a_proposal_that_is_merged_and_applied_keeps_them(ada, bob, bare, made):
+def test_a_merged_and_applied_proposal_keeps_names_and_attachments(ada, bob, bare, made):
     bob.push()
     ada.pull()
     proposal = ada.propose(("iris@4", "production"), rename=[("iris", "rose")], push=True)
@@ -83,7 +83,7 @@ def test_a_proposal_that_is_merged_and_applied_keeps_them(ada, bob, bare, made):
     assert version.get_artifact("clf").path().name == "clf.onnx"
 
 
-def test_an_import_a_copied_store_and_a_bundle_keep_them(bob, team, made, tmp_path):
+def test_an_import_a_copied_store_and_a_bundle_keep_names_and_attachments(bob, team, made, tmp_path):
     made.export(tmp_path / "iris.export")
     other = team.clone("carol")
     with Client(tmp_path / "carol", store=None) as own:  # a registry with a store of its own

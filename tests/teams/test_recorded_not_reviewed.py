@@ -49,16 +49,16 @@ def merge(repo, client, *wanted, squashed=False, **more):
 
 
 class TestItIsNotInForce:
-    def test_it_changes_no_other_stage(self, client, iris, code_repo):
+    def test_a_direct_change_changes_no_other_stage(self, client, iris, code_repo):
         commit = promote_by_hand(iris, code_repo)
         before = refs(code_repo)
         done = client.apply()
         assert done.moved == ()
         assert {ref.stage: why.split(";")[0] for ref, why in done.refused} == {
-            "staging": "it came with a change of production that does not count: recorded, not reviewed: "
-            f"{commit[:10]} changed it directly, and production takes only what came through review",
-            "production": f"recorded, not reviewed: {commit[:10]} changed it directly, and production takes only what "
-            "came through review",
+            "staging": "it was changed together with production, whose change does not count: recorded, not reviewed: "
+            f"{commit[:10]} changed it directly, and production accepts only reviewed changes",
+            "production": f"recorded, not reviewed: {commit[:10]} changed it directly, and production accepts only "
+            "reviewed changes",
         }
         assert refs(code_repo) == before
         assert client.get_version("iris@production").number == 3
@@ -99,7 +99,7 @@ class TestTakingItBack:
         promote_by_hand(iris, code_repo)
         code, out, _ = main("apply")
         assert code == 6
-        assert "`git model rollback iris production` takes it back" in out
+        assert "`git model rollback iris production` reverts it" in out
         code, out, err = main("rollback", "iris", "production")
         assert (code, err) == (0, "")
         assert "iris@3 is in production now" in out
@@ -110,7 +110,7 @@ class TestTakingItBack:
         assert check(client.repository) == []
         assert [found for found in doctor.examine(client.repository, None) if found.about == "tag"] == []
 
-    def test_every_clone_agrees_that_it_was_taken_back(self, client, iris, code_repo):
+    def test_every_clone_sees_that_the_direct_change_was_reverted(self, client, iris, code_repo):
         promote_by_hand(iris, code_repo)
         iris.rollback("production")
         tags = refs(code_repo)
@@ -157,7 +157,7 @@ class TestTakingItBack:
         iris.rollback("production")
         assert states(iris)["production"] == (3, 3)
 
-    def test_it_does_not_put_in_force_what_was_reviewed_before(self, client, iris, code_repo):
+    def test_the_rollback_does_not_put_an_earlier_reviewed_change_in_force(self, client, iris, code_repo):
         """The rollback takes back the direct change only; the one before it still waits for `apply`, or is applied."""
         merge(code_repo, client, ("iris@4", "production"))
         editing.edit(code_repo, {STAGE: stage_text(iris, 5)})
@@ -215,7 +215,7 @@ class TestHistory:
             code, out, err = main(*words)
             assert code == 0
             assert "recorded, not reviewed" in out
-            assert "`git model rollback iris production` takes it back" in err
+            assert "`git model rollback iris production` reverts it" in err
         found = [one for one in doctor.examine(client.repository, None) if one.about == "tag"]
         assert any("recorded, not reviewed" in one.message for one in found)
         assert [one.hint for one in found] == [

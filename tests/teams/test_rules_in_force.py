@@ -248,7 +248,7 @@ def test_a_model_may_be_called_rules(client):
 
 class TestATagThatIsNotAsItWas:
     @pytest.mark.parametrize("how", ["deleted", "set back", "replaced", "a commit"])
-    def test_it_is_refused_and_doctor_repairs_it(self, client, iris, repo, code_repo, how):
+    def test_a_changed_rules_tag_is_refused_and_doctor_repairs_it(self, client, iris, repo, code_repo, how):
         old = editing.run(repo, "rev-parse", RULES)
         editing.edit(repo, rules())
         client.apply()

@@ -581,9 +581,9 @@ class TestReview:
     def test_the_hosts_signature_of_a_squash_counts(self, reviewed, keys):
         repo = reviewed.repository.common_dir.parent
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)})
-        assert "takes only what came through review" in reviewed.apply().refused[0][1]
+        assert "accepts only reviewed changes" in reviewed.apply().refused[0][1]
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 3)}, key="mallory")
-        assert "takes only what came through review" in reviewed.apply().refused[0][1]
+        assert "accepts only reviewed changes" in reviewed.apply().refused[0][1]
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="bob")
         assert reviewed.apply().moved == (PRODUCTION,)
 
@@ -594,7 +594,7 @@ class TestReview:
         commit_by_hand(repo, keys, {"allowed_signers": listed}, key="mallory")
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 3)}, key="mallory")
         for _ in range(2):
-            assert "takes only what came through review" in reviewed.apply().refused[0][1]
+            assert "accepts only reviewed changes" in reviewed.apply().refused[0][1]
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="mallory")
         assert reviewed.apply().moved == (PRODUCTION,)  # the list is in force by now
 

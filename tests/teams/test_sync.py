@@ -606,7 +606,7 @@ def test_tags_of_a_hostile_remote_do_not_count(ada, bob, bare, git):
         bob.get_version("iris@production")
 
 
-def test_symbolic_links_submodules_and_odd_paths_of_a_hostile_branch_stay_data(ada, bob, bare, git, tmp_path):
+def test_symbolic_links_submodules_and_odd_paths_of_a_hostile_branch_are_refused(ada, bob, bare, git, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("do not read", encoding="utf-8")
     blob = git(bare, "hash-object", "-w", "--stdin", input=str(secret))

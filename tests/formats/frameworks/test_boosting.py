@@ -120,7 +120,7 @@ class TestXGBoost:
             assert detect_format(tmp_path / name) == "xgboost"
             assert load(tmp_path / name, "xgboost").num_boosted_rounds() == 2
 
-    def test_it_predicts_in_another_process(self, xgboost, training, promoted):
+    def test_an_estimator_predicts_in_another_process(self, xgboost, training, promoted):
         model = xgboost.XGBClassifier(n_estimators=3).fit(*training)
         assert promoted(model, "    print(type(value).__name__, value.predict([[0.9, 0.1, 0.1]]))") == (
             f"XGBClassifier {model.predict(numpy.array([[0.9, 0.1, 0.1]]))}"
@@ -201,7 +201,7 @@ class TestLightGBM:
         assert detect_format(tmp_path / "own.txt") == "lightgbm"
         assert type(load(tmp_path / "own.txt", "lightgbm")) is lightgbm.Booster
 
-    def test_it_predicts_in_another_process(self, lightgbm, training, promoted):
+    def test_an_estimator_predicts_in_another_process(self, lightgbm, training, promoted):
         model = lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(*training)
         assert promoted(model, "    print(value.predict([[0.9, 0.1, 0.1]]))") == str(model.predict([[0.9, 0.1, 0.1]]))
 

@@ -28,7 +28,7 @@ def test_a_model_is_loaded_with_trust_and_predicts_the_same(model, kept, trainin
     assert found.optimizer.name == model.optimizer.name
 
 
-def test_it_predicts_in_another_process(model, promoted):
+def test_a_keras_model_predicts_in_another_process(model, promoted):
     script = "    import numpy\n    print(value.predict(numpy.ones((1, 3)), verbose=0).tolist())"
     assert promoted(model, script, trusted=True) == str(model.predict(numpy.ones((1, 3)), verbose=0).tolist())
 

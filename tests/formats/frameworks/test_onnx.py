@@ -25,7 +25,7 @@ def test_a_model_is_loaded_equal(model, kept, tmp_path):
     onnx.checker.check_model(tmp_path / "model.onnx")
 
 
-def test_it_predicts_in_another_process(model, promoted):
+def test_an_onnx_model_predicts_in_another_process(model, promoted):
     pytest.importorskip("onnxruntime")
     script = (
         "    import onnxruntime\n"

@@ -34,7 +34,7 @@ def test_equal_figures_give_equal_files(kept, tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_it_is_loaded_in_another_process(promoted):
+def test_a_picture_is_loaded_in_another_process(promoted):
     assert promoted(figure(figsize=(2, 1), dpi=50), "    print(value.size)") == "(100, 50)"
 
 

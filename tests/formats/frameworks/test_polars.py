@@ -29,7 +29,7 @@ def test_a_frame_is_loaded_with_its_types(kept):
     assert found.equals(FRAME)
 
 
-def test_it_is_loaded_in_another_process(promoted):
+def test_a_polars_frame_is_loaded_in_another_process(promoted):
     assert promoted(FRAME, "    print(type(value).__name__, value.height)") == "DataFrame 3"
 
 

@@ -58,7 +58,7 @@ def test_modules_of_torch_itself_need_no_trust(kept):
     assert torch.equal(kept(value, "torch", kind="model")(torch.ones(1, 2, 2))[0], value(torch.ones(1, 2, 2))[0])
 
 
-def test_it_predicts_in_another_process(promoted):
+def test_a_module_predicts_in_another_process(promoted):
     value = nn.Sequential(nn.Linear(2, 1))
     expected = value(torch.ones(1, 2)).item()
     assert promoted(value, "    import torch\n    print(value(torch.ones(1, 2)).item())") == str(expected)
