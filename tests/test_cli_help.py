@@ -170,6 +170,7 @@ READS = {
     "version deployments": (shapes.ARTIFACT, "version deployments iris@1"),
     "resolve": (shapes.RESOLVED, "resolve iris@champion"),
     "promote": (shapes.PROMOTION, "promote iris@2 production"),
+    "stage show": (shapes.VERSION, "stage show production"),
     "rollback": (shapes.PROMOTION, "rollback iris production"),
     "demote": (shapes.PROMOTION, "demote iris production"),
     "alias set": (shapes.PROMOTION, "alias set iris@2 champion"),

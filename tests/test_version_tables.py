@@ -5,7 +5,7 @@ import json
 import pytest
 from transcripts import ask
 
-from gitmodel import Client
+from gitmodel import Client, ModelStages
 from gitmodel.errors import NotFound, UsageError
 
 
@@ -134,3 +134,38 @@ def test_a_search_of_a_past_state_and_of_a_transaction_sees_their_versions(clien
         assert numbers(change.find_versions(sort="-accuracy", limit=1)) == ["wine@2"]
     assert numbers(client.find_versions(sort="-accuracy", limit=1)) == ["wine@2"]
     assert ask(capsys, "version", "list", "--sort=-accuracy", "--limit", "1", "-q", "--at", before)[1] == "iris@2\n"
+
+
+def test_stage_show_has_the_version_in_force_of_every_model(client, git, code_repo, capsys):
+    for ref, stage in (("iris@1", "production"), ("iris@2", "staging"), ("wine@1", "production")):
+        client.promote(ref, stage)
+    code, out, _ = ask(capsys, "stage", "show", "production")
+    assert code == 0
+    assert [row.split()[:4] for row in out.splitlines()] == [
+        ["MODEL", "VERSION", "STAGE", "accuracy"],
+        ["iris", "1", "production", "0.9123"],
+        ["wine", "1", "production", "0.95"],
+    ]
+    assert ask(capsys, "stage", "show", "-q")[1].split() == ["iris@2", "iris@1", "wine@1"]
+    assert numbers(client.view_stages("production")) == ["iris@1", "wine@1"]
+    assert numbers(client.view_stages(ModelStages.STAGING)) == ["iris@2"]
+    before = git(code_repo, "rev-parse", "gitmodel")
+    client.promote("iris@3", "production")
+    columns = ("--columns", "rows", "--filter", "metadata.rows > 0", "--format", "tsv")
+    out = ask(capsys, "stage", "show", "production", *columns)[1]
+    assert out.splitlines() == ["model\tnumber\trows", f"iris\t3\t{2**53 + 1}"]
+    assert ask(capsys, "stage", "show", "production", "--at", before, "-q")[1].split() == ["iris@1", "wine@1"]
+
+
+def test_stage_show_reads_the_tags_and_notes_what_is_pending(client, git, code_repo, capsys):
+    client.promote("iris@1", "production")
+    client.promote("iris@2", "production")
+    git(code_repo, "tag", "-d", "model/iris/production")
+    code, out, err = ask(capsys, "stage", "show", "production")
+    assert (code, out) == (0, "")
+    assert "no model has a version in production" in err
+    code, out, err = ask(capsys, "stage", "show", "prodution")
+    assert (code, out) == (2, "")
+    assert "did you mean production?" in err
+    with pytest.raises(UsageError, match="there is no stage 'live'"):
+        client.view_stages("live")

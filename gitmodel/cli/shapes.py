@@ -55,7 +55,7 @@ MODEL = shape(
 )
 VERSION = shape(
     "version",
-    "A version. Printed by `version list`, `show MODEL@VERSION`, `version create`, `version update`, "
+    "A version. Printed by `version list`, `stage show`, `show MODEL@VERSION`, `version create`, `version update`, "
     "`link`, `unlink`, `metadata set`.",
     model="text: the model's name",
     number="number, from 1",

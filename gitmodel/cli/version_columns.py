@@ -1,19 +1,25 @@
-"""Columns of versions: those that a person chose, and those of the metadata that most versions have."""
+"""Lists of versions: their columns, those that a person chose, and the keys of the metadata that most of them have."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.cli import cell_text
+import click
+
+from gitmodel.cli import cell_text, shapes
 from gitmodel.cli.cell_text import escape, measurement, width
+from gitmodel.cli.invocation import Invocation
 from gitmodel.cli.output import Column, Output, terminal_width
 from gitmodel.cli.shapes import Shape
+from gitmodel.cli.version_view import note_pending
+from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.views.comparison import flat_values
 from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView
-from gitmodel.errors import UsageError
+from gitmodel.errors import Invalid, UsageError
 
 if TYPE_CHECKING:
     from gitmodel.expressions.fields import Field
@@ -21,7 +27,55 @@ if TYPE_CHECKING:
 _Column = Column[VersionView]
 _WIDEST = 20  # of a column that is shown without being asked for
 _MOST_KEYS = 16  # of one version that may become columns
-_WIDEST_LAST = 20  # of the last column, which is cut or printed below the row
+_WIDEST_LAST = len("DESCRIPTION")  # of the last column, which is cut
+
+
+COLUMNS = (
+    ("VERSION", lambda view: cell_text.number(view.record.number, view.local)),
+    ("NAME", lambda view: view.record.name or ""),
+    ("STAGE", lambda view: cell_text.stage_of_version(view)),
+    ("ALIASES", lambda view: cell_text.aliases_of_version(view)),
+    ("CREATED (UTC)", lambda view: cell_text.utc_time(view.record.created)),
+    ("TAGS", lambda view: cell_text.commas(view.record.tags)),
+    ("DESCRIPTION", lambda view: view.record.description + (" (from a failed run)" if view.record.failed else "")),
+)
+_MODEL: _Column = ("MODEL", lambda view: view.model)
+option = click.option("--columns", default="", metavar="KEY,...", help="Show these fields and keys of the metadata.")
+
+
+def print_versions(
+    invocation: Invocation, found: Iterable[VersionView | Invalid], *, with_model: bool, columns: str, empty: str
+) -> None:
+    """Print a list of versions with the chosen *columns*, "": the usual ones; then notes and warnings about them.
+
+    *empty* is the line that is printed if there are none.
+    """
+    damaged: list[Invalid] = []
+    pending: dict[tuple[str, StageState], None] = {}
+
+    def views() -> Iterator[VersionView]:
+        for view in found:
+            if isinstance(view, Invalid):
+                damaged.append(view)
+            else:
+                pending.update(dict.fromkeys((view.model, state) for state in view.pending))
+                yield view
+
+    output = invocation.output
+    chosen = Chosen(columns) if columns else None
+    head: Sequence[_Column] = COLUMNS if chosen is None else chosen.columns
+    head = (_MODEL, *head) if with_model else head
+    listing = partial(output.listing, name=str, columns=head, empty=empty)
+    if chosen is not None:
+        listing(chosen.noted(views()), chosen.shape, fields=chosen.fields)
+        chosen.warn_of_missing(output)
+    elif output.is_table:
+        output.table(*measured_table(head, views()), empty)
+    else:
+        listing(views(), shapes.VERSION, fields=VersionView.fields)
+    for error in damaged:
+        output.warn(error.message, error.hint)
+    note_pending(invocation, pending)
 
 
 class Chosen:

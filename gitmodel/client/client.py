@@ -344,6 +344,20 @@ class Client(ShowsOurForm):
         found, damaged = find_versions(self.writer, model, filter=filter, sort=sort, limit=limit, offset=offset)
         return VersionTable(found, damaged=damaged)
 
+    def view_stages(self, stage: str | ModelStages = "") -> VersionTable:
+        """Return the version in force in *stage* of every model; without one, of each stage, in their order.
+
+        >>> client.view_stages("production").to_pandas()                                 # doctest: +SKIP
+
+        Raises UsageError if the registry has no such stage.
+        """
+        from gitmodel.client.version_table import VersionTable
+        from gitmodel.registry.version_search import list_holders  # imported here: it imports the expressions
+
+        self.repository.renew()
+        found, damaged = list_holders(self.writer, str(stage))
+        return VersionTable(found, damaged=damaged)
+
     def view_artifacts(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionArtifact]]:
         """Return a version, its artifacts, and the outputs of runs that worked on it after it was created."""
         from gitmodel.registry.run_outputs import VersionArtifact, list_outputs

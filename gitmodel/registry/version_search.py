@@ -11,7 +11,7 @@ from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import ModelRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, near
+from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage, near
 from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView, version_names, view_version
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.expressions import Filter
@@ -46,6 +46,19 @@ def find_versions(
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
         wanted = parse_filter(filter, version_names(snapshot.registry().stage_names) if filter else {})
         return _Search(snapshot, writer.index_folder, model, wanted, order).page(page)
+
+    return writer.read(question)
+
+
+def list_holders(writer: Writer, stage: str = "") -> tuple[list[VersionView], list[Invalid]]:
+    """Return the version in force in *stage*, "": in each stage, of every model; and an error for each damaged record.
+
+    They are in the order of the stages, then of the models. Raises UsageError if there is no such stage.
+    """
+
+    def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
+        stages = (check_stage(stage, snapshot.registry()),) if stage else snapshot.registry().stage_names
+        return _Search(snapshot, None, None, None, None).holders(stages)
 
     return writer.read(question)
 
@@ -101,6 +114,12 @@ class _Search:
 
     def _sorted_errors(self) -> list[Invalid]:
         return sorted(self._damaged, key=lambda error: error.message)
+
+    def holders(self, stages: Iterable[str]) -> tuple[list[VersionView], list[Invalid]]:
+        """Return the versions in force in *stages*, and the errors of damaged records."""
+        held = {(model, state.name): state.in_force for model in self._models for state in self._states_of(model)}
+        wanted = [(model, held.get((model, stage))) for stage in stages for model in self._models]
+        return self._read((model, number) for model, number in wanted if number is not None), self._sorted_errors()
 
     @property
     def _nothing(self) -> str:

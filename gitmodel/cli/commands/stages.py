@@ -1,21 +1,50 @@
-"""Commands on stages: promote, demote, rollback, apply."""
+"""Commands on stages: stage show, promote, demote, rollback, apply."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
-from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli import options, shapes, version_columns
+from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_promotion, promotion_text
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import GitModelError, NotFound, Refused
 
 if TYPE_CHECKING:
     from gitmodel.client.values import InForce
+
+
+@click.group(cls=LazyGroup)
+def stage() -> None:
+    """Show the versions in the stages."""
+
+
+@command(example="git model stage show production")
+@click.argument("stage", default="", metavar="[STAGE]")
+@version_columns.option
+@options.listed
+@options.at
+def show(invocation: Invocation, stage: str, columns: str, part: options.Part) -> None:
+    """Show the version in force in a stage, of every model.
+
+    Without a STAGE, it shows each stage, in the order of the registry. The table has the keys of the metadata that most
+    of the versions have; --columns chooses others.
+    """
+    found = invocation.client.view_stages(stage)
+    rows = part.of(found, VersionView.filtered_fields, shapes.VERSION, stage=options.stage_words(invocation))
+    empty = part.empty(f"no model has a version in {stage or 'a stage'}", "version")
+    version_columns.print_versions(
+        invocation, chain(rows, found.damaged), with_model=True, columns=columns, empty=empty
+    )
+
+
+stage.add_command(show)
 
 
 @command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')

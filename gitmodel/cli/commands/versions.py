@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,8 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes, version_columns
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
-from gitmodel.cli.output import Column
-from gitmodel.cli.version_view import note_frozen, note_pending, print_version, promotion_text, show_version
-from gitmodel.domain.changes.stages import StageState
+from gitmodel.cli.version_columns import print_versions
+from gitmodel.cli.version_view import note_frozen, print_version, promotion_text, show_version
 from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
 from gitmodel.domain.views.filter_names import Words
 from gitmodel.domain.views.record_views import VersionView, artifact_fields
@@ -23,15 +21,6 @@ from gitmodel.errors import Invalid, UsageError
 if TYPE_CHECKING:
     from gitmodel.client.values import VersionArtifact, VersionRun
 
-COLUMNS = (
-    ("VERSION", lambda view: cell_text.number(view.record.number, view.local)),
-    ("NAME", lambda view: view.record.name or ""),
-    ("STAGE", lambda view: cell_text.stage_of_version(view)),
-    ("ALIASES", lambda view: cell_text.aliases_of_version(view)),
-    ("CREATED (UTC)", lambda view: cell_text.utc_time(view.record.created)),
-    ("TAGS", lambda view: cell_text.commas(view.record.tags)),
-    ("DESCRIPTION", lambda view: view.record.description + (" (from a failed run)" if view.record.failed else "")),
-)
 ARTIFACT_COLUMNS = (
     ("ARTIFACT", lambda row: row.link.name),
     ("KIND", lambda row: row.link.kind),
@@ -121,7 +110,7 @@ def create(
 
 @command("list", example="git model version list --filter 'metadata.accuracy > 0.9' --sort=-accuracy --limit 20")
 @click.argument("model", required=False, metavar="[MODEL]", shell_complete=options.complete_model)
-@click.option("--columns", default="", metavar="KEY,...", help="Show these fields and keys of the metadata.")
+@version_columns.option
 @click.option("--sort", default="", metavar="KEY", help="Sort by a field or a key of the metadata; -KEY reverses.")
 @options.listed
 @options.at
@@ -140,36 +129,11 @@ def list_versions(invocation: Invocation, model: str | None, columns: str, sort:
         found = chain(table, table.damaged)
     else:
         found = invocation.client.view_versions(model, **part._asdict())
-    damaged: list[Invalid] = []
-    pending: dict[tuple[str, StageState], None] = {}
-
-    def views() -> Iterator[VersionView]:
-        for view in found:
-            if isinstance(view, Invalid):
-                damaged.append(view)
-            else:
-                pending.update(dict.fromkeys((view.model, state) for state in view.pending))
-                yield view
-
     otherwise = "there are no versions yet; `git model version create MODEL` makes one"
     if model is not None:
         otherwise = f"{model} has no versions yet; `git model version create {model}` makes one"
     empty = part.empty(otherwise, "version")
-    chosen = version_columns.Chosen(columns) if columns else None
-    head: Sequence[Column[VersionView]] = COLUMNS if chosen is None else chosen.columns
-    if model is None:
-        head = (("MODEL", lambda view: view.model), *head)
-    listing = partial(invocation.output.listing, name=str, columns=head, empty=empty)
-    if chosen is not None:
-        listing(chosen.noted(views()), chosen.shape, fields=chosen.fields)
-        chosen.warn_of_missing(invocation.output)
-    elif invocation.output.is_table:
-        invocation.output.table(*version_columns.measured_table(head, views()), empty)
-    else:
-        listing(views(), shapes.VERSION, fields=VersionView.fields)
-    for error in damaged:
-        invocation.output.warn(error.message, error.hint)
-    note_pending(invocation, pending)
+    print_versions(invocation, found, with_model=model is None, columns=columns, empty=empty)
 
 
 @command(example="git model version show iris@production")
