@@ -381,7 +381,7 @@ class TestSecretsInSnapshots:
             snapshot = client.get_version("iris@1").code.snapshot
         assert name not in git(code, "ls-tree", "-r", "--name-only", snapshot)
 
-    def test_the_setting_lets_it_through(self, code, git, capsys):
+    def test_the_setting_allows_a_snapshot_with_a_credential(self, code, git, capsys):
         (code / ".env").write_text(SECRETS[".env"])
         git(code, "config", "gitmodel.allowCredentials", "true")
         assert ask(capsys, "version", "create", "iris")[0] == 0

@@ -51,7 +51,7 @@ def test_options_that_contradict_each_other_are_refused(repo, capsys, command, n
     assert state(repo) == before
 
 
-def test_python_refuses_the_same(repo):
+def test_python_refuses_the_same_contradictions(repo):
     before = state(repo)
     with Client(repo) as client:
         model, version = client.get_model("iris"), client.get_version("iris@1")

@@ -531,7 +531,7 @@ class Counting(BaseEstimator):
 
 
 class TestFilesOfEarlierReleases:
-    def test_a_series_is_read_by_its_materializer_and_if_unnamed_by_its_file(self, tmp_path):
+    def test_a_series_is_loaded_by_its_materializer_or_as_the_file_describes_it(self, tmp_path):
         unnamed = pandas.Series([1.5, 2.5])
         unnamed.to_frame(name="__unnamed_series__").to_parquet(tmp_path / "x")
         pandas.testing.assert_series_equal(load(tmp_path / "x", "parquet"), unnamed)

@@ -29,7 +29,7 @@ def _library() -> Any:
         import cel  # imported here: it takes 150 to 190 ms, and most expressions do not need it
     except ImportError as error:
         raise UsageError(
-            "this expression needs the CEL library: it is not only comparisons joined by &&",
+            "this expression needs the CEL library, because it has more than comparisons joined by &&",
             hint="run `pip install 'gitmodel[cel]'` (Python 3.11 or newer)",
         ) from error
     return cel

@@ -51,7 +51,7 @@ def test_emptying_a_later_stage_needs_leave(main, code_repo, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS[:5], ids=" ".join)
-def test_with_leave_it_is_done(main, iris, command):
+def test_leave_allows_an_emptied_later_stage(main, iris, command):
     code, out, _ = main(*command, "--leave")
     target = "canary" if "canary" in command else "staging"
     assert code == 0
@@ -170,7 +170,7 @@ def test_everything_after_the_stage_is_given_by_name(iris):
     assert held(iris) == {"production": 1}
 
 
-def test_by_url_it_is_the_same(client, code_repo, tmp_path):
+def test_an_emptied_later_stage_is_refused_by_url_too(client, code_repo, tmp_path):
     with Client(tmp_path, repo=f"file://{code_repo}") as reader:
         version = reader.get_version("iris@1")
         with pytest.raises(Refused, match="would leave production empty"):

@@ -237,7 +237,7 @@ def test_other_clones_are_not_affected(team, ada, bob, lost):
         ada.get_model("flower").update(title="x")
 
 
-def test_one_model_registered_in_two_clones_is_one_model_whose_numbers_are_noted(team, ada, bob, capsys):
+def test_a_name_registered_in_two_clones_becomes_one_model_with_renumbered_versions(team, ada, bob, capsys):
     """Two people who register the same name mean the same model: its versions come together."""
     ada.register_model("tulip").create_version(metadata={"who": "ada"})
     ada.push()

@@ -44,7 +44,7 @@ def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], ex
 
 @command("list", example="git model list --filter '\"sklearn\" in tags' --sort=-created")
 @options.listed
-@click.option("--sort", default="name", metavar="KEY", help="name, created, latest or versions; -KEY reverses.")
+@click.option("--sort", default="name", metavar="KEY", help="Sort by name, created, latest or versions; -KEY reverses.")
 @options.at
 def list_models(invocation: Invocation, sort: str, part: options.Part) -> None:
     """List the models.

@@ -155,7 +155,7 @@ class Snapshot:
     def has_model(self, name: str, *, tolerant: bool = False) -> bool:
         """Return True if a model has this very name and is neither deleted nor renamed.
 
-        Raises Invalid for a record that cannot be read; *tolerant* returns False for it.
+        Raises Invalid for a record that cannot be read, or returns False for it if *tolerant*.
         """
         try:
             record = self.load(paths.model_file(name), records.ModelRecord)
@@ -267,7 +267,10 @@ class Snapshot:
         if record is None:
             raise NotFound(f"there is no version {number} of {model}", hint=self._missing_version_hint(model))
         if record.number != number:
-            raise Invalid(f"{path}, key number: says {record.number} [version.number]", hint="run `git model check`")
+            raise Invalid(
+                f"{path}, key number: it is {record.number}, which is not the number in the path [version.number]",
+                hint="run `git model check`",
+            )
         return record
 
     def versions(self, model: str, numbers: Iterable[int]) -> Iterator[VersionRecord | Invalid]:
