@@ -168,7 +168,7 @@ def test_a_crafted_tree_is_refused(model, edit, tmp_path):
 
 
 @pytest.mark.parametrize("edit", [claim_nodes, hide_a_key], ids=lambda edit: edit.__name__)
-def test_what_a_crafted_file_says_of_a_tree_is_not_used_beyond_its_arrays(edit, tmp_path):
+def test_a_crafted_tree_is_not_read_beyond_its_arrays(edit, tmp_path):
     (tmp_path / "model").write_bytes(edited(MODELS[0], edit))
     assert object_state.is_same(load(tmp_path / "model", "skops"), MODELS[0])
 
@@ -182,7 +182,7 @@ def test_a_damaged_file_is_invalid(tmp_path):
         load(tmp_path / "model", "skops")
 
 
-def test_what_replaces_an_object_after_it_was_verified_is_not_loaded(client, monkeypatch, tmp_path):
+def test_an_object_that_is_replaced_after_it_was_verified_is_not_loaded(client, monkeypatch, tmp_path):
     save(KNeighborsClassifier(1).fit(FEATURES, TARGET), tmp_path / "other", "skops")
     clf = client.get_model("iris").create_version(model_objects={"clf": FOREST}).get_artifact("clf")
     place = clf.path().resolve()
