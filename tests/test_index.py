@@ -435,6 +435,28 @@ def test_without_a_lock_or_a_folder_a_search_reads_the_records(repo, used):
     assert used == [None, None]
 
 
+def test_without_sqlite_a_search_reads_the_records(repo, monkeypatch):
+    write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
+    for name in [name for name in sys.modules if name.startswith("gitmodel.index.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sqlite3", None)  # an import of it raises
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        assert searched(client, "metadata.a >= 7", sort="a", limit=1) == (["iris@7"], [])
+        assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
+    assert not databases(repo)
+
+
+def test_a_filter_of_very_many_clauses_does_not_discard_the_index(repo, used):
+    write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
+    text = " && ".join(["metadata.a>=7"] * 110)
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
+        before = databases(repo)
+        assert outcome(client, text) == ([8, 7], [])
+        assert databases(repo) == before
+
+
 @pytest.mark.parametrize("most", [0, 100, 5_000, 40_000])
 def test_without_room_on_the_disk_a_search_reads_the_records(repo, most):
     write(repo, {path: data for n in range(1, 90) for path, data in version(n, metadata={"a": n}).items()})

@@ -22,7 +22,9 @@ FORMAT = 1
 _SECONDS_TO_WAIT = 0.1
 _TOKEN = re.compile(r"[0-9a-f]{16}")
 # Errors of SQLite that say nothing about the content of the file.
-_PASSING = re.compile(r"locked|full|readonly|I/O|unable to open|locking protocol|out of memory|interrupted")
+_PASSING = re.compile(
+    r"locked|full|readonly|I/O|unable to open|locking protocol|out of memory|interrupted|too (many|big|large)|stack"
+)
 
 # A version's id is that of its model and its number. `tree` and `blob` begin with a byte that says if unknown keys are
 # allowed, because a record can be valid or damaged depending on that.

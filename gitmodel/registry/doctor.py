@@ -96,8 +96,8 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
         repaired = [one for one in repaired if one.about != "tag" or any(name in one.message.split() for name in moved)]
     if "record" in abouts:
         transact(repository, plan_clearance)
-    if "index" in abouts:
-        _open_index(repository).delete()
+    if "index" in abouts and (index := _open_index(repository)) is not None:
+        index.delete()
     if "reservation" in abouts:
         for model, number in _used_up(repository):
             repository.reservations.release(model, [number], number)
@@ -309,11 +309,9 @@ def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Find
 
 
 def _index(repository: Repository) -> Iterator[Finding]:
-    tip = repository.tip()
-    if not tip:
-        return
+    index = _open_index(repository)
     try:
-        wrong = _open_index(repository).find_wrong()
+        wrong = index.find_wrong() if index is not None else []
     except Invalid as error:
         yield Finding("index", f"the index is damaged: {error.message}", _FIX, True, grave=False)
         return
@@ -322,11 +320,14 @@ def _index(repository: Repository) -> Iterator[Finding]:
         yield Finding("index", message, _FIX, True)
 
 
-def _open_index(repository: Repository) -> Index:
-    from gitmodel.index.searching import Index  # imported here: SQLite takes longer than the other checks
-
+def _open_index(repository: Repository) -> Index | None:
+    """Return the index of the registry; None without a registry, or if Python was built without SQLite."""
     tip = repository.tip()
-    return Index(repository.own_folder, repository.files(tip), newer=repository.recorded(tip).newer)
+    try:
+        from gitmodel.index.searching import Index  # imported here: SQLite takes longer than the other checks
+    except ImportError:
+        return None
+    return Index(repository.own_folder, repository.files(tip), newer=repository.recorded(tip).newer) if tip else None
 
 
 def _reservations(repository: Repository) -> Iterator[Finding]:

@@ -236,8 +236,10 @@ def open_index(snapshot: Snapshot, folder: Path | None, models: Iterable[str]) -
         names = (name for model in models for name in files.names(f"{paths.model_folder(model)}/versions"))
         if sum(1 for name in names if hundred_of(name)) < _HUNDREDS_FOR_INDEX:
             return None
-    from gitmodel.index.searching import Index  # imported here: only searches of many versions need SQLite
-
+    try:
+        from gitmodel.index.searching import Index  # imported here: only searches of many versions need SQLite
+    except ImportError:  # Python can be built without SQLite
+        return None
     return Index(folder, files, newer=snapshot.newer)
 
 
