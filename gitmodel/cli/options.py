@@ -325,6 +325,7 @@ def _set_moment(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         ctx.obj.moment = value
 
 
+columns = click.option("--columns", default="", metavar="KEY,...", help="Show these fields and keys of the metadata.")
 jobs = click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Number of parallel transfers."
 )

@@ -8,8 +8,6 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from gitmodel.cli import cell_text, shapes
 from gitmodel.cli.cell_text import escape, measurement, width
 from gitmodel.cli.invocation import Invocation
@@ -40,7 +38,6 @@ COLUMNS = (
     ("DESCRIPTION", lambda view: view.record.description + (" (from a failed run)" if view.record.failed else "")),
 )
 _MODEL: _Column = ("MODEL", lambda view: view.model)
-option = click.option("--columns", default="", metavar="KEY,...", help="Show these fields and keys of the metadata.")
 
 
 def print_versions(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes, version_columns
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_promotion, promotion_text
 from gitmodel.domain.schema.refs import StageRef
@@ -27,7 +27,7 @@ def stage() -> None:
 
 @command(example="git model stage show production")
 @click.argument("stage", default="", metavar="[STAGE]")
-@version_columns.option
+@options.columns
 @options.listed
 @options.at
 def show(invocation: Invocation, stage: str, columns: str, part: options.Part) -> None:
@@ -36,12 +36,12 @@ def show(invocation: Invocation, stage: str, columns: str, part: options.Part) -
     Without a STAGE, it shows each stage, in the order of the registry. The table has the keys of the metadata that most
     of the versions have; --columns chooses others.
     """
+    from gitmodel.cli.version_columns import print_versions  # imported here: other commands need no columns
+
     found = invocation.client.view_stages(stage)
     rows = part.of(found, VersionView.filtered_fields, shapes.VERSION, stage=options.stage_words(invocation))
     empty = part.empty(f"no model has a version in {stage or 'a stage'}", "version")
-    version_columns.print_versions(
-        invocation, chain(rows, found.damaged), with_model=True, columns=columns, empty=empty
-    )
+    print_versions(invocation, chain(rows, found.damaged), with_model=True, columns=columns, empty=empty)
 
 
 stage.add_command(show)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes, version_columns
+from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
-from gitmodel.cli.version_columns import print_versions
 from gitmodel.cli.version_view import note_frozen, print_version, promotion_text, show_version
 from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
 from gitmodel.domain.views.filter_names import Words
@@ -110,7 +109,7 @@ def create(
 
 @command("list", example="git model version list --filter 'metadata.accuracy > 0.9' --sort=-accuracy --limit 20")
 @click.argument("model", required=False, metavar="[MODEL]", shell_complete=options.complete_model)
-@version_columns.option
+@options.columns
 @click.option("--sort", default="", metavar="KEY", help="Sort by a field or a key of the metadata; -KEY reverses.")
 @options.listed
 @options.at
@@ -123,6 +122,8 @@ def list_versions(invocation: Invocation, model: str | None, columns: str, sort:
 
     If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
+    from gitmodel.cli.version_columns import print_versions  # imported here: other commands need no columns
+
     found: Iterable[VersionView | Invalid]
     if model is None or sort:
         table = invocation.client.find_versions(model, sort=sort, **part._asdict())
