@@ -686,10 +686,11 @@ class Client(ShowsOurForm):
         The code commits of versions are also kept on the remote of the code repository, if a branch of that remote has
         ever contained them. With *code*, all of them are kept, including snapshots of uncommitted changes.
 
-        If others have pushed, their changes are pulled first; this is retried for *timeout* seconds. Raises Unreachable
-        if the remote or a store cannot be reached, Refused with the host's message if a rule of the host refuses the
-        push, Conflict as `pull` does. Raises Conflict at the end if the pull could not keep some local changes: the
-        error names them, and its `done` is the value that is returned otherwise.
+        If others have pushed, their changes are pulled first; this is retried for *timeout* seconds. Raises Invalid for
+        changed records that break the format, Unreachable if the remote or a store cannot be reached, Refused with the
+        host's message if a rule of the host refuses the push, Conflict as `pull` does. Raises Conflict at the end if
+        the pull could not keep some local changes: the error names them, and its `done` is the value that is returned
+        otherwise.
         """
         from gitmodel.client import sharing
 

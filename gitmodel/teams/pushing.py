@@ -22,6 +22,7 @@ from gitmodel.registry.put_in_force import Applied
 from gitmodel.stores.interface import ArtifactStore, Transfer
 from gitmodel.teams import tag_moves
 from gitmodel.teams.pulling import Pulled, count_commits, had_before, left_out, pull
+from gitmodel.teams.range_checks import refuse_invalid
 from gitmodel.teams.transfers import upload
 
 # A push is retried until its timeout. It ends earlier if the remote refuses the same moves this often although every
@@ -78,8 +79,8 @@ def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: floa
     """Upload missing artifacts, then push the branch and stage tags atomically.
 
     If the remote changes in the meantime, its changes are pulled, local commits are replayed, and the push is retried
-    for *timeout* seconds. Raises Unreachable for artifacts that others could not reach, Refused if a rule of the host
-    forbids the push.
+    for *timeout* seconds. Raises Invalid for records that break the format and are new to the remote, Unreachable for
+    artifacts that others could not reach, Refused if a rule of the host forbids the push.
     """
     done = Pushed(remote, repository.writable_tip())
     with telling_left_out(done.pulled):
@@ -111,6 +112,8 @@ def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, e
         done.tip, done.moved = tip, moved
         if not moves:
             return
+        if tip and tip != state.tip:
+            refuse_invalid(repository, state.tip, tip)
         done.commits = count_commits(repository, state.tip, tip)
         done.artifacts += upload(repository, state.tip, tip, uploads.local, uploads.store_of, transfer=uploads.transfer)
         try:

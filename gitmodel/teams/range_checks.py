@@ -24,6 +24,8 @@ from gitmodel.registry import in_force
 from gitmodel.registry.checking import check_files
 from gitmodel.registry.recorded_credentials import credentials_in
 
+_SHOWN = 3
+
 
 @dataclass(frozen=True)
 class RangeCheck:
@@ -79,6 +81,23 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
     if tree == repository.commits.read(head).tree:
         return None
     return _judge_tree(repository, head, head, tree, force)
+
+
+def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
+    """Raise Invalid if the branch at *tip* has problems that *base*, which it is to replace, does not have."""
+    try:
+        changed = changed_paths(repository, base, tip)
+    except Invalid:  # too many files to read before a push
+        changed = [paths.REGISTRY]
+    after = repository.recorded(tip)
+    found = _new_problems(repository.recorded(base), after, changed) if base else check_files(repository.files(tip))
+    if found:
+        shown = "; ".join(map(str, found[:_SHOWN])) + (f"; and {len(found) - _SHOWN} more" if found[_SHOWN:] else "")
+        raise Invalid(
+            f"the push would publish records that break the format: {shown}",
+            hint="`git model check` lists every problem; correct the file in a work tree of the branch "
+            f"(`git worktree add ../registry {repository.branch.removeprefix('refs/heads/')}`), commit, and push again",
+        )
 
 
 def _judge_tree(repository: Repository, base: Oid, head: Oid, tree: Oid, force: bool) -> RangeCheck:

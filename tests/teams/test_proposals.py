@@ -168,7 +168,7 @@ class TestRules:
         text = editing.read(ada.repository.common_dir, path)
         editing.edit(ada.repository.common_dir, {path: text.replace("version = 2", "version = 3")})
         assert held(ada) == {"production": (3, 2)}
-        ada.push()
+        editing.run(ada.repository.git.top, "push", "-q", "origin", "gitmodel")
         bob.pull()
         assert held(bob) == {"production": (3, 2)}
         assert [ref.stage for ref, _ in bob.apply().refused] == ["production"]

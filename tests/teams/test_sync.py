@@ -2,6 +2,7 @@
 
 import subprocess
 
+import editing
 import pytest
 from teamwork import assert_sound, held, refs, source
 
@@ -719,3 +720,50 @@ def test_two_clones_that_begin_a_registry_in_one_second_have_one_root(team):
     assert numbers(people[1]) == [1, 2]
     for client in (*people, ada, bob):
         client.close()
+
+
+BROKEN = {
+    "unknown stage": ("gitmodel.toml", "name = ", 'after = ["qa"]\nname = ', "stages[0].after: names 'qa'"),
+    "not TOML": ("gitmodel.toml", "[[stages]]", "[[stages", "gitmodel.toml: is not TOML"),
+    "a key of another type": ("models/iris/model.toml", "license = ", "license = 3 #", "model.toml, key license"),
+    "no file of the format": ("notes.txt", "", "hello", "notes.txt"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN.values(), ids=BROKEN)
+def test_a_push_of_a_record_that_check_refuses_is_refused_and_pushes_nothing(ada, bare, capsys, monkeypatch, case):
+    path, old, new, said = case
+    folder = ada.repository.git.top
+    before = refs(bare)
+    text = editing.read(folder, path) if old else None
+    editing.edit(folder, {path: text.replace(old, new, 1) if text else new})
+    assert ada.check()
+    monkeypatch.chdir(folder)
+    assert run(["push"]) == 5
+    err = capsys.readouterr().err
+    assert said in err
+    assert "is not TOML" in said or "the push would publish records that break the format: " in err
+    assert "is not TOML" in said or "git worktree add ../registry gitmodel" in err
+    assert refs(bare) == before
+    editing.edit(folder, {path: text})
+    assert run(["push"]) == 0
+
+
+def test_the_first_push_is_checked_too(team, bare):
+    carol = team.clone("carol")
+    carol.register_model("iris", license="MIT").create_version()
+    path = "models/iris/versions/1.toml"
+    text = editing.read(carol.repository.git.top, path)
+    editing.edit(carol.repository.git.top, {path: text.replace("number = 1", "number = 7")})
+    with pytest.raises(Invalid, match=r"the push would publish .*versions/1\.toml, key number"):
+        carol.push()
+    assert refs(bare) == {}
+
+
+def test_a_problem_that_the_remote_has_already_does_not_stop_a_push(ada, bob):
+    folder = ada.repository.git.top
+    editing.edit(folder, {"notes.txt": "hello"})
+    editing.run(folder, "push", "-q", "origin", "gitmodel")
+    bob.register_model("rose")
+    bob.push()
+    assert "rose" in [model.name for model in bob.list_models()]

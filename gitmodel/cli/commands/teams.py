@@ -111,11 +111,12 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
 def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, code: bool) -> None:
     """Push your changes to the remote.
 
-    It uploads the artifacts to the shared store first, and then pushes the branch and the stage tags, all or none. It
-    pulls first if others have pushed. The code commits of versions are also kept on the remote if one of its branches
-    has contained them; your pre-push hook, such as that of Git LFS, runs for them. Exit code 4: everything was pushed,
-    but the pull left out some of your changes, which are listed. 6: a rule of the host, or with --code your hook,
-    refused the push. 7: the remote or an artifact store cannot be reached.
+    It uploads the artifacts to the shared store first, and then pushes the branch and the stage tags, all or none.
+    It pulls first if others have pushed. The code commits of versions are also kept on the remote if one of its
+    branches has contained them; your pre-push hook, such as that of Git LFS, runs for them. Exit code 4: everything
+    was pushed, but the pull left out some of your changes, which are listed. 5: the registry was not pushed,
+    because `git model check` refuses a record that you changed by hand, such as gitmodel.toml. 6: a rule of the
+    host, or with --code your hook, refused the push. 7: the remote or an artifact store cannot be reached.
     """
     from gitmodel.client import administration
 
