@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from gitmodel.branch.pushed_ref_moves import check_push
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import storing
 from gitmodel.client.by_url import in_ci
@@ -47,6 +48,7 @@ from gitmodel.registry.runs import (
     new_run_id,
     refuse_inside_run,
     store_details,
+    told_stored,
 )
 from gitmodel.registry.versions import Draft
 from gitmodel.registry.writer import Batch, transact
@@ -619,10 +621,12 @@ class ScriptRun(ShowsOurForm):
             notes.note(status=status)
             log.warning("run %s %s; `git model runs show %s` shows it", self.id, status, self.id)
         except Exception as second:
-            told = told_kept(self._stored_files())
-            log.error(
-                "run %s, which %s, could not be recorded: %s%s", self.id, status, second, "; ".join(filter(None, told))
-            )
+            files = self._stored_files()
+            told, hint = told_kept(files)
+            there = {file.name for file in files}
+            told += told_stored((name, link.digest) for name, link in self._links.items() if name not in there)
+            said = "; ".join(filter(None, (f"{second}{told}", hint)))
+            log.error("run %s, which %s, could not be recorded: %s", self.id, status, said)
             with suppress(GitModelError):
                 notes.note(status=status)
 
@@ -681,6 +685,8 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
         )
     repository = opened.repository
     repository.git.refuse_read_only()
+    if repository.url:
+        check_push(repository)
     repository.identity.now()  # a missing identity is an error before hours of training, not after
     _rules(opened)
     started = opened.writer.moment()

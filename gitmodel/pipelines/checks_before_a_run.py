@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,9 +10,15 @@ from typing import Any
 from gitmodel.branch.pushed_ref_moves import check_push
 from gitmodel.client import Client
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.formats.catalogue.plugins import find_format, has_other_materializers, missing_packages, refuse_missing
+from gitmodel.formats.catalogue.plugins import (
+    find_format,
+    has_other_materializers,
+    missing_packages,
+    missing_packages_of,
+    refuse_missing,
+)
 from gitmodel.formats.declared_types import formats_of, is_path, without_format
-from gitmodel.pipelines.executors import ExecutorChoice
+from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Resolved, resolve
 from gitmodel.pipelines.run_records import Job
@@ -107,19 +113,52 @@ def _check_types(job: Job) -> None:
         )
 
 
+def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None:
+    """Raise UsageError if a worker of *place* misses gitmodel, or a package that a format needs.
+
+    Checks the workers that there are now, and none if *place* cannot ask them.
+    """
+    wanted = [*_formats_of_outputs(graph), *_formats_of_inputs(graph, found)]
+    answers = place.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
+    for worker, answer in answers.items():
+        # Dask returns an error of unpickling as the text of another one
+        if isinstance(answer, Exception) and ModuleNotFoundError.__name__ in repr(answer):
+            raise UsageError(
+                f"the worker {worker} cannot run steps: {answer}",
+                hint="install gitmodel there, with the version and the extras of this machine",
+            )
+        if isinstance(answer, dict):  # otherwise the worker could not answer
+            refuse_missing(_needed(wanted, answer.__getitem__), where=f" on the worker {worker}")
+
+
 def _check_packages(graph: Graph, found: Resolved | None) -> None:
     """Raise UsageError if packages are missing that the formats of the outputs and of external inputs need."""
-    needed: dict[str, str] = {}  # the first output or input that needs the package
+    inputs = _formats_of_inputs(graph, found) if found else ()
+    refuse_missing(_needed([*_formats_of_outputs(graph), *inputs], missing_packages))
+
+
+def _needed(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str], list[str]]) -> dict[str, str]:
+    """Return the missing packages of the formats *wanted*, each with the first output or input that needs it."""
+    needed: dict[str, str] = {}
+    for names, what in wanted:
+        packages = list(map(missing, names))
+        if all(packages):  # a value of a union may be of another type
+            for package in (package for group in packages for package in group):
+                needed.setdefault(package, what)
+    return needed
+
+
+def _formats_of_outputs(graph: Graph) -> Iterator[tuple[list[str], str]]:
+    """Yield the formats that each output may have, and its name."""
     for _, spec, name, hint in _outputs(graph):
-        missing = list(map(missing_packages, [spec.format] if spec.format else formats_of(hint)))
-        if all(missing):  # a value of a union may be of another type
-            for package in (package for packages in missing for package in packages):
-                needed.setdefault(package, f"the output {name}")
-    for (step, parameter), ref in (found.inputs if found else {}).items():
+        yield [spec.format] if spec.format else list(formats_of(hint)), f"the output {name}"
+
+
+def _formats_of_inputs(graph: Graph, found: Resolved) -> Iterator[tuple[list[str], str]]:
+    """Yield the format of each artifact that a step loads as an input, and the name of the input."""
+    for (step, parameter), ref in found.inputs.items():
         if not is_path(graph.nodes[step].step.input_types.get(parameter)):
-            for package in missing_packages(ref.format):
-                needed.setdefault(package, f"the input {parameter} of step {step}")
-    refuse_missing(needed)
+            yield [ref.format], f"the input {parameter} of step {step}"
 
 
 def _check_stores(client: Client, found: Resolved | None) -> None:

@@ -39,11 +39,21 @@ class InOrder(Executor):
 
 
 class RunningExecutor:
-    """A started executor. *slots* is the number of steps that it gets at a time; None is no limit."""
+    """A started executor. *slots* is the number of steps that it gets at a time; None is no limit.
 
-    def __init__(self, executor: Executor, slots: int | None = None) -> None:
+    *run_on_all* is the method `run` of a `distributed.Client`, which calls a function on each worker.
+    """
+
+    def __init__(
+        self, executor: Executor, slots: int | None = None, run_on_all: Callable[..., dict[str, Any]] | None = None
+    ) -> None:
         self._executor = executor
         self.slots = slots
+        self._run_on_all = run_on_all
+
+    def ask(self, fn: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """Return the result or exception of *fn* on each worker by its address; nothing if they cannot be asked."""
+        return self._run_on_all(fn, *args, on_error="return") if self._run_on_all is not None else {}
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
         """Run a call on a worker."""
@@ -137,18 +147,19 @@ def choose_executor(wanted: Any) -> ExecutorChoice:
 def _choose_given(wanted: Any) -> ExecutorChoice:
     kind = type(wanted)
     name = "dask" if kind.__module__.split(".")[0] == "distributed" else kind.__name__
+    run_on_all = None
     if not isinstance(wanted, Executor):
         if not hasattr(wanted, "get_executor"):
             raise UsageError(
                 f"{wanted!a} is not an executor", hint=f"give a concurrent.futures.Executor, or a name: {_HINT}"
             )
+        run_on_all = getattr(wanted, "run", None)
         wanted = wanted.get_executor(pure=False)
     # The threads of an InterpreterPoolExecutor (Python 3.14) share no memory.
     shares = isinstance(wanted, (InOrder, ThreadPoolExecutor)) and "Interpreter" not in kind.__name__
     slots = 1 if isinstance(wanted, InOrder) else getattr(wanted, "_max_workers", None)
-    return ExecutorChoice(
-        name, shares, partial(_left_open, RunningExecutor(wanted, slots if isinstance(slots, int) else None))
-    )
+    place = RunningExecutor(wanted, slots if isinstance(slots, int) else None, run_on_all)
+    return ExecutorChoice(name, shares, partial(_left_open, place))
 
 
 @contextmanager
@@ -244,7 +255,7 @@ def _dask(address: str, count: int) -> Iterator[RunningExecutor]:
     with client:
         executor = client.get_executor(pure=False)
         try:
-            yield RunningExecutor(executor)
+            yield RunningExecutor(executor, run_on_all=client.run)
         except BaseException:
             executor.shutdown(wait=False)
             raise

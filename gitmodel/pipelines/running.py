@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -17,16 +18,16 @@ from gitmodel.client import Client
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
-from gitmodel.pipelines.checks_before_a_run import check_before_the_run
-from gitmodel.pipelines.executors import ExecutorChoice, choose_executor
+from gitmodel.pipelines.checks_before_a_run import check_before_the_run, check_workers
+from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor, choose_executor
 from gitmodel.pipelines.graph import Graph
-from gitmodel.pipelines.pinned_references import pin, release_names, release_numbers
+from gitmodel.pipelines.pinned_references import Resolved, pin, release_names, release_numbers
 from gitmodel.pipelines.run_commit import commit_run
 from gitmodel.pipelines.run_records import ActiveRun, Job, Run, order, run_record
 from gitmodel.pipelines.scheduling import Scheduler
 from gitmodel.pipelines.step_modules import script_of
 from gitmodel.pipelines.worker import refuse_secrets_in_plans
-from gitmodel.registry.runs import keep_packages, new_run_id
+from gitmodel.registry.runs import keep_packages, new_run_id, told_stored
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -55,6 +56,28 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
     job, found = check_before_the_run(client, job, choice)
+    with ExitStack() as started:
+        place = started.enter_context(choice.start())
+        check_workers(job.graph, found, place)
+        return _begin(client, job, found, choice, _ending(started, place), needs)
+
+
+@contextmanager
+def _ending(started: ExitStack, place: RunningExecutor) -> Iterator[RunningExecutor]:
+    """Yield *place*, and end what is *started* after the block."""
+    with started.pop_all():
+        yield place
+
+
+def _begin(
+    client: Client,
+    job: Job,
+    found: Resolved,
+    choice: ExecutorChoice,
+    executor: AbstractContextManager[RunningExecutor],
+    needs: dict[str, set[str]],
+) -> Run:
+    """Begin the run in the journal, and run its steps on *executor*."""
     moment = client.writer.moment()
     code = client.record_code()
     packages = keep_packages(client.store)
@@ -71,7 +94,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
         notes.note_stored([(packages, "text")])
         active = ActiveRun(notes.id, job, moment, code, packages, pinned, order(needs))
         try:
-            return _run(client, active, choice, journal, notes, needs)
+            return _run(client, active, choice, executor, journal, notes, needs)
         finally:
             with suppress(GitModelError):  # a finished run reserves no name anyway
                 release_names(client, pinned.targets.values(), notes.id)
@@ -83,12 +106,13 @@ def _run(
     client: Client,
     active: ActiveRun,
     choice: ExecutorChoice,
+    executor: AbstractContextManager[RunningExecutor],
     journal: Journal,
     notes: RunJournal,
     needs: dict[str, set[str]],
 ) -> Run:
     try:
-        with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, choice.start() as place:
+        with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, executor as place:
             # Workers on other machines have their own temporary folders.
             local = scratch if choice.is_local else ""
             Scheduler(client, active, place, choice, journal, notes, local).run(needs)
@@ -150,7 +174,9 @@ def _record_failure(
         if active.status == "cancelled":
             log.warning("run %s was interrupted; `git model runs show %s` shows how far it came", active.id, active.id)
     except Exception as second:
-        log.error("run %s, which %s, could not be recorded: %s", active.id, active.status, second)
+        stored = ((output.name, output.digest) for result in active.results.values() for output in result.outputs)
+        said = f"{second}{told_stored(stored)}"
+        log.error("run %s, which %s, could not be recorded: %s", active.id, active.status, said)
         try:
             notes.note(status=active.status)
         except GitModelError:

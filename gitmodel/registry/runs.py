@@ -6,7 +6,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
@@ -189,6 +189,16 @@ def keep_packages(store: ArtifactStore) -> str:
 
 # The list at "", and its digest by the URL of each store that was used.
 _packages: dict[str, str] = {}
+
+
+def told_stored(outputs: Iterable[tuple[str, str]]) -> str:
+    """Return the end of a message with the names and digests of *outputs*, which no commit names; "" if there are none.
+
+    >>> told_stored([("clf", "sha256:0d83a2")])
+    '; what it stored stays in the artifact store until `git model store gc`: clf sha256:0d83a2'
+    """
+    said = ", ".join(f"{name} {digest}" for name, digest in outputs)
+    return f"; what it stored stays in the artifact store until `git model store gc`: {said}" if said else ""
 
 
 def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:

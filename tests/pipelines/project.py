@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from gitmodel import Secret, get_step_context, log_artifact_metadata, log_model_metadata, step
+from gitmodel import ArtifactConfig, Secret, get_step_context, log_artifact_metadata, log_model_metadata, step
 
 
 class OddError(Exception):
@@ -116,6 +116,11 @@ class Terminating:
 @step
 def terminated_while_it_is_stored() -> Annotated[object, "clf"]:
     return Terminating([1])
+
+
+@step
+def in_joblib() -> Annotated[int, ArtifactConfig(name="number", format="joblib")]:
+    return 1
 
 
 @step

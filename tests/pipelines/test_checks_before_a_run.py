@@ -9,6 +9,7 @@ from typing import Annotated, Any, Optional, Protocol
 
 import numpy
 import pandas
+import project
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
@@ -280,6 +281,44 @@ def test_a_server_that_takes_no_push_is_found_before_the_first_step(
     git(".", "config", "--global", f"url.{(tmp_path / 'nowhere').as_uri()}.pushInsteadOf", code_repo.as_uri())
     with Client(repo=code_repo.as_uri(), store=store) as by_url:
         assert "cannot be pushed to" in refused(int, Unreachable, using=by_url).message
+
+
+def hide(name):
+    """Make the module *name* unknown in this worker."""
+    sys.modules["hidden"] = sys.modules.get(name)
+    sys.modules[name] = None
+
+
+def show(name):
+    """Undo `hide`."""
+    found = sys.modules.pop("hidden")
+    del sys.modules[name]
+    if found is not None:
+        sys.modules[name] = found
+
+
+@pytest.mark.xdist_group("dask")
+@pytest.mark.parametrize("missing", ["joblib", "gitmodel.formats.catalogue.plugins"])
+def test_a_package_that_a_dask_worker_misses_is_refused_before_the_first_step(client, cluster, missing):
+    @pipeline(model_config=DEMO)
+    def train():
+        project.in_joblib()
+
+    worker = sorted(cluster.scheduler_info()["workers"])[-1]
+    cluster.run(hide, missing, workers=[worker])
+    try:
+        with pytest.raises(UsageError) as caught:
+            train.run(client=client, executor=cluster)
+    finally:
+        cluster.run(show, missing, workers=[worker])
+    if missing == "joblib":
+        assert caught.value.message == (
+            f"packages are not installed on the worker {worker}: joblib for the output number of step in_joblib"
+        )
+        assert caught.value.hint == f"pip install joblib on the worker {worker}"
+    else:
+        assert f"the worker {worker} cannot run steps: " in caught.value.message
+    assert client.list_runs() == []
 
 
 def test_all_problems_are_in_one_error(client, refused, monkeypatch):

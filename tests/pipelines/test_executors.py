@@ -249,7 +249,7 @@ def test_a_dask_scheduler_that_does_not_answer_is_out_of_reach(client):
         pytest.raises(Unreachable, match="no Dask scheduler"),
     ):
         sums.run(client=client, executor="dask:tcp://127.0.0.1:9")
-    assert client.list_runs()[0].status == "failed"
+    assert client.list_runs() == []
 
 
 def test_workers_end_when_the_coordinator_is_killed(code_repo, tmp_path):

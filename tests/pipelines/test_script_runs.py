@@ -11,16 +11,29 @@ import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
 import gitmodel
-from gitmodel import Client, Conflict, Model, NotFound, Refused, Secret, UsageError, formats, pipeline, step
+from gitmodel import (
+    Client,
+    Conflict,
+    Model,
+    ModelConfig,
+    NotFound,
+    Refused,
+    Secret,
+    Unreachable,
+    UsageError,
+    formats,
+    pipeline,
+    step,
+)
 from gitmodel.branch.run_journal import Journal
 from gitmodel.cli import run as run_program
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
-from gitmodel.errors import Unreachable
 
 VALUE = "correct-horse-battery"
 
@@ -209,6 +222,51 @@ def test_a_value_is_kept_if_storing_it_is_interrupted(client, monkeypatch, caplo
     assert error is not KeyboardInterrupt or f"kept: clf in {file}; to load: " in str(caught.value)
     assert client.get_run(run.id).status == ("cancelled" if error is KeyboardInterrupt else "failed")
     assert str(file) not in client.get_run(run.id).record.error
+
+
+def test_a_server_that_takes_no_push_is_found_when_a_script_starts(client, code_repo, git, hermetic, tmp_path):
+    (hermetic / ".gitconfig").touch()
+    git(".", "config", "--global", f"url.{(tmp_path / 'nowhere').as_uri()}.pushInsteadOf", code_repo.as_uri())
+    client.register_model("iris")
+    with (
+        Client(repo=code_repo.as_uri(), store=client.store.url) as by_url,
+        pytest.raises(Unreachable, match="cannot be pushed to"),
+        by_url.start_run("train"),
+    ):
+        pytest.fail("the script ran")
+
+
+@pytest.mark.parametrize("how", ["script", "pipeline"])
+def test_a_hook_that_refuses_the_result_leaves_the_outputs_where_a_message_says(client, code_repo, git, caplog, how):
+    client.register_model("iris")
+    git(code_repo, "config", "receive.denyCurrentBranch", "ignore")
+    hook = code_repo / ".git/hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'only by pull request' >&2\nexit 1\n")
+    hook.chmod(0o755)
+
+    @step
+    def fit() -> Annotated[dict, "clf"]:
+        return {"w": 1}
+
+    @pipeline(model_config=ModelConfig(name="iris", create_new_model_version=True))
+    def train():
+        fit()
+
+    def run(using):
+        if how == "pipeline":
+            train.run(client=using)
+            return
+        with using.start_run("train") as started:
+            started.create_version("iris", model_objects={"clf": {"w": 1}})
+
+    with Client(repo=code_repo.as_uri(), store=client.store.url) as by_url, pytest.raises(Refused) as caught:
+        run(by_url)
+    assert "only by pull request" in caught.value.message
+    where = r"store gc`: clf sha256:(\w+)" if how == "pipeline" else r"kept: clf in \S+/sha256/(\S+);"
+    (digest,) = re.findall(rf"could not be recorded: .*{where}", caplog.text, re.DOTALL)
+    content = client.store.open(f"sha256:{digest.replace('/', '')}").read()
+    assert content == b'{\n  "w": 1\n}\n'
 
 
 def test_leaving_the_script_without_an_error_is_a_success(client):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
@@ -157,8 +157,15 @@ def missing_packages(name: str) -> list[str]:
     return [_ON_PYPI.get(one, one) for one in _BUILT_IN.get(name, ())[1:] if find_spec(one) is None]
 
 
-def refuse_missing(needed: Mapping[str, str]) -> None:
+def missing_packages_of(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the missing packages of each of the formats *names*: a worker on another machine is asked for them."""
+    return {name: missing_packages(name) for name in names}
+
+
+def refuse_missing(needed: Mapping[str, str], *, where: str = "") -> None:
     """Raise UnusableFormat if packages are *needed*, each for the output or artifact of the mapping.
+
+    *where* names another machine, such as " on the worker tcp://node:8786".
 
     >>> refuse_missing({"skops": "artifact clf"})
     Traceback (most recent call last):
@@ -167,8 +174,9 @@ def refuse_missing(needed: Mapping[str, str]) -> None:
     """
     if needed:
         raise UnusableFormat(
-            "packages are not installed: " + ", ".join(f"{package} for {name}" for package, name in needed.items()),
-            hint=f"pip install {' '.join(needed)}",
+            f"packages are not installed{where}: "
+            + ", ".join(f"{package} for {name}" for package, name in needed.items()),
+            hint=f"pip install {' '.join(needed)}{where}",
         )
 
 
