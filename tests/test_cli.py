@@ -43,9 +43,10 @@ def test_the_commands_of_the_draft_run_as_they_stand(repo, capsys):
         r"""
         $ git model register iris_logistic_regression --license=Apache-2.0 \
             --description="Logistic regression on iris" --tag sklearn
-        registered iris_logistic_regression; `git model version create iris_logistic_regression` makes its first version
+        registered iris_logistic_regression; `git model version create iris_logistic_regression` creates its first \
+version
         $ git model register other --licence=MIT            # the draft's spelling works too
-        registered other; `git model version create other` makes its first version
+        registered other; `git model version create other` creates its first version
         $ git model list
         MODEL                     LATEST  VERSIONS  TITLE
         iris_logistic_regression  -       0         Logistic regression on iris
@@ -97,7 +98,7 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
         capsys,
         r"""
         $ git model register iris
-        registered iris; `git model version create iris` makes its first version
+        registered iris; `git model version create iris` creates its first version
         $ git model version create iris --name 1.2.3 --description "First good one" --tag baseline \
             --data train=train.csv --data test=test.csv --model-object classifier=model.skops \
             --deployment api=deploy.json --metadata accuracy=0.97 --metadata rows=150
@@ -202,8 +203,8 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
         key	value
         sorted	true
         $ git model version list iris --filter 'metadata.accuracy > 0.97'
-        VERSION  STAGE    accuracy  note  CREATED (UTC)     TAGS   DESCRIPTION
-        2        staging  0.98      a=b   2026-11-23 10:12  trees  With more trees
+        VERSION  STAGE    accuracy  note  rows  CREATED (UTC)     TAGS   DESCRIPTION
+        2        staging  0.98      a=b   150   2026-11-23 10:12  trees  With more trees
         $ git model version list iris --filter 'metadata.accuracy > 0.99'
         ! no version matches
         $ git model version list iris --limit 1 --offset 1 -q
@@ -233,7 +234,7 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
         $ git model delete flowers --yes --force --reason "no longer used"
         deleted flowers
         $ git model list
-        ! no models yet; `git model register NAME` makes one
+        ! no models yet; `git model register NAME` creates one
         $ git model history
         FROM (UTC)        UNTIL (UTC)       MODEL    STAGE       VERSION  WHO          COMMIT      REASON
         2026-11-23 10:12  now               flowers  production  1 -> -   Ada Example  <commit>  no longer used

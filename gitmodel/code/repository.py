@@ -82,7 +82,7 @@ class CodeRepository:
         if self.shallow:
             raise NotFound(f"{said}, which is a shallow clone", hint="run `git fetch --unshallow`, then try again")
         source = code.repository or "REMOTE"
-        where = f" (it was made in {code.repository})" if code.repository else ""
+        where = f" (it was created in {code.repository})" if code.repository else ""
         raise NotFound(f"{said}{where}", hint=f"run `git fetch {source} {code.commit}`, then try again")
 
     def between(self, old: Oid, new: Oid) -> list[CodeCommit]:

@@ -181,7 +181,7 @@ def test_a_checkout_reports_uncommitted_changes_of_the_version(project, capsys):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     code, _, err = ask(capsys, "reproduce", "demo@1")
     assert code == 5
-    assert err.startswith("warning: when demo@1 was made, its files had changes that are not in the commit")
+    assert err.startswith("warning: when demo@1 was created, its files had changes that are not in the commit")
 
 
 def test_a_version_that_cannot_be_reproduced_gives_the_reason(project, capsys):
@@ -301,11 +301,11 @@ def test_missing_code_is_reported_with_its_origin(story, tmp_path, git, monkeypa
         capsys,
         f"""
         $ git model --repo {story} checkout iris@3 new
-        ! error: the code of iris@3, commit {commit}, is not in this repository (it was made in https://git.example.com/flowers.git)
+        ! error: the code of iris@3, commit {commit}, is not in this repository (it was created in https://git.example.com/flowers.git)
         ! hint: run `git fetch https://git.example.com/flowers.git {commit}`, then try again
         [3]
         $ git model --repo {story} reproduce iris@3
-        ! error: the code of iris@3, commit {commit}, is not in this repository (it was made in https://git.example.com/flowers.git)
+        ! error: the code of iris@3, commit {commit}, is not in this repository (it was created in https://git.example.com/flowers.git)
         ! hint: run `git fetch https://git.example.com/flowers.git {commit}`, then try again
         [3]
         """,

@@ -102,7 +102,7 @@ def test_a_code_commit_that_is_not_here_is_named_with_how_to_get_it(story, tmp_p
     assert json.loads(out)["code"]["commits"] == []
     warning = json.loads(err)["warning"]
     assert "the code of iris@1, commit " in warning["message"]
-    assert "(it was made in https://git.example.com/flowers.git)" in warning["message"]
+    assert "(it was created in https://git.example.com/flowers.git)" in warning["message"]
     assert warning["hint"].startswith("run `git fetch https://git.example.com/flowers.git ")
 
 

@@ -108,7 +108,7 @@ def test_refused_commands(script, capsys):
         capsys,
         """
         $ git model runs list
-        ! there are no runs yet; `git model run SCRIPT` makes one
+        ! there are no runs yet; `git model run SCRIPT` creates one
         $ git model runs show
         ! error: there are no runs yet
         ! hint: run `git model run SCRIPT`

@@ -38,7 +38,7 @@ def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], ex
     """
     given["metadata"] = options.read_metadata(metadata, option="--metadata") or None
     model = invocation.client.register_model(name, exist_ok=exist_ok, **options.given_description(**given))
-    said = f"registered {name}; `git model version create {name}` makes its first version"
+    said = f"registered {name}; `git model version create {name}` creates its first version"
     _print(invocation, model, said)
 
 
@@ -59,7 +59,7 @@ def list_models(invocation: Invocation, sort: str, part: options.Part) -> None:
         name=lambda view: view.name,
         columns=COLUMNS,
         empty=part.empty(
-            "no model that can be read" if damaged else "no models yet; `git model register NAME` makes one", "model"
+            "no model that can be read" if damaged else "no models yet; `git model register NAME` creates one", "model"
         ),
     )
     for error in damaged:

@@ -46,7 +46,7 @@ def checkout(
     said = f"{made.path} has the code of {made.reference} at {made.commit[:_SHORT_COMMIT]}{holds}"
     invocation.output.outcome(said, shapes.CHECKED_OUT, shapes.CHECKED_OUT.of(made), name=str(made.path))
     if made.changed:
-        invocation.output.warn(f"when {made.reference} was made, {_CHANGED}")
+        invocation.output.warn(f"when {made.reference} was created, {_CHANGED}")
     if made.left_out:
         left = cell_text.commas(made.left_out)
         invocation.output.note(f"left out: {left}; `git submodule update --init` in it checks submodules out")
@@ -80,7 +80,7 @@ def reproduce(
     found = run_again(invocation.client, str(ref), folder=folder, secrets=given, executor=executor)
     invocation.output.outcome("\n".join(_lines(found)), shapes.REPRODUCED, fields(found), name=found.reference)
     if found.changed:
-        invocation.output.warn(f"when {found.reference} was made, {_CHANGED}")
+        invocation.output.warn(f"when {found.reference} was created, {_CHANGED}")
     for message, hint in found.unknown:
         invocation.output.warn(message, hint)
     if not found.identical:

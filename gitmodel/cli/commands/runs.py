@@ -82,7 +82,7 @@ def list_all(invocation: Invocation, part: options.Part) -> None:
         fields=lambda view: view.fields(),
         name=lambda view: view.id,
         columns=COLUMNS,
-        empty=part.empty("there are no runs yet; `git model run SCRIPT` makes one", "run"),
+        empty=part.empty("there are no runs yet; `git model run SCRIPT` creates one", "run"),
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)

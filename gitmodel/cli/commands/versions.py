@@ -130,9 +130,9 @@ def list_versions(invocation: Invocation, model: str | None, columns: str, sort:
         found = chain(table, table.damaged)
     else:
         found = invocation.client.view_versions(model, **part._asdict())
-    otherwise = "there are no versions yet; `git model version create MODEL` makes one"
+    otherwise = "there are no versions yet; `git model version create MODEL` creates one"
     if model is not None:
-        otherwise = f"{model} has no versions yet; `git model version create {model}` makes one"
+        otherwise = f"{model} has no versions yet; `git model version create {model}` creates one"
     empty = part.empty(otherwise, "version")
     print_versions(invocation, found, with_model=model is None, columns=columns, empty=empty)
 
