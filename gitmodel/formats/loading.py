@@ -88,7 +88,7 @@ def load_with(
         with (
             _named(script_names.loading(), format_name),
             trust.loading(str(path), trusted),
-            _explaining(Invalid, f"{path} cannot be loaded as {format_name}"),
+            explaining(Invalid, f"{path} cannot be loaded as {format_name}"),
         ):
             return loader(path)
     finally:
@@ -152,7 +152,7 @@ def save_with(
     """
     temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}{suffix}"
     try:
-        with _explaining(UsageError, f"{type(value).__name__} cannot be saved as {format_name}"):
+        with explaining(UsageError, f"{type(value).__name__} cannot be saved as {format_name}"):
             names = script_names.saving(temporary, by_value=format_name == "cloudpickle")
             with _named(names, format_name), trust.trusting_all():
                 saver(value, temporary)
@@ -197,7 +197,7 @@ def _unsafe(path: Path, name: str) -> Refused:
 
 
 @contextmanager
-def _explaining(kind: type[GitModelError], what: str) -> Iterator[None]:
+def explaining(kind: type[GitModelError], what: str) -> Iterator[None]:
     """Convert exceptions of libraries for a file or value to a one-line error of gitmodel."""
     try:
         yield

@@ -13,7 +13,7 @@ from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.catalogue.format import Materializer, NotImportable, TooLarge, UnusableFormat
 from gitmodel.formats.catalogue.plugins import find_format, other_materializers
 from gitmodel.formats.encoding import frames, numpy_files, values
-from gitmodel.formats.loading import load_with, save_with
+from gitmodel.formats.loading import explaining, load_with, save_with
 from gitmodel.formats.shipped import tables
 from gitmodel.formats.shipped.torch_files import is_state_dict, load_state_dict
 
@@ -104,17 +104,19 @@ def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trus
 
 def find_materializer(value: Any, what: str, *, allow_pickle: str) -> Materializer:
     """Return the materializer for *value*. Raises UsageError with advice if there is none."""
-    for candidate in _BUILT_IN:
-        if candidate.handles(value):
-            return candidate
-    for candidate in other_materializers():
-        if candidate.handles(value):
-            return candidate
+    with explaining(UsageError, f"{what} cannot be saved"):  # another thread can change the value meanwhile
+        for candidate in _BUILT_IN:
+            if candidate.handles(value):
+                return candidate
+        for candidate in other_materializers():
+            if candidate.handles(value):
+                return candidate
+        misfit = values.misfit(value, what)
     hint = (
         f"{allow_pickle} to allow pickle for it, or write a materializer, as the page "
         '"Write a materializer" of the documentation shows'
     )
-    raise UsageError(f"{values.misfit(value, what)}, which gitmodel cannot save", hint=hint)
+    raise UsageError(f"{misfit}, which gitmodel cannot save", hint=hint)
 
 
 def _named(name: str) -> Materializer | None:

@@ -206,3 +206,16 @@ def test_a_format_of_gitmodel_comes_before_those_of_others(tmp_path):
     for name, content, format in (("a.json", b"{}", "json"), ("b", b"GGUF", "gguf")):
         (tmp_path / name).write_bytes(content)
         assert detect_format(tmp_path / name) == format
+
+
+def test_a_materializer_that_fails_on_a_value_is_an_error_of_that_value(tmp_path):
+    value = {"a": Point(1)}
+
+    def handles(found):
+        for key in found:  # as another thread can do, which works on the value
+            found[f"{key}!"] = 1
+        return False
+
+    register_materializer(Materializer("growing", handles, "point", save=_save_point, load=Path.read_text))
+    with pytest.raises(UsageError, match="output x cannot be saved: dictionary changed size during iteration"):
+        materializers.save(value, tmp_path / "x", "output x", "")
