@@ -11,8 +11,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from transcripts import ask
 
-from gitmodel import Client
-from gitmodel.errors import Conflict, NotFound, Refused, UsageError
+from gitmodel import Client, formats
+from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 FEATURES = numpy.random.RandomState(0).rand(60, 3)
 TARGET = (FEATURES[:, 0] > 0.5).astype(int)
@@ -164,3 +164,20 @@ class TestRegisteringAgain:
             code, _, err = ask(capsys, "register", "other", "--exist-ok")
             assert (code, err) == (0, "")
         assert ask(capsys, "register", "other")[0] == 4
+
+
+@pytest.mark.parametrize("format", ["numpy", "json", "pickle"])
+def test_a_file_that_replaces_an_object_after_it_was_verified_is_not_loaded(client, tmp_path, monkeypatch, format):
+    version, real = client.get_model("iris").create_version(), formats.load
+    formats.save(numpy.array([9.0]) if format == "numpy" else [9.0], tmp_path / "other", format)
+
+    def swap(path, name, **options):
+        (tmp_path / "other").replace(place)
+        return real(path, name, **options)
+
+    version.link_artifact("x", numpy.array([1.0]) if format == "numpy" else [1.0], format=format)
+    place = client.store.place(version.get_artifact("x").digest)
+    monkeypatch.setattr(formats, "load", swap)
+    assert version.get_artifact("x").load(trusted=True) == [1.0]
+    with pytest.raises(Invalid, match="damaged"):
+        version.get_artifact("x").load(trusted=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +75,14 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
             if not link.is_folder and find_format(link.format).load_content is not None:
                 content = artifacts.read_verified(store, link.digest, link.size)
                 return load_content(content, target, link.format, trusted=trusted)
-        if link.is_folder:
-            target = _content(opened.repository, store, link)  # already unpacked in most cases
         # an external file is copied, because it can change after it was verified
-        elif not link.uri and (here := artifacts.verified_path(store, link.digest, link.size)) is not None:
-            target.symlink_to(here)  # the suffix tells some libraries the format
-        else:
-            fetch_artifact(store, link, target)
-        with called(target, shown):
-            return formats.load(target, link.format, trusted=trusted)
+        is_here = not (link.is_folder or link.uri)
+        with artifacts.held_file(store, link.digest, link.size) if is_here else nullcontext() as here:
+            if link.is_folder:
+                target = _content(opened.repository, store, link)  # already unpacked in most cases
+            elif here is not None:
+                target.symlink_to(here)  # the suffix tells some libraries the format
+            else:
+                fetch_artifact(store, link, target)
+            with called(target, shown):
+                return formats.load(target, link.format, trusted=trusted)

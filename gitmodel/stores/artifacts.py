@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -115,6 +115,17 @@ def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | Non
         return path
     has_paths: Callable[[Digest, int], Path] | None = getattr(holder, "path", None)
     return has_paths(digest, size) if has_paths else None
+
+
+def held_file(store: ArtifactStore, digest: Digest, size: int) -> AbstractContextManager[Path | None]:
+    """Return a context manager with a path to the verified file of the object; None if it is not on this machine.
+
+    The path leads to the file that was verified, also if another file replaces the object.
+    """
+    held: Callable[[Digest, int], AbstractContextManager[Path]] | None = getattr(
+        _holder_of(store, digest), "held", None
+    )
+    return held(digest, size) if held else nullcontext()
 
 
 def read_verified(store: ArtifactStore, digest: Digest, size: int) -> io.BytesIO:

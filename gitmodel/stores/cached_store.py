@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -97,11 +97,16 @@ class CachedStore:
 
         Never write to it.
         """
+        with self.held(digest, size):
+            return self.cache.place(digest)
+
+    def held(self, digest: Digest, size: int | None = None) -> AbstractContextManager[Path]:
+        """Return a context manager with a path to the verified copy, which is fetched if needed; see `LocalStore`."""
         if not self._has_copy(digest, size):
             with self.open(digest, size) as reader:
                 while reader.read(1 << 20):
                     pass
-        return self.cache.path(digest)
+        return self.cache.held(digest)
 
     def _has_copy(self, digest: Digest, size: int | None) -> bool:
         """Return True if the cache has a copy. One longer than *size* does not count: the origin reports that."""

@@ -137,10 +137,9 @@ class LocalStore:
         Raises NotFound if it does not exist, Invalid if it is not a regular file or longer than *size*. The reader
         raises Invalid instead of returning the last bytes if they do not match *digest*.
         """
-        descriptor, found = self._open(digest)
-        if size is not None and found > size:
-            os.close(descriptor)
-            raise wrong_size(digest, size, found)
+        return self._reader(digest, *self._open(digest, size))
+
+    def _reader(self, digest: Digest, descriptor: int, found: int) -> BinaryIO:
         path = self.place(digest)
 
         def fill(view: memoryview) -> int:
@@ -153,11 +152,22 @@ class LocalStore:
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
         """Return the object's file for mapping into memory, after verifying it. Never write to it."""
-        with self.open(digest, size) as reader:
+        with self.held(digest, size):
+            return self.place(digest)
+
+    @contextmanager
+    def held(self, digest: Digest, size: int | None = None) -> Iterator[Path]:
+        """Verify the object and yield a path to the file that was verified, also if another file replaces it.
+
+        Where the system has no such paths (`man 5 proc`), it is the path of the object.
+        """
+        descriptor, found = self._open(digest, size)
+        with self._reader(digest, descriptor, found) as reader:
             buffer = bytearray(CHUNK)
             while cast(io.BufferedReader, reader).readinto(buffer):
                 pass
-        return self.place(digest)
+            held = Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+            yield held if held.exists() else self.place(digest)
 
     def place(self, digest: Digest) -> Path:
         """Return the path of the object, whether it exists or not."""
@@ -348,7 +358,7 @@ class LocalStore:
         if self.synced:
             self._sync_folder(folder.parent)
 
-    def _open(self, digest: Digest) -> tuple[int, int]:
+    def _open(self, digest: Digest, size: int | None) -> tuple[int, int]:
         path = self.place(digest)
         with _reaching(path):
             try:
@@ -364,6 +374,9 @@ class LocalStore:
             if not stat.S_ISREG(state.st_mode):
                 os.close(descriptor)
                 raise _not_regular(digest, path)
+            if size is not None and state.st_size > size:
+                os.close(descriptor)
+                raise wrong_size(digest, size, state.st_size)
             return descriptor, state.st_size
 
     def _state(self, digest: Digest) -> os.stat_result | None:
