@@ -43,10 +43,9 @@ def test_the_commands_of_the_draft_run_as_they_stand(repo, capsys):
         r"""
         $ git model register iris_logistic_regression --license=Apache-2.0 \
             --description="Logistic regression on iris" --tag sklearn
-        registered iris_logistic_regression; `git model version create iris_logistic_regression` creates its first \
-version
+        registered iris_logistic_regression; next: git model version create iris_logistic_regression
         $ git model register other --licence=MIT            # the draft's spelling works too
-        registered other; `git model version create other` creates its first version
+        registered other; next: git model version create other
         $ git model list
         MODEL                     LATEST  VERSIONS  TITLE
         iris_logistic_regression  -       0         Logistic regression on iris
@@ -98,7 +97,7 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
         capsys,
         r"""
         $ git model register iris
-        registered iris; `git model version create iris` creates its first version
+        registered iris; next: git model version create iris
         $ git model version create iris --name 1.2.3 --description "First good one" --tag baseline \
             --data train=train.csv --data test=test.csv --model-object classifier=model.skops \
             --deployment api=deploy.json --metadata accuracy=0.97 --metadata rows=150

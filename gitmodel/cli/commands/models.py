@@ -38,7 +38,7 @@ def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], ex
     """
     given["metadata"] = options.read_metadata(metadata, option="--metadata") or None
     model = invocation.client.register_model(name, exist_ok=exist_ok, **options.given_description(**given))
-    said = f"registered {name}; `git model version create {name}` creates its first version"
+    said = f"registered {name}; next: git model version create {name}"
     _print(invocation, model, said)
 
 
