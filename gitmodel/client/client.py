@@ -21,6 +21,7 @@ from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import checked_arguments
 from gitmodel.domain.arguments.other_names import ShowsOurForm
+from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.schema.names import check_name
@@ -247,8 +248,8 @@ class Client(ShowsOurForm):
         Raises Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
         """
         model = _model_ref(name, renumbered)
-        changes = {"add_tags": add_tags, "remove_tags": remove_tags, "remove_metadata": remove_metadata}
-        return Model._update(self._opened, model, new_name, description, **changes)
+        tags = TagChanges.read(description.get("tags"), add_tags, remove_tags)
+        return Model._update(self._opened, model, new_name, description, tags, remove_metadata)
 
     def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
         """Delete a model; its name is never used again. Raises Refused if it is in use, unless *force*.

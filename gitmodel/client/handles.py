@@ -14,6 +14,7 @@ from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
 from gitmodel.domain.arguments.other_names import ShowsOurForm, refuse_other_keywords
+from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.schema.names import check_name
@@ -267,8 +268,8 @@ class Model(ShowsOurForm):
         not have, UsageError for an invalid field.
         """
         ref, opened = self._to_change(), self._registered()
-        changes = {"add_tags": add_tags, "remove_tags": remove_tags, "remove_metadata": remove_metadata}
-        return Model._update(opened, ref, None, description, **changes)
+        tags = TagChanges.read(description.get("tags"), add_tags, remove_tags)
+        return Model._update(opened, ref, None, description, tags, remove_metadata)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
         """Set metadata of the model, as `ModelVersion.log_metadata` does of a version.
@@ -291,13 +292,14 @@ class Model(ShowsOurForm):
         ref: ModelRef,
         new_name: str | None,
         description: Mapping[str, Any],
-        **changes: Iterable[str],
+        tags: TagChanges = TagChanges(),
+        remove_metadata: Iterable[str] = (),
     ) -> Model:
         if new_name is not None and not isinstance(opened.writer, Batch):
             with opened.transaction(f"Rename {ref} to {new_name}") as change:
-                return cls._update(change, ref, new_name, description, **changes)
+                return cls._update(change, ref, new_name, description, tags, remove_metadata)
         chosen = models.find_to_change(opened.writer, ref)
-        now = models.update_model(opened.writer, chosen, description, **changes)
+        now = models.update_model(opened.writer, chosen, description, tags=tags, remove_metadata=remove_metadata)
         if new_name is not None:
             now = models.rename_model(opened.writer, chosen, new_name)
         return cls._current(opened, now)
@@ -640,17 +642,9 @@ class ModelVersion(ShowsOurForm):
         *tags* replaces all tags; *add_tags* and *remove_tags* add and remove some. Raises Refused if the version has a
         name already, UsageError for *tags* together with *add_tags* or *remove_tags*.
         """
-        self._change(
-            lambda writer: versions.update_version(
-                writer,
-                self._ref,
-                name=name,
-                description=description,
-                tags=tags,
-                add_tags=add_tags,
-                remove_tags=remove_tags,
-            )
-        )
+        said = {"name": name, "description": description}
+        changes = TagChanges.read(tags, add_tags, remove_tags)
+        self._change(lambda writer: versions.update_version(writer, self._ref, **said, tags=changes))
         return self
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes import models as planning
+from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -101,12 +102,10 @@ def update_model(
     model: str | ModelRef,
     given: Mapping[str, Any],
     *,
-    add_tags: Iterable[str] = (),
-    remove_tags: Iterable[str] = (),
+    tags: TagChanges = TagChanges(),
     remove_metadata: Iterable[str] = (),
 ) -> str:
     """Change descriptive fields, tags and metadata of a model. Raises NotFound, UsageError, Refused."""
-    add, remove = planning.read_tag_changes(given.get("tags"), add_tags, remove_tags)
     read = _read_description(given)
     values, gone = given.get("metadata"), tuple(remove_metadata)
     read.pop("metadata", None)
@@ -116,8 +115,7 @@ def update_model(
             snapshot,
             snapshot.current_name(name),
             read,
-            add_tags=add,
-            remove_tags=remove,
+            tags=tags._replace(whole=None),  # it is among the fields
             metadata=values,
             remove_metadata=gone,
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
-from gitmodel.domain.changes.models import changed_tags, read_tag_changes, read_words
+from gitmodel.domain.changes.models import TagChanges, read_words
 from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import codec, messages, paths
@@ -328,16 +328,13 @@ def update_version(
     *,
     name: str | None = None,
     description: str | None = None,
-    tags: Iterable[str] | None = None,
-    add_tags: Iterable[str] = (),
-    remove_tags: Iterable[str] = (),
+    tags: TagChanges = TagChanges(),
 ) -> int:
     """Change the description and tags of a version, or name one that has no name; return its number."""
-    add, remove = read_tag_changes(tags, add_tags, remove_tags)
-    whole = None if tags is None else read_words(tags)
     said = None if description is None else _text(description)
-    plan = planning.plan_version_update
-    return change_version(writer, ref, plan, name=name, description=said, tags=whole, add_tags=add, remove_tags=remove)
+    whole = None if tags.whole is None else read_words(tags.whole)
+    tags = tags._replace(whole=whole)
+    return change_version(writer, ref, planning.plan_version_update, name=name, description=said, tags=tags)
 
 
 def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Justification()) -> int:
@@ -377,7 +374,7 @@ def _record(
         created=writer.moment(),
         name=None if draft.name is None else check_version_name(draft.name),
         description=_text(draft.description),
-        tags=changed_tags((), read_words(draft.tags), ()),
+        tags=tuple(sorted(set(read_words(draft.tags)))),
         runs=tuple(runs),
         code=code,
         metadata=read_values(draft.metadata or {}),

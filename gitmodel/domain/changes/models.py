@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.planned_change import Change, Justification, raised_format
@@ -46,8 +46,7 @@ def plan_update(
     name: str,
     given: Mapping[str, Any],
     *,
-    add_tags: Iterable[str] = (),
-    remove_tags: Iterable[str] = (),
+    tags: TagChanges,
     metadata: Mapping[str, Any] | None = None,
     remove_metadata: Iterable[str] = (),
 ) -> Change[str]:
@@ -57,18 +56,14 @@ def plan_update(
     """
     old = snapshot.model(name)
     new = replace(old, **given)
-    refuse_absent("tag", name, remove_tags, new.tags)
-    new = replace(
-        new,
-        tags=changed_tags(new.tags, add_tags, remove_tags),
-        metadata=changed_metadata(name, old.metadata, metadata or {}, remove_metadata),
-    )
+    changed = changed_metadata(name, old.metadata, metadata or {}, remove_metadata)
+    new = replace(new, tags=tags.of(name, new.tags), metadata=changed)
     if new == old:
         return Change(name)
-    changed = [field for field in DESCRIPTIVE if getattr(new, field) != getattr(old, field)]
+    fields = [field for field in DESCRIPTIVE if getattr(new, field) != getattr(old, field)]
     return Change(
         name,
-        subject=f"Update {' and '.join(changed)} of {name}",
+        subject=f"Update {' and '.join(fields)} of {name}",
         files=without_leftovers(
             snapshot, name, {paths.model_file(name): codec.encode(new), **raised_format(snapshot, new)}
         ),
@@ -172,30 +167,35 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
     return words
 
 
-def read_tag_changes(
-    whole: object, add: Iterable[str], remove: Iterable[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the tags to add and to remove. Raises UsageError if they contradict each other or *whole*.
+class TagChanges(NamedTuple):
+    """Changes of tags: *whole* replaces all of them (None: they stay), or *remove* leave and *add* come.
 
-    *whole* are tags that replace all others, or None.
-    """
-    added, removed = read_words(add), read_words(remove)
-    for name, words in (("add_tags", added), ("remove_tags", removed)):
-        if whole is not None and words:
-            raise UsageError(f"tags and {name} cannot be combined", hint="tags replaces all tags: give one of the two")
-    both = sorted(set(added) & set(removed))
-    if both:
-        raise UsageError(f"add_tags and remove_tags both name {both[0]!a}", hint="remove it from one of the two")
-    return added, removed
-
-
-def changed_tags(tags: Iterable[str], add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:
-    """Return *tags* without *remove* and with *add*, sorted.
-
-    >>> changed_tags(("a", "b"), ["c"], ["a"])
+    >>> TagChanges(add=("c",), remove=("a",)).of("iris@1", ("a", "b"))
     ('b', 'c')
     """
-    return tuple(sorted((set(tags) - set(remove)) | set(add)))
+
+    whole: Iterable[str] | None = None
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, whole: Iterable[str] | None, add: Iterable[str], remove: Iterable[str]) -> TagChanges:
+        """Read the tags to add and to remove. Raises UsageError if they contradict each other or *whole*."""
+        read = cls(whole, read_words(add), read_words(remove))
+        for name, words in (("add_tags", read.add), ("remove_tags", read.remove)):
+            if whole is not None and words:
+                raise UsageError(
+                    f"tags and {name} cannot be combined", hint="tags replaces all tags: give one of the two"
+                )
+        both = sorted(set(read.add) & set(read.remove))
+        if both:
+            raise UsageError(f"add_tags and remove_tags both name {both[0]!a}", hint="remove it from one of the two")
+        return read
+
+    def of(self, owner: str, tags: Iterable[str]) -> tuple[str, ...]:
+        """Return the new tags of *owner*, which has *tags*. Raises NotFound for one to remove that it does not have."""
+        refuse_absent("tag", owner, self.remove, tags)
+        return tuple(sorted((set(tags if self.whole is None else self.whole) - set(self.remove)) | set(self.add)))
 
 
 def changed_metadata(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from gitmodel.domain.changes.models import changed_metadata, changed_tags, refuse_absent
+from gitmodel.domain.changes.models import TagChanges, changed_metadata
 from gitmodel.domain.changes.planned_change import Change, Justification, raised_format
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
@@ -86,14 +86,9 @@ def plan_version_update(
     *,
     name: str | None = None,
     description: str | None = None,
-    tags: Iterable[str] | None = None,
-    add_tags: Iterable[str] = (),
-    remove_tags: Iterable[str] = (),
+    tags: TagChanges = TagChanges(),
 ) -> Change[int]:
-    """Change the description and tags of a version, or give a name to a version without one.
-
-    *tags* replaces all tags; otherwise *remove_tags* are removed and *add_tags* added.
-    """
+    """Change the description and tags of a version, or give a name to a version without one."""
 
     def change(old: VersionRecord) -> VersionRecord:
         if name is not None and old.name not in (None, name):
@@ -101,12 +96,11 @@ def plan_version_update(
                 f"{model} {number} already has the name {old.name}, which cannot change",
                 hint="create another version, or use an alias",
             )
-        refuse_absent("tag", f"{model}@{number}", remove_tags, old.tags)
         return replace(
             old,
             name=old.name if name is None else check_version_name(name),
             description=old.description if description is None else codec.text(description),
-            tags=changed_tags(old.tags if tags is None else tags, add_tags, remove_tags),
+            tags=tags.of(f"{model}@{number}", old.tags),
         )
 
     planned = plan_change(snapshot, model, number, change, what=f"Update {model} {number}")
