@@ -73,13 +73,17 @@ class Output:
         else:
             self.table([head for head, _ in columns], [[read(item) for _, read in columns] for item in items], empty)
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
-        """Print *rows* as a table for people, without empty columns; without rows, print the line *empty*."""
-        rows = [list(map(escape, row)) for row in rows]
+    def table(self, heads: Sequence[str], rows: list[list[str]], empty: str) -> None:
+        """Print *rows* as a table for people, without empty columns; without rows, print the line *empty*.
+
+        The rows are changed in place, because there may be very many.
+        """
         if not rows:
             return self.note(empty)
         filled = [any(row[place] for row in rows) for place in range(len(heads))]
-        _write_all(_table(list(compress(heads, filled)), [list(compress(row, filled)) for row in rows], sys.stdout))
+        for row in rows:
+            row[:] = map(escape, compress(row, filled))
+        _write_all(_table(list(compress(heads, filled)), rows, sys.stdout))
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
         """Print one thing: for people *lines* of a label and a text, which may have several lines."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.cli import cell_text, shapes
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _Column = Column[VersionView]
 _WIDEST = 20  # of a column that is shown without being asked for
 _MOST_KEYS = 16  # of one version that may become columns
+_MOST_ONCE = 2_000  # cells that are compared with later ones
 _WIDEST_LAST = len("DESCRIPTION")  # of the last column, which is cut
 
 
@@ -123,18 +124,25 @@ def measured_table(columns: Sequence[_Column], views: Iterable[VersionView]) -> 
     Only cells and values are kept of each version, because there may be many.
     """
     rows: list[list[str]] = []
-    measured: list[dict[str, Any]] = []
+    keys: list[tuple[str, ...]] = []  # of each version; most versions share them
+    values: list[tuple[str, ...]] = []
+    once: dict[Any, Any] = {}  # equal keys and cells, of which there are few, are one object
+    counts: Counter[str] = Counter()
     for view in views:
-        rows.append([read(view) for _, read in columns])
-        measured.append(dict(islice(flat_values(view.record.metadata), _MOST_KEYS)))
+        row = [read(view) for _, read in columns]
+        rows.append([once.setdefault(cell, cell) if len(once) < _MOST_ONCE else cell for cell in row])
+        found = dict(islice(flat_values(view.record.metadata), _MOST_KEYS))
+        counts.update(found.keys())
+        names, texts = tuple(found), tuple(map(measurement, found.values()))
+        keys.append(once.setdefault(names, names))
+        values.append(tuple([once.setdefault(text, text) if len(once) < _MOST_ONCE else text for text in texts]))
     heads = [head for head, _ in columns]
     place = heads.index("CREATED (UTC)")
     room = terminal_width() - sum(_room(heads, rows))
-    counts = Counter(chain.from_iterable(measured))
     for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         if count * 2 <= len(rows):
             break
-        cells = [measurement(values.get(key)) for values in measured]
+        cells = [dict(zip(*pair, strict=True)).get(key, "") for pair in zip(keys, values, strict=True)]
         widest = _widest([key, *cells])
         if widest <= _WIDEST and widest + 2 <= room:
             room -= widest + 2

@@ -20,7 +20,7 @@ _HINT = "run `git model check` to see everything that is wrong with the registry
 # Records are 6 deep; files of the git host may be deeper.
 _DEEPEST = 32
 _TREES_KEPT = 2_000
-_RECORDS_KEPT = 20_000
+_RECORDS_KEPT = 12_000
 _BATCH = 500
 _BLOBS_KEPT = 2_000
 _FOLDERS_KEPT = 1_000
