@@ -9,16 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import command_reference
 import pytest
 from transcripts import ask, make_registry
 
-from gitmodel.cli import COMMANDS, manual, shapes
+from gitmodel.cli import COMMANDS, shapes
 from gitmodel.cli.invocation import Command, LazyGroup, first_line
 from gitmodel.cli.shells import SCRIPTS
 from gitmodel.domain.schema.digests import digest_of
 
 ROOT = Path(__file__).resolve().parents[1]
-CONTEXTS = {ctx.command_path: ctx for ctx in manual.contexts()}
+CONTEXTS = {ctx.command_path: ctx for ctx in command_reference.contexts()}
 VERBS = {path: ctx.command for path, ctx in CONTEXTS.items() if isinstance(ctx.command, Command)}
 # What a command that only reads must not pay for.
 HEAVY = ("pydantic", "git", "rich", "importlib.metadata", "concurrent.futures", "gitmodel.expressions", "cel")
@@ -137,14 +138,14 @@ def test_a_group_alone_prints_its_help_and_ends_with_2(capsys):
             assert (code, out.startswith(f"Usage: {path} ")) == (2, True)
 
 
-@pytest.mark.parametrize("path", manual.PAGES)
+@pytest.mark.parametrize("path", command_reference.PAGES)
 def test_the_reference_pages_match_the_commands(path):
-    made = manual.PAGES[path]()
-    assert (ROOT / path).read_text(encoding="utf-8") == made, "run `python -m gitmodel.cli.manual`"
+    made = command_reference.PAGES[path]()
+    assert (ROOT / path).read_text(encoding="utf-8") == made, "run `python tests/command_reference.py`"
 
 
 def test_the_manual_is_roff_that_man_takes(tmp_path):
-    text = manual.man()
+    text = command_reference.man()
     for line in text.splitlines():
         assert not line.startswith("'")
         assert not line.startswith(".") or re.match(r"\.(\\\"|TH|SH|SS|PP|TP|br|RS|RE|nf|fi)\b|\.\\\"", line)

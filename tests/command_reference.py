@@ -1,4 +1,4 @@
-"""The man page and the reference pages of the commands; `python -m gitmodel.cli.manual` writes them.
+"""The man page and the reference pages of the commands; `python tests/command_reference.py` writes them.
 
 A test checks that the pages in `docs/` are up to date. Nothing imports it when a command runs.
 """
@@ -72,7 +72,7 @@ def contexts(ctx: click.Context | None = None) -> Iterator[click.Context]:
 def markdown() -> str:
     """`docs/reference/cli.md`."""
     root, *others = contexts()
-    lines = ["# Commands", "", "<!-- Made by `python -m gitmodel.cli.manual`; do not edit. -->", ""]
+    lines = ["# Commands", "", "<!-- Made by `python tests/command_reference.py`; do not edit. -->", ""]
     lines += [
         f"`{SYNOPSES[0]} ...`, `{SYNOPSES[1]} ...`, `{SYNOPSES[2]} ...` and `python -m gitmodel ...` are one program."
     ]
@@ -101,7 +101,7 @@ def markdown() -> str:
 
 def json_page() -> str:
     """`docs/reference/json.md`."""
-    lines = ["# JSON and TSV", "", "<!-- Made by `python -m gitmodel.cli.manual`; do not edit. -->", ""]
+    lines = ["# JSON and TSV", "", "<!-- Made by `python tests/command_reference.py`; do not edit. -->", ""]
     lines += _paragraphs(
         """\
 `--format json` prints one object for a single item, and an array of objects for a list, one object per line. Every
@@ -129,7 +129,7 @@ def man() -> str:
     """`docs/man/git-model.1`."""
     root, *others = contexts()
     lines = [
-        '.\\" Made by `python -m gitmodel.cli.manual`; do not edit.',
+        '.\\" Made by `python tests/command_reference.py`; do not edit.',
         f'.TH GIT-MODEL 1 "" "gitmodel {__version__}" "gitmodel manual"',
         ".SH NAME",
         r"git\-model \- a model registry that lives in git",
@@ -217,4 +217,4 @@ def _roff_options(ctx: click.Context) -> list[str]:
 
 
 if __name__ == "__main__":
-    write(Path(__file__).resolve().parents[2])
+    write(Path(__file__).resolve().parents[1])
