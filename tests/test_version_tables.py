@@ -44,6 +44,12 @@ def test_on_a_narrow_terminal_a_table_has_fewer_measurements(client, capsys, mon
     assert head.split() == ["VERSION", "rows", "CREATED", "(UTC)"]
 
 
+def test_a_sorted_table_has_the_key_of_the_order_even_if_few_versions_have_it(client, capsys):
+    head, first, *_ = ask(capsys, "version", "list", "--sort=-framework")[1].splitlines()
+    assert head.split() == ["MODEL", "VERSION", "framework", "accuracy", "rows", "CREATED", "(UTC)"]
+    assert first.split()[:3] == ["wine", "1", "sklearn"]
+
+
 def test_without_a_model_the_versions_of_all_are_listed(client, capsys):
     client.register_model("empty")
     client.register_model("gone").create_version(metadata={"accuracy": 1.0})

@@ -42,11 +42,17 @@ _MODEL: _Column = ("MODEL", lambda view: view.model)
 
 
 def print_versions(
-    invocation: Invocation, found: Iterable[VersionView | Invalid], *, with_model: bool, columns: str, empty: str
+    invocation: Invocation,
+    found: Iterable[VersionView | Invalid],
+    *,
+    with_model: bool,
+    columns: str,
+    empty: str,
+    sort: str = "",
 ) -> None:
     """Print a list of versions with the chosen *columns*, "": the usual ones; then notes and warnings about them.
 
-    *empty* is the line that is printed if there are none.
+    The usual columns include the key of the metadata of *sort*. *empty* is the line that is printed if there are none.
     """
     damaged: list[Invalid] = []
     pending: dict[tuple[str, StageState], None] = {}
@@ -68,7 +74,8 @@ def print_versions(
         listing(chosen.noted(views()), chosen.shape, fields=chosen.fields)
         chosen.warn_of_missing(output)
     elif output.is_table:
-        output.table(*measured_table(head, views()), empty)
+        key = sort.removeprefix("-").removeprefix("metadata.")
+        output.table(*measured_table(head, views(), key), empty)
     else:
         listing(views(), shapes.VERSION, fields=VersionView.fields)
     for error in damaged:
@@ -118,10 +125,13 @@ class Chosen:
             output.warn(f"no version here has {field}", f"did you mean {meant[0]}?" if meant else f"known: {known}")
 
 
-def measured_table(columns: Sequence[_Column], views: Iterable[VersionView]) -> tuple[list[str], list[list[str]]]:
+def measured_table(
+    columns: Sequence[_Column], views: Iterable[VersionView], first: str = ""
+) -> tuple[list[str], list[list[str]]]:
     """Return heads and rows of *columns* and of the keys of the metadata that most of *views* have and that fit.
 
-    Only cells and values are kept of each version, because there may be many.
+    The key *first* comes first, even if few have it. Only cells and values are kept of each version, because there may
+    be many.
     """
     rows: list[list[str]] = []
     keys: list[tuple[str, ...]] = []  # of each version; most versions share them
@@ -139,8 +149,8 @@ def measured_table(columns: Sequence[_Column], views: Iterable[VersionView]) -> 
     heads = [head for head, _ in columns]
     place = heads.index("CREATED (UTC)")
     room = terminal_width() - sum(_room(heads, rows))
-    for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        if count * 2 <= len(rows):
+    for key, count in sorted(counts.items(), key=lambda item: (item[0] != first, -item[1], item[0])):
+        if count * 2 <= len(rows) and key != first:
             break
         cells = [dict(zip(*pair, strict=True)).get(key, "") for pair in zip(keys, values, strict=True)]
         widest = _widest([key, *cells])

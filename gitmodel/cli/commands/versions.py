@@ -116,9 +116,9 @@ def create(
 def list_versions(invocation: Invocation, model: str | None, columns: str, sort: str, part: options.Part) -> None:
     """List the versions of a model, or of all models, newest first.
 
-    By default, the table has the keys of the metadata that most of the versions have, as many as fit on the terminal,
-    with rounded numbers. With --columns, JSON and TSV have the model, the number and a field for each column, with
-    exact values. Versions without the key of --sort come last.
+    By default, the table has the key of --sort and the keys of the metadata that most of the versions have, as many as
+    fit on the terminal, with rounded numbers. With --columns, JSON and TSV have the model, the number and a field for
+    each column, with exact values. Versions without the key of --sort come last.
 
     If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
@@ -134,7 +134,7 @@ def list_versions(invocation: Invocation, model: str | None, columns: str, sort:
     if model is not None:
         otherwise = f"{model} has no versions yet; `git model version create {model}` creates one"
     empty = part.empty(otherwise, "version")
-    print_versions(invocation, found, with_model=model is None, columns=columns, empty=empty)
+    print_versions(invocation, found, with_model=model is None, columns=columns, empty=empty, sort=sort)
 
 
 @command(example="git model version show iris@production")
