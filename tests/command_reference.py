@@ -1,4 +1,4 @@
-"""The man page and the reference pages of the commands; `python tests/command_reference.py` writes them.
+"""Generates the man page and the reference pages of the commands: `python tests/command_reference.py`.
 
 A test checks that the pages in `docs/` are up to date. Nothing imports it when a command runs.
 """
