@@ -163,7 +163,8 @@ def _warn_of_code(invocation: Invocation, done: Pushed) -> None:
         ids = ", ".join(commit[:10] for commit in missing[:3]) + (", ..." if len(missing) > 3 else "")
         invocation.output.note(
             f"{count(len(missing), 'code commit')} of your versions {'is' if len(missing) == 1 else 'are'} not on a "
-            f"branch of the remote ({ids}): push the branch, then `git model push` again; or `git model push --code`"
+            f"branch of the remote ({ids}): push the branch, then `git model push` again; "
+            "`git model push --code` pushes them without a branch, as snapshots of uncommitted changes need it"
         )
 
 
