@@ -22,7 +22,7 @@ from gitmodel.index.updating import DAMAGED, NUMBER_BITS, PRESENT, NotIndexable,
 
 T = TypeVar("T")
 
-# Fixed names of a version whose values, if there are any, have one type; with a literal of that type.
+# The fields of a version whose values all have one type, each with an example of that type.
 _FIXED: dict[tuple[str | int, ...], Literal] = {
     **dict.fromkeys((("model",), ("name",), ("stage",), ("description",), ("reason",)), ""),
     **dict.fromkeys((("code", "commit"), ("code", "snapshot"), ("code", "repository")), ""),
@@ -89,7 +89,7 @@ class Index:
         return self._ask(folder, question)
 
     def find_wrong(self) -> list[str]:
-        """Return the models that the index describes as they are now, but not as a new index would, sorted.
+        """Return the up-to-date models whose rows differ from those of a new index, sorted.
 
         Raises Invalid if the database is damaged.
         """

@@ -185,7 +185,8 @@ class TagChanges(NamedTuple):
         for name, words in (("add_tags", read.add), ("remove_tags", read.remove)):
             if whole is not None and words:
                 raise UsageError(
-                    f"tags and {name} cannot be combined", hint="tags replaces all tags: give one of the two"
+                    f"tags and {name} cannot be combined",
+                    hint="`tags` replaces all tags, so give either it or the changes",
                 )
         both = sorted(set(read.add) & set(read.remove))
         if both:

@@ -10,7 +10,7 @@ from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format
 from gitmodel.formats.encoding import values
 
-# A file whose only key is this one holds values in an encoding that plain JSON cannot represent.
+# A JSON object with this key alone holds values that plain JSON would change, in an encoding.
 _MARK = "$gitmodel.values"
 
 
