@@ -175,3 +175,42 @@ def test_stage_show_reads_the_tags_and_notes_what_is_pending(client, git, code_r
     assert "did you mean production?" in err
     with pytest.raises(UsageError, match="there is no stage 'live'"):
         client.view_stages("live")
+
+
+@pytest.fixture
+def runs(client):
+    for rate, accuracy in ((0.1, 0.9123456), (0.01, 0.97), (1.0, None)):
+        with client.start_run("train") as run:
+            run.log_parameters({"lr": rate, "depth": 3})
+            if accuracy is not None:
+                run.log_metadata(accuracy=accuracy)
+    return client
+
+
+def test_runs_are_listed_with_parameters_and_metadata_and_sorted(runs, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    code, out, _ = ask(capsys, "runs", "list")
+    head, *rows = out.splitlines()
+    assert code == 0
+    assert head.split()[:6] == ["RUN", "PIPELINE", "STATUS", "depth", "lr", "accuracy"]
+    assert sorted(row.split()[3:5] for row in rows) == [["3", "0.01"], ["3", "0.1"], ["3", "1"]]
+    code, out, _ = ask(
+        capsys, "runs", "list", "--columns", "accuracy,parameters.lr,status", "--sort=-accuracy", "--format", "json"
+    )
+    found = json.loads(out)
+    assert [tuple(row) for row in found] == [("id", "accuracy", "parameters.lr", "status")] * 3
+    assert [row["accuracy"] for row in found] == [0.97, 0.9123456, None]
+    assert [row["parameters.lr"] for row in found] == [0.01, 0.1, 1.0]
+    best = runs.list_runs(sort="-accuracy", limit=1)
+    assert best[0].record.parameters["lr"] == 0.01
+    assert [view.record.parameters["lr"] for view in runs.list_runs(sort="parameters.lr", offset=1)] == [0.1, 1.0]
+    assert len(runs.list_runs(sort="seconds")) == 3
+
+
+def test_an_order_or_column_that_no_run_has_is_named_with_the_nearest(runs, capsys):
+    code, out, err = ask(capsys, "runs", "list", "--sort", "parameters.rl")
+    assert (code, out) == (2, "")
+    assert "no run has parameters.rl" in err
+    code, out, err = ask(capsys, "runs", "list", "--columns", "acuracy,parameters.lr")
+    assert code == 0
+    assert "no run here has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err

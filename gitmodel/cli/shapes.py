@@ -218,6 +218,7 @@ RECORDED_RUN = shape(
     status='text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it',
     started="time",
     finished="time, or null if it is not recorded",
+    seconds="number: how long it took, or null if it is not recorded",
     since="time of the last sign of life of a lost run, or null",
     recorded="true if it is recorded on the metadata branch",
     versions="list of text: the versions that it made or changed, as `MODEL@NUMBER`",

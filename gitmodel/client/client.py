@@ -375,13 +375,13 @@ class Client(ShowsOurForm):
         return view, version_runs(self.repository, view, store=lambda: self.store)
 
     def view_runs(
-        self, *, filter: str = "", limit: int | None = None, offset: int = 0
+        self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
     ) -> tuple[list[RunView], list[Invalid]]:
         """Return the runs that `list_runs` finds, and an error for each run that cannot be read."""
         from gitmodel.registry import runs
 
         self.repository.renew()
-        return runs.list_runs(self.repository, filter=filter, limit=limit, offset=offset)
+        return runs.list_runs(self.repository, filter=filter, sort=sort, limit=limit, offset=offset)
 
     # Stages and aliases
 
@@ -447,13 +447,19 @@ class Client(ShowsOurForm):
 
     # Runs
 
-    def list_runs(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> list[RunView]:
-        """Return the runs that match *filter*, newest first: at most *limit*, after the newest *offset*.
+    def list_runs(
+        self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
+    ) -> list[RunView]:
+        """Return the runs that match *filter*: at most *limit*, after the first *offset*. The newest is first.
 
-        Includes runs in progress and lost runs of this machine. Raises UsageError for an invalid filter or a negative
-        *limit* or *offset*.
+        *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
+        descending order. Runs without a value come last. Includes runs in progress and lost runs of this machine.
+        Raises UsageError for an invalid filter, a key that no run has, or a negative *limit* or *offset*.
+
+        >>> client.list_runs(sort="-metadata.accuracy", limit=1)[0].id                   # doctest: +SKIP
+        '20261123T101112Z-train-7f3a'
         """
-        return self.view_runs(filter=filter, limit=limit, offset=offset)[0]
+        return self.view_runs(filter=filter, sort=sort, limit=limit, offset=offset)[0]
 
     def get_run(self, id: str) -> RunView:
         """Return the run *id*. Raises NotFound."""

@@ -12,6 +12,7 @@ from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
 from gitmodel.expressions.reading import read_path, read_tokens, spelled
 
 T = TypeVar("T")
+_MOST_SHOWN = 12
 
 
 class Field(NamedTuple):
@@ -88,6 +89,20 @@ class Order(NamedTuple):
             of_rank.sort(key=lambda item: item[0], reverse=self.descending)
             found += [row for _, row in of_rank]
         return found
+
+
+def missing_field(field: Field, beside: Iterable[str], nothing: str) -> UsageError:
+    """Return the error for a *field* that no record has. *nothing* is the subject, such as "no version of iris".
+
+    >>> missing_field(Field(("metadata", "acuracy")), ["metadata.accuracy"], "no run").hint
+    'did you mean metadata.accuracy?'
+    """
+    from difflib import get_close_matches  # imported here: only an error needs it
+
+    known = sorted(beside)
+    meant = get_close_matches(str(field), known, 1)
+    hint = f"did you mean {meant[0]}?" if meant else f"known: {', '.join(known[:_MOST_SHOWN])}"
+    return UsageError(f"{nothing} has {field}", hint=hint)
 
 
 def read_order(text: str, known: Mapping[str, Names]) -> Order | None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
@@ -28,6 +28,9 @@ from gitmodel.registry.models import parse_filter
 from gitmodel.stores.artifacts import read_object
 from gitmodel.stores.interface import ArtifactStore
 
+if TYPE_CHECKING:
+    from gitmodel.expressions.fields import Order
+
 _STEP_NAMES: dict[str, Names] = {
     **dict.fromkeys(("name", "version", "seconds"), VALUE),
     "status": Words(records.STEP_STATUSES),
@@ -36,7 +39,7 @@ _STEP_NAMES: dict[str, Names] = {
 # A run that is not recorded is running, or lost because it was killed.
 # The fields of a run that a filter can use.
 RUN_NAMES: dict[str, Names] = {
-    **dict.fromkeys(("id", "pipeline", "started", "finished", "since", "recorded", "failed_step"), VALUE),
+    **dict.fromkeys(("id", "pipeline", "started", "finished", "seconds", "since", "recorded", "failed_step"), VALUE),
     "status": Words(records.ALL_RUN_STATUSES),
     **dict.fromkeys(("error", "executor", "python", "packages", "script", "module"), VALUE),
     "versions": [VALUE],
@@ -75,6 +78,7 @@ class RunView:
             "status": self.status,
             "started": self.started,
             "finished": record.finished if record else None,
+            "seconds": (record.finished - record.started).total_seconds() if record else None,
             "since": self.since,
             "recorded": record is not None,
             "versions": list(record.versions) if record else [],
@@ -93,27 +97,52 @@ class RunView:
 
 
 def list_runs(
-    repository: Repository, *, filter: str = "", limit: int | None = None, offset: int = 0
+    repository: Repository, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[RunView], list[Invalid]]:
-    """Return the runs that match *filter* (CEL), also of this machine's journal, newest first; and the damaged ones."""
+    """Return the runs that match *filter* (CEL), also of this machine's journal, and the damaged ones.
+
+    *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
+    descending order. Runs without a value come last. Equal values, and all without *sort*, are newest first. Raises
+    UsageError for a parameter or key that no matching run has.
+    """
     matching = parse_filter(filter, RUN_NAMES)
-    page = read_page(limit, offset)
+    page, order = read_page(limit, offset), _read_order(sort)
+    last = None if order is not None else page.stop
 
     def question(snapshot: Snapshot) -> tuple[list[RunView], list[Invalid]]:
         views: list[RunView] = []
         damaged: list[Invalid] = []
-        for found in _merged(snapshot, Journal(repository.common_dir).runs()) if page.stop != 0 else ():
+        for found in _merged(snapshot, Journal(repository.common_dir).runs()) if last != 0 else ():
             if isinstance(found, Invalid):
                 damaged.append(found)
-            elif matching is None or (matching.matches(found.fields()) and len(views) != page.stop):
+            elif matching is None or (matching.matches(found.fields()) and len(views) != last):
                 views.append(found)
-            if len(views) == page.stop and not (matching and matching.unseen):
+            if len(views) == last and not (matching and matching.unseen):
                 break
         if matching is not None:
             matching.check_searched("no run")
-        return views[page], damaged
+        return (views if order is None else _sorted(views, order))[page], damaged
 
     return repository.read(question)
+
+
+def _read_order(text: str) -> Order | None:
+    if not text:
+        return None
+    from gitmodel.expressions.fields import read_order  # imported here: few lists are sorted
+
+    return read_order(text, RUN_NAMES)
+
+
+def _sorted(views: list[RunView], order: Order) -> list[RunView]:
+    fields = {view.id: view.fields() for view in views}
+    recorded = [one for one in fields.values() if one["recorded"]]
+    named = order.field.steps[0] in ("parameters", "metadata")
+    if named and recorded and all(order.field.value(one) is None for one in recorded):
+        from gitmodel.expressions.fields import missing_field
+
+        raise missing_field(order.field, {name for one in recorded for name in order.field.beside(one)}, "no run")
+    return order.sort(views, lambda view: fields[view.id])
 
 
 def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStore] | None = None) -> RunView:

@@ -11,19 +11,17 @@ from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import ModelRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage, near
+from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
 from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView, version_names, view_version
-from gitmodel.errors import Invalid, UsageError
+from gitmodel.errors import Invalid
 from gitmodel.expressions import Filter
-from gitmodel.expressions.fields import Order, read_order
+from gitmodel.expressions.fields import Order, missing_field, read_order
 from gitmodel.registry.models import parse_filter
 from gitmodel.registry.versions import existing_model, open_index
 from gitmodel.registry.writer import Writer
 
 if TYPE_CHECKING:
     from gitmodel.index.searching import Candidates
-
-_MOST_SHOWN = 12  # keys of the metadata in a hint
 
 
 def find_versions(
@@ -102,10 +100,7 @@ class _Search:
         if self._wanted is not None:
             self._wanted.check_searched(self._nothing)
         if self._order is not None and self._misses_order and self._beside:
-            name, known = str(self._order.field), sorted(self._beside)
-            meant = near(name, known)
-            hint = f"did you mean {meant[0]}?" if meant else f"known: {', '.join(known[:_MOST_SHOWN])}"
-            raise UsageError(f"{self._nothing} has {name}", hint=hint)
+            raise missing_field(self._order.field, self._beside, self._nothing)
         return self._sorted(found)[page], self._sorted_errors()
 
     def _sorted(self, found: list[VersionView]) -> list[VersionView]:

@@ -6,12 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.list_columns import Chosen, measured_table
 from gitmodel.errors import NotFound, UsageError, message_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ COLUMNS = (
     ("STATUS", lambda view: _status(view)),
     ("VERSIONS", lambda view: cell_text.commas(view.fields()["versions"])),
     ("STARTED (UTC)", lambda view: cell_text.utc_time(view.started)),
+    ("TOOK", lambda view: _took(view)),
     ("EXECUTOR", lambda view: view.fields()["executor"]),
 )
 
@@ -67,25 +69,48 @@ def runs() -> None:
     """List and show runs of pipelines."""
 
 
-@command("list", example="git model runs list --filter 'status == \"succeeded\"' --limit 10")
+@command("list", example="git model runs list --filter 'status == \"succeeded\"' --sort=-accuracy --limit 10")
+@click.option(
+    "--columns", default="", metavar="KEY,...", help="Show these fields, parameters and keys of the metadata."
+)
+@click.option("--sort", default="", metavar="KEY", help="Sort by a field, parameter or key; -KEY reverses.")
 @options.listed
-def list_all(invocation: Invocation, part: options.Part) -> None:
+def list_all(invocation: Invocation, columns: str, sort: str, part: options.Part) -> None:
     """List the runs, newest first.
+
+    The table has the parameters and the keys of the metadata that most of the runs have, as many as fit on the
+    terminal. With --columns, JSON and TSV have the id of the run and a field for each column. A parameter is written
+    parameters.NAME; other names are keys of the metadata.
 
     It includes runs that only this machine knows: running, or lost because they were killed. If a run cannot be read, a
     warning is printed on stderr.
     """
-    found, damaged = invocation.client.view_runs(**part._asdict())
-    invocation.output.listing(
-        found,
-        shapes.RECORDED_RUN,
-        fields=lambda view: view.fields(),
-        name=lambda view: view.id,
-        columns=COLUMNS,
-        empty=part.empty("there are no runs yet; `git model run SCRIPT` creates one", "run"),
-    )
+    found, damaged = invocation.client.view_runs(**part._asdict(), sort=sort)
+    empty = part.empty("there are no runs yet; `git model run SCRIPT` creates one", "run")
+    output = invocation.output
+    if columns:
+        known = shapes.RECORDED_RUN.fields
+        chosen = Chosen(columns, known, lambda view, _: view.fields(), COLUMNS[0], lambda view: {"id": view.id}, ["id"])
+        output.listing(
+            chosen.noted(found), chosen.shape, fields=chosen.fields, name=_id, columns=chosen.columns, empty=empty
+        )
+        chosen.warn_of_missing(output, "run")
+    elif output.is_table:
+        output.table(*measured_table(COLUMNS, found, values_of=_measured, before="STARTED (UTC)", sort=sort), empty)
+    else:
+        output.listing(
+            found, shapes.RECORDED_RUN, fields=lambda view: view.fields(), name=_id, columns=COLUMNS, empty=empty
+        )
     for error in damaged:
-        invocation.output.warn(error.message, error.hint)
+        output.warn(error.message, error.hint)
+
+
+def _id(view: RunView) -> str:
+    return view.id
+
+
+def _measured(view: RunView) -> dict[str, Any]:
+    return {**view.record.parameters, **view.record.metadata} if view.record is not None else {}
 
 
 @command(example="git model runs show")
@@ -163,6 +188,11 @@ def _status(view: RunView) -> str:
     return f"{view.status} since {cell_text.utc_time(view.since)}" if view.since else view.status
 
 
+def _took(view: RunView) -> str:
+    seconds = view.fields()["seconds"]
+    return "" if seconds is None else f"{seconds:.0f} s"
+
+
 def _lines(view: RunView) -> list[tuple[str, str]]:
     record = view.record
     lines = [
@@ -172,9 +202,8 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
         ("started", f"{cell_text.utc_time(view.started)} UTC"),
     ]
     if record is not None:
-        seconds = (record.finished - record.started).total_seconds()
         lines += [
-            ("took", f"{seconds:.0f} s"),
+            ("took", _took(view)),
             ("versions", "\n".join(record.versions)),
             ("executor", record.executor),
             ("python", record.python),

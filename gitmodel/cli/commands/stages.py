@@ -36,7 +36,7 @@ def show(invocation: Invocation, stage: str, columns: str, part: options.Part) -
     Without a STAGE, it shows each stage, in the order of the registry. The table has the keys of the metadata that most
     of the versions have; --columns chooses others.
     """
-    from gitmodel.cli.version_columns import print_versions  # imported here: other commands need no columns
+    from gitmodel.cli.list_columns import print_versions  # imported here: other commands need no columns
 
     found = invocation.client.view_stages(stage)
     rows = part.of(found, VersionView.filtered_fields, shapes.VERSION, stage=options.stage_words(invocation))

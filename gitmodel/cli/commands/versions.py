@@ -122,7 +122,7 @@ def list_versions(invocation: Invocation, model: str | None, columns: str, sort:
 
     If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
-    from gitmodel.cli.version_columns import print_versions  # imported here: other commands need no columns
+    from gitmodel.cli.list_columns import print_versions  # imported here: other commands need no columns
 
     found: Iterable[VersionView | Invalid]
     if model is None or sort:
