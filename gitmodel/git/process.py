@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import NotFound, Unreachable, UsageError
 from gitmodel.git.failures import translate
-from gitmodel.git.silence_timeout import run_until_silent, without_progress
+from gitmodel.git.silence_timeout import end_program, run_until_silent, without_progress
 
 OLDEST = (2, 34)
 # gitmodel sets the variables that locate a repository; credentials, transport, identity and quarantine are inherited.
@@ -240,7 +240,7 @@ def run(
         try:
             stdout, stderr = process.communicate(input() if callable(input) else input)
         except BaseException:
-            process.kill()
+            end_program(process)
             raise
     if process.returncode in answers:
         return stdout

@@ -8,7 +8,6 @@ import selectors
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,10 +38,10 @@ def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Pat
         try:
             heard, silent = _read_until_silent(process, silence)
         except BaseException:
-            process.kill()
+            end_program(process)
             raise
         if silent:
-            _end(process)
+            end_program(process)
         assert process.stdout is not None
         assert process.stderr is not None
         stdout, stderr = (heard[pipe.fileno()] for pipe in (process.stdout, process.stderr))
@@ -86,9 +85,12 @@ def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tupl
     return {descriptor: b"".join(parts) for descriptor, parts in heard.items()}, silent
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_program(process: subprocess.Popen[bytes]) -> None:
+    """End *process*, which can remove its locks before. It is killed if it does not end within 2 seconds."""
     process.terminate()
-    with suppress(subprocess.TimeoutExpired):
+    try:
         process.wait(_GRACE)
-        return
-    process.kill()
+    except BaseException as error:
+        process.kill()
+        if not isinstance(error, subprocess.TimeoutExpired):  # a second interrupt
+            raise

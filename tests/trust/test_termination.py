@@ -183,3 +183,27 @@ def test_a_signal_that_the_program_was_told_to_ignore_stays_ignored(iris, tmp_pa
                 running.wait(0.3)
     finally:
         signal.signal(signal.SIGHUP, signal_was)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_an_exception_of_a_signal_while_git_moves_refs_leaves_no_lock(code_repo):
+    def interrupt(*_):
+        raise Interrupted
+
+    hook = code_repo / ".git" / "hooks" / "reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\n[ "$1" != prepared ] || {{ kill -USR1 {os.getpid()}; exec sleep 3; }}\n')
+    hook.chmod(0o755)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with Client(code_repo) as client:
+            with pytest.raises(Interrupted):
+                client.register_model("iris")
+            hook.unlink()
+            assert [path for path in everything(code_repo / ".git") if path.endswith(".lock")] == []
+            client.register_model("iris")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
