@@ -214,3 +214,19 @@ def test_an_order_or_column_that_no_run_has_is_named_with_the_nearest(runs, caps
     code, out, err = ask(capsys, "runs", "list", "--columns", "acuracy,parameters.lr")
     assert code == 0
     assert "no run here has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
+
+
+def test_models_are_sorted_by_their_metadata_and_listed_with_it(client, capsys):
+    client.update_model("iris", metadata={"risk": 2, "owner": "ada"})
+    client.update_model("wine", metadata={"risk": 1.5})
+    client.register_model("rose")
+    assert [model.name for model in client.list_models(sort="-risk")] == ["iris", "wine", "rose"]
+    assert [model.name for model in client.list_models(sort="metadata.risk", limit=1)] == ["wine"]
+    code, out, _ = ask(capsys, "list", "--columns", "risk,versions", "--sort=-risk", "--format", "tsv")
+    assert (code, out.splitlines()) == (0, ["name\trisk\tversions", "iris\t2\t3", "wine\t1.5\t1", "rose\t\t0"])
+    code, out, err = ask(capsys, "list", "--columns", "rsik,latest")
+    assert (code, out.splitlines()[1].split()) == (0, ["iris", "3"])
+    assert "no model here has metadata.rsik\nhint: did you mean metadata.risk?" in err
+    code, out, err = ask(capsys, "list", "--sort", "rsik")
+    assert (code, out) == (2, "")
+    assert "models cannot be sorted by 'rsik'" in err

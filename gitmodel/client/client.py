@@ -223,9 +223,9 @@ class Client(ShowsOurForm):
     def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
 
-        *sort* is "name", "created", "latest" or "versions", or one of them after "-" for descending order. At most
-        *limit* models are returned, after the first *offset*. Raises UsageError for an invalid filter or sort key, or a
-        negative *limit* or *offset*.
+        *sort* is "name", "created", "latest", "versions" or a key of the metadata, after "-" for descending order. At
+        most *limit* models are returned, after the first *offset*. Raises UsageError for an invalid filter or sort key,
+        or a negative *limit* or *offset*.
         """
         found, _ = self.view_models(filter=filter, sort=sort, limit=limit, offset=offset)
         return Models(Model._current(self._opened, view.name) for view in found)

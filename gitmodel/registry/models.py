@@ -12,7 +12,7 @@ from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.views.filter_names import Names
+from gitmodel.domain.views.filter_names import RECORDED, Names
 from gitmodel.domain.views.record_views import ModelView, model_names, view_model, view_models
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.writer import Writer, change_model
@@ -74,11 +74,12 @@ def choose_to_change(snapshot: Snapshot, ref: ModelRef) -> ModelRef:
 def list_models(
     writer: Writer, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
 ) -> tuple[list[ModelView], list[Invalid]]:
-    """Return the models that match *filter* (CEL), sorted by one of SORT_KEYS ("-" reverses), and the damaged ones."""
+    """Return the models that match *filter* (CEL), and the damaged ones.
+
+    *sort* is one of SORT_KEYS or a key of the metadata; "-" before it reverses. Raises UsageError for a key that no
+    model has.
+    """
     page = read_page(limit, offset)
-    key = sort.removeprefix("-")
-    if key not in SORT_KEYS:
-        raise UsageError(f"models cannot be sorted by {key!a}", hint=f"sort by {', '.join(SORT_KEYS)}; -KEY reverses")
 
     def question(snapshot: Snapshot) -> tuple[list[ModelView], list[Invalid]]:
         wanted = parse_filter(filter, model_names(snapshot.registry().stage_names))
@@ -93,8 +94,22 @@ def list_models(
         return views, damaged
 
     views, damaged = writer.read(question)
-    views.sort(key=lambda view: _sort_value(view, key), reverse=sort.startswith("-"))
-    return views[page], damaged
+    return _sorted(views, sort)[page], damaged
+
+
+def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:
+    """Return *views* sorted by *sort*; see `list_models`."""
+    key = sort.removeprefix("-")
+    if key in SORT_KEYS:
+        return sorted(views, key=lambda view: _sort_value(view, key), reverse=sort.startswith("-"))
+    from gitmodel.expressions.fields import read_order  # imported here because few lists are sorted by metadata
+
+    order = read_order(sort or "name", {"metadata": RECORDED})
+    fields = {view.name: {"metadata": view.record.metadata} for view in views}
+    if order is None or (views and all(order.field.value(one) is None for one in fields.values())):
+        known = f"{', '.join(SORT_KEYS)} or a key of the metadata that a model has"
+        raise UsageError(f"models cannot be sorted by {key!a}", hint=f"sort by {known}; -KEY reverses")
+    return order.sort(views, lambda view: fields[view.name])
 
 
 def update_model(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.output import Column
 from gitmodel.cli.version_view import note_pending, show_version
 from gitmodel.client import Model
 from gitmodel.domain.schema.records import DESCRIPTIVE_TEXTS
 from gitmodel.domain.views.record_views import ModelView
 from gitmodel.errors import UsageError
 
-COLUMNS = (
+COLUMNS: tuple[Column[ModelView], ...] = (
     ("MODEL", lambda view: view.name),
     ("LATEST", lambda view: cell_text.number(view.latest, view.local)),
     ("VERSIONS", lambda view: str(view.count)),
@@ -43,28 +45,43 @@ def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], ex
 
 
 @command("list", example="git model list --filter '\"sklearn\" in tags' --sort=-created")
+@click.option("--columns", default="", metavar="KEY,...", help="Show these fields and keys of the metadata.")
 @options.listed
-@click.option("--sort", default="name", metavar="KEY", help="Sort by name, created, latest or versions; -KEY reverses.")
+@click.option(
+    "--sort",
+    default="name",
+    metavar="KEY",
+    help="name, created, latest, versions or a key of the metadata; -KEY reverses.",
+)
 @options.at
-def list_models(invocation: Invocation, sort: str, part: options.Part) -> None:
+def list_models(invocation: Invocation, columns: str, sort: str, part: options.Part) -> None:
     """List the models.
+
+    With --columns, JSON and TSV have the name of the model and a field for each column.
 
     If a model cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
     found, damaged = invocation.client.view_models(**part._asdict(), sort=sort)
-    invocation.output.listing(
-        found,
-        shapes.MODEL,
-        fields=ModelView.fields,
-        name=lambda view: view.name,
-        columns=COLUMNS,
-        empty=part.empty(
-            "no model that can be read" if damaged else "no models yet; `git model register NAME` creates one", "model"
-        ),
+    empty = part.empty(
+        "no model that can be read" if damaged else "no models yet; `git model register NAME` creates one", "model"
     )
+    listing = partial(invocation.output.listing, name=lambda view: view.name, empty=empty)
+    if columns:
+        from gitmodel.cli.list_columns import Chosen  # imported here because few lists need it
+
+        known = shapes.MODEL.fields
+        chosen = Chosen(columns, known, lambda view, _: view.fields(), COLUMNS[0], _key_of, ["name"])
+        listing(chosen.noted(found), chosen.shape, fields=chosen.fields, columns=chosen.columns)
+        chosen.warn_of_missing(invocation.output, "model")
+    else:
+        listing(found, shapes.MODEL, fields=ModelView.fields, columns=COLUMNS)
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
     note_pending(invocation, ((view.name, state) for view in found for state in view.pending))
+
+
+def _key_of(view: ModelView) -> dict[str, Any]:
+    return {"name": view.name}
 
 
 @command(example="git model show iris")
