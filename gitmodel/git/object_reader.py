@@ -98,6 +98,9 @@ class ObjectReader:
                 self._send(wanted)
             except (OSError, ValueError):
                 self.close()
+            except BaseException:  # an interrupt
+                self.close()
+                raise
             else:
                 self._asked = wanted
 
@@ -154,6 +157,9 @@ class ObjectReader:
         except (OSError, ValueError) as error:
             self.close()
             raise GitError(f"git cat-file stopped: {error}", hint="run `git fsck`") from error
+        except BaseException:  # an interrupt: the next reader would take the rest of this answer for its own
+            self.close()
+            raise
 
     def _forget_asked(self, stdout: IO[bytes]) -> None:
         asked, self._asked = self._asked, []

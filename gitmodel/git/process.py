@@ -175,7 +175,7 @@ class Git:
             said = run_until_silent(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
         except OSError as error:
             raise Unreachable(
-                f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again"
+                f"git cannot be started: {error.strerror or error}", hint="free memory or processes, then try again"
             ) from error
         stderr = without_progress(said.stderr.decode("utf-8", "replace"))
         if said.silent:
@@ -234,7 +234,7 @@ def run(
         ) from None
     except OSError as error:
         raise Unreachable(
-            f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again"
+            f"git cannot be started: {error.strerror or error}", hint="free memory or processes, then try again"
         ) from error
     with process:
         try:

@@ -207,3 +207,25 @@ def test_an_exception_of_a_signal_while_git_moves_refs_leaves_no_lock(code_repo)
             client.register_model("iris")
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("after", ["sent", "header", "answer"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Interrupted])
+def test_a_read_that_is_interrupted_gives_the_next_one_no_answer_of_it(client, monkeypatch, after, error):
+    reader, tip = client.repository.reader, client.repository.tip()
+    ids = [tip, reader.get(tip).data.decode().split()[1]]
+    real = reader._answer
+
+    def answer(request, stdout, limit):
+        if after == "header":
+            stdout.readline()
+        if after != "answer" or request == ids[1]:
+            raise error
+        return real(request, stdout, limit)
+
+    monkeypatch.setattr(reader, "_answer", answer)
+    with pytest.raises(error):
+        list(reader.get_many(ids))
+    monkeypatch.undo()
+    assert [reader.get(id).id for id in reversed(ids)] == ids[::-1]
+    assert reader.resolve_id("HEAD") != tip
