@@ -56,7 +56,7 @@ def test_a_clone_that_never_took_its_submodules_gets_those_of_a_version(parted, 
     assert not list((tmp_path / "clone" / "library").iterdir())
 
 
-def test_submodules_that_cannot_be_had_are_refused_or_left_out(parted, git, tmp_path, capsys):
+def test_submodules_that_cannot_be_fetched_are_refused_or_left_out(parted, git, tmp_path, capsys):
     """git itself takes no submodule from a path unless it is told that it may."""
     place = tmp_path / "then"
     code, _, err = ask(capsys, "checkout", "iris@1", place)

@@ -169,7 +169,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "fault"), BAD, ids=[ascii(name)[:20] for name, _ in BAD])
-def test_a_bad_name_is_refused_with_what_is_wrong_and_what_would_do(name, fault):
+def test_a_bad_name_is_refused_with_its_fault_and_the_allowed_characters(name, fault):
     for check in (lambda name: check_name(name, "model"), check_version_name, check_alias):
         with pytest.raises(UsageError) as caught:
             check(name)

@@ -76,7 +76,7 @@ class TestCodeOnTheBranch:
         assert "the branch gitmodel holds no registry" in err
         assert SETTING in err
 
-    def test_doctor_reports_it_and_config_and_another_branch_work(self, code_branch, capsys, git):
+    def test_doctor_reports_a_branch_of_code_and_config_and_another_branch_work(self, code_branch, capsys, git):
         code, out, err = ask(capsys, "doctor")
         assert (code, "the branch gitmodel holds no registry" in out + err) == (5, True)
         assert ask(capsys, "config")[0] == 0

@@ -198,13 +198,13 @@ def train():
 """
 
 
-def test_an_error_whose_message_cannot_be_read_is_told_in_a_script_that_no_other_process_can_import(client, launch):
+def test_an_error_without_a_readable_message_is_reported_in_a_script_that_cannot_be_imported(client, launch):
     done = launch(SPEECHLESS, [sys.executable, "-m", "gitmodel", "run", "my.train.py"], name="my.train.py", check=False)
     assert "step fail failed: SpeechlessError: its message cannot be read" in done.stderr
     assert (done.returncode, client.list_runs()[0].status) == (1, "failed")
 
 
-def test_an_error_whose_message_cannot_be_read_is_told_when_a_script_is_imported(launch):
+def test_an_error_without_a_readable_message_is_reported_when_a_script_is_imported(launch):
     text = SPEECHLESS + "raise SpeechlessError\n"
     done = launch(text, [sys.executable, "-m", "gitmodel", "run", "train.py"], check=False)
     assert done.returncode == 2

@@ -22,10 +22,10 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 def plan_registration(
     snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime, exist_ok: bool = False
 ) -> Change[str]:
-    """Make a model with the fields *given* (see `domain.description`). Raises Conflict if the name is or was in use.
+    """Create a model with the fields *given* (see `domain.description`). Raises Conflict if the name is or was in use.
 
-    With *exist_ok*, a model that exists is left as it is. Notes of a pull that this name meant another model are
-    dropped: from now on it means this one.
+    With *exist_ok*, a model that exists is left as it is. If a pull noted that the name belonged to another model, the
+    note is deleted: the name belongs to the new model now.
     """
     check_name(name, "model")
     if exist_ok and snapshot.has_model(name):

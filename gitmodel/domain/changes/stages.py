@@ -172,7 +172,7 @@ def plan_promotion(
     if previous == number and _same_links(recorded, record) and not forced and not again:
         result = Promotion(model, number, to, number)
         return _applied(snapshot, ref, result)
-    while record == recorded:  # a change is one of bytes
+    while record == recorded:  # the file must differ, so that the commit changes it
         record = replace(record, reason=f"{record.reason} (again)" if record.reason else "promoted again")
     files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(record)}
     left = tuple(stage for stage, holder in held.items() if holder == number and stage != to)
