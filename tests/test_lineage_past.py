@@ -65,8 +65,8 @@ def test_show_list_and_resolve_use_the_past_state_of_the_branch(repo, capsys):
         iris   2       2         production 2  champion 1  Iris
         ! this is what the branch recorded at <commit> (2026-11-01 12:00 UTC)...
         $ git model version list iris --at gitmodel~7
-        VERSION  CREATED (UTC)
-        1        2026-09-01 08:00
+        VERSION  accuracy  CREATED (UTC)
+        1        0.91      2026-09-01 08:00
         ! this is what the branch recorded at <commit> (2026-09-01 08:00 UTC)...
         """.replace("96e9ca98d42e2d2a0d9a52cdaeb1dd4ec2fdeb44", run(repo, "rev-parse", "main")),
     )

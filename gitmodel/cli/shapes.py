@@ -406,7 +406,7 @@ PROBLEM = shape(
     "A problem on the metadata branch. Printed by `check`.",
     path="text: the file on the metadata branch",
     key="text: the key in it, or empty",
-    rule="text: the name of the rule in `docs/reference/format.md`",
+    rule="text: the name of the rule on the page of the format",
     message="text: the problem",
 )
 FINDING = shape(
