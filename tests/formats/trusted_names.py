@@ -32,6 +32,7 @@ FAMILIES = {
 }
 MORE = (
     "sklearn._loss.link.Interval",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",  # skops 0.16 trusts it, and 0.13 does not
     "sklearn.metrics._dist_metrics.DistanceMetric32",
     "sklearn.metrics._dist_metrics.DistanceMetric64",
     "sklearn.metrics._scorer._MultimetricScorer",
