@@ -88,7 +88,7 @@ def test_a_wrong_value_within_a_parameter_is_named_by_its_path(client):
     def one():
         project.describe({"layers": [{"units": 64}, {"units": object()}]})
 
-    with pytest.raises(UsageError, match=r"value of step describe cannot be recorded: value.layers\[1\].units holds"):
+    with pytest.raises(UsageError, match=r"value of step describe cannot be recorded: value.layers\[1\].units is an"):
         one.run(client=client)
 
 

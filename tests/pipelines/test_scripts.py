@@ -103,8 +103,8 @@ class TestScript:
             MODEL  LATEST  VERSIONS  STAGES     TITLE
             demo   1       1         staging 1  Show case Model Control Plane.
             $ git model version list demo
-            VERSION  STAGE    CREATED (UTC)
-            1        staging  2026-11-23 10:12
+            VERSION  STAGE    accuracy  CREATED (UTC)
+            1        staging  0.9667    2026-11-23 10:12
             $ git model version artifacts demo 1 -q
             classifier
             test
@@ -122,9 +122,9 @@ class TestScript:
             capsys,
             """
             $ git model version list demo
-            VERSION  STAGE     CREATED (UTC)
-            2        staging   2026-11-23 10:12
-            1        archived  2026-11-23 10:12
+            VERSION  STAGE     accuracy  CREATED (UTC)
+            2        staging   0.9667    2026-11-23 10:12
+            1        archived  0.9667    2026-11-23 10:12
             """,
         )
         one, other = client.get_model("demo").versions
