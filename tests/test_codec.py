@@ -67,7 +67,16 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
-METADATA = st.dictionaries(KEYS, VALUES, max_size=5)
+
+
+def depth(value):
+    """How many tables and lists are around the innermost value, with this one."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if items is None else 1 + max(map(depth, items), default=0)
+
+
+# what is chosen depends on the modules that the process has imported, so each run may try other values
+METADATA = st.dictionaries(KEYS, VALUES, max_size=5).filter(lambda values: depth(values) <= codec.MAX_NESTING)
 
 
 @dataclass(frozen=True, kw_only=True)
