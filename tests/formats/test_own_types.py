@@ -143,4 +143,5 @@ def test_a_dataclass_of_a_script_is_loaded_in_another_process(code_repo, monkeyp
     assert done.stdout == "Best(score=0.5)\n"
     with Client(environ={"GITMODEL_TRUST": "train.Best"}) as client:
         monkeypatch.syspath_prepend(str(code_repo))
+        monkeypatch.delitem(sys.modules, "train", raising=False)  # another test may have imported one
         assert client.get_version("demo@1").get_artifact("best").load().score == 0.5
