@@ -180,7 +180,7 @@ CLAUSES = (
 
 
 @needs_library
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(text=st.lists(CLAUSES, min_size=1, max_size=3).map(" && ".join), record=RECORDS)
 def test_both_ways_give_the_same_answer(text, record):
     here, there = parse(text), by_library(text)
