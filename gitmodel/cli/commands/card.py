@@ -11,7 +11,7 @@ from gitmodel.cli.invocation import Invocation, command
 def card(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Print the model card of a version.
 
-    It is Markdown with the YAML header that model hubs read: licence, tags, datasets, metrics, base model. It is
+    It is Markdown with the YAML header that model hubs read: license, tags, datasets, metrics, base model. It is
     generated only from the records of the model and the version, so the same version always gives the same bytes.
     """
     ref, _ = options.read_reference(words, usage="git model card MODEL@VERSION")

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from gitmodel.domain.schema.records import ATTACHMENT, HEADINGS, ArtifactLink, ModelRecord, VersionRecord
 from gitmodel.domain.views.picture_files import PICTURES
 
-# The identifiers of licences that the hub supports; others need `license_name`.
+# The identifiers of licenses that the hub supports; others need `license_name`.
 _LICENSES = frozenset(
     re.findall(
         r"\S+",
@@ -136,7 +136,7 @@ def _body(
     about = [
         ("version", f"`{model}@{version.number}`{named}"),
         ("created", f"{version.created:%Y-%m-%d %H:%M} UTC"),
-        ("licence", _cell(described.license)),
+        ("license", _cell(described.license)),
         ("owners", _cell(", ".join(described.owners))),
     ]
     yield _table(("", ""), [row for row in about if row[1]])
