@@ -359,7 +359,7 @@ def test_a_call_that_does_not_match_the_parameters_names_the_argument(client, ca
     assert editing.state(client.repository.common_dir) == before
 
 
-def test_a_type_error_inside_a_call_stays_what_it_is():
+def test_a_type_error_raised_inside_a_call_is_not_changed():
     @arguments.checked
     def add(one: str) -> str:
         return one + 1  # type: ignore[operator]

@@ -470,7 +470,7 @@ class TestSources:
         with pytest.raises(Conflict, match="folder changed while"):
             put_path(local, folder, transfer=Transfer(progress=lambda *_: (folder / "b").touch()))
 
-    def test_a_file_that_we_may_not_read(self, local, tmp_path):
+    def test_a_file_without_read_permission_is_refused(self, local, tmp_path):
         (tmp_path / "secret").write_bytes(b"secret")
         (tmp_path / "secret").chmod(0)
         said = as_nobody(tmp_path, "put_path(LocalStore(root), path / 'secret')")
@@ -591,7 +591,7 @@ class TestLocalStore:
             put(local, b"a")
             assert read(local, digest) == b"a"
 
-    def test_an_object_or_store_that_we_may_not_read_is_out_of_reach(self, local, tmp_path):
+    def test_a_store_without_read_permission_is_reported_as_unreachable(self, local, tmp_path):
         digest = put(local, b"a")
         place_of(local, digest).chmod(0)
         said = as_nobody(tmp_path, f"LocalStore(root).open({digest!r})")
@@ -649,7 +649,7 @@ class TestLocalStore:
             get_file(local, digest, tmp_path / "copy")
         assert os.listdir(tmp_path) == ["store"]
 
-    def test_everything_is_on_disk_before_it_is_in_its_place(self, local, monkeypatch):
+    def test_a_put_syncs_a_file_before_renaming_it_into_place(self, local, monkeypatch):
         calls = []
         for name in ("fsync", "replace"):
             real = getattr(os, name)

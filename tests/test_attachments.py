@@ -57,7 +57,7 @@ def test_a_file_or_value_is_attached_to_a_version_in_production(staged, tmp_path
     ]
 
 
-def test_the_artifacts_stay_frozen_and_names_are_apart(staged, tmp_path):
+def test_an_attachment_changes_no_artifact_and_shares_no_name_with_one(staged, tmp_path):
     version = staged.get_version("iris@1")
     version.attach("cm", tmp_path / "cm.png")
     with pytest.raises(Refused, match="the artifacts of iris 1 cannot change, because it is in production"):

@@ -203,7 +203,7 @@ def test_a_second_version_of_a_name(client, refused):
     assert "choose another" in error.hint
 
 
-def test_an_alias_for_the_name_of_a_version_and_the_other_way_round(client, refused):
+def test_an_alias_and_a_version_name_cannot_be_equal(client, refused):
     error = refused(Conflict, lambda: client.get_version("iris@1").add_alias("1.0"))
     assert error.message == "1.0 is the name of iris 2"
     error = refused(Conflict, lambda: client.get_model("iris").create_version("champion"))
@@ -227,7 +227,7 @@ def test_the_commands_that_the_refusal_names_let_the_version_be_deleted(client, 
     client.get_version("iris@2").delete()
 
 
-def test_a_version_whose_tag_was_left_behind_is_in_use_too(client, refused, code_repo, git):
+def test_a_version_with_only_a_leftover_stage_tag_counts_as_in_use(client, refused, code_repo, git):
     tag = git(code_repo, "rev-parse", "refs/tags/model/iris/production")
     client.get_model("iris").demote("production")
     git(code_repo, "update-ref", "refs/tags/model/iris/production", tag)

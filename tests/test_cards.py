@@ -89,14 +89,14 @@ def test_the_library_of_the_hub_writes_back_what_it_read():
     assert read(text).data.to_dict() == header
 
 
-def test_a_licence_that_the_hub_does_not_know_is_named():
+def test_a_license_unknown_to_the_hub_is_recorded_by_name():
     own = read(card("iris", replace(MODEL, license="Ours: ask first"), VERSION)).data
     assert (own.license, own.license_name) == ("other", "Ours: ask first")
     gnu = read(card("iris", replace(MODEL, license="GPL-3.0-or-later"), VERSION)).data
     assert gnu.license == "gpl-3.0"
 
 
-def test_the_card_of_a_bare_record_is_one_too():
+def test_a_record_without_optional_fields_has_a_valid_card():
     text = card("iris", ModelRecord(created=NOW), VersionRecord(number=1, created=NOW))
     assert text.startswith("---\n{}\n---\n\n# iris\n")
     assert read(text).data.to_dict() == {}

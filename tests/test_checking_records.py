@@ -80,7 +80,7 @@ def test_stores_external_artifacts_and_tombstones_are_checked(code_repo, files, 
     assert sorted((problem.path, problem.key, problem.rule) for problem in found) == sorted(wanted)
 
 
-def test_a_tombstone_is_never_taken_back(code_repo, git):
+def test_changing_or_removing_a_tombstone_is_refused(code_repo, git):
     with Client(code_repo) as client:
         client.register_model("iris")
         path = f"purged/ab/{'ab' * 31}.toml"

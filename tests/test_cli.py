@@ -37,7 +37,7 @@ def iris(repo, capsys, tmp_path_factory):
     return repo
 
 
-def test_the_commands_of_the_draft_run_as_they_stand(repo, capsys):
+def test_the_documented_commands_run_unchanged(repo, capsys):
     check_transcript(
         capsys,
         r"""
@@ -161,7 +161,7 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
     )
 
 
-def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
+def test_versions_aliases_and_metadata_are_updated_and_removed(iris, capsys):
     check_transcript(
         capsys,
         r"""
@@ -323,7 +323,7 @@ def test_a_contradictory_command_or_reference_is_refused(iris, capsys):
     )
 
 
-def test_a_bad_or_taken_name_is_refused_with_one_that_would_do(iris, capsys):
+def test_an_invalid_or_taken_name_is_refused_with_a_valid_suggestion(iris, capsys):
     check_transcript(
         capsys,
         r"""

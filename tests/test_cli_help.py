@@ -144,7 +144,7 @@ def test_the_reference_pages_match_the_commands(path):
     assert (ROOT / path).read_text(encoding="utf-8") == made, "run `python tests/command_reference.py`"
 
 
-def test_the_manual_is_roff_that_man_takes(tmp_path):
+def test_the_man_page_is_valid_roff(tmp_path):
     text = command_reference.man()
     for line in text.splitlines():
         assert not line.startswith("'")

@@ -250,7 +250,7 @@ def test_tables_fit_into_any_width():
             assert cell_text.width(output._row(row, widths)) <= room
 
 
-def test_a_time_a_commit_and_a_reason_are_whole_on_a_narrow_terminal(repo, capsys):
+def test_times_commits_and_reasons_are_not_cut_on_a_narrow_terminal(repo, capsys):
     reason = "it beats what was there by far, on all of the data sets, and by each of the measures that were agreed on"
     for words in (["register", "iris"], ["version", "create", "iris"]):
         ask(capsys, *words)

@@ -228,7 +228,7 @@ class TestRenaming:
         assert client.get_version("plants@staging").metadata == {"accuracy": 0.9}
         assert [version.number for version in iris.versions] == [1, 2, 3, 4]
 
-    def test_a_name_in_use_or_a_bad_one_changes_nothing_at_all(self, client, iris, git):
+    def test_renaming_to_a_taken_or_invalid_name_changes_nothing(self, client, iris, git):
         client.register_model("taken")
         before = editing.state(client.repository.common_dir)
         for name, error in (("taken", Conflict), ("Taken", Conflict), ("a/b", UsageError)):
@@ -375,7 +375,7 @@ class TestVersions:
         assert editing.state(client.repository.common_dir) == before
         assert iris.get_version(1).tags == []
 
-    def test_metadata_is_merged_at_any_time_also_of_what_is_promoted(self, iris):
+    def test_metadata_of_a_version_in_production_can_be_added(self, iris):
         version = iris.get_version(1)
         version.set_stage("production")
         version.log_metadata({"accuracy": 0.9, "by": {"class": [1, 2]}})
@@ -470,7 +470,7 @@ class TestStages:
         assert caught.value.hint
         assert editing.state(client.repository.common_dir) == before
 
-    def test_a_stage_that_nobody_is_in_lists_the_available_ones(self, iris):
+    def test_the_error_for_an_empty_stage_lists_the_available_ones(self, iris):
         iris.get_version(1).set_stage("staging")
         for selector in ("production", "prodution"):
             with pytest.raises(NotFound) as caught:
@@ -631,7 +631,7 @@ class TestAliases:
         assert held(iris) == {"production": 1}
         assert git(client.repository.common_dir, "tag") == "model/iris/production"
 
-    def test_only_its_own_alias_is_taken_from_a_version(self, iris):
+    def test_removing_an_alias_that_another_version_has_is_refused(self, iris):
         iris.get_version(1).add_alias("champion")
         with pytest.raises(NotFound, match="iris@2 has no alias 'champion'"):
             iris.get_version(2).remove_alias("champion")
@@ -740,7 +740,7 @@ class TestArtifacts:
                 version.link_artifact(name, tmp_path / "other")
             assert "unlink" in caught.value.hint
 
-    def test_links_that_were_changed_behind_a_stage_are_refused_on_read(self, client, iris, file):
+    def test_reading_a_stage_refuses_a_version_whose_links_were_edited(self, client, iris, file):
         version = iris.get_version(1)
         version.link_artifact("metrics", file)
         version.set_stage("production")
@@ -823,7 +823,7 @@ class TestTransactions:
             fail()
         assert git(client.repository.common_dir, "rev-parse", "gitmodel") == before
 
-    def test_numbers_stay_what_they_were_when_another_writer_commits_meanwhile(self, client, iris, other):
+    def test_numbers_in_a_transaction_stay_if_another_writer_commits_meanwhile(self, client, iris, other):
         with client.transaction("Two at once") as change:
             mine = change.get_model("iris").create_version()
             theirs = other.get_model("iris").create_version()
@@ -855,7 +855,7 @@ class TestTransactions:
             change.get_model("iris").demote("staging")
         assert editing.state(client.repository.common_dir) == before
 
-    def test_out_of_a_stage_and_back_beside_another_change_keeps_the_tag_good(self, client, iris):
+    def test_leaving_and_entering_a_stage_in_one_transaction_keeps_the_tag_valid(self, client, iris):
         iris.get_version(1).set_stage("production")
         with client.transaction("Out and back, and more") as change:
             change.get_model("iris").get_version(1).set_stage("none")
@@ -882,7 +882,7 @@ class TestTransactions:
             change.get_model("iris").get_version(2).set_stage("production")
         assert held(iris) == {"production": 2}
 
-    def test_an_alias_that_was_given_inside_can_be_taken_inside(self, client, iris):
+    def test_an_alias_can_be_added_and_removed_in_one_transaction(self, client, iris):
         with client.transaction("Give and take") as change:
             change.get_model("iris").get_version(1).add_alias("champion")
             change.get_model("iris").get_version(1).remove_alias("champion")
@@ -988,7 +988,7 @@ class TestTransactions:
                     verb()
                 assert "client." in caught.value.hint
 
-    def test_handles_go_on_with_the_client_when_the_transaction_is_committed(self, client, iris):
+    def test_handles_of_a_committed_transaction_can_be_used_afterwards(self, client, iris):
         with client.transaction("Train") as change:
             model = change.get_model("iris")
             version = model.create_version()
@@ -1048,13 +1048,13 @@ class TestLeftovers:
         assert iris.get_version(1).stage == "production"
         assert client.apply().moved == ()
 
-    def test_the_next_write_to_the_model_removes_them(self, client, iris):
+    def test_the_next_write_to_the_model_removes_leftover_stage_files(self, client, iris):
         self.place(client, "staging", "production", markers=[1])
         iris.get_version(2).log_metadata(a=1)
         assert self.files(client) == ["production.toml"]
 
     @pytest.mark.parametrize("write", [lambda model: model.update(title="x"), lambda model: model.rename("flowers")])
-    def test_a_write_to_the_model_itself_removes_them_too(self, client, iris, write):
+    def test_a_change_of_the_models_record_removes_leftover_stage_files(self, client, iris, write):
         self.place(client, "staging", "production", markers=[1])
         model = write(iris)
         listed = editing.run(
@@ -1077,7 +1077,7 @@ class TestLeftovers:
         client.apply()
         assert held(iris) == {"production": 1}
 
-    def test_promoting_to_the_stage_of_the_leftover_makes_it_the_one_that_counts(self, client, iris):
+    def test_promoting_to_the_stage_of_a_leftover_file_makes_that_stage_count(self, client, iris):
         self.place(client, "staging", "production")
         client.apply()
         with pytest.raises(Refused, match="moving it to staging would leave production empty"):
@@ -1088,7 +1088,7 @@ class TestLeftovers:
         assert self.files(client) == ["staging.toml"]
 
     @pytest.mark.parametrize("stage", ["archived", "none"])
-    def test_leaving_every_place_at_once(self, client, iris, stage):
+    def test_archiving_or_removing_a_version_clears_all_of_its_stage_files(self, client, iris, stage):
         self.place(client, "staging", "production", markers=[1])
         client.apply()
         iris.get_version(1).set_stage(stage)

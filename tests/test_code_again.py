@@ -128,14 +128,14 @@ def test_a_ref_that_does_not_point_at_the_commit_in_its_name_is_ignored(bob, git
     assert git(bob, "for-each-ref", "refs/gitmodel/code") == ""
 
 
-def test_a_remote_out_of_reach_is_a_commit_that_is_not_here(bob, tmp_path, capsys):
+def test_checkout_without_the_remote_reports_the_missing_commit(bob, tmp_path, capsys):
     shutil.rmtree(tmp_path / "remote.git")
     code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then")
     assert code == 3
     assert "is not in this repository" in err
 
 
-def test_to_record_the_code_again_starts_one_process(code_repo, monkeypatch):
+def test_recording_the_code_state_again_starts_one_process(code_repo, monkeypatch):
     from gitmodel.git import process as git_process
 
     started = []

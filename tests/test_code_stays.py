@@ -89,7 +89,7 @@ class TestKeeping:
 
 
 class TestDirty:
-    def test_by_default_it_is_recorded_that_there_were_changes(self, repo, client):
+    def test_a_version_records_by_default_that_there_were_uncommitted_changes(self, repo, client):
         (repo / "train.py").write_text("print('other')\n", encoding="utf-8")
         code = client.get_model("iris").create_version().code
         assert (code.commit, code.dirty, code.snapshot) == (run(repo, "rev-parse", "main"), True, None)
@@ -146,7 +146,7 @@ class TestDirty:
         _, out, _ = ask(capsys, "show", "iris@1")
         assert f"with changes that were not committed, kept as {code.snapshot}" in out
 
-    def test_the_same_state_is_the_same_commit(self, repo, monkeypatch):
+    def test_snapshots_of_the_same_state_are_the_same_commit(self, repo, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         (repo / "train.py").write_text("changed\n", encoding="utf-8")
         with Client() as client:
@@ -154,7 +154,7 @@ class TestDirty:
             first, second = (iris.create_version().code.snapshot for _ in range(2))
         assert first == second is not None
 
-    def test_a_work_tree_made_of_the_version_has_what_was_not_committed(self, repo, tmp_path, monkeypatch):
+    def test_checkout_of_a_version_with_a_snapshot_has_the_uncommitted_changes(self, repo, tmp_path, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         (repo / "train.py").write_text("changed\n", encoding="utf-8")
         with Client() as client:
@@ -265,7 +265,7 @@ def team(tmp_path, git):
 
 
 class TestPushing:
-    def test_code_that_a_branch_there_held_is_kept_there_when_the_branch_goes(self, team, git, tmp_path):
+    def test_a_push_keeps_code_on_the_remote_after_its_branch_is_deleted(self, team, git, tmp_path):
         ada, folder, clone = team
         git(folder, "switch", "-q", "-c", "idea")
         git(folder, "commit", "-q", "--allow-empty", "-m", "An idea")

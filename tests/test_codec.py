@@ -426,7 +426,7 @@ def test_a_record_beyond_the_limit_is_not_written():
     assert "artifact" in caught.value.hint
 
 
-def test_half_a_character_is_not_written():
+def test_a_lone_surrogate_is_not_written():
     with pytest.raises(UsageError, match="an incomplete character"):
         written(word="\ud800")
 

@@ -59,7 +59,7 @@ def test_parsing_raises_nothing_but_invalid(text):
         assert parse_digest(text) == text
 
 
-def test_importing_it_loads_little():
+def test_importing_the_module_of_digests_loads_no_heavy_module():
     heavy = ("dataclasses", "inspect", "pydantic")
     code = f"import sys, gitmodel.domain.schema.digests; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -117,7 +117,7 @@ def test_the_library_gives_the_same_results_for_plain_expressions(text, expected
 
 @needs_library
 @pytest.mark.parametrize(("text", "expected"), LIBRARY)
-def test_anything_else_goes_to_the_library(text, expected):
+def test_any_other_expression_is_evaluated_by_the_library(text, expected):
     expression = parse(text)
     assert not expression.plain
     assert expression.matches(VERSION) is expected
@@ -182,7 +182,7 @@ CLAUSES = (
 @needs_library
 @settings(max_examples=600, deadline=None)
 @given(text=st.lists(CLAUSES, min_size=1, max_size=3).map(" && ".join), record=RECORDS)
-def test_both_ways_give_the_same_answer(text, record):
+def test_gitmodel_and_the_cel_library_give_the_same_answer(text, record):
     here, there = parse(text), by_library(text)
     assert answer(here, record) == answer(there, record)
     whole = program.Program(text, reading.read_tokens(text))  # not split at &&: CEL itself

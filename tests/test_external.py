@@ -47,7 +47,7 @@ def huge(tmp_path):
     return path
 
 
-def test_a_file_stays_where_it_is(iris, huge, capsys):
+def test_linking_an_external_file_neither_moves_nor_stores_it(iris, huge, capsys):
     check_transcript(
         capsys,
         f"""
@@ -85,7 +85,7 @@ def test_a_file_stays_where_it_is(iris, huge, capsys):
     assert ask(capsys, "get", "iris@1", "raw", "-o", "again")[0] == 3
 
 
-def test_the_content_is_bound_by_a_promotion_and_the_place_is_not(iris, huge, tmp_path, capsys):
+def test_a_promotion_fixes_the_content_of_an_external_artifact_and_not_its_location(iris, huge, tmp_path, capsys):
     for command in (f"link iris@1 --data raw={huge} --external", "promote iris@1 production"):
         assert ask(capsys, *command.split())[0] == 0
     moved = tmp_path / "moved.csv"
@@ -208,7 +208,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_linked(iris, huge):
         external.read_once(found, progress=change)
 
 
-def test_push_leaves_it_alone(iris, huge, capsys, tmp_path, git):
+def test_push_does_not_upload_an_external_artifact(iris, huge, capsys, tmp_path, git):
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external")[0] == 0
@@ -309,7 +309,7 @@ def test_a_host_named_only_by_the_branch_is_not_contacted(iris, pages, tmp_path,
 
 
 @pytest.mark.parametrize("way", ["download", "path", "open", "load", "get", "verify", "checkout"])
-def test_a_trusted_host_does_not_lead_on_to_another(iris, pages, elsewhere, tmp_path, capsys, way):
+def test_a_redirect_from_a_trusted_host_to_an_untrusted_one_is_refused(iris, pages, elsewhere, tmp_path, capsys, way):
     pages.pages["/raw.csv"] = f"{elsewhere.url}/raw.csv"
     with Client(iris) as client:
         record_link(client, f"{pages.url}/raw.csv")
@@ -338,7 +338,7 @@ def test_a_redirect_to_another_protocol_is_refused(iris, pages, to):
     assert "pw" not in caught.value.message
 
 
-def test_to_link_by_hand_trusts_the_host_and_not_where_it_leads(iris, pages, elsewhere, capsys, git):
+def test_linking_by_hand_trusts_the_host_and_not_the_target_of_its_redirect(iris, pages, elsewhere, capsys, git):
     pages.pages["/moved.csv"] = f"{elsewhere.url}/raw.csv"
     code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={pages.url}/moved.csv", "--external")
     assert (code, f"git model store trust {elsewhere.url}/" in err) == (6, True)
@@ -369,7 +369,7 @@ def test_text_on_the_branch_that_is_no_uri_is_named(iris, pages, tmp_path, capsy
     assert (code, err.splitlines()[0]) == (2, "error: gitmodel cannot read /etc/hosts, which is not a URI")
 
 
-def test_a_checkout_brings_it_along(iris, huge, tmp_path, capsys):
+def test_a_checkout_writes_an_external_artifact(iris, huge, tmp_path, capsys):
     assert ask(capsys, "version", "create", "iris")[0] == 0
     assert ask(capsys, "link", "iris@2", "--data", f"raw={huge}", "--external")[0] == 0
     assert ask(capsys, "checkout", "iris@2", tmp_path / "out")[0] == 0

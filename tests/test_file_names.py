@@ -106,7 +106,7 @@ def test_a_file_in_the_folder_is_not_overwritten_by_a_name_that_the_record_chose
     assert mine.read_bytes() == ONNX
 
 
-def test_one_content_under_two_names_has_both(client, tmp_path, code_repo):
+def test_one_content_stored_under_two_file_names_keeps_both(client, tmp_path, code_repo):
     (code_repo / "in/other.onnx").write_bytes(ONNX)
     version = client.register_model("two").create_version(data={"a": "in/model.onnx", "b": "in/other.onnx"})
     assert len({found.digest for found in version.artifacts}) == 1
@@ -115,7 +115,7 @@ def test_one_content_under_two_names_has_both(client, tmp_path, code_repo):
     assert [path.read_bytes() for path in found.values()] == [ONNX, ONNX]
 
 
-def test_artifacts_with_one_file_name_do_not_meet_in_a_checkout(client, code_repo, git):
+def test_artifacts_with_equal_file_names_get_separate_folders_in_a_checkout(client, code_repo, git):
     (code_repo / "in/b").mkdir()
     (code_repo / "in/b/MODEL.onnx").write_bytes(b"b")
     git(code_repo, "add", "in/b")

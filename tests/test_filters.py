@@ -100,7 +100,7 @@ def test_a_deleted_version_counts_as_searched(repo):
             iris.list_versions(filter="metadata.loss > 0")
 
 
-def test_a_key_is_looked_for_beyond_the_page_that_is_wanted(client):
+def test_a_filter_searches_for_a_key_beyond_the_requested_page(client):
     iris = client.get_model("iris")
     wanted = "number > 0 || metadata.split.rows > 0"
     if importlib.util.find_spec("cel"):
@@ -108,7 +108,7 @@ def test_a_key_is_looked_for_beyond_the_page_that_is_wanted(client):
     assert list(iris.list_versions(filter="metadata.split.rows > 0", limit=0)) == []
 
 
-def test_without_versions_every_key_may_be_right(repo, capsys):
+def test_a_filter_accepts_every_metadata_key_if_there_are_no_versions(repo, capsys):
     with Client(repo) as client:
         iris = client.register_model("iris")
         assert list(iris.list_versions(filter="metadata.acuracy > 0.5")) == []
@@ -209,7 +209,7 @@ def test_python_refuses_unknown_values_too(client):
         pytest.param("'acuracy' in metadata", marks=needs_library),
     ],
 )
-def test_values_that_may_be_right_are_no_error(client, expression):
+def test_a_filter_value_that_some_record_may_have_is_accepted(client, expression):
     client.get_model("iris").list_versions(filter=expression)
 
 

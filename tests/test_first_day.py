@@ -113,7 +113,7 @@ def test_a_command_to_copy_has_its_paths_quoted(iris, capsys):
     assert ask(capsys, "check")[2].splitlines()[-1].endswith("git log -p gitmodel -- 'models/My Model'")
 
 
-def test_a_name_is_shown_as_it_was_typed(iris, capsys):
+def test_the_refusal_of_a_name_shows_the_name_as_typed(iris, capsys):
     err = ask(capsys, "register", "größe")[2]
     assert err.startswith("error: 'größe' cannot be the name of a model, because it holds 'ö' (U+00F6)\n")
     assert ask(capsys, "register", "a\u202eb")[2].startswith("error: 'a\\u202eb' cannot be")
@@ -135,7 +135,7 @@ def test_a_missing_argument_is_named(iris, capsys):
     )
 
 
-def test_a_version_made_before_the_first_commit_says_no_more_than_that(tmp_path, monkeypatch, capsys):
+def test_show_says_only_no_commit_yet_for_a_version_made_before_the_first_commit(tmp_path, monkeypatch, capsys):
     subprocess.run(["git", "init", "--quiet", str(tmp_path / "new")], check=True)
     monkeypatch.chdir(tmp_path / "new")
     (tmp_path / "new/train.csv").write_text("a\n")
@@ -343,7 +343,7 @@ def test_get_does_not_write_a_file_named_like_stdout(iris, capsys):
     assert not (iris / "-").exists()
 
 
-def test_a_value_without_its_option_is_refused_with_the_option(iris, capsys):
+def test_a_parameter_without_its_option_is_refused_with_the_option(iris, capsys):
     check_transcript(
         capsys,
         """

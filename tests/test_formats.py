@@ -418,5 +418,5 @@ def test_a_format_is_imported_only_when_used(tmp_path):
     assert done.stdout == "[]\n"
 
 
-def test_the_package_shows_its_six_words():
+def test_gitmodel_formats_exports_six_names():
     assert formats.__all__ == ["Format", "detect_format", "format_names", "load", "register_format", "save"]

@@ -73,7 +73,7 @@ def test_every_spelling_is_known(name):
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_other_names_are_not_git_names(name):
+def test_names_that_only_resemble_git_are_accepted(name):
     assert not is_git_name(name)
 
 
@@ -104,7 +104,7 @@ def test_a_file_or_a_link_of_that_name_is_refused_too(client, folder):
         client.get_version("iris@1").link_artifact("weights", folder)
 
 
-def test_on_the_command_line_it_ends_with_6_and_changes_nothing(client, folder, capsys, git):
+def test_storing_a_folder_with_a_git_repository_ends_with_6_and_changes_nothing(client, folder, capsys, git):
     git(folder, "init", "-q")
     before = git(client.repository.common_dir, "for-each-ref")
     code, _, err = ask(capsys, "version", "create", "iris", "--model-object", f"weights={folder}")
@@ -195,7 +195,7 @@ def test_a_git_directory_itself_is_not_stored(client, folder, capsys, name, kind
     assert list(client.store.digests()) == []
 
 
-def test_a_link_to_it_is_refused_by_its_own_name(client, folder):
+def test_a_link_to_a_git_file_is_refused(client, folder):
     (folder / ".git").write_text("gitdir: /elsewhere\n")
     (folder.parent / "innocent").symlink_to(folder / ".git")
     with pytest.raises(Refused):
@@ -254,7 +254,7 @@ def test_an_old_artifact_is_unpacked_without_its_git_repository(client, tmp_path
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_an_old_artifact_comes_without_it_in_any_spelling(client, tmp_path, name):
+def test_an_old_artifact_is_written_without_any_spelling_of_git(client, tmp_path, name):
     artifact, _ = put_old(client, {f"sub/{name}/config": b"x", f"{name}": b"y", "sub/model.bin": b"z"})
     assert files(artifact.download(tmp_path / "copy")) == ["sub/model.bin"]
     assert files(artifact.path()) == ["sub/model.bin"]
@@ -272,7 +272,7 @@ def test_files_that_are_not_written_are_still_verified(client, tmp_path):
     assert not (tmp_path / "copy").exists()
 
 
-def test_one_file_of_it_is_not_written_by_name(client, tmp_path, capsys):
+def test_getting_one_file_of_a_stored_git_repository_is_refused(client, tmp_path, capsys):
     artifact, _ = put_old(client, hostile(tmp_path))
     with pytest.raises(Refused, match="is of a git repository"):
         artifact.download_file(".git/config", tmp_path / "config")
@@ -281,7 +281,7 @@ def test_one_file_of_it_is_not_written_by_name(client, tmp_path, capsys):
     assert not (tmp_path / "config").exists()
 
 
-def test_a_checkout_and_a_step_get_it_without(client, tmp_path, capsys, git):
+def test_a_checkout_and_a_step_get_an_old_artifact_without_its_git_repository(client, tmp_path, capsys, git):
     put_old(client, hostile(tmp_path))
     code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "out")
     assert code == 0, err

@@ -173,7 +173,7 @@ def test_no_temporary_file_is_left_behind(bare):
     assert all(len(path.name) == 38 for path in files)
 
 
-def test_an_object_that_is_there_is_left_alone(bare):
+def test_an_existing_git_object_is_not_written_again(bare):
     (id,) = written(bare, NewObject("blob", b"x"))
     path = bare / "objects" / id[:2] / id[2:]
     before = path.stat()

@@ -36,7 +36,7 @@ def repo(code_repo, monkeypatch, git):
     return code_repo
 
 
-def test_contains_lists_what_has_a_commit_and_what_has_not(repo, capsys):
+def test_contains_lists_the_versions_with_and_without_a_commit(repo, capsys):
     check_transcript(
         capsys,
         """

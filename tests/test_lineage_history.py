@@ -131,7 +131,7 @@ def test_settings_of_the_user_do_not_change_what_git_log_answers(iris, code_repo
         assert [event.commit for event in client.history("iris", "production")] == before
 
 
-def test_a_walk_reads_in_stretches_and_stops_early(iris, code_repo, monkeypatch):
+def test_history_reads_commits_in_portions_and_stops_early(iris, code_repo, monkeypatch):
     import gitmodel.branch.first_parents as walking
 
     monkeypatch.setattr(walking, "_FIRST_STRETCH", 1)

@@ -94,7 +94,7 @@ def test_json_has_the_fields_of_the_past_state(repo, capsys):
     assert (found["number"], found["stage"], found["aliases"], found["pending"]) == (1, "production", ["champion"], [])
 
 
-def test_json_and_tsv_say_of_which_commit_they_are(repo, capsys, tmp_path):
+def test_json_and_tsv_with_at_contain_the_commit(repo, capsys, tmp_path):
     (repo / "train.csv").write_text("a\n", encoding="utf-8")
     with open_at(repo, "2026-12-01T00:00:00") as client:
         client.get_model("iris").create_version(data={"train": "train.csv"})
@@ -117,7 +117,7 @@ def test_json_and_tsv_say_of_which_commit_they_are(repo, capsys, tmp_path):
     assert {line.split("\t")[-1] for line in table} == {"at", commit}
 
 
-def test_a_deleted_version_is_there_again_and_its_files_can_be_had(repo, capsys, tmp_path):
+def test_a_version_deleted_later_and_its_files_can_be_read_with_at(repo, capsys, tmp_path):
     (repo / "train.csv").write_text("a\n", encoding="utf-8")
     with open_at(repo, "2026-12-01T00:00:00") as client:
         version = client.get_model("iris").create_version(data={"train": "train.csv"})
@@ -247,7 +247,7 @@ def test_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, monkeyp
         ("2026-10-01T00:30-0200", "2026-10-01T02:30:00+00:00"),
     ],
 )
-def test_a_moment_has_one_valid_form(text, moment):
+def test_a_date_or_time_of_at_is_read(text, moment):
     assert read_moment(text).isoformat() == moment
 
 

@@ -93,7 +93,7 @@ def test_the_history_of_a_model(client, git):
 
 
 @answers("Which promotions were there?")
-def test_which_promotions_there_were(client, git):
+def test_history_and_git_log_list_the_same_promotions(client, git):
     form = "--format=%H %(trailers:key=Model,valueonly,separator=)@%(trailers:key=Version,valueonly,separator=)"
     theirs = git(".", "log", "--first-parent", "--grep", "^Stage: production", form, "gitmodel").splitlines()
     ours = [event for event in client.history() if event.stage == "production"]
@@ -103,7 +103,7 @@ def test_which_promotions_there_were(client, git):
 
 
 @answers("Which code made the version?")
-def test_which_code_made_the_version(client, git):
+def test_contains_and_git_find_the_same_versions_of_a_commit(client, git):
     commit = re.search(r'commit = "(\w+)"', git(".", "show", "gitmodel:models/iris/versions/1.toml"))[1]
     assert client.get_version("iris@1").code.commit == commit
     log = git(".", "log", "gitmodel", "--grep", f"Code-Commit: {commit}", "--format=%s").splitlines()
@@ -113,7 +113,7 @@ def test_which_code_made_the_version(client, git):
 
 
 @answers("Which versions use this file?")
-def test_which_versions_use_a_file(client, git, repo):
+def test_lineage_and_git_log_find_the_same_versions_of_a_file(client, git, repo):
     digest = "sha256:" + hashlib.sha256((repo / "train.csv").read_bytes()).hexdigest()
     log = git(".", "log", "--format=%s", "-S", digest, "gitmodel", "--", "models").splitlines()
     theirs = {"@".join(line.split()[1:3]) for line in log if line.startswith("Add ")}

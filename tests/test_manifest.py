@@ -133,7 +133,7 @@ def test_a_manifest_that_is_not_canonical_is_refused_with_the_line(content, said
         parse_manifest(content)
 
 
-def test_two_entries_of_one_place_cannot_be_written():
+def test_a_manifest_with_two_entries_for_one_path_cannot_be_written():
     with pytest.raises(Invalid, match="twice"):
         format_manifest([ManifestEntry(A, 1, "a"), ManifestEntry(A, 2, "a")])
     with pytest.raises(Invalid, match="a file and a folder"):

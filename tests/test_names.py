@@ -75,7 +75,7 @@ def test_a_valid_name_survives_to_every_path_and_back(model, name, number):
 
 @repeatable
 @given(st.tuples(NAMES, NAMES, NUMBERS), st.tuples(NAMES, NAMES, NUMBERS))
-def test_different_things_never_share_a_path_or_a_ref_even_where_case_is_folded(one, other):
+def test_different_records_never_share_a_path_or_ref_even_if_case_is_folded(one, other):
     def places(model, name, number):
         return {
             ("model", fold(model)): paths.model_file(model),
@@ -180,7 +180,7 @@ def test_a_bad_name_is_refused_with_its_fault_and_the_allowed_characters(name, f
 
 
 @pytest.mark.parametrize("name", ["latest", "archived", "none", "Latest", "NONE"])
-def test_a_word_for_a_stage_is_no_name_of_a_version_and_no_alias(name):
+def test_a_reserved_stage_word_is_refused_as_version_name_and_alias(name):
     for check in (check_version_name, check_alias):
         with pytest.raises(UsageError, match="is a word for a stage") as caught:
             check(name)
@@ -212,7 +212,7 @@ def test_a_suggestion_is_always_a_name_that_would_do(text):
 
 @repeatable
 @given(st.text(max_size=300))
-def test_any_text_is_taken_or_refused_and_nothing_else(text):
+def test_parsing_any_text_as_a_name_returns_or_raises_usage_error(text):
     for check in (lambda name: check_name(name, "model"), check_version_name, check_alias, VersionRef.parse):
         refused = None
         try:
@@ -243,7 +243,7 @@ PARTS = st.sampled_from(FOLDERS + FILES)
 
 @repeatable
 @given(st.lists(PARTS, min_size=1, max_size=6).map("/".join))
-def test_only_the_home_of_a_record_is_a_path_of_one(path):
+def test_a_path_is_a_record_only_if_it_is_the_canonical_one(path):
     found = parse_path(path)
     if found is None:
         return
@@ -299,7 +299,7 @@ def test_a_ref_that_no_stage_could_have_made_is_no_stage_tag(ref):
         ("iris@../x", "begins with '.'"),
     ],
 )
-def test_a_bad_reference_is_refused_with_one_that_would_do(text, said):
+def test_an_invalid_reference_is_refused_with_a_valid_suggestion(text, said):
     with pytest.raises(UsageError) as caught:
         VersionRef.parse(text)
     assert said in caught.value.message

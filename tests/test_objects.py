@@ -149,7 +149,7 @@ class TestRegisteringAgain:
         with pytest.raises(Conflict):
             client.register_model("other")
 
-    def test_names_that_are_taken_otherwise_are_refused(self, client):
+    def test_register_with_exist_ok_refuses_names_that_are_taken_otherwise(self, client):
         client.delete_model("iris")
         with pytest.raises(Conflict, match="never used again"):
             client.register_model("iris", exist_ok=True)
@@ -159,7 +159,7 @@ class TestRegisteringAgain:
         with pytest.raises(UsageError):
             client.register_model("a/b", exist_ok=True)
 
-    def test_the_command_says_the_same_twice(self, client, capsys):
+    def test_register_with_exist_ok_succeeds_twice(self, client, capsys):
         for _ in range(2):
             code, _, err = ask(capsys, "register", "other", "--exist-ok")
             assert (code, err) == (0, "")

@@ -198,7 +198,7 @@ class TestForeignTags:
         assert git(repo, "rev-parse", "v1") == mine
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
 
-    def test_apply_and_doctor_leave_it_where_it_is(self, repo, capsys, git):
+    def test_apply_and_doctor_do_not_move_a_foreign_tag(self, repo, capsys, git):
         promoted(repo)
         git(repo, "tag", "model/iris/staging", "main")
         before = git(repo, "for-each-ref")
@@ -276,7 +276,7 @@ class TestTwoRegistries:
         return promoted(repo)
 
     @pytest.mark.parametrize("model", ["iris", "rose"])
-    def test_the_second_moves_no_stage_tag(self, both, capsys, git, monkeypatch, model):
+    def test_a_second_registry_moves_no_stage_tag_of_the_first(self, both, capsys, git, monkeypatch, model):
         before = git(both, "for-each-ref")
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
         for command in (f"promote {model}@1 production", f"alias set {model}@1 champion"):

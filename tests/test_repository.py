@@ -141,7 +141,7 @@ class TestPlaces:
         write_all(code_repo)
         assert touched(code_repo, git) == before
 
-    def test_a_merge_under_way_stays_under_way(self, code_repo, git):
+    def test_commands_do_not_disturb_a_merge_in_progress(self, code_repo, git):
         git(code_repo, "checkout", "-q", "-b", "topic")
         (code_repo / "train.py").write_text("topic\n")
         git(code_repo, "commit", "-qam", "Topic")
@@ -339,7 +339,7 @@ class TestRegistryElsewhere:
         with Client(code_repo / "src" / "deep" if where == "below" else code_repo) as client:
             self.check(client, registry, code_repo, git)
 
-    def test_the_argument_comes_before_the_environment_and_that_before_the_configuration(
+    def test_an_argument_overrides_the_environment_and_that_the_configuration(
         self, registry, code_repo, git, tmp_path, monkeypatch
     ):
         for name in ("by-environment", "by-configuration"):
@@ -694,7 +694,7 @@ class TestTags:
                 client.get_version("iris@3").log_metadata(round=number)
         assert production(code_repo) == 2
 
-    def test_every_lost_tag_is_rebuilt_as_it_was(self, code_repo, git):
+    def test_apply_recreates_every_lost_tag_identically(self, code_repo, git):
         build(code_repo)
         with Client(code_repo) as client:
             client.get_version("iris@3").add_alias("champion", reason="x")
@@ -793,7 +793,7 @@ def test_operations_leave_no_descriptor_and_no_child_behind(code_repo, operation
     assert (descriptors(), children()) == before
 
 
-def test_one_client_after_another_leaves_nothing_behind_either(code_repo):
+def test_many_clients_in_a_row_leave_no_descriptor_or_child_process(code_repo):
     build(code_repo)
     before = (descriptors(), children())
     for _ in range(20):

@@ -115,7 +115,7 @@ def test_credentials_in_a_url_are_refused_and_never_recorded_or_repeated(iris, c
         assert "hunter2" not in out + err
 
 
-def test_several_stores_and_a_model_with_its_own(iris, capsys, tmp_path):
+def test_a_model_uses_its_own_one_of_several_stores(iris, capsys, tmp_path):
     check_transcript(
         capsys,
         f"""

@@ -95,7 +95,7 @@ def test_status_shows_the_location_of_artifacts_and_missing_ones(iris, store, ca
     }  # fmt: skip
 
 
-def test_status_knows_several_stores_the_clone_and_what_is_elsewhere(iris, capsys, tmp_path):
+def test_status_lists_several_stores_the_clone_and_external_artifacts(iris, capsys, tmp_path):
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
     assert ask(capsys, "store", "add", "archive", tmp_path / "archive")[0] == 0
     assert ask(capsys, "link", "iris@2", "--data", "raw=other", "--external")[0] == 0
@@ -333,7 +333,7 @@ def test_gc_removes_nothing_while_a_record_cannot_be_read(iris, store, capsys):
     assert len(list(store.digests())) == 5
 
 
-def test_gc_removes_what_killed_uploads_left_and_leaves_living_ones(iris, store, capsys):
+def test_gc_removes_leftovers_of_killed_uploads_and_not_running_ones(iris, store, capsys):
     import threading
 
     begun, go_on = threading.Event(), threading.Event()

@@ -216,7 +216,7 @@ def test_an_order_or_column_that_no_run_has_is_named_with_the_nearest(runs, caps
     assert "no run here has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
 
 
-def test_models_are_sorted_by_their_metadata_and_listed_with_it(client, capsys):
+def test_a_list_of_models_is_sorted_by_metadata_and_shows_it(client, capsys):
     client.update_model("iris", metadata={"risk": 2, "owner": "ada"})
     client.update_model("wine", metadata={"risk": 1.5})
     client.register_model("rose")

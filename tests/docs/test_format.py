@@ -87,13 +87,13 @@ def test_every_example_is_a_record_written_in_the_canonical_way(title: str) -> N
         assert codec.encode(record).decode() == example
 
 
-def test_the_archived_marker_of_the_page_is_the_one_that_is_written() -> None:
+def test_the_archived_marker_on_the_format_page_is_the_written_one() -> None:
     text = section("`stages/archived/<n>.toml`")
     assert f"```toml\n{records.ARCHIVED_MARKER.decode()}```" in text
     assert f"Always the {len(records.ARCHIVED_MARKER)} bytes" in text
 
 
-def test_the_digest_of_links_of_the_page_is_that_of_its_version() -> None:
+def test_the_digest_of_links_on_the_format_page_is_that_of_its_example() -> None:
     example = re.findall(r"^```toml\n(.*?)^```", section("`versions/<n>.toml`"), re.MULTILINE | re.DOTALL)[0]
     version = codec.decode(records.VersionRecord, example.encode(), "the page")
     digest = records.links_digest(version.artifacts)
@@ -105,7 +105,7 @@ def test_the_digest_of_links_of_the_page_is_that_of_its_version() -> None:
     assert digest in section("`stages/<stage>.toml` and `aliases/<alias>.toml`")
 
 
-def test_the_manifest_of_the_page_is_the_one_of_its_folder() -> None:
+def test_the_manifest_on_the_format_page_is_that_of_its_example_folder() -> None:
     text = section("Folders")
     block = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0].encode()
     entries = manifest.parse_manifest(block)

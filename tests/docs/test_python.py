@@ -22,7 +22,7 @@ def test_the_example_of_the_reference_runs(code_repo: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "0.97\n"), done.stderr
 
 
-def test_the_forms_of_the_draft_work_as_they_stand(
+def test_the_documented_python_calls_run_unchanged(
     code_repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(code_repo)

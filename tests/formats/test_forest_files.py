@@ -46,7 +46,7 @@ def names_of(content):
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
-def test_a_file_has_the_bytes_and_the_content_that_skops_alone_gives_it(model, tmp_path, monkeypatch):
+def test_a_saved_forest_has_the_bytes_that_skops_alone_writes(model, tmp_path, monkeypatch):
     path = tmp_path / "model"
     save(model, path, "skops")
     content = path.read_bytes()

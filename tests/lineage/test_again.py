@@ -120,7 +120,7 @@ def test_the_recorded_code_runs_whatever_the_current_work_tree_has(project, caps
     assert state_of(git, project) == before
 
 
-def test_the_folder_can_stay(project, tmp_path, capsys, git):
+def test_reproduce_into_a_folder_keeps_code_registry_and_store(project, tmp_path, capsys, git):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     kept = tmp_path / "kept"
     assert ask(capsys, "reproduce", "demo@1", "--into", kept)[0] == 0

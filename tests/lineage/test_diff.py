@@ -82,7 +82,7 @@ def test_items_of_only_one_version_are_added_or_removed(code_repo, monkeypatch, 
     )
 
 
-def test_commits_that_only_the_first_has_are_not_left_out_in_silence(story, git, capsys):
+def test_diff_reports_commits_that_only_the_first_version_has(story, git, capsys):
     git(story, "checkout", "-q", "-b", "fix", "HEAD~1")
     git(story, "commit", "-q", "--allow-empty", "-m", "Fix the rate")
     with Client(story) as client:

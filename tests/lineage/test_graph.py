@@ -100,7 +100,7 @@ def test_depth_ends_the_walk_and_marks_its_ends(past):
     ]
 
 
-def test_only_the_direction_that_ended_says_that_there_is_more(story, capsys):
+def test_depth_marks_only_the_direction_of_a_lineage_that_has_more(story, capsys):
     """Above the artifacts of the version there are runs; what they went into is all there."""
     _, out, err = ask(capsys, "lineage", "iris@production", "--depth", "0")
     lines = out.splitlines()
@@ -110,7 +110,7 @@ def test_only_the_direction_that_ended_says_that_there_is_more(story, capsys):
     assert err == "items that end in ... have more below; --depth 0 stops there\n"
 
 
-def test_the_first_digits_of_a_digest_are_enough(past):
+def test_lineage_accepts_the_first_digits_of_a_digest(past):
     (readings,) = past.get_version("measurements@1").artifacts
     assert past.lineage(readings.digest[:20]).root == readings.digest
     with pytest.raises(UsageError, match="is not a digest"):
@@ -240,7 +240,7 @@ def test_a_run_that_is_gone_is_named(past, story, capsys, git):
     assert "Take a run away" in git(story, "log", "--diff-filter=D", "--oneline", "gitmodel", "--", path)
 
 
-def test_a_circle_made_by_hand_ends_and_is_named(client, capsys):
+def test_lineage_ends_at_a_cycle_of_records_and_names_it(client, capsys):
     write_runs(client, ("there", {"x": A}, {"y": B}), ("back", {"y": B}, {"x": A}))
     code, out, err = ask(capsys, "lineage", A)
     assert code == 0

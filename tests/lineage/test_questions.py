@@ -14,7 +14,7 @@ def asked(capsys, *arguments):
     return json.loads(out)
 
 
-def test_the_past_is_as_large_as_it_should_be(past):
+def test_the_example_history_has_the_expected_size(past):
     models = past.list_models()
     assert [model.name for model in models] == ["iris", "measurements", "petals"]
     assert sum(len(model.versions) for model in models) == 40
@@ -53,7 +53,7 @@ def test_the_events_of_a_model_and_a_version(story, git, capsys):
     assert ours == git(story, *walk, "models/iris/versions/7.toml").splitlines()
 
 
-def test_which_commit_set_each_field(story, past, git, capsys):
+def test_blame_and_git_blame_name_the_same_commits(story, past, git, capsys):
     past.get_version("iris@7").log_metadata(checked=True)
     said = git(story, "blame", "--first-parent", "-l", "-s", "gitmodel", "--", "models/iris/versions/7.toml")
     lines = {line.split(") ", 1)[1]: line.split()[0].lstrip("^") for line in said.splitlines() if ") " in line}
@@ -62,7 +62,7 @@ def test_which_commit_set_each_field(story, past, git, capsys):
     assert {commit for field, commit in ours.items() if field != "stage"} == set(lines.values())
 
 
-def test_which_versions_were_made_from_a_commit_and_which_have_it(story, git, capsys):
+def test_contains_and_git_log_list_the_same_versions_with_and_from_a_commit(story, git, capsys):
     commits = git(story, "log", "--format=%H", "main").splitlines()
     made = {}
     for commit in commits:
@@ -83,7 +83,7 @@ def test_which_versions_were_made_from_a_commit_and_which_have_it(story, git, ca
         assert {"@".join(re.split("[ ,]", line)[:2]) for line in notes if line} == made[commit]
 
 
-def test_which_versions_and_runs_have_these_bytes(story, git, capsys):
+def test_lineage_and_git_grep_find_the_same_uses_of_a_digest(story, git, capsys):
     with Client() as client:
         (data,) = client.get_version("measurements@3").artifacts
         digest = data.digest
@@ -99,7 +99,7 @@ def name_of(path):
     return f"{parts[1]}@{parts[-1]}" if parts[0] == "models" else parts[-1]
 
 
-def test_inputs_of_the_run_of_a_version(story, git, capsys):
+def test_lineage_and_git_give_the_same_inputs_of_a_run(story, git, capsys):
     found = asked(capsys, "lineage", "iris@production", "--up", "--depth", "1")
     (run,) = [node for node in found["nodes"] if node["kind"] == "run"]
     day = run["id"][:8]
@@ -137,7 +137,7 @@ def test_differences_between_two_versions(story, git, capsys):
     assert f'-commit = "{found["code"]["old"]}"\n+commit = "{found["code"]["new"]}"' in said
 
 
-def test_which_code_is_between_two_versions(story, git, capsys):
+def test_diff_and_git_log_list_the_same_commits_between_two_versions(story, git, capsys):
     found = asked(capsys, "diff", "iris@production", "iris@1")["code"]
     assert found["commits"] == []
     back = asked(capsys, "diff", "iris@1", "iris@production")["code"]
@@ -146,7 +146,7 @@ def test_which_code_is_between_two_versions(story, git, capsys):
     assert found["left"] == back["commits"]
 
 
-def test_the_code_of_a_version_with_its_files(story, git, capsys, tmp_path):
+def test_checkout_and_git_worktree_give_the_same_code(story, git, capsys, tmp_path):
     ours, gits = tmp_path / "ours", tmp_path / "gits"
     record = git(story, "show", "gitmodel:models/iris/versions/7.toml")
     commit = re.search(r'^commit = "(\w+)"$', record, re.MULTILINE)[1]

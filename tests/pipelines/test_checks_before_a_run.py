@@ -199,7 +199,7 @@ def test_a_missing_package_of_an_input_is_found(client, refused, monkeypatch):
 
 
 @pytest.mark.parametrize("package", ["skops", "pyarrow", "cloudpickle", "joblib"])
-def test_a_package_that_saving_misses_is_known_before(tmp_path, monkeypatch, package):
+def test_a_package_needed_for_saving_is_known_before_saving(tmp_path, monkeypatch, package):
     value, format = {
         "skops": (LogisticRegression(), "skops"),
         "pyarrow": (pandas.DataFrame({"a": [1]}), "parquet"),

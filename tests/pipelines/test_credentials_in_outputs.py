@@ -95,7 +95,7 @@ def test_a_step_fails_if_another_needs_what_it_returned(client, written, far_or_
     assert TOKEN not in written()
 
 
-def test_with_the_setting_it_is_stored(client, git, far_or_near):
+def test_an_output_with_credentials_is_stored_if_the_setting_allows_it(client, git, far_or_near):
     git(client.repository.common_dir, "config", "gitmodel.allowCredentials", "true")
     with Client(client.repository.common_dir) as allowed:
         run = needing.run(client=allowed, executor=far_or_near)
@@ -105,7 +105,7 @@ def test_with_the_setting_it_is_stored(client, git, far_or_near):
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "id_rsa"])
-def test_a_single_file_counts_too(client, written, caplog, name):
+def test_a_single_output_file_with_credentials_is_left_out(client, written, caplog, name):
     @step(enable_cache=False)
     def note() -> Annotated[Path, "note"]:
         path = Path(name).resolve()

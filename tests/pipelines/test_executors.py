@@ -228,7 +228,9 @@ def test_an_unknown_executor_is_refused_before_anything_runs(client, wanted):
         ("in-order", "threads", None, "in-order"),
     ],
 )
-def test_the_executor_nearest_to_the_call_counts(code_repo, git, monkeypatch, environ, own, setting, used):
+def test_the_executor_of_a_call_overrides_variable_decorator_and_setting(
+    code_repo, git, monkeypatch, environ, own, setting, used
+):
     if environ:
         monkeypatch.setenv("GITMODEL_EXECUTOR", environ)
     if setting:

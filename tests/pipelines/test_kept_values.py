@@ -162,7 +162,7 @@ def test_a_value_with_a_secret_is_not_kept(client, written, hidden, monkeypatch,
     assert list(temporary.iterdir()) == []
 
 
-def test_a_value_that_nothing_can_write_is_named(client):
+def test_the_error_names_a_value_that_cannot_even_be_kept(client):
     @step
     def fit() -> Annotated[object, "clf"]:
         return Weights([1], "cannot be pickled")

@@ -72,7 +72,7 @@ def failing():
         (Code(outside=True), "from code outside of a git repository"),
     ],
 )
-def test_the_line_tells_the_state_of_the_code(code, told):
+def test_the_result_line_reports_commit_and_uncommitted_changes(code, told):
     line = result_line("r", ["demo@1"], [], place="/home/ada", branch="gitmodel", code=code)
     assert line == f"gitmodel: created demo@1 in /home/ada (branch gitmodel), {told}"
 
@@ -106,7 +106,7 @@ def test_a_script_ends_with_one_line(code_repo, git):
     assert told == f"gitmodel: created demo@4 {place}, with 2 uncommitted changes (stored as {snapshot[:7]})\n"
 
 
-def test_a_run_without_a_new_version_tells_what_it_used(client, capsys):
+def test_the_result_line_of_a_run_without_a_new_version_names_the_used_version(client, capsys):
     train()
     assert capsys.readouterr().err.startswith("gitmodel: created demo@1 in ")
     done = again()

@@ -551,7 +551,7 @@ class TestTargets:
         with pytest.raises(UsageError, match=r"differ on the new version of demo: no name and 1\.0"):
             disagreeing.run(client=client)
 
-    def test_the_fields_of_all_configurations_of_a_new_model_count(self, client):
+    def test_a_new_model_gets_the_fields_of_all_configurations(self, client):
         @step(model_config=new(license="MIT", tags=["b", "a"]))
         def first() -> int:
             return 1

@@ -380,7 +380,7 @@ def test_a_version_that_others_create_meanwhile_keeps_its_number_and_a_taken_nam
     assert list(found.record.steps[0].outputs) == ["train"]  # so that the store keeps what was computed
 
 
-def test_a_pull_during_the_run_renumbers_nothing_of_it(client, code_repo, git, tmp_path):
+def test_a_pull_during_a_run_does_not_renumber_its_version(client, code_repo, git, tmp_path):
     client.register_model("iris")
     server, mate = tmp_path / "server.git", tmp_path / "mate"
     git(".", "init", "-q", "--bare", server)

@@ -76,7 +76,7 @@ class TestScript:
         [*(pytest.param(name, marks=pytest.mark.soak) for name in ("in-order", "threads:2", "processes:2")), DASK],
         indirect=True,
     )
-    def test_the_example_makes_what_the_draft_says(self, client, address, commits):
+    def test_the_pipeline_example_creates_the_expected_version_and_artifacts(self, client, address, commits):
         err = run(EXAMPLE, cwd=client.repository.common_dir.parent, executor=address)
         assert [line.split(" in ")[0] for line in err.splitlines()] == ["gitmodel: created demo@1"]
         assert commits() == ["Run train_and_promote_model: add demo 1", "Begin the registry"]
@@ -92,7 +92,7 @@ class TestScript:
         test = version.get_artifact("test").load()
         assert version.get_artifact("classifier").load().predict(test.drop(columns="target")).shape == (30,)
 
-    def test_the_draft_s_commands_list_it_and_a_second_run_archives_it(self, client, capsys):
+    def test_the_commands_list_the_version_of_a_run_and_a_second_run_archives_it(self, client, capsys):
         folder = client.repository.common_dir.parent
         run(EXAMPLE, cwd=folder)
         first = client.list_runs()[0].id

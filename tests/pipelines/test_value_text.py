@@ -14,7 +14,7 @@ class Colour(enum.Enum):
 
 
 @pytest.mark.parametrize("large", [b"\0" * 20_000_000, "é" * 20_000_000], ids=["bytes", "text"])
-def test_a_long_text_stands_by_its_hash(large):
+def test_the_text_of_a_long_value_contains_its_hash(large):
     begun = time.process_time()
     text = spell_value({"weights": [large]})
     assert text is not None
@@ -32,7 +32,7 @@ def test_equal_bytes_and_text_differ():
     assert spell_value("a" * 2000) != spell_value(b"a" * 2000)
 
 
-def test_short_values_are_spelled_out():
+def test_the_text_of_a_short_value_contains_the_value():
     assert spell_value({"lr": 0.1, "colour": Colour.RED}) == "dict{'lr': 0.1, 'colour': Colour.RED=1}"
 
 

@@ -26,7 +26,7 @@ FORM = 'write model_config=ModelConfig(name="demo", create_new_model_version=Tru
 @pytest.mark.parametrize("of", [pipeline, step])
 @pytest.mark.parametrize("given", [Model("demo"), CONFIG, "demo"])
 @pytest.mark.parametrize("option", ["model", "model_version"])
-def test_the_option_model_is_refused(of, given, option):
+def test_zenmls_option_model_is_refused_with_the_form_to_write(of, given, option):
     with pytest.raises(UsageError, match=f"has no option {option}") as caught:
         of(**{option: given})
     assert caught.value.hint == FORM
@@ -89,7 +89,7 @@ def test_another_attribute_error_is_not_changed(client):
 
 
 @pytest.mark.parametrize("option", ["model=Model('demo')", "model_config=Model('demo')"])
-def test_git_model_run_shows_the_form(client, tmp_path, option):
+def test_git_model_run_shows_the_form_for_zenmls_option_model(client, tmp_path, option):
     script = tmp_path / "train.py"
     script.write_text(
         "from gitmodel import Model, pipeline, step\n\n@step\ndef one() -> None: ...\n\n"

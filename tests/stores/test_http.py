@@ -167,7 +167,7 @@ def test_a_key_is_never_in_a_message():
 
 
 @pytest.mark.parametrize("prefix", ["..", "a/../b", "./a", "a/."])
-def test_a_prefix_that_clients_would_shorten_is_refused(prefix):
+def test_an_s3_prefix_with_dot_parts_is_refused(prefix):
     with pytest.raises(UsageError, match=r"cannot hold \. and \.\."):
         S3Backend("models", prefix)
 

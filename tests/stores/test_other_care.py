@@ -205,7 +205,7 @@ def test_a_wrong_key_is_refused_by_azure_and_not_repeated(azure, monkeypatch, tm
     assert wrong not in caught.value.message
 
 
-def test_the_account_of_azure_comes_from_the_environment_or_the_uri(monkeypatch):
+def test_the_azure_account_is_taken_from_the_environment_or_the_uri(monkeypatch):
     container = Container("models", "the place")
     with pytest.raises(Unreachable, match="no Azure account is configured") as caught:
         _ = container.client

@@ -136,13 +136,13 @@ class TestSftp:
         made.create()
         return made
 
-    def test_it_is_the_store_of_a_folder(self, store, tmp_path):
+    def test_a_store_over_sftp_has_the_layout_of_a_store_in_a_folder(self, store, tmp_path):
         digests = {put(store, content) for content in (b"a", b"", LARGE)}
         folder = open_store((tmp_path / "store").as_uri(), default_root=tmp_path)
         assert set(folder.digests()) == digests
         assert all(verify_file(folder, digest) for digest in digests)
 
-    def test_a_host_that_is_not_known_is_refused(self, url, hermetic, tmp_path):
+    def test_an_sftp_host_missing_from_known_hosts_is_refused(self, url, hermetic, tmp_path):
         (hermetic / ".ssh" / "known_hosts").write_text("")
         with pytest.raises(Unreachable, match="fails: Host key is not trusted") as caught:
             open_store(url, default_root=tmp_path).create()

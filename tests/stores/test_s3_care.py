@@ -48,7 +48,7 @@ def bucket(s3):
     client.close()
 
 
-def test_status_copy_and_gc_of_a_store_on_s3(iris, s3, capsys, tmp_path):
+def test_store_status_copy_and_gc_work_on_s3(iris, s3, capsys, tmp_path):
     code, found = said(capsys, "store", "status")
     assert (code, [store["objects"] for store in found["stores"]]) == (0, [1, 1])
     assert found["models"][0]["where"] == {"default": 1, "clone": 1}

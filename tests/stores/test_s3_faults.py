@@ -281,7 +281,7 @@ class TestDisk:
         put(store, LARGE)  # nor does what can be read twice
         assert len(list(store.objects())) == 2
 
-    def test_on_a_full_disk_of_copies_an_artifact_is_got_anyway(self, store, tmp_path, monkeypatch):
+    def test_get_succeeds_if_the_disk_of_the_cache_is_full(self, store, tmp_path, monkeypatch):
         large, small = put(store.origin, LARGE), put(store.origin, b"small")
 
         def full(*_):
@@ -294,7 +294,7 @@ class TestDisk:
         assert read(store, small) == b"small"
         assert [path for path in store.cache.root.rglob("*") if path.is_file()] == []
 
-    def test_a_copy_that_is_swept_while_it_is_made_is_done_without(self, store, monkeypatch):
+    def test_a_read_succeeds_if_gc_removes_its_local_copy_meanwhile(self, store, monkeypatch):
         digest = put(store.origin, b"small")
         real = os.fchmod
 

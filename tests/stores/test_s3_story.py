@@ -79,7 +79,7 @@ def test_a_pull_of_artifacts_that_was_cut_off_resumes_when_it_is_run_again(clone
     assert ask(capsys, "pull", "--artifacts") == (0, "nothing new from origin\nfetched 2 artifacts\n", "")
 
 
-def test_one_file_of_a_folder_is_got_and_nothing_else_is(clones, s3, capsys, tmp_path):
+def test_get_file_downloads_only_that_file_of_a_folder(clones, s3, capsys, tmp_path):
     _, bob = clones
     code, out, err = ask(capsys, "get", "iris@1", "train", "--file", "7.csv")
     assert (code, out, err) == (0, "wrote 7.csv in train of iris@1 to 7.csv (200 B, verified)\n", "")

@@ -203,7 +203,7 @@ class TestTwoAtOnce:
         assert second.changes == ()
         assert refs(ada.repository.common_dir) == refs(bob.repository.common_dir) == refs(bare)
 
-    def test_when_the_registry_is_a_url(self, ada, bare, change, monkeypatch):
+    def test_by_url_the_second_of_two_applies_reports_no_change(self, ada, bare, change, monkeypatch):
         url = bare.as_uri()
         with Client(repo=url) as one:
             first = []
@@ -229,7 +229,7 @@ def test_a_demotion_removes_the_tag_at_the_remote(ada, bob, bare, merge):
 
 
 class TestTurnedBack:
-    def test_a_branch_that_lacks_what_a_tag_was_applied_from_is_refused_whole(self, team, ada, capsys, monkeypatch):
+    def test_apply_refuses_a_rewound_branch_as_a_whole(self, team, ada, capsys, monkeypatch):
         ada.get_version("iris@3").set_stage("production")
         repo = ada.repository.common_dir
         editing.run(repo, "update-ref", BRANCH, f"{BRANCH}~1")

@@ -18,7 +18,7 @@ def test_attachments_of_two_clones_to_one_version_in_production_merge(ada, bob):
     assert ada.get_version("iris@2").get_attachment("report").load() == {"f1": 0.9}  # the push uploaded it
 
 
-def test_two_attachments_of_one_name_keep_that_of_the_remote_and_tell(ada, bob):
+def test_if_two_clones_attach_different_files_under_one_name_the_remotes_is_kept(ada, bob):
     ada.get_version("iris@2").attach("matrix", {"rows": 2})
     ada.push()
     bob.get_version("iris@2").attach("matrix", {"rows": 3})

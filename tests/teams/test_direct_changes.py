@@ -54,7 +54,7 @@ def test_a_direct_change_is_refused_with_nothing_changed(main, code_repo, comman
 
 
 @pytest.mark.parametrize("line", sorted(set(REFUSED.values())))
-def test_the_line_that_is_named_proposes_it(main, client, iris, code_repo, line):
+def test_the_propose_command_in_the_refusal_works(main, client, iris, code_repo, line):
     code, _, err = main("propose", *line.split())
     assert code == 0, err
     (proposal,) = client.list_proposals()
@@ -84,7 +84,7 @@ def merge(repo, branch):
         (lambda client, iris: move_on(client), "iris@4 production"),
     ],
 )
-def test_in_python_it_is_refused_too(client, iris, code_repo, change, line):
+def test_in_python_a_direct_change_is_refused(client, iris, code_repo, change, line):
     if not line:
         iris_4_comes_and_goes(client, iris, code_repo)
         line = "iris@3 production"
@@ -108,7 +108,7 @@ def move_on(client):
         change.get_version("iris@4").set_stage("production")
 
 
-def test_other_changes_go_on(client, iris):
+def test_changes_of_other_stages_and_versions_are_accepted(client, iris):
     iris.get_version(4).set_stage("staging")
     iris.get_version(2).set_stage("archived")
     iris.get_version(3).add_alias("champion")
@@ -146,7 +146,7 @@ def test_in_a_run_the_promotion_is_left_out_and_the_run_succeeds(client, iris, c
     assert iris.get_version(6).metadata == {"score": 1}
 
 
-def test_by_url_it_is_refused_too(client, code_repo, tmp_path):
+def test_by_url_a_direct_change_is_refused(client, code_repo, tmp_path):
     before = editing.state(code_repo)
     with Client(tmp_path, repo=f"file://{code_repo}") as writer:
         version = writer.get_version("iris@4")

@@ -79,7 +79,7 @@ def test_a_proposal_accepts_leave_and_its_plan_names_the_emptied_stage(main, cli
     ],
     ids=["set_stage", "set_stage by force", "propose"],
 )
-def test_in_python_the_argument_is_leave(client, code_repo, move):
+def test_in_python_the_argument_leave_allows_an_emptied_later_stage(client, code_repo, move):
     before = editing.state(code_repo)
     with pytest.raises(Refused, match="would leave production empty") as refused:
         move(client)
@@ -118,7 +118,7 @@ def test_moving_to_a_later_stage_needs_no_leave(iris):
     ],
     ids=["archived", "none", "demote"],
 )
-def test_to_leave_a_stage_by_name_needs_nothing(iris, leave):
+def test_archiving_none_and_demote_need_no_leave(iris, leave):
     leave(iris)
     assert held(iris) == {}
 

@@ -31,7 +31,7 @@ def plan(snapshot, refused, **why):
 
 
 @pytest.mark.parametrize("why", [{}, {"force": True}], ids=["by itself", "forced without a reason"])
-def test_the_promotion_is_left_out_and_told(snapshot, why):
+def test_a_promotion_that_a_gate_refuses_is_left_out_with_the_reason(snapshot, why):
     refused = {}
     assert plan(snapshot, refused, **why).files == {}
     assert "iris@1 cannot enter production: good:" in next(iter(refused))

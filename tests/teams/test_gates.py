@@ -86,7 +86,7 @@ class TestGates:
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\nproposal_only = true\n' + GOOD + BETTER))
         assert check(client.repository) == []
 
-    def test_a_version_that_passes_enters(self, client, iris, repo):
+    def test_a_version_that_passes_the_gates_enters_the_stage(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD + OWNED))
         iris.get_version(3).set_stage("production")
         assert states(iris) == {"production": (3, 3)}
@@ -177,7 +177,7 @@ class TestGates:
         iris.get_version(3).set_stage("production")
         assert states(iris) == {"production": (3, 3)}
 
-    def test_in_a_transaction_too_the_rules_are_those_of_the_first_parent(self, client, iris, repo):
+    def test_a_transaction_is_judged_by_the_rules_of_its_first_parent(self, client, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
 
         def both():
@@ -198,7 +198,7 @@ class TestGates:
 
 
 class TestForce:
-    def test_force_passes_what_fails_and_is_recorded(self, client, iris, repo, git):
+    def test_force_overrides_a_failing_gate_and_is_recorded(self, client, iris, repo, git):
         editing.edit(repo, rules(production=GOOD))
         iris.get_version(2).set_stage("production", force=True, reason="the old one is on fire")
         assert 'forced = [\n    "good",\n]' in editing.read(repo, STAGE)
@@ -246,12 +246,12 @@ class TestApply:
         merge(repo, {**rules(), STAGE: stage_text(iris, 2)})
         assert [why.split(":")[0] for _, why in client.apply().refused] == ["good"]
 
-    def test_a_rule_counts_for_the_commits_after_it(self, client, iris, repo):
+    def test_a_new_rule_does_not_judge_earlier_promotions(self, client, iris, repo):
         editing.edit(repo, {STAGE: stage_text(iris, 2)})
         editing.edit(repo, rules(production=GOOD))
         assert client.apply().moved == (StageRef("iris", "production"),)
 
-    def test_the_version_is_judged_as_it_was_in_that_commit(self, client, iris, repo):
+    def test_apply_judges_a_version_with_its_metadata_at_the_promotion(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         editing.edit(repo, {STAGE: stage_text(iris, 3)})
         iris.get_version(3).log_metadata(accuracy=0.1)

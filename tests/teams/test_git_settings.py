@@ -162,7 +162,7 @@ def test_a_hook_that_refuses_a_ref_is_named_by_a_pull(team, ada, bob):
 @pytest.mark.parametrize(
     "variable", ["GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS"]
 )
-def test_variables_about_paths_change_no_history(team, ada, variable, monkeypatch):
+def test_git_variables_about_pathspecs_change_no_history(team, ada, variable, monkeypatch):
     monkeypatch.setenv(variable, "1")
     with Client(team.folder / "ada") as client:
         assert [event.version for event in client.history()] == [2]

@@ -129,7 +129,7 @@ def test_the_check_of_a_change_reads_no_more_in_a_larger_registry(client, repo):
     assert small < 40
 
 
-def test_the_highest_number_of_before_is_looked_for_once_for_all_new_versions(client, repo, monkeypatch):
+def test_check_reads_the_previous_highest_number_once_for_all_new_versions(client, repo, monkeypatch):
     base = editing.run(repo, "rev-parse", BRANCH).strip()
     for _ in range(9):
         client.get_model("iris").create_version()

@@ -67,7 +67,7 @@ def test_the_hook_accepts_pushes_of_gitmodel(ada, bob, server):
     assert "refs/tags/model/flower/production" in refs(server)
 
 
-def test_a_first_push_is_checked_whole(team, server):
+def test_the_hook_checks_the_whole_branch_on_a_first_push(team, server):
     client = team.clone("carol")
     client.register_model("iris").create_version().set_stage("production")
     client.push()
@@ -159,7 +159,7 @@ def test_a_pushed_stage_tag_must_agree_with_the_branch(ada, clone, server):
     assert push(clone, f":{PRODUCTION}")[0] == 0
 
 
-def test_an_earlier_tag_that_counted_does_not_come_back(ada, clone, server):
+def test_the_hook_refuses_to_set_a_stage_tag_back(ada, clone, server):
     old = editing.run(clone, "rev-parse", PRODUCTION)
     ada.get_version("iris@3").set_stage("production")
     ada.push()
@@ -217,7 +217,7 @@ def test_force_overrides_gates_and_use(ada, clone, server):
     assert push(clone, BRANCH, options=[FORCE_OPTION])[0] == 0
 
 
-def test_the_hint_of_a_refusal_works(ada, clone, server, monkeypatch):
+def test_the_push_option_in_the_hooks_refusal_lets_the_push_pass(ada, clone, server, monkeypatch):
     ada.delete_model("iris", force=True)
     with pytest.raises(Refused, match="production has a version of it"):
         ada.push()
@@ -339,7 +339,9 @@ def test_staged_files_of_the_metadata_branch_are_checked_before_the_commit(clone
     assert commit(rules).returncode == 0
 
 
-def test_elsewhere_the_branch_is_checked(clone, code_repo, tmp_path, capsys, monkeypatch):
+def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(
+    clone, code_repo, tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(clone)
     sound = (0, "", "all records are valid\n")
     assert ask(capsys, "check", "--staged") == sound  # nothing was ever committed here
@@ -370,7 +372,7 @@ def test_pre_commit_makes_the_environment_of_the_hook(clone):
 # Whose hooks are touched
 
 
-def test_to_install_twice_changes_nothing_and_to_uninstall_takes_it_away(code_repo, capsys):
+def test_installing_a_hook_twice_changes_nothing_and_uninstalling_removes_it(code_repo, capsys):
     path = code_repo / ".git/hooks/pre-push"
     assert ask(capsys, "-C", code_repo, "hook", "install") == (0, f"pre-push is installed: {path}\n", "")
     text = path.read_text()
@@ -408,7 +410,7 @@ def test_hooks_of_a_repository_that_has_its_own_folder_go_there(code_repo, git, 
     assert (code_repo / "ci/hooks/pre-push").exists()
 
 
-def test_a_folder_of_hooks_for_all_repositories_gets_none(code_repo, git, capsys, tmp_path):
+def test_no_hook_is_installed_into_a_global_hooks_folder(code_repo, git, capsys, tmp_path):
     git(code_repo, "config", "--global", "core.hooksPath", str(tmp_path / "hooks"))
     code, _, err = ask(capsys, "-C", code_repo, "hook", "install")
     assert (code, "core.hooksPath is set for all repositories (global)" in err) == (6, True)

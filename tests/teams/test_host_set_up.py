@@ -234,7 +234,7 @@ def test_a_refused_set_up_starts_no_registry(arguments, code_repo, capsys, git):
     assert git(code_repo, "for-each-ref") == before
 
 
-def test_running_it_again_follows_models_owners_and_stages(repo, capsys):
+def test_init_ci_again_updates_code_owners_for_new_models_owners_and_stages(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     assert ask(capsys, "check") == (0, "", "all records are valid\n")
     with Client(repo) as client:
@@ -254,7 +254,7 @@ def test_running_it_again_follows_models_owners_and_stages(repo, capsys):
     assert approves(repo, "gitmodel.toml") == "@bob"
 
 
-def test_a_damaged_registry_is_checked_anyway(repo, capsys):
+def test_check_reports_a_damaged_registry_and_not_code_owners(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     edit(repo, {"gitmodel.toml": "format = 1\n"})
     code, _, err = ask(capsys, "check")

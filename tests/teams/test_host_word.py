@@ -98,7 +98,7 @@ def test_a_pull_request_without_approval_or_to_another_branch_does_not_count(hos
     assert "the host knows of no" in refused(client)["production"]
 
 
-def test_a_request_that_is_not_merged_does_not_count(host, client, repo):
+def test_a_pull_request_that_is_not_merged_does_not_count(host, client, repo):
     record(client, 2)
     host.approve(tip(repo), state="opened", merged=False, merged_at=None)
     assert "the host knows of no" in refused(client)["production"]
@@ -118,7 +118,7 @@ def test_a_request_that_is_not_merged_does_not_count(host, client, repo):
         ([review("x", "h", "COMMENTED"), review("y", "h", "COMMENTED"), review("bob", "head")], True),
     ],
 )
-def test_the_last_word_of_each_counts_and_only_on_the_last_commit(github, reviews, counts):
+def test_only_the_last_review_of_each_person_on_the_last_commit_counts(github, reviews, counts):
     github.approve("c" * 40, head="head")
     github.answers["/pulls/5/reviews"] = reviews
     assert api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel") is counts
@@ -144,14 +144,14 @@ def test_rules_loosened_by_hand_do_not_count(github, client, repo):
     assert client.apply(ask_host=True).moved
 
 
-def test_other_stages_follow_without_asking(github, client, repo):
+def test_stages_without_proposal_only_are_applied_without_asking_the_host(github, client, repo):
     client.get_version("iris@2").set_stage("staging")
     editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/staging")
     assert [ref.stage for ref in client.apply(ask_host=True).moved] == ["staging"]
     assert github.seen == []
 
 
-def test_a_return_needs_no_review_if_the_earlier_holder_had_one(github, client, repo):
+def test_a_direct_rollback_to_a_reviewed_version_needs_no_review(github, client, repo):
     edit(repo, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
     github.approve(tip(repo))
     first = editing.run(repo, "log", "-1", "--format=%H", BRANCH, "--", STAGE)
@@ -218,7 +218,7 @@ def test_the_plan_is_one_comment_that_is_edited_in_place(host, client, repo, cap
     assert len(host.comments) == 4
 
 
-def test_a_comment_that_cannot_be_written_decides_nothing(github, client, repo, capsys, monkeypatch):
+def test_a_plan_comment_that_cannot_be_written_is_only_a_warning(github, client, repo, capsys, monkeypatch):
     monkeypatch.chdir(repo)
     github.fails = (403, {"message": "Resource not accessible by integration"})
     code, out, err = ask(capsys, "plan", "gitmodel~1..gitmodel", "--comment")
@@ -232,7 +232,7 @@ def test_a_long_comment_is_cut(github):
     assert len(github.comments[1]) < 61_000
 
 
-def test_apply_asks_only_in_a_job(client, repo, capsys, monkeypatch):
+def test_apply_ask_host_outside_of_a_job_is_refused(client, repo, capsys, monkeypatch):
     monkeypatch.chdir(repo)
     code, _, err = ask(capsys, "apply", "--ask-host")
     assert (code, "this is not a job of GitHub, GitLab or Forgejo" in err) == (2, True)

@@ -197,7 +197,7 @@ def test_handles_from_lists_need_no_confirmation(bob, lost):
         assert flower.versions[-1].model == flower
 
 
-def test_in_a_transaction_one_confirmation_is_enough_and_a_refused_one_settles_nothing(bob, lost):
+def test_confirming_a_lost_name_once_in_a_transaction_is_enough_unless_it_fails(bob, lost):
     def fail():
         with bob.transaction("Fails") as change:
             change.update_model("flower", title="x", renumbered=True)

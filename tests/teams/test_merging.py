@@ -53,7 +53,7 @@ def test_every_key_has_the_value_of_one_side_and_theirs_in_a_conflict(base, ours
 
 
 @given(VERSIONS, VERSIONS)
-def test_two_that_were_made_apart_merge_without_a_base(ours, theirs):
+def test_two_records_created_independently_merge_without_a_base(ours, theirs):
     record, _ = merged(None, ours, theirs)
     assert set(record.metadata) == {*ours.metadata, *theirs.metadata}
 

@@ -49,7 +49,7 @@ def held(client):
     return {state.name: (state.recorded, state.in_force) for state in model.stages}
 
 
-def test_no_reader_takes_such_a_file_for_an_alias(client, code_repo):
+def test_no_reader_accepts_a_file_with_a_reserved_name_as_an_alias(client, code_repo):
     for name in NEVER:
         commit = plant(client, name, tag=name not in ("production", "staging"))
     assert held(client) == {"production": (2, 2)}
@@ -70,7 +70,7 @@ def test_no_reader_takes_such_a_file_for_an_alias(client, code_repo):
 
 
 @pytest.mark.parametrize("name", ["production", "Production", "latest", "7"])
-def test_check_names_such_an_alias_file_and_how_to_remove_it(client, code_repo, name):
+def test_check_reports_an_alias_file_with_a_reserved_name_and_how_to_remove_it(client, code_repo, name):
     plant(client, name, tag=False)
     (problem,) = check(client.repository)
     assert (problem.path, problem.rule) == (f"models/iris/aliases/{name}.toml", "alias.name")
@@ -126,7 +126,7 @@ def test_a_pull_sets_no_tag_for_such_an_alias_file(ada, bob, name):
 
 
 @pytest.mark.parametrize("name", ["production", "Production"])
-def test_by_url_such_a_file_is_not_read(host, team, ada, bare, name):
+def test_by_url_an_alias_file_with_a_reserved_name_is_not_read(host, team, ada, bare, name):
     plant(ada, name)
     editing.run(ada.repository.git.top, "push", "-f", "origin", editing.BRANCH, f"refs/tags/model/iris/{name}")
     client = team.by_url("cleo", host.registry)

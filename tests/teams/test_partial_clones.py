@@ -76,7 +76,7 @@ def test_a_full_clone_without_a_registry_starts_one(code_repo, tmp_path, git, mo
 
 
 class TestWithoutTags:
-    def test_nothing_is_called_not_in_force(self, clone, capsys):
+    def test_a_clone_without_tags_does_not_report_stages_as_not_in_force(self, clone, capsys):
         clone("--no-tags")
         code, _, err = ask(capsys, "resolve", "iris@production")
         assert (code, "fetch" in err, "+refs/tags/model/*:refs/tags/model/*" in err) == (3, True, True)
@@ -90,7 +90,7 @@ class TestWithoutTags:
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@2\n", "")
         assert ask(capsys, "apply") == (0, "", "nothing was pending\n")
 
-    def test_the_first_promotion_is_still_applied(self, clone, upstream, capsys, git):
+    def test_a_clone_of_a_remote_without_stage_tags_can_apply_a_first_promotion(self, clone, upstream, capsys, git):
         git(upstream, "tag", "-d", "model/iris/production")
         clone()
         code, _, err = ask(capsys, "resolve", "iris@production")
@@ -113,7 +113,7 @@ class TestShallowRegistry:
         assert ask(capsys, "apply")[0] == 0
         assert git(path, "rev-parse", "model/iris/production") == right
 
-    def test_the_file_shallow_decides_and_not_whether_an_object_is_here(self, clone, upstream, capsys, git):
+    def test_a_shallow_clone_is_detected_by_its_shallow_file_not_by_missing_objects(self, clone, upstream, capsys, git):
         path = clone("--depth", "1", "--branch", "gitmodel")
         parent = git(upstream, "rev-parse", "gitmodel~1")
         objects = git(upstream, "rev-list", "--objects", parent)
@@ -137,7 +137,7 @@ class TestShallowRegistry:
         ask(capsys, "doctor", "--fix")
         assert git(path, "for-each-ref") == before
 
-    def test_a_stage_that_was_emptied_is_not_judged_either(self, upstream, clone, capsys, git):
+    def test_a_shallow_clone_does_not_judge_a_stage_that_was_emptied(self, upstream, clone, capsys, git):
         with Client(upstream) as client:
             tag = git(upstream, "rev-parse", "model/iris/production")
             client.get_model("iris").demote("production")

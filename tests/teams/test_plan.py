@@ -54,7 +54,7 @@ def propose(repo, number, client, extra=""):
     edit(repo, {STAGE: text}, onto=TOPIC)
 
 
-def test_old_and_new_are_side_by_side(client, repo, git):
+def test_a_plan_shows_the_old_and_the_new_version_side_by_side(client, repo, git):
     propose(repo, 2, client, 'reason = "better"\n')
     (change,) = planned(client).changes
     assert (change.model, change.place, change.old, change.new) == ("iris", "production", 1, 2)

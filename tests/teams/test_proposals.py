@@ -160,7 +160,7 @@ class TestRules:
         assert (found.branch, found.ready, found.pushed) == (proposal.branch, False, True)
         assert next(str(outcome) for outcome in entry(found).outcomes).startswith("better: ")
 
-    def test_only_the_merged_one_comes_into_force(self, ada, bob, host):
+    def test_only_the_merged_change_of_a_reviewed_stage_comes_into_force(self, ada, bob, host):
         with pytest.raises(Refused, match="a change of iris production needs a reviewed proposal"):
             ada.get_version("iris@3").set_stage("production")
         assert held(ada) == {"production": (2, 2)}

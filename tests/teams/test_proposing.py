@@ -176,7 +176,7 @@ def test_the_error_of_a_failing_program_is_shown_and_the_branch_stays_pushed(hos
     assert "propose/iris/production/3-" in git(bare, "for-each-ref")
 
 
-def test_gitlab_opens_it_on_the_push_where_glab_is_missing(hosted, bare, tmp_path):
+def test_without_glab_a_push_option_opens_the_merge_request(hosted, bare, tmp_path):
     git(bare, "config", "receive.advertisePushOptions", "true")
     hook = bare / "hooks" / "post-receive"
     hook.write_text(HOOK.format(folder=tmp_path), encoding="utf-8")
@@ -271,7 +271,7 @@ class TestCommand:
 
 
 class TestPlanned:
-    def test_without_a_range_it_is_the_proposal_that_is_checked_out_or_the_only_one(self, bob, git):
+    def test_plan_without_a_range_shows_the_checked_out_or_only_proposal(self, bob, git):
         first = bob.propose(("iris@3", "production"))
         assert bob.plan().head == first.commit
         second = bob.propose(("iris@1", "staging"))
@@ -282,7 +282,7 @@ class TestPlanned:
         git(bob.repository.git.top, "checkout", "-q", second.branch)
         assert bob.plan().head == second.commit
 
-    def test_without_a_proposal_it_is_what_is_here_and_not_pushed(self, bob):
+    def test_plan_without_a_proposal_shows_the_unpushed_commits(self, bob):
         base = refs(bob.repository.common_dir)[BRANCH]
         bob.get_version("iris@3").set_stage("production")
         planned = bob.plan()

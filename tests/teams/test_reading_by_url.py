@@ -98,7 +98,7 @@ def test_round_trips_are_few_and_two_where_nothing_is_new(team, host):
     assert trips(host, lazy.list_models) == 0
 
 
-def test_many_versions_come_in_one_go(team, ada, host, monkeypatch):
+def test_by_url_many_versions_are_fetched_with_few_requests(team, ada, host, monkeypatch):
     monkeypatch.setattr(url_server, "_FEW", 50)
     files = {
         f"models/iris/versions/{f'{n // 100}xx/' if n > 99 else ''}{n}.toml": codec.encode(
@@ -319,7 +319,7 @@ def test_offline_reads_the_cache_without_requests(team, ada, host):
     assert host.seen == []
 
 
-def test_settings_of_the_environment_say_the_same(team, host, tmp_path, monkeypatch):
+def test_offline_and_max_age_can_be_set_by_variables(team, host, tmp_path, monkeypatch):
     team.by_url("service", host.registry).get_version("iris@production")
     environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache-service"), "GITMODEL_REPO": host.registry}
     for more in ({"GITMODEL_OFFLINE": "1"}, {"GITMODEL_MAX_AGE": "60"}):
@@ -370,7 +370,7 @@ def test_two_urls_never_mix(team, ada, bob, host, tmp_path, git):
     assert len(set(kept)) == 5
 
 
-def test_the_cache_is_the_users_alone(team, host, hermetic):
+def test_only_the_user_can_read_the_cache_of_a_registry_by_url(team, host, hermetic):
     service = team.by_url("service", host.registry)
     service.list_models()
     assert entry(service).parent.stat().st_mode & 0o777 == 0o700

@@ -64,7 +64,7 @@ class TestItIsNotInForce:
         assert client.get_version("iris@production").number == 3
         assert client.get_version("iris@staging").number == 2
 
-    def test_promoting_it_again_names_the_command_that_takes_it_back(self, client, iris, main, code_repo):
+    def test_promoting_a_directly_recorded_version_again_names_the_rollback(self, client, iris, main, code_repo):
         commit = promote_by_hand(iris, code_repo)
         code, _, err = main("promote", "iris@2", "production")
         assert code == 6
@@ -75,7 +75,7 @@ class TestItIsNotInForce:
         code, _, err = main("promote", "iris@2", "production")
         assert (code, "git model propose iris@2 production" in err) == (6, True)
 
-    def test_other_models_and_later_changes_go_on(self, client, iris, code_repo):
+    def test_a_direct_change_does_not_block_other_stages_and_later_proposals(self, client, iris, code_repo):
         promote_by_hand(iris, code_repo)
         iris.get_version(5).set_stage("staging")
         assert states(iris) == {"staging": (5, 5), "production": (2, 3)}
@@ -83,7 +83,7 @@ class TestItIsNotInForce:
         assert client.apply().moved == (PRODUCTION,)
         assert states(iris) == {"staging": (5, 5), "production": (4, 4)}
 
-    def test_reviewed_changes_before_it_are_applied(self, client, iris, code_repo):
+    def test_apply_puts_a_reviewed_change_in_force_despite_a_later_direct_change(self, client, iris, code_repo):
         merge(code_repo, client, ("iris@4", "production"))
         editing.edit(code_repo, {STAGE: stage_text(iris, 5)})
         done = client.apply()
@@ -120,7 +120,7 @@ class TestTakingItBack:
         assert client.apply().refused == ()
         assert refs(code_repo) == tags
 
-    def test_a_plain_git_revert_reverts_it_as_well(self, client, iris, code_repo):
+    def test_a_plain_git_revert_reverts_a_direct_change(self, client, iris, code_repo):
         text = editing.read(code_repo, STAGE)
         editing.edit(code_repo, {STAGE: stage_text(iris, 4)})
         editing.edit(code_repo, {STAGE: text})
@@ -128,7 +128,7 @@ class TestTakingItBack:
         editing.run(code_repo, "update-ref", "-d", "refs/tags/model/iris/production")
         assert client.apply().moved == (PRODUCTION,)
 
-    def test_several_in_a_row_are_taken_back_at_once(self, client, iris, code_repo):
+    def test_one_rollback_reverts_several_direct_changes_in_a_row(self, client, iris, code_repo):
         promote_by_hand(iris, code_repo)
         editing.edit(code_repo, {STAGE: stage_text(iris, 4)})
         editing.edit(code_repo, {STAGE: None})
@@ -190,7 +190,7 @@ class TestSquash:
 
 
 class TestHistory:
-    def test_history_and_log_never_show_it_as_having_been_in_force(self, client, iris, main, code_repo):
+    def test_history_and_log_never_show_a_direct_change_as_in_force(self, client, iris, main, code_repo):
         promote_by_hand(iris, code_repo)
         merge(code_repo, client, ("iris@4", "production"))
         client.apply()
@@ -209,7 +209,7 @@ class TestHistory:
         told = {event.what for event in client.log("iris@2") if event.commit == events[1].commit}
         assert told == {"entered production (recorded, not reviewed)", "left staging (recorded, not reviewed)"}
 
-    def test_list_and_show_say_that_it_is_recorded_and_not_reviewed(self, client, iris, main, code_repo):
+    def test_list_and_show_report_a_direct_change_as_recorded_not_reviewed(self, client, iris, main, code_repo):
         promote_by_hand(iris, code_repo)
         for words in (("list",), ("show", "iris"), ("version", "list", "iris")):
             code, out, err = main(*words)

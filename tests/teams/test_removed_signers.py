@@ -201,7 +201,7 @@ def test_without_a_key_the_message_names_the_signers(ada, mallory, keys, reader,
         assert doctor.repair(fresh.repository, None) == []
 
 
-def test_where_nothing_was_ever_signed_nothing_is_in_force(tmp_path, keys):
+def test_without_any_valid_signature_no_version_is_in_force(tmp_path, keys):
     folder = make_repo(tmp_path / "ada")
     edit(folder, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "ada")})
     sign_as(folder, keys, "ada")

@@ -93,7 +93,7 @@ def test_a_promotion_before_apply_leaves_no_tag_of_the_previous_name(renamed, ca
     assert "model/iris/production" not in run(renamed, "for-each-ref")
 
 
-def test_a_demotion_before_apply_takes_the_old_tag_along(renamed, capsys):
+def test_demoting_a_renamed_model_before_apply_removes_its_old_tag(renamed, capsys):
     assert ask(capsys, "demote", "flower", "production")[0] == 0
     assert ask(capsys, "resolve", "iris@production")[0] == 3
     assert "model/iris/production" not in run(renamed, "for-each-ref")

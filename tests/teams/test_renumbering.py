@@ -127,7 +127,7 @@ def test_renumbered_confirms_the_pulled_version_once(bob, handle):
     assert (handle.number, handle.metadata["who"]) == (5, "bob")
 
 
-def test_renumbered_is_refused_for_what_was_not(bob, handle):
+def test_renumbered_is_refused_for_a_reference_that_was_not_renumbered(bob, handle):
     for reference in ("iris@3", "iris@production", "iris"):
         with pytest.raises(UsageError, match="was not renumbered"):
             bob.get_version(reference, renumbered=True)
@@ -143,7 +143,7 @@ def test_a_refused_write_does_not_settle_the_note(bob, handle):
         bob.get_version("iris@4").set_stage("staging")
 
 
-def test_in_a_transaction_one_word_is_enough_and_a_rollback_settles_nothing(bob, handle):
+def test_in_a_transaction_one_confirmation_is_enough_and_a_failed_one_does_not_count(bob, handle):
     def fail():
         with bob.transaction("Fails") as change:
             change.get_version("iris@4", renumbered=True).set_stage("staging")

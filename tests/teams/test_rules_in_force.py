@@ -120,7 +120,7 @@ def test_rules_loosened_and_tightened_in_one_pull_request_are_refused(client, ir
     assert states(iris) == {"production": (1, 2)}
 
 
-def test_rules_between_count_as_well(client, iris, repo):
+def test_all_rules_recorded_since_the_rules_in_force_count(client, iris, repo):
     editing.edit(repo, rules(production=GOOD.replace("0.9", "0.99")))
     loosen(repo, iris, 3, files=rules(production=GOOD))
     bring_in(repo, "fast-forward")
@@ -372,7 +372,9 @@ class TestAClone:
             assert code == 0, out + err
         assert editing.run(bare, "cat-file", "-t", RULES) == "tag"
 
-    def test_a_clone_that_never_saw_it_goes_by_the_first_parent_and_warns(self, gated, bare, tmp_path, git):
+    def test_a_clone_without_the_rules_tag_uses_the_rules_of_the_first_parent_and_warns(
+        self, gated, bare, tmp_path, git
+    ):
         git(tmp_path, "clone", "-q", "--no-tags", "-b", "gitmodel", str(bare), "bare-bones")
         clone = tmp_path / "bare-bones"
         git(clone, "fetch", "-q", "origin", "refs/tags/model/*:refs/tags/model/*")
@@ -384,7 +386,7 @@ class TestAClone:
         run_apart(clone, "pull")
         assert git(clone, "rev-parse", RULES) == self.remote_rules(bare)
 
-    def test_two_that_apply_at_once_leave_one_tag(self, gated, bob, bare, git):
+    def test_rules_applied_in_two_clones_leave_one_tag(self, gated, bob, bare, git):
         editing.edit(gated.repository.common_dir, rules())
         gated.push()
         bob.pull()
@@ -519,7 +521,7 @@ class TestAServerWithTheHook:
         assert (code == 0, "push.tag" in err) == (False, True), err
 
 
-def test_a_second_place_in_a_stage_that_is_closed_by_the_rules_in_force_stays(client, iris):
+def test_a_second_stage_file_stays_while_the_rules_in_force_close_that_stage(client, iris):
     """Only the branch opens the stage again: other changes of the model go on, and leave its file as it is."""
     path = client.repository.common_dir
     closed = 'format = "1.2"\n[[stages]]\nname = "staging"\nproposal_only = true\n[[stages]]\nname = "production"\n'

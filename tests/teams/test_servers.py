@@ -164,7 +164,7 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
     assert_sound(bare)
 
 
-def test_the_last_output_of_a_program_is_shown(tmp_path, monkeypatch):
+def test_output_right_before_the_end_of_a_program_is_not_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(silence_timeout, "_LOOK", 0.0)
     said = [
         silence_timeout.run_until_silent(["sh", "-c", "printf words"], os.environ, cwd=tmp_path, silence=60)

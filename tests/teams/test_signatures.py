@@ -389,7 +389,7 @@ class TestMergesByGit:
         assert [why for ref, why in ada.apply().refused if ref == PRODUCTION]
         assert ada.get_version("iris@production").number == 2
 
-    def test_a_branch_that_lists_its_own_signer_lets_nobody_in(self, ada, repo, keys):
+    def test_a_merged_branch_that_lists_its_own_signer_puts_nothing_in_force(self, ada, repo, keys):
         promote(ada)
         tip = run(repo, "rev-parse", BRANCH)
         edit(repo, {"allowed_signers": line(keys, "mallory"), "gitmodel.toml": RULES.replace("signed = true\n", "")})
@@ -468,7 +468,7 @@ class TestTeam:
             team.bob = team.open("bob")
             yield team
 
-    def test_every_clone_reads_it_and_nobody_replaces_a_valid_tag(self, team):
+    def test_every_clone_reads_a_signed_promotion_and_no_apply_replaces_its_tag(self, team):
         assert team.bob.get_version("iris@production").number == 2
         tags = refs(team.bare)
         for client in (team.bob, team.ada):
@@ -514,7 +514,7 @@ class TestTeam:
         with pytest.raises(Invalid, match="it is not signed"):
             number()
 
-    def test_two_who_sign_one_tag_keep_the_one_that_is_there(self, team, keys):
+    def test_if_two_signers_create_the_same_tag_the_first_one_stays(self, team, keys):
         here = team.ada.repository.common_dir
         first = refs(here)[TAG]
         run(here, "update-ref", "-d", TAG)

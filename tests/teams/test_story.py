@@ -30,7 +30,7 @@ def training(accuracy, stage=""):
     train(accuracy, stage)
 
 
-def test_the_story(team, remote, bare, tmp_path, monkeypatch, capsys):
+def test_two_clones_register_promote_propose_and_merge(team, remote, bare, tmp_path, monkeypatch, capsys):
     team.url = remote
     ada, bob = team.clone("ada"), team.clone("bob")
     iris = ada.register_model("iris", owners=["grace"])

@@ -205,7 +205,7 @@ def test_a_version_promoted_there_is_not_deleted_here(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_name_given_on_both_sides_stays_with_theirs(ada, bob, bare):
+def test_a_version_name_given_in_two_clones_stays_with_the_remotes_version(ada, bob, bare):
     ada.get_model("iris").create_version("1.0")
     ada.push()
     bob.get_model("iris").create_version("1.0", metadata={"bob": True})
@@ -318,7 +318,7 @@ def test_a_promotion_merged_but_not_applied_is_pending_for_all_until_one_applies
     assert_sound(bare)
 
 
-def test_a_tag_that_was_moved_back_there_is_not_put_in_force_again_by_a_push(ada, bob, bare, git):
+def test_a_push_does_not_restore_a_stage_tag_that_was_set_back_at_the_remote(ada, bob, bare, git):
     old = refs(bare)["refs/tags/model/iris/production"]
     ada.get_version("iris@3").set_stage("production")
     ada.push()
@@ -332,7 +332,7 @@ def test_a_tag_that_was_moved_back_there_is_not_put_in_force_again_by_a_push(ada
     assert bob.pull().set_back == []
 
 
-def test_a_tag_that_was_removed_there_is_reported(ada, bob, bare, git):
+def test_a_pull_reports_a_stage_tag_that_was_removed_at_the_remote(ada, bob, bare, git):
     git(bare, "update-ref", "-d", "refs/tags/model/iris/production")
     assert bob.pull().set_back == ["model/iris/production"]
     assert held(bob) == {}
@@ -421,7 +421,7 @@ def test_a_signed_commit_is_pushed_as_it_is_when_nobody_was_faster(bob, signed, 
     assert refs(bare)["refs/heads/gitmodel"] == signed
 
 
-def test_artifacts_that_only_this_machine_has_keep_everything_here_with_the_one_command(team, bare, tmp_path):
+def test_a_push_without_a_shared_store_is_refused_with_the_command_to_set_one(team, bare, tmp_path):
     team.store = None
     client = team.clone("eve")
     client.register_model("iris").create_version(data={"train": source(team, "x")})
@@ -541,7 +541,7 @@ def test_a_push_that_was_cut_before_it_landed_is_reported_and_completes_when_run
     assert_sound(bare)
 
 
-def test_a_transaction_that_is_there_already_as_another_commit_is_not_made_twice(ada, bob, bare, git, tmp_path):
+def test_a_pull_does_not_replay_a_commit_that_the_remote_has_in_another_form(ada, bob, bare, git, tmp_path):
     """A clone that was restored from a backup holds what it pushed after a replay in its old form."""
     import shutil
 

@@ -7,7 +7,7 @@ from teamwork import refs
 from transcripts import ask
 
 
-def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, monkeypatch):
+def test_two_people_clone_pull_and_push_on_the_command_line(team, ada, bob, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_STORE", team.store)
     monkeypatch.chdir(team.folder)
     assert ask(capsys, "clone", "remote.git", "carol") == (0, "cloned into carol: 1 model\n", "")

@@ -42,7 +42,7 @@ def all_at_once(works):
     return failed
 
 
-def test_everything_that_is_done_in_a_clone_is_done_by_url(team, ada, host, bare):
+def test_every_change_that_works_in_a_clone_works_by_url(team, ada, host, bare):
     job = team.by_url("job", host.registry)
     rose = job.register_model("rose", license="MIT", tags=["new"])
     made = rose.create_version("1.0", data={"train": source(team, "roses")}, metadata={"accuracy": 0.5})
@@ -252,7 +252,7 @@ def test_apply_puts_in_force_what_was_merged(team, ada, host, bare, git):
     assert_sound(bare)
 
 
-def test_there_is_nothing_to_pull_or_push(team, host):
+def test_by_url_pull_and_push_are_refused(team, host):
     job = team.by_url("job", host.registry)
     for work in (job.pull, job.push):
         with pytest.raises(UsageError, match=r"the registry is http.* itself"):

@@ -211,7 +211,7 @@ def test_an_exception_of_a_signal_while_git_moves_refs_leaves_no_lock(code_repo)
 
 @pytest.mark.parametrize("after", ["sent", "header", "answer"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Interrupted])
-def test_a_read_that_is_interrupted_gives_the_next_one_no_answer_of_it(client, monkeypatch, after, error):
+def test_a_read_after_an_interrupted_one_gets_its_own_answer(client, monkeypatch, after, error):
     reader, tip = client.repository.reader, client.repository.tip()
     ids = [tip, reader.get(tip).data.decode().split()[1]]
     real = reader._answer

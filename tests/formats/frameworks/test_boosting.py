@@ -127,7 +127,7 @@ class TestXGBoost:
         )
 
     @INSIDE
-    def test_inside_an_estimator_of_scikit_learn_it_needs_no_trust(self, xgboost, training, around, tmp_path):
+    def test_a_model_inside_a_scikit_learn_estimator_needs_no_trust(self, xgboost, training, around, tmp_path):
         check_inside_an_estimator(around(xgboost.XGBClassifier(n_estimators=2)), training, tmp_path / "x")
 
     def test_a_skops_file_can_restore_a_booster_and_not_call_its_class(self, xgboost, training, tmp_path, monkeypatch):
@@ -184,7 +184,7 @@ class TestLightGBM:
             assert kept(model, "lightgbm", kind="model").predict(features).tolist() == found.predict(features).tolist()
 
     @INSIDE
-    def test_inside_an_estimator_of_scikit_learn_it_needs_no_trust(self, lightgbm, training, around, tmp_path):
+    def test_a_model_inside_a_scikit_learn_estimator_needs_no_trust(self, lightgbm, training, around, tmp_path):
         model = around(lightgbm.LGBMClassifier(n_estimators=2, verbose=-1))
         check_inside_an_estimator(model, training, tmp_path / "x")
 

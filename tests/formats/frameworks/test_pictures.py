@@ -71,7 +71,7 @@ def test_a_small_file_that_claims_a_large_picture_is_refused_before_its_pixels_a
         load(tmp_path / "x", "png")
 
 
-def test_another_kind_of_picture_under_this_name_is_refused(tmp_path):
+def test_a_tiff_file_recorded_as_png_is_refused(tmp_path):
     image.new("L", (2, 2)).save(tmp_path / "x", "TIFF")
     with pytest.raises(Invalid, match="cannot be loaded as png"):
         load(tmp_path / "x", "png")

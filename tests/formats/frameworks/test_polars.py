@@ -75,7 +75,7 @@ def test_an_input_gets_the_type_that_a_step_asks_for(tmp_path):
     assert found["number"].to_list() == [1.0, 2.0]
 
 
-def test_a_pickle_in_its_place_is_refused(tmp_path):
+def test_a_pickle_in_place_of_a_polars_file_is_refused(tmp_path):
     (tmp_path / "x").write_bytes(pickle.dumps(FRAME.to_dict(as_series=False)))
     with pytest.raises(Refused):
         load(tmp_path / "x", "polars")

@@ -71,7 +71,7 @@ def test_code_and_pickles_in_the_folder_are_not_used(model, tmp_path):
     assert not mark.exists()
 
 
-def test_a_class_of_a_person_is_refused(tmp_path, model):
+def test_a_users_subclass_of_a_transformers_model_is_refused(tmp_path, model):
     class Mine(transformers.BertForSequenceClassification):
         pass
 
