@@ -55,7 +55,7 @@ def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: 
 
 
 def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count: int) -> None:
-    """What it costs to keep the code of *count* versions, each of another commit that no branch holds any more."""
+    """Measure keeping the code of *count* versions, each of another commit that is on no branch."""
     table.section(f"{count:,} code commits kept by refs/gitmodel/code/<commit>")
     path, remote = registries.new_repository(folder / "code", environ), folder / "remote.git"
 
@@ -103,7 +103,7 @@ def _side_commits(count: int) -> Iterator[bytes]:
 
 
 def questions(size: int) -> dict[str, Callable[[Client], object]]:
-    """What is asked of a registry of *size* commits."""
+    """Measure the queries of a registry of *size* commits."""
     half = registries.START + timedelta(minutes=size // 2)
     old = f"gitmodel~{size // 2}"
     return {
@@ -127,7 +127,7 @@ def fresh(path: Path, environ: dict[str, str], question: Callable[[Client], obje
 
 
 def measure_graph(table: Table, folder: Path, environ: dict[str, str], size: int) -> None:
-    """What was made from what: *size* commits, each a run with the version that it made."""
+    """Measure the lineage of *size* commits, each a run with the version that it made."""
     path = registries.new_repository(folder / f"runs-{size}", environ)
     _import(path, _history(size, _runs()), environ)
     subprocess.run(["git", "-C", str(path), "repack", "-adq"], check=True, env=environ)

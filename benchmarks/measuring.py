@@ -18,7 +18,7 @@ WIDTHS = (66, 10, 10, 26, 7)
 
 @dataclass(frozen=True)
 class Cost:
-    """What one operation costs: medians, in milliseconds; *cpu* counts git's processes too."""
+    """The cost of one operation: medians, in milliseconds; *cpu* counts git's processes too."""
 
     cpu: float
     wall: float

@@ -111,7 +111,7 @@ def _whole_runs(table: Table, folder: Path, environ: dict[str, str], times: int)
 
 
 def _saving(table: Table, folder: Path, times: int, rows: int) -> None:
-    """What it costs to save a value and to prove that it comes back, beside what pandas and NumPy need for the same.
+    """The cost of saving and verifying a value, beside that of pandas and NumPy for the same.
 
     Theirs is one write, two reads and one comparison; ours also keeps what pandas's Parquet files lose.
     """

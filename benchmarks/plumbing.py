@@ -20,7 +20,7 @@ SAFE = ("-c", "core.fsync=committed,loose-object,reference", "-c", "core.warnAmb
 
 @dataclass
 class Written:
-    """What one change wrote: its objects, and the lines that moved its refs."""
+    """The objects that one change wrote, and the lines that moved its refs."""
 
     objects: list[NewObject] = field(default_factory=list)
     moves: list[str] = field(default_factory=list)

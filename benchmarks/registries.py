@@ -78,7 +78,7 @@ def version(number: int, *, shift: int = 0) -> VersionRecord:
 
 
 def metadata(number: int) -> dict[str, float | int | str]:
-    """What a training would log of version *number*."""
+    """Return the metadata that a training would log for version *number*."""
     return {"accuracy": 0.9 + number * 37 % 100_000 / 1_000_000, "epochs": number % 50 + 1, "framework": "sklearn"}
 
 

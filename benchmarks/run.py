@@ -32,7 +32,7 @@ SEARCH = "metadata.epochs == 25"
 
 
 class Work:
-    """What is measured on one registry: each method does its thing once more."""
+    """The operations measured on one registry: each method performs its operation once."""
 
     def __init__(self, client: Client, model: str, count: int) -> None:
         self.client = client
@@ -203,7 +203,7 @@ class Benchmark:
             self.table.cost("list all models, unchanged", measure(work.list_models, times=5))
 
     def growth(self) -> None:
-        """What a version adds to .git, when there are few and when there are many."""
+        """Measure the disk space that a version adds to .git, with few and with many versions."""
         self.table.section("Growth of .git for each new version: of the disk (blocks, as `du` counts), and in bytes")
         disk: dict[int, float] = {}
         size: dict[int, float] = {}
@@ -243,7 +243,7 @@ class Benchmark:
             self.table.value(f"git model --format {form} version list iris", f"{peak:.0f} MB", "<= 200 MB", peak <= 200)
 
     def validity(self) -> None:
-        """That the registries which fast-import made are such as gitmodel makes."""
+        """Verify that the registries made by fast-import are valid for gitmodel."""
         with registries.open_registry(self._registry(1_000), self.environ) as client:
             problems = checking.check(client.repository)
         if problems:

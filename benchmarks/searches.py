@@ -1,4 +1,4 @@
-"""What searches cost: the index built, updated and asked, in one model and over many."""
+"""The cost of searches: building, updating and querying the index, in one model and over many."""
 
 import shutil
 import sys

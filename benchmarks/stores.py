@@ -107,7 +107,7 @@ main(prog_name="gitmodel")
 
 
 class _Took(NamedTuple):
-    """What a command took, in milliseconds: wall time, its CPU, and the CPU that the server spent meanwhile."""
+    """The times of a command in milliseconds: wall time, its CPU, and the CPU of the server meanwhile."""
 
     wall: float
     cpu: float
@@ -135,7 +135,7 @@ class _Bench:
     def took(
         self, command: list[str], *, environ: dict[str, str] | None = None, cwd: Path | None = None
     ) -> tuple[_Took, str]:
-        """What *command* took, and what it said."""
+        """Run *command*, and return its times and output."""
         before, server, started = _spent(), self._server.cpu_seconds(), time.perf_counter()
         done = subprocess.run(
             command, env=environ or self._environ, cwd=cwd, capture_output=True, text=True, check=False

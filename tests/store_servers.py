@@ -102,7 +102,7 @@ class SeaweedFS:
         return BUCKET
 
     def cpu_seconds(self):
-        """What it has used of the processors since it was started."""
+        """The CPU time that the server has used since its start."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -118,7 +118,7 @@ class SeaweedFS:
         return f"s3://{BUCKET}/store {self._used}/of tests"
 
     def environ(self, *, key=KEY, secret=SECRET):
-        """What the settings of whoever uses it are."""
+        """The settings for a client of the server."""
         return {
             "AWS_ACCESS_KEY_ID": key,
             "AWS_SECRET_ACCESS_KEY": secret,

@@ -86,7 +86,7 @@ def store(request, tmp_path):
 
 
 class TestEveryStore:
-    """What every implementation of ArtifactStore does, and what is built on it."""
+    """The suite of every implementation of ArtifactStore, and of the functions built on it."""
 
     @pytest.mark.parametrize("content", [b"", b"a", BIG], ids=["empty", "one byte", "big"])
     def test_an_object_is_read_back_by_its_digest(self, store, content):
@@ -368,7 +368,7 @@ def place_of(store, digest):
 
 
 class TestSources:
-    """What may be stored, and what is refused with nothing stored."""
+    """Sources that may be stored, and sources that are refused with nothing stored."""
 
     def refused(self, store, path, kind, said):
         with pytest.raises(kind, match=said) as caught:
@@ -483,7 +483,7 @@ class TestSources:
 
 
 def as_nobody(tmp_path, expression):
-    """What *expression* raises for a user who may do nothing here that others may not."""
+    """Return the error of *expression* for a user without special permissions."""
     code = f"""
 import os, sys
 from pathlib import Path

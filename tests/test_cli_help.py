@@ -269,7 +269,7 @@ def test_printing_the_version_imports_only_what_all_commands_share():
 
 
 def complete(line):
-    """What bash offers for *line* after it has loaded our script."""
+    """Return the completions that bash offers for *line* after it has loaded our script."""
     script = f"""
     {SCRIPTS["bash"]}
     COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}

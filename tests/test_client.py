@@ -53,7 +53,7 @@ def iris(client):
 
 
 def held(model):
-    """What is in force: stage or alias to number."""
+    """Return the numbers in force, by stage or alias."""
     return {state.name: state.in_force for state in model.stages if state.in_force is not None}
 
 

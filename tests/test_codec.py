@@ -70,7 +70,7 @@ VALUES = st.recursive(
 
 
 def depth(value):
-    """How many tables and lists are around the innermost value, with this one."""
+    """Return the number of tables and lists around the innermost value, with this one."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     return 0 if items is None else 1 + max(map(depth, items), default=0)
 

@@ -204,7 +204,7 @@ def bare_registry(client, tmp_path, git):
 
 
 def record_by_hand(repo, password="hunter2"):
-    """What somebody without this check recorded: a password, in version 1 of iris."""
+    """Record a password in version 1 of iris, as a program without this check does."""
     with Client(repo) as client:
         record = client.repository.snapshot().version("iris", 1)
     spoken = replace(record, metadata={"password": password, "accuracy": 0.9})

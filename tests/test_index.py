@@ -114,7 +114,7 @@ def searched(client, text, **options):
 
 
 def both(client, monkeypatch, text, outcome=outcome, **options):
-    """What is found without the index, and with it."""
+    """Return the results without and with the index."""
     with monkeypatch.context() as patch:
         patch.setattr(versions, "_HUNDREDS_FOR_INDEX", 10**9)
         without = outcome(client, text, **options)

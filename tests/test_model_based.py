@@ -21,7 +21,7 @@ CLIENTS = st.integers(0, 1)
 
 @dataclass
 class Expected:
-    """What a model is to be, said as simply as can be."""
+    """The expected state of a model, in the simplest form."""
 
     last: int = 0
     deleted: set = field(default_factory=set)

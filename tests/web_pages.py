@@ -41,7 +41,7 @@ def running(server):
 
 
 class Pages(QuietHandler):
-    """What the server has, by path: bytes, the status to answer with, or where else it is."""
+    """The content of the server by path: bytes, a status to answer with, or the target of a redirect."""
 
     def do_GET(self):
         self.server.asked.append(self.path)

@@ -39,7 +39,7 @@ PEERS = {
 
 @dataclass
 class Found:
-    """What a peer did: the costs by what was done, and at how many versions."""
+    """The costs of a peer: by operation, and the number of versions that it created."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""How a peer's script measures and says it; imported in the peer's own environment."""
+"""Measuring and reporting in the script of a peer; imported in the peer's own environment."""
 
 from __future__ import annotations
 

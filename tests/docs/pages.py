@@ -41,7 +41,7 @@ class Step:
 
 @dataclass
 class Folder:
-    """Where commands run, as in one shell: `cd` and variables last."""
+    """A folder in which commands run as in one shell: `cd` and variables stay in effect."""
 
     place: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -107,7 +107,7 @@ def trimmed(text: str) -> str:
 
 
 def alike(shown: str, printed: str) -> bool:
-    """Whether a page shows what was *printed*, except for values that vary; a line `...` stands for any lines."""
+    """Return True if *shown* equals *printed*, except for values that vary; a line `...` stands for any lines."""
     parts = re.split(r"^\.\.\.\n", _without_varying_values(shown), flags=re.MULTILINE)
     pattern = "(?:.*\n)*?".join(map(re.escape, parts))
     return re.fullmatch(pattern, _without_varying_values(printed)) is not None

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+import pytest
 from pages import ROOT
 
 OPENING = re.compile(
@@ -26,8 +27,9 @@ def faults(source: str) -> list[int]:
     return sorted(line for line, text in docstrings(source) if OPENING.match(text))
 
 
-def test_docstrings_of_the_package_start_with_a_verb_or_a_noun() -> None:
-    files = sorted((ROOT / "gitmodel").rglob("*.py"))
+@pytest.mark.parametrize("folder", ["gitmodel", "tests", "benchmarks", "examples"])
+def test_docstrings_start_with_a_verb_or_a_noun(folder: str) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
     found = [f"{file.relative_to(ROOT)}:{line}" for file in files for line in faults(file.read_text(encoding="utf-8"))]
     assert files
     assert not found, "start these docstrings with a verb ('Return ...') or a noun:\n" + "\n".join(found)

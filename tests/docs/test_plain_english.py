@@ -39,8 +39,8 @@ LONGEST_SENTENCE = 45  # words, code and links counted as one
 PAYS = re.compile(r"\b(?:pays? for|not pay)\b")
 # The test's subject and its result are named: not "test_what_is_young_is_said".
 RIDDLES = re.compile(
-    r"test_(?:it|they|to|what|which|who|whose|whoever)_|test_(?:by|in|inside|on|with|without)_\w*_it_|"
-    r"\w*_(?:anew|behind_our_back|all_the_same|for_ever|goes_on|mends?|mended|young)(?:_|$)"
+    r"test_(?:it|they|to|what|which|who|whose|whoever)_|test_(?:by|in|inside|on|with|without)_\w*_it_"
+    r"|\w*_(?:anew|behind_our_back|all_the_same|for_ever|goes_on|mends?|mended|young)(?:_|$)"
     r"|\w*_(?:is|are)_(?:said|told)(?:$|_(?:and|with)_)|\w*_of_who_"
 )
 

@@ -12,7 +12,7 @@ DEMO = ROOT / "examples/iris/run.py"
 
 
 def story_of(printed: str) -> str:
-    """What the README shows of the demo."""
+    """Return the part of the demo's output that the README shows."""
     return trimmed(printed.partition("\nThe repository is kept")[0].strip("\n")) + "\n"
 
 

@@ -138,7 +138,7 @@ def fork_and_leave() -> int:
 
 @step
 def fork_and_come_back() -> Annotated[int, "status"]:
-    """Whose child forgets to leave, and returns as if it were the step."""
+    """Fork a child that does not exit, and returns as if it were the step."""
     child = os.fork()
     if child == 0:
         return -1

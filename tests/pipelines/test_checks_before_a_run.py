@@ -1,4 +1,4 @@
-"""What would stop a run at its end is refused before its first step, all of it in one error."""
+"""Problems that would stop a run at its end are refused before its first step, all in one error."""
 
 import enum
 import sys

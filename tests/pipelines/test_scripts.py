@@ -63,7 +63,7 @@ def is_gone(pid):
 
 @pytest.fixture
 def address(request):
-    """How a script reaches the executor that a parameter names."""
+    """The way in which a script reaches the executor that a parameter names."""
     if request.param != "dask":
         return request.param
     return "dask:" + request.getfixturevalue("cluster").scheduler.address

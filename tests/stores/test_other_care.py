@@ -85,7 +85,7 @@ def test_status_reports_a_lost_object(iris, url, capsys):
 
 
 class Place:
-    """Where others keep an object: its URI, and how they write it."""
+    """A place for objects of others: its URI, and a function that writes an object there."""
 
     def __init__(self, uri, write):
         self.uri = uri

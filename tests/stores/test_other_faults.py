@@ -37,11 +37,11 @@ class Server:
         self._is_part = is_part
 
     def parts(self):
-        """How many parts were sent."""
+        """The number of parts that were sent."""
         return sum(self._is_part(*request) for request in self.proxy.seen)
 
     def arrived(self):
-        """How many parts the server has."""
+        """The number of parts that the server has."""
         return sum(self._is_part(*request) for request in self.proxy.answered)
 
     def hang_at(self, count):

@@ -17,7 +17,7 @@ from gitmodel.registry import setup
 
 @pytest.fixture
 def soak(request):
-    """Whether the long version of the test is wanted (`--soak`)."""
+    """True if the long version of the test is requested (`--soak`)."""
     return request.config.getoption("--soak")
 
 
@@ -71,7 +71,7 @@ def host(team, ada, bare, tmp_path):
 
 @pytest.fixture
 def ssh(tmp_path, monkeypatch):
-    """How the URL of a repository begins on an ssh server, which git of this test can log in to."""
+    """The start of the URL of a repository on an ssh server, to which git of this test can log in."""
     if SSHD is None:
         assert not os.environ.get("CI"), "CI has no sshd: apt-get install openssh-server"
         pytest.skip("there is no sshd: apt-get install openssh-server")

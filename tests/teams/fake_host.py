@@ -76,7 +76,7 @@ class Host(QuietServer):
         self.answers["/pulls/5/reviews"] = [review(who, head) for who in by]
 
     def variables(self, event):
-        """What a job sees; *event* is where its event is written to."""
+        """Return the environment of a job; *event* is the file to which its event is written."""
         api = f"{self.url}{PREFIXES[self.kind]}"
         if self.kind == "gitlab":
             numbered = {"CI_PROJECT_ID": "7", "CI_MERGE_REQUEST_IID": "5"}

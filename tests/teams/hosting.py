@@ -10,7 +10,7 @@ def git(folder, *arguments):
 
 
 class Host:
-    """What a host does with a pull request: it merges a branch of its repository, in one of three ways."""
+    """Merge a pull request as a host does: a branch of its repository, in one of three ways."""
 
     def __init__(self, folder, url):
         self.folder = folder / "host"

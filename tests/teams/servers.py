@@ -82,7 +82,7 @@ class _GitHandler(QuietHandler):
             self.server.over.wait()
 
     def _user(self):
-        """Who asks; None if nobody said so, and the server wants to know."""
+        """The user who sends the request; None if the server requires a user and the request names none."""
         if self.server.passwords is None:
             return "somebody"
         said = self.headers.get("Authorization", "").removeprefix("Basic ")

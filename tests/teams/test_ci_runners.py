@@ -160,7 +160,7 @@ def gitlab(site, source, commit, *more):
 
 
 def handed_on(said, within=""):
-    """What deploy jobs are told in the lines with *within*: model, stage and version of each."""
+    """Return what deploy jobs get in the lines with *within*: model, stage and version of each."""
     lists = (re.search(r"\[\{.*\}\]", line) for line in said.splitlines() if within in line)
     return {(one["model"], one["stage"], one["version"]) for found in lists if found for one in json.loads(found[0])}
 
@@ -510,7 +510,7 @@ class TestInstalling:
     ],
 )
 def test_the_files_are_as_the_schemas_of_the_hosts_say(schema, path, tmp_path):
-    """Those that the package check-jsonschema carries. The head of a component is judged by gitlab-ci-local alone."""
+    """The schemas are those of the package check-jsonschema. Only gitlab-ci-local validates the head of a component."""
     *_, jobs = yaml.safe_load_all(path.read_text(encoding="utf-8"))
     (tmp_path / "jobs.json").write_text(json.dumps({str(key).replace("True", "on"): jobs[key] for key in jobs}))
     command = [

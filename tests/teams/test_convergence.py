@@ -13,7 +13,7 @@ FEW, MANY = range(4), range(4, 200)
 
 
 class Story:
-    """What happened, and what must be there in the end."""
+    """The events of a trial, and the records that must exist at its end."""
 
     def __init__(self, seed, clients):
         self.random = random.Random(seed)

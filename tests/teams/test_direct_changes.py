@@ -64,7 +64,7 @@ def test_the_propose_command_in_the_refusal_works(main, client, iris, code_repo,
 
 
 def merge(repo, branch):
-    """What a host's merge button does: a merge commit of *branch*, whose changes apply cleanly."""
+    """Merge as a host's merge button does: a merge commit of *branch*, whose changes apply cleanly."""
     tip, side = (editing.run(repo, "rev-parse", ref) for ref in (editing.BRANCH, branch))
     tree = editing.run(repo, "merge-tree", "--write-tree", tip, side)
     commit = editing.run(repo, "commit-tree", tree, "-p", tip, "-p", side, "-m", "Merge a proposal")

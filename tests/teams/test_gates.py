@@ -45,7 +45,7 @@ def repo(client):
 
 
 def merge(repo, files, message="Merge a proposal"):
-    """What a host's merge button does: a merge commit of a branch with one commit that changes *files*."""
+    """Merge as a host's merge button does: a merge commit of a branch with one commit that changes *files*."""
     old = editing.run(repo, "rev-parse", editing.BRANCH)
     editing.run(repo, "update-ref", "refs/heads/topic", old)
     editing.edit(repo, files, "Propose", onto="refs/heads/topic")

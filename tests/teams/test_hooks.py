@@ -363,7 +363,7 @@ def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(
 
 @pytest.mark.soak
 def test_pre_commit_makes_the_environment_of_the_hook(clone):
-    """It clones this repository and has pip install it, with what it needs: only where pip reaches packages."""
+    """pre-commit clones this repository and installs it by pip with its requirements, if pip reaches packages."""
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     done = pre_commit(clone, "try-repo", str(MANIFEST.parent), "gitmodel-check", "--verbose")
     assert (done.returncode, "all records are valid" in done.stdout) == (0, True), done.stdout

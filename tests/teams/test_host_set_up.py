@@ -72,13 +72,13 @@ def test_the_files_name_the_branch_of_the_registry(kind, code_repo, capsys, git)
 
 
 def owners(repo):
-    """What CODEOWNERS says, without comments."""
+    """Return the lines of CODEOWNERS without comments."""
     lines = [line for line in read(repo, "CODEOWNERS").splitlines() if line and not line.startswith("#")]
     return [tuple(line.split(" ", 1)) for line in lines]
 
 
 def approves(repo, path):
-    """Who approves a change of *path*: the last line that matches, as git matches patterns of attributes."""
+    """Return the owners who approve a change of *path*, by the last line that matches as in git's attributes."""
     found = ""
     for pattern, accounts in owners(repo):
         rule = re.escape(pattern.lstrip("/")).replace(r"\*", "[^/]*") + (".*" if pattern.endswith("/") else "")

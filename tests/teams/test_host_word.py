@@ -131,7 +131,7 @@ def environ(host):
 
 
 def test_rules_loosened_by_hand_do_not_count(github, client, repo):
-    """Whoever registers may push to the branch: the rules of the stage are asked of the host as well."""
+    """A person who registers versions may push to the branch, so the host is asked about changes of the rules too."""
     edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", "")})
     loosened = tip(repo)
     edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", 'rollback = "direct"\n')})

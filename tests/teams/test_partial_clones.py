@@ -161,7 +161,7 @@ class TestShallowRegistry:
 class TestPullRequests:
     @pytest.fixture
     def merge(self, upstream, git):
-        """What a host offers as refs/pull/7/merge: a proposal with a damaged record, merged into the registry."""
+        """Create refs/pull/7/merge as a host does: a proposal with a damaged record, merged into the registry."""
         git(upstream, "branch", "propose/x", "gitmodel")
         edit(upstream, {"models/iris/stages/staging.toml": "nonsense"}, onto="refs/heads/propose/x")
         tree = git(upstream, "rev-parse", "propose/x^{tree}")
@@ -173,7 +173,7 @@ class TestPullRequests:
 
     @pytest.fixture
     def checkout(self, upstream, tmp_path, git, monkeypatch):
-        """What a job of GitHub has: the merge of the pull request, checked out, from a fetch of this depth."""
+        """A clone as in a job of GitHub: the merge of the pull request, checked out, from a fetch of this depth."""
 
         def make(*depth):
             git(tmp_path, "init", "-q", "job")

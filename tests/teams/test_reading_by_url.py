@@ -24,14 +24,14 @@ def entry(client):
 
 
 def objects(client, name, kind):
-    """How many objects of a *kind* a repository of the cache holds, without fetching any."""
+    """Return the number of objects of a *kind* in a repository of the cache, without fetching any."""
     command = ["git", "-C", str(entry(client) / name), "cat-file", "--batch-all-objects", "--batch-check=%(objecttype)"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return said.split().count(kind)
 
 
 def trips(host, work):
-    """How many requests *work* made."""
+    """Return the number of requests that *work* made."""
     host.seen.clear()
     work()
     return len(host.seen)

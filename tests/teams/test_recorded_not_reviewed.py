@@ -29,7 +29,7 @@ def stage_text(iris, number):
 
 
 def promote_by_hand(iris, repo, number=2):
-    """What `git model promote` writes, committed by hand: 2 leaves staging, 3 is archived."""
+    """Commit by hand what `git model promote` writes: 2 leaves staging, 3 is archived."""
     files = {STAGE: stage_text(iris, number), "models/iris/stages/archived/3.toml": ARCHIVED_MARKER}
     if number == 2:
         files[STAGING] = None

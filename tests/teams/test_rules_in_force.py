@@ -47,7 +47,7 @@ def loosen(repo, iris, number=1, *, files=None):
 
 
 def bring_in(repo, how):
-    """What a host's button makes of `topic`, as *how* says."""
+    """Merge `topic` as the merge button of a host does, with the method *how*."""
     old, side = (editing.run(repo, "rev-parse", ref) for ref in (editing.BRANCH, TOPIC))
     if how == "rebase":  # the same two commits, made again: the branch moved meanwhile
         base = editing.run(repo, "merge-base", old, side)

@@ -109,7 +109,7 @@ def held(client):
 
 
 def forged(client, stage="production"):
-    """Why the tag of the stage does not count."""
+    """Return the reason why the tag of the stage does not count."""
     return {one.name: one.forged for one in client.get_model("iris").stages}.get(stage)
 
 
@@ -479,7 +479,7 @@ class TestTeam:
         assert refs(team.bare)[TAG] == tags[TAG] == refs(team.folder / "bob")[TAG]
 
     def test_an_old_tag_that_is_set_back_is_as_valid_as_it_was_and_told(self, team):
-        """Its signature says that it was in force, not that it is: the branch says what is recorded."""
+        """The signature proves that the version was in force, not that it still is: the branch has the record."""
         old = refs(team.bare)[TAG]
         promote(team.ada, 3)
         team.ada.push()

@@ -628,7 +628,7 @@ def test_symbolic_links_submodules_and_odd_paths_of_a_hostile_branch_are_refused
 
 
 def test_a_pull_that_was_interrupted_completes_when_run_again(ada, bob, bare, monkeypatch):
-    """Whatever step of git is the last one that ran."""
+    """The interruption may follow any step of git."""
     from gitmodel.git.process import Git
 
     class Cut(Exception):

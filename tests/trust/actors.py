@@ -29,7 +29,7 @@ class Actor:
         self.process.stdin.flush()
 
     def answer(self):
-        """What the oldest request that is not answered yet came to."""
+        """Return the result of the oldest request without an answer."""
         line = self.process.stdout.readline()
         if not line:
             raise EOFError(f"the actor ended with {self.process.wait()}")

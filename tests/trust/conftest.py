@@ -36,7 +36,7 @@ class Registry:
 
 @pytest.fixture
 def soak(request):
-    """Whether the long version of the test is wanted (`--soak`)."""
+    """True if the long version of the test is requested (`--soak`)."""
     return request.config.getoption("--soak")
 
 

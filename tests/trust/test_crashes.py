@@ -52,7 +52,7 @@ sys.exit(1 if "error" in answer else 0)
 
 
 def state(registry):
-    """What a reader sees: the versions, and the recorded and the valid holder of production."""
+    """The state that a reader sees: the versions, and the recorded and the valid holder of production."""
     numbers = [view.record.number for view in versions.list_versions(registry.writer, "iris")[0]]
     held = {state.name: (state.recorded, state.in_force) for state in stages.list_stages(registry.writer, "iris")}
     return sorted(numbers), held.get("production", (None, None))
@@ -82,7 +82,7 @@ def write_under_strace(path, request, *options, log):
 
 
 def without_the_locks_that_are_named(made, work):
-    """What *work* returns; a lock that nobody can prove to be ours is named, with what to type, and is removed."""
+    """Return the result of *work*; remove a lock that is not provably ours with the command that the error names."""
     for _ in range(3):
         try:
             return work()
@@ -160,7 +160,7 @@ REQUESTS = {
 
 
 def counted(path, request, log):
-    """How many calls of each kind one process of the writer makes at most: strace counts for each by itself."""
+    """Return the highest number of calls of each kind by one process of the writer: strace counts each process."""
     every = ",".join(CALLS.values())
     code, answer, stderr = write_under_strace(path, request, "-e", f"trace={every}", log=log)
     assert code == 0, stderr
