@@ -406,7 +406,7 @@ def test_the_action_applies_and_outputs_the_moved_stages(site):
 def test_the_action_refuses_another_command(site):
     more = use_action(site, "deploy")
     code, said = act(site, "push", editing.run(site.clone, "rev-parse", BRANCH), *more)
-    assert (code != 0, "command is check or apply" in said) == (True, True)
+    assert (code != 0, "command must be check or apply" in said) == (True, True)
 
 
 def test_the_component_is_what_init_commits():
@@ -496,7 +496,7 @@ class TestInstalling:
     @pytest.mark.parametrize("path", [HOSTS / "gitlab.yml", ROOT / "action.yml"], ids=["component", "action"])
     def test_the_jobs_refuse_an_unpinned_package(self, path, index, tmp_path):
         code, said = self.run(path, "gitmodel==9.9", index, tmp_path)
-        assert (code, "install names no commit" in said) == (2, True), said
+        assert (code, "install must name a commit" in said) == (2, True), said
 
 
 @pytest.mark.parametrize(

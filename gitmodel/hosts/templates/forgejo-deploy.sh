@@ -1,4 +1,5 @@
 #!/bin/bash
-# Yours: what to do with each version that came into force. $1 is a file of JSON that lists what moved: model, stage, version.
+# This file is yours: deploy each version that came into force. $1 is a JSON file with the stages that moved, each with model,
+# stage and version.
 set -euo pipefail
 cat "$1"
