@@ -102,9 +102,14 @@ def test_columns_are_exact_in_json_and_tsv(client, capsys):
 
 
 def test_a_column_or_order_that_no_version_has_is_named_with_the_nearest(client, capsys):
-    code, out, err = ask(capsys, "version", "list", "--columns", "acuracy,rows")
-    assert code == 0
-    assert "warning: no version here has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
+    for form in ("table", "json", "tsv"):
+        code, out, err = ask(capsys, "version", "list", "--columns", "acuracy,rows", "--format", form)
+        assert (code, out) == (2, "")
+        assert "no version in this list has metadata.acuracy" in err
+        assert "did you mean metadata.accuracy?" in err
+    code, out, err = ask(capsys, "version", "list", "--columns", "framework,rows", "--limit", "3")
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert "warning: no version in this list has metadata.framework" in err
     code, out, err = ask(capsys, "version", "list", "--sort", "acuracy")
     assert (code, out) == (2, "")
     assert "no version has metadata.acuracy" in err
@@ -155,6 +160,9 @@ def test_stage_show_has_the_version_in_force_of_every_model(client, git, code_re
     assert ask(capsys, "stage", "show", "-q")[1].split() == ["iris@2", "iris@1", "wine@1"]
     assert numbers(client.view_stages("production")) == ["iris@1", "wine@1"]
     assert numbers(client.view_stages(ModelStages.STAGING)) == ["iris@2"]
+    assert ask(capsys, "stage", "show", "--sort=-accuracy", "--limit", "2", "-q")[1].split() == ["iris@2", "wine@1"]
+    with pytest.raises(UsageError, match=r"no version in a stage has metadata\.acuracy"):
+        client.view_stages(sort="acuracy")
     before = git(code_repo, "rev-parse", "gitmodel")
     client.promote("iris@3", "production")
     columns = ("--columns", "rows", "--filter", "metadata.rows > 0", "--format", "tsv")
@@ -205,6 +213,21 @@ def test_runs_are_listed_with_parameters_and_metadata_and_sorted(runs, capsys, m
     assert best[0].record.parameters["lr"] == 0.01
     assert [view.record.parameters["lr"] for view in runs.list_runs(sort="parameters.lr", offset=1)] == [0.1, 1.0]
     assert len(runs.list_runs(sort="seconds")) == 3
+    assert ask(capsys, "runs", "list", "--filter", "parameters.lr < 0.5", "--sort=-parameters.lr", "-q")[1].split() == [
+        view.id for view in runs.list_runs(sort="-parameters.lr", offset=1)
+    ]
+
+
+def test_listed_runs_become_rows_and_a_data_frame(runs):
+    pytest.importorskip("pandas")
+    found = runs.list_runs(sort="-accuracy")
+    assert repr(found) == "RunTable(3 runs)"
+    assert list(found.rows()[0]) == [
+        *("id", "pipeline", "status", "started", "seconds", "versions"),
+        *("parameters.depth", "parameters.lr", "metadata.accuracy"),
+    ]
+    assert list(found.to_pandas()["parameters.lr"]) == [0.01, 0.1, 1.0]
+    assert "<td>0.9123456</td>" in found._repr_html_()
 
 
 def test_an_order_or_column_that_no_run_has_is_named_with_the_nearest(runs, capsys):
@@ -212,8 +235,8 @@ def test_an_order_or_column_that_no_run_has_is_named_with_the_nearest(runs, caps
     assert (code, out) == (2, "")
     assert "no run has parameters.rl" in err
     code, out, err = ask(capsys, "runs", "list", "--columns", "acuracy,parameters.lr")
-    assert code == 0
-    assert "no run here has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
+    assert (code, out) == (2, "")
+    assert "no run in this list has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
 
 
 def test_a_list_of_models_is_sorted_by_metadata_and_shows_it(client, capsys):
@@ -224,9 +247,10 @@ def test_a_list_of_models_is_sorted_by_metadata_and_shows_it(client, capsys):
     assert [model.name for model in client.list_models(sort="metadata.risk", limit=1)] == ["wine"]
     code, out, _ = ask(capsys, "list", "--columns", "risk,versions", "--sort=-risk", "--format", "tsv")
     assert (code, out.splitlines()) == (0, ["name\trisk\tversions", "iris\t2\t3", "wine\t1.5\t1", "rose\t\t0"])
+    assert ask(capsys, "list")[1].splitlines()[0].split() == ["MODEL", "LATEST", "VERSIONS", "risk"]
     code, out, err = ask(capsys, "list", "--columns", "rsik,latest")
-    assert (code, out.splitlines()[1].split()) == (0, ["iris", "3"])
-    assert "no model here has metadata.rsik\nhint: did you mean metadata.risk?" in err
+    assert (code, out) == (2, "")
+    assert "no model in this list has metadata.rsik\nhint: did you mean metadata.risk?" in err
     code, out, err = ask(capsys, "list", "--sort", "rsik")
     assert (code, out) == (2, "")
     assert "models cannot be sorted by 'rsik'" in err

@@ -159,6 +159,11 @@ class Part(NamedTuple):
         """Return the part of *items*, as `matching` filters them."""
         return matching(items, self.filter, fields, shape, **words)[read_page(self.limit, self.offset)]
 
+    @property
+    def is_whole(self) -> bool:
+        """True if the part is the whole list."""
+        return self == Part()
+
     def empty(self, otherwise: str, noun: str) -> str:
         """Return the line to print for a list without rows: *otherwise*, unless a filter or a page left rows out.
 
@@ -168,6 +173,19 @@ class Part(NamedTuple):
         if self.filter:
             return f"no {noun} matches"
         return f"no {noun} in this part of the list" if self.offset or self.limit == 0 else otherwise
+
+
+class TableOptions(NamedTuple):
+    """The columns and rows of a table, as the options of `tabled` select them."""
+
+    columns: str = ""
+    sort: str = ""
+    part: Part = Part()
+
+    @property
+    def rows(self) -> dict[str, Any]:
+        """The arguments that select and sort the rows, by name."""
+        return {**self.part._asdict(), "sort": self.sort}
 
 
 def _filter_names(shape: Shape) -> dict[str, Names]:
@@ -309,6 +327,16 @@ def listed(function: Callable[..., Any]) -> Callable[..., Any]:
     return filtered(most(skip(with_part)))
 
 
+def tabled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `listed`, --columns and --sort; the command gets them as one value, *asked*."""
+
+    @functools.wraps(function)
+    def with_table(*args: Any, columns: str, sort: str, part: Part, **others: Any) -> Any:
+        return function(*args, asked=TableOptions(columns, sort, part), **others)
+
+    return _columns(_sort(listed(with_table)))
+
+
 reason = click.option("--reason", default="", metavar="TEXT", help="Reason; it is recorded.")
 force = click.option("--force", is_flag=True, help="Override a failing gate; needs --reason.")
 leave = click.option("--leave", is_flag=True, help="Move the version although its later stage becomes empty.")
@@ -325,7 +353,10 @@ def _set_moment(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         ctx.obj.moment = value
 
 
-columns = click.option("--columns", default="", metavar="KEY,...", help="Show these fields and keys of the metadata.")
+_columns = click.option("--columns", default="", metavar="KEY,...", help="Show these fields and keys of the metadata.")
+_sort = click.option(
+    "--sort", default="", metavar="KEY", help="Sort by a field or a key of the metadata; -KEY reverses."
+)
 jobs = click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Number of parallel transfers."
 )

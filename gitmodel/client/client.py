@@ -37,6 +37,7 @@ from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.script_runs import ScriptRun
+    from gitmodel.client.tables import RunTable
     from gitmodel.client.version_table import VersionTable
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.schema.codec import Problem
@@ -220,12 +221,12 @@ class Client(ShowsOurForm):
         self.repository.renew()
         return Model._find(self._opened, _model_ref(wanted, renumbered), for_change=for_change)
 
-    def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
+    def list_models(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> Models:
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
 
-        *sort* is "name", "created", "latest", "versions" or a key of the metadata, after "-" for descending order. At
-        most *limit* models are returned, after the first *offset*. Raises UsageError for an invalid filter or sort key,
-        or a negative *limit* or *offset*.
+        *sort* is "name" (the default), "created", "latest", "versions" or a key of the metadata, after "-" for
+        descending order. At most *limit* models are returned, after the first *offset*. Raises UsageError for an
+        invalid filter or sort key, or a negative *limit* or *offset*.
         """
         found, _ = self.view_models(filter=filter, sort=sort, limit=limit, offset=offset)
         return Models(Model._current(self._opened, view.name) for view in found)
@@ -295,7 +296,7 @@ class Client(ShowsOurForm):
         return models.get_model(self.writer, name)
 
     def view_models(
-        self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
+        self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
     ) -> tuple[list[ModelView], list[Invalid]]:
         """Return the models that `list_models` finds, as values, and an error for each model that cannot be read."""
         self.repository.renew()
@@ -345,18 +346,28 @@ class Client(ShowsOurForm):
         found, damaged = find_versions(self.writer, model, filter=filter, sort=sort, limit=limit, offset=offset)
         return VersionTable(found, damaged=damaged)
 
-    def view_stages(self, stage: str | ModelStages = "") -> VersionTable:
+    def view_stages(
+        self,
+        stage: str | ModelStages = "",
+        *,
+        filter: str = "",
+        sort: str = "",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> VersionTable:
         """Return the version in force in *stage* of every model; without one, of each stage, in their order.
+
+        *filter*, *sort*, *limit* and *offset* are those of `find_versions`.
 
         >>> client.view_stages("production").to_pandas()                                 # doctest: +SKIP
 
-        Raises UsageError if the registry has no such stage.
+        Raises UsageError if the registry has no such stage, and as `find_versions` does.
         """
         from gitmodel.client.version_table import VersionTable
         from gitmodel.registry.version_search import list_holders  # imported here: it imports the expressions
 
         self.repository.renew()
-        found, damaged = list_holders(self.writer, str(stage))
+        found, damaged = list_holders(self.writer, str(stage), filter=filter, sort=sort, limit=limit, offset=offset)
         return VersionTable(found, damaged=damaged)
 
     def view_artifacts(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionArtifact]]:
@@ -373,15 +384,6 @@ class Client(ShowsOurForm):
 
         view = self.view_version(reference)
         return view, version_runs(self.repository, view, store=lambda: self.store)
-
-    def view_runs(
-        self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
-    ) -> tuple[list[RunView], list[Invalid]]:
-        """Return the runs that `list_runs` finds, and an error for each run that cannot be read."""
-        from gitmodel.registry import runs
-
-        self.repository.renew()
-        return runs.list_runs(self.repository, filter=filter, sort=sort, limit=limit, offset=offset)
 
     # Stages and aliases
 
@@ -447,9 +449,7 @@ class Client(ShowsOurForm):
 
     # Runs
 
-    def list_runs(
-        self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
-    ) -> list[RunView]:
+    def list_runs(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> RunTable:
         """Return the runs that match *filter*: at most *limit*, after the first *offset*. The newest is first.
 
         *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
@@ -458,8 +458,14 @@ class Client(ShowsOurForm):
 
         >>> client.list_runs(sort="-metadata.accuracy", limit=1)[0].id                   # doctest: +SKIP
         '20261123T101112Z-train-7f3a'
+        >>> client.list_runs().to_pandas()                                               # doctest: +SKIP
         """
-        return self.view_runs(filter=filter, sort=sort, limit=limit, offset=offset)[0]
+        from gitmodel.client.tables import RunTable
+        from gitmodel.registry.runs import list_runs
+
+        self.repository.renew()
+        found, damaged = list_runs(self.repository, filter=filter, sort=sort, limit=limit, offset=offset)
+        return RunTable(found, damaged=damaged)
 
     def get_run(self, id: str) -> RunView:
         """Return the run *id*. Raises NotFound."""

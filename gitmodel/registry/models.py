@@ -72,12 +72,12 @@ def choose_to_change(snapshot: Snapshot, ref: ModelRef) -> ModelRef:
 
 
 def list_models(
-    writer: Writer, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
+    writer: Writer, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[ModelView], list[Invalid]]:
     """Return the models that match *filter* (CEL), and the damaged ones.
 
-    *sort* is one of SORT_KEYS or a key of the metadata; "-" before it reverses. Raises UsageError for a key that no
-    model has.
+    *sort* is one of SORT_KEYS, "" for "name", or a key of the metadata; "-" before it reverses. Raises UsageError for a
+    key that no model has.
     """
     page = read_page(limit, offset)
 
@@ -99,12 +99,12 @@ def list_models(
 
 def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:
     """Return *views* sorted by *sort*; see `list_models`."""
-    key = sort.removeprefix("-")
+    key = sort.removeprefix("-") or "name"
     if key in SORT_KEYS:
         return sorted(views, key=lambda view: _sort_value(view, key), reverse=sort.startswith("-"))
     from gitmodel.expressions.fields import read_order  # imported here because few lists are sorted by metadata
 
-    order = read_order(sort or "name", {"metadata": RECORDED})
+    order = read_order(sort, {"metadata": RECORDED})
     fields = {view.name: {"metadata": view.record.metadata} for view in views}
     if order is None or (views and all(order.field.value(one) is None for one in fields.values())):
         known = f"{', '.join(SORT_KEYS)} or a key of the metadata that a model has"

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
-from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes.runs import find_run, run_id
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.portable_paths import file_name_fault
@@ -24,12 +23,9 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.views.record_views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
-from gitmodel.registry.models import parse_filter
+from gitmodel.registry.selecting import Selection
 from gitmodel.stores.artifacts import read_object
 from gitmodel.stores.interface import ArtifactStore
-
-if TYPE_CHECKING:
-    from gitmodel.expressions.fields import Order
 
 _STEP_NAMES: dict[str, Names] = {
     **dict.fromkeys(("name", "version", "seconds"), VALUE),
@@ -69,6 +65,26 @@ class RunView:
     error: str = ""
     traceback: str = ""
 
+    @property
+    def seconds(self) -> float | None:
+        """The duration of the run; None if it is not recorded."""
+        return (self.record.finished - self.record.started).total_seconds() if self.record else None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions that it made or changed, as `MODEL@NUMBER`."""
+        return self.record.versions if self.record else ()
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The arguments of the pipeline, or the parameters that a script logged."""
+        return self.record.parameters if self.record else {}
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata that a script logged."""
+        return self.record.metadata if self.record else {}
+
     def fields(self) -> dict[str, Any]:
         """The fields of the run in filters and JSON; `docs/reference/json.md` describes them."""
         record = self.record
@@ -78,10 +94,10 @@ class RunView:
             "status": self.status,
             "started": self.started,
             "finished": record.finished if record else None,
-            "seconds": (record.finished - record.started).total_seconds() if record else None,
+            "seconds": self.seconds,
             "since": self.since,
             "recorded": record is not None,
-            "versions": list(record.versions) if record else [],
+            "versions": list(self.versions),
             "failed_step": (record.failed_step if record else None) or None,
             "error": self.error,
             "executor": record.executor if record else "",
@@ -90,8 +106,8 @@ class RunView:
             "code": code_fields(record.code) if record else None,
             "script": record.script if record else None,
             "module": record.module if record else None,
-            "parameters": dict(record.parameters) if record else {},
-            "metadata": dict(record.metadata) if record else {},
+            "parameters": dict(self.parameters),
+            "metadata": dict(self.metadata),
             "steps": [_step_fields(step) for step in record.steps] if record else [],
         }
 
@@ -105,44 +121,13 @@ def list_runs(
     descending order. Runs without a value come last. Equal values, and all without *sort*, are newest first. Raises
     UsageError for a parameter or key that no matching run has.
     """
-    matching = parse_filter(filter, RUN_NAMES)
-    page, order = read_page(limit, offset), _read_order(sort)
-    last = None if order is not None else page.stop
+    selection = Selection(RUN_NAMES, filter=filter, sort=sort, limit=limit, offset=offset)
 
     def question(snapshot: Snapshot) -> tuple[list[RunView], list[Invalid]]:
-        views: list[RunView] = []
-        damaged: list[Invalid] = []
-        for found in _merged(snapshot, Journal(repository.common_dir).runs()) if last != 0 else ():
-            if isinstance(found, Invalid):
-                damaged.append(found)
-            elif matching is None or (matching.matches(found.fields()) and len(views) != last):
-                views.append(found)
-            if len(views) == last and not (matching and matching.unseen):
-                break
-        if matching is not None:
-            matching.check_searched("no run")
-        return (views if order is None else _sorted(views, order))[page], damaged
+        rows = _merged(snapshot, Journal(repository.common_dir).runs())
+        return selection.of(rows, RunView.fields, nothing="no run")
 
     return repository.read(question)
-
-
-def _read_order(text: str) -> Order | None:
-    if not text:
-        return None
-    from gitmodel.expressions.fields import read_order  # imported here: few lists are sorted
-
-    return read_order(text, RUN_NAMES)
-
-
-def _sorted(views: list[RunView], order: Order) -> list[RunView]:
-    fields = {view.id: view.fields() for view in views}
-    recorded = [one for one in fields.values() if one["recorded"]]
-    named = order.field.steps[0] in ("parameters", "metadata")
-    if named and recorded and all(order.field.value(one) is None for one in recorded):
-        from gitmodel.expressions.fields import missing_field
-
-        raise missing_field(order.field, {name for one in recorded for name in order.field.beside(one)}, "no run")
-    return order.sort(views, lambda view: fields[view.id])
 
 
 def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStore] | None = None) -> RunView:

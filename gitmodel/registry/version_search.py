@@ -17,6 +17,7 @@ from gitmodel.errors import Invalid
 from gitmodel.expressions import Filter
 from gitmodel.expressions.fields import Order, missing_field, read_order
 from gitmodel.registry.models import parse_filter
+from gitmodel.registry.selecting import Selection
 from gitmodel.registry.versions import existing_model, open_index
 from gitmodel.registry.writer import Writer
 
@@ -48,15 +49,22 @@ def find_versions(
     return writer.read(question)
 
 
-def list_holders(writer: Writer, stage: str = "") -> tuple[list[VersionView], list[Invalid]]:
+def list_holders(
+    writer: Writer, stage: str = "", *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
+) -> tuple[list[VersionView], list[Invalid]]:
     """Return the version in force in *stage*, "": in each stage, of every model; and an error for each damaged record.
 
-    They are in the order of the stages, then of the models. Raises UsageError if there is no such stage.
+    *filter* and *sort* are those of `find_versions`; without *sort*, they are in the order of the stages, then of the
+    models. Raises UsageError if there is no such stage, or for a name that no such version has.
     """
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
-        stages = (check_stage(stage, snapshot.registry()),) if stage else snapshot.registry().stage_names
-        return _Search(snapshot, None, None, None, None).holders(stages)
+        names = snapshot.registry().stage_names
+        selection = Selection(version_names(names), filter=filter, sort=sort, limit=limit, offset=offset)
+        stages = (check_stage(stage, snapshot.registry()),) if stage else names
+        found, damaged = _Search(snapshot, None, None, None, None).holders(stages)
+        rows, _ = selection.of(found, VersionView.filtered_fields, nothing="no version in a stage")
+        return rows, damaged
 
     return writer.read(question)
 

@@ -318,7 +318,7 @@ def test_a_package_that_a_dask_worker_misses_is_refused_before_the_first_step(cl
         assert caught.value.hint == f"pip install joblib on the worker {worker}"
     else:
         assert f"the worker {worker} cannot run steps: " in caught.value.message
-    assert client.list_runs() == []
+    assert len(client.list_runs()) == 0
 
 
 def test_all_problems_are_in_one_error(client, refused, monkeypatch):

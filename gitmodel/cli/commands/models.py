@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
-from functools import partial
+from itertools import chain
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from gitmodel.cli.version_view import note_pending, show_version
 from gitmodel.client import Model
 from gitmodel.domain.schema.records import DESCRIPTIVE_TEXTS
 from gitmodel.domain.views.record_views import ModelView
-from gitmodel.errors import UsageError
+from gitmodel.errors import Invalid, UsageError
 
 COLUMNS: tuple[Column[ModelView], ...] = (
     ("MODEL", lambda view: view.name),
@@ -45,43 +46,34 @@ def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], ex
 
 
 @command("list", example="git model list --filter '\"sklearn\" in tags' --sort=-created")
-@click.option("--columns", default="", metavar="KEY,...", help="Show these fields and keys of the metadata.")
-@options.listed
-@click.option(
-    "--sort",
-    default="name",
-    metavar="KEY",
-    help="name, created, latest, versions or a key of the metadata; -KEY reverses.",
-)
+@options.tabled
 @options.at
-def list_models(invocation: Invocation, columns: str, sort: str, part: options.Part) -> None:
+def list_models(invocation: Invocation, asked: options.TableOptions) -> None:
     """List the models.
 
-    With --columns, JSON and TSV have the name of the model and a field for each column.
+    The table has the keys of the metadata that most of the models have, as many as fit on the terminal. With --columns,
+    JSON and TSV have the name of the model and a field for each column. --sort accepts name, which is the default,
+    created, latest, versions and keys of the metadata.
 
     If a model cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
-    found, damaged = invocation.client.view_models(**part._asdict(), sort=sort)
-    empty = part.empty(
-        "no model that can be read" if damaged else "no models yet; `git model register NAME` creates one", "model"
+    from gitmodel.cli.list_columns import RowKind, print_rows  # imported here: other commands need no columns
+
+    kind: RowKind[ModelView] = RowKind(
+        shapes.MODEL,
+        name=lambda view: view.name,
+        keys=("name",),
+        first=COLUMNS[:1],
+        others=COLUMNS[1:],
+        before="TITLE",
+        measured=lambda view: view.record.metadata,
+        fields=lambda view, _: view.fields(),
     )
-    listing = partial(invocation.output.listing, name=lambda view: view.name, empty=empty)
-    if columns:
-        from gitmodel.cli.list_columns import Chosen  # imported here because few lists need it
-
-        known = shapes.MODEL.fields
-        chosen = Chosen(columns, known, lambda view, _: view.fields(), COLUMNS[0], _key_of, ["name"])
-        listing(chosen.noted(found), chosen.shape, fields=chosen.fields, columns=chosen.columns)
-        chosen.warn_of_missing(invocation.output, "model")
-    else:
-        listing(found, shapes.MODEL, fields=ModelView.fields, columns=COLUMNS)
-    for error in damaged:
-        invocation.output.warn(error.message, error.hint)
+    found, damaged = invocation.client.view_models(**asked.rows)
+    otherwise = "no model that can be read" if damaged else "no models yet; `git model register NAME` creates one"
+    rows: Iterable[ModelView | Invalid] = chain(found, damaged)
+    print_rows(invocation.output, kind, rows, asked, otherwise=otherwise)
     note_pending(invocation, ((view.name, state) for view in found for state in view.pending))
-
-
-def _key_of(view: ModelView) -> dict[str, Any]:
-    return {"name": view.name}
 
 
 @command(example="git model show iris")

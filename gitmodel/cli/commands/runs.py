@@ -5,28 +5,44 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
-from gitmodel.cli.list_columns import Chosen, measured_table
-from gitmodel.errors import NotFound, UsageError, message_of
+from gitmodel.cli.list_columns import RowKind, print_rows
+from gitmodel.errors import Invalid, NotFound, UsageError, message_of
 
 if TYPE_CHECKING:
     from gitmodel.client.values import RunView
     from gitmodel.pipelines import Pipeline
 
-COLUMNS = (
-    ("RUN", lambda view: view.id),
-    ("PIPELINE", lambda view: view.pipeline),
-    ("STATUS", lambda view: _status(view)),
-    ("VERSIONS", lambda view: cell_text.commas(view.fields()["versions"])),
-    ("STARTED (UTC)", lambda view: cell_text.utc_time(view.started)),
-    ("TOOK", lambda view: _took(view)),
-    ("EXECUTOR", lambda view: view.fields()["executor"]),
+
+def _fields(view: RunView, wanted: Set[str]) -> Mapping[str, Any]:
+    few = {name: getattr(view, name) for name in _FEW}
+    return few if wanted <= few.keys() else view.fields()
+
+
+_FEW = ("id", "pipeline", "status", "started", "seconds", "parameters", "metadata")
+RUNS: RowKind[RunView] = RowKind(
+    shapes.RECORDED_RUN,
+    name=lambda view: view.id,
+    keys=("id",),
+    first=(("RUN", lambda view: view.id),),
+    others=(
+        ("PIPELINE", lambda view: view.pipeline),
+        ("STATUS", lambda view: _status(view)),
+        ("VERSIONS", lambda view: cell_text.commas(view.versions)),
+        ("STARTED (UTC)", lambda view: cell_text.utc_time(view.started)),
+        ("TOOK", lambda view: _took(view)),
+        ("EXECUTOR", lambda view: view.record.executor if view.record else ""),
+    ),
+    before="STARTED (UTC)",
+    measured=lambda view: {**view.parameters, **view.metadata},
+    fields=_fields,
 )
 
 
@@ -70,12 +86,8 @@ def runs() -> None:
 
 
 @command("list", example="git model runs list --filter 'status == \"succeeded\"' --sort=-accuracy --limit 10")
-@click.option(
-    "--columns", default="", metavar="KEY,...", help="Show these fields, parameters and keys of the metadata."
-)
-@click.option("--sort", default="", metavar="KEY", help="Sort by a field, parameter or key; -KEY reverses.")
-@options.listed
-def list_all(invocation: Invocation, columns: str, sort: str, part: options.Part) -> None:
+@options.tabled
+def list_all(invocation: Invocation, asked: options.TableOptions) -> None:
     """List the runs, newest first.
 
     The table has the parameters and the keys of the metadata that most of the runs have, as many as fit on the
@@ -85,32 +97,10 @@ def list_all(invocation: Invocation, columns: str, sort: str, part: options.Part
     It includes runs that only this machine knows: running, or lost because they were killed. If a run cannot be read, a
     warning is printed on stderr.
     """
-    found, damaged = invocation.client.view_runs(**part._asdict(), sort=sort)
-    empty = part.empty("there are no runs yet; `git model run SCRIPT` creates one", "run")
-    output = invocation.output
-    if columns:
-        known = shapes.RECORDED_RUN.fields
-        chosen = Chosen(columns, known, lambda view, _: view.fields(), COLUMNS[0], lambda view: {"id": view.id}, ["id"])
-        output.listing(
-            chosen.noted(found), chosen.shape, fields=chosen.fields, name=_id, columns=chosen.columns, empty=empty
-        )
-        chosen.warn_of_missing(output, "run")
-    elif output.is_table:
-        output.table(*measured_table(COLUMNS, found, values_of=_measured, before="STARTED (UTC)", sort=sort), empty)
-    else:
-        output.listing(
-            found, shapes.RECORDED_RUN, fields=lambda view: view.fields(), name=_id, columns=COLUMNS, empty=empty
-        )
-    for error in damaged:
-        output.warn(error.message, error.hint)
-
-
-def _id(view: RunView) -> str:
-    return view.id
-
-
-def _measured(view: RunView) -> dict[str, Any]:
-    return {**view.record.parameters, **view.record.metadata} if view.record is not None else {}
+    found = invocation.client.list_runs(**asked.rows)
+    otherwise = "there are no runs yet; `git model run SCRIPT` creates one"
+    rows: Iterable[RunView | Invalid] = chain(found, found.damaged)
+    print_rows(invocation.output, RUNS, rows, asked, otherwise=otherwise)
 
 
 @command(example="git model runs show")
@@ -189,8 +179,7 @@ def _status(view: RunView) -> str:
 
 
 def _took(view: RunView) -> str:
-    seconds = view.fields()["seconds"]
-    return "" if seconds is None else f"{seconds:.0f} s"
+    return "" if view.seconds is None else f"{view.seconds:.0f} s"
 
 
 def _lines(view: RunView) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_promotion, promotion_text
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.views.record_views import VersionView
-from gitmodel.errors import GitModelError, NotFound, Refused
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 
 if TYPE_CHECKING:
     from gitmodel.client.values import InForce
@@ -27,21 +27,20 @@ def stage() -> None:
 
 @command(example="git model stage show production")
 @click.argument("stage", default="", metavar="[STAGE]")
-@options.columns
-@options.listed
+@options.tabled
 @options.at
-def show(invocation: Invocation, stage: str, columns: str, part: options.Part) -> None:
+def show(invocation: Invocation, stage: str, asked: options.TableOptions) -> None:
     """Show the version in force in a stage, of every model.
 
     Without a STAGE, it shows each stage, in the order of the registry. The table has the keys of the metadata that most
     of the versions have; --columns chooses others.
     """
-    from gitmodel.cli.list_columns import print_versions  # imported here: other commands need no columns
+    from gitmodel.cli import version_rows  # imported here: other commands need no columns
 
-    found = invocation.client.view_stages(stage)
-    rows = part.of(found, VersionView.filtered_fields, shapes.VERSION, stage=options.stage_words(invocation))
-    empty = part.empty(f"no model has a version in {stage or 'a stage'}", "version")
-    print_versions(invocation, chain(rows, found.damaged), with_model=True, columns=columns, empty=empty)
+    found = invocation.client.view_stages(stage, **asked.rows)
+    otherwise = f"no model has a version in {stage or 'a stage'}"
+    rows: Iterable[VersionView | Invalid] = chain(found, found.damaged)
+    version_rows.print_versions(invocation, version_rows.VERSIONS, rows, asked, otherwise=otherwise)
 
 
 stage.add_command(show)

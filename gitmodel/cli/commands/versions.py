@@ -109,11 +109,9 @@ def create(
 
 @command("list", example="git model version list --filter 'metadata.accuracy > 0.9' --sort=-accuracy --limit 20")
 @click.argument("model", required=False, metavar="[MODEL]", shell_complete=options.complete_model)
-@options.columns
-@click.option("--sort", default="", metavar="KEY", help="Sort by a field or a key of the metadata; -KEY reverses.")
-@options.listed
+@options.tabled
 @options.at
-def list_versions(invocation: Invocation, model: str | None, columns: str, sort: str, part: options.Part) -> None:
+def list_versions(invocation: Invocation, model: str | None, asked: options.TableOptions) -> None:
     """List the versions of a model, or of all models, newest first.
 
     By default, the table has the key of --sort and the keys of the metadata that most of the versions have, as many as
@@ -122,19 +120,19 @@ def list_versions(invocation: Invocation, model: str | None, columns: str, sort:
 
     If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
-    from gitmodel.cli.list_columns import print_versions  # imported here: other commands need no columns
+    from gitmodel.cli import version_rows  # imported here: other commands need no columns
 
     found: Iterable[VersionView | Invalid]
-    if model is None or sort:
-        table = invocation.client.find_versions(model, sort=sort, **part._asdict())
+    if model is None or asked.sort:
+        table = invocation.client.find_versions(model, **asked.rows)
         found = chain(table, table.damaged)
     else:
-        found = invocation.client.view_versions(model, **part._asdict())
+        found = invocation.client.view_versions(model, **asked.part._asdict())
     otherwise = "there are no versions yet; `git model version create MODEL` creates one"
     if model is not None:
         otherwise = f"{model} has no versions yet; `git model version create {model}` creates one"
-    empty = part.empty(otherwise, "version")
-    print_versions(invocation, found, with_model=model is None, columns=columns, empty=empty, sort=sort)
+    kind = version_rows.VERSIONS if model is None else version_rows.VERSIONS_OF_MODEL
+    version_rows.print_versions(invocation, kind, found, asked, otherwise=otherwise)
 
 
 @command(example="git model version show iris@production")

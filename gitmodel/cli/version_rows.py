@@ -1,0 +1,62 @@
+"""Versions as rows of a table, with notes about their pending changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import replace
+from typing import Any
+
+from gitmodel.cli import cell_text, shapes
+from gitmodel.cli.invocation import Invocation
+from gitmodel.cli.list_columns import RowKind, print_rows
+from gitmodel.cli.options import TableOptions
+from gitmodel.cli.version_view import note_pending
+from gitmodel.domain.changes.stages import StageState
+from gitmodel.domain.views.record_views import VersionView
+from gitmodel.errors import Invalid
+
+
+def _fields(view: VersionView, wanted: Set[str]) -> Mapping[str, Any]:
+    few = {"model": view.model, "number": view.record.number, "metadata": view.record.metadata}
+    return few if wanted <= few.keys() else view.fields()
+
+
+VERSIONS_OF_MODEL: RowKind[VersionView] = RowKind(
+    shapes.VERSION,
+    name=str,
+    keys=("model", "number"),
+    first=(("VERSION", lambda view: cell_text.number(view.record.number, view.local)),),
+    others=(
+        ("NAME", lambda view: view.record.name or ""),
+        ("STAGE", lambda view: cell_text.stage_of_version(view)),
+        ("ALIASES", lambda view: cell_text.aliases_of_version(view)),
+        ("CREATED (UTC)", lambda view: cell_text.utc_time(view.record.created)),
+        ("TAGS", lambda view: cell_text.commas(view.record.tags)),
+        ("DESCRIPTION", lambda view: view.record.description + (" (from a failed run)" if view.record.failed else "")),
+    ),
+    before="CREATED (UTC)",
+    measured=lambda view: view.record.metadata,
+    fields=_fields,
+)
+VERSIONS = replace(VERSIONS_OF_MODEL, first=(("MODEL", lambda view: view.model), *VERSIONS_OF_MODEL.first))
+
+
+def print_versions(
+    invocation: Invocation,
+    kind: RowKind[VersionView],
+    found: Iterable[VersionView | Invalid],
+    asked: TableOptions,
+    *,
+    otherwise: str,
+) -> None:
+    """Print a list of versions, then notes and warnings about them. *otherwise* is the line for an empty list."""
+    pending: dict[tuple[str, StageState], None] = {}
+
+    def noted() -> Iterator[VersionView | Invalid]:
+        for view in found:
+            if not isinstance(view, Invalid):
+                pending.update(dict.fromkeys((view.model, state) for state in view.pending))
+            yield view
+
+    print_rows(invocation.output, kind, noted(), asked, otherwise=otherwise)
+    note_pending(invocation, pending)

@@ -1,0 +1,85 @@
+"""Immutable rows that a client returns, as a data frame and as a table for notebooks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from gitmodel.errors import Invalid, UsageError
+from gitmodel.registry.runs import RunView
+
+if TYPE_CHECKING:
+    import pandas
+    from typing_extensions import Self
+
+T = TypeVar("T")
+
+
+class Table(tuple[T, ...]):
+    """Immutable rows, which `rows` returns as mappings. *damaged* has an error for each unreadable record."""
+
+    noun: ClassVar[str]
+    damaged: tuple[Invalid, ...]
+
+    def __new__(cls, rows: Iterable[T] = (), *, damaged: Iterable[Invalid] = ()) -> Self:
+        made = super().__new__(cls, rows)
+        made.damaged = tuple(damaged)
+        return made
+
+    @abstractmethod
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a mapping for each row, with exact values."""
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return the `rows` as a data frame of pandas. Raises UsageError if pandas is not installed.
+
+        >>> client.find_versions("iris").to_pandas()["metadata.accuracy"].max()      # doctest: +SKIP
+        0.97
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise UsageError("to_pandas needs pandas", hint="run `pip install pandas`, or use rows()") from error
+        frame: pandas.DataFrame = pandas.DataFrame(self.rows())
+        return frame
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} {self.noun}{'s' if len(self) != 1 else ''})"
+
+    def _repr_html_(self) -> str:
+        from gitmodel.client import html  # imported here: only notebooks need it
+
+        rows = self.rows()
+        head = list(dict.fromkeys(key for row in rows for key in row))
+        return html.table(head, ([row.get(key) for key in head] for row in rows))
+
+
+class RunTable(Table[RunView]):
+    """Runs as immutable values, with a table for notebooks.
+
+    >>> RunTable()
+    RunTable(0 runs)
+    """
+
+    noun = "run"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a mapping for each run: id, pipeline, status, started, seconds, versions, parameters, metadata.
+
+        Parameters and keys of the metadata are written as in filters: `parameters.lr`, `metadata.accuracy`.
+        """
+        found: list[dict[str, Any]] = []
+        for view in self:
+            row = {"id": view.id, "pipeline": view.pipeline, "status": view.status, "started": view.started}
+            row |= {"seconds": view.seconds, "versions": list(view.versions)}
+            row |= flat_fields("parameters", view.parameters) | flat_fields("metadata", view.metadata)
+            found.append(row)
+        return found
+
+
+def flat_fields(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *values* of the field *name* by the names that filters use, such as `metadata.accuracy`."""
+    from gitmodel.expressions.fields import metadata_values  # imported here: few callers need the rows of a table
+
+    return {str(field): value for field, value in metadata_values(values, (name,))}

@@ -1,0 +1,81 @@
+"""The part of a list of rows that a filter, an order and a page select: what lists of runs, holders and changes share.
+
+`version_search` does the same for versions with the help of the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gitmodel.domain.arguments.paging import read_page
+from gitmodel.domain.views.filter_names import Names
+from gitmodel.errors import Invalid
+from gitmodel.registry.models import parse_filter
+
+if TYPE_CHECKING:
+    from gitmodel.expressions.fields import Order
+
+T = TypeVar("T")
+
+_RECORDED = ("parameters", "metadata")
+
+
+class Selection:
+    """A filter, an order and a page of rows whose fields are *known*. Raises UsageError for invalid ones.
+
+    *sort* is a field, or a key of the metadata, after "-" for descending order; "" leaves the order as it is.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, Names],
+        *,
+        filter: str = "",
+        sort: str = "",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> None:
+        self._page = read_page(limit, offset)
+        self._wanted = parse_filter(filter, known)
+        self._order = _read_order(sort, known) if sort else None
+
+    def of(
+        self, rows: Iterable[T | Invalid], fields: Callable[[T], Mapping[str, Any]], *, nothing: str
+    ) -> tuple[list[T], list[Invalid]]:
+        """Return the selected *rows*, and the errors among the rows that were read; without an order, few are read.
+
+        Rows without a value of the order come last. *nothing* is the subject of messages, such as "no run". Raises
+        UsageError for a name or value in the filter, or a key of the order, that no row has.
+        """
+        found: list[T] = []
+        damaged: list[Invalid] = []
+        last = self._page.stop if self._order is None else None
+        for row in rows if last != 0 else ():
+            if isinstance(row, Invalid):
+                damaged.append(row)
+            elif self._wanted is None or (self._wanted.matches(fields(row)) and len(found) != last):
+                found.append(row)
+            if len(found) == last and not (self._wanted and self._wanted.unseen):
+                break
+        if self._wanted is not None:
+            self._wanted.check_searched(nothing)
+        return self._sorted(found, fields, nothing)[self._page], damaged
+
+    def _sorted(self, found: list[T], fields: Callable[[T], Mapping[str, Any]], nothing: str) -> list[T]:
+        if self._order is None:
+            return found
+        order, records = self._order, [fields(row) for row in found]
+        if order.field.steps[0] in _RECORDED and all(order.field.value(record) is None for record in records):
+            from gitmodel.expressions.fields import missing_field
+
+            beside = {name for record in records for name in order.field.beside(record)}
+            if beside:
+                raise missing_field(order.field, beside, nothing)
+        return [row for _, row in order.sort(list(zip(records, found, strict=True)), lambda pair: pair[0])]
+
+
+def _read_order(text: str, known: Mapping[str, Names]) -> Order | None:
+    from gitmodel.expressions.fields import read_order  # imported here: few lists are sorted
+
+    return read_order(text, known)
