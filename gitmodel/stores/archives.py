@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from gitmodel.domain.changes.exports import OBJECTS
 from gitmodel.domain.schema import codec
@@ -22,9 +22,7 @@ from gitmodel.domain.schema.digests import digest_of, object_path
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
 from gitmodel.stores.interface import ArtifactStore
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from gitmodel.stores.verified_reading import RawReader, buffered
 
 INDEX = "gitmodel-export"
 _BLOCK = 512
@@ -86,7 +84,7 @@ def _place(temporary: Path, target: Path) -> None:
 
 
 class Archive:
-    """A completely read export: every object has the digest and the length in its manifest."""
+    """An export that was read completely: every object has the digest and the length in its manifest."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -103,11 +101,11 @@ class Archive:
         self.records = self._verified()
 
     def open(self, digest: str) -> BinaryIO:
-        """A reader of the object *digest*, which is in `sizes`."""
-        return io.BufferedReader(_Part(self._file, self._places[digest], self.sizes[digest]))
+        """Return a reader of the object *digest*, which is in `sizes`."""
+        return buffered(_Part(self._file, self._places[digest], self.sizes[digest]))
 
     def _verified(self) -> dict[str, bytes]:
-        """Read all objects, in the order in which they must be; returns the records by path."""
+        """Read all objects, whose order is fixed, and return the records by path."""
         wanted = {entry.digest: entry.path for entry in self.entries if not entry.path.startswith(f"{OBJECTS}/")}
         if sum(self.sizes[digest] for digest in wanted) > _MOST_RECORDS:
             raise Invalid("the records of the export are too long", hint=_HINT)
@@ -158,7 +156,7 @@ class Archive:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """The export at *path*, verified. Raises NotFound, UsageError, Invalid, Unreachable."""
+    """Open and verify the export at *path*. Raises NotFound, Invalid, Unreachable."""
     if not path.is_file():
         raise NotFound(f"there is no file {path}", hint="name an export, as `git model export` writes it")
     try:
@@ -197,7 +195,7 @@ def _tar_header(name: str, size: int) -> bytes:
     member = tarfile.TarInfo(name)
     member.size = size
     member.mode = 0o644
-    # If a size does not fit in octal digits, GNU's encoding is the one that every tar reads.
+    # Every tar reads GNU's encoding of a size that does not fit in octal digits.
     return member.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
 
 
@@ -205,19 +203,15 @@ def _padded(size: int) -> int:
     return _BLOCK + size + -size % _BLOCK
 
 
-class _Part(io.RawIOBase):
-    """A stretch of a file as a file."""
+class _Part(RawReader):
+    """A part of a file, to be read like a file."""
 
     def __init__(self, file: BinaryIO, begin: int, size: int) -> None:
         self._file = file
         self._at = begin
         self._left = size
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def fill(self, view: memoryview) -> int:
         self._file.seek(self._at)
         data = self._file.read(min(len(view), self._left))
         view[: len(data)] = data

@@ -1,4 +1,4 @@
-"""Artifacts in a store: files and folders, put, got and verified on the seam of every store."""
+"""Storing, fetching and verifying files and folders as artifacts, in any kind of store."""
 
 from __future__ import annotations
 
@@ -22,21 +22,19 @@ from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
 from gitmodel.stores.source_pictures import refuse_large_picture
 from gitmodel.stores.target_files import (
-    counted_chunks,
     making_beside,
     refuse_occupied,
     require_parent,
     write_object,
     writing,
 )
-from gitmodel.stores.verified_reading import CHUNK, read_into
+from gitmodel.stores.verified_reading import CHUNK, chunks, read_into
 
 if TYPE_CHECKING:
     from gitmodel.stores.remote_store import RemoteStore
 
-MANIFEST_LIMIT = (
-    256 << 20
-)  # about two million files, so that a wrong link does not cause reading a whole model as a manifest
+# About two million files. A wrong link does not make gitmodel read a whole model as a manifest.
+MANIFEST_LIMIT = 256 << 20
 
 
 class StoredArtifact(NamedTuple):
@@ -106,7 +104,7 @@ def get_file(
 
 
 def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | None:
-    """The file of the object of *size* bytes where the store has it on this machine, verified now; None elsewhere."""
+    """Verify the object of *size* bytes and return its file; None if the store has no file on this machine."""
     holder = _holder_of(store, digest)
     if isinstance(holder, ExternalStore):
         path = holder.local_path()
@@ -298,7 +296,7 @@ def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]]
 
 
 def _holder_of(store: ArtifactStore, digest: Digest) -> ArtifactStore:
-    """Return the store, made of no others, that has the object."""
+    """Return the store that has the object, and that is not composed of other stores."""
     while isinstance(store, SeveralStores):
         store = store.holder(digest)
     return store
@@ -313,7 +311,7 @@ def verify_file(
     """
     count = Tally(progress, store.size(digest) if progress else 0)
     with store.origin.open(digest, size) as reader:
-        read = sum(map(len, counted_chunks(reader, count)))
+        read = sum(map(len, count.counted(chunks(reader))))
     if size is not None and read != size:
         raise wrong_size(digest, size, read)
     return StoredArtifact(digest, read, folder=False)
@@ -327,7 +325,10 @@ def verify_folder(
     without: Container[Digest] = (),
     transfer: Transfer = Transfer(),
 ) -> StoredArtifact:
-    """Hash the manifest and every file it names, but those *without*. Raises as `verify_file` does, naming the file."""
+    """Hash the manifest and every file it names, except those in *without*.
+
+    Raises the errors of `verify_file`, which name the file.
+    """
     store = store.origin
     entries = members_of(store, digest, size)
     once = list({(entry.digest, entry.size): entry for entry in entries if entry.digest not in without}.values())
@@ -360,7 +361,7 @@ def _put_folder(store: ArtifactStore, root: Path, follow_links: Path | None, tra
 
 
 def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:
-    """The files of the folder *digest*. Raises Invalid if it is none, NotFound, Unreachable."""
+    """Return the files of the folder *digest*. Raises Invalid if it is not a folder, NotFound, Unreachable."""
     content = read_object(store, digest, MANIFEST_LIMIT, "a manifest")
     try:
         return parse_manifest(content)
@@ -393,21 +394,21 @@ def members_of(store: ArtifactStore, digest: Digest, size: int | None) -> tuple[
 def fetch_entry(
     store: ArtifactStore, entry: ManifestEntry, path: Path, count: Tally | None = None, *, mode: int = 0o666
 ) -> None:
-    """Write one file of a folder to *path*, where nothing may be; after an error, something may be there."""
+    """Write one file of a folder to *path*, which must not exist. After an error, an incomplete file may be there."""
     with _naming(entry):
         write_object(store, entry.digest, entry.size, path, count or Tally(None, 0), mode)
 
 
 def _verify_entry(store: ArtifactStore, entry: ManifestEntry, count: Tally) -> None:
     with _naming(entry), store.open(entry.digest, entry.size) as reader:
-        read = sum(map(len, counted_chunks(reader, count)))
+        read = sum(map(len, count.counted(chunks(reader))))
         if read != entry.size:
             raise wrong_size(entry.digest, entry.size, read)
 
 
 @contextmanager
 def _naming(entry: ManifestEntry) -> Iterator[None]:
-    """Say of which file in a folder an error speaks."""
+    """Add the name of a file in a folder to the message of an error."""
     try:
         yield
     except GitModelError as error:

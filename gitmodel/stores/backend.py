@@ -13,7 +13,7 @@ from gitmodel.stores.interface import Leftover, StoredObject, where_else
 class Upload(Protocol):
     """An unfinished object, in parts numbered from 0. All parts but the last have *part_size* bytes.
 
-    Nobody sees it yet.
+    Readers do not see it before `finish`.
     """
 
     part_size: int
@@ -27,13 +27,13 @@ class Upload(Protocol):
         """Send a part."""
 
     def finish(self) -> None:
-        """Make the object appear, whole."""
+        """Create the object from the parts."""
 
     def abort(self) -> None:
-        """Give it up, with all its parts."""
+        """Abort the upload and delete its parts."""
 
     def pause(self) -> None:
-        """Leave the sent bytes for a later attempt."""
+        """End this attempt. The sent parts stay for a later one."""
 
 
 class Backend(Protocol):
@@ -71,13 +71,13 @@ class Backend(Protocol):
         """Yield all objects."""
 
     def remove(self, digest: Digest) -> None:
-        """Remove the object; without it, do nothing."""
+        """Remove the object. A missing object is ignored."""
 
     def leftovers(self) -> list[Leftover]:
-        """Uploads that did not end, or have not yet."""
+        """Return unfinished uploads, interrupted and active ones."""
 
     def remove_leftover(self, leftover: Leftover) -> None:
-        """Give one up; without it, do nothing."""
+        """Delete an unfinished upload. One that no longer exists is ignored."""
 
 
 def missing(url: str, digest: Digest) -> GitModelError:
@@ -86,7 +86,7 @@ def missing(url: str, digest: Digest) -> GitModelError:
 
 
 def size_of(backend: Backend, digest: Digest) -> int:
-    """Return the length in bytes of an object on a server. Raises NotFound without it."""
+    """Return the length in bytes of an object on a server. Raises NotFound if it does not exist."""
     there = backend.stat(digest)
     if there is None:
         raise missing(backend.url, digest)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, Unreachable
@@ -22,10 +22,7 @@ from gitmodel.stores.interface import Leftover, Sent, StoredObject
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.remote_reading import RemoteReader
 from gitmodel.stores.remote_store import SMALL, RemoteStore
-from gitmodel.stores.verified_reading import read_up_to, rewinds
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from gitmodel.stores.verified_reading import RawReader, buffered, read_to_end, read_up_to, rewinds
 
 
 class CachedStore:
@@ -82,15 +79,23 @@ class CachedStore:
         Raises Invalid if the object is longer than *size*.
         """
         if self._has_copy(digest, size):
-            return cast(BinaryIO, io.BufferedReader(_CopyReader(self.cache, digest), buffer_size=1 << 16))
+            return buffered(_CopyReader(self.cache, digest))
+        begun = None
         if not os.path.exists(f"{self.cache.root}/partial/{hex_of(digest)}"):
-            reader = self._origin.reader(digest, size)
-            content = reader.whole
+            begun = self._origin.reader(digest, size)
+            content = begun.whole
             if content is not None:
-                self._keep(digest, content)
+                with suppress(GitModelError):  # copies are optional
+                    self.cache.keep(digest, content)
                 return io.BytesIO(content)
-            return self._kept_as_it_comes(digest, size, reader)
-        return self._kept_as_it_comes(digest, size, None)
+        partial = _Partial.begin(self.cache, digest)
+        if partial is None:
+            return buffered(begun or self._origin.reader(digest, size))
+        try:
+            return buffered(_FetchingReader(self._origin, digest, size, partial, begun))
+        except BaseException:
+            partial.close() if partial.size else partial.drop()
+            raise
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
         """Return the file of the copy for mapping into memory. Fetches it if needed and verifies it.
@@ -104,8 +109,7 @@ class CachedStore:
         """Return a context manager with a path to the verified copy, which is fetched if needed; see `LocalStore`."""
         if not self._has_copy(digest, size):
             with self.open(digest, size) as reader:
-                while reader.read(1 << 20):
-                    pass
+                read_to_end(reader)
         return self.cache.held(digest)
 
     def _has_copy(self, digest: Digest, size: int | None) -> bool:
@@ -141,23 +145,6 @@ class CachedStore:
 
     def remove_leftover(self, leftover: Leftover) -> None:
         self._origin.remove_leftover(leftover)
-
-    def _kept_as_it_comes(self, digest: Digest, size: int | None, begun: RemoteReader | None) -> BinaryIO:
-        partial = _Partial.begin(self.cache, digest)
-        raw: io.RawIOBase
-        if partial is None:
-            raw = begun or self._origin.reader(digest, size)
-        else:
-            try:
-                raw = _FetchingReader(self._origin, digest, size, partial, begun)
-            except BaseException:
-                partial.close() if partial.size else partial.drop()
-                raise
-        return cast(BinaryIO, io.BufferedReader(raw, buffer_size=1 << 16))
-
-    def _keep(self, digest: Digest, content: bytes | bytearray) -> None:
-        with suppress(GitModelError):  # copies are optional
-            self.cache.keep(digest, content)
 
     def _full(self, error: Unreachable) -> Unreachable:
         return Unreachable(
@@ -219,8 +206,8 @@ class _Partial:
             self._descriptor = -1
 
 
-class _FetchingReader(io.RawIOBase):
-    """The bytes of an object: those fetched before, then the server's, which are stored as they arrive."""
+class _FetchingReader(RawReader):
+    """The bytes of an object: those that were fetched before, then those from the server, which it also stores."""
 
     def __init__(
         self,
@@ -253,11 +240,7 @@ class _FetchingReader(io.RawIOBase):
             self._partial, self._had = None, 0
             return origin.reader(self._digest, self._size)
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def fill(self, view: memoryview) -> int:
         if self._partial is not None and self._done < self._had:
             content = self._partial.read(self._done, min(len(view), self._had - self._done))
             view[: len(content)] = content
@@ -292,20 +275,17 @@ class _FetchingReader(io.RawIOBase):
             error.hint = f"it was fetched in two parts; try again from its beginning. If that fails: {error.hint}"
 
 
-class _CopyReader(io.RawIOBase):
-    """The bytes of a copy. A damaged copy is deleted, so that the next attempt reads the origin."""
+class _CopyReader(RawReader):
+    """The bytes of a copy. It deletes a damaged copy, so that the next attempt reads the origin."""
 
     def __init__(self, cache: LocalStore, digest: Digest) -> None:
         self._cache = cache
         self._digest = digest
         self._reader = cache.open(digest)
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def fill(self, view: memoryview) -> int:
         try:
-            return cast(io.BufferedReader, self._reader).readinto(buffer)
+            return cast(io.BufferedReader, self._reader).readinto(view)
         except Invalid as error:
             with suppress(GitModelError):
                 self._cache.remove(self._digest)
@@ -318,18 +298,14 @@ class _CopyReader(io.RawIOBase):
         super().close()
 
 
-class _Joined(io.RawIOBase):
+class _Joined(RawReader):
     """The bytes that were already read from *source*, then the rest of it."""
 
     def __init__(self, content: bytes | bytearray, source: BinaryIO) -> None:
         self._left = memoryview(content)
         self._source = source
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def fill(self, view: memoryview) -> int:
         content = self._left[: len(view)] if self._left else memoryview(self._source.read(len(view)))
         view[: len(content)] = content
         self._left = self._left[len(content) :] if self._left else self._left

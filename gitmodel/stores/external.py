@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.domain.urls import covers, holds_credentials, is_web, path_of, place_of, scheme_of, shown_url
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.stores.interface import Unwritable
+from gitmodel.stores.interface import External, Unwritable
 from gitmodel.stores.source_files import find_source, open_source
-from gitmodel.stores.verified_reading import CHUNK, VerifyingReader
+from gitmodel.stores.verified_reading import CHUNK, VerifyingReader, buffered
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -28,19 +27,6 @@ OBJECT_STORES = {
     "s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure", "sftp": "sftp",
 }  # fmt: skip
 _TIMEOUT = 60.0
-
-
-class External(NamedTuple):
-    """The current object at *uri*: its size in bytes, its *version_id* in the store, and its reported SHA-256 or "".
-
-    *mark* changes when the object is written.
-    """
-
-    uri: str
-    size: int
-    version_id: str = ""
-    digest: Digest = ""
-    mark: str = ""
 
 
 class ReadResult(NamedTuple):
@@ -79,7 +65,7 @@ def file_name_of(uri: str) -> str:
 
 
 def trust_line(uri: str) -> str:
-    """The command that trusts the bucket or host of *uri*."""
+    """Return the command that trusts the bucket or host of *uri*."""
     return f"git model store trust {shlex.quote(place_of(uri))}"
 
 
@@ -142,11 +128,10 @@ class ExternalStore(Unwritable):
             return len(chunk)
 
         wrong = partial(_not_what_was_linked, self.url, digest)
-        raw = VerifyingReader(fill, digest, self._size, wrong=wrong, close=source.close)
-        return cast(BinaryIO, io.BufferedReader(raw, HEAD))
+        return buffered(VerifyingReader(fill, digest, self._size, wrong=wrong, close=source.close), HEAD)
 
     def local_path(self) -> Path | None:
-        """The file, if it is one of this machine."""
+        """Return the path of a file on this machine; None for another artifact."""
         return _path_of(self.url) if scheme_of(self.url) == "file" else None
 
     def holds(self, digest: Digest) -> bool:
@@ -183,6 +168,8 @@ def _not_what_was_linked(uri: str, digest: Digest) -> Invalid:
 
 
 class _Kind(NamedTuple):
+    """The functions for one scheme of URIs; both get a URI and the id of a version of the object."""
+
     look_up: Callable[[str, str], External]
     open: Callable[[str, str], BinaryIO]
 
@@ -194,7 +181,9 @@ def _kind_of(uri: str, trusted: Sequence[str]) -> _Kind:
     if scheme in ("http", "https"):
         return _Kind(partial(_look_up_page, trusted), partial(_open_page, trusted))
     if scheme in OBJECT_STORES:
-        return _Kind(_look_up_object, _open_object)
+        from gitmodel.stores.external_objects import KINDS  # imported here: few artifacts are in other stores
+
+        return _Kind(*KINDS[scheme])
     raise UsageError(
         f"gitmodel cannot read {f'{scheme}: URIs' if scheme else shown_url(uri) + ', which is not a URI'}",
         hint="upgrade gitmodel, or fetch it by hand",
@@ -252,7 +241,7 @@ def _folder(uri: str) -> UsageError:
     )
 
 
-# Web pages, fetched without credentials.
+# Files on web servers, fetched without credentials.
 
 
 def _look_up_page(trusted: Sequence[str], uri: str, version_id: str) -> External:
@@ -310,19 +299,3 @@ def _leads_on(uri: str, to: str) -> Refused:
         f"{shown_url(uri)} redirects to {place_of(to)}, which this machine does not trust yet",
         hint=f"if you trust that host: {trust_line(to)}",
     )
-
-
-# Objects in other stores, read with the credentials of this machine.
-
-
-def _look_up_object(uri: str, version_id: str) -> External:
-    from gitmodel.stores import external_objects
-
-    found = external_objects.look_up(uri, version_id)
-    return External(uri, found.size, found.version_id, found.digest, found.mark)
-
-
-def _open_object(uri: str, version_id: str) -> BinaryIO:
-    from gitmodel.stores import external_objects
-
-    return external_objects.open(uri, version_id)

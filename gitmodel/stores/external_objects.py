@@ -1,55 +1,32 @@
-"""Objects in the stores of others, to read, with the credentials of this machine."""
+"""Reading objects in stores that are not of the registry, with the credentials of this machine."""
 
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
-from gitmodel.domain.schema.digests import PREFIX, Digest
-from gitmodel.domain.urls import scheme_of
+from gitmodel.domain.schema.digests import PREFIX
 from gitmodel.errors import GitModelError, NotFound, Unreachable, UsageError
-from gitmodel.stores.interface import library
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from gitmodel.stores.interface import External, library
+from gitmodel.stores.verified_reading import RawReader, buffered
 
 RANGE = 8 << 20
-"""Bytes requested at a time."""
-
-
-class Found(NamedTuple):
-    """An object as its store describes it: *digest* is the SHA-256 of the whole object if the store knows it."""
-
-    size: int
-    version_id: str
-    digest: Digest
-    mark: str
-
-
-def look_up(uri: str, version_id: str) -> Found:
-    """Ask the store about the object. Raises NotFound, Unreachable, UsageError if the library is missing."""
-    return _KINDS[scheme_of(uri)][0](uri, version_id)
-
-
-def open(uri: str, version_id: str) -> BinaryIO:
-    """A reader of the object. Raises as `look_up` does."""
-    return _KINDS[scheme_of(uri)][1](uri, version_id)
-
+"""The number of bytes that are requested at a time."""
 
 # S3, by botocore's client.
 
 
-def _look_up_s3(uri: str, version_id: str) -> Found:
+def _look_up_s3(uri: str, version_id: str) -> External:
     bucket, key = _place(uri)
     answer = _ask_s3("head_object", uri, ChecksumMode="ENABLED", **_object(bucket, key, version_id))
     # For an object in parts, S3 can report a checksum of checksums, which is not the digest of the object.
     whole = answer.get("ChecksumSHA256", "") if answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" else ""
     digest = PREFIX + base64.b64decode(whole).hex() if whole and "-" not in whole else ""
     version = answer.get("VersionId", "")
-    return Found(answer["ContentLength"], "" if version == "null" else version, digest, answer.get("ETag", ""))
+    version = "" if version == "null" else version
+    return External(uri, answer["ContentLength"], version, digest, answer.get("ETag", ""))
 
 
 def _open_s3(uri: str, version_id: str) -> BinaryIO:
@@ -107,13 +84,14 @@ def _s3_refusal(client: Any, arguments: dict[str, str], response: Any) -> GitMod
 # Google's store calls the version of an object its generation.
 
 
-def _look_up_gcs(uri: str, version_id: str) -> Found:
+def _look_up_gcs(uri: str, version_id: str) -> External:
     bucket, key = _gcs(uri)
     query = {"generation": version_id} if version_id else {}
     found = bucket.describe(key, fields="size,generation", about=key, query=query)
     if found is None:
         raise _nothing(uri, version_id)
-    return Found(int(found["size"]), str(found["generation"]), "", str(found["generation"]))
+    generation = str(found["generation"])
+    return External(uri, int(found["size"]), generation, mark=generation)
 
 
 def _open_gcs(uri: str, version_id: str) -> BinaryIO:
@@ -143,16 +121,16 @@ def _gcs(uri: str) -> tuple[Any, str]:
     return Bucket(name, f"the bucket {name}"), key
 
 
-# Azure: versions are there if the account keeps them.
+# Azure: a blob has a version id only if the account keeps versions.
 
 
-def _look_up_azure(uri: str, version_id: str) -> Found:
+def _look_up_azure(uri: str, version_id: str) -> External:
     container, key = _azure(uri)
     try:
         found = container.do(lambda: _blob(container, key, version_id).get_blob_properties(), key)
     except FileNotFoundError:
         raise _nothing(uri, version_id) from None
-    return Found(int(found.size), found.version_id or "", "", str(found.etag))
+    return External(uri, int(found.size), found.version_id or "", mark=str(found.etag))
 
 
 def _open_azure(uri: str, version_id: str) -> BinaryIO:
@@ -180,10 +158,10 @@ def _blob(container: Any, key: str, version_id: str) -> Any:
     return container.client.get_blob_client(key, **({"version_id": version_id} if version_id else {}))
 
 
-# A file of a host that is reached over SSH.
+# A file on a host, read over SSH.
 
 
-def _look_up_sftp(uri: str, version_id: str) -> Found:
+def _look_up_sftp(uri: str, version_id: str) -> External:
     host, path = _sftp(uri)
     try:
         found = host.describe(path)
@@ -191,7 +169,7 @@ def _look_up_sftp(uri: str, version_id: str) -> Found:
         raise _nothing(uri, "") from None
     if found["type"] != "file":
         raise UsageError(f"{uri} does not name one object", hint="name a single file")
-    return Found(int(found["size"]), "", "", f"{found['mtime']}")
+    return External(uri, int(found["size"]), mark=f"{found['mtime']}")
 
 
 def _open_sftp(uri: str, version_id: str) -> BinaryIO:
@@ -214,7 +192,9 @@ def _sftp(uri: str) -> tuple[Any, str]:
     return Host(place, uri), f"/{path}"
 
 
-_KINDS = {
+# The functions that look up and open an object, by the scheme of its URI. They raise NotFound, Unreachable, and
+# UsageError if a library is missing.
+KINDS: dict[str, tuple[Callable[[str, str], External], Callable[[str, str], BinaryIO]]] = {
     "s3": (_look_up_s3, _open_s3),
     "gs": (_look_up_gcs, _open_gcs),
     "gcs": (_look_up_gcs, _open_gcs),
@@ -225,7 +205,7 @@ _KINDS = {
 }
 
 
-class _Ranges(io.RawIOBase):
+class _Ranges(RawReader):
     """The bytes of an object of *size* bytes, fetched in ranges as they are read."""
 
     def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
@@ -233,11 +213,7 @@ class _Ranges(io.RawIOBase):
         self._left = size
         self._start = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def fill(self, view: memoryview) -> int:
         count = min(len(view), self._left)
         content = self._fetch(self._start, count) if count else b""
         view[: len(content)] = content
@@ -247,7 +223,7 @@ class _Ranges(io.RawIOBase):
 
 
 def _ranges(fetch: Callable[[int, int], bytes], size: int) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(_Ranges(fetch, size), buffer_size=RANGE))
+    return buffered(_Ranges(fetch, size), RANGE)
 
 
 def _nothing(uri: str, version_id: str) -> NotFound:

@@ -11,7 +11,7 @@ from gitmodel.domain.schema.digests import Digest
 from gitmodel.errors import GitModelError, Invalid, UsageError
 
 Sent = Callable[[int], None]
-"""Told the length in bytes of each piece that the store has taken; by several threads at a time."""
+"""Called with the length in bytes of each piece that the store accepted, by several threads at the same time."""
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all, by one thread at a time."""
 
@@ -38,6 +38,19 @@ class StoredObject(NamedTuple):
     digest: Digest
     size: int
     modified: float
+
+
+class External(NamedTuple):
+    """The current object at *uri*: its size in bytes, its *version_id* in its store, and its reported SHA-256 or "".
+
+    *mark* changes when the object is written.
+    """
+
+    uri: str
+    size: int
+    version_id: str = ""
+    digest: Digest = ""
+    mark: str = ""
 
 
 class Leftover(NamedTuple):
@@ -74,15 +87,16 @@ class ArtifactStore(Protocol):
         """Store all bytes of *source* atomically; return digest and length in bytes."""
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        """Store the *size* bytes of *digest*, going on where an earlier try stopped, where the store can.
+        """Store the *size* bytes of *digest*. A store that supports it resumes an interrupted upload.
 
-        *source* raises Invalid by its end if it is not *digest*, as the readers that `open` gives do.
+        *source* must raise Invalid before its end if its bytes do not match *digest*, as the readers of `open` do.
         """
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """A reader of the object, which raises Invalid by its end if it is not *digest*. Or NotFound.
+        """Open the object. The reader raises Invalid before its end if the bytes do not match *digest*.
 
-        Raises Invalid, before more than a first piece is read, if the object is longer than *size*.
+        Raises NotFound if the object does not exist; Invalid, before more than a first piece is read, if it is longer
+        than *size*.
         """
 
     def holds(self, digest: Digest) -> bool:
@@ -92,19 +106,19 @@ class ArtifactStore(Protocol):
         """Return the state of the object without reading its content; None if it does not exist."""
 
     def size(self, digest: Digest) -> int:
-        """The length of the object in bytes. Raises NotFound without it."""
+        """Return the length of the object in bytes. Raises NotFound if it does not exist."""
 
     def renew(self, digest: Digest) -> None:
         """Set the object's timestamp to now. Raises NotFound if it does not exist."""
 
     def digests(self) -> Iterator[Digest]:
-        """The digests of all objects."""
+        """Yield the digests of all objects."""
 
     def objects(self) -> Iterator[StoredObject]:
-        """All objects, in one listing."""
+        """Yield all objects."""
 
     def remove(self, digest: Digest) -> None:
-        """Remove the object; without it, do nothing."""
+        """Remove the object. A missing object is ignored."""
 
     def leftovers(self) -> list[Leftover]:
         """Return the remains of unfinished uploads. In a folder, only those of killed writers."""
@@ -160,7 +174,10 @@ def where_else(url: str, *, shared: bool) -> str:
 
 
 def library(module: str, *, extra: str) -> Any:
-    """The *module* of an optional library, imported now. Raises UsageError with the command to run if it is missing."""
+    """Import and return the *module* of an optional library.
+
+    If it is missing, raises UsageError with the command that installs it.
+    """
     import importlib
 
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import os
 import re
 import shlex
@@ -18,14 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, warn
 from gitmodel.files.locks import lock, try_lock
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.stores.interface import Leftover, Sent, StoredObject, where_else, wrong_size
-from gitmodel.stores.verified_reading import CHUNK, VerifyingReader, chunks
+from gitmodel.stores.verified_reading import VerifyingReader, buffered, chunks, read_to_end
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")
@@ -114,7 +113,7 @@ class LocalStore:
     def keep(self, digest: Digest, content: bytes | bytearray) -> None:
         """Store *content* as the object *digest* in a cache, without syncing it.
 
-        Its temporary file has no lock, so that cleaning may delete it; then this raises Unreachable.
+        Its temporary file has no lock. If another process deletes it as a leftover, this raises Unreachable.
         """
         place = self.place(digest)
         descriptor, temporary = self._open_temporary()
@@ -147,8 +146,7 @@ class LocalStore:
                 return os.readv(descriptor, [view])
 
         wrong, close = partial(_damaged, digest, path), partial(os.close, descriptor)
-        raw = VerifyingReader(fill, digest, found, wrong=wrong, close=close)
-        return cast(BinaryIO, io.BufferedReader(raw, buffer_size=1 << 16))
+        return buffered(VerifyingReader(fill, digest, found, wrong=wrong, close=close))
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
         """Return the object's file for mapping into memory, after verifying it. Never write to it."""
@@ -163,9 +161,7 @@ class LocalStore:
         """
         descriptor, found = self._open(digest, size)
         with self._reader(digest, descriptor, found) as reader:
-            buffer = bytearray(CHUNK)
-            while cast(io.BufferedReader, reader).readinto(buffer):
-                pass
+            read_to_end(reader)
             held = Path(f"/proc/{os.getpid()}/fd/{descriptor}")
             yield held if held.exists() else self.place(digest)
 
@@ -206,7 +202,7 @@ class LocalStore:
         return (found.digest for found in self.objects())
 
     def objects(self) -> Iterator[StoredObject]:
-        """All objects, in the order of their digests."""
+        """Yield all objects in the order of their digests."""
         for shard in self._names(self._objects, _SHARD):
             folder = self._objects / shard
             for rest in self._names(folder, _REST):
@@ -249,8 +245,8 @@ class LocalStore:
         while True:
             descriptor, temporary = self._open_temporary()
             with _reaching(temporary):
-                # Some network file systems lack locks. Then nobody else gets one on this file either, and it
-                # is never taken for a leftover.
+                # On a network file system without locks, no other process can lock this file either, so that it is
+                # never treated as a leftover.
                 with self._tolerating("locks (flock)", "what a killed upload leaves is not recognized as such"):
                     lock(descriptor)
                 if os.fstat(descriptor).st_nlink:
@@ -304,7 +300,7 @@ class LocalStore:
                 os.utime(path)
 
     def _protect(self, descriptor: int) -> None:
-        """Take from everybody the right to write to an object, and give it to its readers."""
+        """Make the file of an object read-only, and readable for the users who can read the store."""
         with self._tolerating("permissions (chmod)", "nothing keeps other programs from writing to objects"):
             os.fchmod(descriptor, 0o444)
             share(descriptor, self.root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from gitmodel.stores.interface import Progress
@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 class Tally:
-    """Bytes done of *total*. Calls *progress* whenever a thread adds some, until it is stopped."""
+    """A count of transferred bytes, of *total*. Calls *progress* whenever a thread adds some, until it is stopped."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress = progress
@@ -27,11 +27,11 @@ class Tally:
         self._stopped = False
 
     def stop(self) -> None:
-        """Make `add` raise, so that the threads that are at work end."""
+        """Make `add` raise, so that the running threads end."""
         self._stopped = True
 
     def add(self, count: int) -> None:
-        """Count bytes that were done. Raises _Stopped after `stop`."""
+        """Count transferred bytes. Raises _Stopped after `stop`."""
         if self._stopped:
             raise _Stopped
         if self._progress:
@@ -40,15 +40,21 @@ class Tally:
                 # Bytes that are sent again after a failure count twice.
                 self._progress(min(self._done, self._total), self._total)
 
+    def counted(self, pieces: Iterable[memoryview]) -> Iterator[memoryview]:
+        """Yield *pieces*, and count their bytes."""
+        for piece in pieces:
+            self.add(len(piece))
+            yield piece
+
 
 class _Stopped(Exception):
-    """The transfer ends early, because another part of it failed or the process is to end."""
+    """The transfer ends early, because another part of it failed or the process ends."""
 
 
 class _Working:
-    """A count of the threads at work, to wait for.
+    """A count of the running threads, to wait for their end.
 
-    A signal may interrupt the pool as it starts a thread, which the pool then does not wait for.
+    If a signal interrupts the pool while it starts a thread, the pool does not wait for that thread.
     """
 
     def __init__(self) -> None:

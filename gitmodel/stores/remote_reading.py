@@ -1,12 +1,10 @@
-"""Reading an object on a server: ranges that are fetched ahead, and verified before the last of them is given."""
+"""Reading an object on a server in ranges that are fetched ahead; the last is returned only after verifying all."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import deque
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.errors import Invalid
@@ -15,15 +13,13 @@ from gitmodel.stores.backend import Backend
 from gitmodel.stores.damaged_objects import DamagedObjects
 from gitmodel.stores.interface import wrong_size
 from gitmodel.stores.transfer_lanes import LANES
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from gitmodel.stores.verified_reading import RawReader
 
 RANGE = 4 << 20
-"""Objects are read in ranges of so many bytes, each beginning at a multiple of it but the first."""
+"""The length in bytes of the ranges that are read. Each range starts at a multiple of it, except perhaps the first."""
 
 
-class RemoteReader(io.RawIOBase):
+class RemoteReader(RawReader):
     """The bytes of an object on a server. It returns the last of them only after verifying the digest of all."""
 
     def __init__(
@@ -55,11 +51,7 @@ class RemoteReader(io.RawIOBase):
         """Return all bytes of an object that came in one range, verified; None for a longer one."""
         return bytes(self._chunk) if len(self._chunk) == self.total else None
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def fill(self, view: memoryview) -> int:
         if not self._chunk and self._received < self.total and view:
             self._take(*self._next())
         count = min(len(view), len(self._chunk))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -16,10 +15,19 @@ from gitmodel.stores.backend import Backend, Upload, size_of
 from gitmodel.stores.damaged_objects import DamagedObjects
 from gitmodel.stores.interface import Leftover, Sent, StoredObject, is_old
 from gitmodel.stores.remote_reading import RemoteReader
-from gitmodel.stores.verified_reading import CHUNK, VerifyingReader, bytes_left, chunks, read_into, read_up_to, rewinds
+from gitmodel.stores.verified_reading import (
+    VerifyingReader,
+    buffered,
+    bytes_left,
+    chunks,
+    read_into,
+    read_to_end,
+    read_up_to,
+    rewinds,
+)
 
 SMALL = 8 << 20
-"""Objects of at most so many bytes are kept in memory and sent in one request."""
+"""Objects of at most this many bytes are kept in memory and sent in one request."""
 
 
 class RemoteStore:
@@ -109,7 +117,7 @@ class RemoteStore:
 
         The reader fetches ahead, and raises Invalid instead of returning the last bytes if they do not match *digest*.
         """
-        return cast(BinaryIO, io.BufferedReader(self.reader(digest, size), buffer_size=1 << 16))
+        return buffered(self.reader(digest, size))
 
     def reader(
         self, digest: Digest, size: int | None = None, start: int = 0, hashed: hashlib._Hash | None = None
@@ -135,7 +143,7 @@ class RemoteStore:
         Without *read*, its size and the mark that gitmodel gave it are compared.
         """
         if read:
-            self._read(there.digest)
+            self._verify(there.digest)
             return True
         return there.digest not in self.damaged and self.backend.has(there.digest, there.size) is not None
 
@@ -186,18 +194,16 @@ class RemoteStore:
     def _read_back(self, digest: Digest) -> None:
         """Read an object that replaced a damaged one. Raises Invalid if the server kept the damaged one."""
         try:
-            self._read(digest)
+            self._verify(digest)
         except Invalid:
             raise Invalid(
                 f"{self.url} keeps a damaged object {digest}, although it was stored again",
                 hint="ask the operator of the server to remove the object, then run the same command again",
             ) from None
 
-    def _read(self, digest: Digest) -> None:
-        with self.reader(digest) as reader:
-            buffer = bytearray(CHUNK)
-            while reader.readinto(buffer):
-                pass
+    def _verify(self, digest: Digest) -> None:
+        with self.open(digest) as reader:
+            read_to_end(reader)
 
     def _send_parts(self, upload: Upload, source: BinaryIO, size: int, sent: Sent | None) -> None:
         sending: deque[Future[int]] = deque()

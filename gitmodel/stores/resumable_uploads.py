@@ -1,9 +1,9 @@
 """Addresses at which interrupted uploads continue, kept on this machine between processes.
 
-S3 and Azure tell any client how much of an upload they have. Google's store and OCI registries tell it only to a
-client that knows the address they gave when the upload began, which is as good as a password for this one upload.
-`<root>/uploads/<64 hex digits>` holds the address, under the flock of the process that sends; the file is named by
-the SHA-256 of the store and the digest.
+S3 and Azure tell any client which parts of an upload they have. Google's store and OCI registries tell only a client
+that knows the address of the upload, which they returned at its beginning. It works like a password for this upload.
+The address is in the file `<root>/uploads/<64 hex digits>`, which the sending process locks (flock). The name of the
+file is the SHA-256 of the store and the digest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LONGEST = 16 << 10
 
 
 class ResumableUpload:
-    """An upload that can continue at the address *where*, "" if it is new. Nothing is kept without a *path*."""
+    """An upload that can continue at the address *where*, "" if it is new. Without a *path*, nothing is written."""
 
     def __init__(self, path: Path | None, descriptor: int) -> None:
         self._path = path
@@ -53,13 +53,13 @@ class ResumableUpload:
 
 
 class ResumableUploads:
-    """The uploads to one store that began on this machine, kept in files of *folder*, which the first one creates."""
+    """The uploads that began on this machine, kept in files of *folder*, which is created when needed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def hold(self, url: str, digest: Digest) -> ResumableUpload:
-        """The upload of *digest* to the store *url*; one that another process is at is not given to a second."""
+        """Return the upload of *digest* to the store *url*; a new one while another process resumes the kept one."""
         path = self._folder / hex_of(digest_of(f"{url} {digest}".encode()))
         descriptor = open_locked(path)
         return ResumableUpload(None, -1) if descriptor is None else ResumableUpload(path, descriptor)

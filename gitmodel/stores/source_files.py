@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import re
 import shlex
@@ -11,14 +10,12 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from gitmodel.domain.schema.manifest import fault_of_path
 from gitmodel.domain.schema.portable_paths import git_paths, is_git_name
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from gitmodel.stores.verified_reading import RawReader
 
 _KINDS = {
     stat.S_IFSOCK: "a socket",
@@ -27,13 +24,9 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFDIR: "a folder",
 }
-
-
 # A file HEAD belongs to git if its content matches and one of these names is beside it.
 _HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$"), 256
 _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
-
-
 # A folder that more links lead to is refused: each level of links to the next folder can double the number of files.
 _MOST_TIMES = 100
 
@@ -128,7 +121,7 @@ def open_source(path: Path, name: str, *, linked: bool = False) -> BinaryIO:
     return cast(BinaryIO, _WatchedFile(descriptor, path, name, state))
 
 
-class _WatchedFile(io.RawIOBase):
+class _WatchedFile(RawReader):
     """A file that detects, at its end, that it was written or replaced while it was read."""
 
     def __init__(self, descriptor: int, path: Path, name: str, before: os.stat_result) -> None:
@@ -138,9 +131,6 @@ class _WatchedFile(io.RawIOBase):
         self._before = before
         self._count = 0
 
-    def readable(self) -> bool:
-        return True
-
     def seekable(self) -> bool:
         return True
 
@@ -148,9 +138,9 @@ class _WatchedFile(io.RawIOBase):
         self._count = os.lseek(self._descriptor, offset, whence)
         return self._count
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def fill(self, view: memoryview) -> int:
         try:
-            count = os.readv(self._descriptor, [buffer])
+            count = os.readv(self._descriptor, [view])
         except OSError as error:
             raise _refusal(self._shown, error) from None
         self._count += count

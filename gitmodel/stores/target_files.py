@@ -7,14 +7,14 @@ import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema.digests import Digest
 from gitmodel.errors import NotFound, Unreachable, UsageError
 from gitmodel.files.temporary import folder_beside
 from gitmodel.stores.interface import ArtifactStore, wrong_size
 from gitmodel.stores.parallel_transfers import Tally
-from gitmodel.stores.verified_reading import CHUNK
+from gitmodel.stores.verified_reading import CHUNK, chunks
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def write_object(
     store: ArtifactStore, digest: Digest, size: int | None, path: Path, count: Tally, mode: int = 0o666
 ) -> None:
-    """Write the object to *path*, where nothing may be. After an error, drop *path*."""
+    """Write the object to *path*, which must not exist. After an error, the caller deletes *path*."""
     with store.open(digest, size) as reader:
         with writing(path):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,7 +31,7 @@ def write_object(
         try:
             with _WriteBehind(descriptor, path) as writer:
                 read = 0
-                for chunk in counted_chunks(reader, count):
+                for chunk in count.counted(chunks(reader)):
                     read += len(chunk)
                     writer.write(chunk)
         finally:
@@ -61,7 +61,7 @@ class _WriteBehind:
                 self._pool.shutdown()
 
     def write(self, chunk: memoryview) -> None:
-        """Write *chunk*, which stays as it is until the call after the next."""
+        """Write *chunk*, which must stay valid as those of `verified_reading.chunks` do."""
         if len(chunk) < CHUNK and self._pool is None:
             self._write(chunk)
             return
@@ -80,19 +80,6 @@ class _WriteBehind:
         with writing(self._path):
             while chunk:
                 chunk = chunk[os.write(self._descriptor, chunk) :]
-
-
-def counted_chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
-    """Yield the bytes of *reader* in pieces; each stays valid until the next piece but one is requested."""
-    readinto = getattr(reader, "readinto", None)
-    buffer = other = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
-    while chunk := buffer[: readinto(buffer)] if readinto else memoryview(reader.read(CHUNK)):
-        count.add(len(chunk))
-        yield chunk
-        if len(chunk) == len(buffer) < CHUNK:
-            buffer, other = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
-        else:
-            buffer, other = other, buffer
 
 
 @contextmanager

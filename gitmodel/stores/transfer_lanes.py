@@ -20,8 +20,8 @@ _Result = TypeVar("_Result")
 class Lanes:
     """The threads for parts and ranges of large objects, limited for the whole process.
 
-    A part or range has a place until its bytes are of no use any more, and there are few: so memory is bounded, too.
-    Parts and ranges have separate limits, because a thread that sends what it reads ahead would otherwise wait for
+    Each part or range occupies a place until its bytes are no longer needed, so the number of places also limits
+    memory. Parts and ranges have separate places. Otherwise a thread that sends what it reads ahead could wait for
     itself.
     """
 
@@ -32,7 +32,10 @@ class Lanes:
         self._ranges = threading.Semaphore(LANES)
 
     def send(self, upload: Upload, number: int, source: BinaryIO, sent: Sent | None) -> Future[int] | None:
-        """Read the next part and send it, when there is a place for it; gives its length, or None at the end."""
+        """Wait for a free place, then read the next part of *source* and send it.
+
+        Return the future of its length, or None at the end of *source*.
+        """
         self._parts.acquire()
         try:
             content = read_up_to(source, upload.part_size)
@@ -47,11 +50,11 @@ class Lanes:
         return future
 
     def fetch(self, read: Callable[..., _Result], *arguments: Any) -> Future[_Result] | None:
-        """Fetch a range, or return None if there is no place for it; the caller must then call `done` with it."""
+        """Fetch a range and return its future, which the caller must pass to `done`; None if no place is free."""
         return self._submit(read, *arguments) if self._ranges.acquire(blocking=False) else None
 
     def done(self, future: Future[Any]) -> None:
-        """Nobody wants the range any more."""
+        """Free the place of a range that is no longer needed."""
         future.cancel()
         future.add_done_callback(lambda _: self._ranges.release())
 

@@ -20,10 +20,30 @@ CHUNK = 1 << 20
 _Result = TypeVar("_Result")
 
 
-class VerifyingReader(io.RawIOBase):
-    """*size* bytes that *fill* puts into a buffer, returning how many; *close* is called once, at the end.
+class RawReader(io.RawIOBase):
+    """A raw file for reading. A subclass has the method `fill`."""
 
-    Raises the error of *wrong* instead of the last ones if they do not hash to *digest*, or have another length.
+    def fill(self, view: memoryview) -> int:
+        """Put the next bytes into *view* and return their number; 0 at the end."""
+        raise NotImplementedError
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        return self.fill(memoryview(buffer).cast("B"))
+
+
+def buffered(raw: io.RawIOBase, size: int = 1 << 16) -> BinaryIO:
+    """Return *raw* with a buffer of *size* bytes."""
+    return cast(BinaryIO, io.BufferedReader(raw, size))
+
+
+class VerifyingReader(RawReader):
+    """*size* bytes that *fill* puts into a buffer, returning their number; *close* is called once, at the end.
+
+    Raises the error that *wrong* returns, instead of giving the last bytes, if all of them do not hash to *digest* or
+    have another length.
     """
 
     def __init__(
@@ -42,17 +62,12 @@ class VerifyingReader(io.RawIOBase):
         self._close = close
         self._hash = hashlib.sha256()
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
+    def fill(self, view: memoryview) -> int:
         if not view:
             return 0
         count = self._fill(view)
         self._hash.update(view[:count])
         self._left -= count
-        # With its original size the file must be complete; with another size it cannot be.
         ended = not count or self._left == 0
         if self._left < 0 or (ended and PREFIX + self._hash.hexdigest() != self._digest):
             view[:count] = bytes(count)
@@ -66,24 +81,24 @@ class VerifyingReader(io.RawIOBase):
 
 
 def chunks(source: BinaryIO) -> Iterator[memoryview]:
-    """Yield *source* to its end in pieces that are valid until the next is requested."""
-    readinto = getattr(source, "readinto", None)
-    buffer = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
-    chunk: memoryview | None = None
-    while True:
-        if chunk is not None and len(chunk) == len(buffer) < CHUNK:
-            buffer = memoryview(bytearray(CHUNK))
-        if readinto is None:
-            content = cast("bytes | None", source.read(CHUNK))
-            chunk = None if content is None else memoryview(content)
+    """Yield *source* to its end in pieces.
+
+    A piece is valid until the next is requested. From the first piece of `CHUNK` bytes on, it is valid until the next
+    piece but one is requested.
+    """
+    buffer = other = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
+    while count := read_into(buffer, source):
+        yield buffer[:count]
+        if count == len(buffer) < CHUNK:
+            buffer, other = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
         else:
-            count = readinto(buffer)
-            chunk = None if count is None else buffer[:count]
-        if chunk is None:  # a pipe that has no data yet is not at its end
-            raise BlockingIOError(errno.EAGAIN, "the source to store would have to be waited for")
-        if not chunk:
-            return
-        yield chunk
+            buffer, other = other, buffer
+
+
+def read_to_end(source: BinaryIO) -> None:
+    """Read *source* to its end, where a reader verifies the digest."""
+    for _ in chunks(source):
+        pass
 
 
 def rewinds(source: BinaryIO) -> bool:
@@ -101,7 +116,7 @@ def bytes_left(source: BinaryIO) -> int:
 
 
 def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
-    """The next *count* bytes of *source*, fewer only at its end."""
+    """Return the next *count* bytes of *source*, fewer only at its end."""
     # most files are small, and a raw file allocates the requested size
     first = _taken(source.read(min(count, 1 << 16)))
     second = _taken(source.read(min(count - len(first), 1 << 16))) if first else b""
@@ -118,6 +133,10 @@ def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
 
 
 def read_into(view: memoryview, source: BinaryIO) -> int:
+    """Read bytes of *source* into *view* and return their number; 0 at the end.
+
+    Raises BlockingIOError for a pipe that has no data yet.
+    """
     if hasattr(source, "readinto"):
         count: int | None = cast(io.RawIOBase, source).readinto(view)
         return _taken(count)
@@ -128,5 +147,5 @@ def read_into(view: memoryview, source: BinaryIO) -> int:
 
 def _taken(found: _Result | None) -> _Result:
     if found is None:
-        raise BlockingIOError("the source to store would have to be waited for")
+        raise BlockingIOError(errno.EAGAIN, "the source to store would have to be waited for")
     return found

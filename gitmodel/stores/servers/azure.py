@@ -58,9 +58,8 @@ class Container:
     def client(self) -> Any:
         """Microsoft's client of the container, with the credentials of this machine."""
         with self._opening:
-            if (
-                self._opened is None or self._process != os.getpid()
-            ):  # a forked child must not use its parent's connections
+            # a forked child must not use its parent's connections
+            if self._opened is None or self._process != os.getpid():
                 self._opened, self._process = self._open(), os.getpid()
             return self._opened
 
@@ -204,14 +203,14 @@ class AzureBackend:
             return
 
     def leftovers(self) -> list[Leftover]:
-        """None that could be removed: Azure drops the blocks of an upload by itself, a week after the last of them."""
+        """Return nothing: Azure deletes the blocks of an upload itself, a week after the last of them."""
         return []
 
     def remove_leftover(self, leftover: Leftover) -> None:
         return None
 
     def blocks(self, digest: Digest) -> dict[str, int]:
-        """The lengths of the blocks that wait to be committed, by their names."""
+        """Return the lengths of uncommitted blocks by name."""
         try:
             _, waiting = self._do(lambda: self._blob(digest).get_block_list("uncommitted"), digest)
         except FileNotFoundError:
@@ -251,7 +250,7 @@ class AzureBackend:
 
 
 class AzureUpload:
-    """Blocks that have no effect before they are committed; in any order, and several at a time."""
+    """Blocks that are sent in any order, several at a time. They have no effect before they are committed."""
 
     ordered = False
 
@@ -284,7 +283,7 @@ class AzureUpload:
         """Do nothing: Azure deletes uncommitted blocks."""
 
     def pause(self) -> None:
-        """Leave the blocks to a later try."""
+        """Do nothing: the blocks stay for a later attempt."""
 
 
 def _name_of(number: int, content: bytes | bytearray) -> str:

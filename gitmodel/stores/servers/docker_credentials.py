@@ -20,7 +20,7 @@ _HELPER_SECONDS = 60
 
 
 def docker_credentials(host: str) -> tuple[str, str]:
-    """Name and password for *host*, as `docker login` has kept them; empty if it has not.
+    """Return the name and password for *host* that `docker login` stored; two empty texts if there are none.
 
     Raises UsageError for a configuration that cannot be read, Unreachable for a credential helper that does not work.
     """

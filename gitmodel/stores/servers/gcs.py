@@ -90,7 +90,7 @@ class Bucket:
         self.request("GET", path, query={"maxResults": "1", "fields": "kind"}, about="")
 
     def path_of(self, key: str) -> str:
-        """The path of an object in Google's interface."""
+        """Return the path of an object in Google's interface."""
         return f"/storage/v1/b/{self.bucket}/o/{quote(key, safe='')}"
 
     def refusal(self, answer: Answer, method: str, about: str) -> Unreachable:

@@ -139,7 +139,7 @@ class OciBackend:
         return None
 
     def begin(self, digest: Digest) -> str:
-        """Begin to send a blob; returns where its parts go."""
+        """Begin to send a blob, and return the address for its first part."""
         answer = self._request("POST", f"/v2/{self._name}/blobs/uploads/", about=digest)
         return self._located(answer)
 
@@ -172,7 +172,7 @@ class OciBackend:
         if answer.status >= 300:
             return "", 0
         last = answer.headers.get("range", "").rpartition("-")[2]
-        # a registry without any bytes answers "0-0", as for one byte; gitmodel never sends a single byte
+        # "0-0" means one byte, but registries also answer it for no bytes; gitmodel never sends a single byte
         return self._located(answer), int(last) + 1 if last.isdigit() and last != "0" else 0
 
     def _after(self, where: str, end: int, digest: Digest) -> str:

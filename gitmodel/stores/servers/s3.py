@@ -2,7 +2,7 @@
 
 botocore finds credentials, region and endpoint; libcurl signs and carries the requests. The operations are those of
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html. Every request body
-is signed by its SHA-256, so that a server which got other bytes refuses them.
+is signed by its SHA-256, so the server refuses a body that changed on its way.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class S3Backend:
         self._request("DELETE", key, query={"uploadId": id}, about=key, allowed=(404,))
 
     def send_part(self, digest: Digest, id: str, number: int, content: bytes | bytearray) -> str | None:
-        """Send a part, numbered from 1; returns its entity tag, or None if there is no such upload any more."""
+        """Send a part, numbered from 1, and return its entity tag; None if the upload no longer exists."""
         query = {"partNumber": str(number), "uploadId": id}
         hashed = hashlib.sha256(content).hexdigest()
         answer = self._request(
@@ -170,7 +170,7 @@ class S3Backend:
         return True
 
     def parts(self, digest: Digest, id: str) -> list[tuple[int, str, int]]:
-        """The parts that the server has of an upload: number, entity tag, length."""
+        """Return the number, entity tag and length of each part that the server has of an upload."""
         return [(number, tag, size) for number, tag, size, _ in self._parts(self._key(digest), id)]
 
     def abort(self, digest: Digest, id: str) -> None:
@@ -295,9 +295,9 @@ class S3Backend:
             return self._credentials
 
     def _endpoint(self) -> tuple[str, str]:
-        """The address of the bucket and the region, as botocore finds them in its settings."""
+        """Return the address of the bucket and the region, from botocore's settings."""
         region = self._session.get_config_variable("region") or "us-east-1"
-        if endpoint := self._configured():  # to make a client takes a third of a second
+        if endpoint := self._configured():  # creating a client takes a third of a second
             return f"{endpoint.rstrip('/')}/{self.bucket}", region
         config = library("botocore.config", extra="s3").Config(signature_version="s3v4")
         client = _calling(
@@ -312,7 +312,7 @@ class S3Backend:
         return url.partition("?")[0].removesuffix("/-"), client.meta.region_name
 
     def _configured(self) -> str:
-        """The endpoint that the environment or the profile names, if buckets are in its paths, as they usually are."""
+        """Return the configured endpoint; "" if there is none, or if buckets are in its host name and not in its path."""
         provider = library("botocore.configprovider", extra="s3").ConfiguredEndpointProvider
         profile = _calling(self._session.get_scoped_config)
         ignored = _calling(lambda: self._session.get_config_variable("ignore_configured_endpoint_urls"))
@@ -364,12 +364,12 @@ class S3Upload:
         self._gone = False
 
     def look(self) -> None:
-        """Ask which parts an earlier try has sent."""
+        """Ask the server which parts an earlier attempt has sent."""
         self._found = {number: (tag, size) for number, tag, size in self._backend.parts(self._digest, self._id)}
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
         tag, size = self._found.get(number + 1, ("", -1))
-        # the entity tag of a part is its MD5, unless the server encrypts it; then the part is sent again
+        # The entity tag of a part is its MD5. If the server encrypts parts, it is not, and the part is sent again.
         if size != len(content) or hashlib.md5(content, usedforsecurity=False).hexdigest() != tag.strip('"'):
             return False
         self._tags[number + 1] = tag

@@ -94,7 +94,7 @@ class Host:
         self.do(write)
 
     def rename(self, path: str, target: str) -> None:
-        """Put a file in the place of *target*. Raises FileNotFoundError."""
+        """Rename a file to *target*, which is replaced. Raises FileNotFoundError."""
         try:
             self.do(lambda files: files.mv(path, target))
         except FileNotFoundError:
@@ -102,7 +102,7 @@ class Host:
             self.do(lambda files: files.mv(path, target))
 
     def remove(self, path: str) -> None:
-        """Remove a file; without it, do nothing."""
+        """Remove a file. A missing file is ignored."""
         with suppress(FileNotFoundError):
             self.do(lambda files: files.rm_file(path))
 
@@ -120,7 +120,7 @@ class Host:
         self.do(touch)
 
     def make_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
+        """Create a folder and its parents, if they do not exist."""
         self.do(lambda files: files.makedirs(path, exist_ok=True))
 
     def _files(self) -> Any:
@@ -180,7 +180,7 @@ class SftpBackend:
             raise missing(self.url, digest) from None
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
-        # always written: a rename that replaces an equal file costs no more than looking for it
+        # written without a check: replacing an equal file takes no longer than looking for it
         temporary = f"{self._root}/tmp/{hex_of(digest)}-{os.urandom(8).hex()}"
         self.host.write(temporary, 0, content)
         self.host.rename(temporary, self.key(digest))
@@ -234,7 +234,7 @@ class SftpBackend:
 
 
 class SftpUpload:
-    """A file that grows by whole parts, and is renamed when it is whole."""
+    """A file that grows part by part, and is renamed when it is complete."""
 
     ordered = True
     part_size = PART
@@ -281,7 +281,7 @@ class SftpUpload:
         self._backend.host.remove(self._temporary)
 
     def pause(self) -> None:
-        """Leave the file to a later try."""
+        """Do nothing: the file stays for a later attempt."""
 
     def _ended(self) -> None:
         """Handle a file that another writer of the same digest has renamed, or that was deleted."""
