@@ -305,8 +305,8 @@ def test_a_filter_of_doctor_hides_findings_and_not_the_exit_code(client, repo, c
     shutil.rmtree(client.repository.own_folder / "store" / "sha256")
     code, out, err = ask(capsys, "doctor", "--format", form, "--filter", "about == 'lock'")
     assert (code, "rows" in out) == (5, False)
-    assert "1 finding that matters (1 finding not shown)" in err
-    assert "1 finding that matters" in ask(capsys, "doctor", "--filter", "about == 'artifact'")[2]
+    assert "1 serious problem (1 finding not shown)" in err
+    assert "1 serious problem" in ask(capsys, "doctor", "--filter", "about == 'artifact'")[2]
 
 
 def test_doctor_reports_that_a_filter_hides_minor_findings(client, repo, capsys):

@@ -244,7 +244,7 @@ def test_after_a_repair_doctor_advises_nothing(iris, capsys, git):
         $ git model doctor
         ABOUT  WHAT                                                                      WHAT TO DO
         tag    the tag model/iris/production does not count: it is not an annotated tag  run `git model doctor --fix`
-        ! error: 1 finding that matters
+        ! error: 1 serious problem
         ! hint: run `git model doctor --fix`
         [5]
         $ git model doctor --fix

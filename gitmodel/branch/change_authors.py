@@ -67,7 +67,7 @@ class ChangeAuthors:
         for id in commits_without_merges(self._repository.git, self._head, self._base, _MOST_COMMITS):
             commit = self._repository.commits.read(id)
             try:
-                paths = changed_paths(self._repository, commit.parents[0] if commit.parents else None, id)
+                paths = changed_paths(self._repository, commit.parent, id)
             except Invalid:
                 continue  # too many to name an author for each
             author = commit.author.partition(" <")[0]

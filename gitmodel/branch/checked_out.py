@@ -25,7 +25,7 @@ def find_behind(repository: Repository) -> list[Path]:
 
 
 def is_behind(repository: Repository) -> bool:
-    """Return True if the metadata branch is checked out here, and the index has a file as an earlier commit had it.
+    """Return True if the metadata branch is checked out here, and the index has an earlier commit's content of a file.
 
     Other differences between the index and the branch are changes that the user staged.
     """

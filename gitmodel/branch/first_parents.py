@@ -44,11 +44,6 @@ class BranchCommit:
     commit: Commit
     changes: tuple[FileChange, ...]
 
-    @property
-    def parent(self) -> Oid | None:
-        """The first parent, None for the first commit."""
-        return self.commit.parents[0] if self.commit.parents else None
-
 
 def walk_branch(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[BranchCommit]:
     """Yield the commits of the branch at *tip* that changed files in *pathspecs*, newest first.
@@ -66,7 +61,7 @@ def walk_branch(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[B
             if repository.shallow and entry.commit.id in shallow_edge(repository):
                 raise too_shallow(repository, entry.commit.id)
             yield entry
-            at = None if whole else entry.parent
+            at = None if whole else entry.commit.parent
         if whole:
             refuse_edge(repository, tip)
         stretch = min(stretch * 8, _LONGEST_STRETCH)
@@ -144,9 +139,8 @@ def _has_filters(repository: Repository) -> bool:
 def _read(repository: Repository, found: list[tuple[Oid, list[str]]]) -> Iterator[BranchCommit]:
     """Yield the commits of *found*, with all commits and files read in one request."""
     commits = repository.reader.get_many([id for id, _ in found])
-    blobs = {id for _, lines in found for line in lines[::2] for id in _blobs(line)}
-    ids = [id for id, _ in found]
-    parsed = [parse_commit(id, _sound(commit).data) for id, commit in zip(ids, commits, strict=True)]
+    blobs = {id for _, lines in found for line in lines[::2] for id in _sides(line) if id}
+    parsed = [parse_commit(id, _sound(commit).data) for (id, _), commit in zip(found, commits, strict=True)]
     wanted = sorted(blobs)
     read = dict(zip(wanted, repository.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
     for commit, (_, lines) in zip(parsed, found, strict=True):
@@ -164,10 +158,6 @@ def _sides(line: str) -> tuple[Oid | None, Oid | None]:
     """Return the ids of the file before and after, None where there is no regular file."""
     old_mode, new_mode, old, new, _ = line.removeprefix(":").split(" ", 4)
     return Oid(old) if old_mode in FILE_MODES else None, Oid(new) if new_mode in FILE_MODES else None
-
-
-def _blobs(line: str) -> Iterator[Oid]:
-    return (id for id in _sides(line) if id)
 
 
 def _data(found: GitObject | Invalid | None) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -29,13 +30,14 @@ class Refs(Protocol):
     """The shared refs of a registry, and moving them."""
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
-        """Write the objects *new*, then make *moves*, all or nothing. Return the refs that others had moved there.
+        """Write the objects *new*, then make *moves*, all or nothing.
 
-        Raises Moved or Locked with nothing changed, and Refused.
+        Return the refs that already had their new value, because another process moved them. Raises Moved or Locked
+        with nothing changed, and Refused.
         """
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
-        """Delete refs one by one after the branch moved. Return those that others moved and that stay."""
+        """Delete refs one by one after the branch moved. Return those that stay because another process moved them."""
 
     def retry(self, work: Callable[[], T]) -> T:
         """Call *work*, and call it again if another process moved or locked a ref. Return its result.
@@ -44,38 +46,27 @@ class Refs(Protocol):
         """
 
 
+@dataclass(eq=False)
 class LocalRefs:
     """`Refs` of the repository on this machine.
 
     *marks* returns the marks of processes that move its refs, and *share* creates the folder for gitmodel's own files.
     """
 
-    def __init__(
-        self,
-        git: Git,
-        reader: ObjectReader,
-        objects: LooseObjects,
-        marks: Callable[[], WriterMarks],
-        share: Callable[[], None],
-    ) -> None:
-        self._git = git
-        self._reader = reader
-        self._objects = objects
-        self._marks = marks
-        self._share = share
-        self._checked = False
+    git: Git
+    reader: ObjectReader
+    objects: LooseObjects
+    marks: Callable[[], WriterMarks]
+    share: Callable[[], None]
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
-        self._git.refuse_read_only()
-        if not self._checked:
-            check_git(self._git.environ)
-            self._checked = True
-        # git locks what it verifies as well, with an empty lock.
+        self.git.refuse_read_only()
+        check_git(self.git.environ)
+        # git also locks a ref that it only verifies, with an empty lock
         news = {move.ref: "" if move.verifies else move.new or "" for move in moves}
-
-        self._share()
-        with self._marks().announce(news) as mark:
-            move_refs(self._git, moves, messages.one_line(message), partial(self._objects.write, new), mark)
+        self.share()
+        with self.marks().announce(news) as mark:
+            move_refs(self.git, moves, messages.one_line(message), partial(self.objects.write, new), mark)
         if new:
             self._outlast_gc(new)
         self._check_effect(moves)
@@ -93,35 +84,34 @@ class LocalRefs:
         return frozenset(left)
 
     def retry(self, work: Callable[[], T]) -> T:
-        return retry(work, Retries(self._reader, self._marks))
+        return retry(work, Retries(self.reader, self.marks))
 
     def _delete(self, drop: RefMove) -> bool:
         """Delete a ref and return True; return False if somebody else moved it."""
         try:
-            delete_ref(self._git, drop.ref, old=drop.old)
+            delete_ref(self.git, drop.ref, old=drop.old)
         except Moved:
             return False
         return True
 
     def _outlast_gc(self, new: Sequence[NewObject]) -> None:
-        """Write *new*, which refs name by now, again if a gc that began before they did may delete it."""
+        """Write *new* again if a running gc may delete it, because it started before refs named *new*."""
         from gitmodel.git.ref_locks import gc_runs
 
         for _ in range(_GC_ATTEMPTS):
-            if not gc_runs(self._git.common_dir):
+            if not gc_runs(self.git.common_dir):
                 break
             from gitmodel.git.maintenance import write_pack  # imported here: a gc is rarely under way
 
-            # It may prune unreferenced objects: loose objects and unfinished packs, but never a finished pack.
+            # A gc may prune loose objects and unfinished packs, but never a finished pack.
             with suppress(Unreachable, GitError):
-                write_pack(self._git, new)
+                write_pack(self.git, new)
                 return
-        self._objects.write(new)
+        self.objects.write(new)
 
     def _check_effect(self, moves: Sequence[RefMove]) -> None:
         """Raise Invalid if git reported success, but left a branch where it was."""
         for move in moves:
-            if move.ref.startswith("refs/heads/") and not move.verifies:
-                found = self._reader.resolve(move.ref)
-                if (found.id if found else None) == move.old:
-                    raise Invalid(f"git said that {move.ref} moved, but it did not", hint="run `git fsck`")
+            moves_branch = move.ref.startswith("refs/heads/") and not move.verifies
+            if moves_branch and self.reader.resolve_id(move.ref) == move.old:
+                raise Invalid(f"git said that {move.ref} moved, but it did not", hint="run `git fsck`")

@@ -77,16 +77,15 @@ def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewO
 
 
 def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: Change[Any], *, sign: bool) -> NewObject:
-    """Return the commit that *change* is on *parent* (None: it is the first), with the tree *tree*; write nothing."""
+    """Return the commit of *change* on *parent* (None for the first commit), with the tree *tree*. Writes nothing."""
     author, committer = repository.identity.now()
     # Random, so that equal concurrent changes in several clones stay separate. The first commit is not random.
     own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)
     txn = change.txn or own
     message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)
     made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
-    return (
-        repository.signing.signer.commit(made, committer) if sign or repository.signing.signer.signs_commits else made
-    )
+    signer = repository.signing.signer
+    return signer.commit(made, committer) if sign or signer.signs_commits else made
 
 
 def refuse_credentials(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:

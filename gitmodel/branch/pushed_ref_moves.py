@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from gitmodel.branch import remote_pushes
 from gitmodel.branch.local_ref_moves import LocalRefs
@@ -25,14 +26,8 @@ T = TypeVar("T")
 _LONGEST_PAUSE = 8
 
 
-class RetryWithNewCache(Protocol):
-    """Calls *work*, and once more with a new cache if the cache is damaged, unless *is_done* returns True by then."""
-
-    def __call__(self, work: Callable[[], T], is_done: Callable[[], bool]) -> T: ...
-
-
 def check_push(repository: Repository) -> None:
-    """Push what the server of a registry by URL already has, to learn whether it can be reached and lets us push.
+    """Push the branch without a change, to verify that the server of a registry by URL accepts pushes from here.
 
     The server's hooks do not run, so they can still refuse a change. Raises Refused, Unreachable.
     """
@@ -42,40 +37,34 @@ def check_push(repository: Repository) -> None:
             remote_pushes.push(repository, REMOTE, [RefMove(repository.branch, tip, tip)])
 
 
+@dataclass(eq=False)
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
-    *fetch* fetches the branch and the stage tags; *retry_with_new_cache* repairs a damaged cache.
+    *fetch* fetches the branch and the stage tags. *retry_with_new_cache* calls a function, and calls it again with a
+    new cache if the cache is damaged, unless a second function returns True by then.
     """
 
-    def __init__(
-        self,
-        repository: Repository,
-        local: LocalRefs,
-        cache: UrlCache,
-        fetch: Callable[[], None],
-        retry_with_new_cache: RetryWithNewCache,
-    ) -> None:
-        self._repository = repository
-        self._local = local
-        self._cache = cache
-        self._fetch = fetch
-        self._retry_with_new_cache = retry_with_new_cache
-        self._pushed = False
+    repository: Repository
+    local: LocalRefs
+    cache: UrlCache
+    fetch: Callable[[], None]
+    retry_with_new_cache: Callable[[Callable[[], Any], Callable[[], bool]], Any]
+    _pushed: bool = False
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
-        self._repository.objects.write(new)
+        self.repository.objects.write(new)
         own = [move for move in moves if not self._is_shared(move.ref)]
         seen = [move for move in own if move.ref.startswith(SEEN_RULES)]
         pushed = [move for move in moves if not move.verifies and self._is_shared(move.ref)]
-        with self._cache.lock():
+        with self.cache.lock():
             if not pushed:
-                return self._local.move(moves, message)
+                return self.local.move(moves, message)
             if own != seen:
-                self._local.move([move for move in own if move not in seen], message)
+                self.local.move([move for move in own if move not in seen], message)
             left = self._push(pushed)
             if seen:  # the refs that the server accepted
-                self._local.move(seen, message)
+                self.local.move(seen, message)
         return left
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
@@ -88,28 +77,29 @@ class PushedRefs:
         return left
 
     def retry(self, work: Callable[[], T]) -> T:
-        if self._cache.terms.offline:
-            what = f"nothing can be written to {self._repository.url} offline"
+        if self.cache.terms.offline:
+            what = f"nothing can be written to {self.repository.url} offline"
             raise Unreachable(what, hint="run it without --offline")
-        ends = time.monotonic() + self._cache.terms.timeout
+        ends = time.monotonic() + self.cache.terms.timeout
         self._pushed = False
 
         def attempt() -> T:
-            with self._cache.lock():
-                self._fetch()
-                return retry(work, _UrlRetries(self._repository, self._fetch, self._cache.terms.timeout, ends))
+            with self.cache.lock():
+                self.fetch()
+                return retry(work, _UrlRetries(self.repository, self.fetch, self.cache.terms.timeout, ends))
 
-        return self._retry_with_new_cache(attempt, lambda: self._pushed)
+        done: T = self.retry_with_new_cache(attempt, lambda: self._pushed)
+        return done
 
     def _is_shared(self, ref: str) -> bool:
         """Return True if *ref* is the server's; reservations are never pushed."""
-        return ref == self._repository.branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
+        return ref == self.repository.branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
 
     def _push(self, moves: Sequence[RefMove]) -> frozenset[str]:
         """Push *moves*, then make them in the cache. Return the refs that others had moved there before."""
         left: frozenset[str] = frozenset()
         try:
-            left = remote_pushes.push(self._repository, REMOTE, moves).left
+            left = remote_pushes.push(self.repository, REMOTE, moves).left
         except RemoteMoved as error:
             raise Moved(error.message, hint="try again") from error
         except Unreachable as error:
@@ -119,23 +109,23 @@ class PushedRefs:
             return left
         self._pushed = True
         with suppress(GitModelError):  # the change is on the server, even if updating the cache fails
-            set_refs(self._repository.git, {move.ref: move.new for move in moves})
-            self._cache.note_asked(ALL, self._repository.reader.resolve_id(self._repository.branch))
+            set_refs(self.repository.git, {move.ref: move.new for move in moves})
+            self.cache.note_asked(ALL, self.repository.reader.resolve_id(self.repository.branch))
         return left
 
     def _landed(self, moves: Sequence[RefMove], error: Unreachable) -> bool:
         """Return True if the server has the change, although the push reported a failure."""
         try:
-            self._fetch()
+            self.fetch()
         except Unreachable:
             raise Unreachable(
                 f"{error.message}; it is not known whether the change was made",
                 hint="run it again when the server can be reached; a new version needs the same --idempotency-key then",
             ) from None
         for move in moves:
-            if move.ref == self._repository.branch and move.new:
-                return self._repository.commits.is_on_chain(self._repository.tips.find(), move.new)
-        return all(self._repository.reader.resolve_id(move.ref) == move.new for move in moves)
+            if move.ref == self.repository.branch and move.new:
+                return self.repository.commits.is_on_chain(self.repository.tips.find(), move.new)
+        return all(self.repository.reader.resolve_id(move.ref) == move.new for move in moves)
 
 
 class _UrlRetries(Retries):

@@ -94,7 +94,7 @@ def fetch(repository: Repository, remote: str) -> RemoteState:
 def _fetch(repository: Repository, remote: str) -> RemoteState:
     last = last_state(repository, remote)
     incoming = f"{REMOTES}{remote}/incoming"
-    name = repository.branch.removeprefix("refs/heads/")
+    name = repository.branch_name
     git, silence = repository.git, silence_timeout(repository)
     there = repository.branch in refs_in(checked(remote, ask_refs(git, remote, repository.branch, silence=silence)))
     branch = [f"+{repository.branch}:{incoming}", f"+{repository.branch}:refs/remotes/{remote}/{name}"] if there else []
@@ -131,7 +131,7 @@ def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
 def blocking_rules(repository: Repository, remote: str) -> list[str]:
     """Return the last fetched tags of *remote* that are below the name of its tag of the rules in force."""
     incoming = f"{REMOTES}{remote}/incoming-rules/"
-    below = f"{incoming}{repository.branch.removeprefix('refs/heads/')}/"
+    below = f"{incoming}{repository.branch_name}/"
     return [RULES_TAGS + ref.removeprefix(incoming) for ref in list_refs(repository.git, below)]
 
 

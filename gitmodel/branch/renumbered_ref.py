@@ -13,7 +13,7 @@ from gitmodel.git.refs import RefMove
 
 
 class RenumberedRef:
-    """The renumberings kept in one repository."""
+    """The ref of one repository that keeps its renumberings."""
 
     def __init__(self, reader: ObjectReader) -> None:
         self._reader = reader
@@ -24,13 +24,14 @@ class RenumberedRef:
         return self._read()[1]
 
     def close(self) -> None:
-        """Return cached values until the reader is started again."""
+        """Make `read` return the cached value, as long as nothing starts the reader again."""
         self._closed = True
 
     def moves(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[RefMove], list[NewObject]]:
         """Return the ref move of *change* for the renumberings and the object to write; nothing if they do not change.
 
-        It precedes the branch in a transaction: a crash between the two leaves one note too many, never one too few.
+        The move must precede that of the branch in a transaction. A crash between the two then leaves a superfluous
+        note, and never loses one.
         """
         old, before = self._read()
         after = change(before)
@@ -42,7 +43,7 @@ class RenumberedRef:
     def _read(self) -> tuple[Oid | None, Renumberings]:
         """Return the id of the blob that holds the renumberings (None: there is none), and the renumberings."""
         if self._closed and not self._reader.is_running:
-            return self._last  # reading a handle's name must not start git after its client was closed
+            return self._last  # after a client was closed, reading the name of a handle must not start git
         found = self._reader.resolve(RENUMBERED)
         self._last = (found.id, Renumberings.parse(found.data)) if found is not None else (None, Renumberings())
         return self._last

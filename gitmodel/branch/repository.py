@@ -98,11 +98,11 @@ class Repository:
         self.trees = trees(self) if trees else Trees(self.reader, self.facts)
         self.commits = Commits(git, self.reader, self.facts, shallow=shallow)
         self.tags = StageTags(git, self.trees, self.commits, lambda: self.signing.verifier)
-        self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config, shallow=shallow)
+        self.tips = Tips(git, self.reader, self.tags, self.files, branch, config, shallow)
         self.renumbered = RenumberedRef(self.reader)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.server = connect(self) if connect else None
-        # Returns the reason why a rule refuses to put a recorded change in force. The layer above provides it.
+        # Returns the reason why a rule refuses to put a recorded change in force. The registry layer sets it.
         self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
         # Called by `close`: removes the temporary folder that the repository is in, if it is in one.
         self.on_close: Callable[[], object] = lambda: None
@@ -119,7 +119,7 @@ class Repository:
     def rules(self) -> RulesInForce:
         from gitmodel.branch.rules_in_force import RulesInForce  # imported here because only changes are judged
 
-        return RulesInForce(self.git, self.reader, self.trees, self.facts, self.commits, self.branch)
+        return RulesInForce(self.trees, self.commits, self.branch)
 
     @cached_property
     def signing(self) -> ChangeSigning:
@@ -164,6 +164,11 @@ class Repository:
     def url(self) -> str:
         """The URL of the registry, "" for a repository on this machine."""
         return self.server.url if self.server else ""
+
+    @property
+    def branch_name(self) -> str:
+        """The name of the metadata branch, without `refs/heads/`."""
+        return self.tips.name
 
     @property
     def own_folder(self) -> Path:

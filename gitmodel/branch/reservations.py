@@ -50,7 +50,7 @@ class Reservations:
         return [found for found in self.names() if not self.run_reserving(*found[:2])]
 
     def release(self, model: str, numbers: list[int], tip_number: int) -> None:
-        """Delete the reservations of *numbers* that the branch no longer needs: it holds *tip_number*."""
+        """Delete the reservations of *numbers* up to *tip_number*, the last number on the branch."""
         for number in numbers:
             if number <= tip_number and (found := self._reader.resolve(reserved_ref(model, number))) is not None:
                 self._delete(reserved_ref(model, number), found.id)

@@ -19,10 +19,8 @@ from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Files
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.commit_chains import Commits
 from gitmodel.git.commits import PARENTS_BEFORE_WALK
-from gitmodel.git.fact_cache import FactCache
-from gitmodel.git.object_reader import GitObject, ObjectReader
+from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import NewObject, format_tag, parse_tag
-from gitmodel.git.process import Git
 from gitmodel.git.refs import RefMove
 from gitmodel.git.trees import CommitFiles, Trees
 
@@ -34,13 +32,10 @@ _RULES = "rules"
 class RulesInForce:
     """The rules in force of one repository, whose metadata branch is *branch*."""
 
-    def __init__(
-        self, git: Git, reader: ObjectReader, trees: Trees, facts: FactCache, commits: Commits, branch: str
-    ) -> None:
-        self._git = git
-        self._reader = reader
+    def __init__(self, trees: Trees, commits: Commits, branch: str) -> None:
+        self._reader = trees.reader
         self._trees = trees
-        self._facts = facts
+        self._facts = trees.facts
         self._commits = commits
         self._branch = branch.removeprefix("refs/heads/")
         self.ref = rules_ref(branch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,36 +25,28 @@ if TYPE_CHECKING:
     from gitmodel.git.signing import Signer
 
 
+@dataclass(eq=False)
 class ChangeSigning:
     """The signatures of one repository, whose metadata branch is *branch*."""
 
-    def __init__(
-        self,
-        git: Git,
-        config: Mapping[str, str],
-        reader: ObjectReader,
-        tags: StageTags,
-        identity: Identity,
-        branch: str,
-    ) -> None:
-        self._git = git
-        self._config = config
-        self._reader = reader
-        self._tags = tags
-        self._identity = identity
-        self._branch = branch
+    git: Git
+    config: Mapping[str, str]
+    reader: ObjectReader
+    tags: StageTags
+    identity: Identity
+    branch: str
 
     @cached_property
     def verifier(self) -> SignatureVerifier:
         from gitmodel.git.signatures import SignatureVerifier  # imported here: only signed records need it
 
-        return SignatureVerifier(self._git.environ, self._config)
+        return SignatureVerifier(self.git.environ, self.config)
 
     @cached_property
     def signer(self) -> Signer:
         from gitmodel.git.signing import Signer
 
-        return Signer(self._git, self._config, self.verifier)
+        return Signer(self.git, self.config, self.verifier)
 
     def is_required(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
         """Return True if the rules of the snapshot demand that a change of *files* is signed.
@@ -73,7 +65,7 @@ class ChangeSigning:
                 raise Unsigned(
                     f"{signed[0]} takes only signed changes, and {paths.SIGNERS} lists nobody who may sign",
                     hint=f"commit {paths.SIGNERS}, with the keys that may sign, to "
-                    f"{self._branch.removeprefix('refs/heads/')}; or remove `signed = true` from gitmodel.toml there",
+                    f"{self.branch.removeprefix('refs/heads/')}; or remove `signed = true` from gitmodel.toml there",
                 )
             return False
         return len(found) < len(changed) or bool(signed)
@@ -89,33 +81,31 @@ class ChangeSigning:
         """
         target = parse_tag(tag.data).target
         own = commit if commit is not None and commit.id == target else None
-        data = own.data if own else self._reader.get(target).data
-        required = not new_registry and self._tags.signatures.are_required(
-            parse_commit(target, data).parents, ref.stage
-        )
+        data = own.data if own else self.reader.get(target).data
+        required = not new_registry and self.tags.signatures.are_required(parse_commit(target, data).parents, ref.stage)
         if not required and not self.signer.signs_tags:
             return tag
-        signed = self.signer.tag(tag, self._identity.now()[1])
+        signed = self.signer.tag(tag, self.identity.now()[1])
         if required:
-            now = int(self._identity.moment().timestamp())
-            fault = self._tags.signatures.tag_fault(signed.id, signed.data, own.data if own else None, now=now)
+            now = int(self.identity.moment().timestamp())
+            fault = self.tags.signatures.tag_fault(signed.id, signed.data, own.data if own else None, now=now)
             self._check(fault and f"the tag {ref.name} cannot be set: {fault}")
         return signed
 
     def check_commit(self, commit: NewObject) -> None:
         """Raise Unsigned if *commit*, which is not written yet, lacks a signature that its parent's rules require."""
-        self._check(self._tags.signatures.commit_fault(commit.id, commit.data))
+        self._check(self.tags.signatures.commit_fault(commit.id, commit.data))
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
         """Return *tag*, which was read without the branch, judged by the reader's own list of signers, if there is one.
 
         The list is the file that `git config gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
         """
-        if not self._config.get("gitmodel.allowedsigners"):
+        if not self.config.get("gitmodel.allowedsigners"):
             return tag
         if tag.forged:
             return replace(tag, instead=None)  # this reader only accepts tags that somebody on its own list signed
-        named = read_path(self._git, "gitmodel.allowedSigners")
+        named = read_path(self.git, "gitmodel.allowedSigners")
         try:
             allowed = Path(named).read_text(encoding="utf-8", errors="replace")
         except OSError as error:
@@ -123,12 +113,12 @@ class ChangeSigning:
                 f"the list of signers {named} cannot be read: {error.strerror}",
                 hint="run `git config --get-all --show-origin gitmodel.allowedSigners`",
             ) from None
-        why = self._tags.signatures.fault_by_list(found, self._reader.get(tag.target), allowed)
+        why = self.tags.signatures.fault_by_list(found, self.reader.get(tag.target), allowed)
         return replace(tag, record=None, forged=why) if why else tag
 
     def _check(self, fault: str) -> None:
         if fault:
             raise Unsigned(
                 f"the rules of the stage ask for a signature that counts: {fault}",
-                hint=f"ask one of those in `git show {self._branch.removeprefix('refs/heads/')}:{paths.SIGNERS}`",
+                hint=f"ask one of those in `git show {self.branch.removeprefix('refs/heads/')}:{paths.SIGNERS}`",
             )

@@ -73,7 +73,7 @@ class SingleCommits:
         return self._tagged[ref]
 
     def tip(self) -> Snapshot:
-        """The branch at its tip, with none of the tags."""
+        """Return the branch at its tip, without stage tags."""
         if self._tip is None:
             at = self._find(HEAD, self._whole.branch, "--heads", "the branch")
             commit = at.reader.resolve_id(self._whole.branch) if at else None
@@ -92,7 +92,7 @@ class SingleCommits:
             here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
             return Snapshot(here.commit, here.files, SingleStageTag(tag), here.is_reserved, frozen=ref)
         files = files_of(at, commit)
-        # the message is not trusted: at worst an unneeded file is fetched
+        # Anyone may have written the message; a wrong number only fetches a file too many.
         guess = _GUESS.search(found.data)
         version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
         stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
@@ -101,7 +101,7 @@ class SingleCommits:
         return Snapshot(commit, files, SingleStageTag(tag), lambda _, __: False, frozen=ref)
 
     def _find(self, question: str, ref: str, kind: str, what: str) -> Repository | None:
-        """The repository that has *ref* as it is on the server, fetched if need be; None if the server has it not."""
+        """Return the repository that has the server's *ref*, fetched if needed; None if the server has no such ref."""
         known = self._cache.fresh(question)
         if known is not None and (known.id is None or self._has(ref, known.id)):
             id = known.id

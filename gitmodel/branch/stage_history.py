@@ -52,7 +52,7 @@ class StageEvent:
 
     @property
     def counts(self) -> bool:
-        """Return whether the change counts by the rules of its time."""
+        """True if the change counts by the rules of its time."""
         return self.refusal is None
 
 
@@ -115,8 +115,8 @@ def _events(repository: Repository, entry: BranchCommit, change: FileChange, fou
     before, after = _record(change.before, change.path), _record(change.after, change.path)
     if change.after is None and _carried_away(repository, entry, found.model):
         return
-    if change.before is None and entry.parent:
-        former = _carried_from(repository, entry, entry.parent, found)
+    if change.before is None and entry.commit.parent:
+        former = _carried_from(repository, entry, entry.commit.parent, found)
         if former is not None and former == after:
             return
         before = former or before

@@ -32,20 +32,16 @@ _OFF_BRANCH = "its commit is not on the metadata branch"
 
 
 class StageTags:
-    def __init__(
-        self,
-        git: Git,
-        trees: Trees,
-        commits: Commits,
-        verifier: Callable[[], SignatureVerifier],
-    ) -> None:
+    """The stage tags of one repository."""
+
+    def __init__(self, git: Git, trees: Trees, commits: Commits, verifier: Callable[[], SignatureVerifier]) -> None:
         self._git = git
         self._reader = trees.reader
         self._trees = trees
         self._facts = trees.facts
         self._commits = commits
         self._verifier = verifier
-        # Called with each tag that counts; may reject it, by the list of signers of this reader.
+        # Called with each judged tag; may reject it, by the reader's own list of signers.
         self.extra_check: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
         self.signatures = RequiredSignatures(git, trees, verifier, commits)
 
@@ -217,7 +213,7 @@ class StageTags:
 
     def _set_at(self, ref: StageRef, id: Oid, path: str) -> NewObject:
         commit = self._commits.read(id)
-        before = self._stage_record(commit.parents[0], path) if commit.parents else None
+        before = self._stage_record(commit.parent, path) if commit.parent else None
         after = self._stage_record(commit.id, path)
         assert after is not None
         return self._tag(ref, commit.id, self._commits.author(commit, path), commit.committer, before, after)
@@ -237,12 +233,10 @@ class StageTags:
 
     def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:
         """Return the file of *ref* that *commit* set, or None if it did not set it. *tip* limits the possible files."""
-        parents = self._commits.read(commit).parents
+        parent = self._commits.read(commit).parent
         for path in self._places(tip, ref):
             id = self._files(commit).id(path)
-            if id is None:
-                continue
-            if parents and self._files(parents[0]).id(path) == id:
+            if id is None or (parent and self._files(parent).id(path) == id):
                 continue
             return self._stage_record(commit, path)
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from gitmodel.branch.stage_tags import StageTags
@@ -24,31 +25,26 @@ _FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RU
 _REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
 
 
+@dataclass(eq=False)
 class Tips:
     """Finds the tip of the metadata branch *branch*, and the known state of remotes.
 
     *files* returns the files of a commit.
     """
 
-    def __init__(
-        self,
-        git: Git,
-        reader: ObjectReader,
-        tags: StageTags,
-        files: Callable[[Oid], Files],
-        *,
-        branch: str,
-        config: Mapping[str, str],
-        shallow: bool,
-    ) -> None:
-        self._git = git
-        self._reader = reader
-        self._tags = tags
-        self._files = files
-        self._branch = branch
-        self._config = config
-        self._shallow = shallow
-        self._known_registry: Oid | None = None
+    git: Git
+    reader: ObjectReader
+    tags: StageTags
+    files: Callable[[Oid], Files]
+    branch: str
+    config: Mapping[str, str]
+    shallow: bool
+    _known_registry: Oid | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the branch, without `refs/heads/`."""
+        return self.branch.removeprefix("refs/heads/")
 
     def readable(self) -> Oid | None:
         """Return the commit that reads start from: the local branch, else a remote's copy of it, else None.
@@ -67,72 +63,70 @@ class Tips:
     def latest(self) -> Oid | None:
         """Return the commit that writes start from, fetched if only a remote has it; None if there is no registry."""
         found = self.writable()
-        if not found and list_remotes(self._git):
+        if not found and list_remotes(self.git):
             found = self._registry_at(self.ask_remote(), Refused)
         return found
 
     def find(self) -> Oid | None:
         """Return the tip of the branch, or of a remote's copy of it, even if it is not a registry; else None."""
-        found = self._reader.resolve(self._branch)
+        found = self.reader.resolve(self.branch)
         if found is None:
             self._refuse_broken()
             tracking = self.tracking_branch()
-            found = self._reader.resolve(tracking) if tracking else None
+            found = self.reader.resolve(tracking) if tracking else None
         if found is None:
             # cat-file gives the same answer if the object is missing, which must not start a new registry.
             lost = self._lost_tip()
-            if lost and self._reader.resolve(self._branch) is None:
+            if lost and self.reader.resolve(self.branch) is None:
                 raise self._without_tip(lost)
         if found is not None and found.type != "commit":
-            raise Invalid(f"{self._branch} is not a commit", hint="run `git fsck`")
+            raise Invalid(f"{self.branch} is not a commit", hint="run `git fsck`")
         return found.id if found else None
 
     def require_registry(self, files: Files, error: type[GitModelError], where: str = "") -> None:
         """Raise *error* if the *files* of the metadata branch are not a registry. *where* describes the branch."""
         if not holds_registry(files):
-            name = self._branch.removeprefix("refs/heads/")
             raise error(
-                f"the branch {name}{where} holds no registry: it has no {paths.REGISTRY}",
+                f"the branch {self.name}{where} holds no registry: it has no {paths.REGISTRY}",
                 hint="name another branch for the registry with `git config gitmodel.branch NAME` or GITMODEL_BRANCH",
             )
 
     def tracking_branch(self) -> str | None:
         """Return a remote's copy of the metadata branch, as `git clone` leaves it; `origin` first."""
-        name = self._branch.removeprefix("refs/heads/")
-        found = list_refs(self._git, f"refs/remotes/*/{name}")
-        return min(found, key=lambda ref: (ref != f"refs/remotes/origin/{name}", ref), default=None)
+        found = list_refs(self.git, f"refs/remotes/*/{self.name}")
+        return min(found, key=lambda ref: (ref != self.fetched_ref("origin"), ref), default=None)
 
     def remote_name(self) -> str:
         """Return the remote that pulls and pushes go to, "" if there is none."""
-        remotes = [key.split(".", 1)[1].removesuffix(".url") for key in self._config if _REMOTE_URL.fullmatch(key)]
-        remote = self._config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
+        remotes = [key.split(".", 1)[1].removesuffix(".url") for key in self.config if _REMOTE_URL.fullmatch(key)]
+        remote = self.config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
         return remote if remote in remotes else ""
 
     def shared(self) -> Oid | None:
         """Return the commit of the metadata branch that its remote was last seen at, None if none was."""
         remote = self.remote_name()
-        for ref in (remote_branch_ref(remote, self._branch), self.fetched_ref(remote)) if remote else ():
-            found = self._reader.resolve(ref)
+        for ref in (remote_branch_ref(remote, self.branch), self.fetched_ref(remote)) if remote else ():
+            found = self.reader.resolve(ref)
             if found is not None and found.type == "commit":
                 return found.id
         return None
 
     def fetched_ref(self, remote: str) -> str:
         """Return the ref where a plain `git fetch` of *remote* puts its metadata branch."""
-        return f"refs/remotes/{remote}/{self._branch.removeprefix('refs/heads/')}"
+        return f"refs/remotes/{remote}/{self.name}"
 
     def missing_tags(self) -> str:
         """Return the command that fetches the stage tags of the remote if this clone may lack them; else ""."""
         remote = self.remote_name()
-        if not remote or not self.shared() or self._reader.resolve(remote_branch_ref(remote, self._branch)):
+        if not remote or not self.shared() or self.reader.resolve(remote_branch_ref(remote, self.branch)):
             return ""
-        if self._tags.all():
+        if self.tags.all():
             return ""
         return f"git fetch {remote} {_FETCHED_TAGS}"
 
     def lacks_tags(self) -> str:
-        """Return the same command where `git clone --no-tags` is known to have left them out."""
-        said = self._config.get(f"remote.{self.remote_name()}.tagopt")
+        """Return the command of `missing_tags` if `git clone --no-tags` left the tags out; else ""."""
+        said = self.config.get(f"remote.{self.remote_name()}.tagopt")
         return self.missing_tags() if said == "--no-tags" else ""
 
     def ask_remote(self) -> Oid | None:
@@ -142,21 +136,17 @@ class Tips:
         """
         from gitmodel.git.remote_commands import fetch_refs, has_remote_ref  # imported here: reads do not fetch
 
-        name = self._branch.removeprefix("refs/heads/")
-        remotes = list_remotes(self._git)
-        remotes.sort(key=lambda remote: (remote != "origin", remote))
-        for remote in remotes:
+        for remote in sorted(list_remotes(self.git), key=lambda remote: (remote != "origin", remote)):
             try:
-                there = has_remote_ref(self._git, remote, self._branch)
+                there = has_remote_ref(self.git, remote, self.branch)
             except GitModelError as error:
                 raise Unreachable(
                     f"this clone has no registry, and remote {remote} cannot be asked for one: {error.message}",
                     hint="try again when it can be reached, or begin one of your own with `git model init --new`",
                 ) from None
             if there:
-                tracking = f"refs/remotes/{remote}/{name}"
                 tags = (f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS))
-                fetch_refs(self._git, remote, f"+{self._branch}:{tracking}", *tags, prune=False)
+                fetch_refs(self.git, remote, f"+{self.branch}:{self.fetched_ref(remote)}", *tags, prune=False)
                 return self.find()
         return None
 
@@ -164,49 +154,48 @@ class Tips:
         """Return *commit*, if it is None or holds a registry. Raises *error* otherwise."""
         if commit and commit != self._known_registry:
             with suppress(Invalid):  # reading a damaged item reports it
-                self.require_registry(self._files(commit), error)
+                self.require_registry(self.files(commit), error)
             self._known_registry = commit
         return commit
 
     def _refuse_partial_clone(self) -> None:
         """Raise NotFound if the remote may have the registry and this clone is configured not to fetch it."""
-        remote, name = self.remote_name(), self._branch.removeprefix("refs/heads/")
-        if not remote or not (self._shallow or not self._fetches(remote)):
+        remote = self.remote_name()
+        if not remote or not (self.shallow or not self._fetches(remote)):
             return
         raise NotFound(
-            f"the registry is not in this clone: it has no branch {name}, and does not fetch all of {remote}",
-            hint=f"fetch it with `git fetch {remote} '+{self._branch}:refs/remotes/{remote}/{name}' "
+            f"the registry is not in this clone: it has no branch {self.name}, and does not fetch all of {remote}",
+            hint=f"fetch it with `git fetch {remote} '+{self.branch}:{self.fetched_ref(remote)}' "
             f"{_FETCHED_TAGS}`; if {remote} has none, begin one with `git model init`",
         )
 
     def _fetches(self, remote: str) -> bool:
         """Return True if a plain `git fetch` of *remote* fetches the metadata branch."""
-        specs = read_values(self._git, f"remote.{remote}.fetch")
+        specs = read_values(self.git, f"remote.{remote}.fetch")
         sources = (spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^"))
-        return any(fnmatchcase(self._branch, source) for source in sources)
+        return any(fnmatchcase(self.branch, source) for source in sources)
 
     def _refuse_broken(self) -> None:
         """Raise Invalid if the branch's ref file contains no commit, which git treats as a missing branch.
 
         A power loss can leave an empty file.
         """
-        path = self._git.common_dir / self._branch
+        path = self.git.common_dir / self.branch
         with suppress(OSError):
             held = path.read_bytes()
-            if held.startswith(b"ref:") or self._reader.resolve(self._branch) is not None:
+            if held.startswith(b"ref:") or self.reader.resolve(self.branch) is not None:
                 return
             lost = self._lost_tip()
             if lost:
                 raise self._without_tip(lost)
-            name = self._branch.removeprefix("refs/heads/")
             raise Invalid(
                 f"{path} is damaged: it names no commit",
-                hint=f"`git reflog {name}` shows what it was: write that id into the file",
+                hint=f"`git reflog {self.name}` shows what it was: write that id into the file",
             )
 
     def _lost_tip(self) -> Oid | None:
         """Return the id that the branch names, whether that object exists or not."""
-        return named_id(self._git, self._branch)
+        return named_id(self.git, self.branch)
 
     def _without_tip(self, id: Oid) -> Invalid:
-        return Invalid(f"git object {id}, the tip of {self._branch}, is missing", hint="run `git fsck`")
+        return Invalid(f"git object {id}, the tip of {self.branch}, is missing", hint="run `git fsck`")

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +17,9 @@ from gitmodel.errors import Conflict, GitModelError, Unreachable
 from gitmodel.files.locks import NoLocks, try_lock
 from gitmodel.git.process import Git, clean_environment, with_settings
 
-# The remote of the cache; no user has settings for one of this name (`git config --global remote.origin...`).
+# The name of the remote in the cache. The user's settings of other remotes, such as `origin`, do not apply to it.
 REMOTE = "gitmodel"
-# One for the whole branch with its history, one for single commits.
+# The repositories of the cache: for the whole branch with its history, and for single commits.
 BRANCH, SINGLE = "branch.git", "single.git"
 # The names of queries: for everything, for the branch alone, and for proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
@@ -55,12 +55,9 @@ class UrlCache:
     through the environment.
     """
 
-    def __init__(
-        self, address: Address, environ: Mapping[str, str], terms: Terms, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, address: Address, environ: Mapping[str, str], terms: Terms) -> None:
         self.terms = terms
         self._address = address
-        self._clock = clock
         self._environ = _environment(address, environ)
         self._top = cache_folder(environ) / "registries"
         self.folder = self._top / address.key
@@ -89,19 +86,17 @@ class UrlCache:
 
     def note_asked(self, question: str, id: Oid | None) -> None:
         """Record that the server answered *question* now, by *id* (None: there is no such ref)."""
-        when = self._clock()
         path = self.folder / "asked" / question
         aside = path.with_name(f"{path.name}.{os.urandom(4).hex()}~")
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             aside.write_text(id or "", encoding="ascii")
-            os.utime(aside, (when, when))
             os.replace(aside, path)
 
     def fresh(self, question: str) -> CachedAnswer | None:
         """Return the server's last answer to *question* if it is recent enough, else None."""
         found = self.asked(question) if self.terms.offline or self.terms.max_age else None
-        if found is not None and (self.terms.offline or 0 <= self._clock() - found.when < self.terms.max_age):
+        if found is not None and (self.terms.offline or 0 <= time.time() - found.when < self.terms.max_age):
             return found
         return None
 

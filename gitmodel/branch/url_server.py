@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -79,7 +78,7 @@ class UrlServer:
         if self._has_whole(about):
             return None
         least = self._commits.read_single_commit(about)
-        # the list in the previous commit decides if a signature counts
+        # a signature is judged by the list of signers in the previous commit, which needs the whole branch
         waits = least.frozen is None and _is_recorded(least, about)
         return None if waits or (least.frozen is not None and _may_be_signed(least, least.frozen)) else least
 
@@ -108,12 +107,10 @@ class UrlServer:
         whole = self._whole
         before = whole.reader.resolve_id(whole.branch)
         tags = [f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS)]
-        answer = self._ask_for(f"+{whole.branch}:{whole.branch}", *tags)
-        if answer == "gone":
+        if not self._fetch(ALL, f"+{whole.branch}:{whole.branch}", *tags, options=["--atomic"]):
             if before is not None:
                 delete_ref(whole.git, whole.branch)
-            self._ask_for(*tags)
-        whole.reader.close()
+            self._fetch(ALL, *tags, options=["--atomic"])
         self._current = True
         self._commits.renew()
         tip = whole.tips.find()
@@ -121,14 +118,16 @@ class UrlServer:
             self._prefetch(before, tip)
         self._cache.note_asked(ALL, tip)
 
-    def _ask_for(self, *refspecs: str) -> str:
+    def _fetch(self, question: str, *refspecs: str, options: Sequence[str] = ()) -> bool:
+        """Fetch *refspecs* into the cache for *question*. Return False if the server does not have the branch."""
         git, silence = self._whole.git, remotes.silence_timeout(self._whole)
-        answer = remote_commands.fetch(git, REMOTE, refspecs, "--atomic", "--prune", FILTER, silence=silence)
+        answer = remote_commands.fetch(git, REMOTE, refspecs, *options, "--prune", FILTER, silence=silence)
         if answer.code and f"couldn't find remote ref {self._whole.branch}" in answer.stderr:
-            return "gone"
+            return False
         if answer.code:
-            raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), ALL)
-        return ""
+            raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), question)
+        self._whole.reader.close()
+        return True
 
     def renew_branches(self) -> None:
         self.refresh()
@@ -136,12 +135,7 @@ class UrlServer:
             return
         self._cache.refuse_offline("the list of proposals")
         with self._cache.lock():
-            git, silence = self._whole.git, remotes.silence_timeout(self._whole)
-            refspecs = [f"+{PROPOSALS}*:{PROPOSALS}*"]
-            answer = remote_commands.fetch(git, REMOTE, refspecs, "--prune", FILTER, silence=silence)
-            if answer.code:
-                raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), PROPOSED)
-            self._whole.reader.close()
+            self._fetch(PROPOSED, f"+{PROPOSALS}*:{PROPOSALS}*")
             self._cache.note_asked(PROPOSED, None)
 
     def _prefetch(self, old: Oid | None, new: Oid) -> None:
@@ -159,13 +153,14 @@ class UrlServer:
         try:
             return work()
         except (Invalid, GitError, NotFound, Unreachable, Locked, Moved) as error:
-            if self._repaired or is_done() or self._cache.terms.offline or self._is_whole(error):
+            if self._repaired or is_done() or self._cache.terms.offline or self._has_sound_cache(error):
                 raise
             self._repaired = True
             self._recreate_cache()
             return work()
 
-    def _is_whole(self, error: GitModelError) -> bool:
+    def _has_sound_cache(self, error: GitModelError) -> bool:
+        """Return True if the cache is not the reason for *error*."""
         if isinstance(error, NotFound):
             return all((git.git_dir / "HEAD").is_file() for git in (self._whole.git, self._single.git))
         return not isinstance(error, Locked) and self._cache.is_sound()
@@ -188,14 +183,13 @@ def open_url(
     environ: Mapping[str, str],
     branch: str = "",
     terms: Terms | None = None,
-    clock: Callable[[], float] = time.time,
 ) -> Repository:
     """Open the registry at *address*. Nothing is fetched before it is needed. A damaged cache is created again.
 
     Raises UsageError for a git that is too old, Unreachable for a cache that cannot be written.
     """
     check_git(environ)
-    cache = UrlCache(address, environ, terms or Terms(), clock)
+    cache = UrlCache(address, environ, terms or Terms())
     try:
         return _open(cache, address.shown, branch)
     except (GitError, Invalid, UsageError):

@@ -114,10 +114,9 @@ class Invocation:
             self.output.warn(f"{git.read_only_reason}, which was read", NAME_ONE)
 
         if is_behind(self.client.repository):
-            branch = self.client.repository.branch.removeprefix("refs/heads/")
             self.output.warn(
-                f"the branch {branch} is checked out here with files of an earlier commit: a commit now would revert "
-                "what was recorded since",
+                f"the branch {self.client.repository.branch_name} is checked out here with files of an earlier commit: "
+                "a commit now would revert what was recorded since",
                 "if `git status` shows none of your changes, type: git reset --hard",
             )
 
@@ -192,8 +191,8 @@ def command(name: str | None = None, *, example: str, **settings: Any) -> Callab
 
 
 class Entry(NamedTuple):
-    """The entry of a command that is imported when it is called: its `module:name` in `cli.commands`, the first line of
-    its help, and its section.
+    """A command that is imported when it is called: its `module:name` in `cli.commands`, the first line of its help,
+    and its section.
     """
 
     target: str

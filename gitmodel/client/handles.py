@@ -42,17 +42,26 @@ NamedProgress = Callable[[str, int, int], None]
 """Called with the name of an artifact, the bytes of it that are done, and its size."""
 
 
-class _Field(Generic[T]):
-    """A descriptive field of a model, as a value of *kind*."""
+class _Field(property, Generic[T]):
+    """A property that reads the field with its name, by the method `_field` of the handle, and converts it by *kind*.
 
-    def __init__(self, kind: Callable[[Any], T]) -> None:
-        self._kind = kind
+    The default of *doc* is the description of a descriptive field of models.
+    """
+
+    def __init__(self, kind: Callable[[Any], T], doc: str = "") -> None:
+        super().__init__(lambda handle: kind(handle._field(self._name)))
+        self._doc = doc
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._name, self.__doc__ = name, DESCRIPTIVE[name]
+        self._name, self.__doc__ = name, self._doc or DESCRIPTIVE[name]
 
-    def __get__(self, model: Model, owner: type) -> T:
-        return self._kind(model._described(self._name))
+    if TYPE_CHECKING:
+
+        def __get__(self, handle: Any, owner: type | None = None) -> T: ...  # type: ignore[override]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 @checked_arguments
@@ -107,7 +116,7 @@ class Model(ShowsOurForm):
         from gitmodel.domain.arguments.description import read_description
 
         self._ref = ModelRef(check_name(name, "model"), since=0)
-        # the name by which it was found, if a pull had given that name to another model
+        # the given name, if a pull had given that name to another model
         self._unconfirmed: ModelRef | None = None
         self._given = {"metadata": {}, **read_description({field: given[field] for field in DESCRIPTIVE})}
         self._origin: OpenRegistry | None = None
@@ -132,8 +141,11 @@ class Model(ShowsOurForm):
 
     @property
     def name(self) -> str:
-        """The model's name."""
-        return self._name
+        """The model's name. It changes if a pull keeps the remote's name instead of a local one."""
+        if self._opened is None:
+            return self._ref.model
+        followed = self._opened.repository.renumberings().follow((self._ref.model, 0), since=self._ref.since or 0)
+        return followed[0]
 
     def description_given(self) -> dict[str, Any]:
         """Return the descriptive fields that were passed to `Model(...)` and are not empty."""
@@ -180,16 +192,14 @@ class Model(ShowsOurForm):
 
         Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
-        writer = self._writer()
-        list = partial(versions.list_versions, writer, self._ref, filter=filter, limit=limit, offset=offset)
-        (found, _), since = self._registered().repository.at_one_numbering(list)
+        opened = self._registered()
+        list = partial(versions.list_versions, opened.writer, self._ref, filter=filter, limit=limit, offset=offset)
+        (found, _), since = opened.repository.at_one_numbering(list)
         total = None if filter else len(found)
         if not filter and (limit is not None or offset):
-            total = versions.count_versions(writer, self._ref)
-        opened = self._registered()
-        return Versions(
-            (ModelVersion._of(opened, _following_ref(view, since)) for view in reversed(found)), total=total
-        )
+            total = versions.count_versions(opened.writer, self._ref)
+        handles = (ModelVersion._of(opened, _following_ref(view, since)) for view in reversed(found))
+        return Versions(handles, total=total)
 
     def get_version(self, version: str | int | ModelStages | None = None, *, renumbered: bool = False) -> ModelVersion:
         """Return a version by number, name, stage, alias or "latest" (the default). Raises NotFound, Invalid.
@@ -198,7 +208,7 @@ class Model(ShowsOurForm):
         the version raises Refused. *renumbered* confirms that you mean the version that has the number now.
         """
         selector = version.value if isinstance(version, ModelStages) else version
-        ref = replace(VersionRef.of(self._name, selector), renumbered=renumbered)
+        ref = replace(VersionRef.of(self.name, selector), renumbered=renumbered)
         if ref.number is None and not renumbered and self._unconfirmed is None:  # the model is unambiguous
             asked = self._ref
             ref = VersionRef(asked.model, ref.selector, since=asked.since, settles=asked.settles)
@@ -251,7 +261,7 @@ class Model(ShowsOurForm):
         opened, chosen = self._registered(), self._to_change()
         draft = versions.Draft(name, description, tags, metadata)
         given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
-        made = storing.create_version(opened, chosen, self._name, draft, given, key=idempotency_key)
+        made = storing.create_version(opened, chosen, self.name, draft, given, key=idempotency_key)
         return ModelVersion._of(opened, made.ref, is_new=made.new)
 
     def update(
@@ -345,29 +355,21 @@ class Model(ShowsOurForm):
         return list(history(self._registered().repository, self._ref, str(stage)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Model) and self._name == other._name and self._opened is other._opened
+        return isinstance(other, Model) and self.name == other.name and self._opened is other._opened
 
     def __hash__(self) -> int:
         return hash(self._ref.model)
 
     def __repr__(self) -> str:
-        return f"Model({self._name!r})"
+        return f"Model({self.name!r})"
 
     def _repr_html_(self) -> str:
         from gitmodel.client import html  # imported here: only notebooks need it
 
         view = self.view if self._opened else None
-        rows = [("name", self._name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
+        rows = [("name", self.name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
         rows += [("versions", view.count), ("latest", view.latest)] if view else []
         return html.fields_table(rows)
-
-    @property
-    def _name(self) -> str:
-        """The model's current name. It changes if a pull keeps the remote's name instead of a local one."""
-        if self._opened is None:
-            return self._ref.model
-        followed = self._opened.repository.renumberings().follow((self._ref.model, 0), since=self._ref.since or 0)
-        return followed[0]
 
     @property
     def _opened(self) -> OpenRegistry | None:
@@ -383,13 +385,13 @@ class Model(ShowsOurForm):
 
     def _to_change(self) -> ModelRef:
         """Return a reference for changing the model. Raises Refused for an unconfirmed name that a pull gave to it."""
-        self._registered()
+        writer = self._writer()
         if self._unconfirmed is not None:
-            models.find_to_change(self._writer(), self._unconfirmed)
+            models.find_to_change(writer, self._unconfirmed)
         return self._ref
 
-    def _described(self, field: str) -> Any:
-        return self._given[field] if self._opened is None else getattr(self.record, field)
+    def _field(self, name: str) -> Any:
+        return self._given[name] if self._opened is None else getattr(self.record, name)
 
 
 @checked_arguments
@@ -415,8 +417,15 @@ class ModelVersion(ShowsOurForm):
         **dict.fromkeys(("metrics", "run_metadata"), "write metadata"),
         "pipeline_run_ids": "write runs",
     }
+    name: _Field[str | None] = _Field(_as_it_is, "The version's own name, or None.")
+    description = _Field(str, "The description of the version.")
+    created: _Field[datetime] = _Field(_as_it_is, "The time when the version was created, in UTC.")
+    tags: _Field[list[str]] = _Field(list, "The tags of the version, sorted.")
+    metadata: _Field[dict[str, Any]] = _Field(dict, "The metadata of the version.")
+    code: _Field[Code | None] = _Field(_as_it_is, "The code it was made from: commit, uncommitted changes, repository.")
+    runs: _Field[list[str]] = _Field(list, "The ids of the runs that made it or worked on it.")
     _origin: OpenRegistry
-    # its reference, and the one by which it was found if a pull had given its number to another version
+    # the reference that follows the version, and the given one if a pull had given its number to another version
     _ref: VersionRef
     _unconfirmed: VersionRef | None
     _frozen: Found | None
@@ -489,11 +498,6 @@ class ModelVersion(ShowsOurForm):
         return self._frozen.frozen if self._frozen is not None else ""
 
     @property
-    def name(self) -> str | None:
-        """The version's own name, or None."""
-        return self._record().name
-
-    @property
     def is_new(self) -> bool:
         """True if the call created the version; False if it existed already with the same idempotency key."""
         return self._is_new
@@ -502,31 +506,6 @@ class ModelVersion(ShowsOurForm):
     def is_local(self) -> bool:
         """True if the remote, as last seen, lacks the version. Then a pull may renumber it."""
         return self.view.local
-
-    @property
-    def description(self) -> str:
-        """The description of the version."""
-        return self._record().description
-
-    @property
-    def created(self) -> datetime:
-        """The time when the version was created, in UTC."""
-        return self._record().created
-
-    @property
-    def tags(self) -> list[str]:
-        """The tags of the version, sorted."""
-        return list(self._record().tags)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The metadata of the version."""
-        return dict(self._record().metadata)
-
-    @property
-    def code(self) -> Code | None:
-        """The code from which the version was made: commit, uncommitted changes, repository."""
-        return self._record().code
 
     @property
     def stage(self) -> str | None:
@@ -542,11 +521,6 @@ class ModelVersion(ShowsOurForm):
     def pending(self) -> tuple[StageState, ...]:
         """Recorded changes of the version's stages and aliases that are not in force yet."""
         return self.view.pending
-
-    @property
-    def runs(self) -> list[str]:
-        """The ids of the runs that made it or worked on it."""
-        return list(self._record().runs)
 
     @property
     def readers(self) -> list[str]:
@@ -621,8 +595,8 @@ class ModelVersion(ShowsOurForm):
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Remove *alias* from this version. Raises NotFound if it is not an alias of this version."""
         view = self.view
-        own = {*view.aliases, *(s.name for s in view.pending if s.alias and s.recorded == self._number)}
-        own -= {state.name for state in view.pending if state.recorded not in (None, self._number)}
+        own = {*view.aliases, *(s.name for s in view.pending if s.alias and s.recorded == self.number)}
+        own -= {state.name for state in view.pending if state.recorded not in (None, self.number)}
         if alias not in own:
             hint = f"its aliases: {', '.join(sorted(own)) or 'none'}"
             raise NotFound(f"{self.reference} has no alias {alias!a}", hint=hint)
@@ -698,14 +672,11 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.client import storing
 
         given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
-        if external:
-            if follow_links is not None:
-                raise UsageError("follow_links is for stored artifacts", hint="an external file may be a link anyway")
-            self._link_external(given, provider_digest)
-        elif provider_digest:
-            raise UsageError("provider_digest is for external artifacts", hint="what is stored is always hashed")
-        else:
-            self._link(given)
+        if external and follow_links is not None:
+            raise UsageError("follow_links is for stored artifacts", hint="an external file may be a link anyway")
+        if provider_digest and not external:
+            raise UsageError("provider_digest is for external artifacts", hint="stored artifacts are always hashed")
+        self._link(given, external=external, provider_digest=provider_digest)
         return [Artifact._of(self, name) for name, _, _ in given.sources]
 
     def link_external(
@@ -732,7 +703,8 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.client import storing
 
-        self._link_external(storing.one_artifact(name, uri, kind, format, metadata, progress), provider_digest)
+        given = storing.one_artifact(name, uri, kind, format, metadata, progress)
+        self._link(given, external=True, provider_digest=provider_digest)
         return Artifact._of(self, name)
 
     def unlink(self, name: str) -> None:
@@ -926,30 +898,31 @@ class ModelVersion(ShowsOurForm):
     def _model(self) -> str:
         return self._now[0]
 
-    @property
-    def _number(self) -> int:
-        return self._now[1]
-
     def _require_confirmed(self) -> None:
         """Raise Refused if the version was found by a number that a pull gave to it, unless *renumbered* was given."""
         if self._unconfirmed is not None:
             versions.find_to_change(self._opened.writer, self._unconfirmed)
 
     def _change(self, change: Callable[[Writer], T]) -> T:
-        """Make *change* and return its result. Afterwards the handle reads the branch, no longer its stage tag.
+        """Make *change* and return its result. Afterwards the handle reads the branch instead of its stage tag.
 
-        Raises Refused as `_require_confirmed`.
+        Raises Refused as `_require_confirmed` does.
         """
         self._require_confirmed()
         done = change(self._opened.writer)
         self._frozen = None
         return done
 
-    def _link(self, given: GivenArtifacts) -> None:
+    def _link(self, given: GivenArtifacts, *, external: bool = False, provider_digest: bool = False) -> None:
         from gitmodel.client import storing
+        from gitmodel.registry import artifacts
 
         self._require_confirmed()
-        self._take_links(storing.store_links(self._opened, self._ref, self._model, given))
+        if external:
+            links = storing.describe_links(self._opened, self._ref, given, provider_digest=provider_digest)
+        else:
+            links = storing.store_links(self._opened, self._ref, self._model, given)
+        self._change(lambda writer: artifacts.link_artifacts(writer, self._ref, links))
 
     def _attach(self, given: GivenArtifacts) -> None:
         from gitmodel.client import storing
@@ -959,22 +932,13 @@ class ModelVersion(ShowsOurForm):
         links = storing.store_attachments(self._opened, self._ref, self._model, given)
         self._change(lambda writer: artifacts.attach(writer, self._ref, links))
 
-    def _link_external(self, given: GivenArtifacts, provider_digest: bool) -> None:
-        from gitmodel.client import storing
-
-        self._require_confirmed()
-        links = storing.describe_links(self._opened, self._ref, given, provider_digest=provider_digest)
-        self._take_links(links)
-
-    def _take_links(self, links: list[ArtifactLink]) -> None:
-        from gitmodel.registry import artifacts
-
-        self._change(lambda writer: artifacts.link_artifacts(writer, self._ref, links))
-
     def _record(self) -> VersionRecord:
         if self._frozen is not None:
             return self._frozen.record
         return versions.find(self._opened.writer, self._ref).record
+
+    def _field(self, name: str) -> Any:
+        return getattr(self._record(), name)
 
     def _of_kind(self, kind: str) -> list[Artifact]:
         return [Artifact._of(self, link.name) for link in self._record().artifacts if link.kind == kind]
@@ -992,6 +956,12 @@ class Artifact:
     array([1])
     """
 
+    kind = _Field(str, '"data", "model" or "deployment".')
+    digest = _Field(str, "`sha256:` and 64 hex digits; for a folder, the digest of its manifest.")
+    size = _Field(int, "The size in bytes; for a folder, of all its files.")
+    format = _Field(str, "The name of the format, such as `skops`.")
+    uri: _Field[str | None] = _Field(_as_it_is, "The location of an external artifact; None for one in a store.")
+    metadata: _Field[dict[str, Any]] = _Field(dict, "The metadata of the artifact.")
     _version: ModelVersion
     _name: str
     _output: VersionArtifact | None
@@ -1016,7 +986,7 @@ class Artifact:
 
     @property
     def version(self) -> ModelVersion:
-        """The version it belongs to."""
+        """The version that the artifact belongs to."""
         return self._version
 
     @property
@@ -1032,36 +1002,6 @@ class Artifact:
         if self._output is not None:  # a run does not change
             return self._output.link
         return artifacts.only_artifact(self._version._record(), self._version._model, self._name)
-
-    @property
-    def kind(self) -> str:
-        """ "data", "model" or "deployment"."""
-        return self.link.kind
-
-    @property
-    def digest(self) -> str:
-        """`sha256:` and 64 hex digits; for a folder, the digest of its manifest."""
-        return self.link.digest
-
-    @property
-    def size(self) -> int:
-        """The size in bytes; for a folder, of all its files."""
-        return self.link.size
-
-    @property
-    def format(self) -> str:
-        """The name of the format, such as `skops`."""
-        return self.link.format
-
-    @property
-    def uri(self) -> str | None:
-        """The location of an external artifact, which is in no store of the registry; None for other artifacts."""
-        return self.link.uri
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The metadata of the artifact."""
-        return dict(self.link.metadata)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
         """Set metadata of the artifact, at any time. Raises Refused for an output of a run, which has no metadata."""
@@ -1159,6 +1099,9 @@ class Artifact:
         link = self.link
         shown = f"{self._name} of {self._version.reference}"
         return reading.load(self._version._opened, self._source(link), link, shown=shown, trusted=trusted)
+
+    def _field(self, name: str) -> Any:
+        return getattr(self.link, name)
 
     def _source(self, link: ArtifactLink) -> ArtifactStore:
         return self._version._opened.access.source(self._version._model, link)

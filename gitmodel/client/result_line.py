@@ -25,10 +25,9 @@ def print_result(
     """Print the result of a run of a script as one line on stderr, unless GITMODEL_QUIET is set and not `0`."""
     if environ.get("GITMODEL_QUIET", "0") not in ("", "0"):
         return
-    branch = repository.branch.removeprefix("refs/heads/")
     place = shown_url(repository.url) if repository.url else str(repository.git.top)
     with suppress(OSError, ValueError, AttributeError):  # stderr is closed, or there is none
-        print(result_line(run, made, used, place=place, branch=branch, code=code), file=sys.stderr)
+        print(result_line(run, made, used, place=place, branch=repository.branch_name, code=code), file=sys.stderr)
 
 
 def result_line(run: str, made: Sequence[str], used: Sequence[str], *, place: str, branch: str, code: Code) -> str:

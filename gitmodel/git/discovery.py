@@ -17,7 +17,7 @@ from gitmodel.git import process as git_process
 from gitmodel.git.failures import GONE, NO_REPOSITORY, BareRefused
 from gitmodel.git.process import OBJECT_VARIABLES, Git, clean_environment
 
-# git prints an option that it does not know: a separator line that no path with a line feed can imitate.
+# git prints an unknown option as it is. It separates the answers, because no path contains this line.
 _BETWEEN = "--between-two-answers"
 _QUESTIONS = (
     "rev-parse", "--absolute-git-dir", _BETWEEN, "--git-common-dir", _BETWEEN, "--git-path", "objects", _BETWEEN,
@@ -29,8 +29,8 @@ _QUESTIONS = (
 class FoundRepository:
     """A repository that was found, and how to run git on it.
 
-    *worktree* says that it has a work tree, at `git.top`; *index_file* is the index of that. New objects go to the
-    folder *objects*.
+    *worktree* is True if it has a work tree, at `git.top`, with the index *index_file*. New objects go to the folder
+    *objects*.
     """
 
     git: Git

@@ -36,11 +36,11 @@ class GitError(GitModelError):
 
 
 class Moved(Conflict):
-    """A ref was not where the transaction was planned from; nothing was changed."""
+    """Another process moved a ref after the transaction was planned; nothing was changed."""
 
 
 class Locked(Conflict):
-    """Another process holds, or a killed one left, the lock of a ref; nothing was changed."""
+    """A ref is locked by another process, or by the lock file of a killed one; nothing was changed."""
 
 
 class BareRefused(Refused):

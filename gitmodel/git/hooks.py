@@ -15,7 +15,7 @@ SERVER = "pre-receive"
 LOCAL = "pre-push"
 HOOKS = (SERVER, LOCAL)
 _MARK = "# Written by `git model hook install`; `git model hook uninstall` removes it."
-# git runs hooks unchanged; a hook whose program was uninstalled must not accept a push.
+# If the program was uninstalled, `exec` fails, so that the hook refuses the push.
 _TEXT = """\
 #!/bin/sh
 {mark}

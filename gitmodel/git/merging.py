@@ -31,17 +31,8 @@ def merged_tree(git: Git, reader: ObjectReader, base: Oid, head: Oid) -> tuple[O
     if shared == base:
         return parse_commit(head, reader.get(head).data).tree, []
     try:
-        said = git.run(
-            *_AS_HOSTS_DO,
-            "merge-tree",
-            "--write-tree",
-            "--name-only",
-            "--no-messages",
-            "-z",
-            base,
-            head,
-            answers=(0, 1),
-        )
+        options = ("--write-tree", "--name-only", "--no-messages", "-z")
+        said = git.run(*_AS_HOSTS_DO, "merge-tree", *options, base, head, answers=(0, 1))
     except GitError:
         if not shared:
             raise

@@ -55,9 +55,8 @@ class ObjectReader:
     def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
         """Resolve each of *refs* as `resolve` does, in one request to git."""
         for ref in refs:
-            sys.audit(
-                "gitmodel.read", ref
-            )  # notifies the cache of steps: a step that reads the registry is never skipped
+            # tells the cache of steps, because a step that reads the registry is never skipped
+            sys.audit("gitmodel.read", ref)
         # git has no other refs (`git help check-ref-format`), and a line feed would be a second request.
         asked = [ref for ref in refs if ref.isprintable()]
         with self._lock:
@@ -76,7 +75,7 @@ class ObjectReader:
         return found
 
     def get(self, id: Oid, *, limit: int | None = None) -> GitObject:
-        """The object *id*. Raises Invalid if it is missing, damaged or longer than *limit* bytes."""
+        """Return the object *id*. Raises Invalid if it is missing, damaged or longer than *limit* bytes."""
         found = next(iter(self.get_many([id], limit=limit)))
         if isinstance(found, Invalid):
             raise found

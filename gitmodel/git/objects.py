@@ -54,6 +54,11 @@ class Commit:
     committer: str
     message: str
 
+    @property
+    def parent(self) -> Oid | None:
+        """The first parent; None for a first commit."""
+        return self.parents[0] if self.parents else None
+
 
 @dataclass(frozen=True)
 class Tag:
@@ -66,7 +71,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class NewObject:
-    """An object that is not written yet."""
+    """An object before it is written."""
 
     type: str
     data: bytes
@@ -145,7 +150,7 @@ def format_pack(objects: Iterable[NewObject]) -> bytes:
 
 
 def _packed_head(new: NewObject) -> bytes:
-    """The type and size before an object of a pack: four bits of size in the first byte, seven in each that follows."""
+    """Return type and size before an object of a pack: four bits of size in the first byte, seven in each later one."""
     size = len(new.data)
     head = [_PACK_TYPES[new.type] << 4 | size & 0xF]
     size >>= 4

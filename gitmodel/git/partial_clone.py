@@ -1,4 +1,4 @@
-"""Files of which only names were fetched. Their bytes are fetched on demand, many at a time."""
+"""The files of a partial clone, for which git fetched only the names. Their bytes are fetched on demand, together."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class PartialCloneFiles(CommitFiles):
         self._lazy_trees.ensure(id for path in wanted if (id := self._known(path)))
 
     def _beside(self, wanted: Iterable[str]) -> Iterator[str]:
-        """Return further versions of the models in *wanted*. A reader of many versions usually reads the next ones."""
+        """Yield the other versions of the models in *wanted*, because a reader of many versions usually reads all."""
         folders = {path.partition("/versions/")[0] for path in wanted if "/versions/" in path}
         for folder in folders:
             yield from (path for path, _ in self.walk(f"{folder}/versions"))

@@ -16,8 +16,8 @@ from gitmodel.git.failures import translate
 from gitmodel.git.silence_timeout import end_program, run_until_silent, without_progress
 
 OLDEST = (2, 34)
-# gitmodel sets the variables that locate a repository; credentials, transport, identity and quarantine are inherited.
-# `git/discovery.py` reads it.
+# gitmodel sets these variables for git, after `git/discovery.py` has read the user's. git inherits the variables for
+# credentials, transport, identity and quarantine.
 _LOCATING = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
@@ -78,7 +78,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    """Return True if this trace variable does not write into the standard output or error of our git."""
+    """Return True if this trace variable makes git write neither to its stdout nor to its stderr."""
     if name in _TRACE_DETAILS or (name.startswith("GIT_TRACE2_") and name not in _TRACES2):
         return True
     if value.lower() in ("", "0", "false"):

@@ -41,7 +41,7 @@ class WriterMarks:
 
     @contextmanager
     def announce(self, moves: Mapping[str, str]) -> Iterator[int]:
-        """Keep a mark with the new id of each ref while the block runs; gives the descriptor that git must inherit."""
+        """Keep a mark with the new id of each ref during the block; yield its descriptor, which git must inherit."""
         text = "".join(f"{ref} {new}\n" for ref, new in moves.items())
         try:
             make_folder(self._folder)

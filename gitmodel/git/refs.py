@@ -102,7 +102,7 @@ def move_refs(git: Git, moves: Sequence[RefMove], message: str, prepare: Callabl
         told = ["start"]
         for move in moves:
             if not move.ref.startswith("refs/heads/"):
-                # if a person made it a symbolic ref, to a tag of theirs, that tag stays
+                # if a person made it a symbolic ref to another tag, that tag stays
                 told.append("option no-deref")
             told.append(move.line)
         return "".join(f"{line}\n" for line in (*told, "commit")).encode()

@@ -82,7 +82,7 @@ def signed_commit(data: bytes, armor: bytes) -> bytes:
 
 
 class SignatureVerifier:
-    """Verifies signatures with `ssh-keygen` and `gpg`. *config* is git's, which may name another `gpg`."""
+    """Verifies signatures with `ssh-keygen` and `gpg`. *config* are git's settings, which may name another `gpg`."""
 
     def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:
         # a time without a zone in the list is in UTC

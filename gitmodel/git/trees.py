@@ -16,16 +16,15 @@ from gitmodel.git.object_reader import GitObject, ObjectReader
 from gitmodel.git.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
 
 _HINT = "run `git model check` to see everything that is wrong with the registry"
-# Values cached by object id can be dropped at any time and are never outdated.
-# Records are 6 deep; files of the git host may be deeper.
-_DEEPEST = 32
+_DEEPEST = 32  # folders; records are 6 deep, files of the git host may be deeper
+# Sizes of the caches. Values cached by object id are never outdated, and can be dropped at any time.
 _TREES_KEPT = 2_000
 _RECORDS_KEPT = 12_000
-_BATCH = 500
 _BLOBS_KEPT = 2_000
 _FOLDERS_KEPT = 1_000
 _ANSWERS_KEPT = 8
-_SHORT = 1_024
+_SHORT = 1_024  # bytes; longer blobs are not cached
+_BATCH = 500
 
 
 class BoundedCache(OrderedDict[Any, Any]):
@@ -153,8 +152,7 @@ class CommitFiles:
         return self.trees.answers.get((self.root, key))
 
     def note(self, folder: str, what: str, number: int) -> None:
-        id = self.id(folder)
-        if id:
+        if id := self.id(folder):
             self.trees.facts.put(what, id, f"{number:x}")
 
     def noted(self, folder: str, what: str) -> int | None:
@@ -164,7 +162,7 @@ class CommitFiles:
 
     def id(self, path: str) -> Oid | None:
         """Return the object id of the entry at *path*, of any type; None if there is none."""
-        entry = self.trees.entry(self.root, path) if self.root else None
+        entry = self.entry(path)
         return entry.id if entry else None
 
     def entry(self, path: str) -> Entry | None:
@@ -231,7 +229,7 @@ class CommitFiles:
                 yield error
 
     def _file(self, path: str) -> Entry | None:
-        entry = self.trees.entry(self.root, path) if self.root else None
+        entry = self.entry(path)
         if entry is not None and entry.mode not in FILE_MODES:
             what = {FOLDER: "a folder", "120000": "a symbolic link", "160000": "a submodule"}.get(
                 entry.mode, entry.mode

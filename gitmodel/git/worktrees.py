@@ -26,8 +26,9 @@ def worktrees_on(git: Git, branch: str) -> Iterator[Path]:
 
 
 def has_earlier_files(git: Git) -> bool:
-    """Return True if the index has a file as an earlier commit had it, and the current commit has it not."""
-    # Among many files, any of the first few that differ is a file of an earlier commit, unless the user staged them.
+    """Return True if the index has an earlier commit's content of a file that the current commit changed."""
+    # If the index is of an earlier commit, each of the first few files that differ has this content, unless the user
+    # staged it.
     staged = _raw_changes(git, "diff-index", "--cached")[:_MOST_COMPARED]
     if not staged:
         return False

@@ -29,7 +29,7 @@ class HostApprovals(Collection[str]):
     """
 
     def __init__(self, repository: Repository, job: CiJob, vouched: Collection[str] = ()) -> None:
-        self._branch = repository.branch.removeprefix("refs/heads/")
+        self._branch = repository.branch_name
         self._job = job
         self._said = dict.fromkeys(vouched, True)
 

@@ -107,7 +107,7 @@ def _planned(
         for path, text in wanted.items():
             old = now[path]
             if old is not None and not codeowners.is_untouched(old) and not force:
-                raise _by_hand(path, old, repository.branch)
+                raise _by_hand(path, old, repository.branch_name)
             wanted[path] = codeowners.keep_own_part(text, old or "")
         wanted |= {path: _template(repository, name, spec) for path, name in _BEGUN[kind].items() if now[path] is None}
         files = {path: text.encode() for path, text in wanted.items() if text != now[path]}
@@ -168,11 +168,10 @@ def _accounts(owner: str) -> tuple[str, ...]:
 
 
 def _by_hand(path: str, text: str, branch: str) -> Conflict:
-    short = branch.removeprefix("refs/heads/")
     what = "was changed by hand" if codeowners.made_for(text) else "was made by somebody else"
     return Conflict(
-        f"{path} on {short} {what}; nothing was written",
-        hint=f"see it: git show {short}:{path}; --force replaces it",
+        f"{path} on {branch} {what}; nothing was written",
+        hint=f"see it: git show {branch}:{path}; --force replaces it",
     )
 
 
@@ -186,4 +185,4 @@ def _text(repository: Repository, snapshot: Snapshot, path: str) -> str | None:
 
 def _template(repository: Repository, name: str, install: str) -> str:
     text = (resources.files("gitmodel.hosts") / "templates" / name).read_text(encoding="utf-8")
-    return text.replace("@BRANCH@", repository.branch.removeprefix("refs/heads/")).replace("@INSTALL@", install)
+    return text.replace("@BRANCH@", repository.branch_name).replace("@INSTALL@", install)

@@ -205,7 +205,7 @@ def _never(repository: Repository, step: BranchCommit, found: RecordPath, versio
     """
     stages: Iterable[str] = [found.key]
     if found.kind == "archived":
-        before, after = repository.recorded(step.parent), repository.recorded(step.commit.id)
+        before, after = repository.recorded(step.commit.parent), repository.recorded(step.commit.id)
         sides = ((stage, before.recorded(found.model, stage)) for stage in after.registry().stage_names)
         stages = [stage for stage, record in sides if record is not None and record.version == version]
     refusals = (in_force.change_refusal(repository, step.commit.id, StageRef(found.model, stage)) for stage in stages)
@@ -261,9 +261,9 @@ def _event(
 
 def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:
     """Return the previous name of *model* if *step* renamed it to this, its new one if from this; else ""."""
-    if not step.parent:
+    if not step.commit.parent:
         return ""
-    now, before = repository.recorded(step.commit.id), repository.recorded(step.parent)
+    now, before = repository.recorded(step.commit.id), repository.recorded(step.commit.parent)
     new = now.current_name(model)
     if new != model:
         return new if before.current_name(model) == model else ""

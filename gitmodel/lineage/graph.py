@@ -159,7 +159,7 @@ class _Records:
         return self._missing.get(id, "")
 
     def _unknown(self, digest: str) -> NotFound:
-        branch = self._repository.branch.removeprefix("refs/heads/")
+        branch = self._repository.branch_name
         unread = list(self._mentioned.unread)
         but = f", but {len(unread)} cannot be read, such as {unread[0]}" if unread else ""
         return NotFound(

@@ -134,7 +134,7 @@ def _before_the_beginning(repository: Repository, tip: Oid, moment: datetime) ->
 
 def _named_commit(repository: Repository, tip: Oid, named: str) -> Oid:
     """The commit *named*, if it is or was the tip of the metadata branch."""
-    branch = repository.branch.removeprefix("refs/heads/")
+    branch = repository.branch_name
     hint = f"name one as `git log --first-parent {branch}` shows it, or a date such as 2026-10-01"
     commit = commits.find_commit(repository.git, named)
     if commit and repository.commits.is_on_chain(tip, commit):

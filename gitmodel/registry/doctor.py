@@ -181,7 +181,7 @@ def _blocking(repository: Repository) -> Iterator[Finding]:
 
 
 def _checkouts(repository: Repository) -> Iterator[Finding]:
-    branch = repository.branch.removeprefix("refs/heads/")
+    branch = repository.branch_name
     for folder in find_behind(repository):
         message = (
             f"{folder} has the branch {branch} checked out with files of an earlier commit: a commit there would "
@@ -273,7 +273,7 @@ def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: St
         return Finding("foreign tag", error.message, error.hint)
     message = f"the tag {ref.name} does not count: {state.forged}"
     if not state.alias and repository.tags.signed_by(ref, snapshot.commit) and not repository.signing.signer.has_key:
-        branch = repository.branch.removeprefix("refs/heads/")
+        branch = repository.branch_name
         ask = f"ask one of those in `git show {branch}:{paths.SIGNERS}` to run `git model doctor --fix` and push"
         return Finding("tag", message, ask)
     return Finding("tag", message, _FIX, True)

@@ -161,7 +161,7 @@ def folders(snapshot: Snapshot) -> set[str]:
 
 def _tips(repository: Repository) -> list[Oid]:
     """Return the commits that work may continue from: the branch, remotes' branches as last fetched, and proposals."""
-    name = repository.branch.removeprefix("refs/heads/")
+    name = repository.branch_name
     patterns = (
         repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branches/**", f"{REMOTES}*/incoming",
         "refs/heads/propose/", "refs/remotes/*/propose/**", f"{REMOTES}*/propose/**",

@@ -20,11 +20,10 @@ _NONE = "–"  # noqa: RUF001
 
 def text(plan: Plan) -> str:
     """Return the plan in lines that are not escaped for a terminal; the printer does that."""
-    lines = [f"{_what(change)}" for change in plan.changes]
     blocks = []
-    for change, head in zip(plan.changes, lines, strict=True):
+    for change in plan.changes:
         block = [
-            head,
+            _what(change),
             f"  {_becomes_empty(change)}" if _becomes_empty(change) else "",
             f"  by {change.who}" if change.who else "",
             f"  reason: {change.reason}" if change.reason else "",
@@ -113,19 +112,11 @@ def _markdown_of(change: PlannedChange) -> Iterator[str]:
 
 
 def _code_markdown(code: CodeRange) -> Iterator[str]:
-    if not (code.old or code.new):
-        return
-    range = (
-        f"{code.old[:10] or _NONE} → {code.new[:10] or _NONE}"
-        if code.old != code.new
-        else f"{code.new[:10]}, as before"
-    )
-    between = f", {_commits(code)}" if code.count is not None else ""
-    yield f"- code: [{range}](<{code.comparison}>){between}" if code.comparison else f"- code: {range}{between}"
-    for commit in code.commits:
-        yield f"  - {escape(commit)}"
-    if code.count is not None and code.count > len(code.commits):
-        yield f"  - and {code.count - len(code.commits)} more"
+    if code.old or code.new:
+        range = _range(code, _NONE, "→")
+        between = f", {_count(code)}" if code.count is not None else ""
+        yield f"- code: [{range}](<{code.comparison}>){between}" if code.comparison else f"- code: {range}{between}"
+        yield from (f"  - {line}" for line in (*map(escape, code.commits), *_left_out(code)))
 
 
 def _what(change: PlannedChange) -> str:
@@ -142,23 +133,26 @@ def _mark(outcome: Any) -> str:
 
 
 def _code_text(code: CodeRange) -> Iterator[str]:
-    if not (code.old or code.new):
-        return
-    between = f" ({_commits(code)})" if code.count is not None else ""
-    address = f"  {code.comparison}" if code.comparison else ""
-    range = (
-        f"{code.old[:10] or '-'} -> {code.new[:10] or '-'}" if code.old != code.new else f"{code.new[:10]}, as before"
-    )
-    yield f"  code: {range}{between}{address}"
-    for commit in code.commits:
-        yield f"    {commit}"
-    if code.count is not None and code.count > len(code.commits):
-        yield f"    and {code.count - len(code.commits)} more"
+    if code.old or code.new:
+        between = f" ({_count(code)})" if code.count is not None else ""
+        address = f"  {code.comparison}" if code.comparison else ""
+        yield f"  code: {_range(code, '-', '->')}{between}{address}"
+        yield from (f"    {line}" for line in (*code.commits, *_left_out(code)))
 
 
-def _commits(code: CodeRange) -> str:
+def _range(code: CodeRange, none: str, arrow: str) -> str:
+    same = f"{code.new[:10]}, as before"
+    return same if code.old == code.new else f"{code.old[:10] or none} {arrow} {code.new[:10] or none}"
+
+
+def _left_out(code: CodeRange) -> list[str]:
+    left = (code.count or 0) - len(code.commits)
+    return [f"and {left} more"] if left > 0 else []
+
+
+def _count(code: CodeRange) -> str:
     if not code.count:
-        return "which goes back"
+        return "back to an earlier commit"
     return "1 commit" if code.count == 1 else f"{code.count} commits"
 
 

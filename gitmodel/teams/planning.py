@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from gitmodel.branch.change_authors import ChangeAuthors
 from gitmodel.branch.repository import Repository
@@ -15,7 +15,7 @@ from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
-from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
+from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values
@@ -25,6 +25,7 @@ from gitmodel.hosts.addresses import find_host
 from gitmodel.registry import in_force
 from gitmodel.teams.range_checks import check_between
 
+T = TypeVar("T")
 DATA = "data"
 _MOST_COMMITS = 10
 
@@ -88,7 +89,8 @@ def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -
         return Plan(base, head, (), (), found.problems, found.rules)
     after = replace(repository.recorded(head), files=CommitFiles(repository.trees, found.tree))
     merge = _Merge(repository, repository.recorded(base), after, base, head, found.changed)
-    changes, versions, registry = [], [], _registry(merge)
+    changes, versions = [], []
+    registry = _or_none(merge.after.registry) or merge.before.registry()
     for path in found.changed:
         what = paths.parse_path(path)
         if what is not None and _is_carried(merge, what.model, path):
@@ -139,14 +141,6 @@ class _Merge:
         return CodeRepository(self.repository.git, worktree=False)
 
 
-def _registry(merge: _Merge) -> records.RegistryRecord:
-    """Return the registry's record after the merge, or the one before it if the new one is damaged."""
-    try:
-        return merge.after.registry()
-    except Invalid:
-        return merge.before.registry()
-
-
 def _is_carried(merge: _Merge, model: str, path: str) -> bool:
     """Return True if the file at *path* only moved because its model is renamed."""
     if model in merge.renamed:
@@ -164,12 +158,10 @@ def _planned(merge: _Merge, path: str, ref: StageRef, *, alias: bool) -> Planned
     was, now = read(before, former, ref.stage), read(after, ref.model, ref.stage)
     old = _version(before, former, was.version if was else None)
     new = _version(after, ref.model, now.version if now else None)
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[Outcome, ...] | None = None
     if now is not None and new is not None and not alias:
-        try:
-            outcomes = gates.judge_recorded(before, after, ref, now, in_force.judge)
-        except GitModelError:
-            outcomes = ()  # damaged records are among the problems
+        outcomes = _or_none(lambda: gates.judge_recorded(before, after, ref, now, in_force.judge))
+    record = _or_none(lambda: after.model(ref.model))
     planned = PlannedChange(
         ref.model,
         ref.stage,
@@ -178,8 +170,8 @@ def _planned(merge: _Merge, path: str, ref: StageRef, *, alias: bool) -> Planned
         now.version if now else None,
         merge.authors.author_of_change(path),
         now.reason if now else "",
-        owners=_owners(after, ref.model),
-        outcomes=outcomes,
+        owners=record.owners if record else (),
+        outcomes=outcomes or (),
     )
     return planned if new is None else replace(planned, **_compared(merge, ref.model, old, new))
 
@@ -213,33 +205,24 @@ def _inputs(merge: _Merge, old: VersionRecord | None, new: VersionRecord | None)
 
 
 def _taken(snapshot: Snapshot, version: VersionRecord | None) -> dict[str, str]:
-    run = _run(snapshot, version.runs[-1]) if version and version.runs else None
+    path = paths.run_file(version.runs[-1]) if version and version.runs else ""
+    run = _or_none(lambda: snapshot.load(path, records.RunRecord)) if path else None
     steps = run.steps if run else ()
     made = {digest for step in steps for digest in step.outputs.values()}
     inputs = ((f"{step.name}.{name}", digest) for step in steps for name, digest in step.inputs.items())
     return {name: digest for name, digest in inputs if digest not in made}
 
 
-def _run(snapshot: Snapshot, id: str) -> RunRecord | None:
-    path = paths.run_file(id)
-    try:
-        return snapshot.load(path, records.RunRecord) if path else None
-    except Invalid:
-        return None
-
-
 def _version(snapshot: Snapshot, model: str, number: int | None) -> VersionRecord | None:
+    return None if number is None else _or_none(lambda: snapshot.version(model, number))
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    """Return the result of *read*; None if it raises an error. Damaged records are among the problems of the plan."""
     try:
-        return None if number is None else snapshot.version(model, number)
+        return read()
     except GitModelError:
         return None
-
-
-def _owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
-    try:
-        return snapshot.model(model).owners
-    except GitModelError:
-        return ()
 
 
 def _code_range(merge: _Merge, old: VersionRecord | None, new: VersionRecord | None) -> CodeRange:
@@ -249,9 +232,8 @@ def _code_range(merge: _Merge, old: VersionRecord | None, new: VersionRecord | N
     url = new.code.repository if new and new.code else None
     host = find_host(url, merge.repository.config.get("gitmodel.host", "")) if url else None
     address = host.comparison(was, now) if host else ""
-    try:
-        found = merge.code.between(was, now)
-    except GitModelError:  # this repository lacks one of the two
+    found = _or_none(lambda: merge.code.between(was, now))
+    if found is None:  # this repository lacks one of the two
         return CodeRange(was, now, comparison=address)
     shown = tuple(f"{commit.commit[:10]} {commit.subject}" for commit in found[:_MOST_COMMITS])
     return CodeRange(was, now, len(found), shown, address)

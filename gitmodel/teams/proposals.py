@@ -42,7 +42,7 @@ _LONGEST_SUBJECT = 72
 
 @dataclass(frozen=True)
 class ProposedChanges:
-    """The requested content of a proposal: versions to *promote* to a stage; models and stages to *demote* and
+    """The changes to propose: versions to *promote*, each with its stage; models and stages to *demote* and
     *roll_back*; models to *rename*, each with its new name.
 
     *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty. *renumbered*
@@ -148,7 +148,7 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
         )
     host = _host(repository, proposal.remote)
     program = pull_requests.find_program(host, repository.git.environ) if host and open else ""
-    base, text = repository.branch.removeprefix("refs/heads/"), plan_texts.markdown(proposal.plan)
+    base, text = repository.branch_name, plan_texts.markdown(proposal.plan)
     options = host.push_options(base, proposal.subject, text) if host and open and not program else ()
     ref = f"refs/heads/{proposal.branch}"
     try:
@@ -202,14 +202,22 @@ def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
 
 
 def _plans(repository: Repository, wanted: ProposedChanges) -> Iterator[Callable[[Snapshot], Change[Promotion]]]:
+    def of_model(model: str, plan: Callable[..., Change[Promotion]]) -> Callable[[Snapshot], Change[Promotion]]:
+        def planned(base: Snapshot) -> Change[Promotion]:
+            name, settled = _find_model(repository, wanted, model, base)
+            change = _changing(plan(base, name))
+            return replace(change, settled=change.settled | settled)
+
+        return planned
+
     for ref, stage in wanted.promote:
         yield partial(_plan_promotion, repository, wanted, ref, stage)
     for model, stage in wanted.demote:
-        yield partial(_plan_demotion, repository, wanted, model, stage)
+        yield of_model(model, partial(planning.plan_demotion, stage=stage, reason=wanted.why.reason))
     for model, stage in wanted.roll_back:
-        yield partial(_plan_rollback, repository, wanted, model, stage)
+        yield of_model(model, partial(plan_rollback, repository, stage=stage, why=wanted.why, leave=wanted.leave))
     for old, new in wanted.rename:
-        yield partial(_plan_rename, repository, wanted, old, new)
+        yield of_model(old, partial(_plan_rename, new=new))
 
 
 def _with_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
@@ -241,45 +249,16 @@ def _plan_promotion(
 
     model, number, settled, pending = repository.read(question)
     _check_held(repository, base, model, number)
-    change = _changing(
-        gates.plan_gated_promotion(
-            base,
-            model,
-            number,
-            in_force.judge,
-            to=stage,
-            why=wanted.why,
-            leave=wanted.leave,
-            again=pending,
-        )
+    change = gates.plan_gated_promotion(
+        base, model, number, in_force.judge, to=stage, why=wanted.why, leave=wanted.leave, again=pending
     )
-    return replace(change, settled=settled)
-
-
-def _plan_demotion(
-    repository: Repository, wanted: ProposedChanges, model: str, stage: str, base: Snapshot
-) -> Change[Promotion]:
-    name, settled = _find_model(repository, wanted, model, base)
-    change = planning.plan_demotion(base, name, stage, reason=wanted.why.reason)
     return replace(_changing(change), settled=settled)
 
 
-def _plan_rollback(
-    repository: Repository, wanted: ProposedChanges, model: str, stage: str, base: Snapshot
-) -> Change[Promotion]:
-    name, settled = _find_model(repository, wanted, model, base)
-    change = plan_rollback(repository, base, name, stage, why=wanted.why, leave=wanted.leave)
-    return replace(_changing(change), settled=settled)
-
-
-def _plan_rename(
-    repository: Repository, wanted: ProposedChanges, old: str, new: str, base: Snapshot
-) -> Change[Promotion]:
-    name, settled = _find_model(repository, wanted, old, base)
+def _plan_rename(base: Snapshot, name: str, *, new: str) -> Change[Promotion]:
     change = models.plan_rename(base, name, new)
     # a result without a stage stands for a rename
-    done = Promotion(new, None, "")
-    return replace(change, result=done, settled=change.settled | settled)  # type: ignore[arg-type, return-value]
+    return replace(change, result=Promotion(new, None, ""))  # type: ignore[arg-type, return-value]
 
 
 def _find_model(
@@ -327,11 +306,9 @@ def _check_held(repository: Repository, base: Snapshot, model: str, number: int)
     here, there = repository.snapshot().files.read(path), base.files.read(path)
     if here == there:
         return
-    what = (
-        f"{model} {number} is not on the remote" if there is None else f"{model} {number} is not the same on the remote"
-    )
+    what = "not on the remote" if there is None else "not the same on the remote"
     raise Refused(
-        f"{what}, so nobody else could review it",
+        f"{model} {number} is {what}, so nobody else could review it",
         hint="run `git model push`; if this changes the number of your version, propose the new number",
     )
 
@@ -376,8 +353,7 @@ def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
 
 def _address(repository: Repository, proposal: Proposal, text: str) -> str:
     host = _host(repository, proposal.remote)
-    base = repository.branch.removeprefix("refs/heads/")
-    return host.new_pull_request(base, proposal.branch, proposal.subject, text) if host else ""
+    return host.new_pull_request(repository.branch_name, proposal.branch, proposal.subject, text) if host else ""
 
 
 def _host(repository: Repository, remote: str) -> Host | None:

@@ -200,7 +200,7 @@ def _note_renumbered(
 def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, replay_state: ReplayState) -> Oid:
     base = merge_base(repository.git, ours, theirs)
     if not base:
-        branch = repository.branch.removeprefix("refs/heads/")
+        branch = repository.branch_name
         raise Refused(
             f"the registry here and the one of {done.remote} have no common history",
             hint=f"keep one: `git branch -m {branch} {branch}-old` renames the local one, then pull again",

@@ -96,7 +96,7 @@ def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
         raise Invalid(
             f"the push would publish records that break the format: {shown}",
             hint="`git model check` lists every problem; correct the file in a work tree of the branch "
-            f"(`git worktree add ../registry {repository.branch.removeprefix('refs/heads/')}`), commit, and push again",
+            f"(`git worktree add ../registry {repository.branch_name}`), commit, and push again",
         )
 
 

@@ -318,7 +318,7 @@ def test_staged_files_of_the_metadata_branch_are_checked_before_the_commit(clone
     for words in (("-a",), ("models/iris/versions/1.toml",)):
         done = commit(rules, *words)
         assert (done.returncode, "version.number" in done.stdout + done.stderr) == (1, True)
-    assert "1 problem on what is staged" in done.stderr
+    assert "1 problem on the staged change" in done.stderr
     assert "git diff --staged -- models/iris/versions/1.toml" in done.stderr
     editing.run(rules, "checkout", "-q", "HEAD", "--", ".")
     # what a whole branch does not show: that a version was changed

@@ -160,7 +160,7 @@ def test_a_fast_forward_of_a_proposal_that_was_updated_by_a_merge_keeps_what_is_
     monkeypatch.chdir(team.folder / "ada")
     assert run(["check", f"gitmodel..{merge}"]) == 0
     err = capsys.readouterr().err
-    assert f"the change was brought up to date by a merge, {merge[:10]}: a fast-forward to it would" in err
+    assert f"the change contains a merge of the branch, {merge[:10]}: after a fast-forward to it" in err
     git(tree, "push", "-q", "origin", "HEAD:gitmodel")
     bob.pull()
     assert bob.get_version("iris@production").number == 3

@@ -141,8 +141,8 @@ def test_a_plan_shows_the_newest_code_commits_and_says_if_the_code_goes_back(cli
     client.apply()
     propose(repo, 1, client)
     told = plan_texts.text(planned(client))
-    assert "(which goes back)" in told
-    assert ", which goes back" in plan_texts.markdown(planned(client))
+    assert "(back to an earlier commit)" in told
+    assert ", back to an earlier commit" in plan_texts.markdown(planned(client))
     editing.run(repo, "update-ref", TOPIC, BRANCH)
     propose(repo, client.get_model("iris").create_version().number, client)
     assert ", as before" in plan_texts.text(planned(client))

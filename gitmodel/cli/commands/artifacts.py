@@ -188,7 +188,7 @@ def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | Non
     version = invocation.client.get_version(ref.required("unlink"), renumbered=renumbered, for_change=True)
     reference, record = version.reference, version.view.record
     artifact(record, reference.partition("@")[0], name)
-    options.confirm(invocation, f"Take {name} from {reference}?", yes=yes)
+    options.confirm(invocation, f"Remove {name} from {reference}?", yes=yes)
     version.unlink(name)
     print_version(invocation, version, f"unlinked {name} from {reference}")
 

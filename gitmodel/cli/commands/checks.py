@@ -48,7 +48,9 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
 
     repository = invocation.client.repository
     if staged and commit is not None:
-        raise UsageError("--staged is what is about to be committed", hint=f"leave --staged out to check {commit}")
+        raise UsageError(
+            f"--staged checks the staged change, and not {commit}", hint=f"leave --staged out to check {commit}"
+        )
     options.refuse_alone("--force", force, "BASE..HEAD or --staged", staged or ".." in (commit or ""))
     between = _find_change(invocation, commit, force, staged)
     every = _warn_of_change(invocation, between) if between is not None else invocation.client.check(commit or "")
@@ -75,14 +77,14 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     hidden = _not_shown(len(every) - len(found), "problem")
     if every and all(problem.overridable for problem in every):
         raise Refused(
-            f"{count(len(every), 'rule')} against {commit or 'what is staged'}{hidden}",
+            f"{commit or 'the staged change'} breaks {count(len(every), 'rule')}{hidden}",
             hint="the list names each problem; --force overrides some",
         )
     if every:
-        where = "what is staged" if between else " and ".join(_checked_names(invocation.client))
+        where = "the staged change" if between else " and ".join(_checked_names(invocation.client))
         said = f"{count(len(every), 'problem')} on {commit or where}{hidden}"
         first = (found or every)[0]
-        raise Invalid(said, hint=_hint_to_see(first, commit, repository.branch, staged=between is not None))
+        raise Invalid(said, hint=_hint_to_see(first, commit, repository.branch_name, staged=between is not None))
 
 
 @command(example="git model verify iris@1")
@@ -162,7 +164,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     hidden = _not_shown(len(every) - len(found), "finding")
     grave = [finding for finding in left if finding.grave]
     if grave:
-        matter = "1 finding that matters" if len(grave) == 1 else f"{len(grave)} findings that matter"
+        matter = count(len(grave), "serious problem")
         raise Invalid(f"{matter}{hidden}", hint=next((one for one in grave if one in found), grave[0]).hint)
     if hidden:
         invocation.output.note(f"no serious problems{hidden}")
@@ -254,18 +256,18 @@ def _checked_names(client: Client) -> list[str]:
 
 def _hint_to_see(problem: Problem, commit: str | None, branch: str, *, staged: bool) -> str:
     if not problem.path:
-        return "the list says what, and by which rule"
+        return "the list shows the problem and its rule"
     if staged and commit is None:
         return f"see it: git diff --staged -- {shlex.quote(problem.path)}"
-    shown = commit if commit and ".." in commit else branch.removeprefix("refs/heads/")
+    shown = commit if commit and ".." in commit else branch
     return f"see who wrote it: git log -p {shown} -- {shlex.quote(problem.path)}"
 
 
 def _warn_of_change(invocation: Invocation, found: RangeCheck) -> Sequence[Problem]:
     if found.not_to_forward:
         invocation.output.warn(
-            f"the change was brought up to date by a merge, {found.not_to_forward[:10]}: a fast-forward to it would "
-            "leave the branch as it is beside the first parents of the new one",
+            f"the change contains a merge of the branch, {found.not_to_forward[:10]}: after a fast-forward to it, the "
+            "first parents would no longer lead to the current state of the branch",
             "merge it with a merge commit, squash it, or rebase it first",
         )
     for path in found.rules:

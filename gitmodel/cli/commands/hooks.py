@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import shapes
+from gitmodel.cli.cell_text import count
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain import pushed_refs
 from gitmodel.errors import GitModelError, Invalid, Refused, UsageError
@@ -78,7 +79,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
             f"the push goes to the namespace {namespace!a}, which gitmodel does not support",
             hint="push to another repository",
         )
-    # the push to this repository is judged, whichever registry the settings name
+    # the push goes to this repository, so another registry in the settings does not count
     invocation.repo = "."
     client = invocation.client
     if not any(pushed_refs.concerns(update, client.repository.branch) for update in updates):
@@ -107,9 +108,7 @@ def _of_files(invocation: Invocation, *, server: bool) -> Repository:
 
 
 def _refusal(found: RangeCheck) -> GitModelError:
-
-    count = len(found.problems)
-    what = f"{'1 fault' if count == 1 else f'{count} faults'} in what is pushed"
+    what = f"{count(len(found.problems), 'problem')} in the push"
     if all(problem.overridable for problem in found.problems):
         forced = f"git -c push.pushOption={pushed_refs.FORCE_OPTION} model push"
         return Refused(what, hint=f"to override it, if no gate refuses it: {forced}")
@@ -117,8 +116,8 @@ def _refusal(found: RangeCheck) -> GitModelError:
 
 
 def _is_forced(environ: Mapping[str, str]) -> bool:
-    count = environ.get("GIT_PUSH_OPTION_COUNT", "0")
-    given = (environ.get(f"GIT_PUSH_OPTION_{n}") for n in range(int(count) if count.isdigit() else 0))
+    number = environ.get("GIT_PUSH_OPTION_COUNT", "0")
+    given = (environ.get(f"GIT_PUSH_OPTION_{n}") for n in range(int(number) if number.isdigit() else 0))
     return pushed_refs.FORCE_OPTION in given
 
 

@@ -54,5 +54,5 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
 def _missing_run_hint(invocation: Invocation, run: str) -> str:
     from gitmodel.domain.schema.paths import run_file
 
-    branch = invocation.client.repository.branch.removeprefix("refs/heads/")
+    branch = invocation.client.repository.branch_name
     return f"`git log --diff-filter=D --oneline {branch} -- {run_file(run)}` shows who deleted it"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.commands.diff import row_fields
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, Refused
@@ -36,20 +37,7 @@ if TYPE_CHECKING:
 @click.option("--remote", default="", metavar="NAME", help="Remote to propose to. Default: the only one.")
 @click.option("--push", is_flag=True, help="Push the branch of the proposal.")
 @click.option("--open", is_flag=True, help="Push it, and have the host open the pull request.")
-def propose(
-    invocation: Invocation,
-    words: tuple[str, ...],
-    demote: tuple[tuple[str, str], ...],
-    rollback: tuple[tuple[str, str], ...],
-    rename: tuple[tuple[str, str], ...],
-    reason: str,
-    force: bool,
-    leave: bool,
-    renumbered: bool,
-    remote: str,
-    push: bool,
-    open: bool,
-) -> None:
+def propose(invocation: Invocation, /, words: tuple[str, ...], **given: Any) -> None:
     """Propose changes of stages for a pull request.
 
     You can propose several at once: iris@4 production iris@5 staging. The command creates a branch from the remote's
@@ -58,14 +46,9 @@ def propose(
     force until it is merged and applied. The remote must have the same versions. --open uses gh or glab if installed.
     For a registry by URL, the branch is always pushed.
     """
-    made = invocation.client.propose(
-        *_promotions(words),
-        demote=demote, rollback=rollback, rename=rename, reason=reason, force=force, leave=leave,
-        renumbered=renumbered,
-        remote=remote, push=push, open=open,
-    )  # fmt: skip
-    branch = invocation.client.repository.branch
-    invocation.output.outcome(_proposal_text(made, branch), shapes.PROPOSAL, fields(made), name=made.branch)
+    made = invocation.client.propose(*_promotions(words), **given)
+    said = _proposal_text(made, invocation.client.repository.branch_name)
+    invocation.output.outcome(said, shapes.PROPOSAL, fields(made), name=made.branch)
 
 
 @command("proposals", example="git model proposals")
@@ -119,15 +102,15 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
         output.outcome(plan_texts.text(made), shapes.PLAN, _plan_fields(made), name=named)
     if administration.is_cut_off(invocation.client, made):
         output.warn(
-            "this clone is shallow, and what was changed before it was cut off is not here",
+            "this clone is shallow: it lacks the commits before its edge, and their changes",
             "run `git fetch --unshallow`",
         )
     if made.problems:
         error = Refused if all(problem.overridable for problem in made.problems) else Invalid
-        range = f"{made.base[:10]}..{made.head[:10]}"
+        checked = commits or f"{made.base[:10]}..{made.head[:10]}"
         raise error(
-            f"{'1 problem' if len(made.problems) == 1 else f'{len(made.problems)} problems'} on {commits or range}",
-            hint=f"run `git model check {commits or range}` for all of them",
+            f"{cell_text.count(len(made.problems), 'problem')} on {checked}",
+            hint=f"run `git model check {checked}` for all of them",
         )
 
 
@@ -168,9 +151,7 @@ def _change_fields(change: PlannedChange) -> dict[str, Any]:
         "maker": change.maker,
         "owners": change.owners,
         "code": change.code,
-        "metadata": [
-            {"key": row.name, "old": row.old, "new": row.new, "change": row.change} for row in change.metadata
-        ],
+        "metadata": row_fields(change.metadata),
         "artifacts": [_digests(row) for row in change.artifacts],
         "datasets": [_digests(row) for row in change.datasets],
         "gates": [shapes.GATE.of(outcome) for outcome in change.outcomes],
@@ -206,8 +187,7 @@ def _verdict(one: Proposal) -> str:
     return f"forced: {', '.join(forced)}" if forced else "pass"
 
 
-def _proposal_text(made: Proposal, branch: str) -> str:
-    base = branch.removeprefix("refs/heads/")
+def _proposal_text(made: Proposal, base: str) -> str:
     lines = [f"{made.subject}: proposed on the branch {made.branch}, to be merged into {base}"]
     if made.remote and not made.pushed:
         lines.append(f"push it with: git push {made.remote} {made.branch}")

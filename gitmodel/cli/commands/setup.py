@@ -82,7 +82,7 @@ def init(
         "adopted": done.adopted or None,
         "written": [],
     }
-    branch = client.repository.branch.removeprefix("refs/heads/")
+    branch = client.repository.branch_name
     kept = f"artifacts are kept in {fields['store']}" if fields["store"] else "no artifact store is named yet: --store"
     said = [_begun_text(done, branch), kept]
     if ci is not None:

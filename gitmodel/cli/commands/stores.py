@@ -67,7 +67,7 @@ def add(invocation: Invocation, name: str, url: str) -> None:
 def remove(invocation: Invocation, name: str, yes: bool) -> None:
     """Remove an artifact store from the registry; its content is not deleted."""
     removed = invocation.client.access.named(name)
-    options.confirm(invocation, f"Take the store {name} from the registry?", yes=yes)
+    options.confirm(invocation, f"Remove the store {name} from the registry?", yes=yes)
     invocation.client.remove_store(name)
     _print(invocation, removed, f"removed the store {name}; what is in {_url(invocation, removed)} is still there")
 

@@ -312,7 +312,7 @@ class S3Backend:
         return url.partition("?")[0].removesuffix("/-"), client.meta.region_name
 
     def _configured(self) -> str:
-        """Return the configured endpoint; "" if there is none, or if buckets are in its host name and not in its path."""
+        """Return the configured endpoint; "" if there is none, or if its host name contains the bucket."""
         provider = library("botocore.configprovider", extra="s3").ConfiguredEndpointProvider
         profile = _calling(self._session.get_scoped_config)
         ignored = _calling(lambda: self._session.get_config_variable("ignore_configured_endpoint_urls"))
