@@ -244,9 +244,7 @@ class Client(ShowsOurForm):
     ) -> Model:
         """Change a model's descriptive fields, tags, metadata and name. Raises NotFound, UsageError, Conflict.
 
-        Keys of *metadata* are added to those there are.
-
-        Raises Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
+        Keys of *metadata* are added to the existing ones. *renumbered* is as in `get_model`.
         """
         model = _model_ref(name, renumbered)
         tags = TagChanges.read(description.get("tags"), add_tags, remove_tags)
@@ -255,7 +253,7 @@ class Client(ShowsOurForm):
     def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
         """Delete a model; its name is never used again. Raises Refused if it is in use, unless *force*.
 
-        Raises Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
+        *renumbered* is as in `get_model`.
         """
         models.delete_model(self.writer, _model_ref(name, renumbered), why=Justification(reason, force))
 
@@ -427,14 +425,8 @@ class Client(ShowsOurForm):
         renumbered: bool = False,
     ) -> Promotion:
         """Put the previous version of *stage* back, as `Model.rollback` does."""
-        return stages.rollback(
-            self.writer,
-            self.repository,
-            _model_ref(model, renumbered),
-            str(stage),
-            why=Justification(reason, force),
-            leave=leave,
-        )
+        ref, why = _model_ref(model, renumbered), Justification(reason, force)
+        return stages.rollback(self.writer, self.repository, ref, str(stage), why=why, leave=leave)
 
     def set_alias(
         self, reference: str | VersionRef, alias: str, *, reason: str = "", renumbered: bool = False
@@ -644,8 +636,8 @@ class Client(ShowsOurForm):
         """Import the version that `ModelVersion.export` wrote to *path*. Verifies all of it before anything is stored.
 
         It becomes a version of the model of the same name, or of *model*. It keeps its number if the number is free and
-        higher than all others. A version that was imported before is not changed. Raises Invalid, Conflict, NotFound;
-        Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
+        higher than all others. A version that was imported before is not changed. *renumbered* is as in `get_model`.
+        Raises Invalid, Conflict, NotFound.
         """
         from gitmodel.lineage.exporting import import_export
 
@@ -740,9 +732,8 @@ class Client(ShowsOurForm):
         self._opened.require_branch("propose")
         from gitmodel.teams import proposals
 
-        named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)
         wanted = proposals.ProposedChanges(
-            tuple((ref.required("propose"), stage) for ref, stage in named),
+            tuple((_version_ref(ref).required("propose"), str(stage)) for ref, stage in promotions),
             tuple(demote), tuple(rollback), tuple(rename), Justification(reason, force), leave, renumbered,
         )  # fmt: skip
         made = proposals.propose(self.repository, wanted, remote=remote)
@@ -806,9 +797,8 @@ class Client(ShowsOurForm):
         """
         from gitmodel.teams import range_checks
 
-        return range_checks.check_staged(
-            self.repository, Path(index).absolute() if index is not None else None, force=force
-        )
+        path = Path(index).absolute() if index is not None else None
+        return range_checks.check_staged(self.repository, path, force=force)
 
     def check_between(self, commits: str, *, force: bool = False) -> RangeCheck:
         """Return the problems of merging HEAD into BASE; *commits* is "BASE..HEAD".
@@ -819,9 +809,8 @@ class Client(ShowsOurForm):
         from gitmodel.teams import commit_ranges, range_checks
 
         with self.repository.git.explaining_not_found():
-            return range_checks.check_between(
-                self.repository, *commit_ranges.read_range(self.repository, commits), force=force
-            )
+            base, head = commit_ranges.read_range(self.repository, commits)
+            return range_checks.check_between(self.repository, base, head, force=force)
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Client]:
@@ -854,7 +843,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.registry import artifacts
 
-        refs = [VersionRef.parse(ref) if isinstance(ref, str) else ref for ref in references]
+        refs = list(map(_version_ref, references))
         return artifacts.verify(self.writer, self.access.source, refs, transfer=Transfer(jobs, progress))
 
     def list_stores(self) -> list[NamedStore]:
@@ -876,7 +865,7 @@ class Client(ShowsOurForm):
     def use_store(self, model: str, name: str, *, renumbered: bool = False) -> None:
         """Store new artifacts of *model* in the store *name*, or in the default store for "default". Raises NotFound.
 
-        Raises Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
+        *renumbered* is as in `get_model`.
         """
         from gitmodel.registry import stores
 
@@ -1018,7 +1007,7 @@ class Client(ShowsOurForm):
         return self._opened.find_code()
 
     def _around(self, opened: OpenRegistry) -> Client:
-        """Return a client of *opened*."""
+        """Return a client of the same kind for *opened*."""
         client = copy(self)
         client._opened = opened
         return client

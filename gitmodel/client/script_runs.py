@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -113,9 +114,7 @@ class RunVersion(ShowsOurForm):
         self._run._check_stage(str(stage))
         self._run._check_text("reason", reason)
 
-        def change(version: ModelVersion) -> None:
-            version.set_stage(stage, reason=reason, force=force, leave=leave)
-
+        change = methodcaller("set_stage", stage, reason=reason, force=force, leave=leave)
         self._changes.append((f"stage {stage}", change))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
@@ -123,7 +122,7 @@ class RunVersion(ShowsOurForm):
         self._run._refuse_ended()
         check_alias(alias)
         self._run._check_text("reason", reason)
-        self._changes.append((f"alias {alias}", lambda version: version.add_alias(alias, reason=reason)))
+        self._changes.append((f"alias {alias}", methodcaller("add_alias", alias, reason=reason)))
 
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
@@ -424,14 +423,12 @@ class ScriptRun(ShowsOurForm):
 
     def _check_text(self, what: str, text: str) -> None:
         """Raise Refused if *text* holds the value of a Secret or looks like a credential."""
-        refuse_credentials({what: text}, f"run {self.name}", "leave it out: the history is permanent")
-        self._refuse_secrets({what: text})
+        self._refuse_secrets({what: text}, f"run {self.name}")
 
     def _read_metadata(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return *values* as a record holds them. Raises UsageError, Refused."""
         read = read_values(values)
-        refuse_credentials(read, f"the metadata of run {self.name}", "leave it out: the history is permanent")
-        self._refuse_secrets(read)
+        self._refuse_secrets(read, f"the metadata of run {self.name}")
         return read
 
     def _change_link(self, name: str, metadata: Mapping[str, Any]) -> None:
@@ -513,12 +510,11 @@ class ScriptRun(ShowsOurForm):
                 log.warning("%s was not stored, and is kept in %s", found.name, found.path)
             raise
 
-    def _refuse_secrets(self, values: Mapping[str, Any]) -> None:
+    def _refuse_secrets(self, values: Mapping[str, Any], of: str) -> None:
+        hint = "leave it out: the history is permanent"
+        refuse_credentials(values, of, hint)
         if self._known.values().holds(values):
-            raise Refused(
-                "the metadata, description or reason holds the value of a Secret",
-                hint="leave it out: the history is permanent",
-            )
+            raise Refused("the metadata, description or reason holds the value of a Secret", hint=hint)
 
     def _check_length(self, values: Mapping[str, Any], what: str) -> None:
         if len(repr(values)) > _LONGEST_VALUES:
@@ -570,11 +566,13 @@ class ScriptRun(ShowsOurForm):
             if version is not None:
                 made = self._create(inside, version)
                 batch.message = f"Run {self.name}: add {made.model.name} {made.number}"
-                for change in version._changes if with_stages else ():
-                    _apply(change, made)
+                for what, change in version._changes if with_stages else ():
+                    try:
+                        change(made)
+                    except Refused as error:
+                        log.warning("%s: %s (%s); the run is recorded without it", what, error.message, error.hint)
             record = self._record("succeeded", rules, made=made)
-            has_journal = not (self._opened.repository.url or in_ci(self._opened.environ))
-            if not is_recorded(rules, record, changes=False, has_journal=has_journal):
+            if not self._is_recorded(rules, record):
                 return False
             batch.transact(lambda snapshot: plan_run(snapshot, record))
             self._refuse_secrets_in(batch)
@@ -615,8 +613,7 @@ class ScriptRun(ShowsOurForm):
             notes.note(error=asdict(text))
             rules = _rules(self._opened)
             record = self._record(status, rules, error=text)
-            has_journal = not (repository.url or in_ci(self._opened.environ))
-            if is_recorded(rules, record, changes=False, has_journal=has_journal):
+            if self._is_recorded(rules, record):
                 transact(repository, lambda snapshot: plan_run(snapshot, record))
             notes.note(status=status)
             log.warning("run %s %s; `git model runs show %s` shows it", self.id, status, self.id)
@@ -629,6 +626,10 @@ class ScriptRun(ShowsOurForm):
             log.error("run %s, which %s, could not be recorded: %s", self.id, status, said)
             with suppress(GitModelError):
                 notes.note(status=status)
+
+    def _is_recorded(self, rules: RunRules, record: RunRecord) -> bool:
+        has_journal = not (self._opened.repository.url or in_ci(self._opened.environ))
+        return is_recorded(rules, record, changes=False, has_journal=has_journal)
 
     def _stored_files(self) -> list[KeptValue]:
         """Return the files in a store on this machine that hold the artifacts of the run."""
@@ -722,14 +723,6 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
         print_result(repository, opened.environ, run.id, made=made, code=code)
         if leaving is not None:
             raise leaving
-
-
-def _apply(change: tuple[str, Callable[[ModelVersion], object]], version: ModelVersion) -> None:
-    what, apply = change
-    try:
-        apply(version)
-    except Refused as error:
-        log.warning("%s: %s (%s); the run is recorded without it", what, error.message, error.hint)
 
 
 def _rules(opened: OpenRegistry) -> RunRules:
