@@ -6,6 +6,7 @@ import os
 import shlex
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -106,17 +107,17 @@ def get(
 @options.renumbered
 def link(
     invocation: Invocation,
+    /,
     words: tuple[str, ...],
     data: tuple[str, ...],
     model_object: tuple[str, ...],
     deployment: tuple[str, ...],
     as_formats: tuple[str, ...],
-    follow_links: str | None,
-    jobs: int,
     attachments: tuple[str, ...],
     external: bool,
     provider_digest: bool,
     renumbered: bool,
+    **given: Any,
 ) -> None:
     """Store files or folders and link them to a version.
 
@@ -140,27 +141,18 @@ def link(
         )
     if not attached and not any(paths.values()):
         raise UsageError("there is nothing to link", hint=f"for example: git model link {ref} --data train=train.csv")
-    options.refuse_both("--external", external, "--follow-links", follow_links)
+    options.refuse_both("--external", external, "--follow-links", given["follow_links"])
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="stored artifacts are always read and hashed")
     version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
-    output, formats = invocation.output, options.read_formats(as_formats)
+    output, given["formats"] = invocation.output, options.read_formats(as_formats)
     with output.late_warnings() as warn, output.progress_of_each("reading" if external else "storing") as progress:
+        given.update(progress=progress, warn=warn)
         if attached:
-            version.attach_all(
-                attached, formats=formats, follow_links=follow_links, jobs=jobs, progress=progress, warn=warn
-            )
+            version.attach_all(attached, **given)
         else:
-            version.link_artifacts(
-                **paths,
-                formats=formats,
-                external=external,
-                provider_digest=provider_digest,
-                follow_links=follow_links,
-                jobs=jobs,
-                progress=progress,
-                warn=warn,
-            )
+            given.update(paths, external=external, provider_digest=provider_digest)
+            version.link_artifacts(**given)
     done, names = ("attached", attached) if attached else ("linked", chain(*paths.values()))
     print_version(invocation, version, f"{done} {cell_text.commas(names)} to {version.reference}")
 
@@ -182,15 +174,13 @@ def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | Non
         version.get_attachment(attachment)
         options.confirm(invocation, f"Remove the attachment {attachment} from {version.reference}?", yes=yes)
         version.detach(attachment)
-        print_version(invocation, version, f"removed the attachment {attachment} from {version.reference}")
-        return
+        return print_version(invocation, version, f"removed the attachment {attachment} from {version.reference}")
     ref, (name,) = options.read_reference(words, after=1, usage="git model unlink MODEL@VERSION ARTIFACT")
     version = invocation.client.get_version(ref.required("unlink"), renumbered=renumbered, for_change=True)
-    reference, record = version.reference, version.view.record
-    artifact(record, reference.partition("@")[0], name)
-    options.confirm(invocation, f"Remove {name} from {reference}?", yes=yes)
+    artifact(version.view.record, version.model.name, name)
+    options.confirm(invocation, f"Remove {name} from {version.reference}?", yes=yes)
     version.unlink(name)
-    print_version(invocation, version, f"unlinked {name} from {reference}")
+    print_version(invocation, version, f"unlinked {name} from {version.reference}")
 
 
 def _read_artifact(words: tuple[str, ...]) -> tuple[VersionRef, str | None]:

@@ -48,7 +48,6 @@ def version() -> None:
 @click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="A measurement or note; repeat for more.")
 @click.option(
     "--idempotency-key",
-    "key",
     metavar="KEY",
     help="If a version was already created with KEY, return it instead of creating another. "
     "A CI job that uses a registry by URL has a default KEY; '' disables it.",
@@ -57,19 +56,16 @@ def version() -> None:
 @options.jobs
 def create(
     invocation: Invocation,
+    /,
     model: str,
     name: str | None,
-    description: str,
-    tags: tuple[str, ...],
     data: tuple[str, ...],
     model_object: tuple[str, ...],
     deployment: tuple[str, ...],
     as_formats: tuple[str, ...],
-    follow_links: str | None,
     metadata: tuple[str, ...],
-    key: str | None,
     renumbered: bool,
-    jobs: int,
+    **given: Any,
 ) -> None:
     """Create a version of a model from files and folders.
 
@@ -84,24 +80,11 @@ def create(
     chosen = invocation.client.get_model(model, renumbered=renumbered, for_change=True)
     output = invocation.output
     with output.late_warnings() as warn, output.progress_of_each("storing") as progress:
-        made = chosen.create_version(
-            name,
-            description=description,
-            tags=tags,
-            metadata=read,
-            **paths,
-            formats=options.read_formats(as_formats),
-            idempotency_key=key,
-            follow_links=follow_links,
-            jobs=jobs,
-            progress=progress,
-            warn=warn,
-        )
+        given.update(paths, metadata=read, formats=options.read_formats(as_formats))
+        made = chosen.create_version(name, progress=progress, warn=warn, **given)
     if not made.is_new:
-        print_version(
-            invocation, made, f"{made.reference} already exists: it was created with the same idempotency key"
-        )
-        return
+        said = f"{made.reference} already exists: it was created with the same idempotency key"
+        return print_version(invocation, made, said)
     called = f" ({name})" if name else ""
     holds = f" with {cell_text.commas(chain(*paths.values()))}" if any(paths.values()) else ""
     print_version(invocation, made, f"created {made.reference}{called}{holds}")
