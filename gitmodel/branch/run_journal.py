@@ -12,10 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gitmodel.errors import Unreachable
+from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock, share
-from gitmodel.git.ref_locks import without_locks
 
 # Finished and recorded runs are kept only for the traceback of a failed one, and for its values.
 _KEPT = 500
@@ -38,13 +37,7 @@ class Journal:
         The operating system releases the lock on the file (`man 2 flock`) when the process ends in any way.
         """
         self._remove_oldest()
-        try:
-            make_folder(self._runs)
-            path, descriptor = create_locked(lambda: self._runs / f"{name()}.jsonl", os.O_APPEND | os.O_WRONLY)
-        except NoLocks as error:
-            raise without_locks(self._runs, error) from error
-        except OSError as error:
-            raise _unwritable(self._runs, error) from error
+        path, descriptor = create_locked(self._runs, lambda: f"{name()}.jsonl", os.O_APPEND | os.O_WRONLY)
         journal = RunJournal(path.name.removesuffix(".jsonl"), path, descriptor)
         try:
             journal.note(**facts, status="running")
@@ -146,11 +139,9 @@ class RunJournal:
     def note(self, **facts: Any) -> None:
         """Append *facts* to the file. Raises Unreachable if they cannot be written."""
         line = json.dumps({"at": round(time.time(), 3), **facts}, default=str).encode() + b"\n"
-        try:
+        with writing(self._path):
             while line:
                 line = line[os.write(self._descriptor, line) :]
-        except OSError as error:
-            raise _unwritable(self._path, error) from error
 
     def note_stored(self, outputs: Iterable[tuple[str, str]]) -> None:
         """Note what the run stored, by digest and format, so that `store gc` keeps it until the run ends."""
@@ -202,9 +193,3 @@ def _is_locked(path: Path) -> bool:
 
 def _kept_values(path: Path) -> Path:
     return path.with_suffix(".kept")
-
-
-def _unwritable(path: Path, error: OSError) -> Unreachable:
-    return Unreachable(
-        f"{path} cannot be written: {error.strerror}", hint="free space on the disk or repair it, then try again"
-    )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Conflict, GitModelError, Unreachable
+from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, try_lock
 from gitmodel.git.process import Git, clean_environment, with_settings
 
@@ -88,7 +89,7 @@ class UrlCache:
         """Record that the server answered *question* now, by *id* (None: there is no such ref)."""
         path = self.folder / "asked" / question
         aside = path.with_name(f"{path.name}.{os.urandom(4).hex()}~")
-        with _writing(path):
+        with writing(path, _HINT):
             path.parent.mkdir(parents=True, exist_ok=True)
             aside.write_text(id or "", encoding="ascii")
             os.replace(aside, path)
@@ -164,12 +165,12 @@ class UrlCache:
         from gitmodel.git.new_repositories import init_bare
 
         aside = self._top / f"{path.parent.name}.{os.urandom(6).hex()}"
-        with _writing(path):
+        with writing(path, _HINT):
             self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.mkdir(exist_ok=True)
             (self.folder / "url").write_text(f"{self._address.shown}\n", encoding="utf-8")
         init_bare(aside, self._environ)
-        with _writing(path):
+        with writing(path, _HINT):
             shutil.rmtree(path, ignore_errors=True)
             os.rename(aside, path)
 
@@ -181,7 +182,7 @@ class UrlCache:
 
     def _lock_file(self, ends: float) -> int:
         path = self._top / f"{self._address.key}.lock"
-        with _writing(path):
+        with writing(path, _HINT):
             self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
@@ -210,11 +211,3 @@ def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]
         "maintenance.autoDetach": "false",
     }
     return with_settings(clean_environment(environ), given.items())
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unreachable(f"{path} cannot be written: {error.strerror or error}", hint=_HINT) from error

@@ -1,1 +1,1 @@
-"""Files and folders on disk: permissions, temporary folders, the end of the process."""
+"""Files and folders on disk: permissions, locks, temporary folders, errors of writing, the end of the process."""

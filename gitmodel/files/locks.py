@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from gitmodel.errors import Unreachable
+from gitmodel.files.failures import FREE_SPACE, writing
 from gitmodel.files.permissions import make_folder, open_file
 
 
@@ -37,26 +39,33 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
-def create_locked(new_path: Callable[[], Path], flags: int = os.O_RDWR) -> tuple[Path, int]:
-    """Create and lock a file at *new_path*, which is called until it returns a path that is free.
+def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_RDWR) -> tuple[Path, int]:
+    """Create and lock a file in *folder*, and return its path and descriptor. Creates the folder if it does not exist.
 
-    Raises NoLocks, and OSError if the file cannot be created.
+    *new_name* is called until it returns a name that is free. Raises Unreachable.
     """
-    while True:
-        path = new_path()
-        try:
-            descriptor = open_file(path, os.O_CREAT | os.O_EXCL | flags)
-        except FileExistsError:
-            continue
-        try:
-            lock(descriptor)
-        except NoLocks:
-            os.close(descriptor)
-            path.unlink(missing_ok=True)
-            raise
-        if os.fstat(descriptor).st_nlink:
-            return path, descriptor
-        os.close(descriptor)  # another process removed it as a leftover before it was locked
+    with writing(folder, f"nothing was changed; {FREE_SPACE}"):
+        make_folder(folder)
+        while True:
+            path = folder / new_name()
+            try:
+                descriptor = open_file(path, os.O_CREAT | os.O_EXCL | flags)
+            except FileExistsError:
+                continue
+            try:
+                lock(descriptor)
+            except NoLocks as error:
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+                raise Unreachable(
+                    f"the file system of {folder} does not support locks (flock: {error.strerror}), "
+                    "which writing to a repository requires",
+                    hint="nothing was changed; move the repository to a local disk, or mount the share with locks "
+                    "(for NFS: local_lock=flock); artifacts may stay there: git config gitmodel.store file:///SHARE",
+                ) from error
+            if os.fstat(descriptor).st_nlink:
+                return path, descriptor
+            os.close(descriptor)  # another process removed it as a leftover before it was locked
 
 
 def open_locked(path: Path) -> int | None:

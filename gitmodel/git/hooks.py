@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
+from gitmodel.files.failures import writing
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.git.process import Git
 
@@ -50,17 +51,13 @@ def install(git: Git, name: str, program: Path) -> Hook:
             f"{path} is another hook already",
             hint=f"call gitmodel from it, with the arguments and the input from git: {call}",
         )
-    try:
+    with writing(path, "check the permissions of the folder"):
         make_folder(folder)
         new = path.with_name(f"{name}.{os.getpid()}.new")
         new.write_text(text, encoding="utf-8")
         new.chmod(0o755)
         share(new, folder)
         os.replace(new, path)
-    except OSError as error:
-        raise Unreachable(
-            f"{path} cannot be written: {error.strerror}", hint="check the permissions of the folder"
-        ) from None
     return Hook(name, path, True)
 
 

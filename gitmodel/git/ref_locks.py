@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.domain.schema.refs import RESERVED
-from gitmodel.errors import Unreachable
+from gitmodel.files.failures import FREE_SPACE, writing
 from gitmodel.files.locks import NoLocks, create_locked, lock, try_lock
-from gitmodel.files.permissions import make_folder, open_to_lock
+from gitmodel.files.permissions import open_to_lock
 
 # git leaves a lock empty while it verifies, packs or deletes the ref, so an empty one may belong to any git; on a
 # number that is not reserved it belongs to gitmodel, because nothing else uses that ref.
@@ -43,18 +43,11 @@ class WriterMarks:
     def announce(self, moves: Mapping[str, str]) -> Iterator[int]:
         """Keep a mark with the new id of each ref during the block; yield its descriptor, which git must inherit."""
         text = "".join(f"{ref} {new}\n" for ref, new in moves.items())
+        path, descriptor = create_locked(self._folder, lambda: os.urandom(8).hex())
         try:
-            make_folder(self._folder)
-            path, descriptor = create_locked(lambda: self._folder / os.urandom(8).hex())
-        except NoLocks as error:
-            raise without_locks(self._folder, error) from error
-        except OSError as error:
-            raise _unwritable(self._folder, error) from error
-        try:
-            os.write(descriptor, text.encode())
-            yield descriptor
-        except OSError as error:
-            raise _unwritable(path, error) from error
+            with writing(path, f"nothing was changed; {FREE_SPACE}"):
+                os.write(descriptor, text.encode())
+                yield descriptor
         finally:
             path.unlink(missing_ok=True)
             os.close(descriptor)
@@ -146,18 +139,3 @@ def _is_dead(ref: str, held: str, age: float, marks: list[_Mark]) -> bool:
     makers = [mark.dead for mark in marks if ref in mark.moves and held in ("", mark.moves[ref])]
     # Two writers can create the same commit. While one of them is alive, the lock may belong to it.
     return bool(makers) and all(makers)
-
-
-def without_locks(folder: Path, error: OSError) -> Unreachable:
-    """Return the error for a repository on a file system without locks."""
-    return Unreachable(
-        f"the file system of {folder} does not support locks (flock: {error.strerror}), "
-        "which writing to a repository requires",
-        hint="nothing was changed; move the repository to a local disk, or mount the share with locks "
-        "(for NFS: local_lock=flock); artifacts may stay there: git config gitmodel.store file:///SHARE",
-    )
-
-
-def _unwritable(path: Path, error: OSError) -> Unreachable:
-    hint = "nothing was changed; free space on the disk or repair it, then try again"
-    return Unreachable(f"{path} cannot be written: {error.strerror}", hint=hint)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Unreachable
+from gitmodel.files.failures import writing
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.hosts.addresses import Host
 
@@ -68,13 +69,9 @@ def find_address(said: str) -> str:
 def keep_text(common_dir: Path, branch: str, text: str) -> Path:
     """Write the *text* of a pull request of *branch* to a file for the person who opens it."""
     path = common_dir / "gitmodel" / "proposals" / f"{branch.removeprefix('propose/').replace('/', '-')}.md"
-    try:
+    with writing(path):
         make_folder(path.parent)
         path.unlink(missing_ok=True)  # it may be another user's
         path.write_text(text, encoding="utf-8")
         share(path, path.parent)
-    except OSError as error:
-        raise Unreachable(
-            f"cannot write {path}: {error.strerror}", hint="free space on the disk or repair it"
-        ) from None
     return path

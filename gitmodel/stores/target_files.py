@@ -6,11 +6,13 @@ import os
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema.digests import Digest
-from gitmodel.errors import NotFound, Unreachable, UsageError
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.files import failures
 from gitmodel.files.temporary import folder_beside
 from gitmodel.stores.interface import ArtifactStore, wrong_size
 from gitmodel.stores.parallel_transfers import Tally
@@ -38,6 +40,10 @@ def write_object(
             os.close(descriptor)
     if size is not None and read != size:
         raise wrong_size(digest, size, read)
+
+
+# Converts an OSError for a path to Unreachable.
+writing = partial(failures.writing, hint="choose another path, or free space there")
 
 
 class _WriteBehind:
@@ -80,18 +86,6 @@ class _WriteBehind:
         with writing(self._path):
             while chunk:
                 chunk = chunk[os.write(self._descriptor, chunk) :]
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Convert an OSError for *path* to Unreachable."""
-    try:
-        yield
-    except OSError as error:
-        raise Unreachable(
-            f"{path} cannot be written: {error.strerror or error}",
-            hint="choose another path, or free space there",
-        ) from error
 
 
 @contextmanager
