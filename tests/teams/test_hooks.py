@@ -354,7 +354,7 @@ def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(
     assert ask(capsys, "check", "--staged", "gitmodel") == (
         2,
         "",
-        "error: --staged is what is about to be committed\nhint: leave --staged out to check gitmodel\n",
+        "error: --staged checks the staged change, and not gitmodel\nhint: leave --staged out to check gitmodel\n",
     )
     monkeypatch.chdir(code_repo)
     code, out, err = ask(capsys, "check", "--staged")
