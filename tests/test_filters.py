@@ -292,7 +292,7 @@ def test_a_filter_of_check_hides_problems_and_not_the_exit_code(client, repo, ca
 def test_a_filter_hides_no_refused_change(client, repo, capsys):
     base = run(repo, "rev-parse", "gitmodel")
     client.get_model("iris").delete(force=True)
-    for wanted, hidden in (("stage.single", " (1 problem not shown)\n"), ("change.held", "gitmodel\n")):
+    for wanted, hidden in (("stage.single", " (1 problem not shown)\n"), ("change.held", "breaks 1 rule\n")):
         code, _, err = ask(capsys, "check", f"{base}..gitmodel", "--filter", f"rule == '{wanted}'")
         assert code == 6
         assert hidden in err
