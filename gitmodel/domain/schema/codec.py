@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import date, datetime, time, timedelta, timezone
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 import rtoml
 
@@ -52,8 +52,14 @@ class Problem:
         return f"{place}{self.message} [{self.rule}]"
 
 
+OLDEST_FORMAT = (1, 0)
 REQUIRED = {"required": True}
 NOT_A_KEY = {"required": None}
+
+
+def since(major: int, minor: int) -> dict[str, Any]:
+    """Mark a key that the format *major*.*minor* introduced."""
+    return {"since": (major, minor)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +69,12 @@ class Record:
     The type of a field says which values its key takes: `Annotated[type, read]`, where *read* turns a TOML value into
     the record's value or raises Wrong, a plain type of `_READERS`, another Record (a table) or a tuple of one (an array
     of tables). A field without default is required; the default of any other is never written. The metadata REQUIRED
-    makes a field with a default required, NOT_A_KEY keeps a field out of the file. *extra* holds the keys that a newer
+    makes a field with a default required, NOT_A_KEY keeps a field out of the file, `since(1, 1)` says that format 1.1
+    introduced the key; *introduced* is the format that introduced the record. *extra* holds the keys that a newer
     gitmodel wrote.
     """
+
+    introduced: ClassVar[tuple[int, int]] = OLDEST_FORMAT
 
     extra: Mapping[str, Any] = field(default_factory=dict, metadata=NOT_A_KEY)
 
@@ -75,10 +84,14 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Key:
-    """A key of a record: *read* reads its value, or *table* is the record in it; *many* if it is an array of these."""
+    """A key of a record: *read* reads its value, or *table* is the record in it; *many* if it is an array of these.
+
+    *since* is the format that introduced the key.
+    """
 
     name: str
     required: bool
+    since: tuple[int, int]
     read: Callable[[Any], Any] | None
     table: type[Record] | None
     many: bool
@@ -131,9 +144,10 @@ def _key(field: Field[Any]) -> Key:
         kind = next(other for other in get_args(kind) if other is not type(None))
     many = get_origin(kind) is tuple
     table = get_args(kind)[0] if many else kind
+    introduced = field.metadata.get("since", OLDEST_FORMAT)
     if isinstance(table, type) and issubclass(table, Record):
-        return Key(field.name, required, None, table, many)
-    return Key(field.name, required, _reader(kind), None, False)
+        return Key(field.name, required, introduced, None, table, many)
+    return Key(field.name, required, introduced, _reader(kind), None, False)
 
 
 def _reader(kind: Any) -> Callable[[Any], Any]:
@@ -209,6 +223,17 @@ def inspect(
     if problems:
         return None, problems
     return schema.make(values), problems
+
+
+def format_of(record: Record) -> tuple[int, int]:
+    """Return the version of the format that *record* needs: the newest of its keys whose value is not the default."""
+    schema, needed = SCHEMAS[type(record)], record.introduced
+    for key in schema.keys:
+        value = getattr(record, key.name)
+        if value != schema.default(key.name):
+            tables = () if key.table is None else value if key.many else (value,)
+            needed = max(needed, key.since, *map(format_of, tables))
+    return needed
 
 
 def _read_tables(key: Key, value: Any, path: str, newer: bool, at: str, problems: list[Problem]) -> Any:

@@ -8,17 +8,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from gitmodel.domain.schema import codec, names
-from gitmodel.domain.schema.codec import NOT_A_KEY, REQUIRED, Problem, Record, Wrong
+from gitmodel.domain.schema.codec import NOT_A_KEY, OLDEST_FORMAT, REQUIRED, Problem, Record, Wrong, since
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid, UsageError
 
-# A registry begins in this format. One that began in an older format goes to a newer one with the first change that
-# needs it, so that whoever has not upgraded reads on as long as possible.
+# The format of a new registry. An older registry is raised to a newer format by the first change that needs it, so that
+# earlier releases can read it as long as possible.
 FORMAT = (1, 2)
-OLDEST_FORMAT = (1, 0)
 KINDS = ("data", "model", "deployment")
 RUN_STATUSES = ("succeeded", "failed", "cancelled")
 # The statuses above, and those of runs that only the journal of this machine has.
@@ -120,16 +119,16 @@ class GateRule(Record):
 class StageRule(Record):
     """An exclusive stage of the registry: at most one version of a model is in it.
 
-    A version enters it only from a place in *after* (stages, "archived", "none"; empty: from anywhere), and if it
-    passes the *gates*. With *proposal_only*, a change is in force only after review; with *signed*, only if its commit
-    and tag are signed by a key in `allowed_signers`. With *rollback* "direct", a previous version can return without
-    these checks, except the signatures. *faults* are the problems of the file that concern the stage.
+    A version enters it only from a place in *after* (stages, "archived", "none"; empty: from anywhere), and only if the
+    version passes the *gates*. With *proposal_only*, a change is in force only after review; with *signed*, only if its
+    commit and tag are signed by a key in `allowed_signers`. With *rollback* "direct", a previous version can return
+    without these checks, except the signatures. *faults* are the problems of the file that concern the stage.
     """
 
     name: Name
     after: Words = ()
     proposal_only: bool = False
-    signed: bool = False
+    signed: bool = field(default=False, metadata=since(1, 1))
     rollback: Annotated[str, _one_of("direct")] = ""
     gates: tuple[GateRule, ...] = ()
     faults: tuple[Problem, ...] = field(default=(), metadata=NOT_A_KEY)
@@ -183,13 +182,13 @@ class RegistryRecord(Record):
 
     format: FormatVersion = field(default=f"{FORMAT[0]}.{FORMAT[1]}", metadata=REQUIRED)
     store: str | None = None
-    stores: Annotated[Mapping[str, str], _stores] = field(default_factory=dict)
+    stores: Annotated[Mapping[str, str], _stores] = field(default_factory=dict, metadata=since(1, 1))
     stages: tuple[StageRule, ...] = field(
         default=(StageRule(name="staging"), StageRule(name="production")), metadata=REQUIRED
     )
     runs: RunRules | None = None
-    code: CodeRules | None = None
-    formats: FormatRules | None = None
+    code: CodeRules | None = field(default=None, metadata=since(1, 1))
+    formats: FormatRules | None = field(default=None, metadata=since(1, 2))
     faults: tuple[Problem, ...] = field(default=(), metadata=NOT_A_KEY)
     unread: Mapping[str, Problem] = field(default_factory=dict, metadata=NOT_A_KEY)
 
@@ -262,19 +261,22 @@ class ModelRecord(Record):
     ethics: str = field(default="", metadata=_described("Ethical considerations.", heading="Ethical considerations"))
     tags: Words = field(default=(), metadata=_described("Words to find it by, sorted."))
     owners: Words = field(default=(), metadata=_described("People or teams that answer for it, sorted."))
-    store: Name | None = None
+    store: Name | None = field(default=None, metadata=since(1, 1))
     deleted: datetime | None = None
     reason: str = ""
     last_number: int | None = None
     renamed_to: Name | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict, metadata=_described("Metadata of the model."))
+    metadata: Mapping[str, Any] = field(
+        default_factory=dict, metadata=_described("Metadata of the model.") | since(1, 2)
+    )
 
     @property
     def exists(self) -> bool:
         return self.deleted is None and self.renamed_to is None
 
 
-# The keys with which a person describes a model, with their help; those of them that take text; headings in a card.
+# The keys with which a person describes a model, with their help; the keys among them that take text; the headings of
+# keys in a model card.
 DESCRIPTIVE = {field.name: field.metadata["help"] for field in fields(ModelRecord) if "help" in field.metadata}
 DESCRIPTIVE_TEXTS = tuple(name for name in DESCRIPTIVE if getattr(ModelRecord, name, None) == "")
 HEADINGS = {field.name: field.metadata["heading"] for field in fields(ModelRecord) if field.metadata.get("heading")}
@@ -291,7 +293,7 @@ class Code(Record):
 
     commit: CommitId | None = None
     dirty: bool | None = None
-    snapshot: CommitId | None = None
+    snapshot: CommitId | None = field(default=None, metadata=since(1, 1))
     repository: str | None = None
     outside: bool = False
     changed: int | None = field(default=None, compare=False, repr=False, metadata=NOT_A_KEY)
@@ -313,11 +315,11 @@ class ArtifactLink(Record):
     format: Format = field(default="bytes", metadata=REQUIRED)
     pipeline: Name | None = None
     step: str | None = None
-    uri: str | None = None
-    version_id: str | None = None
-    digest_by: Annotated[str, _one_of(*DIGEST_SOURCES)] | None = None
-    needs_trust: Words = ()
-    file: FileName | None = None
+    uri: str | None = field(default=None, metadata=since(1, 1))
+    version_id: str | None = field(default=None, metadata=since(1, 1))
+    digest_by: Annotated[str, _one_of(*DIGEST_SOURCES)] | None = field(default=None, metadata=since(1, 1))
+    needs_trust: Words = field(default=(), metadata=since(1, 2))
+    file: FileName | None = field(default=None, metadata=since(1, 2))
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -336,6 +338,12 @@ class ArtifactLink(Record):
         return self.format == FOLDER_FORMAT
 
 
+def check_kind(kind: str) -> None:
+    """Raise UsageError if *kind* is not a kind of artifact."""
+    if kind not in KINDS:
+        raise UsageError(f"{kind!a} is not a kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+
+
 ATTACHMENT = "attachment"
 
 
@@ -343,6 +351,7 @@ ATTACHMENT = "attachment"
 class Attachment(ArtifactLink):
     """A file or folder that was added to a version, at any time. No promotion is bound to it."""
 
+    introduced: ClassVar[tuple[int, int]] = (1, 2)
     kind: Annotated[str, _one_of(ATTACHMENT)] = ATTACHMENT
 
 
@@ -366,7 +375,7 @@ class VersionRecord(Record):
 
     @property
     def links(self) -> tuple[ArtifactLink, ...]:
-        """All that the version needs in its stores, or outside of them: its artifacts and its attachments."""
+        """The artifacts and the attachments of the version."""
         return (*self.artifacts, *self.attachments)
 
     @property
@@ -404,6 +413,7 @@ class StageRecord(Record):
 class PurgeRecord(Record):
     """The tombstone of a purged artifact, with the reason."""
 
+    introduced: ClassVar[tuple[int, int]] = (1, 1)
     digest: Digest
     purged: datetime
     reason: str
@@ -419,15 +429,15 @@ class StepRecord(Record):
 
     name: str
     status: Annotated[str, _one_of(*STEP_STATUSES)]
-    version: str | None = None
+    version: str | None = field(default=None, metadata=since(1, 1))
     seconds: float = 0.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Digest] = field(default_factory=dict)
     outputs: Mapping[str, Digest] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
-    formats: Mapping[str, Format] = field(default_factory=dict)
-    files: Mapping[str, FileName] = field(default_factory=dict)
+    formats: Mapping[str, Format] = field(default_factory=dict, metadata=since(1, 1))
+    files: Mapping[str, FileName] = field(default_factory=dict, metadata=since(1, 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -458,7 +468,7 @@ class RunRecord(Record):
     details: Digest | None = None
     code: Code | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict, metadata=since(1, 2))
     steps: tuple[StepRecord, ...] = ()
 
 
@@ -484,34 +494,14 @@ RECORDS: Mapping[str, type[Record]] = {
 }
 
 
-def format_of(record: Any) -> tuple[int, int]:
+def format_of(record: Record) -> tuple[int, int]:
     """Return the version of the format that *record* needs.
 
     >>> format_of(RunRules()), format_of(ModelRecord(created=datetime(2026, 11, 23), store="large"))
     ((1, 0), (1, 1))
     """
-    if isinstance(record, VersionRecord):
-        return max(map(format_of, (record.code, *record.links)), default=OLDEST_FORMAT)
-    if isinstance(record, Attachment) or (isinstance(record, ModelRecord) and record.metadata):
-        return (1, 2)
-    if isinstance(record, ArtifactLink) and (record.needs_trust or record.file):
-        return (1, 2)
-    if isinstance(record, RegistryRecord) and record.formats:
-        return (1, 2)
-    if isinstance(record, RunRecord):
-        if record.metadata or any(step.files for step in record.steps):
-            return (1, 2)
-        return (1, 1) if any(step.version or step.formats for step in record.steps) else format_of(record.code)
-    newer = (
-        isinstance(record, PurgeRecord)
-        or (isinstance(record, Code) and record.snapshot)
-        or (isinstance(record, RegistryRecord) and (record.stores or record.code))
-        or (isinstance(record, RegistryRecord) and record.runs and record.runs.record == "succeeded")
-        or (isinstance(record, RegistryRecord) and any(rule.signed for rule in record.stages))
-        or (isinstance(record, ModelRecord) and record.store)
-        or (isinstance(record, ArtifactLink) and (record.uri or record.version_id or record.digest_by))
-    )
-    return (1, 1) if newer else OLDEST_FORMAT
+    is_new_rule = isinstance(record, RegistryRecord) and record.runs and record.runs.record == "succeeded"
+    return max(codec.format_of(record), (1, 1) if is_new_rule else OLDEST_FORMAT)
 
 
 def encode_registry(record: RegistryRecord) -> bytes:
@@ -525,8 +515,8 @@ def encode_registry(record: RegistryRecord) -> bytes:
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
     """Return the digest in a stage file: SHA-256 of the links' canonical TOML, sorted by name, without metadata.
 
-    The digest of an external artifact counts, but not its location; nor do the names that loading needs, nor that of
-    the file, which earlier programs do not know.
+    The digest of an external artifact counts, but not its location. The names that loading needs and the name of the
+    file do not count, because earlier releases do not know them.
 
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
