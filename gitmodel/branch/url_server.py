@@ -252,7 +252,7 @@ def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
         return False
     with suppress(GitModelError):
         name = snapshot.current_name(about.model)
-        return bool(snapshot.recorded(name, about.selector) or snapshot.recorded_alias(name, about.selector))
+        return snapshot.recorded_place(StageRef(name, about.selector)) is not None
     return False
 
 

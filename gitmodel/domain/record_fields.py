@@ -27,14 +27,9 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple
     >>> changed_fields({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
     ('b', 'c')
     """
-    return tuple(name for name in {**after, **before} if _differ(before, after, name))
-
-
-def _differ(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> bool:
-    if (name in before) != (name in after):
-        return True
-    old, new = before[name], after[name]
-    return type(old) is not type(new) or repr(old) != repr(new)  # NaN equals NaN, and 1 does not equal true
+    # by type and text, so that NaN equals NaN, and 1 does not equal true
+    old, new = ({name: (type(value), repr(value)) for name, value in side.items()} for side in (before, after))
+    return tuple(name for name in {**after, **before} if old.get(name) != new.get(name))
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from gitmodel.domain.changes.stages import recorded_places
 from gitmodel.domain.schema.records import StageRecord
@@ -16,8 +16,7 @@ from gitmodel.errors import UsageError
 
 _BEGINS_AS_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}(-|$)")
 _MOMENT = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?(?: ?(Z|[+-][0-9]{2}:?[0-9]{2}))?)?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?: ?(?:Z|([+-][0-9]{2}):?([0-9]{2})))?)?"
 )
 
 
@@ -26,7 +25,8 @@ def with_recorded_stages(
 ) -> Snapshot:
     """Return *snapshot* with the stages of its own files instead of the current tags.
 
-    *counting* returns the record in the newest change of a stage that counts by its rules, if not every change counts.
+    Without *counting*, every recorded change counts. Otherwise *counting* returns the record of a stage in the newest
+    change that counts by the stage's rules.
     """
     return replace(snapshot, tags=RecordedTags(replace(snapshot, tags=NoTags()), counting))
 
@@ -80,20 +80,10 @@ def read_moment(text: str) -> datetime | None:
     try:
         if found is None:
             raise ValueError
-        year, month, day, hour, minute, second, zone = found.groups()
-        if hour is None:
-            return datetime(int(year), int(month), int(day), 23, 59, 59, tzinfo=timezone.utc)
-        local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
-        return (local - _offset(zone or "Z")).replace(tzinfo=timezone.utc)
+        day, clock, hours, minutes = found.groups()
+        local = datetime.fromisoformat(f"{day}T{clock or '23:59:59'}{hours or '+00'}:{minutes or '00'}")
+        return local.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise UsageError(
             f"{text!a} is not a date or time", hint="write 2026-10-01, 2026-10-01T12:30 (UTC) or 2026-10-01T12:30+02:00"
         ) from None
-
-
-def _offset(zone: str) -> timedelta:
-    if zone == "Z":
-        return timedelta()
-    digits = zone.replace(":", "")
-    minutes = 60 * int(digits[1:3]) + int(digits[3:5])
-    return timedelta(minutes=minutes if digits[0] == "+" else -minutes)

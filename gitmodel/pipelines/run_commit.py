@@ -67,7 +67,7 @@ def commit_run(
             old = taken.target
             new = _reserve_again(client.repository, old)
             # the steps of the run know the old number
-            was, now = (old.model, old.number), (new.model, new.number)
+            was, now = old.numbered, new.numbered
             renumbered = {told: now if found == was else found for told, found in renumbered.items()} | {was: now}
             log.warning("%s; its version is %s", taken.message, new.reference)
             targets = {
@@ -241,7 +241,7 @@ def _plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Tar
         return f"{model}@{number}"
 
     named = {reference: now(target) for reference, target in chosen.items() if not target.new}
-    return plan_run(snapshot, with_versions(record, named))
+    return plan_run(snapshot, with_versions(record, lambda reference: named.get(reference, reference)))
 
 
 def _plan_change(snapshot: Snapshot, plan: Plan, chosen: Mapping[str, Target], refused: dict[str, None]) -> Change[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes import models as planning
 from gitmodel.domain.changes.models import TagChanges
-from gitmodel.domain.changes.planned_change import Change, Justification
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED, Names
@@ -64,7 +64,7 @@ def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
 
 
 def choose_to_change(snapshot: Snapshot, ref: ModelRef) -> ModelRef:
-    """Do what `find_to_change` does, in *snapshot*."""
+    """Return the reference that `find_to_change` returns, read from *snapshot*. Raises the same errors."""
     known_as, settled = snapshot.model_to_change(ref)
     name = snapshot.current_name(known_as)
     snapshot.model(name)
@@ -122,20 +122,10 @@ def update_model(
 ) -> str:
     """Change descriptive fields, tags and metadata of a model. Raises NotFound, UsageError, Refused."""
     read = _read_description(given)
-    values, gone = given.get("metadata"), tuple(remove_metadata)
-    read.pop("metadata", None)
-
-    def plan(snapshot: Snapshot, name: str) -> Change[str]:
-        return planning.plan_update(
-            snapshot,
-            snapshot.current_name(name),
-            read,
-            tags=tags._replace(whole=None),  # it is among the fields
-            metadata=values,
-            remove_metadata=gone,
-        )
-
-    return change_model(writer, model, plan)
+    read.pop("metadata", None)  # a value of None is left out there, and removes a key here
+    metadata, gone = given.get("metadata"), tuple(remove_metadata)
+    plan = planning.plan_update
+    return change_model(writer, model, plan, read, tags=tags, metadata=metadata, remove_metadata=gone)
 
 
 def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
@@ -144,7 +134,7 @@ def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
 
 
 def delete_model(writer: Writer, model: str | ModelRef, *, why: Justification = Justification()) -> str:
-    """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *force*."""
+    """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *why* has `force`."""
     return change_model(writer, model, planning.plan_deletion, now=writer.moment(), why=why)
 
 

@@ -19,6 +19,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
 from gitmodel.errors import NotFound
 from gitmodel.registry import in_force
+from gitmodel.registry.versions import existing_model
 from gitmodel.registry.writer import Writer, change_model, change_version
 
 
@@ -36,12 +37,8 @@ def promote(
 
 
 def demote(writer: Writer, model: str | ModelRef, stage: str, *, reason: str = "") -> Promotion:
-    """Empty *stage* of *model*. Raises NotFound if it is empty."""
-
-    def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
-        return planning.plan_demotion(snapshot, snapshot.current_name(name), stage, reason=reason)
-
-    return change_model(writer, model, plan)
+    """Empty *stage* of *model*. Raises NotFound if the stage is empty."""
+    return change_model(writer, model, planning.plan_demotion, stage, reason=reason)
 
 
 def rollback(
@@ -179,22 +176,10 @@ def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") 
 
 
 def remove_alias(writer: Writer, model: str | ModelRef, alias: str, *, reason: str = "") -> Promotion:
-    """Remove *alias* from *model*. Raises NotFound if it does not exist."""
-
-    def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
-        name = snapshot.current_name(name)
-        snapshot.model(name)
-        return planning.plan_alias_removal(snapshot, name, alias, reason=reason)
-
-    return change_model(writer, model, plan)
+    """Remove *alias* from *model*. Raises NotFound if the alias does not exist."""
+    return change_model(writer, model, planning.plan_alias_removal, alias, reason=reason)
 
 
 def list_stages(writer: Writer, model: str | ModelRef) -> list[StageState]:
     """Return every stage and alias of *model*: recorded, in force or pending."""
-
-    def question(snapshot: Snapshot) -> list[StageState]:
-        name = snapshot.model_to_read(model)
-        snapshot.model(name)
-        return planning.stage_states(snapshot, name)
-
-    return writer.read(question)
+    return writer.read(lambda snapshot: planning.stage_states(snapshot, existing_model(snapshot, model)))

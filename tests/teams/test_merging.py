@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitmodel.domain.replay.merging import merged
+from gitmodel.domain.replay.merging import lost_keys, merged
 from gitmodel.domain.replay.replayed_changes import Replayed, ReplayState, reworded
 from gitmodel.domain.schema.records import ArtifactLink, Attachment, ModelRecord, VersionRecord
 
@@ -27,20 +27,26 @@ VERSIONS = st.builds(
 )
 
 
+def merge(base, ours, theirs):
+    """Return the merged record, and the keys of *ours* that were lost."""
+    record = merged(base, ours, theirs)
+    return record, list(lost_keys(base, ours, record))
+
+
 @given(VERSIONS, VERSIONS)
 def test_a_change_of_one_side_is_kept(base, changed):
-    assert merged(base, changed, base) == (changed, [])
-    assert merged(base, base, changed) == (changed, [])
+    assert merge(base, changed, base) == (changed, [])
+    assert merge(base, base, changed) == (changed, [])
 
 
 @given(VERSIONS, VERSIONS)
 def test_the_same_change_on_both_sides_is_no_conflict(base, changed):
-    assert merged(base, changed, changed) == (changed, [])
+    assert merge(base, changed, changed) == (changed, [])
 
 
 @given(VERSIONS, VERSIONS, VERSIONS)
 def test_every_key_has_the_value_of_one_side_and_theirs_in_a_conflict(base, ours, theirs):
-    record, conflicts = merged(base, ours, theirs)
+    record, conflicts = merge(base, ours, theirs)
     assert record.description in (ours.description, theirs.description)
     if "description" in conflicts:
         assert record.description == theirs.description
@@ -54,14 +60,14 @@ def test_every_key_has_the_value_of_one_side_and_theirs_in_a_conflict(base, ours
 
 @given(VERSIONS, VERSIONS)
 def test_two_records_created_independently_merge_without_a_base(ours, theirs):
-    record, _ = merged(None, ours, theirs)
+    record, _ = merge(None, ours, theirs)
     assert set(record.metadata) == {*ours.metadata, *theirs.metadata}
 
 
 def test_links_of_one_name_to_different_bytes_are_a_conflict():
     base = VersionRecord(number=4, created=MOMENT)
     other = replace(LINK, digest=f"sha256:{2:064x}")
-    record, conflicts = merged(base, replace(base, artifacts=(LINK,)), replace(base, artifacts=(other,)))
+    record, conflicts = merge(base, replace(base, artifacts=(LINK,)), replace(base, artifacts=(other,)))
     assert (record.artifacts, conflicts) == ((other,), ["artifacts.weights"])
 
 
@@ -69,7 +75,7 @@ def test_texts_that_both_wrote_are_a_conflict_and_owners_are_not():
     base = ModelRecord(created=MOMENT)
     ours = replace(base, title="Iris", owners=("ada",))
     theirs = replace(base, title="Flowers", owners=("bob",))
-    record, conflicts = merged(base, ours, theirs)
+    record, conflicts = merge(base, ours, theirs)
     assert (record.title, record.owners, conflicts) == ("Flowers", ("ada", "bob"), ["title"])
 
 

@@ -102,15 +102,15 @@ def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Ch
     too_far = number > paths.HIGHEST_NUMBER or (not files and number > last + paths.MOST_SKIPPED)
     if number <= last or too_far or snapshot.is_reserved(name, number):
         number = snapshot.next_number(name)
+    reference = f"{name}@{number}"
     made = plan_version(_over(snapshot, files), name, export.version, reserved=number)
     files.update(made.files)
     for run in export.runs:
         if snapshot.files.read(paths.run_file(run.id)) is None:
-            told = {*run.versions, *(step.version for step in run.steps if step.version)}
-            named = {**dict.fromkeys(told), export.reference: f"{name}@{number}"}
-            files.update(plan_run(_over(snapshot, files), with_versions(run, named)).files)
+            renamed = with_versions(run, {export.reference: reference}.get)
+            files.update(plan_run(_over(snapshot, files), renamed).files)
     return Change(
-        Imported(f"{name}@{number}", new=True),
+        Imported(reference, new=True),
         subject=f"Import {name} {number}",
         files=files,
         trailers=made.trailers,
@@ -123,14 +123,10 @@ def _known(snapshot: Snapshot, export: Export, model: str) -> int | None:
     """Return the number of the version of *model* that is the exported one, or None."""
     wanted = export.version
     for found in snapshot.versions(model, snapshot.newest_numbers(model)):
-        if (
-            isinstance(found, VersionRecord)
-            and (found.created, found.name, found.runs, found.code) == (
-                wanted.created, wanted.name, wanted.runs, wanted.code
-            )
-            and found.deleted is None
-            and records.links_digest(found.artifacts) == records.links_digest(wanted.artifacts)
-        ):  # fmt: skip
+        if not isinstance(found, VersionRecord) or found.deleted is not None:
+            continue
+        same = all(getattr(found, key) == getattr(wanted, key) for key in ("created", "name", "runs", "code"))
+        if same and records.links_digest(found.artifacts) == records.links_digest(wanted.artifacts):
             return found.number
     return None
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from gitmodel.domain.arguments.plain_values import read_values
-from gitmodel.domain.changes.planned_change import Change, Justification, raised_format
+from gitmodel.domain.changes.planned_change import Change, Justification, record_files
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import leftovers, stage_states, without_leftovers
 from gitmodel.domain.schema import codec, paths, records
@@ -22,7 +22,7 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 def plan_registration(
     snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime, exist_ok: bool = False
 ) -> Change[str]:
-    """Create a model with the fields *given* (see `domain.description`). Raises Conflict if the name is or was in use.
+    """Create a model with the fields *given* (see `read_description`). Raises Conflict if the name is or was in use.
 
     With *exist_ok*, a model that exists is left as it is. If a pull noted that the name belonged to another model, the
     note is deleted: the name belongs to the new model now.
@@ -35,7 +35,7 @@ def plan_registration(
     return Change(
         name,
         subject=f"Register {name}",
-        files={paths.model_file(name): codec.encode(record), **raised_format(snapshot, record)},
+        files=record_files(snapshot, paths.model_file(name), record),
         trailers=(("Model", name),),
         settled=snapshot.renumberings.notes_under(name),
     )
@@ -50,23 +50,23 @@ def plan_update(
     metadata: Mapping[str, Any] | None = None,
     remove_metadata: Iterable[str] = (),
 ) -> Change[str]:
-    """Change a model's descriptive fields, tags and *metadata*, of which None removes a key.
+    """Change the descriptive fields, tags and *metadata* of the model *name*, which may be a former name.
 
+    A key of *metadata* with the value None is removed. *tags* change those that *given* has, or else the current ones.
     Raises NotFound, also for a tag or key to remove that the model does not have.
     """
+    name = snapshot.current_name(name)
     old = snapshot.model(name)
     new = replace(old, **given)
     changed = changed_metadata(name, old.metadata, metadata or {}, remove_metadata)
-    new = replace(new, tags=tags.of(name, new.tags), metadata=changed)
+    new = replace(new, tags=tags._replace(whole=None).of(name, new.tags), metadata=changed)
     if new == old:
         return Change(name)
     fields = [field for field in DESCRIPTIVE if getattr(new, field) != getattr(old, field)]
     return Change(
         name,
         subject=f"Update {' and '.join(fields)} of {name}",
-        files=without_leftovers(
-            snapshot, name, {paths.model_file(name): codec.encode(new), **raised_format(snapshot, new)}
-        ),
+        files=without_leftovers(snapshot, name, record_files(snapshot, paths.model_file(name), new)),
         trailers=(("Model", name),),
     )
 
@@ -113,7 +113,7 @@ def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
 
 
 def plan_clearance(snapshot: Snapshot) -> Change[tuple[str, ...]]:
-    """Remove the files that `left_behind` finds, except for stages whose tag still has the previous name."""
+    """Remove the files that `left_behind` finds, except those of stages whose tag still has the former name."""
     found = left_behind(snapshot)
     gone = {path: ref for path, ref in found.items() if ref is None or snapshot.tags.get(ref) is None}
     return Change(
@@ -159,8 +159,9 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
     gitmodel.errors.UsageError: a tag is empty
     hint: leave it out
     """
-    words = () if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
-    if isinstance(given, str) or not isinstance(given, Iterable) or not all(isinstance(word, str) for word in words):
+    is_list = isinstance(given, Iterable) and not isinstance(given, str)
+    words = tuple(given) if is_list else ()
+    if not is_list or not all(isinstance(word, str) for word in words):
         raise UsageError(f"tags are a list of texts, not {shown(given)}", hint='give them as ["baseline", "sklearn"]')
     if not all(word.strip() for word in words):
         raise UsageError("a tag is empty", hint="leave it out")

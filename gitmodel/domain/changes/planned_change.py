@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.codec import Record
+from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -52,11 +54,14 @@ class Change(Generic[T]):
     txn: str = ""
 
 
-def raised_format(snapshot: Snapshot, *written: Any) -> dict[str, bytes | None]:
-    """Return gitmodel.toml in the format that the records *written* need, or {} if the current format suffices."""
-    registry = snapshot.registry()
-    needed = max(map(records.format_of, written), default=records.OLDEST_FORMAT)
-    if records.format_version(registry.format) >= needed:
-        return {}
-    raised = replace(registry, format=f"{needed[0]}.{needed[1]}")
-    return {paths.REGISTRY: records.encode_registry(raised)}
+def record_files(snapshot: Snapshot, path: str, record: Record) -> dict[str, bytes | None]:
+    """Return the file *path* with *record*, and gitmodel.toml if the record needs a newer format than it names."""
+    return {path: codec.encode(record), **registry_file(snapshot, snapshot.registry(), record)}
+
+
+def registry_file(snapshot: Snapshot, registry: RegistryRecord, written: Record) -> dict[str, bytes | None]:
+    """Return gitmodel.toml with *registry*, in at least the format that *written* needs; {} if it does not change."""
+    needed = records.format_of(written)
+    if records.format_version(registry.format) < needed:
+        registry = replace(registry, format=f"{needed[0]}.{needed[1]}")
+    return {} if registry == snapshot.registry() else {paths.REGISTRY: records.encode_registry(registry)}

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from gitmodel.domain.changes.planned_change import Change, raised_format
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.changes.planned_change import Change, record_files
+from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import PurgeRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid, UsageError
@@ -61,8 +61,7 @@ def plan_purge(snapshot: Snapshot, digests: Iterable[str], reason: str, now: dat
     files: dict[str, bytes | None] = {}
     for digest in new:
         record = PurgeRecord(digest=digest, purged=now, reason=reason.strip())
-        files[paths.purge_file(digest)] = codec.encode(record)
-        files.update(raised_format(snapshot, record))
+        files.update(record_files(snapshot, paths.purge_file(digest), record))
     what = f"{new[0][:19]}..." if len(new) == 1 else f"{len(new)} artifacts"
     return Change(new, subject=f"Purge {what}", reason=reason, files=files)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from gitmodel.domain.changes.planned_change import Change, raised_format
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.changes.planned_change import Change, record_files
+from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import RunRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, NotFound
@@ -24,20 +24,18 @@ def run_id(pipeline: str, started: datetime, unique: str) -> str:
 
 
 def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
+    """Write the record of a run. Raises Conflict if another run has its id."""
     path = paths.run_file(record.id)
     if snapshot.load(path, records.RunRecord) not in (None, record):
         raise Conflict(f"there is a run {record.id} already", hint="run the pipeline again")
-    files: dict[str, bytes | None] = {path: codec.encode(record), **raised_format(snapshot, record)}
     subject = f"Run {record.pipeline}" + ("" if record.status == "succeeded" else f" ({record.status})")
-    return Change(record.id, subject=subject, files=files, trailers=(("Run", record.id),))
+    return Change(
+        record.id, subject=subject, files=record_files(snapshot, path, record), trailers=(("Run", record.id),)
+    )
 
 
-def with_versions(record: RunRecord, named: Mapping[str, str | None]) -> RunRecord:
-    """Return *record* with the references to versions that *named* maps to others; None removes one."""
-
-    def now(reference: str) -> str | None:
-        return named.get(reference, reference)
-
+def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRecord:
+    """Return *record* with the references to versions that *now* returns for its own; None removes a reference."""
     versions = sorted(found for found in map(now, record.versions) if found is not None)
     steps = (replace(step, version=now(step.version)) if step.version else step for step in record.steps)
     return replace(record, versions=tuple(versions), steps=tuple(steps))

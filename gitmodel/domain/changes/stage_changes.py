@@ -37,7 +37,7 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
     entries = list(_entries(snapshot, change))
     if snapshot.proposed or not (entries or change.apply or change.drop):
         return
-    closed = {rule.name for record in snapshot.registries for rule in record.stages if rule.proposal_only}
+    closed = snapshot.closed_stages
 
     def is_refused(ref: StageRef) -> bool:
         return ref.stage in closed and ref not in change.admitted

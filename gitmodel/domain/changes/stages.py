@@ -98,8 +98,7 @@ def without_leftovers(snapshot: Snapshot, model: str, files: Mapping[str, bytes 
         snapshot.recorded_alias(model, alias)
     found = leftovers(snapshot, model)
     if found:
-        rules = (rule for record in snapshot.registries for rule in record.stages)
-        closed = {paths.stage_file(model, rule.name) for rule in rules if rule.proposal_only}
+        closed = {paths.stage_file(model, stage) for stage in snapshot.closed_stages}
         found = [path for path in found if path not in closed]
     return {**dict.fromkeys(found), **files}
 
@@ -200,7 +199,7 @@ def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, lea
     Later stages are left alone unless *leave*, and so are stages that change only after a review.
     """
     stages = snapshot.registry().stage_names
-    closed = {rule.name for record in snapshot.registries for rule in record.stages if rule.proposal_only}
+    closed = snapshot.closed_stages
     for stage in stages if leave else stages[: stages.index(to)]:
         if stage == to or stage in closed or snapshot.recorded(model, stage) is not None:
             continue
@@ -210,8 +209,9 @@ def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, lea
 
 
 def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "") -> Change[Promotion]:
-    """Empty the exclusive stage *stage* of *model*. Raises NotFound if it is empty."""
+    """Empty the exclusive stage *stage* of *model*, also by a former name. Raises NotFound if the stage is empty."""
     check_stage(stage, snapshot.registry())
+    model = snapshot.current_name(model)
     snapshot.model(model)
     ref = StageRef(model, stage)
     held = snapshot.recorded(model, stage)
@@ -248,10 +248,12 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
 
 
 def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: str = "") -> Change[Promotion]:
-    """Remove *alias*. Raises NotFound if it does not exist.
+    """Remove *alias* of *model*, also by a former name. Raises NotFound if the alias does not exist.
 
     Also removes the file of a word that cannot be an alias, such as a stage; no tag changes then.
     """
+    model = snapshot.current_name(model)
+    snapshot.model(model)
     path = paths.alias_file(model, alias)
     if not fault_in(alias) and snapshot.registry().alias_fault(alias) and snapshot.files.read(path) is not None:
         return Change(
@@ -281,9 +283,7 @@ def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: st
 def promotable(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
     """Return the version if it can enter a stage. Raises NotFound for a deleted version, Refused for a failed one."""
     snapshot.model(model)
-    version = snapshot.version(model, number)
-    if version.deleted is not None:
-        raise NotFound(f"version {number} of {model} was deleted", hint=f"run `git model version list {model}`")
+    version = snapshot.present_version(model, number)
     if version.failed:
         raise Refused(
             f"version {number} of {model} is from a failed run", hint="promote a version of a run that succeeded"
@@ -299,24 +299,18 @@ def places_of(snapshot: Snapshot, model: str, number: int) -> list[str]:
 
 def held_files(snapshot: Snapshot, model: str, number: int) -> list[str]:
     """Return the stage, alias and archived files that name version *number*."""
-    files = [
-        paths.stage_file(model, s)
-        for s in snapshot.registry().stage_names
-        if _names(snapshot.recorded(model, s), number)
-    ]
-    files += [
-        paths.alias_file(model, alias)
-        for alias in snapshot.recorded_aliases(model)
-        if _names(snapshot.recorded_alias(model, alias), number)
-    ]
+    places = {
+        paths.stage_file(model, stage): snapshot.recorded(model, stage) for stage in snapshot.registry().stage_names
+    }
+    for alias in snapshot.recorded_aliases(model):
+        places[paths.alias_file(model, alias)] = snapshot.recorded_alias(model, alias)
+    files = [path for path, record in places.items() if record is not None and record.version == number]
     return files + ([paths.archived_file(model, number)] if snapshot.is_archived(model, number) else [])
 
 
 def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool, reason: str) -> Change[Promotion]:
     snapshot.model(model)
-    version = snapshot.version(model, number)
-    if version.deleted is not None:
-        raise NotFound(f"version {number} of {model} was deleted", hint=f"run `git model version list {model}`")
+    snapshot.present_version(model, number)  # raises NotFound
     stage = ARCHIVED if archive else NONE
     held = recorded_places(snapshot, model)
     left = tuple(name for name, holder in held.items() if holder == number)
@@ -403,7 +397,3 @@ def is_present(snapshot: Snapshot, model: str, number: int) -> bool:
         return snapshot.version(model, number).deleted is None
     except NotFound:
         return False
-
-
-def _names(record: StageRecord | None, number: int) -> bool:
-    return record is not None and record.version == number

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gitmodel.domain.changes.planned_change import Change, raised_format
+from gitmodel.domain.changes.planned_change import Change, record_files, registry_file
 from gitmodel.domain.changes.stages import without_leftovers
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.names import check_name, fold
 from gitmodel.domain.schema.records import ModelRecord, RegistryRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -32,8 +32,8 @@ def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
             raise Conflict(
                 f"a store {other} with another URL exists already", hint=f"run `git model store remove {other}`"
             )
-    record = replace(registry, stores={**registry.stores, name: url})
-    return Change(name, subject=f"Add the artifact store {name}", files=_registry_file(snapshot, record))
+    new = replace(registry, stores={**registry.stores, name: url})
+    return Change(name, subject=f"Add the artifact store {name}", files=registry_file(snapshot, new, new))
 
 
 def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
@@ -53,7 +53,7 @@ def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
             hint=f"run `git model store use {users[0]} default` first",
         )
     left = replace(registry, stores={other: url for other, url in registry.stores.items() if other != name})
-    return Change(name, subject=f"Remove the artifact store {name}", files=_registry_file(snapshot, left))
+    return Change(name, subject=f"Remove the artifact store {name}", files=registry_file(snapshot, left, left))
 
 
 def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
@@ -65,11 +65,10 @@ def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
     new: ModelRecord = replace(old, store=None if name == DEFAULT else name)
     if new == old:
         return Change(model)
-    files = {paths.model_file(model): codec.encode(new), **raised_format(snapshot, new)}
     return Change(
         model,
         subject=f"Keep artifacts of {model} in {name}",
-        files=without_leftovers(snapshot, model, files),
+        files=without_leftovers(snapshot, model, record_files(snapshot, paths.model_file(model), new)),
         trailers=(("Model", model),),
     )
 
@@ -79,12 +78,3 @@ def check_store(registry: RegistryRecord, name: str) -> None:
     if name not in registry.require(*KEYS).stores:
         known = ", ".join([DEFAULT, *registry.stores])
         raise NotFound(f"there is no store {name!a}", hint=f"the stores are {known}")
-
-
-def _registry_file(snapshot: Snapshot, record: RegistryRecord) -> dict[str, bytes | None]:
-    needed = records.format_of(record)
-    if records.format_version(record.format) < needed:
-        record = replace(record, format=f"{needed[0]}.{needed[1]}")
-    if record == snapshot.registry():
-        return {}
-    return {paths.REGISTRY: records.encode_registry(record)}

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from gitmodel.domain.changes.models import TagChanges, changed_metadata
-from gitmodel.domain.changes.planned_change import Change, Justification, raised_format
+from gitmodel.domain.changes.planned_change import Change, Justification, record_files
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, check_version_name, fold
-from gitmodel.domain.schema.records import KINDS, ArtifactLink, Attachment, NameRecord, VersionRecord
+from gitmodel.domain.schema.records import ArtifactLink, Attachment, NameRecord, VersionRecord, check_kind
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, near
 from gitmodel.domain.snapshots.version_numbers import check_number
@@ -39,10 +39,7 @@ def plan_version(
             f"somebody else created {model} {number} in the meantime, and nothing was changed", hint="try again"
         )
     record = replace(draft, number=number, artifacts=ordered(draft.artifacts))
-    files = {
-        paths.version_file(model, number): codec.encode(record),
-        **raised_format(snapshot, record),
-    }
+    files = record_files(snapshot, paths.version_file(model, number), record)
     if record.name is not None:
         check_free_name(snapshot, model, record.name, runs=record.runs)
         files[paths.name_file(model, record.name)] = codec.encode(NameRecord(version=number))
@@ -59,24 +56,17 @@ def plan_version(
 def plan_change(
     snapshot: Snapshot, model: str, number: int, change: Callable[[VersionRecord], VersionRecord], *, what: str
 ) -> Change[int]:
-    """Write version *number* as *change* returns it. *what* is the subject of the commit ("metadata of iris 4")."""
-    old = _present(snapshot, model, number)
+    """Write version *number* as *change* returns it. *what* is the subject of the commit ("Set rows of iris 4")."""
+    snapshot.model(model)
+    old = snapshot.present_version(model, number)
     new = change(old)
     new = replace(new, artifacts=ordered(new.artifacts), attachments=ordered(new.attachments))
     if new.artifacts != old.artifacts and records.links_digest(new.artifacts) != records.links_digest(old.artifacts):
         _check_links_free(snapshot, model, number)
     if new == old:
         return Change(number)
-    return Change(
-        number,
-        subject=what,
-        files=without_leftovers(
-            snapshot,
-            model,
-            {paths.version_file(model, number): codec.encode(new), **raised_format(snapshot, new)},
-        ),
-        trailers=_trailers(model, new),
-    )
+    files = without_leftovers(snapshot, model, record_files(snapshot, paths.version_file(model, number), new))
+    return Change(number, subject=what, files=files, trailers=_trailers(model, new))
 
 
 def plan_version_update(
@@ -120,7 +110,8 @@ def plan_version_deletion(
 
     Raises Refused if a stage or alias names it, unless *why* has `force`.
     """
-    old = _present(snapshot, model, number)
+    snapshot.model(model)
+    old = snapshot.present_version(model, number)
     stone = VersionRecord(number=number, name=old.name, created=old.created, deleted=now, reason=why.reason.strip())
     files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(stone)}
     files.update(dict.fromkeys(held_files(snapshot, model, number)))
@@ -155,7 +146,7 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
         for link in new:
             there = links.get(link.name)
             if there is not None and records.links_digest([there]) == records.links_digest([link]):
-                # the name of its file stays, because it may be in use
+                # the recorded name of the file stays, because it may be in use
                 moved = (link.uri, link.version_id, link.digest_by)
                 links[link.name] = replace(
                     there,
@@ -326,8 +317,7 @@ def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
     seen: dict[str, str] = {}
     for link in links:
         check_name(link.name, "artifact")
-        if link.kind not in KINDS:
-            raise UsageError(f"{link.kind!a} is not a kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+        check_kind(link.kind)
         if fold(link.name) in seen:
             raise Conflict(
                 f"{of} would have two artifacts named {seen[fold(link.name)]}",
@@ -348,14 +338,6 @@ def _check_apart(new: Iterable[ArtifactLink], others: Iterable[ArtifactLink], of
 def ordered(links: Iterable[T]) -> tuple[T, ...]:
     """Return *links* sorted by name, as records store them."""
     return tuple(sorted(links, key=lambda link: link.name))
-
-
-def _present(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
-    snapshot.model(model)
-    record = snapshot.version(model, number)
-    if record.deleted is not None:
-        raise NotFound(f"version {number} of {model} was deleted", hint=f"run `git model version list {model}`")
-    return record
 
 
 def _check_links_free(snapshot: Snapshot, model: str, number: int) -> None:

@@ -15,8 +15,8 @@ _SETS = ("tags", "owners", "forced")
 _LINKS = ("artifacts", "attachments")
 
 
-def merged(base: Any, ours: Any, theirs: Any) -> tuple[Any, list[str]]:
-    """Return a record merged key by key, and the keys of *ours* that were lost, because theirs are kept.
+def merged(base: Any, ours: Any, theirs: Any) -> Any:
+    """Return a record merged key by key. If both sides changed a key, theirs is kept; see `lost_keys`.
 
     *base* is None for a record that both sides created.
     """
@@ -26,8 +26,7 @@ def merged(base: Any, ours: Any, theirs: Any) -> tuple[Any, list[str]]:
         )
         for entry in fields(theirs)
     }
-    record = replace(theirs, **values)
-    return record, list(lost_keys(base, ours, record))
+    return replace(theirs, **values)
 
 
 def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:

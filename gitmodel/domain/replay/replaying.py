@@ -215,8 +215,7 @@ class _Replay:
         elif isinstance(record, (StageRecord, NameRecord)):
             changed = replace(record, version=numbers.get((what.model, record.version), record.version))
         elif isinstance(record, RunRecord):
-            told = {*record.versions, *(step.version for step in record.steps if step.version)}
-            changed = with_versions(record, {reference: self._reference(reference) for reference in told})
+            changed = with_versions(record, self._reference)
         return data if changed == record else codec.encode(changed)
 
     def _reference(self, reference: str) -> str:
@@ -276,8 +275,7 @@ class _Replay:
         if what.kind == "model" and old is None:
             # registered on both sides: the older creation time is used
             mine = replace(mine, created=other.created)
-        record, _ = merged(old, mine, other)
-        data = codec.encode(record)
+        data = codec.encode(merged(old, mine, other))
         if data != theirs:
             self.done.files[path] = data
 

@@ -108,6 +108,11 @@ class Snapshot:
         others = (record for record in self.other_rules() if record.stages != self.registry().stages)
         return (self.registry(), *others)
 
+    @property
+    def closed_stages(self) -> frozenset[str]:
+        """The stages that only a reviewed proposal may change; raises as `registries`."""
+        return frozenset(rule.name for record in self.registries for rule in record.stages if rule.proposal_only)
+
     def rules(self, stage: str) -> tuple[StageRule, ...]:
         """Return the rules of *stage* that count for a change on this commit, its own first; raises as `registries`."""
         found: list[StageRule] = []
@@ -265,12 +270,26 @@ class Snapshot:
         path = paths.version_file(model, number)
         record = self.load(path, records.VersionRecord)
         if record is None:
-            raise NotFound(f"there is no version {number} of {model}", hint=self._missing_version_hint(model))
+            raise NotFound(
+                f"there is no version {number} of {model}",
+                hint=f"run `git model version list {model}` to see the versions",
+            )
         if record.number != number:
             raise Invalid(
                 f"{path}, key number: it is {record.number}, which is not the number in the path [version.number]",
                 hint="run `git model check`",
             )
+        return record
+
+    def present_version(self, model: str, number: int) -> VersionRecord:
+        """Return the record of a version that is not deleted. Raises NotFound."""
+        record = self.version(model, number)
+        if record.deleted is not None:
+            because = f": {record.reason}" if record.reason else ""
+            hint = (
+                f"`git model log {model}@{number}` names the commit; as of the one before, read it with `--at COMMIT~1`"
+            )
+            raise NotFound(f"version {number} of {model} was deleted{because}", hint=hint)
         return record
 
     def versions(self, model: str, numbers: Iterable[int]) -> Iterator[VersionRecord | Invalid]:
@@ -300,11 +319,13 @@ class Snapshot:
 
     def recorded_alias(self, model: str, alias: str) -> StageRecord | None:
         """Return the branch's record of an alias; None for a word that cannot be an alias, even if a file exists."""
-        return (
-            None
-            if self.registry().alias_fault(alias)
-            else self.load(paths.alias_file(model, alias), records.StageRecord)
-        )
+        if self.registry().alias_fault(alias):
+            return None
+        return self.load(paths.alias_file(model, alias), records.StageRecord)
+
+    def recorded_place(self, ref: StageRef) -> StageRecord | None:
+        """Return the branch's record of the stage or alias *ref*."""
+        return self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)
 
     def recorded_aliases(self, model: str) -> list[str]:
         """Return the aliases of *model* that the branch records."""
@@ -424,7 +445,7 @@ class Snapshot:
         if ref.is_latest:
             return name, self.latest(name)
         if ref.number is not None:
-            return name, self._present(name, ref.number).number
+            return name, self.present_version(name, ref.number).number
         selector = ref.selector
         registry, place = self.registry(), StageRef(name, selector)
         if place.stage in registry.stage_names:
@@ -436,12 +457,12 @@ class Snapshot:
             return name, self.in_force(place).number
         if number is None:
             raise NotFound(f"there is no {ref}", hint=self._missing_selector_hint(name, selector))
-        return name, self._present(name, number).number
+        return name, self.present_version(name, number).number
 
     def in_force(self, ref: StageRef) -> VersionRecord:
         """Return the version that the tag of a stage or alias names. Raises NotFound, Invalid for a forged tag."""
         tag = self.tags.get(ref)
-        if tag is None and (self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)):
+        if tag is None and self.recorded_place(ref) is not None:
             tag = self.former_tag(ref)
         if tag is None:
             raise self._nothing_in_force(ref)
@@ -452,10 +473,10 @@ class Snapshot:
                 hint="run `git fetch --unshallow`"
                 if tag.forged == TOO_SHALLOW
                 else "run `git model doctor --fix` to set it again from the branch"
-                if self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)
+                if self.recorded_place(ref) is not None
                 else "run `git model doctor`, which says how to remove it",
             )
-        record = self._present(ref.model, frozen.version)
+        record = self.present_version(ref.model, frozen.version)
         if not frozen.promoted(record):
             raise Invalid(
                 f"the artifacts of {ref.model}@{record.number} are not those that were promoted to {ref.stage}",
@@ -463,35 +484,20 @@ class Snapshot:
             )
         return record
 
-    def _present(self, model: str, number: int) -> VersionRecord:
-        record = self.version(model, number)
-        if record.deleted is not None:
-            because = f": {record.reason}" if record.reason else ""
-            hint = (
-                f"`git model log {model}@{number}` names the commit; as of the one before, read it with `--at COMMIT~1`"
-            )
-            raise NotFound(f"version {number} of {model} was deleted{because}", hint=hint)
-        return record
-
     def _nothing_in_force(self, ref: StageRef) -> GitModelError:
-        recorded = self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)
-        fetch = self.missing_tags() if recorded is not None else ""
-        if recorded is not None and fetch:
+        recorded = self.recorded_place(ref)
+        if recorded is None:
+            return NotFound(f"no version of {ref.model} is in {ref.stage}", hint=self._missing_selector_hint(ref.model))
+        said = f"{ref.model} {recorded.version} is recorded in {ref.stage}"
+        if fetch := self.missing_tags():
             return NotFound(
-                f"{ref.model} {recorded.version} is recorded in {ref.stage}, and this clone has no stage tags",
+                f"{said}, and this clone has no stage tags",
                 hint=f"fetch them with `{fetch}`; if there are none yet, `git model apply` puts it in force",
             )
-        if recorded is not None and self.registry().rule(ref.stage).signed:
-            return NotFound(
-                f"{ref.model} {recorded.version} is recorded in {ref.stage}, {UNTAGGED}",
-                hint=f"{RETAG}; `git model history {ref.model} {ref.stage}` shows who changed it",
-            )
-        if recorded is not None:
-            return NotFound(
-                f"{ref.model} {recorded.version} is recorded in {ref.stage}, but not in force yet",
-                hint="run `git model apply` to put it in force",
-            )
-        return NotFound(f"no version of {ref.model} is in {ref.stage}", hint=self._missing_selector_hint(ref.model))
+        if self.registry().rule(ref.stage).signed:
+            hint = f"{RETAG}; `git model history {ref.model} {ref.stage}` shows who changed it"
+            return NotFound(f"{said}, {UNTAGGED}", hint=hint)
+        return NotFound(f"{said}, but not in force yet", hint="run `git model apply` to put it in force")
 
     def _missing_model_hint(self, name: str) -> str:
         if name in self.model_names():
@@ -504,9 +510,6 @@ class Snapshot:
         if found:
             return f"did you mean {found[0]}? {hint}"
         return hint
-
-    def _missing_version_hint(self, model: str) -> str:
-        return f"run `git model version list {model}` to see the versions"
 
     def _recorded_names(self, model: str) -> set[str]:
         files = self.files.names(f"{paths.model_folder(model)}/stages")
