@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 
 from gitmodel.branch.foreign_tags import refuse_foreign
 from gitmodel.branch.repository import Repository
@@ -124,71 +122,110 @@ def apply(
         raise NotFound("this clone has no stage tags, which say what is in force", hint=f"fetch them with `{fetch}`")
     if not rewound:  # `doctor` reports it itself
         repository.existing_tip()
-    refused: list[tuple[StageRef, str]] = []
-    entering: dict[StageRef, int | None] = {}
-    states_of: dict[StageRef, StageState] = {}
-
-    former: set[StageRef] = set()
+    before = None if rewound else _rules_seen(repository)
+    chosen: list[_Choice] = []
 
     def choose(snapshot: Snapshot) -> list[TagAim]:
-        refused.clear()
-        tagged = snapshot.tags.models()
-        names = tuple(map(snapshot.model_to_read, models))
-        for name in names:
-            if name not in tagged:
-                snapshot.model(name)
-        names = tuple(chain.from_iterable((name, *snapshot.former_names(name)) for name in names))
-        names = names or tuple(sorted({*snapshot.model_names(), *tagged}))
-        current = partial(snapshot.current_name, tolerant=True)
-        # The tag of a previous name is deleted only if the model's own tag is set.
-        names = tuple(sorted(names, key=lambda name: (current(name) != name, name)))
-        ready = []
-        for name in names:
-            try:
-                states = planning.stage_states(snapshot, name)
-            except Invalid as error:
-                if models:
-                    raise
-                refused.append((StageRef(name, ""), error.message))
-                continue
-            for tag in planning.stray_tags(snapshot, name) if rewound else ():
-                states_of[tag.ref] = StageState(tag.ref.stage, None, None, tag.forged, alias=True)
-                ready.append(TagAim(tag.ref))
-            for state in states:
-                if not state.pending and not state.forged and not state.merged_by and not state.former:
-                    continue
-                ref = StageRef(name, state.name)
-                if _stands_in(snapshot, ref, ready):
-                    continue
-                states_of[ref] = state
-                entering[ref] = state.recorded
-                if current(name) != name:
-                    former.add(ref)
-                if not rewound:
-                    _check_descent(repository, snapshot, ref)
-                refusal = _unfit(snapshot, ref, state)
-                if refusal is None and state.alias:
-                    refusal = in_force.alias_refusal(repository, snapshot, ref)
-                if refusal is None and not state.alias:
-                    refusal = objection(snapshot, ref) if objection else None
-                    refusal = refusal or in_force.entry_refusal(repository, snapshot, ref, reviewed)
-                if refusal is None:
-                    vouched = in_force.vouched_for(repository, snapshot, ref, reviewed) if not state.alias else None
-                    ready.append(TagAim(ref, vouched=vouched))
-                    continue
-                refused.append((ref, str(refusal)))
-                counting = None if objection or state.alias else _counting(repository, snapshot, ref, state, reviewed)
-                if counting is not None:
-                    aim, entering[ref] = counting
-                    ready.append(aim)
-        return ready
+        choice = _Choice(repository, snapshot, reviewed, objection, rewound)
+        for name in _names_to_apply(snapshot, models):
+            choice.add_model(name, tolerant=not models)
+        chosen[:] = [choice]
+        return choice.ready
 
-    before = None if rewound else _rules_seen(repository)
     moved, unsigned = put_in_force(repository, choose, rules=not models)
-    changes = tuple(InForce(ref, entering.get(ref), states_of[ref].in_force) for ref in moved if ref not in former)
+    choice = chosen[0]
+    changes = tuple(choice.changes[ref] for ref in moved if not choice.is_former(ref))
     rules = repository.rules.id()
-    guarded = not before and not repository.head().registry().is_open
-    return Applied(changes, (*refused, *unsigned), (rules or "") if before not in (None, rules) else "", guarded)
+    unguarded = not before and not repository.head().registry().is_open
+    moved_rules = (rules or "") if before not in (None, rules) else ""
+    return Applied(changes, (*choice.refused, *unsigned), moved_rules, unguarded)
+
+
+def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
+    """Return the names of *models*, or of all models, with their former names.
+
+    Current names come first: the tag of a former name is deleted only if the model's own tag is set. Raises NotFound.
+    """
+    tagged = snapshot.tags.models()
+    names = [snapshot.model_to_read(model) for model in models]
+    for name in names:
+        if name not in tagged:
+            snapshot.model(name)
+    every = {name for own in names for name in (own, *snapshot.former_names(own))}
+    every = every or {*snapshot.model_names(), *tagged}
+    return sorted(every, key=lambda name: (snapshot.current_name(name, tolerant=True) != name, name))
+
+
+class _Choice:
+    """The choice of the stage tags to set from one snapshot: those *ready*, with the *changes*, and those *refused*."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        snapshot: Snapshot,
+        reviewed: Collection[str],
+        objection: Callable[[Snapshot, StageRef], Refusal | None] | None,
+        rewound: bool,
+    ) -> None:
+        self._repository = repository
+        self._snapshot = snapshot
+        self._reviewed = reviewed
+        self._objection = objection
+        self._rewound = rewound
+        self.ready: list[TagAim] = []
+        self.changes: dict[StageRef, InForce] = {}
+        self.refused: list[tuple[StageRef, str]] = []
+
+    def is_former(self, ref: StageRef) -> bool:
+        """Return True if the model of *ref* has another name now."""
+        return self._snapshot.current_name(ref.model, tolerant=True) != ref.model
+
+    def add_model(self, name: str, *, tolerant: bool) -> None:
+        """Add the tags of the model *name* that have to move. If *tolerant*, a damaged model is refused, not raised."""
+        try:
+            states = planning.stage_states(self._snapshot, name)
+        except Invalid as error:
+            if not tolerant:
+                raise
+            self.refused.append((StageRef(name, ""), error.message))
+            return
+        for tag in planning.stray_tags(self._snapshot, name) if self._rewound else ():
+            self._add(TagAim(tag.ref), None, None)
+        for state in states:
+            ref = StageRef(name, state.name)
+            has_to_move = state.pending or state.forged or state.merged_by or state.former
+            if has_to_move and not _stands_in(self._snapshot, ref, self.ready):
+                self._add_stage(ref, state)
+
+    def _add_stage(self, ref: StageRef, state: StageState) -> None:
+        if not self._rewound:
+            _check_descent(self._repository, self._snapshot, ref)
+        refusal = self._refusal(ref, state)
+        if refusal is None:
+            vouched = None
+            if not state.alias:
+                vouched = in_force.vouched_for(self._repository, self._snapshot, ref, self._reviewed)
+            self._add(TagAim(ref, vouched=vouched), state.recorded, state.in_force)
+            return
+        self.refused.append((ref, str(refusal)))
+        if self._objection is None and not state.alias:
+            counting = _counting(self._repository, self._snapshot, ref, state, self._reviewed)
+            if counting is not None:
+                self._add(*counting, state.in_force)
+
+    def _refusal(self, ref: StageRef, state: StageState) -> Refusal | None:
+        """Return why the recorded change of *ref* must not be in force, or None."""
+        unfit = _unfit(self._snapshot, ref, state)
+        if unfit is not None:
+            return unfit
+        if state.alias:
+            return in_force.alias_refusal(self._repository, self._snapshot, ref)
+        objection = self._objection(self._snapshot, ref) if self._objection else None
+        return objection or in_force.entry_refusal(self._repository, self._snapshot, ref, self._reviewed)
+
+    def _add(self, aim: TagAim, version: int | None, previous: int | None) -> None:
+        self.ready.append(aim)
+        self.changes[aim.ref] = InForce(aim.ref, version, previous)
 
 
 def _rules_seen(repository: Repository) -> Oid | None:
@@ -205,9 +242,7 @@ def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> 
     own = StageRef(snapshot.current_name(ref.model, tolerant=True), ref.stage)
     if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
         return False
-    return (
-        snapshot.recorded(own.model, own.stage) is not None or snapshot.recorded_alias(own.model, own.stage) is not None
-    )
+    return snapshot.recorded_place(own) is not None
 
 
 def _counting(
