@@ -50,15 +50,23 @@ def copy_store(
     both = [found for found in every if found.digest in there]
     damaged = _find_damaged(source, target, both, transfer.jobs) if repair else set()
     left = [found for found in every if there.get(found.digest) != found.size or found.digest in damaged]
-    work = _Copying(source, target, Tally(transfer.progress, sum(found.size for found in left)))
+    sent, failed = Tally(transfer.progress, sum(found.size for found in left)), dict[str, str]()
+
+    def copy(found: StoredObject) -> None:
+        try:
+            with source.origin.open(found.digest) as reader:
+                target.origin.put_known(found.digest, found.size, reader, sent=sent.add)
+        except (Invalid, NotFound) as error:  # only this object is damaged; the others are copied
+            failed[found.digest] = error.message
+
     last = set(manifests)
     for part in ([one for one in left if one.digest not in last], [one for one in left if one.digest in last]):
         with ThreadPoolExecutor(max(transfer.jobs, 1)) as pool:
-            list(pool.map(work.copy, part))
-    _check_arrival(target, (found for found in every if found.digest not in work.failed))
-    copied = [found for found in left if found.digest not in work.failed]
+            list(pool.map(copy, part))
+    _check_arrival(target, (found for found in every if found.digest not in failed))
+    copied = [found for found in left if found.digest not in failed]
     return Copied(
-        source.url, target.url, len(copied), sum(found.size for found in copied), len(every) - len(left), work.failed
+        source.url, target.url, len(copied), sum(found.size for found in copied), len(every) - len(left), failed
     )
 
 
@@ -78,21 +86,6 @@ def _is_whole(store: ArtifactStore, digest: str) -> bool:
     except (Invalid, NotFound):
         return False
     return True
-
-
-class _Copying:
-    def __init__(self, source: ArtifactStore, target: ArtifactStore, sent: Tally) -> None:
-        self.failed: dict[str, str] = {}
-        self._source = source
-        self._target = target
-        self._sent = sent
-
-    def copy(self, found: StoredObject) -> None:
-        try:
-            with self._source.origin.open(found.digest) as reader:
-                self._target.origin.put_known(found.digest, found.size, reader, sent=self._sent.add)
-        except (Invalid, NotFound) as error:  # only this object is damaged; the others are copied
-            self.failed[found.digest] = error.message
 
 
 def _check_arrival(target: ArtifactStore, wanted: Iterable[StoredObject]) -> None:

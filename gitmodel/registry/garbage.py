@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.run_journal import Journal
 from gitmodel.errors import Invalid
-from gitmodel.registry.needed_artifacts import Needs, find_needs
+from gitmodel.registry.needed_artifacts import find_needs
 from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject
 
 GRACE_DAYS = 14.0
@@ -51,13 +50,16 @@ def find_garbage(
     # listed before the needs are read, so that objects uploaded in the meantime are not in the list
     objects = list(store.origin.objects())
     leftovers = store.origin.leftovers()
-    needs = _joined(find_needs(found, readers, journal=Journal(found.common_dir)) for found in repositories)
+    # a purged object is garbage even if another of the registries still needs it
+    needs = find_needs(repositories, readers)
     if needs.damaged:
         more = f", and {len(needs.damaged) - 1} more" if len(needs.damaged) > 1 else ""
         raise Invalid(
             f"a record cannot be read, so nothing is removed: {needs.damaged[0]}{more}",
             hint="run `git model check` and fix it first",
         )
+    from gitmodel.stores.local_store import LocalStore
+
     oldest = now - grace_days * _DAY
     purged = frozenset(found.digest for found in objects if found.digest in needs.purged)
     unneeded = [found for found in objects if found.digest in purged or found.digest not in needs.digests]
@@ -66,7 +68,7 @@ def find_garbage(
         store.url,
         tuple(old),
         # a folder store recognizes killed writers by locks; other stores only by age
-        tuple(left for left in leftovers if not _may_live(store) or left.modified < oldest),
+        tuple(left for left in leftovers if isinstance(store.origin, LocalStore) or left.modified < oldest),
         purged,
         needed=len(objects) - len(unneeded),
         recent=len(unneeded) - len(old),
@@ -92,20 +94,3 @@ def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
 def _is_stored_again(store: ArtifactStore, found: StoredObject) -> bool:
     there = store.stat(found.digest)
     return there is not None and there.modified > found.modified
-
-
-def _joined(found: Iterable[Needs]) -> Needs:
-    joined = Needs()
-    for needs in found:
-        joined.digests |= needs.digests
-        joined.manifests |= needs.manifests
-        joined.damaged += needs.damaged
-        joined.purged.update(needs.purged)
-    # another registry may still need a purged object; the purge takes precedence
-    return joined
-
-
-def _may_live(store: ArtifactStore) -> bool:
-    from gitmodel.stores.local_store import LocalStore
-
-    return not isinstance(store.origin, LocalStore)

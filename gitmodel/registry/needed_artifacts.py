@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gitmodel.branch.repository import Repository
@@ -33,19 +33,20 @@ class Needs:
     purged: dict[str, Purge] = field(default_factory=dict)
 
 
-def find_needs(repository: Repository, store: ArtifactStore, *, journal: Journal | None = None) -> Needs:
+def find_needs(repositories: Iterable[Repository], store: ArtifactStore) -> Needs:
     """Find the artifacts that versions, runs and tags need, on the branch, remotes' branches and proposals.
 
-    Manifests and the details of runs are read from *store*. A run in *journal*, which is under way on this machine,
-    also needs the outputs of earlier steps: its cache may use them.
+    Manifests and the details of runs are read from *store*. A run that is under way on this machine also needs the
+    outputs of earlier runs: its cache may use them.
     """
     search = _NeedsSearch(store)
-    for commit in _tips(repository):
-        search.read_commit(repository.snapshot_at(commit))
-    for ref, commit in _tags(repository):
-        search.read_tag(repository.snapshot_at(commit), ref)
-    if journal is not None and journal.running():
-        for output in journal.outputs():
+    for repository in repositories:
+        for commit in _tips(repository):
+            search.read_commit(repository.snapshot_at(commit))
+        for ref, commit in _tags(repository):
+            search.read_tag(repository.snapshot_at(commit), ref)
+        journal = Journal(repository.common_dir)
+        for output in journal.outputs() if journal.running() else ():
             search.add(str(output.get("digest")), folder=output.get("format") == records.FOLDER_FORMAT)
     search.unfold()
     return search.needs
@@ -80,7 +81,7 @@ class _NeedsSearch:
     def read_tag(self, snapshot: Snapshot, ref: StageRef) -> None:
         """Add the artifacts of the version that a stage tag names."""
         try:
-            place = snapshot.recorded(ref.model, ref.stage) or snapshot.recorded_alias(ref.model, ref.stage)
+            place = snapshot.recorded_place(ref)
             if place is not None:
                 reference = f"{ref.model}@{place.version}"
                 self._read_version(reference, snapshot.version(ref.model, place.version))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from gitmodel.branch.repository import Repository
-from gitmodel.domain.changes.purging import plan_purge, purge_of
+from gitmodel.domain.changes.purging import purge_of
 from gitmodel.domain.schema.digests import parse_digest
 from gitmodel.domain.schema.manifest import ManifestEntry
-from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.needed_artifacts import MANIFEST, first_bytes, version_links
-from gitmodel.registry.writer import Writer
 from gitmodel.stores.artifacts import manifest_of
 from gitmodel.stores.interface import ArtifactStore
 
@@ -76,23 +73,6 @@ def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purg
     kept = tuple(dict.fromkeys(found for found in files if found in others))
     erased = tuple(dict.fromkeys([digest, *(found for found in files if found not in others)]))
     return Purged(erased, tuple(dict.fromkeys(versions)), (), kept, pending=True)
-
-
-def record_purge(writer: Writer, plan: Purged, reason: str) -> list[str]:
-    """Write the tombstones in one commit, and return the digests that had none. Raises UsageError without a reason."""
-    moment = writer.moment()
-    return writer.transact(lambda snapshot: plan_purge(snapshot, plan.digests, reason, moment))
-
-
-def is_known_at(repository: Repository, commit: Oid, digests: Iterable[str]) -> bool:
-    """Return True if the branch has the tombstones of all *digests* at *commit*."""
-    snapshot = repository.snapshot_at(commit)
-    return all(purge_of(snapshot, digest) is not None for digest in digests)
-
-
-def finished(plan: Purged, removed: tuple[str, ...]) -> Purged:
-    """Return *plan* as done, with the stores from which objects were *removed*."""
-    return replace(plan, removed=removed, pending=False)
 
 
 def erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.changes.purging import purges
+from gitmodel.domain.changes.purging import plan_purge as plan_tombstones
+from gitmodel.domain.changes.purging import purge_of, purges
 from gitmodel.domain.changes.stores import DEFAULT
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import NotFound, Refused, UsageError
@@ -82,11 +84,13 @@ def purge(writer: Writer, repository: Repository, access: Access, digest: str, r
             )
     shared = any(store.shared for store in stores)
     tip = _remote_tip(repository) if shared else None
-    plan = plan_purge(writer, access, digest)
-    purging.record_purge(writer, plan, reason)
-    if tip and not purging.is_known_at(repository, tip, plan.digests):
-        return plan
-    return purging.finished(plan, purging.erase(stores, plan.digests))
+    plan, now = plan_purge(writer, access, digest), writer.moment()
+    writer.transact(lambda snapshot: plan_tombstones(snapshot, plan.digests, reason, now))
+    if tip:
+        remote = repository.snapshot_at(tip)
+        if any(purge_of(remote, each) is None for each in plan.digests):
+            return plan
+    return replace(plan, removed=purging.erase(stores, plan.digests), pending=False)
 
 
 def _require_clone(repository: Repository) -> None:
