@@ -55,11 +55,11 @@ def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
     """
 
     def objection(snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-        found = in_force.entered_by(repository, snapshot.commit, ref)
-        parents = repository.commits.read(found[1]).parents if found else ()
+        found = in_force.changed_by(repository, snapshot.commit, ref)
+        parents = repository.commits.read(found.commit).parents if found else ()
         if found is None or not parents:
             return None
-        place, commit = found
+        place, commit = found.ref, found.commit
         try:
             why = _rules_fault(repository, parents[0], place.stage, approved)
             rule = repository.snapshot_at(parents[0]).registry().rule(place.stage)

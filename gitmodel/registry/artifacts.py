@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
@@ -16,7 +16,7 @@ from gitmodel.domain.needed_artifacts import every_version
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.domain.schema.names import check_name, shown
 from gitmodel.domain.schema.portable_paths import file_name_fault
-from gitmodel.domain.schema.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, Attachment, VersionRecord
+from gitmodel.domain.schema.records import FOLDER_FORMAT, NO_DIGEST, ArtifactLink, Attachment, VersionRecord, check_kind
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
@@ -27,10 +27,11 @@ from gitmodel.stores.interface import ArtifactStore, Progress, Transfer
 from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_pictures import refuse_large_picture
 
+T = TypeVar("T", bound=ArtifactLink)
 Source = Callable[[str, ArtifactLink], ArtifactStore]
 """Type of a function that returns the store of an artifact of a model."""
 Warn = Callable[[str], object]
-"""Told, in a sentence, what a person should know of what was done."""
+"""Type of a function that is called with a warning for the user, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def store_artifact(
     warn = warn or log_warning
     name, path, kind, format, needs_trust, file = given
     check_name(name, "artifact")
-    _check_kind(kind)
+    check_kind(kind)
     check_format(format, folder=path.is_dir())
     read = read_values(metadata or {})
     stored = storage.put_path(
@@ -133,7 +134,7 @@ def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, fo
     """
     for each in given:
         check_name(each.name, "artifact")
-        _check_kind(each.kind)
+        check_kind(each.kind)
         source_files.refuse_git(each.path, follow_links)
         refuse_large_picture(each.path, each.name, each.format)
     if len(given) > 1 and not allow_credentials:  # a single artifact is searched for credentials when it is stored
@@ -163,7 +164,7 @@ def describe_external(
     from gitmodel.formats.catalogue import detection
 
     check_name(name, "artifact")
-    _check_kind(kind)
+    check_kind(kind)
     check_format(format, folder=False)
     read = read_values(metadata or {})
     place = external.absolute_uri(uri)
@@ -205,18 +206,12 @@ def check_links(
     found, read = list(artifacts), read_values(metadata or {})
     for name, kind in found:
         check_name(name, "artifact")
-        _check_kind(kind)
+        check_kind(kind)
     links = [
         ArtifactLink(name=name, kind=kind, digest=NO_DIGEST, size=0, format="json", metadata=read)
         for name, kind in found
     ]
-
-    def plan(snapshot: Snapshot) -> Change[int]:
-        model, number, _ = snapshot.resolve_to_change(ref)
-        known = {link.name for link in snapshot.version(model, number).artifacts}
-        return planning.plan_links(snapshot, model, number, [link for link in links if link.name not in known])
-
-    writer.check(plan)
+    _check_new(writer, ref, links, planning.plan_links)
 
 
 def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
@@ -240,13 +235,20 @@ def check_attachments(
     for name in found:
         check_name(name, "attachment")
     new = [Attachment(name=name, digest=NO_DIGEST, size=0, format="json", metadata=read) for name in found]
+    _check_new(writer, ref, new, planning.plan_attachments)
 
-    def plan(snapshot: Snapshot) -> Change[int]:
+
+def _check_new(
+    writer: Writer, ref: VersionRef, new: list[T], plan: Callable[[Snapshot, str, int, list[T]], Change[int]]
+) -> None:
+    """Check *plan* for those of *new* whose name no link of the same class has. Raises the errors of *plan*."""
+
+    def planned(snapshot: Snapshot) -> Change[int]:
         model, number, _ = snapshot.resolve_to_change(ref)
-        known = {each.name for each in snapshot.version(model, number).attachments}
-        return planning.plan_attachments(snapshot, model, number, [each for each in new if each.name not in known])
+        known = {(type(link), link.name) for link in snapshot.version(model, number).links}
+        return plan(snapshot, model, number, [link for link in new if (type(link), link.name) not in known])
 
-    writer.check(plan)
+    writer.check(planned)
 
 
 def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
@@ -363,11 +365,6 @@ def log_warning(message: str) -> None:
 def _first(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
     return ", ".join(path if path.isprintable() else ascii(path) for path in paths[:3]) + more
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in KINDS:
-        raise UsageError(f"{kind!a} is not a kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
 
 
 def only_artifact(record: VersionRecord, model: str, name: str | None) -> ArtifactLink:

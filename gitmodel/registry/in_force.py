@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import target_of
@@ -55,14 +55,14 @@ def entry_refusal(
     were in force at that commit. *reviewed* are commits that the caller vouches for; for other commits, a required
     signature must also be valid now. Raises Invalid where a shallow clone hides that commit.
     """
-    found = _changed_by(repository, snapshot.commit, ref)
+    found = changed_by(repository, snapshot.commit, ref)
     if found is None:
         return None
-    unsigned = _signature_fault(repository, found[2], ref, reviewed)
+    unsigned = _signature_fault(repository, found.written_by, ref, reviewed)
     if unsigned:
         return Refusal(unsigned)
-    ref, commit, _ = found
-    return change_refusal(repository, commit, ref, reviewed) if repository.commits.read(commit).parents else None
+    is_first = not repository.commits.read(found.commit).parents
+    return None if is_first else change_refusal(repository, found.commit, found.ref, reviewed)
 
 
 def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
@@ -83,12 +83,6 @@ def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> 
     fault = next(filter(None, faults), "")
     said = f"{ref.stage} {fault} by the rules that were in force when {commit[:10]} came in"
     return Refusal(said) if fault else None
-
-
-def entered_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple[StageRef, Oid] | None:
-    """Return the stage *ref* under its model's name at that time, and the newest commit up to *tip* that changed it."""
-    found = _changed_by(repository, tip, ref)
-    return None if found is None else (found[0], found[1])
 
 
 @dataclass(frozen=True)
@@ -156,10 +150,10 @@ def newest_counting(
 
 def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str]) -> Oid | None:
     """Return the commit that changed the stage *ref* if it counts only because the caller vouches for it; else None."""
-    found = _changed_by(repository, snapshot.commit, ref) if reviewed else None
-    if found is None or found[0] != ref or found[1] not in reviewed:
+    found = changed_by(repository, snapshot.commit, ref) if reviewed else None
+    if found is None or found.ref != ref or found.commit not in reviewed:
         return None
-    return found[1] if change_refusal(repository, found[1], ref) else None
+    return found.commit if change_refusal(repository, found.commit, ref) else None
 
 
 def was_set_by(repository: Repository, commit: Oid, ref: StageRef) -> bool:
@@ -296,10 +290,10 @@ def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator
     for _ in range(_MOST_CHANGES):
         if not tip:
             return
-        found = _changed_by(repository, tip, ref)
+        found = changed_by(repository, tip, ref)
         if found is None:
             return
-        ref, commit, _ = found
+        ref, commit = found.ref, found.commit
         yield StageChange(ref, commit, repository.snapshot_at(commit).recorded(ref.model, ref.stage))
         tip = next(iter(repository.commits.read(commit).parents), None)
 
@@ -329,12 +323,20 @@ def _signature_fault(repository: Repository, commit: Oid, ref: StageRef, reviewe
         return error.message
 
 
-def _changed_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple[StageRef, Oid, Oid] | None:
-    """Return the stage *ref* under the name that its model had then, the newest commit that changed it, and a third.
+class ChangedBy(NamedTuple):
+    """The newest *commit* that changed the stage *ref*, which has the name that its model had then.
 
-    A rename of a model moves its stages and does not change them. The third is the newest commit that wrote the stage's
-    file, which may be a rename.
+    A rename of a model moves its stages and does not change them. *written_by* is the newest commit that wrote the
+    stage's file, which may be a rename.
     """
+
+    ref: StageRef
+    commit: Oid
+    written_by: Oid
+
+
+def changed_by(repository: Repository, tip: Oid | None, ref: StageRef) -> ChangedBy | None:
+    """Return the newest change of the stage *ref* up to *tip*; None if no commit changed it."""
     newest = None
     for _ in range(MOST_RENAMES):
         commit = repository.commits.changed_by(tip, paths.stage_file(ref.model, ref.stage)) if tip else None
@@ -344,7 +346,7 @@ def _changed_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple
         parents = repository.commits.read(commit).parents
         carried = _carried_from(repository, commit, parents[0], ref) if parents else None
         if carried is None:
-            return ref, commit, newest
+            return ChangedBy(ref, commit, newest)
         ref, tip = carried, parents[0]
     return None
 

@@ -32,7 +32,6 @@ _STEP_NAMES: dict[str, Names] = {
     "status": Words(records.STEP_STATUSES),
     **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats", "files"), RECORDED),
 }
-# A run that is not recorded is running, or lost because it was killed.
 # The fields of a run that a filter can use.
 RUN_NAMES: dict[str, Names] = {
     **dict.fromkeys(("id", "pipeline", "started", "finished", "seconds", "since", "recorded", "failed_step"), VALUE),
@@ -44,7 +43,7 @@ RUN_NAMES: dict[str, Names] = {
     "metadata": RECORDED,
     "steps": [_STEP_NAMES],
 }
-_STEP_KEYS = frozenset(field.name for field in fields(StepRecord)) - {"extra"}
+_STEP_KEYS = tuple(field.name for field in fields(StepRecord) if field.name != "extra")
 _DETAILS_LIMIT = 256 << 20  # bytes: some hundred thousand steps
 
 
@@ -148,13 +147,9 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
 
 
 def new_run_id(name: str, started: datetime) -> str:
-    """Return a new id for a run of *name*, after the ids of earlier runs."""
-    return run_id(name, started, _unique())
-
-
-def _unique() -> str:
+    """Return a new id for a run of *name*, which is sorted after the ids of earlier runs."""
     # Milliseconds come first, so that ids of one second are in the order of their runs.
-    return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
+    return run_id(name, started, f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}")
 
 
 _inside: ContextVar[str] = ContextVar("gitmodel_inside_run", default="")
@@ -240,10 +235,10 @@ def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
         return record
     try:
         content = read_object(store, record.details, _DETAILS_LIMIT, "a list of steps")
-        steps = [StepRecord(**{key: step[key] for key in _STEP_KEYS & step.keys()}) for step in json.loads(content)]
+        steps = [StepRecord(**{key: step[key] for key in _STEP_KEYS if key in step}) for step in json.loads(content)]
         if any(file_name_fault(file) for step in steps for file in step.files.values()):
             raise ValueError("the name of a file")
-    except (AttributeError, IndexError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         raise Invalid(f"{record.details} is not a list of steps", hint="run `git model verify`") from None
     # a version may have been renumbered after the list was stored
     now = {step.name: step.version for step in record.steps}
@@ -259,19 +254,7 @@ def _fits(record: RunRecord) -> bool:
 
 
 def _step_fields(step: StepRecord) -> dict[str, Any]:
-    return {
-        "name": step.name,
-        "status": step.status,
-        "version": step.version,
-        "seconds": step.seconds,
-        "parameters": dict(step.parameters),
-        "inputs": dict(step.inputs),
-        "outputs": dict(step.outputs),
-        "kinds": dict(step.kinds),
-        "sizes": dict(step.sizes),
-        "formats": dict(step.formats),
-        "files": dict(step.files),
-    }
+    return {key: getattr(step, key) for key in _STEP_KEYS}
 
 
 def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[RunView | Invalid]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gitmodel.branch.repository import Repository
@@ -52,9 +53,9 @@ class StorePlace:
 
 
 class Access:
-    """Opens the stores of a registry. *given* is the URL that the caller chose, *root* the folder of the clone's own
-    store.
+    """The access to the stores of a registry.
 
+    *given* is the URL that the caller chose for the default store, *root* the folder of the clone's own store.
     A URL that a person gave on this machine (an argument, a variable, git's configuration) is used as it is. A URL that
     only the branch names is used if it is a folder, which needs no credentials; any other must be trusted. Otherwise
     anybody who can push to the branch could redirect uploads, and obtain the credentials.
@@ -63,25 +64,19 @@ class Access:
     def __init__(self, repository: Repository, environ: Mapping[str, str], root: Path, given: str = "") -> None:
         self._repository = repository
         self._environ = environ
-        self._root = root
+        self.root = root
         self._given = given
         self._opened: dict[tuple[str, bool], ArtifactStore] = {}
 
-    @property
-    def root(self) -> Path:
-        """The folder of the clone's own store."""
-        return self._root
-
     def places(self) -> tuple[NamedStore, ...]:
-        """All stores of the registry and, if another one is the default, the clone's own: "clone"."""
+        """Return all stores of the registry and, unless it is the default, the clone's own store "clone"."""
         stores = self.stores()
-        own = not stores[0].url or stores[0].url == self._root.as_uri()
+        own = not stores[0].url or stores[0].url == self.root.as_uri()
         return stores if own or self._repository.url else (*stores, self.named(CLONE))
 
     def stores(self) -> tuple[NamedStore, ...]:
         """Return all stores of the registry, the default store first."""
-        names = self._registry().stores
-        return (self.named(DEFAULT), *(self.named(name) for name in names))
+        return (self.named(DEFAULT), *map(self.named, self._registry().stores))
 
     def _registry(self) -> RegistryRecord:
         return self._repository.head().registry().require(*KEYS)
@@ -114,10 +109,10 @@ class Access:
 
     def trusted(self) -> list[str]:
         """Return the URLs that this machine trusts: stores, and prefixes that end in `/`."""
-        return _trusted(self._repository)
+        return read_values(self._repository.git, TRUSTED)
 
     def trust(self, url: str) -> bool:
-        """Let this clone use its credentials for *url*, and if it ends in `/` for all below. False: it did already."""
+        """Trust *url* as `trust` does."""
         return trust(self._repository, url)
 
     def distrust(self, url: str) -> bool:
@@ -143,7 +138,7 @@ class Access:
             )
         key = (found.url, found.read_only)
         if key not in self._opened:
-            store = open_store(found.url, default_root=self._root)
+            store = open_store(found.url, default_root=self.root)
             git = self._repository.git
             if found.read_only or git.read_only_reason:
                 store = ReadOnlyStore(store, git.read_only_reason, git.read_only_hint or NAME_ONE)
@@ -159,7 +154,14 @@ class Access:
 
         A purged artifact is neither returned nor stored again.
         """
-        return self._without_purged(self._of_model(model))
+        snapshot = self._repository.head()
+        registry = snapshot.registry().require(*KEYS)
+        if not registry.stores:
+            return self.default()
+        snapshot.model(snapshot.current_name(model))  # raises NotFound
+        own = self._own(snapshot, model)
+        others = [name for name in (DEFAULT, *registry.stores) if name != own]
+        return self._without_purged(SeveralStores(self.open(own), [partial(self.open, name) for name in others]))
 
     def for_writing(self, model: str = "") -> ArtifactStore:
         """Open the store for new artifacts of *model*, which need not exist yet; without one, the default store."""
@@ -170,10 +172,10 @@ class Access:
         names = self._registry().stores
         if not names:
             return self.default()
-        return self._without_purged(SeveralStores(self.open(), [self._opener(name) for name in names]))
+        return self._without_purged(SeveralStores(self.open(), [partial(self.open, name) for name in names]))
 
     def urls(self, model: str = "") -> list[str]:
-        """The URLs of the stores of `of_model`, for other processes; those of `everywhere` without a model.
+        """Return the URLs of the stores of `of_model`, for other processes; without a model, of `everywhere`.
 
         Raises the errors of `of_model`, except NotFound: a new model keeps its artifacts in the default store.
         """
@@ -185,21 +187,11 @@ class Access:
     def every(self) -> ArtifactStore:
         """Open all stores of the registry, the default store first, with purged artifacts."""
         others = [named.name for named in self.places() if named.name != DEFAULT]
-        return SeveralStores(self.open(), [self._opener(name) for name in others])
+        return SeveralStores(self.open(), [partial(self.open, name) for name in others])
 
     def _without_purged(self, store: ArtifactStore) -> ArtifactStore:
         gone = purges(self._repository.head())
         return WithoutPurged(store, gone) if gone else store
-
-    def _of_model(self, model: str) -> ArtifactStore:
-        snapshot = self._repository.head()
-        registry = snapshot.registry().require(*KEYS)
-        if not registry.stores:
-            return self.open()
-        snapshot.model(snapshot.current_name(model))  # raises NotFound
-        own = self._own(snapshot, model)
-        others = [name for name in (DEFAULT, *registry.stores) if name != own]
-        return SeveralStores(self.open(own), [self._opener(name) for name in others])
 
     def source(self, model: str, link: ArtifactLink) -> ArtifactStore:
         """Return the store to read an artifact of *model* from. Raises Refused if its URL is not trusted."""
@@ -228,10 +220,7 @@ class Access:
         record = snapshot.load(paths.model_file(snapshot.current_name(model)), records.ModelRecord)
         own = (record.store if record is not None else None) or DEFAULT
         if own not in (DEFAULT, *snapshot.registry().require(*KEYS).stores):
-            raise Invalid(
-                f"{model} keeps its artifacts in {own}, which is not a store",
-                hint="run `git model check`",
-            )
+            raise Invalid(f"{model} keeps its artifacts in {own}, which is not a store", hint="run `git model check`")
         return own
 
     def trust_place(self, uri: str) -> None:
@@ -246,9 +235,6 @@ class Access:
         )
         return said.lower() in _YES
 
-    def _opener(self, name: str) -> Callable[[], ArtifactStore]:
-        return lambda: self.open(name)
-
 
 def open_place(place: StorePlace | None, store: ArtifactStore, root: Path) -> ArtifactStore:
     """Open the store that `Access.place` described; *store* is the default store, *root* the clone's own folder."""
@@ -262,24 +248,19 @@ def open_place(place: StorePlace | None, store: ArtifactStore, root: Path) -> Ar
 
 def open_urls(urls: Sequence[str], root: Path) -> ArtifactStore:
     """Open the stores that `Access.urls` returned, to write to the first of them."""
-
-    def opener(url: str) -> Callable[[], ArtifactStore]:
-        return lambda: open_store(url, default_root=root)
-
-    first, *others = urls
-    return SeveralStores(opener(first)(), [opener(url) for url in others]) if others else opener(first)()
+    first, *others = (partial(open_store, url, default_root=root) for url in urls)
+    return SeveralStores(first(), others) if others else first()
 
 
 def trust(repository: Repository, url: str) -> bool:
-    """Let this clone use its credentials for *url*, and if it ends in `/` for all below. False: it did already."""
-    if any(covers(entry, url) for entry in _trusted(repository)):
+    """Let this clone use its credentials for *url*, and for all URLs below one that ends in `/`.
+
+    Returns False if this clone trusted it already.
+    """
+    if any(covers(entry, url) for entry in read_values(repository.git, TRUSTED)):
         return False
     add_value(repository.git, TRUSTED, url)
     return True
-
-
-def _trusted(repository: Repository) -> list[str]:
-    return read_values(repository.git, TRUSTED)
 
 
 def _untrusted(store: NamedStore) -> Refused:
