@@ -23,7 +23,8 @@ from gitmodel.formats.catalogue.format import NotImportable
 
 # The name of a script that cannot be imported by the name of its file. Only workers of gitmodel use it.
 UNNAMED = "__gitmodel_main__"
-_NAMES = ("__main__", "__mp_main__", UNNAMED)
+# The names of a script that runs, that a spawned process imports, and that gitmodel imports.
+SCRIPTS = ("__main__", "__mp_main__", UNNAMED)
 _KINDS = (type, FunctionType, type(lru_cache(len)))
 
 # Temporary modules for definitions that no other process can import, one each, so that an error can name them.
@@ -93,7 +94,7 @@ def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
     *by_value* is for a format that writes the definitions in `__main__` to the file. Raises NotImportable if the file
     names a class or function that no other process can import.
     """
-    scripts = {id(module): module for module in map(sys.modules.get, _NAMES) if module is not None}
+    scripts = {id(module): module for module in map(sys.modules.get, SCRIPTS) if module is not None}
     members = {module: _members(module) for module in scripts.values()}
     if not any(members.values()):
         yield
@@ -155,7 +156,7 @@ def _main() -> ModuleType | None:
 def _name_of(module: ModuleType) -> str | None:
     """Return the name by which other processes import the script *module*."""
     spec = getattr(module, "__spec__", None)
-    if spec is not None and spec.name not in _NAMES:  # with `python -m`
+    if spec is not None and spec.name not in SCRIPTS:  # with `python -m`
         return str(spec.name)
     file = getattr(module, "__file__", None)
     return importable_name(os.path.realpath(file)) if file and module.__name__ != UNNAMED else None
@@ -168,7 +169,11 @@ def _members(holder: Any) -> list[Any]:
     while holders:
         for value in list(vars(holders.pop()).values()):
             member = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
-            if isinstance(member, _KINDS) and getattr(member, "__module__", None) in _NAMES and id(member) not in found:
+            if (
+                isinstance(member, _KINDS)
+                and getattr(member, "__module__", None) in SCRIPTS
+                and id(member) not in found
+            ):
                 found[id(member)] = member
                 if isinstance(member, type):
                     holders.append(member)

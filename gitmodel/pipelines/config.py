@@ -19,7 +19,7 @@ from gitmodel.domain.schema.names import (
     fold,
     with_article,
 )
-from gitmodel.domain.schema.records import DESCRIPTIVE, KINDS
+from gitmodel.domain.schema.records import DESCRIPTIVE, check_kind
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
 
@@ -158,8 +158,8 @@ class ArtifactConfig:
     def __post_init__(self) -> None:
         if self.name is not None:
             check_name(self.name, "artifact")
-        if self.kind not in ("", *KINDS):
-            raise UsageError(f"{self.kind!a} is not a kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+        if self.kind:
+            check_kind(self.kind)
 
 
 @checked_arguments

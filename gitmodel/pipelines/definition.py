@@ -233,18 +233,15 @@ def pipeline(
     >>> train
     Pipeline('train')
     """
-
     options = ("name", "model_config", "enable_cache", "on_failure", "executor")
     check_options(f"pipeline {name}" if name else "@pipeline", model_config, unknown, options)
 
-    def made(of: Callable[..., Any]) -> Pipeline:
-        return Pipeline(
-            of,
-            name=name,
-            model_config=model_config,
-            enable_cache=enable_cache,
-            on_failure=on_failure,
-            executor=executor,
-        )
-
-    return made if function is None else made(function)
+    make = functools.partial(
+        Pipeline,
+        name=name,
+        model_config=model_config,
+        enable_cache=enable_cache,
+        on_failure=on_failure,
+        executor=executor,
+    )
+    return make if function is None else make(function)

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -135,7 +135,7 @@ def choose_executor(wanted: Any) -> ExecutorChoice:
     name, _, rest = (wanted or "in-order").partition(":")
     count = int(rest) if rest.isdigit() and int(rest) > 0 else 0
     if name == "in-order" and not rest:
-        return ExecutorChoice(name, True, _in_order)
+        return ExecutorChoice(name, True, lambda: nullcontext(RunningExecutor(InOrder(), 1)))
     if name in ("threads", "processes") and (count or not rest):
         start = _threads if name == "threads" else _spawned
         return ExecutorChoice(name, name == "threads", partial(start, count or _workers()))
@@ -159,17 +159,7 @@ def _choose_given(wanted: Any) -> ExecutorChoice:
     shares = isinstance(wanted, (InOrder, ThreadPoolExecutor)) and "Interpreter" not in kind.__name__
     slots = 1 if isinstance(wanted, InOrder) else getattr(wanted, "_max_workers", None)
     place = RunningExecutor(wanted, slots if isinstance(slots, int) else None, run_on_all)
-    return ExecutorChoice(name, shares, partial(_left_open, place))
-
-
-@contextmanager
-def _left_open(place: RunningExecutor) -> Iterator[RunningExecutor]:
-    yield place
-
-
-@contextmanager
-def _in_order() -> Iterator[RunningExecutor]:
-    yield RunningExecutor(InOrder(), 1)
+    return ExecutorChoice(name, shares, lambda: nullcontext(place))
 
 
 @contextmanager
@@ -243,11 +233,8 @@ def _dask(address: str, count: int) -> Iterator[RunningExecutor]:
     try:
         # A step whose worker died runs a second time, as with the executor "processes".
         with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
-            client = (
-                connect(address, set_as_default=False)
-                if address
-                else connect(n_workers=count, threads_per_worker=1, dashboard_address=":0", set_as_default=False)
-            )
+            local = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": ":0"}
+            client = connect(**({"address": address} if address else local), set_as_default=False)
     except (OSError, ValueError, asyncio.TimeoutError) as error:
         raise Unreachable(
             f"no Dask scheduler answers at {address}: {error}", hint="start it, or choose another executor"

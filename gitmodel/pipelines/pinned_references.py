@@ -146,18 +146,15 @@ def release_names(client: Client, targets: Iterable[Target], run: str) -> None:
 
 
 def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journal, run: str) -> Target:
-    old = found.versions.get(_version_key(config))
+    key = _version_key(config)
+    old = found.versions.get(key)
     if old is not None:
-        names = tuple(link.name for link in old.artifacts)
-        settled = found.settled[_version_key(config)]
-        return Target(
-            config, config.name, old.number, old.name, False, False, found.stages, names, found.since, settled
-        )
-    number, again = _reserve(client, config, journal, run)
-    outputs = found.outputs[_version_key(config)]
-    settled = found.settled[_version_key(config)]
+        number, name, again, artifacts = old.number, old.name, False, tuple(link.name for link in old.artifacts)
+    else:
+        number, again = _reserve(client, config, journal, run)
+        name, artifacts = config.new_name, found.outputs[key]
     return Target(
-        config, config.name, number, config.new_name, True, again, found.stages, outputs, found.since, settled
+        config, config.name, number, name, old is None, again, found.stages, artifacts, found.since, found.settled[key]
     )
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.pipelines.step_modules import is_script
+from gitmodel.formats.script_names import SCRIPTS
+from gitmodel.pipelines.step_modules import is_script, name_of_main
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
-
-# The names of a script that runs, that a spawned process imports, and that gitmodel imports.
-_SCRIPTS = ("__main__", "__mp_main__", "__gitmodel_main__")
 
 
 @dataclass(frozen=True)
@@ -47,13 +44,6 @@ def find_file(function: Callable[..., Any]) -> Path | None:
 
 
 def _module_of(function: Callable[..., Any]) -> str | None:
-    if function.__module__ not in _SCRIPTS and not is_script(function.__module__):
+    if function.__module__ not in SCRIPTS and not is_script(function.__module__):
         return function.__module__
-    # `python -m package.module` runs the module as __main__; its spec has the real name.
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    return (
-        spec.name
-        if function.__module__ == "__main__" and spec is not None and getattr(main, "__package__", None)
-        else None
-    )
+    return name_of_main() if function.__module__ == "__main__" else None

@@ -70,11 +70,16 @@ def script_of(step: Step[..., Any]) -> tuple[str, str]:
         return module, _scripts[module]
     if module != "__main__":
         return module, ""
-    main = sys.modules.get(module)
+    if name := name_of_main():
+        return name, ""
+    return UNNAMED, os.path.realpath(getattr(sys.modules.get(module), "__file__", None) or "")
+
+
+def name_of_main() -> str | None:
+    """Return the name of the module that `python -m package.module` runs as `__main__`; None for another `__main__`."""
+    main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
-    if module == "__main__" and spec is not None and getattr(main, "__package__", None):
-        return spec.name, ""  # python -m package.module
-    return UNNAMED, os.path.realpath(getattr(main, "__file__", None) or "")
+    return spec.name if spec is not None and getattr(main, "__package__", None) else None
 
 
 def is_script(module: str) -> bool:

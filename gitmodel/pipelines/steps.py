@@ -274,16 +274,13 @@ def step(
     >>> fit()  # outside of a pipeline, it is the function
     {'rate': 0.1}
     """
-
     options = ("name", "model_config", "enable_cache", "pickle", "files", "env")
     check_options(f"step {name}" if name else "@step", model_config, unknown, options)
 
-    def made(of: Callable[P, R]) -> Step[P, R]:
-        return Step(
-            of, name=name, model_config=model_config, enable_cache=enable_cache, pickle=pickle, files=files, env=env
-        )
-
-    return made if function is None else made(function)
+    make = functools.partial(
+        Step, name=name, model_config=model_config, enable_cache=enable_cache, pickle=pickle, files=files, env=env
+    )
+    return make if function is None else make(function)
 
 
 def _listed(given: Any, name: str) -> tuple[Any, ...]:

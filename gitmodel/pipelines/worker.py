@@ -6,7 +6,6 @@ import copy
 import logging
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -90,7 +89,9 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
         step = step_modules.find_step(request.step)
     config = ModelConfig(**request.config) if request.config else None
     context = StepContext(request.facts, request.outputs, config)
-    with _ScratchFolder(request.scratch) as scratch:
+    within = request.scratch or None
+    with tempfile.TemporaryDirectory(prefix="gitmodel-step-", dir=within, ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
         store = _open_store(request.store, shared=given is not None)
         arguments = _load_inputs(request, step, store, scratch)
         with (
@@ -125,27 +126,6 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
     )
 
 
-class _ScratchFolder:
-    """A folder for the files of one step, created on first use."""
-
-    def __init__(self, within: str) -> None:
-        self._within = within
-        self._folder: Path | None = None
-
-    def __enter__(self) -> _ScratchFolder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def path(self, name: str) -> Path:
-        """Return the path for a new file."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="gitmodel-step-", dir=self._within or None))
-        return self._folder / name
-
-
 def _open_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
     store = open_urls(wanted.urls, Path(wanted.root))
     # A worker on another machine would create its own store, which no other machine can read.
@@ -171,15 +151,13 @@ def _call_step(step: Step[..., Any], arguments: dict[str, Any], context: StepCon
             signal.signal(signal.SIGINT, before)
 
 
-def _load_inputs(
-    request: Request, step: Step[..., Any], store: ArtifactStore, scratch: _ScratchFolder
-) -> dict[str, Any]:
+def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, scratch: Path) -> dict[str, Any]:
     arguments = {
         name: value.value if isinstance(value, Secret) else copy.deepcopy(value)
         for name, value in request.values.items()
     }
     for index, (name, ref) in enumerate(request.inputs.items()):
-        target = scratch.path(f"input-{index}{suffix_of(ref.format)}")
+        target = scratch / f"input-{index}{suffix_of(ref.format)}"
         wanted = step.input_types.get(name)
         source = open_place(ref.place, store, Path(request.store.root))
         if ref.format == FOLDER_FORMAT:
@@ -250,7 +228,7 @@ class _NotStored(Exception):
 class _Outputs:
     """Stores the outputs of a step; those that cannot be stored are kept in files of this machine."""
 
-    def __init__(self, request: Request, store: ArtifactStore, scratch: _ScratchFolder, secrets: SecretValues) -> None:
+    def __init__(self, request: Request, store: ArtifactStore, scratch: Path, secrets: SecretValues) -> None:
         self._request = request
         self._store = store
         self._scratch = scratch
@@ -271,7 +249,7 @@ class _Outputs:
             try:
                 if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # the others cannot be stored, either
                     raise failure
-                self._store_one(spec, name, item, self._scratch.path(f"output-{index}"), written)
+                self._store_one(spec, name, item, self._scratch / f"output-{index}", written)
             except BaseException as error:
                 failure = failure or error
                 self.keep(name, item, *written)
