@@ -102,10 +102,10 @@ def check_shape(text: str, tokens: list[Token]) -> None:
         kind, sign, start = token
         operand = kind != "sign" and sign != "in"
         if operand:
-            if not wanted:
-                raise wrong(text, start, _why_no_operator(sign))
             if sign in ("and", "or", "not") and before.text != ".":
                 raise wrong(text, start, "and is written &&, or is written ||, not is written !")
+            if not wanted:
+                raise wrong(text, start, f"an operator is missing before {shown(sign)}")
             wanted, unary = False, 0
         elif sign in CLOSERS:
             open_.append(sign)
@@ -120,9 +120,7 @@ def check_shape(text: str, tokens: list[Token]) -> None:
             if not wanted:
                 raise wrong(text, start, "an operator is missing before !")
             unary += 1
-        elif sign == "." and wanted:
-            pass
-        else:
+        elif sign != "." or not wanted:
             if wanted:
                 raise wrong(text, start, f"a value is missing before {sign}")
             wanted = True
@@ -133,12 +131,6 @@ def check_shape(text: str, tokens: list[Token]) -> None:
         raise wrong(text, len(text), f"{CLOSERS[open_[-1]]} is missing")
     if wanted:
         raise wrong(text, len(text), "a value is missing at the end" if tokens else "it is empty")
-
-
-def _why_no_operator(word: str) -> str:
-    if word in ("and", "or", "not"):
-        return "and is written &&, or is written ||, not is written !"
-    return f"an operator is missing before {shown(word)}"
 
 
 def split_clauses(tokens: list[Token]) -> list[list[Token]]:

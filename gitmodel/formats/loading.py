@@ -11,9 +11,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.formats import script_names, trust
-from gitmodel.formats.catalogue.detection import FOLDER, folder_format, is_pickle
+from gitmodel.formats.catalogue.detection import folder_format, is_pickle
 from gitmodel.formats.catalogue.format import UnusableFormat, first_line, type_name
 from gitmodel.formats.catalogue.plugins import find_format
 from gitmodel.formats.comparison import differences as comparison
@@ -35,7 +36,7 @@ def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
     >>> load(Path("train.parquet"), "parquet")["sepal_length"].mean()      # doctest: +SKIP
     5.84
     """
-    if format_name == FOLDER and path.is_dir():
+    if format_name == FOLDER_FORMAT and path.is_dir():
         format_name = folder_format(path)
     found = find_format(format_name)
     if not (found.is_folder and path.is_dir()):

@@ -10,7 +10,14 @@ from typing import Any, get_args
 from gitmodel import formats
 from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue import plugins
-from gitmodel.formats.catalogue.format import Materializer, NotImportable, TooLarge, UnusableFormat
+from gitmodel.formats.catalogue.format import (
+    Materializer,
+    NotImportable,
+    TooLarge,
+    UnusableFormat,
+    is_of_library,
+    is_subclass_of,
+)
 from gitmodel.formats.catalogue.plugins import find_format, other_materializers
 from gitmodel.formats.encoding import frames, numpy_files, values
 from gitmodel.formats.loading import explaining, load_with, save_with
@@ -161,28 +168,18 @@ def format_of_type(kind: type) -> str:
     return "json" if values.is_type(kind) else ""
 
 
-def _of_library(kind: type, *libraries: str) -> bool:
-    """Return True if *kind*, or one of its bases, is from one of *libraries*."""
-    return any(base.__module__.split(".")[0] in libraries for base in kind.__mro__)
-
-
 def _is_from(kind: type, library: str) -> bool:
     """Return True if *kind* itself is from *library*."""
     return kind.__module__.partition(".")[0] == library
 
 
-def _is_a(kind: type, module: str, name: str) -> bool:
-    """Return True if *kind*, or one of its bases, is the class *name* of *module*."""
-    return any(base.__module__ == module and base.__qualname__ == name for base in kind.__mro__)
-
-
 def _is_pretrained(kind: type) -> bool:
-    model = _is_a(kind, "transformers.modeling_utils", "PreTrainedModel")
-    return model or _is_a(kind, "transformers.tokenization_utils_base", "PreTrainedTokenizerBase")
+    model = is_subclass_of(kind, "transformers.modeling_utils", "PreTrainedModel")
+    return model or is_subclass_of(kind, "transformers.tokenization_utils_base", "PreTrainedTokenizerBase")
 
 
 def _is_estimator(value: Any) -> bool:
-    return _of_library(type(value), "sklearn") and hasattr(value, "get_params")
+    return is_of_library(type(value), "sklearn") and hasattr(value, "get_params")
 
 
 def _is_json(value: Any) -> bool:
@@ -226,14 +223,18 @@ _BUILT_IN = (
     Materializer("xgboost", _OfType(lambda kind: _is_from(kind, "xgboost")), "xgboost", "model"),
     Materializer("lightgbm", _OfType(lambda kind: _is_from(kind, "lightgbm")), "lightgbm", "model"),
     # before torch, from whose modules the models of others can inherit
-    Materializer("keras", _OfType(lambda kind: _is_a(kind, "keras.src.models.model", "Model")), "keras", "model"),
+    Materializer(
+        "keras", _OfType(lambda kind: is_subclass_of(kind, "keras.src.models.model", "Model")), "keras", "model"
+    ),
     Materializer("transformers", _OfType(_is_pretrained), "transformers", "model"),
-    Materializer("torch", _OfType(lambda kind: _is_a(kind, "torch.nn.modules.module", "Module")), "torch", "model"),
+    Materializer(
+        "torch", _OfType(lambda kind: is_subclass_of(kind, "torch.nn.modules.module", "Module")), "torch", "model"
+    ),
     Materializer("onnx", _OfType(lambda kind: _is_from(kind, "onnx")), "onnx", "model"),
     Materializer("polars", _OfType(lambda kind: _is_from(kind, "polars")), "polars"),
     Materializer("polars-of-parquet", lambda value: False, "parquet", "data", None, _load_polars, "polars"),
     Materializer("pandas-of-polars", lambda value: False, "polars", "data", None, tables.load_pandas, "pandas"),
-    Materializer("picture", _OfType(lambda kind: _of_library(kind, "matplotlib", "PIL")), "png"),
-    Materializer("scikit-learn", _OfType(lambda kind: _of_library(kind, "sklearn")), "skops"),
+    Materializer("picture", _OfType(lambda kind: is_of_library(kind, "matplotlib", "PIL")), "png"),
+    Materializer("scikit-learn", _OfType(lambda kind: is_of_library(kind, "sklearn")), "skops"),
     Materializer("json", _is_json, "json"),
 )

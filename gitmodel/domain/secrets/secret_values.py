@@ -83,15 +83,7 @@ class SecretValues:
 
     def holds(self, value: Any) -> bool:
         """Return True if *value* contains a secret."""
-        if isinstance(value, Mapping):
-            return any(self.holds(item) for pair in value.items() for item in pair)
-        if isinstance(value, (list, tuple, set, frozenset)):
-            return any(map(self.holds, value))
-        if isinstance(value, Secret):
-            return True
-        if isinstance(value, str) and any(form in value for form in self._forms):
-            return True
-        return _text(value) in self._whole
+        return any(map(self._is_secret, _leaves(value)))
 
     def hide(self, text: str) -> str:
         """Return *text* with "(secret)" in place of each secret."""
@@ -102,7 +94,7 @@ class SecretValues:
     def hide_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return *parameters* as they are recorded: "(secret)" for a value with a secret, or a part of one, in it."""
         return {
-            name: HIDDEN if self.holds(value) or self._holds_part(value) else value
+            name: HIDDEN if any(self._is_secret(leaf) or self._has_part(leaf) for leaf in _leaves(value)) else value
             for name, value in parameters.items()
             if value is not None
         }
@@ -120,12 +112,13 @@ class SecretValues:
             tail = data[-longest:]
         return False
 
-    def _holds_part(self, value: Any) -> bool:
-        if isinstance(value, Mapping):
-            return any(self._holds_part(item) for pair in value.items() for item in pair)
-        if isinstance(value, (list, tuple)):
-            return any(map(self._holds_part, value))
-        text = _text(value)
+    def _is_secret(self, leaf: Any) -> bool:
+        if isinstance(leaf, Secret) or (isinstance(leaf, str) and any(form in leaf for form in self._forms)):
+            return True
+        return _text(leaf) in self._whole
+
+    def _has_part(self, leaf: Any) -> bool:
+        text = _text(leaf)
         return text is not None and (self._is_part(text) or any(part in text for part in self._parts))
 
     def _is_part(self, text: str) -> bool:
@@ -144,17 +137,23 @@ class RunSecrets:
         return SecretValues(self.secrets, self.given)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _leaves(value: Any, *, keys: bool = True) -> Iterator[Any]:
+    """Yield the values in lists, sets and tables, and the *keys* of tables."""
     if isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, (bytes, bytearray)):
-        yield bytes(value).decode("utf-8", "surrogateescape")
-    elif (text := _text(value)) is not None:
-        yield text
+        value = (item for pair in value.items() for item in (pair if keys else pair[1:]))
+    elif not isinstance(value, (list, tuple, set, frozenset)):
+        yield value
+        return
+    for item in value:
+        yield from _leaves(item, keys=keys)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    for leaf in _leaves(value, keys=False):
+        if isinstance(leaf, (bytes, bytearray)):
+            yield bytes(leaf).decode("utf-8", "surrogateescape")
+        elif (text := _text(leaf)) is not None:
+            yield text
 
 
 def _text(value: Any) -> str | None:

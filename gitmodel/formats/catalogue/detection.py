@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.formats.catalogue.plugins import folder_formats, other_formats
 
-FOLDER = "folder"
 PICKLES = frozenset({"pickle", "joblib", "cloudpickle", "torch-pickle"})
 
 _HEAD = 1 << 16
@@ -73,9 +73,9 @@ def detect_format(path: Path) -> str:
     'xgboost'
     """
     if path.is_dir():
-        return FOLDER
+        return FOLDER_FORMAT
     head = _head_of(path)
-    return _own_format(path, head) or _format_of_others(path, head)
+    return _own_format(path, path, head) or _format_of_others(path, head)
 
 
 def is_pickle(path: Path, content: io.BytesIO | None = None) -> bool:
@@ -85,9 +85,8 @@ def is_pickle(path: Path, content: io.BytesIO | None = None) -> bool:
     True
     """
     if content is not None:
-        head = bytes(content.getbuffer()[:_HEAD])
-        return (_format_of_content(content, head) or _format_of_name(path, head)) in PICKLES
-    return not path.is_dir() and _own_format(path, _head_of(path)) in PICKLES
+        return _own_format(content, path, bytes(content.getbuffer()[:_HEAD])) in PICKLES
+    return not path.is_dir() and _own_format(path, path, _head_of(path)) in PICKLES
 
 
 def _head_of(path: Path) -> bytes:
@@ -100,11 +99,10 @@ def _head_of(path: Path) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
 
 
-def _own_format(path: Path, head: bytes) -> str:
-    return _format_of_content(path, head) or _format_of_name(path, head)
-
-
-def _format_of_name(path: Path, head: bytes) -> str:
+def _own_format(file: Path | io.BytesIO | None, path: Path, head: bytes) -> str:
+    """Return the format of gitmodel's own that *file* has by its content, or else by the name of *path*; or ""."""
+    if found := _format_of_content(file, head):
+        return found
     found = _EXTENSIONS.get(path.suffix.lower(), "")
     return "" if found == "onnx" and head and head[0] not in _ONNX else found
 
@@ -141,7 +139,7 @@ def detect_format_of(head: bytes | None, name: str) -> str:
     path = Path(name)
     if head is None:
         return _UNREAD.get(path.suffix.lower()) or _format_of_others(path, b"")
-    return _format_of_content(None, head) or _format_of_name(path, head) or _format_of_others(path, head)
+    return _own_format(None, path, head) or _format_of_others(path, head)
 
 
 def _format_of_content(file: Path | io.BytesIO | None, head: bytes) -> str:

@@ -73,6 +73,16 @@ def library(module: str, *, install: str) -> Any:
         ) from None
 
 
+def is_subclass_of(kind: type, module: str, name: str) -> bool:
+    """Return True if *kind* is the class *name* of *module*, or a subclass of it. Imports nothing."""
+    return any(base.__module__ == module and base.__qualname__ == name for base in kind.__mro__)
+
+
+def is_of_library(kind: type, *libraries: str) -> bool:
+    """Return True if *kind*, or one of its bases, is from one of *libraries*. Imports nothing."""
+    return any(base.__module__.split(".")[0] in libraries for base in kind.__mro__)
+
+
 def type_name(value: Any) -> str:
     """Return the full name of the type of *value*."""
     return f"{type(value).__module__}.{type(value).__qualname__}"

@@ -62,12 +62,12 @@ def to_arrow(value: Any) -> Any:
     if told["type"] == "DataFrame":
         told["labels"] = _encode_labels(value.columns)
         told["columns"] = [
-            add(_shown(label), value.iloc[:, place], f"column {label!a}") for place, label in enumerate(value.columns)
+            add(str(label), value.iloc[:, place], f"column {label!a}") for place, label in enumerate(value.columns)
         ]
         index = value.index
     elif told["type"] == "Series":
         told["name"] = _encode_name(value.name, "the name")
-        told["columns"] = [add(_UNNAMED if value.name is None else _shown(value.name), value, "the series")]
+        told["columns"] = [add(_UNNAMED if value.name is None else str(value.name), value, "the series")]
         index = value.index
     else:
         index = value if told["type"] == "Index" else None
@@ -149,10 +149,6 @@ def _type_of(pandas: Any, value: Any) -> str:
     if isinstance(value, pandas.Index):
         return "Index"
     return type(value).__name__ if isinstance(value, pandas.DataFrame | pandas.Series) else "array"
-
-
-def _shown(label: Any) -> str:
-    return label if isinstance(label, str) else str(label)
 
 
 def _fresh(wanted: str, taken: dict[str, None]) -> str:
@@ -405,7 +401,7 @@ def _encode_index(pandas: Any, index: Any, add: Any) -> Spec:
         nameless = index.set_names([None] * index.nlevels)  # pandas would use a numeric name as a position
         for place, name in enumerate(index.names):
             level = nameless.get_level_values(place).rename(name)
-            wanted = f"__index_level_{place}__" if name is None else _shown(name)
+            wanted = f"__index_level_{place}__" if name is None else str(name)
             where = f"level {place} of the index"
             if level.dtype == index.levels[place].dtype:
                 levels.append({"spec": add(wanted, level, where), **_about(level)})
@@ -415,7 +411,7 @@ def _encode_index(pandas: Any, index: Any, add: Any) -> Spec:
         return {"levels": levels}
     if isinstance(index, pandas.RangeIndex):
         return {"range": [index.start, index.stop, index.step], "name": _encode_name(index.name, "the index name")}
-    wanted = "__index_level_0__" if index.name is None else _shown(index.name)
+    wanted = "__index_level_0__" if index.name is None else str(index.name)
     return {"spec": add(wanted, index, "the index"), **_about(index)}
 
 

@@ -70,12 +70,13 @@ def write(value: Any, file: IO[bytes], cells: Cells) -> None:
     numpy = library("numpy", install="gitmodel[numpy]")
     for array in value.values() if isinstance(value, dict) else [value]:
         _check_fields(array.dtype)
-    if _numpy_type(value) == "ndarray" and value.ndim and _is_plain(value):
+    if _name_in_numpy(type(value)) == "ndarray" and value.ndim and _is_plain(value):
         numpy.save(file, without_padding(numpy, value), allow_pickle=False)
         return
     with zipfile.ZipFile(file, "w") as archive:
         if isinstance(value, dict) and all(
-            _numpy_type(item) == "ndarray" and _is_plain(item) and name.isprintable() for name, item in value.items()
+            _name_in_numpy(type(item)) == "ndarray" and _is_plain(item) and name.isprintable()
+            for name, item in value.items()
         ):
             for name, array in value.items():
                 _write_array(numpy, archive, f"{name}.npy", array)
@@ -111,10 +112,6 @@ def read(file: IO[bytes], cells: Cells, *, mapped: Path | None = None) -> Any:
         if "dict" in node:
             return {name: members.read(item) for name, item in node["dict"].items()}
         return members.read(node)
-
-
-def _numpy_type(value: Any) -> str:
-    return _name_in_numpy(type(value))
 
 
 def _name_in_numpy(kind: type) -> str:
@@ -227,14 +224,14 @@ class _Members:
 
     def write(self, value: Any) -> dict[str, Any]:
         """Write *value* to new members and return its description."""
-        if _numpy_type(value) == "MaskedArray":
+        if _name_in_numpy(type(value)) == "MaskedArray":
             parts = {"masked": value.data, "mask": self._numpy.ma.getmaskarray(value), "fill": value.fill_value}
             node: dict[str, Any] = {name: self.write(part) for name, part in parts.items()}
             return {**node, "hard": bool(value.hardmask), "no_mask": value.mask is self._numpy.ma.nomask}
         if is_scalar(value):
             kind, array = "scalar", self._numpy.asarray(value)
-        elif _numpy_type(value) in _TYPES:
-            kind, array = _numpy_type(value), self._numpy.asarray(value)
+        elif _name_in_numpy(type(value)) in _TYPES:
+            kind, array = _name_in_numpy(type(value)), self._numpy.asarray(value)
         else:
             raise UsageError(f"numpy cannot hold this {type_name(value)}", hint="convert it with numpy.array(value)")
         dtype, node = array.dtype, {"type": kind}

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from gitmodel.formats import trust
-from gitmodel.formats.catalogue.format import type_name
+from gitmodel.formats.catalogue.format import is_subclass_of, type_name
 
 
 def tag_of(value: Any) -> str:
@@ -22,8 +22,7 @@ def tag_of_type(kind: type) -> str:
         return "$enum"
     if is_dataclass(kind):
         return "$dataclass"
-    bases = {(base.__module__, base.__qualname__) for base in kind.__mro__}
-    return "$pydantic" if ("pydantic.main", "BaseModel") in bases else ""
+    return "$pydantic" if is_subclass_of(kind, "pydantic.main", "BaseModel") else ""
 
 
 def state_of(value: Any) -> Any:

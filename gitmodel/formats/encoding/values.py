@@ -200,22 +200,13 @@ def decode_zone(told: Mapping[str, Any] | None) -> datetime.tzinfo | None:
     return datetime.timezone(offset, told["name"]) if "name" in told else datetime.timezone(offset)
 
 
-def _write_datetime(value: datetime.datetime) -> Any:
+def _write_time(value: datetime.datetime | datetime.time) -> Any:
     return [value.replace(tzinfo=None, fold=0).isoformat(), encode_zone(value.tzinfo), value.fold]
 
 
-def _read_datetime(held: Any) -> datetime.datetime:
+def _read_time(kind: type[datetime.datetime] | type[datetime.time], held: Any) -> Any:
     text, zone, fold = held
-    return datetime.datetime.fromisoformat(text).replace(tzinfo=decode_zone(zone), fold=fold)
-
-
-def _write_time(value: datetime.time) -> Any:
-    return [value.replace(tzinfo=None, fold=0).isoformat(), encode_zone(value.tzinfo), value.fold]
-
-
-def _read_time(held: Any) -> datetime.time:
-    text, zone, fold = held
-    return datetime.time.fromisoformat(text).replace(tzinfo=decode_zone(zone), fold=fold)
+    return kind.fromisoformat(text).replace(tzinfo=decode_zone(zone), fold=fold)
 
 
 def _b64(value: bytes | bytearray) -> str:
@@ -237,7 +228,7 @@ _ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     Fraction: ("$fraction", lambda value: [value.numerator, value.denominator]),
     uuid.UUID: ("$uuid", str),
     datetime.date: ("$date", datetime.date.isoformat),
-    datetime.datetime: ("$datetime", _write_datetime),
+    datetime.datetime: ("$datetime", _write_time),
     datetime.time: ("$time", _write_time),
     datetime.timedelta: ("$timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
     type(Ellipsis): ("$ellipsis", lambda value: None),
@@ -284,7 +275,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$bytes": base64.b64decode,
     "$complex": _read_complex,
     "$date": datetime.date.fromisoformat,
-    "$datetime": _read_datetime,
+    "$datetime": partial(_read_time, datetime.datetime),
     "$decimal": Decimal,
     "$dict": lambda held: {decode(key): decode(item) for key, item in held},
     "$ellipsis": lambda held: ...,
@@ -301,7 +292,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$range": lambda held: range(*held),
     "$set": lambda held: set(map(decode, held)),
     "$slice": lambda held: slice(*decode(held)),
-    "$time": _read_time,
+    "$time": partial(_read_time, datetime.time),
     "$timedelta": lambda held: datetime.timedelta(*held),
     "$tuple": lambda held: tuple(map(decode, held)),
     "$uuid": uuid.UUID,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,8 @@ def _load_pickle(path: Path, trusted: bool) -> Any:
         return pickle.load(file)
 
 
-def _save_pickle(value: Any, path: Path) -> None:
-    with open(path, "wb") as file:
-        pickle.dump(value, file)
-
-
 def _load_joblib(path: Path, trusted: bool) -> Any:
     return library("joblib", install="gitmodel[skops]").load(path)
-
-
-def _save_joblib(value: Any, path: Path) -> None:
-    with open(path, "wb") as file:  # with a path, joblib would compress depending on its extension
-        library("joblib", install="gitmodel[skops]").dump(value, file)
 
 
 def _load_cloudpickle(path: Path, trusted: bool) -> Any:
@@ -33,11 +24,11 @@ def _load_cloudpickle(path: Path, trusted: bool) -> Any:
     return _load_pickle(path, trusted)
 
 
-def _save_cloudpickle(value: Any, path: Path) -> None:
-    with open(path, "wb") as file:
-        library("cloudpickle", install="cloudpickle").dump(value, file)
+def _save_with(module: str, install: str, value: Any, path: Path) -> None:
+    with open(path, "wb") as file:  # with a path, joblib would compress depending on its extension
+        library(module, install=install).dump(value, file)
 
 
-PICKLE = Format("pickle", _load_pickle, _save_pickle, extensions=(".pkl", ".pickle"), unsafe=True)
-JOBLIB = Format("joblib", _load_joblib, _save_joblib, extensions=(".joblib",), unsafe=True)
-CLOUDPICKLE = Format("cloudpickle", _load_cloudpickle, _save_cloudpickle, unsafe=True)
+PICKLE = Format("pickle", _load_pickle, partial(_save_with, "pickle", ""), (".pkl", ".pickle"), unsafe=True)
+JOBLIB = Format("joblib", _load_joblib, partial(_save_with, "joblib", "gitmodel[skops]"), (".joblib",), unsafe=True)
+CLOUDPICKLE = Format("cloudpickle", _load_cloudpickle, partial(_save_with, "cloudpickle", "cloudpickle"), unsafe=True)

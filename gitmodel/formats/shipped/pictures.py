@@ -11,7 +11,7 @@ from typing import Any
 
 from gitmodel.domain.views.picture_files import MOST_PIXELS
 from gitmodel.errors import UsageError
-from gitmodel.formats.catalogue.format import Format, TooLarge, library, type_name
+from gitmodel.formats.catalogue.format import Format, TooLarge, is_subclass_of, library, type_name
 
 
 def _load(path: Path, trusted: bool, *, kind: str = "PNG") -> Any:
@@ -30,10 +30,12 @@ def _save(value: Any, path: Path) -> None:
         # without a name of the software, equal figures give equal files
         value.savefig(path, format="png", metadata={"Software": None})
         return
-    if not _is_image(value):
+    if not is_subclass_of(type(value), "PIL.Image", "Image"):
         raise UsageError(
             f"png holds a figure of matplotlib or a picture of Pillow, not this {type_name(value)}",
-            hint="save its figure: axes.figure" if _is_axes(value) else "convert it, such as with PIL.Image.fromarray",
+            hint="save its figure: axes.figure"
+            if is_subclass_of(type(value), "matplotlib.artist", "Artist")
+            else "convert it, such as with PIL.Image.fromarray",
         )
     _check_size(*value.size)
     value.save(path, format="PNG")
@@ -56,15 +58,7 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _is_figure(value: Any) -> bool:
-    return any(base.__qualname__ == "Figure" and base.__module__ == "matplotlib.figure" for base in type(value).__mro__)
-
-
-def _is_axes(value: Any) -> bool:
-    return any(base.__module__ == "matplotlib.artist" for base in type(value).__mro__)
-
-
-def _is_image(value: Any) -> bool:
-    return any(base.__qualname__ == "Image" and base.__module__ == "PIL.Image" for base in type(value).__mro__)
+    return is_subclass_of(type(value), "matplotlib.figure", "Figure")
 
 
 def _read_only(kind: str, extensions: tuple[str, ...], *magic: bytes) -> Format:

@@ -15,7 +15,7 @@ from typing import Any
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats import trust
-from gitmodel.formats.catalogue.format import Format, library, type_name
+from gitmodel.formats.catalogue.format import Format, is_of_library, library, type_name
 from gitmodel.formats.encoding import own_types, values
 
 _KEY = "gitmodel.module"
@@ -28,9 +28,9 @@ _OWN = ("_parameters", "_buffers", "_modules", "_flat_weights", "_flat_weight_re
 
 def is_state_dict(value: Any) -> bool:
     """Return True if *value* is a dict of tensors that is not empty. Imports nothing."""
-    return isinstance(value, dict) and bool(value) and all(
-        any(base.__module__.split(".")[0] == "torch" for base in type(item).__mro__) for item in value.values()
-    )  # fmt: skip
+    return (
+        isinstance(value, dict) and bool(value) and all(is_of_library(type(item), "torch") for item in value.values())
+    )
 
 
 def save_state_dict(value: Mapping[str, Any], path: Path, metadata: Mapping[str, str] = OF_TORCH) -> None:
