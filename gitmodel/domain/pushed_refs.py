@@ -35,7 +35,7 @@ def read_received(text: str) -> list[Update]:
 
 
 def read_pushed(text: str) -> list[Update]:
-    """Parse git's input for `pre-push` as updates of the other side's refs. Raises UsageError."""
+    """Parse git's input for `pre-push` as updates of the remote's refs. Raises UsageError."""
     parted = [(line, line.rsplit(" ", 3)) for line in text.splitlines()]
     return [_update(line, *(words[3:] + words[1:2] + words[2:3])) for line, words in parted]
 

@@ -76,9 +76,9 @@ class Expression:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Comparisons that are all true for each record that matches, or for which `matches` raises an error.
+        """Comparisons that hold for each record that matches, or for which `matches` raises an error.
 
-        They are the clauses before the first that can be a fault or is no comparison with a literal.
+        They are the first clauses, up to one that is not a comparison with a literal, or can be a fault.
         """
         found = takewhile(lambda condition: condition is not None, (clause.condition for clause in self._clauses))
         return tuple(condition for condition in found if condition is not None)
@@ -151,7 +151,7 @@ class Filter:
 
     @property
     def asked(self) -> tuple[Asked, ...]:
-        """The recorded names, unknown values and other literals that no searched record had so far."""
+        """The recorded names, unknown values and other literals that none of the searched records has."""
         return (*self._unseen, *self._uncompared)
 
     @property
@@ -165,7 +165,7 @@ class Filter:
         return self._expression.can_raise
 
     def settle(self) -> None:
-        """Ask for no more names: a record that is not searched has each of them, with a comparable value."""
+        """Treat all names as found: records that are not searched have them, with comparable values."""
         self._unseen, self._uncompared = [], {}
 
     def matches(self, record: Mapping[str, object]) -> bool:
@@ -191,7 +191,7 @@ class Filter:
                 self._beside.update(dict.fromkeys(beside))
 
     def check_searched(self, nothing: str) -> None:
-        """Raise UsageError if no searched record has one of the filter's recorded names, unknown values or types.
+        """Raise UsageError if one of the filter's recorded names, unknown values or types is in no searched record.
 
         *nothing* is the subject of the message, such as "no version of iris". Does nothing if no record was searched.
         """

@@ -1,4 +1,4 @@
-"""Keeping a value that could not be stored in a file on this machine, so that computing it was not in vain."""
+"""Saving a value that could not be stored to a file on this machine, so that it need not be computed again."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
 
 @dataclass(frozen=True)
 class _OfType:
-    """Handles the values whose type *accepts* returns True for. It imports nothing."""
+    """Returns True for values of a type that *accepts* returns True for. It imports nothing."""
 
     accepts: Callable[[type], bool]
 

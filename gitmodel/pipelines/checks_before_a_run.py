@@ -171,4 +171,4 @@ def _check_stores(client: Client, found: Resolved | None) -> None:
         if isinstance(store.origin, LocalStore):
             store.create()
         else:
-            keep_packages(store)  # a first object: to look if the store is there does not tell if it can be written
+            keep_packages(store)  # a store that exists may still refuse to be written to

@@ -61,8 +61,9 @@ class ModelConfig(_ModelConfig):
 
     *version* is a number, name, stage, alias or "latest" (the default) of an existing version; with
     *create_new_model_version* it is the name of the new one. With *delete_new_version_on_failure*, a failed run leaves
-    no version; otherwise it leaves one marked as failed. *renumbered* confirms a number or a model's name that a pull
-    gave to another version or model. The descriptive fields of `Model` are used if the run creates the model.
+    no version; otherwise it leaves one marked as failed. *renumbered* confirms a number or a name of a model that
+    belonged to another version or model before a pull. The descriptive fields of `Model` are used if the run creates
+    the model.
 
     Raises UsageError for a new version with a number or stage, and for bad names and fields.
 

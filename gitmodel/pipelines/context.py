@@ -43,7 +43,7 @@ class PlannedVersion(ShowsOurForm):
 
     @property
     def number(self) -> int:
-        """The version's number; of a new version it is kept for it, also if the run fails, once a step has read it."""
+        """The version's number. Once read by a step, that of a new version is not used again, even if the run fails."""
         self._read()
         return self._facts.number
 
@@ -163,7 +163,7 @@ class StepContext(ShowsOurForm):
 
     @property
     def model(self) -> str:
-        """The name of that model."""
+        """The name of the model that the step works on."""
         return self.model_version.model
 
     def keep(self, values: Mapping[str, Any], where: str = "metadata") -> dict[str, Any]:

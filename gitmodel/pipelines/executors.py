@@ -21,7 +21,7 @@ from gitmodel.errors import Unreachable, UsageError
 EXECUTORS = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
 _HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 set the number of workers"
 
-# Seconds that a worker gets to end before it is killed: one that stores outputs of a step keeps them in files first.
+# Seconds that a worker has to end before it is killed. It may first have to save outputs of its step to files.
 _GRACE = 10.0
 
 

@@ -133,7 +133,7 @@ class OpenedFiles:
 
 
 def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the path and SHA-256 of each file that *patterns* name: paths, folders with all below, or globs.
+    """Return the path and SHA-256 of each file that *patterns* (paths, folders with all files below, globs) name.
 
     Raises FileNotFoundError, with the pattern, if one names nothing.
     """
@@ -303,7 +303,7 @@ class _KnownCode(NamedTuple):
     assigns_global: bool
 
 
-# Each `open` looks at all frames of its stack, so that each look must be short.
+# Each `open` looks up the code of all frames of its stack, so these tables keep a look-up short.
 _library_files: set[str] = set()  # without those of gitmodel
 _known: dict[int, _KnownCode] = {}  # by id: to hash a code object takes as long as to read it
 

@@ -146,7 +146,7 @@ def project_modules_of(names: Iterable[str], pickled: Path | None) -> tuple[str,
     """Return the loaded modules of the project that a stored value uses.
 
     These are the modules of the classes and functions *names*, and those whose name is in the bytes of the file
-    *pickled*. One too many only makes a step run again.
+    *pickled*. A module that the value does not use costs little: after a change of it, the step runs again.
     """
     note_loaded_modules()
     loaded = loaded_modules()

@@ -112,7 +112,7 @@ def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) ->
 
 
 def find_pipeline(file: Path, module: str | None, name: str) -> Pipeline:
-    """The pipeline *name* in *file*, imported as *module* or as a script. Raises NotFound."""
+    """Return the pipeline *name* in *file*, imported as *module* or as a script. Raises NotFound."""
     if not file.is_file():
         raise NotFound(
             f"{file.name}, which has the pipeline, is not in the recorded commit",

@@ -89,7 +89,7 @@ def _commit(
     renumbered: Mapping[Numbered, Numbered],
     left_out: Mapping[str, str] = _NOTHING,
 ) -> RunRecord | None:
-    """Try once. *left_out* maps a stage or alias ("": every stage) to the reason why it cannot change."""
+    """Try once to commit the run. *left_out* maps a stage or alias ("": every stage) to the reason to omit it."""
     chosen = {target.reference: target for target in targets.values()}
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = record.status == "succeeded"

@@ -33,9 +33,9 @@ _importing = threading.local()
 
 
 def is_importing(module: str) -> bool:
-    """Return True if *module* is only imported here, so that a pipeline that it calls must not run.
+    """Return True if *module* is only imported in this process, so that a pipeline that it calls must not run.
 
-    That is so in workers, and in the processes of a pool that a step has started.
+    It is only imported in workers and in the processes of a pool that a step has started.
     """
     spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
     return bool(spawned) or getattr(_importing, "script", False) or _is_imported_for_step(module)

@@ -80,9 +80,9 @@ class InputReference:
     file: str | None = None
 
     def spelled(self, wanted: Any) -> str:
-        """Return the text that the cache compares for a step that takes it as *wanted*: the digest.
+        """Return the text by which the cache compares the input of a step that takes it as *wanted*: its digest.
 
-        Of an input that can be a path to the step, also the name of the file.
+        If the step may get the input as a path, the text also has the name of the file.
         """
         is_path = wanted is Path or self.materializer == "path" or self.format == FOLDER_FORMAT
         return f"{self.digest} {self.file}" if is_path and self.file else self.digest

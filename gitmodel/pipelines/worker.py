@@ -241,7 +241,8 @@ class _Outputs:
     def store(self, outputs: Iterable[tuple[OutputSpec, str, Any]]) -> None:
         """Store *outputs*, except files that seem to hold credentials.
 
-        Raises _NotStored if one could not be stored, KeyboardInterrupt if it was interrupted. Values are kept then.
+        Raises _NotStored if one could not be stored, KeyboardInterrupt if it was interrupted; in both cases, values
+        that are not stored are saved to local files.
         """
         failure: BaseException | None = None
         for index, (spec, name, item) in enumerate(outputs):

@@ -201,7 +201,8 @@ def check_links(
 ) -> None:
     """Check that `link_artifacts` would accept new *artifacts* (names and kinds), before the first is stored.
 
-    A name that the version already has is not checked: the content decides. Raises the errors of `link_artifacts`.
+    A name that the version already has is not checked: it depends on the content. Raises the errors of
+    `link_artifacts`.
     """
     found, read = list(artifacts), read_values(metadata or {})
     for name, kind in found:

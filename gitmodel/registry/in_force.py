@@ -157,7 +157,7 @@ def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, revie
 
 
 def was_set_by(repository: Repository, commit: Oid, ref: StageRef) -> bool:
-    """Return True if the tag of the stage *ref* is, or is known to have been, at *commit*, as its setter vouched."""
+    """Return True if the tag of the stage *ref* is at *commit*, or a tag records that a user vouched for it there."""
     found = repository.tags.read(ref)
     if found is not None and target_of(ref, found) == (commit, ""):
         return True

@@ -26,7 +26,7 @@ from gitmodel.registry import in_force
 class TagAim:
     """A stage tag to set at *commit* (None: the newest commit that changed its stage), or to delete if it *goes*.
 
-    *vouched* is the commit that the user vouches for by it; another tag records this.
+    *vouched* is the commit for which the user vouches with the tag, if any; a second tag records it.
     """
 
     ref: StageRef

@@ -21,7 +21,7 @@ MOST_PULLED = 1_000
 def find_credentials(
     repository: Repository, commit: Oid, before: Oid | None = None, *, most: int | None = None
 ) -> list[str]:
-    """Yield a message for each text like a credential in the records at *commit*: "FIELD of RECORD looks like ...".
+    """Return a message for each text like a credential in the records at *commit*: "FIELD of RECORD looks like ...".
 
     With *before*, only records that changed since that commit are searched; with *most*, at most that number.
     """

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
+from functools import cache
 from typing import Any
 
 from gitmodel.branch.repository import Repository
@@ -174,9 +175,10 @@ def refuse_inside_run(what: str) -> None:
 
 
 def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:
-    """Return True if *rules* include the run *record*, which also makes other *changes* or not.
+    """Return True if *rules* let the run *record* be recorded. With *changes*, the run changes other records too.
 
-    *has_journal* is False if this machine and its journal of runs will be lost: then failed runs are recorded too.
+    *has_journal* is False if this machine is temporary, and with it its journal of runs: failed runs are then recorded
+    too.
     """
     if rules.record == "versioned":
         return bool(record.versions) or changes
@@ -185,19 +187,22 @@ def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journa
 
 def keep_packages(store: ArtifactStore) -> str:
     """Store the list of installed packages, one `name==version` per line, and return its digest."""
-    from importlib.metadata import distributions
-
-    if "" not in _packages:
-        found = {f"{item.metadata['Name']}=={item.version}" for item in distributions() if item.metadata["Name"]}
-        _packages[""] = "".join(f"{line}\n" for line in sorted(found, key=str.casefold))
-    known = _packages.get(store.url)
+    known = _kept_packages.get(store.url)
     if known is None or not store.holds(known):
-        known = _packages[store.url] = store.put_stream(io.BytesIO(_packages[""].encode()))[0]
+        known = _kept_packages[store.url] = store.put_stream(io.BytesIO(_installed_packages()))[0]
     return known
 
 
-# The list at "", and its digest by the URL of each store that was used.
-_packages: dict[str, str] = {}
+# The digest of the list by the URL of each store that has it.
+_kept_packages: dict[str, str] = {}
+
+
+@cache
+def _installed_packages() -> bytes:
+    from importlib.metadata import distributions
+
+    found = {f"{item.metadata['Name']}=={item.version}\n" for item in distributions() if item.metadata["Name"]}
+    return "".join(sorted(found, key=str.casefold)).encode()
 
 
 def told_stored(outputs: Iterable[tuple[str, str]]) -> str:

@@ -189,7 +189,7 @@ def resolve(writer: Writer, ref: VersionRef) -> tuple[str, VersionRecord]:
 def list_versions(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[VersionView], list[Invalid]]:
-    """Return the versions of *model* that match *filter* (CEL), newest first; the damaged ones, but no deleted ones."""
+    """Return the versions of *model* that match *filter* (CEL), newest first, and the errors of damaged ones."""
     listing = _Listing(writer, model, filter, limit, offset)
     key = ("versions", listing.model, listing.states, listing.snapshot.shared, limit, offset)
     known = None if filter else listing.snapshot.files.recall(key)
@@ -273,7 +273,7 @@ class _Listing:
         found = self._each(self._candidates())
         if self._wanted is None:
             return found
-        # A filter of names that no version may have needs all versions before the first is right.
+        # If the filter has a name that perhaps no version has, the first result is right only if some version has it.
         return self._checked(iter(list(found)) if self._wanted.unseen else found)
 
     def _checked(self, found: Iterator[VersionView | Invalid]) -> Iterator[VersionView | Invalid]:
@@ -338,7 +338,8 @@ def update_version(
 
 
 def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Justification()) -> int:
-    """Delete a version; its number and name are never used again. Raises Refused if it is in use, unless *force*."""
+    """Delete a version and never use its number and name again. Raises Refused if it is in use, unless *why* forces
+    it."""
     return change_version(writer, ref, planning.plan_version_deletion, now=writer.moment(), why=why)
 
 

@@ -300,10 +300,10 @@ def change_version(
     *args: P.args,
     **options: P.kwargs,
 ) -> T:
-    """Commit the change that *plan* returns for a snapshot, the model and number that *ref* names there, and the rest.
+    """Commit the change that *plan* returns for a snapshot, the model and number that *ref* names there, and *args*.
 
-    Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* confirms that this one is
-    meant.
+    Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* confirms that it means this
+    one.
     """
 
     def planned(snapshot: Snapshot) -> Change[T]:
@@ -321,10 +321,10 @@ def change_model(
     *args: P.args,
     **options: P.kwargs,
 ) -> T:
-    """Commit the change that *plan* returns for a snapshot, the name of *model* there, and the rest of the arguments.
+    """Commit the change that *plan* returns for a snapshot, the name that *model* has there, and *args*.
 
-    The name may be a former one.
-    Raises Refused for a name that a pull gave to another model, unless *model* confirms that this one is meant.
+    The name may be a former one. Raises Refused for a name that a pull gave to another model, unless *model* confirms
+    that it means this one.
     """
     ref = ModelRef.of(model)
 

@@ -19,7 +19,7 @@ ArtifactSource = Any
 """The source of an artifact: a path of a file or folder as text or a path object, or another value, which is saved."""
 ArtifactSources = Mapping[str, ArtifactSource]
 """Sources of artifacts by the names of the artifacts."""
-# These are checked where they are read, together with their values.
+# The functions that read these arguments check them; `checked` does not.
 _CHECKED_LATER = frozenset({"limit", "offset", *DESCRIPTIVE} - {"metadata"})
 _LONGEST_NAME = 255  # bytes of a file's name, on every usual file system
 
@@ -236,8 +236,9 @@ def _wrong_call(
 ) -> WrongCall:
     """Return the error for a call that does not match *parameters*; *why* is Python's reason.
 
-    The class of a method can have `_other_arguments`: gitmodel's forms of arguments that other tools have, by their
-    names, for one method as METHOD.NAME, and by METHOD for a call with too many arguments by position.
+    The class of a method can explain arguments that other tools have, in a table `_other_arguments`. Its keys are NAME
+    (an argument of any method), METHOD.NAME (of one method) and METHOD (for too many arguments by position); its values
+    are gitmodel's forms.
     """
     called = _name_of(function)
     shown_parameters = [one for one in parameters if one.name != "self"]

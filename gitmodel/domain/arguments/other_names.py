@@ -13,7 +13,7 @@ class OtherName(UsageError, AttributeError):
 
 
 class ShowsOurForm:
-    """A class whose instances explain other tools' names in `_other_names`, each with gitmodel's form.
+    """A class that answers other tools' names, the keys of `_other_names`, with an error that shows gitmodel's form.
 
     >>> class Shelf(ShowsOurForm):
     ...     _other_names = {"get_model_version": 'write get_version("demo@3")'}
@@ -33,9 +33,9 @@ class ShowsOurForm:
 
 
 def refuse_other_keywords(of: str, values: Mapping[str, Any], form: str) -> None:
-    """Raise UsageError if *values*, the keyword arguments of *of*, name the target of metadata in ZenML's way.
+    """Raise UsageError if the function *of* got a keyword argument by which ZenML says what the metadata belongs to.
 
-    *form* is gitmodel's form.
+    *values* are the keyword arguments, *form* is gitmodel's form.
 
     >>> refuse_other_keywords("log_model_metadata", {"accuracy": 0.9}, "")
     """

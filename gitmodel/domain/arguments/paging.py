@@ -1,4 +1,4 @@
-"""The part of a list that a caller wants. Pure."""
+"""The arguments `limit` and `offset`, which choose a part of a list. Pure."""
 
 from __future__ import annotations
 

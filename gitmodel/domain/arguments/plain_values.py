@@ -26,11 +26,11 @@ _MOST_ITEMS = codec.MAX_BYTES // 2  # an array of more items cannot fit a record
 def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[str, Any]:
     """Return *values* as a record holds them.
 
-    Paths become text; an enumeration its value if it is text, else its name; dataclasses, pydantic models and
-    namespaces become tables, sets and arrays lists, scalars of NumPy and similar libraries numbers. Keys that are
-    numbers or dates become text. A key whose value is None is left out.
+    Paths become text. An enumeration becomes its value if that is text, else its name. Dataclasses, pydantic models and
+    namespaces become tables; sets and arrays become lists; scalars of NumPy and similar libraries become numbers. Keys
+    that are numbers or dates become text. A key whose value is None is left out.
 
-    Raises UsageError, which names *what* and the path of the value, if a record cannot hold it.
+    Raises UsageError if a record cannot hold one of them; its message names *what* and the path of the value.
 
     >>> import pathlib
     >>> read_values({"weights": {0: 1.0, 1: 5.0}, "data": pathlib.PurePosixPath("a/b"), "depth": None})
@@ -126,7 +126,7 @@ def _key(key: Any) -> Any:
 
 
 def _array_items(value: Any) -> Any:
-    """Return the items of an array or the scalar of NumPy and similar libraries *value*, as values of Python."""
+    """Return *value*, an array or a scalar of a library like NumPy, as lists and values of Python."""
     shape = tuple(getattr(value, "shape", ()))
     count = 1
     for length in shape:

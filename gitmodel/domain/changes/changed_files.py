@@ -54,7 +54,7 @@ class ChangedFiles:
         return None
 
     def note(self, folder: str, what: str, number: int) -> None:
-        """No-op, for the same reason."""
+        """No-op: these files change with the next plan of the batch."""
 
     def noted(self, folder: str, what: str) -> int | None:
         return None

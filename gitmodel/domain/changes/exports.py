@@ -80,9 +80,9 @@ def read_export(found: Mapping[str, bytes]) -> Export:
 def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Change[Imported]:
     """Import the version of *export* into *model*, which is created if it does not exist.
 
-    It keeps its number if the number is free and higher than all others, else it gets the next. Its runs are changed to
-    match. A version that was imported before is not changed. Raises Conflict for a name that is taken, NotFound for a
-    model that was deleted.
+    The version keeps its number if that is free and higher than all others, else it gets the next number, and its runs
+    then name it by the new one. If it was imported before, nothing changes. Raises Conflict for a name that is taken,
+    NotFound for a model that was deleted.
     """
     known_as, settled = snapshot.model_to_change(model)
     name = snapshot.current_name(known_as)
@@ -120,7 +120,7 @@ def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Ch
 
 
 def _known(snapshot: Snapshot, export: Export, model: str) -> int | None:
-    """Return the number of the version of *model* that is the exported one, or None."""
+    """Return the number that the exported version has in *model*; None if *model* does not have it."""
     wanted = export.version
     for found in snapshot.versions(model, snapshot.newest_numbers(model)):
         if not isinstance(found, VersionRecord) or found.deleted is not None:

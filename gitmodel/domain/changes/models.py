@@ -52,8 +52,8 @@ def plan_update(
 ) -> Change[str]:
     """Change the descriptive fields, tags and *metadata* of the model *name*, which may be a former name.
 
-    A key of *metadata* with the value None is removed. *tags* change those that *given* has, or else the current ones.
-    Raises NotFound, also for a tag or key to remove that the model does not have.
+    A key of *metadata* with the value None is removed. *tags* apply to the tags in *given*, or else to the current
+    ones. Raises NotFound, also for a tag or key to remove that the model does not have.
     """
     name = snapshot.current_name(name)
     old = snapshot.model(name)
@@ -169,7 +169,7 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
 
 
 class TagChanges(NamedTuple):
-    """Changes of tags: *whole* replaces all of them (None: they stay), or *remove* leave and *add* come.
+    """Changes of tags: *whole*, if it is not None, replaces all of them; then *remove* are removed and *add* are added.
 
     >>> TagChanges(add=("c",), remove=("a",)).of("iris@1", ("a", "b"))
     ('b', 'c')
@@ -195,7 +195,7 @@ class TagChanges(NamedTuple):
         return read
 
     def of(self, owner: str, tags: Iterable[str]) -> tuple[str, ...]:
-        """Return the new tags of *owner*, which has *tags*. Raises NotFound for one to remove that it does not have."""
+        """Return the new tags of *owner*, which has *tags*. Raises NotFound if one to remove is not among them."""
         refuse_absent("tag", owner, self.remove, tags)
         return tuple(sorted((set(tags if self.whole is None else self.whole) - set(self.remove)) | set(self.add)))
 
@@ -203,9 +203,10 @@ class TagChanges(NamedTuple):
 def changed_metadata(
     of: str, old: Mapping[str, Any], values: Mapping[str, Any], remove: Iterable[str]
 ) -> dict[str, Any]:
-    """Return the metadata *old* with *values*, of which None removes a key, and without *remove*.
+    """Return *old* with *values* and without the keys *remove*; a value of None removes its key too.
 
-    Raises UsageError for a key that is both set and removed, NotFound if *of* does not have one of *remove*.
+    Raises UsageError for a key that is both set and removed, NotFound if *old*, the metadata of *of*, lacks one of
+    *remove*.
 
     >>> changed_metadata("iris", {"a": 1, "b": 2}, {"c": 3, "a": None}, ["b"])
     {'c': 3}
@@ -219,7 +220,7 @@ def changed_metadata(
 
 
 def refuse_absent(what: str, of: str, remove: Iterable[str], there: Iterable[str]) -> None:
-    """Raise NotFound if one of *remove* is not *there*, among the tags or metadata (*what*) of *of*.
+    """Raise NotFound if *there*, the tags or the keys of the metadata (*what*) of *of*, lacks one of *remove*.
 
     >>> refuse_absent("tag", "iris@1", ["basline"], ["baseline"])
     Traceback (most recent call last):

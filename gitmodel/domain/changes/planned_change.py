@@ -26,7 +26,7 @@ class Justification(NamedTuple):
     force: bool = False
 
 
-# Without comparison methods, which would take each command 1 ms and are not used.
+# Nothing compares changes; to generate comparison methods would cost each command 1 ms.
 @dataclass(frozen=True, eq=False, repr=False)
 class Change(Generic[T]):
     """A planned change: files to write (None: delete) in one commit with this message, and the *result* for the caller.

@@ -32,7 +32,7 @@ def check_stage_changes(snapshot: Snapshot, change: Change[Any]) -> None:
 def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
     """Raise Refused if *change* touches a stage that is `proposal_only`; the hint is the `git model propose` line.
 
-    A change for a proposal passes, and so do the stages that the change lists as admitted.
+    A change on a proposal's branch is not refused, nor is a change of a stage that *change* lists as admitted.
     """
     entries = list(_entries(snapshot, change))
     if snapshot.proposed or not (entries or change.apply or change.drop):

@@ -194,9 +194,10 @@ def plan_promotion(
 
 
 def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, leave: bool) -> Iterator[StageRef]:
-    """Yield stages that have no version on the branch, and *number* by their tag: its promotion to *to* ends this.
+    """Yield the stages whose tag the promotion of *number* to *to* deletes: those that it is in by their tag only.
 
-    Later stages are left alone unless *leave*, and so are stages that change only after a review.
+    The branch has no version in such a stage. Later stages keep their tags unless *leave*, as do stages that change
+    only after a review.
     """
     stages = snapshot.registry().stage_names
     closed = snapshot.closed_stages
@@ -336,7 +337,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:
-    """Plan to put the recorded promotion in force, if it is not; write no new record."""
+    """Plan to put the promotion in force if it is only recorded; write no new record."""
     tag = snapshot.tags.get(ref)
     current = tag is not None and not tag.forged and tag.record is not None and tag.record.version == result.version
     return Change(replace(result, changed=not current), apply=() if current else (ref,))

@@ -13,7 +13,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 
 DEFAULT = "default"
-# The store inside the clone, where another one is the default: copies, and what was not pushed yet.
+# The store inside the clone, if another store is the default. It holds copies, and artifacts not pushed yet.
 CLONE = "clone"
 # The keys of `gitmodel.toml` that define the stores.
 KEYS = "store", "stores"

@@ -25,7 +25,7 @@ T = TypeVar("T", bound=ArtifactLink)
 def plan_version(
     snapshot: Snapshot, model: str, draft: VersionRecord, *, reserved: int | None = None, txn: str = ""
 ) -> Change[int]:
-    """Create the version that *draft* describes; its number is chosen here, or was *reserved* before.
+    """Create the version that *draft* describes, with the number *reserved*, or else the next free number.
 
     *txn* is the transaction id of the commit; by default a new one.
 
@@ -277,7 +277,7 @@ def attachment(record: VersionRecord, model: str, name: str) -> Attachment:
 
 
 def missing_artifact(reference: str, name: str, record: VersionRecord, outputs: Sequence[str] = ()) -> NotFound:
-    """Return the error for an artifact *name* that a version lacks; it lists those there are, and *outputs* of runs."""
+    """Return the error for an artifact *name* that a version lacks; it lists its artifacts and its runs' *outputs*."""
     if any(each.name == name for each in record.attachments):
         return NotFound(
             f"{name} of {reference} is an attachment, not an artifact",

@@ -15,10 +15,10 @@ from gitmodel.domain.schema.records import ModelRecord, VersionRecord
 
 @dataclass(frozen=True)
 class FileInReplay:
-    """The file at *path* (of the other side) in the replay of a local commit; None if there is no file.
+    """The content of one file before and after a local commit and its replay; None where there is no file.
 
-    *base* and *ours* are before and after the local commit, *theirs* and *now* before and after the replay. *model* and
-    *number* are the names of its model and version on the other side.
+    *base* and *ours* are the content before and after the local commit, *theirs* and *now* before and after the replay.
+    *path*, *model* and *number* are those of the other side.
     """
 
     path: str
@@ -83,7 +83,7 @@ def _of_record(what: RecordPath, file: FileInReplay) -> Iterator[tuple[Place, st
 
 
 def _of_whole(what: RecordPath, file: FileInReplay, base: Any, ours: Any, now: Any) -> str | None:
-    """Explain the fate of a record that one side created or deleted; "" if nothing is lost, None if neither did."""
+    """Explain the loss of a record created or deleted on one side; "" if nothing is lost, None for other changes."""
     name = {"version": f"version {file.number} of {file.model}", "model": what.model}.get(what.kind, file.path)
     gone = now is None or (isinstance(now, ModelRecord) and not now.exists)
     if ours is None:

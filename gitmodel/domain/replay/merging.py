@@ -30,7 +30,7 @@ def merged(base: Any, ours: Any, theirs: Any) -> Any:
 
 
 def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:
-    """Return the keys that *ours* changed from *base* (None: created) and that have another value in *now*."""
+    """Yield the keys that *ours* changed from *base* (None: created) and that have another value in *now*."""
     for entry in fields(ours):
         yield from _lost(entry.name, _before(base, entry), getattr(ours, entry.name), getattr(now, entry.name))
 

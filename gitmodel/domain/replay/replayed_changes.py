@@ -1,4 +1,4 @@
-"""Changes that a replay carries from commit to commit: new numbers, other names, messages that follow. Pure."""
+"""Changes that a replay carries from commit to commit: new numbers and names, and the messages with them. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Renumbering = dict[tuple[str, int], int]
 
 @dataclass
 class ReplayState:
-    """The changes that the commits replayed so far impose on those after them.
+    """Changes of numbers and names by the commits replayed so far, which apply to those after them.
 
-    *numbers* and *models* map our numbers and names to those on the new tip, by the names that our commits use;
-    *changed_there* are the models that the other side changed.
+    *numbers* and *models* map the numbers and names in our commits to those on the new tip. *changed_there* are the
+    models that the other side changed.
     """
 
     numbers: Renumbering = field(default_factory=dict)
@@ -31,11 +31,11 @@ class ReplayState:
     changed_there: frozenset[str] = frozenset()
 
     def model(self, name: str) -> str:
-        """Return the name on the new tip of the model that we call *name*."""
+        """Return the name that our model *name* has on the new tip."""
         return self.models.get(name, name)
 
     def follow(self, old: str, new: str, there: str) -> None:
-        """Record that our model *old* is now called *new*, and *there* on the other side."""
+        """Note that our commits now call the model *old* by *new*, and the other side calls it *there*."""
         if new == there:
             self.models.pop(new, None)
         else:
@@ -84,9 +84,9 @@ def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numb
 
 
 def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> str:
-    r"""Return a commit's message for the replayed change *done*: with a new subject and trailers, and the same prose.
+    r"""Return a commit's message for the replayed change *done*: the subject and trailers change, the body stays.
 
-    It has the new numbers and names and the previous version on the other side, and no change that could not be kept.
+    They get the new numbers and names and the other side's previous version. Changes that were left out are removed.
 
     >>> print(reworded("Add iris 4\n\nModel: iris\nVersion: 4\nTxn: 4f\n", ReplayState({("iris", 4): 5})))
     Add iris 5
@@ -117,7 +117,7 @@ def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> 
 
 
 def _true_of(done: Replayed, trailers: Iterable[str]) -> Iterator[str]:
-    """Return the lines of *trailers* that apply to the replayed change, with the previous versions.
+    """Yield the lines of *trailers* that apply to the replayed change, with the other side's previous versions.
 
     If they are about several models, the numbers follow the name of their own model.
     """

@@ -29,9 +29,9 @@ from gitmodel.errors import GitModelError, Refused
 def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState) -> Replayed:
     """Return the change from *before* to *after* of the paths *changed*, replayed on *onto*.
 
-    A version whose number is taken there gets the next one, which is added to *state*, and all references to it
-    follow. So do renamed models. If both sides changed the same thing, the other side's change is kept. All local
-    changes that are left out are named in the conflicts.
+    A version whose number is taken there gets the next one. That number and the new names of models are added to
+    *state*, and all references are changed to them. If both sides changed the same thing, the other side's change is
+    kept. The conflicts name all local changes that are left out.
     """
     return _Replay(before, after, changed, onto, state).run()
 
@@ -47,15 +47,16 @@ class _Replay:
         self.after = after
         self.was = onto.files
         self.prior: dict[str, bytes | None] = {}
-        # local changes are not judged again; they only need to fit *onto*
+        # With *proposed*, no rule judges the local changes again; they only need to fit *onto*.
         self.before = replace(before, files=ChangedFiles(before.files, self.prior), tags=NoTags(), proposed=True)
         self.onto = replace(onto, files=ChangedFiles(onto.files, self.done.files), tags=NoTags())
         self.found = [(path, paths.parse_path(path)) for path in changed]
-        # what a rename or deletion planned, models that it was for, models whose stages stay as they are there
+        # The files that a rename or deletion of a model changes, and the models that were renamed or deleted.
         self.planned: dict[str, bytes | None] = {}
         self.settled: set[str] = set()
+        # The models whose stages stay as they are on the other side.
         self.refused: set[str] = set()
-        # already covered by the conflicts
+        # The places that a conflict mentions already.
         self.named: set[Place] = set()
 
     def run(self) -> Replayed:
@@ -76,7 +77,7 @@ class _Replay:
         return self.done
 
     def _tell(self) -> None:
-        """Collect the facts for the message: the previous versions of stages, and the versions in the commit."""
+        """Collect what the message names: the previous versions of stages, and the versions in the commit."""
         for path, data in self.done.files.items():
             what = paths.parse_path(path)
             if what is None or data is None:
@@ -92,7 +93,7 @@ class _Replay:
     # Models
 
     def _follow_names(self) -> None:
-        """Find the names of our models on the other side: renamed, or with different case."""
+        """Find the names that our models have on the other side, if they were renamed or differ in case."""
         for model in {what.model for _, what in self.found if what is not None and what.model}:
             there = self.onto.current_name(self.state.model(model))
             if self.onto.files.read(paths.model_file(there)) is None:
@@ -102,7 +103,7 @@ class _Replay:
                 self.state.follow(model, model, there)
 
     def _keep_registered_names(self) -> None:
-        """A model that was registered here and is known by another name there has that name."""
+        """Report a conflict for each model that was registered here and that the other side knows by another name."""
         for path, what in self.found:
             if what is None or what.kind != "model" or what.model in self.settled:
                 continue
@@ -147,7 +148,7 @@ class _Replay:
             self._plan(change.files)
 
     def _rename(self, old: str, new: str, there: str) -> None:
-        """Rename the model, unless the other side renamed it: then that name is kept, and ours stays free."""
+        """Rename the model. If the other side renamed it too, keep that name and leave ours unused."""
         self.prior.update(models.plan_rename(self.before, old, new).files)
         self.settled.add(old)
         if there not in (old, new):
@@ -204,7 +205,7 @@ class _Replay:
         return paths.model_folder(model) + path.removeprefix(paths.model_folder(what.model))
 
     def _carry(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
-        """Return the record in *data* with the names and numbers that it has on the other branch."""
+        """Return *data* with the names and numbers of the other branch."""
         if data is None or what is None or what.kind not in records.RECORDS:
             return data
         numbers = self.state.numbers
@@ -288,7 +289,7 @@ class _Replay:
         self.done.lost_names.append(name)
 
     def _drop_lost_names(self) -> None:
-        """Remove the name of a version whose name went to another one; it keeps its number."""
+        """Remove a version's name that another version has there; the version keeps its number."""
         for path, data in list(self.done.files.items()):
             what = paths.parse_path(path)
             if what is None or what.kind != "version" or data is None:
@@ -309,7 +310,7 @@ class _Replay:
                 self.named.add((path, "name"))
 
     def _clash(self, model: str, name: str) -> str:
-        """Return the version, stage or alias there that has *name*, ignoring case; "" if it is free."""
+        """Return the version, stage or alias on the other side that has *name*, ignoring case; "" if it is free."""
         for stage in self.onto.registry().stage_names:
             if fold(stage) == fold(name):
                 return f"the stage {stage}"
@@ -343,7 +344,7 @@ class _Replay:
         return [(path, what) for path, what in found if what is not None and what.model and model in ("", what.model)]
 
     def _drop(self, model: str, kinds: tuple[str, ...]) -> None:
-        """Drop a promotion completely: its stage and the markers that it set."""
+        """Drop our changes of *kinds* completely: the stage of a promotion and the markers that it set."""
         for path, what in self._touched(model):
             if what.kind not in kinds:
                 continue
@@ -365,7 +366,7 @@ class _Replay:
                 del self.done.files[path]
 
     def _tidy(self, model: str) -> None:
-        """Drop our changes of places where the two sides together put a version into two stages."""
+        """Drop our changes of stages if both sides together put a version into two stages."""
         if not self._touched(model):
             return
         for path in leftovers(self.onto, model):

@@ -105,7 +105,7 @@ def judge_entry(
 def judge_recorded(
     before: Snapshot, after: Snapshot, ref: StageRef, record: StageRecord, judge: Judge
 ) -> tuple[Outcome, ...]:
-    """Judge the entry of *record* into the stage *ref* as `judge_entry` does; a reason passes the gates it forced."""
+    """Judge the entry of *record* into *ref* as `judge_entry` does; with a reason, the gates that it forced pass."""
     forced = record.forced if record.reason.strip() else ()
     return judge_entry(before, after, ref, record.version, judge, forced=forced)
 

@@ -29,7 +29,7 @@ _PULL_REQUESTS = tuple(
 
 
 def one_line(text: str) -> str:
-    """*text* as one line, for a subject or trailer.
+    """Return *text* as one line, for a subject or trailer.
 
     >>> one_line("better\\n  than  before")
     'better than before'

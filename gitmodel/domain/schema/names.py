@@ -12,7 +12,7 @@ MAX_LENGTH = 63
 LATEST = "latest"
 ARCHIVED = "archived"
 NONE = "none"
-# Words that answer "which stage" without being a stage a version can hold alone.
+# Words that commands take in place of a stage or show as one. They cannot be names of stages, aliases or versions.
 STAGE_WORDS = frozenset({LATEST, ARCHIVED, NONE})
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")

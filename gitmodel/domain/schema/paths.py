@@ -15,7 +15,7 @@ SIGNERS = "allowed_signers"
 MODELS = "models"
 RUNS = "runs"
 PURGED = "purged"
-# The highest number of a version. More than a registry needs, and few enough to count on from a wrong one.
+# The highest number of a version, far more than a registry needs.
 HIGHEST_NUMBER = 10**9
 # How many numbers a new version may skip.
 MOST_SKIPPED = 1_000

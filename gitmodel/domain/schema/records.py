@@ -287,8 +287,8 @@ class Code(Record):
     """The code of a version: the commit, whether it had uncommitted changes, and the URL of the code repository.
 
     *outside* is True if there was no code repository; without a *commit*, it had no commit yet. *snapshot* is the
-    commit that stores the work tree, if it was dirty and stored. *changed* is the number of uncommitted changes,
-    which only the process knows that read the code; a new folder counts as one.
+    commit that stores the work tree, if it was dirty and stored. *changed* is the number of uncommitted changes, where
+    a new folder counts as one. It is not recorded: only the process that read the code knows it.
     """
 
     commit: CommitId | None = None
@@ -305,7 +305,7 @@ class ArtifactLink(Record):
 
     An external artifact stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if
     the digest is that of its store; otherwise the bytes were read and hashed. Loading needs the names *needs_trust* of
-    classes and functions to be trusted. *file* is the own name of the file or folder; older records have none.
+    classes and functions to be trusted. *file* is the name that the file or folder had; older records have none.
     """
 
     name: Name
@@ -421,10 +421,10 @@ class PurgeRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class StepRecord(Record):
-    """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is its duration.
+    """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is the duration.
 
-    If a step worked on an existing version, *version* is its reference; *kinds*, *sizes* and *formats* map the names of
-    its outputs to the values that the links of a new version would have, and so does *files*.
+    *version* is the reference of the existing version that the step worked on, if any. *kinds*, *sizes*, *formats* and
+    *files* map the names of its outputs to the values that the links of a new version would have.
     """
 
     name: str

@@ -16,9 +16,9 @@ _MAX_DIGITS = 18
 class ModelRef:
     """A reference to a model by its name.
 
-    *renumbered* confirms that the model is meant that has the name now, although a pull gave it the name of another
-    model. *since* is None for a name that a person wrote. For a handle, *model* is the name after the pull *since* (see
-    `renumbering`), and later names are followed; *settles* are the notes that its first change drops.
+    *renumbered* confirms that the reference means the model that has the name now, although another model had it before
+    a pull. *since* is None for a name that a person wrote. For a handle, *model* is the name after the pull *since*
+    (see `renumbering`), and later names are followed; *settles* are the notes that its first change drops.
     """
 
     model: str
@@ -43,10 +43,9 @@ class ModelRef:
 class VersionRef:
     """A reference to a version; *selector* is a number, name, stage, alias, "latest" or "" (left out).
 
-    *renumbered* confirms that the version is meant that has the number now, although a pull gave it the number of
-    another version. *since* is None for a reference that a person wrote. For a handle, the number is that after the
-    pull *since* (see `renumbering`), and later numbers are followed; *settles* are the notes that its first change
-    drops.
+    *renumbered* confirms that the reference means the version that has the number now, although another version had it
+    before a pull. *since* is None for a reference that a person wrote. For a handle, the number is that after the pull
+    *since* (see `renumbering`), and later numbers are followed; *settles* are the notes that its first change drops.
 
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')

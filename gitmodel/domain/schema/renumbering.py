@@ -15,7 +15,7 @@ Numbered = tuple[str, int]
 
 _HEAD = "gitmodel-renumbered 1"
 _LINE = r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?"
-# Older lines are dropped first: then handles and references of that age are not followed any more.
+# The number of lines that are kept. The oldest are dropped; handles and references of their age are then not followed.
 _MOST = 20_000
 
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from gitmodel.domain.secrets.credentials import PUBLISHED
 
-# A file without NUL in its first bytes is text. The first bytes of every file, and this much of a text, are searched.
+# A file is a text if its first HEAD_SIZE bytes have no NUL. Of a text, TEXT_SIZE bytes are searched; of other files,
+# HEAD_SIZE.
 HEAD_SIZE = 8 << 10
 TEXT_SIZE = 1 << 20
 
@@ -92,7 +93,7 @@ _FORMS = (
     ),
     ("a token in a URL", ("http",), r"https?://[A-Za-z0-9_-]{20,200}@[A-Za-z0-9\[]"),
 )
-# The forms to search in a text with the mark.
+# Pairs of a mark and a form to search for in texts that contain the mark.
 _MARKS = tuple((mark, (what, pattern)) for what, marks, pattern in _FORMS for mark in marks)
 # A token that documentation shows: AKIAIOSFODNN7EXAMPLE, ghp_xxxxxxxx, hf_YOUR_TOKEN.
 _IN_EXAMPLE = re.compile(r"(?i)example|x{4}|your|placeholder|redacted|\.{3}|(.)\1{9}")

@@ -39,7 +39,7 @@ _SECRET_WORD = (
 )
 # Kinds of GitLab's tokens: https://docs.gitlab.com/security/tokens/#token-prefixes
 _GITLAB = ("pat", "dt", "rt", "rtr", "cbt", "ptt", "ft", "soat", "oas", "imt", "agent", "ffct", "wt")
-# Forms that issuers publish, each with the texts of which it holds one, so that most texts need no search.
+# Forms that issuers publish, each with its marks: only a text that contains one of them needs a search.
 PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), r"A(?:KI|SI|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9])"),
     (

@@ -67,15 +67,15 @@ def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | No
 class Snapshot:
     """The branch at one commit, and the stage tags; *commit* is None if there is no registry yet.
 
-    *committed* is the snapshot of the commit itself, if uncommitted changes lie over its files. *shared* is the
-    remote's commit as last seen (None: no remote has a registry); `is_local` returns True for a version that it lacks.
-    *frozen* is the stage tag through which the commit was read, if only that was fetched; the branch may be newer.
-    `refusal` returns why a rule keeps the recorded change of a stage out of force, or None. *proposed* is True if
-    changes planned on the snapshot become a proposal, which may change `proposal_only` stages. `read_renumberings`
-    reads the versions that pulls renumbered in this clone; *settled* are notes on them that no longer count; `warn` is
-    called with the note on a reference that is read. `reserved_for` returns the id of the running run that reserved the
-    name of a version, or "". *other_rules* returns the rules that count besides those of the commit: those in force
-    then and since.
+    *committed* is the snapshot of the commit itself, if *files* has uncommitted changes. *shared* is the remote's
+    commit as last seen (None: no remote has a registry); `is_local` returns True for a version that it lacks. *frozen*
+    is the stage tag through which the commit was read, if only that was fetched; the branch may be newer. `refusal`
+    returns why a rule keeps the recorded change of a stage out of force, or None. *proposed* is True if changes planned
+    on the snapshot become a proposal, which may change `proposal_only` stages. `read_renumberings` reads the versions
+    that pulls renumbered in this clone; *settled* are notes on them that no longer count; `warn` is called with the
+    note on a reference that is read. `reserved_for` returns the id of the running run that reserved the name of a
+    version, or "". *other_rules* returns the rules that count besides those of the commit: those in force then and
+    since.
     """
 
     commit: Oid | None

@@ -67,8 +67,7 @@ RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a 
 
 @dataclass(frozen=True)
 class StageTag:
-    """A stage tag: its commit, the stage's record in that commit, and in *forged* the reason why it does not count, if
-    any.
+    """A stage tag: its commit, the record of the stage there, and *forged*, the reason why it does not count, if any.
 
     *merged_by* is the commit of the branch that merged the tag's commit; None if that is on the branch itself. The
     first parents of a merge by `git pull` lead to the local commits, not to those that others pushed. *instead* is what
@@ -101,7 +100,7 @@ class Tags(Protocol):
         """Return all stage tags of *model*, by stage or alias."""
 
     def models(self) -> frozenset[str]:
-        """Return the models that any stage tag names; afterwards `of` runs git no more."""
+        """Return the models that any stage tag names. After this call, `of` does not run git."""
 
 
 class NoTags:

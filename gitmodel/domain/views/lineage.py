@@ -25,8 +25,8 @@ DOWN: Way = "down"
 class Node:
     """A version (`iris@4`), run (its id) or artifact (its digest), with its known facts.
 
-    *missing* is the reason why facts are missing. *more* is the direction, UP or DOWN, in which only the limit of the
-    depth ended the walk here.
+    *missing* is the reason why facts are missing. *more* are the directions, UP or DOWN, in which the walk ended here
+    because of the limit of the depth.
     """
 
     id: str
@@ -113,7 +113,7 @@ def outputs_of(run: RunRecord) -> dict[str, list[str]]:
 
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Return those of *runs* in which a step made *digest*; if all took it from the cache, these runs."""
+    """Return the runs in which a step made *digest*, or, if all took it from the cache, those."""
     all_ = [run for run in runs if digest in outputs_of(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_
@@ -182,15 +182,15 @@ class _Walk(ABC):
 
     @abstractmethod
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
-        """Go on from the version *id*."""
+        """Continue from the version *id*."""
 
     @abstractmethod
     def at_run(self, id: str, runs: int) -> None:
-        """Go on from the run *id*."""
+        """Continue from the run *id*."""
 
     @abstractmethod
     def at_artifact(self, id: str, runs: int) -> None:
-        """Go on from the artifact *id*."""
+        """Continue from the artifact *id*."""
 
     def _meet(self, id: str, kind: Kind, runs: int) -> None:
         if id not in self._seen:

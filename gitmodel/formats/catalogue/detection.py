@@ -41,7 +41,7 @@ _EXTENSIONS = {
 }
 
 
-# Of files whose content is not known: external ones that were not read.
+# The formats by extension of files whose content is not known: external files that were not read.
 _UNREAD = {
     **_EXTENSIONS,
     ".gguf": "gguf",
@@ -100,7 +100,7 @@ def _head_of(path: Path) -> bytes:
 
 
 def _own_format(file: Path | io.BytesIO | None, path: Path, head: bytes) -> str:
-    """Return the format of gitmodel's own that *file* has by its content, or else by the name of *path*; or ""."""
+    """Return the built-in format of *file* by its content, or else by the name of *path*; "" if neither tells it."""
     if found := _format_of_content(file, head):
         return found
     found = _EXTENSIONS.get(path.suffix.lower(), "")

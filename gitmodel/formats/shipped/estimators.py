@@ -115,7 +115,7 @@ def _save_skops(value: Any, path: Path) -> None:
 
 
 def _dumped(value: Any) -> tuple[Any, dict[str, Any]]:
-    """Return the schema of *value*, and the contents of its other files by name; of decision trees the arrays."""
+    """Return the schema of *value*, and the contents of its other files by name; for decision trees their arrays."""
     for model, trees in (forest_files.light_copy(value), (value, [])):
         dumped = io.BytesIO()
         _skops().dump(model, dumped)

@@ -27,7 +27,7 @@ _ROWS = 1 << 12  # parts fit into the cache of the processor
 class LightFile(NamedTuple):
     """A skops file of a light model, and the number of features and the state of each of its *trees*.
 
-    They are *objects* objects, because a file can have a tree several times.
+    *objects* is the number of different trees: the file can have a tree several times.
     """
 
     content: io.BytesIO

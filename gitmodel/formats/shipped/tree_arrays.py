@@ -71,9 +71,9 @@ def parts(model: Any) -> Iterator[Any]:
 
 
 def _fits_its_trees(owner: Any) -> bool:
-    """Return True unless *owner* passes an input to its trees that is narrower than they read.
+    """Return False if *owner* would pass its trees an input with fewer columns than they read.
 
-    It validates its input only if it has the number of features, and its trees do not validate it again.
+    It can check its input only if it has the number of features, and its trees do not check it.
     """
     bases = {base.__qualname__ for base in type(owner).__mro__ if base.__module__.startswith("sklearn.")}
     has = getattr(owner, "__dict__", {})
