@@ -88,7 +88,7 @@ def used(monkeypatch):
 
     def spy(self, *arguments, **options):
         found = find(self, *arguments, **options)
-        answers.append(found and [number for _, number in found.versions])
+        answers.append(found and [one.number for one in found.versions])
         return found
 
     monkeypatch.setattr(searching.Index, "find_versions", spy)

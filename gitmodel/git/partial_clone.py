@@ -63,10 +63,13 @@ class PartialCloneFiles(CommitFiles):
         super().__init__(trees, root)
         self._lazy_trees = trees
 
-    def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
-        wanted = list(found)
+    def load_blobs(
+        self, found: Iterable[tuple[str, Oid | None]], kind: type[R], *, newer: bool
+    ) -> Iterator[R | Invalid]:
+        found = list(found)
+        wanted = [path for path, _ in found]
         self.ensure(wanted if len(wanted) <= _FEW else [*wanted, *self._beside(wanted)])
-        return super().load_many(wanted, kind, newer=newer)
+        return super().load_blobs(found, kind, newer=newer)
 
     def ensure(self, wanted: Iterable[str]) -> None:
         """Fetch the missing files at the paths *wanted*."""

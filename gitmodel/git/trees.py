@@ -132,6 +132,12 @@ class CommitFiles:
         return None if entry is None else self.trees.decoded(entry.id, None, path, kind, newer)
 
     def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
+        return self.load_blobs(((path, None) for path in found), kind, newer=newer)
+
+    def load_blobs(
+        self, found: Iterable[tuple[str, Oid | None]], kind: type[R], *, newer: bool
+    ) -> Iterator[R | Invalid]:
+        """Return the record at each path, as `load_many` does; no tree is read for a path whose blob is given."""
         left = iter(found)
         batch = self._entries(islice(left, _BATCH))
         while batch:
@@ -194,11 +200,11 @@ class CommitFiles:
             else:
                 yield path, found
 
-    def _entries(self, found: Iterable[str]) -> list[tuple[str, Entry | Invalid | None]]:
+    def _entries(self, found: Iterable[tuple[str, Oid | None]]) -> list[tuple[str, Entry | Invalid | None]]:
         entries: list[tuple[str, Entry | Invalid | None]] = []
-        for path in found:
+        for path, blob in found:
             try:
-                entries.append((path, self._file(path)))
+                entries.append((path, Entry(FILE, blob) if blob else self._file(path)))
             except Invalid as error:
                 entries.append((path, error))
         return entries

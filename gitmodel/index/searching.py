@@ -9,7 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from gitmodel.domain.schema.paths import MODELS
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.paths import MODELS, version_file
+from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.errors import Invalid
 from gitmodel.expressions.clauses import Condition
 from gitmodel.expressions.fields import Order
@@ -31,14 +33,22 @@ _FIXED: dict[tuple[str | int, ...], Literal] = {
 }
 
 
+class Candidate(NamedTuple):
+    """A version whose record must be read, and the *blob* of the record; None if the record is damaged."""
+
+    model: str
+    number: int
+    blob: Oid | None
+
+
 class Candidates(NamedTuple):
-    """The model and number of each version that may match, and of each damaged one.
+    """The versions that may match, and those that are damaged.
 
     If not *complete*, there may be more *versions* after these, in the order that was asked for.
     """
 
-    versions: list[tuple[str, int]]
-    damaged: list[tuple[str, int]]
+    versions: list[Candidate]
+    damaged: list[Candidate]
     complete: bool
 
 
@@ -87,6 +97,11 @@ class Index:
             return search.run(key, descending=order is not None and order.descending, most=most)
 
         return self._ask(folder, question)
+
+    def read(self, found: Iterable[Candidate]) -> Iterator[VersionRecord | Invalid]:
+        """Return the record of each version of *found*, in order; of a damaged one, its error."""
+        blobs = ((version_file(model, number), blob) for model, number, blob in found)
+        return self._files.load_blobs(blobs, VersionRecord, newer=self._newer)
 
     def find_wrong(self) -> list[str]:
         """Return the up-to-date models whose rows differ from those of a new index, sorted.
@@ -215,7 +230,7 @@ class _Search:
 
     def run(self, key: str | None, *, descending: bool, most: int | None) -> Candidates:
         """Return the versions that may match, sorted by their values of *key*; see `Index.find_versions`."""
-        found: list[tuple[str, int]] = []
+        found: list[Candidate] = []
         for query, values in self._sorted(key, descending=descending):
             if most is not None and len(found) > most:
                 return Candidates(found, self._damaged(), complete=False)
@@ -223,11 +238,11 @@ class _Search:
         return Candidates(found, self._damaged(), complete=most is None or len(found) <= most)
 
     def _sorted(self, key: str | None, *, descending: bool) -> Iterator[tuple[str, list[str | Value]]]:
-        """Yield the queries of which the results, one after the other, are sorted by *key*; of each, id and value."""
+        """Yield the queries of which the results, one after the other, are sorted by *key*: id, blob and value."""
         down = " DESC" if descending else ""
         for low, high in TYPES if key is not None else ():
             yield (
-                "SELECT version.id, fact.value FROM fact CROSS JOIN version ON version.id = fact.version "
+                "SELECT version.id, blob, fact.value FROM fact CROSS JOIN version ON version.id = fact.version "
                 "WHERE fact.key = (SELECT id FROM key WHERE path = ?) AND fact.value BETWEEN ? AND ? "
                 f"AND {self._where} ORDER BY fact.value{down}",
                 [key or "", low, high, *self._values],
@@ -235,28 +250,29 @@ class _Search:
         without = " AND version.id NOT IN (SELECT version FROM fact WHERE key = (SELECT id FROM key WHERE path = ?))"
         names = f"JOIN model ON model.id = version.id >> {NUMBER_BITS} " if len(self._names) > 1 else ""
         yield (
-            f"SELECT version.id, NULL FROM version {names}WHERE {self._where}{without if key is not None else ''} "
+            f"SELECT version.id, blob, NULL FROM version {names}"
+            f"WHERE {self._where}{without if key is not None else ''} "
             f"ORDER BY {'model.name, ' if names else ''}version.id DESC",
             [*self._values, *([] if key is None else [key])],
         )
 
-    def _fetch(self, query: str, values: list[str | Value], most: int | None) -> Iterator[tuple[str, int]]:
+    def _fetch(self, query: str, values: list[str | Value], most: int | None) -> Iterator[Candidate]:
         """Yield the results of *query*: with *most*, at least so many, and all whose value equals that of the last."""
         count, last = 0, None
-        for id, value in self._database.execute(query, values):
+        for id, blob, value in self._database.execute(query, values):
             if most is not None and count >= most and (value is None or value != last):
                 return
             if id >> NUMBER_BITS in self._names:
                 count, last = count + 1, value
-                yield self._version(id)
+                yield self._version(id, Oid(blob[1:].hex()))
 
-    def _damaged(self) -> list[tuple[str, int]]:
+    def _damaged(self) -> list[Candidate]:
         query = f"SELECT id FROM version WHERE state = {DAMAGED} AND id >= ? AND id < ? ORDER BY id DESC"
         found = self._database.execute(query, (self._first, self._end))
         return [self._version(id) for (id,) in found if id >> NUMBER_BITS in self._names]
 
-    def _version(self, id: int) -> tuple[str, int]:
-        return self._names[id >> NUMBER_BITS], id % (1 << NUMBER_BITS)
+    def _version(self, id: int, blob: Oid | None = None) -> Candidate:
+        return Candidate(self._names[id >> NUMBER_BITS], id % (1 << NUMBER_BITS), blob)
 
     def _in_range(self, wanted: Range) -> tuple[str, list[str | Value]]:
         """Return the query for versions that have a fact in the range *wanted*, and its values."""

@@ -22,7 +22,7 @@ from gitmodel.registry.versions import existing_model, open_index
 from gitmodel.registry.writer import Writer
 
 if TYPE_CHECKING:
-    from gitmodel.index.searching import Candidates
+    from gitmodel.index.searching import Candidate, Candidates
 
 
 def find_versions(
@@ -99,9 +99,9 @@ class _Search:
             self._misses_order = False
             if self._wanted is not None:
                 self._wanted.settle()
-            found = self._read(candidates.versions)
+            found = self._read_found(candidates.versions)
             if candidates.complete or len(found) >= page.stop:
-                self._read(candidates.damaged)
+                self._read_found(candidates.damaged)
                 return self._sorted(found)[page], self._sorted_errors()
             most = 10 * page.stop if most == page.stop else None
         found = self._read((model, number) for model in self._models for number in self._snapshot.newest_numbers(model))
@@ -157,11 +157,21 @@ class _Search:
         )
 
     def _read(self, versions: Iterable[tuple[str, int]]) -> list[VersionView]:
-        """Return those of *versions* that match; the errors of those that are damaged are remembered."""
-        found, versions = [], list(versions)
+        """Return those of *versions* that match, as `_matching` does."""
+        versions = list(versions)
         files = (paths.version_file(*version) for version in versions)
         read = self._snapshot.files.load_many(files, VersionRecord, newer=self._snapshot.newer)
-        for (model, _), record in zip(versions, read, strict=True):
+        return self._matching((model for model, _ in versions), read)
+
+    def _read_found(self, found: list[Candidate]) -> list[VersionView]:
+        """Return those of the versions *found* in the index that match, as `_matching` does."""
+        assert self._index is not None
+        return self._matching((one.model for one in found), self._index.read(found))
+
+    def _matching(self, models: Iterable[str], records: Iterable[VersionRecord | Invalid]) -> list[VersionView]:
+        """Return the versions of *models* whose *records* match; the errors of damaged ones are remembered."""
+        found = []
+        for model, record in zip(models, records, strict=True):
             if isinstance(record, Invalid):
                 self._damaged.append(record)
                 continue

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,10 +32,10 @@ from gitmodel.registry.models import choose_to_change, parse_filter
 from gitmodel.registry.writer import Writer, change_model, change_version
 
 if TYPE_CHECKING:
-    from gitmodel.index.searching import Index
+    from gitmodel.index.searching import Candidate, Index
 
-# Newest first, in chunks, so that a page of the newest versions does not read the rest.
-_PIECE = 500
+# Newest first, in pieces that double, so that a page of the newest versions that match does not read the rest.
+_FIRST_PIECE, _PIECE = 20, 500
 # A list of at most this many versions is cached.
 _REMEMBERED = 20_000
 # With fewer folders of a hundred versions each, reading all versions takes as long as opening the index.
@@ -259,6 +260,14 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
+# Reads the next records of a list, at most so many; None: all.
+_Reader = Callable[[int | None], Iterator[VersionRecord | Invalid]]
+
+
+def _read_next(index: Index, left: Iterator[Candidate], most: int | None) -> Iterator[VersionRecord | Invalid]:
+    return index.read(islice(left, most))
+
+
 class _Listing:
     """The versions of a model at one commit, with the stages in force at the time of creation."""
 
@@ -270,7 +279,7 @@ class _Listing:
         self._wanted = parse_filter(filter, names)
 
     def __iter__(self) -> Iterator[VersionView | Invalid]:
-        found = self._each(self._candidates())
+        found = self._each(self._reader())
         if self._wanted is None:
             return found
         # If the filter has a name that perhaps no version has, the first result is right only if some version has it.
@@ -284,22 +293,26 @@ class _Listing:
         yield from found
         self._wanted.check_searched(nothing)
 
-    def _candidates(self) -> Iterator[int]:
-        """Return the numbers of the versions that the filter may match, newest first: as the index says, or all."""
+    def _reader(self) -> _Reader:
+        """Return the reader of the versions that the filter may match: as the index says, or all; newest first."""
         if self._wanted is not None and self._wanted.conditions:
             index = open_index(self.snapshot, self._index_folder, (self.model,))
             found = index.find_versions(self.model, self._wanted.conditions, self._wanted.asked) if index else None
-            if found is not None:
+            if index is not None and found is not None:
                 self._wanted.settle()
-                return iter(sorted((number for _, number in (*found.versions, *found.damaged)), reverse=True))
-        return self.snapshot.newest_numbers(self.model)
+                named = iter(sorted((*found.versions, *found.damaged), key=lambda one: -one.number))
+                return partial(_read_next, index, named)
+        numbers = self.snapshot.newest_numbers(self.model)
+        return lambda most: self.snapshot.versions(self.model, islice(numbers, most))
 
-    def _each(self, numbers: Iterator[int]) -> Iterator[VersionView | Invalid]:
+    def _each(self, read: _Reader) -> Iterator[VersionView | Invalid]:
         last = self._page.stop
-        piece = _PIECE if self._wanted is not None and last is not None else last
-        passed = 0
-        while (passed != last or self._is_searching) and (some := list(islice(numbers, piece))):
-            for record in self.snapshot.versions(self.model, some):
+        piece = last if last is None or self._wanted is None else max(last, _FIRST_PIECE)
+        passed, is_left = 0, True
+        while is_left and (passed != last or self._is_searching):
+            is_left = False
+            for record in read(piece):
+                is_left = True
                 if isinstance(record, Invalid):
                     if passed != last:
                         yield record
@@ -315,6 +328,7 @@ class _Listing:
                     passed += 1
                     if passed > self._page.start:
                         yield view
+            piece = None if piece is None else max(piece, min(2 * piece, _PIECE))
 
     @property
     def _is_searching(self) -> bool:
