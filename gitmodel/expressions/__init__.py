@@ -123,7 +123,7 @@ class Expression:
 class Filter:
     """A filter that raises for unknown names and values instead of matching nothing.
 
-    *known* are the names of the records.
+    *known* are the names of the records. *names* are all words of the filter: it reads no other fields.
 
     >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
     >>> wanted.matches({"metadata": {"accuracy": 0.95}})
@@ -137,7 +137,9 @@ class Filter:
     def __init__(self, text: str, known: Names) -> None:
         """Parse *text*. Raises UsageError as `parse` does, and for a fixed name that is not in *known*."""
         self._expression = parse(text)
-        found = find_asked(text, read_tokens(text), known)
+        tokens = read_tokens(text)
+        self.names = frozenset(token.text for token in tokens)
+        found = find_asked(text, tokens, known)
         self._unseen = [asked for asked in found if asked.value is None or asked.known]
         # Literals that no record could be compared with yet, and for each a value of another type that a record has.
         self._uncompared: dict[Asked, object] = {asked: None for asked in found if asked not in self._unseen}

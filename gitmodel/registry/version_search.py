@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes.stages import StageState, stage_states
@@ -83,6 +83,8 @@ class _Search:
         self._snapshot = snapshot
         self._wanted = wanted
         self._order = order
+        # The fields of versions that are read.
+        self._names = (wanted.names if wanted else frozenset()) | {str(order.field.steps[0]) if order else ""}
         self._damaged: list[Invalid] = []
         self._model = None if model is None else existing_model(snapshot, model)
         self._models = self._existing() if self._model is None else (self._model,)
@@ -113,7 +115,10 @@ class _Search:
 
     def _sorted(self, found: list[VersionView]) -> list[VersionView]:
         found.sort(key=lambda view: (view.model, -view.record.number))
-        return found if self._order is None else self._order.sort(found, VersionView.filtered_fields)
+        return found if self._order is None else self._order.sort(found, self._fields_of)
+
+    def _fields_of(self, view: VersionView) -> dict[str, Any]:
+        return view.filtered_fields(self._names)
 
     def _sorted_errors(self) -> list[Invalid]:
         return sorted(self._damaged, key=lambda error: error.message)
@@ -179,7 +184,7 @@ class _Search:
             if record.deleted is not None and not searching:
                 continue
             view = view_version(self._snapshot, model, record, self._states_of(model))
-            fields = view.filtered_fields() if searching or self._wanted is not None else {}
+            fields = self._fields_of(view)
             if self._order is not None and self._misses_order:
                 self._misses_order = self._order.field.value(fields) is None
                 self._beside.update(dict.fromkeys(self._order.field.beside(fields)))

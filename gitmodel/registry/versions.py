@@ -323,8 +323,8 @@ class _Listing:
                 view = view_version(self.snapshot, self.model, record, self.states)
                 if not is_listed:
                     assert self._wanted is not None
-                    self._wanted.search(view.filtered_fields())
-                elif self._wanted is None or self._wanted.matches(view.filtered_fields()):
+                    self._wanted.search(view.filtered_fields(self._wanted.names))
+                elif self._wanted is None or self._wanted.matches(view.filtered_fields(self._wanted.names)):
                     passed += 1
                     if passed > self._page.start:
                         yield view

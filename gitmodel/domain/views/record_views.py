@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import date, datetime, time
 from pathlib import PurePath
@@ -83,31 +83,37 @@ class VersionView:
 
     def fields(self) -> dict[str, Any]:
         """Return the version as JSON shows it; `docs/reference/json.md` describes each field."""
-        record = self.record
-        return {
-            "model": self.model,
-            "number": record.number,
-            "name": record.name,
-            "stage": self.stage,
-            "aliases": list(self.aliases),
-            "pending": [pending_fields(state) for state in self.pending],
-            "local": self.local,
-            "created": record.created,
-            "description": record.description,
-            "tags": list(record.tags),
-            "metadata": dict(record.metadata),
-            "artifacts": [artifact_fields(link) for link in record.artifacts],
-            "attachments": [artifact_fields(link) for link in record.attachments],
-            "runs": list(record.runs),
-            "code": code_fields(record.code),
-            "failed": record.failed,
-            "deleted": record.deleted,
-            "reason": record.reason,
-        }
+        return {name: read(self) for name, read in _VERSION_FIELDS.items()}
 
-    def filtered_fields(self) -> dict[str, Any]:
-        """Return the version as filters see it: as `fields`, but a version in no stage is in the stage "none"."""
-        return {**self.fields(), "stage": self.stage or NONE}
+    def filtered_fields(self, names: Iterable[str] = VERSION_NAMES) -> dict[str, Any]:
+        """Return the version as filters see it: those of its `fields` that are in *names*.
+
+        A version in no stage is in the stage "none".
+        """
+        found = {name: _VERSION_FIELDS[name](self) for name in names if name in _VERSION_FIELDS}
+        return {**found, "stage": self.stage or NONE} if "stage" in found else found
+
+
+_VERSION_FIELDS: dict[str, Callable[[VersionView], Any]] = {
+    "model": lambda view: view.model,
+    "number": lambda view: view.record.number,
+    "name": lambda view: view.record.name,
+    "stage": lambda view: view.stage,
+    "aliases": lambda view: list(view.aliases),
+    "pending": lambda view: [pending_fields(state) for state in view.pending],
+    "local": lambda view: view.local,
+    "created": lambda view: view.record.created,
+    "description": lambda view: view.record.description,
+    "tags": lambda view: list(view.record.tags),
+    "metadata": lambda view: dict(view.record.metadata),
+    "artifacts": lambda view: [artifact_fields(link) for link in view.record.artifacts],
+    "attachments": lambda view: [artifact_fields(link) for link in view.record.attachments],
+    "runs": lambda view: list(view.record.runs),
+    "code": lambda view: code_fields(view.record.code),
+    "failed": lambda view: view.record.failed,
+    "deleted": lambda view: view.record.deleted,
+    "reason": lambda view: view.record.reason,
+}
 
 
 @dataclass(frozen=True)
