@@ -256,6 +256,25 @@ def test_an_update_reads_only_the_versions_that_changed(repo, monkeypatch):
     assert len(read) == 2  # the versions of another model are no concern of this search
 
 
+def test_a_page_of_what_the_index_finds_reads_few_records_and_no_trees(repo, monkeypatch, used):
+    numbers = [*range(1, 100), *range(100, 160)]
+    write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 2}).items()})
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a == 5") == ([], [])
+    decoded, decode = [], codec.decode
+
+    def spy(kind, data, path, **options):
+        decoded.append(path)
+        return decode(kind, data, path, **options)
+
+    monkeypatch.setattr(codec, "decode", spy)
+    with Client(repo) as client:
+        assert outcome(client, "metadata.a == 1", limit=2, offset=1)[0] == [157, 155]
+        assert "models/iris/versions/1xx" not in [path for _, path in client.repository.trees._folders]
+    assert len([path for path in decoded if "versions" in path]) == 20
+    assert used == [[], [*range(159, 0, -2)]]
+
+
 def test_the_index_follows_a_branch_that_is_rewritten_or_moved_back_and_forward(repo, monkeypatch, used):
     rng, commits = random.Random(5), []
     for step in range(21):
