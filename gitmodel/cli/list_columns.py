@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gitmodel.cli.cell_text import escape, measurement, width
-from gitmodel.cli.output import PROSE, Column, Output, terminal_width
+from gitmodel.cli.output import PROSE, Column, Output, cells_of, terminal_width, widest
 from gitmodel.cli.shapes import Shape
 from gitmodel.domain.views.comparison import flat_values
 from gitmodel.errors import Invalid, UsageError
@@ -22,7 +22,6 @@ T = TypeVar("T")
 
 _WIDEST = 20  # of a column that is shown without being asked for
 _MOST_KEYS = 16  # of one row that may become columns
-_MOST_ONCE = 2_000  # cells that are compared with later ones
 _WIDEST_LAST = len("DESCRIPTION")  # of the last column, which is cut
 
 
@@ -139,50 +138,74 @@ class _Chosen(Generic[T]):
 
 
 def _measured_table(kind: RowKind[T], items: Iterable[T], sort: str) -> tuple[list[str], list[list[str]]]:
-    """Return heads and rows of the usual columns and of the values that most of *items* have.
+    """Return heads and cells of the usual columns and of the values that most of *items* have.
 
     As many as fit on the terminal become columns. The key by which *sort* sorts comes first, even if few have it. Only
-    cells are kept of each item, because there may be many.
+    cells and values are kept of each item, because there may be many.
     """
-    columns = kind.usual
-    rows: list[list[str]] = []
-    keys: list[tuple[str, ...]] = []  # of each version; most versions share them
-    values: list[tuple[str, ...]] = []
-    once: dict[Any, Any] = {}  # equal keys and cells, of which there are few, are one object
-    counts: Counter[str] = Counter()
-    for item in items:
-        row = [read(item) for _, read in columns]
-        rows.append([once.setdefault(cell, cell) if len(once) < _MOST_ONCE else cell for cell in row])
-        found = dict(islice(flat_values(kind.measured(item)), _MOST_KEYS))
-        counts.update(found.keys())
-        names, texts = tuple(found), tuple(map(measurement, found.values()))
-        keys.append(once.setdefault(names, names))
-        values.append(tuple([once.setdefault(text, text) if len(once) < _MOST_ONCE else text for text in texts]))
-    heads = [head for head, _ in columns]
+    values = _Values()
+    heads = [head for head, _ in kind.usual]
+    cells = cells_of([read for _, read in kind.usual], values.noted(items, kind.measured))
     place = heads.index(kind.before)
-    room = terminal_width() - sum(_room(heads, rows))
+    room = terminal_width() - sum(_room(heads, cells))
     first = sort.removeprefix("-").removeprefix("metadata.").removeprefix("parameters.")
-    for key, count in sorted(counts.items(), key=lambda item: (item[0] != first, -item[1], item[0])):
-        if count * 2 <= len(rows) and key != first:
+    for key in values.most_common(first):
+        if room < 3:
             break
-        cells = [dict(zip(*pair, strict=True)).get(key, "") for pair in zip(keys, values, strict=True)]
-        widest = _widest([key, *cells])
-        if widest <= _WIDEST and widest + 2 <= room:
-            room -= widest + 2
+        column = values.cells(key)
+        taken = _widest([key, *column])
+        if taken <= _WIDEST and taken + 2 <= room:
+            room -= taken + 2
             heads.insert(place, key)
-            for row, cell in zip(rows, cells, strict=True):
-                row.insert(place, cell)
+            cells.insert(place, column)
             place += 1
-    return heads, rows
+    return heads, cells
 
 
-def _widest(texts: Iterable[str]) -> int:
-    return max(width(escape(text)) for text in set(texts))
+class _Values:
+    """The values of items that may become columns, with the keys of each item, which most items share."""
+
+    def __init__(self) -> None:
+        self._keys: list[tuple[str, ...]] = []
+        self._values: list[tuple[Any, ...]] = []
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._counts: Counter[tuple[str, ...]] = Counter()
+
+    def noted(self, items: Iterable[T], values_of: Callable[[T], Mapping[str, Any]]) -> Iterator[T]:
+        """Yield *items*, and remember the values of each."""
+        for item in items:
+            found = dict(islice(flat_values(values_of(item)), _MOST_KEYS))
+            keys = tuple(found)
+            self._counts[keys] += 1
+            self._keys.append(self._known.setdefault(keys, keys))
+            self._values.append(tuple(found.values()))
+            yield item
+
+    def most_common(self, first: str) -> Iterator[str]:
+        """Yield the keys that more than half of the items have, the most common first, after *first* if one has it."""
+        counts: Counter[str] = Counter()
+        for keys, count in self._counts.items():
+            counts.update(dict.fromkeys(keys, count))
+        for key, count in sorted(counts.items(), key=lambda item: (item[0] != first, -item[1], item[0])):
+            if key == first or count * 2 > len(self._keys):
+                yield key
+
+    def cells(self, key: str) -> list[str]:
+        """Return the cell of *key* for each item."""
+        places = {keys: keys.index(key) if key in keys else None for keys in self._known}
+        found = zip(self._values, map(places.__getitem__, self._keys), strict=True)
+        return ["" if place is None else measurement(values[place]) for values, place in found]
 
 
-def _room(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[int]:
+def _widest(column: Iterable[str]) -> int:
+    """Return the width of the widest of the cells in *column* after they were escaped."""
+    column = set(column)
+    return widest(column if "".join(column).isprintable() else map(escape, column))
+
+
+def _room(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> Iterator[int]:
     """Yield the width of each column that has a value, with the space after it."""
-    for place, head in enumerate(heads):
-        widest = _widest(["", *(row[place] for row in rows)])
-        if widest and head != PROSE:  # printed below its row if the terminal is too narrow
-            yield max(width(head), widest if head != heads[-1] else min(widest, _WIDEST_LAST)) + 2
+    for head, column in zip(heads, columns, strict=True):
+        taken = _widest(column)
+        if taken and head != PROSE:  # printed below its row if the terminal is too narrow
+            yield max(width(head), taken if head != heads[-1] else min(taken, _WIDEST_LAST)) + 2

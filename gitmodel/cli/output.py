@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain, compress, takewhile
+from itertools import chain, islice, repeat, takewhile
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from gitmodel.cli.cell_text import escape, tsv_cell, width
@@ -33,6 +33,9 @@ _WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
 _INDENT = "    "
 # Columns whose values are useless if cut.
 _FIRM = ("(UTC)", "COMMIT", "FIELD")
+
+# Items whose cells are read together, and the most different cells of a column that are compared with later ones.
+_PIECE = 1_000
 
 T = TypeVar("T")
 Column = tuple[str, Callable[[T], str]]
@@ -71,19 +74,20 @@ class Output:
         elif self.format == "tsv":
             _write_all(_tsv(shape, (self._dated(shape, fields(item)) for item in items)))
         else:
-            self.table([head for head, _ in columns], [[read(item) for _, read in columns] for item in items], empty)
+            self.table([head for head, _ in columns], cells_of([read for _, read in columns], items), empty)
 
-    def table(self, heads: Sequence[str], rows: list[list[str]], empty: str) -> None:
-        """Print *rows* as a table for people, without empty columns; without rows, print the line *empty*.
+    def table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
+        """Print a table for people from the cells of each column, without empty columns; without rows, print *empty*.
 
-        The rows are changed in place, because there may be very many.
+        The cells are escaped in place, because there may be very many.
         """
-        if not rows:
+        if not any(columns):
             return self.note(empty)
-        filled = [any(row[place] for row in rows) for place in range(len(heads))]
-        for row in rows:
-            row[:] = map(escape, compress(row, filled))
-        _write_all(_table(list(compress(heads, filled)), rows, sys.stdout))
+        for column in columns:
+            if not "".join(column).isprintable():
+                column[:] = map(escape, column)
+        filled = [(head, column) for head, column in zip(heads, columns, strict=True) if any(column)]
+        _write_all(_table([head for head, _ in filled], [column for _, column in filled], sys.stdout))
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
         """Print one thing: for people *lines* of a label and a text, which may have several lines."""
@@ -302,20 +306,40 @@ def _tsv(shape: Shape, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{line}\n"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> Iterator[str]:
-    widths = [max(width(row[place]) for row in [heads, *rows]) for place in range(len(heads))]
-    below: list[list[str]] = [[]] * len(rows)
+def cells_of(columns: Sequence[Callable[[T], str]], items: Iterable[T]) -> list[list[str]]:
+    """Return the cells of each column of a table of *items*, of which only the cells are kept."""
+    found: list[list[str]] = [[] for _ in columns]
+    shared: list[dict[str, str]] = [{} for _ in columns]  # equal cells, of which there are few, are one object
+    left = iter(items)
+    while piece := list(islice(left, _PIECE)):
+        for read, column, known in zip(columns, found, shared, strict=True):
+            cells = map(read, piece)
+            column += cells if len(known) > _PIECE else [known.setdefault(cell, cell) for cell in cells]
+    return found
+
+
+def widest(column: Iterable[str]) -> int:
+    """Return the number of columns that the widest of the texts in *column* takes on a terminal."""
+    column = list(column)
+    return max(map(len if "".join(column).isascii() else width, column), default=0)
+
+
+def _table(heads: Sequence[str], columns: Sequence[Sequence[str]], stream: TextIO) -> Iterator[str]:
+    widths = [max(width(head), widest(column)) for head, column in zip(heads, columns, strict=True)]
+    below: Iterable[list[str]] = repeat([])
     if stream.isatty():
         room = terminal_width()
         if _length(widths) > room:
             whole = len(list(takewhile(_WHOLE.__contains__, reversed(heads[1:]))))
             beside = len(heads) - whole
-            below = [_paragraphs(row[beside:], max(room - len(_INDENT), _NARROWEST)) for row in rows]
-            heads, rows, widths = heads[:beside], [row[:beside] for row in rows], widths[:beside]
+            texts = zip(*columns[beside:], strict=True) if whole else repeat(())
+            below = (_paragraphs(row, max(room - len(_INDENT), _NARROWEST)) for row in texts)
+            heads, columns, widths = heads[:beside], columns[:beside], widths[:beside]
         _narrow(widths, room, {place for place, head in enumerate(heads) if head.endswith(_FIRM)})
     yield f"{_coloured(_row(heads, widths), '1', stream)}\n"
-    for row, said in zip(rows, below, strict=True):
-        yield f"{_row(row, widths)}\n"
+    rows = zip(*(map(_pad, column, repeat(room)) for column, room in zip(columns, widths, strict=True)), strict=True)
+    for row, said in zip(rows, below, strict=False):
+        yield f"{'  '.join(row).rstrip()}\n"
         yield from (f"{_INDENT}{line}\n" for line in said)
 
 
@@ -324,8 +348,15 @@ def _paragraphs(texts: Iterable[str], room: int) -> list[str]:
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    cut = [_cut(cell, room) for cell, room in zip(cells, widths, strict=True)]
-    return "  ".join(cell + " " * (room - width(cell)) for cell, room in zip(cut, widths, strict=True)).rstrip()
+    return "  ".join(map(_pad, cells, widths)).rstrip()
+
+
+def _pad(text: str, room: int) -> str:
+    """Return *text* cut or filled with spaces to *room* columns of a terminal."""
+    if text.isascii() and len(text) <= room:
+        return text.ljust(room)
+    text = _cut(text, room)
+    return text + " " * (room - width(text))
 
 
 def _narrow(widths: list[int], room: int, firm: Set[int] = frozenset()) -> None:
