@@ -558,7 +558,49 @@ def test_doctor_compares_the_index_with_a_new_one_and_deletes_a_wrong_one(repo, 
         assert not path.exists()
 
 
-COMMANDS = ["list", "show iris", "version list iris", "version show iris@1", "resolve iris@1", "promote iris@1 staging"]
+def test_a_table_of_all_versions_is_the_same_with_and_without_the_index(repo, monkeypatch, capsys):
+    rng = random.Random(11)
+    numbers = [*range(1, 30), *range(95, 112), *range(300, 305)]
+    files = {path: data for number in numbers for path, data in awkward(rng, number).items()}
+    files |= version(31, description="x" * 2_000) | version(32, description='"\n\x1b\u202e花', failed=True)
+    files |= version(33, metadata={f"k{n}": n for n in range(40)}) | version(34, metadata={"a.b": 1, "a": {"b": 2}})
+    files[paths.version_file("iris", 35)] = codec.encode(VersionRecord(number=36, created=WHEN, name="other"))
+    files[paths.archived_file("iris", 5)] = files[paths.archived_file("iris", 303)] = b""
+    write(repo, {**files, paths.version_file("iris", 7): b"number = ", paths.version_file("iris", 101): "7.toml"})
+    monkeypatch.setenv("COLUMNS", "300")
+    command = ["-C", str(repo), "version", "list", "iris"]
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "_HUNDREDS_FOR_INDEX", 10**9)
+        without = ask(capsys, *command)
+    assert ask(capsys, *command) == without
+    assert "archived" in without[1]
+    assert without[2].count("warning") == 2
+    decoded, decode = [], codec.decode
+
+    def spy(kind, data, path, **options):
+        decoded.append(path)
+        return decode(kind, data, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(codec, "decode", spy)
+        assert ask(capsys, *command) == without
+    assert 0 < len([path for path in decoded if "/versions/" in path]) < len(numbers) / 2
+    (path,) = databases(repo)
+    for text in ("[1]", "not JSON", ""):
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE summary SET text = ? WHERE version % 5 = 0", (text,))
+        assert ask(capsys, *command) == without
+
+
+def test_a_page_of_a_table_has_the_versions_of_the_page(repo, monkeypatch, capsys):
+    write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
+    assert ask(capsys, "-C", str(repo), "version", "list", "iris")[1].count("\n") == 9
+    for words, numbers in ((["--limit", "2", "--offset", "1"], "76"), (["--filter", "metadata.a > 6"], "87")):
+        rows = ask(capsys, "-C", str(repo), "version", "list", "iris", *words)[1].splitlines()[1:]
+        assert "".join(row[0] for row in rows) == numbers
+
+
+COMMANDS = ["list", "show iris", "version show iris@1", "resolve iris@1", "promote iris@1 staging"]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "check", "version create iris", "metadata set iris@1 a=2", "apply"])

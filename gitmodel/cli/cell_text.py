@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.changes.stages import StageState
     from gitmodel.domain.snapshots.snapshot_sources import Refusal
     from gitmodel.domain.views.record_views import ModelView, VersionView
+    from gitmodel.domain.views.version_summaries import VersionRow
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -161,21 +162,21 @@ def aliases_of_model(view: ModelView) -> str:
     return commas(stage_cell(state) for state in view.stages if state.alias)
 
 
-def stage_of_version(view: VersionView) -> str:
+def stage_of_version(view: VersionView | VersionRow) -> str:
     """Return the stage of a version with pending changes: `production (4 pending)`, `(production pending)`."""
     if not view.pending:
         return view.stage or ""
     return _places([view.stage] if view.stage else [], [state for state in view.pending if not state.alias], view)
 
 
-def aliases_of_version(view: VersionView) -> str:
+def aliases_of_version(view: VersionView | VersionRow) -> str:
     """Return the aliases of a version with pending changes."""
     if not view.pending:
         return commas(view.aliases)
     return _places(view.aliases, [state for state in view.pending if state.alias], view)
 
 
-def _places(held: Iterable[str], changing: Iterable[StageState], view: VersionView) -> str:
+def _places(held: Iterable[str], changing: Iterable[StageState], view: VersionView | VersionRow) -> str:
     states = {state.name: state for state in changing}
     here = [f"{name}{pending_suffix(states.pop(name)) if name in states else ''}" for name in held]
     coming = [state for state in states.values() if state.recorded == view.record.number]

@@ -12,6 +12,7 @@ from gitmodel.cli.cell_text import escape, measurement, width
 from gitmodel.cli.output import PROSE, Column, Output, cells_of, terminal_width, widest
 from gitmodel.cli.shapes import Shape
 from gitmodel.domain.views.comparison import flat_values
+from gitmodel.domain.views.version_summaries import MOST_KEYS
 from gitmodel.errors import Invalid, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _WIDEST = 20  # of a column that is shown without being asked for
-_MOST_KEYS = 16  # of one row that may become columns
 _WIDEST_LAST = len("DESCRIPTION")  # of the last column, which is cut
 
 
@@ -174,7 +174,7 @@ class _Values:
     def noted(self, items: Iterable[T], values_of: Callable[[T], Mapping[str, Any]]) -> Iterator[T]:
         """Yield *items*, and remember the values of each."""
         for item in items:
-            found = dict(islice(flat_values(values_of(item)), _MOST_KEYS))
+            found = dict(islice(flat_values(values_of(item)), MOST_KEYS))
             keys = tuple(found)
             self._counts[keys] += 1
             self._keys.append(self._known.setdefault(keys, keys))

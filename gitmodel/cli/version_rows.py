@@ -13,17 +13,21 @@ from gitmodel.cli.options import TableOptions
 from gitmodel.cli.version_view import note_pending
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.views.record_views import VersionView
+from gitmodel.domain.views.version_summaries import VersionRow
 from gitmodel.errors import Invalid
 
 
-def _fields(view: VersionView, wanted: Set[str]) -> Mapping[str, Any]:
+def _fields(view: VersionView | VersionRow, wanted: Set[str]) -> Mapping[str, Any]:
     few = {"model": view.model, "number": view.record.number, "metadata": view.record.metadata}
-    return few if wanted <= few.keys() else view.fields()
+    if wanted <= few.keys():
+        return few
+    assert isinstance(view, VersionView)  # other rows are only in tables with the usual columns
+    return view.fields()
 
 
-VERSIONS_OF_MODEL: RowKind[VersionView] = RowKind(
+VERSIONS_OF_MODEL: RowKind[VersionView | VersionRow] = RowKind(
     shapes.VERSION,
-    name=str,
+    name=lambda view: f"{view.model}@{view.record.number}",
     keys=("model", "number"),
     first=(("VERSION", lambda view: cell_text.number(view.record.number, view.local)),),
     others=(
@@ -43,18 +47,21 @@ VERSIONS = replace(VERSIONS_OF_MODEL, first=(("MODEL", lambda view: view.model),
 
 def print_versions(
     invocation: Invocation,
-    kind: RowKind[VersionView],
-    found: Iterable[VersionView | Invalid],
+    kind: RowKind[VersionView | VersionRow],
+    found: Iterable[VersionView | VersionRow | Invalid],
     asked: TableOptions,
     *,
     otherwise: str,
 ) -> None:
-    """Print a list of versions, then notes and warnings about them. *otherwise* is the line for an empty list."""
+    """Print a list of versions, then notes and warnings about them. *otherwise* is the line for an empty list.
+
+    Only for a table with the usual columns, a `VersionRow` can be in *found*.
+    """
     pending: dict[tuple[str, StageState], None] = {}
 
-    def noted() -> Iterator[VersionView | Invalid]:
+    def noted() -> Iterator[VersionView | VersionRow | Invalid]:
         for view in found:
-            if not isinstance(view, Invalid):
+            if not isinstance(view, Invalid) and view.pending:
                 pending.update(dict.fromkeys((view.model, state) for state in view.pending))
             yield view
 

@@ -28,6 +28,7 @@ from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.views.record_views import ModelView, VersionView
+from gitmodel.domain.views.version_summaries import VersionRow
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.versions import Found
@@ -314,6 +315,13 @@ class Client(ShowsOurForm):
         """
         self.repository.renew()
         return iter(versions.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
+
+    def view_version_rows(
+        self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
+    ) -> Iterator[VersionView | VersionRow | Invalid]:
+        """Yield what `view_versions` yields, but of most versions only what a table shows, which is found faster."""
+        self.repository.renew()
+        return versions.each_row(self.writer, model, filter=filter, limit=limit, offset=offset)
 
     def find_versions(
         self,

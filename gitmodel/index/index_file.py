@@ -18,7 +18,7 @@ from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import open_file
 
 # Raise it with the tables, the facts, and the rules by which a record is valid.
-FORMAT = 1
+FORMAT = 2
 _SECONDS_TO_WAIT = 0.1
 _TOKEN = re.compile(r"[0-9a-f]{16}")
 # Errors of SQLite that say nothing about the content of the file.
@@ -34,6 +34,7 @@ CREATE TABLE model(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE version(id INTEGER PRIMARY KEY, blob BLOB NOT NULL, state INTEGER NOT NULL);
 CREATE INDEX damaged ON version(id) WHERE state = 2;
 CREATE TABLE key(id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
+CREATE TABLE summary(version INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE fact(key INTEGER, value, version INTEGER, PRIMARY KEY(key, value, version)) WITHOUT ROWID;
 """
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, suppress
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import MODELS, version_file
 from gitmodel.domain.schema.records import VersionRecord
+from gitmodel.domain.views.version_summaries import VersionSummary
 from gitmodel.errors import Invalid
 from gitmodel.expressions.clauses import Condition
 from gitmodel.expressions.fields import Order
@@ -20,9 +21,12 @@ from gitmodel.expressions.operands import Literal
 from gitmodel.git.trees import CommitFiles
 from gitmodel.index.facts import TYPES, Range, Value, key_of, ranges_of, type_bounds
 from gitmodel.index.index_file import FORMAT, IndexFile, changing, create_tables, is_damage, reading
-from gitmodel.index.updating import DAMAGED, NUMBER_BITS, PRESENT, NotIndexable, Update, mark, row_of
+from gitmodel.index.updating import DAMAGED, DELETED, NUMBER_BITS, PRESENT, NotIndexable, Update, mark, row_of
 
 T = TypeVar("T")
+
+# Summaries that are read together.
+_PIECE = 500
 
 # The fields of a version whose values all have one type, each with an example of that type.
 _FIXED: dict[tuple[str | int, ...], Literal] = {
@@ -98,6 +102,44 @@ class Index:
 
         return self._ask(folder, question)
 
+    def list_versions(self, model: str) -> Iterator[VersionSummary | VersionRecord | Invalid] | None:
+        """Return a summary of each version of *model* that is not deleted, newest first; None if the index is unusable.
+
+        A record is read if the index has no summary of it. The result for a damaged record is its error.
+        """
+
+        def question(database: sqlite3.Connection) -> list[tuple[int, str | None, bytes | None]]:
+            return database.execute(
+                f"SELECT version.id % (1 << {NUMBER_BITS}), text, CASE WHEN state = {PRESENT} THEN blob END "
+                "FROM version LEFT JOIN summary ON summary.version = version.id JOIN model ON model.name = ? "
+                f"WHERE version.id >= model.id << {NUMBER_BITS} AND version.id < (model.id + 1) << {NUMBER_BITS} "
+                f"AND state != {DELETED} ORDER BY version.id DESC",
+                (model,),
+            ).fetchall()
+
+        rows = self._ask(f"{MODELS}/{model}/versions", question)
+        return None if rows is None else self._summaries(model, rows)
+
+    def _summaries(
+        self, model: str, rows: Iterable[tuple[int, str | None, bytes | None]]
+    ) -> Iterator[VersionSummary | VersionRecord | Invalid]:
+        from gitmodel.index.summaries import read_summaries  # imported here: only tables need it
+
+        left = iter(rows)
+        while piece := list(islice(left, _PIECE)):
+            stored = [(number, text) for number, text, _ in piece if text is not None]
+            try:
+                known = {one.number: one for one in read_summaries(stored)}
+            except (ValueError, TypeError, OverflowError):  # changed in a way that SQLite cannot detect
+                known = {}
+            unread = [
+                Candidate(model, number, None if blob is None else _oid(blob))
+                for number, _, blob in piece if number not in known
+            ]  # fmt: skip
+            records = self.read(unread)
+            for number, _, _ in piece:
+                yield known[number] if number in known else next(records)
+
     def read(self, found: Iterable[Candidate]) -> Iterator[VersionRecord | Invalid]:
         """Return the record of each version of *found*, in order; of a damaged one, its error."""
         blobs = ((version_file(model, number), blob) for model, number, blob in found)
@@ -168,6 +210,11 @@ class Index:
         return None
 
 
+def _oid(marked: bytes) -> Oid:
+    """Return the object id of which *marked* is the `mark`."""
+    return Oid(marked[1:].hex())
+
+
 def _describes(database: sqlite3.Connection, folder: str, tree: bytes) -> bool:
     if database.execute("PRAGMA user_version").fetchone() != (FORMAT,):
         return False  # another process is about to write the tables
@@ -182,6 +229,7 @@ def _digests(database: sqlite3.Connection) -> dict[str, int]:
     for query in (
         "SELECT id, blob, state FROM version",
         "SELECT version, path, value FROM fact JOIN key ON key.id = fact.key",
+        "SELECT version, text FROM summary",
     ):
         for id, *row in database.execute(query):
             name = names.get(id >> NUMBER_BITS, "")
@@ -264,7 +312,7 @@ class _Search:
                 return
             if id >> NUMBER_BITS in self._names:
                 count, last = count + 1, value
-                yield self._version(id, Oid(blob[1:].hex()))
+                yield self._version(id, _oid(blob))
 
     def _damaged(self) -> list[Candidate]:
         query = f"SELECT id FROM version WHERE state = {DAMAGED} AND id >= ? AND id < ? ORDER BY id DESC"

@@ -147,18 +147,25 @@ class Update:
             facts += [(self._key(key), value, change.id) for key, value in facts_of(record)]
         self._database.executemany("DELETE FROM fact WHERE key=? AND value=? AND version=?", facts)
         self._database.executemany("DELETE FROM fact WHERE version=?", unknown)
-        self._database.executemany("DELETE FROM version WHERE id=?", [(change.id,) for change in changes])
+        for statement in ("DELETE FROM version WHERE id=?", "DELETE FROM summary WHERE version=?"):
+            self._database.executemany(statement, [(change.id,) for change in changes])
 
     def _add(self, changes: list[_Change]) -> None:
+        from gitmodel.index.summaries import summary_text  # imported here: most searches find nothing new
+
         read = self._files.load_many((change.path for change in changes), VersionRecord, newer=self._newer)
-        versions, facts = [], []
+        versions, facts, summaries = [], [], []
         for change, record in zip(changes, read, strict=True):
             if isinstance(record, Invalid):
                 versions.append((change.id, change.new, DAMAGED))
                 continue
             versions.append((change.id, change.new, PRESENT if record.deleted is None else DELETED))
             facts += [(self._key(key), value, change.id) for key, value in facts_of(record)]
+            is_listed = record.deleted is None and record.number == change.id % (1 << NUMBER_BITS)
+            if is_listed and (text := summary_text(record)) is not None:
+                summaries.append((change.id, text))
         self._database.executemany("INSERT OR REPLACE INTO version VALUES(?, ?, ?)", versions)
+        self._database.executemany("INSERT OR REPLACE INTO summary VALUES(?, ?)", summaries)
         # Sorted, because rows that follow each other are written several times as fast.
         facts.sort(key=lambda fact: fact[0])
         self._database.executemany("INSERT OR IGNORE INTO fact VALUES(?, ?, ?)", facts)

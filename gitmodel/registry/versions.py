@@ -24,7 +24,8 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered, Renumbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.version_numbers import hundred_of
-from gitmodel.domain.views.record_views import VersionView, version_names, view_version
+from gitmodel.domain.views.record_views import Places, VersionView, version_names, view_version
+from gitmodel.domain.views.version_summaries import VersionRow, VersionSummary
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import models
@@ -221,6 +222,13 @@ def each_version(
     return _Listing(writer, model, filter, limit, offset)
 
 
+def each_row(
+    writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
+) -> Iterator[VersionView | VersionRow | Invalid]:
+    """Iterate over `each_version` for a table: the index has what tables show, so few records are read."""
+    return _Listing(writer, model, filter, limit, offset).rows()
+
+
 def existing_model(snapshot: Snapshot, model: str | ModelRef) -> str:
     """Return the current name of *model*, which exists. Raises NotFound."""
     name = snapshot.model_to_read(model)
@@ -235,7 +243,7 @@ def open_index(snapshot: Snapshot, folder: Path | None, models: Iterable[str]) -
         return None
     if len(models) < _MODELS_FOR_INDEX:
         names = (name for model in models for name in files.names(f"{paths.model_folder(model)}/versions"))
-        if sum(1 for name in names if hundred_of(name)) < _HUNDREDS_FOR_INDEX:
+        if len(list(islice(filter(hundred_of, names), _HUNDREDS_FOR_INDEX))) < _HUNDREDS_FOR_INDEX:
             return None
     try:
         from gitmodel.index.searching import Index  # imported here: only searches of many versions need SQLite
@@ -275,8 +283,26 @@ class _Listing:
         self._page = read_page(limit, offset)
         self._index_folder = writer.index_folder
         self.snapshot, self.model, self.states, self.since = writer.read(lambda snapshot: _stages_of(snapshot, model))
+        self._places = Places(self.snapshot, self.model, self.states)
         names = version_names(self.snapshot.registry().stage_names) if filter else {}
         self._wanted = parse_filter(filter, names)
+
+    def rows(self) -> Iterator[VersionView | VersionRow | Invalid]:
+        """Iterate over the same versions, with a summary of those whose record need not be read."""
+        if self._wanted is None and self._page == slice(0, None):
+            index = open_index(self.snapshot, self._index_folder, (self.model,))
+            found = index.list_versions(self.model) if index else None
+            if found is not None:
+                return map(self._row, found)
+        return iter(self)
+
+    def _row(self, found: VersionSummary | VersionRecord | Invalid) -> VersionView | VersionRow | Invalid:
+        if isinstance(found, VersionSummary):
+            return VersionRow(self.model, found, *self._places.of(found.number))
+        return found if isinstance(found, Invalid) else self._view(found)
+
+    def _view(self, record: VersionRecord) -> VersionView:
+        return VersionView(self.model, record, *self._places.of(record.number))
 
     def __iter__(self) -> Iterator[VersionView | Invalid]:
         found = self._each(self._reader())
@@ -320,7 +346,7 @@ class _Listing:
                 is_listed = record.deleted is None and passed != last
                 if not is_listed and not self._is_searching:
                     continue
-                view = view_version(self.snapshot, self.model, record, self.states)
+                view = self._view(record)
                 if not is_listed:
                     assert self._wanted is not None
                     self._wanted.search(view.filtered_fields(self._wanted.names))

@@ -19,6 +19,7 @@ from gitmodel.errors import Invalid, UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client.values import VersionArtifact, VersionRun
+    from gitmodel.domain.views.version_summaries import VersionRow
 
 ARTIFACT_COLUMNS = (
     ("ARTIFACT", lambda row: row.link.name),
@@ -105,10 +106,12 @@ def list_versions(invocation: Invocation, model: str | None, asked: options.Tabl
     """
     from gitmodel.cli import version_rows  # imported here: other commands need no columns
 
-    found: Iterable[VersionView | Invalid]
+    found: Iterable[VersionView | VersionRow | Invalid]
     if model is None or asked.sort:
         table = invocation.client.find_versions(model, **asked.rows)
         found = chain(table, table.damaged)
+    elif invocation.output.is_table and not asked.columns:
+        found = invocation.client.view_version_rows(model, **asked.part._asdict())
     else:
         found = invocation.client.view_versions(model, **asked.part._asdict())
     otherwise = "there are no versions yet; `git model version create MODEL` creates one"

@@ -153,17 +153,41 @@ class ModelView:
 
 def view_version(snapshot: Snapshot, model: str, record: VersionRecord, states: Iterable[StageState]) -> VersionView:
     """Return the view of a version, given the stage *states* of its model."""
-    number = record.number
-    local = snapshot.is_local(model, number)
-    held = [state for state in states if number in (state.recorded, state.in_force)]
-    if not held:
-        return VersionView(model, record, ARCHIVED if snapshot.is_archived(model, number) else None, (), (), local)
-    in_force = [state.name for state in held if state.in_force == number and not state.alias]
-    stage = in_force[-1] if in_force else None
-    if stage is None and snapshot.is_archived(model, number):
-        stage = ARCHIVED
-    aliases = tuple(state.name for state in held if state.in_force == number and state.alias)
-    return VersionView(model, record, stage, aliases, tuple(state for state in held if state.pending), local)
+    return VersionView(model, record, *Places(snapshot, model, states).of(record.number))
+
+
+class Places:
+    """The stages and aliases of the versions of *model*, given the stage *states* of the model."""
+
+    def __init__(self, snapshot: Snapshot, model: str, states: Iterable[StageState]) -> None:
+        self._snapshot = snapshot
+        self._model = model
+        self._held: dict[int | None, list[StageState]] = {}
+        for state in states:
+            for number in {state.recorded, state.in_force}:
+                self._held.setdefault(number, []).append(state)
+        # The names of the archived markers in the folder of each hundred that was asked for.
+        self._archived: dict[int, frozenset[str]] = {}
+
+    def of(self, number: int) -> tuple[str | None, tuple[str, ...], tuple[StageState, ...], bool]:
+        """Return `stage`, `aliases`, `pending` and `local` of the view of the version *number*."""
+        local = self._snapshot.is_local(self._model, number)
+        held = self._held.get(number)
+        if held is None:
+            return ARCHIVED if self._is_archived(number) else None, (), (), local
+        in_force = [state.name for state in held if state.in_force == number and not state.alias]
+        stage = in_force[-1] if in_force else None
+        if stage is None and self._is_archived(number):
+            stage = ARCHIVED
+        aliases = tuple(state.name for state in held if state.in_force == number and state.alias)
+        return stage, aliases, tuple(state for state in held if state.pending), local
+
+    def _is_archived(self, number: int) -> bool:
+        names = self._archived.get(number // 100)
+        if names is None:
+            folder = paths.archived_file(self._model, number).rpartition("/")[0]
+            names = self._archived[number // 100] = frozenset(self._snapshot.files.names(folder))
+        return f"{number}.toml" in names and self._snapshot.is_archived(self._model, number)
 
 
 def view_model(snapshot: Snapshot, name: str) -> ModelView:
