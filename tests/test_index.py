@@ -341,6 +341,46 @@ def test_an_index_whose_builder_was_killed_is_right_and_is_completed(repo, monke
     assert None not in used
 
 
+def test_readers_beside_builders_that_are_killed_are_right(repo, monkeypatch):
+    numbers = [*range(1, 40), *range(100, 140)]
+    tips = [
+        (write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % d}).items()}), d)
+        for d in (7, 5)
+    ]
+    monkeypatch.setattr(updating, "_PIECE", 12)
+    write_piece, reads = updating.Update._write, 0
+
+    def build_until_killed(pieces):
+        written = []
+
+        def killed(self, steps):
+            write_piece(self, steps)
+            written.append(steps)
+            if len(written) == pieces:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        updating.Update._write = killed
+        with Client(repo) as client:
+            outcome(client, "metadata.a == 3")
+        os._exit(0)
+
+    for kill in range(8):
+        tip, divisor = tips[kill % 2]
+        run(repo, "update-ref", BRANCH, tip)
+        builder = os.fork()
+        if not builder:
+            build_until_killed(1 + kill // 2)
+        with Client(repo) as client:
+            while True:
+                is_over = os.waitpid(builder, os.WNOHANG)[0]
+                assert outcome(client, "metadata.a == 3")[0] == [n for n in reversed(numbers) if n % divisor == 3]
+                reads += 1
+                if is_over:
+                    break
+    assert reads > 8
+    assert len(databases(repo)) == 1
+
+
 def test_readers_are_right_at_every_moment_of_an_update(repo, monkeypatch, used):
     numbers = [*range(1, 40), *range(100, 140)]
     old = write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 7}).items()})
