@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from editing import begin_at_format, edit
+from editing import begin_at_format, edit, read
 
 from gitmodel import Client
 from gitmodel.domain.urls import holds_credentials
@@ -111,3 +111,28 @@ def test_changing_or_removing_a_tombstone_is_refused(code_repo, git):
 )
 def test_credentials_in_a_url_are_seen(url, secret):
     assert holds_credentials(url) is secret
+
+
+COMMENTED = (
+    '# ours\nformat = \'1.2\'  # as it began\n\n[[stages]]\r\n"name"="staging"\n[[stages]]\nname = "production"\n'
+)
+
+
+def test_gitmodel_toml_may_have_comments_and_any_layout(code_repo):
+    with Client(code_repo) as client:
+        client.register_model("iris")
+        edit(code_repo, {"gitmodel.toml": COMMENTED})
+        assert check(client.repository) == []
+        client.add_store("large", (code_repo.parent / "large").as_uri())
+        store = f'\r\n[stores]\r\nlarge = "{(code_repo.parent / "large").as_uri()}"\r\n'
+        assert read(code_repo, "gitmodel.toml") == COMMENTED.replace("began\n", f"began\n{store}")
+        assert check(client.repository) == []
+
+
+def test_a_comment_that_reorders_what_a_reviewer_sees_is_reported(code_repo):
+    with Client(code_repo) as client:
+        client.register_model("iris")
+        edit(code_repo, {"gitmodel.toml": COMMENTED.replace("ours", "\u202eours")})
+        (found,) = check(client.repository)
+    assert (found.path, found.rule) == ("gitmodel.toml", "record.canonical")
+    assert "U+202E" in found.message

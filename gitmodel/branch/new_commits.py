@@ -8,9 +8,10 @@ from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema import codec, messages, paths, records
+from gitmodel.domain.schema import codec, messages, paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.registry_file import encode_registry
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import NewObject, format_commit
@@ -71,7 +72,7 @@ def add_commit(
 
 def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewObject, list[NewObject]]:
     """Return the first commit of a registry, and the other objects to write for it."""
-    files = {paths.REGISTRY: records.encode_registry(registry), "README.md": _BRANCH_README.encode()}
+    files = {paths.REGISTRY: encode_registry(registry), "README.md": _BRANCH_README.encode()}
     tree, new = changed_tree(repository.trees, None, files)
     return made_commit(repository, None, tree, Change(None, subject=BEGIN), sign=False), new
 

@@ -12,8 +12,7 @@ from gitmodel.branch.opening import checked_branch, configured_registry, open_re
 from gitmodel.branch.remotes import choose_remote
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import Address, is_url
-from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema import paths, records
+from gitmodel.domain.changes.planned_change import Change, registry_file
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import is_local, shown_url
@@ -176,11 +175,9 @@ def _record_store(repository: Repository, store: str) -> bool:
     """Record *store* in the registry, unless it is "" or recorded already. Returns False: nothing was begun."""
 
     def plan(snapshot: Snapshot) -> Change[bool]:
-        record = snapshot.registry()
-        if store in ("", record.store):
-            return Change(False)
-        data = records.encode_registry(replace(record, store=store))
-        return Change(False, subject=f"Keep artifacts in {store}", files={paths.REGISTRY: data})
+        new = replace(snapshot.registry(), store=store)
+        files = registry_file(snapshot, new, new)
+        return Change(False, subject=f"Keep artifacts in {store}", files=files)
 
     return transact(repository, plan) if store else False
 

@@ -10,6 +10,7 @@ from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.codec import Record
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.registry_file import encode_registry
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 
@@ -60,8 +61,13 @@ def record_files(snapshot: Snapshot, path: str, record: Record) -> dict[str, byt
 
 
 def registry_file(snapshot: Snapshot, registry: RegistryRecord, written: Record) -> dict[str, bytes | None]:
-    """Return gitmodel.toml with *registry*, in at least the format that *written* needs; {} if it does not change."""
+    """Return gitmodel.toml with *registry*, in at least the format that *written* needs; {} if it does not change.
+
+    Comments and layout of the present file are kept. Raises Invalid if the file has faults.
+    """
     needed = records.format_of(written)
     if records.format_version(registry.format) < needed:
         registry = replace(registry, format=f"{needed[0]}.{needed[1]}")
-    return {} if registry == snapshot.registry() else {paths.REGISTRY: records.encode_registry(registry)}
+    if registry == snapshot.registry():
+        return {}
+    return {paths.REGISTRY: encode_registry(registry, snapshot.files.read(paths.REGISTRY))}

@@ -34,7 +34,7 @@ RULES: Mapping[str, str] = {
     "record.type": "every key has a value of its type",
     "record.required": "every required key is present",
     "record.unknown-key": "every key is known, unless a newer minor format wrote it",
-    "record.canonical": "a record is in its canonical form",
+    "record.canonical": "a record is in its canonical form; gitmodel.toml may have any form",
     "record.format": "no record uses anything that is newer than the format of the registry",
     "registry.record": "gitmodel.toml exists, and its format is supported",
     "registry.stages": "the exclusive stages have different names; none of them is archived, none or latest",

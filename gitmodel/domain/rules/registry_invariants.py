@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gitmodel.domain.rules.invariants import case_faults, format_faults, problem_of, read_record
+from gitmodel.domain.rules.invariants import case_faults, format_faults, problem_of
 from gitmodel.domain.schema import codec, paths, records, signers
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.records import RegistryRecord
@@ -28,8 +28,7 @@ def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tup
         written = table.get("format")
         newer = isinstance(written, str) and records.is_newer(written)
         record, problems = read_registry(files), codec.inspect(RegistryRecord, table, path, newer=newer)[1]
-        if not newer and not problems:
-            problems = read_record(RegistryRecord, data, path, newer=False)[1]
+        problems += _direction_faults(data)
     except Invalid as error:
         return RegistryRecord(), [problem_of(path, error, "registry.record")]
     problems += [fault for fault in record.faults if fault.rule in ("registry.stages", "registry.rules")]
@@ -40,6 +39,14 @@ def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tup
     except Invalid as error:
         problems.append(problem_of(paths.SIGNERS, error, "registry.signers"))
     return record, [*problems, *format_faults(record, path, record)]
+
+
+def _direction_faults(data: bytes) -> Iterator[Problem]:
+    """Yield a problem if the file, which people also edit, has characters that change the direction of its text."""
+    found = codec.find_bidi(data.decode())
+    if found:
+        message = f"has the character U+{ord(found):04X}, which reorders what a reviewer sees: write it as an escape"
+        yield Problem(paths.REGISTRY, "", "record.canonical", message)
 
 
 def _gate_faults(record: RegistryRecord, expression_fault: Callable[[str], str]) -> Iterator[Problem]:

@@ -358,6 +358,11 @@ def _quoted(name: str) -> str:
     return tomli_w.dumps({name: 0}).removesuffix(" = 0\n").translate(_BIDI)
 
 
+def find_bidi(text: str) -> str:
+    """Return the first character of *text* that changes the direction of text; "" if there is none."""
+    return next((character for character in text if ord(character) in _BIDI), "")
+
+
 def shown(name: str) -> str:
     """Return a key from a record in a form for messages: printable, at most as long as a valid key."""
     return ascii(name[:MAX_KEY])[1:-1]

@@ -504,14 +504,6 @@ def format_of(record: Record) -> tuple[int, int]:
     return max(codec.format_of(record), (1, 1) if is_new_rule else OLDEST_FORMAT)
 
 
-def encode_registry(record: RegistryRecord) -> bytes:
-    """Encode `gitmodel.toml`. Raises Invalid if it was read from a file with faults, which would be lost."""
-    lost = next((fault for fault in record.faults if fault.rule != "record.unknown-key"), None)
-    if lost is not None:
-        raise Invalid(str(lost), hint=_REPAIR)
-    return codec.encode(record.require(*record.unread))
-
-
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
     """Return the digest in a stage file: SHA-256 of the links' canonical TOML, sorted by name, without metadata.
 

@@ -1,0 +1,47 @@
+"""Writing `gitmodel.toml`: people edit this file too, so its comments, order and layout stay. Pure."""
+
+from __future__ import annotations
+
+from gitmodel.domain.schema import codec, toml_editing
+from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.stage_rules import UNKNOWN, decode_registry
+from gitmodel.errors import Invalid
+
+_REPAIR = "repair the file on the metadata branch, then try again"
+
+
+def encode_registry(record: RegistryRecord, written: bytes | None = None) -> bytes:
+    """Return the bytes of `gitmodel.toml` for *record*; *written* are those of the present file, which is changed.
+
+    A file in canonical form stays canonical. Raises Invalid if *record* was read from a file with faults, which would
+    be lost, and UsageError for an invalid value.
+    """
+    lost = next((fault for fault in record.faults if fault.rule != UNKNOWN), None)
+    if lost is not None:
+        raise Invalid(str(lost), hint=_REPAIR)
+    data = codec.encode(record.require(*record.unread))
+    if written is None:
+        return data
+    before = codec.encode(decode_registry(written, REGISTRY_FILE))
+    return _with_values(written, before, data)
+
+
+def merged_registry(record: RegistryRecord, base: bytes, ours: bytes, theirs: bytes) -> bytes:
+    """Return the bytes of the merged *record*: the file *theirs*, with its values and the comments that *ours* changed.
+
+    Raises the errors of `encode_registry`.
+    """
+    commented = toml_editing.with_comments(*(data.decode() for data in (base, ours, theirs))).encode()
+    return encode_registry(record, commented)
+
+
+def _with_values(written: bytes, before: bytes, after: bytes) -> bytes:
+    """Return *written* with the changes from *before* to *after*. Raises Invalid if the values would not be those."""
+    data = toml_editing.edited(written.decode(), before.decode(), after.decode()).encode()
+    if decode_registry(data, REGISTRY_FILE) != decode_registry(after, REGISTRY_FILE):
+        raise Invalid(
+            f"{REGISTRY_FILE} is written in a way that this change cannot keep",
+            hint="write its stages as [[stages]] tables, as the format describes them, then try again",
+        )
+    return data

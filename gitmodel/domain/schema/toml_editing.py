@@ -1,0 +1,384 @@
+"""Changing values of a TOML document as text: its comments, order and layout stay. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import rtoml
+
+# The keys and positions that lead to a value, such as ("stages", 1, "gates", 0, "name").
+Path = tuple[str | int, ...]
+
+_TOKEN = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
+    r"|'''.*?'''(?:'{0,2})"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|#[^\n]*|\n|[\[\]{}=]"
+    r"""|[^"'#\n\[\]{}=]+""",
+    re.DOTALL,
+)
+_ATTACHED = re.compile(r"(?:[ \t]*#[^\n]*\n)*\Z")
+_BLANK = re.compile(r"(?:[ \t\r]*\n)*\Z")
+
+
+@dataclass
+class _Statement:
+    """A key with its value. *lead* are the lines before it, *tail* is the rest of its last line, with a comment."""
+
+    path: Path
+    lead: str
+    key: str
+    value: str
+    tail: str
+
+    def __str__(self) -> str:
+        return f"{self.lead}{self.key}{self.value}{self.tail}"
+
+
+@dataclass
+class _Section:
+    """A table: its *header* line ("" for the first keys), the lines before it, its keys, and the lines after these."""
+
+    path: Path
+    lead: str = ""
+    header: str = ""
+    statements: list[_Statement] = field(default_factory=list)
+    rest: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.lead}{self.header}{''.join(map(str, self.statements))}{self.rest}"
+
+
+def edited(text: str, old: str, new: str) -> str:
+    """Return the TOML document *text* with the changes from the document *old* to the document *new*.
+
+    Everything else stays as it is written in *text*, with its comments. What is added is written as in *new*. Comments
+    on the lines directly above a removed key or table are removed with it. Comments inside a value that changes are
+    moved to the lines above it. Tables of an array are matched by their `name`.
+
+    >>> print(edited("# ours\\na = 0x1 # one\\nb = 2\\n", "a = 1\\nb = 2\\n", "a = 1\\nc = 3\\n"), end="")
+    # ours
+    a = 0x1 # one
+    c = 3
+    """
+    document = _Document(text)
+    _edit_table(document, _Document(new), (), rtoml.loads(old), rtoml.loads(new))
+    return str(document)
+
+
+def with_comments(base: str, ours: str, theirs: str) -> str:
+    """Return the document *theirs* with the comments that *ours* changed from *base*, where *theirs* did not."""
+    document = _Document(theirs)
+    before, mine = ({_named(one, path): part for path, part in one.parts()} for one in map(_Document, (base, ours)))
+    for path, part in document.parts():
+        old, new = before.get(_named(document, path)), mine.get(_named(document, path))
+        if old is None or new is None or type(new) is not type(part):
+            continue
+        for line in ("lead", "tail", "rest"):
+            if getattr(part, line, "") == getattr(old, line, ""):
+                setattr(part, line, getattr(new, line, ""))
+    return str(document)
+
+
+def _edit_table(
+    document: _Document, source: _Document, path: Path, was: Mapping[str, Any], now: Mapping[str, Any]
+) -> None:
+    for key in was:
+        if key not in now:
+            document.remove((*path, key))
+    for key, value in now.items():
+        place, old = (*path, key), was.get(key)
+        if key in was and repr(old) == repr(value):
+            continue
+        if isinstance(value, dict) and isinstance(old, dict) and document.has_header(place):
+            _edit_table(document, source, place, old, value)
+        elif _are_tables(value) and _are_tables(old) and document.has_header((*place, 0)):
+            _edit_items(document, source, place, old or (), value)
+        elif isinstance(value, dict) or _are_tables(value):
+            document.remove_to_replace(place)
+            document.add_sections(place, source.sections_of(place), source)
+        else:
+            document.set(source.statement(place), source)
+
+
+def _edit_items(
+    document: _Document,
+    source: _Document,
+    path: Path,
+    was: Sequence[Mapping[str, Any]],
+    now: Sequence[Mapping[str, Any]],
+) -> None:
+    """Edit the array of tables at *path*, which are matched by name."""
+    names = [item.get("name") for item in now]
+    for number in reversed(range(len(was))):
+        if was[number].get("name") not in names:
+            document.remove((*path, number))
+    left = [item for item in was if item.get("name") in names]
+    for number, item in enumerate(now):
+        at = next((at for at, old in enumerate(left) if old.get("name") == item.get("name")), None)
+        if at is None:
+            document.insert_item(path, number, source.sections_of((*path, number)), source)
+            left.insert(number, item)
+            continue
+        if at != number:
+            document.move_item(path, at, number)
+            left.insert(number, left.pop(at))
+        # the paths of *source* and *document* agree up to here
+        _edit_table(document, source, (*path, number), left[number], item)
+        left[number] = item
+
+
+class _Document:
+    """A TOML document as text that can be edited."""
+
+    def __init__(self, text: str) -> None:
+        self.newline = "\r\n" if "\r\n" in text else "\n"
+        self.sections = _parse(text)
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.sections))
+
+    def parts(self) -> Iterator[tuple[Path, _Section | _Statement]]:
+        """Yield each table and key with its path."""
+        for section in self.sections:
+            yield section.path, section
+            yield from ((statement.path, statement) for statement in section.statements)
+
+    def has_header(self, path: Path) -> bool:
+        """Return True if the table at *path* has a header."""
+        return any(section.path == path for section in self.sections)
+
+    def sections_of(self, path: Path) -> list[_Section]:
+        """Return the sections of the table or tables at *path*, and of those in them."""
+        return [section for section in self.sections if section.path[: len(path)] == path]
+
+    def statement(self, path: Path) -> _Statement:
+        """Return the key at *path*."""
+        return next(part for at, part in self.parts() if at == path and isinstance(part, _Statement))
+
+    def remove(self, path: Path) -> None:
+        """Remove everything at *path* or below, with the comments directly above it."""
+        array = path[:-1] if isinstance(path[-1], int) else None
+        self.sections = [section for section in self.sections if section.path[: len(path)] != path]
+        for section in self.sections:
+            for statement in [s for s in section.statements if s.path[: len(path)] == path]:
+                at = section.statements.index(statement)
+                section.statements.remove(statement)
+                _give(section, at, _ATTACHED.sub("", statement.lead))
+        if array is not None:
+            self._renumber(array)
+
+    def remove_to_replace(self, path: Path) -> None:
+        """Remove everything at *path* or below; its comments stay, as lines of their own."""
+        for section in self.sections:
+            for statement in [s for s in section.statements if s.path[: len(path)] == path]:
+                at = section.statements.index(statement)
+                section.statements.remove(statement)
+                comments = _comments_in(statement.value + statement.tail, self.newline)
+                _give(section, at, f"{statement.lead}{comments}")
+        self.sections = [section for section in self.sections if section.path[: len(path)] != path]
+
+    def set(self, wanted: _Statement, source: _Document) -> None:
+        """Give the key of *wanted* its value there; add the key, at its place in *source*, if it is missing."""
+        value = self._text(wanted.value)
+        for section in self.sections:
+            for statement in section.statements:
+                if statement.path == wanted.path:
+                    statement.lead += _comments_in(statement.value, self.newline)
+                    statement.value = value
+                    return
+        table = wanted.path[:-1]
+        home = next((section for section in self.sections if section.path == table), None)
+        if home is None:  # its table has no header: it is written again as a table, with its other keys
+            self.remove_to_replace(table)
+            self.add_sections(table, source.sections_of(table), source)
+            return
+        order = [statement.path for statement in source.sections_of(table)[0].statements]
+        before = order[: order.index(wanted.path)]
+        at = max((n + 1 for n, statement in enumerate(home.statements) if statement.path in before), default=0)
+        self._end_line(home, at)
+        home.statements.insert(at, _Statement(wanted.path, "", wanted.key, value, self.newline))
+
+    def add_sections(self, path: Path, added: Sequence[_Section], source: _Document) -> None:
+        """Add the tables *added*, at *path*, after the tables that precede them in *source*."""
+        order = list(dict.fromkeys(section.path[: len(path)] for section in source.sections))
+        before = order[: order.index(path)]
+        at = max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] in before), default=1)
+        if len(path) > 1:
+            at = max(at, self._end_of(path[:-1]))
+        self._insert(at, added)
+
+    def insert_item(self, path: Path, number: int, added: Sequence[_Section], source: _Document) -> None:
+        """Insert the tables *added* into the array at *path*, before its item *number*."""
+        at = next((n for n, found in enumerate(self.sections) if found.path == (*path, number)), None)
+        if at is not None:
+            self._insert(at, added)
+        elif number:
+            self._insert(self._end_of((*path, number - 1)), added)
+        else:
+            self.add_sections(path, added, source)
+        self._renumber(path)
+
+    def move_item(self, path: Path, old: int, new: int) -> None:
+        """Move the item *old* of the array at *path* before the item *new*, an earlier one, with its comments."""
+        moved = self.sections_of((*path, old))
+        self.sections = [section for section in self.sections if section not in moved]
+        at = next(n for n, found in enumerate(self.sections) if found.path == (*path, new))
+        self._end_line(moved[-1], len(moved[-1].statements))
+        self.sections[at:at] = moved
+        self._renumber(path)
+
+    def _end_of(self, path: Path) -> int:
+        """Return the position after the sections of the table at *path*."""
+        return max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] == path), default=1)
+
+    def _insert(self, at: int, added: Sequence[_Section]) -> None:
+        last = self.sections[at - 1]
+        self._end_line(last, len(last.statements))
+        new = []
+        for section in added:
+            statements = [_Statement(s.path, "", s.key, self._text(s.value), self.newline) for s in section.statements]
+            header = self._text(section.header)
+            new.append(_Section(section.path, self.newline, header, statements))
+        before = "".join(map(str, self.sections[:at]))
+        if before.endswith(("\n\n", "\r\n\r\n")):
+            new[0].lead = ""
+        self.sections[at:at] = new
+
+    def _end_line(self, section: _Section, at: int) -> None:
+        """End the line before the key *at* of *section*, if the document ends without a line feed."""
+        if section.rest and not section.rest.endswith("\n") and at == len(section.statements):
+            section.rest += self.newline
+        elif at and not section.statements[at - 1].tail.endswith("\n"):
+            section.statements[at - 1].tail += self.newline
+        elif not at and section.header and not section.header.endswith("\n"):
+            section.header += self.newline
+
+    def _text(self, text: str) -> str:
+        return text if '"""' in text else text.replace("\n", self.newline)
+
+    def _renumber(self, array: Path) -> None:
+        """Give the items of the array at *array* their positions."""
+        number, depth = -1, len(array)
+        for section in self.sections_of(array):
+            number += len(section.path) == depth + 1
+            section.path = (*array, number, *section.path[depth + 1 :])
+            for statement in section.statements:
+                statement.path = (*array, number, *statement.path[depth + 1 :])
+
+
+def _parse(text: str) -> list[_Section]:
+    """Return the sections of the document *text*, which is valid TOML."""
+    sections = [_Section(())]
+    counts: dict[Path, int] = {}
+    lead, tokens = "", iter([*_TOKEN.findall(text), ""])
+    line = ""
+    for token in tokens:
+        if token in ("\n", ""):
+            lead, line = f"{lead}{line}{token}", ""
+        elif token.startswith("#") or not (line + token).strip():
+            line += token
+        elif token == "[":
+            header = line + token + "".join(_until_line_feed(tokens))
+            sections[-1].rest, own = _split_lead(lead)
+            sections.append(_Section(_header_path(header, counts), own, header))
+            lead, line = "", ""
+        else:
+            sections[-1].statements.append(_statement(sections[-1].path, lead, line + token, tokens))
+            lead, line = "", ""
+    sections[-1].rest = lead
+    return sections
+
+
+def _until_line_feed(tokens: Iterator[str]) -> Iterator[str]:
+    for token in tokens:
+        yield token
+        if token in ("\n", ""):
+            return
+
+
+def _statement(table: Path, lead: str, key: str, tokens: Iterator[str]) -> _Statement:
+    for token in tokens:
+        key += token
+        if token == "=":
+            break
+    value, tail, depth = "", "", 0
+    for token in tokens:
+        depth += (token in ("[", "{")) - (token in ("]", "}"))
+        if token == "" or (token == "\n" and not depth):
+            tail += token
+            break
+        if tail or (token.startswith("#") and not depth):
+            tail += token
+        else:
+            value += token
+    bare = value.rstrip()
+    space = bare and value[: len(value) - len(value.lstrip())]
+    key += space
+    return _Statement((*table, *_key_path(key)), lead, key, bare.lstrip(), value[len(bare) :] + tail)
+
+
+def _key_path(key: str) -> Iterator[str]:
+    found: Any = rtoml.loads(f"{key.strip().removesuffix('=')} = 0")
+    while isinstance(found, dict):
+        ((name, found),) = found.items()
+        yield name
+
+
+def _header_path(header: str, counts: dict[Path, int]) -> Path:
+    """Return the path of the table with this *header*; *counts* are the numbers of items of the arrays before it."""
+    many = header.lstrip().startswith("[[")
+    found: Any = rtoml.loads(header)
+    path: Path = ()
+    while found and isinstance(found, (dict, list)):
+        if isinstance(found, list):
+            found = found[0]
+            continue
+        ((name, found),) = found.items()
+        path = (*path, name)
+        if many and found == [{}]:
+            counts[path] = counts.get(path, 0) + 1
+        if path in counts:
+            path = (*path, counts[path] - 1)
+    return path
+
+
+def _split_lead(lines: str) -> tuple[str, str]:
+    """Return the lines before a header that belong to the table above, and those that belong to the header."""
+    above = _ATTACHED.sub("", lines)
+    above = _BLANK.sub("", above)
+    return above, lines[len(above) :]
+
+
+def _give(section: _Section, at: int, lines: str) -> None:
+    """Keep *lines*, which were before a key that is removed, before the key that is now at *at*."""
+    if at < len(section.statements):
+        section.statements[at].lead = lines + section.statements[at].lead
+    else:
+        section.rest = lines + section.rest
+
+
+def _comments_in(text: str, newline: str) -> str:
+    """Return the comments in *text* as lines of their own."""
+    found = (token.rstrip() for token in _TOKEN.findall(text) if token.startswith("#"))
+    return "".join(f"{comment}{newline}" for comment in found)
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _named(document: _Document, path: Path) -> Path:
+    """Return *path* with the name of a table in an array, where it has one, instead of its position."""
+    named: Path = ()
+    for number, step in enumerate(path):
+        at = path[: number + 1]
+        if isinstance(step, int):
+            found = next((part.value for place, part in document.parts() if place == (*at, "name")), None)  # type: ignore[union-attr]
+            step = found.strip("\"'") if found else step
+        named = (*named, step)
+    return named
