@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, replace
 from typing import Any
 
+from gitmodel.domain.schema.codec import Record
 from gitmodel.domain.schema.records import ArtifactLink, format_version
 
 _ABSENT = object()
@@ -13,6 +14,8 @@ _ABSENT = object()
 _SETS = ("tags", "owners", "forced")
 # Tables of links, which are merged by name.
 _LINKS = ("artifacts", "attachments")
+# Tables of rules, which are merged by name and key.
+_RULES = ("stages", "gates")
 
 
 def merged(base: Any, ours: Any, theirs: Any) -> Any:
@@ -62,7 +65,35 @@ def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> Any:
         return (*theirs, *(run for run in ours if run not in theirs))
     if name in _LINKS:
         return _merged_links(base, ours, theirs)
+    if name in _RULES:
+        return _merged_rules(base, ours, theirs)
     return theirs
+
+
+def _merged_rules(base: Any, ours: Any, theirs: Any) -> tuple[Record, ...]:
+    """Merge the stages of the registry or the gates of a stage, in the order of *theirs*.
+
+    A rule that one side removed and the other changed is kept. One that *ours* added follows the same rule as there.
+    """
+    old, mine, other = _by_name(base), _by_name(ours), _by_name(theirs)
+    kept: dict[str, Record] = {}
+    for name, rule in other.items():
+        if name in mine:
+            kept[name] = merged(old.get(name), mine[name], rule)
+        elif old.get(name) != rule:
+            kept[name] = rule
+    before = ""
+    for name, rule in mine.items():
+        if name not in other and old.get(name) != rule:
+            found = list(kept.items())
+            at = list(kept).index(before) + 1 if before in kept else 0
+            kept = dict([*found[:at], (name, rule), *found[at:]])
+        before = name
+    return tuple(kept.values())
+
+
+def _by_name(rules: Any) -> dict[str, Any]:
+    return {} if rules is _ABSENT else {rule.name: rule for rule in rules}
 
 
 def _merged_links(base: Any, ours: Any, theirs: Any) -> tuple[ArtifactLink, ...]:
@@ -97,6 +128,10 @@ def _lost(name: str, base: Any, ours: Any, now: Any) -> Iterator[str]:
         by_name = [{link.name: link for link in side} for side in (base, ours, now)]
         for key in sorted({*by_name[0], *by_name[1]}):
             yield from _lost_link(name, *(side.get(key) for side in by_name))
+    elif name in _RULES:
+        old, mine, there = map(_by_name, (base, ours, now))
+        for key in [*old, *(key for key in mine if key not in old)]:
+            yield from _lost_rule(f"{name}.{key}", *(side.get(key) for side in (old, mine, there)))
     else:
         yield name
 
@@ -112,6 +147,15 @@ def _lost_link(
     link = mine or old
     assert link is not None
     yield f"{table}.{link.name}"
+
+
+def _lost_rule(key: str, old: Record | None, mine: Record | None, now: Record | None) -> Iterator[str]:
+    if mine in (old, now):
+        return
+    if mine is None or now is None:
+        yield key
+    else:
+        yield from (f"{key}.{lost}" for lost in lost_keys(old, mine, now))
 
 
 def _same_bytes(one: ArtifactLink, other: ArtifactLink) -> bool:

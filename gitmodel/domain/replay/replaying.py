@@ -16,10 +16,12 @@ from gitmodel.domain.replay.left_out import FileInReplay, left_out
 from gitmodel.domain.replay.merging import merged
 from gitmodel.domain.replay.replayed_changes import PLACES, Replayed, ReplayState
 from gitmodel.domain.schema import codec, paths, records
-from gitmodel.domain.schema.codec import R
+from gitmodel.domain.schema.codec import Problem, R
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
+from gitmodel.domain.schema.registry_file import merged_registry
+from gitmodel.domain.schema.stage_rules import decode_registry
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Files, NoTags
 from gitmodel.domain.snapshots.version_numbers import check_number
@@ -265,6 +267,9 @@ class _Replay:
             return
         if ours is None or theirs is None:
             return
+        if what.kind == "registry":
+            self._merge_registry(path, base, ours, theirs)
+            return
         kind = records.RECORDS[what.kind]
         old: Any = None if base is None else codec.decode(kind, base, path, newer=True)
         mine: Any = codec.decode(kind, ours, path, newer=True)
@@ -278,6 +283,20 @@ class _Replay:
             mine = replace(mine, created=other.created)
         data = codec.encode(merged(old, mine, other))
         if data != theirs:
+            self.done.files[path] = data
+
+    def _merge_registry(self, path: str, base: bytes | None, ours: bytes, theirs: bytes) -> None:
+        """Merge `gitmodel.toml`: its stages and gates by name, and its comments."""
+        old, mine, other = (
+            None if data is None else codec.decode(records.RegistryRecord, data, path, newer=True)
+            for data in (base, ours, theirs)
+        )
+        data = merged_registry(merged(old, mine, other), base or b"", ours, theirs)
+        fault = _new_fault(theirs, data)
+        if fault is not None:
+            said = f"the rules of both sides contradict each other ({fault}); the remote's were kept"
+            self._conflict(said, (path, ""))
+        elif data != theirs:
             self.done.files[path] = data
 
     def _conflict(self, text: str, *of: Place) -> None:
@@ -401,3 +420,9 @@ class _Replay:
     @staticmethod
     def _read(kind: type[R], files: Files, path: str) -> R | None:
         return files.load(path, kind, newer=True)
+
+
+def _new_fault(theirs: bytes, merged: bytes) -> Problem | None:
+    """Return a fault of the stages of *merged*, bytes of `gitmodel.toml`, that *theirs* do not have, or None."""
+    known, found = (decode_registry(data, paths.REGISTRY).faults for data in (theirs, merged))
+    return next((fault for fault in found if fault not in known), None)
