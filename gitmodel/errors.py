@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from typing import NamedTuple
 
 
 class GitModelError(Exception):
@@ -60,8 +62,33 @@ class Refused(GitModelError):
     exit_code = 6
 
 
+class FailedGate(NamedTuple):
+    """A gate that a version fails, or the rule `after` of a stage: its *gate* name, *expression* and *message*.
+
+    *values* are the values of the version that the expression reads, by their names; None if the version has none.
+    *finding* is the reason for the failure.
+    """
+
+    gate: str
+    expression: str
+    message: str
+    values: Mapping[str, object]
+    finding: str
+
+
 class GateRefused(Refused):
-    """A version does not meet the rules of the stage that it should enter."""
+    """A version does not meet the rules of the stage that it should enter. *gates* are those that it fails.
+
+    >>> try:                                                                             # doctest: +SKIP
+    ...     client.promote("iris@4", "production")
+    ... except GateRefused as refused:
+    ...     print([(gate.expression, gate.values) for gate in refused.gates])
+    [('metadata.accuracy >= 0.9', {'metadata.accuracy': 0.85})]
+    """
+
+    def __init__(self, message: str, *, hint: str = "", gates: tuple[FailedGate, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.gates = gates
 
 
 class Unsigned(Refused):

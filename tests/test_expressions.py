@@ -305,14 +305,15 @@ def test_a_gate_names_the_missing_key(text, missing):
     verdict = parse(text).judge(VERSION)
     assert not verdict
     assert verdict.missing == missing
-    assert verdict.reason == f"{missing} is missing"
+    assert verdict.reason == f"{missing} is not set"
     assert parse(text).matches(VERSION) is False
 
 
 @needs_library
 def test_a_failing_gate_names_the_clause_and_the_actual_value():
     verdict = parse("!code.dirty && metadata.accuracy > 0.99 && number == 1").judge(VERSION)
-    assert verdict == (False, "metadata.accuracy > 0.99", "metadata.accuracy is 0.97", None, False)
+    values = {"code.dirty": False, "metadata.accuracy": 0.97, "number": 4}
+    assert verdict == (False, "metadata.accuracy > 0.99", "metadata.accuracy is 0.97", None, False, values)
     assert parse("name == 'x'").judge({"name": "a\x1b[31m"}).reason == "name is 'a\\x1b[31m'"
     assert parse("created == 1").judge(VERSION).reason == "created is 2026-11-23T10:12:13+00:00"
     assert parse("size(tags) == 1").judge(VERSION).reason == "it is false"

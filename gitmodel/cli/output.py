@@ -16,7 +16,7 @@ from itertools import chain, islice, repeat, takewhile
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from gitmodel.cli.cell_text import escape, tsv_cell, width
-from gitmodel.errors import GitModelError
+from gitmodel.errors import GateRefused, GitModelError
 
 if TYPE_CHECKING:
     from gitmodel.cli.shapes import Shape
@@ -118,7 +118,9 @@ class Output:
 
     def error(self, error: GitModelError, *, kind: str) -> None:
         """Print the error that ends the command."""
+        gates = [gate._asdict() for gate in error.gates] if isinstance(error, GateRefused) else []
         fields = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code, "kind": kind}
+        fields["gates"] = gates
         self._complain("error", "31", error.message, error.hint, fields)
 
     def confirm(self, question: str) -> bool | None:

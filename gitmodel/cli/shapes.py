@@ -357,6 +357,8 @@ GATE = shape(
     finding="text: the reason why not, or empty",
     message="text: the gate's message, or empty",
     forced="true if force overrode it",
+    expression="text: the expression of the gate, or empty",
+    values="object: the values that the expression reads, by their names; null if not set",
 )
 PROPOSAL = shape(
     "proposal",
@@ -564,6 +566,8 @@ ERROR = shape(
     hint="text: how to solve it, or empty",
     exit_code="number: the exit code of the command",
     kind="text: the name of the error class in `gitmodel.errors`, or `Unexpected`",
+    gates="list of objects: the gates that a version fails (`gate`, `expression`, `message`, `values` by their names, "
+    "`finding`); empty for other errors",
 )
 WARNING = shape(
     "warning",

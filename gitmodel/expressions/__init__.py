@@ -17,6 +17,7 @@ from gitmodel.expressions.names import (
     has_name,
     is_comparable,
     names_beside,
+    read_values,
     type_of,
     unknown,
     values_at,
@@ -32,11 +33,12 @@ class Verdict(NamedTuple):
     """The result of a gate for one record: whether it passes, and otherwise the clause that fails and the reason.
 
     *missing* is the dotted key that the record lacks, *clause* the source of the failing clause. *unreadable* is True
-    if the gate itself is malformed. A verdict is true if the gate passes.
+    if the gate itself is malformed. *values* are those of the record that the gate reads, by their names; None if the
+    record has none. A verdict is true if the gate passes.
 
     >>> parse("metadata.accuracy > 0.9").judge({"metadata": {}})
-    Verdict(passed=False, clause='metadata.accuracy > 0.9', reason='metadata.accuracy is missing', \
-missing='metadata.accuracy', unreadable=False)
+    Verdict(passed=False, clause='metadata.accuracy > 0.9', reason='metadata.accuracy is not set', \
+missing='metadata.accuracy', unreadable=False, values={'metadata.accuracy': None})
     """
 
     passed: bool
@@ -44,6 +46,7 @@ missing='metadata.accuracy', unreadable=False)
     reason: str = ""
     missing: str | None = None
     unreadable: bool = False
+    values: Mapping[str, object] = {}
 
     def __bool__(self) -> bool:
         return self.passed
@@ -107,6 +110,9 @@ class Expression:
 
         A clause that reads NaN never passes, whatever its comparison: NaN is the result of a failed computation.
         """
+        return self._judge(record)._replace(values=read_values(read_tokens(self.text), record))
+
+    def _judge(self, record: Mapping[str, object]) -> Verdict:
         for clause in self._clauses:
             answer = clause.answer(record)
             nan = None if type(answer) is Trouble and answer.fault else clause.find_nan(record)

@@ -46,7 +46,7 @@ def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
         else:
             return NO_ANSWER
         name = spelled(steps[: depth + 1])
-        return Trouble(f"{name} is missing", missing=name)
+        return Trouble(f"{name} is not set", missing=name)
     return value
 
 

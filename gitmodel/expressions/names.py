@@ -116,6 +116,22 @@ def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
             yield from values_at({"": item}, ("", *path[at + 1 :]))
 
 
+def read_values(tokens: list[Token], record: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of *record* that *tokens* read, by their names; None for a name that it does not have.
+
+    >>> from gitmodel.expressions.reading import read_tokens
+    >>> read_values(read_tokens("metadata.f1 > 0.9 || tags.exists(t, t == 'ok')"), {"tags": ["new"]})
+    {'metadata.f1': None, 'tags': ['new']}
+    """
+    found: dict[str, object] = {}
+    scopes = _find_scopes(tokens)
+    for read in find_reads(tokens):
+        if not any(scope.variable == read.steps[0] and scope.start < read.start < scope.end for scope in scopes):
+            value = look_up(record, read.steps)
+            found.setdefault(spelled(read.steps), None if type(value) is Trouble else value)
+    return found
+
+
 def is_comparable(value: object, literal: Literal) -> bool:
     """Return True if CEL can compare the *value* of a record with *literal*: numbers, texts or booleans.
 

@@ -152,7 +152,7 @@ class Program(Clause):
             if type(found) is Trouble and found.missing and found.missing.endswith((key, f'"{key}"]', f"[{key}]")):
                 return found
         name = shown(key) or "an item of a list"
-        return Trouble(f"{name} is missing", missing=name)
+        return Trouble(f"{name} is not set", missing=name)
 
     def _check_constants(self, text: str) -> None:
         """Raise UsageError for an invalid pattern, time or duration, which would otherwise match no record."""

@@ -94,10 +94,10 @@ def _markdown_of(change: PlannedChange) -> Iterator[str]:
         yield f"- version {change.new} by {escape(change.maker)}"
     yield from _code_markdown(change.code)
     if change.outcomes:
-        yield from ("", "| rule | | |", "|---|---|---|")
+        yield from ("", "| rule | | expression | found | message |", "|---|---|---|---|---|")
         for outcome in change.outcomes:
-            said = f"{outcome.message} ({outcome.finding})" if outcome.message and outcome.finding else outcome.finding
-            yield f"| {escape(outcome.gate)} | {_mark(outcome)} | {escape(said)} |"
+            judged = (outcome.gate, _mark(outcome), outcome.expression, outcome.explained, outcome.message)
+            yield "| " + " | ".join(map(escape, judged)) + " |"
     if change.metadata:
         yield from ("", f"| metadata | {change.old or _NONE} | {change.new or _NONE} | change |", "|---|---|---|---|")
         for row in change.metadata[:_MOST_ROWS]:

@@ -1,5 +1,7 @@
 """The rules of a stage: gates, allowed previous stages, proposal_only, direct rollback, force."""
 
+import json
+
 import editing
 import pytest
 from teamwork import states
@@ -99,15 +101,50 @@ class TestGates:
         said = refused.value.message
         assert "good: production needs 0.9 (" in said
         assert "metadata.accuracy" in said
-        assert "second: holder.metadata is missing" in said
+        assert "holder.metadata.accuracy is not set" in said
         assert "--force --reason" in refused.value.hint
         assert refused.value.exit_code == 6
         assert editing.state(repo) == before
 
     def test_a_missing_key_fails_a_gate_and_is_named(self, iris, repo):
         editing.edit(repo, rules(production=GOOD))
-        with pytest.raises(GateRefused, match=r"metadata\.accuracy is missing"):
+        with pytest.raises(GateRefused, match=r"metadata\.accuracy is not set"):
             iris.get_version(1).set_stage("production")
+
+    def test_a_refusal_has_the_expression_and_the_values_of_each_gate(self, client, iris, repo, capsys):
+        production = 'after = [\n    "staging",\n]\n' + GOOD + BETTER
+        editing.edit(repo, rules(production=production))
+        said = (
+            "good: production needs 0.9 (metadata.accuracy >= 0.9; metadata.accuracy is 0.8); "
+            "better: metadata.accuracy > holder.metadata.accuracy; "
+            "metadata.accuracy is 0.8, holder.metadata.accuracy is not set"
+        )
+        with pytest.raises(GateRefused) as refused:
+            client.promote("iris@2", "production")
+        assert said in refused.value.message
+        after, good, better = refused.value.gates
+        assert (after.gate, after.expression, after.values) == ("after", "", {})
+        assert good == ("good", "metadata.accuracy >= 0.9", "production needs 0.9", {"metadata.accuracy": 0.8},
+                        "metadata.accuracy is 0.8")  # fmt: skip
+        assert better.values == {"metadata.accuracy": 0.8, "holder.metadata.accuracy": None}
+
+        assert run(["-C", str(repo), "promote", "iris@2", "production", "--format", "json"]) == 6
+        error = json.loads(capsys.readouterr().err)["error"]
+        assert [gate["gate"] for gate in error["gates"]] == ["after", "good", "better"]
+        assert error["gates"][2]["values"] == better.values
+
+        base = editing.run(repo, "rev-parse", editing.BRANCH)
+        editing.edit(repo, {STAGE: stage_text(iris, 2)})
+        assert said.partition("; better")[0] in next(why for _, why in client.apply().refused)
+        assert said.partition("; better")[0] in str(client.check_between(f"{base}..gitmodel").problems[1])
+
+    def test_a_long_value_is_cut_in_the_message_only(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD.replace("accuracy >= 0.9", "note == 'x'")))
+        iris.get_version(2).log_metadata(note="y" * 5_000)
+        with pytest.raises(GateRefused) as refused:
+            client.promote("iris@2", "production")
+        assert len(refused.value.message) < 400
+        assert refused.value.gates[0].values == {"metadata.note": "y" * 5_000}
 
     def test_a_gate_compares_with_the_present_holder(self, iris, repo):
         iris.get_version(4).set_stage("production")

@@ -80,7 +80,7 @@ def test_a_gate_that_fails_is_shown_and_ends_with_6(client, repo, monkeypatch, c
     assert run_program(["plan", "gitmodel..topic"]) == 6
     said = capsys.readouterr().out
     assert "iris: production 1 -> 2" in said
-    assert "FAILED good: needs 0.9 (metadata.accuracy is 0.5" in said
+    assert "FAILED good: needs 0.9 (metadata.accuracy >= 0.9; metadata.accuracy is 0.5)" in said
 
 
 def test_the_plan_as_json_has_the_same_content_as_text(client, repo, monkeypatch, capsys):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, Protocol
 
 from gitmodel.domain.changes.planned_change import Change, Justification
@@ -16,7 +17,7 @@ from gitmodel.domain.schema.stage_rules import AFTER, check_rules, unreadable_ga
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names
 from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView
-from gitmodel.errors import GateRefused, GitModelError, UsageError
+from gitmodel.errors import FailedGate, GateRefused, GitModelError, UsageError
 
 
 class Answer(Protocol):
@@ -33,6 +34,10 @@ class Answer(Protocol):
     @property
     def unreadable(self) -> bool:
         """True if the expression cannot be parsed; then no version passes it, not even by force."""
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """The values that the expression reads, by their names; None if the record has none."""
 
 
 # The names that a gate may read. Local and tag-dependent names are excluded, so that results are the same everywhere.
@@ -52,7 +57,9 @@ Judge = Callable[[str, Mapping[str, object]], Answer]
 class Outcome:
     """The result of one rule for a version: *finding* is the reason for a failure, *message* the text of the gate.
 
-    *forced* is True if the stage's file lists the rule as passed by force.
+    *forced* is True if the stage's file lists the rule as passed by force. *values* are those that the *expression* of
+    the gate reads, by their names; None if they are not set. *waits* is True if the branch has a looser rule that is
+    not in force yet.
     """
 
     gate: str
@@ -60,15 +67,45 @@ class Outcome:
     finding: str = ""
     message: str = ""
     forced: bool = False
+    expression: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
+    waits: bool = False
 
     @property
     def stops(self) -> bool:
         """True if the rule keeps the version from entering."""
         return not self.passed and not self.forced
 
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The values that the expression reads, each as "metadata.accuracy is 0.85"."""
+        return tuple(f"{name} is {_said(value)}" for name, value in self.values.items())
+
+    @property
+    def explained(self) -> str:
+        """The values found and, if these do not explain it, the reason for the failure."""
+        says_more = self.finding not in self.found and not self.finding.endswith(_NOT_SET)
+        parts = (", ".join(self.found), self.finding if says_more else "", _RULE_IN_FORCE if self.waits else "")
+        return "; ".join(filter(None, parts))
+
     def __str__(self) -> str:
-        said = f"{self.message} ({self.finding})" if self.message else self.finding
-        return f"{self.gate}: {said}" if not self.passed else self.gate
+        if self.passed:
+            return self.gate
+        details = "; ".join(filter(None, (self.expression, self.explained)))
+        return f"{self.gate}: {self.message} ({details})" if self.message else f"{self.gate}: {details}"
+
+
+_NOT_SET = " is not set"
+_LONGEST_VALUE = 80
+_RULE_IN_FORCE = "by a rule in force; looser ones on the branch count for promotions made after `git model apply`"
+
+
+def _said(value: object) -> str:
+    """Return *value* in at most 80 characters; "not set" for None."""
+    if value is None:
+        return "not set"
+    said = value.isoformat() if isinstance(value, date) else repr(value)
+    return said if len(said) <= _LONGEST_VALUE else f"{said[: _LONGEST_VALUE - 3]}..."
 
 
 def judge_entry(
@@ -97,7 +134,7 @@ def judge_entry(
             gates=tuple(gate for gate in rule.gates if gate not in own.gates),
         )
         found = _judge_rule(asked, before, after, ref, number, judge, forced)
-        new = (replace(o, finding=f"{o.finding}, {_RULE_IN_FORCE}") for o in found if not o.passed)
+        new = (replace(outcome, waits=True) for outcome in found if not outcome.passed)
         outcomes += [outcome for outcome in new if outcome not in outcomes]
     return tuple(outcomes)
 
@@ -108,9 +145,6 @@ def judge_recorded(
     """Judge the entry of *record* into *ref* as `judge_entry` does; with a reason, the gates that it forced pass."""
     forced = record.forced if record.reason.strip() else ()
     return judge_entry(before, after, ref, record.version, judge, forced=forced)
-
-
-_RULE_IN_FORCE = "by a rule in force; looser ones on the branch count for promotions made after `git model apply`"
 
 
 def _judge_rule(
@@ -137,7 +171,8 @@ def _judge_rule(
             if answer.unreadable:
                 raise unreadable_gate(before.registry(), ref.stage, gate, answer.reason)
             finding = "" if answer.passed else answer.reason
-            yield Outcome(gate.name, answer.passed, finding, gate.message, gate.name in forced)
+            forces = gate.name in forced
+            yield Outcome(gate.name, answer.passed, finding, gate.message, forces, gate.expression, answer.values)
 
 
 def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: int) -> dict[str, object]:
@@ -223,6 +258,7 @@ def refusal(
         f"{version} {what}: {said}",
         hint=f"fix the problem, or override it with `git model {'propose' if reviewed else 'promote'} {version} "
         f'{stage} --force --reason "why"`, which is recorded',
+        gates=tuple(FailedGate(one.gate, one.expression, one.message, one.values, one.finding) for one in failed),
     )
 
 
