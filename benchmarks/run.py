@@ -26,7 +26,7 @@ from gitmodel import __version__
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
-from gitmodel.registry import checking, models, stages, versions
+from gitmodel.registry import checking, model_views, stages, versions
 
 SEARCH = "metadata.epochs == 25"
 
@@ -70,7 +70,7 @@ class Work:
         versions.list_versions(self.client.writer, self.model, filter=SEARCH)
 
     def list_models(self) -> None:
-        models.list_models(self.client.writer)
+        model_views.list_models(self.client.writer)
 
 
 class Benchmark:

@@ -39,10 +39,10 @@ class StageTags:
         self._reader = trees.reader
         self._trees = trees
         self._facts = trees.facts
-        self._commits = commits
+        self.commits = commits
         self._verifier = verifier
-        # Called with each judged tag; may reject it, by the reader's own list of signers.
-        self.extra_check: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
+        # Called with each judged tag; may reject it, by the reader's own list of signers. None: there is no list.
+        self.extra_check: Callable[[StageTag, GitObject], StageTag] | None = None
         self.signatures = RequiredSignatures(git, trees, verifier, commits)
 
     def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> SnapshotTags:
@@ -57,11 +57,11 @@ class StageTags:
         """Return the current tag object, None if there is no tag."""
         return self._reader.resolve(ref.full)
 
-    def all(self, model: str = "") -> list[StageRef]:
-        """Return every stage tag, or those of *model*; refs with a name that no stage tag has are left out."""
+    def all(self, model: str = "") -> dict[StageRef, Oid]:
+        """Return the id of every stage tag, or of those of *model*, without refs that have no name of one."""
         prefix = f"{STAGE_TAGS}{model}/" if model else STAGE_TAGS
-        found = (StageRef.parse(name) for name in list_refs(self._git, prefix))
-        return [ref for ref in found if ref is not None]
+        found = ((StageRef.parse(name), id) for name, id in list_refs(self._git, prefix).items())
+        return {ref: id for ref, id in found if ref is not None}
 
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
         """Read the tag object *found* under *ref* and judge whether it counts on the branch at *tip*.
@@ -91,7 +91,7 @@ class StageTags:
             if known:
                 return known
             for id in commits_changing(self._git, tip, path):
-                parents = self._commits.read(id).parents
+                parents = self.commits.read(id).parents
                 if not signatures.are_required(parents, ref.stage) or not signatures.commit_fault(id):
                     self._facts.put(_SIGNED, key, id)
                     return id
@@ -105,10 +105,10 @@ class StageTags:
             return StageTag(ref, found.id, target, None, fault or _OFF_BRANCH)
         try:
             record, merge = self._set_by(target, ref, tip), None
-            if not self._commits.is_on_chain(tip, target):
-                merge = self._commits.merged_by(tip, target)
+            if not self.commits.is_on_chain(tip, target):
+                merge = self.commits.merged_by(tip, target)
                 if merge is None:
-                    why = TOO_SHALLOW if self._commits.is_cut(tip) else _OFF_BRANCH
+                    why = TOO_SHALLOW if self.commits.is_cut(tip) else _OFF_BRANCH
                     return StageTag(ref, found.id, target, record, why)
                 if not self._is_kept(merge, target, self._places(tip, ref)):
                     forged = f"{merge[:10]} merged its commit {target[:10]} and changed {ref.stage} of {ref.model}"
@@ -118,7 +118,7 @@ class StageTags:
                 forged = "" if self.signatures.never_required(tip) else self._signature_fault(ref, found, target, merge)
         except Invalid as error:
             return StageTag(
-                ref, found.id, target, None, TOO_SHALLOW if self._commits.is_hidden(target) else error.message
+                ref, found.id, target, None, TOO_SHALLOW if self.commits.is_hidden(target) else error.message
             )
         return StageTag(ref, found.id, target, record, forged, merge)
 
@@ -155,7 +155,7 @@ class StageTags:
         found = self._reader.get(old)
         if found.type != "tag" or parse_tag(found.data) != parse_tag(wanted.data):
             return False
-        if self.signatures.are_required(self._commits.read(target).parents, ref.stage):
+        if self.signatures.are_required(self.commits.read(target).parents, ref.stage):
             return not self._signature_fault(ref, found, target)
         return old == wanted.id or self._signer_of(found) != ""
 
@@ -166,11 +166,11 @@ class StageTags:
         the branch that it was merged into.
         """
         signatures = self.signatures
-        if signatures.are_required(self._commits.read(target).parents, ref.stage):
+        if signatures.are_required(self.commits.read(target).parents, ref.stage):
             why = signatures.tag_fault(found.id, found.data) or signatures.commit_fault(target)
             if why:
                 return why
-        before = self._commits.read(merge).parents[:1] if merge else ()
+        before = self.commits.read(merge).parents[:1] if merge else ()
         if not signatures.are_required(before, ref.stage):
             return ""
         (parent,) = before
@@ -199,7 +199,7 @@ class StageTags:
         for path in self._places(tip, ref):
             if self._files(tip).id(path) is None:
                 continue
-            commit = self._commits.changed_by(tip, path)
+            commit = self.commits.changed_by(tip, path)
             assert commit is not None  # the file exists, so a commit added it
             return self._set_at(ref, commit, path)
         return None
@@ -212,11 +212,11 @@ class StageTags:
         return None
 
     def _set_at(self, ref: StageRef, id: Oid, path: str) -> NewObject:
-        commit = self._commits.read(id)
+        commit = self.commits.read(id)
         before = self._stage_record(commit.parent, path) if commit.parent else None
         after = self._stage_record(commit.id, path)
         assert after is not None
-        return self._tag(ref, commit.id, self._commits.author(commit, path), commit.committer, before, after)
+        return self._tag(ref, commit.id, self.commits.author(commit, path), commit.committer, before, after)
 
     def new_tag(self, ref: StageRef, id: Oid, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
         """Return the tag for a commit that is not written yet."""
@@ -233,7 +233,7 @@ class StageTags:
 
     def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:
         """Return the file of *ref* that *commit* set, or None if it did not set it. *tip* limits the possible files."""
-        parent = self._commits.read(commit).parent
+        parent = self.commits.read(commit).parent
         for path in self._places(tip, ref):
             id = self._files(commit).id(path)
             if id is None or (parent and self._files(parent).id(path) == id):
@@ -249,7 +249,7 @@ class StageTags:
         return self._files(commit).load(path, records.StageRecord, newer=True)
 
     def _files(self, commit: Oid) -> CommitFiles:
-        return CommitFiles(self._trees, self._commits.read(commit).tree)
+        return CommitFiles(self._trees, self.commits.read(commit).tree)
 
 
 class SingleStageTag:
@@ -279,30 +279,43 @@ class SnapshotTags:
         self._tags = tags
         self._commit = commit
         self._tip = tip
-        self._by_model: dict[str, list[StageRef]] | None = None
+        self._by_model: dict[str, dict[StageRef, Oid]] | None = None
 
     def get(self, ref: StageRef) -> StageTag | None:
         found = self._tags.read(ref)
         return None if found is None else self._judge(ref, found)
 
     def of(self, model: str) -> Mapping[str, StageTag]:
-        refs = self._tags.all(model) if self._by_model is None else self._by_model.get(model, [])
-        found = {ref.stage: self.get(ref) for ref in refs}
+        found = {ref.stage: self.get(ref) for ref in self.ids(model)}
         return {stage: tag for stage, tag in found.items() if tag is not None}
 
     def models(self) -> frozenset[str]:
         if self._by_model is None:
             self._by_model = {}
-            for ref in self._tags.all():
-                self._by_model.setdefault(ref.model, []).append(ref)
+            for ref, id in self._tags.all().items():
+                self._by_model.setdefault(ref.model, {})[ref] = id
         return frozenset(self._by_model)
+
+    def ids(self, model: str) -> Mapping[StageRef, Oid]:
+        """Return the ids of the stage tags of *model*."""
+        return self._tags.all(model) if self._by_model is None else self._by_model.get(model, {})
+
+    @property
+    def depend_on_objects_only(self) -> bool:
+        """True if only git objects decide which tags count: no list of signers, no edge of a shallow clone."""
+        return self._tags.extra_check is None and not self._tags.commits.shallow
+
+    @property
+    def commits(self) -> Commits:
+        """The commits of the repository."""
+        return self._tags.commits
 
     def _judge(self, ref: StageRef, found: GitObject) -> StageTag:
         judged = self._tags.judge(ref, found, self._commit)
         if judged.forged and self._tip() != self._commit:
             # The tag may belong to a commit that came after the snapshot.
             raise Moved("the branch moved while it was read", hint="try again")
-        return self._tags.extra_check(judged, found)
+        return judged if self._tags.extra_check is None else self._tags.extra_check(judged, found)
 
 
 def target_of(ref: StageRef, found: GitObject) -> tuple[Oid, str]:

@@ -131,11 +131,10 @@ def remember_remote(repository: Repository) -> None:
     found = repository.reader.resolve(repository.tips.fetched_ref(remote))
     if found is None or found.type != "commit":
         return
-    seen = {
-        f"{REMOTES}{remote}/model/{ref.model}/{ref.stage}": repository.tags.id(ref) for ref in repository.tags.all()
-    }
-    if repository.rules.id():
-        seen[remote_rules_ref(remote, repository.branch)] = repository.rules.id()
+    tags = repository.tags.all()
+    seen = {f"{REMOTES}{remote}/model/{ref.model}/{ref.stage}": id for ref, id in tags.items()}
+    if rules := repository.rules.id():
+        seen[remote_rules_ref(remote, repository.branch)] = rules
     seen = {copy: id for copy, id in seen.items() if repository.reader.resolve(copy) is None}
     seen[remote_branch_ref(remote, repository.branch)] = found.id
     with suppress(Moved):

@@ -208,7 +208,8 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
         whole, objects_folder=whole.git_dir / "objects", shallow=False,
         connect=lambda repository: UrlServer(repository, commits, cache, url),
     )  # fmt: skip
-    repository.tags.extra_check = repository.signing.judged_by_own_signers
+    if config.get("gitmodel.allowedsigners"):
+        repository.tags.extra_check = repository.signing.judged_by_own_signers
     return repository
 
 

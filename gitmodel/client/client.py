@@ -30,7 +30,7 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.views.record_views import ModelView, VersionView
 from gitmodel.domain.views.version_summaries import VersionRow
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.registry import models, stages, versions
+from gitmodel.registry import model_views, models, stages, versions
 from gitmodel.registry.versions import Found
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
@@ -292,14 +292,14 @@ class Client(ShowsOurForm):
     def view_model(self, name: str) -> ModelView:
         """Return a model's record, stages and number of versions, as an immutable value. Raises NotFound."""
         self.repository.renew()
-        return models.get_model(self.writer, name)
+        return model_views.get_model(self.writer, name)
 
     def view_models(
         self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
     ) -> tuple[list[ModelView], list[Invalid]]:
         """Return the models that `list_models` finds, as values, and an error for each model that cannot be read."""
         self.repository.renew()
-        return models.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+        return model_views.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
 
     def view_version(self, reference: str | VersionRef) -> VersionView:
         """Return a version's record, stage and aliases, as an immutable value. Raises NotFound, Invalid."""

@@ -23,7 +23,7 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views.record_views import ModelView, VersionView
 from gitmodel.errors import NotFound, Refused, UsageError
-from gitmodel.registry import models, stages, versions
+from gitmodel.registry import model_views, models, stages, versions
 from gitmodel.registry.writer import Batch, Writer
 from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 
@@ -154,7 +154,7 @@ class Model(ShowsOurForm):
     @property
     def view(self) -> ModelView:
         """The model's record, stages and number of versions, read once, as an immutable value."""
-        return models.get_model(self._writer(), self._ref)
+        return model_views.get_model(self._writer(), self._ref)
 
     @property
     def record(self) -> ModelRecord:

@@ -6,7 +6,14 @@ import threading
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import PARENTS_BEFORE_WALK, find_merge_of, newest_changing, newest_merged_changing, roots
+from gitmodel.git.commits import (
+    PARENTS_BEFORE_WALK,
+    find_merge_of,
+    first_parents,
+    newest_changing,
+    newest_merged_changing,
+    roots,
+)
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.objects import Commit, parse_commit
@@ -61,6 +68,12 @@ class Commits:
                 self._on_chain.add(commit)
                 return True
             return False
+
+    def read_chain(self, tip: Oid) -> None:
+        """Cache the whole chain of first parents of *tip*, for many calls of `is_on_chain`."""
+        with self._chain_lock:
+            self._follow(tip)
+            self._on_chain.update(first_parents(self._git, tip))
 
     def changed_by(self, tip: Oid, *found_at: str) -> Oid | None:
         """Return the newest commit on the chain of first parents of *tip* that changed a path of *found_at*, or None.

@@ -157,15 +157,6 @@ class CommitFiles:
     def recall(self, key: Hashable) -> Any:
         return self.trees.answers.get((self.root, key))
 
-    def note(self, folder: str, what: str, number: int) -> None:
-        if id := self.id(folder):
-            self.trees.facts.put(what, id, f"{number:x}")
-
-    def noted(self, folder: str, what: str) -> int | None:
-        id = self.id(folder)
-        found = self.trees.facts.get(what, id) if id else None
-        return None if found is None else int(found, 16)
-
     def id(self, path: str) -> Oid | None:
         """Return the object id of the entry at *path*, of any type; None if there is none."""
         entry = self.entry(path)

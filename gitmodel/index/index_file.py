@@ -18,7 +18,7 @@ from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import open_file
 
 # Raise it with the tables, the facts, and the rules by which a record is valid.
-FORMAT = 2
+FORMAT = 3
 _SECONDS_TO_WAIT = 0.1
 _TOKEN = re.compile(r"[0-9a-f]{16}")
 # Errors of SQLite that say nothing about the content of the file.
@@ -36,6 +36,11 @@ CREATE INDEX damaged ON version(id) WHERE state = 2;
 CREATE TABLE key(id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
 CREATE TABLE summary(version INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE fact(key INTEGER, value, version INTEGER, PRIMARY KEY(key, value, version)) WITHOUT ROWID;
+CREATE TABLE listed(model TEXT PRIMARY KEY, mark BLOB NOT NULL, record BLOB NOT NULL, latest INTEGER, count INTEGER);
+CREATE TABLE place(model TEXT, is_alias INTEGER, name TEXT, version INTEGER, PRIMARY KEY(model, is_alias, name));
+CREATE TABLE judged(tip BLOB NOT NULL, rules BLOB);
+CREATE TABLE stage_tag(
+    model TEXT, stage TEXT, tag BLOB, version INTEGER, merged BLOB, PRIMARY KEY(model, stage)) WITHOUT ROWID;
 """
 
 

@@ -21,6 +21,7 @@ from gitmodel.expressions.operands import Literal
 from gitmodel.git.trees import CommitFiles
 from gitmodel.index.facts import TYPES, Range, Value, key_of, ranges_of, type_bounds
 from gitmodel.index.index_file import FORMAT, IndexFile, changing, create_tables, is_damage, reading
+from gitmodel.index.model_lists import ModelLists
 from gitmodel.index.updating import DAMAGED, DELETED, NUMBER_BITS, PRESENT, NotIndexable, Update, mark, row_of
 
 T = TypeVar("T")
@@ -144,6 +145,23 @@ class Index:
         """Return the record of each version of *found*, in order; of a damaged one, its error."""
         blobs = ((version_file(model, number), blob) for model, number, blob in found)
         return self._files.load_blobs(blobs, VersionRecord, newer=self._newer)
+
+    def count_versions(self, model: str) -> int | None:
+        """Return the number of versions of *model* that are not deleted; None if the index cannot be used.
+
+        None also if a record is damaged, because that may not be so the next time it is read.
+        """
+
+        def question(database: sqlite3.Connection) -> int | None:
+            search = _Search(database, model, ())
+            return None if search.damaged() else search.count()
+
+        return self._ask(f"{MODELS}/{model}/versions", question)
+
+    @property
+    def lists(self) -> ModelLists:
+        """The models and tags that the index knows."""
+        return ModelLists(self._file, self._files, newer=self._newer)
 
     def find_wrong(self) -> list[str]:
         """Return the up-to-date models whose rows differ from those of a new index, sorted.
@@ -281,9 +299,9 @@ class _Search:
         found: list[Candidate] = []
         for query, values in self._sorted(key, descending=descending):
             if most is not None and len(found) > most:
-                return Candidates(found, self._damaged(), complete=False)
+                return Candidates(found, self.damaged(), complete=False)
             found += self._fetch(query, values, None if most is None else most - len(found) + 1)
-        return Candidates(found, self._damaged(), complete=most is None or len(found) <= most)
+        return Candidates(found, self.damaged(), complete=most is None or len(found) <= most)
 
     def _sorted(self, key: str | None, *, descending: bool) -> Iterator[tuple[str, list[str | Value]]]:
         """Yield the queries of which the results, one after the other, are sorted by *key*: id, blob and value."""
@@ -314,7 +332,13 @@ class _Search:
                 count, last = count + 1, value
                 yield self._version(id, _oid(blob))
 
-    def _damaged(self) -> list[Candidate]:
+    def count(self) -> int:
+        """Return the number of versions that may match."""
+        query = f"SELECT count(*) FROM version WHERE {self._where}"
+        return int(self._database.execute(query, self._values).fetchone()[0])
+
+    def damaged(self) -> list[Candidate]:
+        """Return the damaged versions, sorted as without an order."""
         query = f"SELECT id FROM version WHERE state = {DAMAGED} AND id >= ? AND id < ? ORDER BY id DESC"
         found = self._database.execute(query, (self._first, self._end))
         return [self._version(id) for (id,) in found if id >> NUMBER_BITS in self._names]

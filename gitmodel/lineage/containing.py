@@ -15,7 +15,7 @@ from gitmodel.errors import Refused
 from gitmodel.git import notes
 from gitmodel.git.commits import author_name, descendants, missing_commits
 from gitmodel.git.refs import delete_ref, list_refs
-from gitmodel.registry import models, versions
+from gitmodel.registry import model_views, versions
 from gitmodel.registry.writer import Writer
 
 _NOTES_AUTHOR = "gitmodel"
@@ -117,7 +117,7 @@ def _views(writer: Writer, model: str) -> Iterator[VersionView]:
 
 def _all_models(writer: Writer) -> list[ModelRef]:
     since = writer.read(lambda snapshot: snapshot.renumberings.count)
-    return [ModelRef(view.name, since=since) for view in models.list_models(writer)[0]]
+    return [ModelRef(view.name, since=since) for view in model_views.list_models(writer)[0]]
 
 
 def _commit(view: VersionView) -> Oid | None:

@@ -27,6 +27,7 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachab
 from gitmodel.git.failures import Moved
 from gitmodel.git.refs import list_refs
 from gitmodel.registry import in_force, put_in_force
+from gitmodel.registry.model_views import find_wrong
 from gitmodel.registry.writer import transact
 from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.local_store import LocalStore
@@ -312,11 +313,13 @@ def _index(repository: Repository) -> Iterator[Finding]:
     index = _open_index(repository)
     try:
         wrong = index.find_wrong() if index is not None else []
+        if index is not None:
+            wrong = sorted({*wrong, *find_wrong(repository.snapshot(), index.lists)})
     except Invalid as error:
         yield Finding("index", f"the index is damaged: {error.message}", _FIX, True, grave=False)
         return
     if wrong:
-        message = f"the index differs from a new one for {', '.join(wrong)}: searches may lack versions"
+        message = f"the index differs from a new one for {', '.join(wrong)}: searches and lists may be wrong"
         yield Finding("index", message, _FIX, True)
 
 

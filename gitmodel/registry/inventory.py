@@ -133,7 +133,7 @@ def _compare(
     damaged = version_links(snapshot, look)
     for model in snapshot.model_names():
         if model in models:
-            models[model].versions = snapshot.count_present(model)
+            models[model].versions = snapshot.count_present(model)[0]
     return Inventory(tuple(states), tuple(models.values()), tuple(missing.values()), tuple(damaged))
 
 

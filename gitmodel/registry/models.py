@@ -1,4 +1,4 @@
-"""The verbs of models: register, get, list, update, rename, delete."""
+"""The verbs of models: register, find, update, rename, delete."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes import models as planning
 from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
+from gitmodel.domain.changes.stages import RecordedPlaces
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.views.filter_names import RECORDED, Names
-from gitmodel.domain.views.record_views import ModelView, model_names, view_model, view_models
-from gitmodel.errors import Invalid, UsageError
+from gitmodel.domain.views.filter_names import Names
 from gitmodel.registry.writer import Writer, change_model
 
 if TYPE_CHECKING:
     from gitmodel.expressions import Filter
-
-SORT_KEYS = ("name", "created", "latest", "versions")
 
 
 def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist_ok: bool = False) -> str:
@@ -35,11 +31,6 @@ def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist
     )
 
 
-def get_model(writer: Writer, model: str | ModelRef) -> ModelView:
-    """Return the view of *model*, which may be a former name. Raises NotFound."""
-    return writer.read(lambda snapshot: view_model(snapshot, snapshot.model_to_read(model)))
-
-
 def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
     """Return a reference that follows *model* by its current name, and True if a pull gave it this name.
 
@@ -48,7 +39,9 @@ def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
     ref = ModelRef.of(model)
 
     def question(snapshot: Snapshot) -> tuple[ModelRef, bool]:
-        name = view_model(snapshot, snapshot.model_to_read(ref)).name
+        name = snapshot.model_to_read(ref)
+        snapshot.model(name)
+        RecordedPlaces.read(snapshot, name)
         noted = ref.since is None and snapshot.note_on(ref) is not None
         return ModelRef(name, since=snapshot.renumberings.count), noted
 
@@ -69,47 +62,6 @@ def choose_to_change(snapshot: Snapshot, ref: ModelRef) -> ModelRef:
     name = snapshot.current_name(known_as)
     snapshot.model(name)
     return ModelRef(name, since=snapshot.renumberings.count, settles=settled)
-
-
-def list_models(
-    writer: Writer, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
-) -> tuple[list[ModelView], list[Invalid]]:
-    """Return the models that match *filter* (CEL), and the damaged ones.
-
-    *sort* is one of SORT_KEYS, "" for "name", or a key of the metadata; "-" before it reverses. Raises UsageError for a
-    key that no model has.
-    """
-    page = read_page(limit, offset)
-
-    def question(snapshot: Snapshot) -> tuple[list[ModelView], list[Invalid]]:
-        wanted = parse_filter(filter, model_names(snapshot.registry().stage_names))
-        views, damaged = [], []
-        for view in view_models(snapshot):
-            if isinstance(view, Invalid):
-                damaged.append(view)
-            elif wanted is None or wanted.matches(view.fields()):
-                views.append(view)
-        if wanted is not None:
-            wanted.check_searched("no model")
-        return views, damaged
-
-    views, damaged = writer.read(question)
-    return _sorted(views, sort)[page], damaged
-
-
-def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:
-    """Return *views* sorted by *sort*; see `list_models`."""
-    key = sort.removeprefix("-") or "name"
-    if key in SORT_KEYS:
-        return sorted(views, key=lambda view: _sort_value(view, key), reverse=sort.startswith("-"))
-    from gitmodel.expressions.fields import read_order  # imported here because few lists are sorted by metadata
-
-    order = read_order(sort, {"metadata": RECORDED})
-    fields = {view.name: {"metadata": view.record.metadata} for view in views}
-    if order is None or (views and all(order.field.value(one) is None for one in fields.values())):
-        known = f"{', '.join(SORT_KEYS)} or a key of the metadata that a model has"
-        raise UsageError(f"models cannot be sorted by {key!a}", hint=f"sort by {known}; -KEY reverses")
-    return order.sort(views, lambda view: fields[view.name])
 
 
 def update_model(
@@ -151,8 +103,3 @@ def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:
     from gitmodel.domain.arguments.description import read_description  # pydantic costs more than a whole `list`
 
     return read_description(given)
-
-
-def _sort_value(view: ModelView, key: str) -> Any:
-    values = {"name": view.name, "created": view.record.created, "latest": view.latest or 0, "versions": view.count}
-    return values[key], view.name

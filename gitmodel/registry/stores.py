@@ -10,7 +10,7 @@ from gitmodel.domain.changes.stores import DEFAULT
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import holds_credentials, is_local
-from gitmodel.domain.views.record_views import view_models
+from gitmodel.domain.views.record_views import existing_models
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.store_access import TRUSTED, Access, NamedStore
 from gitmodel.registry.writer import Writer, change_model
@@ -45,9 +45,9 @@ def list_users(writer: Writer) -> dict[str, list[str]]:
 
     def question(snapshot: Snapshot) -> dict[str, list[str]]:
         users: dict[str, list[str]] = {}
-        for view in view_models(snapshot):
-            if not isinstance(view, Invalid):
-                users.setdefault(view.record.store or DEFAULT, []).append(view.name)
+        for name, record in existing_models(snapshot):
+            if not isinstance(record, Invalid):
+                users.setdefault(record.store or DEFAULT, []).append(name)
         return users
 
     return writer.read(question)

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 _FIRST_PIECE, _PIECE = 20, 500
 # A list of at most this many versions is cached.
 _REMEMBERED = 20_000
-# With fewer folders of a hundred versions each, reading all versions takes as long as opening the index.
+# With fewer hundreds of versions, reading all of them takes as long as opening the index.
 _HUNDREDS_FOR_INDEX = 2
-# With more models, counting these folders takes longer than opening the index.
+# With more models, counting their versions takes longer than opening the index.
 _MODELS_FOR_INDEX = 50
 
 
@@ -212,7 +212,14 @@ def list_versions(
 
 def count_versions(writer: Writer, model: str | ModelRef) -> int:
     """Count the versions of *model* that are not deleted. Raises NotFound."""
-    return writer.read(lambda snapshot: snapshot.count_present(snapshot.model_to_read(model)))
+    return writer.read(lambda snapshot: count_present(snapshot, writer.index_folder, snapshot.model_to_read(model))[0])
+
+
+def count_present(snapshot: Snapshot, folder: Path | None, model: str) -> tuple[int, bool]:
+    """Count as `Snapshot.count_present` does, by the index in *folder* if it helps."""
+    index = open_index(snapshot, folder, (model,))
+    found = None if index is None else index.count_versions(model)
+    return snapshot.count_present(model) if found is None else (found, True)
 
 
 def each_version(
@@ -243,7 +250,10 @@ def open_index(snapshot: Snapshot, folder: Path | None, models: Iterable[str]) -
         return None
     if len(models) < _MODELS_FOR_INDEX:
         names = (name for model in models for name in files.names(f"{paths.model_folder(model)}/versions"))
-        if len(list(islice(filter(hundred_of, names), _HUNDREDS_FOR_INDEX))) < _HUNDREDS_FOR_INDEX:
+        try:
+            if sum(100 if hundred_of(name) else 1 for name in names) < 100 * _HUNDREDS_FOR_INDEX:
+                return None
+        except Invalid:  # reading the records reports the damaged folder
             return None
     try:
         from gitmodel.index.searching import Index  # imported here: only searches of many versions need SQLite

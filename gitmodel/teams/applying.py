@@ -42,7 +42,7 @@ def apply_at_remote(
     unguarded = False
     while True:
         pulled.append(pulling.pull(repository, remote))
-        before = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
+        before = repository.tags.all()
         if repository.rules.id() != ours:  # tags that the previous attempt did not set
             rules = repository.rules.id()
         done = apply()

@@ -41,7 +41,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
     push. A pull never puts a change in force that the rules of a stage refuse. For a `signed` stage, a tag that counts
     is not replaced by one that does not, and not deleted.
     """
-    ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
+    ours = repository.tags.all()
     changed = _changed_stages(repository, state.tip, tip)
     after = repository.snapshot_at(tip)
     moves, drops, moved, kept = [], [], [], []

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.purging import purge_of
+from gitmodel.domain.changes.stages import stage_states
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import is_local
-from gitmodel.domain.views.record_views import usable, view_models
+from gitmodel.domain.views.record_views import existing_models, latest_usable, usable
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.stores.artifacts import copy_artifacts, keep_artifact
 from gitmodel.stores.interface import ArtifactStore, Transfer
@@ -88,15 +89,19 @@ def download(
 
 
 def _in_use(snapshot: Snapshot) -> Iterator[tuple[str, ArtifactLink]]:
-    for found in view_models(snapshot):
+    snapshot.tags.models()
+    for name, found in existing_models(snapshot):
         if isinstance(found, Invalid):
             continue
-        numbers = {state.in_force for state in found.stages} | {found.latest}
+        try:
+            numbers = {state.in_force for state in stage_states(snapshot, name)} | {latest_usable(snapshot, name)}
+        except Invalid:
+            continue
         wanted = sorted(number for number in numbers if number is not None)
-        for record in usable(snapshot.versions(found.name, wanted)):
+        for record in usable(snapshot.versions(name, wanted)):
             for link in record.links:
                 if not link.is_external and purge_of(snapshot, link.digest) is None:
-                    yield found.name, link
+                    yield name, link
 
 
 def _links(repository: Repository, old: Oid | None, new: Oid | None) -> Iterator[tuple[str, ArtifactLink]]:

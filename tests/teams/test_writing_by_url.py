@@ -238,7 +238,7 @@ def test_a_stage_for_proposals_only_is_refused_by_url_too(team, ada, host, bare)
     with pytest.raises(Refused, match="proposal_only"):
         job.get_version("iris@3").set_stage("production")
     assert job.get_version("iris@production").number == 2
-    assert refs(bare)["refs/tags/model/iris/production"] == ada.repository.tags.id(ada.repository.tags.all()[0])
+    assert refs(bare)["refs/tags/model/iris/production"] == next(iter(ada.repository.tags.all().values()))
 
 
 def test_apply_puts_in_force_what_was_merged(team, ada, host, bare, git):

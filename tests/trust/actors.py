@@ -91,7 +91,7 @@ def look(registry, *, model="iris"):
     """Read everything once; the answer's "wrong" lists what no reader may ever see."""
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.errors import NotFound
-    from gitmodel.registry import checking, models, versions
+    from gitmodel.registry import checking, model_views, versions
 
     repository, writer, store = registry
     wrong, seen = [], 0
@@ -100,7 +100,7 @@ def look(registry, *, model="iris"):
     for view in views:
         seen += 1
         wrong += [f"{view} without {link.digest}" for link in view.record.artifacts if not store.holds(link.digest)]
-    wrong += [f"damaged: {error.message}" for error in models.list_models(writer)[1]]
+    wrong += [f"damaged: {error.message}" for error in model_views.list_models(writer)[1]]
     holders = [str(view) for view in views if view.stage == "production"]
     if len(holders) > 1:
         wrong.append(f"two in production: {holders}")

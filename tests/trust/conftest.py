@@ -9,7 +9,7 @@ import actors
 import pytest
 
 from gitmodel.branch.opening import open_repository
-from gitmodel.registry import checking, doctor, models, stages
+from gitmodel.registry import checking, doctor, model_views, models, stages
 from gitmodel.registry.writer import Direct
 from gitmodel.stores.opening import open_store
 
@@ -95,7 +95,7 @@ def assert_whole(git):
                 doctor.repair(repository, store)
             assert doctor.examine(repository, store) == []
             assert not list((repository.common_dir / "gitmodel" / "writers").glob("*"))
-            for model in models.list_models(Direct(repository))[0]:
+            for model in model_views.list_models(Direct(repository))[0]:
                 for state in stages.list_stages(Direct(repository), model.name):
                     assert not state.pending, state
         finally:

@@ -14,7 +14,7 @@ from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
 from gitmodel.lineage.history import history
-from gitmodel.registry import artifacts, checking, doctor, models, put_in_force, stages, versions
+from gitmodel.registry import artifacts, checking, doctor, model_views, models, put_in_force, stages, versions
 
 BRANCH = "refs/heads/gitmodel"
 DIGEST = "sha256:" + "0" * 64
@@ -90,7 +90,7 @@ def found(registry):
 
 def assert_rose_works(registry):
     """All commands on the sound model, and the lists of all, go on as if nothing had happened."""
-    views, damaged = models.list_models(registry.writer)
+    views, damaged = model_views.list_models(registry.writer)
     assert "rose" in [view.name for view in views]
     for error in damaged:
         assert isinstance(error, Invalid)
@@ -225,7 +225,7 @@ def assert_named(problems, path, key, rule):
 def assert_answered_or_refused_in_words(registry, model):
     for ask in (
         lambda: versions.list_versions(registry.writer, model),
-        lambda: models.get_model(registry.writer, model),
+        lambda: model_views.get_model(registry.writer, model),
         lambda: versions.get_version(registry.writer, VersionRef.parse(f"{model}@2")),
         lambda: versions.get_version(registry.writer, VersionRef.parse(f"{model}@production")),
         lambda: versions.get_version(registry.writer, VersionRef.parse(model)),
@@ -565,7 +565,7 @@ def test_a_damaged_tip_is_reported(edited, registry, git, open_at, how):
     fresh = open_at(registry.path)
     for ask in (
         lambda: versions.get_version(fresh.writer, VersionRef.parse("iris@2")),
-        lambda: models.list_models(fresh.writer),
+        lambda: model_views.list_models(fresh.writer),
         lambda: fresh.register(),
         lambda: checking.check(fresh.repository),
     ):

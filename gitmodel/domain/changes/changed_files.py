@@ -53,12 +53,6 @@ class ChangedFiles:
     def recall(self, key: Hashable) -> Any:
         return None
 
-    def note(self, folder: str, what: str, number: int) -> None:
-        """No-op: these files change with the next plan of the batch."""
-
-    def noted(self, folder: str, what: str) -> int | None:
-        return None
-
     def _left(self, folder: str) -> bool:
         """Return True if a file below *folder* remains after the changes."""
         return any(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
@@ -12,7 +13,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
-from gitmodel.domain.snapshots.snapshot_sources import Refusal, StageTag
+from gitmodel.domain.snapshots.snapshot_sources import Refusal, StageTag, TagState
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 
@@ -63,6 +64,20 @@ class StageState:
         return self.recorded != self.in_force
 
 
+class RecordedPlaces(NamedTuple):
+    """The versions that the branch records for a model, by stage (see `recorded_places`) and by alias."""
+
+    stages: Mapping[str, int]
+    aliases: Mapping[str, int]
+
+    @classmethod
+    def read(cls, snapshot: Snapshot, model: str) -> RecordedPlaces:
+        """Return the places of *model*. Raises Invalid for a damaged record."""
+        stages = recorded_places(snapshot, model)
+        found = ((alias, snapshot.recorded_alias(model, alias)) for alias in snapshot.recorded_aliases(model))
+        return cls(stages, {alias: record.version for alias, record in found if record is not None})
+
+
 def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
     """Return the version of each exclusive stage on the branch, without leftovers of a clean merge.
 
@@ -103,30 +118,36 @@ def without_leftovers(snapshot: Snapshot, model: str, files: Mapping[str, bytes 
     return {**dict.fromkeys(found), **files}
 
 
-def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
-    """Return every stage and alias of *model* that the branch or a tag has, exclusive stages first, in their order."""
-    tags = snapshot.tags.of(model)
-    stages = snapshot.registry().stage_names
-    held = recorded_places(snapshot, model)
-    stray = {tag.ref.stage for tag in stray_tags(snapshot, model)}
-    aliases = sorted({*snapshot.recorded_aliases(model), *tags} - {*stages, *stray})
+def stage_states(
+    snapshot: Snapshot,
+    model: str,
+    recorded: RecordedPlaces | None = None,
+    tags: Mapping[str, TagState] | None = None,
+) -> list[StageState]:
+    """Return every stage and alias of *model* that the branch or a tag has, exclusive stages first, in their order.
+
+    *recorded* are the places that the branch records, *tags* the states of the tags; None: they are read.
+    """
+    if tags is None:
+        tags = {stage: tag.state for stage, tag in snapshot.tags.of(model).items()}
+    registry = snapshot.registry()
+    places = RecordedPlaces.read(snapshot, model) if recorded is None else recorded
+    tagged = {name for name in tags if name not in registry.stage_names and not registry.alias_fault(name)}
     states = []
-    for name in [*stages, *aliases]:
-        alias = name not in stages
-        record = snapshot.recorded_alias(model, name) if alias else None
-        recorded = (record.version if record else None) if alias else held.get(name)
-        tag, former = tags.get(name), False
-        if tag is None and recorded is not None:
-            tag = snapshot.former_tag(StageRef(model, name))
-            former = tag is not None
-        frozen = tag.in_force if tag else None
-        in_force = frozen.version if frozen else None
-        if recorded is None and tag is None:
+    for name in [*registry.stage_names, *sorted({*places.aliases, *tagged})]:
+        alias = name not in registry.stage_names
+        number = (places.aliases if alias else places.stages).get(name)
+        tag: TagState | None = tags.get(name)
+        former = False
+        if tag is None and number is not None:
+            former_tag = snapshot.former_tag(StageRef(model, name))
+            tag, former = former_tag.state if former_tag else None, former_tag is not None
+        if number is None and tag is None:
             continue
-        refusal = snapshot.refusal(StageRef(model, name)) if recorded != in_force and not alias else None
-        forged, merged_by = (tag.forged, tag.merged_by) if tag else ("", None)
-        untagged = tag is None and not alias and snapshot.registry().rule(name).signed
-        states.append(StageState(name, recorded, in_force, forged, alias, refusal, merged_by, former, untagged))
+        in_force, forged, merged_by = tag or TagState(None)
+        refusal = snapshot.refusal(StageRef(model, name)) if number != in_force and not alias else None
+        untagged = tag is None and not alias and registry.rule(name).signed
+        states.append(StageState(name, number, in_force, forged, alias, refusal, merged_by, former, untagged))
     return states
 
 

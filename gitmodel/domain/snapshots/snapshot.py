@@ -236,8 +236,8 @@ class Snapshot:
         """Yield the numbers of all versions of *model*, the newest first; folders are read when they are needed."""
         return version_numbers.newest_numbers(self.files, model)
 
-    def count_present(self, model: str) -> int:
-        """Count the versions of *model* that are not deleted; a damaged version counts."""
+    def count_present(self, model: str) -> tuple[int, bool]:
+        """Count the versions of *model* that are not deleted; see `version_numbers.count_present`."""
         return version_numbers.count_present(self.files, model, newer=self.newer)
 
     def last_number(self, model: str) -> int:

@@ -51,18 +51,20 @@ class Files(Protocol):
     def recall(self, key: Hashable) -> Any:
         """Return the cached result of *key*, or None."""
 
-    def note(self, folder: str, what: str, number: int) -> None:
-        """Cache, also for other processes, a number that depends only on the files below *folder*."""
-
-    def noted(self, folder: str, what: str) -> int | None:
-        """Return the cached number of *what*, or None."""
-
 
 # The reason if the tag's commit or its parent is beyond the edge of a shallow clone.
 TOO_SHALLOW = "this clone is too shallow to tell who set it"
 # The message about a `signed` stage without a tag.
 UNTAGGED = "which takes signed tags and has none here: either this waits for `git model apply`, or the tag was deleted"
 RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a signer runs `git model apply --push`"
+
+
+class TagState(NamedTuple):
+    """The version that a stage tag puts in force, if any; *forged* and *merged_by* as in `StageTag`."""
+
+    version: int | None
+    forged: str = ""
+    merged_by: Oid | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ class StageTag:
     def in_force(self) -> StageRecord | None:
         """Return the record in force in the stage; None if the stage is empty or that is unknown."""
         return self.instead if self.forged else self.record
+
+    @property
+    def state(self) -> TagState:
+        """Return the state of the stage by this tag."""
+        return TagState(self.in_force.version if self.in_force else None, self.forged, self.merged_by)
 
 
 class Tags(Protocol):

@@ -36,19 +36,23 @@ def hundred_of(name: str) -> int:
     return _leading(name) if name.endswith("xx") else 0
 
 
-def count_present(files: Files, model: str, *, newer: bool) -> int:
-    """Count the versions of *model* that are not deleted; a damaged version counts. *newer*: ignore unknown keys."""
-    return _count_present(files, _folder(model), newer=newer)[0]
+def count_present(files: Files, model: str, *, newer: bool) -> tuple[int, bool]:
+    """Count the versions of *model* that are not deleted; a damaged version counts. *newer*: ignore unknown keys.
+
+    The second value is True if no version is damaged.
+    """
+    found = (paths.version_file(model, number) for number in newest_numbers(files, model))
+    present, whole = 0, True
+    for record in files.load_many(found, records.VersionRecord, newer=newer):
+        if isinstance(record, Invalid):
+            whole = False
+        present += isinstance(record, Invalid) or record.deleted is None
+    return present, whole
 
 
 def last_number(files: Files, model: str) -> int:
     """Return the highest number that *model* ever used, 0 if none."""
-    key = ("last number", model)
-    known = files.recall(key)
-    if known is None:
-        known = next(newest_numbers(files, model), 0)
-        files.remember(key, known)
-    return int(known)
+    return next(newest_numbers(files, model), 0)
 
 
 def check_number(model: str, number: int, last: int) -> None:
@@ -71,25 +75,6 @@ def _numbers_of(files: Files, folder: str, hundred: str) -> Iterator[int]:
     """Return the numbers in the folder *hundred*; files that do not belong there are ignored."""
     found = map(number_of, files.names(f"{folder}/{hundred}"))
     return (number for number in found if number and number // 100 == hundred_of(hundred))
-
-
-def _count_present(files: Files, folder: str, *, newer: bool, hundreds: bool = True) -> tuple[int, bool]:
-    """Count the versions below *folder* that are not deleted; the second value is True if all could be read."""
-    known = files.noted(folder, "present")
-    if known is not None:
-        return known, True
-    names = files.names(folder)
-    versions = [f"{folder}/{name}" for name in names if number_of(name)]
-    read = files.load_many(versions, records.VersionRecord, newer=newer)
-    sound = [record for record in read if not isinstance(record, Invalid)]
-    # A nested folder of a hundred is invalid, and could be thousands of levels deep.
-    inside = [f"{folder}/{name}" for name in names if hundreds and hundred_of(name)]
-    counted = [_count_present(files, hundred, newer=newer, hundreds=False) for hundred in inside]
-    present = len(versions) - sum(1 for record in sound if record.deleted) + sum(count for count, _ in counted)
-    whole = len(sound) == len(versions) and all(sure for _, sure in counted)
-    if names and whole:
-        files.note(folder, "present", present)
-    return present, whole
 
 
 def _leading(name: str) -> int:

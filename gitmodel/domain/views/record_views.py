@@ -8,11 +8,12 @@ from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import Any
 
-from gitmodel.domain.changes.stages import StageState, stage_states
+from gitmodel.domain.changes.stages import RecordedPlaces, StageState, stage_states
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, VersionRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import TagState
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.errors import Invalid, NotFound
 
@@ -190,31 +191,72 @@ class Places:
         return f"{number}.toml" in names and self._snapshot.is_archived(self._model, number)
 
 
-def view_model(snapshot: Snapshot, name: str) -> ModelView:
-    """Return the view of a model. Raises NotFound, Invalid."""
-    record = snapshot.model(name)
+@dataclass(frozen=True)
+class ModelSummary:
+    """The part of a `ModelView` that depends only on the files of the model and on the stages of the registry.
+
+    *is_sound* is False if a version is damaged.
+    """
+
+    record: ModelRecord
+    latest: int | None
+    count: int
+    recorded: RecordedPlaces
+    is_sound: bool = True
+
+
+def summarize(
+    snapshot: Snapshot, name: str, record: ModelRecord, count: Callable[[str], tuple[int, bool]] | None = None
+) -> ModelSummary:
+    """Return the summary of the model *name*. *count* counts as `Snapshot.count_present` does, which is the default.
+
+    Raises Invalid for a damaged stage or alias.
+    """
+    latest = latest_usable(snapshot, name)
+    counted, is_sound = (count or snapshot.count_present)(name)
+    is_sound = is_sound and (latest is not None or not counted)
+    return ModelSummary(record, latest, counted, RecordedPlaces.read(snapshot, name), is_sound)
+
+
+def latest_usable(snapshot: Snapshot, name: str) -> int | None:
+    """Return the latest usable version of the model *name*; None if there is none or a damaged version hides it."""
     try:
-        latest: int | None = snapshot.latest(name)
-    except (NotFound, Invalid):  # a damaged version must not hide its model
-        latest = None
-    local = latest is not None and snapshot.is_local(name, latest)
-    return ModelView(name, record, latest, snapshot.count_present(name), tuple(stage_states(snapshot, name)), local)
+        return snapshot.latest(name)
+    except (NotFound, Invalid):
+        return None
 
 
-def view_models(snapshot: Snapshot) -> Iterator[ModelView | Invalid]:
-    """Yield the view of every model, by name; for a damaged one, its error."""
-    snapshot.tags.models()
-    for name in snapshot.model_names():
-        try:
-            record = snapshot.load(paths.model_file(name), records.ModelRecord)
-            if record is None:
-                yield Invalid(
-                    f"{paths.model_folder(name)}: has no model.toml [model.record]", hint="run `git model check`"
-                )
-            elif record.exists:
-                yield view_model(snapshot, name)
-        except Invalid as error:
-            yield error
+def view_model(
+    snapshot: Snapshot, name: str, summary: ModelSummary, tags: Mapping[str, TagState] | None = None
+) -> ModelView:
+    """Return the view of the model *name*, which has *summary*. *tags* are the states of its tags, None: read them."""
+    local = summary.latest is not None and snapshot.is_local(name, summary.latest)
+    states = tuple(stage_states(snapshot, name, summary.recorded, tags))
+    return ModelView(name, summary.record, summary.latest, summary.count, states, local)
+
+
+def existing_models(
+    snapshot: Snapshot, names: Iterable[str] | None = None
+) -> Iterator[tuple[str, ModelRecord | Invalid]]:
+    """Yield the models that are neither deleted nor renamed, all or among *names*; of a damaged one, its error."""
+    known = snapshot.model_names() if names is None else tuple(names)
+    read = snapshot.files.load_many(map(paths.model_file, known), ModelRecord, newer=snapshot.newer)
+    for name, record in zip(known, read, strict=True):
+        if isinstance(record, Invalid):
+            yield name, _error_of_model(snapshot, name, record)
+        elif record.exists:
+            yield name, record
+
+
+def _error_of_model(snapshot: Snapshot, name: str, error: Invalid) -> Invalid:
+    """Return *error*, that the record of the model cannot be read, or an error that says that there is no record."""
+    folder = paths.model_folder(name)
+    try:
+        is_missing = "model.toml" not in snapshot.files.names(folder)
+    except Invalid:
+        return error
+    missing = Invalid(f"{folder}: has no model.toml [model.record]", hint="run `git model check`")
+    return missing if is_missing else error
 
 
 def usable(found: Iterable[VersionRecord | Invalid]) -> Iterator[VersionRecord]:

@@ -1,0 +1,154 @@
+"""What a list shows of each model, and the stage tags that count: cached with the ids of all objects they depend on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from gitmodel.domain.changes.stages import RecordedPlaces
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import ModelRecord
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.snapshots.snapshot_sources import TagState
+from gitmodel.domain.views.record_views import ModelSummary
+from gitmodel.errors import Invalid
+from gitmodel.git.trees import CommitFiles
+from gitmodel.index.index_file import FORMAT, IndexFile, changing, is_damage, reading
+
+
+class ModelLists:
+    """The models and tags that the index in *file* knows, for the commit with *files*.
+
+    Where it has no row, or a row for other objects, there is no answer. *newer* is True if records may have unknown
+    keys. Nothing is read or written if the index cannot be used.
+    """
+
+    def __init__(self, file: IndexFile, files: CommitFiles, *, newer: bool) -> None:
+        self._file = file
+        self._files = files
+        self._newer = newer
+        self._damaged: Path | None = None
+        # The tags that were read, and the commit at which they were judged.
+        self._known: dict[StageRef, TagState] = {}
+        self._judged_at: Oid | None = None
+
+    def read_models(self) -> dict[str, ModelSummary]:
+        """Return the summaries of the models whose files and rules have not changed since they were written."""
+        rows, places = self._fetch(
+            "SELECT model, mark, record, latest, count FROM listed",
+            "SELECT model, is_alias, name, version FROM place ORDER BY model",
+        )
+        wanted = [row for row in rows if row[1] == self._mark(row[0])]
+        blobs = ((paths.model_file(model), _oid(record)) for model, _, record, _, _ in wanted)
+        records = self._files.load_blobs(blobs, ModelRecord, newer=self._newer)
+        recorded: dict[str, RecordedPlaces] = {}
+        for model, found in groupby(places, lambda place: place[0]):
+            of_model = list(found)
+            by_kind = ({name: version for _, kind, name, version in of_model if kind == alias} for alias in (0, 1))
+            recorded[model] = RecordedPlaces(*by_kind)
+        nowhere = RecordedPlaces({}, {})
+        return {
+            model: ModelSummary(record, latest, count, recorded.get(model, nowhere))
+            for (model, _, _, latest, count), record in zip(wanted, records, strict=True)
+            if not isinstance(record, Invalid)
+        }
+
+    def write_models(self, summaries: Mapping[str, ModelSummary]) -> None:
+        """Write the summaries of some models, all read without an error."""
+        listed, places = [], []
+        for model, summary in summaries.items():
+            record = self._files.id(paths.model_file(model))
+            listed.append((model, self._mark(model), _bytes(record), summary.latest, summary.count))
+            places += [(model, 0, *place) for place in summary.recorded.stages.items()]
+            places += [(model, 1, *place) for place in summary.recorded.aliases.items()]
+
+        def change(database: sqlite3.Connection) -> None:
+            database.executemany("DELETE FROM place WHERE model=?", [row[:1] for row in listed])
+            database.executemany("INSERT OR REPLACE INTO listed VALUES(?, ?, ?, ?, ?)", listed)
+            database.executemany("INSERT INTO place VALUES(?, ?, ?, ?)", places)
+
+        if listed:
+            self._change(change)
+
+    def read_tags(
+        self, tip: Oid, ids: Mapping[StageRef, Oid], reaches: Callable[[Oid, Oid], bool]
+    ) -> dict[StageRef, TagState]:
+        """Return the states of those of the tags *ids* that are known to count on the branch at *tip*.
+
+        A tag that counted on an earlier commit of the branch still counts, if the stages are the same. *reaches*
+        returns True if the first commit is the second one or has it in its chain of first parents.
+        """
+        judged, rows = self._fetch(
+            "SELECT tip, rules FROM judged", "SELECT model, stage, tag, version, merged FROM stage_tag"
+        )
+        if not judged or judged[0][1] != self._rules() or not reaches(tip, _oid(judged[0][0])):
+            return {}
+        self._judged_at = _oid(judged[0][0])
+        for model, stage, tag, version, merged in rows:
+            ref = StageRef(model, stage)
+            if ids.get(ref) == _oid(tag):
+                self._known[ref] = TagState(version, merged_by=None if merged is None else _oid(merged))
+        return self._known
+
+    def write_tags(self, tip: Oid, tags: Mapping[StageRef, tuple[Oid, TagState]]) -> None:
+        """Write that *tags*, those that were read among them, count on the branch at *tip*."""
+        rows = [
+            (ref.model, ref.stage, _bytes(id), state.version, _bytes(state.merged_by))
+            for ref, (id, state) in tags.items()
+        ]
+        new = [row for row, ref in zip(rows, tags, strict=True) if ref not in self._known]
+
+        def change(database: sqlite3.Connection) -> None:
+            written = new
+            now = database.execute("SELECT tip, rules FROM judged").fetchone()
+            if now != (_bytes(self._judged_at), self._rules()):
+                # Others wrote tags that may not count on this commit.
+                database.execute("DELETE FROM stage_tag")
+                written = rows
+            database.execute("DELETE FROM judged")
+            database.execute("INSERT INTO judged VALUES(?, ?)", (_bytes(tip), self._rules()))
+            database.executemany("INSERT OR REPLACE INTO stage_tag VALUES(?, ?, ?, ?, ?)", written)
+
+        if new or tip != self._judged_at:
+            self._change(change)
+
+    def _mark(self, model: str) -> bytes | None:
+        """Return the ids of all objects on which the summary of *model* depends; None if there is no such model."""
+        tree = self._files.id(f"{paths.MODELS}/{model}")
+        return bytes([self._newer]) + bytes.fromhex(tree) + (self._rules() or b"") if tree is not None else None
+
+    def _rules(self) -> bytes | None:
+        return _bytes(self._files.id(paths.REGISTRY))
+
+    def _fetch(self, *queries: str) -> list[list[Any]]:
+        """Return the rows that each of *queries* finds in one state of the database; none if it cannot be used."""
+        path = self._file.current()
+        try:
+            if path is not None:
+                with reading(path) as database:
+                    if database.execute("PRAGMA user_version").fetchone() == (FORMAT,):
+                        return [database.execute(query).fetchall() for query in queries]
+        except sqlite3.Error as error:
+            self._damaged = path if is_damage(error) else None
+        except OSError:
+            pass
+        return [[] for _ in queries]
+
+    def _change(self, change: Callable[[sqlite3.Connection], None]) -> None:
+        with suppress(OSError, sqlite3.Error), self._file.locked(unless=self._damaged) as path:
+            if path is not None:
+                with changing(path) as database:
+                    change(database)
+
+
+def _oid(data: Any) -> Oid:
+    return Oid(bytes(data).hex())
+
+
+def _bytes(id: Oid | None) -> bytes | None:
+    return None if id is None else bytes.fromhex(id)

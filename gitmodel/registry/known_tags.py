@@ -1,0 +1,58 @@
+"""The states of many stage tags: those of which the index knows that they count are not judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gitmodel.branch.stage_tags import SnapshotTags
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import TagState
+
+if TYPE_CHECKING:
+    from gitmodel.index.model_lists import ModelLists
+
+# With more tags to judge, reading the whole chain of commits costs less than looking for each.
+_FEW = 16
+
+
+class KnownTags:
+    """The stage tags of *snapshot*, listed once, with what *lists* know of them; `write` adds what was judged."""
+
+    def __init__(self, snapshot: Snapshot, lists: ModelLists | None) -> None:
+        self._all = snapshot.tags
+        models = self._all.models()
+        # The tags whose state is known or was judged and counts, each with its id.
+        self.counting: dict[StageRef, tuple[Oid, TagState]] = {}
+        self._lists: ModelLists | None = None
+        tags, tip = self._all, snapshot.commit
+        if lists is None or tip is None or not isinstance(tags, SnapshotTags) or not tags.depend_on_objects_only:
+            return
+        self._lists, self._tip, self._tags = lists, tip, tags
+        ids = {ref: id for model in models for ref, id in tags.ids(model).items()}
+        self.counting = {
+            ref: (ids[ref], state) for ref, state in lists.read_tags(tip, ids, tags.commits.reaches).items()
+        }
+        if len(ids) - len(self.counting) > _FEW:
+            tags.commits.read_chain(tip)
+
+    def of(self, model: str) -> Mapping[str, TagState]:
+        """Return the states of the tags of *model*, by stage or alias."""
+        if self._lists is None:
+            return {stage: tag.state for stage, tag in self._all.of(model).items()}
+        found: dict[str, TagState] = {}
+        for ref in self._tags.ids(model):
+            if ref in self.counting:
+                found[ref.stage] = self.counting[ref][1]
+            elif (tag := self._tags.get(ref)) is not None:
+                found[ref.stage] = tag.state
+                if not tag.forged:
+                    self.counting[ref] = tag.id, tag.state
+        return found
+
+    def write(self) -> None:
+        """Write the tags that count into the index."""
+        if self._lists is not None:
+            self._lists.write_tags(self._tip, self.counting)

@@ -1,0 +1,289 @@
+"""Lists of models: the index and the records give the same models, stages and verdicts on stage tags."""
+
+import os
+import random
+import sqlite3
+from contextlib import closing, suppress
+
+import pytest
+from editing import BRANCH, edit, read, run
+
+from gitmodel import Client, GitModelError
+from gitmodel.branch.stage_tags import StageTags
+from gitmodel.registry import doctor, model_views, versions
+
+STAGES = """\
+format = "1.2"
+
+[[stages]]
+name = "staging"
+
+[[stages]]
+name = "{last}"
+"""
+
+
+@pytest.fixture
+def repo(tmp_path):
+    """A registry of four models with three versions each; iris@2 and rose@1 are in production."""
+    run(tmp_path, "init", "-q", "repo")
+    with Client(tmp_path / "repo") as client:
+        for name in ("iris", "rose", "tulip", "wine"):
+            made = client.register_model(name, title=f"The {name}")
+            for number in range(1, 4):
+                made.create_version(metadata={"accuracy": number / 10})
+        client.get_version("iris@2").set_stage("production")
+        client.get_version("rose@1").set_stage("production")
+        client.get_version("rose@3").add_alias("champion")
+    return tmp_path / "repo"
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """The stage tags that were judged, in order."""
+    refs, judge = [], StageTags.judge
+
+    def spy(self, ref, found, tip):
+        refs.append(ref.name)
+        return judge(self, ref, found, tip)
+
+    monkeypatch.setattr(StageTags, "judge", spy)
+    return refs
+
+
+@pytest.fixture(autouse=True)
+def indexed(monkeypatch):
+    """Lists of any size use the index."""
+    monkeypatch.setattr(versions, "_MODELS_FOR_INDEX", 0)
+
+
+def listed(client):
+    """The models of a list, their errors, and the versions in production."""
+    views, damaged = model_views.list_models(client.writer)
+    return views, [error.message for error in damaged]
+
+
+def without_index(client, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(model_views, "open_index", lambda *_: None)
+        return listed(client)
+
+
+def database(repo):
+    (path,) = (repo / ".git" / "gitmodel").glob("index-*.sqlite")
+    return path
+
+
+def stages_of(client, name):
+    return {state.name: state.in_force for view in listed(client)[0] if view.name == name for state in view.stages}
+
+
+def test_tags_that_count_are_not_judged_again(repo, judged):
+    with Client(repo) as client:
+        first = listed(client)
+    assert len(judged) == 3
+    judged.clear()
+    with Client(repo) as client:
+        assert listed(client) == first
+        assert judged == []
+        client.get_version("wine@1").set_stage("staging")
+        judged.clear()
+        assert stages_of(client, "wine") == {"staging": 1}
+        assert judged == ["model/wine/staging"]
+        judged.clear()
+        assert stages_of(client, "wine") == {"staging": 1}
+        assert judged == []
+
+
+def test_a_list_reads_no_tree_of_a_model_that_has_not_changed(repo, monkeypatch):
+    with Client(repo) as client:
+        listed(client)
+    with Client(repo) as client:
+        listed(client)
+        read_trees = set(client.repository.trees._trees)
+        models = run(repo, "ls-tree", f"{BRANCH}:models").split()[2::4]
+    assert len(models) == 4
+    assert not read_trees.intersection(models)
+
+
+def make_any_change(rng, repo, client):
+    """Change the registry in one of the ways of people, with gitmodel or without it."""
+    commits = run(repo, "rev-list", "--first-parent", BRANCH).split()
+    names = [view.name for view in listed(client)[0]] or ["iris"]
+    name, number = rng.choice(names), rng.randint(1, 3)
+    stage = rng.choice(["staging", "production"])
+    tag = f"model/{name}/{rng.choice([stage, 'champion', 'latest'])}"
+
+    def merge_by_plain_git():
+        other = edit(repo, {f"models/{name}/stages/staging.toml": read(repo, "models/rose/stages/production.toml")})
+        run(repo, "update-ref", BRANCH, f"{other}~1")
+        edit(repo, {"notes.md": str(rng.random())})
+        edit(repo, {f"models/{name}/stages/staging.toml": read(repo, "models/rose/stages/production.toml", other)},
+             parents=[run(repo, "rev-parse", BRANCH), other])  # fmt: skip
+        run(repo, "tag", "-f", "-a", "-m", "x", f"model/{name}/staging", other)
+
+    changes = [
+        lambda: client.get_version(f"{name}@{number}").set_stage(stage),
+        lambda: client.get_version(f"{name}@{number}").set_stage("none"),
+        lambda: client.get_version(f"{name}@{number}").add_alias("champion"),
+        lambda: client.get_model(name).rename(f"{name}{rng.randint(0, 99)}"),
+        lambda: client.get_model(name).create_version(),
+        lambda: client.get_version(f"{name}@{number}").delete(reason="wrong"),
+        lambda: client.delete_model(name, force=True, reason="gone") if len(names) > 3 else None,
+        lambda: run(repo, "update-ref", BRANCH, rng.choice(commits[:6])),
+        lambda: run(repo, "update-ref", BRANCH, rng.choice(run(repo, "reflog", "--format=%H", BRANCH).split()[:6])),
+        lambda: run(repo, "tag", "-f", "-a", "-m", "by hand", tag, rng.choice(commits[:4])),
+        lambda: run(repo, "tag", "-f", tag, rng.choice(commits[:4])),
+        lambda: run(repo, "tag", "-d", tag),
+        lambda: run(repo, "update-ref", f"refs/tags/{tag}", f"refs/tags/model/{rng.choice(names)}/{stage}"),
+        lambda: edit(repo, {"gitmodel.toml": STAGES.format(last=rng.choice(["production", "champion", "live"]))}),
+        lambda: edit(repo, {f"models/{name}/stages/{stage}.toml": "version = 'x'\n"}),
+        lambda: edit(repo, {f"models/{name}/versions/{number}.toml": "number = 'x'\n"}),
+        merge_by_plain_git,
+    ]  # fmt: skip
+    with suppress(GitModelError, Exception):
+        rng.choice(changes)()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_list_is_the_same_with_and_without_the_index_after_any_change(repo, monkeypatch, seed):
+    run(repo, "config", "core.logAllRefUpdates", "always")
+    rng, outcomes = random.Random(seed), set()
+    with Client(repo) as lasting:
+        for _ in range(25):
+            make_any_change(rng, repo, lasting)
+            if rng.random() < 0.1:
+                database(repo).unlink(missing_ok=True)
+            if rng.random() < 0.5:
+                assert listed(lasting) == without_index(lasting, monkeypatch)
+            with Client(repo) as client:
+                found = listed(client)
+                assert found == without_index(client, monkeypatch)
+            outcomes.add(str(found))
+    assert len(outcomes) > 8
+
+
+def test_a_tag_of_a_commit_that_the_branch_lost_does_not_count(repo, judged):
+    with Client(repo) as client:
+        before = run(repo, "rev-parse", BRANCH)
+        client.get_version("wine@3").set_stage("production")
+        assert stages_of(client, "wine") == {"production": 3}
+        run(repo, "update-ref", BRANCH, before)
+        assert stages_of(client, "wine") == {"production": None}
+        assert stages_of(client, "iris") == {"production": 2}
+
+
+def test_another_branch_with_a_registry_has_verdicts_of_its_own(repo, judged):
+    run(repo, "branch", "other", f"{BRANCH}~3")
+    with Client(repo) as client, Client(repo, environ={**os.environ, "GITMODEL_BRANCH": "other"}) as other:
+        for _ in range(2):
+            assert stages_of(client, "rose") == {"production": 1, "champion": 3}
+            assert stages_of(other, "rose") == {"production": None, "champion": None}
+
+
+def test_a_process_with_an_older_commit_does_not_vouch_for_later_tags(repo, monkeypatch):
+    """It writes what it judged after another process wrote tags of later commits."""
+    with Client(repo) as client, Client(repo) as other:
+        listed(client)
+        before = run(repo, "rev-parse", BRANCH)
+        client.get_version("wine@1").set_stage("staging")
+        judge = StageTags.judge
+        later = []
+
+        def meanwhile(self, ref, found, tip):
+            if self is client.repository.tags and not later:
+                later.append(True)
+                client.get_version("wine@3").set_stage("production")
+                assert stages_of(other, "wine") == {"staging": 1, "production": 3}
+            return judge(self, ref, found, tip)
+
+        monkeypatch.setattr(StageTags, "judge", meanwhile)
+        listed(client)
+        assert later
+        monkeypatch.setattr(StageTags, "judge", judge)
+        run(repo, "update-ref", BRANCH, f"{BRANCH}~1")
+        assert stages_of(other, "wine") == {"staging": 1, "production": None}
+        run(repo, "update-ref", BRANCH, before)
+        assert stages_of(other, "wine") == {"staging": None, "production": None}
+
+
+@pytest.mark.parametrize("when", ["read", "written"])
+def test_an_index_that_is_deleted_while_a_list_uses_it_changes_no_answer(repo, monkeypatch, when):
+    with Client(repo) as client:
+        expected = without_index(client, monkeypatch)
+        listed(client)
+        method = "read_tags" if when == "read" else "write_models"
+        from gitmodel.index.model_lists import ModelLists
+
+        original = getattr(ModelLists, method)
+
+        def deleting(self, *arguments):
+            for path in (repo / ".git" / "gitmodel").glob("index-*"):
+                path.unlink()
+            return original(self, *arguments)
+
+        monkeypatch.setattr(ModelLists, method, deleting)
+        assert listed(client) == expected
+        assert listed(client) == expected
+
+
+@pytest.mark.parametrize("damage", ["nothing", "random", "zeros", "no tables"])
+def test_a_damaged_index_changes_no_list_and_is_replaced(repo, monkeypatch, damage):
+    with Client(repo) as client:
+        expected = without_index(client, monkeypatch)
+        assert listed(client) == expected
+        path = database(repo)
+        size = path.stat().st_size
+        if damage == "no tables":
+            with closing(sqlite3.connect(path)) as connection, connection:
+                connection.execute("DROP TABLE listed")
+        else:
+            data = {"nothing": b"", "random": random.Random(1).randbytes(size), "zeros": bytes(size)}[damage]
+            path.write_bytes(data)
+        for _ in range(3):
+            assert listed(client) == expected
+        judged = []
+        monkeypatch.setattr(StageTags, "judge", lambda *given: judged.append(given))
+        assert listed(client) == expected
+        assert not judged
+
+
+def test_a_damaged_model_and_a_missing_object_are_read_again(repo, monkeypatch):
+    with Client(repo) as client:
+        edit(repo, {"models/iris/versions/3.toml": "number = 3\n"})
+        expected = listed(client)
+        assert [view.latest for view in expected[0] if view.name == "iris"] == [None]
+        for _ in range(2):
+            assert listed(client) == expected == without_index(client, monkeypatch)
+        blob = run(repo, "rev-parse", f"{BRANCH}:models/rose/versions/3.toml")
+        path = repo / ".git" / "objects" / blob[:2] / blob[2:]
+        kept = path.read_bytes()
+        edit(repo, {"models/rose/versions/2.toml": None})  # the summary of rose is made without this object
+        path.unlink()
+    with Client(repo) as client:
+        assert [view.latest for view in listed(client)[0] if view.name == "rose"] == [None]
+    path.write_bytes(kept)
+    with Client(repo) as client:
+        assert [view.latest for view in listed(client)[0] if view.name == "rose"] == [3]
+
+
+def test_doctor_finds_a_wrong_row_of_a_list(repo):
+    with Client(repo) as client:
+        expected = listed(client)
+        assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
+        for change in ("UPDATE listed SET latest = 1 WHERE model = 'wine'", "UPDATE stage_tag SET version = 3"):
+            with closing(sqlite3.connect(database(repo))) as connection, connection:
+                connection.execute(change)
+            (finding,) = (one for one in doctor.repair(client.repository, None) if one.about == "index")
+            assert "the index differs from a new one" in finding.message
+            assert listed(client) == expected
+
+
+def test_a_shallow_clone_judges_each_tag(repo, tmp_path, judged):
+    run(tmp_path, "clone", "-q", "--bare", "--depth=2", "--branch", "gitmodel", f"file://{repo}", "shallow")
+    run(tmp_path / "shallow", "fetch", "-q", "origin", "refs/tags/*:refs/tags/*", "--depth=2")
+    with Client(tmp_path / "shallow") as client:
+        for _ in range(2):
+            judged.clear()
+            listed(client)
+            assert judged
