@@ -10,6 +10,8 @@ from editing import BRANCH, edit, read, run
 
 from gitmodel import Client, GitModelError
 from gitmodel.branch.stage_tags import StageTags
+from gitmodel.git.object_reader import ObjectReader
+from gitmodel.git.process import Git
 from gitmodel.registry import doctor, model_views, versions
 
 STAGES = """\
@@ -287,3 +289,49 @@ def test_a_shallow_clone_judges_each_tag(repo, tmp_path, judged):
             judged.clear()
             listed(client)
             assert judged
+
+
+def test_a_handle_from_a_list_shows_what_the_list_showed_until_it_is_refreshed(repo, monkeypatch):
+    with Client(repo) as client:
+        first, second, third = client.get_model("iris").list_versions()
+        iris = client.list_models()[0]
+        client.promote("iris@3", "production")
+        client.get_version("iris@2").set_metadata({"accuracy": 0.9})
+        assert [version.stage for version in (first, second, third)] == [None, "production", None]
+        assert second.metadata == {"accuracy": 0.2}
+        assert {state.name: state.in_force for state in iris.stages} == {"production": 2}
+        assert [version.refresh().stage for version in (first, second, third)] == [None, "archived", "production"]
+        assert second.metadata == {"accuracy": 0.9}
+        assert {state.name: state.in_force for state in iris.refresh().stages} == {"production": 3}
+        assert iris.title == "The iris"
+
+
+def test_a_handle_from_a_list_is_current_after_a_change_through_it(repo):
+    with Client(repo) as client:
+        (iris, *_), (first, *_) = client.list_models(), client.get_model("iris").list_versions()
+        first.set_stage("production")
+        assert first.stage == "production"
+        first.log_metadata(accuracy=1)
+        assert first.metadata == {"accuracy": 1}
+        first.add_alias("champion")
+        first.remove_alias("champion")
+        assert first.aliases == []
+        assert iris.view.stages[0].in_force == 2
+        iris.set_metadata({"contact": "#flowers"})
+        assert iris.metadata == {"contact": "#flowers"}
+        assert iris.view.stages[0].in_force == 1
+
+
+def test_handles_of_one_list_are_read_without_a_git_process_for_each(repo, monkeypatch):
+    with Client(repo) as client:
+        handles = [*client.get_model("iris").each_version(), *client.get_model("rose").versions]
+        models = client.list_models()
+        started = []
+        monkeypatch.setattr(Git, "run", lambda *given, **options: started.append(given))
+        monkeypatch.setattr(ObjectReader, "get_many", lambda *given, **options: started.append(given))
+        assert [handle.stage for handle in handles] == [None, "production", None, "production", None, None]
+        assert [handle.aliases for handle in handles][-1] == ["champion"]
+        assert (handles[0].metadata["accuracy"], handles[0].pending) == (0.3, ())
+        assert [model.title for model in models] == ["The iris", "The rose", "The tulip", "The wine"]
+        assert [len(model.stages) for model in models] == [1, 2, 0, 0]
+        assert not started

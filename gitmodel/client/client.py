@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -229,8 +230,9 @@ class Client(ShowsOurForm):
         descending order. At most *limit* models are returned, after the first *offset*. Raises UsageError for an
         invalid filter or sort key, or a negative *limit* or *offset*.
         """
-        found, _ = self.view_models(filter=filter, sort=sort, limit=limit, offset=offset)
-        return Models(Model._current(self._opened, view.name) for view in found)
+        list = partial(self.view_models, filter=filter, sort=sort, limit=limit, offset=offset)
+        (found, _), since = self.repository.at_one_numbering(list)
+        return Models(Model._of(self._opened, view, since) for view in found)
 
     def update_model(
         self,

@@ -69,7 +69,8 @@ class Model(ShowsOurForm):
     """A model: its description and its versions.
 
     A `Model` that you create is a description for `Client.register_model`. A `Model` from a client is a handle; it
-    reads the branch again if it has moved. The fields title, license, description, audience, use_cases, limitations,
+    reads the branch again if it has moved. A handle from a list shows what the list showed, until you call `refresh` or
+    change the model through the handle. The fields title, license, description, audience, use_cases, limitations,
     trade_offs and ethics are text; tags and owners are lists of text; metadata is a mapping.
 
     Raises UsageError for an invalid name, an unknown field or a value of the wrong type.
@@ -120,6 +121,8 @@ class Model(ShowsOurForm):
         self._unconfirmed: ModelRef | None = None
         self._given = {"metadata": {}, **read_description({field: given[field] for field in DESCRIPTIVE})}
         self._origin: OpenRegistry | None = None
+        # what the list that made the handle showed
+        self._listed: ModelView | None = None
 
     @classmethod
     def _current(cls, opened: OpenRegistry, name: str) -> Model:
@@ -129,6 +132,14 @@ class Model(ShowsOurForm):
     def _from_ref(cls, opened: OpenRegistry, ref: ModelRef, *, unconfirmed: ModelRef | None = None) -> Model:
         model = cls.__new__(cls)
         model._ref, model._unconfirmed, model._given, model._origin = ref, unconfirmed, {}, opened
+        model._listed = None
+        return model
+
+    @classmethod
+    def _of(cls, opened: OpenRegistry, view: ModelView, since: int) -> Model:
+        """Return a handle of the model that a list showed as *view*, after the pull *since*."""
+        model = cls._from_ref(opened, ModelRef(view.name, since=since))
+        model._listed = view
         return model
 
     @classmethod
@@ -154,7 +165,12 @@ class Model(ShowsOurForm):
     @property
     def view(self) -> ModelView:
         """The model's record, stages and number of versions, read once, as an immutable value."""
-        return model_views.get_model(self._writer(), self._ref)
+        return self._listed or model_views.get_model(self._writer(), self._ref)
+
+    def refresh(self) -> Model:
+        """Read the model again when it is used next, and return it. Only a handle from a list needs this."""
+        self._listed = None
+        return self
 
     @property
     def record(self) -> ModelRecord:
@@ -185,7 +201,7 @@ class Model(ShowsOurForm):
         found = versions.each_version(self._writer(), self._ref, filter=filter)
         for view in found:
             if isinstance(view, VersionView):
-                yield ModelVersion._of(self._registered(), _following_ref(view, found.since))
+                yield ModelVersion._listed_as(self._registered(), view, found.since)
 
     def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
         """Return the versions that match *filter*, oldest first: the newest *limit* of them after the newest *offset*.
@@ -198,7 +214,7 @@ class Model(ShowsOurForm):
         total = None if filter else len(found)
         if not filter and (limit is not None or offset):
             total = versions.count_versions(opened.writer, self._ref)
-        handles = (ModelVersion._of(opened, _following_ref(view, since)) for view in reversed(found))
+        handles = (ModelVersion._listed_as(opened, view, since) for view in reversed(found))
         return Versions(handles, total=total)
 
     def get_version(self, version: str | int | ModelStages | None = None, *, renumbered: bool = False) -> ModelVersion:
@@ -325,7 +341,7 @@ class Model(ShowsOurForm):
     @property
     def stages(self) -> list[StageState]:
         """All stages and aliases with their recorded version and the version in force."""
-        return stages.list_stages(self._writer(), self._ref)
+        return list(self._listed.stages) if self._listed else stages.list_stages(self._writer(), self._ref)
 
     def demote(self, stage: str, *, reason: str = "") -> Promotion:
         """Remove the version from *stage*."""
@@ -384,8 +400,12 @@ class Model(ShowsOurForm):
         return self._registered().writer
 
     def _to_change(self) -> ModelRef:
-        """Return a reference for changing the model. Raises Refused for an unconfirmed name that a pull gave to it."""
+        """Return a reference for changing the model, and forget what a list showed.
+
+        Raises Refused for an unconfirmed name that a pull gave to it.
+        """
         writer = self._writer()
+        self._listed = None
         if self._unconfirmed is not None:
             models.find_to_change(writer, self._unconfirmed)
         return self._ref
@@ -398,6 +418,7 @@ class Model(ShowsOurForm):
 class ModelVersion(ShowsOurForm):
     """A version of a model: a handle that reads the branch again if it has moved.
 
+    A handle from a list shows what the list showed, until you call `refresh` or change the version through the handle.
     It still names the same version after a pull has renumbered it.
 
     >>> version = client.get_version("iris@latest")                  # doctest: +SKIP
@@ -430,6 +451,8 @@ class ModelVersion(ShowsOurForm):
     _unconfirmed: VersionRef | None
     _frozen: Found | None
     _is_new: bool
+    # what the list that made the handle showed
+    _listed: VersionView | None
 
     def __init__(self, *_: object, **__: object) -> None:
         raise UsageError(
@@ -449,7 +472,14 @@ class ModelVersion(ShowsOurForm):
     ) -> ModelVersion:
         version = cls.__new__(cls)
         version._origin, version._ref, version._unconfirmed = opened, ref, unconfirmed
-        version._frozen, version._is_new = frozen, is_new
+        version._frozen, version._is_new, version._listed = frozen, is_new, None
+        return version
+
+    @classmethod
+    def _listed_as(cls, opened: OpenRegistry, view: VersionView, since: int) -> ModelVersion:
+        """Return a handle of the version that a list showed as *view*, after the pull *since*."""
+        version = cls._of(opened, VersionRef(view.model, str(view.record.number), since=since))
+        version._listed = view
         return version
 
     @classmethod
@@ -486,7 +516,12 @@ class ModelVersion(ShowsOurForm):
     @property
     def view(self) -> VersionView:
         """The version's record, stage and aliases, read once, as an immutable value."""
-        return versions.get_version(self._opened.writer, self._ref)
+        return self._listed or versions.get_version(self._opened.writer, self._ref)
+
+    def refresh(self) -> ModelVersion:
+        """Read the version again when it is used next, and return it. Only a handle from a list needs this."""
+        self._listed = None
+        return self
 
     @property
     def frozen(self) -> str:
@@ -527,8 +562,8 @@ class ModelVersion(ShowsOurForm):
         """The ids of the runs that only read the version: one of its artifacts was an input. Oldest first."""
         from gitmodel.lineage import graph
 
-        opened, view = self._opened, self.view
-        return graph.readers(opened.repository, view.model, view.record.number, store=lambda: opened.store)
+        opened, (model, number) = self._opened, self._now
+        return graph.readers(opened.repository, model, number, store=lambda: opened.store)
 
     @property
     def artifacts(self) -> list[Artifact]:
@@ -594,7 +629,7 @@ class ModelVersion(ShowsOurForm):
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Remove *alias* from this version. Raises NotFound if it is not an alias of this version."""
-        view = self.view
+        view = self.refresh().view
         own = {*view.aliases, *(s.name for s in view.pending if s.alias and s.recorded == self.number)}
         own -= {state.name for state in view.pending if state.recorded not in (None, self.number)}
         if alias not in own:
@@ -899,7 +934,11 @@ class ModelVersion(ShowsOurForm):
         return self._now[0]
 
     def _require_confirmed(self) -> None:
-        """Raise Refused if the version was found by a number that a pull gave to it, unless *renumbered* was given."""
+        """Forget what a list showed, for a change.
+
+        Raises Refused if the version was found by a number that a pull gave to it, unless *renumbered* was given.
+        """
+        self._listed = None
         if self._unconfirmed is not None:
             versions.find_to_change(self._opened.writer, self._unconfirmed)
 
@@ -935,6 +974,8 @@ class ModelVersion(ShowsOurForm):
     def _record(self) -> VersionRecord:
         if self._frozen is not None:
             return self._frozen.record
+        if self._listed is not None:
+            return self._listed.record
         return versions.find(self._opened.writer, self._ref).record
 
     def _field(self, name: str) -> Any:
@@ -1166,8 +1207,3 @@ class Versions(tuple[ModelVersion, ...]):
         from gitmodel.client import html  # imported here: only notebooks need it
 
         return html.versions_table([version.view for version in self], self.total)
-
-
-def _following_ref(view: VersionView, since: int) -> VersionRef:
-    """Return a reference that follows the version of *view*, which was read after the pull *since*."""
-    return VersionRef(view.model, str(view.record.number), since=since)

@@ -29,9 +29,10 @@ with Client() as client:
 ```
 
 A `Client` reads data when it is needed. The handles that it returns (`Model`, `ModelVersion`,
-`Artifact`) contain no data: each access reads the branch again if it has moved. Several threads can
-use the same client. `close()`, or the end of the `with` block, stops the git process that reads for
-it.
+`Artifact`) contain no data: each access reads the branch again if it has moved. Those from a list
+show what the list showed, until you call `refresh()` or change something through them. Several
+threads can use the same client. `close()`, or the end of the `with` block, stops the git process
+that reads for it.
 """
 
 
