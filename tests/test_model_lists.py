@@ -269,6 +269,20 @@ def test_a_damaged_model_and_a_missing_object_are_read_again(repo, monkeypatch):
         assert [view.latest for view in listed(client)[0] if view.name == "rose"] == [3]
 
 
+def test_a_folder_whose_name_is_no_text_changes_no_answer(repo, monkeypatch):
+    stream = f"commit {BRANCH}\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nfrom {BRANCH}^0\n".encode()
+    for path in (b"model.toml", b"versions/1.toml"):
+        stream += b'M 100644 inline "models/\\377\\376/%s"\ndata 1\nx\n' % path
+    run(repo, "fast-import", "--quiet", input=stream)
+    with Client(repo) as client:
+        expected = without_index(client, monkeypatch)
+        assert len(expected[0]) == 4
+        for _ in range(2):
+            assert listed(client) == expected
+        assert len(client.find_versions(filter="metadata.accuracy > 0.2")) == 4
+        assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
+
+
 def test_doctor_finds_a_wrong_row_of_a_list(repo):
     with Client(repo) as client:
         expected = listed(client)

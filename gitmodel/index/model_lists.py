@@ -140,7 +140,8 @@ class ModelLists:
         return [[] for _ in queries]
 
     def _change(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        with suppress(OSError, sqlite3.Error), self._file.locked(unless=self._damaged) as path:
+        # A folder in a damaged registry can have a name that is no text.
+        with suppress(OSError, sqlite3.Error, UnicodeError), self._file.locked(unless=self._damaged) as path:
             if path is not None:
                 with changing(path) as database:
                     change(database)

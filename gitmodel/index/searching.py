@@ -187,7 +187,7 @@ class Index:
         except sqlite3.Error as error:
             if is_damage(error):
                 raise Invalid(f"{path}: {error}") from error
-        except (OSError, NotIndexable):
+        except (OSError, NotIndexable, UnicodeError):
             pass
         return []
 
@@ -223,7 +223,7 @@ class Index:
                 if damaged is not None or not is_damage(error):
                     return None
                 damaged = path
-            except (OSError, NotIndexable, Invalid):
+            except (OSError, NotIndexable, Invalid, UnicodeError):  # the name of a folder may be no text
                 return None
         return None
 
