@@ -14,7 +14,7 @@ _SCP = r"(?:[^/:@\s]+@)?[^/:@\s]+:."
 _CREDENTIALS = r"(?i)^([a-z][a-z0-9+.-]*://)[^/]*@"
 _WEB = r"(?i)https?://(?:[^/]*@)?(?P<host>\[[0-9a-f:.]+\]|[^/:@\[\]]+)(?::[0-9]*)?(?:/[^?#]*)?"
 _LOGIN = r"(?i)^((?:git\+)?ssh(?:\+git)?://[^/:@]+)(?::[^/@]*)?@"
-# The parameters of a query that hold a secret, as `private_token` or `X-Amz-Signature`.
+# The parameters of a query that hold a secret, such as `private_token` or `X-Amz-Signature`.
 _SECRET_IN_QUERY = (
     r"(?i)([?&;][a-z0-9_.-]{0,40}(?:token|secret|passw(?:or)?d|pwd|key|sig|signature|credential|auth)=)[^&;#\s'\"]+"
 )

@@ -246,7 +246,7 @@ class _Dependencies:
         top = name.partition(".")[0]
         if not top or top == "__main__" or top in sys.builtin_module_names:
             return
-        if top in sys.stdlib_module_names and not self._is_project(top):  # a file of the project may have its name
+        if top in sys.stdlib_module_names and not self._is_project(top):  # a module of the project may have that name
             return
         above = name.rpartition(".")[0]
         if above:

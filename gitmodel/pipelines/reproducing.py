@@ -27,6 +27,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import HIDDEN
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.comparison import Compared, compare_values
@@ -38,7 +39,7 @@ from gitmodel.git.process import clean_environment
 from gitmodel.git.worktrees import remove_worktree
 from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
-from gitmodel.pipelines.rerun_process import RerunAnswer, RerunRequest
+from gitmodel.pipelines.rerun_process import RerunRequest
 from gitmodel.pipelines.running import RunFailed
 from gitmodel.registry import versions
 from gitmodel.registry.put_in_force import TagAim, put_in_force
@@ -268,15 +269,15 @@ def _run_there(scratch: Client, code: Path, run: RunRecord, secrets: dict[str, A
         with process:
             process.communicate(pickle.dumps(request))
         said = answers.read()
-    ended = RerunAnswer(kind="Died", message=f"its process ended with {process.returncode}")
-    found = RerunAnswer(**json.loads(said)) if said else ended
-    if not found.run:
-        raise RunFailed(
-            f"the pipeline of run {run.id} failed this time: {found.kind}: {found.message}",
-            hint=found.hint or "give --into FOLDER to keep its code, and run it there by hand",
-            traceback=found.traceback,
-        )
-    return found.run
+    answer = json.loads(said) if said else {"type": "Died", "message": f"its process ended with {process.returncode}"}
+    if "run" in answer:
+        return str(answer["run"])
+    error = ErrorText(**answer)
+    raise RunFailed(
+        f"the pipeline of run {run.id} failed this time: {error.type}: {error.message}",
+        hint=error.hint or "give --into FOLDER to keep its code, and run it there by hand",
+        traceback=error.traceback,
+    )
 
 
 def _compared(

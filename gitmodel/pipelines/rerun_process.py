@@ -11,7 +11,6 @@ import json
 import os
 import pickle
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from gitmodel.client import Client
+from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import Secret
-from gitmodel.errors import GitModelError, NotFound, message_of
+from gitmodel.errors import GitModelError, NotFound
 from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_source
@@ -46,17 +46,6 @@ class RerunRequest:
     executor: str
 
 
-@dataclass(frozen=True)
-class RerunAnswer:
-    """The answer of the process: the id of the *run*, or the error."""
-
-    run: str = ""
-    kind: str = ""
-    message: str = ""
-    hint: str = ""
-    traceback: str = ""
-
-
 def main() -> None:
     """Read a request from stdin, run it, and write the answer to the descriptor in the first argument."""
     request = pickle.load(sys.stdin.buffer)  # from the process that started this one
@@ -64,18 +53,17 @@ def main() -> None:
         sys.argv = [request.script]
         # The output of steps must not reach the stream of the answer.
         os.dup2(2, 1)
-        json.dump(asdict(answer(request)), out)
+        json.dump(answer(request), out)
 
 
-def answer(request: RerunRequest) -> RerunAnswer:
-    """Run *request* and return the answer; an error is returned as text."""
+def answer(request: RerunRequest) -> dict[str, str]:
+    """Run *request* and return the id of the run as `run`, or the fields of an ErrorText."""
     try:
-        return RerunAnswer(run=_run(request))
+        return {"run": _run(request)}
     except GitModelError as error:
-        return RerunAnswer(kind=type(error).__name__, message=error.message, hint=error.hint)
+        return asdict(ErrorText.of(error))
     except (Exception, SystemExit) as error:
-        where = traceback.format_exc()
-        return RerunAnswer(kind=type(error).__name__, message=message_of(error), traceback=where)
+        return asdict(ErrorText.with_frames(error, error.__traceback__))
 
 
 def _run(request: RerunRequest) -> str:

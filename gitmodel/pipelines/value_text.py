@@ -29,7 +29,7 @@ _LONGEST_TEXT = 1_000  # characters or bytes
 def spell_value(value: Any) -> str | None:
     """Return the text of *value*; None if it is neither a plain value nor a configuration of plain values.
 
-    Configuration is a namespace, a dataclass, a pydantic model or an enumeration. A long text stands by its hash.
+    Configuration is a namespace, a dataclass, a pydantic model or an enumeration. A long text is replaced by its hash.
 
     >>> spell_value({"lr": 0.1, "layers": [64, 32]})
     "dict{'lr': 0.1, 'layers': list[64, 32]}"

@@ -257,18 +257,7 @@ def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> in
 
     Raises NotFound, Conflict.
     """
-    new = [
-        Attachment(
-            name=link.name,
-            digest=link.digest,
-            size=link.size,
-            format=link.format,
-            needs_trust=link.needs_trust,
-            file=link.file,
-            metadata=link.metadata,
-        )
-        for link in links
-    ]
+    new = [Attachment(**{**vars(link), "kind": Attachment.kind}) for link in links]
     return change_version(writer, ref, planning.plan_attachments, new)
 
 

@@ -37,7 +37,7 @@ class TagAim:
 
 @dataclass(frozen=True)
 class InForce:
-    """A stage tag that moved: *version* is in force now, *previous* was before; None: the stage is empty.
+    """A stage tag that moved: *version* is in force now, *previous* was before; None if the stage is or was empty.
 
     *pushed* is True if it moved on the remote.
     """

@@ -1,4 +1,4 @@
-"""Recognising credentials in files before they are stored, by the path or the text of the file. Pure.
+"""Recognizing credentials in files before they are stored, by the path or the text of the file. Pure.
 
 The names are those that the programs document: `.netrc` (curl's manual), `.git-credentials`
 (git-credential-store), `.pgpass` and `pgpass.conf` (PostgreSQL, "The Password File"), `.pypirc` (packaging.python.org),
@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 from gitmodel.domain.secrets.credentials import PUBLISHED
 
-# A file is a text if its first HEAD_SIZE bytes have no NUL. Of a text, TEXT_SIZE bytes are searched; of other files,
-# HEAD_SIZE.
+# A file without NUL in its first HEAD_SIZE bytes is text. TEXT_SIZE bytes of a text are searched, HEAD_SIZE of others.
 HEAD_SIZE = 8 << 10
 TEXT_SIZE = 1 << 20
 

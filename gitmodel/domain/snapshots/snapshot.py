@@ -361,7 +361,7 @@ class Snapshot:
 
         A handle follows its model to a new name. Text with the former name of a model is returned unchanged. Raises
         Refused for a name that a pull gave to another model, unless *model* confirms that this one is meant; UsageError
-        if it confirms without need, or for a text that is not a name.
+        if it need not confirm that, or for a text that is not a name.
         """
         ref = ModelRef.of(model)
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
