@@ -14,7 +14,6 @@ import os
 import sys
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.machinery import ModuleSpec
 from importlib.util import resolve_name
@@ -53,54 +52,55 @@ class ProjectCode(Project):
         Raises UnknownCode if there is no source, a file was edited after it was loaded, or the step uses a value that
         cannot be compared.
         """
-        found = _Dependencies(self, values=True)
-        found.collect(step, modules)
+        found = self._dependencies(step, modules, values=True)
         versions = sorted({version for name in found.libraries for version in versions_of(name, self.find(name))})
         digest = hash_json([sys.version_info[:2], found.texts, versions])
         return StepCode(digest, frozenset(found.files), frozenset(found.unloaded))
 
     def source_digest(self, step: Step[..., Any]) -> str:
         """Return the hash of the project's code alone, which is the same in every process. Raises UnknownCode."""
-        found = _Dependencies(self, values=False)
-        found.collect(step)
+        found = self._dependencies(step, (), values=False)
         return hash_json([sys.version_info[:2], found.texts])
 
+    def _dependencies(self, step: Step[..., Any], modules: Iterable[str], *, values: bool) -> _Dependencies:
+        """Collect what *step* depends on, and again if a project file uses another step of the file of *step*."""
+        also: frozenset[str] = frozenset()
+        while True:
+            found = _Dependencies(self, values=values, also=also)
+            found.collect(step, modules)
+            more = found.used_from_own_files()
+            if more <= also:
+                return found
+            also |= more
 
-@dataclass
+
 class _Dependencies:
     """The dependencies of a step: *texts* by their origin, paths of *files*, top-level names of *libraries*.
 
-    *unloaded* are the files of modules that are not imported.
+    *unloaded* are the files of modules that are not imported. *also* are other steps of its file that count.
     """
 
-    project: Project
-    values: bool
-    texts: dict[str, Any] = field(default_factory=dict)
-    files: set[str] = field(default_factory=set)
-    unloaded: set[str] = field(default_factory=set)
-    libraries: set[str] = field(default_factory=set)
+    def __init__(self, project: Project, *, values: bool, also: frozenset[str]) -> None:
+        self.project = project
+        self.values = values
+        self.texts: dict[str, Any] = {}
+        self.files: set[str] = set()
+        self.unloaded: set[str] = set()
+        self.libraries: set[str] = set()
+        self._own: dict[str, set[str]] = {}
+        self._imports: dict[str, set[str]] = {}
+        self._seen: set[Any] = set()
+        self._added: set[tuple[str, str]] = set()
+        self._also = also
+        self._is_dynamic = False
 
-    def collect(self, step: Step[..., Any], modules: Iterable[str] = ()) -> None:
-        """Collect all files. Start again when a project file is found to use another step of the file of *step*."""
-        wanted: frozenset[str] = frozenset()
-        while True:
-            self.texts, self.files, self.unloaded, self.libraries = {}, set(), set(), set()
-            self._own: dict[str, set[str]] = {}
-            self._imports: dict[str, set[str]] = {}
-            self._seen: set[Any] = set()
-            self._added: set[tuple[str, str]] = set()
-            self._also = wanted
-            self._add_function(step.function)
-            for name in sorted(modules):
-                self._add_module(name, optional=True)
-            if self._is_dynamic:
-                self._add_loaded_modules()
-            more = self._used_from_own_files()
-            if more <= wanted:
-                return
-            wanted |= more
-
-    _is_dynamic = False
+    def collect(self, step: Step[..., Any], modules: Iterable[str]) -> None:
+        """Add the code that *step* depends on, and *modules*."""
+        self._add_function(step.function)
+        for name in sorted(modules):
+            self._add_module(name, optional=True)
+        if self._is_dynamic:
+            self._add_loaded_modules()
 
     def _add_function(self, function: Any) -> None:
         """Add the code of *function* and of the function that it wraps, and the values in its closure."""
@@ -293,7 +293,7 @@ class _Dependencies:
             if path not in self._own:
                 self._add_module(name)
 
-    def _used_from_own_files(self) -> frozenset[str]:
+    def used_from_own_files(self) -> frozenset[str]:
         """Return the names of steps of the step's own file that other project files use."""
         used: set[str] = set()
         for own, steps in self._own.items():
