@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal
@@ -167,7 +168,7 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
         if not numbers:
             continue
         in_use = {name for noted in journal.running() for name in noted.get("reserved", ())}
-        last = client.repository.read(lambda snapshot, model=model: snapshot.last_number(model))  # type: ignore[misc]
+        last = client.repository.read(partial(Snapshot.last_number, model=model))
         client.repository.reservations.release(model, [n for n in numbers if f"{model}@{n}" not in in_use], last)
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from gitmodel.branch.repository import Repository
@@ -117,13 +118,13 @@ def _commit(
             code=record.code,
             artifacts=_output_links(record, target, targets, results),
         )
-        batch.transact(lambda snapshot, target=target, now=record.finished: _plan_model(snapshot, target, now))  # type: ignore[misc]
-        batch.transact(lambda snapshot, target=target, draft=draft: _plan_version(snapshot, target, draft))  # type: ignore[misc]
+        batch.transact(partial(_plan_model, target=target, now=record.finished))
+        batch.transact(partial(_plan_version, target=target, draft=draft))
     for target in chosen.values():
         if succeeded and not target.new:
-            batch.transact(lambda snapshot, target=target: _plan_mention(snapshot, target, record.id))  # type: ignore[misc]
+            batch.transact(partial(_plan_mention, target=target, run=record.id))
     for plan in plans:
-        batch.transact(lambda snapshot, plan=plan: _plan_change(snapshot, plan, chosen, refused))  # type: ignore[misc]
+        batch.transact(partial(_plan_change, plan=plan, chosen=chosen, refused=refused))
     batch.transact(lambda snapshot: replace(_plan_record(snapshot, record, chosen), renumbered=renumbered))
     try:
         batch.commit()
