@@ -49,11 +49,19 @@ class Reservations:
         """Return the names that are reserved by runs that are over, each with its model and the id of its ref."""
         return [found for found in self.names() if not self.run_reserving(*found[:2])]
 
-    def release(self, model: str, numbers: list[int], tip_number: int) -> None:
-        """Delete the reservations of *numbers* up to *tip_number*, the last number on the branch."""
-        for number in numbers:
-            if number <= tip_number and (found := self._reader.resolve(reserved_ref(model, number))) is not None:
-                self._delete(reserved_ref(model, number), found.id)
+    def used_up(self, snapshot: Snapshot) -> list[tuple[str, int]]:
+        """Return the reserved numbers that *snapshot* has reached, each with its model; nobody gets them again."""
+        found = []
+        for model, number, _ in self.numbers():
+            with suppress(Invalid):  # a damaged record does not prevent this
+                if number <= snapshot.last_number(snapshot.current_name(model)):
+                    found.append((model, number))
+        return found
+
+    def release(self, model: str, number: int) -> None:
+        """Delete the reservation of *number*, if there is one."""
+        if (found := self._reader.resolve(reserved_ref(model, number))) is not None:
+            self._delete(reserved_ref(model, number), found.id)
 
     def release_names(self, run: str) -> None:
         """Delete the reservations of names by the run with the id *run*, under every name of their models."""

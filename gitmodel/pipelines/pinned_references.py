@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import partial
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal
@@ -19,11 +18,9 @@ from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.schema.refs import reserved_ref
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, NotFound, UsageError
-from gitmodel.git.refs import list_refs
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph
 from gitmodel.pipelines.step_requests import InputReference, VersionFacts
@@ -134,7 +131,7 @@ def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
     except BaseException:
         for target in made.values():
             if target.new:
-                client.repository.reservations.release(target.model, [target.number], target.number)
+                client.repository.reservations.release(target.model, target.number)
         release_names(client, made.values(), run)
         raise
     return Pinned(targets, found.inputs)
@@ -161,15 +158,13 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
     """Drop reservations of the run's models that the branch has caught up with, except those of active runs."""
-    for model in sorted({target.model for target in targets if target.new}):
-        folder = reserved_ref(model, 1).rpartition("/")[0]
-        refs = list_refs(client.repository.git, f"{folder}/*")
-        numbers = [int(ref.rpartition("/")[2]) for ref in refs if ref.rpartition("/")[2].isdigit()]
-        if not numbers:
-            continue
-        in_use = {name for noted in journal.running() for name in noted.get("reserved", ())}
-        last = client.repository.read(partial(Snapshot.last_number, model=model))
-        client.repository.reservations.release(model, [n for n in numbers if f"{model}@{n}" not in in_use], last)
+    models = {target.model for target in targets if target.new}
+    reservations = client.repository.reservations
+    used_up = client.repository.read(reservations.used_up) if models else []
+    in_use = {name for noted in journal.running() for name in noted.get("reserved", ())} if used_up else set()
+    for model, number in used_up:
+        if model in models and f"{model}@{number}" not in in_use:
+            reservations.release(model, number)
 
 
 def _version_key(config: ModelConfig) -> str:
@@ -343,7 +338,7 @@ def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool
     """Release the failed version's reservation if a killed run left it; return True if so."""
     if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.running()):
         return False
-    client.repository.reservations.release(model, [number], number)
+    client.repository.reservations.release(model, number)
     return True
 
 

@@ -192,7 +192,7 @@ def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorC
     known = {active.targets[name].reference for name in readers if name in active.targets}
     for target in {target.reference: target for target in active.targets.values()}.values():
         if target.new and target.reference not in known:
-            client.repository.reservations.release(target.model, [target.number], target.number)
+            client.repository.reservations.release(target.model, target.number)
 
 
 def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:

@@ -101,7 +101,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
         index.delete()
     if "reservation" in abouts:
         for model, number in _used_up(repository):
-            repository.reservations.release(model, [number], number)
+            repository.reservations.release(model, number)
         repository.reservations.release_abandoned_names()
     if "leftover" in abouts and isinstance(store, LocalStore):
         for leftover in store.leftovers():
@@ -352,17 +352,10 @@ def _leftovers(repository: Repository, store: ArtifactStore | None) -> Iterator[
 
 
 def _used_up(repository: Repository) -> list[tuple[str, int]]:
-    """Return the reserved numbers that the branch has reached: they cannot be given out again."""
     try:
-        snapshot = repository.snapshot()
+        return repository.reservations.used_up(repository.snapshot())
     except NotFound:  # another finding reports the missing registry
         return []
-    found = []
-    for model, number, _ in repository.reservations.numbers():
-        with suppress(Invalid):  # another finding reports the damaged record
-            if number <= snapshot.last_number(snapshot.current_name(model)):
-                found.append((model, number))
-    return found
 
 
 # The kinds of findings.

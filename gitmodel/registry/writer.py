@@ -228,13 +228,10 @@ class Batch:
             self.is_open = False
             if self._plans:
                 transact(self.repository, self._replay)
-        for model in {model for model, _ in self._numbers}:
-            last = self.repository.read(
-                lambda snapshot, model=model: snapshot.last_number(snapshot.current_name(model))  # type: ignore[misc]
-            )
-            self.repository.reservations.release(
-                model, [number for owner, number in self._numbers if owner == model], last
-            )
+        reservations = self.repository.reservations
+        for model, number in self.repository.read(reservations.used_up) if self._numbers else ():
+            if (model, number) in self._numbers:
+                reservations.release(model, number)
 
     def abandon(self) -> None:
         """End without a commit, and refuse all further changes."""
