@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
+from gitmodel.domain.schema.names import did_you_mean
 from gitmodel.domain.views.filter_names import Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
@@ -97,11 +98,8 @@ def missing_field(field: Field, beside: Iterable[str], nothing: str) -> UsageErr
     >>> missing_field(Field(("metadata", "acuracy")), ["metadata.accuracy"], "no run").hint
     'did you mean metadata.accuracy?'
     """
-    from difflib import get_close_matches  # imported here: only an error needs it
-
     known = sorted(beside)
-    meant = get_close_matches(str(field), known, 1)
-    hint = f"did you mean {meant[0]}?" if meant else f"known: {', '.join(known[:_MOST_SHOWN])}"
+    hint = did_you_mean(str(field), known) or f"known: {', '.join(known[:_MOST_SHOWN])}"
     return UsageError(f"{nothing} has {field}", hint=hint)
 
 

@@ -15,6 +15,7 @@ from gitmodel.domain.schema.names import (
     STAGE_WORDS,
     check_name,
     check_version_name,
+    did_you_mean,
     fault_in,
     fold,
     with_article,
@@ -87,12 +88,7 @@ class ModelConfig(_ModelConfig):
             hint = f"its fields are {', '.join(fields)}; see help(gitmodel.ModelConfig)"
             if cause["type"] != "extra_forbidden":
                 raise UsageError(f"ModelConfig: {where}: {cause['msg'].lower()}", hint=hint) from None
-            from difflib import get_close_matches  # imported here: it costs 5 ms, and only errors need it
-
-            near = get_close_matches(where, fields, 1)
-            raise UsageError(
-                f"ModelConfig has no field {where}", hint=f"did you mean {near[0]}? {hint}" if near else hint
-            ) from None
+            raise UsageError(f"ModelConfig has no field {where}", hint=did_you_mean(where, fields, hint)) from None
 
     @property
     def selector(self) -> str:

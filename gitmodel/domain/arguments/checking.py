@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from gitmodel.domain.schema.names import shown
+from gitmodel.domain.schema.names import did_you_mean, shown
 from gitmodel.domain.schema.records import DESCRIPTIVE
 from gitmodel.errors import UsageError
 
@@ -246,13 +246,10 @@ def _wrong_call(
     unknown = [name for name in kwargs if name not in known]
     forms = getattr(type(args[0]), "_other_arguments", {}) if args else {}
     if unknown:
-        from difflib import get_close_matches  # imported here: it costs 5 ms, and only errors need it
-
         form = forms.get(f"{function.__name__}.{unknown[0]}") or forms.get(unknown[0])
         if form:
             return WrongCall(f"{called} has no argument {unknown[0]}", hint=form)
-        near = get_close_matches(unknown[0], known, 1)
-        more = f"did you mean {near[0]}?" if near else f"its arguments are {', '.join(known)}"
+        more = did_you_mean(unknown[0], known) or f"its arguments are {', '.join(known)}"
         return WrongCall(f"{called} has no argument {unknown[0]}", hint=more)
     placed = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     if len(args) > len(placed):

@@ -12,10 +12,10 @@ from gitmodel.domain.changes.planned_change import Change, Justification, record
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import leftovers, stage_states, without_leftovers
 from gitmodel.domain.schema import codec, paths, records
-from gitmodel.domain.schema.names import check_name, fold, shown
+from gitmodel.domain.schema.names import check_name, did_you_mean, fold, shown
 from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, near
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 
@@ -229,8 +229,7 @@ def refuse_absent(what: str, of: str, remove: Iterable[str], there: Iterable[str
     """
     known = sorted(there)
     for word in sorted(set(remove) - set(known)):
-        meant = near(word, known)
-        hint = f"did you mean {meant[0]}?" if meant else f"it has {', '.join(known) or 'none'}"
+        hint = did_you_mean(word, known) or f"it has {', '.join(known) or 'none'}"
         raise NotFound(f"{of} has no {what} {word!a} to remove", hint=hint)
 
 

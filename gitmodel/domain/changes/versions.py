@@ -12,10 +12,10 @@ from gitmodel.domain.changes.planned_change import Change, Justification, record
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
 from gitmodel.domain.schema import codec, paths, records
-from gitmodel.domain.schema.names import check_name, check_version_name, fold
+from gitmodel.domain.schema.names import check_name, check_version_name, did_you_mean, fold
 from gitmodel.domain.schema.records import ArtifactLink, Attachment, NameRecord, VersionRecord, check_kind
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, near
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.version_numbers import check_number
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 
@@ -270,8 +270,8 @@ def attachment(record: VersionRecord, model: str, name: str) -> Attachment:
         hint = f"its attachments: {', '.join(names) or 'none'}"
         if record.artifact(name) is not None:
             hint = f"{name} is an artifact; {hint}"
-        elif meant := near(name, names):
-            hint = f"did you mean {meant[0]}? {hint}"
+        else:
+            hint = did_you_mean(name, names, hint)
         raise NotFound(f"{model}@{record.number} has no attachment {name!a}", hint=hint)
     return found
 
@@ -284,11 +284,10 @@ def missing_artifact(reference: str, name: str, record: VersionRecord, outputs: 
             hint=f"`git model get {reference} --attachment {name}` (in Python: version.get_attachment({name!r}))",
         )
     names = [link.name for link in record.artifacts]
-    meant = near(name, [*names, *outputs])
     hint = f"its artifacts: {', '.join(names) or 'none'}"
     if outputs:
         hint += f"; outputs of its runs: {', '.join(outputs)}"
-    return NotFound(f"{reference} has no artifact {name!a}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
+    return NotFound(f"{reference} has no artifact {name!a}", hint=did_you_mean(name, [*names, *outputs], hint))
 
 
 def check_free_name(snapshot: Snapshot, model: str, name: str, *, runs: Iterable[str] = ()) -> None:

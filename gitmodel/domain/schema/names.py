@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from gitmodel.errors import UsageError
@@ -126,6 +127,25 @@ def _word_fault(name: str) -> str | None:
     if name.isdigit():
         return "is all digits, as version numbers are"
     return "is a word for a stage" if fold(name) in STAGE_WORDS else None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the one of *known* that *word* was probably meant to be; "" if none is similar."""
+    import difflib  # imported here: it costs 5 ms, and only errors need it
+
+    names = list(known)
+    found = [name for name in names if fold(name) == fold(word)] or difflib.get_close_matches(word, names, 1)
+    return found[0] if found else ""
+
+
+def did_you_mean(word: str, known: Iterable[str], hint: str = "") -> str:
+    """Return *hint* after the question if the `nearest` of *known* was meant, or *hint* alone if none is similar.
+
+    >>> did_you_mean("prodution", ["staging", "production"], "see `git model stages`")
+    'did you mean production? see `git model stages`'
+    """
+    meant = nearest(word, known)
+    return f"did you mean {meant}? {hint}".rstrip() if meant else hint
 
 
 def suggest(name: str, *, version: bool = False) -> str:

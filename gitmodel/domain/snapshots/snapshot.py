@@ -9,7 +9,7 @@ from itertools import islice
 
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import R
-from gitmodel.domain.schema.names import LATEST, fold
+from gitmodel.domain.schema.names import LATEST, did_you_mean, nearest
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import (
@@ -506,10 +506,7 @@ class Snapshot:
         if now != name:
             return f"since a pull it is called {self.current_name(now)}"
         hint = f"run `git model register {name}` to create it, or `git model list` to see the models"
-        found = [other for other in self.model_names() if fold(other) == fold(name)] or near(name, self.model_names())
-        if found:
-            return f"did you mean {found[0]}? {hint}"
-        return hint
+        return did_you_mean(name, self.model_names(), hint)
 
     def _recorded_names(self, model: str) -> set[str]:
         files = self.files.names(f"{paths.model_folder(model)}/stages")
@@ -522,8 +519,8 @@ class Snapshot:
         known = self.tags.of(model) if self.tags.all_known else self._recorded_names(model)
         tagged = [name for name in sorted(known) if name in stages or not self.registry().alias_fault(name)]
         held = [f"{model}@{name}" for name in tagged]
-        meant = near(wanted, sorted({*tagged, *stages})) if wanted else []
-        question = f"did you mean {model}@{meant[0]}? " if meant else ""
+        meant = nearest(wanted, sorted({*tagged, *stages})) if wanted else ""
+        question = f"did you mean {model}@{meant}? " if meant else ""
         try:
             held.append(f"{model}@{LATEST} ({self.latest(model)})")
         except GitModelError:
@@ -542,23 +539,12 @@ def _name(version: Numbered) -> str:
     return f"{version[0]}@{version[1]}"
 
 
-def near(word: str, among: Iterable[str]) -> list[str]:
-    """Return the words of *among* that *word* was probably meant to be, best first.
-
-    >>> near("prodution", ["staging", "production"])
-    ['production']
-    """
-    import difflib  # imported here: only a failed look-up needs it
-
-    return difflib.get_close_matches(word, list(among), n=3, cutoff=0.6)
-
-
 def check_stage(stage: str, registry: RegistryRecord) -> str:
     """Return *stage* if it is an exclusive stage of the registry. Raises UsageError, which lists the stages."""
     if stage in registry.stage_names:
         return stage
-    meant = near(stage, [*registry.stage_names, "archived", "none"])
     hint = f"the stages are {', '.join([*registry.stage_names, 'archived'])} and none"
     if not registry.stage_names:
         hint = f"{paths.REGISTRY} lists no stages; list them as [[stages]] tables, each with a name"
-    raise UsageError(f"there is no stage {stage!a}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
+    known = [*registry.stage_names, "archived", "none"]
+    raise UsageError(f"there is no stage {stage!a}", hint=did_you_mean(stage, known, hint))
