@@ -366,7 +366,9 @@ def main() -> None:
                 measure_stores(run.table, folder / "stores", size=(64 if run.quick else 1024) << 20, files=run.large)
             elif part == "searches":
                 models = 100 if run.quick else 1_000
-                measure_searches(run.table, folder / "searches", run.environ, count=run.large, models=models)
+                cache = given.cache if "mlflow" in given.peers else None
+                searches = folder / "searches"
+                measure_searches(run.table, searches, run.environ, count=run.large, models=models, cache=cache)
             elif part == "care":
                 measure_care(run.table, folder / "care", run.environ, objects=10 * run.large)
             elif part == "s3":

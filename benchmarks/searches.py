@@ -6,6 +6,7 @@ from pathlib import Path
 
 import registries
 from measuring import Cost, Table, measure, measure_command, peak_memory
+from peers import Peer, run_peer
 
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
@@ -13,16 +14,35 @@ from gitmodel.registry import stages, versions
 
 FILTER = "metadata.epochs == 25"  # two in a hundred
 BEST = "metadata.accuracy > 0.9"
+MLFLOW = Peer("MLflow", "mlflow", "mlflow_searches.py", "SQLite store")
 
 
-def measure_searches(table: Table, folder: Path, environ: dict[str, str], *, count: int, models: int) -> None:
-    """Print the figures of searches in one model of *count* versions, ten times as many, and *models* models."""
+def measure_searches(
+    table: Table, folder: Path, environ: dict[str, str], *, count: int, models: int, cache: Path | None
+) -> None:
+    """Print the figures of searches in one model of *count* versions, ten times as many, and *models* models.
+
+    *cache* is the folder in which MLflow is installed, None: nothing is compared with it.
+    """
     for size in (count, 10 * count):
-        _measure_one_model(table, folder / f"of-{size}", environ, size, has_targets=count == 10_000)
+        warm = _measure_one_model(table, folder / f"of-{size}", environ, size, has_targets=count == 10_000)
+        if cache is not None:
+            _compare(table, warm, size, cache)
     _measure_models(table, folder / "models", environ, models, has_targets=models == 1_000)
 
 
-def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count: int, *, has_targets: bool) -> None:
+def _compare(table: Table, ours: Cost, count: int, cache: Path) -> None:
+    """Print what MLflow takes for the search that took *ours* in a client that has searched before."""
+    theirs = run_peer(MLFLOW, count, cache=cache, seconds=600)
+    if "search" not in theirs.costs:
+        print(f"{theirs.title} does not run here: {theirs.problem}")
+        return
+    cost = theirs.costs["search"]
+    table.cost(f"the same, warm: {theirs.title}", cost, ">= gitmodel's CPU", ours.cpu <= cost.cpu)
+
+
+def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count: int, *, has_targets: bool) -> Cost:
+    """Print the figures of one model; return what a search takes in a client that has searched before."""
     table.section(f"Searches in one model with {count:,} versions")
     large = count > 10_000
 
@@ -36,7 +56,8 @@ def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count:
     table.value("the index, for each version", f"{size:.2f} KiB", "<= 0.5 KiB", size <= 0.5)
     line(f"{FILTER} (2 %), new client", _fresh(path, environ, _search, times=5), 400 if large else 30)
     with registries.open_registry(path, environ) as client:
-        line(f"{FILTER} (2 %), warm", measure(lambda: _search(client), times=10, warm=2), 40 if large else 8)
+        warm = measure(lambda: _search(client), times=10, warm=2)
+        line(f"{FILTER} (2 %), warm", warm, 40 if large else 8)
         best = measure(lambda: client.find_versions("iris", sort="-accuracy", limit=50), times=10, warm=2)
         table.cost("sorted by accuracy, the best 50, warm", best, "<= 5 ms CPU", best.cpu <= 5)
         read = measure(lambda: versions.list_versions(client.writer, "iris", filter=f"number > 0 && {BEST}"), times=3)
@@ -50,9 +71,10 @@ def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count:
         code += "; sys.stdout = sys.__stdout__"
         peak = peak_memory(code, environ, "-C", str(path), "version", "list", "iris")
         table.value("git model version list iris, memory", f"{peak:.0f} MB", "<= 200 MB", peak <= 200)
-        return
+        return warm
     for words, most in ((["version", "list", "iris"], 300), (["version", "list", "iris", "--filter", FILTER], 120)):
         line(" ".join(["git model", *words]), _command(words, environ, path), most)
+    return warm
 
 
 def _measure_models(table: Table, path: Path, environ: dict[str, str], count: int, *, has_targets: bool) -> None:

@@ -51,7 +51,7 @@ class Found:
 def run_peer(peer: Peer, count: int, *, cache: Path, seconds: int) -> Found:
     """Install *peer* if it is not there, and let it do its work, for at most *seconds*."""
     found = Found(peer.name, f"{peer.name} ({peer.notes})")
-    home = cache / peer.script.removesuffix("_work.py")
+    home = cache / peer.package.partition("[")[0]
     python = home / "bin" / "python"
     try:
         if not (home / "installed").exists():
