@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from gitmodel.domain.views.filter_names import RECORDED, Names, Words
@@ -192,6 +191,8 @@ def unknown(
 
     *likeness*, from 0 to 1, is the minimum similarity of a suggestion for `difflib`.
     """
+    from difflib import get_close_matches  # imported here: only an error needs it
+
     last = name.rpartition(".")[2]
     near = [one for one in known if one.rpartition(".")[2] == last] or get_close_matches(name, known, 1, likeness)
     near = near or [one for one in known if one.lower() == name.lower()]

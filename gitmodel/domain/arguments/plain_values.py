@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
-from argparse import Namespace
+import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
@@ -87,7 +87,9 @@ def is_configuration(value: Any) -> bool:
     """Return True for a namespace, and for an instance of a dataclass or of a class of pydantic or attrs."""
     kind = type(value)
     marks = ("__dataclass_fields__", "model_fields", "__attrs_attrs__")
-    return isinstance(value, (Namespace, SimpleNamespace)) or any(hasattr(kind, mark) for mark in marks)
+    argparse = sys.modules.get("argparse")  # a value of it exists only where somebody imported it
+    namespaces = (SimpleNamespace, argparse.Namespace) if argparse else SimpleNamespace
+    return isinstance(value, namespaces) or any(hasattr(kind, mark) for mark in marks)
 
 
 def _as_table(value: Any) -> Mapping[Any, Any] | None:
