@@ -554,7 +554,7 @@ class TestLocalStore:
         ):
             with pytest.raises(Invalid, match=f"{digest} is damaged") as caught:
                 ask()
-            assert "replaces the object" in caught.value.hint
+            assert "`git model link`" in caught.value.hint
         assert [path.name for path in tmp_path.iterdir()] == ["store"]
         put(local, content)
         assert read(local, digest) == content

@@ -81,3 +81,17 @@ def test_a_store_out_of_reach_is_not_called_damage(two, capsys, tmp_path):
     assert "2 of 2 artifacts could not be verified: the artifact store" in json.loads(err)["error"]["message"]
     with Client(two) as client:
         assert all(one.unreachable for one in client.verify("iris@1"))
+
+
+def test_linking_a_damaged_file_of_a_promoted_version_again_under_its_name_repairs_the_store(two, capsys):
+    """The hint of `verify` says so: under another name, the link of a promoted version would be refused."""
+    with Client(two) as client:
+        client.get_version("iris@1").set_stage("production")
+        path = client.get_version("iris@1").get_artifact("data").path().resolve()
+    path.chmod(0o600)
+    path.write_text("damaged\n")
+    code, _, err = ask(capsys, "verify", "iris@1")
+    assert (code, "link the same file again under its name with `git model link`" in err) == (5, True)
+    assert ask(capsys, "link", "iris@1", "--data", "other=iris")[0] == 6
+    assert ask(capsys, "link", "iris@1", "--data", "data=iris")[0] == 0
+    assert ask(capsys, "verify")[0] == 0

@@ -154,11 +154,19 @@ class Unwritable(ABC):
         raise self.refusal()
 
 
+def damaged_object(digest: Digest, fault: str) -> Invalid:
+    """Return the error for an object that has the *fault*."""
+    return Invalid(
+        f"the object {digest} is damaged: {fault}",
+        hint="to replace it, link the same file again under its name with `git model link`",
+    )
+
+
 def wrong_size(digest: Digest, recorded: int, found: int) -> Invalid:
     """Return the error for an object that does not have its *recorded* length."""
     return Invalid(
         f"{digest} has {found} bytes, and its record says {recorded}: the object is damaged or the record is wrong",
-        hint="`git model blame MODEL@VERSION` shows who wrote the record; if it is right, store the artifact again",
+        hint="`git model blame MODEL@VERSION` shows who wrote the record; if it is right, link the same file again",
     )
 
 

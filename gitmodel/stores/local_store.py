@@ -23,7 +23,7 @@ from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, warn
 from gitmodel.files.locks import lock, try_lock
 from gitmodel.files.permissions import make_folder, share
-from gitmodel.stores.interface import Leftover, Sent, StoredObject, where_else, wrong_size
+from gitmodel.stores.interface import Leftover, Sent, StoredObject, damaged_object, where_else, wrong_size
 from gitmodel.stores.verified_reading import VerifyingReader, buffered, chunks, read_to_end
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
@@ -446,17 +446,11 @@ def _write(descriptor: int, content: memoryview) -> None:
 
 
 def _damaged(digest: Digest, path: Path) -> Invalid:
-    return Invalid(
-        f"the object {digest} is damaged: its bytes do not hash to its name ({path})",
-        hint="store the artifact again from another copy, which replaces the object",
-    )
+    return damaged_object(digest, f"its bytes do not hash to its name ({path})")
 
 
 def _not_regular(digest: Digest, path: Path) -> Invalid:
-    return Invalid(
-        f"the object {digest} is damaged: {path} is not a regular file",
-        hint="store the artifact again from another copy, which replaces the object",
-    )
+    return damaged_object(digest, f"{path} is not a regular file")
 
 
 @contextmanager

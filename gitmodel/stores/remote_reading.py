@@ -11,7 +11,7 @@ from gitmodel.errors import Invalid
 from gitmodel.stores import transfer_lanes
 from gitmodel.stores.backend import Backend
 from gitmodel.stores.damaged_objects import DamagedObjects
-from gitmodel.stores.interface import wrong_size
+from gitmodel.stores.interface import damaged_object, wrong_size
 from gitmodel.stores.transfer_lanes import LANES
 from gitmodel.stores.verified_reading import RawReader
 
@@ -113,7 +113,4 @@ def _length(start: int) -> int:
 
 def damaged_error(digest: Digest, url: str) -> Invalid:
     """Return the error for an object whose bytes do not match its digest."""
-    return Invalid(
-        f"the object {digest} is damaged: its bytes in {url} do not hash to its name",
-        hint="store the artifact again from another copy, which replaces the object",
-    )
+    return damaged_object(digest, f"its bytes in {url} do not hash to its name")

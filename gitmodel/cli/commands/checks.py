@@ -178,8 +178,8 @@ def _judge_verified(found: list[Verified]) -> None:
     artifacts = count(len(found) - len(unread), "artifact")
     if damaged:
         hint = (
-            "to repair the store, link the same file to any version with `git model link`, or in a clone that has it, "
-            "run `git model store copy --from clone --to default --repair`"
+            "to repair the store, link the same file again under its name with `git model link`, or in a clone that "
+            "has it, run `git model store copy --from clone --to default --repair`"
         )
         if all(one.uri for one in damaged):
             hint = "restore the external files, or link their current content to new versions"
