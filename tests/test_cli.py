@@ -116,6 +116,8 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
         created iris@2 with classifier
         $ git model promote iris 2 production
         iris@2 is in production now; iris@1 is archived
+        $ git model promote iris@1 archived
+        iris@1 is archived already
         $ git model rollback iris production
         iris@1 is in production now; iris@2 is archived
         $ git model rollback iris production --reason "it was the network"

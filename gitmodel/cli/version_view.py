@@ -107,7 +107,8 @@ def print_promotion(invocation: Invocation, done: Promotion, said: str) -> None:
 def promotion_text(done: Promotion) -> str:
     here = f"{done.model}@{done.version}"
     if not done.changed:
-        return f"{here} is in {done.stage} already" if done.stage != NONE else f"{here} is in no stage already"
+        place = {NONE: "in no stage", ARCHIVED: ARCHIVED}.get(done.stage, f"in {done.stage}")
+        return f"{here} is {place} already"
     left = [stage for stage in done.left if stage not in (done.stage, ARCHIVED) or done.stage == NONE]
     if done.version is None:
         was = f" (was {done.model}@{done.previous})" if done.previous is not None else ""
