@@ -263,10 +263,28 @@ def complete_model(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
     return references(ctx, incomplete)
 
 
-def reference(after: str = "") -> Callable[[F], F]:
-    """Return a decorator that adds the argument REF and the words *after* it."""
+def reference_words(after: str = "") -> Callable[[F], F]:
+    """Return a decorator that adds the argument REF and the words *after* it, which the command gets as *words*."""
     metavar = f"REF {after}".strip()
     return click.argument("words", nargs=-1, required=True, metavar=metavar, shell_complete=complete_model)
+
+
+def reference(after: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the argument REF and the words *after* it, such as "STAGE".
+
+    The command gets the version as *ref*, and each word by its name in lower case.
+    """
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def with_reference(*args: Any, words: tuple[str, ...], **others: Any) -> Any:
+            usage = f"{click.get_current_context().command_path} MODEL@VERSION {after}".strip()
+            ref, rest = read_reference(words, after=len(after.split()), usage=usage)
+            return function(*args, ref=ref, **dict(zip(after.lower().split(), rest, strict=True)), **others)
+
+        return reference_words(after)(with_reference)
+
+    return add
 
 
 def model(function: F) -> F:

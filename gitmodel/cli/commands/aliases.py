@@ -11,6 +11,7 @@ from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_promotion
 from gitmodel.domain.changes.stages import StageState
+from gitmodel.domain.schema.references import VersionRef
 
 
 @click.group(cls=LazyGroup)
@@ -22,14 +23,13 @@ def alias() -> None:
 @options.reference("ALIAS")
 @options.reason
 @options.renumbered
-def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renumbered: bool) -> None:
+def set_alias(invocation: Invocation, ref: VersionRef, alias: str, reason: str, renumbered: bool) -> None:
     """Set an alias of a version.
 
     Write REF and then the ALIAS. If another version has the alias, it moves; nothing is archived. REF must include
     the version.
     """
-    ref, (name,) = options.read_reference(words, after=1, usage="git model alias set MODEL@VERSION ALIAS")
-    done = invocation.client.set_alias(ref, name, reason=reason, renumbered=renumbered)
+    done = invocation.client.set_alias(ref, alias, reason=reason, renumbered=renumbered)
     now = "now" if done.changed else "already"
     was = f", and no longer {done.previous}" if done.previous not in (None, done.version) else ""
     print_promotion(invocation, done, f"{done.stage} is {done.model}@{done.version} {now}{was}")

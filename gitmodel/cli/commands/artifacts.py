@@ -19,7 +19,7 @@ from gitmodel.errors import NotFound, UsageError
 
 
 @command(example="git model get iris@production classifier -o model.skops")
-@options.reference("[ARTIFACT]")
+@options.reference_words("[ARTIFACT]")
 @click.option(
     "-o",
     "--output",
@@ -90,7 +90,7 @@ def get(
 
 
 @command(example="git model link iris@2 --data validation=validation.csv --deployment api=deploy.json")
-@options.reference()
+@options.reference_words()
 @options.artifact_paths
 @options.jobs
 @click.option(
@@ -158,7 +158,7 @@ def link(
 
 
 @command(example="git model unlink iris@2 validation --yes")
-@options.reference("[ARTIFACT]")
+@options.reference_words("[ARTIFACT]")
 @click.option("--attachment", metavar="NAME", help="Remove this attachment instead of an artifact.")
 @options.renumbered
 @options.yes

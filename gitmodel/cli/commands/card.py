@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.domain.schema.references import VersionRef
 
 
 @command(example="git model card iris@production")
 @options.reference()
-def card(invocation: Invocation, words: tuple[str, ...]) -> None:
+def card(invocation: Invocation, ref: VersionRef) -> None:
     """Print the model card of a version.
 
     It is Markdown with the YAML header that model hubs read: license, tags, datasets, metrics, base model. It is
     generated only from the records of the model and the version, so the same version always gives the same bytes.
     """
-    ref, _ = options.read_reference(words, usage="git model card MODEL@VERSION")
-    version = invocation.client.get_version(str(ref))
+    version = invocation.client.get_version(ref)
     text = version.card()
     if invocation.output.format == "table" and not invocation.output.quiet:
         invocation.output.text(text)

@@ -6,20 +6,20 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.domain.schema.references import VersionRef
 
 
 @command(example="git model export iris@production iris.gitmodel")
 @options.reference("FILE")
 @click.option("--inputs", is_flag=True, help="Include the artifacts that it was made from.")
-def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None:
+def export(invocation: Invocation, ref: VersionRef, file: str, inputs: bool) -> None:
     """Export a version with its runs and artifacts to a file.
 
     FILE is a tar archive with the records of the version, its model and its runs, and its artifacts. `git model import`
     verifies and imports it in another registry. The same version always gives the same bytes. Stages are not exported.
     """
-    ref, (file,) = options.read_reference(words, after=1, usage="git model export MODEL@VERSION FILE")
     options.refuse_stdout(file, "export writes a file")
-    made = invocation.client.get_version(str(ref)).export(file, inputs=inputs)
+    made = invocation.client.get_version(ref).export(file, inputs=inputs)
     fields = shapes.EXPORTED.of(made, missing=[message for message, _ in made.missing])
     runs = f" and {len(made.runs)} run{'s' * (len(made.runs) != 1)}" if made.runs else ""
     said = f"exported {made.reference}{runs} to {made.path} ({cell_text.size(made.size)})"

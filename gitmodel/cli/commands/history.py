@@ -13,6 +13,7 @@ from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.output import PROSE
 from gitmodel.domain.arguments.paging import read_page
+from gitmodel.domain.schema.references import VersionRef
 
 if TYPE_CHECKING:
     from gitmodel.cli.output import Column
@@ -101,12 +102,11 @@ def log(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> N
 @command(example="git model blame iris@1")
 @options.reference()
 @options.listed
-def blame(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
+def blame(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
     """Show which commit set each field of a version.
 
     It includes the stage and the aliases. Default: the latest version.
     """
-    ref, _ = options.read_reference(words, usage="git model blame MODEL@VERSION")
     found: list[FieldOrigin] = part.of(invocation.client.blame(str(ref)), vars, shapes.ORIGIN)
     invocation.output.listing(
         found,

@@ -30,7 +30,7 @@ def metadata() -> None:
 
 
 @command("set", example="git model metadata set iris@1 accuracy=0.98 reviewed=true --remove draft")
-@options.reference("KEY=VALUE...")
+@options.reference_words("KEY=VALUE...")
 @on_file
 @click.option("--remove", multiple=True, metavar="KEY", help="Remove this key; repeat for more.")
 @options.renumbered
@@ -65,10 +65,9 @@ def set_metadata(
 @command("show", example="git model metadata show iris@1")
 @options.reference()
 @on_file
-def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None, attachment: str | None) -> None:
+def show_metadata(invocation: Invocation, ref: VersionRef, artifact: str | None, attachment: str | None) -> None:
     """Show the metadata of a version, artifact or attachment. Default: the latest version."""
     options.refuse_both("--artifact", artifact, "--attachment", attachment)
-    ref, _ = options.read_reference(words, usage="git model metadata show MODEL@VERSION")
     found = invocation.client.resolve(ref)
     of: Mapping[str, Any] = found.record.metadata
     if artifact:

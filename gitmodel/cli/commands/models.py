@@ -15,6 +15,7 @@ from gitmodel.cli.output import Column
 from gitmodel.cli.version_view import note_pending, show_version
 from gitmodel.client import Model
 from gitmodel.domain.schema.records import DESCRIPTIVE_TEXTS
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views.record_views import ModelView
 from gitmodel.errors import Invalid, UsageError
 
@@ -79,12 +80,11 @@ def list_models(invocation: Invocation, asked: options.TableOptions) -> None:
 @command(example="git model show iris")
 @options.reference()
 @options.at
-def show(invocation: Invocation, words: tuple[str, ...]) -> None:
+def show(invocation: Invocation, ref: VersionRef) -> None:
     """Show a model, or a version if one is named.
 
     REF is MODEL, MODEL@VERSION or MODEL VERSION.
     """
-    ref, _ = options.read_reference(words, usage="git model show MODEL[@VERSION]")
     if ref.selector:
         show_version(invocation, ref)
         return

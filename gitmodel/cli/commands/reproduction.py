@@ -10,6 +10,7 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.commands.diff import beside, row_fields
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import Invalid
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _CHANGED = "its files had changes that are not in the commit, so this is not all
 @click.option("--attachments", metavar="FOLDER", help="Also write the attachments, to this folder in DIR.")
 @click.option("--no-submodules", is_flag=True, help="Do not check out submodules.")
 def checkout(
-    invocation: Invocation, words: tuple[str, ...], artifacts: str, attachments: str | None, no_submodules: bool
+    invocation: Invocation, ref: VersionRef, dir: str, artifacts: str, attachments: str | None, no_submodules: bool
 ) -> None:
     """Check out the code and artifacts of a version.
 
@@ -37,9 +38,8 @@ def checkout(
     left out unless --attachments names a folder for them, because they can change at any time. `git worktree remove
     DIR` removes the work tree; add --force if it has submodules.
     """
-    ref, (folder,) = options.read_reference(words, after=1, usage="git model checkout MODEL@VERSION DIR")
-    made = invocation.client.get_version(str(ref)).checkout(
-        folder, artifacts=artifacts, attachments=attachments, submodules=not no_submodules
+    made = invocation.client.get_version(ref).checkout(
+        dir, artifacts=artifacts, attachments=attachments, submodules=not no_submodules
     )
     written = [*made.artifacts, *made.attachments]
     holds = f" with {cell_text.commas(written)}" if written else ""
@@ -64,7 +64,7 @@ def checkout(
 )
 @click.option("--executor", default="in-order", metavar="NAME", help="Executor of the steps. Default: in-order.")
 def reproduce(
-    invocation: Invocation, words: tuple[str, ...], folder: str | None, secrets: tuple[str, ...], executor: str
+    invocation: Invocation, ref: VersionRef, folder: str | None, secrets: tuple[str, ...], executor: str
 ) -> None:
     """Run the pipeline of a version again and compare the outputs.
 
@@ -75,7 +75,6 @@ def reproduce(
     """
     from gitmodel.pipelines.reproducing import reproduce as run_again
 
-    ref, _ = options.read_reference(words, usage="git model reproduce MODEL@VERSION")
     given = options.read_metadata(secrets, option="--param")
     found = run_again(invocation.client, str(ref), folder=folder, secrets=given, executor=executor)
     invocation.output.outcome("\n".join(_lines(found)), shapes.REPRODUCED, fields(found), name=found.reference)

@@ -12,6 +12,7 @@ import click
 from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_promotion, promotion_text
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
@@ -53,7 +54,7 @@ stage.add_command(show)
 @options.leave
 @options.renumbered
 def promote(
-    invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, leave: bool, renumbered: bool
+    invocation: Invocation, ref: VersionRef, stage: str, reason: str, force: bool, leave: bool, renumbered: bool
 ) -> None:
     """Put a version into a stage.
 
@@ -61,7 +62,6 @@ def promote(
     stage. The version that was in the stage is archived. REF must include the version. Moving a version to an earlier
     stage, such as from production to staging, needs --leave, because its later stage becomes empty.
     """
-    ref, (stage,) = options.read_reference(words, after=1, usage="git model promote MODEL@VERSION STAGE")
     done = invocation.client.promote(ref, stage, reason=reason, force=force, leave=leave, renumbered=renumbered)
     print_promotion(invocation, done, promotion_text(done))
 

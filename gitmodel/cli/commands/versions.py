@@ -13,6 +13,7 @@ from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import note_frozen, print_version, promotion_text, show_version
 from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views.filter_names import Words
 from gitmodel.domain.views.record_views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, UsageError
@@ -124,9 +125,8 @@ def list_versions(invocation: Invocation, model: str | None, asked: options.Tabl
 @command(example="git model version show iris@production")
 @options.reference()
 @options.at
-def show(invocation: Invocation, words: tuple[str, ...]) -> None:
+def show(invocation: Invocation, ref: VersionRef) -> None:
     """Show a version. Default: the latest."""
-    ref, _ = options.read_reference(words, usage="git model version show MODEL@VERSION")
     show_version(invocation, ref)
 
 
@@ -142,7 +142,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 @options.tag_changes
 def update(
     invocation: Invocation,
-    words: tuple[str, ...],
+    ref: VersionRef,
     stage: str | None,
     reason: str,
     force: bool,
@@ -155,7 +155,6 @@ def update(
     set_tags: tuple[str, ...],
 ) -> None:
     """Change a version or its stage. Default: the latest version."""
-    ref, _ = options.read_reference(words, usage="git model version update MODEL@VERSION --stage STAGE")
     tags = options.given_tags(set_tags, add_tags, remove_tags)
     for option, given in (("--reason", reason), ("--force", force), ("--leave", leave)):
         options.refuse_alone(option, given, "--stage", stage is not None)
@@ -185,14 +184,11 @@ def update(
 @click.option("--force", is_flag=True, help="Delete it although a stage or alias names it.")
 @options.renumbered
 @options.yes
-def delete(
-    invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, renumbered: bool, yes: bool
-) -> None:
+def delete(invocation: Invocation, ref: VersionRef, reason: str, force: bool, renumbered: bool, yes: bool) -> None:
     """Delete a version; its number is never used again.
 
     Its record stays in the history of the metadata branch, and its artifacts in the store.
     """
-    ref, _ = options.read_reference(words, usage="git model version delete MODEL@VERSION")
     version = invocation.client.get_version(ref.required("version delete"), renumbered=renumbered, for_change=True)
     model, number, reference = version.model.name, version.number, version.reference
     options.confirm(invocation, f"Delete {reference}?", yes=yes)
@@ -204,39 +200,38 @@ def delete(
 @command(example="git model version artifacts iris 1")
 @options.reference()
 @options.listed
-def artifacts(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
+def artifacts(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
     """List all artifacts of a version with their kinds. Default: the latest version.
 
     The list includes the outputs of runs that used the version after it was created, with their runs.
     """
-    _list_artifacts(invocation, words, "", "artifacts", part)
+    _list_artifacts(invocation, ref, "", "artifacts", part)
 
 
 @command("model_objects", example="git model version model_objects iris 1")
 @options.reference()
 @options.listed
-def model_objects(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
+def model_objects(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
     """List the model objects of a version. Default: the latest version."""
-    _list_artifacts(invocation, words, "model", "model objects", part)
+    _list_artifacts(invocation, ref, "model", "model objects", part)
 
 
 @command(example="git model version deployments iris 1")
 @options.reference()
 @options.listed
-def deployments(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
+def deployments(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
     """List the deployments of a version. Default: the latest version."""
-    _list_artifacts(invocation, words, "deployment", "deployments", part)
+    _list_artifacts(invocation, ref, "deployment", "deployments", part)
 
 
 @command(example="git model version runs iris 1")
 @options.reference()
 @options.listed
-def runs(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
+def runs(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
     """List the runs that created, used or read a version. Default: the latest version.
 
     A run has read a version if a step took one of its artifacts as an input.
     """
-    ref, _ = options.read_reference(words, usage="git model version runs MODEL@VERSION")
     view, used = invocation.client.view_version_runs(ref)
     rows = [_run_fields(run) for run in used]
     invocation.output.listing(
@@ -258,12 +253,11 @@ def runs(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> 
 @command(example="git model resolve iris@production")
 @options.reference()
 @options.at
-def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
+def resolve(invocation: Invocation, ref: VersionRef) -> None:
     """Print the version that a reference stands for.
 
     The output is MODEL@NUMBER; --format json adds the digests of the artifacts.
     """
-    ref, _ = options.read_reference(words, usage="git model resolve MODEL@VERSION")
     found = invocation.client.resolve(ref)
     record, frozen = found.record, found.frozen or None
     artifacts = [artifact_fields(link) for link in record.artifacts]
@@ -272,8 +266,7 @@ def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
     note_frozen(invocation, found.frozen)
 
 
-def _list_artifacts(invocation: Invocation, words: tuple[str, ...], kind: str, what: str, part: options.Part) -> None:
-    ref, _ = options.read_reference(words, usage="git model version artifacts MODEL@VERSION")
+def _list_artifacts(invocation: Invocation, ref: VersionRef, kind: str, what: str, part: options.Part) -> None:
     view, every = invocation.client.view_artifacts(ref)
     rows = [row for row in every if kind in ("", row.link.kind)]
     words_of = {"kind": Words(KINDS), "digest_by": Words(DIGEST_SOURCES)}
