@@ -18,10 +18,10 @@ from gitmodel.git.refs import branches_with
 def refuse_foreign(
     repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject | None, *, repairs: bool
 ) -> None:
-    """Raise ForeignTag if *found*, the tag of *ref*, was not made by the branch at *tip* (None: no registry).
+    """Raise ForeignTag if *found*, the tag of *ref*, is not of the branch at *tip* (None: no registry).
 
-    *repairs* means that the tag is set to the recorded state, which may replace all tags except those of another
-    registry. Raises Moved if the branch is no longer at *tip*.
+    *repairs* is True if the caller sets the tag to the recorded state. This may replace every tag except that of
+    another registry. Raises Moved if the branch is no longer at *tip*.
     """
     if found is None or _is_ours(repository, tip, ref, found):
         return
@@ -43,8 +43,8 @@ def refuse_foreign(
 def refuse_second_registry(repository: Repository, tip: Oid | None, place: str = "") -> None:
     """Refuse to set the first tag of *place* on the branch at *tip* beside the tags of another registry.
 
-    Stage tags do not name their branch. As every first tag is checked, one that is this registry's shows that all are.
-    Raises ForeignTag, and Moved if the branch is not at *tip* any more.
+    Stage tags do not name their branch. Because each first tag is checked, all tags are this registry's if one of them
+    is. Raises ForeignTag, and Moved if the branch is no longer at *tip*.
     """
     for ref in repository.tags.all():
         found = repository.tags.read(ref)
@@ -59,7 +59,7 @@ def refuse_second_registry(repository: Repository, tip: Oid | None, place: str =
 
 
 def _refuse_moved(repository: Repository, tip: Oid | None) -> None:
-    """Raise Moved if a writer moved the branch from *tip*: the tag that was read since then may be of that write."""
+    """Raise Moved if another process moved the branch from *tip*, because the tag may belong to that move."""
     if repository.tip() != tip:
         raise Moved("the branch moved while the stage tags were read", hint="try again")
 

@@ -170,7 +170,7 @@ class RequiredSignatures:
         """Return the reason why the rules and the list of signers in *commit* are not trusted, or "".
 
         Where a stage demands signatures, a change of rules or signers must be signed too. An unsigned one does not
-        count until a signed change sets the rules again; but it counts if nobody was listed yet.
+        count until a signed change sets the rules again. Without a list of signers, no signature is needed.
         """
         why = self._trusted(commit)[1]
         return f"the rules were changed and {why}" if why else ""
@@ -178,7 +178,7 @@ class RequiredSignatures:
     def _trusted(self, commit: Oid) -> tuple[Oid | None, str]:
         """Return the newest commit up to *commit* whose change of the rules counts, and why a later one does not."""
         trusted: Oid | None = None
-        allowed = ""  # the newest list that counts; without one, nobody could sign a change of the rules
+        allowed = ""  # the newest list of signers that counts
         why = ""
         for id in reversed(commits_changing(self._git, commit, paths.REGISTRY, paths.SIGNERS)):
             asked = bool(trusted and allowed and self.requires_any(trusted))

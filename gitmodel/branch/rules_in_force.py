@@ -48,7 +48,7 @@ class RulesInForce:
         return self.ref.removeprefix("refs/tags/")
 
     def id(self) -> Oid | None:
-        """Return the id of the object that the tag is now, None if there is none."""
+        """Return the id of the current tag object; None if there is no tag."""
         return self._reader.resolve_id(self.ref)
 
     @contextmanager
@@ -91,11 +91,11 @@ class RulesInForce:
         return found
 
     def read(self, id: Oid | None) -> tuple[Oid, ...]:
-        """Return the commits that the tag object *id* lists; none for None. Raises Refused for a malformed tag."""
+        """Return the commits that the tag object *id* lists. Raises Refused for a malformed tag."""
         return self._read(self._reader.get(id)) if id else ()
 
     def seen(self) -> tuple[Oid, ...]:
-        """Return the commits in the tag as this clone saw it last; none if it never did, or cannot read the tag."""
+        """Return the commits in the tag that this clone saw last; none if it saw none, or a malformed one."""
         found = self._reader.resolve(self.seen_ref)
         try:
             return self._read(found) if found else ()

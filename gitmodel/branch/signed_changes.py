@@ -75,7 +75,7 @@ class ChangeSigning:
     ) -> NewObject:
         """Return *tag*, signed if git's configuration or the rule of its stage requires it.
 
-        *commit* is its unwritten target. In a new registry its parent is not written either, and has no rules.
+        *commit* is its target if that is not written yet. In a *new_registry*, no rules require a signature.
 
         Raises Unsigned if the rule does not allow this user to sign for the stage.
         """
@@ -93,7 +93,7 @@ class ChangeSigning:
         return signed
 
     def check_commit(self, commit: NewObject) -> None:
-        """Raise Unsigned if *commit*, which is not written yet, lacks a signature that its parent's rules require."""
+        """Raise Unsigned if the new *commit* lacks a signature that the rules of its parent require."""
         self._check(self.tags.signatures.commit_fault(commit.id, commit.data))
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:

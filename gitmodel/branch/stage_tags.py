@@ -66,8 +66,8 @@ class StageTags:
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
         """Read the tag object *found* under *ref* and judge whether it counts on the branch at *tip*.
 
-        If it does not, and the stage is `signed`, the previous holder stays in force. So a person who may push tags,
-        but not sign for the stage, changes nothing for readers with the branch.
+        If it does not, and the stage is `signed`, the previous holder stays in force for readers with the branch.
+        Otherwise a person without a listed key could empty the stage by pushing a tag.
         """
         judged = self._judge(ref, found, tip)
         if not judged.forged or judged.forged == TOO_SHALLOW:

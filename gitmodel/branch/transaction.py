@@ -105,7 +105,7 @@ def reserve(
             snapshot.check_not_reserved(model, name)
         number = next_number(snapshot)
         local = repository.reader.resolve(repository.branch)
-        # Without a registry, it reserves at a first commit that is on no branch. The first change creates the branch.
+        # Without a registry, the ref points at a first commit. The branch is created by the first change.
         commit, _, new = _base(repository, snapshot)
         held = snapshot.commit if local else None
         moves = [RefMove(repository.branch, held, held), RefMove(reserved_ref(model, number), commit, None)]

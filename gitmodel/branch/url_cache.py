@@ -52,8 +52,8 @@ class CachedAnswer(NamedTuple):
 class UrlCache:
     """The cache of the registry at one URL: two bare repositories, and the time of each query.
 
-    All of it may be deleted at any time. Neither a file name nor a file contains a credential of the URL: git gets it
-    through the environment.
+    All of it may be deleted at any time. Credentials of the URL are not written there; git gets them through its
+    environment.
     """
 
     def __init__(self, address: Address, environ: Mapping[str, str], terms: Terms) -> None:
@@ -136,7 +136,7 @@ class UrlCache:
                 os.close(descriptor)
 
     def is_sound(self) -> bool:
-        """Return True if git finds nothing wrong with the cache and no killed process left a lock."""
+        """Return True if the cache passes git's checks and has no lock of a killed process."""
         from gitmodel.git.maintenance import check_objects
 
         with self.lock():

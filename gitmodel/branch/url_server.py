@@ -44,9 +44,9 @@ _MOST = 20_000
 class UrlServer:
     """The server of the registry at a URL, with the cache *whole*; `open_url` connects both.
 
-    The cache is a bare clone of the branch and the stage tags without file contents, and separate single commits
-    without history for readers that need no more. Its refs have the server's last known values. A new commit gets a ref
-    only after the server has it.
+    The cache consists of a bare clone of the branch and the stage tags without file contents, and of single commits
+    without history, which suffice for some reads. Its refs have the server's last known values. A new commit gets a
+    ref only after the server has accepted it.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache, url: str) -> None:

@@ -776,8 +776,8 @@ class Client(ShowsOurForm):
     def check(self, commit: str = "") -> list[Problem]:
         """Return the problems of the records on the metadata branch, or in *commit*.
 
-        Without *commit*, the commit that is checked out is also checked if it holds a registry that is not on the
-        branch yet, such as the merge of a pull request. Raises NotFound without a registry.
+        Without *commit*, the checked-out commit is checked too if it has a registry that is not on the branch yet, such
+        as the merge of a pull request. Raises NotFound without a registry.
         """
         from gitmodel.registry import checking
         from gitmodel.teams import commit_ranges
@@ -845,8 +845,8 @@ class Client(ShowsOurForm):
     ) -> Iterator[Verified]:
         """Hash the artifacts of the versions *references*, each artifact once; by default those of all versions.
 
-        *jobs* files of a folder are hashed at a time. Problems are yielded, not raised, including stores that cannot be
-        reached and records that cannot be read.
+        *jobs* files of a folder are hashed at a time. Every problem is part of what is yielded, including unreachable
+        stores and unreadable records.
 
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []

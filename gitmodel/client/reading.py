@@ -24,9 +24,10 @@ from gitmodel.stores.target_files import making_beside
 
 
 def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLink) -> Path:
-    """Verify the artifact and return its path, under its own name if it has one: a link in the cache to its content.
+    """Verify the artifact and return its path: a link in the cache, with the artifact's own name, to the content.
 
-    Without the name, if the cache cannot be written. The content is in a local store, or else unpacked in the cache.
+    The content is in a local store, or unpacked in the cache. If the artifact has no recorded name, or the cache cannot
+    be written, returns the path of the content.
     """
     place = _content(repository, store, link)
     if link.file is None or place.name == link.file:

@@ -56,7 +56,7 @@ def one_artifact(
     progress: Progress | None,
     follow_links: LinksRoot = None,
 ) -> GivenArtifacts:
-    """Return the artifact *name* as the methods get it that store one artifact."""
+    """Return the arguments of a method that stores one artifact as one value."""
     formats = {name: format} if format else {}
     return GivenArtifacts(
         [(name, source, kind)], formats, lambda _: Transfer(progress=progress), metadata, follow_links
@@ -73,7 +73,7 @@ def artifacts_by_kind(
     warn: Warn | None,
     follow_links: LinksRoot = None,
 ) -> GivenArtifacts:
-    """Return the artifacts of each kind as the methods get them that store several."""
+    """Return the arguments of a method that stores several artifacts as one value."""
     kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
     sources = [(name, source, kind) for kind, named in kinds for name, source in (named or {}).items()]
 
@@ -159,7 +159,7 @@ def _content_key(model: str, draft: Draft, links: Iterable[ArtifactLink], code: 
 def store_links(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenArtifacts) -> list[ArtifactLink]:
     """Store artifacts for the version *ref* of *model*, and return their links.
 
-    Stores nothing if the version cannot take the links. Returns no links if an artifact cannot be stored.
+    Stores nothing if the version cannot have the links.
     """
     check_formats(given)
     names = [(name, kind) for name, _, kind in given.sources]
@@ -185,9 +185,8 @@ def store_given(
 ) -> list[ArtifactLink]:
     """Store artifacts in the store of *model* ("": the default store), and return their links.
 
-    Their formats were checked by `check_formats`.
-    *check* is called for each file to be stored, with its value or path as given and the folder *follow_links*, before
-    the first is stored. A symbolic link into *follow_links* is stored as its target.
+    The caller has checked their formats with `check_formats`. Before the first file is stored, *check* is called for
+    each, with its value or path as given and the folder *follow_links*.
     """
     if not given.sources:
         return []  # a registry by URL without artifacts needs no store
@@ -243,7 +242,7 @@ def describe_links(
 
 
 def check_formats(given: GivenArtifacts) -> None:
-    """Raise UsageError if a format is for an artifact that is not given, or one that it cannot have."""
+    """Raise UsageError for a format of an artifact that is not given, and for one that its artifact cannot have."""
     from gitmodel.formats.catalogue.plugins import find_format  # imported here because few artifacts need it
 
     sources = {name: source for name, source, _ in given.sources}

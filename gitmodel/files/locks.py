@@ -71,7 +71,7 @@ def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_R
 def open_locked(path: Path) -> int | None:
     """Open and lock *path*; create the file and its folder if they are missing.
 
-    Returns None if another process holds the lock or is deleting the file, or if it cannot be opened or locked.
+    Returns None if the file cannot be opened or locked, for example because another process holds its lock.
     """
     try:
         make_folder(path.parent)

@@ -42,7 +42,7 @@ def _begin(parent: Path) -> tuple[Path, int]:
             descriptor = _open(path)
         except FileNotFoundError:  # removed before it was locked
             continue
-        with suppress(NoLocks):  # then no other process can lock it either, and none removes it
+        with suppress(NoLocks):  # without locks, other processes do not remove it either
             lock(descriptor)
         if _is_at(descriptor, path):
             return path, descriptor

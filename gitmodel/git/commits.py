@@ -142,7 +142,7 @@ def newest_merged_changing(git: Git, merge: Oid, parent: Oid, path: str) -> Oid 
 
 
 def author_of_addition(git: Git, tips: Iterable[Oid], without: Oid, path: str) -> str:
-    """Return the author of the newest commit in the history of *tips*, not of *without*, that added *path*, or ""."""
+    """Return the author of the newest commit of *tips*, not in the history of *without*, that added *path*; else ""."""
     asked = ("log", "-1", "--format=%an", "--diff-filter=A", *tips, f"^{without}", "--", path)
     return "".join(git.lines(*asked))
 

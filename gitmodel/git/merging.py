@@ -25,7 +25,7 @@ _AS_HOSTS_DO = (
 def merged_tree(git: Git, reader: ObjectReader, base: Oid, head: Oid) -> tuple[Oid | None, list[str]]:
     """Return the tree of a merge of *head* into *base*, and the paths that conflict.
 
-    With conflicts, git before 2.38 gives no tree (None).
+    The tree is None if there are conflicts and git is older than 2.38.
     """
     shared = merge_base(git, base, head)
     if shared == base:

@@ -14,7 +14,7 @@ _SILENT_HTTP = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
 
 
 def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
-    """Clone the repository at *url* into *target*; returns the name of the remote. Runs no hooks, and no submodules."""
+    """Clone the repository at *url* into *target*, without submodules, and return the name of the remote."""
     clean = clean_environment(environ)
     named = process.run(["git", "config", "--get", "clone.defaultRemoteName"], clean, answers=(0, 1)).decode().strip()
     remote = named or "origin"

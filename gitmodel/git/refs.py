@@ -14,8 +14,8 @@ from gitmodel.git.process import Git
 class RefMove:
     """Set *ref* to the object *new* (None: delete it) if it is still *old* (None: absent).
 
-    Equal ids, or None twice, verify that the ref does not change. Raises Invalid for an invalid object id, because git
-    would treat an empty new id as a deletion and exit with 0.
+    If *new* and *old* are equal, also if both are None, the move only verifies the ref. Raises Invalid for an invalid
+    object id, because git would treat an empty new id as a deletion and exit with 0.
 
     >>> RefMove("refs/heads/main", new="1" * 40, old=None).line
     'update refs/heads/main 1111111111111111111111111111111111111111 0000000000000000000000000000000000000000'

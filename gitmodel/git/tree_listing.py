@@ -34,7 +34,7 @@ def list_submodules(git: Git, commit: Oid) -> tuple[str, ...]:
 
 
 def list_changed_files(git: Git, old: Oid, new: Oid) -> list[ListedFile]:
-    """Return the files of *new* that *old* does not have, or not like this."""
+    """Return the files of *new* that differ from *old* or are missing there."""
     said = git.run("diff-tree", "-r", "--raw", "--no-renames", "-z", old, new).decode("utf-8", "surrogateescape")
     words = said.split("\0")
     # ":<old mode> <new mode> <old id> <new id> <status>", then the path

@@ -1,6 +1,6 @@
-"""The state of the work tree, in which no setting and no flag in the index can hide a change.
+"""The state of the work tree with all changes, also those that a setting or a flag in the index hides from git.
 
-Writes nothing to the repository: if the index has such flags, it uses a copy without them.
+Writes nothing to the repository. If the index has such flags, git works with a copy of it without them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _IN_SUBMODULES = (
 
 
 def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
-    """Return the result of *ask* for the work tree with the index *index_file*, with a git that ignores no change.
+    """Call *ask* with a git that sees all changes of the work tree with the index *index_file*; return its result.
 
-    It is called a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or leaves
-    out existing files (`--skip-worktree`).
+    *ask* is called a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or
+    leaves out existing files (`--skip-worktree`).
     """
     settings = {**SETTINGS, **_properties(git)}
     environ = with_settings(git.environ, settings.items())
@@ -80,7 +80,7 @@ def submodules_changed(git: Git) -> bool:
         return True
 
 
-# The state of the index without such marks. git writes every change of the index to a new file.
+# The stamps of index files without such flags. git writes every change of the index to a new file.
 _without_marks: dict[Path, tuple[int, int, int]] = {}
 
 

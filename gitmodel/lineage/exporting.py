@@ -133,7 +133,7 @@ def _record_digests(archive: Archive) -> set[str]:
 
 
 def _check(archive: Archive, export: Export) -> None:
-    """Raises Invalid unless the objects of *archive* are those that its records need and name, and no others."""
+    """Raise Invalid unless *archive* has exactly the objects that its records need and mention."""
     folders = {link.digest: link for link in export.version.links if link.is_folder}
     allowed, files = mentioned(export), set(needed(export))
     for digest in folders.keys() & archive.sizes.keys():
@@ -156,7 +156,10 @@ def _check(archive: Archive, export: Export) -> None:
 
 
 def _entries(archive: Archive, digest: str, *, strict: bool = True) -> Mapping[str, int]:
-    """Return the files and sizes of the folder *digest* in *archive*; none if it is not a folder, unless *strict*."""
+    """Return the files and sizes of the folder *digest* in *archive*.
+
+    For an object that is not a folder, raises Invalid if *strict*, else returns no files.
+    """
     try:
         if archive.sizes[digest] > MANIFEST_LIMIT:
             raise Invalid(f"{digest} of the export is not a manifest: it is too long")

@@ -31,7 +31,7 @@ _LOOKED_BACK = 1_000
 class State:
     """A past state of the branch: its *commit*, recorded at *when*.
 
-    *ahead* is an earlier commit whose clock is later than the requested date, or "".
+    *ahead* is an earlier commit with a date after the requested one, because clocks disagree; else "".
     """
 
     commit: Oid

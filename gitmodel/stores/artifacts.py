@@ -273,7 +273,7 @@ def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: i
 def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]], *, read_servers: bool = True) -> bool:
     """Return True if each object, a digest and its size if that is known, is in the store and hashes to its digest.
 
-    Without *read_servers*, an object on a server is not read: its size and the mark that gitmodel gave it are compared.
+    Without *read_servers*, only the size and gitmodel's mark of an object on a server are compared.
     Renews the timestamps of old objects, as `keep_artifact` does. Raises Invalid for an object that is damaged.
     """
 

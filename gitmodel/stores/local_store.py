@@ -212,9 +212,9 @@ class LocalStore:
                         yield StoredObject(PREFIX + shard + rest, state.st_size, state.st_mtime)
 
     def remove(self, digest: Digest) -> None:
-        """Delete the object, or whatever is at its path. Does nothing if nothing is there."""
+        """Delete the object, or any other file at its path. A missing object is ignored."""
         path = self.place(digest)
-        self._state(digest)  # a missing store is an error, not a store without this object
+        self._state(digest)  # raises an error if the store itself is missing
         with _reaching(path), suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(path)
 
@@ -321,7 +321,7 @@ class LocalStore:
 
     @contextmanager
     def _tolerating(self, what: str, without: str) -> Iterator[None]:
-        """Continue if the file system does not support *what*, and warn once about the consequence *without* it."""
+        """Ignore that the file system lacks the feature *what*. Warn once, with the consequence *without*."""
         try:
             yield
         except OSError as error:

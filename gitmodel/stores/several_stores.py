@@ -118,7 +118,7 @@ class Purged(NotFound):
 
 
 class WithoutPurged(SeveralStores):
-    """A store that neither returns nor accepts purged objects. *gone* has the reasons by digest."""
+    """A store that hides and refuses purged objects. *gone* has the reasons by digest."""
 
     def __init__(self, store: ArtifactStore, gone: Mapping[str, object]) -> None:
         super().__init__(store, ())

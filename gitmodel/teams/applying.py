@@ -29,11 +29,11 @@ def apply_at_remote(
 ) -> Applied:
     """Pull, *apply* what the branch records, and push the stage tags that moved, of *models* or all, with leases.
 
-    The results of the pulls are added to *pulled*. Local commits that the remote lacks are not pushed, nor are their
-    tags. A tag that the remote refuses is not set here either. If the remote changes in the meantime, everything is
-    repeated, for *timeout* seconds. After an interruption, a second call pushes the rest. Returns the changes that this
-    call made; a tag that a concurrent apply moved at the remote is reported only by that apply. Raises what *apply* and
-    `pulling.pull` raise, and Refused with the host's message if a rule of the host forbids the tags.
+    The results of the pulls are added to *pulled*. Local commits and their tags are not pushed. If the remote refuses a
+    tag, the tag is set back here too. If the remote changes in the meantime, everything is repeated, for *timeout*
+    seconds. After an interruption, a second call pushes the rest. Returns the changes that this call made; a tag that a
+    concurrent apply moved at the remote is reported only by that apply. Raises the errors of *apply* and
+    `pulling.pull`, and Refused with the host's message if a rule of the host forbids the tags.
     """
     ends = time.monotonic() + timeout
     local: dict[StageRef, InForce] = {}

@@ -21,7 +21,7 @@ from gitmodel.teams.pulling import count_commits, pull
 class RemoteView:
     """The remote that pull and push use: its *url* without credentials, and the commit of it that was last seen.
 
-    *ahead* counts local commits that it did not have then, *behind* its commits that are not here.
+    *ahead* is the number of local commits that the remote lacked then, *behind* that of its commits not in this clone.
     """
 
     name: str

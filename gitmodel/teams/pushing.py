@@ -137,8 +137,8 @@ def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, e
 def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last: bool) -> frozenset[str] | None:
     """Push *moves*, and find out if a push that reports failure succeeded nevertheless.
 
-    Returns the refs that this push moved, except those that somebody else had already moved to the same id. Returns
-    None if somebody else pushed first and nothing was pushed; on the *last* try, raises RemoteMoved instead. Raises
+    Returns the refs that this push moved, without those that another process had already moved to the same id. If
+    another process pushed first, nothing is pushed: returns None, or raises RemoteMoved on the *last* try. Raises
     Refused and Unreachable.
     """
     left: frozenset[str] = frozenset()

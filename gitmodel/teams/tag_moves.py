@@ -39,7 +39,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
 
     The unpushed commits are those up to *tip*. A tag that was set here and not moved at the remote is kept for the next
     push. A pull never puts a change in force that the rules of a stage refuse. For a `signed` stage, a tag that counts
-    is not replaced by one that does not, and not deleted.
+    stays, unless the remote has another one that counts.
     """
     ours = repository.tags.all()
     changed = _changed_stages(repository, state.tip, tip)
@@ -193,7 +193,7 @@ def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tu
 
 
 def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid | None:
-    """Write the tag that a pull sets, and return it; None if it must be signed and cannot be here: `apply` sets it."""
+    """Write the tag that a pull sets, and return its id; None if it must be signed by another user, with `apply`."""
     try:
         made = repository.signing.tag(ref, wanted)
     except Unsigned:

@@ -125,7 +125,7 @@ class Host:
 
     def _files(self) -> Any:
         if self._process != os.getpid():
-            # a forked child must neither use nor close its parent's connection, as garbage collection would
+            # kept, because garbage collection would close the connection, which belongs to the parent of a fork
             self._of_parent, self._opened, self._process = self._opened, None, os.getpid()
         if self._opened is None:
             user, _, address = self._place.rpartition("@")
