@@ -182,12 +182,15 @@ class Command(click.Command):
                 formatter.write("".join(f"  {line}\n" for line in self.example.splitlines()))
 
 
-def command(name: str | None = None, *, example: str, **settings: Any) -> Callable[[Callable[..., Any]], Command]:
-    """Return a decorator that makes a function a command, which gets the `Invocation` as its first argument.
+def command(
+    name: str | None = None, *, example: str, group: click.Group | None = None, **settings: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Return a decorator that makes a function a command, of *group* or of the program.
 
-    *example* is one or more lines that run.
+    The function gets the `Invocation` as its first argument. *example* is one or more lines that run.
     """
-    return lambda function: click.command(name, cls=Command, example=example, **settings)(click.pass_obj(function))
+    decorator = click.command if group is None else group.command
+    return lambda function: decorator(name, cls=Command, example=example, **settings)(click.pass_obj(function))
 
 
 class Entry(NamedTuple):

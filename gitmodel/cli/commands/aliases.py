@@ -19,7 +19,7 @@ def alias() -> None:
     """Set, remove and list aliases."""
 
 
-@command("set", example="git model alias set iris@1.2.3 champion")
+@command("set", group=alias, example="git model alias set iris@1.2.3 champion")
 @options.reference("ALIAS")
 @options.reason
 @options.renumbered
@@ -35,7 +35,7 @@ def set_alias(invocation: Invocation, ref: VersionRef, alias: str, reason: str, 
     print_promotion(invocation, done, f"{done.stage} is {done.model}@{done.version} {now}{was}")
 
 
-@command("remove", example="git model alias remove iris champion")
+@command("remove", group=alias, example="git model alias remove iris champion")
 @options.model
 @click.argument("alias", metavar="ALIAS")
 @options.reason
@@ -47,7 +47,7 @@ def remove(invocation: Invocation, model: str, alias: str, reason: str, renumber
     print_promotion(invocation, done, f"{done.model} has no alias {done.stage} now{was}")
 
 
-@command("list", example="git model alias list iris")
+@command("list", group=alias, example="git model alias list iris")
 @options.model
 @options.listed
 def list_aliases(invocation: Invocation, model: str, part: options.Part) -> None:
@@ -68,7 +68,3 @@ def list_aliases(invocation: Invocation, model: str, part: options.Part) -> None
         ),
         empty=part.empty(f"{model} has no aliases", "alias"),
     )
-
-
-for verb in (set_alias, remove, list_aliases):
-    alias.add_command(verb)

@@ -15,7 +15,7 @@ def formats() -> None:
     """List the formats of artifacts, and trust names."""
 
 
-@command("list", example="git model formats list")
+@command("list", group=formats, example="git model formats list")
 def list_formats(invocation: Invocation) -> None:
     """List the formats that gitmodel can load, and the names that this machine trusts.
 
@@ -38,7 +38,7 @@ def list_formats(invocation: Invocation) -> None:
     )
 
 
-@command("trust", example="git model formats trust numpy.mean")
+@command("trust", group=formats, example="git model formats trust numpy.mean")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--remove", is_flag=True, help="Remove trust that was given in this clone.")
 def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
@@ -83,7 +83,3 @@ def _accept_suggested(invocation: Invocation, remove: bool) -> tuple[str, ...]:
         invocation.output.note("nothing was changed")
         raise KeyboardInterrupt
     return names
-
-
-for _verb in (list_formats, trust):
-    formats.add_command(_verb)

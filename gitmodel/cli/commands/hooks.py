@@ -32,7 +32,7 @@ def hook() -> None:
 _server = click.option("--server", is_flag=True, help="Use the pre-receive hook, for a repository that others push to.")
 
 
-@command("install", example="git model hook install")
+@command("install", group=hook, example="git model hook install")
 @_server
 def install(invocation: Invocation, server: bool) -> None:
     """Install the hook that checks pushes.
@@ -49,7 +49,7 @@ def install(invocation: Invocation, server: bool) -> None:
     _print(invocation, done, "is installed" if done.changed else "was installed already", installed=True)
 
 
-@command("uninstall", example="git model hook uninstall")
+@command("uninstall", group=hook, example="git model hook uninstall")
 @_server
 def uninstall(invocation: Invocation, server: bool) -> None:
     """Remove the hook that `git model hook install` wrote."""
@@ -57,7 +57,7 @@ def uninstall(invocation: Invocation, server: bool) -> None:
     _print(invocation, done, "is gone" if done.changed else "was not there", installed=False)
 
 
-@command("run", example="git model hook run pre-receive")
+@command("run", group=hook, example="git model hook run pre-receive")
 @click.argument("name", type=click.Choice(HOOKS))
 @click.argument("arguments", nargs=-1, metavar="[ARGUMENT]...")
 def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
@@ -124,7 +124,3 @@ def _is_forced(environ: Mapping[str, str]) -> bool:
 def _print(invocation: Invocation, done: Hook, said: str, *, installed: bool) -> None:
     fields = {"hook": done.name, "path": str(done.path), "installed": installed, "changed": done.changed}
     invocation.output.outcome(f"{done.name} {said}: {done.path}", shapes.HOOK, fields, name=str(done.path))
-
-
-for verb in (install, uninstall, run):
-    hook.add_command(verb)

@@ -29,7 +29,7 @@ def metadata() -> None:
     """Set, remove and show metadata of versions and their files."""
 
 
-@command("set", example="git model metadata set iris@1 accuracy=0.98 reviewed=true --remove draft")
+@command("set", group=metadata, example="git model metadata set iris@1 accuracy=0.98 reviewed=true --remove draft")
 @options.reference_words("KEY=VALUE...")
 @on_file
 @click.option("--remove", multiple=True, metavar="KEY", help="Remove this key; repeat for more.")
@@ -62,7 +62,7 @@ def set_metadata(
     print_version(invocation, version, "\n".join(done))
 
 
-@command("show", example="git model metadata show iris@1")
+@command("show", group=metadata, example="git model metadata show iris@1")
 @options.reference()
 @on_file
 def show_metadata(invocation: Invocation, ref: VersionRef, artifact: str | None, attachment: str | None) -> None:
@@ -93,7 +93,3 @@ def _split(words: Sequence[str]) -> tuple[VersionRef, Sequence[str]]:
     count = 2 if len(words) > 1 and "@" not in words[0] and "=" not in words[1] else 1
     ref, _ = options.read_reference(words[:count], usage="git model metadata set MODEL@VERSION KEY=VALUE")
     return ref, words[count:]
-
-
-for verb in (set_metadata, show_metadata):
-    metadata.add_command(verb)

@@ -85,7 +85,9 @@ def runs() -> None:
     """List and show runs of pipelines."""
 
 
-@command("list", example="git model runs list --filter 'status == \"succeeded\"' --sort=-accuracy --limit 10")
+@command(
+    "list", group=runs, example="git model runs list --filter 'status == \"succeeded\"' --sort=-accuracy --limit 10"
+)
 @options.tabled
 def list_all(invocation: Invocation, asked: options.TableOptions) -> None:
     """List the runs, newest first.
@@ -103,7 +105,7 @@ def list_all(invocation: Invocation, asked: options.TableOptions) -> None:
     print_rows(invocation.output, RUNS, rows, asked, otherwise=otherwise)
 
 
-@command(example="git model runs show")
+@command(group=runs, example="git model runs show")
 @click.argument("id", metavar="RUN", required=False)
 def show(invocation: Invocation, id: str | None) -> None:
     """Show a run. Default: the newest.
@@ -119,10 +121,6 @@ def show(invocation: Invocation, id: str | None) -> None:
         id = newest[0].id
     view = client.get_run(id)
     invocation.output.single(shapes.RECORDED_RUN, view.fields(), name=view.id, lines=_lines(view))
-
-
-runs.add_command(list_all)
-runs.add_command(show)
 
 
 def _pipeline(file: str, name: str) -> Pipeline:

@@ -26,7 +26,7 @@ def stage() -> None:
     """Show the versions in the stages."""
 
 
-@command(example="git model stage show production")
+@command(group=stage, example="git model stage show production")
 @click.argument("stage", default="", metavar="[STAGE]")
 @options.tabled
 @options.at
@@ -42,9 +42,6 @@ def show(invocation: Invocation, stage: str, asked: options.TableOptions) -> Non
     otherwise = f"no model has a version in {stage or 'a stage'}"
     rows: Iterable[VersionView | Invalid] = chain(found, found.damaged)
     version_rows.print_versions(invocation, version_rows.VERSIONS, rows, asked, otherwise=otherwise)
-
-
-stage.add_command(show)
 
 
 @command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')

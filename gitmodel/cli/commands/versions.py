@@ -39,8 +39,9 @@ def version() -> None:
 
 
 @command(
+    group=version,
     example="git model version create iris --name 1.2.3 --data train=train.csv --model-object classifier=model.skops "
-    "--metadata accuracy=0.97"
+    "--metadata accuracy=0.97",
 )
 @options.model
 @click.option("--name", metavar="NAME", help="Name of the version, such as 1.2.3; it is never reused.")
@@ -92,7 +93,11 @@ def create(
     print_version(invocation, made, f"created {made.reference}{called}{holds}")
 
 
-@command("list", example="git model version list --filter 'metadata.accuracy > 0.9' --sort=-accuracy --limit 20")
+@command(
+    "list",
+    group=version,
+    example="git model version list --filter 'metadata.accuracy > 0.9' --sort=-accuracy --limit 20",
+)
 @click.argument("model", required=False, metavar="[MODEL]", shell_complete=options.complete_model)
 @options.tabled
 @options.at
@@ -122,7 +127,7 @@ def list_versions(invocation: Invocation, model: str | None, asked: options.Tabl
     version_rows.print_versions(invocation, kind, found, asked, otherwise=otherwise)
 
 
-@command(example="git model version show iris@production")
+@command(group=version, example="git model version show iris@production")
 @options.reference()
 @options.at
 def show(invocation: Invocation, ref: VersionRef) -> None:
@@ -130,7 +135,7 @@ def show(invocation: Invocation, ref: VersionRef) -> None:
     show_version(invocation, ref)
 
 
-@command(example="git model version update iris 1 --stage production --reason 'beats the baseline'")
+@command(group=version, example="git model version update iris 1 --stage production --reason 'beats the baseline'")
 @options.reference()
 @click.option("--stage", metavar="STAGE", help="Stage to put the version into, or archived or none.")
 @options.reason
@@ -178,7 +183,7 @@ def update(
     print_version(invocation, version, "\n".join(said))
 
 
-@command(example="git model version delete iris 2 --yes --reason 'trained on the wrong data'")
+@command(group=version, example="git model version delete iris 2 --yes --reason 'trained on the wrong data'")
 @options.reference()
 @options.reason
 @click.option("--force", is_flag=True, help="Delete it although a stage or alias names it.")
@@ -197,7 +202,7 @@ def delete(invocation: Invocation, ref: VersionRef, reason: str, force: bool, re
     invocation.output.outcome(f"deleted {reference}", shapes.DELETED, fields, name=reference)
 
 
-@command(example="git model version artifacts iris 1")
+@command(group=version, example="git model version artifacts iris 1")
 @options.reference()
 @options.listed
 def artifacts(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
@@ -208,7 +213,7 @@ def artifacts(invocation: Invocation, ref: VersionRef, part: options.Part) -> No
     _list_artifacts(invocation, ref, "", "artifacts", part)
 
 
-@command("model_objects", example="git model version model_objects iris 1")
+@command("model_objects", group=version, example="git model version model_objects iris 1")
 @options.reference()
 @options.listed
 def model_objects(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
@@ -216,7 +221,7 @@ def model_objects(invocation: Invocation, ref: VersionRef, part: options.Part) -
     _list_artifacts(invocation, ref, "model", "model objects", part)
 
 
-@command(example="git model version deployments iris 1")
+@command(group=version, example="git model version deployments iris 1")
 @options.reference()
 @options.listed
 def deployments(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
@@ -224,7 +229,7 @@ def deployments(invocation: Invocation, ref: VersionRef, part: options.Part) -> 
     _list_artifacts(invocation, ref, "deployment", "deployments", part)
 
 
-@command(example="git model version runs iris 1")
+@command(group=version, example="git model version runs iris 1")
 @options.reference()
 @options.listed
 def runs(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
@@ -294,7 +299,3 @@ def _run_fields(used: VersionRun) -> dict[str, Any]:
         "recorded": run is not None and run.record is not None,
         "only_read": used.only_read,
     }
-
-
-for verb in (create, list_versions, show, update, delete, artifacts, model_objects, deployments, runs):
-    version.add_command(verb)
