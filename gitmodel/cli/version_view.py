@@ -46,8 +46,8 @@ def _lines(view: VersionView) -> list[tuple[str, str]]:
         ("code", _code(view)),
         ("failed", "yes: it was kept from a failed run" if record.failed else ""),
         ("metadata", "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in record.metadata.items())),
-        ("artifacts", "\n".join(_artifact(link) for link in record.artifacts)),
-        ("attachments", "\n".join(map(_attachment, record.attachments))),
+        ("artifacts", "\n".join(_link(link, f"{link.kind}, ") for link in record.artifacts)),
+        ("attachments", "\n".join(map(_link, record.attachments))),
         ("runs", "\n".join(record.runs)),
     ]
 
@@ -64,12 +64,8 @@ def _code(view: VersionView) -> str:
     return f"{code.commit or 'no commit yet'}{dirty}{origin}"
 
 
-def _artifact(link: ArtifactLink) -> str:
-    return f"{link.name}  {link.kind}, {link.format}, {cell_text.size(link.size)}\n  {link.digest}"
-
-
-def _attachment(link: ArtifactLink) -> str:
-    return f"{link.name}  {link.format}, {cell_text.size(link.size)}\n  {link.digest}"
+def _link(link: ArtifactLink, kind: str = "") -> str:
+    return f"{link.name}  {kind}{link.format}, {cell_text.size(link.size)}\n  {link.digest}"
 
 
 def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
