@@ -149,8 +149,13 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
 
 def new_run_id(name: str, started: datetime) -> str:
     """Return a new id for a run of *name*, which is sorted after the ids of earlier runs."""
+    return run_id(name, started, _unique())
+
+
+def _unique() -> str:
+    """Return the end of an id. Tests replace it, so that ids are the same in each of their runs."""
     # Milliseconds come first, so that ids of one second are in the order of their runs.
-    return run_id(name, started, f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}")
+    return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
 
 
 _inside: ContextVar[str] = ContextVar("gitmodel_inside_run", default="")
