@@ -1,0 +1,146 @@
+"""`Frozen`: its values behave as frozen dataclasses do."""
+
+import copy
+import dataclasses
+import inspect
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import field, fields, replace
+from typing import Any
+
+import pytest
+
+from gitmodel import frozen
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.frozen import Frozen
+
+
+class Link(Frozen, kw_only=True):
+    name: str
+    size: int = 0
+    note: str = field(default="", compare=False, repr=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict, metadata={"key": False})
+
+
+class Attachment(Link, kw_only=True):
+    kind: str = "attachment"
+
+
+class Checked(Frozen):
+    number: int
+    word: str = "w"
+
+    def __post_init__(self) -> None:
+        if self.number < 0:
+            raise ValueError("negative")
+
+
+class Nothing(Frozen):
+    pass
+
+
+class Same(Frozen, eq=False):
+    number: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    name: str
+    size: int = 0
+    note: str = field(default="", compare=False, repr=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict, metadata={"key": False})
+
+
+def test_fields_and_text_are_those_of_a_dataclass():
+    assert repr(Link(name="a", note="n")) == repr(Model(name="a", note="n")).replace("Model", "Link")
+    described = [
+        [(each.name, each.default, each.metadata, each.kw_only) for each in fields(each_class)]
+        for each_class in (Link, Model)
+    ]
+    assert described[0] == described[1]
+    assert str(inspect.signature(Link)) == str(inspect.signature(Model))
+    assert dataclasses.asdict(Link(name="a")) == dataclasses.asdict(Model(name="a"))
+
+
+def test_values_are_equal_if_their_types_and_compared_fields_are():
+    assert Link(name="a", note="1") == Link(name="a", note="2") != Link(name="b")
+    assert Link(name="a") != Model(name="a")
+    assert Link(name="a") != Attachment(name="a")
+    assert hash(Checked(1)) == hash(Checked(1))
+    assert len({Checked(1), Checked(1, "w"), Checked(1, "v")}) == 2
+    assert Nothing() == Nothing() != Same(1) != Same(1)
+    assert len({Nothing(), Nothing(), Same(1), Same(1)}) == 3
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Link(name="a"))
+
+
+def test_a_subclass_has_the_fields_of_its_base_and_its_own():
+    assert Link(name="a").size == 0  # the base gets its method first
+    value = Attachment(name="a", size=2)
+    assert (value.kind, value.size, [each.name for each in fields(value)][-1]) == ("attachment", 2, "kind")
+
+
+def test_a_default_of_a_factory_is_made_for_each_value():
+    assert Link(name="a").metadata is not Link(name="a").metadata
+
+
+def test_replace_makes_another_value_and_checks_it():
+    assert replace(Checked(1), number=2) == Checked(2)
+    with pytest.raises(ValueError, match="negative"):
+        replace(Checked(1), number=-1)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"name": "a", "colour": 1}], ids=["missing", "unknown"])
+def test_wrong_arguments_are_refused_as_by_a_dataclass(arguments):
+    with pytest.raises(TypeError) as expected:
+        Model(**arguments)
+    with pytest.raises(TypeError) as found:
+        Link(**arguments)
+    assert str(found.value) == str(expected.value).replace("Model", "Link")
+    with pytest.raises(TypeError, match="positional"):
+        Link("a")
+
+
+def test_a_value_cannot_change():
+    value = Checked(1)
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'number'"):
+        value.number = 2
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot delete field 'number'"):
+        del value.number
+    assert value == Checked(1)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_copy_is_equal(again):
+    value = Link(name="a", metadata={"x": [1]})
+    assert again(value) == value
+
+
+def test_a_value_that_another_process_pickled_is_usable_there_first():
+    data = pickle.dumps(VersionRef("iris", 3))
+    code = "import pickle, sys; a, b = map(pickle.load, [sys.stdin.buffer] * 2); print(a == b, {a: 1}[b], a)"
+    said = subprocess.run([sys.executable, "-c", code], input=data * 2, capture_output=True, check=True)
+    assert said.stdout.decode().split() == ["True", "1", "iris@3"]
+
+
+def test_threads_that_make_the_first_value_of_a_class_at_once_all_get_one(monkeypatch):
+    class First(Frozen):
+        number: int
+
+    compile_init, both = frozen._compile_init, threading.Barrier(2, timeout=20)
+
+    def compile_together(cls):
+        both.wait()
+        return compile_init(cls)
+
+    monkeypatch.setattr(frozen, "_compile_init", compile_together)
+    made: list[First] = []
+    threads = [threading.Thread(target=lambda number=number: made.append(First(number))) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {value.number for value in made} == {1, 2}
