@@ -6,7 +6,7 @@ import math
 import pickle
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta, timezone
 from datetime import time as clock
 from typing import Annotated, Any
@@ -79,13 +79,11 @@ def depth(value):
 METADATA = st.dictionaries(KEYS, VALUES, max_size=5).filter(lambda values: depth(values) <= codec.MAX_NESTING)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inner(codec.Record):
+class Inner(codec.Record, kw_only=True):
     word: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record(codec.Record):
+class Record(codec.Record, kw_only=True):
     number: Annotated[int, codec.number]
     word: str = ""
     words: Annotated[tuple[str, ...], codec.texts] = ()

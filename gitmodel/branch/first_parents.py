@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from heapq import merge
 from itertools import groupby
@@ -17,6 +17,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
 from gitmodel.git.commits import first_parents, raw_changes, roots
 from gitmodel.git.configuration import list_remotes
 from gitmodel.git.object_reader import GitObject
@@ -28,8 +29,7 @@ _FIRST_STRETCH = 64
 _LONGEST_STRETCH = 4_096
 
 
-@dataclass(frozen=True)
-class FileChange:
+class FileChange(Frozen):
     """A file in a commit that changed it: its bytes before and after, None if it was absent (or not a record)."""
 
     path: str
@@ -37,8 +37,7 @@ class FileChange:
     after: bytes | None
 
 
-@dataclass(frozen=True)
-class BranchCommit:
+class BranchCommit(Frozen):
     """A commit of the branch, and how it changed files against its first parent."""
 
     commit: Commit

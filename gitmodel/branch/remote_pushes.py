@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gitmodel.branch.remotes import (
     checked,
@@ -18,6 +17,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, Refused
+from gitmodel.frozen import Frozen
 from gitmodel.git.configuration import push_urls
 from gitmodel.git.refs import RefMove, set_refs
 from gitmodel.git.remote_commands import ask_refs, push_moves, refs_in
@@ -37,8 +37,7 @@ class RemoteMoved(Conflict):
     """The remote was changed since it was fetched; nothing was pushed."""
 
 
-@dataclass(frozen=True)
-class PushResult:
+class PushResult(Frozen):
     """The result of a push, and the refs that were *left* unchanged because they existed already."""
 
     said: str

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git import remote_commands
 from gitmodel.git.configuration import find_settings, list_remotes
 from gitmodel.git.failures import translate
@@ -23,8 +24,7 @@ _SILENCE = 120.0
 _HOW_LONG = "run `git config gitmodel.silence 120`"
 
 
-@dataclass(frozen=True)
-class RemoteState:
+class RemoteState(Frozen):
     """The fetched state of a remote: the commit of its metadata branch (None if absent) and its stage tags.
 
     *rules* is its tag of the rules in force. *last_seen*, *last_tags* and *last_rules* are the previously known state.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from gitmodel.branch.first_parents import BranchCommit, FileChange, parse_person, walk_branch, walk_branch_by_path
@@ -16,11 +15,11 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import place_at
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import Invalid, NotFound
+from gitmodel.frozen import Frozen
 from gitmodel.git.commits import changed_files, commits_saying
 
 
-@dataclass(frozen=True)
-class StageEvent:
+class StageEvent(Frozen):
     """A commit that changed a stage or alias: *version* entered it (None: it became empty) after *previous*.
 
     *model* is the name that the model had then. *author* made the change at *authored*. It was recorded on the branch

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -14,6 +13,7 @@ from gitmodel.cli.shapes import Shape
 from gitmodel.domain.views.comparison import flat_values
 from gitmodel.domain.views.version_summaries import MOST_KEYS
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.frozen import Frozen
 
 if TYPE_CHECKING:
     from gitmodel.cli.options import Part, TableOptions
@@ -25,8 +25,7 @@ _WIDEST = 20  # of a column that is shown without being asked for
 _WIDEST_LAST = len("DESCRIPTION")  # of the last column, which is cut
 
 
-@dataclass(frozen=True)
-class RowKind(Generic[T]):
+class RowKind(Frozen, Generic[T]):
     """A kind of rows: their columns for people, and what JSON and TSV have of them.
 
     With chosen columns a table keeps the columns *first*, and JSON and TSV the fields *keys*. *others* are the further

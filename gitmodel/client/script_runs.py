@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import datetime
 from functools import partial
 from operator import methodcaller
@@ -40,6 +40,7 @@ from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageErr
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
 from gitmodel.formats.loading import is_loading
+from gitmodel.frozen import Frozen
 from gitmodel.registry import models, versions
 from gitmodel.registry.artifacts import LocalArtifact
 from gitmodel.registry.runs import (
@@ -162,8 +163,7 @@ class RunVersion(ShowsOurForm):
         return self._made
 
 
-@dataclass(frozen=True)
-class _Start:
+class _Start(Frozen):
     """The facts of a run at its start."""
 
     name: str

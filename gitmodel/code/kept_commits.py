@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha1
 
 from gitmodel.code.repository import SILENCE, CodeRepository
@@ -16,6 +16,7 @@ from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import SharedPermissions
+from gitmodel.frozen import Frozen
 from gitmodel.git.configuration import list_remotes, push_url, read_setting
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.refs import list_refs, set_refs
@@ -27,8 +28,7 @@ _HOOK_SILENCE = 3600.0
 _LONGEST_CACHE = 1 << 26
 
 
-@dataclass(frozen=True)
-class PushedCode:
+class PushedCode(Frozen):
     """The result of pushing code: commits that the remote keeps now, and those that it never saw (*unpublished*).
 
     *fault* is the reason why the host refused them, "" if it took them.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import Code
 from gitmodel.errors import NotFound, Refused
+from gitmodel.frozen import Frozen
 from gitmodel.git.commits import (
     commits_of_either,
     find_commit,
@@ -27,8 +27,7 @@ from gitmodel.git.shallow import read_edge
 SILENCE = 120.0
 
 
-@dataclass(frozen=True)
-class CodeCommit:
+class CodeCommit(Frozen):
     """A commit of the code: *when* is its author's date."""
 
     commit: Oid

@@ -6,12 +6,12 @@ Writes only objects, with its own index.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import partial
 
 from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.errors import Invalid, Refused
+from gitmodel.frozen import Frozen
 from gitmodel.git import worktree_state
 from gitmodel.git.commits import commit_times
 from gitmodel.git.process import Git
@@ -20,8 +20,7 @@ from gitmodel.git.refs import named_id
 _LARGEST_TOLD = 3
 
 
-@dataclass(frozen=True)
-class UncommittedChange:
+class UncommittedChange(Frozen):
     """A file of the work tree that differs from the commit: its path from the top, its size in bytes (0 if deleted)."""
 
     path: str

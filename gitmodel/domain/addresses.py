@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gitmodel.errors import UsageError
+from gitmodel.frozen import Frozen
 
 # Compiled when first used: most commands never see a URL.
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):(?://|:)"
@@ -21,8 +22,7 @@ _SECRET_IN_QUERY = (
 _SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git", "file")
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Frozen):
     """The URL of a registry: *url* is the form for git, with credentials, which are never shown or stored.
 
     >>> Address.parse("https://ada:secret@git.example.org/models.git")
@@ -80,8 +80,7 @@ class Address:
         return self.shown
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(Frozen):
     """The terms of use of a registry by URL.
 
     Answers may be *max_age* seconds old, or of any age if *offline*. A write is retried for *timeout* seconds while

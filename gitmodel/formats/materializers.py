@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +22,7 @@ from gitmodel.formats.encoding import frames, numpy_files, values
 from gitmodel.formats.loading import explaining, load_with, save_with
 from gitmodel.formats.shipped import tables
 from gitmodel.formats.shipped.torch_files import is_state_dict, load_state_dict
+from gitmodel.frozen import Frozen
 
 
 def save(
@@ -142,8 +142,7 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
     return next((candidate for candidate in other_materializers() if candidate.format == format), None)
 
 
-@dataclass(frozen=True)
-class _OfType:
+class _OfType(Frozen):
     """Returns True for values of a type that *accepts* returns True for. It imports nothing."""
 
     accepts: Callable[[type], bool]

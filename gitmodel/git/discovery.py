@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gitmodel.errors import GitModelError, NotFound
+from gitmodel.frozen import Frozen
 from gitmodel.git import process as git_process
 from gitmodel.git.failures import GONE, NO_REPOSITORY, BareRefused
 from gitmodel.git.process import OBJECT_VARIABLES, Git, clean_environment
@@ -25,8 +26,7 @@ _QUESTIONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class FoundRepository:
+class FoundRepository(Frozen):
     """A repository that was found, and how to run git on it.
 
     *worktree* is True if it has a work tree, at `git.top`, with the index *index_file*. New objects go to the folder

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
 from gitmodel.files.failures import writing
 from gitmodel.files.permissions import make_folder, share
+from gitmodel.frozen import Frozen
 from gitmodel.git.process import Git
 
 SERVER = "pre-receive"
@@ -24,8 +24,7 @@ exec {program} hook run {name} "$@"
 """
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(Frozen):
     """A hook of gitmodel: its name, its file, and whether this call changed it."""
 
     name: str

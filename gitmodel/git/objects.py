@@ -13,7 +13,6 @@ import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.files.permissions import SharedPermissions
+from gitmodel.frozen import Frozen
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -43,8 +43,7 @@ class Entry(NamedTuple):
     id: Oid
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(Frozen):
     """The parts of a commit that gitmodel reads; *author* and *committer* are `Name <email> seconds zone`."""
 
     id: Oid
@@ -60,8 +59,7 @@ class Commit:
         return self.parents[0] if self.parents else None
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(Frozen):
     """The parts of a tag object that gitmodel reads: all but the tagger and the signature."""
 
     name: str
@@ -69,8 +67,7 @@ class Tag:
     target_type: str
 
 
-@dataclass(frozen=True)
-class NewObject:
+class NewObject(Frozen):
     """An object before it is written."""
 
     type: str

@@ -6,12 +6,12 @@ import os
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import NotFound, Unreachable, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git.failures import translate
 from gitmodel.git.silence_timeout import end_program, run_until_silent, without_progress
 
@@ -110,8 +110,7 @@ class GitOutput(NamedTuple):
     stderr: str
 
 
-@dataclass(frozen=True)
-class Git:
+class Git(Frozen):
     """A repository to run git on: *git_dir* for a work tree's own files, *common_dir* for refs and objects.
 
     *top* is git's current folder: a remote's relative path starts there. *read_only_reason* says why nothing may be

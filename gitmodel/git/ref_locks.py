@@ -6,21 +6,20 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.domain.schema.refs import RESERVED
 from gitmodel.files.failures import FREE_SPACE, writing
 from gitmodel.files.locks import NoLocks, create_locked, lock, try_lock
 from gitmodel.files.permissions import open_to_lock
+from gitmodel.frozen import Frozen
 
 # git leaves a lock empty while it verifies, packs or deletes the ref, so an empty one may belong to any git; on a
 # number that is not reserved it belongs to gitmodel, because nothing else uses that ref.
 _EMPTY_AGE = 60
 
 
-@dataclass(frozen=True)
-class LockFile:
+class LockFile(Frozen):
     """An existing lock; *age* in seconds. *dead* is True if it belongs to a killed writer of gitmodel."""
 
     path: Path
@@ -125,8 +124,7 @@ def gc_runs(common_dir: Path) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class _Mark:
+class _Mark(Frozen):
     path: Path
     moves: Mapping[str, str]
     dead: bool

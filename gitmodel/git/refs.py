@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
 from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
 from gitmodel.git.process import Git
 
 
-@dataclass(frozen=True)
-class RefMove:
+class RefMove(Frozen):
     """Set *ref* to the object *new* (None: delete it) if it is still *old* (None: absent).
 
     If *new* and *old* are equal, also if both are None, the move only verifies the ref. Raises Invalid for an invalid

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, urlencode
+
+from gitmodel.frozen import Frozen
 
 # Servers and terminals cut or refuse longer addresses.
 LONGEST_ADDRESS = 4_000
@@ -23,8 +24,7 @@ _NAME = re.compile(r"[a-z0-9.-]+")
 _SCP = re.compile(r"(?:[^/:@]+@)?(?P<host>[^/:@]+):(?!/)(?P<path>.+)")
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(Frozen):
     """A repository on a git host: *kind* is one of `KINDS`, *site* where its pages are, *path* the repository there."""
 
     kind: str

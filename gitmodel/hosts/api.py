@@ -9,13 +9,14 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Refused, Unreachable, UsageError
+from gitmodel.frozen import Frozen
 
 _TIMEOUT = 30
 _PAGE = 100
@@ -24,8 +25,7 @@ _MOST_PAGES = 30
 _LONGEST = 60_000
 
 
-@dataclass(frozen=True)
-class CiJob:
+class CiJob(Frozen):
     """The job that this program runs in: *kind* of host, address of its *api*, *repository* as the API names it.
 
     *pull_request* is its number, 0 if the job runs for none.

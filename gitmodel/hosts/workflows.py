@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from importlib import resources
 
 from gitmodel.branch.repository import Repository
@@ -11,6 +10,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.hosts import codeowners
 from gitmodel.hosts.codeowners import CODEOWNERS, HOSTS
 from gitmodel.registry.writer import transact
@@ -37,8 +37,7 @@ _SPEC = (
 _RULES = {"github": (".github/",), "gitlab": (".gitlab-ci.yml", ".gitlab/"), "forgejo": (".forgejo/",)}
 
 
-@dataclass(frozen=True)
-class HostSetUp:
+class HostSetUp(Frozen):
     """The result of the set-up: new files *written*, files *changed*, owners of models that are *unknown* to hosts.
 
     *advice* lists the settings to enable on the host and the two identities to create.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from gitmodel.code.kept_commits import KeptCommits
@@ -14,6 +14,7 @@ from gitmodel.domain.schema.manifest import fault_of_path
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git.tree_listing import list_submodules
 from gitmodel.git.worktrees import add_worktree, remove_worktree
 from gitmodel.registry.artifacts import fetch_artifact
@@ -22,8 +23,7 @@ from gitmodel.stores.interface import ArtifactStore
 FOLDER = "artifacts"
 
 
-@dataclass(frozen=True)
-class CheckedOut:
+class CheckedOut(Frozen):
     """A work tree of the code of *reference*: where it is, at which *commit*, and where its *artifacts* are, by name.
 
     *attachments* are those that were written on request, like *artifacts*. *changed* says that the files of the work

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gitmodel.branch.repository import Repository
@@ -15,6 +15,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.domain.views.lineage import made_version
 from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.frozen import Frozen
 from gitmodel.git.commits import log_text
 from gitmodel.registry.runs import load_details
 from gitmodel.stores.artifacts import read_object
@@ -23,8 +24,7 @@ from gitmodel.stores.interface import ArtifactStore
 _PACKAGES_LIMIT = 16 << 20  # bytes
 
 
-@dataclass(frozen=True)
-class CodeRange:
+class CodeRange(Frozen):
     """The code from *old* to *new*, commit ids ("": not recorded), and the commits of `git log OLD..NEW`.
 
     *left* are the commits of *old* that *new* lacks; *changed* says for each whether there were uncommitted changes.
@@ -38,8 +38,7 @@ class CodeRange:
     left: tuple[CodeCommit, ...] = ()
 
 
-@dataclass(frozen=True)
-class VersionDiff:
+class VersionDiff(Frozen):
     """The differences from the version *old* to *new*, both as `MODEL@NUMBER`.
 
     *metadata*, *parameters* and *artifacts* have the items of both; *packages* the differences of the environment,
@@ -108,8 +107,7 @@ def read_packages(store: ArtifactStore, run: RunRecord) -> dict[str, str]:
     return {name: version for name, equal, version in (line.partition("==") for line in lines) if equal}
 
 
-@dataclass(frozen=True)
-class _Side:
+class _Side(Frozen):
     reference: str
     record: VersionRecord
     run: RunRecord | None

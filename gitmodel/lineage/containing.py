@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
@@ -12,6 +11,7 @@ from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import Refused
+from gitmodel.frozen import Frozen
 from gitmodel.git import notes
 from gitmodel.git.commits import author_name, descendants, missing_commits
 from gitmodel.git.refs import delete_ref, list_refs
@@ -21,8 +21,7 @@ from gitmodel.registry.writer import Writer
 _NOTES_AUTHOR = "gitmodel"
 
 
-@dataclass(frozen=True)
-class Containing:
+class Containing(Frozen):
     """The answer whether the code of a version contains a commit: *contains* is None if unknown, *why* the reason.
 
     *exact* is True if the version was made from this very commit.
@@ -34,8 +33,7 @@ class Containing:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class WrittenNotes:
+class WrittenNotes(Frozen):
     """The result of `write_notes`: *commit* is the commit of the notes, "" if there are none.
 
     *notes* is the number of code commits with a note, *missing* that of code commits not in this repository.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,13 +17,13 @@ from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
+from gitmodel.frozen import Frozen
 from gitmodel.registry import in_force
 
 _CREATED = "created"
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Frozen):
     """The effect of a commit of the branch on one record: *what* in words, *fields* by their dotted names.
 
     *model* is the name that it had then; without a *version* it is the model itself. Recorded at *when*.
@@ -41,8 +40,7 @@ class Event:
     pull_request: str = ""
 
 
-@dataclass(frozen=True)
-class FieldOrigin:
+class FieldOrigin(Frozen):
     """The origin of a field's *value*: the commit that set it last."""
 
     field: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.branch.repository import Repository
@@ -17,6 +16,7 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.lineage import ARTIFACT, RUN, Lineage
 from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.frozen import Frozen
 from gitmodel.lineage.graph import lineage
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.archives import Archive, open_archive, write_archive
@@ -24,8 +24,7 @@ from gitmodel.stores.artifacts import MANIFEST_LIMIT, keep_artifact, manifest_of
 from gitmodel.stores.interface import ArtifactStore, wrong_size
 
 
-@dataclass(frozen=True)
-class Exported:
+class Exported(Frozen):
     """An export: the version *reference* with *runs*, in the file *path* of *size* bytes.
 
     *missing* are recorded items that are not in it, each with advice.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gitmodel.branch.repository import Repository
+from gitmodel.frozen import Frozen
 from gitmodel.git.commits import count_first_parents
 from gitmodel.git.maintenance import pack_loose_objects, write_path_filters
 
 
-@dataclass(frozen=True)
-class Maintained:
+class Maintained(Frozen):
     """The result of `maintain`: *commits* of the metadata branch that git finds by path now, loose objects *packed*."""
 
     commits: int

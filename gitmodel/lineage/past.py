@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from typing import TypeVar
@@ -18,6 +17,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git import commits
 from gitmodel.registry import in_force
 
@@ -27,8 +27,7 @@ T = TypeVar("T")
 _LOOKED_BACK = 1_000
 
 
-@dataclass(frozen=True)
-class State:
+class State(Frozen):
     """A past state of the branch: its *commit*, recorded at *when*.
 
     *ahead* is an earlier commit with a date after the requested one, because clocks disagree; else "".

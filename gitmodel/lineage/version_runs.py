@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import Invalid, NotFound
+from gitmodel.frozen import Frozen
 from gitmodel.lineage import graph
 from gitmodel.registry.runs import RunView, get_run
 from gitmodel.stores.interface import ArtifactStore
 
 
-@dataclass(frozen=True)
-class VersionRun:
+class VersionRun(Frozen):
     """A run of a version. *view* is None if its record is missing or damaged; *only_read*: a step took an artifact."""
 
     id: str

@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from gitmodel.errors import Unreachable, UsageError
+from gitmodel.frozen import Frozen
 
 EXECUTORS = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
 _HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 set the number of workers"
@@ -111,8 +111,7 @@ class ProcessWorkers(RunningExecutor):
                     worker.kill()
 
 
-@dataclass(frozen=True)
-class ExecutorChoice:
+class ExecutorChoice(Frozen):
     """An executor that is not started yet. *shares* is True if its workers share the memory of this process."""
 
     name: str

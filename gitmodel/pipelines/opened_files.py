@@ -17,13 +17,13 @@ import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.util import source_from_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from gitmodel.frozen import Frozen
 from gitmodel.pipelines.installed import is_library, library_folders
 
 _Stamp = tuple[int, int, int]
@@ -45,8 +45,7 @@ class FileState(NamedTuple):
     digest: str
 
 
-@dataclass(frozen=True)
-class OpenedState:
+class OpenedState(Frozen):
     """The state of the *files* that a step opened (None: it did not exist), and hashes of the *folders* it listed."""
 
     files: Mapping[str, FileState | None]

@@ -21,6 +21,7 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph
 from gitmodel.pipelines.step_requests import InputReference, VersionFacts
@@ -33,8 +34,7 @@ _RESERVE_BYTES = 8_192
 _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Frozen):
     """The version that a step works on: *new* if the run creates it, *again* if the run continues a failed one.
 
     *artifacts* are the names of its artifacts, also of those that the run will add. The number is the one after the
@@ -80,8 +80,7 @@ class Target:
         return VersionFacts(self.model, self.number, self.name, self.new, self.stages, self.artifacts)
 
 
-@dataclass(frozen=True)
-class Pinned:
+class Pinned(Frozen):
     """The references of a pipeline as its run found them: *targets* by step, *inputs* by step and parameter."""
 
     targets: dict[str, Target]

@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.comparison import Compared, compare_values
 from gitmodel.domain.views.lineage import inputs_of
 from gitmodel.errors import GitModelError, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git.commits import commit_adding
 from gitmodel.git.new_repositories import init_borrowing
 from gitmodel.git.process import clean_environment
@@ -48,8 +48,7 @@ from gitmodel.stores.artifacts import copy_artifacts
 from gitmodel.stores.interface import ArtifactStore
 
 
-@dataclass(frozen=True)
-class OutputFacts:
+class OutputFacts(Frozen):
     """Facts about an output, None if unknown: its size, and of an artifact of the version its format and metadata."""
 
     size: int | None = None
@@ -57,8 +56,7 @@ class OutputFacts:
     metadata: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class ReproducedOutput:
+class ReproducedOutput(Frozen):
     """An output of a step in the recorded run (*old*, *then*) and in the new run (*new*, *now*).
 
     *old* and *new* are digests, None if the run has no such output; *then* and *now* are facts about these outputs.
@@ -77,8 +75,7 @@ class ReproducedOutput:
         return self.old is not None and self.old == self.new
 
 
-@dataclass(frozen=True)
-class Reproduced:
+class Reproduced(Frozen):
     """The result of running the pipeline of a version again.
 
     *run* is the recorded id; *outputs* are those of every step; *metadata* the old and new values of the version's

@@ -13,7 +13,7 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from enum import EnumMeta
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -22,14 +22,14 @@ from gitmodel.client import Client
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import GitModelError, NotFound
+from gitmodel.frozen import Frozen
 from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_source
 from gitmodel.pipelines.step_modules import import_script
 
 
-@dataclass(frozen=True)
-class RerunRequest:
+class RerunRequest(Frozen):
     """A pipeline to run in the work tree *code*: *script* and *module* as its run has them on record.
 
     *inputs* are digests by step and parameter; *secrets* are parameters that no record holds.

@@ -13,6 +13,7 @@ from gitmodel.client import Client
 from gitmodel.domain.schema.records import Code, RunRecord, RunRules, StepRecord
 from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.frozen import Frozen
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Pinned, Target
@@ -24,8 +25,7 @@ from gitmodel.pipelines.steps import Output, Step
 Listener = Callable[[str, str, float], None]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Frozen):
     """A finished run: its *id*, the *versions* that it created or worked on (`demo@1`), and the record of each step.
 
     *code* is the state of the code at its start.
@@ -41,8 +41,7 @@ class Run:
         return f"Run({self.id!r}, {self.status!r})"
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Frozen):
     """The call of a pipeline: its graph, parameters, source and options.
 
     *recorded_inputs* are digests from another run by step and parameter, which replace the current ones. *temporary* is

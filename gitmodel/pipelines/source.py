@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.formats.script_names import SCRIPTS
+from gitmodel.frozen import Frozen
 from gitmodel.pipelines.step_modules import is_script, name_of_main
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Frozen):
     """The file of a pipeline, relative to the code repository, and its module's name if it was imported.
 
     Both are None for a pipeline in a notebook, at a prompt or outside of the code repository.

@@ -9,9 +9,10 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from gitmodel.frozen import Frozen
 
 # Functions that import or run code that the source text does not name.
 _DYNAMIC = frozenset(
@@ -20,8 +21,7 @@ _DYNAMIC = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(Frozen):
     """A statement at the top level of a file.
 
     *names* are the names that it reads, *binds* those that it assigns or defines, *imports* the level, module and names
@@ -38,8 +38,7 @@ class Statement:
     definition: str
 
 
-@dataclass(frozen=True)
-class SourceFile:
+class SourceFile(Frozen):
     """A parsed file. *used* are the names and attributes that it uses; an imported name counts without its alias."""
 
     statements: tuple[Statement, ...]

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.frozen import Frozen
 from gitmodel.registry.store_access import StorePlace
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(Frozen):
     """The location of a step for another process, and the digest of its code. *file* is "" for an importable module."""
 
     module: str
@@ -34,8 +34,7 @@ class VersionFacts:
     read: bool = False
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Frozen):
     """The facts that the context of a step has."""
 
     run: str
@@ -49,8 +48,7 @@ class Facts:
         return self.version is not None and self.version.read
 
 
-@dataclass(frozen=True)
-class StoreRequest:
+class StoreRequest(Frozen):
     """The URLs of the step's stores, the folder *root* for copies, and the digest *probe* of an object in the store."""
 
     urls: list[str]
@@ -58,8 +56,7 @@ class StoreRequest:
     probe: str
 
 
-@dataclass(frozen=True)
-class InputReference:
+class InputReference(Frozen):
     """An artifact that a step takes as an input.
 
     *trusted* is True if loading it may run code in it, *names* are the classes and functions that it may use otherwise,
@@ -88,8 +85,7 @@ class InputReference:
         return f"{self.digest} {self.file}" if is_path and self.file else self.digest
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Frozen):
     """Everything that the process of a step needs.
 
     *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those

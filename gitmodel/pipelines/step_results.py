@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any, Literal
 
 from gitmodel.domain.changes.planned_change import Justification
@@ -11,11 +11,11 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import GitModelError
+from gitmodel.frozen import Frozen
 from gitmodel.pipelines.opened_files import OpenedState
 
 
-@dataclass(frozen=True)
-class StagePlan:
+class StagePlan(Frozen):
     """A promotion of the version *of*, which takes effect if the run succeeds."""
 
     of: Numbered
@@ -29,8 +29,7 @@ class StagePlan:
         return self.why.reason
 
 
-@dataclass(frozen=True)
-class AliasPlan:
+class AliasPlan(Frozen):
     """An alias for the version *of*, which it gets if the run succeeds."""
 
     of: Numbered
@@ -42,8 +41,7 @@ class AliasPlan:
         return self.alias, self.reason
 
 
-@dataclass(frozen=True)
-class MetadataPlan:
+class MetadataPlan(Frozen):
     """Metadata of the version *of*, or of its *artifact*, which is set if the run succeeds.
 
     *of* is the version that the step works on, or a reference to another one.
@@ -61,8 +59,7 @@ class MetadataPlan:
 Plan = StagePlan | AliasPlan | MetadataPlan
 
 
-@dataclass(frozen=True)
-class StoredOutput:
+class StoredOutput(Frozen):
     """An output of a step that is in the store.
 
     Loading it needs the names *needs_trust* to be trusted, and uses the *modules* of the project. *file* is
@@ -86,8 +83,7 @@ class StoredOutput:
         return cls(**{**found, **names})
 
 
-@dataclass(frozen=True)
-class StepResult:
+class StepResult(Frozen):
     """The result of a step.
 
     *withheld* are outputs that were not stored because they seem to hold credentials, each with a message. *left_out*

@@ -10,7 +10,6 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeVar, get_args, get_origin, overload
 
@@ -19,14 +18,14 @@ from gitmodel.domain.arguments.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name, fold
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import UsageError, message_of
+from gitmodel.frozen import Frozen
 from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, check_options
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class OutputSpec:
+class OutputSpec(Frozen):
     """The specification of one output: the artifact's name ("": by the step), kind and format ("": by its type)."""
 
     name: str = ""
@@ -34,8 +33,7 @@ class OutputSpec:
     format: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Output:
+class Output(Frozen, eq=False):
     """An output of a step that has not run yet. As an argument of another step it becomes an input."""
 
     node: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from gitmodel.domain.schema.records import FOLDER_FORMAT, NO_DIGEST, ArtifactLin
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.registry.writer import Writer, change_version
 from gitmodel.stores import artifacts as storage
 from gitmodel.stores import external, source_files
@@ -34,8 +35,7 @@ Warn = Callable[[str], object]
 """Type of a function that is called with a warning for the user, in one sentence."""
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(Frozen):
     """The result of verifying an artifact: *versions* are the references of the versions that need it, *error* is "" if
     it is intact.
 

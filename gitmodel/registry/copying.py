@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.stores.artifacts import verify_file
 from gitmodel.stores.interface import ArtifactStore, StoredObject, Transfer
 from gitmodel.stores.parallel_transfers import Tally
 
 
-@dataclass(frozen=True)
-class Copied:
+class Copied(Frozen):
     """The result of a copy: objects and bytes *copied*, objects *there* already, and objects that *failed*."""
 
     source: str

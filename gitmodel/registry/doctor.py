@@ -6,7 +6,6 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW
 from gitmodel.domain.views.record_views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
+from gitmodel.frozen import Frozen
 from gitmodel.git.failures import Moved
 from gitmodel.git.refs import list_refs
 from gitmodel.registry import in_force, put_in_force
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from gitmodel.index.searching import Index
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Frozen):
     """A fact about this clone: *about* names the kind, *hint* the advice; *fixable* is True if `--fix` repairs it.
 
     *grave* findings stop something from working; the others are for information.

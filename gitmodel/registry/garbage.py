@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitmodel.branch.repository import Repository
 from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
 from gitmodel.registry.needed_artifacts import find_needs
 from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject
 
@@ -14,8 +15,7 @@ GRACE_DAYS = 14.0
 _DAY = 86_400.0
 
 
-@dataclass(frozen=True)
-class Garbage:
+class Garbage(Frozen):
     """Removable *objects* and *leftovers* of uploads; *purged* are the digests among them that were purged.
 
     *needed* is the number of objects kept because they are needed, *recent* of those kept because they are recent.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.branch.repository import Repository
@@ -17,6 +16,7 @@ from gitmodel.domain.schema.refs import REMOTES, StageRef, vouched_ref
 from gitmodel.domain.snapshots.snapshot import MOST_RENAMES, Snapshot, place_files
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git.refs import list_refs
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> 
     return Refusal(said) if fault else None
 
 
-@dataclass(frozen=True)
-class StageChange:
+class StageChange(Frozen):
     """A commit that changed a stage's file to *record* (None: it is empty); *ref* has the name of its model then."""
 
     ref: StageRef

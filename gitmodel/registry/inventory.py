@@ -10,6 +10,7 @@ from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import GitModelError, NotFound
+from gitmodel.frozen import Frozen
 from gitmodel.registry.needed_artifacts import version_links
 from gitmodel.registry.store_access import Access
 from gitmodel.registry.writer import Writer
@@ -17,8 +18,7 @@ from gitmodel.stores.artifacts import manifest_of
 from gitmodel.stores.interface import ArtifactStore
 
 
-@dataclass(frozen=True)
-class StoreState:
+class StoreState(Frozen):
     """A store: the number of its *objects* and their total bytes, or the reason why it could not be asked (*error*)."""
 
     name: str
@@ -47,8 +47,7 @@ class ModelState:
     purged: int = 0
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(Frozen):
     """An artifact that no store has completely; *files* counts missing files of a folder, *digest* is the first."""
 
     digest: str
@@ -58,8 +57,7 @@ class Missing:
     files: int = 1
 
 
-@dataclass(frozen=True)
-class Inventory:
+class Inventory(Frozen):
     """The artifacts by store and by model; *damaged* are the records that could not be read."""
 
     stores: tuple[StoreState, ...]

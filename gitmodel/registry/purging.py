@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gitmodel.domain.changes.purging import purge_of
 from gitmodel.domain.schema.digests import parse_digest
@@ -11,13 +10,13 @@ from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.registry.needed_artifacts import MANIFEST, first_bytes, version_links
 from gitmodel.stores.artifacts import manifest_of
 from gitmodel.stores.interface import ArtifactStore
 
 
-@dataclass(frozen=True)
-class Purged:
+class Purged(Frozen):
     """The result of a purge: the *digests* with a tombstone, the *versions* that named them, the stores they were
     *removed* from.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 
 from gitmodel.branch.foreign_tags import refuse_foreign
 from gitmodel.branch.repository import Repository
@@ -16,14 +15,14 @@ from gitmodel.domain.schema.refs import StageRef, vouched_ref
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Refusal
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
+from gitmodel.frozen import Frozen
 from gitmodel.git.commits import has_merge
 from gitmodel.git.objects import NewObject
 from gitmodel.git.refs import RefMove
 from gitmodel.registry import in_force
 
 
-@dataclass(frozen=True)
-class TagAim:
+class TagAim(Frozen):
     """A stage tag to set at *commit* (None: the newest commit that changed its stage), or to delete if it *goes*.
 
     *vouched* is the commit for which the user vouches with the tag, if any; a second tag records it.
@@ -35,8 +34,7 @@ class TagAim:
     goes: bool = False
 
 
-@dataclass(frozen=True)
-class InForce:
+class InForce(Frozen):
     """A stage tag that moved: *version* is in force now, *previous* was before; None if the stage is or was empty.
 
     *pushed* is True if it moved on the remote.
@@ -48,8 +46,7 @@ class InForce:
     pushed: bool = False
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(Frozen):
     """The result of `apply`: *changes* are the tags that it moved, *refused* ones come with the reason.
 
     *rules* is the new tag of the rules, "" if the rules in force are unchanged. *unguarded* is True if this clone had
@@ -67,8 +64,7 @@ class Applied:
         return tuple(change.ref for change in self.changes)
 
 
-@dataclass(frozen=True)
-class Merged:
+class Merged(Frozen):
     """A merge by plain git, whose first parent was the local side, and the stage tags at commits that it merged."""
 
     commit: Oid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gitmodel.domain.changes.versions import missing_artifact
 from gitmodel.domain.schema import paths, records
@@ -11,6 +10,7 @@ from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.registry.artifacts import only_artifact
 from gitmodel.registry.runs import load_details
 from gitmodel.registry.versions import Found
@@ -18,8 +18,7 @@ from gitmodel.registry.writer import Writer
 from gitmodel.stores.interface import ArtifactStore
 
 
-@dataclass(frozen=True)
-class VersionArtifact:
+class VersionArtifact(Frozen):
     """An artifact of a version. If *run* is given, it is an output of that run, which worked on the version."""
 
     link: ArtifactLink

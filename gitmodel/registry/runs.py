@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any
@@ -24,6 +24,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.views.record_views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.registry.selecting import Selection
 from gitmodel.stores.artifacts import read_object
 from gitmodel.stores.interface import ArtifactStore
@@ -48,8 +49,7 @@ _STEP_KEYS = tuple(field.name for field in fields(StepRecord) if field.name != "
 _DETAILS_LIMIT = 256 << 20  # bytes: some hundred thousand steps
 
 
-@dataclass(frozen=True)
-class RunView:
+class RunView(Frozen):
     """A run, recorded on the branch (*record*) or only in the journal of this machine.
 
     *status* is "succeeded", "failed" or "cancelled"; for a run that is not recorded, "running" or "lost", and *since*

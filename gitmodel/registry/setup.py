@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gitmodel.branch import transaction
@@ -17,6 +17,7 @@ from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git.configuration import write_setting
 from gitmodel.git.discovery import find_repository
 from gitmodel.registry.store_access import trust
@@ -26,16 +27,14 @@ from gitmodel.stores.opening import open_store
 SETTINGS = ("repo", "branch", "store", "remote", "executor")
 
 
-@dataclass(frozen=True)
-class Beginning:
+class Beginning(Frozen):
     """The result of `begin`: the registry was *begun* here, or *adopted* from a remote ("": it existed already)."""
 
     begun: bool
     adopted: str = ""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Frozen):
     """A setting in effect, and the *source* of its value."""
 
     key: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from gitmodel.domain.schema.records import ArtifactLink, RegistryRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
+from gitmodel.frozen import Frozen
 from gitmodel.git.configuration import add_value, read_values, remove_value
 from gitmodel.git.process import NAME_ONE
 from gitmodel.stores.external import ExternalStore, trust_line
@@ -26,8 +26,7 @@ TRUSTED = "gitmodel.trustedStore"
 _YES = frozenset({"1", "true", "yes", "on"})
 
 
-@dataclass(frozen=True)
-class NamedStore:
+class NamedStore(Frozen):
     """A store of the registry: its *name* ("default"), the *url* in effect here, and the *source* of the URL.
 
     It is opened only if *trusted*: the URL was given on this machine, or this machine may use its credentials for it.
@@ -40,8 +39,7 @@ class NamedStore:
     read_only: bool = False
 
 
-@dataclass(frozen=True)
-class StorePlace:
+class StorePlace(Frozen):
     """The place where another process reads an artifact: the stores at *urls*, or the file that *external* links.
 
     A web server may redirect the request for that file to URLs that are *trusted*.

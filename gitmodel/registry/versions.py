@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from gitmodel.domain.snapshots.version_numbers import hundred_of
 from gitmodel.domain.views.record_views import Places, VersionView, version_names, view_version
 from gitmodel.domain.views.version_summaries import VersionRow, VersionSummary
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import models
 from gitmodel.registry.models import choose_to_change, parse_filter
@@ -130,8 +131,7 @@ def get_version(writer: Writer, ref: VersionRef) -> VersionView:
     return writer.read(question)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Frozen):
     """The version that a reference stands for, and its record. *frozen* is the stage tag whose commit was read ("": the
     branch was read). *since* is the last pull before it that renumbered versions; *note* says that a pull gave the
     reference to another version. *settles* are the notes that a change of the version drops.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.branch import remotes
@@ -12,13 +11,13 @@ from gitmodel.branch.opening import open_repository
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git import new_repositories
 from gitmodel.git.configuration import add_remote, list_remotes, read_setting, write_setting
 from gitmodel.teams.pulling import count_commits, pull
 
 
-@dataclass(frozen=True)
-class RemoteView:
+class RemoteView(Frozen):
     """The remote that pull and push use: its *url* without credentials, and the commit of it that was last seen.
 
     *ahead* is the number of local commits that the remote lacked then, *behind* that of its commits not in this clone.

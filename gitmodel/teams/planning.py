@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.errors import GitModelError, Invalid
+from gitmodel.frozen import Frozen
 from gitmodel.git.trees import CommitFiles
 from gitmodel.hosts.addresses import find_host
 from gitmodel.registry import in_force
@@ -30,8 +31,7 @@ DATA = "data"
 _MOST_COMMITS = 10
 
 
-@dataclass(frozen=True)
-class CodeRange:
+class CodeRange(Frozen):
     """The commits from the *old* version's code to the *new* one's ("": not recorded).
 
     *commits* are the newest of the *count* in between, as "1a2b3c4d5e subject", if this repository has them.
@@ -45,8 +45,7 @@ class CodeRange:
     comparison: str = ""
 
 
-@dataclass(frozen=True)
-class PlannedChange:
+class PlannedChange(Frozen):
     """The planned change of a stage or alias: version *new* replaces *old* (None: empty), by *who*.
 
     The other fields describe a version that enters: its *maker*, the *metadata* of both versions side by side, and the
@@ -69,8 +68,7 @@ class PlannedChange:
     outcomes: tuple[Outcome, ...] = ()
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Frozen):
     """The effect of merging *head* into *base*: stages, aliases, new *versions*, *problems*, changed *rules*."""
 
     base: Oid
@@ -108,8 +106,7 @@ def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -
     )
 
 
-@dataclass(frozen=True)
-class _Merge:
+class _Merge(Frozen):
     """The merge of *head* into *base*: the branch *before* and *after* it, and the *changed* paths."""
 
     repository: Repository

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from gitmodel.branch import remote_pushes, remotes
@@ -26,6 +26,7 @@ from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git.configuration import list_remotes, remote_urls
 from gitmodel.git.refs import RefMove, list_branches
 from gitmodel.git.remote_commands import fetch_refs
@@ -40,8 +41,7 @@ from gitmodel.teams.planning import Plan, plan
 _LONGEST_SUBJECT = 72
 
 
-@dataclass(frozen=True)
-class ProposedChanges:
+class ProposedChanges(Frozen):
     """The changes to propose: versions to *promote*, each with its stage; models and stages to *demote* and
     *roll_back*; models to *rename*, each with its new name.
 
@@ -65,8 +65,7 @@ class ProposedChanges:
         return [model for model, _ in (*self.demote, *self.roll_back, *self.rename)]
 
 
-@dataclass(frozen=True)
-class Proposal:
+class Proposal(Frozen):
     """Changes of stages on a *branch* with one *commit*, based on the commit *base* of the metadata branch.
 
     *plan* has the changes and problems of its merge now. *pushed* is True if *remote* has the branch. *address* is the

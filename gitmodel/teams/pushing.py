@@ -16,6 +16,7 @@ from gitmodel.code.kept_commits import PushedCode
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
+from gitmodel.frozen import Frozen
 from gitmodel.git.commits import reaches
 from gitmodel.git.refs import RefMove
 from gitmodel.registry.put_in_force import Applied
@@ -66,8 +67,7 @@ class LeftOut(Conflict):
         self.brief = Conflict(summary, hint=self.hint)
 
 
-@dataclass(frozen=True)
-class Uploads:
+class Uploads(Frozen):
     """The stores of a push, which copies artifacts from *local* to the store of each model."""
 
     local: ArtifactStore

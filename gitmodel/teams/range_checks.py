@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
 from gitmodel.git.commits import find_commit, merge_base
 from gitmodel.git.merging import merged_tree
 from gitmodel.git.staged_tree import staged_tree
@@ -27,8 +28,7 @@ from gitmodel.registry.recorded_credentials import credentials_in
 _SHOWN = 3
 
 
-@dataclass(frozen=True)
-class RangeCheck:
+class RangeCheck(Frozen):
     """The problems of a change, and its *rules*: the changed files that control permissions and gates.
 
     *tree* is the result of the merge (None: there is none), *changed* are the paths in it that differ from the base.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from gitmodel.branch.remotes import RemoteState, tags_prefix
 from gitmodel.branch.repository import Repository
@@ -16,13 +15,13 @@ from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.domain.snapshots.snapshot import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
+from gitmodel.frozen import Frozen
 from gitmodel.git.objects import NewObject
 from gitmodel.git.refs import RefMove, delete_ref, list_refs
 from gitmodel.registry import in_force
 
 
-@dataclass(frozen=True)
-class LocalMoves:
+class LocalMoves(Frozen):
     """The tags that a pull moves here: *moves* in the transaction, *drops* after it; *moved* are both.
 
     *kept* are local tags that stay because the different tags of the remote do not count.

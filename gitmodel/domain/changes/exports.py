@@ -6,7 +6,7 @@ An export has the records of one version: those of its model, the version itself
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import ChangedFiles
@@ -19,12 +19,12 @@ from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord, RunRecord, 
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
 
 OBJECTS = "sha256"
 
 
-@dataclass(frozen=True)
-class Export:
+class Export(Frozen):
     """The records of an export: the version of *model*, the model as *described*, and its *runs*."""
 
     model: str
@@ -38,8 +38,7 @@ class Export:
         return f"{self.model}@{self.version.number}"
 
 
-@dataclass(frozen=True)
-class Imported:
+class Imported(Frozen):
     """The result of an import: the version is *reference*; *new* is False if it already existed."""
 
     reference: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Generic, NamedTuple, TypeVar
 
 from gitmodel.domain.schema import codec, paths, records
@@ -13,6 +13,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.registry_file import encode_registry
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.frozen import Frozen
 
 T = TypeVar("T")
 
@@ -28,8 +29,7 @@ class Justification(NamedTuple):
 
 
 # Nothing compares changes; to generate comparison methods would cost each command 1 ms.
-@dataclass(frozen=True, eq=False, repr=False)
-class Change(Generic[T]):
+class Change(Frozen, Generic[T], eq=False):
     """A planned change: files to write (None: delete) in one commit with this message, and the *result* for the caller.
 
     Stage tags follow their files and are not listed, with two exceptions: *apply* are stages whose tag moves to the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from gitmodel.domain.changes.planned_change import Change
@@ -15,10 +15,10 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
 from gitmodel.domain.snapshots.snapshot_sources import Refusal, StageTag, TagState
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
+from gitmodel.frozen import Frozen
 
 
-@dataclass(frozen=True)
-class Promotion:
+class Promotion(Frozen):
     """The result of a stage change: *previous* was in the stage before; *archived* was archived by the change.
 
     *changed* is False if the stage was already in this state.
@@ -33,8 +33,7 @@ class Promotion:
     changed: bool = True
 
 
-@dataclass(frozen=True)
-class StageState:
+class StageState(Frozen):
     """A stage or alias of a model: the version *recorded* on the branch, and the version *in_force* by the tag.
 
     *forged* is the reason why the tag does not count; *refusal* why a rule refuses to put the recorded change in force.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gitmodel.domain.replay.broken_invariants import Place
@@ -11,10 +11,10 @@ from gitmodel.domain.replay.merging import lost_keys
 from gitmodel.domain.schema import codec, records
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import ModelRecord, VersionRecord
+from gitmodel.frozen import Frozen
 
 
-@dataclass(frozen=True)
-class FileInReplay:
+class FileInReplay(Frozen):
     """The content of one file before and after a local commit and its replay; None where there is no file.
 
     *base* and *ours* are the content before and after the local commit, *theirs* and *now* before and after the replay.

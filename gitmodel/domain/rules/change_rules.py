@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 
 from gitmodel.domain.changes.stages import held_files, stage_states
@@ -16,6 +15,7 @@ from gitmodel.domain.schema.records import StageRecord, VersionRecord, links_dig
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid
+from gitmodel.frozen import Frozen
 
 # The rules of a change, as in `docs/reference/format.md`.
 RULES: Mapping[str, str] = {
@@ -40,8 +40,7 @@ _MOST_DELETED = 1
 _MOST_CHANGED = 20
 
 
-@dataclass(frozen=True)
-class ChangedBranch:
+class ChangedBranch(Frozen):
     """The branch *before* and *after* a change, and a function that judges versions that enter a stage.
 
     *judge* evaluates the expression of a gate. *may_return* returns True if the history allows returning to an earlier

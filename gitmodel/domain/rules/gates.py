@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names
 from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView
 from gitmodel.errors import FailedGate, GateRefused, GitModelError, UsageError
+from gitmodel.frozen import Frozen
 
 
 class Answer(Protocol):
@@ -53,8 +54,7 @@ GATE_NAMES: dict[str, Names] = {**_SEEN, "holder": _SEEN, "model": _SAID}
 Judge = Callable[[str, Mapping[str, object]], Answer]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Frozen):
     """The result of one rule for a version: *finding* is the reason for a failure, *message* the text of the gate.
 
     *forced* is True if the stage's file lists the rule as passed by force. *values* are those that the *expression* of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, field, fields
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
@@ -11,6 +11,7 @@ import rtoml
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.frozen import Frozen
 
 MAX_BYTES = 65_536
 MAX_NESTING = 8
@@ -32,8 +33,7 @@ class Wrong(ValueError):
         return self
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Frozen):
     """A problem of the registry: the file, the key, the rule of the format, and a message."""
 
     path: str
@@ -62,8 +62,7 @@ def since(major: int, minor: int) -> dict[str, Any]:
     return {"since": (major, minor)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(Frozen, kw_only=True):
     """A file or a table on the metadata branch. A subclass declares its keys as fields, in the order of the TOML.
 
     The type of a field says which values its key takes: `Annotated[type, read]`, where *read* turns a TOML value into
@@ -82,8 +81,7 @@ class Record:
 R = TypeVar("R", bound=Record)
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Frozen):
     """A key of a record: *read* reads its value, or *table* is the record in it; *many* if it is an array of these.
 
     *since* is the format that introduced the key.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from gitmodel.domain.schema import names
+from gitmodel.frozen import Frozen
 
 REGISTRY = "gitmodel.toml"
 SIGNERS = "allowed_signers"
@@ -27,8 +27,7 @@ HOST_FILES = frozenset(
 Kind = Literal["registry", "model", "version", "name", "stage", "archived", "alias", "run", "purge"]
 
 
-@dataclass(frozen=True)
-class RecordPath:
+class RecordPath(Frozen):
     """The record at a path of the branch: its kind, its model, and its key.
 
     *key* is the version number as text, the stage, the alias, the version's name, the run id or a digest's hex digits.

@@ -6,7 +6,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
@@ -106,8 +106,7 @@ RunId = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a run id"
 Kind = Annotated[str, _one_of(*KINDS)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class GateRule(Record):
+class GateRule(Record, kw_only=True):
     """A gate: an *expression* that a version must satisfy to enter a stage, and the *message* for one that does not."""
 
     name: Name
@@ -115,8 +114,7 @@ class GateRule(Record):
     message: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StageRule(Record):
+class StageRule(Record, kw_only=True):
     """An exclusive stage of the registry: at most one version of a model is in it.
 
     A version enters it only from a place in *after* (stages, "archived", "none"; empty: from anywhere), and only if the
@@ -139,16 +137,14 @@ class StageRule(Record):
         return not (self.after or self.gates or self.proposal_only or self.faults)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunRules(Record):
+class RunRules(Record, kw_only=True):
     """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (those that made a version)."""
 
     record: Annotated[str, _one_of("all", "succeeded", "versioned")] = "all"
     record_traceback: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class CodeRules(Record):
+class CodeRules(Record, kw_only=True):
     """The registry's rules for the code of versions: *dirty* is the rule for uncommitted changes.
 
     "record" records that there were some, "snapshot" stores them as a commit, "refuse" creates no version.
@@ -157,8 +153,7 @@ class CodeRules(Record):
     dirty: Annotated[str, _one_of(*DIRTY)] = "record"
 
 
-@dataclass(frozen=True, kw_only=True)
-class FormatRules(Record):
+class FormatRules(Record, kw_only=True):
     """The registry's rules for the formats of values: with *pickle*, a value that no other format keeps is pickled.
 
     *trust* are the names of classes and functions that the registry suggests to trust. They count where a machine
@@ -172,8 +167,7 @@ class FormatRules(Record):
 _REPAIR = "repair the file on the metadata branch, then try again"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RegistryRecord(Record):
+class RegistryRecord(Record, kw_only=True):
     """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages.
 
     *faults* are the problems of the stages in the file; see `stage_rules`. *unread* are the problems of its other keys,
@@ -243,8 +237,7 @@ def _described(help: str, *, heading: str = "") -> dict[str, str]:
     return {"help": help, "heading": heading}
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelRecord(Record):
+class ModelRecord(Record, kw_only=True):
     """`model.toml`: the description of a model, or the tombstone of a deleted or renamed one.
 
     *store* is the name of the store for new artifacts of the model.
@@ -282,8 +275,7 @@ DESCRIPTIVE_TEXTS = tuple(name for name in DESCRIPTIVE if getattr(ModelRecord, n
 HEADINGS = {field.name: field.metadata["heading"] for field in fields(ModelRecord) if field.metadata.get("heading")}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Code(Record):
+class Code(Record, kw_only=True):
     """The code of a version: the commit, whether it had uncommitted changes, and the URL of the code repository.
 
     *outside* is True if there was no code repository; without a *commit*, it had no commit yet. *snapshot* is the
@@ -299,8 +291,7 @@ class Code(Record):
     changed: int | None = field(default=None, compare=False, repr=False, metadata=NOT_A_KEY)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ArtifactLink(Record):
+class ArtifactLink(Record, kw_only=True):
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
     An external artifact stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if
@@ -347,16 +338,14 @@ def check_kind(kind: str) -> None:
 ATTACHMENT = "attachment"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attachment(ArtifactLink):
+class Attachment(ArtifactLink, kw_only=True):
     """A file or folder that was added to a version, at any time. No promotion is bound to it."""
 
     introduced: ClassVar[tuple[int, int]] = (1, 2)
     kind: Annotated[str, _one_of(ATTACHMENT)] = ATTACHMENT
 
 
-@dataclass(frozen=True, kw_only=True)
-class VersionRecord(Record):
+class VersionRecord(Record, kw_only=True):
     """The file of a version: its metadata, code, artifacts and attachments."""
 
     number: Number
@@ -388,15 +377,13 @@ class VersionRecord(Record):
         return next((link for link in self.artifacts if link.name == name), None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class NameRecord(Record):
+class NameRecord(Record, kw_only=True):
     """The file of a version's name: the number of the version."""
 
     version: Number
 
 
-@dataclass(frozen=True, kw_only=True)
-class StageRecord(Record):
+class StageRecord(Record, kw_only=True):
     """The file of a stage or alias: its version, the digest of the version's links, and the reason."""
 
     version: Number
@@ -409,8 +396,7 @@ class StageRecord(Record):
         return links_digest(version.artifacts) == self.artifacts
 
 
-@dataclass(frozen=True, kw_only=True)
-class PurgeRecord(Record):
+class PurgeRecord(Record, kw_only=True):
     """The tombstone of a purged artifact, with the reason."""
 
     introduced: ClassVar[tuple[int, int]] = (1, 1)
@@ -419,8 +405,7 @@ class PurgeRecord(Record):
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepRecord(Record):
+class StepRecord(Record, kw_only=True):
     """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is the duration.
 
     *version* is the reference of the existing version that the step worked on, if any. *kinds*, *sizes*, *formats* and
@@ -440,8 +425,7 @@ class StepRecord(Record):
     files: Mapping[str, FileName] = field(default_factory=dict, metadata=since(1, 2))
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunRecord(Record):
+class RunRecord(Record, kw_only=True):
     """The file of a run: one execution of a pipeline, its steps, and the versions that it created.
 
     *status* is "succeeded", "failed" or "cancelled". *error* describes the failure in one line; *traceback* is recorded

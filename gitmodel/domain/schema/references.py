@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gitmodel.domain.schema.names import LATEST, check_name, check_version_name, suggest
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.errors import UsageError
+from gitmodel.frozen import Frozen
 
 # 18 digits stay within the 64-bit integers that every TOML reader has.
 _MAX_DIGITS = 18
 
 
-@dataclass(frozen=True)
-class ModelRef:
+class ModelRef(Frozen):
     """A reference to a model by its name.
 
     *renumbered* confirms that the reference means the model that has the name now, although another model had it before
@@ -39,8 +39,7 @@ class ModelRef:
         return self.model
 
 
-@dataclass(frozen=True)
-class VersionRef:
+class VersionRef(Frozen):
     """A reference to a version; *selector* is a number, name, stage, alias, "latest" or "" (left out).
 
     *renumbered* confirms that the reference means the version that has the number now, although another version had it

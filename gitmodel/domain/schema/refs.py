@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gitmodel.domain.schema import names
 from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.frozen import Frozen
 
 DEFAULT_BRANCH = "refs/heads/gitmodel"
 STAGE_TAGS = "refs/tags/model/"
@@ -20,8 +19,7 @@ KEPT_CODE = "refs/gitmodel/code/"
 CODE_NOTES = "refs/notes/gitmodel"
 
 
-@dataclass(frozen=True, order=True)
-class StageRef:
+class StageRef(Frozen):
     """The tag of a stage or alias of a model.
 
     >>> StageRef(model="churn", stage="production").full
@@ -32,6 +30,9 @@ class StageRef:
 
     model: str
     stage: str
+
+    def __lt__(self, other: StageRef) -> bool:
+        return (self.model, self.stage) < (other.model, other.stage)
 
     @property
     def full(self) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
 
 # A model and the number of one of its versions; the number 0 stands for the model itself.
 Numbered = tuple[str, int]
@@ -40,8 +40,7 @@ class Renumbered(NamedTuple):
         return f"{old} was renumbered by a pull: your {old} is now {new}, and this is the new {old}"
 
 
-@dataclass(frozen=True)
-class Renumberings:
+class Renumberings(Frozen):
     """The renumberings of pulls in a clone, oldest first.
 
     >>> found = Renumberings().with_pull({("iris", 4): ("iris", 5)}).with_pull({("iris", 5): ("iris", 6)})

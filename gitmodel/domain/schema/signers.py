@@ -9,9 +9,10 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from fnmatch import translate
+
+from gitmodel.frozen import Frozen
 
 OPENPGP = "openpgp"
 
@@ -25,8 +26,7 @@ _OPTIONS = frozenset({"cert-authority", "namespaces", "valid-after", "valid-befo
 _MOMENT = re.compile(r"(\d{8})(\d{4}(?:\d{2})?)?Z?")
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(Frozen):
     """A key and its owners: *principals* are e-mail addresses, as patterns with `*`, `?` and a leading `!` for not.
 
     *valid_after* and *valid_before* are seconds since 1970.

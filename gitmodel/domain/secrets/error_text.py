@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 
 from gitmodel.domain.schema.records import RunRules
 from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.domain.secrets.secret_values import SecretValues
 from gitmodel.errors import GitModelError, message_of
+from gitmodel.frozen import Frozen
 
 _LONGEST_TRACEBACK = 8_000
 
 
-@dataclass(frozen=True)
-class ErrorText:
+class ErrorText(Frozen):
     """An error as text, as a run records it."""
 
     type: str

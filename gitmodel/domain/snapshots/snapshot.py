@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 
@@ -26,6 +25,7 @@ from gitmodel.domain.schema.stage_rules import decode_registry, without_rules
 from gitmodel.domain.snapshots import version_numbers
 from gitmodel.domain.snapshots.snapshot_sources import RETAG, TOO_SHALLOW, UNTAGGED, Files, Refusal, StageTag, Tags
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
+from gitmodel.frozen import Frozen
 
 # Renames of one model that are followed; after more, the records form a cycle.
 MOST_RENAMES = 100
@@ -63,8 +63,7 @@ def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | No
     return None if registry.alias_fault(what.key) else StageRef(what.model, what.key)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Snapshot:
+class Snapshot(Frozen, eq=False):
     """The branch at one commit, and the stage tags; *commit* is None if there is no registry yet.
 
     *committed* is the snapshot of the commit itself, if *files* has uncommitted changes. *shared* is the remote's

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from gitmodel.domain.schema.codec import R
@@ -11,6 +10,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
 
 
 class Refusal(NamedTuple):
@@ -67,8 +67,7 @@ class TagState(NamedTuple):
     merged_by: Oid | None = None
 
 
-@dataclass(frozen=True)
-class StageTag:
+class StageTag(Frozen):
     """A stage tag: its commit, the record of the stage there, and *forged*, the reason why it does not count, if any.
 
     *merged_by* is the commit of the branch that merged the tag's commit; None if that is on the branch itself. The

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.frozen import Frozen
 
 
-@dataclass(frozen=True)
-class Compared:
+class Compared(Frozen):
     """A key of metadata, or an artifact, in the *old* and *new* version; *change* is the difference of numbers."""
 
     name: str

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, ClassVar, Literal, Protocol
 
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.views.record_views import code_fields
+from gitmodel.frozen import Frozen
 
 Kind = Literal["version", "run", "artifact"]
 VERSION: Kind = "version"
@@ -21,8 +22,7 @@ UP: Way = "up"
 DOWN: Way = "down"
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(Frozen):
     """A version (`iris@4`), run (its id) or artifact (its digest), with its known facts.
 
     *missing* is the reason why facts are missing. *more* are the directions, UP or DOWN, in which the walk ended here
@@ -36,8 +36,7 @@ class Node:
     more: frozenset[Way] = frozenset()
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(Frozen):
     """*target* was made from *source*. *label* is the artifact's name in a version, or the step and name in a run."""
 
     source: str
@@ -45,8 +44,7 @@ class Edge:
     label: str = ""
 
 
-@dataclass(frozen=True)
-class Lineage:
+class Lineage(Frozen):
     """The lineage of *root*: *up* leads to its sources, *down* to everything made from it.
 
     None means that this direction was not requested. Every edge goes from the source to the product. *unread* are the

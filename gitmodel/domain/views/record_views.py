@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import Any
@@ -16,6 +16,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TagState
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.errors import Invalid, NotFound
+from gitmodel.frozen import Frozen
 
 # The names that a filter may read of each kind of record.
 CODE_NAMES: dict[str, Names] = dict.fromkeys(("commit", "dirty", "snapshot", "repository", "outside"), VALUE)
@@ -65,8 +66,7 @@ def model_names(stages: Iterable[str]) -> dict[str, Names]:
     }
 
 
-@dataclass(frozen=True)
-class VersionView:
+class VersionView(Frozen):
     """A version for readers: *stage* and *aliases* are those in force, *pending* are those with a pending change.
 
     *local* is True if the remote does not have it yet, so that a pull may give it another number.
@@ -117,8 +117,7 @@ _VERSION_FIELDS: dict[str, Callable[[VersionView], Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class ModelView:
+class ModelView(Frozen):
     """A model for readers: *latest* is the highest usable number, *count* the number of versions not deleted.
 
     *local* is True if the remote does not have the latest version yet.
@@ -191,8 +190,7 @@ class Places:
         return f"{number}.toml" in names and self._snapshot.is_archived(self._model, number)
 
 
-@dataclass(frozen=True)
-class ModelSummary:
+class ModelSummary(Frozen):
     """The part of a `ModelView` that depends only on the files of the model and on the stages of the registry.
 
     *is_sound* is False if a version is damaged.
