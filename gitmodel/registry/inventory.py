@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitmodel.domain.changes.purging import purges
 from gitmodel.domain.schema.records import ArtifactLink
@@ -105,9 +105,7 @@ def _compare(
         state = models.setdefault(model, ModelState(model))
         if not link.is_external and link.digest in missing:
             known = missing[link.digest]
-            missing[link.digest] = Missing(
-                known.digest, known.artifact, known.size, (*known.versions, reference), known.files
-            )
+            missing[link.digest] = replace(known, versions=(*known.versions, reference))
         if link.digest in seen.setdefault(model, set()):
             return
         seen[model].add(link.digest)

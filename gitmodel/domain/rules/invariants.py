@@ -20,7 +20,7 @@ from gitmodel.domain.schema.records import (
 )
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
-from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.errors import GitModelError, Invalid
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _MOST_SHOWN = 200  # characters of a text in a message
@@ -180,8 +180,8 @@ def file_faults(
     holds.add(path, what, record)
     if what.kind == "version" and int(what.key) > paths.HIGHEST_NUMBER:
         yield Problem(path, "number", "version.number", f"is more than {paths.HIGHEST_NUMBER}")
-    fault = names.fault_in(what.key) if what.kind in ("stage", "alias") else _version_name_fault(what)
-    if fault:
+    find_fault = names.version_name_fault if what.kind == "name" else names.fault_in
+    if what.kind in ("stage", "alias", "name") and (fault := find_fault(what.key)):
         yield Problem(path, "", "name.grammar", f"{what.key!a} is not a name: it {fault}")
     if record is None:
         return
@@ -310,16 +310,6 @@ def _canonical_fault(record: Record, data: bytes) -> str | None:
 def _shown(lines: list[str]) -> str:
     text = "".join(lines)
     return f"{text[:_MOST_SHOWN]!a}" + ("..." if len(text) > _MOST_SHOWN else "") if lines else "nothing"
-
-
-def _version_name_fault(what: RecordPath) -> str | None:
-    if what.kind != "name":
-        return None
-    try:
-        names.check_version_name(what.key)
-    except UsageError as error:
-        return error.message.partition("because it ")[2]
-    return None
 
 
 def case_faults(found: tuple[str, ...] | list[str], where: str) -> list[Problem]:

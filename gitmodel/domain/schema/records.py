@@ -3,7 +3,6 @@
 `docs/reference/format.md` describes them for other implementations.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, fields, replace
@@ -12,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from gitmodel.domain.schema import codec, names
 from gitmodel.domain.schema.codec import NOT_A_KEY, OLDEST_FORMAT, REQUIRED, Problem, Record, Wrong, since
+from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid, UsageError
 
@@ -502,7 +502,7 @@ def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
         for link in sorted(artifacts, key=lambda link: link.name)
     ]
     data = b"".join(b"[[artifacts]]\n" + codec.encode(link) for link in bare)
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return digest_of(data)
 
 
 def format_version(text: str) -> tuple[int, int]:

@@ -161,13 +161,17 @@ class Snapshot(Frozen, eq=False):
 
         Raises Invalid for a record that cannot be read, or returns False for it if *tolerant*.
         """
-        try:
-            record = self.load(paths.model_file(name), records.ModelRecord)
-        except Invalid:
-            if not tolerant:
-                raise
-            return False
+        record = self._model_record(name, tolerant=tolerant)
         return record is not None and record.exists
+
+    def _model_record(self, name: str, *, tolerant: bool) -> ModelRecord | None:
+        """Return the record of the model *name*; None if there is none or, with *tolerant*, if it cannot be read."""
+        try:
+            return self.load(paths.model_file(name), records.ModelRecord)
+        except Invalid:
+            if tolerant:
+                return None
+            raise
 
     def current_name(self, name: str, *, tolerant: bool = False) -> str:
         """Return the current name of the model *name*, which may have been renamed.
@@ -189,12 +193,7 @@ class Snapshot(Frozen, eq=False):
         """Yield *name*, then each later name of the model; endless if the renames form a cycle."""
         while True:
             yield name
-            try:
-                record = self.load(paths.model_file(name), records.ModelRecord)
-            except Invalid:
-                if tolerant:
-                    return
-                raise
+            record = self._model_record(name, tolerant=tolerant)
             if record is None or record.renamed_to is None:
                 return
             name = record.renamed_to
@@ -214,10 +213,7 @@ class Snapshot(Frozen, eq=False):
         """The former names of models, by the name that each was renamed to."""
         found: dict[str, tuple[str, ...]] = {}
         for name in self.model_names():
-            try:
-                record = self.load(paths.model_file(name), records.ModelRecord)
-            except Invalid:
-                continue
+            record = self._model_record(name, tolerant=True)
             if record is not None and record.renamed_to:
                 found[record.renamed_to] = (*found.get(record.renamed_to, ()), name)
         return found
