@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.stage_changes import refuse_direct
-from gitmodel.domain.changes.stages import Promotion, plan_promotion, recorded_places
+from gitmodel.domain.changes.stages import Promotion, RecordedPlaces, plan_promotion, recorded_places
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import DESCRIPTIVE, StageRecord, StageRule, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
@@ -269,12 +269,8 @@ def admit(change: Change[Promotion]) -> Change[Promotion]:
 
 def _fields(before: Snapshot, record: VersionRecord, model: str) -> dict[str, Any]:
     place = _place(before, model, record.number)
-    named = (before.recorded_alias(model, alias) for alias in before.recorded_aliases(model))
-    aliases = tuple(
-        alias
-        for alias, held in zip(before.recorded_aliases(model), named, strict=True)
-        if held is not None and held.version == record.number
-    )
+    held = RecordedPlaces.read(before, model).aliases
+    aliases = tuple(alias for alias, number in held.items() if number == record.number)
     view = VersionView(model, record, None if place == NONE else place, aliases, ())
     fields = {name: value for name, value in view.filtered_fields().items() if value is not None}
     return {name: value for name, value in fields.items() if name in _SEEN}
