@@ -6,7 +6,9 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Client, ModelStages
+from gitmodel.branch import stage_tags
 from gitmodel.errors import NotFound, UsageError
+from gitmodel.registry import versions
 
 
 @pytest.fixture
@@ -169,6 +171,29 @@ def test_stage_show_has_the_version_in_force_of_every_model(client, git, code_re
     out = ask(capsys, "stage", "show", "production", *columns)[1]
     assert out.splitlines() == ["model\tnumber\trows", f"iris\t3\t{2**53 + 1}"]
     assert ask(capsys, "stage", "show", "production", "--at", before, "-q")[1].split() == ["iris@1", "wine@1"]
+
+
+def test_a_search_over_models_lists_only_the_tags_of_the_versions_found_in_one_process(client, monkeypatch):
+    for ref in ("iris@2", "wine@1"):
+        client.promote(ref, "production")
+    client.register_model("other").create_version(metadata={"accuracy": 0.1})
+    client.promote("other@1", "staging")
+    listed, list_all = [], client.repository.tags.all
+    monkeypatch.setattr(client.repository.tags, "all", lambda *models: listed.append({*models}) or list_all(*models))
+    found = client.find_versions(filter="metadata.accuracy > 0.94")
+    assert [(str(view), view.stage) for view in found] == [("iris@2", "production"), ("wine@1", "production")]
+    found = client.find_versions(sort="accuracy", limit=1)
+    assert [(str(view), view.stage) for view in found] == [("other@1", "staging")]
+    assert listed == [{"iris", "other", "wine"}] * 2  # without the index, the versions of each model are read
+    monkeypatch.setattr(versions, "_HUNDREDS_FOR_INDEX", 0)
+    listed.clear()
+    assert numbers(client.find_versions(filter="metadata.accuracy > 0.94")) == ["iris@2", "wine@1"]
+    assert numbers(client.find_versions(sort="accuracy", limit=1)) == ["other@1"]
+    assert listed[0] == {"iris", "wine"}
+    assert len(listed) == 2
+    monkeypatch.setattr(stage_tags, "_MOST_PREFIXES", 1)
+    assert numbers(client.find_versions(filter="stage == 'production'")) == ["iris@2", "wine@1"]
+    assert listed[2:] == [set()]
 
 
 def test_stage_show_reads_the_tags_and_notes_what_is_pending(client, git, code_repo, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from gitmodel.git.signatures import SignatureVerifier
 
 _SIGNED = "signedby"
+# To list the tags of more models, all are listed.
+_MOST_PREFIXES = 100
 _OFF_BRANCH = "its commit is not on the metadata branch"
 
 
@@ -57,10 +59,10 @@ class StageTags:
         """Return the current tag object, None if there is no tag."""
         return self._reader.resolve(ref.full)
 
-    def all(self, model: str = "") -> dict[StageRef, Oid]:
-        """Return the id of every stage tag, or of those of *model*, without refs that have no name of one."""
-        prefix = f"{STAGE_TAGS}{model}/" if model else STAGE_TAGS
-        found = ((StageRef.parse(name), id) for name, id in list_refs(self._git, prefix).items())
+    def all(self, *models: str) -> dict[StageRef, Oid]:
+        """Return the id of every stage tag, or of those of *models*, without refs that have no name of one."""
+        prefixes = [f"{STAGE_TAGS}{model}/" for model in models] or [STAGE_TAGS]
+        found = ((StageRef.parse(name), id) for name, id in list_refs(self._git, *prefixes).items())
         return {ref: id for ref, id in found if ref is not None}
 
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
@@ -279,7 +281,9 @@ class SnapshotTags:
         self._tags = tags
         self._commit = commit
         self._tip = tip
-        self._by_model: dict[str, dict[StageRef, Oid]] | None = None
+        # The ids of listed tags: of some models, or of all.
+        self._by_model: dict[str, dict[StageRef, Oid]] = {}
+        self._has_all = False
 
     def get(self, ref: StageRef) -> StageTag | None:
         found = self._tags.read(ref)
@@ -290,15 +294,26 @@ class SnapshotTags:
         return {stage: tag for stage, tag in found.items() if tag is not None}
 
     def models(self) -> frozenset[str]:
-        if self._by_model is None:
-            self._by_model = {}
+        if not self._has_all:
+            self._by_model, self._has_all = {}, True
             for ref, id in self._tags.all().items():
                 self._by_model.setdefault(ref.model, {})[ref] = id
         return frozenset(self._by_model)
 
+    def list_of(self, models: Collection[str]) -> None:
+        """List the tags of *models*. After this call, `of` does not run git for them."""
+        if len(models) > _MOST_PREFIXES:
+            self.models()
+        elif models and not self._has_all:
+            self._by_model |= {model: {} for model in models}
+            for ref, id in self._tags.all(*models).items():
+                self._by_model.setdefault(ref.model, {})[ref] = id
+
     def ids(self, model: str) -> Mapping[StageRef, Oid]:
         """Return the ids of the stage tags of *model*."""
-        return self._tags.all(model) if self._by_model is None else self._by_model.get(model, {})
+        if self._has_all or model in self._by_model:
+            return self._by_model.get(model, {})
+        return self._tags.all(model)
 
     @property
     def depend_on_objects_only(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gitmodel.branch.stage_tags import SnapshotTags
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import paths
@@ -125,6 +126,7 @@ class _Search:
 
     def holders(self, stages: Iterable[str]) -> tuple[list[VersionView], list[Invalid]]:
         """Return the versions in force in *stages*, and the errors of damaged records."""
+        self._list_tags(self._models)
         held = {(model, state.name): state.in_force for model in self._models for state in self._states_of(model)}
         wanted = [(model, held.get((model, stage))) for stage in stages for model in self._models]
         return self._read((model, number) for model, number in wanted if number is not None), self._sorted_errors()
@@ -135,7 +137,6 @@ class _Search:
 
     def _existing(self) -> tuple[str, ...]:
         """Return the models that exist, by name; the errors of the damaged ones are remembered."""
-        self._snapshot.tags.models()
         key = "existing models", self._snapshot.newer
         known: tuple[tuple[str, ...], tuple[Invalid, ...]] | None = self._snapshot.files.recall(key)
         if known is None:
@@ -164,6 +165,7 @@ class _Search:
     def _read(self, versions: Iterable[tuple[str, int]]) -> list[VersionView]:
         """Return those of *versions* that match, as `_matching` does."""
         versions = list(versions)
+        self._list_tags({model for model, _ in versions})
         files = (paths.version_file(*version) for version in versions)
         read = self._snapshot.files.load_many(files, VersionRecord, newer=self._snapshot.newer)
         return self._matching((model for model, _ in versions), read)
@@ -171,6 +173,7 @@ class _Search:
     def _read_found(self, found: list[Candidate]) -> list[VersionView]:
         """Return those of the versions *found* in the index that match, as `_matching` does."""
         assert self._index is not None
+        self._list_tags({one.model for one in found})
         return self._matching((one.model for one in found), self._index.read(found))
 
     def _matching(self, models: Iterable[str], records: Iterable[VersionRecord | Invalid]) -> list[VersionView]:
@@ -194,6 +197,12 @@ class _Search:
             elif self._wanted is None or self._wanted.matches(fields):
                 found.append(view)
         return found
+
+    def _list_tags(self, models: Collection[str]) -> None:
+        """List the tags of *models* in one process of git, not in one for each of them."""
+        tags = self._snapshot.tags
+        if isinstance(tags, SnapshotTags) and len(models) > 1:
+            tags.list_of(models)
 
     def _states_of(self, model: str) -> tuple[StageState, ...]:
         if model not in self._states:
