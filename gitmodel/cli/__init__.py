@@ -52,7 +52,7 @@ COMMANDS = {
     "contains": Entry("code:contains", "List the versions whose code contains a commit.", "Lineage"),
     "notes": Entry("code:notes", "Show versions in the git log of the code.", "Lineage"),
     "lineage": Entry("lineage:lineage", "Show how something was made, and what was made from it.", "Lineage"),
-    "diff": Entry("diff:diff", "Compare two versions.", "Lineage"),
+    "diff": Entry("diff:diff", "Compare two or more versions.", "Lineage"),
     "card": Entry("card:card", "Print the model card of a version.", "Lineage"),
     "checkout": Entry("reproduction:checkout", "Check out the code and artifacts of a version.", "Lineage"),
     "reproduce": Entry(

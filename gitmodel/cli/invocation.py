@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from gitmodel.client import Client
+    from gitmodel.client.values import State
     from gitmodel.domain.schema.renumbering import Renumbered
 
 # The variables by which git locates a repository or a part of one.
@@ -65,13 +66,17 @@ class Invocation:
             client.close()
             raise
         self.output.at = state.commit
-        self.output.note(f"this is what the branch recorded at {state}; it may not have been in force")
+        self.note_past("this", state, "--at COMMIT")
+        return client.at(state.commit)
+
+    def note_past(self, what: str, state: State, by_commit: str) -> None:
+        """Print the past *state* in which *what* was read; warn if its date is doubtful, and a commit would not be."""
+        self.output.note(f"{what} is what the branch recorded at {state}; it may not have been in force")
         if state.ahead:
             self.output.warn(
                 f"clocks disagree: {state.ahead[:10]} came before, and its own says that it came after that date",
-                "name a commit where it matters: --at COMMIT",
+                f"name a commit where it matters: {by_commit}",
             )
-        return client.at(state.commit)
 
     def enter(self, folder: str) -> None:
         """Change to *folder*, as `git -C` does."""

@@ -27,6 +27,7 @@ _PATIENCE, _TICK = 0.5, 0.1
 _PLAIN_TICK = 10.0
 _SPAN = 10.0  # seconds over which the rate is measured
 _NARROWEST = 8
+_NARROW_CELL = 12  # the width that a cell keeps before columns go into another table
 # If the last column has one of these heads and the terminal is too narrow, it is printed below each row, uncut.
 PROSE = "REASON"
 _WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
@@ -88,6 +89,20 @@ class Output:
                 column[:] = map(escape, column)
         filled = [(head, column) for head, column in zip(heads, columns, strict=True) if any(column)]
         _write_all(_table([head for head, _ in filled], [column for _, column in filled], sys.stdout))
+
+    def wide_table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
+        """Print a table as `table` does; on a terminal that is too narrow, several tables with the same first column.
+
+        So no head of a column is cut.
+        """
+        if not (any(columns) and sys.stdout.isatty()):
+            return self.table(heads, columns, empty)
+        filled = [(head, column) for head, column in zip(heads, columns, strict=True) if any(column)]
+        for place, part in enumerate(_parts(filled, terminal_width())):
+            if place:
+                _write(sys.stdout, "\n")
+            self.table([head for head, _ in part], [[*column] for _, column in part], empty)
+        return None
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
         """Print one thing: for people *lines* of a label and a text, which may have several lines."""
@@ -343,6 +358,25 @@ def _table(heads: Sequence[str], columns: Sequence[Sequence[str]], stream: TextI
     for row, said in zip(rows, below, strict=False):
         yield f"{'  '.join(row).rstrip()}\n"
         yield from (f"{_INDENT}{line}\n" for line in said)
+
+
+def _parts(columns: Sequence[tuple[str, list[str]]], room: int) -> Iterator[list[tuple[str, list[str]]]]:
+    """Yield the heads and columns of tables that fit into *room*, each with the first column."""
+    first, *others = columns
+    begin = taken = min(_widest_of(*first), room // 2)
+    part = [first]
+    for head, column in others:
+        needed = 2 + max(width(head), min(_widest_of(head, column), _NARROW_CELL))
+        if len(part) > 1 and taken + needed > room:
+            yield part
+            part, taken = [first], begin
+        part.append((head, column))
+        taken += needed
+    yield part
+
+
+def _widest_of(head: str, column: Iterable[str]) -> int:
+    return max(width(head), *(width(escape(cell)) for cell in column))
 
 
 def _paragraphs(texts: Iterable[str], room: int) -> list[str]:

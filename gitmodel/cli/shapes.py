@@ -256,17 +256,18 @@ LINEAGE = shape(
 )
 DIFF = shape(
     "diff",
-    "The differences between two versions. Printed by `diff`.",
-    old="text: the first version, as `MODEL@NUMBER`",
-    new="text: the second version",
-    metadata="list of objects: `key`, `old`, `new` (null if absent), `change` (difference of numbers, or null)",
-    parameters="list of objects as in `metadata`: parameters of the runs; those of a step are `STEP.NAME`",
-    artifacts="list of objects: `name`, `kind`, `old` and `new` (digests, or null), `same`",
-    packages="list of objects as in `metadata`: the packages that differ, and `python`",
-    code="object: `old` and `new` (commits, or null), `changed` (two flags: there were uncommitted changes), "
-    "`commits` (only in the new one, newest first: `commit`, `author`, `when`, `subject`), "
-    "`left` (only in the old one)",
+    "Versions side by side. Printed by `diff`; TSV has a row for each field, with a column for each version.",
+    versions="list of objects: `ref` (as it was asked for), `reference` (`MODEL@NUMBER`, with the date of `ref`), "
+    "`model`, `number`, `at` (the commit of the metadata branch if `ref` has a date, or null), `unknown` (list of "
+    '"parameters" and "packages" that could not be read or were not recorded)',
+    fields="list of objects, those that differ first: `key` (as in filters, such as `metadata.accuracy`; parameters "
+    "of a step are `steps.STEP.NAME`, packages `packages.NAME`), `same`, `change` (the difference from the first to "
+    "the last number, or null), `values` (in the order of the versions; null if absent or unknown)",
+    code="list of objects, from each version to the next: `old` and `new` (commits, or null), `changed` (two flags: "
+    "there were uncommitted changes), `commits` (only in the new one, newest first: `commit`, `author`, `when`, "
+    "`subject`), `left` (only in the old one)",
     gaps="list of text: what could not be compared",
+    at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
 CHECKED_OUT = shape(
     "checked_out",

@@ -27,7 +27,7 @@ from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import Code
-from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.schema.references import DatedRef, ModelRef, VersionRef
 from gitmodel.domain.views.record_views import ModelView, VersionView
 from gitmodel.domain.views.version_summaries import VersionRow
 from gitmodel.errors import Invalid, UsageError
@@ -39,12 +39,11 @@ from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.script_runs import ScriptRun
-    from gitmodel.client.tables import RunTable
+    from gitmodel.client.tables import RunTable, VersionDiff
     from gitmodel.client.version_table import VersionTable
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.schema.codec import Problem
     from gitmodel.domain.views.lineage import Lineage
-    from gitmodel.lineage.comparing import VersionDiff
     from gitmodel.lineage.containing import Containing, WrittenNotes
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.lineage.maintenance import Maintained
@@ -626,19 +625,27 @@ class Client(ShowsOurForm):
 
         return graph.lineage(self.repository, subject, store=lambda: self.store, up=up, down=down, depth=depth)
 
-    def diff(self, old: str, new: str) -> VersionDiff:
-        """Return the differences between the versions *old* and *new*, with the code commits between them.
+    def diff(self, *references: str) -> VersionDiff:
+        """Return the fields of two or more versions side by side, with the code commits between them.
 
-        *old* and *new* are references such as `"iris@3"`. `gaps` of the result names what could not be compared. Raises
-        NotFound, Invalid.
+        A reference is such as `"iris@3"` or, at a date, a time or a commit of the metadata branch,
+        `"iris@production@{2026-10-01}"`. `gaps` of the result names what could not be compared. Raises NotFound,
+        Invalid; UsageError for fewer than two references, or one that is given twice.
 
-        >>> for row in client.diff("iris@3", "iris@4").metadata:        # doctest: +SKIP
-        ...     print(row.name, row.old, row.new, row.change)
+        >>> found = client.diff("iris@3", "iris@4", "iris@production@{2026-10-01}")      # doctest: +SKIP
+        >>> for row in found.differing:                                 # doctest: +SKIP
+        ...     print(row.name, row.values)
+        >>> found.to_pandas()                                           # doctest: +SKIP
         """
+        from gitmodel.client.tables import VersionDiff
         from gitmodel.lineage import comparing
 
-        refs = (VersionRef.parse(old), VersionRef.parse(new))
-        return comparing.diff(self.repository, *refs, store=lambda: self.store, code=self.open_code)
+        refs = [DatedRef.parse(reference) for reference in references]
+        self.repository.renew()
+        with self.repository.git.explaining_not_found():
+            return VersionDiff.of(
+                comparing.compare(self.repository, self.writer, refs, store=lambda: self.store, code=self.open_code)
+            )
 
     def import_version(
         self, path: str | os.PathLike[str], *, model: str = "", renumbered: bool = False

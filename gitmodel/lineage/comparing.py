@@ -1,23 +1,30 @@
-"""`diff`: two versions side by side, with the code between them."""
+"""`diff`: versions side by side, each at its own date, with the code between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeCommit, CodeRepository
 from gitmodel.domain.changes.runs import find_run
+from gitmodel.domain.changes.stages import stage_states
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
-from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.references import DatedRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values
+from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_fields
 from gitmodel.domain.views.lineage import made_version
-from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.domain.views.record_views import VersionView, view_version
+from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.expressions.fields import Field, metadata_values
 from gitmodel.frozen import Frozen
 from gitmodel.git.commits import log_text
+from gitmodel.lineage.past import Past, State, find_state
 from gitmodel.registry.runs import load_details
+from gitmodel.registry.writer import Writer
 from gitmodel.stores.artifacts import read_object
 from gitmodel.stores.interface import ArtifactStore
 
@@ -38,46 +45,63 @@ class CodeRange(Frozen):
     left: tuple[CodeCommit, ...] = ()
 
 
-class VersionDiff(Frozen):
-    """The differences from the version *old* to *new*, both as `MODEL@NUMBER`.
+class ComparedVersion(Frozen):
+    """A version in a comparison: *asked* is the reference that named it, *state* the past state in which it was read.
 
-    *metadata*, *parameters* and *artifacts* have the items of both; *packages* the differences of the environment,
-    Python first. *gaps* are the items that could not be compared, each with advice.
+    *when* is the date, time or commit in the reference. *unknown* are the parts that could not be read or were not
+    recorded: "parameters", "packages".
     """
 
-    old: str
-    new: str
-    metadata: tuple[Compared, ...]
-    parameters: tuple[Compared, ...]
-    artifacts: tuple[Compared, ...]
-    packages: tuple[Compared, ...]
-    code: CodeRange
+    asked: str
+    model: str
+    number: int
+    when: str | None = None
+    state: State | None = None
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """The version as `MODEL@NUMBER`, and its date if the reference has one."""
+        return f"{self.model}@{self.number}" + (f"@{{{self.when}}}" if self.when is not None else "")
+
+
+class Comparison(Frozen):
+    """Several versions and their fields side by side.
+
+    *fields* has those that differ first, in the order of the records; *code* the commits from each version to the next.
+    *gaps* are the items that could not be compared, each with advice.
+    """
+
+    versions: tuple[ComparedVersion, ...]
+    fields: tuple[Compared, ...]
+    code: tuple[CodeRange, ...]
     gaps: tuple[tuple[str, str], ...] = ()
 
 
-def diff(
+def compare(
     repository: Repository,
-    old: VersionRef,
-    new: VersionRef,
+    writer: Writer,
+    refs: Sequence[DatedRef],
     *,
     store: Callable[[], ArtifactStore],
     code: Callable[[], CodeRepository],
-) -> VersionDiff:
-    """The version *old* beside *new*. *code* opens the code repository. Raises NotFound, Invalid."""
-    sides = repository.read(lambda snapshot: tuple(_side(snapshot, ref, store) for ref in (old, new)))
-    gaps = [gap for side in sides for gap in side.gaps]
-    before, after = sides
-    packages, missing = _compared_packages(before, after, store)
-    range_, unknown = _code_between(before, after, code)
-    return VersionDiff(
-        before.reference,
-        after.reference,
-        compare_values(before.record.metadata, after.record.metadata),
-        compare_values(run_parameters(before.run), run_parameters(after.run)),
-        compare_artifacts(before.record.artifacts, after.record.artifacts),
-        packages,
-        range_,
-        tuple(dict.fromkeys([*gaps, *missing, *unknown])),
+) -> Comparison:
+    """Compare two or more versions, each at its own date; those without a date are read by *writer* from one state.
+
+    *code* opens the code repository. Raises UsageError for fewer than two references, or one that is given twice;
+    NotFound, Invalid.
+    """
+    _check_references(refs)
+    sides = _read_sides(repository, writer, refs, store)
+    packages, missing = _compared_packages(sides, store)
+    ranges, unknown = _code_between(sides, code)
+    rows = (*_compared_records(sides), *packages, *_compared_code(sides))
+    fields = [row for row in rows if len(row.known) > 1]
+    return Comparison(
+        tuple(side.version for side in sides),
+        tuple(sorted(fields, key=lambda row: row.same)),
+        ranges,
+        tuple(dict.fromkeys([*(gap for side in sides for gap in side.gaps), *missing, *unknown])),
     )
 
 
@@ -108,24 +132,95 @@ def read_packages(store: ArtifactStore, run: RunRecord) -> dict[str, str]:
 
 
 class _Side(Frozen):
-    reference: str
-    record: VersionRecord
+    version: ComparedVersion
+    view: VersionView
     run: RunRecord | None
-    gaps: tuple[tuple[str, str], ...]
+    gaps: tuple[tuple[str, str], ...] = ()
 
 
-def _side(snapshot: Snapshot, ref: VersionRef, store: Callable[[], ArtifactStore]) -> _Side:
-    model, number = snapshot.resolve(ref)
+def _check_references(refs: Sequence[DatedRef]) -> None:
+    if len(refs) < 2:
+        raise UsageError("a comparison needs two or more versions", hint="write `git model diff MODEL@1 MODEL@2`")
+    twice = next((ref for ref, count in Counter(refs).items() if count > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f"{twice} is given twice", hint=f"to compare it with the past, add a date: {twice.ref}@{{2026-10-01}}"
+        )
+
+
+def _read_sides(
+    repository: Repository, writer: Writer, refs: Sequence[DatedRef], store: Callable[[], ArtifactStore]
+) -> list[_Side]:
+    """Read the versions that *refs* name, in their order; those of one date are read from one state."""
+    found: dict[DatedRef, _Side] = {}
+    for when in dict.fromkeys(ref.when for ref in refs):
+        state = None if when is None else find_state(repository, when)
+        reader = writer if state is None else Past(repository, state)
+        wanted = [ref for ref in refs if ref.when == when]
+
+        def read(snapshot: Snapshot, wanted: list[DatedRef] = wanted, state: State | None = state) -> list[_Side]:
+            return [_side(snapshot, ref, state, store) for ref in wanted]
+
+        try:
+            found.update(zip(wanted, reader.read(read), strict=True))
+        except NotFound as error:
+            if when is None:
+                raise
+            raise NotFound(f"at {when}: {error.message}", hint=error.hint) from None
+    return [found[ref] for ref in refs]
+
+
+def _side(snapshot: Snapshot, ref: DatedRef, state: State | None, store: Callable[[], ArtifactStore]) -> _Side:
+    model, number = snapshot.resolve(ref.ref)
     record = snapshot.version(model, number)
-    reference = f"{model}@{number}"
+    view = view_version(snapshot, model, record, stage_states(snapshot, model))
+    version = ComparedVersion(str(ref), model, number, ref.when, state)
     try:
         run = making_run(snapshot, record)
         if run is not None and run.details is not None:
             run = load_details(run, store())
-        return _Side(reference, record, run, ())
     except GitModelError as error:
-        gap = (f"the parameters and packages of {reference} are not known: {error.message}", error.hint)
-        return _Side(reference, record, None, (gap,))
+        gap = (f"the parameters and packages of {version.reference} are not known: {error.message}", error.hint)
+        return _Side(replace(version, unknown=("parameters", "packages")), view, None, (gap,))
+    unknown = () if run is not None and run.packages is not None else ("packages",)
+    return _Side(replace(version, unknown=unknown), view, run)
+
+
+def _compared_records(sides: Sequence[_Side]) -> Iterator[Compared]:
+    """Yield the fields of the records of versions and of the runs that made them."""
+    views = [side.view for side in sides]
+    shown = [view.fields() for view in views]
+    for name in ("name", "description", "stage", "aliases", "tags"):
+        values = tuple(fields[name] or None for fields in shown)
+        if any(value is not None for value in values):
+            yield Compared(name, values)
+    yield from compare_fields(*(_named("metadata", view.record.metadata) for view in views))
+    unknown = _lacking(sides, "parameters")
+    for row in compare_fields(*(_run_fields(side.run) for side in sides)):
+        yield replace(row, unknown=unknown)
+    for name, links in (
+        ("artifacts", [view.record.artifacts for view in views]),
+        ("attachments", [view.record.attachments for view in views]),
+    ):
+        for row in compare_artifacts(*links):
+            yield replace(row, name=str(Field((name, row.name))))
+
+
+def _named(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *values* of the field *name* by the names that filters use."""
+    return {str(field): value for field, value in metadata_values(values, (name,))}
+
+
+def _run_fields(run: RunRecord | None) -> dict[str, Any]:
+    """Return the parameters of a run, and those of its steps as `steps.STEP.NAME`; none without a run."""
+    found = _named("parameters", run.parameters) if run is not None else {}
+    for step in run.steps if run is not None else ():
+        found |= {str(field): value for field, value in metadata_values(step.parameters, ("steps", step.name))}
+    return found
+
+
+def _lacking(sides: Sequence[_Side], part: str) -> frozenset[int]:
+    return frozenset(place for place, side in enumerate(sides) if part in side.version.unknown)
 
 
 def run_parameters(run: RunRecord | None) -> dict[str, Any]:
@@ -137,28 +232,71 @@ def run_parameters(run: RunRecord | None) -> dict[str, Any]:
 
 
 def _compared_packages(
-    before: _Side, after: _Side, store: Callable[[], ArtifactStore]
-) -> tuple[tuple[Compared, ...], list[tuple[str, str]]]:
-    if before.run is None or after.run is None:
-        return (), []
-    python = Compared("python", before.run.python or None, after.run.python or None)
-    found, gaps = [python], []
-    if before.run.packages != after.run.packages:
-        lists: list[Mapping[str, str]] = []
-        for side, run in ((before, before.run), (after, after.run)):
-            try:
-                lists.append(read_packages(store(), run))
-            except GitModelError as error:
-                gaps.append((f"the packages of {side.reference} cannot be read: {error.message}", error.hint))
-        if len(lists) == 2:
-            found += compare_values(*lists)
-    return tuple(row for row in found if not row.same), gaps
+    sides: Sequence[_Side], store: Callable[[], ArtifactStore]
+) -> tuple[list[Compared], list[tuple[str, str]]]:
+    """Compare Python, the digests of the lists of packages and, if these differ, the packages of the versions."""
+    runs = [side.run for side in sides]
+    without_run = frozenset(place for place, run in enumerate(runs) if run is None)
+    unknown = _lacking(sides, "packages")
+    digests = tuple(run.packages if run else None for run in runs)
+    found = [
+        Compared("python", tuple((run.python or None) if run else None for run in runs), unknown=without_run),
+        Compared("packages", digests, unknown=unknown),
+    ]
+    gaps: list[tuple[str, str]] = []
+    if not found[1].same:
+        lists, unreadable = _package_lists(sides, store, gaps)
+        unknown |= unreadable
+        named = ({str(Field(("packages", name))): value for name, value in one.items()} for one in lists)
+        found += [replace(row, unknown=unknown) for row in compare_fields(*named)]
+    return found, gaps
+
+
+def _package_lists(
+    sides: Sequence[_Side], store: Callable[[], ArtifactStore], gaps: list[tuple[str, str]]
+) -> tuple[list[dict[str, str]], frozenset[int]]:
+    """Return the packages of each version, and the places of those that cannot be read, which it adds to *gaps*."""
+    lists: list[dict[str, str]] = []
+    known: dict[str | None, dict[str, str]] = {}
+    unreadable = set()
+    for place, side in enumerate(sides):
+        digest = side.run.packages if side.run else None
+        try:
+            if side.run is not None and digest not in known:
+                known[digest] = read_packages(store(), side.run)
+        except GitModelError as error:
+            gaps.append((f"the packages of {side.version.reference} cannot be read: {error.message}", error.hint))
+            unreadable.add(place)
+        lists.append(known.get(digest, {}))
+    return lists, frozenset(unreadable)
+
+
+def _compared_code(sides: Sequence[_Side]) -> Iterator[Compared]:
+    codes = [side.view.record.code for side in sides]
+    commits = tuple(code.commit if code else None for code in codes)
+    if any(commits):
+        yield Compared("code.commit", commits)
+    dirty = tuple(code.dirty if code else None for code in codes)
+    if any(dirty):
+        yield Compared("code.dirty", dirty)
 
 
 def _code_between(
+    sides: Sequence[_Side], code: Callable[[], CodeRepository]
+) -> tuple[tuple[CodeRange, ...], list[tuple[str, str]]]:
+    """Return the code from each version to the next, and what could not be compared."""
+    found, gaps = [], []
+    for before, after in pairwise(sides):
+        range_, missing = _code_range(before, after, code)
+        found.append(range_)
+        gaps += missing
+    return tuple(found), gaps
+
+
+def _code_range(
     before: _Side, after: _Side, code: Callable[[], CodeRepository]
 ) -> tuple[CodeRange, list[tuple[str, str]]]:
-    codes = (before.record.code, after.record.code)
+    codes = (before.view.record.code, after.view.record.code)
     old, new = (found.commit if found else None for found in codes)
     changed = tuple(bool(found and found.dirty) for found in codes)
     bare = CodeRange(old or "", new or "", (changed[0], changed[1]))
@@ -166,7 +304,7 @@ def _code_between(
         return bare, []
     try:
         opened = code()
-        old, new = (opened.require(side.record.code, side.reference) for side in (before, after))
+        old, new = (opened.require(side.view.record.code, side.version.reference) for side in (before, after))
         if opened.is_cut(old, new):
             raise NotFound(
                 "commits between the two are missing, because this clone is shallow",

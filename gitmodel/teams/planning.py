@@ -198,7 +198,7 @@ def _inputs(merge: _Merge, old: VersionRecord | None, new: VersionRecord | None)
     """Yield the external inputs of the runs that made the versions, by step and name, for both versions."""
     before, after = _taken(merge.before, old), _taken(merge.after, new)
     for name in sorted({*before, *after}):
-        yield Compared(name, before.get(name), after.get(name), kind="input")
+        yield Compared(name, (before.get(name), after.get(name)), "input")
 
 
 def _taken(snapshot: Snapshot, version: VersionRecord | None) -> dict[str, str]:

@@ -128,19 +128,22 @@ def test_versions_in_a_stage_that_use_a_digest(story, git, capsys):
 def test_differences_between_two_versions(story, git, capsys):
     paths = [f"gitmodel:models/iris/versions/{number}.toml" for number in (18, 20)]
     said = git(story, "diff", "--unified=0", *paths)
-    found = asked(capsys, "diff", "iris@18", "iris@20")
-    for row in found["metadata"]:
-        assert f"-{row['key']} = {row['old']}\n+{row['key']} = {row['new']}" in said
-    for row in found["artifacts"]:
-        lines = f'-digest = "{row["old"]}"', f'+digest = "{row["new"]}"'
-        assert [line in said for line in lines] == [not row["same"]] * 2
-    assert f'-commit = "{found["code"]["old"]}"\n+commit = "{found["code"]["new"]}"' in said
+    fields = asked(capsys, "diff", "iris@18", "iris@20")["fields"]
+    for row in fields:
+        old, new = row["values"]
+        if row["key"].startswith("metadata."):
+            key = row["key"].removeprefix("metadata.")
+            assert f"-{key} = {old}\n+{key} = {new}" in said
+        elif row["key"].startswith("artifacts."):
+            assert [line in said for line in (f'-digest = "{old}"', f'+digest = "{new}"')] == [not row["same"]] * 2
+    (commits,) = [row["values"] for row in fields if row["key"] == "code.commit"]
+    assert f'-commit = "{commits[0]}"\n+commit = "{commits[1]}"' in said
 
 
 def test_diff_and_git_log_list_the_same_commits_between_two_versions(story, git, capsys):
-    found = asked(capsys, "diff", "iris@production", "iris@1")["code"]
+    (found,) = asked(capsys, "diff", "iris@production", "iris@1")["code"]
     assert found["commits"] == []
-    back = asked(capsys, "diff", "iris@1", "iris@production")["code"]
+    (back,) = asked(capsys, "diff", "iris@1", "iris@production")["code"]
     listed = git(story, "log", "--format=%H %an %s", f"{back['old']}..{back['new']}").splitlines()
     assert [f"{c['commit']} {c['author']} {c['subject']}" for c in back["commits"]] == listed
     assert found["left"] == back["commits"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import NamedTuple
 
 from gitmodel.domain.schema.names import LATEST, check_name, check_version_name, suggest
 from gitmodel.domain.schema.renumbering import Numbered
@@ -61,6 +62,8 @@ class VersionRef(Frozen):
     @classmethod
     def parse(cls, text: str) -> VersionRef:
         """Parse `MODEL` or `MODEL@VERSION`. Raises UsageError for anything else."""
+        if DatedRef.is_dated(text):
+            raise UsageError(f"{text!a} has a date, which only diff reads", hint="leave it out, or add --at DATE")
         model, at, selector = text.partition("@")
         if at and not selector:
             meant = suggest(model) or "MODEL"  # an invalid name can contain anything, so it is not printed
@@ -105,6 +108,37 @@ class VersionRef(Frozen):
 
     def __str__(self) -> str:
         return f"{self.model}@{self.selector}" if self.selector else self.model
+
+
+class DatedRef(NamedTuple):
+    """A version at a past state of the registry: *when* is a date, a time or a commit; None: the present state.
+
+    >>> DatedRef.parse("iris@production@{2026-10-01}")
+    DatedRef(ref=VersionRef(model='iris', selector='production'), when='2026-10-01')
+    >>> str(DatedRef.parse("iris@{2026-10-01}"))
+    'iris@{2026-10-01}'
+    """
+
+    ref: VersionRef
+    when: str | None = None
+
+    @staticmethod
+    def is_dated(text: str) -> bool:
+        """Return True if *text* ends with a date as git writes it: `@{2026-10-01}`."""
+        return "@{" in text and text.endswith("}")
+
+    @classmethod
+    def parse(cls, text: str) -> DatedRef:
+        """Parse a reference, and after it `@{WHEN}`. Raises UsageError for anything else."""
+        if not cls.is_dated(text):
+            return cls(VersionRef.parse(text))
+        ref, _, when = text[:-1].partition("@{")
+        if not when.strip():
+            raise UsageError(f"{text!a} has no date in its braces", hint="write a date, such as @{2026-10-01}")
+        return cls(VersionRef.parse(ref), when.strip())
+
+    def __str__(self) -> str:
+        return f"{self.ref}@{{{self.when}}}" if self.when is not None else str(self.ref)
 
 
 def _selector(version: str | int) -> str:

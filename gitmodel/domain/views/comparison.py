@@ -1,4 +1,4 @@
-"""The differences between two versions: metadata, parameters and artifacts side by side. Pure."""
+"""The differences between versions: fields, metadata and artifacts side by side. Pure."""
 
 from __future__ import annotations
 
@@ -10,47 +10,85 @@ from gitmodel.frozen import Frozen
 
 
 class Compared(Frozen):
-    """A key of metadata, or an artifact, in the *old* and *new* version; *change* is the difference of numbers."""
+    """A field, such as a key of metadata or an artifact, in several versions.
+
+    *values* are in the order of the versions; None if a version does not have the field. *unknown* are the places of
+    the versions of which it is not known.
+    """
 
     name: str
-    old: Any
-    new: Any
-    change: float | None = None
+    values: tuple[Any, ...]
     kind: str = ""
+    unknown: frozenset[int] = frozenset()
+
+    @property
+    def old(self) -> Any:
+        """The value in the first version."""
+        return self.values[0]
+
+    @property
+    def new(self) -> Any:
+        """The value in the last version."""
+        return self.values[-1]
+
+    @property
+    def known(self) -> list[Any]:
+        """The values that are known."""
+        return [value for place, value in enumerate(self.values) if place not in self.unknown]
 
     @property
     def same(self) -> bool:
-        """True if both versions have it with the same type and value."""
-        return type(self.old) is type(self.new) and bool(self.old == self.new)
+        """True if all versions of which it is known have it with the same type and value."""
+        first, *others = self.known or [None]
+        return all(same_value(first, other) for other in others)
+
+    @property
+    def change(self) -> float | None:
+        """The difference from the first to the last version, if both have a number; exact for whole numbers."""
+        old, new = self.old, self.new
+        if not (_is_number(old) and _is_number(new)):
+            return None
+        if isinstance(old, int) and isinstance(new, int):
+            return new - old
+        return float(new) - float(old)
 
 
-def compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Compared, ...]:
-    """Compare the values of two tables, by sorted key; keys of inner tables have dots, a missing value is None.
+def same_value(one: Any, other: Any) -> bool:
+    """Return True if two values have the same type and are equal; NaN equals NaN, also in lists and tables.
+
+    >>> same_value(1, 1.0), same_value([float("nan")], [float("nan")])
+    (False, True)
+    """
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(same_value(one[key], other[key]) for key in one)
+    return bool(one == other or (one != one and other != other))
+
+
+def compare_fields(*tables: Mapping[str, Any]) -> tuple[Compared, ...]:
+    """Compare the values of tables, by sorted key; a missing value is None."""
+    names = sorted({name for table in tables for name in table})
+    return tuple(Compared(name, tuple(table.get(name) for table in tables)) for name in names)
+
+
+def compare_values(*tables: Mapping[str, Any]) -> tuple[Compared, ...]:
+    """Compare tables with `compare_fields`; the keys of inner tables have dots.
 
     >>> [(row.name, row.old, row.new, row.change) for row in compare_values({"a": 1, "t": {"b": 2}}, {"a": 3})]
-    [('a', 1, 3, 2.0), ('t.b', 2, None, None)]
+    [('a', 1, 3, 2), ('t.b', 2, None, None)]
     """
-    before, after = dict(flat_values(old)), dict(flat_values(new))
-    return tuple(_row(key, before.get(key), after.get(key)) for key in sorted({*before, *after}))
+    return compare_fields(*(dict(flat_values(table)) for table in tables))
 
 
-def compare_artifacts(old: Iterable[ArtifactLink], new: Iterable[ArtifactLink]) -> tuple[Compared, ...]:
-    """Compare the artifacts of two versions by name and digest; a missing artifact is None."""
-    before, after = {link.name: link for link in old}, {link.name: link for link in new}
-    return tuple(
-        Compared(
-            name,
-            before[name].digest if name in before else None,
-            after[name].digest if name in after else None,
-            kind=(after.get(name) or before[name]).kind,
-        )
-        for name in sorted({*before, *after})
-    )
-
-
-def _row(name: str, old: Any, new: Any) -> Compared:
-    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (old, new))
-    return Compared(name, old, new, float(new) - float(old) if numbers else None)
+def compare_artifacts(*versions: Iterable[ArtifactLink]) -> tuple[Compared, ...]:
+    """Compare the artifacts of versions by name and digest; a missing artifact is None."""
+    links = [{link.name: link for link in version} for version in versions]
+    kinds = {link.name: link.kind for version in links for link in version.values()}
+    rows = compare_fields(*({name: link.digest for name, link in version.items()} for version in links))
+    return tuple(Compared(row.name, row.values, kinds[row.name]) for row in rows)
 
 
 def flat_values(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
@@ -60,3 +98,7 @@ def flat_values(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[st
             yield from flat_values(value, f"{within}{key}.")
         else:
             yield f"{within}{key}", value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

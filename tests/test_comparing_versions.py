@@ -1,0 +1,189 @@
+"""`git model diff` of two to many versions: awkward values, references that are wrong, and narrow terminals."""
+
+import json
+import os
+import pty
+
+import pytest
+from transcripts import ask, check_transcript
+
+from gitmodel import Client
+from gitmodel.errors import NotFound, UsageError
+
+
+@pytest.fixture
+def client(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client() as client:
+        yield client
+
+
+def create(client, *metadata, model="iris", **others):
+    client.register_model(model, exist_ok=True)
+    with client.transaction("Create versions") as change:
+        for values in metadata:
+            change.get_model(model).create_version(metadata=values, **others)
+
+
+def on_a_terminal(columns, *arguments):
+    """Return what a command prints on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    child = os.fork()
+    if child == 0:
+        os.environ.update(COLUMNS=str(columns), NO_COLOR="1")
+        os.dup2(theirs, 1)
+        os.execlp("git-model", "git-model", *arguments)
+    os.close(theirs)
+    printed = b""
+    try:
+        while part := os.read(ours, 65536):
+            printed += part
+    except OSError:  # the end of a terminal
+        pass
+    os.waitpid(child, 0)
+    os.close(ours)
+    return printed.decode().replace("\r\n", "\n")
+
+
+def test_fields_that_differ_are_shown_first_and_equal_ones_on_request(client, code_repo, capsys):
+    client.register_model("iris")
+    first = client.get_model("iris").create_version(metadata={"note": "a\x1b[2J", "both": 1}, description="one")
+    first.link_artifact("old", code_repo / "train.py")
+    second = client.get_model("iris").create_version(metadata={"both": 1, "f1": 0.5}, tags=["b", "a"])
+    second.link_artifact("new", code_repo / "train.py", kind="model")
+    commit = first.code.commit[:10]
+    check_transcript(
+        capsys,
+        f"""
+        $ git model diff iris@1 iris@2 --all
+        FIELD          iris@1               iris@2
+        description    one                  -
+        tags           -                    a,b
+        metadata.f1    -                    0.5
+        metadata.note  a\\x1b[2J             -
+        artifacts.new  -                    sha256:1cef8e8030c1
+        artifacts.old  sha256:1cef8e8030c1  -
+
+        FIELD          THE SAME IN ALL
+        metadata.both  1
+        code.commit    {commit}
+
+        code:
+          {commit}  (same commit)
+        $ git model diff iris@1 iris@2 -q
+        description
+        tags
+        metadata.f1
+        metadata.note
+        artifacts.new
+        artifacts.old
+        $ git model diff iris@1 iris@9
+        ! error: ...version 9 of iris
+        ! hint: ...version list iris...
+        [3]
+        $ git model diff iris@1 iris@1
+        ! error: iris@1 is given twice
+        ! hint: ...iris@1@{{2026-10-01}}
+        [2]
+        $ git model diff iris@1
+        ! error: a comparison needs two or more versions
+        ! hint: ...git model diff MODEL@1 MODEL@2...
+        [2]
+        """,
+    )
+
+
+def test_awkward_values_are_exact_and_never_look_equal(client, capsys):
+    awkward = [
+        {"big": 2**53, "nan": float("nan"), "list": [1, float("nan")], "near": 0.912341, "type": 1, "text": "1"},
+        {"big": 2**53 + 1, "nan": float("nan"), "list": [1, float("nan")], "near": 0.912342, "type": 1.0, "text": 1},
+    ]
+    create(client, *awkward)
+    found = {
+        row["key"]: row for row in json.loads(ask(capsys, "diff", "iris@1", "iris@2", "--format", "json")[1])["fields"]
+    }
+    assert found["metadata.big"] == {"key": "metadata.big", "same": False, "change": 1, "values": [2**53, 2**53 + 1]}
+    assert found["metadata.nan"]["same"]
+    assert found["metadata.list"]["same"]
+    assert not found["metadata.type"]["same"]
+    rows = {
+        line.split()[0]: line.split()[1:3] for line in ask(capsys, "diff", "iris@1", "iris@2")[1].splitlines() if line
+    }
+    assert rows["metadata.near"] == ["0.912341", "0.912342"]
+    assert rows["metadata.type"] == ["1", "1.0"]
+    assert rows["metadata.text"] == ['"1"', "1"]
+    lines = ask(capsys, "diff", "iris@1", "iris@2", "--format", "tsv")[1].splitlines()
+    assert lines[0] == "key\tsame\tchange\tiris@1\tiris@2"
+    assert f"metadata.big\tfalse\t1\t{2**53}\t{2**53 + 1}" in lines
+
+
+def test_keys_with_dots_and_long_texts_with_control_characters_stay_on_one_line(client, capsys):
+    create(client, {"a.b": 1, "a": {"b": 2}}, {"a.b": 3, "a": {"b": 4}, "long": "x" * 5000 + "\n\t\x00"[:2]})
+    out = ask(capsys, "diff", "iris@1", "iris@2")[1]
+    heads = [line.split()[0] for line in out.partition("\n\ncode:")[0].splitlines()]
+    assert heads == ["FIELD", "metadata.a.b", "metadata.long", 'metadata["a.b"]']
+    assert "x" * 5000 + "\\n\\t" in out
+    narrow = on_a_terminal(80, "diff", "iris@1", "iris@2")
+    assert max(map(len, narrow.splitlines())) <= 80
+
+
+def test_many_versions_of_several_models_stand_in_columns(client, capsys):
+    create(client, *({"accuracy": number / 100} for number in range(1, 30)))
+    create(client, {"accuracy": 0.5}, model="wine")
+    refs = [f"iris@{number}" for number in range(1, 30)] + ["wine@1"]
+    out = ask(capsys, "diff", *refs)[1]
+    head, row = out.splitlines()[:2]
+    assert head.split() == ["FIELD", *refs]
+    assert row.split() == ["metadata.accuracy", *(f"{number / 100:.4g}" for number in range(1, 30)), "0.5"]
+    narrow = on_a_terminal(80, "diff", *refs).partition("\n\ncode:")[0].splitlines()
+    assert max(map(len, narrow)) <= 80
+    heads = [line.split()[1:] for line in narrow if line.startswith("FIELD")]
+    assert [ref for block in heads for ref in block] == refs
+    rows = [line.split()[1:] for line in narrow if line.startswith("metadata.accuracy")]
+    assert [cell for block in rows for cell in block] == row.split()[1:]
+
+
+def test_references_to_one_version_are_told_apart(client, capsys):
+    create(client, {"accuracy": 0.5}, {"accuracy": 0.6})
+    client.promote("iris@2", "production")
+    client.set_alias("iris@2", "champion")
+    found = client.diff("iris@production", "iris@champion", "iris@1")
+    assert found.heads == ("iris@production", "iris@champion", "iris@1")
+    code, out, err = ask(capsys, "diff", "iris@production", "iris@champion")
+    assert (code, out.partition("\n")[0]) == (0, "")
+    assert "no field differs" in err
+
+
+def test_a_deleted_version_and_dates_without_it_are_named(client, capsys):
+    create(client, {"accuracy": 0.5}, {"accuracy": 0.6})
+    before = client.repository.tip()
+    client.get_version("iris@1").delete()
+    with pytest.raises(NotFound, match="version 1 of iris"):
+        client.diff("iris@1", "iris@2")
+    assert client.diff(f"iris@1@{{{before}}}", "iris@2").versions[0].number == 1
+    code, out, err = ask(capsys, "diff", "iris@1@{2001-01-01}", "iris@2")
+    assert (code, out) == (3, "")
+    assert "there was no registry on 2001-01-01" in err
+    with pytest.raises(NotFound, match=f"at {before}: .*version 3"):
+        client.diff(f"iris@3@{{{before}}}", "iris@2")
+    with pytest.raises(UsageError, match="has no date in its braces"):
+        client.diff("iris@1@{}", "iris@2")
+    with pytest.raises(UsageError, match="has a date, which only diff reads"):
+        client.get_version("iris@2@{2026-10-01}")
+
+
+def test_a_comparison_becomes_rows_and_a_data_frame(client):
+    pandas = pytest.importorskip("pandas")
+    create(client, {"accuracy": 0.5, "rows": 3}, {"accuracy": 0.625, "rows": 3}, {"accuracy": 0.75, "rows": 3})
+    found = client.diff("iris@1", "iris@2", "iris@3")
+    assert repr(found) == "VersionDiff(3 fields)"
+    assert [(row.name, row.values, row.change) for row in found.differing] == [
+        ("metadata.accuracy", (0.5, 0.625, 0.75), 0.25)
+    ]
+    assert found.rows()[0] == {
+        "key": "metadata.accuracy", "same": False, "change": 0.25, "iris@1": 0.5, "iris@2": 0.625, "iris@3": 0.75
+    }  # fmt: skip
+    frame = found.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["iris@2"])[:2] == [0.625, 3]
+    assert "<td>0.625</td>" in found._repr_html_()
