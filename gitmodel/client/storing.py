@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -149,6 +148,8 @@ def create_version(
 
 def _content_key(model: str, draft: Draft, links: Iterable[ArtifactLink], code: Code) -> str:
     """Return a digest of the content of a new version, to distinguish the versions that one job creates."""
+    import json  # imported here because only jobs of CI need it
+
     held = sorted((link.name, link.digest) for link in links)
     metadata = dict(draft.metadata or {})
     said = [model, draft.name, draft.description, sorted(draft.tags), held, code.commit, code.dirty, metadata]
@@ -243,8 +244,6 @@ def describe_links(
 
 def check_formats(given: GivenArtifacts) -> None:
     """Raise UsageError for a format of an artifact that is not given, and for one that its artifact cannot have."""
-    from gitmodel.formats.catalogue.plugins import find_format  # imported here because few artifacts need it
-
     sources = {name: source for name, source, _ in given.sources}
     for name, format in given.formats.items():
         if name not in sources:
@@ -253,6 +252,8 @@ def check_formats(given: GivenArtifacts) -> None:
             )
         source = sources[name]
         if not is_path(source):
+            from gitmodel.formats.catalogue.plugins import find_format  # imported here because only objects need it
+
             find_format(format)
         else:
             artifacts.check_format(format, folder=bool(source) and Path(source).is_dir())

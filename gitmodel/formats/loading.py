@@ -17,7 +17,6 @@ from gitmodel.formats import script_names, trust
 from gitmodel.formats.catalogue.detection import folder_format, is_pickle
 from gitmodel.formats.catalogue.format import UnusableFormat, first_line, type_name
 from gitmodel.formats.catalogue.plugins import find_format
-from gitmodel.formats.comparison import differences as comparison
 
 _loading = ContextVar("gitmodel_loading", default=False)
 _WITHOUT_NAMES = frozenset({"bytes", "csv", "numpy", "parquet", "safetensors", "text"})
@@ -175,6 +174,9 @@ def _prove(
     value: Any, path: Path, format_name: str, saver: Callable[[Any, Path], None], loader: Callable[[Path], Any]
 ) -> None:
     """Raise UsageError if *path* gives another value. Types of other packages are not compared."""
+    # imported here because it costs 8 ms, and only saving a value needs it
+    from gitmodel.formats.comparison import differences as comparison
+
     if format_name == "skops":
         comparison.prove_again(value, path, loader, saver)
     elif format_name == "json" or comparison.is_comparable(value):
