@@ -27,7 +27,7 @@ PREFIXES = ("AWS_", "AZURE_", "GIT_", "GITMODEL_", "GOOGLE_", "STORAGE_", "XDG_"
 TERMINAL = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PAGER", "LANGUAGE")
 
 
-# A shell has what it starts with "&" ignore SIGINT, which children inherit: tests of Ctrl-C would wait for ever.
+# A process that a shell starts with "&" ignores SIGINT, and so do its children: tests of Ctrl-C would never end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -8,7 +8,7 @@ from web_pages import QuietHandler, QuietServer, running
 
 
 class Proxy:
-    """`proxy.plan(number, method, path)` says what becomes of a request, counted from 1 in the order of arrival.
+    """`proxy.plan(number, method, path)` decides what to do with a request, counted from 1 in the order of arrival.
 
     "" passes it on; a number such as "503" is the answer; "reset" closes the connection; "cut" passes on half of the
     body of the answer; "hang" waits until the proxy is closed, having set `proxy.hanging`.

@@ -725,7 +725,7 @@ def test_the_registry_can_be_in_another_repository(iris, capsys, tmp_path, monke
     monkeypatch.chdir(outside)
     code, out, err = ask(capsys, "list")
     assert (code, out) == (3, "")
-    # the tests set GIT_CEILING_DIRECTORIES, and that is said
+    # the tests set GIT_CEILING_DIRECTORIES, and the message names it
     assert err.splitlines()[0].startswith("error: there is no git repository here, and GIT_CEILING_DIRECTORIES")
     assert ask(capsys, "-C", iris, "list", "-q") == (0, "iris\n", "")
     assert ask(capsys, "-C", iris.parent, "-C", iris.name, "list", "-q") == (0, "iris\n", "")

@@ -21,7 +21,7 @@ from gitmodel.domain.schema.digests import digest_of
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXTS = {ctx.command_path: ctx for ctx in command_reference.contexts()}
 VERBS = {path: ctx.command for path, ctx in CONTEXTS.items() if isinstance(ctx.command, Command)}
-# What a command that only reads must not pay for.
+# Modules that a command that only reads must not import.
 HEAVY = ("pydantic", "git", "rich", "importlib.metadata", "concurrent.futures", "gitmodel.expressions", "cel")
 PIPELINE = """
 from gitmodel import ModelConfig, pipeline, step

@@ -917,7 +917,7 @@ class TestTransactions:
                 change.get_version("iris@1").log_metadata(slow=True)
                 inside.set()
                 assert written.wait(20)
-                # committed at once, by itself, whatever becomes of this transaction
+                # committed at once and on its own, independent of this transaction
                 assert other.get_version("iris@staging").metadata == {"thread": True}
                 assert client.get_version("iris@1").metadata == {}
                 if fails:

@@ -1,4 +1,4 @@
-"""The recorded state of the code: a changed work tree is never recorded as clean, whatever git is told."""
+"""The recorded state of the code: a changed work tree is never recorded as clean, whatever the settings of git are."""
 
 import hashlib
 import json

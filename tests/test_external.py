@@ -237,7 +237,7 @@ def test_a_page_that_is_read_in_place_is_kept_and_repaired(iris, pages):
         path = artifact.path()
         inode = path.stat().st_ino
         pages.pages["/raw.csv"] = 500
-        assert artifact.path() == path  # it is whole, and nobody is asked
+        assert artifact.path() == path  # the copy is intact, so the server is not asked
         assert path.stat().st_ino == inode
         path.chmod(0o644)
         path.write_bytes(b"changed!")

@@ -184,7 +184,7 @@ def test_another_branch_with_a_registry_has_verdicts_of_its_own(repo, judged):
 
 
 def test_a_process_with_an_older_commit_does_not_vouch_for_later_tags(repo, monkeypatch):
-    """It writes what it judged after another process wrote tags of later commits."""
+    """The process writes its results after another process wrote tags of later commits."""
     with Client(repo) as client, Client(repo) as other:
         listed(client)
         before = run(repo, "rev-parse", BRANCH)

@@ -216,7 +216,7 @@ class TestForeignTags:
         code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
         assert (code, "model/iris/staging" in err) == (6, True)
         assert git(tmp_path / "bare.git", "for-each-ref") == before
-        # what to type is where the tag is
+        # the command of the hint deletes the tag in the repository that has it
         deleting = f"git push {(tmp_path / 'bare.git').as_uri()} :refs/tags/model/iris/staging"
         assert f"`{deleting}`; if the stage is recorded, `git model doctor --fix`" in err
         assert "git tag -d" not in err

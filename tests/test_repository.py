@@ -54,7 +54,7 @@ def write_all(repo, **named):
 
 
 def touched(repo, git):
-    """Everything of the user's that no write of ours may change."""
+    """Return everything of the user that gitmodel must not change: files, index and current branch."""
     inside = Path(git(repo, "rev-parse", "--absolute-git-dir"))
     files = {
         str(path.relative_to(repo)): path.read_bytes()

@@ -23,7 +23,7 @@ needs_strace = pytest.mark.skipif(
 
 @pytest.fixture
 def users():
-    """Two users of one group, the first of whom keeps everything to herself if nothing else is said."""
+    """Two users of one group; the umask of the first one gives others no access."""
     with open_folder() as top:
         yield top, User(top, 12345, GROUP, umask="077"), User(top, 12346, GROUP)
 

@@ -182,7 +182,7 @@ def test_copy_repairs_damaged_objects_of_the_target(iris, store, capsys, tmp_pat
     assert (code, out) == (5, f"copied 1 object (4 B) to {shared.url}; 3 were there\n")
     assert f"1 of the objects could not be copied: {TRAIN}" in err
     assert shared.open(NET).read() == b"net\n"
-    assert object_of(shared, TRAIN).read_bytes() == b"Train"  # what no other store has whole stays as it is
+    assert object_of(shared, TRAIN).read_bytes() == b"Train"  # an object that no other store has intact stays as it is
 
 
 def test_copy_detects_a_store_that_loses_objects(iris, tmp_path, monkeypatch):
@@ -242,7 +242,7 @@ def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git
     shared = LocalStore(tmp_path / "shared", shared=True)
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", tmp_path / "remote.git")
-    assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0  # long ago, by a registry that is no more
+    assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0  # by a registry that no longer exists
     age(shared, 15)
     assert ask(capsys, "config", "store", shared.root)[0] == 0
     assert ask(capsys, "push")[0] == 0

@@ -1,4 +1,4 @@
-"""What a list shows of each model, and the stage tags that count: cached with the ids of all objects they depend on."""
+"""The rows of a list of models, and the stage tags that count: cached with the ids of all objects they depend on."""
 
 from __future__ import annotations
 

@@ -331,4 +331,4 @@ class TestMaterializersOfOthers:
         installed(thing=value)
         with pytest.raises(UsageError, match=said):
             materializers.save(Thing(1), tmp_path / "x", "output thing", "")
-        materializers.save(1, tmp_path / "x", "output number", "")  # nobody else pays for it
+        materializers.save(1, tmp_path / "x", "output number", "")  # values of other types still work

@@ -122,7 +122,7 @@ class TestFailure:
         assert commits()[0] == "Run promote_and_fail (failed)"
         view = last_run()
         assert (view.status, view.record.failed_step, view.record.versions) == ("failed", "fail", ())
-        # what it failed of stays here
+        # the reason of the failure stays on this machine
         assert view.error == "RuntimeError: no"
         assert "project.py" in view.traceback
         assert (view.record.error, view.record.traceback) == ("RuntimeError", "")

@@ -88,7 +88,7 @@ elif what == "get":
     get(store, digest, folder / "got")
 else:
     verify(store, digest)
-# getrusage would tell the memory of whoever started us, if that was more
+# getrusage would return the memory of the parent process, if that was larger
 print(digest, next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 

@@ -134,7 +134,7 @@ def test_an_upload_that_the_server_dropped_starts_again(server, request, tmp_pat
     upload.send(0, content[:PART])
     upload.pause()
     for kept in (tmp_path / "copies").glob("uploads/*"):
-        assert kept.stat().st_mode & 0o777 == 0o600  # who has the address can write this object
+        assert kept.stat().st_mode & 0o777 == 0o600  # anyone with this address can write the object
         kept.write_text(kept.read_text().replace("upload_id=", "upload_id=x").replace("uploads/", "uploads/0"))
     (tmp_path / "model").write_bytes(content)
     put_path(store, tmp_path / "model")
@@ -150,7 +150,7 @@ def test_wrong_parts_of_an_earlier_upload_never_become_an_object(server, request
     upload.send(0, content[1:PART] + b"?")
     upload.pause()
     (tmp_path / "model").write_bytes(content)
-    with suppress(Invalid):  # who sees it only at the end says so, and the next try begins anew
+    with suppress(Invalid):  # a store that detects it only at the end raises, and the next try starts again
         put_path(store, tmp_path / "model")
         assert read(store.origin, digest) == content
     put_path(store, tmp_path / "model")

@@ -99,7 +99,7 @@ def test_a_stage_whose_gate_fails_stays_and_does_not_block_others(ada, bob, bare
     bob.pull()
     forced = bob.propose(("iris@1", "production"), ("iris@3", "staging"), force=True, reason="x", push=True)
     merge(forced)
-    # who merged took the force out again
+    # the person who merged removed `forced` again
     stage = editing.read(bare, paths.stage_file("iris", "production"))
     head = stage.partition("reason")[0]
     editing.run(bare, "update-ref", BRANCH, f"{BRANCH}^1")

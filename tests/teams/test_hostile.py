@@ -17,7 +17,7 @@ from gitmodel.registry.checking import MOST_PROBLEMS, check
 
 TOPIC = "refs/heads/propose/iris/production/9-0000000"
 STAGE = paths.stage_file("iris", "production")
-# Seconds and bytes, on a machine that eight share; without bounds it would be minutes, gigabytes, or for ever.
+# Seconds and bytes on a shared machine; without bounds a test would take minutes and gigabytes, or never end.
 SOON = 20.0
 LITTLE = 400 << 20
 

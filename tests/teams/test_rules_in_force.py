@@ -510,7 +510,7 @@ class TestAServerWithTheHook:
         editing.run(repository.common_dir, "update-ref", editing.BRANCH, TOPIC)
         code, err = self.push(ada, editing.BRANCH)
         assert (code == 0, "change.gate" in err) == (False, True), err
-        # and where the branch has it all the same, as before the hook was there, the tag does not follow
+        # if the branch has the change anyway, pushed before the hook was installed, the tag does not follow
         hook = bare / "hooks" / "pre-receive"
         hook.rename(bare / "hooks" / "aside")
         assert self.push(ada, editing.BRANCH)[0] == 0

@@ -358,7 +358,7 @@ class TestCaught:
 
 
 def edit_signed(repo, keys):
-    """Set the rules that the tip has anew, signed."""
+    """Replace the tip by a signed commit with the same rules."""
     text = run(repo, "show", f"{BRANCH}:gitmodel.toml") + "\n"
     tip = run(repo, "rev-parse", BRANCH)
     run(repo, "update-ref", BRANCH, f"{tip}~1")
@@ -385,7 +385,7 @@ class TestMergesByGit:
         file = run(repo, "show", f"{promoted}:{STAGE}") + "\n"
         self.merge(repo, local, promoted, {STAGE: file})
         assert ada.get_version("iris@production").number == 2
-        # who is not listed in the branch before the merge, is not listed by what was merged
+        # the merged branch cannot list a person who was not listed before the merge
         assert [why for ref, why in ada.apply().refused if ref == PRODUCTION]
         assert ada.get_version("iris@production").number == 2
 

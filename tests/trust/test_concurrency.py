@@ -159,7 +159,7 @@ def git_beside_gc(folder, *arguments):
     """Run git as a user does, who tries again when git itself loses a race against gc or pack-refs.
 
     gc takes the empty folder of an object that git is about to write; and with replace refs in use, which is the
-    default, git may compare a ref with a value of packed-refs that it read before pack-refs wrote the file anew.
+    default, git may compare a ref with a value of packed-refs that it read before pack-refs wrote the file again.
     """
     for _ in range(20):
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
