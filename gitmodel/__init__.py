@@ -12,6 +12,14 @@ The registry:
     log_model_metadata        sets metadata of a version, from a script or a step
     log_artifact_metadata     sets metadata of an artifact, from a script or a step
 
+Changes of the rules of stages, for `client.propose(rules=[...])`:
+
+    AddStage                  adds a stage
+    UpdateStage               changes the settings of a stage
+    RemoveStage               removes a stage
+    AddGate                   adds a gate to a stage
+    RemoveGate                removes a gate from a stage
+
 Pipelines:
 
     step                      makes a step of a function
@@ -49,6 +57,7 @@ from gitmodel.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from gitmodel.client import Artifact, Client, Model, ModelStages, ModelVersion
+    from gitmodel.domain.changes.rule_edits import AddGate, AddStage, RemoveGate, RemoveStage, UpdateStage
     from gitmodel.errors import (
         Conflict,
         GateRefused,
@@ -77,6 +86,7 @@ if TYPE_CHECKING:
     from gitmodel.pipelines.reproducing import reproduce
 
 _HOMES = {
+    "gitmodel.domain.changes.rule_edits": ("AddGate", "AddStage", "RemoveGate", "RemoveStage", "UpdateStage"),
     "gitmodel.client": ("Artifact", "Client", "Model", "ModelStages", "ModelVersion"),
     "gitmodel.pipelines": (
         "ArtifactConfig",
@@ -107,6 +117,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AddGate",
+    "AddStage",
     "Artifact",
     "ArtifactConfig",
     "Client",
@@ -123,10 +135,13 @@ __all__ = [
     "ModelVersion",
     "NotFound",
     "Refused",
+    "RemoveGate",
+    "RemoveStage",
     "RenumberedWarning",
     "RunFailed",
     "Secret",
     "Unreachable",
+    "UpdateStage",
     "UsageError",
     "get_step_context",
     "log_artifact_metadata",

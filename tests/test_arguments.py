@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 import gitmodel
-from gitmodel import Artifact, Client, GitModelError, Model, ModelConfig, ModelVersion, UsageError
+from gitmodel import Artifact, Client, GitModelError, Model, ModelConfig, ModelVersion, RemoveStage, UsageError
 from gitmodel.domain.arguments import checking as arguments
 from gitmodel.pipelines.context import PlannedVersion
 
@@ -109,6 +109,7 @@ def good(name, parameter, tmp_path):
         "content": lambda: "x",
         "commits": "HEAD..HEAD",
         "commit": "HEAD",
+        "edit": RemoveStage("staging"),
     }
     return known.get(parameter, "nothing")
 

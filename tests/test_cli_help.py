@@ -82,6 +82,8 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
     before = {
         "git model register": "delete iris --yes --force",
         "git model rollback": "promote iris@2 production",
+        "git model stage remove": "stage add canary",
+        "git model stage gate remove": "stage gate add production accuracy true",
         "git model unlink": "version update iris@2 --stage none",
         "git model link": "version update iris@2 --stage none",
         "git model version create": "version list iris",

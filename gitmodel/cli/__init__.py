@@ -37,7 +37,7 @@ COMMANDS = {
     "get": Entry("artifacts:get", "Download an artifact or attachment and verify it.", "Artifacts"),
     "link": Entry("artifacts:link", "Store files or folders and link them to a version.", "Artifacts"),
     "unlink": Entry("artifacts:unlink", "Remove an artifact or attachment from a version.", "Artifacts"),
-    "stage": Entry("stages:stage", "Show the versions in the stages.", "Stages"),
+    "stage": Entry("stages:stage", "Show stages with their versions, and change their rules.", "Stages"),
     "promote": Entry("stages:promote", "Put a version into a stage.", "Stages"),
     "demote": Entry("stages:demote", "Remove the version from a stage and leave the stage empty.", "Stages"),
     "rollback": Entry("stages:rollback", "Put the previous version back into a stage.", "Stages"),

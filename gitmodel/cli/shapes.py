@@ -361,9 +361,33 @@ GATE = shape(
     expression="text: the expression of the gate, or empty",
     values="object: the values that the expression reads, by their names; null if not set",
 )
+STAGE = shape(
+    "stage",
+    "A stage and its rules. Printed by `stage list`.",
+    name="text: its name",
+    after="list of text: the places from which a version may enter; empty: any place",
+    proposal_only="true if each change needs a reviewed proposal",
+    signed="true if changes must be signed",
+    rollback="text: `direct` if a previous version may return without these rules, or empty",
+    gates="list of objects: its gates, each with `name`, `expression` and `message`",
+    in_force="true if these rules count alone; false if others count, too, until `apply`",
+    faults="list of text: the faults of its rules in `gitmodel.toml`; while there are any, nothing enters it",
+    at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
+)
+CHANGED_RULES = shape(
+    "changed_rules",
+    "A change of the rules of a stage. Printed by `stage add`, `stage update`, `stage remove`, `stage gate add`, "
+    "`stage gate remove`; with `--propose` they print a `proposal`.",
+    stage="text: the stage",
+    changed="true if the rules were different before",
+    changes="list of text: the changes, each in a line",
+    rules="object: its rules now (`after`, `proposal_only`, `signed`, `rollback`, `gates` as in `stage`); null if it "
+    "was removed",
+)
 PROPOSAL = shape(
     "proposal",
-    "Proposed changes of stages, on a branch. Printed by `propose`, `proposals`.",
+    "Proposed changes of stages and rules, on a branch. Printed by `propose`, `proposals`, and by `stage add`, "
+    "`stage update`, `stage remove`, `stage gate add` and `stage gate remove` with `--propose`.",
     branch="text: the branch, without `refs/heads/`",
     commit="text: its commit",
     base="text: the commit of the metadata branch with which it is compared",
@@ -371,6 +395,7 @@ PROPOSAL = shape(
     author="text: the person who proposes it",
     models="list of text: the models that it changes",
     changes="list of objects as in `plan`: the effects of merging it now",
+    rule_changes="list of text: changes of the rules of stages, each in a line",
     problems="list of `problem`: the reasons not to merge it now",
     ready="true if there are no problems",
     pushed="true if the remote has the branch",
@@ -391,6 +416,7 @@ PLAN = shape(
     renamed="list of objects: renamed models, each with `model` and the new name `to`; stages move with them",
     versions="list of text: new versions, as `MODEL@NUMBER`",
     rules="list of text: changed files that decide who may do what",
+    rule_changes="list of text: changes of the rules of stages, each in a line",
     problems="list of `problem`: the reasons not to merge",
 )
 VERIFIED = shape(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gitmodel.client.tables import RunTable, VersionDiff
     from gitmodel.client.version_table import VersionTable
     from gitmodel.code.repository import CodeRepository
+    from gitmodel.domain.changes.rule_edits import ChangedRules, RulesEdit
     from gitmodel.domain.schema.codec import Problem
     from gitmodel.domain.views.lineage import Lineage
     from gitmodel.lineage.containing import Containing, WrittenNotes
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.put_in_force import Applied
     from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.registry.runs import RunView
+    from gitmodel.registry.stage_rules import StageRules
     from gitmodel.registry.store_access import Access, NamedStore
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
@@ -419,6 +421,118 @@ class Client(ShowsOurForm):
         ref = _version_ref(reference, renumbered).required("promote")
         return stages.promote(self.writer, ref, str(stage), why=Justification(reason, force), leave=leave)
 
+    def list_stages(self) -> list[StageRules]:
+        """Return each stage with its rules, in the order of the stages.
+
+        >>> [stage.name for stage in client.list_stages() if stage.rule.proposal_only]        # doctest: +SKIP
+        ['production']
+        """
+        from gitmodel.registry import stage_rules
+
+        self.repository.renew()
+        return stage_rules.list_rules(self.writer)
+
+    def add_stage(
+        self,
+        name: str,
+        *,
+        before: str | None = None,
+        after: Iterable[str] | None = None,
+        proposal_only: bool | None = None,
+        signed: bool | None = None,
+        direct_rollback: bool | None = None,
+        reason: str = "",
+    ) -> ChangedRules:
+        """Add a stage in front of the stage *before*, or as the last one, and put its rules in force.
+
+        *after* are the places from which a version may enter: stages, "archived" and "none". With *proposal_only*, a
+        change of the stage needs a reviewed proposal; with *signed*, its commit and tag need signatures. With
+        *direct_rollback*, a version that was in the stage before may return without these rules, except signatures. A
+        stage that has these rules already is left as it is. Raises UsageError for an invalid name or place, Conflict if
+        the name is taken.
+
+        >>> client.add_stage("canary", before="production", after=["staging"])               # doctest: +SKIP
+        """
+        from gitmodel.domain.changes.rule_edits import AddStage
+
+        return self.change_rules(
+            AddStage(name, after=after, proposal_only=proposal_only, signed=signed, direct_rollback=direct_rollback,
+                     before=before),
+            reason=reason,
+        )  # fmt: skip
+
+    def update_stage(
+        self,
+        name: str,
+        *,
+        before: str | None = None,
+        after: Iterable[str] | None = None,
+        proposal_only: bool | None = None,
+        signed: bool | None = None,
+        direct_rollback: bool | None = None,
+        reason: str = "",
+    ) -> ChangedRules:
+        """Change the rules of a stage, and put them in force. Rules that are not given stay.
+
+        The arguments are those of `add_stage`; `after=[]` allows any place. Raises UsageError for an unknown stage or
+        place; Refused if the stage is `proposal_only`: then use `propose(rules=[UpdateStage(...)])`.
+
+        >>> client.update_stage("production", proposal_only=True).changes                    # doctest: +SKIP
+        ('production: proposal_only false -> true',)
+        """
+        from gitmodel.domain.changes.rule_edits import UpdateStage
+
+        return self.change_rules(
+            UpdateStage(name, after=after, proposal_only=proposal_only, signed=signed, direct_rollback=direct_rollback,
+                        before=before),
+            reason=reason,
+        )  # fmt: skip
+
+    def remove_stage(self, name: str, *, reason: str = "") -> ChangedRules:
+        """Remove a stage that no version is in.
+
+        Raises UsageError for an unknown stage; Refused for the only stage, one that a version is in or that another
+        stage names in `after`, and one that is `proposal_only`.
+
+        >>> client.remove_stage("canary")                                                    # doctest: +SKIP
+        """
+        from gitmodel.domain.changes.rule_edits import RemoveStage
+
+        return self.change_rules(RemoveStage(name), reason=reason)
+
+    def add_gate(
+        self, stage: str, name: str, expression: str, *, message: str = "", replace: bool = False, reason: str = ""
+    ) -> ChangedRules:
+        """Add a gate to *stage*: an *expression* that a version must satisfy to enter, and a *message* if it does not.
+
+        *replace* replaces the gate of this name. A gate that is there already is left as it is. Raises UsageError for
+        an unknown stage and for an expression that cannot be read or names an unknown field, Conflict if the stage has
+        another gate of this name, Refused if the stage is `proposal_only`.
+
+        >>> client.add_gate("production", "accuracy", "metadata.accuracy >= 0.9")            # doctest: +SKIP
+        """
+        from gitmodel.domain.changes.rule_edits import AddGate
+
+        return self.change_rules(AddGate(stage, name, expression, message, replace), reason=reason)
+
+    def remove_gate(self, stage: str, name: str, *, reason: str = "") -> ChangedRules:
+        """Remove a gate from *stage*. Raises UsageError, NotFound; Refused if the stage is `proposal_only`.
+
+        >>> client.remove_gate("production", "accuracy")                                     # doctest: +SKIP
+        """
+        from gitmodel.domain.changes.rule_edits import RemoveGate
+
+        return self.change_rules(RemoveGate(stage, name), reason=reason)
+
+    def change_rules(self, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
+        """Make a change of the rules of a stage: AddStage, UpdateStage, RemoveStage, AddGate or RemoveGate.
+
+        The other methods on rules make these values themselves; `propose(rules=[...])` proposes them.
+        """
+        from gitmodel.registry import stage_rules
+
+        return stage_rules.change_rules(self.writer, edit, reason=reason)
+
     def demote(self, model: str, stage: str | ModelStages, *, reason: str = "", renumbered: bool = False) -> Promotion:
         """Remove the version from *stage* of *model*. Raises NotFound if the stage is empty."""
         return stages.demote(self.writer, _model_ref(model, renumbered), str(stage), reason=reason)
@@ -727,6 +841,7 @@ class Client(ShowsOurForm):
         demote: Iterable[tuple[str, str]] = (),
         rollback: Iterable[tuple[str, str]] = (),
         rename: Iterable[tuple[str, str]] = (),
+        rules: Iterable[RulesEdit] = (),
         reason: str = "",
         force: bool = False,
         leave: bool = False,
@@ -738,7 +853,8 @@ class Client(ShowsOurForm):
         """Write changes of stages to a new branch for a pull request, in one commit on top of the remote's branch.
 
         *promotions* are pairs of a version and a stage, *demote* and *rollback* pairs of a model and a stage, *rename*
-        pairs of a model and its new name. *push* pushes the branch; a registry by URL always pushes it. *open* also
+        pairs of a model and its new name. *rules* are changes of the rules of stages: AddStage, UpdateStage,
+        RemoveStage, AddGate and RemoveGate. *push* pushes the branch; a registry by URL always pushes it. *open* also
         opens the pull request on the host. *leave* allows moving a version to an earlier stage when that empties its
         later stage. *renumbered* confirms that numbers that a pull gave to other versions mean the current ones. Raises
         Refused for a version that the remote does not have, GateRefused unless *force* overrides the rules with a
@@ -751,7 +867,8 @@ class Client(ShowsOurForm):
 
         wanted = proposals.ProposedChanges(
             tuple((_version_ref(ref).required("propose"), str(stage)) for ref, stage in promotions),
-            tuple(demote), tuple(rollback), tuple(rename), Justification(reason, force), leave, renumbered,
+            tuple(demote), tuple(rollback), tuple(rename), tuple(rules), Justification(reason, force), leave,
+            renumbered,
         )  # fmt: skip
         made = proposals.propose(self.repository, wanted, remote=remote)
         return proposals.publish(self.repository, made, open=open) if push or open or self.repository.url else made

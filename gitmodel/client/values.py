@@ -5,6 +5,7 @@ from gitmodel.branch.stage_history import StageEvent as StageEvent
 from gitmodel.client.tables import RunTable as RunTable
 from gitmodel.client.tables import VersionDiff as VersionDiff
 from gitmodel.client.version_table import VersionTable as VersionTable
+from gitmodel.domain.changes.rule_edits import ChangedRules as ChangedRules
 from gitmodel.domain.views.comparison import Compared as Compared
 from gitmodel.lineage.comparing import CodeRange as CodeRange
 from gitmodel.lineage.comparing import ComparedVersion as ComparedVersion
@@ -27,6 +28,7 @@ from gitmodel.registry.run_outputs import VersionArtifact as VersionArtifact
 from gitmodel.registry.runs import RunView as RunView
 from gitmodel.registry.setup import Beginning as Beginning
 from gitmodel.registry.setup import Setting as Setting
+from gitmodel.registry.stage_rules import StageRules as StageRules
 from gitmodel.registry.store_access import NamedStore as NamedStore
 from gitmodel.stores.interface import ArtifactStore as ArtifactStore
 from gitmodel.teams.planning import Plan as Plan

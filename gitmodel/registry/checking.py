@@ -43,7 +43,7 @@ def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> li
 
 
 def _check_files(files: CommitFiles, wanted: Collection[str] | None) -> Iterator[Problem]:
-    registry, problems = registry_faults(files, _expression_fault)
+    registry, problems = registry_faults(files, expression_fault)
     yield from problems
     seen = set()
     looked_at = every_file(files) if wanted is None else files_at(files, wanted)
@@ -120,7 +120,7 @@ def _check_model(
     yield from invariants.model_faults(registry, model, holds)
 
 
-def _expression_fault(text: str) -> str:
+def expression_fault(text: str) -> str:
     """Return the problem of a gate's expression, such as a name that no record has; "" if there is none."""
     try:
         expressions.parse(text)

@@ -38,6 +38,7 @@ def text(plan: Plan) -> str:
         blocks.append("\n".join(line for line in block if line))
     blocks[:0] = [f"{old} is renamed to {new}; its stages do not change" for old, new in plan.renamed]
     blocks += [f"new versions: {', '.join(plan.versions)}"] if plan.versions else []
+    blocks += [f"rule of a stage: {said}" for said in plan.rule_changes]
     blocks += [f"controls permissions: {path}" for path in plan.rules]
     blocks += [f"wrong: {problem}" for problem in plan.problems]
     return "\n".join(blocks or ["no stage and no alias changes"])
@@ -59,6 +60,9 @@ def markdown(plan: Plan) -> str:
         parts.append("No stage and no alias changes.")
     if plan.versions:
         parts.append("New versions: " + ", ".join(map(escape, plan.versions[:_MOST_ROWS])))
+    if plan.rule_changes:
+        said = (f"- {escape(change)}" for change in plan.rule_changes[:_MOST_ROWS])
+        parts.append("\n".join(["### Rules of stages", "", *said]))
     if plan.rules:
         parts.append("**Controls permissions:** " + ", ".join(map(escape, plan.rules)))
     if plan.problems:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from gitmodel.branch.change_authors import ChangeAuthors
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
+from gitmodel.domain.changes.rule_changes import describe_rule_changes
 from gitmodel.domain.rules import gates
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths, records
@@ -69,7 +70,10 @@ class PlannedChange(Frozen):
 
 
 class Plan(Frozen):
-    """The effect of merging *head* into *base*: stages, aliases, new *versions*, *problems*, changed *rules*."""
+    """The effect of merging *head* into *base*: stages, aliases, new *versions*, *problems*, changed *rules*.
+
+    *rules* are the changed files that control permissions, *rule_changes* the changes of the rules of stages in words.
+    """
 
     base: Oid
     head: Oid
@@ -78,6 +82,7 @@ class Plan(Frozen):
     problems: tuple[Problem, ...]
     rules: tuple[str, ...]
     renamed: tuple[tuple[str, str], ...] = ()
+    rule_changes: tuple[str, ...] = ()
 
 
 def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> Plan:
@@ -102,8 +107,9 @@ def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -
             except Invalid:
                 continue  # unreadable records are among the problems
     return Plan(
-        base, head, tuple(changes), tuple(versions), found.problems, found.rules, tuple(sorted(merge.renamed.items()))
-    )
+        base, head, tuple(changes), tuple(versions), found.problems, found.rules, tuple(sorted(merge.renamed.items())),
+        _rule_changes(merge, registry),
+    )  # fmt: skip
 
 
 class _Merge(Frozen):
@@ -136,6 +142,13 @@ class _Merge(Frozen):
     @cached_property
     def code(self) -> CodeRepository:
         return CodeRepository(self.repository.git, worktree=False)
+
+
+def _rule_changes(merge: _Merge, registry: records.RegistryRecord) -> tuple[str, ...]:
+    try:
+        return tuple(describe_rule_changes(merge.before.registry().stages, registry.stages))
+    except Invalid:
+        return ()  # the base has no rules that can be read
 
 
 def _is_carried(merge: _Merge, model: str, path: str) -> bool:

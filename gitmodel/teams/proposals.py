@@ -14,6 +14,7 @@ from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.planned_change import Change, Justification
+from gitmodel.domain.changes.rule_edits import RulesEdit, plan_rules
 from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.rules import gates
@@ -33,6 +34,7 @@ from gitmodel.git.remote_commands import fetch_refs
 from gitmodel.hosts import pull_requests
 from gitmodel.hosts.addresses import Host, find_host
 from gitmodel.registry import in_force
+from gitmodel.registry.checking import expression_fault
 from gitmodel.registry.stages import plan_rollback
 from gitmodel.registry.writer import plan_together
 from gitmodel.teams import plan_texts
@@ -43,7 +45,7 @@ _LONGEST_SUBJECT = 72
 
 class ProposedChanges(Frozen):
     """The changes to propose: versions to *promote*, each with its stage; models and stages to *demote* and
-    *roll_back*; models to *rename*, each with its new name.
+    *roll_back*; models to *rename*, each with its new name; changes of *rules* of stages.
 
     *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty. *renumbered*
     confirms that numbers and names that a pull gave to other versions and models mean those; *meant* are the names of
@@ -54,6 +56,7 @@ class ProposedChanges(Frozen):
     demote: tuple[tuple[str, str], ...] = ()
     roll_back: tuple[tuple[str, str], ...] = ()
     rename: tuple[tuple[str, str], ...] = ()
+    rules: tuple[RulesEdit, ...] = ()
     why: Justification = Justification()
     leave: bool = False
     renumbered: bool = False
@@ -186,7 +189,7 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
     proposals = []
     for branch, (commit, pushed) in sorted(found.items()):
         planned = _planned(repository, base, commit) if base else None
-        if planned is not None and (planned.changes or planned.renamed or planned.problems):
+        if planned is not None and (planned.changes or planned.renamed or planned.rule_changes or planned.problems):
             read = replace(_read(repository, branch, commit, planned), remote=chosen, pushed=pushed)
             proposals.append(replace(read, address=_address(repository, read, "")))
     return proposals
@@ -217,6 +220,8 @@ def _plans(repository: Repository, wanted: ProposedChanges) -> Iterator[Callable
         yield of_model(model, partial(plan_rollback, repository, stage=stage, why=wanted.why, leave=wanted.leave))
     for old, new in wanted.rename:
         yield of_model(old, partial(_plan_rename, new=new))
+    for edit in wanted.rules:
+        yield partial(_plan_rules, wanted, edit)
 
 
 def _with_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
@@ -258,6 +263,14 @@ def _plan_rename(base: Snapshot, name: str, *, new: str) -> Change[Promotion]:
     change = models.plan_rename(base, name, new)
     # a result without a stage stands for a rename
     return replace(change, result=Promotion(new, None, ""))  # type: ignore[arg-type, return-value]
+
+
+def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Change[Promotion]:
+    change = plan_rules(base, edit, expression_fault, reason=wanted.why.reason)
+    if not change.result.changed:
+        raise Conflict(f"the rules of {edit.stage} are these already", hint="`git model stage list` shows them")
+    # a result without a model stands for the rules of a stage
+    return replace(change, result=Promotion("", None, edit.stage))  # type: ignore[arg-type, return-value]
 
 
 def _find_model(
@@ -319,11 +332,13 @@ def _subject(done: list[Promotion], last: str) -> str:
     said = "Change " + ", ".join(map(_brief, done))
     if len(said) <= _LONGEST_SUBJECT:
         return said
-    models = sorted({one.model for one in done})
+    models = sorted({one.model for one in done if one.model})
     return f"Change {len(done)} stages of {models[0] if len(models) == 1 else f'{len(models)} models'}"
 
 
 def _brief(done: Promotion) -> str:
+    if not done.model:
+        return f"the rules of {done.stage}"
     if not done.stage:
         return f"the name of {done.model}"
     return f"{done.model} {done.version} to {done.stage}" if done.version else f"{done.model} {done.stage} to (empty)"
@@ -333,6 +348,8 @@ def _branch_name(done: list[Promotion], commit: Oid) -> str:
     if len(done) > 1:
         return f"propose/several/{len(done)}-{commit[:7]}"
     (one,) = done
+    if not one.model:
+        return f"propose/rules/{one.stage}-{commit[:7]}"
     return f"propose/{one.model}/{one.stage or 'rename'}/{one.version or 'none'}-{commit[:7]}"
 
 

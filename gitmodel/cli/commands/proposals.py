@@ -46,7 +46,11 @@ def propose(invocation: Invocation, /, words: tuple[str, ...], **given: Any) -> 
     force until it is merged and applied. The remote must have the same versions. --open uses gh or glab if installed.
     For a registry by URL, the branch is always pushed.
     """
-    made = invocation.client.propose(*_promotions(words), **given)
+    print_proposal(invocation, invocation.client.propose(*_promotions(words), **given))
+
+
+def print_proposal(invocation: Invocation, made: Proposal) -> None:
+    """Print a proposal that was made, with the commands and the URL to go on."""
     said = _proposal_text(made, invocation.client.repository.branch_name)
     invocation.output.outcome(said, shapes.PROPOSAL, fields(made), name=made.branch)
 
@@ -66,7 +70,7 @@ def list_proposals(invocation: Invocation, remote: str, part: options.Part) -> N
         name=lambda one: one.branch,
         columns=(
             ("BRANCH", lambda one: one.branch),
-            ("CHANGES", lambda one: cell_text.commas(map(_change, _entering(one)))),
+            ("CHANGES", lambda one: cell_text.commas([*map(_change, _entering(one)), *one.plan.rule_changes])),
             ("WHO", lambda one: one.author),
             ("RULES", _verdict),
         ),
@@ -165,7 +169,8 @@ def _digests(row: Compared) -> dict[str, Any]:
 def fields(one: Proposal) -> dict[str, Any]:
     models = sorted({*(change.model for change in one.plan.changes), *(old for old, _ in one.plan.renamed)})
     changes = [_change_fields(change) for change in one.plan.changes]
-    return shapes.PROPOSAL.of(one, models=models, changes=changes, problems=one.plan.problems)
+    rules = one.plan.rule_changes
+    return shapes.PROPOSAL.of(one, models=models, changes=changes, rule_changes=rules, problems=one.plan.problems)
 
 
 def _entering(one: Proposal) -> Sequence[PlannedChange]:

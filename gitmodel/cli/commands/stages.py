@@ -1,4 +1,4 @@
-"""Commands on stages: stage show, promote, demote, rollback, apply."""
+"""Commands on stages: stage show, promote, demote, rollback, apply; those on rules are in `stage_rules`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_promotion, promotion_text
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
@@ -21,9 +21,18 @@ if TYPE_CHECKING:
     from gitmodel.client.values import InForce
 
 
-@click.group(cls=LazyGroup)
+_ON_RULES = {
+    "list": Entry("stage_rules:list_stages", "List the stages and their rules."),
+    "add": Entry("stage_rules:add", "Add a stage."),
+    "update": Entry("stage_rules:update", "Change the rules of a stage."),
+    "remove": Entry("stage_rules:remove", "Remove a stage that no version is in."),
+    "gate": Entry("stage_rules:gate", "Add and remove gates of stages."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_ON_RULES)
 def stage() -> None:
-    """Show the versions in the stages."""
+    """Show stages with their versions, and change their rules."""
 
 
 @command(group=stage, example="git model stage show production")

@@ -157,6 +157,7 @@ def _is_a(name: str) -> Callable[[Any], bool]:
     return lambda value: any(base.__name__ == name for base in type(value).__mro__)
 
 
+_EDITS = "make one with AddStage, UpdateStage, RemoveStage, AddGate or RemoveGate"
 _TEXT = _Check("text", _is_text)
 _PATH = _Check("a path", _is_path)
 _NUMBER = _Check("a whole number from 0", lambda value: _is_number(value) and value >= 0)
@@ -199,6 +200,8 @@ _CHECKS: dict[Any, _Check] = {
     "str | int": _Check("a number, name, stage or alias", lambda value: isinstance(value, str) or _is_number(value)),
     "Client": _Check("a Client", _is_a("Client"), "open it with `Client()`"),
     "Callable[[GitModelError], Any]": _Check("a function", callable),
+    "RulesEdit": _Check("a change of rules", _is_a("RulesEdit"), _EDITS),
+    "Iterable[RulesEdit]": _Check("a list of changes of rules", _is_list(_is_a("RulesEdit")), _EDITS),
     "str | datetime": _Check("text or a datetime", lambda value: _is_text(value) or hasattr(value, "utcoffset")),
     "str | VersionRef": _Check("text", lambda value: _is_text(value) or _is_a("VersionRef")(value)),
     "Model | str": _Check("a name or a Model", lambda value: _is_text(value) or _is_a("Model")(value)),

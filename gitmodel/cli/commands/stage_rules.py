@@ -1,0 +1,199 @@
+"""Commands on the rules of stages: stage list, add, update, remove, gate add, gate remove."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitmodel.cli import options, shapes
+from gitmodel.cli.commands.proposals import print_proposal
+from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.domain.changes.rule_edits import AddGate, AddStage, RemoveGate, RemoveStage, RulesEdit, UpdateStage
+from gitmodel.errors import UsageError
+
+if TYPE_CHECKING:
+    from gitmodel.client.values import ChangedRules, StageRules
+
+
+@click.group(cls=LazyGroup)
+def gate() -> None:
+    """Add and remove gates of stages."""
+
+
+@command("list", example="git model stage list")
+@options.listed
+@options.at
+def list_stages(invocation: Invocation, part: options.Part) -> None:
+    """List the stages and their rules.
+
+    The order is that of the stages: a version that moves to an earlier one leaves its later stage empty. At most one
+    version of a model is in each. `archived`, which holds any number of versions, is not listed and has no rules.
+    """
+    found = part.of(invocation.client.list_stages(), _fields, shapes.STAGE)
+    output = invocation.output
+    if output.is_table:
+        columns = [list(cells) for cells in zip(*(row for stage in found for row in _rows(stage)), strict=True)]
+        output.table(("STAGE", "RULE", "VALUE", "MESSAGE"), columns, part.empty("there is no stage", "stage"))
+    else:
+        output.listing(found, shapes.STAGE, fields=_fields, name=lambda stage: stage.name, columns=(), empty="")
+    if not all(stage.in_force for stage in found):
+        output.note("other rules count, too, until `git model apply`")
+
+
+def settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for the settings of a stage; the command gets them as keyword arguments of `Settings`."""
+
+    @functools.wraps(function)
+    def with_settings(*args: Any, after: tuple[str, ...], **others: Any) -> Any:
+        return function(*args, after=None if not after else () if after == ("",) else after, **others)
+
+    wrapped: Callable[..., Any] = with_settings
+    for names, text in (
+        ("--direct-rollback/--no-direct-rollback", "A version that was in it before may return without its rules."),
+        ("--signed/--no-signed", "Require signed changes."),
+        ("--proposal-only/--no-proposal-only", "Require a reviewed proposal for each change."),
+    ):
+        wrapped = click.option(names, default=None, help=text)(wrapped)
+    wrapped = click.option("--before", metavar="STAGE", help="Place it before this stage in the order.")(wrapped)
+    return click.option(
+        "--after",
+        multiple=True,
+        metavar="PLACE",
+        help="Let versions enter only from this place: a stage, archived or none; repeat for more, '' for any place.",
+    )(wrapped)
+
+
+def changing(function: Callable[..., RulesEdit]) -> Callable[..., None]:
+    """Add the options of a change of rules. The command returns the change, which is then made or proposed."""
+
+    @functools.wraps(function)
+    def change(
+        invocation: Invocation,
+        *args: Any,
+        reason: str,
+        propose: bool,
+        remote: str,
+        push: bool,
+        open: bool,
+        **given: Any,
+    ) -> None:
+        for option, value in (("--remote", remote), ("--push", push), ("--open", open)):
+            options.refuse_alone(option, value, "--propose", propose)
+        edit = function(*args, **given)
+        client = invocation.client
+        if propose:
+            made = client.propose(rules=[edit], reason=reason, remote=remote, push=push, open=open)
+            print_proposal(invocation, made)
+        else:
+            _print_changed(invocation, client.change_rules(edit, reason=reason))
+
+    wrapped: Callable[..., None] = change
+    for option in (
+        click.option("--open", is_flag=True, help="Push it, and have the host open the pull request."),
+        click.option("--push", is_flag=True, help="Push the branch of the proposal."),
+        click.option("--remote", default="", metavar="NAME", help="Remote to propose to. Default: the only one."),
+        click.option("--propose", is_flag=True, help="Propose the change for a pull request instead of making it."),
+        options.reason,
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+@command("add", example="git model stage add canary --before production --after staging")
+@click.argument("name", metavar="NAME")
+@settings
+@changing
+def add(name: str, **given: Any) -> RulesEdit:
+    """Add a stage.
+
+    Without --before, it is the last one. The rules are in force at once, also for versions that enter later stages.
+    """
+    return AddStage(name, **given)
+
+
+@command("update", example="git model stage update production --proposal-only --direct-rollback")
+@click.argument("stage", metavar="STAGE")
+@settings
+@changing
+def update(stage: str, **given: Any) -> RulesEdit:
+    """Change the rules of a stage.
+
+    Rules without an option stay. The rules of a stage that is proposal_only can only be proposed, with --propose.
+    """
+    if all(value is None for value in given.values()):
+        raise UsageError("there is nothing to change", hint="`git model stage update -h` lists the rules")
+    return UpdateStage(stage, **given)
+
+
+@command("remove", example="git model stage remove canary")
+@click.argument("stage", metavar="STAGE")
+@changing
+def remove(stage: str) -> RulesEdit:
+    """Remove a stage that no version is in."""
+    return RemoveStage(stage)
+
+
+@command("add", example="git model stage gate add production accuracy 'metadata.accuracy >= 0.9' --message 'too low'")
+@click.argument("stage", metavar="STAGE")
+@click.argument("name", metavar="NAME")
+@click.argument("expression", metavar="EXPRESSION")
+@click.option("--message", default="", metavar="TEXT", help="Text for a version that fails the gate.")
+@click.option("--replace", is_flag=True, help="Replace the gate of this name.")
+@changing
+def add_gate(stage: str, name: str, expression: str, message: str, replace: bool) -> RulesEdit:
+    """Add a gate to a stage: an expression that a version must satisfy to enter it.
+
+    The expression reads the fields of the version (metadata.accuracy), of the version that is in the stage
+    (holder.metadata.accuracy) and of the model (model.license).
+    """
+    return AddGate(stage, name, expression, message, replace)
+
+
+@command("remove", example="git model stage gate remove production accuracy")
+@click.argument("stage", metavar="STAGE")
+@click.argument("name", metavar="NAME")
+@changing
+def remove_gate(stage: str, name: str) -> RulesEdit:
+    """Remove a gate from a stage."""
+    return RemoveGate(stage, name)
+
+
+gate.add_command(add_gate)
+gate.add_command(remove_gate)
+
+
+def _print_changed(invocation: Invocation, done: ChangedRules) -> None:
+    said = "\n".join(done.changes) or f"nothing changed: the rules of {done.stage} are these already"
+    rule = None if done.rule is None else _rule_fields(done)
+    fields = shapes.CHANGED_RULES.of(done, rules=rule)
+    invocation.output.outcome(said, shapes.CHANGED_RULES, fields, name=done.stage)
+
+
+def _rule_fields(done: ChangedRules | StageRules) -> dict[str, Any]:
+    rule = done.rule
+    assert rule is not None
+    gates = [{"name": gate.name, "expression": gate.expression, "message": gate.message} for gate in rule.gates]
+    return {
+        "after": rule.after, "proposal_only": rule.proposal_only, "signed": rule.signed, "rollback": rule.rollback,
+        "gates": gates,
+    }  # fmt: skip
+
+
+def _fields(stage: StageRules) -> dict[str, Any]:
+    return shapes.STAGE.of(stage, **_rule_fields(stage), faults=[str(fault) for fault in stage.rule.faults])
+
+
+def _rows(stage: StageRules) -> Iterator[tuple[str, str, str, str]]:
+    """Yield a row for each rule of *stage*; a stage without rules has one row."""
+    rule = stage.rule
+    rows = [("cannot be read", str(fault), "") for fault in rule.faults]
+    rows += [("after", ", ".join(rule.after), "")] if rule.after else []
+    rows += [("proposal_only", "true", "")] if rule.proposal_only else []
+    rows += [("signed", "true", "")] if rule.signed else []
+    rows += [("rollback", rule.rollback, "")] if rule.rollback else []
+    rows += [(f"gate {gate.name}", gate.expression, gate.message) for gate in rule.gates]
+    for number, row in enumerate(rows or [("", "", "")]):
+        yield (stage.name if not number else "", *row)

@@ -1,0 +1,343 @@
+"""Changes of the rules of stages: stages and gates are added, updated and removed. Pure."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from gitmodel.domain.arguments.checking import checked_arguments
+from gitmodel.domain.changes.planned_change import Change, registry_file
+from gitmodel.domain.changes.rule_changes import describe_rule_changes
+from gitmodel.domain.schema import paths, signers
+from gitmodel.domain.schema.names import ARCHIVED, NONE, STAGE_WORDS, check_name, did_you_mean, fold
+from gitmodel.domain.schema.records import GateRule, RegistryRecord, StageRule
+from gitmodel.domain.schema.stage_rules import AFTER, decode_registry
+from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
+from gitmodel.errors import Conflict, NotFound, Refused, UsageError
+from gitmodel.frozen import Frozen
+
+
+class ChangedRules(Frozen):
+    """The rules of *stage* after a change: *rule* is None if the stage was removed.
+
+    *changes* describe what changed, each in one line; none if the rules were these already.
+    """
+
+    stage: str
+    rule: StageRule | None
+    changes: tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        """True if the rules were different before."""
+        return bool(self.changes)
+
+
+class RulesEdit(ABC):
+    """A change of the rules of one stage."""
+
+    stage: str
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """The subject of the commit."""
+
+    @abstractmethod
+    def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
+        """Return the stages of *registry* after the change. Raises UsageError, NotFound, Conflict and Refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a stage to change; None keeps a setting.
+
+    *after* are the places from which a version may enter; () allows any. *proposal_only*, *signed* and
+    *direct_rollback* are the rules of these names in `gitmodel.toml`. *before* is the stage that follows it in the
+    order.
+    """
+
+    after: Iterable[str] | None = None
+    proposal_only: bool | None = None
+    signed: bool | None = None
+    direct_rollback: bool | None = None
+    before: str | None = None
+
+    def of(self, rule: StageRule) -> StageRule:
+        """Return *rule* with these settings."""
+        back = {None: rule.rollback, True: "direct", False: ""}[self.direct_rollback]
+        return replace(
+            rule,
+            after=rule.after if self.after is None else tuple(sorted(set(self.after))),
+            proposal_only=rule.proposal_only if self.proposal_only is None else self.proposal_only,
+            signed=rule.signed if self.signed is None else self.signed,
+            rollback=back,
+        )
+
+    def place(self, rule: StageRule, others: tuple[StageRule, ...], at: int) -> tuple[StageRule, ...]:
+        """Return *others* with *rule* at its place in the order; without *before*, at the position *at*."""
+        if self.before is not None:
+            names = [other.name for other in others]
+            if self.before not in names:
+                raise UsageError(f"{rule.name} cannot be before itself", hint=f"name another stage: {', '.join(names)}")
+            at = names.index(self.before)
+        return (*others[:at], rule, *others[at:])
+
+    def check(self, registry: RegistryRecord, stage: str) -> None:
+        """Raise UsageError for a place or stage that the registry does not have."""
+        if self.before is not None:
+            check_stage(self.before, registry)
+        places = (*registry.stage_names, stage, ARCHIVED, NONE)
+        for place in self.after or ():
+            if place not in places:
+                raise UsageError(
+                    f"there is no place {place!a} from which a version could enter {stage}",
+                    hint=did_you_mean(place, places, f"the places are {', '.join(dict.fromkeys(places))}"),
+                )
+
+
+@checked_arguments
+@dataclass(frozen=True)
+class AddStage(Settings, RulesEdit):
+    """Add a stage, before the stage *before* or as the last one.
+
+    >>> client.propose(rules=[AddStage("canary", before="production")])                  # doctest: +SKIP
+    """
+
+    stage: str
+
+    @property
+    def subject(self) -> str:
+        return f"Add the stage {self.stage}"
+
+    def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
+        name = check_name(self.stage, "stage")
+        if fold(name) in STAGE_WORDS or name.isdigit():
+            raise UsageError(
+                f"{name} cannot be the name of a stage",
+                hint="choose another word: numbers are versions, and "
+                f"{', '.join(sorted(STAGE_WORDS))} have a meaning of their own",
+            )
+        self.check(registry, name)
+        rule = self.of(StageRule(name=name))
+        known = next((other for other in registry.stages if fold(other.name) == fold(name)), None)
+        if known is None:
+            return self.place(rule, registry.stages, len(registry.stages))
+        others = tuple(other for other in registry.stages if other is not known)
+        if known == rule and self.place(rule, others, registry.stages.index(known)) == registry.stages:
+            return registry.stages
+        raise Conflict(
+            f"there is a stage {known.name} already",
+            hint=f"`git model stage update {known.name}` changes it, `git model stage list` shows its rules",
+        )
+
+
+@checked_arguments
+@dataclass(frozen=True)
+class UpdateStage(Settings, RulesEdit):
+    """Change the settings of a stage; those that are not given stay.
+
+    >>> client.propose(rules=[UpdateStage("production", proposal_only=True)])            # doctest: +SKIP
+    """
+
+    stage: str
+
+    @property
+    def subject(self) -> str:
+        return f"Change the rules of {self.stage}"
+
+    def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
+        check_stage(self.stage, registry)
+        self.check(registry, self.stage)
+        at = registry.stage_names.index(self.stage)
+        others = (*registry.stages[:at], *registry.stages[at + 1 :])
+        return self.place(self.of(registry.stages[at]), others, at)
+
+
+@checked_arguments
+@dataclass(frozen=True)
+class RemoveStage(RulesEdit):
+    """Remove a stage that no version is in.
+
+    >>> client.propose(rules=[RemoveStage("canary")])                                    # doctest: +SKIP
+    """
+
+    stage: str
+
+    @property
+    def subject(self) -> str:
+        return f"Remove the stage {self.stage}"
+
+    def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
+        check_stage(self.stage, registry)
+        left = tuple(rule for rule in registry.stages if rule.name != self.stage)
+        if not left:
+            raise Refused(
+                f"{self.stage} is the only stage, and a registry needs one",
+                hint="add another one first: git model stage add NAME",
+            )
+        for rule in left:
+            if self.stage in rule.after:
+                others = [place for place in rule.after if place != self.stage]
+                words = " ".join(f"--after {place}" for place in others) or "--after ''"
+                raise Refused(
+                    f"a version enters {rule.name} only from {' or '.join(rule.after)}",
+                    hint=f"change this first: git model stage update {rule.name} {words}",
+                )
+        return left
+
+
+@checked_arguments
+@dataclass(frozen=True)
+class AddGate(RulesEdit):
+    """Add a gate to a stage: an *expression* that a version must satisfy, and the *message* for one that does not.
+
+    *again* replaces the gate of this name.
+
+    >>> client.propose(rules=[AddGate("production", "accuracy", "metadata.accuracy >= 0.9")])      # doctest: +SKIP
+    """
+
+    stage: str
+    gate: str
+    expression: str
+    message: str = ""
+    again: bool = False
+
+    @property
+    def subject(self) -> str:
+        return f"Add the gate {self.gate} of {self.stage}"
+
+    def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
+        check_stage(self.stage, registry)
+        if fold(check_name(self.gate, "gate")) == AFTER:
+            raise UsageError("after is a rule of its own, and cannot be a gate", hint="choose another name")
+        gate = GateRule(name=self.gate, expression=self.expression, message=self.message)
+        gates = registry.rule(self.stage).gates
+        known = next((other for other in gates if fold(other.name) == fold(self.gate)), None)
+        if known is None:
+            return _with_gates(registry, self.stage, (*gates, gate))
+        if known != gate and not self.again:
+            raise Conflict(
+                f"{self.stage} has a gate {known.name} already: {known.expression}",
+                hint="add --replace (in Python: replace=True) to replace it, or choose another name",
+            )
+        return _with_gates(registry, self.stage, tuple(gate if other is known else other for other in gates))
+
+
+@checked_arguments
+@dataclass(frozen=True)
+class RemoveGate(RulesEdit):
+    """Remove a gate from a stage.
+
+    >>> client.propose(rules=[RemoveGate("production", "accuracy")])                     # doctest: +SKIP
+    """
+
+    stage: str
+    gate: str
+
+    @property
+    def subject(self) -> str:
+        return f"Remove the gate {self.gate} of {self.stage}"
+
+    def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
+        check_stage(self.stage, registry)
+        gates = registry.rule(self.stage).gates
+        left = tuple(gate for gate in gates if gate.name != self.gate)
+        if left == gates:
+            names = [gate.name for gate in gates]
+            said = f"its gates are {', '.join(names)}" if names else f"{self.stage} has no gates"
+            raise NotFound(f"{self.stage} has no gate {self.gate!a}", hint=did_you_mean(self.gate, names, said))
+        return _with_gates(registry, self.stage, left)
+
+
+def plan_rules(
+    snapshot: Snapshot, edit: RulesEdit, expression_fault: Callable[[str], str], *, reason: str = ""
+) -> Change[ChangedRules]:
+    """Plan the change *edit* of the rules. *expression_fault* returns the problem of a gate's expression, or "".
+
+    Raises UsageError for an invalid name, place or expression, NotFound, Conflict for a name that is taken; Refused for
+    a stage that is in use, or that changes only by a proposal.
+    """
+    registry = snapshot.registry()
+    stages = edit.edited(registry)
+    record = replace(registry, stages=stages)
+    changes = tuple(describe_rule_changes(registry.stages, stages))
+    changed = ChangedRules(edit.stage, next((rule for rule in stages if rule.name == edit.stage), None), changes)
+    if not changes:
+        return Change(changed)
+    _refuse_direct(snapshot, edit)
+    _check_names(snapshot, registry, record)
+    for gate in changed.rule.gates if changed.rule is not None else ():
+        fault = "" if gate in registry.rule(edit.stage).gates else expression_fault(gate.expression)
+        if fault:
+            raise UsageError(f"the gate {gate.name} cannot be read: {fault}", hint="see `git model stage gate add -h`")
+    if changed.rule is not None and changed.rule.signed and not registry.rule(edit.stage).signed:
+        _check_signers(snapshot, edit.stage)
+    files = registry_file(snapshot, record, record)
+    for data in files.values():
+        known = registry.faults
+        new = next((fault for fault in decode_registry(data or b"", paths.REGISTRY).faults if fault not in known), None)
+        if new is not None:
+            raise UsageError(f"these rules contradict each other: {new}", hint="`git model stage list` shows the rules")
+    return Change(changed, subject=edit.subject, reason=reason, files=files)
+
+
+def _with_gates(registry: RegistryRecord, stage: str, gates: tuple[GateRule, ...]) -> tuple[StageRule, ...]:
+    return tuple(replace(rule, gates=gates) if rule.name == stage else rule for rule in registry.stages)
+
+
+def _refuse_direct(snapshot: Snapshot, edit: RulesEdit) -> None:
+    """Raise Refused for a stage that is `proposal_only`, unless the change is for a proposal."""
+    before = snapshot.committed or snapshot
+    if not snapshot.proposed and any(rule.proposal_only for rule in before.rules(edit.stage)):
+        raise Refused(
+            f"a change of the rules of {edit.stage} needs a reviewed proposal (proposal_only)",
+            hint="add --propose (in Python: `client.propose(rules=[...])`)",
+        )
+
+
+def _check_names(snapshot: Snapshot, before: RegistryRecord, after: RegistryRecord) -> None:
+    """Raise Refused if a removed stage is in use, Conflict if a version or alias has the name of a new one."""
+    for stage in before.stage_names:
+        if stage not in after.stage_names:
+            held = next(_holders(snapshot, stage), None)
+            if held is not None:
+                raise Refused(f"{stage} is in use: {held[0]}", hint=f"run `{held[1]}` first")
+    for stage in after.stage_names:
+        if stage not in before.stage_names:
+            taken = next(_same_names(snapshot, stage), None)
+            if taken is not None:
+                raise Conflict(f"{stage} cannot be a stage: {taken}", hint="choose another name, or free this one")
+
+
+def _holders(snapshot: Snapshot, stage: str) -> Iterator[tuple[str, str]]:
+    """Yield for each model that uses *stage* the reason in words, and the command that ends it."""
+    for model in snapshot.model_names():
+        record = snapshot.recorded(model, stage)
+        if record is not None:
+            yield f"{model}@{record.version} is in it", f"git model demote {model} {stage}"
+    for model in sorted(snapshot.tags.models()):
+        if stage in snapshot.tags.of(model):
+            yield f"a change of {model} is not in force yet", f"git model apply {model}"
+
+
+def _same_names(snapshot: Snapshot, stage: str) -> Iterator[str]:
+    """Yield for each alias and version with the name of the new *stage* a sentence."""
+    for model in snapshot.model_names():
+        for alias in snapshot.recorded_aliases(model):
+            if fold(alias) == fold(stage):
+                yield f"{model} has an alias {alias}"
+        for file in snapshot.files.names(paths.name_folder(model, stage)):
+            if fold(file.removesuffix(".toml")) == fold(stage):
+                yield f"a version of {model} has the name {file.removesuffix('.toml')}"
+
+
+def _check_signers(snapshot: Snapshot, stage: str) -> None:
+    """Raise Refused if nobody could sign a change of *stage*."""
+    text = (snapshot.files.read(paths.SIGNERS) or b"").decode("utf-8", "replace")
+    if next(signers.read_signers(text), None) is None:
+        raise Refused(
+            f"nobody could sign a change of {stage}: {paths.SIGNERS} lists no key",
+            hint=f"commit {paths.SIGNERS} to the metadata branch first, as the how-to page on signing shows",
+        )

@@ -1,0 +1,38 @@
+"""The verbs of the rules of stages: list them, and change one of them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from gitmodel.domain.changes.rule_edits import ChangedRules, RulesEdit, plan_rules
+from gitmodel.domain.schema.records import StageRule
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.frozen import Frozen
+from gitmodel.registry.writer import Writer
+
+
+class StageRules(Frozen):
+    """The *rule* of a stage on the branch. *in_force* is False if other rules count, too, until `git model apply`."""
+
+    rule: StageRule
+    in_force: bool
+
+    @property
+    def name(self) -> str:
+        return self.rule.name
+
+
+def list_rules(writer: Writer) -> list[StageRules]:
+    """Return the rules of each stage, in the order of the stages."""
+
+    def question(snapshot: Snapshot) -> list[StageRules]:
+        return [StageRules(rule, len(snapshot.rules(rule.name)) == 1) for rule in snapshot.registry().stages]
+
+    return writer.read(question)
+
+
+def change_rules(writer: Writer, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
+    """Make the change *edit* of the rules, which are in force then. Raises what `plan_rules` raises."""
+    from gitmodel.registry.checking import expression_fault  # imported here: it imports the expressions
+
+    return writer.transact(partial(plan_rules, edit=edit, expression_fault=expression_fault, reason=reason))
