@@ -41,7 +41,7 @@ from gitmodel.pipelines.project_modules import project_modules_of
 from gitmodel.pipelines.step_requests import Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step
-from gitmodel.registry.artifacts import kept_file_name, own_name, told_needs_trust, told_pickled, told_unportable
+from gitmodel.registry.artifacts import LocalArtifact, store_artifact, told_pickled
 from gitmodel.registry.store_access import open_place, open_urls
 from gitmodel.stores import artifacts
 from gitmodel.stores.interface import ArtifactStore
@@ -289,11 +289,9 @@ class _Outputs:
             return
         needs: list[str] = []
         modules: tuple[str, ...] = ()
+        file = None
         if isinstance(value, Path):
-            from gitmodel import formats
-
-            format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
-            file = kept_file_name(name, own_name(value), log.warning)
+            format, kind, materializer, path = spec.format, "data", "path", value
         else:
             with trust.noting() as names:
                 format, kind, materializer = materializers.save(
@@ -309,18 +307,15 @@ class _Outputs:
             file = materializers.file_name(name, format, materializer)
             modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
         refuse_secrets(f"the output {name}", value, path, self.secrets)
+        given = LocalArtifact(name, path, spec.kind or kind, "" if path.is_dir() else format, needs, file)
         # The step's own files were searched before, and files that gitmodel writes need no search.
-        stored = artifacts.put_path(self._store, path, name=name, format=format, allow_credentials=True)
-        if stored.unportable:
-            log.warning("%s", told_unportable(name, stored.unportable))
-        if needs:
-            log.warning("%s", told_needs_trust(name, needs))
+        link = store_artifact(self._store, given, allow_credentials=True, warn=partial(log.warning, "%s"))
         if format in PICKLES and not spec.format and not isinstance(value, Path):
             log.warning("%s", told_pickled(name, format))
-        format = FOLDER_FORMAT if stored.folder else format
-        kind = spec.kind or kind
         self.stored.append(
-            StoredOutput(name, kind, stored.digest, stored.size, format, materializer, tuple(needs), modules, file)
+            StoredOutput(
+                name, link.kind, link.digest, link.size, link.format, materializer, link.needs_trust, modules, link.file
+            )
         )
 
 
