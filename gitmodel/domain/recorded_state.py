@@ -36,7 +36,7 @@ class RecordedTags:
 
     all_known = True
 
-    def __init__(self, snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None) -> None:
         self._snapshot = snapshot
         self._counting = counting
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -112,10 +112,7 @@ def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trus
 def find_materializer(value: Any, what: str, *, allow_pickle: str) -> Materializer:
     """Return the materializer for *value*. Raises UsageError with advice if there is none."""
     with explaining(UsageError, f"{what} cannot be saved"):  # another thread can change the value meanwhile
-        for candidate in _BUILT_IN:
-            if candidate.handles(value):
-                return candidate
-        for candidate in other_materializers():
+        for candidate in _all():
             if candidate.handles(value):
                 return candidate
         misfit = values.misfit(value, what)
@@ -127,10 +124,13 @@ def find_materializer(value: Any, what: str, *, allow_pickle: str) -> Materializ
 
 
 def _named(name: str) -> Materializer | None:
-    for candidate in _BUILT_IN:
-        if candidate.name == name:
-            return candidate
-    return next((candidate for candidate in other_materializers() if candidate.name == name), None)
+    return next((candidate for candidate in _all() if candidate.name == name), None)
+
+
+def _all() -> Iterator[Materializer]:
+    """Yield the built-in materializers, then the others, which are imported only if none of those was right."""
+    yield from _BUILT_IN
+    yield from other_materializers()
 
 
 def _for_type(format: str, wanted: Any) -> Materializer | None:

@@ -63,7 +63,7 @@ def check_number(model: str, number: int, last: int) -> None:
     raise Invalid(
         f"the next version of {model} would be {number}, and numbers end at {paths.HIGHEST_NUMBER}{where}",
         hint="if that number was a mistake, remove its file from the metadata branch with git; "
-        "else go on with a new model",
+        "otherwise, continue with a new model",
     )
 
 
