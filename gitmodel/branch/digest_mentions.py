@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import MODELS, RUNS
 from gitmodel.errors import Invalid
-from gitmodel.files.permissions import make_folder, share
+from gitmodel.files.permissions import replace_file
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
 from gitmodel.git.tree_listing import list_tree
@@ -131,12 +128,4 @@ class DigestMentions:
 
     def _save(self, trees: str, lines: bytes) -> None:
         with suppress(OSError):
-            make_folder(self._path.parent)
-            descriptor, temporary = tempfile.mkstemp(prefix="mentions-", dir=self._path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(b"gitmodel-mentions 1 %08x %s\n" % (zlib.crc32(lines), trees.encode()) + lines)
-                share(Path(temporary), self._path.parent)
-                os.replace(temporary, self._path)
-            except OSError:
-                os.unlink(temporary)
+            replace_file(self._path, b"gitmodel-mentions 1 %08x %s\n" % (zlib.crc32(lines), trees.encode()) + lines)

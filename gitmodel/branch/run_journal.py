@@ -14,7 +14,7 @@ from typing import Any
 
 from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, try_lock
-from gitmodel.files.permissions import make_folder, open_to_lock, share
+from gitmodel.files.permissions import open_to_lock, replace_file
 
 # Finished and recorded runs are kept only for the traceback of a failed one, and for its values.
 _KEPT = 500
@@ -75,15 +75,8 @@ class Journal:
 
     def keep_step(self, key: str, result: Mapping[str, Any]) -> None:
         """Write the result of a step. If the disk is full or JSON has no form for a value, the step will run again."""
-        folder = self._steps / key[:2]
-        temporary = folder / f"{key}.{os.urandom(4).hex()}.tmp"
-        try:
-            make_folder(folder)
-            temporary.write_text(json.dumps(result))
-            share(temporary, folder)
-            os.replace(temporary, folder / f"{key}.json")
-        except (OSError, TypeError):
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError, TypeError):
+            replace_file(self._steps / key[:2] / f"{key}.json", json.dumps(result).encode())
 
     def outputs(self) -> Iterator[dict[str, Any]]:
         """Yield outputs of steps that need not run again, and of current runs, as digests and formats."""

@@ -16,6 +16,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Conflict, GitModelError, Unreachable
 from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, try_lock
+from gitmodel.files.permissions import replace_file
 from gitmodel.git.process import Git, clean_environment, with_settings
 
 # The name of the remote in the cache. The user's settings of other remotes, such as `origin`, do not apply to it.
@@ -88,11 +89,8 @@ class UrlCache:
     def note_asked(self, question: str, id: Oid | None) -> None:
         """Record that the server answered *question* now, by *id* (None: there is no such ref)."""
         path = self.folder / "asked" / question
-        aside = path.with_name(f"{path.name}.{os.urandom(4).hex()}~")
         with writing(path, _HINT):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_text(id or "", encoding="ascii")
-            os.replace(aside, path)
+            replace_file(path, (id or "").encode())
 
     def fresh(self, question: str) -> CachedAnswer | None:
         """Return the server's last answer to *question* if it is recent enough, else None."""

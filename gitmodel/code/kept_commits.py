@@ -17,7 +17,7 @@ from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.frozen import Frozen
-from gitmodel.git.configuration import list_remotes, push_url, read_setting
+from gitmodel.git.configuration import list_remotes, push_urls, read_setting
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.refs import list_refs, set_refs
 
@@ -126,4 +126,5 @@ class KeptCommits:
         return os.access(hooks_folder(self._git) / "pre-push", os.X_OK)
 
     def _address(self, remote: str) -> str:
-        return sha1(f"{push_url(self._git, remote)}\n".encode("utf-8", "surrogateescape")).hexdigest()
+        url = "".join(push_urls(self._git, remote)[:1])
+        return sha1(f"{url}\n".encode("utf-8", "surrogateescape")).hexdigest()

@@ -94,6 +94,22 @@ def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
     return descriptor
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write *content* to *path*, which is replaced atomically. A new file gets the permissions of its folder.
+
+    Creates the folder if it does not exist. Raises OSError, and leaves no temporary file then.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        share(temporary, path.parent)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def open_to_lock(path: Path) -> int:
     """Open *path* for locking. A file of another user that is not writable can be locked as well.
 

@@ -87,11 +87,6 @@ def remote_urls(git: Git, name: str) -> list[str]:
     return [*rewritten, *read_values(git, f"remote.{name}.url")]
 
 
-def push_url(git: Git, name: str) -> str:
-    """Return the URL to which git pushes for the remote *name*, the first one if there are several."""
-    return git.lines("remote", "get-url", "--push", name)[0]
-
-
 def push_urls(git: Git, name: str) -> list[str]:
     """Return all URLs to which git pushes for the remote *name*; none if there is no such remote."""
     return git.lines("remote", "get-url", "--push", "--all", "--end-of-options", name, answers=(0, 2, 128, 129))

@@ -9,6 +9,11 @@ from gitmodel.domain.schema.digests import Digest
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.stores.interface import Leftover, StoredObject, where_else
 
+PART = 8 << 20
+"""The length in bytes of the parts of an upload; of a very large object they are longer."""
+OWN = "sha256"
+"""Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
+
 
 class Upload(Protocol):
     """An unfinished object, in parts numbered from 0. All parts but the last have *part_size* bytes.
@@ -78,6 +83,11 @@ class Backend(Protocol):
 
     def remove_leftover(self, leftover: Leftover) -> None:
         """Delete an unfinished upload. One that no longer exists is ignored."""
+
+
+def part_size(size: int, most: int) -> int:
+    """Return the length of the parts of an object of *size* bytes, of which the server allows *most*."""
+    return max(PART, -(-size // (most << 20)) << 20)
 
 
 def missing(url: str, digest: Digest) -> GitModelError:

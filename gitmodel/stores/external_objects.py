@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
@@ -126,10 +127,8 @@ def _gcs(uri: str) -> tuple[Any, str]:
 
 def _look_up_azure(uri: str, version_id: str) -> External:
     container, key = _azure(uri)
-    try:
+    with _existing(uri, version_id):
         found = container.do(lambda: _blob(container, key, version_id).get_blob_properties(), key)
-    except FileNotFoundError:
-        raise _nothing(uri, version_id) from None
     return External(uri, int(found.size), found.version_id or "", mark=str(found.etag))
 
 
@@ -138,10 +137,8 @@ def _open_azure(uri: str, version_id: str) -> BinaryIO:
     blob, size = _blob(container, key, version_id), _look_up_azure(uri, version_id).size
 
     def fetch(start: int, length: int) -> bytes:
-        try:
+        with _existing(uri, version_id):
             return bytes(container.do(lambda: blob.download_blob(offset=start, length=length).readall(), uri))
-        except FileNotFoundError:
-            raise _nothing(uri, version_id) from None
 
     return _ranges(fetch, size)
 
@@ -163,10 +160,8 @@ def _blob(container: Any, key: str, version_id: str) -> Any:
 
 def _look_up_sftp(uri: str, version_id: str) -> External:
     host, path = _sftp(uri)
-    try:
+    with _existing(uri, ""):
         found = host.describe(path)
-    except FileNotFoundError:
-        raise _nothing(uri, "") from None
     if found["type"] != "file":
         raise UsageError(f"{uri} does not name one object", hint="name a single file")
     return External(uri, int(found["size"]), mark=f"{found['mtime']}")
@@ -177,10 +172,8 @@ def _open_sftp(uri: str, version_id: str) -> BinaryIO:
     size = _look_up_sftp(uri, version_id).size
 
     def fetch(start: int, length: int) -> bytes:
-        try:
+        with _existing(uri, ""):
             return bytes(host.read(path, start, length))
-        except FileNotFoundError:
-            raise _nothing(uri, "") from None
 
     return _ranges(fetch, size)
 
@@ -224,6 +217,15 @@ class _Ranges(RawReader):
 
 def _ranges(fetch: Callable[[int, int], bytes], size: int) -> BinaryIO:
     return buffered(_Ranges(fetch, size), RANGE)
+
+
+@contextmanager
+def _existing(uri: str, version_id: str) -> Iterator[None]:
+    """Convert FileNotFoundError to the error for an object that does not exist."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise _nothing(uri, version_id) from None
 
 
 def _nothing(uri: str, version_id: str) -> NotFound:

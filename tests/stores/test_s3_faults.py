@@ -23,10 +23,11 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.registry.copying import copy_store
 from gitmodel.stores import cached_store, local_store
 from gitmodel.stores.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
+from gitmodel.stores.backend import PART
 from gitmodel.stores.opening import open_store
 from gitmodel.stores.remote_store import RemoteStore
 from gitmodel.stores.servers import s3
-from gitmodel.stores.servers.s3 import PART, S3Backend
+from gitmodel.stores.servers.s3 import S3Backend
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -93,7 +94,7 @@ class TestDamage:
             ):
                 with pytest.raises(Invalid, match=f"{digest} is damaged") as caught:
                     ask_for()
-                assert "store the artifact again" in caught.value.hint
+                assert "link the same file again" in caught.value.hint
         assert not (tmp_path / "got").exists()
         assert not [path for path in tmp_path.glob("elsewhere/*/*") if path.parent.name != "damaged"]
         with pytest.raises(Invalid):

@@ -16,15 +16,12 @@ from typing import Any, TypeVar
 
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Unreachable, UsageError
-from gitmodel.stores.backend import missing, size_of
+from gitmodel.stores.backend import OWN, missing, part_size, size_of
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
 from gitmodel.stores.server_attempts import PASSING, attempts
 
-PART = 8 << 20
 PARTS = 40_000  # Azure allows 50,000
 PAGE = 5000
-OWN = "sha256"
-"""Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
 
 _CONTAINER = re.compile(r"[a-z0-9](-?[a-z0-9]){2,62}|\$root")
 _HOST = re.compile(r"[a-z0-9]{3,24}\.(blob|dfs)\.core\.[a-z.]+")
@@ -183,8 +180,7 @@ class AzureBackend:
             self._do(lambda: put(overwrite=True), digest)
 
     def upload(self, digest: Digest, size: int) -> AzureUpload:
-        part_size = max(PART, -(-size // (PARTS << 20)) << 20)
-        return AzureUpload(self, digest, size, part_size)
+        return AzureUpload(self, digest, size, part_size(size, PARTS))
 
     def objects(self) -> Iterator[StoredObject]:
         pages = self._container.client.list_blobs(

@@ -19,15 +19,12 @@ from urllib.parse import quote, urlencode
 
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.stores.backend import missing, size_of
+from gitmodel.stores.backend import OWN, PART, missing, size_of
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
 from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
 
-PART = 8 << 20  # a multiple of 256 KiB, which Google wants
 PAGE = 1000
-OWN = "sha256"
-"""Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
@@ -280,7 +277,7 @@ class GcsUpload:
     """An object in one session, sent part by part. The last part is sent only when the object is to appear."""
 
     ordered = True
-    part_size = PART
+    part_size = PART  # a multiple of 256 KiB, which Google requires
 
     def __init__(self, backend: GcsBackend, digest: Digest, size: int, begun: ResumableUpload) -> None:
         self._backend = backend

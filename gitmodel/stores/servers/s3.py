@@ -19,19 +19,17 @@ from xml.etree import ElementTree
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.stores.backend import missing, size_of
+from gitmodel.stores.backend import missing, part_size, size_of
 from gitmodel.stores.http import Answer, Key, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
-PART = 8 << 20
 PARTS = 9_000  # S3 allows 10,000
 COPIED = 5 << 30  # the maximum of a copy in S3
 PAGE = "1000"  # names that S3 lists at a time
-OWN = "x-amz-meta-sha256"
-"""Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
+OWN = "x-amz-meta-sha256"  # as `backend.OWN`, in S3's form
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _NO_BODY = hashlib.sha256(b"").hexdigest()
@@ -104,14 +102,13 @@ class S3Backend:
         self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
 
     def upload(self, digest: Digest, size: int) -> S3Upload:
-        part_size = max(PART, -(-size // (PARTS << 20)) << 20)
-        key = self._key(digest)
+        key, length = self._key(digest), part_size(size, PARTS)
         begun = [(started, id) for found, id, started in self._uploads(key) if found == key]
         if begun:
-            upload = S3Upload(self, digest, size, part_size, max(begun)[1])
+            upload = S3Upload(self, digest, size, length, max(begun)[1])
             upload.look()
             return upload
-        return S3Upload(self, digest, size, part_size, self._begin(digest))
+        return S3Upload(self, digest, size, length, self._begin(digest))
 
     def objects(self) -> Iterator[StoredObject]:
         query = {"list-type": "2", "prefix": f"{self.prefix}sha256/", "encoding-type": "url", "max-keys": PAGE}

@@ -16,11 +16,10 @@ from typing import Any, TypeVar
 
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import GitModelError, Invalid, Unreachable
-from gitmodel.stores.backend import missing, size_of
+from gitmodel.stores.backend import PART, missing, size_of
 from gitmodel.stores.interface import Leftover, StoredObject, library
 from gitmodel.stores.server_attempts import attempts
 
-PART = 8 << 20
 _ATTEMPTS = 4
 SETTINGS = {"known_hosts": (), "skip_instance_cache": True}
 """Settings of sshfs. Without `known_hosts` it would accept any host as the one that was meant."""
