@@ -56,7 +56,7 @@ class Server(Protocol):
         """Fetch the branches of proposals, unless the cache is fresh enough."""
 
     def head(self) -> Snapshot:
-        """Return the branch as it is now, perhaps without stage tags."""
+        """Return the current branch, perhaps without stage tags."""
 
     def read_single_commit(self, about: VersionRef) -> Snapshot | None:
         """Return a snapshot of the single commit that is sufficient for *about*; None if the whole branch is needed."""
@@ -232,7 +232,7 @@ class Repository:
         return self.trees.files(self.commits.read(commit).tree if commit else None)
 
     def snapshot(self) -> Snapshot:
-        """Return the branch as it is now, and the stage tags."""
+        """Return the current branch and stage tags."""
         return self.snapshot_at(self.tip())
 
     def snapshot_at(self, commit: Oid | None) -> Snapshot:

@@ -51,7 +51,7 @@ class ChangeSigning:
     def is_required(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
         """Return True if the rules of the snapshot demand that a change of *files* is signed.
 
-        Raises Unsigned for a change of a signed stage if nobody is listed who may sign.
+        Raises Unsigned for a change of a signed stage if the list of signers is empty.
         """
         rules = [rule for rule in snapshot.registry().stages if rule.signed]
         if not rules or not snapshot.commit:
@@ -104,7 +104,9 @@ class ChangeSigning:
         if not self.config.get("gitmodel.allowedsigners"):
             return tag
         if tag.forged:
-            return replace(tag, instead=None)  # this reader only accepts tags that somebody on its own list signed
+            return replace(
+                tag, instead=None
+            )  # a reader with a list of its own accepts only tags signed by a signer on it
         named = read_path(self.git, "gitmodel.allowedSigners")
         try:
             allowed = Path(named).read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""Stage tags: reading them, judging whether they count, and deriving the tag that a commit stands for."""
+"""Stage tags: reading them, judging whether they count, and deriving the tag for a commit."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class StageTags:
     def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
         """Read the tag object *found* under *ref* and judge it by the tag and its commit alone.
 
-        Does not check that the commit is on the branch: whoever accepts pushed tags must check this.
+        Does not check that the commit is on the branch: the server that accepts pushed tags must check this.
         """
         target, fault = target_of(ref, found)
         if fault:

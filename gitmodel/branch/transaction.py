@@ -271,7 +271,7 @@ def _follow(
             continue
         followed.add(ref)
         if data is not None and data == snapshot.files.read(path):
-            # the tag of a file that stays as it is belongs to the commit that set it before
+            # the file does not change, so its tag stays at the earlier commit that set it
             yield ref, repository.tags.recorded_at(snapshot.commit, ref)
             continue
         if data is None:

@@ -286,7 +286,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def _write_all(texts: Iterable[str]) -> None:
-    """Write each text as it comes, so that a long list is never in memory as a whole."""
+    """Write the texts one by one, so that a long list is never completely in memory."""
     for text in texts:
         sys.stdout.write(text)
 

@@ -1,6 +1,6 @@
 """Functions that administer a registry, its clones and its stores. Commands call them; a service needs none of them.
 
-Each imports what it needs when it is called, so that a command imports no more than its own verb.
+Each function imports the modules that it needs when it is called, so that a command imports no others.
 """
 
 from __future__ import annotations

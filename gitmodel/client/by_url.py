@@ -42,7 +42,7 @@ def local_file(text: str) -> str:
 
 
 def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bool | None, timeout: float) -> Terms:
-    """Return the terms of use of a registry by URL. None stands for `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE`.
+    """Return the terms of use of a registry by URL; for None, those of `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE`.
 
     Raises UsageError if the age is not a number of seconds.
     """

@@ -284,7 +284,7 @@ class Client(ShowsOurForm):
     def resolve(self, reference: str | VersionRef) -> Found:
         """Return the version that a reference such as `"iris@production"` names, as an immutable value.
 
-        The value has `model`, `record` and `frozen`, which is the same as in `get_version`.
+        The value has the attributes `model` and `record`, and `frozen` as `get_version` describes it.
 
         >>> client.resolve("iris@production").reference                # doctest: +SKIP
         'iris@3'
@@ -969,8 +969,8 @@ class Client(ShowsOurForm):
     ) -> Iterator[Verified]:
         """Hash the artifacts of the versions *references*, each artifact once; by default those of all versions.
 
-        *jobs* files of a folder are hashed at a time. Every problem is part of what is yielded, including unreachable
-        stores and unreadable records.
+        *jobs* files of a folder are hashed at a time. Problems, such as an unreachable store or an unreadable record, are
+        in the yielded values.
 
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []

@@ -1100,7 +1100,7 @@ class Artifact:
     def fetch_file(
         self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None
     ) -> ManifestEntry:
-        """Do the same as `download_file`, and return the file's path, size and digest from the folder's manifest."""
+        """Download a file as `download_file` does, and return its path, size and digest from the folder's manifest."""
         from gitmodel.registry import artifacts
 
         link = self.link

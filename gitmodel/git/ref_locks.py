@@ -62,10 +62,11 @@ class WriterMarks:
         except OSError:
             return []
         try:
-            # One process at a time: a second one would delete the lock that a living writer took after the first.
+            # One process at a time: a second process would delete the lock that a living writer took after the first
+            # had deleted the old one.
             try:
                 lock(folder)
-            except NoLocks:  # then no process can tell which writers are dead
+            except NoLocks:  # without locks, no process can tell which writers are dead
                 return []
             marks = self._marks()
             removed = [lock.path for lock in self._judged(marks) if lock.dead]

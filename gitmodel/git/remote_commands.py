@@ -132,5 +132,5 @@ def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
         elif key == "push.pushoption" and scope == "command":
             given = [*given, value] if value else []  # as in git: an empty value removes the previous ones
     if not any(key.endswith(".url") for key, _ in settings):
-        settings.append((f"remote.{_OUTLET}.url", remote))  # then git uses the name as the URL
+        settings.append((f"remote.{_OUTLET}.url", remote))  # as git does, which uses the name as the URL
     return replace(git, environ=with_settings(git.environ, settings)), given

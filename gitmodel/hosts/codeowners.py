@@ -11,7 +11,7 @@ CODEOWNERS = "CODEOWNERS"
 # Additions below this line are kept. On hosts, the last matching line counts.
 OWN_PART = "# What follows is yours, and stays as it is.\n"
 _MARK = re.compile(r"# Made by `git model init --ci ([a-z]+)`, sha256:([0-9a-f]{64})\.\n")
-# The package that pip installs in jobs: always the same bytes, whoever owns the name on an index.
+# The package that pip installs in jobs. It is pinned, so that a package index cannot deliver other bytes.
 _PACKAGE = r"gitmodel(?:\[[a-z0-9]+(?:,[a-z0-9]+)*\])?"
 _REPOSITORY = r"git\+(?:https://|ssh://(?:[a-z_][a-z0-9_-]*@)?|file:///)[A-Za-z0-9][A-Za-z0-9._~/:+-]*"
 _INSTALL = re.compile(

@@ -1,4 +1,4 @@
-"""The registry as it was: the commit that a date or a name means, and reading at it."""
+"""Past states of the registry: finding the commit for a date or a name, and reading at that commit."""
 
 from __future__ import annotations
 

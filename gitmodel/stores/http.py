@@ -152,7 +152,7 @@ class Server:
             failure = self._failure(handle, error)
             handle.close()
             raise failure from None
-        handle.reset()  # it would keep the bodies in memory
+        handle.reset()  # frees the bodies, which the handle keeps in memory
         self._idle.append(handle)
         return Answer(status, answer.headers, answer.body())
 

@@ -99,7 +99,7 @@ class Proposal(Frozen):
 
 
 def propose(repository: Repository, wanted: ProposedChanges, *, remote: str = "") -> Proposal:
-    """Commit what is *wanted* on a new branch, based on the remote's tip. Nothing is pushed; see `publish`.
+    """Commit the *wanted* changes on a new branch, based on the remote's tip. Nothing is pushed; see `publish`.
 
     For a registry by URL, only the server has branches: before `publish` there is only a commit. Raises Refused for a
     version that the remote does not have in identical form, GateRefused for one that fails a rule of the stage,

@@ -29,7 +29,7 @@ RULES: Mapping[str, str] = {
 
 
 class _Anything(frozenset[str]):
-    """A set that contains every commit. The server decides who may move an unsigned tag; that user vouches for it."""
+    """A set that contains every commit: the host decides who may move an unsigned tag, so each such move counts."""
 
     def __contains__(self, _: object) -> bool:
         return True

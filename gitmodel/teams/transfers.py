@@ -70,8 +70,8 @@ def download(
 ) -> int:
     """Copy the artifacts of the latest versions, and of those in force in a stage or alias, to *local*.
 
-    *store_of* opens the store of a model; a folder of this machine is used as it is. Artifacts that are
-    here are not fetched. Returns the number of fetched artifacts.
+    *store_of* opens the store of a model. Artifacts of *local*, and those of stores in folders of this machine, are not
+    fetched. Returns the number of fetched artifacts.
 
     Raises Unreachable, Refused for a store that is not trusted.
     """

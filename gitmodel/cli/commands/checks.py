@@ -40,9 +40,8 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
 
     It checks the metadata branch, or COMMIT. It reports the file, the key and the rule of every problem, and then ends
     with exit code 5. For BASE..HEAD, it checks the result of merging HEAD into BASE: the changed records, and whether
-    the change is allowed. It ends with 6 if only a rule that a person may override forbids the change. With --staged,
-    as in a git hook, it checks the changes that are about to be committed; if nothing of the registry is staged, it
-    checks the branch.
+    the change is allowed. The exit code is 6 if the change breaks only rules that a person may override. With --staged,
+    as in a git hook, it checks the staged files; if no file of the registry is staged, it checks the branch.
     """
     from gitmodel.client import administration
 

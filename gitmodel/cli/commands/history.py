@@ -70,8 +70,8 @@ BLAME_COLUMNS = (
 def history(invocation: Invocation, model: str | None, stage: str, part: options.Part) -> None:
     """Show the history of stages and aliases.
 
-    It covers all models, one MODEL, or one of its stages or aliases, including former names, newest first: who made the
-    change, the commit or pull request, the reason, and the overridden rules. Times are those of the commits; the order
+    It covers all models, one MODEL, or one of its stages or aliases, including former names, newest first. Each change
+    has its author, commit or pull request, reason, and the overridden rules. Times are those of the commits; the order
     is that of the branch.
     """
     from gitmodel.client import administration

@@ -17,10 +17,10 @@ from gitmodel.errors import UsageError
 def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: int | None) -> None:
     """Show how something was made, and what was made from it.
 
-    The start is a version, an artifact by its digest (sha256: and at least 7 digits), or a run. Upwards, it shows the
-    runs that made it, their inputs, the runs that made these, and so on; downwards, everything made from it, and which
-    results are in a stage. Items are joined by digests, across pipelines and models. -q prints the versions, runs and
-    digests only.
+    The start is a version, an artifact by its digest (sha256: and at least 7 digits), or a run. Upwards, the command
+    shows the runs that made it, their inputs, the runs that made these, and so on. Downwards, it shows everything made
+    from it, and which results are in a stage. Items are connected by digests, across pipelines and models. -q prints
+    only the versions, runs and digests.
     """
     from gitmodel.domain.views import lineage_drawing as drawing
     from gitmodel.domain.views.lineage import find_cycle

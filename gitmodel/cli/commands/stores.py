@@ -92,9 +92,9 @@ def trust(invocation: Invocation, which: str, take_back: bool) -> None:
     """Allow this machine to use its credentials for an artifact store of the registry.
 
     Give the name of the store or a URL; a URL that ends in / covers everything below it. Hosts of external artifacts
-    are trusted in the same way: git model store trust https://host/. Anyone who can push to the branch can change the
-    URL and redirect uploads, so a new URL is not used before you trust it in this clone. URLs that you named yourself
-    on this machine are trusted, and folders need no trust.
+    are trusted in the same way: git model store trust https://host/. Every person who can push to the branch can change
+    the URL, so gitmodel uses a new URL only after you trust it in this clone. URLs that you named yourself on this
+    machine are trusted, and folders need no trust.
     """
     if take_back:
         named = administration.distrust_store(invocation.client, which)
