@@ -104,9 +104,8 @@ class ChangeSigning:
         if not self.config.get("gitmodel.allowedsigners"):
             return tag
         if tag.forged:
-            return replace(
-                tag, instead=None
-            )  # a reader with a list of its own accepts only tags signed by a signer on it
+            # this reader accepts only tags of the signers on its own list
+            return replace(tag, instead=None)
         named = read_path(self.git, "gitmodel.allowedSigners")
         try:
             allowed = Path(named).read_text(encoding="utf-8", errors="replace")

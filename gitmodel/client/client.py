@@ -969,8 +969,8 @@ class Client(ShowsOurForm):
     ) -> Iterator[Verified]:
         """Hash the artifacts of the versions *references*, each artifact once; by default those of all versions.
 
-        *jobs* files of a folder are hashed at a time. Problems, such as an unreachable store or an unreadable record, are
-        in the yielded values.
+        *jobs* files of a folder are hashed at a time. Problems, such as an unreachable store or an unreadable record,
+        are in the yielded values.
 
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []

@@ -1,4 +1,4 @@
-"""Reviews that the git host confirms. A merge commit alone is no proof, because every user who may push can make one."""
+"""Reviews that the git host confirms. A merge commit alone is no proof: every user who may push can make one."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ COLUMNS = (
 def contains(invocation: Invocation, commit: str, model: str, without: bool, exact: bool, part: options.Part) -> None:
     """List the versions whose code contains a commit.
 
-    The code of such a version is COMMIT or a descendant of it. The list has the versions of all models or of MODEL, with
-    their stages. A warning names the versions whose code cannot be searched.
+    The code of such a version is COMMIT or a descendant of it. The list has the versions of all models or of MODEL,
+    with their stages. A warning names the versions whose code cannot be searched.
     """
     options.refuse_both("--without", without, "--exact", exact)
     every = invocation.client.containing(commit, model)
