@@ -59,7 +59,12 @@ def read_metadata(pairs: Iterable[str], *, option: str = "") -> dict[str, Any]:
     >>> read_metadata(["accuracy=0.97", "rows=150", "note=a=b"])
     {'accuracy': 0.97, 'rows': 150, 'note': 'a=b'}
     """
-    found: dict[str, Any] = {}
+    return {key: read_value(text) for key, text in read_pairs(pairs, option=option).items()}
+
+
+def read_pairs(pairs: Iterable[str], *, option: str = "") -> dict[str, str]:
+    """Return the texts in *pairs* of KEY=VALUE. Raises UsageError for anything else, and for a key given twice."""
+    found: dict[str, str] = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key:
@@ -67,7 +72,7 @@ def read_metadata(pairs: Iterable[str], *, option: str = "") -> dict[str, Any]:
             raise UsageError(f"{pair!a} is not KEY=VALUE", hint=f"for example: {example}")
         if key in found:
             raise UsageError(f"{key!a} is given twice", hint="give each key once")
-        found[key] = read_value(value)
+        found[key] = value
     return found
 
 

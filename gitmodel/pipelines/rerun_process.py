@@ -11,18 +11,16 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, replace
-from enum import EnumMeta
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from gitmodel.client import Client
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
+from gitmodel.pipelines.annotated_parameters import as_annotated
 from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_source
@@ -78,25 +76,6 @@ def _run(request: RerunRequest) -> str:
         source = find_source(pipeline.function, client)
         job = replace(job, enable_cache=False, source=source, recorded_inputs=request.inputs, temporary=True)
         return run_job(client, job, request.executor).id
-
-
-def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *parameters*, with those that a record changes (paths, enumerations, ...) as *function* annotates them."""
-    from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
-
-    found = dict(parameters)
-    try:
-        hints = get_type_hints(function)
-    except Exception:  # the annotations name something that is not imported
-        return found
-    for name, value in parameters.items():
-        hint = hints.get(name, Any)
-        if isinstance(hint, EnumMeta) and value in hint.__members__:
-            found[name] = hint[value]
-        elif hint not in (Any, str, int, float, bool):
-            with suppress(PydanticSchemaGenerationError, ValidationError):
-                found[name] = TypeAdapter(hint).validate_python(value)
-    return found
 
 
 def find_pipeline(file: Path, module: str | None, name: str) -> Pipeline:

@@ -90,6 +90,13 @@ def test_steps_of_a_script_run_in_other_processes_too(script, capsys):
     assert (code, json.loads(out)["executor"]) == (0, "processes")
 
 
+def test_a_parameter_of_another_type_than_its_annotation_is_refused_before_the_run(script, capsys):
+    code, _, err = ask(capsys, "run", "train.py", "--param", "rate=abc")
+    assert code == 2
+    assert "error: parameter rate is 'abc', and its annotation is float\nhint: for example: --param rate=0.5\n" in err
+    assert ask(capsys, "runs", "list", "-q") == (0, "", "")
+
+
 def test_a_failed_run_names_the_step_and_the_journal(script, fixed_ids, capsys):
     code, _, err = ask(capsys, "run", "train.py", "--param", "seed=-1")
     assert code == 1

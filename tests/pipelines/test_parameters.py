@@ -13,8 +13,9 @@ import pytest
 from project import Mode, Options
 
 from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
+from gitmodel.cli.options import read_value
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.pipelines.rerun_process import as_annotated
+from gitmodel.pipelines.annotated_parameters import as_annotated, from_texts
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 VALUES = [
@@ -194,3 +195,31 @@ def test_recorded_parameters_are_converted_back_by_their_annotations():
         "name": "3",
         "depth": 4,
     }
+
+
+def test_texts_from_a_shell_get_the_types_of_the_annotations():
+    def train(
+        name: str, rate: float, rows: int, fast: bool, data: Path, speed: Speed, pair: tuple[int, int], depth
+    ): ...
+
+    texts = {"name": "1.10", "rate": "1", "rows": "3", "fast": "true", "data": "a/b", "speed": "FAST", "depth": "4"}
+    assert from_texts(train, {**texts, "pair": "[1, 2]"}, read_value) == {
+        "name": "1.10",
+        "rate": 1.0,
+        "rows": 3,
+        "fast": True,
+        "data": Path("a/b"),
+        "speed": Speed.FAST,
+        "pair": (1, 2),
+        "depth": 4,
+    }
+
+
+@pytest.mark.parametrize("text", ["rate=abc", "rate=true", "rows=1.5", "rows=true", "fast=1", "fast=yes"])
+def test_a_text_from_a_shell_that_is_not_of_the_annotated_type_is_refused(text):
+    def train(rate: float, rows: int, fast: bool): ...
+
+    name, _, value = text.partition("=")
+    with pytest.raises(UsageError, match=f"parameter {name} is '{value}', and its annotation is ") as caught:
+        from_texts(train, {name: value}, read_value)
+    assert f"--param {name}=" in caught.value.hint

@@ -56,10 +56,12 @@ def run(invocation: Invocation, script: str, parameters: tuple[str, ...], execut
     """Run a pipeline of a Python script.
 
     PIPELINE is required if the script has several. If the script itself calls a pipeline, this call does not run. A
-    VALUE is a number, true, false, a list or a time in TOML syntax; anything else is text. Progress is printed on
-    stderr.
+    VALUE gets the type of the parameter's annotation. Without one, it is a number, true, false, a list or a time in
+    TOML syntax, or else text. Progress is printed on stderr.
     """
-    read = options.read_metadata(parameters, option="--param")
+    from gitmodel.pipelines.annotated_parameters import from_texts
+
+    texts = options.read_pairs(parameters, option="--param")
     file, _, name = script.rpartition(":") if not os.path.isfile(script) else (script, "", "")
 
     def tell(event: str, step: str, seconds: float) -> None:
@@ -68,7 +70,8 @@ def run(invocation: Invocation, script: str, parameters: tuple[str, ...], execut
 
     with _prints_to_stderr(invocation):
         found = _pipeline(file or name, name if file else "")
-        done = found.run(client=invocation.client, executor=executor, listener=tell, **read)
+        given = from_texts(found.function, texts, options.read_value)
+        done = found.run(client=invocation.client, executor=executor, listener=tell, **given)
     assert done is not None  # only a script that is being imported has no run
     view: RunView | None = None
     with contextlib.suppress(NotFound):
