@@ -349,3 +349,11 @@ def test_handles_of_one_list_are_read_without_a_git_process_for_each(repo, monke
         assert [model.title for model in models] == ["The iris", "The rose", "The tulip", "The wine"]
         assert [len(model.stages) for model in models] == [1, 2, 0, 0]
         assert not started
+
+
+def test_the_holders_of_a_stage_are_the_same_with_and_without_the_index(repo, judged):
+    with Client(repo) as client:
+        for _ in range(2):
+            judged.clear()
+            assert [str(view) for view in client.view_stages("production")] == ["iris@2", "rose@1"]
+        assert judged == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -22,7 +22,6 @@ _TREES_KEPT = 2_000
 _RECORDS_KEPT = 12_000
 _BLOBS_KEPT = 2_000
 _FOLDERS_KEPT = 1_000
-_ANSWERS_KEPT = 8
 _SHORT = 1_024  # bytes; longer blobs are not cached
 _BATCH = 500
 
@@ -50,7 +49,6 @@ class Trees:
         self._records = BoundedCache(_RECORDS_KEPT)
         self._blobs = BoundedCache(_BLOBS_KEPT)
         self._folders = BoundedCache(_FOLDERS_KEPT)
-        self.answers = BoundedCache(_ANSWERS_KEPT)
 
     def tree(self, id: Oid) -> Mapping[str, Entry]:
         """Return the entries of the tree *id*."""
@@ -150,12 +148,6 @@ class CommitFiles:
 
     def names(self, folder: str) -> tuple[str, ...]:
         return tuple(self.trees.folder(self.root, folder)) if self.root else ()
-
-    def remember(self, key: Hashable, answer: Any) -> None:
-        self.trees.answers.remember((self.root, key), answer)
-
-    def recall(self, key: Hashable) -> Any:
-        return self.trees.answers.get((self.root, key))
 
     def id(self, path: str) -> Oid | None:
         """Return the object id of the entry at *path*, of any type; None if there is none."""

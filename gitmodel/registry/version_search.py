@@ -10,13 +10,14 @@ from gitmodel.branch.stage_tags import SnapshotTags
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import paths
-from gitmodel.domain.schema.records import ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
-from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView, version_names, view_version
+from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView, existing_models, version_names, view_version
 from gitmodel.errors import Invalid
 from gitmodel.expressions import Filter
 from gitmodel.expressions.fields import Order, missing_field, read_order
+from gitmodel.registry.known_tags import KnownTags
 from gitmodel.registry.models import parse_filter
 from gitmodel.registry.selecting import Selection
 from gitmodel.registry.versions import existing_model, open_index
@@ -63,7 +64,7 @@ def list_holders(
         names = snapshot.registry().stage_names
         selection = Selection(version_names(names), filter=filter, sort=sort, limit=limit, offset=offset)
         stages = (check_stage(stage, snapshot.registry()),) if stage else names
-        found, damaged = _Search(snapshot, None, None, None, None).holders(stages)
+        found, damaged = _Search(snapshot, writer.index_folder, None, None, None).holders(stages)
         rows, _ = selection.of(found, VersionView.filtered_fields, nothing="no version in a stage")
         return rows, damaged
 
@@ -126,8 +127,12 @@ class _Search:
 
     def holders(self, stages: Iterable[str]) -> tuple[list[VersionView], list[Invalid]]:
         """Return the versions in force in *stages*, and the errors of damaged records."""
-        self._list_tags(self._models)
-        held = {(model, state.name): state.in_force for model in self._models for state in self._states_of(model)}
+        tags = KnownTags(self._snapshot, self._index.lists if self._index is not None else None)
+        self._states = {
+            model: tuple(stage_states(self._snapshot, model, tags=tags.of(model))) for model in self._models
+        }
+        tags.write()
+        held = {(model, state.name): state.in_force for model in self._models for state in self._states[model]}
         wanted = [(model, held.get((model, stage))) for stage in stages for model in self._models]
         return self._read((model, number) for model, number in wanted if number is not None), self._sorted_errors()
 
@@ -137,17 +142,9 @@ class _Search:
 
     def _existing(self) -> tuple[str, ...]:
         """Return the models that exist, by name; the errors of the damaged ones are remembered."""
-        key = "existing models", self._snapshot.newer
-        known: tuple[tuple[str, ...], tuple[Invalid, ...]] | None = self._snapshot.files.recall(key)
-        if known is None:
-            names = self._snapshot.model_names()
-            files = map(paths.model_file, names)
-            records = list(self._snapshot.files.load_many(files, ModelRecord, newer=self._snapshot.newer))
-            found = tuple(name for name, record in zip(names, records, strict=True) if _exists(record))
-            known = found, tuple(record for record in records if isinstance(record, Invalid))
-            self._snapshot.files.remember(key, known)
-        self._damaged += known[1]
-        return known[0]
+        found = list(existing_models(self._snapshot))
+        self._damaged += [record for _, record in found if isinstance(record, Invalid)]
+        return tuple(name for name, record in found if not isinstance(record, Invalid))
 
     def _candidates(self, most: int | None) -> Candidates | None:
         """Return the versions that may match, with *most* the first of them; None if the index cannot tell."""
@@ -208,7 +205,3 @@ class _Search:
         if model not in self._states:
             self._states[model] = tuple(stage_states(self._snapshot, model))
         return self._states[model]
-
-
-def _exists(record: ModelRecord | Invalid) -> bool:
-    return isinstance(record, ModelRecord) and record.exists

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 # Newest first, in pieces that double, so that a page of the newest versions that match does not read the rest.
 _FIRST_PIECE, _PIECE = 20, 500
-# A list of at most this many versions is cached.
-_REMEMBERED = 20_000
 # With fewer hundreds of versions, reading all of them takes as long as opening the index.
 _HUNDREDS_FOR_INDEX = 2
 # With more models, counting their versions takes longer than opening the index.
@@ -193,10 +191,6 @@ def list_versions(
 ) -> tuple[list[VersionView], list[Invalid]]:
     """Return the versions of *model* that match *filter* (CEL), newest first, and the errors of damaged ones."""
     listing = _Listing(writer, model, filter, limit, offset)
-    key = ("versions", listing.model, listing.states, listing.snapshot.shared, limit, offset)
-    known = None if filter else listing.snapshot.files.recall(key)
-    if known:
-        return list(known[0]), list(known[1])
     views: list[VersionView] = []
     damaged: list[Invalid] = []
     with _without_collector():
@@ -205,8 +199,6 @@ def list_versions(
                 damaged.append(found)
             else:
                 views.append(found)
-    if not filter and len(views) <= _REMEMBERED:
-        listing.snapshot.files.remember(key, (tuple(views), tuple(damaged)))
     return views, damaged
 
 

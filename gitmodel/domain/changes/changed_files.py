@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.codec import R
@@ -46,12 +45,6 @@ class ChangedFiles:
             elif prefix + name in self._changes or not self._left(prefix + name):
                 found.discard(name)
         return tuple(sorted(found))
-
-    def remember(self, key: Hashable, answer: Any) -> None:
-        """No-op: these files change with the next plan of the batch."""
-
-    def recall(self, key: Hashable) -> Any:
-        return None
 
     def _left(self, folder: str) -> bool:
         """Return True if a file below *folder* remains after the changes."""

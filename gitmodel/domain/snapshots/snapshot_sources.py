@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.object_ids import Oid
@@ -44,12 +44,6 @@ class Files(Protocol):
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Return the names in *folder*, sorted as git sorts them; empty if the folder does not exist."""
-
-    def remember(self, key: Hashable, answer: Any) -> None:
-        """Cache a result that depends only on these files. It may be dropped at any time."""
-
-    def recall(self, key: Hashable) -> Any:
-        """Return the cached result of *key*, or None."""
 
 
 # The reason if the tag's commit or its parent is beyond the edge of a shallow clone.

@@ -9,8 +9,8 @@ from gitmodel.domain.schema import paths, records
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
 
-# Numbers as written in paths.
-_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+_VERSION_FILE = re.compile(r"([1-9][0-9]{0,17})\.toml")
+_HUNDRED_FOLDER = re.compile(r"([1-9][0-9]{0,17})xx")
 
 
 def newest_numbers(files: Files, model: str) -> Iterator[int]:
@@ -24,7 +24,8 @@ def newest_numbers(files: Files, model: str) -> Iterator[int]:
 
 def number_of(name: str) -> int:
     """Return the number of the version in the file *name*, 0 if it is not the file of a version."""
-    return _leading(name) if name.endswith(".toml") else 0
+    found = _VERSION_FILE.fullmatch(name)
+    return int(found[1]) if found else 0
 
 
 def hundred_of(name: str) -> int:
@@ -33,7 +34,8 @@ def hundred_of(name: str) -> int:
     >>> hundred_of("4xx"), number_of("412.toml"), number_of("model.toml")
     (4, 412, 0)
     """
-    return _leading(name) if name.endswith("xx") else 0
+    found = _HUNDRED_FOLDER.fullmatch(name)
+    return int(found[1]) if found else 0
 
 
 def count_present(files: Files, model: str, *, newer: bool) -> tuple[int, bool]:
@@ -75,8 +77,3 @@ def _numbers_of(files: Files, folder: str, hundred: str) -> Iterator[int]:
     """Return the numbers in the folder *hundred*; files that do not belong there are ignored."""
     found = map(number_of, files.names(f"{folder}/{hundred}"))
     return (number for number in found if number and number // 100 == hundred_of(hundred))
-
-
-def _leading(name: str) -> int:
-    digits = name.removesuffix(".toml").removesuffix("xx")
-    return int(digits) if _NUMBER.fullmatch(digits) else 0
