@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from gitmodel.domain.schema import records
@@ -18,7 +19,7 @@ from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import open_file
 
 # Raise it with the tables, the facts, and the rules by which a record is valid.
-FORMAT = 3
+FORMAT = 4
 _SECONDS_TO_WAIT = 0.1
 _TOKEN = re.compile(r"[0-9a-f]{16}")
 # Errors of SQLite that say nothing about the content of the file.
@@ -38,6 +39,7 @@ CREATE TABLE summary(version INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE fact(key INTEGER, value, version INTEGER, PRIMARY KEY(key, value, version)) WITHOUT ROWID;
 CREATE TABLE listed(model TEXT PRIMARY KEY, mark BLOB NOT NULL, record BLOB NOT NULL, latest INTEGER, count INTEGER);
 CREATE TABLE place(model TEXT, is_alias INTEGER, name TEXT, version INTEGER, PRIMARY KEY(model, is_alias, name));
+CREATE TABLE digests(trees TEXT NOT NULL, sum INTEGER NOT NULL, lines BLOB NOT NULL);
 CREATE TABLE judged(tip BLOB NOT NULL, rules BLOB);
 CREATE TABLE stage_tag(
     model TEXT, stage TEXT, tag BLOB, version INTEGER, merged BLOB, PRIMARY KEY(model, stage)) WITHOUT ROWID;
@@ -62,6 +64,8 @@ class IndexFile:
         self._name = f"index-{formats}-{os.geteuid()}-{host}"
         self._folder = folder
         self._lock = folder / f"{self._name}.lock"
+        # A database that was found damaged; the next change replaces it.
+        self._damaged: Path | None = None
 
     def current(self) -> Path | None:
         """Return the path of the database; None if there is none."""
@@ -71,6 +75,28 @@ class IndexFile:
             return None
         path = self._folder / f"{self._name}-{token}.sqlite"
         return path if _TOKEN.fullmatch(token) and path.exists() else None
+
+    def fetch(self, *queries: str) -> list[list[Any]]:
+        """Return the rows that each of *queries* finds in one state of the database; none if it cannot be used."""
+        path = self.current()
+        try:
+            if path is not None:
+                with reading(path) as database:
+                    if database.execute("PRAGMA user_version").fetchone() == (FORMAT,):
+                        return [database.execute(query).fetchall() for query in queries]
+        except sqlite3.Error as error:
+            self._damaged = path if is_damage(error) else None
+        except OSError:
+            pass
+        return [[] for _ in queries]
+
+    def change(self, change: Callable[[sqlite3.Connection], None]) -> None:
+        """Call *change* with the database, in a transaction; do nothing if it cannot be used."""
+        # A folder in a damaged registry can have a name that is no text.
+        with suppress(OSError, sqlite3.Error, UnicodeError), self.locked(unless=self._damaged) as path:
+            if path is not None:
+                with changing(path) as database:
+                    change(database)
 
     @contextmanager
     def locked(self, *, unless: Path | None = None) -> Iterator[Path | None]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from gitmodel.domain.changes.stages import RecordedPlaces
@@ -18,7 +16,7 @@ from gitmodel.domain.snapshots.snapshot_sources import TagState
 from gitmodel.domain.views.record_views import ModelSummary
 from gitmodel.errors import Invalid
 from gitmodel.git.trees import CommitFiles
-from gitmodel.index.index_file import FORMAT, IndexFile, changing, is_damage, reading
+from gitmodel.index.index_file import IndexFile
 
 
 class ModelLists:
@@ -32,14 +30,13 @@ class ModelLists:
         self._file = file
         self._files = files
         self._newer = newer
-        self._damaged: Path | None = None
         # The tags that were read, and the commit at which they were judged.
         self._known: dict[StageRef, TagState] = {}
         self._judged_at: Oid | None = None
 
     def read_models(self) -> dict[str, ModelSummary]:
         """Return the summaries of the models whose files and rules have not changed since they were written."""
-        rows, places = self._fetch(
+        rows, places = self._file.fetch(
             "SELECT model, mark, record, latest, count FROM listed",
             "SELECT model, is_alias, name, version FROM place ORDER BY model",
         )
@@ -73,7 +70,7 @@ class ModelLists:
             database.executemany("INSERT INTO place VALUES(?, ?, ?, ?)", places)
 
         if listed:
-            self._change(change)
+            self._file.change(change)
 
     def read_tags(
         self, tip: Oid, ids: Mapping[StageRef, Oid], reaches: Callable[[Oid, Oid], bool]
@@ -83,7 +80,7 @@ class ModelLists:
         A tag that counted on an earlier commit of the branch still counts, if the stages are the same. *reaches*
         returns True if the first commit is the second one or has it in its chain of first parents.
         """
-        judged, rows = self._fetch(
+        judged, rows = self._file.fetch(
             "SELECT tip, rules FROM judged", "SELECT model, stage, tag, version, merged FROM stage_tag"
         )
         if not judged or judged[0][1] != self._rules() or not reaches(tip, _oid(judged[0][0])):
@@ -115,7 +112,7 @@ class ModelLists:
             database.executemany("INSERT OR REPLACE INTO stage_tag VALUES(?, ?, ?, ?, ?)", written)
 
         if new or tip != self._judged_at:
-            self._change(change)
+            self._file.change(change)
 
     def _mark(self, model: str) -> bytes | None:
         """Return the ids of all objects on which the summary of *model* depends; None if there is no such model."""
@@ -124,27 +121,6 @@ class ModelLists:
 
     def _rules(self) -> bytes | None:
         return _bytes(self._files.id(paths.REGISTRY))
-
-    def _fetch(self, *queries: str) -> list[list[Any]]:
-        """Return the rows that each of *queries* finds in one state of the database; none if it cannot be used."""
-        path = self._file.current()
-        try:
-            if path is not None:
-                with reading(path) as database:
-                    if database.execute("PRAGMA user_version").fetchone() == (FORMAT,):
-                        return [database.execute(query).fetchall() for query in queries]
-        except sqlite3.Error as error:
-            self._damaged = path if is_damage(error) else None
-        except OSError:
-            pass
-        return [[] for _ in queries]
-
-    def _change(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        # A folder in a damaged registry can have a name that is no text.
-        with suppress(OSError, sqlite3.Error, UnicodeError), self._file.locked(unless=self._damaged) as path:
-            if path is not None:
-                with changing(path) as database:
-                    change(database)
 
 
 def _oid(data: Any) -> Oid:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 
-from gitmodel.branch.digest_mentions import DigestMentions, RecordsByDigest
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.runs import find_run
 from gitmodel.domain.changes.stages import StageState, stage_states
@@ -17,6 +16,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Kind, Lineage, trace
 from gitmodel.domain.views.record_views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.index.digests import DigestIndex, RecordsByDigest
 from gitmodel.registry.run_outputs import outputs_in
 from gitmodel.registry.runs import load_details
 from gitmodel.stores.interface import ArtifactStore
@@ -179,7 +179,8 @@ class _Records:
         commit = self.snapshot.commit
         files = self._repository.files(commit)
         trees = ",".join(files.id(folder) or "" for folder in (paths.MODELS, paths.RUNS))
-        return DigestMentions(self._repository.git, self._repository.reader).at(commit, trees, self._more)
+        index = DigestIndex(self._repository.git, self._repository.reader, self._repository.own_folder)
+        return index.at(commit, trees, self._more)
 
     def _more(self, path: str, data: bytes) -> Iterable[str] | None:
         """The digests that only the details of a long run hold."""

@@ -41,5 +41,5 @@ def test_settings_lists_every_file_of_a_clone() -> None:
     listed = set(re.findall(r"`gitmodel/([\w-]+)/?", read("docs/reference/settings.md")))
     sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "gitmodel").rglob("*.py")))
     written = set(re.findall(r'common_dir / "gitmodel" / "([\w-]+)"', sources))
-    assert {"mentions", "notes", "store", "writers"} <= written
+    assert {"notes", "store", "writers"} <= written
     assert written <= listed

@@ -2,13 +2,16 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from transcripts import ask, check_transcript
 
-from gitmodel import Client, NotFound, UsageError
+from gitmodel import Client, NotFound, UsageError, index
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import RunRecord, StepRecord
@@ -128,16 +131,29 @@ def test_git_grep_and_lineage_give_the_same_answer(past, git, story):
 
 
 def test_the_index_can_be_lost_torn_or_old_and_nothing_changes(past, story):
-    index = story / ".git" / "gitmodel" / "mentions"
     first = past.lineage("measurements@3")
-    assert index.is_file()
+    (path,) = (story / ".git" / "gitmodel").glob("index-*.sqlite")
     assert past.lineage("measurements@3") == first
-    index.write_bytes(index.read_bytes()[:-7])
+    with closing(sqlite3.connect(path)) as database, database:
+        (lines,) = database.execute("SELECT lines FROM digests").fetchone()
+        database.execute("UPDATE digests SET lines = ?", (lines.replace(b"a", b"b"),))  # SQLite cannot detect it
     assert past.lineage("measurements@3") == first
-    index.unlink()
+    path.write_bytes(path.read_bytes()[:-7])
+    assert past.lineage("measurements@3") == first
+    for path in (story / ".git" / "gitmodel").glob("index-*"):
+        path.unlink()
     assert past.lineage("measurements@3") == first
     past.get_model("iris").create_version(metadata={"note": 1})
     assert past.lineage("measurements@3") == first
+
+
+def test_without_sqlite_lineage_reads_the_records(past, monkeypatch):
+    expected = past.lineage("measurements@3")
+    monkeypatch.setitem(sys.modules, "sqlite3", None)  # an import of it raises
+    monkeypatch.delitem(sys.modules, "gitmodel.index.index_file")
+    monkeypatch.delattr(index, "index_file")
+    for _ in range(2):
+        assert past.lineage("measurements@3") == expected
 
 
 def test_a_digest_that_nothing_uses_is_not_found(story, capsys):
@@ -305,7 +321,8 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
     files = {paths.run_file(id): codec.encode(replace(record))}
     transact(client.repository, lambda snapshot: Change(None, "Write a long run", files=files))
     assert id in {node.id for node in client.lineage(A).nodes}
-    (client.repository.common_dir / "gitmodel" / "mentions").unlink()
+    for path in client.repository.own_folder.glob("index-*"):
+        path.unlink()
     client.store.remove(record.details)
     for _ in range(2):  # what could not be read is asked for each time
         with pytest.raises(NotFound, match="but 1 cannot be read"):

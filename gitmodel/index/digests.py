@@ -1,4 +1,4 @@
-"""Digests and the records that mention them: read in one pass over the branch, and cached for the next process."""
+"""Digests and the records that mention them: read in one pass over the branch, and cached in the index."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import MODELS, RUNS
 from gitmodel.errors import Invalid
-from gitmodel.files.permissions import replace_file
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
 from gitmodel.git.tree_listing import list_tree
 
-# A checksum of the lines, and the trees whose records are complete ("-": incomplete).
-_HEADER = re.compile(rb"gitmodel-mentions 1 ([0-9a-f]{8}) (\S+)\n")
+if TYPE_CHECKING:
+    import sqlite3
+
+    from gitmodel.index.index_file import IndexFile
+
 _LINE = re.compile(rb"^([0-9a-f]{40}) ([!-~]+)((?: [0-9a-f]{64})*)$", re.MULTILINE)
 _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
 # The output of `git ls-tree -r -z` for records with digests, without stages, aliases and names.
@@ -64,17 +68,21 @@ class RecordsByDigest:
         return self._sorted
 
 
-class DigestMentions:
-    """The digests in all records of versions and runs, cached in a file that can be deleted at any time.
+class DigestIndex:
+    """The digests in all records of versions and runs, cached in the index that is in *folder*.
 
-    A line is an object id, a path and the digests in that object. The file is written completely and renamed. If it
-    does not match its checksum, it is created again.
+    They are lines: an object id, a path and the digests in that object. If they do not match their checksum, they are
+    read again.
     """
 
-    def __init__(self, git: Git, reader: ObjectReader) -> None:
+    def __init__(self, git: Git, reader: ObjectReader, folder: Path) -> None:
         self._git = git
         self._reader = reader
-        self._path = git.common_dir / "gitmodel" / "mentions"
+        self._file: IndexFile | None = None
+        with suppress(ImportError):  # Python can be built without SQLite
+            from gitmodel.index import index_file  # imported here because it needs SQLite
+
+            self._file = index_file.IndexFile(folder)
 
     def at(self, commit: Oid | None, trees: str, more: More) -> RecordsByDigest:
         """Return the records of *commit* by digest; only records that are not cached are read.
@@ -85,7 +93,7 @@ class DigestMentions:
         if commit is None:
             return RecordsByDigest(b"", {})
         of, lines = self._load()
-        if of == trees.encode():
+        if of == trees:
             return RecordsByDigest(lines, {})
         known = {id: digests for id, _, digests in _LINE.findall(lines)}
         said = list_tree(self._git, commit, f"{MODELS}/", f"{RUNS}/")
@@ -116,16 +124,17 @@ class DigestMentions:
             known[id] = b"".join(b" " + digest for digest in digests)
         return unread
 
-    def _load(self) -> tuple[bytes, bytes]:
-        try:
-            data = self._path.read_bytes()
-        except OSError:
-            return b"", b""
-        head = _HEADER.match(data)
-        if head is None or int(head[1], 16) != zlib.crc32(data[head.end() :]):
-            return b"", b""
-        return head[2], data[head.end() :]
+    def _load(self) -> tuple[str, bytes]:
+        (rows,) = self._file.fetch("SELECT trees, sum, lines FROM digests") if self._file else [[]]
+        for trees, sum, lines in rows:
+            if isinstance(lines, bytes) and sum == zlib.crc32(lines):
+                return trees, lines
+        return "", b""
 
     def _save(self, trees: str, lines: bytes) -> None:
-        with suppress(OSError):
-            replace_file(self._path, b"gitmodel-mentions 1 %08x %s\n" % (zlib.crc32(lines), trees.encode()) + lines)
+        def change(database: sqlite3.Connection) -> None:
+            database.execute("DELETE FROM digests")
+            database.execute("INSERT INTO digests VALUES(?, ?, ?)", (trees, zlib.crc32(lines), lines))
+
+        if self._file is not None:
+            self._file.change(change)
