@@ -2,6 +2,7 @@
 
 import json
 
+import editing
 import pytest
 from transcripts import ask
 
@@ -279,3 +280,84 @@ def test_a_list_of_models_is_sorted_by_metadata_and_shows_it(client, capsys):
     code, out, err = ask(capsys, "list", "--sort", "rsik")
     assert (code, out) == (2, "")
     assert "models cannot be sorted by 'rsik'" in err
+
+
+@pytest.fixture
+def holders(client):
+    for number in (1, 3, 2):
+        client.promote(f"iris@{number}", "production", reason=f"reason {number}")
+    client.promote("wine@1", "staging")
+    return client
+
+
+def test_the_history_has_the_measurements_of_each_holder_in_order(holders, capsys):
+    code, out, _ = ask(capsys, "history", "iris", "production", "--columns", "accuracy,rows", "--sort", "when")
+    head, *rows = [line.split() for line in out.splitlines()]
+    assert (code, head) == (0, ["FROM", "(UTC)", "UNTIL", "(UTC)", "VERSION", "accuracy", "rows"])
+    assert [row[-1] for row in rows] == ["150", str(2**53 + 1), "150"]
+    assert [rows[0][-2], rows[2][-2]] == ["0.9123", "0.97"]
+    out = ask(capsys, "history", "iris", "production", "--columns", "accuracy", "--format", "tsv")[1]
+    cells = [line.split("\t") for line in out.splitlines()]
+    assert cells[0] == ["model", "stage", "version", "when", "until", "accuracy"]
+    assert [(row[0], row[2], row[5]) for row in cells[1:]] == [
+        ("iris", "2", "0.97"),
+        ("iris", "3", ""),
+        ("iris", "1", "0.912345678"),
+    ]
+    found = json.loads(ask(capsys, "history", "--format", "json")[1])
+    assert [(row["model"], row["stage"], row["metadata"].get("accuracy")) for row in found][:2] == [
+        ("wine", "staging", 0.95),
+        ("iris", "production", 0.97),
+    ]
+
+
+def test_the_history_shows_by_default_what_fits_and_sorts_and_filters_by_metadata(holders, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    head = ask(capsys, "history", "iris", "production")[1].splitlines()[0].split()
+    assert head == ["FROM", "(UTC)", "UNTIL", "(UTC)", "VERSION", "rows", "accuracy", "WHO", "COMMIT", "REASON"]
+    best = holders.view_history("iris", sort="-accuracy", limit=1)
+    assert [(row.event.version, row.metadata["accuracy"]) for row in best] == [(2, 0.97)]
+    assert [row.event.version for row in holders.view_history(filter="metadata.accuracy > 0.94")] == [1, 2]
+    assert [row.event.model for row in holders.view_history(filter="stage == 'staging'")] == ["wine"]
+    holders.get_version("iris@1").log_metadata(accuracy=0.5)  # the present metadata counts
+    assert holders.view_history("iris", "production", sort="accuracy")[0].metadata["accuracy"] == 0.5
+
+
+def test_a_wrong_column_order_or_date_of_the_history_is_an_error(holders, capsys):
+    code, out, err = ask(capsys, "history", "iris", "production", "--columns", "acuracy")
+    assert (code, out) == (2, "")
+    assert "no event in this list has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
+    code, out, err = ask(capsys, "history", "--sort", "acuracy")
+    assert (code, out) == (2, "")
+    assert "did you mean metadata.accuracy?" in err
+    with pytest.raises(UsageError, match="is given without a model"):
+        holders.view_history(stage="production")
+    holders.demote("iris", "production")
+    holders.get_version("iris@2").delete()
+    holders.update_model("iris", new_name="flowers")
+    rows = ask(capsys, "history", "flowers", "production", "--columns", "accuracy", "--format", "tsv")[1].splitlines()
+    assert [(row.split("\t")[2], row.split("\t")[-1]) for row in rows[1:]] == [
+        ("", ""), ("2", "0.97"), ("3", ""), ("1", "0.912345678")
+    ]  # fmt: skip
+
+
+def test_the_history_becomes_rows_and_a_data_frame(holders):
+    pytest.importorskip("pandas")
+    found = holders.view_history("iris", "production", sort="when")
+    assert repr(found) == "HistoryTable(3 events)"
+    assert list(found.to_pandas()["version"]) == [1, 3, 2]
+    assert found.rows()[0]["metadata.accuracy"] == 0.912345678
+    assert found.rows()[2]["until"] is None
+    assert "<td>0.912345678</td>" in found._repr_html_()
+
+
+def test_the_history_warns_of_a_damaged_record_and_has_the_versions_of_a_deleted_model(holders, capsys, code_repo):
+    holders.get_version("wine@1").set_stage("none")
+    holders.delete_model("wine")
+    found = holders.view_history("wine")
+    assert [(row.event.version, row.metadata.get("accuracy")) for row in found] == [(None, None), (1, 0.95)]
+    assert found.damaged == ()
+    editing.edit(code_repo, {"models/iris/versions/3.toml": "number = "})
+    found = holders.view_history("iris", "production")
+    assert [row.metadata.get("rows") for row in found] == [150, 2**53 + 1, 150]
+    assert len(found.damaged) == 1

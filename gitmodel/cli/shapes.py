@@ -155,6 +155,7 @@ EVENT = shape(
     until="time: when the next change of the same stage or alias was recorded, or null if there is none",
     ended_by="text: the commit of that change, or empty",
     fault="text: the reason why it never took effect, such as `recorded, not reviewed: ...`, or empty",
+    metadata="object: the present metadata of the version that entered; of a deleted one, that at `when`",
 )
 LOGGED = shape(
     "logged",

@@ -38,8 +38,10 @@ from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.client.history_table import HistoryTable
+    from gitmodel.client.run_table import RunTable
     from gitmodel.client.script_runs import ScriptRun
-    from gitmodel.client.tables import RunTable, VersionDiff
+    from gitmodel.client.version_diff import VersionDiff
     from gitmodel.client.version_table import VersionTable
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.changes.rule_edits import ChangedRules, RulesEdit
@@ -575,7 +577,7 @@ class Client(ShowsOurForm):
         '20261123T101112Z-train-7f3a'
         >>> client.list_runs().to_pandas()                                               # doctest: +SKIP
         """
-        from gitmodel.client.tables import RunTable
+        from gitmodel.client.run_table import RunTable
         from gitmodel.registry.runs import list_runs
 
         self.repository.renew()
@@ -674,6 +676,38 @@ class Client(ShowsOurForm):
         with self.repository.git.explaining_not_found():
             return history(self.repository, model, str(stage))
 
+    def view_history(
+        self,
+        model: str | None = None,
+        stage: str | ModelStages = "",
+        *,
+        filter: str = "",
+        sort: str = "",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> HistoryTable:
+        """Return the changes that `history` yields, each with the record of the version that entered.
+
+        *filter* and *sort* read the fields of the change and the metadata of the version: the present one, or for a
+        deleted version that at the time of the change. Without *sort*, the newest is first; `sort="when"` has the
+        oldest first, in the order of the branch.
+
+        >>> found = client.view_history("iris", "production", sort="when")       # doctest: +SKIP
+        >>> [(row.event.version, row.metadata.get("accuracy")) for row in found]      # doctest: +SKIP
+        [(1, 0.91), (3, 0.95)]
+        >>> found.to_pandas()                                           # doctest: +SKIP
+
+        Raises what `history` raises; UsageError for an invalid filter or a key that no such version has.
+        """
+        from gitmodel.client.history_table import HistoryTable
+        from gitmodel.lineage.history import view_history
+
+        with self.repository.git.explaining_not_found():
+            found, damaged = view_history(
+                self.repository, model, str(stage), filter=filter, sort=sort, limit=limit, offset=offset
+            )
+        return HistoryTable(found, damaged=damaged)
+
     def log(self, reference: str = "") -> Iterator[Event]:
         """Yield the events of the version `"iris@3"`, of the model `"iris"` or of all (""), newest first.
 
@@ -751,7 +785,7 @@ class Client(ShowsOurForm):
         ...     print(row.name, row.values)
         >>> found.to_pandas()                                           # doctest: +SKIP
         """
-        from gitmodel.client.tables import VersionDiff
+        from gitmodel.client.version_diff import VersionDiff
         from gitmodel.lineage import comparing
 
         refs = [DatedRef.parse(reference) for reference in references]

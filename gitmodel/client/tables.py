@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from gitmodel.domain.views.comparison import Compared
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.registry.runs import RunView
 
 if TYPE_CHECKING:
     import pandas
     from typing_extensions import Self
-
-    from gitmodel.lineage.comparing import CodeRange, ComparedVersion, Comparison
 
 T = TypeVar("T")
 
@@ -57,68 +52,6 @@ class Table(tuple[T, ...]):
         rows = self.rows()
         head = list(dict.fromkeys(key for row in rows for key in row))
         return html.table(head, ([row.get(key) for key in head] for row in rows))
-
-
-class RunTable(Table[RunView]):
-    """Runs as immutable values, with a table for notebooks.
-
-    >>> RunTable()
-    RunTable(0 runs)
-    """
-
-    noun = "run"
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a mapping for each run: id, pipeline, status, started, seconds, versions, parameters, metadata.
-
-        Parameters and keys of the metadata are written as in filters: `parameters.lr`, `metadata.accuracy`.
-        """
-        found: list[dict[str, Any]] = []
-        for view in self:
-            row = {"id": view.id, "pipeline": view.pipeline, "status": view.status, "started": view.started}
-            row |= {"seconds": view.seconds, "versions": list(view.versions)}
-            row |= flat_fields("parameters", view.parameters) | flat_fields("metadata", view.metadata)
-            found.append(row)
-        return found
-
-
-class VersionDiff(Table[Compared]):
-    """The fields of several versions side by side: those that differ first.
-
-    *versions* are the compared versions, *code* the commits from each to the next, and *gaps* the items that could not
-    be compared, each with advice.
-    """
-
-    noun = "field"
-    versions: tuple[ComparedVersion, ...]
-    code: tuple[CodeRange, ...]
-    gaps: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(cls, found: Comparison) -> VersionDiff:
-        """Return a comparison as a table."""
-        made = cls(found.fields)
-        made.versions, made.code, made.gaps = found.versions, found.code, found.gaps
-        return made
-
-    @property
-    def differing(self) -> list[Compared]:
-        """The fields that are not the same in all versions."""
-        return [row for row in self if not row.same]
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """The name of each version; the reference that asked for it if several references name one version."""
-        names = Counter(version.reference for version in self.versions)
-        return tuple(version.reference if names[version.reference] == 1 else version.asked for version in self.versions)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a mapping for each field: key, same, change, and the value in each version by its name."""
-        heads = self.heads
-        return [
-            {"key": row.name, "same": row.same, "change": row.change, **dict(zip(heads, row.values, strict=True))}
-            for row in self
-        ]
 
 
 def flat_fields(name: str, values: Mapping[str, Any]) -> dict[str, Any]:

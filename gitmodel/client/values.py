@@ -2,8 +2,9 @@
 
 from gitmodel.branch.repository import Repository as Repository
 from gitmodel.branch.stage_history import StageEvent as StageEvent
-from gitmodel.client.tables import RunTable as RunTable
-from gitmodel.client.tables import VersionDiff as VersionDiff
+from gitmodel.client.history_table import HistoryTable as HistoryTable
+from gitmodel.client.run_table import RunTable as RunTable
+from gitmodel.client.version_diff import VersionDiff as VersionDiff
 from gitmodel.client.version_table import VersionTable as VersionTable
 from gitmodel.domain.changes.rule_edits import ChangedRules as ChangedRules
 from gitmodel.domain.views.comparison import Compared as Compared
@@ -12,6 +13,7 @@ from gitmodel.lineage.comparing import ComparedVersion as ComparedVersion
 from gitmodel.lineage.containing import Containing as Containing
 from gitmodel.lineage.events import Event as Event
 from gitmodel.lineage.events import FieldOrigin as FieldOrigin
+from gitmodel.lineage.history import Holding as Holding
 from gitmodel.lineage.past import State as State
 from gitmodel.lineage.version_runs import VersionRun as VersionRun
 from gitmodel.registry.artifacts import Verified as Verified

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
+from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import StageEvent, stage_events
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names
+from gitmodel.domain.views.record_views import stage_words
 from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.registry import in_force
+from gitmodel.registry.selecting import Selection
+
+_BATCH = 100  # events whose versions are read together
 
 
 def history(repository: Repository, model: str | ModelRef | None = None, stage: str = "") -> Iterator[StageEvent]:
@@ -41,6 +50,95 @@ def history(repository: Repository, model: str | ModelRef | None = None, stage: 
         known = ", ".join((*snapshot.registry().stage_names, *snapshot.recorded_aliases(name)))
         raise NotFound(f"{name} never had a stage or alias {stage}", hint=f"its stages and aliases are {known}")
     return chain(() if first is None else (first,), events)
+
+
+class Holding(Frozen):
+    """A change of a stage or alias, and the *record* of the version that entered.
+
+    The record is the present one, so it has metadata that was added later; for a deleted version, the one at the time
+    of the change. It is None if the stage became empty, or if the record cannot be read.
+    """
+
+    event: StageEvent
+    record: VersionRecord | None
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the version."""
+        return self.record.metadata if self.record is not None else {}
+
+    def fields(self) -> dict[str, Any]:
+        """Return the change as JSON shows it; `docs/reference/json.md` describes each field."""
+        return {**{name: getattr(self.event, name) for name in _EVENT_NAMES}, "metadata": dict(self.metadata)}
+
+
+_EVENT_NAMES: dict[str, Names] = {
+    **dict.fromkeys(("model", "stage", "version", "previous", "commit", "author", "when", "reason"), VALUE),
+    "forced": [VALUE],
+    **dict.fromkeys(("authored", "merged_by", "pull_request", "until", "ended_by", "fault"), VALUE),
+}
+
+
+def view_history(
+    repository: Repository,
+    model: str | ModelRef | None = None,
+    stage: str = "",
+    *,
+    filter: str = "",
+    sort: str = "",
+    limit: int | None = None,
+    offset: int = 0,
+) -> tuple[list[Holding], list[Invalid]]:
+    """Return the changes that `history` yields, with the versions that entered, and an error for each damaged record.
+
+    *sort* is a field of a change or a key of the metadata, after "-" for descending order; "when" means the order of
+    the branch, whatever the clocks say. Without *sort* and *filter*, no more changes are read than *limit* needs.
+    Raises what `history` raises; UsageError for an invalid filter or a key that no such version has.
+    """
+    snapshot = repository.snapshot()
+    names = {**_EVENT_NAMES, "metadata": RECORDED}
+    if not stage:  # with one stage, the other stages and aliases are not in the list
+        names["stage"] = stage_words(snapshot.registry().stage_names)
+    of_branch = sort in ("when", "-when")
+    selection = Selection(names, filter=filter, sort="" if of_branch else sort, limit=limit, offset=offset)
+    events = history(repository, model, stage)
+    if sort == "when":
+        events = reversed([*events])
+    elif limit is not None and not filter and sort in ("", "-when"):
+        events = islice(events, limit + offset)  # a shallow clone may have no more
+    rows = _with_records(repository, snapshot, events)
+    return selection.of(rows, Holding.fields, nothing="no event that was searched")
+
+
+def _with_records(
+    repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]
+) -> Iterator[Holding | Invalid]:
+    """Yield *events* with the records of their versions, and once the error of each record that cannot be read."""
+    known: dict[tuple[str, int], VersionRecord | Invalid] = {}
+    while batch := list(islice(events, _BATCH)):
+        keys = [(snapshot.current_name(event.model), event.version or 0) for event in batch]
+        unread = [key for key in dict.fromkeys(keys) if key[1] and key not in known]
+        files = [paths.version_file(*key) for key in unread]
+        read = list(snapshot.files.load_many(files, VersionRecord, newer=snapshot.newer))
+        known.update(zip(unread, read, strict=True))
+        yield from (
+            error
+            for file, error in zip(files, read, strict=True)
+            if isinstance(error, Invalid) and snapshot.files.read(file) is not None
+        )
+        for key, event in zip(keys, batch, strict=True):
+            found = known.get(key)
+            record = found if isinstance(found, VersionRecord) else None
+            is_deleted = event.version is not None and (record is None or record.deleted is not None)
+            yield Holding(event, (_record_then(repository, event) or record) if is_deleted else record)
+
+
+def _record_then(repository: Repository, event: StageEvent) -> VersionRecord | None:
+    """Return the record that the version had when it entered; None if it cannot be read, as in a shallow clone."""
+    with suppress(Invalid):
+        then = repository.recorded(event.commit)
+        return then.load(paths.version_file(event.model, event.version or 0), VersionRecord)
+    return None
 
 
 def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str]:

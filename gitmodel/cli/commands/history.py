@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.list_columns import RowKind, print_rows
 from gitmodel.cli.output import PROSE
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.schema.references import VersionRef
 
 if TYPE_CHECKING:
     from gitmodel.cli.output import Column
-    from gitmodel.client.values import Event, FieldOrigin, StageEvent
-    from gitmodel.domain.views.filter_names import Words
-
-    E = TypeVar("E", StageEvent, Event)
+    from gitmodel.client.values import Event, FieldOrigin, Holding, StageEvent
+    from gitmodel.errors import Invalid
 
 _SHORT = 10
 
-EVENT_COLUMNS = (
-    ("FROM (UTC)", lambda event: cell_text.utc_time(event.when)),
-    ("UNTIL (UTC)", lambda event: _until(event)),
-    ("MODEL", lambda event: event.model),
-    ("STAGE", lambda event: event.stage),
-    ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}{_never_in_force(event)}"),
-    ("WHO", lambda event: event.author + (f", merged by {event.merged_by}" if event.merged_by else "")),
-    ("COMMIT", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
-    (PROSE, lambda event: event.reason + (f" (forced: {cell_text.commas(event.forced)})" if event.forced else "")),
-)
+
+def _holdings(asked: Mapping[str, str | None], found: Sequence[Holding]) -> RowKind[Holding]:
+    """Return how rows of the history are printed, without columns in which all have the value that was *asked* for."""
+    first: tuple[Column[Holding], ...] = (
+        ("FROM (UTC)", lambda row: cell_text.utc_time(row.event.when)),
+        ("UNTIL (UTC)", lambda row: _until(row.event)),
+        ("MODEL", lambda row: row.event.model),
+        ("STAGE", lambda row: row.event.stage),
+        ("VERSION", lambda row: _versions(row.event)),
+    )
+    return RowKind(
+        shapes.EVENT,
+        name=lambda row: row.event.commit,
+        keys=("model", "stage", "version", "when", "until"),
+        first=tuple((head, read) for head, read in first if any(read(row) != asked.get(head) for row in found)),
+        others=(
+            ("WHO", lambda row: row.event.author + _merger(row.event)),
+            ("COMMIT", lambda row: " ".join(filter(None, (row.event.commit[:_SHORT], row.event.pull_request)))),
+            (PROSE, lambda row: row.event.reason + _forced(row.event)),
+        ),
+        before="WHO",
+        measured=lambda row: row.metadata,
+        fields=lambda row, _: row.fields(),
+    )
 
 
 def _until(event: StageEvent) -> str:
@@ -42,11 +54,20 @@ def _until(event: StageEvent) -> str:
     return cell_text.utc_time(event.until) if event.until else "now"
 
 
-def _never_in_force(event: StageEvent) -> str:
-    return f" ({cell_text.pending_word(event.refusal)})" if event.refusal else ""
+def _versions(event: StageEvent) -> str:
+    never = f" ({cell_text.pending_word(event.refusal)})" if event.refusal else ""
+    return f"{event.previous or '-'} -> {event.version or '-'}{never}"
 
 
-LOG_COLUMNS = (
+def _merger(event: StageEvent) -> str:
+    return f", merged by {event.merged_by}" if event.merged_by else ""
+
+
+def _forced(event: StageEvent) -> str:
+    return f" (forced: {cell_text.commas(event.forced)})" if event.forced else ""
+
+
+LOG_COLUMNS: tuple[Column[Event], ...] = (
     ("WHEN (UTC)", lambda event: cell_text.utc_time(event.when)),
     ("WHAT", lambda event: event.model if event.version is None else f"{event.model}@{event.version}"),
     ("HAPPENED", lambda event: event.what + (f": {_first_fields(event.fields)}" if event.what == "changed" else "")),
@@ -63,24 +84,27 @@ BLAME_COLUMNS = (
 )
 
 
-@command(example="git model history iris production")
+@command(example="git model history iris production --columns accuracy --sort when")
 @click.argument("model", required=False, shell_complete=options.complete_model)
 @click.argument("stage", required=False, default="")
-@options.listed
-def history(invocation: Invocation, model: str | None, stage: str, part: options.Part) -> None:
+@options.tabled
+def history(invocation: Invocation, model: str | None, stage: str, asked: options.TableOptions) -> None:
     """Show the history of stages and aliases.
 
     It covers all models, one MODEL, or one of its stages or aliases, including former names, newest first. Each change
     has its author, commit or pull request, reason, and the overridden rules. Times are those of the commits; the order
     is that of the branch.
+
+    The table has the present metadata of the versions that entered, as far as it fits on the terminal; --columns
+    chooses keys of it, and `--sort when` has the oldest change first. With --columns, JSON and TSV have the fields
+    model, stage, version, when and until, and one for each column.
     """
     from gitmodel.client import administration
 
-    found = invocation.client.history(model, stage)
-    asked = {"MODEL": model, "STAGE": stage}
-    # with one stage, the other stages and aliases are not in the list
-    words = {"stage": options.stage_words(invocation)} if part.filter and not stage else {}
-    _print_events(invocation, part, found, shapes.EVENT, shapes.EVENT.of, EVENT_COLUMNS, asked, words)
+    found = invocation.client.view_history(model, stage, **asked.rows)
+    rows: Iterable[Holding | Invalid] = chain(found, found.damaged)
+    kind = _holdings({"MODEL": model, "STAGE": stage}, found)
+    print_rows(invocation.output, kind, rows, asked, otherwise="nothing has happened")
     if model is not None:
         for fault in administration.find_broken_tags(invocation.client, model, stage):
             invocation.output.warn(fault, "run `git model doctor --fix` to set it again from the branch")
@@ -96,7 +120,18 @@ def log(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> N
     promotions and deletions, with author, commit and reason.
     """
     ref = str(options.read_reference(words, usage="git model log [MODEL[@VERSION]]")[0]) if words else ""
-    _print_events(invocation, part, invocation.client.log(ref), shapes.LOGGED, vars, LOG_COLUMNS, {"WHAT": ref})
+    events = invocation.client.log(ref)
+    found = options.matching(events, part.filter, vars, shapes.LOGGED) if part.filter else events
+    page = read_page(part.limit, part.offset)
+    shown = list(islice(found, page.start, page.stop))  # no more events are read than needed
+    invocation.output.listing(
+        shown,
+        shapes.LOGGED,
+        fields=vars,
+        name=lambda event: event.commit,
+        columns=[(head, read) for head, read in LOG_COLUMNS if head != "WHAT" or any(read(e) != ref for e in shown)],
+        empty=part.empty("nothing has happened", "event"),
+    )
 
 
 @command(example="git model blame iris@1")
@@ -114,34 +149,6 @@ def blame(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
         name=lambda origin: f"{origin.field} {origin.commit}",
         columns=BLAME_COLUMNS,
         empty="no field matches",
-    )
-
-
-def _print_events(
-    invocation: Invocation,
-    part: options.Part,
-    events: Iterable[E],
-    shape: shapes.Shape,
-    fields: Callable[[E], Mapping[str, Any]],
-    columns: Sequence[Column[E]],
-    asked: Mapping[str, str | None],
-    words: Mapping[str, Words] = MappingProxyType({}),
-) -> None:
-    """Print the selected part of *events*, without reading more of them than needed.
-
-    *words* are the values that fields can have in a filter. *asked* maps headers to the requested values; a column is
-    left out if all its values are the requested one.
-    """
-    found = options.matching(events, part.filter, fields, shape, **words) if part.filter else events
-    page = read_page(part.limit, part.offset)
-    shown = list(islice(found, page.start, page.stop))
-    invocation.output.listing(
-        shown,
-        shape,
-        fields=fields,
-        name=lambda event: event.commit,
-        columns=[(head, read) for head, read in columns if any(read(event) != asked.get(head) for event in shown)],
-        empty=part.empty("nothing has happened", "event"),
     )
 
 

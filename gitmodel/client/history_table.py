@@ -1,0 +1,35 @@
+"""The history of stages, with the versions that entered, as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitmodel.client.tables import Table, flat_fields
+from gitmodel.lineage.history import Holding
+
+
+class HistoryTable(Table[Holding]):
+    """Changes of stages and aliases with the versions that entered, with a table for notebooks.
+
+    >>> HistoryTable()
+    HistoryTable(0 events)
+    """
+
+    noun = "event"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a mapping for each change: model, stage, version, when, until, author, reason, fault and the metadata.
+
+        Keys of the metadata are written as in filters: `metadata.accuracy`. *fault* is the reason why a change was
+        never in force.
+        """
+        return [
+            {
+                **{name: getattr(row.event, name) for name in _OF_EVENT},
+                **flat_fields("metadata", row.metadata),
+            }
+            for row in self
+        ]
+
+
+_OF_EVENT = ("model", "stage", "version", "when", "until", "author", "reason", "fault")

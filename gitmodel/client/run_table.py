@@ -1,0 +1,31 @@
+"""Runs that a search found, as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitmodel.client.tables import Table, flat_fields
+from gitmodel.registry.runs import RunView
+
+
+class RunTable(Table[RunView]):
+    """Runs as immutable values, with a table for notebooks.
+
+    >>> RunTable()
+    RunTable(0 runs)
+    """
+
+    noun = "run"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a mapping for each run: id, pipeline, status, started, seconds, versions, parameters, metadata.
+
+        Parameters and keys of the metadata are written as in filters: `parameters.lr`, `metadata.accuracy`.
+        """
+        found: list[dict[str, Any]] = []
+        for view in self:
+            row = {"id": view.id, "pipeline": view.pipeline, "status": view.status, "started": view.started}
+            row |= {"seconds": view.seconds, "versions": list(view.versions)}
+            row |= flat_fields("parameters", view.parameters) | flat_fields("metadata", view.metadata)
+            found.append(row)
+        return found
