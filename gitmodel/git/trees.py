@@ -109,6 +109,10 @@ class Trees:
         """Return the files below the tree *root* (None: no files)."""
         return CommitFiles(self, root)
 
+    def forget_records(self) -> None:
+        """Drop the cached records."""
+        self._records.clear()
+
     def remember_tree(self, id: Oid, entries: Mapping[str, Entry]) -> None:
         """Cache a new tree, so that the next change need not read it."""
         self._trees.remember(id, entries)

@@ -14,7 +14,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.snapshots.version_numbers import hundred_of, number_of
 from gitmodel.errors import Invalid
-from gitmodel.git.objects import FOLDER, Entry
+from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.git.trees import CommitFiles
 from gitmodel.index.facts import facts_of
 
@@ -30,12 +30,16 @@ class NotIndexable(Exception):
 
 
 class _Change(NamedTuple):
-    """A version whose file changed: from the blob *old* to *new*; None: there was or is none."""
+    """A version whose file changed: from the blob *old* to *new*; None: there was or is none.
+
+    *blob* is the id of the new one; None if the entry at *path* is not a file.
+    """
 
     id: int
     path: str
     old: bytes | None
     new: bytes | None
+    blob: Oid | None = None
 
 
 class _Done(NamedTuple):
@@ -83,6 +87,7 @@ class Update:
             if len(steps) >= _PIECE:
                 self._write(steps)
                 steps.clear()
+                self._files.trees.forget_records()  # as many as a registry has would not fit into the memory
                 self._database.execute("COMMIT")
                 self._database.execute("BEGIN IMMEDIATE")
         self._write(steps)
@@ -120,7 +125,7 @@ class Update:
             new, id = mark(entry.id, self._newer), first + number % 100
             old = known.pop(id, None)
             if old != new:
-                yield _Change(id, f"{path}/{name}", old, new)
+                yield _Change(id, f"{path}/{name}", old, new, entry.id if entry.mode in FILE_MODES else None)
         for id, old in known.items():
             yield _Change(id, "", old, None)
 
@@ -153,7 +158,8 @@ class Update:
     def _add(self, changes: list[_Change]) -> None:
         from gitmodel.index.summaries import summary_text  # imported here: most searches find nothing new
 
-        read = self._files.load_many((change.path for change in changes), VersionRecord, newer=self._newer)
+        blobs = ((change.path, change.blob) for change in changes)
+        read = self._files.load_blobs(blobs, VersionRecord, newer=self._newer)
         versions, facts, summaries = [], [], []
         for change, record in zip(changes, read, strict=True):
             if isinstance(record, Invalid):
