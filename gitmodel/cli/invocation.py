@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +49,7 @@ class Invocation:
     def client(self) -> Client:
         from gitmodel.client import Client
 
+        gc.freeze()  # a garbage collection during a long list would search all imported objects
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         found.repository.on_renumbered = self._warn_of_renumbering
         return found if self.moment is None else self._in_the_past(found, self.moment)
