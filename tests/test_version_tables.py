@@ -221,8 +221,7 @@ def runs(client):
     return client
 
 
-def test_runs_are_listed_with_parameters_and_metadata_and_sorted(runs, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
+def test_runs_are_listed_with_parameters_and_metadata_and_sorted(runs, capsys):
     code, out, _ = ask(capsys, "runs", "list")
     head, *rows = out.splitlines()
     assert code == 0
@@ -242,6 +241,16 @@ def test_runs_are_listed_with_parameters_and_metadata_and_sorted(runs, capsys, m
     assert ask(capsys, "runs", "list", "--filter", "parameters.lr < 0.5", "--sort=-parameters.lr", "-q")[1].split() == [
         view.id for view in runs.list_runs(sort="-parameters.lr", offset=1)
     ]
+
+
+def test_listed_models_become_rows_and_a_data_frame(client):
+    pytest.importorskip("pandas")
+    client.update_model("iris", metadata={"risk": 2})
+    found = client.view_models(sort="-versions")
+    assert repr(found) == "ModelTable(2 models)"
+    assert (found.damaged, found.rows()[0]["metadata.risk"]) == ((), 2)
+    assert list(found.to_pandas()["versions"]) == [3, 1]
+    assert "<td>iris</td>" in found._repr_html_()
 
 
 def test_listed_runs_become_rows_and_a_data_frame(runs):

@@ -146,7 +146,7 @@ def _measured_table(kind: RowKind[T], items: Iterable[T], sort: str) -> tuple[li
     heads = [head for head, _ in kind.usual]
     cells = cells_of([read for _, read in kind.usual], values.noted(items, kind.measured))
     place = heads.index(kind.before)
-    room = terminal_width() - sum(_room(heads, cells))
+    room = terminal_width() + 2 - sum(_room(heads, cells))  # the last column has no space after it
     first = sort.removeprefix("-").removeprefix("metadata.").removeprefix("parameters.")
     for key in values.most_common(first):
         if room < 3:

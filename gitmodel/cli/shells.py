@@ -141,7 +141,7 @@ def _references(invocation: object, incomplete: str) -> list[str]:
     assert isinstance(invocation, Invocation)
     model, at, _ = incomplete.partition("@")
     if not at:
-        return [view.name for view in invocation.client.view_models()[0]]
+        return [view.name for view in invocation.client.view_models()]
     VersionRef.of(model)
     invocation.client.repository.on_renumbered = lambda note: None  # the shell would print it into the line
     states = invocation.client.view_model(model).stages

@@ -39,6 +39,7 @@ from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.history_table import HistoryTable
+    from gitmodel.client.model_table import ModelTable
     from gitmodel.client.run_table import RunTable
     from gitmodel.client.script_runs import ScriptRun
     from gitmodel.client.version_diff import VersionDiff
@@ -234,7 +235,7 @@ class Client(ShowsOurForm):
         invalid filter or sort key, or a negative *limit* or *offset*.
         """
         list = partial(self.view_models, filter=filter, sort=sort, limit=limit, offset=offset)
-        (found, _), since = self.repository.at_one_numbering(list)
+        found, since = self.repository.at_one_numbering(list)
         return Models(Model._of(self._opened, view, since) for view in found)
 
     def update_model(
@@ -299,12 +300,16 @@ class Client(ShowsOurForm):
         self.repository.renew()
         return model_views.get_model(self.writer, name)
 
-    def view_models(
-        self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
-    ) -> tuple[list[ModelView], list[Invalid]]:
-        """Return the models that `list_models` finds, as values, and an error for each model that cannot be read."""
+    def view_models(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> ModelTable:
+        """Return the models that `list_models` finds, as immutable values.
+
+        >>> client.view_models(sort="-created").to_pandas()                              # doctest: +SKIP
+        """
+        from gitmodel.client.model_table import ModelTable
+
         self.repository.renew()
-        return model_views.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+        found, damaged = model_views.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+        return ModelTable(found, damaged=damaged)
 
     def view_version(self, reference: str | VersionRef) -> VersionView:
         """Return a version's record, stage and aliases, as an immutable value. Raises NotFound, Invalid."""

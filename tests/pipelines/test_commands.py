@@ -58,8 +58,8 @@ def test_run_runs_the_pipeline_and_reports_its_steps(script, fixed_ids, capsys):
         capsys,
         """
         $ git model runs list
-        RUN                          PIPELINE  STATUS     VERSIONS  STARTED (UTC)     TOOK  EXECUTOR
-        20261123T101213Z-train-0000  train     succeeded  demo@1    2026-11-23 10:12  0 s   in-order
+        RUN                          PIPELINE  STATUS     VERSIONS  rate  seed  TOOK
+        20261123T101213Z-train-0000  train     succeeded  demo@1    0.25  4     0 s
         $ git model runs list --filter 'parameters.seed > 4'
         ! no run matches
         $ git model runs list -q --filter 'parameters.seed == 4'

@@ -70,9 +70,9 @@ def list_models(invocation: Invocation, asked: options.TableOptions) -> None:
         measured=lambda view: view.record.metadata,
         fields=lambda view, _: view.fields(),
     )
-    found, damaged = invocation.client.view_models(**asked.rows)
-    otherwise = "no model that can be read" if damaged else "no models yet; `git model register NAME` creates one"
-    rows: Iterable[ModelView | Invalid] = chain(found, damaged)
+    found = invocation.client.view_models(**asked.rows)
+    otherwise = "no model that can be read" if found.damaged else "no models yet; `git model register NAME` creates one"
+    rows: Iterable[ModelView | Invalid] = chain(found, found.damaged)
     print_rows(invocation.output, kind, rows, asked, otherwise=otherwise)
     note_pending(invocation, ((view.name, state) for view in found for state in view.pending))
 

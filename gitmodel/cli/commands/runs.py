@@ -31,16 +31,14 @@ RUNS: RowKind[RunView] = RowKind(
     shapes.RECORDED_RUN,
     name=lambda view: view.id,
     keys=("id",),
-    first=(("RUN", lambda view: view.id),),
+    first=(("RUN", lambda view: view.id),),  # which begins with the time of the start
     others=(
         ("PIPELINE", lambda view: view.pipeline),
         ("STATUS", lambda view: _status(view)),
         ("VERSIONS", lambda view: cell_text.commas(view.versions)),
-        ("STARTED (UTC)", lambda view: cell_text.utc_time(view.started)),
         ("TOOK", lambda view: _took(view)),
-        ("EXECUTOR", lambda view: view.record.executor if view.record else ""),
     ),
-    before="STARTED (UTC)",
+    before="TOOK",
     measured=lambda view: {**view.parameters, **view.metadata},
     fields=_fields,
 )

@@ -1,0 +1,33 @@
+"""Models that a search found, as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitmodel.client.tables import Table, flat_fields
+from gitmodel.domain.views.record_views import ModelView
+
+
+class ModelTable(Table[ModelView]):
+    """Models as immutable values, with a table for notebooks.
+
+    >>> ModelTable()
+    ModelTable(0 models)
+    """
+
+    noun = "model"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a mapping for each model: name, title, tags, created, latest, versions, stages, aliases, metadata.
+
+        Keys of the metadata are written as in filters: `metadata.risk`; a model without a key does not have it.
+        """
+        found: list[dict[str, Any]] = []
+        for view in self:
+            fields = view.fields()
+            row = {name: fields[name] for name in _SHOWN}
+            found.append({**row, **flat_fields("metadata", view.record.metadata)})
+        return found
+
+
+_SHOWN = ("name", "title", "tags", "created", "latest", "versions", "stages", "aliases")
