@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from editing import edit
+from editing import edit, read
 from test_cli_output import on_terminal
 from transcripts import ask, check_transcript
 
@@ -311,19 +311,18 @@ def test_staged_changes_of_a_checked_out_branch_cause_no_warning(iris, tmp_path,
     assert ask(capsys, "list")[2] == CHECKED_OUT  # the file of the stage would be deleted by a commit
 
 
-def test_check_shows_how_to_write_a_rule_in_the_canonical_form(iris, capsys):
-    edit(iris, {"gitmodel.toml": RULES.replace('[\n    "staging",\n]', '["staging"]')})
-    code, out, _ = ask(capsys, "check", "--format", "json")
-    assert (code, json.loads(out)[0]["message"]) == (
-        5,
-        r"""is not in the canonical form: line 8: found 'after = ["staging"]\n', """
-        r"""expected 'after = [\n    "staging",\n]\n'""",
-    )
-    for text, said in ((RULES + "\n", r"line 11: found '\n', expected nothing"), (RULES[:-1], "line 10: found ']',")):
-        edit(iris, {"gitmodel.toml": text})
-        assert said in ask(capsys, "check")[1]
-    edit(iris, {"gitmodel.toml": RULES})
+def test_check_accepts_rules_in_any_form_and_shows_that_of_other_records(iris, capsys):
+    edit(iris, {"gitmodel.toml": RULES.replace('[\n    "staging",\n]', '["staging"] # reviewed\n')})
     assert ask(capsys, "check")[0] == 0
+    path = "models/iris/model.toml"
+    text = read(iris, path)
+    edit(iris, {path: text + 'license  = "MIT"\n'})
+    code, out, _ = ask(capsys, "check", "--format", "json")
+    assert code == 5
+    assert r"""found 'license  = "MIT"\n', expected 'license = "MIT"\n'""" in json.loads(out)[0]["message"]
+    for changed, said in ((text + "\n", r"found '\n', expected nothing"), (text[:-1], "found 'created = ")):
+        edit(iris, {path: changed})
+        assert said in ask(capsys, "check")[1]
 
 
 def test_get_does_not_write_a_file_named_like_stdout(iris, capsys):
