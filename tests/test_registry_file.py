@@ -130,6 +130,16 @@ def test_stages_move_with_their_gates_and_comments():
     assert moved.index("# First the stages") < moved.index("# Runs")
 
 
+def test_a_stage_that_moves_keeps_the_comment_at_its_end_on_its_own_line():
+    text = (
+        'format = "1.2"\n[[stages]]\nname = "a"\n\n[[stages]]\nname = "b"\n# end of b\n\n[runs]\nrecord = "versioned"\n'
+    )
+    moved = changed(text, lambda record: stages(record, *reversed(record.stages)))
+    assert moved == (
+        'format = "1.2"\n\n[[stages]]\nname = "b"\n# end of b\n[[stages]]\nname = "a"\n\n[runs]\nrecord = "versioned"\n'
+    )
+
+
 LAYOUTS = {
     "CRLF": COMMENTED.replace("\n", "\r\n"),
     "inline": """\
@@ -168,6 +178,15 @@ record = "versioned"
 gates = [{ expression = "true", name = "any" }]
 proposal_only = false # not yet
 name = "production\"""",
+    "stores last": """\
+format = "1.2"
+[[stages]]
+name = "staging"
+[[stages]]
+name = "production"
+[stores] # large files
+large = "s3://models/large"
+""",
     "strings": '''\
 format = """1.2""" # [[stages]]
 [["stages"]]
@@ -192,6 +211,7 @@ def test_a_file_in_any_layout_can_be_changed(text):
         staging, production = record.stages
         gate = GateRule(name="new", expression='metadata.x == "#"', message="two\nlines")
         production = replace(production, proposal_only=True, gates=(*production.gates, gate))
+        staging = replace(staging, gates=(gate,))
         rules = stages(record, StageRule(name="canary"), staging, production)
         return replace(rules, runs=RunRules(record="versioned", record_traceback=True), code=CodeRules(dirty="refuse"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,6 @@ _TOKEN = re.compile(
     r"""|[^"'#\n\[\]{}=]+""",
     re.DOTALL,
 )
-_ATTACHED = re.compile(r"(?:[ \t]*#[^\n]*\n)*\Z")
-_BLANK = re.compile(r"(?:[ \t\r]*\n)*\Z")
 
 
 @dataclass
@@ -73,9 +71,9 @@ def edited(text: str, old: str, new: str) -> str:
 def with_comments(base: str, ours: str, theirs: str) -> str:
     """Return the document *theirs* with the comments that *ours* changed from *base*, where *theirs* did not."""
     document = _Document(theirs)
-    before, mine = ({_named(one, path): part for path, part in one.parts()} for one in map(_Document, (base, ours)))
-    for path, part in document.parts():
-        old, new = before.get(_named(document, path)), mine.get(_named(document, path))
+    before, mine = (_Document(text).named_parts() for text in (base, ours))
+    for path, part in document.named_parts().items():
+        old, new = before.get(path), mine.get(path)
         if old is None or new is None or type(new) is not type(part):
             continue
         for line in ("lead", "tail", "rest"):
@@ -148,6 +146,13 @@ class _Document:
             yield section.path, section
             yield from ((statement.path, statement) for statement in section.statements)
 
+    def named_parts(self) -> dict[Path, _Section | _Statement]:
+        """Return each table and key by its path, with the name of a table of an array instead of its position."""
+        parts = list(self.parts())
+        keys = ((path, part) for path, part in parts if path[-1:] == ("name",) and isinstance(part, _Statement))
+        names = {path[:-1]: part.value.strip("\"'") for path, part in keys}
+        return {tuple(names.get(path[: n + 1], step) for n, step in enumerate(path)): part for path, part in parts}
+
     def has_header(self, path: Path) -> bool:
         """Return True if the table at *path* has a header."""
         return any(section.path == path for section in self.sections)
@@ -168,7 +173,7 @@ class _Document:
             for statement in [s for s in section.statements if s.path[: len(path)] == path]:
                 at = section.statements.index(statement)
                 section.statements.remove(statement)
-                _give(section, at, _ATTACHED.sub("", statement.lead))
+                _give(section, at, _without_last(statement.lead, _is_comment))
         if array is not None:
             self._renumber(array)
 
@@ -205,11 +210,9 @@ class _Document:
 
     def add_sections(self, path: Path, added: Sequence[_Section], source: _Document) -> None:
         """Add the tables *added*, at *path*, after the tables that precede them in *source*."""
-        order = list(dict.fromkeys(section.path[: len(path)] for section in source.sections))
-        before = order[: order.index(path)]
+        order = list(dict.fromkeys(section.path[: len(path)] for section in source.sections_of(path[:-1])))
+        before = order[: order.index(path)]  # with the table that they are in
         at = max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] in before), default=1)
-        if len(path) > 1:
-            at = max(at, self._end_of(path[:-1]))
         self._insert(at, added)
 
     def insert_item(self, path: Path, number: int, added: Sequence[_Section], source: _Document) -> None:
@@ -349,9 +352,24 @@ def _header_path(header: str, counts: dict[Path, int]) -> Path:
 
 def _split_lead(lines: str) -> tuple[str, str]:
     """Return the lines before a header that belong to the table above, and those that belong to the header."""
-    above = _ATTACHED.sub("", lines)
-    above = _BLANK.sub("", above)
+    above = _without_last(_without_last(lines, _is_comment), _is_blank)
     return above, lines[len(above) :]
+
+
+def _without_last(text: str, unwanted: Callable[[str], bool]) -> str:
+    """Return the lines *text* without those at its end that are *unwanted*."""
+    lines = text.split("\n")[:-1]
+    while lines and unwanted(lines[-1]):
+        lines.pop()
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip(" \t").startswith("#")
+
+
+def _is_blank(line: str) -> bool:
+    return not line.strip()
 
 
 def _give(section: _Section, at: int, lines: str) -> None:
@@ -370,15 +388,3 @@ def _comments_in(text: str, newline: str) -> str:
 
 def _are_tables(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
-
-
-def _named(document: _Document, path: Path) -> Path:
-    """Return *path* with the name of a table in an array, where it has one, instead of its position."""
-    named: Path = ()
-    for number, step in enumerate(path):
-        at = path[: number + 1]
-        if isinstance(step, int):
-            found = next((part.value for place, part in document.parts() if place == (*at, "name")), None)  # type: ignore[union-attr]
-            step = found.strip("\"'") if found else step
-        named = (*named, step)
-    return named
