@@ -335,3 +335,34 @@ def test_two_clones_change_different_stages(ada, bob, capsys):
         assert client.check() == []
     bob.apply(push=True)
     assert all(stage.in_force for stage in bob.list_stages())
+
+
+def test_rules_change_by_url_and_a_proposal_is_pushed(team, ada, host, bare):
+    job = team.by_url("job", host.registry)
+    assert job.add_gate("production", "good", "metadata.accuracy >= 0.01", message="too low").changed
+    made = job.propose(rules=[UpdateStage("staging", proposal_only=True)])
+    assert made.pushed
+    assert made.plan.rule_changes == ("staging: proposal_only false -> true",)
+    ada.pull()
+    assert [gate.name for gate in ada.list_stages()[1].rule.gates] == ["good"]
+    assert all(stage.in_force for stage in ada.list_stages())
+
+
+def test_past_rules_are_shown_and_not_changed(client, repo, capsys):
+    before = editing.run(repo, "rev-parse", "gitmodel")
+    client.add_gate("production", "good", "metadata.accuracy >= 0.01")
+    assert ask(capsys, "stage", "list", "--at", before)[1] == "STAGE\nstaging\nproduction\n"
+    code, out, _ = ask(capsys, "stage", "list", "--filter", "size(gates) > 0", "-q")
+    assert (code, out) == (0, "production\n")
+    with pytest.raises(UsageError):
+        client.at(before).remove_gate("production", "good")
+
+
+def test_a_signed_stage_needs_a_signature_for_its_rules(client, repo, capsys):
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnD54EkcNVBCEE5byUMhHFxEA8eayurXtciuQojHUiy"
+    editing.edit(repo, {"allowed_signers": f"grace@example.com {key}\n"})
+    client.update_stage("production", signed=True)
+    before = editing.state(repo)
+    code, _, err = ask(capsys, "stage", "update", "production", "--no-signed")
+    assert (code, "sign" in err) == (6, True)
+    assert editing.state(repo) == before
