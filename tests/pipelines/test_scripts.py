@@ -228,7 +228,7 @@ class TestEnd:
             view = wait_for(lambda: next(found for found in client.list_runs() if found.status == "lost"))
             assert view.since is not None
             assert view.pipeline == "endless"
-            check = re.compile(rf"{view.id} +endless +lost since 20\d\d-\d\d-\d\d \d\d:\d\d ")
+            check = re.compile(rf"{view.id} +endless +lost since 20\d\d-\d\d-\d\d \d\d:\d\d\s")
             assert check.search(ask(capsys, "runs", "list")[1])
             assert "lost since" in ask(capsys, "runs", "show")[1]
             assert client.list_models() == ()
