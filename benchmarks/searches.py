@@ -63,6 +63,9 @@ def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count:
         line("sorted by accuracy, the best 50, warm", best, None if large else 5)
         read = measure(lambda: versions.list_versions(client.writer, "iris", filter=f"number > 0 && {BEST}"), times=3)
         table.cost(f"{BEST} (all), warm", read)
+        handles = client.get_model("iris").list_versions(limit=1_000)
+        asked = measure(lambda: [handle.stage for handle in handles], times=3)
+        line("the stages of 1,000 handles of one list", asked, None if large else 5)
     for more, times, most in ((1, 5, 15), (1_000, 1, 150)):
         costs = []
         for _ in range(times):
@@ -77,7 +80,8 @@ def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count:
         peak = peak_memory(code, environ, "-C", str(path), "version", "list", "iris")
         table.value("git model version list iris, memory", f"{peak:.0f} MB", "<= 200 MB", peak <= 200)
         return warm
-    for words, most in ((["version", "list", "iris"], 300), (["version", "list", "iris", "--filter", FILTER], 120)):
+    listing = ["version", "list", "iris"]
+    for words, most in ((listing, 300), ([*listing, "--filter", FILTER], 120), (["list"], 120)):
         line(" ".join(["git model", *words]), _command(words, environ, path), most)
     return warm
 
@@ -99,6 +103,7 @@ def _measure_models(table: Table, path: Path, environ: dict[str, str], count: in
     table.cost("git model version list --sort=-accuracy --limit 50", _command(
         ["version", "list", "--sort=-accuracy", "--limit", "50"], environ, path
     ))  # fmt: skip
+    table.cost("list the models for the first time, new client", _fresh(path, environ, Client.view_models))
     listed = _command(["list"], environ, path)
     table.cost(
         "git model list", listed, "<= 200 ms CPU" if has_targets else "", listed.cpu <= 200 if has_targets else None

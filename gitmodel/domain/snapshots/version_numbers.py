@@ -17,8 +17,9 @@ def newest_numbers(files: Files, model: str) -> Iterator[int]:
     """Yield the numbers of all versions of *model*, the newest first; folders are read when they are needed."""
     folder = _folder(model)
     found = files.names(folder)
-    for name in sorted(filter(hundred_of, found), key=hundred_of, reverse=True):
-        yield from sorted(_numbers_of(files, folder, name), reverse=True)
+    hundreds = {hundred_of(name): name for name in found if name.endswith("xx")}
+    for hundred in sorted(filter(None, hundreds), reverse=True):
+        yield from sorted(_numbers_of(files, f"{folder}/{hundreds[hundred]}", hundred), reverse=True)
     yield from sorted(filter(None, map(number_of, found)), reverse=True)
 
 
@@ -73,7 +74,6 @@ def _folder(model: str) -> str:
     return f"{paths.model_folder(model)}/versions"
 
 
-def _numbers_of(files: Files, folder: str, hundred: str) -> Iterator[int]:
-    """Return the numbers in the folder *hundred*; files that do not belong there are ignored."""
-    found = map(number_of, files.names(f"{folder}/{hundred}"))
-    return (number for number in found if number and number // 100 == hundred_of(hundred))
+def _numbers_of(files: Files, folder: str, hundred: int) -> list[int]:
+    """Return the numbers of *hundred* in *folder*; files that do not belong there are ignored."""
+    return [number for number in map(number_of, files.names(folder)) if number // 100 == hundred]
