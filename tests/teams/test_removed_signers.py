@@ -22,7 +22,7 @@ from test_signatures import (
 
 from gitmodel import Client, NotFound
 from gitmodel.cli import run as run_program
-from gitmodel.registry import doctor
+from gitmodel.registry import doctor, versions
 
 __all__ = ["keys"]
 
@@ -102,21 +102,34 @@ ATTACKS = {
 }
 
 
+def in_list(client):
+    """The version in production by the list of models."""
+    (view,) = client.view_models()
+    return {state.name: state.in_force for state in view.stages}["production"]
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_signed_change_stays_in_force_for_readers_with_the_branch(ada, reader, mallory, keys, bare, tmp_path, attack):
+def test_a_signed_change_stays_in_force_for_readers_with_the_branch(
+    ada, reader, mallory, keys, bare, tmp_path, monkeypatch, attack
+):
+    monkeypatch.setattr(versions, "_MODELS_FOR_INDEX", 0)  # lists use the index
+    assert in_list(reader) == 2
     ATTACKS[attack](ada, mallory, keys)
     reader.pull()
     assert reader.get_version("iris@production").number == 2
+    assert in_list(reader) == in_list(reader) == 2
     subprocess.run(
         ["git", "clone", "-q", run(mallory, "remote", "get-url", "origin"), str(tmp_path / "new")], check=True
     )
     with Client(tmp_path / "new", environ=person("new")) as fresh:
         assert fresh.get_version("iris@production").number == 2
+        assert in_list(fresh) == in_list(fresh) == 2
         fresh.pull()
         assert fresh.get_version("iris@production").number == 2
     environ = {**person("url"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     with Client(tmp_path, repo=f"file://{bare}", environ=environ) as by_url:
         assert by_url.get_version("iris@production").number == 2
+        assert in_list(by_url) == in_list(by_url) == 2
 
 
 def test_a_tag_that_was_deleted_stays_in_clones_that_had_it_and_comes_back_with_a_push(ada, reader, mallory, bare):
