@@ -366,3 +366,15 @@ def test_a_signed_stage_needs_a_signature_for_its_rules(client, repo, capsys):
     code, _, err = ask(capsys, "stage", "update", "production", "--no-signed")
     assert (code, "sign" in err) == (6, True)
     assert editing.state(repo) == before
+
+
+def test_a_push_sends_rules_that_are_in_force(ada, bob, bare):
+    for change in (
+        lambda: ada.add_gate("production", "good", "metadata.accuracy >= 0.01"),
+        lambda: ada.remove_gate("production", "good"),
+    ):
+        change()
+        ada.push()
+        bob.pull()
+        assert all(stage.in_force for stage in bob.list_stages())
+        assert editing.run(bare, "rev-parse", f"{RULES}^{{commit}}") == editing.run(bare, "rev-parse", "gitmodel")
