@@ -360,6 +360,13 @@ def test_a_call_that_does_not_match_the_parameters_names_the_argument(client, ca
     assert editing.state(client.repository.common_dir) == before
 
 
+def test_an_iterator_for_a_list_is_read_once_and_checked_like_a_list(client):
+    client.add_stage("canary", after=(name for name in ["staging"]))
+    assert client.list_stages()[-1].rule.after == ("staging",)
+    with pytest.raises(UsageError, match="takes a list of texts"):
+        client.update_stage("canary", after=iter([1]))
+
+
 def test_a_type_error_raised_inside_a_call_is_not_changed():
     @arguments.checked
     def add(one: str) -> str:

@@ -7,7 +7,7 @@ import inspect
 import operator
 import os
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from gitmodel.domain.schema.names import did_you_mean, shown
@@ -34,6 +34,7 @@ class _Check(NamedTuple):
     expected: str
     fits: Callable[[Any], bool]
     hint: str = ""
+    is_list: bool = False
 
 
 def checked_arguments(cls: type[T]) -> type[T]:
@@ -56,7 +57,8 @@ def checked_arguments(cls: type[T]) -> type[T]:
 def checked(function: Callable[..., T]) -> Callable[..., T]:
     """Return *function* with a check that raises UsageError if an argument does not match its annotation.
 
-    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. A call that does not match the
+    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. An iterator that is given by
+    name for a list is replaced by a list, because functions read it more than once. A call that does not match the
     parameters raises WrongCall.
     """
     signature = inspect.signature(function)
@@ -67,11 +69,15 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
         if one.name not in _CHECKED_LATER
     }
     checks = {name: check for name, check in found.items() if check is not None}
+    lists = {name for name, check in checks.items() if check.is_list}
     names = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     rest = next((one.name for one in parameters if one.kind is inspect.Parameter.VAR_POSITIONAL), "")
 
     @functools.wraps(function)
     def calling(*args: Any, **kwargs: Any) -> T:
+        for name in lists & kwargs.keys():
+            if isinstance(kwargs[name], Iterator):
+                kwargs[name] = list(kwargs[name])
         given = [*zip(names, args, strict=False), *((rest, value) for value in args[len(names) :]), *kwargs.items()]
         for name, value in given:
             check = checks.get(name)
@@ -133,15 +139,15 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")  # NumPy's booleans are not bool
 
 
-def _is_list(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return the check of a list, or of another collection that can be read twice, whose items pass *of*."""
+def _list_of(items: str, of: Callable[[Any], bool], hint: str = "") -> _Check:
+    """Return the check of a list, or of another collection, of *items*, which pass *of*."""
 
     def fits(value: object) -> bool:
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
             return False
-        return not hasattr(value, "__len__") or all(map(of, value))
+        return isinstance(value, Iterator) or all(map(of, value))
 
-    return fits
+    return _Check(f"a list of {items}", fits, hint, is_list=True)
 
 
 def _is_mapping(value: object) -> bool:
@@ -164,7 +170,7 @@ _NUMBER = _Check("a whole number from 0", lambda value: _is_number(value) and va
 _JOBS = _Check("a whole number from 1", lambda value: _is_number(value) and value >= 1)
 _SECONDS = _Check("a number from 0", _is_seconds)
 _FLAG = _Check("True or False", _is_flag)
-_TEXTS = _Check("a list of texts", _is_list(_is_text))
+_TEXTS = _list_of("texts", _is_text)
 _TABLE = _Check("a mapping with text as keys", _is_mapping)
 _SOURCE = _Check("a path or an object", _is_source)
 _SOURCES = _Check(
@@ -181,8 +187,8 @@ _CHECKS: dict[Any, _Check] = {
     "float": _SECONDS,
     "str | os.PathLike[str]": _PATH,
     "Iterable[str]": _TEXTS,
-    "Iterable[str | os.PathLike[str]]": _Check("a list of paths", _is_list(_is_path)),
-    "Iterable[tuple[str, str]]": _Check("a list of pairs of texts", _is_list(_PAIR.fits)),
+    "Iterable[str | os.PathLike[str]]": _list_of("paths", _is_path),
+    "Iterable[tuple[str, str]]": _list_of("pairs of texts", _PAIR.fits),
     "Mapping[str, Any]": _TABLE,
     "Mapping[str, str]": _Check(
         "a mapping of texts to texts", lambda v: isinstance(v, Mapping) and all(isinstance(x, str) for x in v.values())
@@ -201,7 +207,7 @@ _CHECKS: dict[Any, _Check] = {
     "Client": _Check("a Client", _is_a("Client"), "open it with `Client()`"),
     "Callable[[GitModelError], Any]": _Check("a function", callable),
     "RulesEdit": _Check("a change of rules", _is_a("RulesEdit"), _EDITS),
-    "Iterable[RulesEdit]": _Check("a list of changes of rules", _is_list(_is_a("RulesEdit")), _EDITS),
+    "Iterable[RulesEdit]": _list_of("changes of rules", _is_a("RulesEdit"), _EDITS),
     "str | datetime": _Check("text or a datetime", lambda value: _is_text(value) or hasattr(value, "utcoffset")),
     "str | VersionRef": _Check("text", lambda value: _is_text(value) or _is_a("VersionRef")(value)),
     "Model | str": _Check("a name or a Model", lambda value: _is_text(value) or _is_a("Model")(value)),
