@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -105,7 +106,7 @@ def view_history(
     if sort == "when":
         events = reversed([*events])
     elif limit is not None and not filter and sort in ("", "-when"):
-        events = islice(events, limit + offset)  # a shallow clone may have no more
+        events = islice(events, min(limit + offset, sys.maxsize))  # a shallow clone may have no more
     rows = _with_records(repository, snapshot, events)
     return selection.of(rows, Holding.fields, nothing="no event that was searched")
 
