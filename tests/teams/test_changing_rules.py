@@ -101,6 +101,7 @@ def test_stages_and_gates_are_added_changed_and_removed(client, repo, capsys):
 
 REFUSALS = {
     "unknown stage": ("update prodution --signed", 2, "there is no stage 'prodution'", "did you mean production?"),
+    "no exclusive stage": ("update archived --signed", 2, "archived is a place", "one of the stages: staging"),
     "unknown stage of a gate": ("gate add stagin g true", 2, "there is no stage 'stagin'", "did you mean staging?"),
     "unknown place": ("update production --after stagin", 2, "there is no place 'stagin'", "did you mean staging?"),
     "unknown next stage": ("add qa --before prod", 2, "there is no stage 'prod'", "staging, canary, production"),

@@ -541,5 +541,10 @@ def check_stage(stage: str, registry: RegistryRecord) -> str:
     hint = f"the stages are {', '.join([*registry.stage_names, 'archived'])} and none"
     if not registry.stage_names:
         hint = f"{paths.REGISTRY} lists no stages; list them as [[stages]] tables, each with a name"
+    if stage in ("archived", "none"):
+        raise UsageError(
+            f"{stage} is a place that any number of versions can be in, and not an exclusive stage",
+            hint=f"name one of the stages: {', '.join(registry.stage_names)}",
+        )
     known = [*registry.stage_names, "archived", "none"]
     raise UsageError(f"there is no stage {stage!a}", hint=did_you_mean(stage, known, hint))
