@@ -64,8 +64,8 @@ class Frozen:
         # Twice the first of few, because `attrgetter` returns no tuple for a single name.
         cls.__compared__ = attrgetter(*(names if len(names) > 1 else [*names, *names] or ["__class__"]))
         if not eq:
-            cls.__eq__ = object.__eq__  # type: ignore[method-assign]
-            cls.__hash__ = object.__hash__  # type: ignore[method-assign]
+            for name in {"__eq__", "__hash__"} - vars(cls).keys():
+                setattr(cls, name, getattr(object, name))
 
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             cls.__init__ = _compile_init(cls)  # type: ignore[method-assign]

@@ -46,6 +46,15 @@ class Same(Frozen, eq=False):
     number: int
 
 
+class Unknown(Frozen, eq=False):
+    number: int
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError("unknown")
+
+    __hash__ = object.__hash__
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model:
     name: str
@@ -75,6 +84,13 @@ def test_values_are_equal_if_their_types_and_compared_fields_are():
     assert len({Nothing(), Nothing(), Same(1), Same(1)}) == 3
     with pytest.raises(TypeError, match="unhashable"):
         hash(Link(name="a"))
+
+
+def test_a_class_keeps_its_own_comparison():
+    with pytest.raises(LookupError, match="unknown"):
+        assert Unknown(1) == 1
+    value = Unknown(1)
+    assert hash(value) == object.__hash__(value)
 
 
 def test_a_subclass_has_the_fields_of_its_base_and_its_own():
