@@ -1,15 +1,14 @@
-"""Benchmark storing and loading objects: `python benchmarks/objects.py [--quick] [--against COMMIT]`.
+"""Benchmark storing and loading objects: `python benchmarks/objects.py [--quick]`.
 
 A frame and a forest of 100 MB are stored in a version and loaded again, in turn with the library's own write, read and
-SHA-256 of the same bytes. Ours includes reading the value back, which proves it, and flushing to disk. Then come a step
-that does nothing, and importing gitmodel, in turn with the gitmodel of COMMIT.
+SHA-256 of the same bytes. Ours includes reading the value back, which proves it, and flushing to disk. Then comes
+a step that does nothing.
 """
 
 import argparse
 import hashlib
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,14 +19,12 @@ import numpy as np
 import pandas as pd
 import registries
 import skops.io
-from measuring import Cost, Table, describe_machine, measure, measure_command, middle
+from measuring import Cost, Table, describe_machine, measure, middle
 from pipelines import idle, overhead_of_step
 from sklearn.ensemble import RandomForestRegressor
 
 from gitmodel import __version__
 from gitmodel.client import Client
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def frame_of(rows: int) -> pd.DataFrame:
@@ -129,28 +126,10 @@ def measure_step(table: Table, folder: Path, environ: dict[str, str], *, quick: 
     table.cost("each step", cost, "<= 10 ms CPU", cost.cpu <= 10)
 
 
-def measure_import(table: Table, folder: Path, environ: dict[str, str], against: str, *, quick: bool) -> None:
-    """Measure `import gitmodel`, of this checkout and of the commit *against* in turn."""
-    table.section(f"python -c 'import gitmodel', in turn with that of {against}")
-    old = folder / "old"
-    old.mkdir()
-    archive = subprocess.run(["git", "archive", against, "gitmodel"], cwd=ROOT, check=True, capture_output=True)
-    subprocess.run(["tar", "-x", "-C", str(old)], input=archive.stdout, check=True)
-    costs: dict[Path, list[Cost]] = {old: [], ROOT: []}
-    for _ in range(10 if quick else 40):
-        for place, found in costs.items():
-            command = [sys.executable, "-c", "import gitmodel"]
-            found.append(measure_command(command, {**environ, "PYTHONPATH": str(place)}, folder, times=1))
-    table.cost(f"gitmodel of {against}", _middle(costs[old]))
-    table.cost("gitmodel of this checkout", _middle(costs[ROOT]))
-    table.ratio("this checkout against it", _middle(costs[ROOT]), _middle(costs[old]), 1.05)
-
-
 def main() -> None:
     """Measure, print, and end with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print what storing and loading objects costs.")
     parser.add_argument("--quick", action="store_true", help="10 MB and fewer repetitions")
-    parser.add_argument("--against", metavar="COMMIT", help="compare the import of gitmodel with that of COMMIT")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as found:
         folder = Path(found)
@@ -159,8 +138,6 @@ def main() -> None:
         table = Table()
         measure_objects(table, folder, environ, quick=given.quick)
         measure_step(table, folder, environ, quick=given.quick)
-        if given.against:
-            measure_import(table, folder, environ, given.against, quick=given.quick)
     if table.missed:
         sys.exit(f"missed: {', '.join(table.missed)}")
 

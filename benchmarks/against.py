@@ -1,0 +1,122 @@
+"""Compare this checkout with another commit: `python benchmarks/against.py COMMIT [--pairs N]`.
+
+Whole commands and writes in one process are measured in turn, in one repository, so that the load of the machine is the
+same for both. Compare the ratios of CPU times.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import registries
+from measuring import Cost, Table, describe_machine, measure_command
+
+ROOT = Path(__file__).resolve().parents[1]
+VERSIONS = 300
+COMMANDS = (
+    ("--version",),
+    ("list",),
+    ("resolve", "iris@production"),
+    ("show", "iris@production"),
+    ("version", "list", "iris"),
+    ("history", "iris", "production"),
+    ("version", "create", "iris", "--metadata", "accuracy=0.9"),
+)
+# Prints the mean CPU ms of creating a version and of promoting it.
+WRITES = """
+import resource
+from gitmodel import Client
+
+def spent():
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+model, times = Client().get_model("iris"), []
+for number in range(60):
+    before = spent()
+    version = model.create_version(metadata={"accuracy": number / 60})
+    between = spent()
+    version.set_stage("staging")
+    times.append((between - before, spent() - between))
+print(*(sum(found) / len(found) * 1000 for found in zip(*times[10:])))
+"""
+
+MAKE = f"""
+from gitmodel import Client
+
+model = Client().register_model("iris")
+for number in range({VERSIONS}):
+    version = model.create_version(metadata={{"accuracy": number / {VERSIONS}, "rows": number}})
+version.set_stage("production")
+"""
+
+
+def extract(commit: str, folder: Path) -> Path:
+    """Write the package of *commit* into *folder*."""
+    folder.mkdir()
+    archive = subprocess.run(["git", "archive", commit, "gitmodel"], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
+    return folder
+
+
+def measure_commands(table: Table, repo: Path, environs: list[dict[str, str]], pairs: int) -> None:
+    """Measure an import and each command, of both checkouts in turn."""
+    table.section(f"whole commands on a model of {VERSIONS} versions, and their ratio to those of the other commit")
+    python = [sys.executable, "-P"] if sys.version_info >= (3, 11) else [sys.executable]
+    imported = [*python, "-c", "import gitmodel"]
+    asked = [(" ".join(("git model", *words)), [*python, "-m", "gitmodel", *words]) for words in COMMANDS]
+    for name, command in [("python -c 'import gitmodel'", imported), *asked]:
+        costs: list[list[Cost]] = [[], []]
+        for _ in range(pairs):
+            for found, environ in zip(costs, environs, strict=True):
+                found.append(measure_command(command, environ, repo, times=1))
+        ours, theirs = (_middle(found) for found in costs)
+        table.cost(name, ours)
+        table.ratio("its ratio", ours, theirs, 1.1)
+
+
+def measure_writes(table: Table, repo: Path, environs: list[dict[str, str]], pairs: int) -> None:
+    """Measure creating and promoting versions, 50 times in each process, of both checkouts in turn."""
+    table.section("writes in one process, CPU only")
+    totals = [[0.0, 0.0], [0.0, 0.0]]
+    for _ in range(pairs):
+        for total, environ in zip(totals, environs, strict=True):
+            command = [sys.executable, "-c", WRITES]
+            done = subprocess.run(command, env=environ, cwd=repo, check=True, capture_output=True, text=True)
+            for index, value in enumerate(done.stdout.split()):
+                total[index] += float(value) / pairs
+    for index, name in enumerate(("create a version", "promote it")):
+        ours, theirs = (Cost(total[index], total[index]) for total in totals)
+        table.cost(name, ours)
+        table.ratio("its ratio", ours, theirs, 1.02)
+
+
+def _middle(costs: list[Cost]) -> Cost:
+    return Cost(statistics.median(cost.cpu for cost in costs), statistics.median(cost.wall for cost in costs))
+
+
+def main() -> None:
+    """Measure, print, and end with 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description="Print what commands and writes cost, beside those of another commit.")
+    parser.add_argument("commit", metavar="COMMIT")
+    parser.add_argument("--pairs", type=int, default=9, metavar="N", help="repetitions of each measurement")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as found:
+        folder = Path(found)
+        environ = registries.hermetic_environment(folder / "home")
+        places = [ROOT, extract(given.commit, folder / "theirs")]
+        environs = [{**environ, "PYTHONPATH": str(place)} for place in places]
+        repo = registries.new_repository(folder / "repo", environ)
+        print(describe_machine(folder))
+        subprocess.run([sys.executable, "-c", MAKE], env=environs[1], cwd=repo, check=True)
+        table = Table()
+        measure_commands(table, repo, environs, given.pairs)
+        measure_writes(table, repo, environs, given.pairs)
+    if table.missed:
+        sys.exit(f"{len(table.missed)} targets were missed")
+
+
+if __name__ == "__main__":
+    main()
