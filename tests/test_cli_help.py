@@ -261,6 +261,14 @@ def test_commands_that_read_import_nothing_heavy(registry, command):
     assert sorted(set(HEAVY) & set(done.stdout.split())) == []
 
 
+def test_creating_a_version_does_not_import_gitpython(registry):
+    command = ["version", "create", "iris", "--data", "x=x.csv"]
+    (registry / "x.csv").write_text("a\n1\n", encoding="utf-8")
+    code = f"import sys; from gitmodel.cli import run; assert run({command}) == 0; print('git' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
+
+
 def test_printing_the_version_imports_only_what_all_commands_share():
     code = "import sys; from gitmodel.cli import run; run(['--version']); print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -416,3 +416,13 @@ def test_the_setting_of_the_code_repository_counts_with_a_registry_elsewhere(
     assert ask(capsys, "--repo", str(tmp_path / "registry.git"), "version", "create", "iris")[0] == 0
     with Client(code_repo, repo=str(tmp_path / "registry.git")) as client:
         assert client.get_version("iris@1").code.snapshot
+
+
+def test_a_damaged_index_is_reported_and_no_version_is_created(code_repo, monkeypatch, capsys):
+    monkeypatch.chdir(code_repo)
+    ask(capsys, "register", "iris")
+    (code_repo / ".git" / "index").write_bytes(b"nothing that git wrote")
+    code, _, err = ask(capsys, "version", "create", "iris")
+    assert code == 7
+    assert err.startswith("error: the code repository cannot be read: ")
+    assert ask(capsys, "version", "list", "iris", "-q") == (0, "", "")

@@ -395,6 +395,19 @@ def test_an_installed_package_adds_a_format(tmp_path, monkeypatch):
         load(tmp_path / "file", "misnamed")
 
 
+def test_installed_packages_are_searched_for_formats_once(tmp_path, monkeypatch):
+    searched = []
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: searched.append(group) or [])
+    plugins._entry_points.cache_clear()
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (tmp_path / "b.bin").write_bytes(b"\x01")
+    try:
+        assert [detect_format(tmp_path / name) for name in ("a.csv", "b.bin", "a.csv")] == ["csv", "bytes", "csv"]
+    finally:
+        plugins._entry_points.cache_clear()
+    assert searched == [plugins.FORMATS]
+
+
 def test_a_package_cannot_replace_a_built_in_format(tmp_path, monkeypatch):
     monkeypatch.setattr(plugins, "_entry_points", lambda _: [EntryPoint("json", "no:thing", plugins.FORMATS)])
     (tmp_path / "a.json").write_bytes(b"1")

@@ -28,11 +28,6 @@ def list_files(git: Git, commit: Oid) -> list[ListedFile]:
     return [ListedFile(mode, Oid(id), path) for (mode, _, id), path in found]
 
 
-def list_submodules(git: Git, commit: Oid) -> tuple[str, ...]:
-    """Return the paths of the submodules of *commit*."""
-    return tuple(path for mode, _, path in list_files(git, commit) if mode == "160000")
-
-
 def list_changed_files(git: Git, old: Oid, new: Oid) -> list[ListedFile]:
     """Return the files of *new* that differ from *old* or are missing there."""
     said = git.run("diff-tree", "-r", "--raw", "--no-renames", "-z", old, new).decode("utf-8", "surrogateescape")

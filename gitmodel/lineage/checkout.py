@@ -10,12 +10,12 @@ from pathlib import Path
 
 from gitmodel.code.kept_commits import KeptCommits
 from gitmodel.code.repository import CodeRepository
+from gitmodel.code.submodules import list_submodules
 from gitmodel.domain.schema.manifest import fault_of_path
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git.tree_listing import list_submodules
 from gitmodel.git.worktrees import add_worktree, remove_worktree
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.stores.interface import ArtifactStore
@@ -82,7 +82,7 @@ def checkout(
         with suppress(GitModelError):
             remove_worktree(code.git, target)
         raise
-    left_out = () if submodules else list_submodules(code.git, commit)
+    left_out = () if submodules else list_submodules(target)
     changed = is_changed(record.code, commit)
     return CheckedOut(reference, target, commit, found[0], changed, left_out, *found[1:])
 

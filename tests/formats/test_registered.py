@@ -145,10 +145,7 @@ def test_a_file_that_two_formats_claim_is_refused_until_one_is_chosen(code_repo,
 
 
 def test_a_package_that_cannot_be_imported_is_listed_and_reported_when_it_is_used(code_repo, monkeypatch, capsys):
-    def entry_points(*, group):
-        return [EntryPoint("broken", "nowhere:X", group)] if group == plugins.FORMATS else []
-
-    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+    entry_points_of(monkeypatch, plugins.FORMATS, ("broken", "nowhere:X"))
     monkeypatch.chdir(code_repo)
     Path("x.dat").write_bytes(b"x")
     with Client() as client:
@@ -165,7 +162,7 @@ def test_a_package_that_cannot_be_imported_is_listed_and_reported_when_it_is_use
 
 def entry_points_of(monkeypatch, wanted, *points):
     found = [EntryPoint(name, value, wanted) for name, value in points]
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: [p for p in found if p.group == group])
+    monkeypatch.setattr(plugins, "_entry_points", lambda group: found if group == wanted else [])
     plugins._installed_materializers.cache_clear()
 
 

@@ -271,12 +271,8 @@ class TestMaterializersOfOthers:
         """Entry points of the group, as a package would have them."""
 
         def install(**points):
-            def entry_points(*, group):
-                return [
-                    EntryPoint(name, value, group) for name, value in points.items() if group == plugins.MATERIALIZERS
-                ]
-
-            monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+            found = [EntryPoint(name, value, plugins.MATERIALIZERS) for name, value in points.items()]
+            monkeypatch.setattr(plugins, "_entry_points", lambda group: found if group == plugins.MATERIALIZERS else [])
             plugins._installed_materializers.cache_clear()
 
         yield install

@@ -39,7 +39,7 @@ def tip(registry, git):
 # GitPython's own ref and index writers lose updates.
 
 
-def test_only_the_code_repository_is_read_with_gitpython():
+def test_only_the_submodules_of_the_code_are_read_with_gitpython():
     importing = {
         path.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("*.py")
@@ -47,13 +47,13 @@ def test_only_the_code_repository_is_read_with_gitpython():
         if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "git" for alias in node.names))
         or (isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "git")
     }
-    assert importing == {"code/current_commit.py"}
+    assert importing == {"code/submodules.py"}
 
 
 def test_the_code_repository_is_read_without_gitpythons_ref_and_index_writers():
     used = {
         node.attr
-        for node in ast.walk(ast.parse((SOURCE / "code/current_commit.py").read_text(encoding="utf-8")))
+        for node in ast.walk(ast.parse((SOURCE / "code/submodules.py").read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute)
     }
     assert not used & {"index", "refs", "heads", "tags", "create_head", "create_tag", "set_reference", "commit_tree"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -224,7 +224,7 @@ def has_other_materializers() -> bool:
     return bool(found)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _installed_materializers() -> tuple[Materializer, ...]:
     found, unusable = [], []
     for point in _entry_points(MATERIALIZERS):
@@ -251,8 +251,9 @@ def _raising(error: UsageError) -> Callable[[Any], Any]:
     return refuse
 
 
+@cache
 def _entry_points(group: str) -> list[EntryPoint]:
-    """Return the entry points of installed packages in *group*, by name."""
+    """Return the entry points of installed packages in *group*, by name. They are searched once in a process."""
     from importlib.metadata import entry_points  # imported here: it is slow, and only formats of packages need it
 
     return sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
