@@ -1,6 +1,7 @@
 """`dir` and `help` of the public modules show exactly the public names, and ZenML's names are answered with ours."""
 
 import inspect
+import pydoc
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 import gitmodel
 from gitmodel import formats, pipelines
-from gitmodel.client.script_runs import ScriptRun
+from gitmodel.client.script_runs import RunVersion, ScriptRun
 
 MODULES = [gitmodel, formats, pipelines]
 
@@ -40,6 +41,14 @@ def test_every_public_function_and_class_that_a_user_calls_has_an_example(module
 def test_every_public_name_has_one_home():
     homes = [name for names in gitmodel._HOMES.values() for name in names]
     assert sorted(homes) == sorted(gitmodel.__all__)
+
+
+@pytest.mark.parametrize(
+    "cls", [gitmodel.Client, gitmodel.Model, gitmodel.ModelVersion, gitmodel.Artifact, ScriptRun, RunVersion]
+)
+def test_help_of_a_class_describes_all_its_methods_and_names_no_base_class(cls):
+    assert cls.__bases__ == (object,)
+    assert "inherited from" not in pydoc.plain(pydoc.render_doc(cls))
 
 
 @pytest.mark.parametrize("name", sorted(gitmodel._OTHER_NAMES))

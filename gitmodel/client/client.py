@@ -21,7 +21,7 @@ from gitmodel.client.handles import Model, Models, ModelVersion
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import checked_arguments
-from gitmodel.domain.arguments.other_names import ShowsOurForm
+from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion
@@ -70,7 +70,8 @@ if TYPE_CHECKING:
 
 
 @checked_arguments
-class Client(ShowsOurForm):
+@shows_our_form
+class Client:
     """An open registry. It is in the repository at *path*, unless *repo* or a setting names another.
 
     *repo* is a path or URL. The default is `GITMODEL_REPO`, then `git config gitmodel.repo`, then the repository that

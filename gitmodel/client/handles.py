@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, TypeVar
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
-from gitmodel.domain.arguments.other_names import ShowsOurForm, refuse_other_keywords
+from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
 from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion, StageState
@@ -65,7 +65,8 @@ def _as_it_is(value: Any) -> Any:
 
 
 @checked_arguments
-class Model(ShowsOurForm):
+@shows_our_form
+class Model:
     """A model: its description and its versions.
 
     A `Model` that you create is a description for `Client.register_model`. A `Model` from a client is a handle; it
@@ -415,7 +416,8 @@ class Model(ShowsOurForm):
 
 
 @checked_arguments
-class ModelVersion(ShowsOurForm):
+@shows_our_form
+class ModelVersion:
     """A version of a model: a handle that reads the branch again if it has moved.
 
     A handle from a list shows what the list showed, until you call `refresh` or change the version through the handle.

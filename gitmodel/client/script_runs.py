@@ -26,7 +26,7 @@ from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.client.result_line import print_result
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
-from gitmodel.domain.arguments.other_names import ShowsOurForm, refuse_other_keywords
+from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.runs import plan_run
 from gitmodel.domain.changes.versions import check_artifacts
@@ -68,7 +68,8 @@ Status = Literal["succeeded", "failed", "cancelled"]
 
 
 @checked_arguments
-class RunVersion(ShowsOurForm):
+@shows_our_form
+class RunVersion:
     """The version that a run creates at its end. Changes of it belong to the same commit."""
 
     _other_names: ClassVar[Mapping[str, str]] = {
@@ -178,7 +179,8 @@ class _Start(Frozen):
 
 
 @checked_arguments
-class ScriptRun(ShowsOurForm):
+@shows_our_form
+class ScriptRun:
     """A run of a script, which `Client.start_run` starts. All it records is written in one commit at its end."""
 
     _other_names: ClassVar[Mapping[str, str]] = {

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from gitmodel.domain.arguments.checking import checked, checked_arguments
-from gitmodel.domain.arguments.other_names import ShowsOurForm, refuse_other_keywords
+from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias
@@ -24,7 +24,8 @@ from gitmodel.registry.runs import inside_run
 
 
 @checked_arguments
-class PlannedVersion(ShowsOurForm):
+@shows_our_form
+class PlannedVersion:
     """The version that a step works on. Changes take effect only if the run succeeds."""
 
     _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
@@ -115,7 +116,8 @@ class PlannedVersion(ShowsOurForm):
         return self._facts.model, self._facts.number
 
 
-class StepContext(ShowsOurForm):
+@shows_our_form
+class StepContext:
     """The run, pipeline and step that are running, and the model version they work on.
 
     *is_particular* is True if the step read something that differs between runs; then its result is not cached.

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, overload
 from gitmodel.client import Client
 from gitmodel.client.result_line import print_result
 from gitmodel.domain.arguments.checking import checked
-from gitmodel.domain.arguments.other_names import ShowsOurForm
+from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.secrets.credentials import refuse_credentials
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, Secret
@@ -39,7 +39,8 @@ _SETTING = "gitmodel.executor"
 _LONGEST_PARAMETERS = 16_000
 
 
-class Pipeline(ShowsOurForm):
+@shows_our_form
+class Pipeline:
     """A function that calls steps; calling it runs them."""
 
     _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(

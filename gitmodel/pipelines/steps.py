@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeVar, get_args, get_origin, overload
 
 from gitmodel.domain.arguments.checking import checked
-from gitmodel.domain.arguments.other_names import ShowsOurForm
+from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.schema.names import check_name, fold
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import UsageError, message_of
@@ -62,7 +62,8 @@ class Output(Frozen, eq=False):
     __hash__ = object.__hash__
 
 
-class Step(ShowsOurForm, Generic[P, R]):
+@shows_our_form
+class Step(Generic[P, R]):
     """A function as a step of pipelines; called outside of a pipeline's body it is the function.
 
     >>> @step

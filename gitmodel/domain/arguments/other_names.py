@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, TypeVar
 
 from gitmodel.errors import UsageError
+
+T = TypeVar("T")
 
 
 class OtherName(UsageError, AttributeError):
     """An attribute that ZenML or MLflow has and gitmodel has not; the hint shows gitmodel's form."""
 
 
-class ShowsOurForm:
-    """A class that answers other tools' names, the keys of `_other_names`, with an error that shows gitmodel's form.
+def shows_our_form(cls: type[T]) -> type[T]:
+    """Let *cls* answer names of other tools, the keys of `_other_names`, with an error that shows gitmodel's form.
 
-    >>> class Shelf(ShowsOurForm):
+    This is not a base class, so that `help` of the class shows one page.
+
+    >>> @shows_our_form
+    ... class Shelf:
     ...     _other_names = {"get_model_version": 'write get_version("demo@3")'}
     >>> hasattr(Shelf(), "get_model_version")
     False
     """
 
-    _other_names: ClassVar[Mapping[str, str]] = {}
+    def __getattr__(self: Any, name: str) -> Any:
+        """Raise AttributeError; for a name of ZenML or MLflow, its hint shows gitmodel's form."""
+        form = cls._other_names.get(name)  # type: ignore[attr-defined]
+        if form is not None:
+            raise OtherName(f"{cls.__name__} has no {name}", hint=form)
+        return object.__getattribute__(self, name)  # raises the error that led here
 
-    if not TYPE_CHECKING:  # type checkers still report unknown attributes
-
-        def __getattr__(self, name: str) -> Any:
-            form = type(self)._other_names.get(name)
-            if form is not None:
-                raise OtherName(f"{type(self).__name__} has no {name}", hint=form)
-            return object.__getattribute__(self, name)  # raises the error that led here
+    cls.__getattr__ = __getattr__  # type: ignore[attr-defined]
+    return cls
 
 
 def refuse_other_keywords(of: str, values: Mapping[str, Any], form: str) -> None:
