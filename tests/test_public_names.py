@@ -10,7 +10,8 @@ import pytest
 
 import gitmodel
 from gitmodel import formats, pipelines
-from gitmodel.client.script_runs import RunVersion, ScriptRun
+from gitmodel.client.run_version import RunVersion
+from gitmodel.client.script_runs import ScriptRun
 
 MODULES = [gitmodel, formats, pipelines]
 

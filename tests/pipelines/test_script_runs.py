@@ -546,7 +546,7 @@ def test_store_gc_keeps_what_a_running_script_stored(client):
 def create_and_lose(client):
     with client.start_run("train") as run:
         run.create_version("iris", model_objects={"clf": [2]})
-        client.store.remove(run._links["clf"].digest)
+        client.store.remove(run._run.links["clf"].digest)
 
 
 def test_a_script_does_not_name_objects_that_gc_deleted_during_it(client):

@@ -1,0 +1,226 @@
+"""A run of a script: the values and artifacts that it has recorded so far, with the checks that they pass."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import field, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gitmodel.branch.run_journal import RunJournal
+from gitmodel.client import storing
+from gitmodel.client.handles import ModelVersion
+from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.domain.arguments.plain_values import read_values
+from gitmodel.domain.changes.versions import check_artifacts
+from gitmodel.domain.schema.names import ARCHIVED, NONE, check_name, fault_in
+from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code
+from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.secrets.credentials import refuse_credentials
+from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret
+from gitmodel.errors import GitModelError, Refused, UsageError
+from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
+from gitmodel.frozen import Frozen
+from gitmodel.registry.artifacts import LocalArtifact
+from gitmodel.registry.versions import Draft
+from gitmodel.stores.artifacts import verified_path
+from gitmodel.stores.source_credentials import holds_secret, refuse_secrets
+
+log = logging.getLogger("gitmodel.runs")
+
+# A record has at most 64 KiB, for parameters and everything else.
+_LONGEST_VALUES = 16_000
+
+
+class RunStart(Frozen):
+    """The facts of a run at its start."""
+
+    name: str
+    id: str
+    started: datetime
+    code: Code
+    packages: str
+    script: str | None
+    module: str | None
+    process: int = field(default_factory=os.getpid)
+    clock: float = field(default_factory=time.perf_counter)
+
+
+class NewVersion:
+    """The version that a run creates at its end: its description, and its *changes* of stages and aliases.
+
+    *register* is the description of a model to register with it. *made* is the version after the run has ended.
+    """
+
+    def __init__(self, model: ModelRef, draft: Draft, register: dict[str, Any] | None) -> None:
+        self.model = model
+        self.draft = draft
+        self.register = register
+        self.changes: list[tuple[str, Callable[[ModelVersion], object]]] = []
+        self.made: ModelVersion | None = None
+
+    @property
+    def model_name(self) -> str:
+        """The current name of the model."""
+        return self.made.model.name if self.made is not None else self.model.model
+
+
+class RunRecording:
+    """The state of a run of a script."""
+
+    def __init__(self, opened: OpenRegistry, start: RunStart, known: RunSecrets, notes: RunJournal) -> None:
+        self.opened = opened
+        self.notes = notes
+        self.start = start
+        self.known = known
+        self.status: str = "running"
+        self.parameters: dict[str, Any] = {}
+        self.metadata: dict[str, Any] = {}
+        self.inputs: dict[str, str] = {}
+        self.links: dict[str, ArtifactLink] = {}
+        self.version: NewVersion | None = None
+        self.incomplete = False  # the script ended itself while values were stored
+        self._tries: Counter[str] = Counter()  # to keep values, by the name of the file
+
+    @property
+    def shown_parameters(self) -> dict[str, Any]:
+        """The parameters, with "(secret)" for secrets."""
+        return self.known.values().hide_parameters(self.parameters)
+
+    def log_parameters(self, given: Mapping[str, Any]) -> None:
+        """Record the parameters *given*. Raises UsageError, Refused."""
+        self.refuse_ended()
+        secret = {name: value for name, value in given.items() if isinstance(value, Secret)}
+        open_values = {name: value for name, value in given.items() if name not in secret}
+        read = read_values(open_values, f"a parameter of run {self.start.name}")
+        known = RunSecrets([*self.known.secrets, *secret.values()], [*self.known.given, *read.values()])
+        refuse_credentials(known.values().hide_parameters(read), f"run {self.start.name}", AS_SECRET)
+        whole = {**self.parameters, **read, **dict.fromkeys(secret, HIDDEN)}
+        self._check_length(whole, "parameters")
+        self.known.secrets += secret.values()
+        self.known.given += read.values()
+        self.parameters = whole
+
+    def log_metadata(self, given: Mapping[str, Any]) -> None:
+        """Record the metadata *given*. Raises UsageError, Refused."""
+        self.refuse_ended()
+        whole = {**self.metadata, **self.read_metadata(given)}
+        self._check_length(whole, "metadata")
+        self.metadata = whole
+
+    def refuse_ended(self) -> None:
+        """Raise UsageError if the run has ended, or if this is a process that the run's process forked."""
+        if self.status != "running":
+            raise UsageError(
+                f"run {self.start.id} has ended; nothing was recorded", hint="record it inside the `with` block"
+            )
+        if os.getpid() != self.start.process:
+            raise UsageError(
+                f"run {self.start.id} belongs to another process; nothing was recorded",
+                hint="return the value to the process that called start_run()",
+            )
+
+    def check_stage(self, stage: str) -> None:
+        """Raise UsageError if the registry has no *stage*."""
+        known = (*self.opened.writer.read(lambda snapshot: snapshot.registry().stage_names), ARCHIVED, NONE)
+        if stage not in known:
+            raise UsageError(f"there is no stage {stage!a} to set", hint=f"the stages are {', '.join(known)}")
+
+    def check_text(self, what: str, text: str) -> None:
+        """Raise Refused if *text* holds the value of a Secret or looks like a credential."""
+        self._refuse_secrets({what: text}, f"run {self.start.name}")
+
+    def read_metadata(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *values* as a record holds them. Raises UsageError, Refused."""
+        read = read_values(values)
+        self._refuse_secrets(read, f"the metadata of run {self.start.name}")
+        return read
+
+    def change_link(self, name: str, metadata: Mapping[str, Any]) -> None:
+        """Add *metadata* to the artifact *name*. Raises UsageError if the run has not linked it."""
+        if name not in self.links:
+            there = ", ".join(self.links) or "none"
+            raise UsageError(f"run {self.start.name} has no artifact {name!a}", hint=f"its artifacts: {there}")
+        link = self.links[name]
+        self.links[name] = replace(link, metadata={**link.metadata, **metadata})
+
+    def link(self, given: storing.GivenArtifacts) -> None:
+        """Store artifacts and link them. If that fails, objects among them are kept in files."""
+        with self.keeping_values(given.sources):
+            self.store(given)
+
+    def store(self, given: storing.GivenArtifacts, *, model: str = "") -> None:
+        """Store artifacts and link them. Raises before the first is stored if one of them cannot be linked."""
+        self.refuse_ended()
+        for name, _, kind in given.sources:
+            planned = ArtifactLink(name=check_name(name, "artifact"), kind=kind, digest=NO_DIGEST, size=0)
+            check_artifacts([*self.links.values(), planned], f"run {self.start.name}")
+        storing.check_formats(given)
+        given = given._replace(metadata=self.read_metadata(given.metadata or {}))
+        model = model or (self.version.model_name if self.version is not None else "")
+        secrets = self.known.values()
+
+        def check(each: LocalArtifact, value: Any, root: Path | None) -> None:
+            refuse_secrets(f"the artifact {each.name}", value, each.path, secrets, follow_links=root)
+
+        found = storing.store_given(self.opened, model, given, check)
+        self.notes.note_stored([(link.digest, link.format) for link in found])
+        self.links.update({link.name: replace(link, pipeline=self.start.name) for link in found})
+
+    @contextmanager
+    def keeping_values(self, given: Iterable[storing.Given]) -> Iterator[None]:
+        """Keep the objects among *given* in files of this machine if the block raises; the error names the files."""
+        try:
+            yield
+        except BaseException as error:
+            self.incomplete |= isinstance(error, SystemExit)
+            secrets, kept = self.known.values(), []
+            for index, (name, value, _) in enumerate(given):
+                if storing.is_path(value) or secrets.holds(value):
+                    continue
+                file = f"value-{index}" if fault_in(str(name)) else name
+                self._tries[file] += 1
+                if self._tries[file] > 1:  # another value of this name was kept before
+                    file = f"{file}-{self._tries[file]}"
+                holds = partial(holds_secret, secrets)
+                kept.append(keep_value(file, value, self.notes.kept_values, holds_secret=holds))
+            files = [found for found in kept if found is not None]
+            told, hint = told_kept(files)
+            if files and isinstance(error, GitModelError):
+                error.message += told
+                error.args = (error.message,)
+                error.hint = "; ".join(filter(None, (error.hint, hint)))
+            elif files and isinstance(error, KeyboardInterrupt):
+                error.args = (f"interrupted while values were stored{told}; {hint}",)
+            for found in files:
+                log.warning("%s was not stored, and is kept in %s", found.name, found.path)
+            raise
+
+    def stored_files(self) -> list[KeptValue]:
+        """Return the files in a store on this machine that hold the artifacts of the run."""
+        store, found = self.opened.access.everywhere(), []
+        for name, link in self.links.items():
+            with suppress(GitModelError):
+                path = None if link.is_folder else verified_path(store, link.digest, link.size)
+                found += [KeptValue(name, path, link.format)] if path is not None else []
+        return found
+
+    def _refuse_secrets(self, values: Mapping[str, Any], of: str) -> None:
+        hint = "leave it out: the history is permanent"
+        refuse_credentials(values, of, hint)
+        if self.known.values().holds(values):
+            raise Refused("the metadata, description or reason holds the value of a Secret", hint=hint)
+
+    def _check_length(self, values: Mapping[str, Any], what: str) -> None:
+        if len(repr(values)) > _LONGEST_VALUES:
+            raise UsageError(
+                f"the {what} of run {self.start.name} are too long to be recorded",
+                hint="store long values as an artifact: run.link_artifact(NAME, VALUE)",
+            )
