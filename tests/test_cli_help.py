@@ -303,6 +303,24 @@ def test_bash_completes_commands_options_models_and_versions(registry):
     assert complete("git model show nothing@") == []
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("git model promote iris@1 pro", ["production"]),
+        ("git model promote iris 1 ", ["staging", "production", "archived", "none"]),
+        ("git model propose iris@1 staging iris@1 a", ["archived"]),
+        ("git model propose iris@1 staging ir", ["iris"]),
+        ("git model stage gate add st", ["staging"]),
+        ("git model stage update production --before st", ["staging"]),
+        ("git model stage show pr", ["production"]),
+        ("git model history iris sta", ["staging"]),
+        ("git model version update iris --stage no", ["none"]),
+    ],
+)
+def test_bash_completes_stages(registry, line, found):
+    assert complete(line) == found
+
+
 @pytest.mark.parametrize("shell", SCRIPTS)
 def test_completion_prints_a_script_that_its_shell_can_read(shell, capsys):
     import shutil

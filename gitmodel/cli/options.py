@@ -268,10 +268,25 @@ def complete_model(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
     return references(ctx, incomplete)
 
 
+def complete_stage(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the stages that begin with *incomplete*, and the words `archived` and `none`."""
+    from gitmodel.cli.shells import stages
+
+    return stages(ctx, incomplete)
+
+
+def complete_model_and_stage(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return what `complete_stage` does after a version, in one word or two, else what `complete_model` does."""
+    words: tuple[str, ...] = ctx.params.get(str(parameter.name)) or ()
+    is_after_version = bool(words) and ("@" in words[-1] or (len(words) == 2 and "@" not in words[0]))
+    return (complete_stage if is_after_version else complete_model)(ctx, parameter, incomplete)
+
+
 def reference_words(after: str = "") -> Callable[[F], F]:
     """Return a decorator that adds the argument REF and the words *after* it, which the command gets as *words*."""
     metavar = f"REF {after}".strip()
-    return click.argument("words", nargs=-1, required=True, metavar=metavar, shell_complete=complete_model)
+    complete = complete_model_and_stage if after == "STAGE" else complete_model
+    return click.argument("words", nargs=-1, required=True, metavar=metavar, shell_complete=complete)
 
 
 def reference(after: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -11,7 +11,11 @@ import click
 from gitmodel.errors import GitModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from click.shell_completion import CompletionItem
+
+    from gitmodel.cli.invocation import Invocation
 
 # bash splits words at @ and =, so words are read from the line itself, and the part before a split is left out.
 _BASH = r"""
@@ -119,26 +123,37 @@ def complete(program: click.Command) -> int:
 
 def references(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Return the models that begin with *incomplete*; after `@`, the stages, aliases, latest and newest versions."""
+    return _complete(ctx, incomplete, lambda invocation: _references(invocation, incomplete))
+
+
+def stages(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Return the stages that begin with *incomplete*, and the words `archived` and `none`."""
+    from gitmodel.domain.schema.names import ARCHIVED, NONE
+
+    return _complete(ctx, incomplete, lambda invocation: [*invocation.client.stage_names, ARCHIVED, NONE])
+
+
+def _complete(
+    ctx: click.Context, incomplete: str, names: Callable[[Invocation], Iterable[str]]
+) -> list[CompletionItem]:
+    """Return those of the *names* in the registry of the command that begin with *incomplete*; none after an error."""
     from click.shell_completion import CompletionItem
 
     found = ctx.find_root()
-    invocation = found.obj
+    invocation: Invocation = found.obj
     for folder in found.params.get("folders") or ():
         invocation.enter(folder)
     invocation.repo = found.params.get("repo")
     try:
-        names = _references(invocation, incomplete)
+        return [CompletionItem(name) for name in names(invocation) if name.startswith(incomplete)]
     except (GitModelError, OSError):
         return []
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def _references(invocation: object, incomplete: str) -> list[str]:
-    from gitmodel.cli.invocation import Invocation
+def _references(invocation: Invocation, incomplete: str) -> list[str]:
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.domain.views.record_views import VersionView
 
-    assert isinstance(invocation, Invocation)
     model, at, _ = incomplete.partition("@")
     if not at:
         return [view.name for view in invocation.client.view_models()]

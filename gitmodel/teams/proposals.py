@@ -20,7 +20,7 @@ from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.rules import gates
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
-from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.names import NONE, check_name
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import PROPOSALS
@@ -305,9 +305,10 @@ def _changing(change: Change[Promotion]) -> Change[Promotion]:
     """Return *change* if it changes any record. Raises Conflict."""
     if not change.files:
         done = change.result
+        where = "in no stage already" if done.stage == NONE else f"already recorded in {done.stage}"
         raise Conflict(
-            f"{done.model}@{done.version} is already recorded in {done.stage}",
-            hint="run `git model apply` to put it in force",
+            f"{done.model}@{done.version} is {where}",
+            hint=f"`git model show {done.model}` shows its stages; if one is pending, run `git model apply`",
         )
     return change
 

@@ -262,6 +262,7 @@ class TestCommand:
             (["--rollback", "iris", "staging"], 3, "no other version of iris was ever in staging"),
             (["iris@9", "production"], 3, "there is no version 9 of iris"),
             (["iris@2", "production"], 4, "iris@2 is already recorded in production"),
+            (["iris@3", "none"], 4, "iris@3 is in no stage already\nhint: `git model show iris` shows its stages"),
         ],
     )
     def test_an_invalid_proposal_is_refused_with_the_reason(self, capsys, words, code, said):

@@ -86,7 +86,7 @@ BLAME_COLUMNS = (
 
 @command(example="git model history iris production --columns accuracy --sort when")
 @click.argument("model", required=False, shell_complete=options.complete_model)
-@click.argument("stage", required=False, default="")
+@click.argument("stage", required=False, default="", shell_complete=options.complete_stage)
 @options.tabled
 def history(invocation: Invocation, model: str | None, stage: str, asked: options.TableOptions) -> None:
     """Show the history of stages and aliases.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @command(example='git model propose iris@2 production --reason "beats the baseline"')
-@click.argument("words", nargs=-1, metavar="[REF STAGE]...", shell_complete=options.complete_model)
+@click.argument("words", nargs=-1, metavar="[REF STAGE]...", shell_complete=options.complete_model_and_stage)
 @click.option("--demote", nargs=2, multiple=True, metavar="MODEL STAGE", help="Propose to empty the stage.")
 @click.option(
     "--rollback",

@@ -145,8 +145,8 @@ def config(invocation: Invocation, key: str | None, value: str | None) -> None:
 def completion(invocation: Invocation, shell: str) -> None:
     """Print the completion script of a shell.
 
-    It completes commands, options, models and versions after `git model`, `git-model` and `gitmodel`. For bash and zsh,
-    add the line of the example to ~/.bashrc or ~/.zshrc; for fish: git model completion fish | source
+    It completes commands, options, models, versions and stages after `git model`, `git-model` and `gitmodel`. For bash
+    and zsh, add the line of the example to ~/.bashrc or ~/.zshrc; for fish: git model completion fish | source
     """
     from gitmodel.cli.shells import SCRIPTS
 

@@ -57,11 +57,17 @@ def settings(function: Callable[..., Any]) -> Callable[..., Any]:
         ("--proposal-only/--no-proposal-only", "Require a reviewed proposal for each change."),
     ):
         wrapped = click.option(names, default=None, help=text)(wrapped)
-    wrapped = click.option("--before", metavar="STAGE", help="Place it before this stage in the order.")(wrapped)
+    wrapped = click.option(
+        "--before",
+        metavar="STAGE",
+        shell_complete=options.complete_stage,
+        help="Place it before this stage in the order.",
+    )(wrapped)
     return click.option(
         "--after",
         multiple=True,
         metavar="PLACE",
+        shell_complete=options.complete_stage,
         help="Let versions enter only from this place: a stage, archived or none; repeat for more, '' for any place.",
     )(wrapped)
 
@@ -115,7 +121,7 @@ def add(name: str, **given: Any) -> RulesEdit:
 
 
 @command("update", example="git model stage update production --proposal-only --direct-rollback")
-@click.argument("stage", metavar="STAGE")
+@click.argument("stage", metavar="STAGE", shell_complete=options.complete_stage)
 @settings
 @changing
 def update(stage: str, **given: Any) -> RulesEdit:
@@ -129,7 +135,7 @@ def update(stage: str, **given: Any) -> RulesEdit:
 
 
 @command("remove", example="git model stage remove canary")
-@click.argument("stage", metavar="STAGE")
+@click.argument("stage", metavar="STAGE", shell_complete=options.complete_stage)
 @changing
 def remove(stage: str) -> RulesEdit:
     """Remove a stage that no version is in."""
@@ -137,7 +143,7 @@ def remove(stage: str) -> RulesEdit:
 
 
 @command("add", example="git model stage gate add production accuracy 'metadata.accuracy >= 0.9' --message 'too low'")
-@click.argument("stage", metavar="STAGE")
+@click.argument("stage", metavar="STAGE", shell_complete=options.complete_stage)
 @click.argument("name", metavar="NAME")
 @click.argument("expression", metavar="EXPRESSION")
 @click.option("--message", default="", metavar="TEXT", help="Text for a version that fails the gate.")
@@ -153,7 +159,7 @@ def add_gate(stage: str, name: str, expression: str, message: str, replace: bool
 
 
 @command("remove", example="git model stage gate remove production accuracy")
-@click.argument("stage", metavar="STAGE")
+@click.argument("stage", metavar="STAGE", shell_complete=options.complete_stage)
 @click.argument("name", metavar="NAME")
 @changing
 def remove_gate(stage: str, name: str) -> RulesEdit:

@@ -36,7 +36,7 @@ def stage() -> None:
 
 
 @command(group=stage, example="git model stage show production")
-@click.argument("stage", default="", metavar="[STAGE]")
+@click.argument("stage", default="", metavar="[STAGE]", shell_complete=options.complete_stage)
 @options.tabled
 @options.at
 def show(invocation: Invocation, stage: str, asked: options.TableOptions) -> None:
@@ -74,7 +74,7 @@ def promote(
 
 @command(example="git model demote iris production --reason 'drifted'")
 @options.model
-@click.argument("stage")
+@click.argument("stage", shell_complete=options.complete_stage)
 @options.reason
 @options.renumbered
 def demote(invocation: Invocation, model: str, stage: str, reason: str, renumbered: bool) -> None:
@@ -85,7 +85,7 @@ def demote(invocation: Invocation, model: str, stage: str, reason: str, renumber
 
 @command(example="git model rollback iris production")
 @options.model
-@click.argument("stage")
+@click.argument("stage", shell_complete=options.complete_stage)
 @options.reason
 @options.force
 @options.leave

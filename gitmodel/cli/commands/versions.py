@@ -137,7 +137,12 @@ def show(invocation: Invocation, ref: VersionRef) -> None:
 
 @command(group=version, example="git model version update iris 1 --stage production --reason 'beats the baseline'")
 @options.reference()
-@click.option("--stage", metavar="STAGE", help="Stage to put the version into, or archived or none.")
+@click.option(
+    "--stage",
+    metavar="STAGE",
+    shell_complete=options.complete_stage,
+    help="Stage to put the version into, or archived or none.",
+)
 @options.reason
 @options.force
 @options.leave
