@@ -73,6 +73,33 @@ def test_each_form_is_recognized_alone_and_in_a_text(text):
         assert text not in redacted(f"see {text} there")
 
 
+KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "Ab1/" * 16 + "\n" + "Cd2+" * 3 + "=\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(CREDENTIALS[name] + "Zq9-Zq9" for name in ("GitHub fine-grained", "OpenAI")),
+        "Bearer " + "a1B2" * 12,
+        "eyJ" + "hbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0" + ".dozjgNryP4J3jVmN",
+        "AGE-SECRET-KEY-1" + "QPZRY9X8" * 6,
+        KEY + "-----END RSA " + "PRIVATE KEY-----",
+        KEY,
+        KEY.replace("\n", "\\n") + " ",
+    ],
+)
+def test_a_credential_is_hidden_to_its_end(text):
+    """A search may stop where a credential is certain. What is hidden must not."""
+    hidden = redacted(f"see {text} there")
+    assert not any(part in hidden for part in (text[-12:-2], text[24:32])), hidden
+    assert hidden.startswith("see (a")
+    assert hidden.endswith("there")
+
+
+def test_the_host_of_a_url_with_a_password_stays_readable():
+    assert redacted("from https://ada:pw@example.com/x.git") == "from (a password in a URL)example.com/x.git"
+
+
 @pytest.mark.parametrize("name", ["token", "Token", "hub.token"])
 def test_a_random_value_of_a_field_token_is_recognized(name):
     assert credential_in({name: "0a1b2c3d" * 4}) == "a token"
@@ -96,7 +123,9 @@ def test_text_that_only_resembles_a_credential_is_accepted(name):
     assert without_credentials({name: HARMLESS[name]}) == ({name: HARMLESS[name]}, [])
 
 
-@pytest.mark.parametrize("text", ["a.a" * 20_000, "= " * 20_000, "x_" * 30_000 + "=", "://a:" * 9_000, "sk-" * 20_000])
+@pytest.mark.parametrize(
+    "text", ["a.a" * 20_000, "= " * 20_000, "x_" * 30_000 + "=", "://a:" * 9_000, "sk-" * 20_000, KEY[:31] * 20_000]
+)
 def test_a_hostile_text_is_searched_quickly(text):
     began = time.process_time()
     credential_in(text)

@@ -105,6 +105,14 @@ _FORMS: tuple[tuple[str, str], ...] = (
         r"[^\s\"';,&)=]{4,}",
     ),
 )
+# A form ends where a credential is certain. The rest of it, which is hidden too; none after the `@` of a URL.
+_REST = r"(?:(?<=[^@])[A-Za-z0-9_~+/=%-]+(?:\.[A-Za-z0-9_~+/=%-]+)*)?"
+# A private key with its lines, also if its end is missing or its line breaks are escaped.
+_KEY_BLOCK = (
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:(?:(?!-----BEGIN)[\s\S]){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"|(?:(?:[\s\"'`+,()]|\\+[nrt])*[A-Za-z0-9+/=]{16,})*(?:(?:\s|\\+[nrt])*[A-Za-z0-9+/]{0,15}=)?)"
+)
 # Text that every match of a form contains; few texts contain any of it.
 _HINTS = re.compile(
     r"A[KSBC][IC]A|gh[pousr]_|github_pat|gl[a-z]+-|xox|xapp-|slack|hf_|api_org_|AIza|ya29|GOCSPX|[sr]k_|npm_|pypi-|dckr_"
@@ -178,7 +186,8 @@ def redacted(text: str) -> str:
     """
     if not _HINTS.search(text):
         return text
-    for what, pattern in _searches():
+    text = re.sub(_KEY_BLOCK, "(a private key)", text)
+    for what, pattern in _whole_searches():
         text = pattern.sub(f"({what})", text)
     return text
 
@@ -330,3 +339,9 @@ def _is_random(text: str) -> bool:
 def _searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Return the forms compiled, which costs 20 ms: few texts have a hint of one."""
     return tuple((what, re.compile(pattern)) for what, pattern in _FORMS)
+
+
+@cache
+def _whole_searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Return the forms compiled, each with the rest of a credential after it."""
+    return tuple((what, re.compile(pattern + _REST)) for what, pattern in _FORMS)
