@@ -13,7 +13,7 @@ PROGRAMS = Path(sys.executable).parent
 GENERATED = ("docs/reference/cli.md", "docs/reference/json.md")
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SAVED_AS = re.compile(r"# ([\w-]+\.py)\n")
+_SAVED_AS = re.compile(r"# ([\w-]+\.(?:py|toml|yaml))\n")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import pytest
 from pages import ROOT, Folder, alike, blocks, read, steps, trimmed
 
 TUTORIAL = "docs/tutorial/first-model.md"
+PIPELINES = "docs/tutorial/pipelines.md"
 LINEAGE = "docs/explanation/lineage-with-plain-git.md"
 
 
@@ -26,19 +27,28 @@ def follow(page: str, folder: Folder) -> list[tuple[int, int, str, str]]:
     return found
 
 
+def check(page: str, folder: Folder, request: pytest.FixtureRequest) -> None:
+    """Compare what *page* shows with what its commands print; with `--rewrite`, write that into the page."""
+    found = follow(page, folder)
+    if request.config.getoption("--rewrite", default=False):
+        text = read(page)
+        for start, end, _, printed in reversed(found):
+            text = text[:start] + printed + text[end:]
+        (ROOT / page).write_text(text, encoding="utf-8")
+    else:
+        for _, _, shown, printed in found:
+            assert printed == shown
+
+
+def test_the_tutorial_on_pipelines_prints_what_it_shows(folder: Folder, request: pytest.FixtureRequest) -> None:
+    check(PIPELINES, folder, request)
+
+
 def test_the_tutorial_prints_what_it_shows_and_git_alone_answers_the_questions_of_lineage(
     folder: Folder, request: pytest.FixtureRequest
 ) -> None:
     """Both pages in one test: the second uses the repository of the first, in which a forest is trained four times."""
-    found = follow(TUTORIAL, folder)
-    if request.config.getoption("--rewrite", default=False):
-        text = read(TUTORIAL)
-        for start, end, _, printed in reversed(found):
-            text = text[:start] + printed + text[end:]
-        (ROOT / TUTORIAL).write_text(text, encoding="utf-8")
-    else:
-        for _, _, shown, printed in found:
-            assert printed == shown
+    check(TUTORIAL, folder, request)
     for block in blocks(LINEAGE):
         for step in steps(block.text) if block.language == "console" else ():
             status, output = folder.run(step.command)
