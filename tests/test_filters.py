@@ -238,6 +238,17 @@ def test_a_value_that_a_record_has_is_never_refused(client, capsys):
         ("code.dirty == 'false'", "write code.dirty or !code.dirty"),
         ("metadata.split == 150", "metadata.split is a map; name one of its keys"),
         ("STAGE == 'production'", "did you mean stage?"),
+        ("'x' in artifacts", 'write artifacts.exists(item, item.name == "x")'),
+        ("artifacts == 'x'", 'write artifacts.exists(item, item.name == "x")'),
+        ("'production' in stage", 'write stage == "production"'),
+        ("'a' in description", 'write description == "a"; for a part of a text, description.contains("a")'),
+        ("3 in number", "write number == 3"),
+        ("1 in tags", 'write "1" in tags'),
+        ("stage in 'production'", 'stage in ["staging", "production"]'),
+        ("name in 'abc'", 'stage in ["staging", "production"]'),
+        ("metadata.accuracy in 1", 'stage in ["staging", "production"]'),
+        ("'a' in metadata.accuracy", "metadata.accuracy is a single value; write metadata.accuracy =="),
+        pytest.param("number in ['1', '2']", "number is a number; write a number", marks=needs_library),
         pytest.param("number == 1 || number == '2'", "number is a number; write a number", marks=needs_library),
         pytest.param("artifacts.exists(a, a.size > '1')", "artifacts[0].size is a number", marks=needs_library),
     ],
@@ -260,7 +271,11 @@ def test_a_type_that_some_record_has_is_no_error(client):
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy == 'high'")] == [4]
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy > 0.92")] == [2]
     assert list(iris.list_versions(filter="name == 9")) == []  # no version has a name
+    assert list(iris.list_versions(filter="'b' in metadata.split")) == []  # a map
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy != 'low'", limit=2)] == [2, 4]
+    iris.create_version(metadata={"accuracy": ["a"]})
+    assert list(iris.list_versions(filter="'b' in metadata.accuracy")) == []
+    assert [version.number for version in iris.list_versions(filter="'a' in metadata.accuracy")] == [5]
 
 
 def test_a_version_in_no_stage_is_found_among_those_that_contain_a_commit(client, capsys):

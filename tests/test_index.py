@@ -164,6 +164,7 @@ def clause(rng):
             f"{name} {sign} {value}",
             f"{value} {sign} {name}",
             f"{value} in {name}",
+            f"{value} in {name}",
             f"{value} in metadata",
             f'"{rng.choice(["baseline", "é", "none"])}" in tags',
             f'name {sign} "v{rng.randint(1, 130)}"',

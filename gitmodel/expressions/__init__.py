@@ -15,10 +15,8 @@ from gitmodel.expressions.names import (
     describe_unlike,
     find_asked,
     has_name,
-    is_comparable,
     names_beside,
     read_values,
-    type_of,
     unknown,
     values_at,
 )
@@ -186,7 +184,7 @@ class Filter:
         self._any_searched = True
         for asked in [*self._uncompared]:
             for value in values_at(record, asked.name):
-                if asked.value is not None and is_comparable(value, asked.value):
+                if asked.fits(value):
                     del self._uncompared[asked]
                     break
                 self._uncompared[asked] = value
@@ -215,8 +213,8 @@ class Filter:
         for asked, value in self._uncompared.items():
             if value is not None and asked.value is not None:
                 name = spelled(tuple(0 if step == EACH else step for step in asked.name))
-                why = f"{nothing} has a {name} that is {type_of(asked.value)}"
-                raise unknown(text, asked.start, why, "", [], describe_unlike(name, value, asked.value))
+                advice = describe_unlike(name, value, asked.value, contained=asked.contained)
+                raise unknown(text, asked.start, f"{nothing} has {asked.wanted} as {name}", "", [], advice)
 
 
 def _has(record: Mapping[str, object], asked: Asked) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 from gitmodel.domain.views.filter_names import RECORDED, Names, Words
@@ -23,13 +24,26 @@ _MOST_SHOWN = 12
 class Asked(NamedTuple):
     """A *name* that a filter reads at the character *start*, or the *value* there that is compared with the name.
 
-    *known* are the possible values of the name; () if only the type of the value matters.
+    *known* are the possible values of the name; () if only the type of the value matters. *contained* is True if the
+    value is searched in the name, which must be a list or a map.
     """
 
     name: Steps
     start: int
     value: Literal | None = None
     known: tuple[str, ...] = ()
+    contained: bool = False
+
+    def fits(self, value: object) -> bool:
+        """Return True if CEL can compare the *value* of a record with the literal, or search the literal in it."""
+        if self.contained:
+            return isinstance(value, (list, tuple, set, frozenset, Mapping))
+        return self.value is not None and is_comparable(value, self.value)
+
+    @property
+    def wanted(self) -> str:
+        """The type of value, in plain words, that a record must have."""
+        return "a list or a map" if self.contained else type_of(self.value if self.value is not None else "")
 
 
 class _Scope(NamedTuple):
@@ -50,16 +64,17 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> text = "metadata.accuracy > 0.9 && status == 'sucess'"
-    >>> find_asked(text, read_tokens(text), {"metadata": RECORDED, "status": Words(("failed",))})
-    [Asked(name=('metadata', 'accuracy'), start=0, value=None, known=()), \
-Asked(name=('metadata', 'accuracy'), start=20, value=0.9, known=()), \
-Asked(name=('status',), start=37, value='sucess', known=('failed',))]
+    >>> found = find_asked(text, read_tokens(text), {"metadata": RECORDED, "status": Words(("failed",))})
+    >>> [(asked.name, asked.start, asked.value, asked.known) for asked in found]
+    [(('metadata', 'accuracy'), 0, None, ()), (('metadata', 'accuracy'), 20, 0.9, ()), (('status',), 37, 'sucess', \
+('failed',))]
     """
     found: dict[Steps, Asked] = {}
     values: dict[tuple[Steps, Literal], Asked] = {}
     guarded: set[Steps] = set()
     items: dict[int, tuple[Steps, Names]] = {}
     scopes = _find_scopes(tokens)
+    _check_in(text, tokens)
     for read in find_reads(tokens):
         above: Steps = ()
         names, steps = known, read.steps
@@ -82,10 +97,15 @@ Asked(name=('status',), start=37, value='sucess', known=('failed',))]
         for value, start, sign in find_compared(tokens, read.first, read.end):
             if isinstance(names, Mapping) and sign == "in" and isinstance(value, str):  # `"production" in stages`
                 _follow(text, read._replace(steps=(*read.steps, value), start=start), names, (value,))
+            elif sign == "in" and names == RECORDED:
+                if len(path) > 1 and EACH not in path:
+                    values.setdefault((path, f"in {value}"), Asked(path, start, value, contained=True))
+            elif sign == "in" or _is_records(names):
+                _check_list(text, start, spelled(read.steps), names, value)
             elif isinstance(names, Words) and isinstance(value, str):
-                if value not in names.known and (sign == "in" or sign in _EQUAL):
+                if value not in names.known and sign in _EQUAL:
                     values.setdefault((path, value), Asked(path, start, value, names.known))
-            elif sign != "in":
+            else:
                 values.setdefault((path, value), Asked(path, start, value))
     return [*(asked for path, asked in found.items() if path not in guarded), *values.values()]
 
@@ -150,13 +170,17 @@ def type_of(literal: Literal) -> str:
     return "text" if isinstance(literal, str) else "a number"
 
 
-def describe_unlike(name: str, value: object, literal: Literal) -> str:
+def describe_unlike(name: str, value: object, literal: Literal, *, contained: bool = False) -> str:
     """Return what *name* is, whose *value* cannot be compared with *literal*, and how to write it.
+
+    *contained* is True if the literal was searched in it.
 
     >>> describe_unlike("aliases", ["best"], "best")
     'aliases is a list; write "best" in aliases'
     """
-    shown_literal = f'"{shown(literal)}"' if isinstance(literal, str) else str(literal).lower()
+    shown_literal = _shown_literal(literal)
+    if contained:
+        return f"{name} is a single value; {_write_equality(name, value, literal)}"
     if isinstance(value, datetime):
         return f'{name} is a time; write timestamp("2026-01-31T00:00:00Z")'
     if isinstance(value, list | tuple | set | frozenset):
@@ -168,6 +192,17 @@ def describe_unlike(name: str, value: object, literal: Literal) -> str:
     if isinstance(value, str):
         return f'{name} is text; write it in quotes, as in "{shown_literal}"'
     return f"{name} is a number; write a number, without quotes"
+
+
+def _shown_literal(literal: Literal) -> str:
+    return f'"{shown(literal)}"' if isinstance(literal, str) else str(literal).lower()
+
+
+def _write_equality(name: str, value: object, literal: Literal) -> str:
+    shown_literal = _shown_literal(literal)
+    is_text = isinstance(literal, str) and isinstance(value, str)
+    part = f"; for a part of a text, {name}.contains({shown_literal})" if is_text else ""
+    return f"write {name} == {shown_literal}{part}"
 
 
 def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
@@ -224,10 +259,36 @@ def _follow(text: str, read: NameUse, names: Names, steps: Steps) -> Names:
             raise unknown(text, read.start, f"there is no field {said}", said, fields, advice)
         else:
             what = "a list" if isinstance(names, list) else "a single value"
-            is_record = isinstance(names, list) and isinstance(names[0], Mapping)
-            example = f'write {spelled(here)}.exists(item, item.{step} == "...")' if is_record else ""
+            example = f'write {spelled(here)}.exists(item, item.{step} == "...")' if _is_records(names) else ""
             raise unknown(text, read.start, f"{spelled(here)} is {what} and has no field {step}", "", [], example)
     return names
+
+
+def _is_records(names: Names) -> bool:
+    """Return True for a list of records, such as artifacts."""
+    return isinstance(names, list) and isinstance(names[0], Mapping)
+
+
+def _check_list(text: str, start: int, name: str, names: Names, value: Literal) -> None:
+    """Raise UsageError if the literal *value* cannot be in the field *name*, which has *names*: a list of texts can."""
+    literal = _shown_literal(value)
+    if isinstance(names, list) and isinstance(names[0], Mapping):
+        field = next(iter(names[0]))
+        why, advice = f"{name} is a list of records", f"write {name}.exists(item, item.{field} == {literal})"
+    elif not isinstance(names, list):
+        why, advice = f"{name} is a single value, not a list", _write_equality(name, value, value)
+    elif not isinstance(value, str):
+        why, advice = f"{name} is a list of texts", f'write "{literal}" in {name}'
+    else:
+        return
+    raise unknown(text, start, why, "", [], advice)
+
+
+def _check_in(text: str, tokens: list[Token]) -> None:
+    """Raise UsageError for a text or number after `in`, where a list or map is required."""
+    for token, after in pairwise(tokens):
+        if token.kind == "name" and token.text == "in" and after.kind in ("string", "number"):
+            raise wrong(text, after.start, "in needs a list or a map", 'stage in ["staging", "production"]')
 
 
 def _find_scopes(tokens: list[Token]) -> list[_Scope]:

@@ -22,13 +22,13 @@ class Compared(NamedTuple):
 
 
 def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compared]:
-    """Yield each literal with which `tokens[first:end]` is compared; of a list after `in`, its texts.
+    """Yield each literal with which `tokens[first:end]` is compared; of a list of texts after `in`, each by `==`.
 
     Literals that are part of a sum or of a call are skipped, because they are not themselves compared.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> [[*find_compared(read_tokens(text), 0, 1)] for text in ("number > 1", "stage in ['a']")]
-    [[Compared(value=1, start=9, sign='>')], [Compared(value='a', start=10, sign='in')]]
+    [[Compared(value=1, start=9, sign='>')], [Compared(value='a', start=10, sign='==')]]
     """
     around = _Around(tokens)
     first, end = around.widen(first, end)
@@ -36,7 +36,7 @@ def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compare
     if after in COMPARISONS and not around.is_arithmetic(first - 1):
         yield from (Compared(value, start, after) for value, start in around.literal(end + 1, 1))
     elif after == "in":
-        yield from (Compared(value, start, after) for value, start in around.items(end + 1))
+        yield from (Compared(value, start, "==") for value, start in around.items(end + 1))
     if (before in COMPARISONS or before == "in") and not around.is_arithmetic(end):
         yield from (Compared(value, start, before) for value, start in around.literal(first - 2, -1))
 
@@ -78,17 +78,18 @@ class _Around:
         yield value, self._tokens[at].start
 
     def items(self, at: int) -> Iterator[tuple[Literal, int]]:
-        """Yield the texts of the list that starts *at* a position."""
+        """Yield the items of the list that starts *at* a position if all of them are texts."""
         while self.text(at) == "(":
             at += 1
         if self.text(at) != "[":
             return
-        depth = 0
+        depth, items = 0, 1
         found: list[tuple[Literal, int]] = []
         for place in range(at, len(self._tokens)):
             depth += (self.text(place) in CLOSERS) - (self.text(place) in CLOSERS.values())
+            items += depth == 1 and self.text(place) == ","
             if depth == 0:
-                if self.text(place + 1) not in _BELOW:
+                if self.text(place + 1) not in _BELOW and len(found) == items:
                     yield from found
                 return
             if self._tokens[place].kind == "string":

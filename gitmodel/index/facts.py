@@ -111,6 +111,10 @@ def ranges_of(condition: Condition) -> tuple[Range, ...]:
     )
 
 
+# The lowest and the highest value of a list or a map.
+CONTAINERS: tuple[Value, Value] = (_LIST, _TABLE + b"\xff")
+
+
 def type_bounds(literal: object) -> tuple[Value, Value]:
     """Return the lowest and the highest value of the type of *literal*, with which a filter compares. NaN is beyond."""
     if isinstance(literal, str):

@@ -19,7 +19,7 @@ from gitmodel.expressions.fields import Order
 from gitmodel.expressions.names import Asked, type_of
 from gitmodel.expressions.operands import Literal
 from gitmodel.git.trees import CommitFiles
-from gitmodel.index.facts import TYPES, Range, Value, key_of, ranges_of, type_bounds
+from gitmodel.index.facts import CONTAINERS, TYPES, Range, Value, key_of, ranges_of, type_bounds
 from gitmodel.index.index_file import FORMAT, IndexFile, changing, create_tables, is_damage, reading
 from gitmodel.index.model_lists import ModelLists
 from gitmodel.index.updating import DAMAGED, DELETED, NUMBER_BITS, PRESENT, NotIndexable, Update, mark, row_of
@@ -291,7 +291,11 @@ class _Search:
     def has_value(self, asked: Asked) -> bool:
         """Return True if a version, even a deleted one, has the name of *asked*, and a value of its literal's type."""
         key = key_of(str(step) for step in asked.name)
-        query, values = self._in_range(Range(key) if asked.value is None else Range(key, *type_bounds(asked.value)))
+        if asked.value is None:
+            wanted = Range(key)
+        else:
+            wanted = Range(key, *(CONTAINERS if asked.contained else type_bounds(asked.value)))
+        query, values = self._in_range(wanted)
         return any(id >> NUMBER_BITS in self._names for (id,) in self._database.execute(query, values))
 
     def run(self, key: str | None, *, descending: bool, most: int | None) -> Candidates:
