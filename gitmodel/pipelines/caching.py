@@ -46,6 +46,7 @@ def cache_key(
     if any(text is None for _, text in parameters):
         return None
     told = [code, parameters, sorted(inputs.items()), outputs, model, files, variables, *([pickle] if pickle else [])]
+    told += sorted((name, spell_value(shape)) for name, shape in node.shapes.items())
     return hashlib.sha256(json.dumps(told, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 

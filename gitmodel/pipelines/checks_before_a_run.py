@@ -157,7 +157,7 @@ def _formats_of_outputs(graph: Graph) -> Iterator[tuple[list[str], str]]:
 def _formats_of_inputs(graph: Graph, found: Resolved) -> Iterator[tuple[list[str], str]]:
     """Yield the format of each artifact that a step loads as an input, and the name of the input."""
     for (step, parameter), ref in found.inputs.items():
-        if not is_path(graph.nodes[step].step.input_types.get(parameter)):
+        if not is_path(graph.nodes[step].input_types.get(parameter)):
             yield [ref.format], f"the input {parameter} of step {step}"
 
 

@@ -15,6 +15,7 @@ from gitmodel.domain.secrets.credentials import refuse_credentials
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import ExternalArtifact
+from gitmodel.pipelines.nested_inputs import Shape, is_input, take_apart, types_of_inputs
 from gitmodel.pipelines.steps import Output, Step, adding_calls
 
 
@@ -22,8 +23,9 @@ from gitmodel.pipelines.steps import Output, Step, adding_calls
 class Node:
     """A step in a pipeline. *inputs* are outputs of other steps and artifacts.
 
-    *values* are the other arguments as the step gets them, *parameters* the same as a record holds them. *known* are
-    the secrets of the whole run.
+    *values* are the other arguments as the step gets them, *parameters* the same as a record holds them. An argument
+    that holds inputs in lists, tuples or dicts is in *shapes*, and each of its parts is an input or a value of its own.
+    *known* are the secrets of the whole run.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Node:
     inputs: dict[str, Output | ExternalArtifact] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict)
     after: tuple[Any, ...] = ()
     outputs: tuple[str, ...] = ()
     known: RunSecrets = field(default_factory=RunSecrets)
@@ -38,6 +41,11 @@ class Node:
     def recorded_parameters(self) -> dict[str, Any]:
         """The parameters as the run records them."""
         return self.known.values().hide_parameters(self.parameters)
+
+    @property
+    def input_types(self) -> dict[str, Any]:
+        """The annotated type of each input."""
+        return types_of_inputs(self.step, self.shapes)
 
     @property
     def has_secrets(self) -> bool:
@@ -65,13 +73,15 @@ class Graph:
         for parameter, value in arguments.items():
             named = isinstance(value, str) and step.wants_artifact(parameter)
             external = ExternalArtifact.parse(value) if named else None
-            if isinstance(value, (Output, ExternalArtifact)):
-                node.inputs[parameter] = value
-            elif external is not None:
-                node.inputs[parameter] = external
-            else:
-                node.parameters[parameter] = _check_parameter(name, parameter, value)
-                node.values[parameter] = value if isinstance(value, Secret) else copy.deepcopy(value)
+            shape, parts = take_apart(name, parameter, external or value)
+            if not isinstance(shape, str):
+                node.shapes[parameter] = shape
+            for place, part in parts.items():
+                if is_input(part):
+                    node.inputs[place] = part
+                else:
+                    node.parameters[place] = _check_parameter(name, place, part)
+                    node.values[place] = part if isinstance(part, Secret) else copy.deepcopy(part)
         self.known.secrets += [value for value in node.parameters.values() if isinstance(value, Secret)]
         self.known.given += [value for value in node.parameters.values() if not isinstance(value, Secret)]
         self.nodes[name] = node
@@ -131,13 +141,8 @@ def building() -> Iterator[Graph]:
 
 
 def _check_parameter(step: str, parameter: str, value: Any) -> Any:
-    if isinstance(value, Secret) or value is None:
+    if value is None or (isinstance(value, Secret) and parameter.isidentifier()):
         return value
-    if _holds_output(value):
-        raise UsageError(
-            f"{parameter} of step {step} contains outputs in {with_article(type(value).__name__)}",
-            hint="pass each output as a separate parameter",
-        )
     return read_parameter(f"step {step}", parameter, value)
 
 
@@ -149,9 +154,3 @@ def read_parameter(owner: str, name: str, value: Any) -> Any:
             hint="pass a list, or make it the output of a step",
         )
     return read_values({name: value}, f"the parameter {name} of {owner}").get(name)
-
-
-def _holds_output(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_output, value.values()))
-    return isinstance(value, Output) or (isinstance(value, (list, tuple, set)) and any(map(_holds_output, value)))

@@ -231,7 +231,7 @@ class Scheduler:
         if not enabled or node.has_secrets:
             return False
         target = self._active.targets.get(node.name)
-        types = node.step.input_types
+        types = node.input_types
         spelled = {name: ref.spelled(types.get(name)) for name, ref in inputs.items()}
         files = declared_files(node.step)
         try:
@@ -277,6 +277,7 @@ class Scheduler:
             inputs=inputs,
             outputs=list(node.outputs),
             values=dict(node.values),
+            shapes=dict(node.shapes),
             parameters={name: value for name, value in node.parameters.items() if not isinstance(value, Secret)},
             config=target.config.model_dump(exclude_defaults=True) if target else None,
             attempt=self._tries.get(node.name, 0) + 1,

@@ -8,6 +8,7 @@ from typing import Any
 
 from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.frozen import Frozen
+from gitmodel.pipelines.nested_inputs import Shape
 from gitmodel.registry.store_access import StorePlace
 
 
@@ -105,6 +106,7 @@ class Request(Frozen):
     inputs: dict[str, InputReference]
     outputs: list[str]
     values: dict[str, Any]
+    shapes: dict[str, Shape]
     parameters: dict[str, Any]
     config: dict[str, Any] | None
     attempt: int

@@ -36,6 +36,7 @@ from gitmodel.formats.script_names import UNNAMED
 from gitmodel.pipelines import step_modules
 from gitmodel.pipelines.config import ModelConfig
 from gitmodel.pipelines.context import PlannedVersion, StepContext, using_context
+from gitmodel.pipelines.nested_inputs import places_of, put_together, types_of_inputs
 from gitmodel.pipelines.opened_files import recording_opened_files, texts_that_may_name_files
 from gitmodel.pipelines.project_modules import project_modules_of
 from gitmodel.pipelines.step_requests import Request, StoreRequest
@@ -156,9 +157,10 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
         name: value.value if isinstance(value, Secret) else copy.deepcopy(value)
         for name, value in request.values.items()
     }
+    types = types_of_inputs(step, request.shapes)
     for index, (name, ref) in enumerate(request.inputs.items()):
         target = scratch / f"input-{index}{suffix_of(ref.format)}"
-        wanted = step.input_types.get(name)
+        wanted = types.get(name)
         source = open_place(ref.place, store, Path(request.store.root))
         if ref.format == FOLDER_FORMAT:
             artifacts.get_folder(source, ref.digest, target, size=ref.size)
@@ -175,7 +177,9 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
             arguments[name] = target if as_path else materializers.load(
                 target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted
             )  # fmt: skip
-    return arguments
+    parts = {name for shape in request.shapes.values() for name in places_of(shape)}
+    whole = {name: put_together(shape, arguments) for name, shape in request.shapes.items()}
+    return {**{name: value for name, value in arguments.items() if name not in parts}, **whole}
 
 
 def _renamed(path: Path, file: str) -> Path:

@@ -41,6 +41,16 @@ def total(a: int, b: int, c: int = 0) -> Annotated[int, "total"]:
 
 
 @step
+def gather(found: list | tuple | dict) -> Annotated[str, "gathered"]:
+    return repr(found)
+
+
+@step
+def read_all(paths: dict[str, list[Path]]) -> Annotated[str, "texts"]:
+    return " ".join(path.read_text() for path in paths["all"])
+
+
+@step
 def noop() -> None:
     pass
 

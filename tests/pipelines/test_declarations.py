@@ -1,6 +1,7 @@
 """Invalid steps, pipelines and configurations are refused when they are defined, before anything runs."""
 
 import asyncio
+from collections import OrderedDict
 from typing import Annotated
 
 import project
@@ -184,9 +185,20 @@ class TestPipelines:
     def test_a_parameter_that_cannot_be_recorded(self, client, value):
         self.refused(client, lambda: project.double(value), "x of step double cannot be recorded")
 
-    def test_outputs_in_a_list(self, client):
-        self.refused(client, lambda: project.double([project.number(1)]), "contains outputs in a list")
-        self.refused(client, lambda: project.double({"a": [project.number(1)]}), "contains outputs in a dict")
+    @pytest.mark.parametrize(
+        ("argument", "said"),
+        [
+            (lambda output: {output}, "x of step double contains outputs in a set"),
+            (
+                lambda output: {"a": [OrderedDict(b=output)]},
+                r"x.a\[0\] of step double contains outputs in an OrderedDict",
+            ),
+            (lambda output: [output, object()], r"x\[1\] of step double cannot be recorded"),
+            (lambda output: [output, Secret("hunter2")], r"x\[1\] of step double cannot be recorded"),
+        ],
+    )
+    def test_outputs_in_other_containers(self, client, argument, said):
+        self.refused(client, lambda: project.double(argument(project.number(1))), said)
 
     @pytest.mark.parametrize(
         "use",
