@@ -236,6 +236,7 @@ RECORDED_RUN = shape(
     metadata="object: the metadata that a script logged",
     steps='list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
     '"skipped"), `version` (an existing version that it changed, as `MODEL@NUMBER`, or null), `seconds`, '
+    "`failed_attempts` (the errors of the attempts that were repeated), "
     "`parameters`, `inputs` and `outputs` (name to digest); if it has a `version`, also `kinds`, `sizes` (bytes), "
     "`formats` and `files` (the own names of the files) of the outputs",
 )

@@ -101,9 +101,10 @@ class Pipeline:
         *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; the
         default is the variable `GITMODEL_EXECUTOR`, then the pipeline's executor, `git config gitmodel.executor`, and
         "in-order". *listener* is called for every step with its event, its name and its seconds; the events are
-        "started", "succeeded", "cached", "failed" and "again" (its worker died). Without one, a run that succeeded
-        prints one line on stderr: the version, the registry and the code (`GITMODEL_QUIET=1` prevents it). Returns None
-        in a worker that only imports the script, and with a warning while an artifact is loaded.
+        "started", "succeeded", "cached", "failed", "retrying" (it failed and has retries left) and "again" (its worker
+        died). Without one, a run that succeeded prints one line on stderr: the version, the registry and the code
+        (`GITMODEL_QUIET=1` prevents it). Returns None in a worker that only imports the script, and with a warning
+        while an artifact is loaded.
 
         Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results
         cannot be committed.

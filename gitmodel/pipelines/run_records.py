@@ -69,6 +69,7 @@ class ActiveRun:
     """The state of an active run.
 
     *begun* are the facts that were passed to steps, by step; *readers* are the steps that may have read their version.
+    *failed_attempts* are the errors of the attempts that were repeated, by step.
     """
 
     id: str
@@ -83,6 +84,7 @@ class ActiveRun:
     status: str = "running"
     begun: dict[str, Facts] = field(default_factory=dict)
     readers: set[str] = field(default_factory=set)
+    failed_attempts: dict[str, list[ErrorText]] = field(default_factory=dict)
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -127,11 +129,11 @@ def run_record(
         versions=tuple(sorted(versions)),
         code=active.code,
         parameters=active.job.graph.known.values().hide_parameters(active.job.parameters),
-        steps=tuple(_step_record(active, active.job.graph.nodes[name]) for name in active.order),
+        steps=tuple(_step_record(active, active.job.graph.nodes[name], rules) for name in active.order),
     )
 
 
-def _step_record(active: ActiveRun, node: Node) -> StepRecord:
+def _step_record(active: ActiveRun, node: Node, rules: RunRules) -> StepRecord:
     result = active.results.get(node.name)
     inputs = {}
     for name, value in node.inputs.items():
@@ -148,6 +150,10 @@ def _step_record(active: ActiveRun, node: Node) -> StepRecord:
         status=result.status if result else "skipped",
         version=target.reference if target is not None and not target.new else None,
         seconds=round(result.seconds, 3) if result else 0.0,
+        failed_attempts=tuple(
+            error.map(active.job.graph.known.values().hide).line(rules)
+            for error in active.failed_attempts.get(node.name, ())
+        ),
         parameters=node.recorded_parameters(),
         inputs=inputs,
         outputs={output.name: output.digest for output in made},

@@ -34,9 +34,6 @@ from gitmodel.registry.store_access import open_urls
 
 log = logging.getLogger("gitmodel.pipelines")
 
-# A step whose worker died runs a second time, because another step may have killed the worker.
-_TRIES = 2
-
 
 class Scheduler:
     """Submits each step to the executor when its inputs exist, until all steps have run or one failed."""
@@ -61,7 +58,7 @@ class Scheduler:
         self._keeps_values = (self._shares or bool(scratch)) and not active.job.temporary
         self._root = _root_of(client)
         self._code = ProjectCode(self._root)
-        self._tries: dict[str, int] = {}
+        self._died: set[str] = set()
         self._keys: dict[str, str] = {}
         self._codes: dict[str, StepCode] = {}
         self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in active.targets.values()))}
@@ -133,12 +130,11 @@ class Scheduler:
             future = Future()
             future.set_exception(error)
         if future is not None:
-            self._tries[node.name] = request.attempt
             self._running[future] = node.name
         return future
 
     def _end(self, name: str, future: Future[Any]) -> bool:
-        """Record the result of a step. Return False if the step has to run a second time."""
+        """Record the result of a step. Return False if the step runs again."""
         node = self._active.job.graph.nodes[name]
         try:
             result: StepResult = future.result()
@@ -147,23 +143,49 @@ class Scheduler:
         except Exception as error:
             died = isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
             self._active.readers.add(name)
-            if died and self._tries[name] < _TRIES and not self._active.failed:
-                inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
+            if died and name not in self._died and not self._active.failed:
+                self._died.add(name)  # another step may have killed the worker
                 self._tell("again", name, 0.0)
-                if self._submit(self._place.submit_again, node, inputs) is None:
-                    self._suspects.append((node, inputs))
+                self._submit_again(node, apart=True)
                 return False
             what = "its worker died" if died else "it could not be run there"
             text = ErrorText.of(error)
-            self._record(name, StepResult("failed", error=replace(text, message=f"{what} ({text.message})")))
-            return True
+            text = replace(text, message=f"{what} ({text.message})")
+            result = StepResult("failed", error=text, may_pass_later=died)
         if result.read_version:
             self._active.readers.add(name)
         if result.status == "cancelled":
             self._active.begun.pop(name)
             raise KeyboardInterrupt(result.error.message if result.error is not None else "")
+        if self._is_repeated(node, result):
+            self._submit_again(node, apart=name in self._died)
+            return False
         self._record(name, result)
         return True
+
+    def _is_repeated(self, node: Node, result: StepResult) -> bool:
+        """Return True if the step failed and has a retry left, and note this attempt."""
+        failed = self._active.failed_attempts.get(node.name, [])
+        if result.error is None or not result.may_pass_later or self._active.failed or len(failed) >= node.step.retries:
+            return False
+        known = self._active.job.graph.known
+        known.secrets += map(Secret, result.secrets)
+        error = result.error.map(known.values().hide)
+        self._active.failed_attempts[node.name] = [*failed, error]
+        attempt = f"attempt {len(failed) + 2} of {node.step.retries + 1}"
+        log.warning("step %s failed (%s: %s) and runs again: %s", node.name, error.type, error.message, attempt)
+        self._tell("retrying", node.name, result.seconds)
+        return True
+
+    def _submit_again(self, node: Node, *, apart: bool) -> None:
+        """Submit a step again; *apart* from other steps if it may kill its worker."""
+        if self._suspects and self._suspects[0][0] is node:
+            return  # it is submitted once the running steps have ended
+        inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
+        if not apart:
+            self._submit(self._place.submit, node, inputs)
+        elif self._submit(self._place.submit_again, node, inputs) is None:
+            self._suspects.append((node, inputs))
 
     def _record(self, name: str, result: StepResult) -> None:
         # A step may have made Secrets of its inputs. They are kept only in memory.
@@ -280,7 +302,6 @@ class Scheduler:
             shapes=dict(node.shapes),
             parameters={name: value for name, value in node.parameters.items() if not isinstance(value, Secret)},
             config=target.config.model_dump(exclude_defaults=True) if target else None,
-            attempt=self._tries.get(node.name, 0) + 1,
             facts=Facts(self._active.id, self._active.job.pipeline, node.name, target.facts() if target else None),
         )
 

@@ -109,5 +109,4 @@ class Request(Frozen):
     shapes: dict[str, Shape]
     parameters: dict[str, Any]
     config: dict[str, Any] | None
-    attempt: int
     facts: Facts

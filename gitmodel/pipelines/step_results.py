@@ -90,7 +90,7 @@ class StepResult(Frozen):
     are fields that looked like credentials, each with the kind of credential. *opened* is the state of the files that
     the step opened, None if one changed meanwhile. *particular* is True if another run could get another result.
     *secrets* are the values of the Secrets that the step made. *read_version* is True if the step asked which version
-    it works on.
+    it works on. *may_pass_later* is True if the step failed with an error that another attempt may not have.
     """
 
     status: Literal["succeeded", "cached", "failed", "cancelled"]
@@ -104,6 +104,7 @@ class StepResult(Frozen):
     error: ErrorText | None = None
     secrets: tuple[Any, ...] = ()
     read_version: bool = False
+    may_pass_later: bool = False
 
     @property
     def is_reusable(self) -> bool:

@@ -21,6 +21,8 @@ from gitmodel.errors import UsageError, message_of
 from gitmodel.frozen import Frozen
 from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, check_options
 
+_MOST_RETRIES = 100
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -89,6 +91,7 @@ class Step(Generic[P, R]):
         pickle: bool | None = None,
         files: Sequence[str | os.PathLike[str]] = (),
         env: Sequence[str] = (),
+        retries: int = 0,
     ) -> None:
         _check_function(function)
         functools.update_wrapper(self, function)
@@ -99,6 +102,11 @@ class Step(Generic[P, R]):
         self.pickle = pickle
         self.files = tuple(map(os.fspath, _listed(files, "files")))
         self.env = _listed(env, "env")
+        if not 0 <= retries <= _MOST_RETRIES:
+            raise UsageError(
+                f"retries of step {self.name} is {retries}", hint=f"give a number from 0 to {_MOST_RETRIES}"
+            )
+        self.retries = retries
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         add_call = _add_call.get()
@@ -243,6 +251,7 @@ def step(
     pickle: bool | None = None,
     files: Sequence[str | os.PathLike[str]] = (),
     env: Sequence[str] = (),
+    retries: int = 0,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 @checked
 def step(
@@ -254,6 +263,7 @@ def step(
     pickle: bool | None = None,
     files: Sequence[str | os.PathLike[str]] = (),
     env: Sequence[str] = (),
+    retries: int = 0,
     **unknown: Any,
 ) -> Any:
     """Create a step from a function.
@@ -262,7 +272,9 @@ def step(
     Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. With *pickle*, outputs that no other
     format keeps are pickled, and load only with `trusted=True`; it takes precedence over `[formats] pickle` of the
     registry. *files* (paths, folders or globs, from the current folder) and *env* (names of environment variables) are
-    further dependencies of the step: if one changes, the step runs again.
+    further dependencies of the step: if one changes, the step runs again. *retries* is how often the step runs again
+    in the same run if it fails; errors that another attempt cannot avoid are not retried (`UsageError`, `Refused`,
+    `SystemExit` and an interrupt).
 
     Raises UsageError for an unknown option, an output without a valid name, and a function that is a generator.
 
@@ -273,11 +285,18 @@ def step(
     >>> fit()  # outside of a pipeline, it is the function
     {'rate': 0.1}
     """
-    options = ("name", "model_config", "enable_cache", "pickle", "files", "env")
+    options = ("name", "model_config", "enable_cache", "pickle", "files", "env", "retries")
     check_options(f"step {name}" if name else "@step", model_config, unknown, options)
 
     make = functools.partial(
-        Step, name=name, model_config=model_config, enable_cache=enable_cache, pickle=pickle, files=files, env=env
+        Step,
+        name=name,
+        model_config=model_config,
+        enable_cache=enable_cache,
+        pickle=pickle,
+        files=files,
+        env=env,
+        retries=retries,
     )
     return make if function is None else make(function)
 

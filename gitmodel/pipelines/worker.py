@@ -69,11 +69,15 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
     except _NotStored as failure:
         text = _describe(_explain(failure.error, request), known.values())
         result = StepResult(
-            "failed", outputs=failure.stored, error=failure.told(text, elsewhere=not (step or request.keep))
+            "failed",
+            outputs=failure.stored,
+            error=failure.told(text, elsewhere=not (step or request.keep)),
+            may_pass_later=_may_pass_later(failure.error),
         )
     except BaseException as error:
         known.secrets += made
-        result = StepResult("failed", error=_describe(_explain(error, request), known.values()))
+        text = _describe(_explain(error, request), known.values())
+        result = StepResult("failed", error=text, may_pass_later=_may_pass_later(error))
     return replace(
         result,
         seconds=time.perf_counter() - clock,
@@ -329,6 +333,11 @@ def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> Non
         raise Refused(
             "the metadata or reason holds the value of a Secret", hint="leave it out: the history is permanent"
         )
+
+
+def _may_pass_later(error: BaseException) -> bool:
+    """Return True if the step is repeated after *error*: not if it was ended, or gitmodel would refuse it again."""
+    return isinstance(error, Exception) and not isinstance(error, (UsageError, Refused))
 
 
 def _own_frames(found: TracebackType | None) -> TracebackType | None:

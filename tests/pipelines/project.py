@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from gitmodel import ArtifactConfig, Secret, get_step_context, log_artifact_metadata, log_model_metadata, step
+from gitmodel import (
+    ArtifactConfig,
+    Secret,
+    UsageError,
+    get_step_context,
+    log_artifact_metadata,
+    log_model_metadata,
+    step,
+)
 
 
 class OddError(Exception):
@@ -48,6 +56,39 @@ def gather(found: list | tuple | dict) -> Annotated[str, "gathered"]:
 @step
 def read_all(paths: dict[str, list[Path]]) -> Annotated[str, "texts"]:
     return " ".join(path.read_text() for path in paths["all"])
+
+
+def _fail_first(count: str, times: int) -> int:
+    """Return the number of this attempt, or raise ConnectionError if it is one of the first *times*."""
+    with open(count, "a+") as file:
+        file.write("x")
+        attempt = file.tell()
+    log_model_metadata(**{f"attempt_{attempt}": attempt})
+    if attempt <= times:
+        raise ConnectionError(f"no answer to hunter2hunter2 ({attempt})")
+    return attempt
+
+
+@step(retries=2)
+def retried(count: str, token: str, times: int = 2) -> Annotated[int, "attempt"]:
+    return _fail_first(count, times)
+
+
+@step(retries=2)
+def retried_exit(count: str, error: str) -> None:
+    with open(count, "a") as file:
+        file.write("x")
+    raise {"SystemExit": SystemExit(3), "KeyboardInterrupt": KeyboardInterrupt(), "UsageError": UsageError("no")}[error]
+
+
+@step(retries=1)
+def die_and_pass(count: str, times: int) -> int:
+    with open(count, "a+") as file:
+        file.write("x")
+        attempt = file.tell()
+    if attempt <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return attempt
 
 
 @step

@@ -64,6 +64,8 @@ def run(invocation: Invocation, script: str, parameters: tuple[str, ...], execut
 
     def tell(event: str, step: str, seconds: float) -> None:
         said = {"started": "started", "cached": "cached", "again": "starts again, since its worker died"}
+        if event == "retrying":  # a warning names the error
+            return
         invocation.output.note(f"{step}: {said.get(event) or f'{event} in {seconds:.1f} s'}")
 
     with _prints_to_stderr(invocation):
@@ -205,6 +207,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
     lines.append(("error", view.error))
     for step in record.steps if record else ():
         about = [f"{step.status}, {step.seconds:.1f} s"]
+        about += [f"attempt {number} failed: {error}" for number, error in enumerate(step.failed_attempts, 1)]
         about += [f"on {step.version}"] if step.version else []
         about += [_pairs(step.parameters)] if step.parameters else []
         about += [f"{name} <- {digest}" for name, digest in step.inputs.items()]

@@ -408,7 +408,8 @@ class PurgeRecord(Record, kw_only=True):
 class StepRecord(Record, kw_only=True):
     """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is the duration.
 
-    *version* is the reference of the existing version that the step worked on, if any. *kinds*, *sizes*, *formats* and
+    *version* is the reference of the existing version that the step worked on, if any. *failed_attempts* are the errors
+    of the attempts before the last one, each in one line. *kinds*, *sizes*, *formats* and
     *files* map the names of its outputs to the values that the links of a new version would have.
     """
 
@@ -416,6 +417,7 @@ class StepRecord(Record, kw_only=True):
     status: Annotated[str, _one_of(*STEP_STATUSES)]
     version: str | None = field(default=None, metadata=since(1, 1))
     seconds: float = 0.0
+    failed_attempts: tuple[str, ...] = field(default=(), metadata=since(1, 2))
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Digest] = field(default_factory=dict)
     outputs: Mapping[str, Digest] = field(default_factory=dict)

@@ -1,0 +1,85 @@
+"""`@step(retries=...)`: which errors are retried, and what the run records."""
+
+import project
+import pytest
+from transcripts import ask
+
+from gitmodel import ModelConfig, RunFailed, Secret, UsageError, pipeline, step
+
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
+
+
+@pytest.fixture
+def count(tmp_path):
+    """The file in which each attempt leaves one character, outside of the work tree."""
+    return tmp_path / "attempts"
+
+
+@pipeline(model_config=DEMO)
+def train(count, times=2):
+    project.retried(count, Secret("hunter2hunter2"), times)
+
+
+def test_a_step_that_fails_twice_and_then_succeeds(client, executor, count, written, last_run, caplog):
+    events = []
+    run = train.run(
+        client=client, executor=executor, listener=lambda *event: events.append(event[:2]), count=str(count)
+    )
+    assert [event for event, _ in events] == ["started", "retrying", "retrying", "succeeded"]
+    assert run.steps[0].failed_attempts == ("ConnectionError", "ConnectionError")
+    assert last_run().fields()["steps"][0]["failed_attempts"] == ("ConnectionError", "ConnectionError")
+    assert client.get_version("demo").get_artifact("attempt").load() == 3
+    assert client.get_version("demo").metadata == {"attempt_3": 3}
+    assert "ConnectionError: no answer to (secret) (1)) and runs again: attempt 2 of 3" in caplog.text
+    assert "hunter2hunter2" not in written()
+
+
+def test_a_step_without_retries_left_fails_with_its_last_error(client, count, set_rules, capsys):
+    set_rules(record_traceback=True)
+    with pytest.raises(RunFailed, match=r"step retried failed: ConnectionError: no answer to \(secret\) \(3\)") as info:
+        train.run(client=client, count=str(count), times=5)
+    code, shown, _ = ask(capsys, "runs", "show", info.value.run)
+    assert code == 0
+    assert "attempt 1 failed: ConnectionError: no answer to (secret) (1)" in shown
+    assert "attempt 2 failed: ConnectionError: no answer to (secret) (2)" in shown
+    assert count.read_text() == "xxx"
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [("SystemExit", RunFailed), ("UsageError", RunFailed), ("KeyboardInterrupt", KeyboardInterrupt)],
+)
+def test_errors_that_are_not_retried(client, count, error, raised, far_or_near):
+    @pipeline
+    def stop():
+        project.retried_exit(str(count), error)
+
+    with pytest.raises(raised):
+        stop.run(client=client, executor=far_or_near)
+    assert count.read_text() == "x"
+
+
+def test_a_worker_that_dies_twice_counts_as_a_failed_attempt(client, count):
+    @pipeline
+    def survive():
+        project.die_and_pass(str(count), 2)
+
+    run = survive.run(client=client, executor="processes:1")
+    assert run.steps[0].failed_attempts == ("BrokenProcessPool",)
+    assert count.read_text() == "xxx"
+
+
+def test_retries_do_not_change_the_cache_key(client, monkeypatch):
+    @pipeline
+    def again():
+        project.double(1)
+
+    again.run(client=client)
+    monkeypatch.setattr(project.double, "retries", 5)
+    assert again.run(client=client).steps[0].status == "cached"
+
+
+@pytest.mark.parametrize("retries", [-1, 101, "many", 1.5])
+def test_other_numbers_of_retries_are_refused(retries):
+    with pytest.raises(UsageError, match="retries"):
+        step(name="fit", retries=retries)(lambda: None)
