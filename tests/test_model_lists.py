@@ -97,6 +97,55 @@ def test_tags_that_count_are_not_judged_again(repo, judged):
         assert judged == []
 
 
+@pytest.mark.parametrize(("sort", "page"), [("", ["iris", "rose"]), ("-name", ["wine", "tulip"])])
+def test_a_page_by_name_reads_only_the_models_before_its_end(repo, judged, sort, page):
+    with Client(repo) as client:
+        views, _ = model_views.list_models(client.writer, sort=sort, limit=1, offset=1)
+        assert [view.name for view in views] == page[1:]
+        assert {name.split("/")[1] for name in judged} <= {*page}
+        listed(client)
+        judged.clear()
+    with Client(repo) as client:  # the tags of the page and those of the others are known now
+        assert len(listed(client)[0]) == 4
+        client.get_version("tulip@1").set_stage("staging")
+        judged.clear()
+        model_views.list_models(client.writer, limit=1)
+        listed(client)
+        assert judged == ["model/tulip/staging"]
+
+
+def test_a_page_by_name_skips_deleted_models_and_reads_no_damage_after_its_end(repo):
+    with Client(repo) as client:
+        client.delete_model("iris", force=True)
+        edit(repo, {"models/wine/model.toml": "no = record"})
+        for _ in range(2):  # first without what the index knows, then with it
+            views, damaged = model_views.list_models(client.writer, limit=2)
+            assert [view.name for view in views] == ["rose", "tulip"]
+            assert damaged == []
+            views, damaged = model_views.list_models(client.writer, limit=2, offset=1)
+            assert [view.name for view in views] == ["tulip"]
+            assert "wine" in str(damaged)
+        assert model_views.list_models(client.writer, limit=0)[0] == []
+
+
+def test_a_first_list_asks_git_for_many_objects_at_once(repo, monkeypatch):
+    asked = []
+    answers = ObjectReader._answers
+
+    def spy(self, requests, *, limit):
+        asked.append(list(requests))
+        return answers(self, requests, limit=limit)
+
+    with Client(repo) as client, client.transaction("Register many") as change:
+        for number in range(40):
+            change.register_model(f"m{number}").create_version()
+    monkeypatch.setattr(ObjectReader, "_answers", spy)
+    with Client(repo) as client:
+        assert len(listed(client)[0]) == 44
+    alone = [requests for requests in asked if len(requests) == 1]
+    assert len(alone) < 30  # not one for each model
+
+
 def test_a_list_reads_no_tree_of_a_model_that_has_not_changed(repo, monkeypatch):
     with Client(repo) as client:
         listed(client)

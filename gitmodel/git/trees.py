@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -27,7 +28,7 @@ _BATCH = 500
 
 
 class BoundedCache(OrderedDict[Any, Any]):
-    """A cache of limited size that drops its oldest entries first."""
+    """A cache of limited size that drops its oldest entries first; `recall` makes an entry new again."""
 
     def __init__(self, kept: int) -> None:
         super().__init__()
@@ -37,6 +38,14 @@ class BoundedCache(OrderedDict[Any, Any]):
         self[key] = value
         if len(self) > self._kept:
             self.popitem(last=False)
+
+    def recall(self, key: Any) -> Any:
+        """Return the value of *key*, None if there is none, and keep it longer than others."""
+        try:
+            self.move_to_end(key)
+        except KeyError:  # never cached, or another thread has just dropped it
+            return None
+        return self.get(key)
 
 
 class Trees:
@@ -52,13 +61,23 @@ class Trees:
 
     def tree(self, id: Oid) -> Mapping[str, Entry]:
         """Return the entries of the tree *id*."""
-        found: Mapping[str, Entry] | None = self._trees.get(id)
-        if found is None:
-            read = self.reader.get(id)
-            if read.type != "tree":
-                raise Invalid(f"git object {id} is not a tree", hint="run `git fsck`")
-            found = parse_tree(read.data)
-            self._trees.remember(id, found)
+        found: Mapping[str, Entry] | None = self._trees.recall(id)
+        return self._parsed(self.reader.get(id)) if found is None else found
+
+    def read_ahead(self, ids: Iterable[Oid]) -> None:
+        """Read the trees *ids* into the cache, in one request. Errors are left to the later call that needs a tree."""
+        wanted = [id for id in dict.fromkeys(ids) if id not in self._trees]
+        for found in self.reader.get_many(wanted):
+            if not isinstance(found, Invalid):
+                with suppress(Invalid):
+                    self._parsed(found)
+
+    def _parsed(self, read: GitObject) -> Mapping[str, Entry]:
+        """Return the entries of the tree *read*, and cache them."""
+        if read.type != "tree":
+            raise Invalid(f"git object {read.id} is not a tree", hint="run `git fsck`")
+        found = parse_tree(read.data)
+        self._trees.remember(read.id, found)
         return found
 
     def entry(self, root: Oid, path: str) -> Entry | None:
@@ -71,7 +90,7 @@ class Trees:
         if not path:
             return self.tree(root)
         key = (root, path)
-        found: Mapping[str, Entry] | None = self._folders.get(key)
+        found: Mapping[str, Entry] | None = self._folders.recall(key)
         if found is None:
             entry = self.entry(root, path)
             found = self.tree(entry.id) if entry is not None and entry.mode == FOLDER else {}
@@ -152,6 +171,11 @@ class CommitFiles:
 
     def names(self, folder: str) -> tuple[str, ...]:
         return tuple(self.trees.folder(self.root, folder)) if self.root else ()
+
+    def read_ahead(self, folders: Iterable[str]) -> None:
+        """Read the trees of *folders* into the cache, in one request; the folders around them should be there."""
+        entries = (self.entry(folder) for folder in folders)
+        self.trees.read_ahead(entry.id for entry in entries if entry is not None and entry.mode == FOLDER)
 
     def id(self, path: str) -> Oid | None:
         """Return the object id of the entry at *path*, of any type; None if there is none."""

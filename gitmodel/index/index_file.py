@@ -76,14 +76,17 @@ class IndexFile:
         path = self._folder / f"{self._name}-{token}.sqlite"
         return path if _TOKEN.fullmatch(token) and path.exists() else None
 
-    def fetch(self, *queries: str) -> list[list[Any]]:
-        """Return the rows that each of *queries* finds in one state of the database; none if it cannot be used."""
+    def fetch(self, *queries: str, **values: str) -> list[list[Any]]:
+        """Return the rows that each of *queries* finds in one state of the database; none if it cannot be used.
+
+        Each `:name` in a query stands for one of *values*.
+        """
         path = self.current()
         try:
             if path is not None:
                 with reading(path) as database:
                     if database.execute("PRAGMA user_version").fetchone() == (FORMAT,):
-                        return [database.execute(query).fetchall() for query in queries]
+                        return [database.execute(query, values).fetchall() for query in queries]
         except sqlite3.Error as error:
             self._damaged = path if is_damage(error) else None
         except OSError:

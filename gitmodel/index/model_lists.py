@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -30,17 +30,26 @@ class ModelLists:
         self._file = file
         self._files = files
         self._newer = newer
+        # The models that are not written yet, each with the id of its record.
+        self._new: dict[str, tuple[bytes | None, ModelSummary]] = {}
         # The tags that were read, and the commit at which they were judged.
-        self._known: dict[StageRef, TagState] = {}
+        self._known: set[StageRef] = set()
         self._judged_at: Oid | None = None
 
-    def read_models(self) -> dict[str, ModelSummary]:
-        """Return the summaries of the models whose files and rules have not changed since they were written."""
+    def read_models(self, names: Collection[str]) -> dict[str, ModelSummary]:
+        """Return the summaries of those *names* whose files and rules have not changed since they were written."""
+        # A folder in a damaged registry can have a name that is no text, which SQLite refuses.
+        asked = frozenset(name for name in names if name.isprintable())
+        if not asked:
+            return {}
+        span = "WHERE model BETWEEN :first AND :last"
         rows, places = self._file.fetch(
-            "SELECT model, mark, record, latest, count FROM listed",
-            "SELECT model, is_alias, name, version FROM place ORDER BY model",
+            f"SELECT model, mark, record, latest, count FROM listed {span}",
+            f"SELECT model, is_alias, name, version FROM place {span} ORDER BY model",
+            first=min(asked),
+            last=max(asked),
         )
-        wanted = [row for row in rows if row[1] == self._mark(row[0])]
+        wanted = [row for row in rows if row[0] in asked and row[1] == self._mark(row[0])]
         blobs = ((paths.model_file(model), _oid(record)) for model, _, record, _, _ in wanted)
         records = self._files.load_blobs(blobs, ModelRecord, newer=self._newer)
         recorded: dict[str, RecordedPlaces] = {}
@@ -55,14 +64,18 @@ class ModelLists:
             if not isinstance(record, Invalid)
         }
 
-    def write_models(self, summaries: Mapping[str, ModelSummary]) -> None:
-        """Write the summaries of some models, all read without an error."""
+    def add_model(self, model: str, summary: ModelSummary) -> None:
+        """Add the summary of a model, read without an error, to what `write_models` writes."""
+        self._new[model] = _bytes(self._files.id(paths.model_file(model))), summary
+
+    def write_models(self) -> None:
+        """Write the summaries that were added since the last call."""
         listed, places = [], []
-        for model, summary in summaries.items():
-            record = self._files.id(paths.model_file(model))
-            listed.append((model, self._mark(model), _bytes(record), summary.latest, summary.count))
+        for model, (record, summary) in self._new.items():
+            listed.append((model, self._mark(model), record, summary.latest, summary.count))
             places += [(model, 0, *place) for place in summary.recorded.stages.items()]
             places += [(model, 1, *place) for place in summary.recorded.aliases.items()]
+        self._new.clear()
 
         def change(database: sqlite3.Connection) -> None:
             database.executemany("DELETE FROM place WHERE model=?", [row[:1] for row in listed])
@@ -81,16 +94,21 @@ class ModelLists:
         returns True if the first commit is the second one or has it in its chain of first parents.
         """
         judged, rows = self._file.fetch(
-            "SELECT tip, rules FROM judged", "SELECT model, stage, tag, version, merged FROM stage_tag"
+            "SELECT tip, rules FROM judged",
+            "SELECT model, stage, tag, version, merged FROM stage_tag WHERE model BETWEEN :first AND :last",
+            first=min((ref.model for ref in ids), default=""),
+            last=max((ref.model for ref in ids), default=""),
         )
         if not judged or judged[0][1] != self._rules() or not reaches(tip, _oid(judged[0][0])):
             return {}
         self._judged_at = _oid(judged[0][0])
+        found: dict[StageRef, TagState] = {}
         for model, stage, tag, version, merged in rows:
             ref = StageRef(model, stage)
             if ids.get(ref) == _oid(tag):
-                self._known[ref] = TagState(version, merged_by=None if merged is None else _oid(merged))
-        return self._known
+                found[ref] = TagState(version, merged_by=None if merged is None else _oid(merged))
+        self._known.update(found)
+        return found
 
     def write_tags(self, tip: Oid, tags: Mapping[StageRef, tuple[Oid, TagState]]) -> None:
         """Write that *tags*, those that were read among them, count on the branch at *tip*."""

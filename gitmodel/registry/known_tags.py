@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.stage_tags import SnapshotTags
@@ -19,11 +19,10 @@ _FEW = 16
 
 
 class KnownTags:
-    """The stage tags of *snapshot*, listed once, with what *lists* know of them; `write` adds what was judged."""
+    """Stage tags of *snapshot*: `read` some, with what *lists* know of them; `write` what was judged."""
 
     def __init__(self, snapshot: Snapshot, lists: ModelLists | None) -> None:
         self._all = snapshot.tags
-        models = self._all.models()
         # The tags whose state is known or was judged and counts, each with its id.
         self.counting: dict[StageRef, tuple[Oid, TagState]] = {}
         self._lists: ModelLists | None = None
@@ -31,12 +30,19 @@ class KnownTags:
         if lists is None or tip is None or not isinstance(tags, SnapshotTags) or not tags.depend_on_objects_only:
             return
         self._lists, self._tip, self._tags = lists, tip, tags
+
+    def read(self, models: Collection[str]) -> None:
+        """List the tags of *models*, and find those that are known to count."""
+        if self._lists is None:
+            self._all.models()
+            return
+        tags = self._tags
+        tags.list_of(models)
         ids = {ref: id for model in models for ref, id in tags.ids(model).items()}
-        self.counting = {
-            ref: (ids[ref], state) for ref, state in lists.read_tags(tip, ids, tags.commits.reaches).items()
-        }
-        if len(ids) - len(self.counting) > _FEW:
-            tags.commits.read_chain(tip)
+        known = self._lists.read_tags(self._tip, ids, tags.commits.reaches)
+        self.counting |= {ref: (ids[ref], state) for ref, state in known.items()}
+        if len(ids) - len(known) > _FEW:
+            tags.commits.read_chain(self._tip)
 
     def of(self, model: str) -> Mapping[str, TagState]:
         """Return the states of the tags of *model*, by stage or alias."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain.arguments.paging import read_page
-from gitmodel.domain.schema.records import ModelRecord
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import ModelRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED
@@ -20,6 +24,7 @@ from gitmodel.domain.views.record_views import (
     view_model,
 )
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.git.trees import CommitFiles
 from gitmodel.registry.known_tags import KnownTags
 from gitmodel.registry.models import parse_filter
 from gitmodel.registry.versions import count_present, open_index
@@ -27,6 +32,11 @@ from gitmodel.registry.writer import Writer
 
 if TYPE_CHECKING:
     from gitmodel.index.model_lists import ModelLists
+
+# Models whose trees and records are read together; memory has room for all of them.
+_TOGETHER = 100
+# Of a model with more versions, only the newest is read ahead: the index may know how many there are.
+_FEW_VERSIONS = 100
 
 SORT_KEYS = ("name", "created", "latest", "versions")
 
@@ -48,29 +58,37 @@ def list_models(
     """Return the models that match *filter* (CEL), and the damaged ones.
 
     *sort* is one of SORT_KEYS, "" for "name", or a key of the metadata; "-" before it reverses. Raises UsageError for a
-    key that no model has.
+    key that no model has. In the order of names, and without *filter*, damaged models after the last one are not read.
     """
     page = read_page(limit, offset)
 
     def question(snapshot: Snapshot) -> tuple[list[ModelView], list[Invalid]]:
         wanted = parse_filter(filter, model_names(snapshot.registry().stage_names))
-        views, damaged = [], []
-        for view in _views(snapshot, writer.index_folder):
+        is_by_name = sort.removeprefix("-") in ("", "name")
+        end = page.stop if wanted is None and is_by_name else None
+        names = sorted(snapshot.model_names(), reverse=sort.startswith("-"))
+        views: list[ModelView] = []
+        damaged: list[Invalid] = []
+        lister = _Lister(snapshot, writer.index_folder)
+        for view in lister.views(names, few=end):
             if isinstance(view, Invalid):
                 damaged.append(view)
             elif wanted is None or wanted.matches(view.fields()):
                 views.append(view)
+                if len(views) == end:
+                    break
+        lister.write()
         if wanted is not None:
             wanted.check_searched("no model")
-        return views, damaged
+        return views if is_by_name else _sorted(views, sort), damaged
 
     views, damaged = writer.read(question)
-    return _sorted(views, sort)[page], damaged
+    return views[page], damaged
 
 
 def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:
     """Return *views* sorted by *sort*; see `list_models`."""
-    key = sort.removeprefix("-") or "name"
+    key = sort.removeprefix("-")
     if key in SORT_KEYS:
         return sorted(views, key=lambda view: _sort_value(view, key), reverse=sort.startswith("-"))
     from gitmodel.expressions.fields import read_order  # imported here because few lists are sorted by metadata
@@ -83,39 +101,79 @@ def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:
     return order.sort(views, lambda view: fields[view.name])
 
 
-def _views(snapshot: Snapshot, folder: Path | None) -> list[ModelView | Invalid]:
-    """Return the view of every model, by name; for a damaged one, its error. *folder* is that of the index."""
-    names = snapshot.model_names()
-    index = open_index(snapshot, folder, names)
-    lists = index.lists if index is not None else None
-    known = lists.read_models() if lists is not None else {}
-    records = dict(existing_models(snapshot, (name for name in names if name not in known)))
-    new: dict[str, ModelSummary] = {}
-    views: list[ModelView | Invalid] = []
-    tags = KnownTags(snapshot, lists)
-    for name in names:
-        found = known.get(name) or records.get(name)
-        try:
-            if isinstance(found, ModelRecord):
-                found = new[name] = summarize(snapshot, name, found, _counter(snapshot, folder))
-            if isinstance(found, ModelSummary):
-                views.append(view_model(snapshot, name, found, tags.of(name)))
-            elif found is not None:
-                views.append(found)
-        except Invalid as error:
-            views.append(error)
-    tags.write()
-    if lists is not None:
-        lists.write_models({name: summary for name, summary in new.items() if summary.is_sound})
-    return views
+class _Lister:
+    """Views of many models of *snapshot*, read together; *folder* is that of the index."""
+
+    def __init__(self, snapshot: Snapshot, folder: Path | None) -> None:
+        self._snapshot = snapshot
+        self._count = _counter(snapshot, folder)
+        index = open_index(snapshot, folder, snapshot.model_names())
+        self._lists = index.lists if index is not None else None
+        self._tags = KnownTags(snapshot, self._lists)
+
+    def views(self, names: list[str], *, few: int | None) -> Iterator[ModelView | Invalid]:
+        """Yield the view of each of *names* that exists, and the error of a damaged one. *few*: how many are needed."""
+        size = len(names) if few is None else few
+        for asked in _parts(names, size):
+            known = self._lists.read_models(asked) if self._lists is not None else {}
+            self._tags.read(asked)
+            for part in _parts(asked, _TOGETHER):
+                yield from self._views(part, known)
+
+    def write(self) -> None:
+        """Write into the index what it did not know."""
+        self._tags.write()
+        if self._lists is not None:
+            self._lists.write_models()
+
+    def _views(self, names: list[str], known: Mapping[str, ModelSummary]) -> Iterator[ModelView | Invalid]:
+        unknown = [name for name in names if name not in known]
+        _read_ahead(self._snapshot, unknown)
+        records = dict(existing_models(self._snapshot, unknown))
+        for name in names:
+            found = known.get(name) or records.get(name)
+            try:
+                if isinstance(found, ModelRecord):
+                    found = summarize(self._snapshot, name, found, self._count)
+                    if found.is_sound and self._lists is not None:
+                        self._lists.add_model(name, found)
+                if isinstance(found, ModelSummary):
+                    yield view_model(self._snapshot, name, found, self._tags.of(name))
+                elif found is not None:
+                    yield found
+            except Invalid as error:
+                yield error
+
+
+def _read_ahead(snapshot: Snapshot, models: Sequence[str]) -> None:
+    """Read the trees of *models* and their newest versions into memory, in few requests to git."""
+    files = snapshot.files
+    if not isinstance(files, CommitFiles) or not models:
+        return
+    folders = [paths.model_folder(name) for name in models]
+    files.read_ahead(folders)
+    files.read_ahead(f"{folder}/{inner}" for folder in folders for inner in ("versions", "stages", "aliases"))
+    newest = []
+    for name in models:
+        with suppress(Invalid):  # reading the model reports it
+            numbers = list(islice(snapshot.newest_numbers(name), _FEW_VERSIONS + 1))
+            newest += [(name, number) for number in numbers[: 1 if len(numbers) > _FEW_VERSIONS else None]]
+    files_of = [paths.version_file(name, number) for name, number in newest]
+    deque(files.load_many(files_of, VersionRecord, newer=snapshot.newer), maxlen=0)
+
+
+def _parts(names: list[str], size: int) -> Iterator[list[str]]:
+    return (names[start : start + size] for start in range(0, len(names), max(size, 1)))
 
 
 def find_wrong(snapshot: Snapshot, lists: ModelLists) -> list[str]:
     """Return the models of which *lists* know something else than their records and stage tags say, sorted."""
-    known = lists.read_models()
+    known = lists.read_models(snapshot.model_names())
     read = {name: record for name, record in existing_models(snapshot, known) if isinstance(record, ModelRecord)}
     wrong = {name for name in known if name not in read or known[name] != summarize(snapshot, name, read[name])}
-    for ref, (id, state) in KnownTags(snapshot, lists).counting.items():
+    tags = KnownTags(snapshot, lists)
+    tags.read(snapshot.model_names())
+    for ref, (id, state) in tags.counting.items():
         tag = snapshot.tags.get(ref)
         if tag is None or (tag.id, tag.state) != (id, state):
             wrong.add(ref.model)

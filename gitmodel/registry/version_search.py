@@ -128,6 +128,7 @@ class _Search:
     def holders(self, stages: Iterable[str]) -> tuple[list[VersionView], list[Invalid]]:
         """Return the versions in force in *stages*, and the errors of damaged records."""
         tags = KnownTags(self._snapshot, self._index.lists if self._index is not None else None)
+        tags.read(self._models)
         self._states = {
             model: tuple(stage_states(self._snapshot, model, tags=tags.of(model))) for model in self._models
         }

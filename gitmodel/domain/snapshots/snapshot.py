@@ -212,9 +212,10 @@ class Snapshot(Frozen, eq=False):
     def _renamed(self) -> Mapping[str, tuple[str, ...]]:
         """The former names of models, by the name that each was renamed to."""
         found: dict[str, tuple[str, ...]] = {}
-        for name in self.model_names():
-            record = self._model_record(name, tolerant=True)
-            if record is not None and record.renamed_to:
+        names = self.model_names()
+        read = self.files.load_many(map(paths.model_file, names), records.ModelRecord, newer=self.newer)
+        for name, record in zip(names, read, strict=True):
+            if not isinstance(record, Invalid) and record.renamed_to:
                 found[record.renamed_to] = (*found.get(record.renamed_to, ()), name)
         return found
 
