@@ -378,11 +378,11 @@ class TestSources:
         assert store.leftovers() == []
         assert os.listdir(store.root / "tmp") == []
 
-    def test_a_missing_path(self, local, tmp_path):
+    def test_a_missing_path_is_refused(self, local, tmp_path):
         self.refused(local, tmp_path / "nothing", NotFound, "there is no file or folder .*nothing")
         self.refused(local, tmp_path / "store" / "nothing" / "in it", NotFound, "there is no file or folder")
 
-    def test_a_socket_a_pipe_and_a_device(self, local, tmp_path, monkeypatch):
+    def test_a_socket_a_pipe_and_a_device_are_refused(self, local, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)  # the path of a socket must be short
         with socket.socket(socket.AF_UNIX) as made:
             made.bind("socket")

@@ -126,7 +126,7 @@ def test_a_stage_cannot_be_the_name_of_a_version(client, refused, stage):
         "plus": ("a+b", "holds '+'"),
     }
 )
-def test_a_bad_alias(client, refused, name, fault):
+def test_a_bad_alias_is_refused(client, refused, name, fault):
     assert fault in refused(UsageError, lambda: client.get_version("iris@1").add_alias(name)).message
 
 
@@ -184,7 +184,7 @@ def test_a_bad_reference_is_refused_with_the_existing_ones_and_creates_nothing(
 
 
 @pytest.mark.parametrize("version", [0, -3, True, "0", "00"])
-def test_an_invalid_version_number(client, refused, version):
+def test_an_invalid_version_number_is_refused(client, refused, version):
     assert (
         "is not a version number" in refused(UsageError, lambda: client.get_model("iris").get_version(version)).message
     )
@@ -293,7 +293,7 @@ def test_an_artifact_that_does_not_exist(client, refused, tmp_path, place):
         assert "missing" in refused(NotFound, use).message
 
 
-def test_an_unknown_kind_of_artifact(client, refused, tmp_path):
+def test_an_unknown_kind_of_artifact_is_refused(client, refused, tmp_path):
     (tmp_path / "file").write_text("x")
     error = refused(
         UsageError, lambda: client.get_version("iris@4").link_artifact("a", tmp_path / "file", kind="weights")

@@ -117,7 +117,7 @@ class TestChangesThatGitIsToldToOverlook:
 
     @pytest.mark.parametrize("value", ["all", "dirty", "untracked"])
     @pytest.mark.parametrize("where", ["config", ".gitmodules", "diff.ignoreSubmodules"])
-    def test_a_submodule(self, code, git, where, value):
+    def test_changes_in_a_submodule_count_whatever_the_settings(self, code, git, where, value):
         if where == ".gitmodules":
             git(code, "config", "-f", ".gitmodules", "submodule.lib.ignore", value)
             git(code, "commit", "-q", "-am", "Overlook it")
@@ -137,7 +137,7 @@ class TestChangesThatGitIsToldToOverlook:
             made = client.register_model("iris").create_version().code
         assert git(code, "ls-tree", made.snapshot, "lib").split()[2] == git(code / "lib", "rev-parse", "HEAD")
 
-    def test_a_submodule_of_a_submodule(self, code, git):
+    def test_changes_in_a_submodule_of_a_submodule_count(self, code, git):
         git(code / "lib", "config", "submodule.inner.ignore", "all")
         git(code / "lib/inner", "config", "status.showUntrackedFiles", "no")
         (code / "lib/inner/new.py").write_text("")
@@ -148,14 +148,14 @@ class TestChangesThatGitIsToldToOverlook:
         git(code / "lib/inner", "update-index", "--assume-unchanged", "lib.py")
         assert self.dirty() is True
 
-    def test_new_files(self, code, git):
+    def test_new_files_count_whatever_the_settings(self, code, git):
         git(code, "config", "status.showUntrackedFiles", "no")
         assert self.dirty() is False
         (code / "new.py").write_text("")
         assert self.dirty() is True
 
     @pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
-    def test_a_file_that_the_index_marks(self, code, git, mark):
+    def test_changes_of_a_file_that_the_index_marks_count(self, code, git, mark):
         git(code, "update-index", mark, "train.py")
         index = (code / ".git/index").read_bytes()
         assert self.dirty() is False
@@ -197,7 +197,7 @@ class TestChangesThatGitIsToldToOverlook:
             (code / "TRAIN.py").write_text("print('another')\n")
         assert self.dirty() is True
 
-    def test_a_monitor_of_files_that_saw_nothing(self, code, git, tmp_path):
+    def test_a_file_monitor_that_reports_nothing_hides_no_change(self, code, git, tmp_path):
         monitor = tmp_path / "monitor"
         monitor.write_text("#!/bin/sh\nprintf 'token\\0'\n")
         monitor.chmod(0o755)

@@ -339,7 +339,7 @@ def test_a_refused_filter_repairs_nothing(client, repo, capsys, wrong):
     assert state(repo) == before
 
 
-def test_a_model_is_found_by_a_stage_that_is_empty_or_not(client):
+def test_a_filter_on_an_empty_stage_matches_no_model(client):
     assert [model.name for model in client.list_models(filter="stages.production == 2")] == ["iris"]
     assert list(client.list_models(filter="stages.staging == 2")) == []
 

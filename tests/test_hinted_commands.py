@@ -18,7 +18,7 @@ PACKAGE = Path(gitmodel.__file__).parent
 DOCS = TESTS.parent / "docs"
 PAGES = [TESTS.parent / "README.md", *DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")]
 LEADING = {"VALUE", "$", "git", "model", "git-model", "gitmodel", "-m", "-C", "--repo", "--format", "json", "tsv", "-q"}
-# Stands for what a message fills in.
+# A placeholder for a value that the program inserts.
 VALUE = "VALUE"
 _SHOWN = re.compile(r"`(git [^`]*)`")
 
@@ -118,7 +118,8 @@ MODEL = [words[2:] for words in hinted() if words[1:2] == ("model",) and len(wor
 def test_the_commands_of_hints_are_found():
     assert len(MODEL) > 60
     assert ("promote", f"{VALUE}@VERSION", VALUE) in MODEL
-    assert {words[0] for words in MODEL} > {"demote", "alias", "apply", "store", "runs"}  # of an if in a text, both
+    # both branches of a conditional
+    assert {words[0] for words in MODEL} > {"demote", "alias", "apply", "store", "runs"}
 
 
 @pytest.mark.parametrize("words", MODEL, ids=" ".join)

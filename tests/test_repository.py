@@ -105,21 +105,21 @@ class TestPlaces:
         with Client(above) as client:
             assert client.list_models() == ()
 
-    def test_a_bare_repository(self, git, tmp_path):
+    def test_a_bare_repository_holds_a_registry(self, git, tmp_path):
         git(tmp_path, "init", "-q", "--bare", "registry.git")
         assert write_all(tmp_path / "registry.git") == tmp_path / "registry.git"
 
-    def test_a_repository_whose_git_folder_is_elsewhere(self, git, tmp_path):
+    def test_a_repository_whose_git_folder_is_elsewhere_holds_a_registry(self, git, tmp_path):
         git(tmp_path, "init", "-q", "--separate-git-dir", str(tmp_path / "elsewhere"), "work")
         assert write_all(tmp_path / "work") == tmp_path / "elsewhere"
 
-    def test_a_detached_head(self, code_repo, git):
+    def test_a_detached_head_does_not_change(self, code_repo, git):
         git(code_repo, "checkout", "-q", "--detach")
         before = touched(code_repo, git)
         write_all(code_repo)
         assert touched(code_repo, git) == before
 
-    def test_a_repository_without_any_commit(self, git, tmp_path):
+    def test_a_repository_without_any_commit_holds_a_registry(self, git, tmp_path):
         git(tmp_path, "init", "-q", "new")
         write_all(tmp_path / "new")
         with Client(tmp_path / "new") as client:
@@ -381,7 +381,7 @@ class TestRegistryElsewhere:
 
 
 class TestRefusals:
-    def test_no_repository(self, tmp_path):
+    def test_a_folder_outside_of_a_repository_is_refused_with_hints(self, tmp_path):
         (tmp_path / "plain").mkdir()
         with pytest.raises(NotFound, match="there is no git repository here") as caught:
             Client(tmp_path / "plain")
@@ -392,14 +392,14 @@ class TestRefusals:
         with pytest.raises(NotFound, match="there is no folder"):
             Client(tmp_path / "missing")
 
-    def test_a_sha256_repository(self, git, tmp_path):
+    def test_a_sha256_repository_is_refused(self, git, tmp_path):
         git(tmp_path, "init", "-q", "--object-format=sha256", "new")
         with pytest.raises(UsageError, match="uses SHA256 object ids") as caught:
             Client(tmp_path / "new")
         assert "git model config repo" in caught.value.hint
         assert editing.state(tmp_path / "new") == ""
 
-    def test_no_git(self, code_repo, tmp_path, monkeypatch):
+    def test_a_missing_git_is_an_error_that_names_the_required_version(self, code_repo, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(UsageError, match="git is not installed") as caught:
             Client(code_repo)
@@ -452,7 +452,7 @@ class TestRefusals:
         write_all(code_repo)
         assert git(code_repo, "log", "-1", "--format=%an <%ae>", "gitmodel") == "Grace Example <grace@example.com>"
 
-    def test_a_tag_of_the_user_that_blocks_a_folder_of_refs(self, code_repo, git):
+    def test_a_rename_is_refused_if_a_tag_of_the_user_blocks_its_refs(self, code_repo, git):
         build(code_repo)
         git(code_repo, "tag", "model/flowers")
         before = editing.state(code_repo)
@@ -572,7 +572,7 @@ class TestClones:
 
 
 def forge(git, repo, how):
-    """Set the production tag of iris to something that must not count; returns words that say why."""
+    """Set the production tag of iris to an invalid object. Return the expected reason."""
     tip = git(repo, "rev-parse", "gitmodel")
     if how == "lightweight":
         git(repo, "tag", "-f", "model/iris/production", tip)

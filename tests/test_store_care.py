@@ -247,7 +247,7 @@ def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git
     assert ask(capsys, "config", "store", shared.root)[0] == 0
     assert ask(capsys, "push")[0] == 0
     assert {one.digest for one in shared.objects() if time.time() - one.modified < 3600} == set(store.digests())
-    # a manifest that somebody put last week does not speak for its files if they are gone
+    # an old manifest does not prove that its files still exist
     age(shared, 15)
     shared.remove(FIRST)
     assert ask(capsys, "version", "create", "iris")[0] == 0

@@ -21,7 +21,7 @@ from gitmodel import (
 
 
 class OddError(Exception):
-    """Cannot be made from its own args, which breaks a pool that pickles it."""
+    """An error that cannot be unpickled, because its constructor does not accept its own `args`."""
 
     def __init__(self, code, reason):
         super().__init__(f"{code}: {reason}")

@@ -149,23 +149,23 @@ class TestPipelines:
         assert len(client.list_runs()) == 0
         assert client.repository.tip() is None
 
-    def test_a_circular_after(self, client):
+    def test_a_circular_after_is_refused(self, client):
         def body():
             project.double(1, after=["number"])
             project.number(2, after=["double"])
 
         self.refused(client, body, "wait for each other: double -> number -> double|number -> double -> number")
 
-    def test_a_step_after_itself(self, client):
+    def test_a_step_after_itself_is_refused(self, client):
         self.refused(client, lambda: project.noop(after="noop"), "noop -> noop")
 
-    def test_an_unknown_step_in_after(self, client):
+    def test_an_unknown_step_in_after_is_refused(self, client):
         self.refused(client, lambda: project.noop(after=["fit"]), "after 'fit', which is not a step of this pipeline")
 
     def test_a_missing_input_is_refused(self, client):
         self.refused(client, lambda: project.double(), "missing a required argument: 'x'")
 
-    def test_an_output_of_another_pipeline(self, client):
+    def test_an_output_of_another_pipeline_is_refused(self, client):
         kept = []
 
         @pipeline
@@ -213,7 +213,7 @@ class TestPipelines:
             lambda output: len(output),
         ],
     )
-    def test_an_output_used_as_a_value_in_the_pipeline_body(self, client, use):
+    def test_an_output_used_as_a_value_in_the_pipeline_body_is_refused(self, client, use):
         self.refused(client, lambda: use(project.number(1)), "does not exist yet")
 
     def test_an_output_that_cannot_be_taken_apart(self, client):
@@ -222,7 +222,7 @@ class TestPipelines:
 
         self.refused(client, body, "has one output")
 
-    def test_two_steps_with_an_output_of_one_name(self, client):
+    def test_two_steps_with_an_output_of_one_name_are_refused(self, client):
         @step
         def number() -> Annotated[int, "number"]:
             return 1
@@ -239,10 +239,10 @@ class TestPipelines:
             one.run(client=client)
         assert len(client.list_runs()) == 0
 
-    def test_a_pipeline_without_steps(self, client):
+    def test_a_pipeline_without_steps_is_refused(self, client):
         self.refused(client, lambda: None, "calls no step")
 
-    def test_a_pipeline_in_a_pipeline_or_step(self, client):
+    def test_a_pipeline_in_a_pipeline_or_step_is_refused(self, client):
         @pipeline
         def inner():
             project.noop()
@@ -262,7 +262,7 @@ class TestPipelines:
         with pytest.raises(RunFailed, match="called inside a pipeline"):
             one.run(client=client)
 
-    def test_parameters_of_a_pipeline(self, client):
+    def test_arguments_of_a_pipeline_are_checked_against_its_parameters(self, client):
         @pipeline
         def one(x, y=2):
             project.total(x, y)

@@ -70,7 +70,7 @@ def test_values_with_one_record_are_told_apart_by_the_cache(client):
     assert [runs(value) for value in values] == ["cached"] * len(values)
 
 
-def test_an_array_is_no_parameter(client):
+def test_an_array_as_a_parameter_is_refused(client):
     @pipeline
     def one(x):
         project.describe(x)

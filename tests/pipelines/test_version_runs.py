@@ -108,7 +108,7 @@ def test_outputs_of_a_run_on_an_existing_version_are_listed_and_fetched_by_name(
     assert done.id in capsys.readouterr().out
 
 
-def test_one_name_from_two_runs_needs_the_run(client, capsys, tmp_path):
+def test_an_output_of_two_runs_is_refused_unless_the_run_is_named(client, capsys, tmp_path):
     train.run(client=client, x=3)
     first, second = evaluate.run(client=client, x=7), evaluate.run(client=client, x=8)
     version = client.get_version("demo@1")

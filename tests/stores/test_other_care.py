@@ -149,7 +149,7 @@ def test_linking_a_missing_file_is_reported_and_records_nothing(local, place, ca
     ("url", "word"),
     [("gs://ab/x", "bucket"), ("gs://Models/x", "bucket"), ("az://ab/x", "container"), ("az://a--b/x", "container")],
 )
-def test_a_name_that_no_bucket_has(url, word, tmp_path):
+def test_a_name_that_no_bucket_can_have_is_refused(url, word, tmp_path):
     with pytest.raises(UsageError, match=f"is not a name of a {word}"):
         open_store(url, default_root=tmp_path)
 

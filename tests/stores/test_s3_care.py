@@ -77,7 +77,7 @@ def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, monkeypatch)
         store.put_stream(io.BytesIO(content))
         found = client.find_garbage(grace_days=0)
         assert [one.digest for one in found.objects] == [digest_of(content)]
-        monkeypatch.setattr(interface, "RENEWED", -10.0)  # as if it had been there for long
+        monkeypatch.setattr(interface, "RENEWED", -10.0)  # make the object look old
         while store.stat(digest_of(content)).modified <= found.objects[0].modified:  # the server counts in seconds
             client.get_version("iris@1").link_artifact("script", iris / "train.py")
         assert remove_garbage(store, found).objects == ()

@@ -140,7 +140,7 @@ class TestDamage:
 
 
 class TestServers:
-    def test_a_server_that_is_down(self, store, monkeypatch, tmp_path):
+    def test_a_server_that_is_down_is_unreachable_for_every_call(self, store, monkeypatch, tmp_path):
         digest = put(store.origin, b"a")
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         gone = RemoteStore(S3Backend("models", "x", attempts=2))
@@ -221,7 +221,7 @@ class TestAccess:
         assert secret not in message
         assert "aws sts get-caller-identity" in caught.value.hint
 
-    def test_no_credentials_at_all(self, s3, monkeypatch):
+    def test_missing_credentials_are_an_error_with_a_hint(self, s3, monkeypatch):
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.delenv(name)
         with pytest.raises(Unreachable, match="there are no credentials for s3://models") as caught:
@@ -248,7 +248,7 @@ class TestAccess:
             assert "aws s3 mb s3://no-such-bucket" in caught.value.hint
 
     @pytest.mark.parametrize("name", ["ab", "a" * 64, "Capital", "under_score", "-x-", "a..b"])
-    def test_a_name_that_no_bucket_has(self, name):
+    def test_a_name_that_no_bucket_can_have_is_refused(self, name):
         with pytest.raises(UsageError, match="not a name of a bucket"):
             open_store(f"s3://{name}/x", default_root=Path())
 

@@ -39,7 +39,7 @@ def clones(s3, tmp_path, monkeypatch, git, capsys):
 
 def test_two_clones_meet_in_a_bucket(clones, s3, capsys, tmp_path):
     ada, bob = clones
-    shutil.rmtree(ada)  # what Bob gets is not from there
+    shutil.rmtree(ada)  # so Bob's files cannot come from Ada's clone
     assert not (bob / ".git" / "gitmodel" / "store").exists()
     assert ask(capsys, "get", "iris@production", "net", "-o", "net.json")[::2] == (0, "")
     assert (bob / "net.json").read_text() == '{"weights": [1, 2, 3]}'

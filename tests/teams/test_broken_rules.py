@@ -13,7 +13,7 @@ HEAD = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n'
 PRODUCTION = '[[stages]]\nname = "production"\n'
 STAGE = "models/iris/stages/production.toml"
 
-# What follows `staging` in gitmodel.toml, and the key and the words of the refusal.
+# The text after `staging` in gitmodel.toml, and the key and text of the expected error.
 BROKEN = {
     "a stage listed twice, the first with a gate": (f"{PRODUCTION}\n{GOOD}\n{PRODUCTION}", "stages[2].name", "already"),
     "a stage listed twice, the second with a gate": (

@@ -303,7 +303,7 @@ def test_gitlab_continues_if_a_stage_was_refused(pipelines):
 
 
 def sign_for(site):
-    """Let production ask for signatures of Ada and of the job; the private key of the job. Ada promotes version 3."""
+    """Require signatures for production, list Ada and the job, and promote version 3. Return the job's private key."""
     people = {}
     for name in ("ada", "job"):
         key = site.folder / f"key-{name}"

@@ -268,7 +268,7 @@ def test_a_model_registered_here_under_a_name_that_is_gone_there_is_named(ada, b
 
 
 @pytest.mark.parametrize("there", ["deleted", "renamed", "changed"])
-def test_a_model_deleted_here(ada, bob, bare, there):
+def test_a_deletion_of_a_model_that_the_remote_changed_is_dropped_and_reported(ada, bob, bare, there):
     if there == "deleted":
         ada.delete_model("iris", force=True, reason="too old")
     elif there == "renamed":

@@ -478,7 +478,7 @@ class TestTeam:
             client.pull()
         assert refs(team.bare)[TAG] == tags[TAG] == refs(team.folder / "bob")[TAG]
 
-    def test_an_old_tag_that_is_set_back_is_as_valid_as_it_was_and_told(self, team):
+    def test_an_old_tag_that_is_set_back_stays_valid_and_is_reported(self, team):
         """The signature proves that the version was in force, not that it still is: the branch has the record."""
         old = refs(team.bare)[TAG]
         promote(team.ada, 3)

@@ -170,7 +170,7 @@ def test_promotions_of_different_stages_both_stand(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_version_promoted_to_two_stages_apart_is_in_one(ada, bob, bare):
+def test_a_version_promoted_to_different_stages_on_both_sides_is_in_one(ada, bob, bare):
     ada.get_version("iris@3").set_stage("production")
     ada.push()
     bob.get_version("iris@3").set_stage("staging")

@@ -214,7 +214,7 @@ def test_a_branch_whose_file_is_damaged_is_never_treated_as_a_missing_registry(
         assert "please report" not in err
 
 
-def test_a_git_file_to_a_missing_folder_is_reported(tmp_path, monkeypatch, capsys):
+def test_an_invalid_git_file_is_reported(tmp_path, monkeypatch, capsys):
     (tmp_path / ".git").write_text("nonsense\n")
     monkeypatch.chdir(tmp_path)
     assert run(["list"]) == 5
