@@ -205,7 +205,7 @@ class Repository:
             self.server.renew_branches()
 
     def tip(self) -> Oid | None:
-        """Return the commit that reads start from, None if there is no registry; raises as `Tips.readable` does."""
+        """Return the commit that reads start from; None without a registry. Raises the errors of `Tips.readable`."""
         if self.server:
             self.server.refresh()
         return self.tips.readable()

@@ -31,8 +31,8 @@ _NEVER_REQUIRED = "unasked"
 class RequiredSignatures:
     """The signatures of one repository. Each is judged by the list in the first parent of its commit.
 
-    A signature must count at the latest time of the commit and all previous ones on the chain of first parents, which
-    the signer cannot set back. With *now*, the clock of the caller, it must also count at that time.
+    A signature must be valid at the time of its commit. That is the latest date of the commit and of those before it on
+    the chain of first parents, so that the signer cannot set it back. It must also be valid at *now*, if given.
     """
 
     def __init__(self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commits: Commits) -> None:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# With more files than this, only those that nearly every query reads are fetched in advance: versions,
-# names and runs are many.
+# With more files than this, only the kinds of files that nearly every query reads are fetched in advance. They are
+# few; the files of versions, names and runs are many.
 _FEW = 2_000
 _WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
 # The most ids on one command line: an id takes 41 bytes, and Linux allows 2 MiB.

@@ -381,7 +381,7 @@ leave = click.option("--leave", is_flag=True, help="Move the version although it
 renumbered = click.option(
     "--renumbered",
     is_flag=True,
-    help="Use the version or model that has this number or name now, after a pull gave yours another one.",
+    help="Confirm a number or name that a pull gave to another version or model: use the one that has it now.",
 )
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 

@@ -114,7 +114,7 @@ RESOLVED = shape(
     number="number of the version",
     name="text: the version's own name, or null",
     artifacts="list of `artifact`, by name",
-    frozen="text: the only tag that was read, by URL, so that the answer is as old as this tag; or null",
+    frozen="text: by URL, the stage tag from which the answer was read, so that it is as old as the tag; or null",
     at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
 PROMOTION = shape(
@@ -370,9 +370,9 @@ STAGE = shape(
     after="list of text: the places from which a version may enter; empty: any place",
     proposal_only="true if each change needs a reviewed proposal",
     signed="true if changes must be signed",
-    rollback="text: `direct` if a previous version may return without these rules, or empty",
+    rollback="text: `direct` if a version that was in the stage before may return without meeting its rules, or empty",
     gates="list of objects: its gates, each with `name`, `expression` and `message`",
-    in_force="true if these rules count alone; false if others count, too, until `apply`",
+    in_force="true if only these rules are in force; false if earlier rules also apply until `git model apply`",
     faults="list of text: the faults of its rules in `gitmodel.toml`; while there are any, nothing enters it",
     at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )

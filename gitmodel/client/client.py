@@ -330,7 +330,7 @@ class Client:
     def view_version_rows(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
     ) -> Iterator[VersionView | VersionRow | Invalid]:
-        """Yield what `view_versions` yields, but of most versions only what a table shows, which is found faster."""
+        """Yield the versions like `view_versions`, but faster: of most of them, only the fields that a table shows."""
         self.repository.renew()
         return versions.each_row(self.writer, model, filter=filter, limit=limit, offset=offset)
 
@@ -346,7 +346,8 @@ class Client:
         """Return the versions that match *filter*, of *model* or of all models, as immutable values.
 
         *sort* is a field such as "created" or a key of the metadata, after "-" for descending order. Versions without a
-        value come last. Equal values, and all without *sort*, are in the order of their models, the newest first.
+        value come last. Versions with equal values, and all versions without *sort*, are in the order of their models,
+        newest first.
 
         >>> best = client.find_versions(filter="metadata.accuracy > 0.9", sort="-metadata.accuracy", limit=20)
         ...                                                                              # doctest: +SKIP
@@ -372,13 +373,13 @@ class Client:
         limit: int | None = None,
         offset: int = 0,
     ) -> VersionTable:
-        """Return the version in force in *stage* of every model; without one, of each stage, in their order.
+        """Return the version in force in *stage* of every model. Without *stage*, return those of all stages, in order.
 
         *filter*, *sort*, *limit* and *offset* are those of `find_versions`.
 
         >>> client.view_stages("production").to_pandas()                                 # doctest: +SKIP
 
-        Raises UsageError if the registry has no such stage, and as `find_versions` does.
+        Raises UsageError if the registry has no such stage, and the errors of `find_versions`.
         """
         from gitmodel.client.version_table import VersionTable
         from gitmodel.registry.version_search import list_holders  # imported here: it imports the expressions
@@ -455,8 +456,8 @@ class Client:
 
         *after* are the places from which a version may enter: stages, "archived" and "none". With *proposal_only*, a
         change of the stage needs a reviewed proposal; with *signed*, its commit and tag need signatures. With
-        *direct_rollback*, a version that was in the stage before may return without these rules, except signatures. A
-        stage that has these rules already is left as it is. Raises UsageError for an invalid name or place, Conflict if
+        *direct_rollback*, a version that was in the stage before may return without these rules, except signatures. If
+        the stage has these rules already, nothing changes. Raises UsageError for an invalid name or place, Conflict if
         the name is taken.
 
         >>> client.add_stage("canary", before="production", after=["staging"])               # doctest: +SKIP
@@ -480,7 +481,7 @@ class Client:
         direct_rollback: bool | None = None,
         reason: str = "",
     ) -> ChangedRules:
-        """Change the rules of a stage, and put them in force. Rules that are not given stay.
+        """Change the rules of a stage, and put them in force. Rules that are not given do not change.
 
         The arguments are those of `add_stage`; `after=[]` allows any place. Raises UsageError for an unknown stage or
         place; Refused if the stage is `proposal_only`: then use `propose(rules=[UpdateStage(...)])`.
@@ -513,9 +514,9 @@ class Client:
     ) -> ChangedRules:
         """Add a gate to *stage*: an *expression* that a version must satisfy to enter, and a *message* if it does not.
 
-        *replace* replaces the gate of this name. A gate that is there already is left as it is. Raises UsageError for
-        an unknown stage and for an expression that cannot be read or names an unknown field, Conflict if the stage has
-        another gate of this name, Refused if the stage is `proposal_only`.
+        *replace* replaces the gate of this name. If the stage has this gate already, nothing changes. Raises UsageError
+        for an unknown stage and for an expression that cannot be read or names an unknown field, Conflict if the stage
+        has another gate of this name, Refused if the stage is `proposal_only`.
 
         >>> client.add_gate("production", "accuracy", "metadata.accuracy >= 0.9")            # doctest: +SKIP
         """
@@ -535,7 +536,7 @@ class Client:
     def change_rules(self, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
         """Make a change of the rules of a stage: AddStage, UpdateStage, RemoveStage, AddGate or RemoveGate.
 
-        The other methods on rules make these values themselves; `propose(rules=[...])` proposes them.
+        `add_stage` and the other methods for rules make such a value themselves; `propose(rules=[...])` proposes them.
         """
         from gitmodel.registry import stage_rules
 
@@ -562,7 +563,7 @@ class Client:
     def set_alias(
         self, reference: str | VersionRef, alias: str, *, reason: str = "", renumbered: bool = False
     ) -> Promotion:
-        """Point *alias* at the version that *reference* names, and away from the version that has it now."""
+        """Move *alias* to the version that *reference* names."""
         ref = _version_ref(reference, renumbered).required("alias set")
         return stages.set_alias(self.writer, ref, alias, reason=reason)
 
@@ -639,7 +640,7 @@ class Client:
 
         Raises Refused if the branch does not descend from the commits of the tags; UsageError for *ask_host* outside of
         a job. Raises Conflict at the end if the pull could not keep some local changes: the error names them, and its
-        `done` is the value that is returned otherwise.
+        attribute `done` is the value that is normally returned.
         """
         from gitmodel.client import sharing
 
@@ -671,8 +672,8 @@ class Client:
     def history(self, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
         """Yield the changes of stages and aliases, newest first: of all models, of *model*, or of one *stage* of it.
 
-        Each has the version, its start and end, the author and the reason. Raises NotFound, UsageError for a stage
-        without a model, and Invalid if a shallow clone hides older changes.
+        Each change has the version, its start and end, the author and the reason. Raises NotFound, UsageError for a
+        stage without a model, and Invalid if a shallow clone hides older changes.
 
         >>> for event in client.history("iris", "production"):          # doctest: +SKIP
         ...     print(event.version, event.when, event.until, event.author, event.reason)
@@ -694,16 +695,16 @@ class Client:
     ) -> HistoryTable:
         """Return the changes that `history` yields, each with the record of the version that entered.
 
-        *filter* and *sort* read the fields of the change and the metadata of the version: the present one, or for a
-        deleted version that at the time of the change. Without *sort*, the newest is first; `sort="when"` has the
-        oldest first, in the order of the branch.
+        *filter* and *sort* read the fields of the change and the metadata of the version: the current metadata or, if
+        the version was deleted, that at the time of the change. Without *sort*, the newest is first; `sort="when"` puts
+        the oldest first, in the order of the branch.
 
         >>> found = client.view_history("iris", "production", sort="when")       # doctest: +SKIP
         >>> [(row.event.version, row.metadata.get("accuracy")) for row in found]      # doctest: +SKIP
         [(1, 0.91), (3, 0.95)]
         >>> found.to_pandas()                                           # doctest: +SKIP
 
-        Raises what `history` raises; UsageError for an invalid filter or a key that no such version has.
+        Raises the errors of `history`; UsageError for an invalid filter or a key that no such version has.
         """
         from gitmodel.client.history_table import HistoryTable
         from gitmodel.lineage.history import view_history
@@ -782,9 +783,9 @@ class Client:
     def diff(self, *references: str) -> VersionDiff:
         """Return the fields of two or more versions side by side, with the code commits between them.
 
-        A reference is such as `"iris@3"` or, at a date, a time or a commit of the metadata branch,
-        `"iris@production@{2026-10-01}"`. `gaps` of the result names what could not be compared. Raises NotFound,
-        Invalid; UsageError for fewer than two references, or one that is given twice.
+        A reference is `"iris@3"` or, for a past state, `"iris@production@{2026-10-01}"`, with a date, a time or a
+        commit of the metadata branch in the braces. `gaps` of the result names what could not be compared. Raises
+        NotFound, Invalid; UsageError for fewer than two references, or one that is given twice.
 
         >>> found = client.diff("iris@3", "iris@4", "iris@production@{2026-10-01}")      # doctest: +SKIP
         >>> for row in found.differing:                                 # doctest: +SKIP
@@ -817,7 +818,7 @@ class Client:
         return ModelVersion._find(self._opened, VersionRef.parse(found.reference), is_new=found.new)
 
     def open_code(self) -> CodeRepository:
-        """Return the code repository that contains *path*. Raises NotFound outside of any."""
+        """Return the code repository that contains *path*. Raises NotFound if there is none."""
         return self._opened.open_code()
 
     # Working with others
@@ -826,9 +827,9 @@ class Client:
         """Fetch the registry of *remote* and replay local changes on top.
 
         The default of *remote* is `git config gitmodel.remote`, then `origin`. Local versions whose numbers were taken
-        by others get new numbers. Artifacts are not fetched until they are read, or with `pull_artifacts`. Raises
-        Conflict if the remote was rewound or deleted, unless *rewound* allows it; Refused for unrelated registries and
-        for local commits that others signed; Unreachable.
+        by others get new numbers. Artifacts are fetched when they are read, or by `pull_artifacts`. Raises Conflict if
+        the remote was rewound or deleted, unless *rewound* allows it; Refused for unrelated registries and for local
+        commits that others signed; Unreachable.
         """
         from gitmodel.branch import remotes
         from gitmodel.teams import pulling
@@ -865,8 +866,8 @@ class Client:
         If others have pushed, their changes are pulled first; this is retried for *timeout* seconds. Raises Invalid for
         changed records that break the format, Unreachable if the remote or a store cannot be reached, Refused with the
         host's message if a rule of the host refuses the push, Conflict as `pull` does. Raises Conflict at the end if
-        the pull could not keep some local changes: the error names them, and its `done` is the value that is returned
-        otherwise.
+        the pull could not keep some local changes: the error names them, and its attribute `done` is the value that is
+        normally returned.
         """
         from gitmodel.client import sharing
 
@@ -896,9 +897,9 @@ class Client:
         pairs of a model and its new name. *rules* are changes of the rules of stages: AddStage, UpdateStage,
         RemoveStage, AddGate and RemoveGate. *push* pushes the branch; a registry by URL always pushes it. *open* also
         opens the pull request on the host. *leave* allows moving a version to an earlier stage when that empties its
-        later stage. *renumbered* confirms that numbers that a pull gave to other versions mean the current ones. Raises
-        Refused for a version that the remote does not have, GateRefused unless *force* overrides the rules with a
-        *reason*, Conflict, NotFound, Unreachable.
+        later stage. *renumbered* confirms that a number that a pull gave to another version means the version that has
+        it now. Raises Refused for a version that the remote does not have, GateRefused unless *force* overrides the
+        rules with a *reason*, Conflict, NotFound, Unreachable.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
@@ -955,7 +956,7 @@ class Client:
     def find_credentials(self, commit: str = "") -> list[str]:
         """Return a message for each recorded value that looks like a credential.
 
-        A message is such as "metadata.password of iris@4 looks like ...". Searches the metadata branch, or *commit*.
+        For example: "metadata.password of iris@4 looks like ...". Searches the metadata branch, or *commit*.
         `check_between` searches only what a change adds.
         """
         from gitmodel.registry import recorded_credentials
@@ -1082,7 +1083,7 @@ class Client:
     def suggested_names(self) -> tuple[str, ...]:
         """Return the names of classes and functions that the registry suggests to trust: `[formats] trust`.
 
-        None of them counts until this machine trusts it. Raises Invalid if the rule cannot be read.
+        A suggested name has no effect until this machine trusts it. Raises Invalid if the rule cannot be read.
 
         >>> client.trust_names(*client.suggested_names())  # doctest: +SKIP
         ('mypackage.models.Net',)
@@ -1177,7 +1178,7 @@ class Client:
         return self._opened.record_code()
 
     def find_code(self) -> CodeRepository | None:
-        """Return the code repository that contains *path*, opened on first use; None outside of any."""
+        """Return the code repository that contains *path*, opened on first use; None if there is none."""
         return self._opened.find_code()
 
     def _around(self, opened: OpenRegistry) -> Client:

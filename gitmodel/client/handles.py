@@ -291,8 +291,8 @@ class Model:
     ) -> Model:
         """Change descriptive fields, and add or remove tags and metadata, in one commit.
 
-        Keys of *metadata* are added to those there are. Raises NotFound for a tag or key to remove that the model does
-        not have, UsageError for an invalid field.
+        Keys of *metadata* are added to the existing ones. Raises NotFound for a tag or key to remove that the model
+        does not have, UsageError for an invalid field.
         """
         ref, opened = self._to_change(), self._registered()
         tags = TagChanges.read(description.get("tags"), add_tags, remove_tags)
@@ -626,7 +626,7 @@ class ModelVersion:
         return self._change(lambda writer: stages.promote(writer, self._ref, str(stage), why=why, leave=leave))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
-        """Point *alias* at this version, and away from the version that has it now."""
+        """Move *alias* to this version."""
         self._change(lambda writer: stages.set_alias(writer, self._ref, alias, reason=reason))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
@@ -774,11 +774,11 @@ class ModelVersion:
         follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Artifact:
-        """Add a picture, report or other file to the version, at any time: also if it is in a stage.
+        """Add a picture, report or other file to the version, at any time, even if it is in a stage.
 
-        *source*, *format* and *follow_links* are as in `link_artifact`. Attachments are apart from the artifacts, to
-        which promotions are bound, and have other names. Raises Conflict for the name of an artifact or of another
-        attachment, and the errors of `link_artifact` except that for a stage.
+        *source*, *format* and *follow_links* are as in `link_artifact`. Attachments are not artifacts: promotions do
+        not cover them, and their names must differ from those of the artifacts. Raises Conflict for the name of an
+        artifact or of another attachment, and the errors of `link_artifact` except that for a stage.
 
         >>> version.attach("confusion_matrix", figure)                        # doctest: +SKIP
         Artifact('iris@4', 'confusion_matrix')
@@ -858,8 +858,8 @@ class ModelVersion:
     ) -> CheckedOut:
         """Create a work tree at *folder* with the code of this version, and its artifacts in the subfolder *artifacts*.
 
-        An artifact is at ARTIFACT/FILE there, under the name of the file or folder that was stored; one of an earlier
-        release, which recorded no such name, is at ARTIFACT. With the name of a subfolder *attachments*, attachments
+        An artifact is at ARTIFACT/FILE there. FILE is the name of the file or folder that was stored; earlier releases
+        did not record it, and their artifacts are at ARTIFACT. With the name of a subfolder *attachments*, attachments
         are written there in the same way. Without it they are left out, because they can change at any time.
 
         A missing commit is fetched from the remote where a push kept it, and *submodules* from their own remotes.
@@ -991,7 +991,7 @@ class ModelVersion:
 class Artifact:
     """An artifact of a version. Every read verifies its bytes against its digest.
 
-    If `run` is set, it is an output of that run, which worked on an existing version, and not an artifact of the
+    If `run` is set, that run wrote it while it worked on the existing version. It is then not an artifact of the
     version itself.
 
     >>> artifact = client.get_version("iris@production").get_artifact("classifier")     # doctest: +SKIP
@@ -1111,11 +1111,11 @@ class Artifact:
     def path(self) -> Path:
         """Return a read-only file or folder with the content, under its own name, such as `model.onnx`.
 
-        The path is a link in the cache to the content, which stays in a local store and is otherwise in the cache, too.
-        If the repository is read-only, the last part of the path is the digest.
+        The path is a link in the cache. It leads to the content in a local store, or else to a copy in the cache. If
+        the repository is read-only, the last part of the path is the digest.
 
-        Each call verifies it, and replaces what differs. Any number of threads and processes may call it and read the
-        result at the same time: a folder in the cache is never emptied.
+        Each call verifies the content, and replaces damaged files. Any number of threads and processes may call it and
+        read the result at the same time: a folder in the cache is never emptied.
         """
         from gitmodel.client import reading
 
@@ -1123,7 +1123,7 @@ class Artifact:
         return reading.read_in_place(self._version._opened.repository, self._source(link), link)
 
     def open(self) -> BinaryIO:
-        """Open the bytes for reading. Raises Invalid at their end if the digest does not match. Not for folders."""
+        """Open the bytes of a file for reading. Raises Invalid at their end if the digest does not match."""
         link = self.link
         if link.is_folder:
             raise UsageError(f"{self._name} is a folder", hint="use .path() and open a file in it")

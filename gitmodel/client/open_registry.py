@@ -145,7 +145,7 @@ class OpenRegistry:
             self.writer.transact(lambda snapshot: Change(None))
 
     def find_kept(self) -> KeptCommits | None:
-        """Return the code repository that contains *path*, with its kept commits; None outside of any."""
+        """Return the code repository that contains *path*, with its kept commits; None if there is none."""
         if self._kept is None:
             from gitmodel.code.kept_commits import KeptCommits
             from gitmodel.code.repository import open_code
@@ -155,12 +155,12 @@ class OpenRegistry:
         return self._kept
 
     def find_code(self) -> CodeRepository | None:
-        """Return the code repository that contains *path*; None outside of any."""
+        """Return the code repository that contains *path*; None if there is none."""
         kept = self.find_kept()
         return kept.code if kept is not None else None
 
     def open_code(self) -> CodeRepository:
-        """Return the code repository that contains *path*. Raises NotFound outside of any."""
+        """Return the code repository that contains *path*. Raises NotFound if there is none."""
         found = self.find_code()
         if found is None:
             raise NotFound(

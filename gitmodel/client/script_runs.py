@@ -113,9 +113,10 @@ class ScriptRun:
     ) -> Artifact:
         """Record an artifact of a version as an input of the run, and return it to be loaded.
 
-        *source* is a version or its reference, of which *artifact* is used: by default the only model object, or the
-        only artifact. It can also be the artifact itself. The lineage of the version that the run creates shows the
-        versions that have it. *name* is that of the input; the default is the artifact's name.
+        *source* is a version or its reference; *artifact* names one of its artifacts, by default the only model object,
+        or the only artifact. *source* can also be the artifact itself. *name* is the name of the input; the default is
+        the artifact's name. Lineage shows the versions with this artifact as sources of the version that the run
+        creates.
 
         Raises NotFound; Conflict for another input of this name; UsageError for an attachment, which lineage does not
         follow, and for an artifact of another registry.
@@ -145,7 +146,7 @@ class ScriptRun:
         follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Store *source*, and link it as *name* to the version that the run creates; else it is an output of the run.
+        """Store *source* as the artifact *name* of the version that the run creates, or else as an output of the run.
 
         *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. It is stored now and
         linked at the end of the run. Raises Conflict for a name that is taken, and the errors of

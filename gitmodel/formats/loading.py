@@ -70,11 +70,11 @@ def load_with(
     trusted: bool,
     content: io.BytesIO | None = None,
 ) -> Any:
-    """Load the file *path* with *loader*. All files are loaded by this function. *content* is what was read of it.
+    """Load the file *path* with *loader*. All files are loaded by this function. *content* are its bytes, if known.
 
-    Without *trusted*, raises Refused for a loader that is *unsafe*, and for a file with the content of a pickle,
-    whatever its name or recorded format; with it, Invalid for a pickle in a format that is safe. Raises Invalid for a
-    file that the loader cannot read.
+    Without *trusted*, raises Refused if the loader is *unsafe* or if the content is a pickle, whatever its name or
+    recorded format. With *trusted*, raises Invalid for a pickle in a safe format. Raises Invalid for a file that the
+    loader cannot read.
     """
     if unsafe and not trusted:
         raise _unsafe(path, format_name)

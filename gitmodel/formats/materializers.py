@@ -218,10 +218,10 @@ _BUILT_IN = (
     Materializer("pandas", _OfType(frames.is_table_type), "parquet", "data", None, tables.load_pandas, "pandas"),
     Materializer("pandas-series", lambda value: False, "parquet", "data", None, _load_series),
     Materializer("arrow", _OfType(tables.is_arrow_table_type), "parquet", "data", None, tables.load_arrow, "pyarrow"),
-    # before scikit-learn, from whose classes the estimators of others inherit
+    # before scikit-learn, because estimators of other libraries inherit from its classes
     Materializer("xgboost", _OfType(lambda kind: _is_from(kind, "xgboost")), "xgboost", "model"),
     Materializer("lightgbm", _OfType(lambda kind: _is_from(kind, "lightgbm")), "lightgbm", "model"),
-    # before torch, from whose modules the models of others can inherit
+    # before torch, because models of other libraries can inherit from its modules
     Materializer(
         "keras", _OfType(lambda kind: is_subclass_of(kind, "keras.src.models.model", "Model")), "keras", "model"
     ),

@@ -95,7 +95,7 @@ class _Records:
         self._states: dict[str, list[StageState]] = {}
 
     def digest(self, given: str) -> str:
-        """Return the digest that *given* is or abbreviates. Raises NotFound, UsageError."""
+        """Return the full digest of *given*, which may be abbreviated. Raises NotFound, UsageError."""
         digits = given.removeprefix("sha256:")
         if not _SHORTEST <= len(digits) <= 64 or not _HEX.issuperset(digits):
             raise UsageError(

@@ -94,7 +94,7 @@ def view_history(
 
     *sort* is a field of a change or a key of the metadata, after "-" for descending order; "when" means the order of
     the branch, whatever the clocks say. Without *sort* and *filter*, no more changes are read than *limit* needs.
-    Raises what `history` raises; UsageError for an invalid filter or a key that no such version has.
+    Raises the errors of `history`; UsageError for an invalid filter or a key that no such version has.
     """
     snapshot = repository.snapshot()
     names = {**_EVENT_NAMES, "metadata": RECORDED}

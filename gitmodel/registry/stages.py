@@ -69,7 +69,7 @@ def plan_rollback(
     why: Justification = Justification(),
     leave: bool = False,
 ) -> Change[Promotion]:
-    """Plan to put the previous holder of *stage* back. Raises as `rollback` does.
+    """Plan to put the previous holder of *stage* back. Raises the errors of `rollback`.
 
     If the last change of the stage does not count, the plan undoes that change instead.
     """

@@ -383,7 +383,7 @@ def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> 
 def members_of(store: ArtifactStore, digest: Digest, size: int | None) -> tuple[ManifestEntry, ...]:
     """Return the files of the folder *digest*. *size* is the recorded size of all of them.
 
-    Raises as `manifest_of` does.
+    Raises the errors of `manifest_of`.
     """
     entries = manifest_of(store, digest)
     if size is not None and (total := sum(entry.size for entry in entries)) != size:

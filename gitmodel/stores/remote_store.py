@@ -124,7 +124,7 @@ class RemoteStore:
     ) -> RemoteReader:
         """Return a reader from byte *start*. *hashed* is the SHA-256 state of all bytes before it.
 
-        Raises as `open` does.
+        Raises the errors of `open`.
         """
         hex_of(digest)
         return RemoteReader(self.backend, self.damaged, digest, size, start, hashed or hashlib.sha256())

@@ -29,7 +29,7 @@ from gitmodel.stores.target_files import making_beside, writing
 def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
     """Make sure that the object is at *place*: verify an existing file, and fetch it again if it differs.
 
-    Raises as `get_file`.
+    Raises the errors of `get_file`.
     """
     if _is_file(place, digest, size):
         return
@@ -46,7 +46,7 @@ def unpack_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) 
     """Make sure that the folder *digest* is at *place*: unpack it, or verify it and replace files that differ.
 
     Safe for any number of threads and processes: a folder appears there when it is whole, and is never emptied. Files
-    in it that are not the artifact's are removed. Raises as `get_folder` does.
+    in it that are not the artifact's are removed. Raises the errors of `get_folder`.
     """
     if not _is_real_folder(place):
         with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # another process may be first

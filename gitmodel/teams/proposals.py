@@ -278,7 +278,7 @@ def _find_model(
 ) -> tuple[str, frozenset[Numbered]]:
     """Return the name that *model* has on *base*, and the notes that a change of it settles here.
 
-    Raises Refused for a name that means another model there, and as `Snapshot.model_to_change`.
+    Raises Refused for a name that means another model there, and the errors of `Snapshot.model_to_change`.
     """
     ref = ModelRef(check_name(model, "model"), model in wanted.meant)
 

@@ -128,8 +128,8 @@ def link(
     With --follow-links, a symbolic link to a file or folder in ROOT is stored as that file or folder. Folders of
     Hugging Face, DVC and git-annex need it, because their files are links into a cache.
 
-    With --attachment, a picture, report or other file is added apart from the artifacts, at any time. No promotion is
-    bound to it, and its name differs from those of the artifacts.
+    With --attachment, a picture, report or other file is added apart from the artifacts, at any time. Promotions do not
+    cover it. Its name must differ from the names of the artifacts.
     """
     usage = "git model link MODEL@VERSION --data NAME=PATH` or `git model link MODEL@VERSION --attachment NAME=PATH"
     ref, _ = options.read_reference(words, usage=usage)

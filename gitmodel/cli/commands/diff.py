@@ -30,8 +30,8 @@ def diff(invocation: Invocation, refs: tuple[str, ...], all_fields: bool) -> Non
     """Compare two or more versions.
 
     They can be versions of several models. REF is MODEL@VERSION. With @{WHEN} after it, as in
-    iris@production@{2026-10-01}, the version is read from that past state; WHEN is as for --at, which is the state of
-    every REF without one.
+    iris@production@{2026-10-01}, the version is read from that past state. WHEN has the form of --at, which applies to
+    every REF without @{WHEN}.
 
     It shows the fields that differ: description, stage, tags, metadata, parameters and packages of the runs, artifacts
     and code. For two versions it also shows the change of numbers, and the commits between them as `git log OLD..NEW`

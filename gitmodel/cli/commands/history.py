@@ -95,8 +95,8 @@ def history(invocation: Invocation, model: str | None, stage: str, asked: option
     has its author, commit or pull request, reason, and the overridden rules. Times are those of the commits; the order
     is that of the branch.
 
-    The table has the present metadata of the versions that entered, as far as it fits on the terminal; --columns
-    chooses keys of it, and `--sort when` has the oldest change first. With --columns, JSON and TSV have the fields
+    The table also shows the current metadata of the versions that entered, as many keys as fit on the terminal.
+    --columns selects the keys. `--sort when` puts the oldest change first. With --columns, JSON and TSV have the fields
     model, stage, version, when and until, and one for each column.
     """
     from gitmodel.client import administration

@@ -86,9 +86,9 @@ def list_proposals(invocation: Invocation, remote: str, part: options.Part) -> N
 def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, force: bool) -> None:
     """Show the changes that a merge would make.
 
-    It shows the effect of merging HEAD into BASE on each stage and alias: the old and the new version, the author and
-    the reason, the owners, code, metadata, artifacts and data side by side, and the result of the rules of the stage.
-    The default is the proposal that is checked out, or else the only local proposal, or else your unpushed commits. The
+    It shows the effect of merging HEAD into BASE on each stage and alias: the old and the new version with author,
+    reason and owners; code, metadata, artifacts and data side by side; and the result of each rule of the stage. The
+    default is the proposal that is checked out, or else the only local proposal, or else your unpushed commits. The
     exit codes are those of check: 5 for a damaged record, 6 if only a rule that a person may override forbids the
     merge. Markdown starts with a hidden line by which a job finds its comment.
     """

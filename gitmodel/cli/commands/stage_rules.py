@@ -29,8 +29,8 @@ def gate() -> None:
 def list_stages(invocation: Invocation, part: options.Part) -> None:
     """List the stages and their rules.
 
-    The order is that of the stages: a version that moves to an earlier one leaves its later stage empty. At most one
-    version of a model is in each. `archived`, which holds any number of versions, is not listed and has no rules.
+    They are listed in order: a version that moves to an earlier stage leaves its later stage empty. A stage holds at
+    most one version of each model. `archived`, which holds any number of versions, is not listed and has no rules.
     """
     found = part.of(invocation.client.list_stages(), _fields, shapes.STAGE)
     output = invocation.output
@@ -52,7 +52,10 @@ def settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
     wrapped: Callable[..., Any] = with_settings
     for names, text in (
-        ("--direct-rollback/--no-direct-rollback", "A version that was in it before may return without its rules."),
+        (
+            "--direct-rollback/--no-direct-rollback",
+            "Let a version that was in the stage before return without meeting its rules.",
+        ),
         ("--signed/--no-signed", "Require signed changes."),
         ("--proposal-only/--no-proposal-only", "Require a reviewed proposal for each change."),
     ):
@@ -115,7 +118,7 @@ def changing(function: Callable[..., RulesEdit]) -> Callable[..., None]:
 def add(name: str, **given: Any) -> RulesEdit:
     """Add a stage.
 
-    Without --before, it is the last one. The rules are in force at once, also for versions that enter later stages.
+    Without --before, it becomes the last stage. Its place and rules take effect immediately.
     """
     return AddStage(name, **given)
 
@@ -127,7 +130,7 @@ def add(name: str, **given: Any) -> RulesEdit:
 def update(stage: str, **given: Any) -> RulesEdit:
     """Change the rules of a stage.
 
-    Rules without an option stay. The rules of a stage that is proposal_only can only be proposed, with --propose.
+    Only the rules that you name change. The rules of a proposal_only stage can only be proposed, with --propose.
     """
     if all(value is None for value in given.values()):
         raise UsageError("there is nothing to change", hint="`git model stage update -h` lists the rules")

@@ -117,9 +117,9 @@ def apply(
 ) -> None:
     """Put the recorded stages and rules in force.
 
-    It moves the tags of all pending stages at once. Each change is checked at its commit, with the rules before it and
-    the rules that were in force when it was added. Without MODELS, the rules on the branch also come into force for
-    later changes. It ends with exit code 6 if a rule refuses some of the changes. A proposal_only stage accepts changes
+    It moves the tags of all pending stages at once. Each change must satisfy the rules before its commit, and the
+    rules that were in force when it was added. Without MODELS, the rules on the branch also come into force for later
+    changes. It ends with exit code 6 if a rule refuses some of the changes. A proposal_only stage accepts changes
     that a merge brought in and changes that you confirm with --reviewed. With --ask-host, in a job of GitHub, GitLab or
     Forgejo, it accepts changes from a pull request that somebody else approved. With --push, the tags move at the
     remote, all or none; jobs that deploy use the output of this command. Exit code 4: everything was applied, but the

@@ -220,7 +220,7 @@ def changed_metadata(
 
 
 def refuse_absent(what: str, of: str, remove: Iterable[str], there: Iterable[str]) -> None:
-    """Raise NotFound if *there*, the tags or the keys of the metadata (*what*) of *of*, lacks one of *remove*.
+    """Raise NotFound if one of *remove* is not among *there*: the tags or metadata keys (*what*) of the object *of*.
 
     >>> refuse_absent("tag", "iris@1", ["basline"], ["baseline"])
     Traceback (most recent call last):

@@ -122,7 +122,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 
 
 def _misspelt(word: str, path: str) -> _Entry:
-    """Return an entry for the misspelt key *word*, whose rules may be those of any stage."""
+    """Return an entry for the misspelt key *word*. Its rules may have been meant for any stage."""
     key = codec.shown(word)
     fault = Problem(path, key, "registry.rules", "holds rules that are not read: write it as [[stages]]")
     return _Entry(key, StageRule(name=""), (fault,), named=False)

@@ -109,11 +109,11 @@ class Snapshot(Frozen, eq=False):
 
     @property
     def closed_stages(self) -> frozenset[str]:
-        """The stages that only a reviewed proposal may change; raises as `registries`."""
+        """The stages that only a reviewed proposal may change; raises the errors of `registries`."""
         return frozenset(rule.name for record in self.registries for rule in record.stages if rule.proposal_only)
 
     def rules(self, stage: str) -> tuple[StageRule, ...]:
-        """Return the rules of *stage* that count for a change on this commit, its own first; raises as `registries`."""
+        """Return the rules of *stage* for a change on this commit, its own first. Raises the errors of `registries`."""
         found: list[StageRule] = []
         for rule in (record.rule(stage) for record in self.registries):
             if rule not in found:
@@ -376,7 +376,7 @@ class Snapshot(Frozen, eq=False):
     def resolve_to_change(self, ref: VersionRef) -> tuple[str, int, frozenset[Numbered]]:
         """Resolve a version for a change; return also the notes of renumbering that the change settles.
 
-        Raises what `resolve` raises; Refused for a number that a pull gave to another version, unless *ref* confirms
+        Raises the errors of `resolve`; Refused for a number that a pull gave to another version, unless *ref* confirms
         that this one is meant; UsageError if it confirms without need.
         """
         notes = self._notes_on(ref)
@@ -384,7 +384,7 @@ class Snapshot(Frozen, eq=False):
         return model, number, self._settled_by(ref, notes, f"{model}@{number}")
 
     def _settled_by(self, ref: VersionRef | ModelRef, notes: list[Renumbered], now: str) -> frozenset[Numbered]:
-        """Return the *notes* that a change of *ref*, the version *now*, settles; raises as `resolve_to_change`."""
+        """Return the *notes* that a change of *ref*, now *now*, settles. Raises the errors of `resolve_to_change`."""
         if ref.since is not None:
             return ref.settles & self.renumberings.noted_references
         if notes and ref.renumbered:

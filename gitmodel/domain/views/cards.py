@@ -56,7 +56,7 @@ def card(
     *,
     repeatable: bool = False,
 ) -> str:
-    """Return the card of a version, which a run with *parameters* made. A *repeatable* run is one of a pipeline.
+    """Return the card of a version, which a run with *parameters* made. *repeatable* is True for a run of a pipeline.
 
     It depends only on the records: equal records give equal bytes.
     """

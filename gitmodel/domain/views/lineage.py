@@ -88,8 +88,8 @@ class Known(Protocol):
 def inputs_of(run: RunRecord) -> dict[str, list[str]]:
     """Return the digests that *run* took as inputs, each with `step.parameter` for every use.
 
-    Outputs of an earlier step of the same run do not count. An input that a step takes before that output exists
-    counts.
+    An output of an earlier step of the same run is not an input. If a step reads the same digest before that output
+    exists, it is.
     """
     given: set[str] = set()
     found: dict[str, list[str]] = {}

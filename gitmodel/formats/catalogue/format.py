@@ -20,9 +20,9 @@ class Format(NamedTuple):
     first bytes of a file are unknown. *unsafe* means that loading can run code from the file; then *load* is called
     only for trusted files.
 
-    *difference* gets the saved and the loaded value, and returns how they differ, "" if they do not: gitmodel calls it
-    after saving. For a format of folders, *is_folder* returns True for a folder in the format; *save* then creates a
-    folder.
+    After saving, gitmodel calls *difference* with the saved and the loaded value. It returns a description of the
+    difference, or "" if they are equal. For a format of folders, *is_folder* returns True for a folder in the format;
+    *save* then creates a folder.
 
     With *load_content*, a file that was verified is loaded from memory, and not read again. It gets the content, the
     path for messages, and whether the caller trusts the file.
