@@ -55,6 +55,8 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     choice = choose_executor(executor)
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
+    elif not job.temporary:  # `git model reproduce` runs a step for as long as it takes
+        _refuse_timeouts(job.graph, choice.name)
     job, found = check_before_the_run(client, job, choice)
     with ExitStack() as started:
         place = started.enter_context(choice.start())
@@ -207,6 +209,18 @@ def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
         step=active.failed,
         traceback=traceback,
     )
+
+
+def _refuse_timeouts(graph: Graph, executor: str) -> None:
+    """Raise UsageError for a step with a timeout: the process of the run cannot be ended for one of its steps."""
+    for node in graph.nodes.values():
+        if node.step.timeout is not None:
+            raise UsageError(
+                f"step {node.name} has timeout={node.step.timeout:g}, which the executor {executor} cannot enforce, "
+                "because it runs steps in this process",
+                hint="use the executor 'processes' or 'dask': @pipeline(executor=\"processes\"), or "
+                "`git model run --executor processes`",
+            )
 
 
 def _check_reachable(graph: Graph, executor: str) -> None:

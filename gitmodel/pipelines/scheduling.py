@@ -22,6 +22,7 @@ from gitmodel.pipelines.caching import are_stored, cache_key, declared_files
 from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor
 from gitmodel.pipelines.graph import Node
+from gitmodel.pipelines.limited_steps import run_limited_step
 from gitmodel.pipelines.project_code import ProjectCode, StepCode
 from gitmodel.pipelines.project_modules import UnknownCode
 from gitmodel.pipelines.run_records import ActiveRun
@@ -125,7 +126,10 @@ class Scheduler:
         request = self._request(node, inputs)
         self._active.begun[node.name] = request.facts
         try:
-            future = submit(run_step, request, node.step) if self._shares else submit(run_step, request)
+            if self._shares:
+                future = submit(run_step, request, node.step)
+            else:
+                future = submit(run_step if request.timeout is None else run_limited_step, request)
         except BrokenExecutor as error:  # the executor was given by the caller, and is not replaced
             future = Future()
             future.set_exception(error)
@@ -302,6 +306,7 @@ class Scheduler:
             shapes=dict(node.shapes),
             parameters={name: value for name, value in node.parameters.items() if not isinstance(value, Secret)},
             config=target.config.model_dump(exclude_defaults=True) if target else None,
+            timeout=node.step.timeout,
             facts=Facts(self._active.id, self._active.job.pipeline, node.name, target.facts() if target else None),
         )
 

@@ -91,7 +91,8 @@ class Request(Frozen):
 
     *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those
     that the run itself has not imported. *pickle* allows pickle for values that no other format keeps. *keep* is the
-    folder for values that cannot be stored, "" if the process has none and may be on another machine.
+    folder for values that cannot be stored, "" if the process has none and may be on another machine. *timeout* is in
+    seconds.
     """
 
     step: Location | None
@@ -109,4 +110,5 @@ class Request(Frozen):
     shapes: dict[str, Shape]
     parameters: dict[str, Any]
     config: dict[str, Any] | None
+    timeout: float | None
     facts: Facts

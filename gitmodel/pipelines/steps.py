@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
 import types
 import typing
@@ -92,6 +93,7 @@ class Step(Generic[P, R]):
         files: Sequence[str | os.PathLike[str]] = (),
         env: Sequence[str] = (),
         retries: int = 0,
+        timeout: float | None = None,
     ) -> None:
         _check_function(function)
         functools.update_wrapper(self, function)
@@ -107,6 +109,11 @@ class Step(Generic[P, R]):
                 f"retries of step {self.name} is {retries}", hint=f"give a number from 0 to {_MOST_RETRIES}"
             )
         self.retries = retries
+        if timeout is not None and not 0 < timeout < math.inf:
+            raise UsageError(
+                f"timeout of step {self.name} is {timeout}", hint="give the seconds that it may take, as in timeout=600"
+            )
+        self.timeout = timeout
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         add_call = _add_call.get()
@@ -252,6 +259,7 @@ def step(
     files: Sequence[str | os.PathLike[str]] = (),
     env: Sequence[str] = (),
     retries: int = 0,
+    timeout: float | None = None,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 @checked
 def step(
@@ -264,6 +272,7 @@ def step(
     files: Sequence[str | os.PathLike[str]] = (),
     env: Sequence[str] = (),
     retries: int = 0,
+    timeout: float | None = None,
     **unknown: Any,
 ) -> Any:
     """Create a step from a function.
@@ -274,7 +283,8 @@ def step(
     registry. *files* (paths, folders or globs, from the current folder) and *env* (names of environment variables) are
     further dependencies of the step: if one changes, the step runs again. *retries* is how often the step runs again
     in the same run if it fails; errors that another attempt cannot avoid are not retried (`UsageError`, `Refused`,
-    `SystemExit` and an interrupt).
+    `SystemExit` and an interrupt). *timeout* is the time in seconds after which the step is ended and fails; it needs
+    the executor "processes" or "dask".
 
     Raises UsageError for an unknown option, an output without a valid name, and a function that is a generator.
 
@@ -285,7 +295,7 @@ def step(
     >>> fit()  # outside of a pipeline, it is the function
     {'rate': 0.1}
     """
-    options = ("name", "model_config", "enable_cache", "pickle", "files", "env", "retries")
+    options = ("name", "model_config", "enable_cache", "pickle", "files", "env", "retries", "timeout")
     check_options(f"step {name}" if name else "@step", model_config, unknown, options)
 
     make = functools.partial(
@@ -297,6 +307,7 @@ def step(
         files=files,
         env=env,
         retries=retries,
+        timeout=timeout,
     )
     return make if function is None else make(function)
 

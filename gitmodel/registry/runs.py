@@ -32,6 +32,7 @@ from gitmodel.stores.interface import ArtifactStore
 _STEP_NAMES: dict[str, Names] = {
     **dict.fromkeys(("name", "version", "seconds"), VALUE),
     "status": Words(records.STEP_STATUSES),
+    "failed_attempts": [VALUE],
     **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats", "files"), RECORDED),
 }
 # The fields of a run that a filter can use.

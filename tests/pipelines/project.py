@@ -3,6 +3,7 @@
 import enum
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -89,6 +90,43 @@ def die_and_pass(count: str, times: int) -> int:
     if attempt <= times:
         os.kill(os.getpid(), signal.SIGKILL)
     return attempt
+
+
+@step(timeout=5)
+def hang(pids: str) -> None:
+    """Ignore SIGTERM, with a child process that ignores it, too."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
+    with open(pids, "a") as file:
+        print(os.getpid(), child.pid, file=file)
+    child.wait()
+
+
+@step(timeout=6, retries=1)
+def hang_once(count: str) -> Annotated[int, "attempt"]:
+    with open(count, "a+") as file:
+        file.write("x")
+        attempt = file.tell()
+    if attempt == 1:
+        time.sleep(600)
+    return attempt
+
+
+@step(timeout=60)
+def die_with_a_timeout(count: str) -> int:
+    with open(count, "a+") as file:
+        file.write("x")
+        attempt = file.tell()
+    if attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return attempt
+
+
+@step(timeout=60)
+def wait_with_a_timeout(pids: str, flag: str) -> None:
+    Path(pids).write_text(str(os.getpid()))
+    Path(flag).touch()
+    time.sleep(600)
 
 
 @step

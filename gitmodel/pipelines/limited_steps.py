@@ -1,0 +1,121 @@
+"""Steps with a timeout: each runs in a process of its own, which is ended with its children when the time is over."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from multiprocessing.connection import Connection, Pipe
+
+from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.files.termination import cleaning_up_when_terminated
+from gitmodel.pipelines.step_requests import Request
+from gitmodel.pipelines.step_results import StepResult
+from gitmodel.pipelines.worker import run_step
+
+# Seconds between SIGTERM and SIGKILL. The worker itself has ten when the run is interrupted.
+_GRACE = 5.0
+
+
+def run_limited_step(request: Request) -> StepResult:
+    """Run a step as `run_step` does, in a new process. If it exceeds its timeout, end the group of that process.
+
+    Raises BrokenExecutor if the process died.
+    """
+    assert request.timeout is not None
+    clock = time.perf_counter()
+    receiver, sender = Pipe(duplex=False)
+    program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"
+    with cleaning_up_when_terminated(), receiver:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", program, str(sender.fileno())],
+                stdin=subprocess.PIPE,
+                pass_fds=(sender.fileno(),),
+                start_new_session=True,
+            )
+        finally:
+            sender.close()
+        try:
+            result = _result_of(process, request, receiver)
+        except BaseException:
+            _end_group(process)
+            raise
+    if result is not None:
+        return result
+    text = f"it ran longer than its timeout of {request.timeout:g} seconds, and gitmodel ended it"
+    return StepResult(
+        "failed",
+        seconds=time.perf_counter() - clock,
+        error=ErrorText("TimeoutError", text, "give the step more time: @step(timeout=...)"),
+        read_version=True,  # it may have
+        may_pass_later=True,
+    )
+
+
+def _result_of(process: subprocess.Popen[bytes], request: Request, receiver: Connection) -> StepResult | None:
+    """Return the result of the step that runs in *process*; None if its time is over, and then end the process."""
+    assert process.stdin is not None
+    assert request.timeout is not None
+    data = pickle.dumps(request)
+    with suppress(BrokenPipeError):  # it died
+        process.stdin.write(len(data).to_bytes(8, "big") + data)
+        process.stdin.flush()
+    if not receiver.poll(request.timeout):
+        _end_group(process)
+        return None
+    try:
+        found = receiver.recv_bytes()
+    except EOFError:
+        code = process.wait()
+        how = f"by the signal {signal.Signals(-code).name}" if code < 0 else f"with the exit code {code}"
+        raise BrokenExecutor(f"the process of step {request.facts.step} ended {how}") from None
+    process.stdin.close()
+    process.wait()
+    result: StepResult = pickle.loads(found)
+    return result
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all processes of its group: by SIGTERM, and by SIGKILL those that are still there later."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+
+
+def main() -> None:
+    """Run the step whose request is on stdin, and send its result to the file descriptor in the first argument."""
+    sender = int(sys.argv[1])
+    os.set_inheritable(sender, False)
+    lifeline = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    with open(lifeline, "rb", closefd=False) as stream:
+        size = int.from_bytes(stream.read(8), "big")
+        request: Request = pickle.loads(stream.read(size))
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+    with cleaning_up_when_terminated():
+        result = run_step(request)
+    with Connection(sender, readable=False) as connection, suppress(BrokenPipeError):
+        connection.send_bytes(pickle.dumps(result))
+
+
+def _end_with_parent(lifeline: int) -> None:
+    """Wait until the worker ends, and then end this group of processes, which must not outlive the run."""
+    if os.read(lifeline, 1) == b"":
+        os.killpg(0, signal.SIGTERM)
+        time.sleep(_GRACE)
+        os.killpg(0, signal.SIGKILL)

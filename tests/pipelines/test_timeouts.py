@@ -1,0 +1,108 @@
+"""`@step(timeout=...)`: the step and its child processes are ended, and the executors that cannot do it refuse it."""
+
+import os
+import subprocess
+import sys
+
+import project
+import pytest
+from waiting import wait_for
+
+from gitmodel import ModelConfig, RunFailed, UsageError, pipeline, step
+
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_step_and_its_child_that_ignore_sigterm_are_killed(client, far_executor, tmp_path, last_run):
+    pids = tmp_path / "pids"
+
+    @pipeline(model_config=DEMO)
+    def train():
+        project.hang(str(pids))
+
+    with pytest.raises(RunFailed) as info:
+        train.run(client=client, executor=far_executor)
+    assert "step hang failed: TimeoutError: it ran longer than its timeout of 5 seconds" in info.value.message
+    found = pids.read_text().split()
+    assert len(found) == 2
+    wait_for(lambda: not any(map(is_running, found)))
+    assert last_run().record.steps[0].seconds >= 5
+
+
+def test_a_timeout_is_retried(client, tmp_path):
+    @pipeline(model_config=DEMO)
+    def train():
+        project.hang_once(str(tmp_path / "count"))
+
+    run = train.run(client=client, executor="processes:1")
+    assert run.steps[0].failed_attempts == ("TimeoutError",)
+    assert client.get_version("demo").get_artifact("attempt").load() == 2
+
+
+def test_a_process_that_dies_is_replaced_once(client, far_executor, tmp_path):
+    events = []
+
+    @pipeline
+    def train():
+        project.die_with_a_timeout(str(tmp_path / "count"))
+
+    train.run(client=client, executor=far_executor, listener=lambda *event: events.append(event[0]))
+    assert events == ["started", "again", "succeeded"]
+
+
+def test_the_step_ends_when_its_worker_is_killed(client, tmp_path):
+    script = tmp_path / "run_it.py"
+    pids, flag = tmp_path / "pids", tmp_path / "flag"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {os.path.dirname(project.__file__)!r})\n"
+        "import project\n"
+        "from gitmodel import pipeline\n"
+        "@pipeline(executor='processes:1')\n"
+        "def train():\n"
+        f"    project.wait_with_a_timeout({str(pids)!r}, {str(flag)!r})\n"
+        "if __name__ == '__main__':\n"
+        "    train()\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+    wait_for(flag.exists)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not is_running(pids.read_text()))
+
+
+@pytest.mark.parametrize("executor", ["in-order", "threads"])
+def test_executors_in_this_process_refuse_a_timeout_before_the_first_step(client, tmp_path, executor):
+    @pipeline
+    def train():
+        project.number(1)
+        project.hang_once(str(tmp_path / "count"))
+
+    with pytest.raises(UsageError, match=f"step hang_once has timeout=6, which the executor {executor} cannot") as info:
+        train.run(client=client, executor=executor)
+    assert "'processes' or 'dask'" in info.value.hint
+    assert len(client.list_runs()) == 0
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan"), "soon"])
+def test_other_timeouts_are_refused(timeout):
+    with pytest.raises(UsageError, match="timeout"):
+        step(name="fit", timeout=timeout)(lambda: None)
+
+
+def test_a_timeout_does_not_change_the_cache_key(client, monkeypatch):
+    @pipeline
+    def again():
+        project.double(1)
+
+    again.run(client=client)
+    monkeypatch.setattr(project.double, "timeout", 60.0)
+    assert again.run(client=client, executor="processes:1").steps[0].status == "cached"
