@@ -179,11 +179,7 @@ class OpenRegistry:
 
         The reasons are uncommitted changes, and credentials in a snapshot of them.
         """
-        dirty = self._dirty()
-        if dirty != "record":
-            from gitmodel.lineage.code import check_code  # imported here: most versions need no check
-
-            check_code(self.find_code(), dirty=dirty, allow_credentials=self.repository.allows_credentials)
+        self._check_code(self._dirty())
 
     def record_code(self) -> Code:
         """Return the state of the code repository as a version records it, and keep its commit with a ref.
@@ -192,14 +188,21 @@ class OpenRegistry:
         """
         from gitmodel.lineage.code import record_code, snapshot_limit
 
-        self.check_code()
+        dirty = self._dirty()
+        self._check_code(dirty)
         limit = snapshot_limit({**self.repository.config, **self._code_config})
-        return record_code(self.find_kept(), self.read_code(), dirty=self._dirty(), limit=limit)
+        return record_code(self.find_kept(), self.read_code(), dirty=dirty, limit=limit)
 
     def allows_pickle(self) -> bool:
         """Return True if values that no other format keeps are pickled: `[formats] pickle` of the registry."""
         rules = self.writer.read(lambda snapshot: snapshot.registry().require("formats").formats)
         return rules is not None and rules.pickle
+
+    def _check_code(self, dirty: str) -> None:
+        if dirty != "record":
+            from gitmodel.lineage.code import check_code  # imported here: most versions need no check
+
+            check_code(self.find_code(), dirty=dirty, allow_credentials=self.repository.allows_credentials)
 
     def _dirty(self) -> str:
         """Return the setting for uncommitted changes: "record", "snapshot" or "refuse"."""

@@ -137,7 +137,8 @@ def create_version(
     if key or not opened.job:  # the job may already have created this version
         planned = [(artifact, kind) for artifact, _, kind in given.sources]
         chosen = versions.check_creation(opened.writer, chosen, draft, artifacts=planned)
-    opened.check_code()
+    if given.sources:  # `record_code` also checks, but only after they are stored
+        opened.check_code()
     check_formats(given)
     links = store_given(opened, model, given)
     code = opened.record_code()
