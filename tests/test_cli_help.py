@@ -51,6 +51,7 @@ def registry(code_repo, monkeypatch, capsys, tmp_path_factory):
     for name in ("train.csv", "test.csv", "validation.csv", "model.skops", "deploy.json"):
         (code_repo / name).write_text(f"{name}\n", encoding="utf-8")
     (code_repo / "train.py").write_text(PIPELINE, encoding="utf-8")
+    (code_repo / "params.toml").write_text("seed = 2\n", encoding="utf-8")
     monkeypatch.chdir(code_repo)
     make_registry(code_repo, tmp_path_factory.getbasetemp() / "registry", capsys, COMMANDS_OF_REGISTRY)
     return code_repo

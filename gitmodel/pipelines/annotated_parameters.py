@@ -1,60 +1,232 @@
-"""Parameters of a pipeline in the types of its annotations: those of a record, and those typed at a shell."""
+"""Parameters of a pipeline in the types of its annotations: from a record, from a file, and typed at a shell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from datetime import date, time
 from enum import EnumMeta
-from typing import Any, get_type_hints
+from functools import lru_cache
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from gitmodel.domain.schema.names import did_you_mean
+from gitmodel.domain.secrets.credentials import without_credentials
+from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import UsageError
+from gitmodel.pipelines.parameter_files import read_parameter_file
 
 _PLAIN = {int: "3", float: "0.5", bool: "true"}
+_LONGEST_SHOWN = 80
 
 
 def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return *parameters*, with those that a record changes (paths, enumerations, ...) as *function* annotates them."""
     hints = _hints(function)
-    return {name: _converted(value, hints.get(name, Any)) for name, value in parameters.items()}
+    found = {}
+    for name, value in parameters.items():
+        hint = hints.get(name, Any)
+        found[name] = value
+        with suppress(_Unfit):
+            found[name] = _lenient(value, hint)
+    return found
 
 
 def from_texts(function: Callable[..., Any], texts: Mapping[str, str], read: Callable[[str], Any]) -> dict[str, Any]:
     """Return the parameters that *texts* give to *function*, in the types of its annotations.
 
-    A text stays a text where the annotation is `str`, so that 1.10 is not the number 1.1. All others are converted by
-    *read*. Raises UsageError if an annotation is `int`, `float` or `bool` and the text is none.
+    *read* converts a text to a value. A text stays a text where the annotation is `str`, so that 1.10 is not the number
+    1.1, or where its value does not fit the annotation. Raises UsageError for an unknown parameter, and if neither the
+    value nor the text fits.
     """
-    hints = _hints(function)
+    hints = _known(function, texts, "")
     found = {}
     for name, text in texts.items():
         hint = hints.get(name, Any)
-        value = text if hint is str else read(text)
-        if hint is float and type(value) is int:
-            value = float(value)
-        if hint in _PLAIN and type(value) is not hint:
-            raise UsageError(
-                f"parameter {name} is {text!a}, and its annotation is {hint.__name__}",
-                hint=f"for example: --param {name}={_PLAIN[hint]}",
-            )
-        found[name] = _converted(value, hint)
+        try:
+            found[name] = _fitting(text, hint) if hint is str else _fitting(read(text), hint)
+        except _Unfit as unfit:
+            try:
+                found[name] = _fitting(text, hint)
+            except _Unfit:
+                raise _refusal(name, text, hint, unfit, "") from None
     return found
+
+
+def from_file(function: Callable[..., Any], path: Path) -> dict[str, Any]:
+    """Return the parameters in the TOML or YAML file *path*, in the types of the annotations of *function*.
+
+    Raises UsageError for an unknown parameter and for a value that does not fit its annotation, NotFound and Invalid as
+    `read_parameter_file` does.
+    """
+    values = read_parameter_file(path)
+    where = f" in {path}"
+    hints = _known(function, values, where)
+    found = {}
+    for name, value in values.items():
+        try:
+            found[name] = _fitting(value, hints.get(name, Any))
+        except _Unfit as unfit:
+            raise _refusal(name, value, hints[name], unfit, where) from None
+    return found
+
+
+class _Unfit(Exception):
+    """A value does not fit its annotation: the *path* of the part in it, its *value*, and the reason."""
+
+    def __init__(self, path: tuple[Any, ...] = (), value: Any = None, reason: str = "") -> None:
+        super().__init__()
+        self.path = path
+        self.value = value
+        self.reason = reason
+
+
+def _known(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return the annotations of *function*. Raises UsageError if *given* has a name that is no parameter of it."""
+    parameters = inspect.signature(function).parameters
+    for name in given:
+        if name not in parameters:
+            there = f"its parameters are {', '.join(parameters)}" if parameters else "it has no parameters"
+            raise UsageError(
+                f"pipeline {function.__name__} has no parameter {name}{where}",
+                hint=did_you_mean(name, parameters, there),
+            )
+    return _hints(function)
 
 
 def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
     try:
-        return get_type_hints(function)
+        return get_type_hints(function, include_extras=True)
     except Exception:  # the annotations name something that is not imported
         return {}
 
 
-def _converted(value: Any, hint: Any) -> Any:
-    """Return *value* in the type of *hint*, or unchanged if it cannot be converted."""
+def _fitting(value: Any, hint: Any) -> Any:
+    """Return *value* in the type of *hint*. Raises _Unfit; a type that pydantic does not know is not checked."""
+    if hint is Any:
+        return value
+    choices = _choices(hint)
+    if Secret in choices and value is not None:
+        return Secret(value)
+    for choice in choices:
+        if isinstance(choice, EnumMeta) and isinstance(value, str) and value in choice.__members__:
+            return choice[value]
+    if hint in _PLAIN and type(value) is hint:
+        return value
+    from pydantic import ValidationError  # takes 100 ms
+
+    adapter = _adapter(hint)
+    if adapter is None:
+        return value
+    try:
+        # as JSON: a list fits a tuple, and a text a date or a path, but no text fits a number
+        found = adapter.validate_json(json.dumps(value, default=_json_text), strict=True)
+    except ValidationError as error:
+        raise _unfit(error, value) from None
+    _refuse_unlike(value, found, ())
+    return found
+
+
+def _lenient(value: Any, hint: Any) -> Any:
+    """Return *value*, which a record holds, in the type of *hint*. Raises _Unfit if it cannot be converted."""
     if isinstance(hint, EnumMeta) and value in hint.__members__:
         return hint[value]
-    if hint in (Any, str, *_PLAIN):
+    if hint in (Any, str, *_PLAIN) or (adapter := _adapter(hint)) is None:
         return value
-    from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError  # takes 100 ms
+    from pydantic import ValidationError
 
-    with suppress(PydanticSchemaGenerationError, ValidationError):
-        return TypeAdapter(hint).validate_python(value)
-    return value
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        raise _Unfit from None
+
+
+@lru_cache(maxsize=256)
+def _adapter(hint: Any) -> Any:
+    """Return pydantic's adapter of *hint*; None if pydantic does not know the type."""
+    from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+
+    try:
+        return TypeAdapter(hint)
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        return None
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """Return the types that *hint* allows."""
+    hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _json_text(value: Any) -> str:
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
+
+
+def _unfit(error: Any, value: Any) -> _Unfit:
+    """Return the first problem of pydantic's *error* as an _Unfit."""
+    found = error.errors(include_url=False)[0]
+    path: list[Any] = []
+    part = value
+    for key in found["loc"]:  # also has the names of the members of a union
+        if (isinstance(part, dict) and key in part) or (isinstance(part, list) and isinstance(key, int)):
+            part = part[key]
+            path.append(key)
+        elif found["type"] == "missing" and key == found["loc"][-1]:
+            return _Unfit(tuple(path), part, f"{key} is missing")
+    choices = {item["msg"].removeprefix("Input should be ") for item in error.errors(include_url=False)}
+    reason = found["msg"] if len(choices) > 1 and path else f"expected {' or '.join(sorted(choices))}"
+    return _Unfit(tuple(path), part, reason)
+
+
+def _refuse_unlike(value: Any, found: Any, path: tuple[Any, ...]) -> None:
+    """Raise _Unfit for keys of *value* that *found* ignores, and for a date that became text."""
+    if isinstance(value, (date, time)) and isinstance(found, str):
+        raise _Unfit(path, value, "expected a text: write it in quotes")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            for name, part in _parts(found):
+                if str(name) == str(key):
+                    _refuse_unlike(item, part, (*path, key))
+                    break
+            else:
+                names = ", ".join(str(name) for name, _ in _parts(found))
+                raise _Unfit((*path, key), item, f"unknown key; the keys are {names}")
+    elif isinstance(value, list) and isinstance(found, (list, tuple)):
+        for index, (item, part) in enumerate(zip(value, found, strict=False)):
+            _refuse_unlike(item, part, (*path, index))
+
+
+def _parts(found: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the names and values of a table, a dataclass or a model of pydantic."""
+    if isinstance(found, Mapping):
+        yield from found.items()
+    elif dataclasses.is_dataclass(found):
+        yield from ((field.name, getattr(found, field.name)) for field in dataclasses.fields(found))
+    else:
+        fields = getattr(type(found), "model_fields", {})
+        for name, field in fields.items():
+            yield from ((known, getattr(found, name)) for known in {name, field.alias or name})
+        yield from (getattr(found, "model_extra", None) or {}).items()
+
+
+def _refusal(name: str, value: Any, hint: Any, unfit: _Unfit, where: str) -> UsageError:
+    """Return the error for the parameter *name* with *value*, which does not fit *hint*."""
+    whole = name + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in unfit.path)
+    part = unfit.value if unfit.path else value
+    kept, hidden = without_credentials({str(unfit.path[-1] if unfit.path else name): part})
+    shown = "(hidden)" if hidden or (not kept and part is not None) else ascii(part)
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
+    kind = inspect.formatannotation(hint).replace("typing.", "")
+    of = f"the annotation of {name}" if unfit.path else "its annotation"
+    if hint in _PLAIN:
+        example = f"--param {name}={_PLAIN[hint]}" if not where else f"{name} = {_PLAIN[hint]}"
+        advice = f"for example: {example}"
+    else:
+        advice = unfit.reason
+    return UsageError(f"parameter {whole}{where} is {shown}, and {of} is {kind}", hint=advice)

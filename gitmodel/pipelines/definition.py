@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar, overload
 
 from gitmodel.client import Client
@@ -28,7 +29,7 @@ from gitmodel.pipelines.run_records import Job, Listener, Run
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.step_modules import is_importing
-from gitmodel.pipelines.steps import is_building
+from gitmodel.pipelines.steps import check_function, is_building
 from gitmodel.registry.runs import refuse_inside_run
 
 log = logging.getLogger("gitmodel.pipelines")
@@ -59,10 +60,7 @@ class Pipeline:
         on_failure: Callable[[GitModelError], Any] | None,
         executor: Any,
     ) -> None:
-        if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
-            raise UsageError(
-                f"{function!a} is not a plain function", hint="put @pipeline on a function that calls steps"
-            )
+        check_function(function, "pipeline")
         functools.update_wrapper(self, function)
         self.function = function
         self.name = check_name(name or function.__name__.strip("_"), "pipeline")
@@ -142,6 +140,19 @@ class Pipeline:
                 self.name,
             )
         return done
+
+    def read_parameters(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+        """Return the parameters in a TOML or YAML file, checked and converted by the annotations of the pipeline.
+
+        A parameter that is annotated `Secret` becomes one. Raises UsageError for a parameter that the pipeline does not
+        have, or whose value does not fit its annotation; NotFound for a missing file, Invalid for one that cannot be
+        read.
+
+        >>> train.run(**train.read_parameters("params.toml"))                # doctest: +SKIP
+        """
+        from gitmodel.pipelines.annotated_parameters import from_file  # imported here: only files need it
+
+        return from_file(self.function, Path(path))
 
     def job(
         self, parameters: Mapping[str, Any], *, listener: Listener | None = None, secrets: Iterable[Secret] = ()

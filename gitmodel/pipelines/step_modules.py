@@ -130,6 +130,18 @@ def import_script(file: str) -> ModuleType:
     return module
 
 
+def import_module(name: str) -> ModuleType:
+    """Import the module *name* as `python -m` does, with the current folder first, but run no pipelines that it calls.
+
+    Adds the current folder to `sys.path`.
+    """
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    with _only_importing():
+        return importlib.import_module(name)
+
+
 def _import_file(name: str, file: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]

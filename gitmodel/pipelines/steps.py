@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeV
 
 from gitmodel.domain.arguments.checking import checked
 from gitmodel.domain.arguments.other_names import shows_our_form
-from gitmodel.domain.schema.names import check_name, fold
+from gitmodel.domain.schema.names import check_name, fold, with_article
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import UsageError, message_of
 from gitmodel.frozen import Frozen
@@ -321,12 +321,48 @@ def _listed(given: Any, name: str) -> tuple[Any, ...]:
     return listed
 
 
-def _check_function(function: Any) -> None:
-    name = getattr(function, "__name__", "")
+def check_function(function: Any, kind: str) -> None:
+    """Raise UsageError for a *function* that cannot be a step or pipeline, as *kind* says, with what to write."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if isinstance(function, functools.partial):
+        inner = getattr(function.func, "__name__", "f")
+        raise UsageError(
+            f"@{kind} takes a function, not the partial of {inner}",
+            hint=f"write `def NAME(...)`, which calls {inner}, or make {inner} the {kind} and pass its arguments there",
+        )
+    if isinstance(function, types.MethodType):
+        raise UsageError(
+            f"@{kind} takes a function, not the method {function.__qualname__}",
+            hint=f"write a function that creates the {type(function.__self__).__name__} and calls its {name}, with the "
+            "settings of the object as parameters",
+        )
+    if isinstance(function, (staticmethod, classmethod)):
+        raise UsageError(
+            f"@{kind} takes a function, not {with_article(type(function).__name__)}",
+            hint=f"write @{type(function).__name__} above @{kind}"
+            if isinstance(function, staticmethod)
+            else "write a function at the top of the module",
+        )
     if not isinstance(function, types.FunctionType):
-        raise UsageError(f"{function!a} is not a function", hint="put @step on a function, above other decorators")
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        raise UsageError(f"step {name} is async or a generator", hint="make it a plain function that returns")
+        raise UsageError(
+            f"{function!a:.200} is not a function", hint=f"put @{kind} on a function, above other decorators"
+        )
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        inside = ", and in it asyncio.run(...) around what is awaited" if kind == "step" else ""
+        raise UsageError(f"{kind} {name} is async", hint=f"write `def {name}`{inside}")
+    if inspect.isgeneratorfunction(function):
+        raise UsageError(f"{kind} {name} is a generator", hint="return a list instead of yielding its items")
+    first = next(iter(inspect.signature(function).parameters), "")
+    if first in ("self", "cls") and "." in function.__qualname__.rpartition("<locals>.")[2]:
+        raise UsageError(
+            f"{kind} {name} is a method: its first parameter is {first}",
+            hint="write a function at the top of the module, with the settings of the object as parameters",
+        )
+
+
+def _check_function(function: Any) -> None:
+    check_function(function, "step")
+    name = function.__name__
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name == "after":
             raise UsageError(f"step {name} has a parameter `after`", hint="rename it; `after` sets the order of steps")

@@ -14,11 +14,10 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.list_columns import RowKind, print_rows
-from gitmodel.errors import Invalid, NotFound, UsageError, message_of
+from gitmodel.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client.values import RunView
-    from gitmodel.pipelines import Pipeline
 
 
 def _fields(view: RunView, wanted: Set[str]) -> Mapping[str, Any]:
@@ -44,23 +43,36 @@ RUNS: RowKind[RunView] = RowKind(
 )
 
 
-@command(example="git model run train.py:train --param seed=3")
-@click.argument("script", metavar="SCRIPT[:PIPELINE]")
+@command(example="git model run train.py:train --params params.toml --param seed=3")
+@click.argument("script", metavar="[SCRIPT[:PIPELINE]]", required=False)
+@click.option("-m", "module", metavar="MODULE[:PIPELINE]", help="Run a pipeline of a module, such as package.train.")
+@click.option("--params", "file", metavar="FILE", help="A TOML or YAML file of parameters.")
 @click.option("--param", "parameters", multiple=True, metavar="KEY=VALUE", help="A parameter; repeat for more.")
 @click.option(
     "--executor", metavar="NAME", help="Executor of the steps: in-order, threads, processes, dask or dask:ADDRESS."
 )
-def run(invocation: Invocation, script: str, parameters: tuple[str, ...], executor: str | None) -> None:
-    """Run a pipeline of a Python script.
+def run(
+    invocation: Invocation,
+    script: str | None,
+    module: str | None,
+    file: str | None,
+    parameters: tuple[str, ...],
+    executor: str | None,
+) -> None:
+    """Run a pipeline of a Python script or module.
 
-    PIPELINE is required if the script has several. If the script itself calls a pipeline, this call does not run. A
-    VALUE gets the type of the parameter's annotation. Without one, it is a number, true, false, a list or a time in
-    TOML syntax, or else text. Progress is printed on stderr.
+    PIPELINE is required if there are several. If the script itself calls a pipeline, this call does not run. With -m,
+    the current folder is searched first, as with `python -m`, and relative imports work.
+
+    Parameters are checked by the annotations of the pipeline, and an unknown one is an error. A --param replaces the
+    one of --params. A VALUE that fits the annotation is a number, true, false, a list, a table or a time in TOML
+    syntax, or else text; a parameter annotated gitmodel.Secret is not recorded. Progress is printed on stderr.
     """
     from gitmodel.pipelines.annotated_parameters import from_texts
+    from gitmodel.pipelines.pipeline_modules import pipeline_of_module, pipeline_of_script
 
+    options.refuse_both("SCRIPT", script, "-m MODULE", module)
     texts = options.read_pairs(parameters, option="--param")
-    file, _, name = script.rpartition(":") if not os.path.isfile(script) else (script, "", "")
 
     def tell(event: str, step: str, seconds: float) -> None:
         said = {"started": "started", "cached": "cached", "again": "starts again, since its worker died"}
@@ -69,8 +81,14 @@ def run(invocation: Invocation, script: str, parameters: tuple[str, ...], execut
         invocation.output.note(f"{step}: {said.get(event) or f'{event} in {seconds:.1f} s'}")
 
     with _prints_to_stderr(invocation):
-        found = _pipeline(file or name, name if file else "")
-        given = from_texts(found.function, texts, options.read_value)
+        if module is not None:
+            found = pipeline_of_module(module)
+        elif script is not None:
+            found = pipeline_of_script(script)
+        else:
+            raise UsageError("SCRIPT is missing", hint="name a script, or a module with -m")
+        given = found.read_parameters(file) if file is not None else {}
+        given |= from_texts(found.function, texts, options.read_value)
         done = found.run(client=invocation.client, executor=executor, listener=tell, **given)
     assert done is not None  # only a script that is being imported has no run
     view: RunView | None = None
@@ -124,38 +142,6 @@ def show(invocation: Invocation, id: str | None) -> None:
         id = newest[0].id
     view = client.get_run(id)
     invocation.output.single(shapes.RECORDED_RUN, view.fields(), name=view.id, lines=_lines(view))
-
-
-def _pipeline(file: str, name: str) -> Pipeline:
-    """Return the pipeline *name* of the script *file*, or its only one. Raises UsageError, NotFound."""
-    from gitmodel.pipelines import Pipeline
-    from gitmodel.pipelines.step_modules import import_script
-
-    path = os.path.realpath(file)
-    if not os.path.isfile(path):
-        raise NotFound(f"there is no script {file}", hint="name a Python file, as in `git model run train.py`")
-    before, sys.argv = sys.argv, [file]
-    try:
-        module = import_script(path)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise UsageError(
-            f"{file} cannot be imported: {type(error).__name__}: {message_of(error)}",
-            hint=f"see what `python3 {file}` says",
-        ) from error
-    finally:
-        sys.argv = before
-    found = {key: value for key, value in vars(module).items() if isinstance(value, Pipeline)}
-    found = {key: value for key, value in found.items() if not name or name in (key, value.name)}
-    if len(set(map(id, found.values()))) == 1:
-        return next(iter(found.values()))
-    there = sorted(key for key, value in vars(module).items() if isinstance(value, Pipeline))
-    if not there:
-        raise NotFound(f"{file} has no pipeline", hint="decorate the function that calls its steps with @pipeline")
-    if not found:
-        raise NotFound(f"{file} has no pipeline {name!a}", hint=f"its pipelines: {', '.join(there)}")
-    raise UsageError(f"{file} has several pipelines", hint=f"name one: {file}:{there[0]}")
 
 
 @contextlib.contextmanager
