@@ -359,6 +359,27 @@ def test_past_rules_are_shown_and_not_changed(client, repo, capsys):
         client.at(before).remove_gate("production", "good")
 
 
+def test_rules_that_contradict_each_other_are_repaired_as_the_refusal_says(client, repo, capsys, tmp_path):
+    editing.edit(repo, {"gitmodel.toml": TEXT + '\n[[stages]]\nname = "production"\n'})
+    before = editing.state(repo)
+    for words in (
+        "update production --direct-rollback",
+        "remove production",
+        "gate add staging good 'number > 0'",
+        "add x",
+    ):
+        code, _, err = ask(capsys, "stage", *shlex.split(words))
+        assert (code, "production is listed already, as stages[1]: keep one of the two" in err) == (5, True)
+        assert "in a work tree of the metadata branch (`git worktree add DIR BRANCH`), commit it" in err
+    assert editing.state(repo) == before
+    editing.run(repo, "worktree", "add", "-q", str(tmp_path / "rules"), "gitmodel")
+    (tmp_path / "rules/gitmodel.toml").write_text(TEXT, encoding="utf-8")
+    editing.run(tmp_path / "rules", "commit", "-qam", "Keep one of the two")
+    editing.run(repo, "worktree", "remove", str(tmp_path / "rules"))
+    assert ask(capsys, "apply")[0] == 0
+    assert ask(capsys, "stage", "update", "production", "--direct-rollback")[0] == 0
+
+
 def test_a_signed_stage_needs_a_signature_for_its_rules(client, repo, capsys):
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnD54EkcNVBCEE5byUMhHFxEA8eayurXtciuQojHUiy"
     editing.edit(repo, {"allowed_signers": f"grace@example.com {key}\n"})

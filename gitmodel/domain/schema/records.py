@@ -164,7 +164,11 @@ class FormatRules(Record, kw_only=True):
     trust: Annotated[tuple[str, ...], _full_names] = ()
 
 
-_REPAIR = "repair the file on the metadata branch, then try again"
+# The hint of errors about values of `gitmodel.toml` that no command can change.
+REPAIR = (
+    "edit gitmodel.toml in a work tree of the metadata branch (`git worktree add DIR BRANCH`), commit it there, and "
+    "run `git model apply`; `git model check` lists all problems"
+)
 
 
 class RegistryRecord(Record, kw_only=True):
@@ -190,7 +194,7 @@ class RegistryRecord(Record, kw_only=True):
         """Return this record. Raises Invalid if the file has a value at one of *keys* that cannot be read."""
         for key in keys:
             if key in self.unread:
-                raise Invalid(str(self.unread[key]), hint=_REPAIR)
+                raise Invalid(str(self.unread[key]), hint=REPAIR)
         return self
 
     @property

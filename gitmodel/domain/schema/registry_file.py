@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from gitmodel.domain.schema import codec, toml_editing
 from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
-from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.records import REPAIR, RegistryRecord
 from gitmodel.domain.schema.stage_rules import UNKNOWN, decode_registry
 from gitmodel.errors import Invalid
-
-_REPAIR = "repair the file on the metadata branch, then try again"
 
 
 def encode_registry(record: RegistryRecord, written: bytes | None = None) -> bytes:
@@ -19,7 +17,7 @@ def encode_registry(record: RegistryRecord, written: bytes | None = None) -> byt
     """
     lost = next((fault for fault in record.faults if fault.rule != UNKNOWN), None)
     if lost is not None:
-        raise Invalid(str(lost), hint=_REPAIR)
+        raise Invalid(str(lost), hint=REPAIR)
     data = codec.encode(record.require(*record.unread))
     if written is None:
         return data

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gitmodel.domain.schema import codec, names, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
-from gitmodel.domain.schema.records import FORMAT, GateRule, RegistryRecord, StageRule
+from gitmodel.domain.schema.records import FORMAT, REPAIR, GateRule, RegistryRecord, StageRule
 from gitmodel.errors import GateRefused, Invalid
 
 # The rule `after` is listed among forced gates by this name, so no gate may have it.
@@ -68,7 +68,7 @@ def check_rules(registry: RegistryRecord, stage: str) -> None:
     unknown = next((fault for fault in faults if fault.rule == UNKNOWN), None)
     raise GateRefused(
         f"nothing can enter {stage}: {'; '.join(map(str, faults))}",
-        hint=_upgrade(registry, unknown.key) if unknown else _REPAIR,
+        hint=_upgrade(registry, unknown.key) if unknown else REPAIR,
     )
 
 
@@ -78,10 +78,7 @@ def unreadable_gate(registry: RegistryRecord, stage: str, gate: GateRule, why: s
     at = registry.stage_names.index(stage) if stage in registry.stage_names else 0
     key = f"stages[{at}].gates[{gates.get(gate.name, 0)}].expression"
     fault = Problem(REGISTRY_FILE, key, "registry.rules", f"cannot be read: {why}")
-    return GateRefused(f"nothing can enter {stage}: {fault}", hint=_REPAIR)
-
-
-_REPAIR = "repair the file on the metadata branch; `git model check` lists its problems"
+    return GateRefused(f"nothing can enter {stage}: {fault}", hint=REPAIR)
 
 
 def _upgrade(registry: RegistryRecord, key: str) -> str:
