@@ -117,6 +117,15 @@ def test_awkward_values_are_exact_and_never_look_equal(client, capsys):
     assert f"metadata.big\tfalse\t1\t{2**53}\t{2**53 + 1}" in lines
 
 
+def test_large_numbers_are_shown_without_an_exponent(client, capsys):
+    create(client, {"rows": 239875, "loss": 12345.678}, {"rows": 998501, "loss": 98765.432})
+    out = ask(capsys, "diff", "iris@1", "iris@2")[1]
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
+    assert rows["metadata.rows"] == ["239875", "998501", "+758626"]
+    assert rows["metadata.loss"] == ["12346", "98765", "+86420"]
+    assert ask(capsys, "version", "list", "--columns", "loss")[1].split()[-1] == "12346"
+
+
 def test_keys_with_dots_and_long_texts_with_control_characters_stay_on_one_line(client, capsys):
     create(client, {"a.b": 1, "a": {"b": 2}}, {"a.b": 3, "a": {"b": 4}, "long": "x" * 5000 + "\n\t\x00"[:2]})
     out = ask(capsys, "diff", "iris@1", "iris@2")[1]

@@ -69,21 +69,6 @@ def utc_time(moment: datetime) -> str:
     return moment.isoformat(" ", "minutes")[:16]  # a tenth of the time of strftime
 
 
-def measurement(value: Any) -> str:
-    """Return a value of the metadata for people: a number with at most four digits after rounding, a time in UTC.
-
-    >>> measurement(0.972222), measurement(1500), measurement(0.5), measurement(None), measurement(["a", "b"])
-    ('0.9722', '1500', '0.5', '', 'a,b')
-    """
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, str):
-        return value
-    if type(value) is int:
-        return str(value)
-    return utc_time(value) if isinstance(value, datetime) else tsv_cell(value)
-
-
 def size(count: int) -> str:
     """Return a number of bytes for people.
 

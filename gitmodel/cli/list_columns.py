@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from datetime import datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from gitmodel.cli.cell_text import escape, measurement, width
+from gitmodel.cli.cell_text import escape, tsv_cell, utc_time, width
 from gitmodel.cli.output import PROSE, Column, Output, cells_of, terminal_width, widest
 from gitmodel.cli.shapes import Shape
-from gitmodel.domain.views.comparison import flat_values
+from gitmodel.domain.views.comparison import flat_values, rounded
 from gitmodel.domain.views.version_summaries import MOST_KEYS
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.frozen import Frozen
@@ -159,6 +160,19 @@ def _measured_table(kind: RowKind[T], items: Iterable[T], sort: str) -> tuple[li
             cells.insert(place, column)
             place += 1
     return heads, cells
+
+
+def measurement(value: Any) -> str:
+    """Return a value of the metadata for people: a `rounded` number, a time in UTC.
+
+    >>> measurement(0.972222), measurement(1500), measurement(None), measurement(["a", "b"])
+    ('0.9722', '1500', '', 'a,b')
+    """
+    if isinstance(value, str):
+        return value
+    if type(value) is int or isinstance(value, float):
+        return rounded(value)
+    return utc_time(value) if isinstance(value, datetime) else tsv_cell(value)
 
 
 class _Values:

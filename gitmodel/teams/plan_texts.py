@@ -161,7 +161,7 @@ def _count(code: CodeRange) -> str:
 
 
 def _difference(row: Compared) -> str:
-    return f" ({row.change:+.6g})" if row.change else ""
+    return f" ({row.shown_change})" if row.change else ""
 
 
 def _short(digest: str | None) -> str:

@@ -11,6 +11,7 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.list_columns import measurement
 from gitmodel.domain.views.comparison import same_value
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _print_table(invocation: Invocation, found: VersionDiff, *, all_fields: bool
     output, differing = invocation.output, found.differing
     two = len(found.versions) == 2
     columns = [[row.name for row in differing], *_columns(differing, len(found.versions))]
-    columns += [[_change(row) for row in differing]] if two else []
+    columns += [[row.shown_change for row in differing]] if two else []
     output.wide_table(["FIELD", *found.heads, *(["CHANGE"] if two else [])], columns, empty="no field differs")
     equal = [row for row in found if row.same]
     if all_fields and equal:
@@ -128,7 +129,7 @@ def _cells(row: Compared) -> list[str]:
 def _short(value: Any) -> str:
     if isinstance(value, str) and value.startswith("sha256:"):
         return value[:_SHORT_DIGEST]
-    return cell_text.measurement(value)
+    return measurement(value)
 
 
 def _short_commit(value: Any) -> str:
@@ -137,10 +138,6 @@ def _short_commit(value: Any) -> str:
 
 def _quoted(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else cell_text.tsv_cell(value)
-
-
-def _change(row: Compared) -> str:
-    return f"{row.change:+.4g}" if row.change else ""
 
 
 def row_fields(rows: Sequence[Compared]) -> list[dict[str, Any]]:
@@ -155,7 +152,7 @@ def beside(row: Compared) -> str:
     if row.old is None or row.new is None:
         only, word = (row.new, "added") if row.old is None else (row.old, "removed")
         return f"{cell_text.tsv_cell(only)}  ({word})"
-    change = f"  ({row.change:+.6g})" if row.change else ""
+    change = f"  ({row.shown_change})" if row.change else ""
     return f"{cell_text.tsv_cell(row.old)} -> {cell_text.tsv_cell(row.new)}{change}"
 
 

@@ -32,6 +32,11 @@ class Compared(Frozen):
         return self.values[-1]
 
     @property
+    def shown_change(self) -> str:
+        """The `change` for people; "" if there is none."""
+        return rounded(self.change, sign="+") if self.change else ""
+
+    @property
     def known(self) -> list[Any]:
         """The values that are known."""
         return [value for place, value in enumerate(self.values) if place not in self.unknown]
@@ -51,6 +56,19 @@ class Compared(Frozen):
         if isinstance(old, int) and isinstance(new, int):
             return new - old
         return float(new) - float(old)
+
+
+def rounded(value: float, *, sign: str = "") -> str:
+    """Return *value* for people: a whole number exactly, others with four digits or rounded to a whole number.
+
+    The *sign* "+" also marks positive numbers.
+
+    >>> rounded(0.972222), rounded(1234567), rounded(12345.678), rounded(2e20), rounded(0.5, sign="+")
+    ('0.9722', '1234567', '12346', '2e+20', '+0.5')
+    """
+    if isinstance(value, int):
+        return f"{value:{sign}d}"
+    return f"{value:{sign}.0f}" if 9999.5 <= abs(value) < 1e15 else f"{value:{sign}.4g}"
 
 
 def same_value(one: Any, other: Any) -> bool:
