@@ -16,6 +16,8 @@ from transcripts import ask, make_registry
 from gitmodel.cli import COMMANDS, shapes
 from gitmodel.cli.invocation import Command, LazyGroup, first_line
 from gitmodel.cli.shells import SCRIPTS
+from gitmodel.client import executed_cells
+from gitmodel.domain.notebook_cells import Cell
 from gitmodel.domain.schema.digests import digest_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +82,8 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         subprocess.run(["git", "add", "train.py"], cwd=registry, check=True)
         subprocess.run(["git", "commit", "-q", "-m", "Train"], cwd=registry, check=True)
         example = example.replace("iris@production", "demo@1")
+    if path == "git model runs cells":
+        monkeypatch.setattr(executed_cells, "executed_cells", lambda: [Cell(1, "train()")])
     before = {
         "git model register": "delete iris --yes --force",
         "git model rollback": "promote iris@2 production",
@@ -90,6 +94,7 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         "git model version create": "version list iris",
         "git model version delete": "version update iris@2 --stage none",
         "git model runs show": "run train.py",
+        "git model runs cells": "run train.py",
         "git model reproduce": "run train.py",
         "git model import": "export iris@1 iris.gitmodel",
         "git model store remove": f"store add archive {tmp_path / 'archive'}",

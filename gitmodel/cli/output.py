@@ -122,6 +122,11 @@ class Output:
         """Print a text that gitmodel wrote itself, such as a script, without escaping it."""
         _write(sys.stdout, text if text.endswith("\n") else f"{text}\n")
 
+    def source(self, text: str) -> None:
+        """Print source code of a person; control characters other than tabs and line breaks are escaped."""
+        lines = ("\t".join(map(escape, line.split("\t"))) for line in text.split("\n"))
+        _write_all(f"{line}\n" for line in lines)
+
     def note(self, message: str) -> None:
         """Print a message for people. Machine-readable and quiet output leave it out."""
         if self.is_table:

@@ -228,6 +228,7 @@ RECORDED_RUN = shape(
     executor='text: the executor that ran the steps; "" for a run of a script',
     python="text: the version of Python",
     packages="text: the digest of the list of installed packages in the artifact store, or null",
+    cells="text: the digest of the executed cells of a notebook in the artifact store, or null",
     code="object or null: as in `version`",
     script="text: the file of the pipeline, from the top of the code repository; null if it was not recorded, "
     "so `reproduce` cannot run it again",
@@ -239,6 +240,12 @@ RECORDED_RUN = shape(
     "`failed_attempts` (the errors of the attempts that were repeated), "
     "`parameters`, `inputs` and `outputs` (name to digest); if it has a `version`, also `kinds`, `sizes` (bytes), "
     "`formats` and `files` (the own names of the files) of the outputs",
+)
+CELL = shape(
+    "cell",
+    "A cell of the notebook that made a run. Printed by `runs cells`.",
+    number="number of its execution, as in `In [3]`",
+    source="text: its source, without secrets",
 )
 LINEAGE = shape(
     "lineage",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from gitmodel.client.version_table import VersionTable
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.changes.rule_edits import ChangedRules, RulesEdit
+    from gitmodel.domain.notebook_cells import Cell
     from gitmodel.domain.schema.codec import Problem
     from gitmodel.domain.views.lineage import Lineage
     from gitmodel.lineage.containing import Containing, WrittenNotes
@@ -597,6 +598,19 @@ class Client:
 
         self.repository.renew()
         return runs.get_run(self.repository, id, store=lambda: self.store)
+
+    def get_cells(self, run: str) -> tuple[Cell, ...]:
+        """Return the cells that were executed until the end of the run with the id *run*, if it was in a notebook.
+
+        Secrets and text that looks like a credential are replaced. Raises NotFound for a run without stored cells.
+
+        >>> for cell in client.get_cells(run.id):                       # doctest: +SKIP
+        ...     print(cell.number, cell.source)
+        """
+        from gitmodel.registry import runs
+
+        self.repository.renew()
+        return runs.get_cells(self.repository, run, self.store)
 
     @contextmanager
     def start_run(self, name: str) -> Iterator[ScriptRun]:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Literal
 
 from gitmodel.client.by_url import in_ci
+from gitmodel.client.executed_cells import store_cells
 from gitmodel.client.handles import ModelVersion
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.client.run_recording import NewVersion, RunRecording
@@ -169,6 +170,7 @@ def _record(
         module=start.module,
         python=platform.python_version(),
         packages=start.packages,
+        cells=store_cells(run.opened.repository.config, rules, run.opened.store, run.known.values()),
         error=error.line(rules) if error else "",
         traceback=error.recorded_traceback(rules) if error else "",
         versions=(made.reference,) if made is not None else (),

@@ -110,7 +110,7 @@ def _beside(
     store: ArtifactStore, runs: list[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
 ) -> Iterator[tuple[str, int]]:
     """Yield the digests of files about *runs*, and with *graph* all its artifacts; add to *missing* the absent ones."""
-    wanted = {digest: False for run in runs for digest in (run.packages, run.details) if digest}
+    wanted = {digest: False for run in runs for digest in run.stored}
     for node in graph.nodes if graph else ():
         if node.kind == ARTIFACT:
             wanted[node.id] = node.facts.get("format") == "folder"

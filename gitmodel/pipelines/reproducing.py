@@ -144,17 +144,19 @@ def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
         raise NotFound(
             f"no recorded run created {name}", hint=f"`git model checkout {name} FOLDER` checks out its code and files"
         )
+    by_hand = f"`git model checkout {name} FOLDER` gets its code, to run by hand"
+    if run.cells is not None:
+        by_hand = f"`git model runs cells {run.id}` prints the cells that were executed, to run by hand"
     if not run.executor:
         raise UsageError(
-            f"run {run.id} was started by a script, not by a pipeline, and cannot be repeated automatically",
-            hint=f"`git model checkout {name} FOLDER` gets its code, to run by hand; "
-            f"`git model runs show {run.id}` shows its parameters and inputs",
+            f"run {run.id} was started by a {'notebook' if run.cells else 'script'}, not by a pipeline, and cannot be "
+            "repeated automatically",
+            hint=f"{by_hand}; `git model runs show {run.id}` shows its parameters and inputs",
         )
     if not run.script:
         raise NotFound(
             f"run {run.id} has no record of the file of its pipeline, for example because it ran in a notebook",
-            hint=f"`git model checkout {name} FOLDER` gets its code, to run by hand; the next version can be made "
-            "again if its pipeline is in a file of the code repository",
+            hint=f"{by_hand}; the next version can be made again if its pipeline is in a file of the code repository",
         )
     return load_details(run, client.store)
 

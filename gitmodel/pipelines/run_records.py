@@ -10,6 +10,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from gitmodel.client import Client
+from gitmodel.client.executed_cells import store_cells
 from gitmodel.domain.schema.records import Code, RunRecord, RunRules, StepRecord
 from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.domain.secrets.error_text import ErrorText
@@ -104,7 +105,10 @@ class ActiveRun:
 def run_record(
     client: Client, active: ActiveRun, executor: str, error: ErrorText | None = None, *, keep: bool = True
 ) -> RunRecord:
-    """Return the record of the run *active*, which ended with *error*; unless *keep*, it leaves no failed version."""
+    """Return the record of the run *active*, which ended with *error*; unless *keep*, it leaves no failed version.
+
+    Stores the executed cells of a notebook.
+    """
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = active.status == "succeeded"
     versions = {
@@ -123,6 +127,7 @@ def run_record(
         executor=redacted(executor),
         python=platform.python_version(),
         packages=active.packages,
+        cells=store_cells(client.repository.config, rules, client.store, active.job.graph.known.values()),
         failed_step=active.failed or None,
         error=error.line(rules) if error else "",
         traceback=error.recorded_traceback(rules) if error else "",

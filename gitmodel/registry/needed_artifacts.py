@@ -113,7 +113,7 @@ class _NeedsSearch:
             self.needs.damaged.append(record.message)
             return
         steps = record.steps
-        self.needs.digests.update(digest for digest in (record.packages, record.details) if digest)
+        self.needs.digests.update(record.stored)
         if record.details is not None:
             try:
                 steps = load_details(record, self._store).steps

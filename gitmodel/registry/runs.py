@@ -17,6 +17,7 @@ from typing import Any
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
 from gitmodel.domain.changes.runs import find_run, run_id
+from gitmodel.domain.notebook_cells import LONGEST_CELLS, Cell, from_notebook
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.portable_paths import file_name_fault
 from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
@@ -39,7 +40,7 @@ _STEP_NAMES: dict[str, Names] = {
 RUN_NAMES: dict[str, Names] = {
     **dict.fromkeys(("id", "pipeline", "started", "finished", "seconds", "since", "recorded", "failed_step"), VALUE),
     "status": Words(records.ALL_RUN_STATUSES),
-    **dict.fromkeys(("error", "executor", "python", "packages", "script", "module"), VALUE),
+    **dict.fromkeys(("error", "executor", "python", "packages", "cells", "script", "module"), VALUE),
     "versions": [VALUE],
     "code": CODE_NAMES,
     "parameters": RECORDED,
@@ -48,6 +49,7 @@ RUN_NAMES: dict[str, Names] = {
 }
 _STEP_KEYS = tuple(field.name for field in fields(StepRecord) if field.name != "extra")
 _DETAILS_LIMIT = 256 << 20  # bytes: some hundred thousand steps
+_CELLS_LIMIT = 16 * LONGEST_CELLS  # bytes: a character can be escaped
 
 
 class RunView(Frozen):
@@ -104,6 +106,7 @@ class RunView(Frozen):
             "executor": record.executor if record else "",
             "python": record.python if record else "",
             "packages": record.packages if record else None,
+            "cells": record.cells if record else None,
             "code": code_fields(record.code) if record else None,
             "script": record.script if record else None,
             "module": record.module if record else None,
@@ -209,6 +212,18 @@ def _installed_packages() -> bytes:
 
     found = {f"{item.metadata['Name']}=={item.version}\n" for item in distributions() if item.metadata["Name"]}
     return "".join(sorted(found, key=str.casefold)).encode()
+
+
+def get_cells(repository: Repository, id: str, store: ArtifactStore) -> tuple[Cell, ...]:
+    """Return the cells of the notebook that the run *id* stored. Raises NotFound if there are none."""
+    view = get_run(repository, id)
+    digest = view.record.cells if view.record else None
+    if digest is None:
+        raise NotFound(
+            f"run {id} has no cells of a notebook",
+            hint="runs in a notebook or IPython store them, unless `gitmodel.recordCells` or `record_cells` is false",
+        )
+    return from_notebook(read_object(store, digest, _CELLS_LIMIT, "the cells of a notebook"))
 
 
 def told_stored(outputs: Iterable[tuple[str, str]]) -> str:

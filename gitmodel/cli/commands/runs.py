@@ -1,4 +1,4 @@
-"""Commands on pipelines and their runs: run, runs list, runs show."""
+"""Commands on pipelines and their runs: run, runs list, runs show, runs cells."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gitmodel.cli.list_columns import RowKind, print_rows
 from gitmodel.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
+    from gitmodel.client import Client
     from gitmodel.client.values import RunView
 
 
@@ -135,13 +136,32 @@ def show(invocation: Invocation, id: str | None) -> None:
     has it.
     """
     client = invocation.client
-    if id is None:
-        newest = client.list_runs(limit=1)
-        if not newest:
-            raise NotFound("there are no runs yet", hint="run `git model run SCRIPT`")
-        id = newest[0].id
-    view = client.get_run(id)
+    view = client.get_run(id or _newest(client))
     invocation.output.single(shapes.RECORDED_RUN, view.fields(), name=view.id, lines=_lines(view))
+
+
+@command(group=runs, example="git model runs cells")
+@click.argument("id", metavar="RUN", required=False)
+def cells(invocation: Invocation, id: str | None) -> None:
+    """Print the executed cells of the notebook that made a run. Default: the newest run.
+
+    It prints all cells that were executed in the notebook until the end of the run, in this order. Secrets and text
+    that looks like a credential are replaced.
+    """
+    output, client = invocation.output, invocation.client
+    found = client.get_cells(id or _newest(client))
+    if output.is_table:
+        output.source("\n\n".join(f"# In [{cell.number}]:\n{cell.source}" for cell in found))
+    else:
+        output.listing(found, shapes.CELL, name=lambda cell: str(cell.number), columns=(), empty="")
+
+
+def _newest(client: Client) -> str:
+    """Return the id of the newest run. Raises NotFound if there is none."""
+    newest = client.list_runs(limit=1)
+    if not newest:
+        raise NotFound("there are no runs yet", hint="run `git model run SCRIPT`")
+    return newest[0].id
 
 
 @contextlib.contextmanager
@@ -186,6 +206,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
             ("packages", record.packages or ""),
             ("code", _code(view)),
             ("script", record.script or "none on record: `git model reproduce` cannot run it again"),
+            ("cells", f"{record.cells}\n`git model runs cells {view.id}` prints them" if record.cells else ""),
             ("parameters", _pairs(record.parameters)),
             ("metadata", _pairs(record.metadata)),
             ("failed step", record.failed_step or ""),

@@ -144,5 +144,5 @@ def mentioned(export: Export) -> set[str]:
     steps = [step for run in export.runs for step in run.steps]
     found = {link.digest for link in export.version.links}
     found.update(digest for step in steps for digest in (*step.inputs.values(), *step.outputs.values()))
-    found.update(digest for run in export.runs for digest in (run.packages, run.details) if digest)
+    found.update(digest for run in export.runs for digest in run.stored)
     return found

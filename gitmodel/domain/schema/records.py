@@ -138,10 +138,14 @@ class StageRule(Record, kw_only=True):
 
 
 class RunRules(Record, kw_only=True):
-    """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (those that made a version)."""
+    """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (those that made a version).
+
+    With *record_cells*, a run in a notebook stores the executed cells.
+    """
 
     record: Annotated[str, _one_of("all", "succeeded", "versioned")] = "all"
     record_traceback: bool = False
+    record_cells: bool = field(default=True, metadata=since(1, 2))
 
 
 class CodeRules(Record, kw_only=True):
@@ -438,7 +442,7 @@ class RunRecord(Record, kw_only=True):
     only if the registry asks for it. *packages* is the digest of the list of installed packages in the artifact store;
     *details* is that of the inputs and outputs of the steps of a long run, which do not fit into the record. *script*
     is the file of the pipeline, relative to the top of the code repository; *module* is the name by which it was
-    imported, if any. *metadata* is that of a run of a script.
+    imported, if any. *cells* is the digest of the executed cells of a notebook, *metadata* that of a run of a script.
     """
 
     id: RunId
@@ -451,6 +455,7 @@ class RunRecord(Record, kw_only=True):
     executor: str = ""
     python: str = ""
     packages: Digest | None = None
+    cells: Digest | None = field(default=None, metadata=since(1, 2))
     failed_step: str | None = None
     error: str = ""
     traceback: str = ""
@@ -460,6 +465,11 @@ class RunRecord(Record, kw_only=True):
     parameters: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict, metadata=since(1, 2))
     steps: tuple[StepRecord, ...] = ()
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The digests of what the artifact store has about the run itself."""
+        return tuple(digest for digest in (self.packages, self.cells, self.details) if digest)
 
 
 def is_newer(written: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cache
 from typing import Any
 
@@ -105,6 +105,11 @@ _FORMS: tuple[tuple[str, str], ...] = (
         r"[^\s\"';,&)=]{4,}",
     ),
 )
+# The last form in Python: password=getpass() and password=db.password are expressions, api_key=api_key a variable.
+_IN_EXPRESSIONS = (
+    rf"(?i:{_PASSWORD}|(?<![a-z]){_SECRET_WORD})=(?![\"'])(?!(?i:{_PLACEHOLDER})(?:[\s\"';,&)]|$))"
+    rf"(?![A-Za-z_][\w.]*[(\[.])(?!(?i:\w*{_PASSWORD}|\w*{_SECRET_WORD})\b)[^\s\"';,&)=]{{4,}}"
+)
 # A form ends where a credential is certain. The rest of it, which is hidden too; none after the `@` of a URL.
 _REST = r"(?:(?<=[^@])[A-Za-z0-9_~+/=%-]+(?:\.[A-Za-z0-9_~+/=%-]+)*)?"
 # A private key with its lines, also if its end is missing or its line breaks are escaped.
@@ -186,10 +191,18 @@ def redacted(text: str) -> str:
     """
     if not _HINTS.search(text):
         return text
-    text = re.sub(_KEY_BLOCK, "(a private key)", text)
-    for what, pattern in _whole_searches():
-        text = pattern.sub(f"({what})", text)
-    return text
+    return _redacted_by(text, _whole_searches())
+
+
+def redacted_in_expressions(text: str) -> str:
+    """Return Python source as `redacted` does, but keep expressions that are assigned to a name such as password.
+
+    >>> redacted_in_expressions("connect(password=getpass(), api_key=api_key)")
+    'connect(password=getpass(), api_key=api_key)'
+    """
+    if not _HINTS.search(text):
+        return text
+    return _redacted_by(text, _searches_in_expressions())
 
 
 def recordable_url(url: str) -> str | None:
@@ -345,3 +358,15 @@ def _searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
 def _whole_searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Return the forms compiled, each with the rest of a credential after it."""
     return tuple((what, re.compile(pattern + _REST)) for what, pattern in _FORMS)
+
+
+@cache
+def _searches_in_expressions() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return (*_whole_searches()[:-1], ("a password", re.compile(_IN_EXPRESSIONS)))
+
+
+def _redacted_by(text: str, searches: Iterable[tuple[str, re.Pattern[str]]]) -> str:
+    text = re.sub(_KEY_BLOCK, "(a private key)", text)
+    for what, pattern in searches:
+        text = pattern.sub(f"({what})", text)
+    return text

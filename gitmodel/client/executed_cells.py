@@ -1,0 +1,46 @@
+"""The cells that this process has executed, if it is the kernel of a notebook or IPython, stored with a run."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Mapping
+
+from gitmodel.domain.notebook_cells import Cell, cells_without_secrets, to_notebook
+from gitmodel.domain.schema.records import RunRules
+from gitmodel.domain.secrets.secret_values import SecretValues
+from gitmodel.errors import GitModelError
+from gitmodel.stores.interface import ArtifactStore
+
+log = logging.getLogger("gitmodel.runs")
+
+_OFF = ("false", "no", "off", "0", "")  # as git reads a flag
+
+
+def store_cells(config: Mapping[str, str], rules: RunRules, store: ArtifactStore, secrets: SecretValues) -> str | None:
+    """Store the cells that were executed so far, without *secrets*, and return their digest.
+
+    Returns None in a script, and if *rules* or the setting `gitmodel.recordCells` exclude cells. If the store cannot be
+    written, logs a warning and returns None, because the result of the run is worth more.
+    """
+    if not rules.record_cells or config.get("gitmodel.recordcells", "true").lower() in _OFF:
+        return None
+    cells = executed_cells()
+    if not cells:
+        return None
+    try:
+        return store.put_stream(io.BytesIO(to_notebook(cells_without_secrets(cells, secrets))))[0]
+    except (GitModelError, OSError) as error:
+        log.warning("the cells of the notebook are not recorded: %s", error)
+        return None
+
+
+def executed_cells() -> list[Cell]:
+    """Return the cells that were executed in this process, in order, with the current one; none outside of IPython."""
+    get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = get_shell() if get_shell is not None else None
+    history = getattr(shell, "history_manager", None)
+    if history is None:
+        return []
+    return [Cell(number, source) for _, number, source in history.get_range(raw=True) if source.strip()]

@@ -1,0 +1,72 @@
+"""The executed cells of a notebook as a run stores them: a Jupyter notebook (nbformat 4) without secrets. Pure.
+
+The format is https://nbformat.readthedocs.io/en/latest/format_description.html.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import accumulate
+
+from gitmodel.domain.secrets.code_text import hide_in_code
+from gitmodel.domain.secrets.credential_files import credentials_in_file
+from gitmodel.domain.secrets.secret_values import SecretValues
+from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
+
+# The characters of the cells that a run stores; pasted data can be longer.
+LONGEST_CELLS = 1 << 20
+_TOO_LONG = "# gitmodel left this cell out: the cells of the run are too long"
+
+
+class Cell(Frozen):
+    """A cell as it was executed: its *number*, as in `In [3]`, and its *source*, with magics and shell lines."""
+
+    number: int
+    source: str
+
+
+def cells_without_secrets(cells: Iterable[Cell], secrets: SecretValues) -> list[Cell]:
+    """Return *cells* with secrets and credentials replaced.
+
+    A comment replaces the source of a cell in which a credential is left, and of cells beyond `LONGEST_CELLS`.
+    """
+    cells = list(cells)
+    lengths = accumulate(len(cell.source) for cell in cells)
+    return [
+        replace(cell, source=_hidden(cell.source, secrets) if length <= LONGEST_CELLS else _TOO_LONG)
+        for cell, length in zip(cells, lengths, strict=True)
+    ]
+
+
+def to_notebook(cells: Iterable[Cell]) -> bytes:
+    """Return *cells* as the bytes of a notebook, without outputs.
+
+    >>> from_notebook(to_notebook([Cell(3, "%time fit()")]))
+    (Cell(number=3, source='%time fit()'),)
+    """
+    written = [
+        {"cell_type": "code", "execution_count": c.number, "metadata": {}, "outputs": [], "source": c.source}
+        for c in cells
+    ]
+    whole = {"cells": written, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    return json.dumps(whole, ensure_ascii=True, indent=1).encode()
+
+
+def from_notebook(content: bytes) -> tuple[Cell, ...]:
+    """Return the cells of a notebook that `to_notebook` wrote. Raises Invalid for other bytes."""
+    try:
+        found = [(cell["execution_count"], cell["source"]) for cell in json.loads(content)["cells"]]
+        if not all(type(number) is int and isinstance(source, str) for number, source in found):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise Invalid("the stored cells are not a notebook", hint="run `git model verify`") from None
+    return tuple(Cell(number, source) for number, source in found)
+
+
+def _hidden(source: str, secrets: SecretValues) -> str:
+    text = hide_in_code(source, secrets)
+    left = next(credentials_in_file(text.encode("utf-8", "surrogateescape")), None)
+    return text if left is None else f"# gitmodel left this cell out: it holds {left.what}"
