@@ -63,7 +63,7 @@ COMMANDS = {
     "remote": Entry("teams:remote", "Show the remote that pull and push use.", "Teams"),
     "pull": Entry("teams:pull", "Fetch the remote's registry and replay your changes on it.", "Teams"),
     "push": Entry("teams:push", "Push your changes to the remote.", "Teams"),
-    "run": Entry("runs:run", "Run a pipeline of a Python script.", "Pipelines"),
+    "run": Entry("runs:run", "Run a pipeline of a Python script or module.", "Pipelines"),
     "runs": Entry("runs:runs", "List and show runs of pipelines.", "Pipelines"),
     "formats": Entry("formats:formats", "List the formats of artifacts, and trust names.", "Artifacts"),
     "store": Entry("stores:store", "Manage artifact stores.", "Maintenance"),
