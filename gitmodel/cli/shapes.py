@@ -418,10 +418,12 @@ PLAN = shape(
     base="text: the commit into which `head` is merged",
     head="text: the commit that is merged",
     changes="list of objects: `model`, `stage` or `alias`, `previous` and `version` (numbers; null if empty), "
-    "`who`, `reason`, `maker` (author of the version), `owners`, `code` (`old` and `new` commit, `count` of "
+    "`who`, `reason`, `maker` (author of the version), `owners`, `reviewed` and `signed` (true if the stage "
+    "requires a review or a signature), `code` (`old` and `new` commit, `count` of "
     "commits between or null, the newest of these as `commits`, `comparison`: a URL or empty), "
     "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` and `datasets` that differ (lists of `name`, "
-    "`kind`, `old`, `new`), `gates` (list of `gate`)",
+    "`kind`, `old`, `new`), `gates` (list of `gate`), `trend` (null, or the `metric` that a gate reads and its "
+    "`points`: `version` and `value` of the last 12 versions in the stage and of the one that enters)",
     renamed="list of objects: renamed models, each with `model` and the new name `to`; stages move with them",
     versions="list of text: new versions, as `MODEL@NUMBER`",
     rules="list of text: changed files that decide who may do what",

@@ -35,6 +35,7 @@ from gitmodel.registry.setup import Setting as Setting
 from gitmodel.registry.stage_rules import StageRules as StageRules
 from gitmodel.registry.store_access import NamedStore as NamedStore
 from gitmodel.stores.interface import ArtifactStore as ArtifactStore
+from gitmodel.teams.holder_trends import Trend as Trend
 from gitmodel.teams.planning import Plan as Plan
 from gitmodel.teams.planning import PlannedChange as PlannedChange
 from gitmodel.teams.proposals import Proposal as Proposal

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from gitmodel.domain.views.comparison import Compared
+from gitmodel.teams.holder_trends import Trend, gate_keys
 from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 
 # A job finds its own comment by this line, to edit it.
 MARKER = "<!-- gitmodel plan -->"
 _LONGEST = 200
 # Hosts allow about 65,000 characters. A change needs a few thousand, and so does the text after the changes.
-_LONGEST_TEXT = 30_000
+_LONGEST_TEXT = 20_000
 _MOST_ROWS = 50
+_FEWER_ROWS = (_MOST_ROWS, 10, 2)  # of a table, until the change is short enough
+# Numbers outside of these need an exponent, which Mermaid does not read.
+_LEAST, _LARGEST = 1e-9, 1e15
 _NONE = "–"  # noqa: RUF001
 
 
@@ -31,7 +36,7 @@ def text(plan: Plan) -> str:
             f"  owners: {', '.join(change.owners)}" if change.owners else "",
             *_code_text(change.code),
         ]
-        block += [f"  {row.name}: {_shown(row.old)} -> {_shown(row.new)}{_difference(row)}" for row in change.metadata]
+        block += [f"  {row.name}: {' -> '.join(_pair(row))}{_difference(row)}" for row in change.metadata]
         digests = (*change.artifacts, *change.datasets)
         block += [f"  {row.kind} {row.name}: {_short(row.old)} -> {_short(row.new)}" for row in digests]
         block += [f"  {_mark(outcome)} {outcome}" for outcome in change.outcomes]
@@ -44,11 +49,14 @@ def text(plan: Plan) -> str:
     return "\n".join(blocks or ["no stage and no alias changes"])
 
 
-def markdown(plan: Plan) -> str:
-    """Return the plan as Markdown, with the hidden line that identifies its comment."""
+def markdown(plan: Plan, *, charts: bool = True) -> str:
+    """Return the plan as Markdown, with the hidden line that identifies its comment.
+
+    Without *charts* it has tables only, for a host that does not draw Mermaid.
+    """
     parts = [MARKER, "## What this changes"]
     for number, change in enumerate(plan.changes):
-        parts.append("\n".join(_markdown_of(change)))
+        parts.append(_bounded(change, charts=charts))
         left = len(plan.changes) - number - 1
         if left and sum(map(len, parts)) > _LONGEST_TEXT:
             parts.append(f"And {left} more: `git model plan {plan.base[:10]}..{plan.head[:10]}` shows them.")
@@ -83,36 +91,88 @@ def escape(text: str) -> str:
     return re.sub(r"""[!-/:-@\[-`{-~]""", lambda found: f"\\{found[0]}" + "\u200b" * (found[0] in "@#!:"), line)
 
 
-def _markdown_of(change: PlannedChange) -> Iterator[str]:
+def _bounded(change: PlannedChange, *, charts: bool) -> str:
+    """Return *change* as Markdown, with fewer rows in its tables if it is too long."""
+    text = ""
+    for most in _FEWER_ROWS:
+        text = "\n".join(_markdown_of(change, most, charts=charts))
+        if len(text) <= _LONGEST_TEXT:
+            break
+    return text
+
+
+def _markdown_of(change: PlannedChange, most: int, *, charts: bool) -> Iterator[str]:
     yield f"### {escape(_what(change))}"
-    yield ""
-    if _becomes_empty(change):
-        yield f"- **{escape(_becomes_empty(change))}**"
+    yield from ("", f"{_verdict(change)}{_effect(change)}", "")
     if change.who:
-        yield f"- by {escape(change.who)}"
-    if change.reason:
-        yield f"- reason: {escape(change.reason)}"
+        yield f"- proposed by {escape(change.who)}{f': {escape(change.reason)}' if change.reason else ''}"
+    if change.maker:
+        yield f"- version {change.new} created by {escape(change.maker)}"
     if change.owners:
         yield f"- owners: {', '.join(map(escape, change.owners))}"
-    if change.maker:
-        yield f"- version {change.new} by {escape(change.maker)}"
     yield from _code_markdown(change.code)
     if change.outcomes:
         yield from ("", "| rule | | expression | found | message |", "|---|---|---|---|---|")
-        for outcome in change.outcomes:
-            judged = (outcome.gate, _mark(outcome), outcome.expression, outcome.explained, outcome.message)
-            yield "| " + " | ".join(map(escape, judged)) + " |"
-    if change.metadata:
-        yield from ("", f"| metadata | {change.old or _NONE} | {change.new or _NONE} | change |", "|---|---|---|---|")
-        for row in change.metadata[:_MOST_ROWS]:
-            cells = (row.name, _shown(row.old), _shown(row.new), _difference(row).strip(" ()"))
-            yield "| " + " | ".join(map(escape, cells)) + " |"
+        for outcome in change.outcomes[:most]:
+            yield _row(outcome.gate, _mark(outcome), outcome.expression, outcome.explained, outcome.message)
+        yield from _and_more(len(change.outcomes), most)
+    yield from _metadata_markdown(change, most)
+    if charts and change.trend is not None:
+        yield from _chart(change, change.trend)
     for title, rows in (("artifact", change.artifacts), ("dataset", change.datasets)):
         if rows:
-            yield from ("", f"| {title} | kind | before | after |", "|---|---|---|---|")
-        for row in rows[:_MOST_ROWS]:
-            cells = (row.name, row.kind, _short(row.old), _short(row.new))
-            yield "| " + " | ".join(map(escape, cells)) + " |"
+            yield from _folded(_counted(len(rows), f"{title} differs", f"{title}s differ"))
+            yield from (f"| {title} | kind | before | after |", "|---|---|---|---|")
+            yield from (_row(row.name, row.kind, _short(row.old), _short(row.new)) for row in rows[:most])
+            yield from (*_and_more(len(rows), most), "", "</details>")
+
+
+def _metadata_markdown(change: PlannedChange, most: int) -> Iterator[str]:
+    """Yield the table of the metadata that differs or that a gate reads. Numbers come first."""
+    read = gate_keys(change.outcomes)
+    rows = [row for row in change.metadata if row.name in read or not row.same]
+    rows.sort(key=lambda row: (row.name not in read, row.change is None))
+    if rows:
+        yield from (
+            "",
+            f"| metadata | {change.old or _NONE} | {change.new or _NONE} | change |",
+            "|---|---:|---:|---:|",
+        )
+        for row in rows[:most]:
+            yield _row(row.name, *_pair(row), _difference(row).strip(" ()"))
+        yield from _and_more(len(rows), most)
+    same = len(change.metadata) - len(rows)
+    if same:
+        yield from (
+            "",
+            f"{_counted(same, 'other key of the metadata is', 'other keys of the metadata are')} as before.",
+        )
+
+
+def _chart(change: PlannedChange, trend: Trend) -> Iterator[str]:
+    """Yield the chart of *trend*, in the part of Mermaid's `xychart-beta` that versions 10.7 to 12 draw.
+
+    See <https://mermaid.js.org/syntax/xyChart.html>: a number has no exponent, and a title no markup. Numbers that are
+    too large or too small to be written so have no chart.
+    """
+    values = [value for _, value in trend.points]
+    if not all(value == 0 or _LEAST <= abs(value) < _LARGEST for value in values):
+        return
+    versions = ", ".join(f'"{number}"' for number, _ in trend.points)
+    title = re.sub(r"[^A-Za-z0-9 ._@:/-]", "_", f"{change.place}: {trend.metric} by version")[:_LONGEST]
+    yield from ("", "```mermaid", "xychart-beta", f'    title "{title}"', f"    x-axis [{versions}]")
+    if min(values) < max(values):
+        yield f"    y-axis {_decimal(min(values))} --> {_decimal(max(values))}"
+    yield from (f"    line [{', '.join(map(_decimal, values))}]", "```")
+
+
+def _decimal(value: float) -> str:
+    """Return *value*, rounded to six digits, without an exponent.
+
+    >>> _decimal(1e-07), _decimal(0.9400000000000001), _decimal(1234567)
+    ('0.0000001', '0.94', '1234570')
+    """
+    return f"{Decimal(f'{value:.6g}'):f}"
 
 
 def _code_markdown(code: CodeRange) -> Iterator[str]:
@@ -120,7 +180,51 @@ def _code_markdown(code: CodeRange) -> Iterator[str]:
         range = _range(code, _NONE, "→")
         between = f", {_count(code)}" if code.count is not None else ""
         yield f"- code: [{range}](<{code.comparison}>){between}" if code.comparison else f"- code: {range}{between}"
-        yield from (f"  - {line}" for line in (*map(escape, code.commits), *_left_out(code)))
+    if code.commits:
+        yield from _folded("Commits of the code")
+        yield from (f"- {line}" for line in (*map(escape, code.commits), *_left_out(code)))
+        yield from ("", "</details>")
+
+
+def _folded(title: str) -> tuple[str, ...]:
+    return "", f"<details><summary>{title}</summary>", ""
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(map(escape, cells))} |"
+
+
+def _and_more(count: int, most: int) -> list[str]:
+    return [f"| and {count - most} more |"] if count > most else []
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _verdict(change: PlannedChange) -> str:
+    """Return the results of the rules in a sentence of Markdown; "" if the stage has none."""
+    failed = [escape(outcome.gate) for outcome in change.outcomes if outcome.stops]
+    forced = [escape(outcome.gate) for outcome in change.outcomes if outcome.forced and not outcome.passed]
+    count = len(change.outcomes)
+    said = [f"Rules of {escape(change.place)}: {count - len(failed) - len(forced)} of {count} passed"]
+    said += [f"failed: {', '.join(failed)}"] if failed else []
+    said += [f"forced: {', '.join(forced)}"] if forced else []
+    return f"**{'; '.join(said)}.** " if count else ""
+
+
+def _effect(change: PlannedChange) -> str:
+    """Return what the merge does, and what it needs, in sentences of Markdown."""
+    place = escape(f"the alias {change.place}" if change.alias else change.place)
+    old, new = (escape(f"{change.model}@{number}") for number in (change.old, change.new))
+    if change.new is None:
+        effect = f"**{place} becomes empty** after the merge and `git model apply`."
+    elif change.old is None:
+        effect = f"After the merge and `git model apply`, {new} enters {place}, which is empty now."
+    else:
+        effect = f"After the merge and `git model apply`, {new} replaces {old} in {place}."
+    needs = [word for word, needed in (("a review", change.reviewed), ("a valid signature", change.signed)) if needed]
+    return f"{effect} The stage requires {' and '.join(needs)}." if needs else effect
 
 
 def _what(change: PlannedChange) -> str:
@@ -162,6 +266,15 @@ def _count(code: CodeRange) -> str:
 
 def _difference(row: Compared) -> str:
     return f" ({row.shown_change})" if row.change else ""
+
+
+def _pair(row: Compared) -> tuple[str, str]:
+    """Return both values; fractions are rounded to six digits where this leaves them different."""
+    exact = _shown(row.old), _shown(row.new)
+    if row.change is None:
+        return exact
+    old, new = (f"{value:.6g}" if isinstance(value, float) else str(value) for value in (row.old, row.new))
+    return (old, new) if old != new or row.same else exact
 
 
 def _short(digest: str | None) -> str:

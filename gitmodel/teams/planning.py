@@ -25,6 +25,7 @@ from gitmodel.frozen import Frozen
 from gitmodel.git.trees import CommitFiles
 from gitmodel.hosts.addresses import find_host
 from gitmodel.registry import in_force
+from gitmodel.teams.holder_trends import Trend, find_trend
 from gitmodel.teams.range_checks import check_between
 
 T = TypeVar("T")
@@ -49,8 +50,11 @@ class CodeRange(Frozen):
 class PlannedChange(Frozen):
     """The planned change of a stage or alias: version *new* replaces *old* (None: empty), by *who*.
 
-    The other fields describe a version that enters: its *maker*, the *metadata* of both versions side by side, and the
-    *artifacts* and *datasets* that differ. Datasets are artifacts of the kind `data` and external inputs of runs.
+    *reviewed* is True if the stage changes only by a reviewed proposal, *signed* if it requires a signature.
+
+    The other fields describe a version that enters: its *maker*, the *metadata* of both versions side by side, the
+    *artifacts* and *datasets* that differ, and the *trend* of a number that a gate reads. Datasets are artifacts of the
+    kind `data` and external inputs of runs.
     """
 
     model: str
@@ -62,11 +66,14 @@ class PlannedChange(Frozen):
     reason: str
     maker: str = ""
     owners: tuple[str, ...] = ()
+    reviewed: bool = False
+    signed: bool = False
     code: CodeRange = CodeRange()
     metadata: tuple[Compared, ...] = ()
     artifacts: tuple[Compared, ...] = ()
     datasets: tuple[Compared, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    trend: Trend | None = None
 
 
 class Plan(Frozen):
@@ -172,6 +179,7 @@ def _planned(merge: _Merge, path: str, ref: StageRef, *, alias: bool) -> Planned
     if now is not None and new is not None and not alias:
         outcomes = _or_none(lambda: gates.judge_recorded(before, after, ref, now, in_force.judge))
     record = _or_none(lambda: after.model(ref.model))
+    rules = () if alias else _or_none(lambda: before.rules(ref.stage)) or ()
     planned = PlannedChange(
         ref.model,
         ref.stage,
@@ -181,9 +189,14 @@ def _planned(merge: _Merge, path: str, ref: StageRef, *, alias: bool) -> Planned
         merge.authors.author_of_change(path),
         now.reason if now else "",
         owners=record.owners if record else (),
+        reviewed=any(rule.proposal_only for rule in rules),
+        signed=any(rule.signed for rule in rules),
         outcomes=outcomes or (),
     )
-    return planned if new is None else replace(planned, **_compared(merge, ref.model, old, new))
+    if new is None:
+        return planned
+    trend = find_trend(merge.repository, before, StageRef(former, ref.stage), new, planned.outcomes)
+    return replace(planned, trend=trend, **_compared(merge, ref.model, old, new))
 
 
 def _compared(merge: _Merge, model: str, old: VersionRecord | None, new: VersionRecord) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import editing
 import pytest
@@ -9,9 +10,13 @@ from editing import BRANCH, edit, read
 
 from gitmodel import Client
 from gitmodel.cli import run as run_program
+from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import links_digest
+from gitmodel.domain.views.comparison import compare_values
 from gitmodel.teams import plan_texts
-from gitmodel.teams.planning import plan
+from gitmodel.teams.holder_trends import Trend
+from gitmodel.teams.planning import Plan, PlannedChange, plan
 
 STAGE = paths.stage_file("iris", "production")
 TOPIC = "refs/heads/topic"
@@ -48,8 +53,6 @@ def planned(client):
 
 def propose(repo, number, client, extra=""):
     digest = client.get_version(f"iris@{number}").view.record
-    from gitmodel.domain.schema.records import links_digest
-
     text = f'version = {number}\nartifacts = "{links_digest(digest.artifacts)}"\n{extra}'
     edit(repo, {STAGE: text}, onto=TOPIC)
 
@@ -103,6 +106,106 @@ def test_markdown_has_the_hidden_line_and_no_markup_of_records(client, repo):
     assert r"U\+202E" in page
     assert "](<https://github.com/org/code/compare/" in page
     assert all(row.count(" | ") == 3 for row in page.splitlines() if row.startswith("| note"))
+
+
+def test_the_page_begins_with_the_result_and_the_effect(client, repo):
+    propose(repo, 2, client, 'reason = "better"\n')
+    page = plan_texts.markdown(planned(client)).replace("\u200b", "")
+    verdict = (
+        "**Rules of production: 1 of 1 passed.** After the merge and `git model apply`, iris\\@2 replaces iris\\@1"
+    )
+    assert verdict in page
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    table = rows[rows.index("| metadata | 1 | 2 | change |") :]
+    assert table[1] == r"| accuracy | 0\.9 | 0\.95 | \+0\.05 |"
+    assert "<details><summary>1 dataset differs</summary>" in page
+
+
+def test_a_stage_that_requires_a_review_and_fails_a_rule_says_both(client, repo):
+    change = PlannedChange("iris", "production", alias=False, old=None, new=2, who="", reason="", reviewed=True)
+    outcomes = (
+        Outcome("good", passed=False),
+        Outcome("small", passed=False, forced=True),
+        Outcome("fast", passed=True),
+    )
+    made = Plan("1" * 40, "2" * 40, (replace(change, outcomes=outcomes, signed=True),), (), (), ())
+    page = plan_texts.markdown(made).replace("\u200b", "")
+    assert "**Rules of production: 1 of 3 passed; failed: good; forced: small.** " in page
+    assert "iris\\@2 enters production, which is empty now." in page
+    assert "The stage requires a review and a valid signature." in page
+
+
+class TestTrend:
+    """The number that a gate reads, of the last versions in the stage and of the one that enters."""
+
+    def test_the_last_twelve_versions_and_the_one_that_enters_are_in_the_chart(self, client, repo):
+        iris = client.get_model("iris")
+        for number in range(14):
+            version = iris.create_version(metadata={"accuracy": 0.9 + number / 1000})
+            version.set_stage("production")
+        entering = iris.create_version(metadata={"accuracy": 0.99})
+        editing.run(repo, "update-ref", TOPIC, BRANCH)
+        propose(repo, entering.number, client)
+        made = planned(client)
+        trend = made.changes[0].trend
+        assert trend.metric == "accuracy"
+        assert [number for number, _ in trend.points] == [*range(5, 18)]
+        assert trend.points[-1] == (17, 0.99)
+        page = plan_texts.markdown(made)
+        chart = page[page.index("```mermaid") :].split("\n```\n")[0].splitlines()
+        assert chart[1:3] == ["xychart-beta", '    title "production: accuracy by version"']
+        assert chart[4:] == ["    y-axis 0.902 --> 0.99", chart[5]]
+        assert chart[5].startswith("    line [0.902, 0.903, ")
+        assert "```" not in plan_texts.markdown(made, charts=False)
+
+    def test_versions_that_were_never_in_force_and_versions_without_the_number_are_left_out(self, client, repo):
+        iris = client.get_model("iris")
+        iris.create_version(metadata={"accuracy": "high"})
+        client.get_version("iris@3").set_stage("production", force=True, reason="trial")
+        failing = iris.create_version(metadata={"accuracy": 0.1})
+        edit(repo, {STAGE: f'version = {failing.number}\nartifacts = "{links_digest(())}"\n'})
+        editing.run(repo, "update-ref", TOPIC, BRANCH)
+        propose(repo, 2, client)
+        assert planned(client).changes[0].trend == Trend("accuracy", ((1, 0.9), (2, 0.95)))
+
+    def test_without_an_earlier_point_there_is_no_chart(self, client, repo):
+        client.get_model("iris").demote("production")
+        edit(repo, {paths.version_file("iris", 1): read(repo, paths.version_file("iris", 1)).replace("0.9", "nan")})
+        editing.run(repo, "update-ref", TOPIC, BRANCH)
+        propose(repo, 2, client)
+        assert planned(client).changes[0].trend is None
+
+    @pytest.mark.parametrize(
+        ("value", "drawn"),
+        [(1e-7, "0.0000001"), (-0.25, "-0.25"), (1e14, "100000000000000"), (1e300, None), (1e-12, None)],
+    )
+    def test_no_number_of_a_chart_has_an_exponent(self, value, drawn):
+        change = PlannedChange("iris", "production", alias=False, old=1, new=2, who="", reason="")
+        trend = Trend('x"]; evil `', ((1, value), (2, 0.0)))
+        made = Plan("1" * 40, "2" * 40, (replace(change, trend=trend),), (), (), ())
+        page = plan_texts.markdown(made)
+        assert ("mermaid" in page) == (drawn is not None)
+        if drawn:
+            assert f"    line [{drawn}, 0]" in page
+            assert '    title "production: x___ evil _ by version"' in page
+
+    def test_the_trend_is_in_the_json(self, client, repo, monkeypatch, capsys):
+        monkeypatch.chdir(repo)
+        propose(repo, 2, client)
+        assert run_program(["plan", "gitmodel..topic", "--format", "json"]) == 0
+        (change,) = json.loads(capsys.readouterr().out)["changes"]
+        points = [{"version": 1, "value": 0.9}, {"version": 2, "value": 0.95}]
+        assert change["trend"] == {"metric": "accuracy", "points": points}
+        assert (change["reviewed"], change["signed"]) == (False, False)
+
+
+def test_a_page_of_hostile_metadata_fits_into_a_comment(client, repo):
+    rows = compare_values({}, {f"{'[' * 90}{number}": "!" * 500 for number in range(500)})
+    change = PlannedChange("iris", "production", alias=False, old=1, new=2, who="", reason="", metadata=rows)
+    page = plan_texts.markdown(Plan("1" * 40, "2" * 40, (change,) * 9, (), (), ()))
+    assert len(page) < 60_000
+    assert "| and " in page
+    assert "more: `git model plan" in page
 
 
 def test_a_plan_without_changes_of_stages_says_so(client, repo):

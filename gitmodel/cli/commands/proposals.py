@@ -15,7 +15,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, Refused
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import Plan, PlannedChange, Proposal
+    from gitmodel.client.values import Plan, PlannedChange, Proposal, Trend
     from gitmodel.domain.views.comparison import Compared
 
 
@@ -97,10 +97,11 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output
+    page = plan_texts.markdown(made, charts=not os.environ.get("BITBUCKET_BUILD_NUMBER")) if markdown or comment else ""
     if comment:
-        _write_comment(invocation, plan_texts.markdown(made), plan_texts.MARKER)
+        _write_comment(invocation, page, plan_texts.MARKER)
     if markdown:
-        output.text(plan_texts.markdown(made))
+        output.text(page)
     else:
         named = "\n".join(f"{change.model}@{change.place}" for change in made.changes)
         output.outcome(plan_texts.text(made), shapes.PLAN, _plan_fields(made), name=named)
@@ -154,12 +155,20 @@ def _change_fields(change: PlannedChange) -> dict[str, Any]:
         "reason": change.reason,
         "maker": change.maker,
         "owners": change.owners,
+        "reviewed": change.reviewed,
+        "signed": change.signed,
         "code": change.code,
         "metadata": row_fields(change.metadata),
         "artifacts": [_digests(row) for row in change.artifacts],
         "datasets": [_digests(row) for row in change.datasets],
         "gates": [shapes.GATE.of(outcome) for outcome in change.outcomes],
+        "trend": _trend_fields(change.trend),
     }
+
+
+def _trend_fields(trend: Trend | None) -> dict[str, Any] | None:
+    points = [{"version": number, "value": value} for number, value in trend.points] if trend else []
+    return {"metric": trend.metric, "points": points} if trend else None
 
 
 def _digests(row: Compared) -> dict[str, Any]:

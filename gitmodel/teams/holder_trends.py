@@ -1,0 +1,75 @@
+"""The trend of a stage: a number that a gate reads, of the last versions in the stage and of the one that enters."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import stage_events
+from gitmodel.domain.rules.gates import Outcome
+from gitmodel.domain.schema.records import VersionRecord
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.comparison import flat_values
+from gitmodel.errors import GitModelError
+from gitmodel.frozen import Frozen
+from gitmodel.registry import in_force
+
+_MOST_HOLDERS = 12
+_METADATA = "metadata."
+
+
+class Trend(Frozen):
+    """The number *metric*, a key of the metadata, of the versions that were in a stage, oldest first.
+
+    The *points* are pairs of version and number. The last is that of the version that enters. Versions without the
+    number are left out.
+    """
+
+    metric: str
+    points: tuple[tuple[int, float], ...]
+
+
+def find_trend(
+    repository: Repository, before: Snapshot, ref: StageRef, new: VersionRecord, outcomes: Iterable[Outcome]
+) -> Trend | None:
+    """Return the trend of the stage *ref* with the version *new*: the first number of it that a gate reads.
+
+    It has the last 12 versions that were in force. None if no gate reads a number, or if there is no earlier point.
+    """
+    metric = next((name for name in gate_keys(outcomes) if _number(new, name) is not None), None)
+    if metric is None:
+        return None
+    points = [(new.number, _number(new, metric))]
+    for number in islice(_holders(repository, before, ref), _MOST_HOLDERS):
+        with suppress(GitModelError):  # a damaged record is among the problems of the plan
+            points.insert(0, (number, _number(before.version(ref.model, number), metric)))
+    found = tuple((number, value) for number, value in points if value is not None)
+    return Trend(metric, found) if len(found) > 1 else None
+
+
+def gate_keys(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return the keys of the metadata that the gates read, in their order; those of inner tables have dots."""
+    names = (name for outcome in outcomes for name in outcome.values if name.startswith(_METADATA))
+    return list(dict.fromkeys(name.removeprefix(_METADATA) for name in names))
+
+
+def _holders(repository: Repository, before: Snapshot, ref: StageRef) -> Iterator[int]:
+    """Yield the versions that were in force, newest first. A shallow clone may hide the oldest."""
+    guarded = in_force.is_guarded(before)
+    with suppress(GitModelError):
+        for event in stage_events(repository, before.commit, ref):
+            place = StageRef(event.model, event.stage)
+            counts = not guarded or in_force.change_refusal(repository, event.commit, place) is None
+            if event.version is not None and counts:
+                yield event.version
+
+
+def _number(version: VersionRecord, key: str) -> float | None:
+    value: Any = dict(flat_values(version.metadata)).get(key)
+    is_number = isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool))
+    return value if is_number and abs(value) <= sys.float_info.max else None
