@@ -80,13 +80,14 @@ class RulesInForce:
 
         Raises Refused if the tag was seen here before and is missing, was set back or is malformed.
         """
-        now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
+        # In this order, because others move the second one first.
+        seen, now = self._reader.resolve_many([self.seen_ref, self.ref])
         if now is None:
             if seen is not None:
                 raise self._refusal("is gone")
             return ()
         found = self._read(now)
-        if (seen is None or seen.id != now.id) and not extends(found, self.seen()):
+        if (seen is None or seen.id != now.id) and not extends(found, self._read_seen(seen)):
             raise self._refusal("was set back")
         return found
 
@@ -96,11 +97,7 @@ class RulesInForce:
 
     def seen(self) -> tuple[Oid, ...]:
         """Return the commits in the tag that this clone saw last; none if it saw none, or a malformed one."""
-        found = self._reader.resolve(self.seen_ref)
-        try:
-            return self._read(found) if found else ()
-        except Refused:
-            return ()
+        return self._read_seen(self._reader.resolve(self.seen_ref))
 
     def other_commits(self, parent: Oid | None) -> tuple[Oid, ...]:
         """Return the commits whose rules also count for a change on the commit *parent*, besides *parent* itself.
@@ -136,10 +133,14 @@ class RulesInForce:
     def check_branch(self, tip: Oid) -> None:
         """Raise Refused as `check` does, and if the branch at *tip* does not have the commit that the tag points at.
 
-        Raises Invalid if a shallow clone hides this.
+        A branch that moved since *tip* was read may have it instead: writing on *tip* is then tried again. Raises
+        Invalid if a shallow clone hides this.
         """
         positions = self.check()
         if positions and not self._commits.reaches(tip, positions[0]):
+            now = self._reader.resolve_id(f"refs/heads/{self._branch}")
+            if now is not None and now != tip and self._commits.reaches(now, positions[0]):
+                return
             if self._commits.shallow:
                 raise _too_shallow()
             raise self._refusal(f"points at {positions[0][:10]}, which is not on the branch")
@@ -175,6 +176,12 @@ class RulesInForce:
             if tag.name == self.name and tag.target_type == "commit" and before is not None:
                 return (tag.target, *before)
         raise self._refusal("is not a tag that gitmodel made")
+
+    def _read_seen(self, seen: GitObject | None) -> tuple[Oid, ...]:
+        try:
+            return self._read(seen) if seen else ()
+        except Refused:
+            return ()
 
     def _changed(self, commit: Oid) -> Oid | None:
         """Return the newest commit up to *commit* that changed the rules."""

@@ -9,9 +9,11 @@ from teamwork import refs, run_apart, states
 from test_gates import GOOD, rules, stage_text
 
 from gitmodel import Client
+from gitmodel.domain.rules.gates import plan_gated_promotion
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GateRefused, Refused
-from gitmodel.registry import doctor
+from gitmodel.git.object_reader import ObjectReader
+from gitmodel.registry import doctor, in_force
 
 RULES = "refs/tags/gitmodel-rules/gitmodel"
 SEEN = "refs/gitmodel/rules/gitmodel"
@@ -37,6 +39,13 @@ def repo(client):
     editing.edit(path, rules(production=GOOD))
     client.apply()
     return path
+
+
+@pytest.fixture
+def other(repo):
+    """Another client of the registry."""
+    with Client(repo) as other:
+        yield other
 
 
 def loosen(repo, iris, number=1, *, files=None):
@@ -210,6 +219,34 @@ def test_a_command_that_changes_the_rules_puts_them_in_force(client, iris, repo)
     assert editing.run(repo, "rev-parse", f"{RULES}^{{commit}}") == editing.run(repo, "rev-parse", editing.BRANCH)
     iris.get_version(1).set_stage("production")
     assert states(iris) == {"production": (1, 1)}
+
+
+def test_a_promotion_beside_a_change_of_the_rules_is_planned_again(client, iris, repo, other):
+    planned = []
+
+    def plan(snapshot):
+        planned.append(snapshot.commit)
+        if len(planned) == 1:
+            other.add_gate("production", "more", "metadata.accuracy > 0.92")
+        return plan_gated_promotion(snapshot, "iris", 3, in_force.judge, to="production")
+
+    client.writer.transact(plan)
+    assert len(planned) == 2
+    assert states(iris) == {"production": (3, 3)}
+
+
+def test_a_rules_tag_that_moves_while_it_is_checked_was_not_set_back(client, repo, other, monkeypatch):
+    resolve, changes = ObjectReader.resolve_many, iter("ab")
+
+    def change_between(reader, refs):
+        found = resolve(reader, refs[:1])
+        if reader is client.repository.rules._reader and (name := next(changes, "")):
+            other.add_gate("production", name, "metadata.accuracy > 0.5")
+        return found + resolve(reader, refs[1:])
+
+    monkeypatch.setattr(ObjectReader, "resolve_many", change_between)
+    assert len(client.repository.rules.check()) == 2
+    client.repository.rules.check_branch(client.repository.tip())
 
 
 def test_a_command_that_leaves_the_rules_as_they_are_does_not_move_the_tag(client, iris, repo, tmp_path):
