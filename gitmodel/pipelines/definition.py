@@ -36,6 +36,8 @@ log = logging.getLogger("gitmodel.pipelines")
 
 _OPTIONS = frozenset({"client", "executor", "listener"})
 _SETTING = "gitmodel.executor"
+# The options of a pipeline that a call can change.
+_CALL_OPTIONS = ("model_config", "enable_cache", "on_failure", "executor")
 # A record has at most 64 KiB, for parameters and everything else.
 _LONGEST_PARAMETERS = 16_000
 
@@ -44,11 +46,7 @@ _LONGEST_PARAMETERS = 16_000
 class Pipeline:
     """A function that calls steps; calling it runs them."""
 
-    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("configure", "with_options"),
-        "give the options to @pipeline(...); for other options make another pipeline of the function: "
-        "fresh = pipeline(enable_cache=False)(train.function)",
-    )
+    _other_names: ClassVar[Mapping[str, str]] = {"configure": "write with_options(...), which returns another pipeline"}
 
     def __init__(
         self,
@@ -85,6 +83,24 @@ class Pipeline:
     def __call__(self, *args: Any, **kwargs: Any) -> Run | None:
         """Run the pipeline with these parameters; see `run`."""
         return self.run(**self._bind(args, kwargs))
+
+    def with_options(self, **options: Any) -> Pipeline:
+        """Return a copy of the pipeline with other *options*: *model_config*, *enable_cache*, *executor*, *on_failure*.
+
+        They are those of `@pipeline`, except for the name, by which `git model reproduce` finds the pipeline. The
+        pipeline itself does not change. Raises UsageError for an unknown option.
+
+        >>> train.with_options(enable_cache=False, executor="threads")(rounds=5)            # doctest: +SKIP
+        """
+        check_options(
+            f"pipeline {self.name}",
+            options.get("model_config"),
+            {name: value for name, value in options.items() if name not in _CALL_OPTIONS},
+            _CALL_OPTIONS,
+        )
+        now = {name: getattr(self, name) for name in _CALL_OPTIONS}
+        made: Pipeline = pipeline(name=self.name, **{**now, **options})(self.function)
+        return made
 
     def run(
         self,
@@ -246,8 +262,7 @@ def pipeline(
     >>> train
     Pipeline('train')
     """
-    options = ("name", "model_config", "enable_cache", "on_failure", "executor")
-    check_options(f"pipeline {name}" if name else "@pipeline", model_config, unknown, options)
+    check_options(f"pipeline {name}" if name else "@pipeline", model_config, unknown, ("name", *_CALL_OPTIONS))
 
     make = functools.partial(
         Pipeline,

@@ -130,7 +130,7 @@ def reproduce(
         try:
             with _registry(client, before, place / "registry") as scratch:
                 _copy_inputs(client.access.everywhere(), scratch.store, inputs_of(run))
-                answer = _run_there(scratch, place / "code", run, given, executor)
+                answer = _run_there(scratch, place / "code", run, given, executor, model, record.name)
                 return _compared(client, scratch, name, record, run, commit, answer)
         finally:
             if folder is None:
@@ -248,12 +248,30 @@ def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[
         copy_artifacts(source, target, [(digest, False, None)])
 
 
-def _run_there(scratch: Client, code: Path, run: RunRecord, secrets: dict[str, Any], executor: str) -> str:
+def _run_there(
+    scratch: Client,
+    code: Path,
+    run: RunRecord,
+    secrets: dict[str, Any],
+    executor: str,
+    model: str,
+    version_name: str | None,
+) -> str:
     inputs = {(step.name, name): digest for step in run.steps for name, digest in step.inputs.items()}
     parameters = {name: value for name, value in run.parameters.items() if name not in secrets}
     registry = str(scratch.repository.common_dir)
     request = RerunRequest(
-        str(code), registry, run.script or "", run.module, run.pipeline, parameters, secrets, inputs, executor
+        code=str(code),
+        registry=registry,
+        script=run.script or "",
+        module=run.module,
+        pipeline=run.pipeline,
+        parameters=parameters,
+        secrets=secrets,
+        inputs=inputs,
+        executor=executor,
+        model=model,
+        name=version_name,
     )
     read, write = os.pipe()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GITMODEL_")}

@@ -21,6 +21,7 @@ from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.pipelines.annotated_parameters import as_annotated
+from gitmodel.pipelines.config import ModelConfig
 from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_source
@@ -30,7 +31,8 @@ from gitmodel.pipelines.step_modules import import_script
 class RerunRequest(Frozen):
     """A pipeline to run in the work tree *code*: *script* and *module* as its run has them on record.
 
-    *inputs* are digests by step and parameter; *secrets* are parameters that no record holds.
+    *inputs* are digests by step and parameter; *secrets* are parameters that no record holds. *model* is the model of
+    the version to make again, *name* the version's own name.
     """
 
     code: str
@@ -42,6 +44,8 @@ class RerunRequest(Frozen):
     secrets: dict[str, Any]
     inputs: dict[tuple[str, str], str]
     executor: str
+    model: str
+    name: str | None
 
 
 def main() -> None:
@@ -72,6 +76,11 @@ def _run(request: RerunRequest) -> str:
     # A parameter that is missing in the record was None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
     job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=map(Secret, request.secrets.values()))
+    configs = [job.model_config, *(node.step.model_config for node in job.graph.nodes.values())]
+    if not any(config and config.create_new_model_version and config.name == request.model for config in configs):
+        # the configuration was given at the call, by with_options
+        config = ModelConfig(name=request.model, version=request.name, create_new_model_version=True)
+        job = replace(job, model_config=config)
     with Client(request.code, repo=request.registry) as client:
         source = find_source(pipeline.function, client)
         job = replace(job, enable_cache=False, source=source, recorded_inputs=request.inputs, temporary=True)

@@ -28,6 +28,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_OPTIONS = ("name", "model_config", "enable_cache", "pickle", "files", "env", "retries", "timeout")
+
+
 class OutputSpec(Frozen):
     """The specification of one output: the artifact's name ("": by the step), kind and format ("": by its type)."""
 
@@ -76,11 +79,7 @@ class Step(Generic[P, R]):
     42
     """
 
-    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("configure", "with_options"),
-        "give the options to @step(...); for other options make another step at the top of the module: "
-        'fresh = step(name="fresh", enable_cache=False)(fit.function)',
-    )
+    _other_names: ClassVar[Mapping[str, str]] = {"configure": "write with_options(...), which returns another step"}
 
     def __init__(
         self,
@@ -127,6 +126,20 @@ class Step(Generic[P, R]):
         if self.many:
             return typing.cast(R, outputs)
         return typing.cast(R, outputs[0] if outputs else Output(node, -1))
+
+    def with_options(self, **options: Any) -> Step[P, R]:
+        """Return a copy of the step with other *options*, which are those of `@step`. The step itself does not change.
+
+        Raises UsageError for an unknown option.
+
+        >>> @step
+        ... def fit(rate: float) -> float:
+        ...     return rate
+        >>> fit.with_options(name="fit_slowly", enable_cache=False), fit
+        (Step('fit_slowly'), Step('fit'))
+        """
+        made: Step[P, R] = step(**{**{name: getattr(self, name) for name in _OPTIONS}, **options})(self.function)
+        return made
 
     @cached_property
     def outputs(self) -> tuple[OutputSpec, ...]:
@@ -295,8 +308,7 @@ def step(
     >>> fit()  # outside of a pipeline, it is the function
     {'rate': 0.1}
     """
-    options = ("name", "model_config", "enable_cache", "pickle", "files", "env", "retries", "timeout")
-    check_options(f"step {name}" if name else "@step", model_config, unknown, options)
+    check_options(f"step {name}" if name else "@step", model_config, unknown, _OPTIONS)
 
     make = functools.partial(
         Step,

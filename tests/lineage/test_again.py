@@ -109,6 +109,18 @@ def test_a_script_is_found_again_and_what_differs_is_shown_with_the_metadata_of_
     assert found["packages"] == []
 
 
+def test_a_configuration_of_the_call_is_used_again(project, capsys):
+    call = (
+        "import sys\nsys.path.insert(0, 'flows')\nfrom train import *\n"
+        "train.with_options(model_config=ModelConfig(name='trial', create_new_model_version=True))(seed=3)\n"
+    )
+    subprocess.run([sys.executable, "-c", call], cwd=project, check=True)
+    code, out, err = ask(capsys, "reproduce", "trial@1")
+    assert (code, err) == (0, "")
+    assert out.startswith("trial@1: run ")
+    assert "  accuracy  0.9  (same)\n" in out
+
+
 def test_the_recorded_code_runs_whatever_the_current_work_tree_has(project, capsys, git):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     script = project / "flows" / "train.py"

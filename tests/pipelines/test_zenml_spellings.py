@@ -167,31 +167,28 @@ def test_an_attribute_of_zenmls_version_is_refused_with_the_form_to_write(client
     assert caught.value.hint == 'write get_artifact("NAME").load()'
 
 
-@pytest.mark.parametrize("name", ["with_options", "configure"])
-def test_options_of_a_pipeline_or_step_are_given_to_the_decorator(client, name):
+def test_configure_is_refused_with_the_form_to_write(client):
     @pipeline
     def one():
         log_of("")
 
-    for of, form in ((one, "give the options to @pipeline(...)"), (log_of, "give the options to @step(...)")):
-        with pytest.raises(UsageError, match=f"has no {name}") as caught:
-            getattr(of, name)(enable_cache=False)
-        assert caught.value.hint.startswith(form)
-    again = pipeline(name="again", enable_cache=False)(one.function)
-    assert (again.name, again.enable_cache) == ("again", False)
+    for of in (one, log_of):
+        with pytest.raises(UsageError, match="has no configure") as caught:
+            of.configure(enable_cache=False)
+        assert caught.value.hint.startswith("write with_options(...)")
 
 
 def test_git_model_run_shows_the_form_of_options(client, tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
         "from gitmodel import pipeline, step\n\n@step\ndef one() -> None: ...\n\n"
-        "@pipeline\ndef train():\n    one()\n\ntrain.with_options(enable_cache=False)()\n"
+        "@pipeline\ndef train():\n    one()\n\ntrain.configure(enable_cache=False)()\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "gitmodel", "run", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "give the options to @pipeline(...)" in done.stderr
+    assert "write with_options(...)" in done.stderr
 
 
 @pytest.mark.parametrize(
