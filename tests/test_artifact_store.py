@@ -34,9 +34,9 @@ from gitmodel.stores.artifacts import (
     verify_file,
     verify_folder,
 )
-from gitmodel.stores.interface import Transfer
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.opening import open_store
+from gitmodel.stores.transfer import Transfer
 
 ABSENT = digest_of(b"never stored")
 LARGE = random.Random(4).randbytes(17 << 20)  # several parts, where a store sends parts

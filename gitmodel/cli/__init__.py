@@ -1,10 +1,12 @@
-"""The command line: `git model`, `git-model`, `gitmodel`, `python -m gitmodel` are this one program."""
+"""The command line."""
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +35,7 @@ COMMANDS = {
     "delete": Entry("models:delete", "Delete a model; its name is never used again.", "Models"),
     "version": Entry("versions:version", "Create, list, show, change and delete versions.", "Versions"),
     "metadata": Entry("metadata:metadata", "Set, remove and show metadata of versions and their files.", "Versions"),
-    "resolve": Entry("versions:resolve", "Print the version that a reference stands for.", "Versions"),
+    "resolve": Entry("resolve:resolve", "Print the version that a reference stands for.", "Versions"),
     "get": Entry("artifacts:get", "Download an artifact or attachment and verify it.", "Artifacts"),
     "link": Entry("artifacts:link", "Store files or folders and link them to a version.", "Artifacts"),
     "unlink": Entry("artifacts:unlink", "Remove an artifact or attachment from a version.", "Artifacts"),
@@ -153,8 +155,21 @@ def main(prog_name: str | None = None) -> NoReturn:
 
     with cleaning_up_when_terminated():
         code = run(sys.argv[1:], prog_name=prog_name or ("gitmodel" if called.startswith("gitmodel") else "git model"))
-    gc.freeze()  # a garbage collection at exit would take a tenth of the time of a short command
-    sys.exit(code)
+    _end_process(code)
+
+
+def _end_process(code: int) -> NoReturn:
+    """End the process as `sys.exit` does, without freeing every object, which takes 4 ms."""
+    gc.freeze()
+    if threading.active_count() > 1:  # Python waits for the other threads
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.exit(code)
+    os._exit(code)
 
 
 def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:

@@ -47,9 +47,10 @@ class Invocation:
 
     @cached_property
     def client(self) -> Client:
-        from gitmodel.client import Client
+        from gitmodel.client.client import Client
 
         gc.freeze()  # a garbage collection during a long list would search all imported objects
+        gc.enable()
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         found.repository.on_renumbered = self._warn_of_renumbering
         return found if self.moment is None else self._in_the_past(found, self.moment)
@@ -148,6 +149,12 @@ def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         _refuse_quiet_format(ctx)
 
 
+def _print_help(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.obj.output.text(ctx.get_help())
+        ctx.exit()
+
+
 def _refuse_quiet_format(ctx: click.Context) -> None:
     output = ctx.obj.output
     if output.quiet and output.format != "table":
@@ -171,6 +178,15 @@ def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
             callback=_set_quiet,
             help="Print only names or references.",
         ),
+        # click's own option translates its text, which takes 1 ms.
+        click.Option(
+            ["-h", "--help"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_print_help,
+            help="Show this message and exit.",
+        ),
     ]
 
 
@@ -178,7 +194,7 @@ class Command(click.Command):
     """A command whose help ends with an example that runs."""
 
     def __init__(self, *args: Any, example: str = "", formats: Sequence[str] = FORMATS, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+        super().__init__(*args, **{"add_help_option": False, **settings})
         self.example = example
         self.params += general_options(formats)
 
@@ -230,7 +246,8 @@ class LazyGroup(click.Group):
         meant: Mapping[str, str] | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(*args, **{"no_args_is_help": False, "subcommand_metavar": "COMMAND ...", **settings})
+        defaults = {"no_args_is_help": False, "add_help_option": False, "subcommand_metavar": "COMMAND ..."}
+        super().__init__(*args, **{**defaults, **settings})
         self.lazy = dict(lazy or {})
         self.also = dict(also or {})
         self.meant = dict(meant or {})

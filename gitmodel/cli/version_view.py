@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from gitmodel.cli import cell_text, shapes
-from gitmodel.cli.invocation import Invocation
-from gitmodel.client import ModelVersion
-from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.records import ArtifactLink
-from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot_sources import RETAG, UNTAGGED
-from gitmodel.domain.views.record_views import VersionView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gitmodel.cli.invocation import Invocation
+    from gitmodel.client import ModelVersion
+    from gitmodel.domain.changes.stages import Promotion, StageState
+    from gitmodel.domain.schema.records import ArtifactLink
+    from gitmodel.domain.schema.references import VersionRef
+    from gitmodel.domain.views.record_views import VersionView
 
 
 def note_frozen(invocation: Invocation, frozen: str) -> None:

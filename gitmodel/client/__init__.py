@@ -1,7 +1,23 @@
 """Client and the handles it gives out: the registry as Python objects that read again when the branch has moved."""
 
-from gitmodel.client.client import Client
-from gitmodel.client.handles import Artifact, Model, Models, ModelVersion, Versions
-from gitmodel.client.model_stages import ModelStages
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gitmodel.client.client import Client
+    from gitmodel.client.handles import Artifact, Model, Models, ModelVersion, Versions
+    from gitmodel.client.model_stages import ModelStages
+
+_HOMES = {"Client": "client", "ModelStages": "model_stages"}
 
 __all__ = ["Artifact", "Client", "Model", "ModelStages", "ModelVersion", "Models", "Versions"]
+
+
+def __getattr__(name: str) -> Any:
+    # Commands that return no handle do not import handles, which takes 5 ms.
+    if name not in __all__:
+        raise AttributeError(f"module 'gitmodel.client' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"gitmodel.client.{_HOMES.get(name, 'handles')}"), name)

@@ -8,37 +8,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gitmodel.branch.opening import open_repository
-from gitmodel.branch.repository import Repository
 from gitmodel.client.by_url import read_terms
-from gitmodel.client.handles import Model, Models, ModelVersion
-from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import checked_arguments
 from gitmodel.domain.arguments.other_names import shows_our_form
-from gitmodel.domain.changes.models import TagChanges
-from gitmodel.domain.changes.planned_change import Justification
-from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.schema.names import check_name
-from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.references import DatedRef, ModelRef, VersionRef
-from gitmodel.domain.views.record_views import ModelView, VersionView
-from gitmodel.domain.views.version_summaries import VersionRow
-from gitmodel.errors import Invalid, UsageError
-from gitmodel.registry import model_views, models, stages, versions
-from gitmodel.registry.versions import Found
-from gitmodel.registry.writer import Writer
-from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
+from gitmodel.errors import UsageError
+from gitmodel.stores.transfer import JOBS, Progress, Transfer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from types import TracebackType
+
+    from gitmodel.branch.repository import Repository
     from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.client.handles import Model, Models, ModelVersion
     from gitmodel.client.history_table import HistoryTable
+    from gitmodel.client.model_stages import ModelStages
     from gitmodel.client.model_table import ModelTable
     from gitmodel.client.run_table import RunTable
     from gitmodel.client.script_runs import ScriptRun
@@ -46,15 +38,21 @@ if TYPE_CHECKING:
     from gitmodel.client.version_table import VersionTable
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.changes.rule_edits import ChangedRules, RulesEdit
+    from gitmodel.domain.changes.stages import Promotion
     from gitmodel.domain.notebook_cells import Cell
     from gitmodel.domain.schema.codec import Problem
+    from gitmodel.domain.schema.records import Code
     from gitmodel.domain.views.lineage import Lineage
+    from gitmodel.domain.views.record_views import ModelView, VersionView
+    from gitmodel.domain.views.version_summaries import VersionRow
+    from gitmodel.errors import Invalid
     from gitmodel.lineage.containing import Containing, WrittenNotes
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.lineage.maintenance import Maintained
     from gitmodel.lineage.version_runs import VersionRun
     from gitmodel.registry.artifacts import Verified
     from gitmodel.registry.copying import Copied
+    from gitmodel.registry.finding import Found
     from gitmodel.registry.garbage import Garbage
     from gitmodel.registry.inventory import Inventory
     from gitmodel.registry.purging import Purged
@@ -63,6 +61,8 @@ if TYPE_CHECKING:
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.stage_rules import StageRules
     from gitmodel.registry.store_access import Access, NamedStore
+    from gitmodel.registry.writer import Writer
+    from gitmodel.stores.interface import ArtifactStore
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
     from gitmodel.teams.pulling import Pulled
@@ -204,6 +204,9 @@ class Client:
         >>> client.register_model("iris", license="MIT", exist_ok=True)  # doctest: +SKIP
         Model('iris')
         """
+        from gitmodel.client.handles import Model
+        from gitmodel.registry import models
+
         if isinstance(model, Model):
             description = {**model.description_given(), **description}
             model = model.name
@@ -223,6 +226,8 @@ class Client:
         and changing the model raises Refused. *renumbered* confirms that you mean the model that has the name now; the
         first change removes the warning. With *for_change*, such a name raises Refused immediately.
         """
+        from gitmodel.client.handles import Model
+
         wanted = name if name is not None else model_name
         if wanted is None:
             raise UsageError("get_model needs the name of a model", hint="write client.get_model('iris')")
@@ -236,6 +241,8 @@ class Client:
         descending order. At most *limit* models are returned, after the first *offset*. Raises UsageError for an
         invalid filter or sort key, or a negative *limit* or *offset*.
         """
+        from gitmodel.client.handles import Model, Models
+
         list = partial(self.view_models, filter=filter, sort=sort, limit=limit, offset=offset)
         found, since = self.repository.at_one_numbering(list)
         return Models(Model._of(self._opened, view, since) for view in found)
@@ -255,6 +262,9 @@ class Client:
 
         Keys of *metadata* are added to the existing ones. *renumbered* is as in `get_model`.
         """
+        from gitmodel.client.handles import Model
+        from gitmodel.domain.changes.models import TagChanges
+
         model = _model_ref(name, renumbered)
         tags = TagChanges.read(description.get("tags"), add_tags, remove_tags)
         return Model._update(self._opened, model, new_name, description, tags, remove_metadata)
@@ -264,6 +274,9 @@ class Client:
 
         *renumbered* is as in `get_model`.
         """
+        from gitmodel.domain.changes.planned_change import Justification
+        from gitmodel.registry import models
+
         models.delete_model(self.writer, _model_ref(name, renumbered), why=Justification(reason, force))
 
     # Versions
@@ -281,6 +294,8 @@ class Client:
         that has the number now; the first change removes the warning. With *for_change*, such a number raises Refused
         immediately.
         """
+        from gitmodel.client.handles import ModelVersion
+
         self.repository.renew()
         return ModelVersion._find(self._opened, _version_ref(reference, renumbered), for_change=for_change)
 
@@ -294,11 +309,15 @@ class Client:
         >>> client.resolve("iris@production").reference                # doctest: +SKIP
         'iris@3'
         """
+        from gitmodel.registry import finding
+
         self.repository.renew()
-        return versions.find(self.writer, _version_ref(reference))
+        return finding.find(self.writer, _version_ref(reference))
 
     def view_model(self, name: str) -> ModelView:
         """Return a model's record, stages and number of versions, as an immutable value. Raises NotFound."""
+        from gitmodel.registry import model_views
+
         self.repository.renew()
         return model_views.get_model(self.writer, name)
 
@@ -308,6 +327,7 @@ class Client:
         >>> client.view_models(sort="-created").to_pandas()                              # doctest: +SKIP
         """
         from gitmodel.client.model_table import ModelTable
+        from gitmodel.registry import model_views
 
         self.repository.renew()
         found, damaged = model_views.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
@@ -315,6 +335,8 @@ class Client:
 
     def view_version(self, reference: str | VersionRef) -> VersionView:
         """Return a version's record, stage and aliases, as an immutable value. Raises NotFound, Invalid."""
+        from gitmodel.registry import versions
+
         self.repository.renew()
         return versions.get_version(self.writer, _version_ref(reference))
 
@@ -325,6 +347,8 @@ class Client:
 
         Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
+        from gitmodel.registry import versions
+
         self.repository.renew()
         return iter(versions.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
 
@@ -332,6 +356,8 @@ class Client:
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
     ) -> Iterator[VersionView | VersionRow | Invalid]:
         """Yield the versions like `view_versions`, but faster: of most of them, only the fields that a table shows."""
+        from gitmodel.registry import versions
+
         self.repository.renew()
         return versions.each_row(self.writer, model, filter=filter, limit=limit, offset=offset)
 
@@ -428,6 +454,9 @@ class Client:
         >>> client.promote("iris@3", "production", reason="beats the baseline").previous      # doctest: +SKIP
         2
         """
+        from gitmodel.domain.changes.planned_change import Justification
+        from gitmodel.registry import stages
+
         ref = _version_ref(reference, renumbered).required("promote")
         return stages.promote(self.writer, ref, str(stage), why=Justification(reason, force), leave=leave)
 
@@ -545,6 +574,8 @@ class Client:
 
     def demote(self, model: str, stage: str | ModelStages, *, reason: str = "", renumbered: bool = False) -> Promotion:
         """Remove the version from *stage* of *model*. Raises NotFound if the stage is empty."""
+        from gitmodel.registry import stages
+
         return stages.demote(self.writer, _model_ref(model, renumbered), str(stage), reason=reason)
 
     def rollback(
@@ -558,6 +589,9 @@ class Client:
         renumbered: bool = False,
     ) -> Promotion:
         """Put the previous version of *stage* back, as `Model.rollback` does."""
+        from gitmodel.domain.changes.planned_change import Justification
+        from gitmodel.registry import stages
+
         ref, why = _model_ref(model, renumbered), Justification(reason, force)
         return stages.rollback(self.writer, self.repository, ref, str(stage), why=why, leave=leave)
 
@@ -565,11 +599,15 @@ class Client:
         self, reference: str | VersionRef, alias: str, *, reason: str = "", renumbered: bool = False
     ) -> Promotion:
         """Move *alias* to the version that *reference* names."""
+        from gitmodel.registry import stages
+
         ref = _version_ref(reference, renumbered).required("alias set")
         return stages.set_alias(self.writer, ref, alias, reason=reason)
 
     def remove_alias(self, model: str, alias: str, *, reason: str = "", renumbered: bool = False) -> Promotion:
         """Remove *alias* from *model*. Raises NotFound if the model has no such alias."""
+        from gitmodel.registry import stages
+
         return stages.remove_alias(self.writer, _model_ref(model, renumbered), alias, reason=reason)
 
     # Runs
@@ -825,6 +863,7 @@ class Client:
         higher than all others. A version that was imported before is not changed. *renumbered* is as in `get_model`.
         Raises Invalid, Conflict, NotFound.
         """
+        from gitmodel.client.handles import ModelVersion
         from gitmodel.lineage.exporting import import_export
 
         file = Path(path).expanduser()
@@ -917,6 +956,8 @@ class Client:
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
+        from gitmodel.domain.changes.planned_change import Justification
+
         self._opened.require_branch("propose")
         from gitmodel.teams import proposals
 

@@ -23,9 +23,10 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views.record_views import ModelView, VersionView
 from gitmodel.errors import NotFound, Refused, UsageError
-from gitmodel.registry import model_views, models, stages, versions
+from gitmodel.registry import finding, model_views, models, stages, versions
 from gitmodel.registry.writer import Batch, Writer
-from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.transfer import JOBS, Progress, Transfer
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from gitmodel.domain.schema.manifest import ManifestEntry
     from gitmodel.lineage.checkout import CheckedOut
     from gitmodel.lineage.exporting import Exported
+    from gitmodel.registry.finding import Found
     from gitmodel.registry.run_outputs import VersionArtifact
-    from gitmodel.registry.versions import Found
 
 T = TypeVar("T")
 PAGE = 50
@@ -489,7 +490,7 @@ class ModelVersion:
         cls, opened: OpenRegistry, ref: VersionRef, *, for_change: bool = False, is_new: bool = False
     ) -> ModelVersion:
         """Return the version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
-        find = versions.find_to_change if ref.renumbered or ref.settles or for_change else versions.find
+        find = finding.find_to_change if ref.renumbered or ref.settles or for_change else finding.find
         found = find(opened.writer, ref)
         unconfirmed, frozen = ref if found.note else None, found if found.frozen else None
         return cls._of(opened, found.ref, unconfirmed=unconfirmed, frozen=frozen, is_new=is_new)
@@ -608,7 +609,7 @@ class ModelVersion:
         from gitmodel.registry.run_outputs import find_artifact
 
         opened = self._opened
-        found = self._frozen or versions.find(opened.writer, self._ref)
+        found = self._frozen or finding.find(opened.writer, self._ref)
         with opened.repository.git.explaining_not_found():
             artifact = find_artifact(opened.writer, found, name, run=run, store=lambda: opened.store)
         return Artifact._of(self, artifact.link.name, output=artifact if artifact.run else None)
@@ -942,7 +943,7 @@ class ModelVersion:
         """
         self._listed = None
         if self._unconfirmed is not None:
-            versions.find_to_change(self._opened.writer, self._unconfirmed)
+            finding.find_to_change(self._opened.writer, self._unconfirmed)
 
     def _change(self, change: Callable[[Writer], T]) -> T:
         """Make *change* and return its result. Afterwards the handle reads the branch instead of its stage tag.
@@ -978,7 +979,7 @@ class ModelVersion:
             return self._frozen.record
         if self._listed is not None:
             return self._listed.record
-        return versions.find(self._opened.writer, self._ref).record
+        return finding.find(self._opened.writer, self._ref).record
 
     def _field(self, name: str) -> Any:
         return getattr(self._record(), name)

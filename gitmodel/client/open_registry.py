@@ -18,19 +18,21 @@ from gitmodel.client import by_url
 from gitmodel.client.by_url import local_file, names_url
 from gitmodel.domain.addresses import Terms
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.renumbering import Renumbered
 from gitmodel.errors import GitModelError, Invalid, NotFound, RenumberedWarning, UsageError
 from gitmodel.git.configuration import read_config
 from gitmodel.git.process import check_git
-from gitmodel.registry import in_force
 from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
-from gitmodel.stores.interface import ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.code.kept_commits import KeptCommits
     from gitmodel.code.repository import CodeRepository
+    from gitmodel.domain.schema.records import Code
+    from gitmodel.domain.schema.refs import StageRef
+    from gitmodel.domain.snapshots.snapshot import Snapshot
+    from gitmodel.domain.snapshots.snapshot_sources import Refusal
     from gitmodel.registry.store_access import Access
+    from gitmodel.stores.interface import ArtifactStore
 
 
 class OpenRegistry:
@@ -50,7 +52,7 @@ class OpenRegistry:
         self.path = Path(path).expanduser()
         self.path_named = self.path != Path()
         self.repository = self._open(repo, terms)
-        self.repository.refusal = partial(in_force.refusal, self.repository)
+        self.repository.refusal = partial(_refusal, self.repository)
         self.repository.on_renumbered = _warn_of_renumbering
         # The target of changes: the branch itself, or the batch of a transaction.
         self.writer: Writer = Direct(self.repository)
@@ -247,6 +249,12 @@ class OpenRegistry:
         except GitModelError:
             check_git(self.environ)
             raise
+
+
+def _refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
+    from gitmodel.registry import in_force  # imported here: the rules are read only if a change is not in force
+
+    return in_force.refusal(repository, snapshot, ref)
 
 
 def _warn_of_renumbering(note: Renumbered) -> None:

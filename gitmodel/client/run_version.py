@@ -15,7 +15,7 @@ from gitmodel.domain.arguments.checking import ArtifactSource, checked_arguments
 from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
 from gitmodel.domain.schema.names import check_alias
 from gitmodel.errors import UsageError
-from gitmodel.stores.interface import Progress
+from gitmodel.stores.transfer import Progress
 
 
 @checked_arguments

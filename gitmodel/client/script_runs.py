@@ -29,7 +29,7 @@ from gitmodel.registry import models, versions
 from gitmodel.registry.runs import inside_run, keep_packages, new_run_id, refuse_inside_run
 from gitmodel.registry.versions import Draft
 from gitmodel.registry.writer import Batch
-from gitmodel.stores.interface import JOBS, Progress
+from gitmodel.stores.transfer import JOBS, Progress
 
 
 @checked_arguments

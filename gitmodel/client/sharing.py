@@ -9,8 +9,8 @@ from gitmodel.branch import remotes
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.registry import put_in_force
 from gitmodel.registry.put_in_force import Applied
-from gitmodel.stores.interface import Transfer
 from gitmodel.stores.local_store import LocalStore
+from gitmodel.stores.transfer import Transfer
 from gitmodel.teams import pulling, pushing
 from gitmodel.teams.pulling import Pulled
 from gitmodel.teams.pushing import Pushed

@@ -22,8 +22,8 @@ from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions
 from gitmodel.registry.artifacts import LocalArtifact, Warn
 from gitmodel.registry.versions import Draft, Made
-from gitmodel.stores.interface import Progress, Transfer
 from gitmodel.stores.source_files import links_root
+from gitmodel.stores.transfer import Progress, Transfer
 
 Given = tuple[str, ArtifactSource, str]
 """Name, source and kind of an artifact. The source of an external one is a URI."""

@@ -54,7 +54,7 @@ class FactCache:
     def _lines(self) -> dict[str, str]:
         if self._read is None:
             try:
-                text = self._path.read_text(encoding="ascii", errors="replace")
+                text = self._path.read_bytes().decode("ascii", "replace")
             except OSError:
                 text = ""
             found = _LINE.findall(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
@@ -149,6 +148,8 @@ def translate(stderr: str, code: int) -> GitModelError:
 
 def _removing_command(ref: str) -> str:
     """Return the command that renames the branch or deletes the other ref at *ref*, to make room for another ref."""
+    import shlex  # imported here: few failures need it
+
     kind, _, name = ref.removeprefix("refs/").partition("/")
     if kind == "heads":
         return f"git branch -m {shlex.quote(name)} NEW-NAME"

@@ -16,8 +16,9 @@ from gitmodel.pipelines.step_results import StoredOutput
 from gitmodel.pipelines.steps import Step
 from gitmodel.pipelines.value_text import spell_value
 from gitmodel.stores.artifacts import are_whole, keep_artifact, manifest_of
-from gitmodel.stores.interface import JOBS, ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.parallel_transfers import in_parallel
+from gitmodel.stores.transfer import JOBS
 
 
 def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:

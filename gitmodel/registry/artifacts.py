@@ -24,9 +24,10 @@ from gitmodel.frozen import Frozen
 from gitmodel.registry.writer import Writer, change_version
 from gitmodel.stores import artifacts as storage
 from gitmodel.stores import external, source_files
-from gitmodel.stores.interface import ArtifactStore, Progress, Transfer
+from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_pictures import refuse_large_picture
+from gitmodel.stores.transfer import Progress, Transfer
 
 T = TypeVar("T", bound=ArtifactLink)
 Source = Callable[[str, ArtifactLink], ArtifactStore]

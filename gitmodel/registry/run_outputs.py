@@ -12,8 +12,8 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.artifacts import only_artifact
+from gitmodel.registry.finding import Found
 from gitmodel.registry.runs import load_details
-from gitmodel.registry.versions import Found
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.interface import ArtifactStore
 

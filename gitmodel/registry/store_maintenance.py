@@ -20,8 +20,8 @@ from gitmodel.registry.needed_artifacts import folders
 from gitmodel.registry.purging import Purged
 from gitmodel.registry.store_access import Access
 from gitmodel.registry.writer import Writer
-from gitmodel.stores.interface import Transfer
 from gitmodel.stores.opening import open_store
+from gitmodel.stores.transfer import Transfer
 
 
 def copy(

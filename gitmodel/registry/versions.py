@@ -21,15 +21,14 @@ from gitmodel.domain.schema import codec, messages, paths
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.schema.renumbering import Numbered, Renumbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.version_numbers import hundred_of
 from gitmodel.domain.views.record_views import Places, VersionView, version_names, view_version
 from gitmodel.domain.views.version_summaries import VersionRow, VersionSummary
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.frozen import Frozen
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import models
+from gitmodel.registry.finding import find
 from gitmodel.registry.models import choose_to_change, parse_filter
 from gitmodel.registry.writer import Writer, change_model, change_version
 
@@ -125,57 +124,6 @@ def get_version(writer: Writer, ref: VersionRef) -> VersionView:
     def question(snapshot: Snapshot) -> VersionView:
         model, number = snapshot.resolve(ref)
         return view_version(snapshot, model, snapshot.version(model, number), stage_states(snapshot, model))
-
-    return writer.read(question)
-
-
-class Found(Frozen):
-    """The version that a reference stands for, and its record. *frozen* is the stage tag whose commit was read ("": the
-    branch was read). *since* is the last pull before it that renumbered versions; *note* says that a pull gave the
-    reference to another version. *settles* are the notes that a change of the version drops.
-    """
-
-    model: str
-    record: VersionRecord
-    frozen: str = ""
-    since: int = 0
-    note: Renumbered | None = None
-    settles: frozenset[Numbered] = frozenset()
-
-    @property
-    def reference(self) -> str:
-        """The version's reference on the command line, such as `iris@3`."""
-        return f"{self.model}@{self.record.number}"
-
-    @property
-    def ref(self) -> VersionRef:
-        """A reference that follows this version; its first change settles the same notes."""
-        return VersionRef(self.model, str(self.record.number), since=self.since, settles=self.settles)
-
-
-def find(writer: Writer, ref: VersionRef) -> Found:
-    """Return the version that *ref* names, with as few reads as possible. Raises NotFound, Invalid."""
-
-    def question(snapshot: Snapshot) -> Found:
-        model, number = snapshot.resolve(ref)
-        frozen = snapshot.frozen.name if snapshot.frozen is not None else ""
-        note = snapshot.note_on(ref) if ref.since is None else None
-        return Found(model, snapshot.version(model, number), frozen, snapshot.renumberings.count, note)
-
-    return writer.read(question, about=ref)
-
-
-def find_to_change(writer: Writer, ref: VersionRef) -> Found:
-    """Return the version that *ref* names, for a change.
-
-    Raises the errors of `find`, and Refused for a number that a pull gave to another version, unless *ref* confirms
-    that this one is meant.
-    """
-
-    def question(snapshot: Snapshot) -> Found:
-        model, number, settled = snapshot.resolve_to_change(ref)
-        since = snapshot.renumberings.count
-        return Found(model, snapshot.version(model, number), since=since, settles=settled)
 
     return writer.read(question)
 

@@ -14,7 +14,6 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.changes.stage_changes import check_stage_changes
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -62,7 +61,9 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
 
     Raises Refused for a change of a stage that must not be made directly or needs a confirmation.
     """
-    from gitmodel.branch import transaction  # imported here because only writes need it
+    # imported here because only writes need them
+    from gitmodel.branch import transaction
+    from gitmodel.domain.changes.stage_changes import check_stage_changes
 
     def planned(snapshot: Snapshot) -> Change[T]:
         change = plan(snapshot)

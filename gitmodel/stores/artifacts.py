@@ -14,7 +14,7 @@ from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, pars
 from gitmodel.domain.schema.portable_paths import git_paths, unportable_paths
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.stores.external import ExternalStore
-from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Sent, Transfer, is_old, wrong_size
+from gitmodel.stores.interface import ArtifactStore, is_old, wrong_size
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.parallel_transfers import Tally, in_parallel
 from gitmodel.stores.several_stores import SeveralStores
@@ -28,6 +28,7 @@ from gitmodel.stores.target_files import (
     write_object,
     writing,
 )
+from gitmodel.stores.transfer import JOBS, Progress, Sent, Transfer
 from gitmodel.stores.verified_reading import CHUNK, chunks, read_into
 
 if TYPE_CHECKING:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from gitmodel.domain.schema.digests import Digest
 from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.stores.transfer import Sent
 
-Sent = Callable[[int], None]
-"""Called with the length in bytes of each piece that the store accepted, by several threads at the same time."""
-Progress = Callable[[int, int], None]
-"""Called with the bytes done and the bytes in all, by one thread at a time."""
-
-JOBS = 8  # files at a time; transfers wait for disks and networks, not for processors
 RENEWED = 86_400.0
 """Age in seconds from which an object that is about to be named is renewed: `store gc` spares young objects."""
 
@@ -23,13 +18,6 @@ RENEWED = 86_400.0
 def is_old(found: StoredObject) -> bool:
     """Return True if the object must be renewed before a commit names it."""
     return time.time() - found.modified > RENEWED
-
-
-class Transfer(NamedTuple):
-    """The options of a transfer: how many objects are transferred at a time, and a function to call as bytes arrive."""
-
-    jobs: int = JOBS
-    progress: Progress | None = None
 
 
 class StoredObject(NamedTuple):

@@ -23,7 +23,8 @@ from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, warn
 from gitmodel.files.locks import lock, try_lock
 from gitmodel.files.permissions import make_folder, share
-from gitmodel.stores.interface import Leftover, Sent, StoredObject, damaged_object, where_else, wrong_size
+from gitmodel.stores.interface import Leftover, StoredObject, damaged_object, where_else, wrong_size
+from gitmodel.stores.transfer import Sent
 from gitmodel.stores.verified_reading import VerifyingReader, buffered, chunks, read_to_end
 
 _SHARD = re.compile(r"[0-9a-f]{2}")

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from gitmodel.stores.interface import Progress
+from gitmodel.stores.transfer import Progress
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -13,8 +13,9 @@ from gitmodel.errors import Conflict, Invalid
 from gitmodel.stores import transfer_lanes
 from gitmodel.stores.backend import Backend, Upload, size_of
 from gitmodel.stores.damaged_objects import DamagedObjects
-from gitmodel.stores.interface import Leftover, Sent, StoredObject, is_old
+from gitmodel.stores.interface import Leftover, StoredObject, is_old
 from gitmodel.stores.remote_reading import RemoteReader
+from gitmodel.stores.transfer import Sent
 from gitmodel.stores.verified_reading import (
     VerifyingReader,
     buffered,

@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 from gitmodel.domain.schema.digests import Digest
 from gitmodel.errors import GitModelError, NotFound, Refused, UsageError
-from gitmodel.stores.interface import ArtifactStore, Leftover, Sent, StoredObject, Unwritable
+from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject, Unwritable
+from gitmodel.stores.transfer import Sent
 
 
 class SeveralStores:

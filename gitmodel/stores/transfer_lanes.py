@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, TypeVar
 
 from gitmodel.stores.backend import Upload
-from gitmodel.stores.interface import Sent
+from gitmodel.stores.transfer import Sent
 from gitmodel.stores.verified_reading import read_up_to
 
 LANES = 6  # the parts and ranges of large objects that this process has in memory at a time

@@ -20,10 +20,11 @@ from gitmodel.domain.schema.portable_paths import git_paths
 from gitmodel.errors import UsageError
 from gitmodel.files.locks import NoLocks, lock
 from gitmodel.stores.artifacts import fetch_entry, get_file, get_folder, members_of
-from gitmodel.stores.interface import JOBS, ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.parallel_transfers import in_parallel
 from gitmodel.stores.several_stores import WithoutPurged
 from gitmodel.stores.target_files import making_beside, writing
+from gitmodel.stores.transfer import JOBS
 
 
 def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:

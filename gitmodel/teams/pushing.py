@@ -20,7 +20,8 @@ from gitmodel.frozen import Frozen
 from gitmodel.git.commits import reaches
 from gitmodel.git.refs import RefMove
 from gitmodel.registry.put_in_force import Applied
-from gitmodel.stores.interface import ArtifactStore, Transfer
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.transfer import Transfer
 from gitmodel.teams import tag_moves
 from gitmodel.teams.pulling import Pulled, count_commits, had_before, left_out, pull
 from gitmodel.teams.range_checks import refuse_invalid

@@ -16,8 +16,9 @@ from gitmodel.domain.urls import is_local
 from gitmodel.domain.views.record_views import existing_models, latest_usable, usable
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.stores.artifacts import copy_artifacts, keep_artifact
-from gitmodel.stores.interface import ArtifactStore, Transfer
+from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.parallel_transfers import Tally
+from gitmodel.stores.transfer import Transfer
 
 
 def upload(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -81,6 +82,7 @@ def run(
             return
         invocation.output.note(f"{step}: {said.get(event) or f'{event} in {seconds:.1f} s'}")
 
+    gc.enable()  # the script can run for long before the client is opened
     with _prints_to_stderr(invocation):
         if module is not None:
             found = pipeline_of_module(module)

@@ -1,4 +1,4 @@
-"""Commands on versions: create, list, show, update, delete, their artifacts and runs, and resolve."""
+"""Commands on versions: create, list, show, update, delete, their artifacts and runs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
-from gitmodel.cli.version_view import note_frozen, print_version, promotion_text, show_version
+from gitmodel.cli.version_view import print_version, promotion_text, show_version
 from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views.artifact_fields import artifact_fields
 from gitmodel.domain.views.filter_names import Words
-from gitmodel.domain.views.record_views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client.values import VersionArtifact, VersionRun
+    from gitmodel.domain.views.record_views import VersionView
     from gitmodel.domain.views.version_summaries import VersionRow
 
 ARTIFACT_COLUMNS = (
@@ -258,22 +259,6 @@ def runs(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
         ),
         empty=part.empty(f"{view} has no runs", "run"),
     )
-
-
-@command(example="git model resolve iris@production")
-@options.reference()
-@options.at
-def resolve(invocation: Invocation, ref: VersionRef) -> None:
-    """Print the version that a reference stands for.
-
-    The output is MODEL@NUMBER; --format json adds the digests of the artifacts.
-    """
-    found = invocation.client.resolve(ref)
-    record, frozen = found.record, found.frozen or None
-    artifacts = [artifact_fields(link) for link in record.artifacts]
-    fields = shapes.RESOLVED.of(found, number=record.number, name=record.name, artifacts=artifacts, frozen=frozen)
-    invocation.output.outcome(found.reference, shapes.RESOLVED, fields, name=found.reference)
-    note_frozen(invocation, found.frozen)
 
 
 def _list_artifacts(invocation: Invocation, ref: VersionRef, kind: str, what: str, part: options.Part) -> None:

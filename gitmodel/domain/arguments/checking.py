@@ -7,7 +7,7 @@ import inspect
 import operator
 import os
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeVar
 
 from gitmodel.domain.schema.names import did_you_mean, shown
@@ -61,38 +61,58 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
     name for a list is replaced by a list, because functions read it more than once. A call that does not match the
     parameters raises WrongCall.
     """
-    signature = inspect.signature(function)
-    parameters = list(signature.parameters.values())
+
+    @functools.wraps(function)
+    def calling(*args: Any, **kwargs: Any) -> T:
+        known = _parameters_of(function)
+        for name in known.lists & kwargs.keys():
+            if isinstance(kwargs[name], Iterator):
+                kwargs[name] = list(kwargs[name])
+        more = ((known.rest, value) for value in args[len(known.names) :])
+        for name, value in (*zip(known.names, args, strict=False), *more, *kwargs.items()):
+            check = known.checks.get(name)
+            if check is not None and not check.fits(value):
+                raise _wrong(function, name, check, value)
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            signature = inspect.signature(function)
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise _wrong_call(function, [*signature.parameters.values()], args, kwargs, str(error)) from None
+            raise
+
+    return calling
+
+
+class _Parameters(NamedTuple):
+    """The parameters of a function: their *checks* by name, those that take *lists*, those that take an argument by
+    position, and *rest*, which takes further ones ("": none).
+    """
+
+    checks: Mapping[str, _Check]
+    lists: Set[str]
+    names: Sequence[str]
+    rest: str
+
+
+@functools.cache
+def _parameters_of(function: Callable[..., Any]) -> _Parameters:
+    """Return the parameters of *function*. They are found at its first call: a command calls few of the functions."""
+    parameters = inspect.signature(function).parameters.values()
     found = {
         one.name: _JOBS if one.name == "jobs" else _CHECKS.get(one.annotation)
         for one in parameters
         if one.name not in _CHECKED_LATER
     }
     checks = {name: check for name, check in found.items() if check is not None}
-    lists = {name for name, check in checks.items() if check.is_list}
-    names = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-    rest = next((one.name for one in parameters if one.kind is inspect.Parameter.VAR_POSITIONAL), "")
-
-    @functools.wraps(function)
-    def calling(*args: Any, **kwargs: Any) -> T:
-        for name in lists & kwargs.keys():
-            if isinstance(kwargs[name], Iterator):
-                kwargs[name] = list(kwargs[name])
-        given = [*zip(names, args, strict=False), *((rest, value) for value in args[len(names) :]), *kwargs.items()]
-        for name, value in given:
-            check = checks.get(name)
-            if check is not None and not check.fits(value):
-                raise _wrong(function, name, check, value)
-        try:
-            return function(*args, **kwargs)
-        except TypeError:
-            try:
-                signature.bind(*args, **kwargs)
-            except TypeError as error:
-                raise _wrong_call(function, parameters, args, kwargs, str(error)) from None
-            raise
-
-    return calling
+    return _Parameters(
+        checks,
+        {name for name, check in checks.items() if check.is_list},
+        [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD],
+        next((one.name for one in parameters if one.kind is inspect.Parameter.VAR_POSITIONAL), ""),
+    )
 
 
 def _is_text(value: object) -> bool:

@@ -11,8 +11,8 @@ Digest = str
 """`sha256:` and 64 lowercase hex digits: one content, one spelling."""
 
 PREFIX = "sha256:"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
+_DIGEST = r"sha256:[0-9a-f]{64}"
+_OBJECT = r"sha256/([0-9a-f]{2})/([0-9a-f]{62})"
 
 
 def parse_digest(text: str) -> Digest:
@@ -25,7 +25,7 @@ def parse_digest(text: str) -> Digest:
     ...
     gitmodel.errors.Invalid: 'md5:1234' is not a digest: it must be sha256: and 64 lowercase hex digits
     """
-    if not _DIGEST.fullmatch(text):
+    if not re.fullmatch(_DIGEST, text):
         shown = ascii(text if len(text) <= 80 else text[:77] + "...")
         raise Invalid(f"{shown} is not a digest: it must be sha256: and 64 lowercase hex digits")
     return text
@@ -56,7 +56,7 @@ def digest_at(path: str) -> Digest | None:
     >>> digest_at("sha256/ab/" + "ab" * 31) == "sha256:" + "ab" * 32, digest_at("sha256/ab/.tmp")
     (True, None)
     """
-    match = _OBJECT.fullmatch(path)
+    match = re.fullmatch(_OBJECT, path)
     return PREFIX + match[1] + match[2] if match else None
 
 

@@ -10,21 +10,18 @@ from gitmodel.domain.schema.refs import StageRef
 
 MAX_TRAILER = 500
 # C0 but tab and line feed, DEL and C1: git's objects hold no NUL, and `git log` hands the rest to a terminal
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 
 # git takes a message to end at a scissors line or at a patch, and looks for trailers above it.
-_CUT = re.compile(r"^(?=#|---)", re.MULTILINE)
+_CUT = r"(?m)^(?=#|---)"
 
 # GitHub, Gitea and Forgejo (merged, then squashed), Bitbucket, Azure DevOps; GitLab names it in the body.
-_PULL_REQUESTS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"\AMerge pull request (#[0-9]{1,9})\b",
-        r"\A[^\n]*\((#[0-9]{1,9})\)(?: from [^\n]*)?(?:\n|\Z)",
-        r"\AMerged in [^\n]*\(pull request (#[0-9]{1,9})\)",
-        r"\AMerged PR ([0-9]{1,9}):",
-        r"\nSee merge request [^\s!]*(![0-9]{1,9})\s*(?:\n|\Z)",
-    )
+_PULL_REQUESTS = (
+    r"\AMerge pull request (#[0-9]{1,9})\b",
+    r"\A[^\n]*\((#[0-9]{1,9})\)(?: from [^\n]*)?(?:\n|\Z)",
+    r"\AMerged in [^\n]*\(pull request (#[0-9]{1,9})\)",
+    r"\AMerged PR ([0-9]{1,9}):",
+    r"\nSee merge request [^\s!]*(![0-9]{1,9})\s*(?:\n|\Z)",
 )
 
 
@@ -50,7 +47,7 @@ def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]
     facts = [(key, one_line(value)) for key, value in trailers if value]
     facts += [("Reason", one_line(reason))] if reason.strip() else []
     block = "\n".join(f"{key}: {value}" for key, value in [*facts, ("Txn", txn)])
-    prose = f"{_CUT.sub(' ', _printable(reason).strip())}\n\n" if reason.strip() else ""
+    prose = f"{re.sub(_CUT, ' ', _printable(reason).strip())}\n\n" if reason.strip() else ""
     return f"{one_line(subject)}\n\n{prose}{block}\n"
 
 
@@ -106,7 +103,7 @@ def pull_request(message: str) -> str:
     '!3'
     """
     for pattern in _PULL_REQUESTS:
-        found = pattern.search(message)
+        found = re.search(pattern, message)
         if found:
             return found[1]
     return ""
@@ -114,6 +111,5 @@ def pull_request(message: str) -> str:
 
 def _printable(text: str) -> str:
     """Return *text* with U+FFFD in place of control characters and surrogates."""
-    return (
-        _CONTROL.sub("\ufffd", text.replace("\r\n", "\n")).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    )
+    visible = re.sub(_CONTROL, "\ufffd", text.replace("\r\n", "\n"))
+    return visible.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

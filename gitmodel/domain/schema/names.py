@@ -18,7 +18,7 @@ STAGE_WORDS = frozenset({LATEST, ARCHIVED, NONE})
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _VERSION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.+_-]{0,61}[A-Za-z0-9])?")
-_AFTER_AN = re.compile(r"[aeio]|un(?!i)|[AEIO]|nd|[FHLMNRSX][A-Z]")
+_AFTER_AN = r"[aeio]|un(?!i)|[AEIO]|nd|[FHLMNRSX][A-Z]"
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul"] + [f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)]
 )
@@ -64,16 +64,13 @@ def is_device(name: str) -> bool:
     return fold(name).split(".")[0].rstrip(" ") in _DEVICES
 
 
-_FULL_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-
-
 def is_full_name(name: str) -> bool:
     """Return True for the full name of a class or function, with its module.
 
     >>> is_full_name("sklearn.tree._tree.Tree"), is_full_name("sklearn"), is_full_name("sklearn.*")
     (True, False, False)
     """
-    return _FULL_NAME.fullmatch(name) is not None
+    return re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) is not None
 
 
 def check_name(name: str, what: str) -> str:
@@ -213,4 +210,4 @@ def with_article(noun: str) -> str:
     >>> [with_article(noun) for noun in ("object", "ndarray", "uint8", "MLPClassifier", "list")]
     ['an object', 'an ndarray', 'a uint8', 'an MLPClassifier', 'a list']
     """
-    return f"{'an' if _AFTER_AN.match(noun) else 'a'} {noun}"
+    return f"{'an' if re.match(_AFTER_AN, noun) else 'a'} {noun}"

@@ -102,7 +102,7 @@ def run_file(id: str) -> str:
     >>> run_file("20261123T101112Z-train-7f3a")
     'runs/2026/11/23/20261123T101112Z-train-7f3a.toml'
     """
-    match = _RUN_ID.fullmatch(id)
+    match = re.fullmatch(_RUN_ID, id)
     return f"{RUNS}/{match[1]}/{match[2]}/{match[3]}/{id}.toml" if match else ""
 
 
@@ -126,11 +126,12 @@ def is_rule(path: str) -> bool:
     return path in (REGISTRY, SIGNERS) or is_host_file(path)
 
 
-_RUN_ID = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T[0-9]{6}Z-[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# `re` compiles these patterns when they are first used: `resolve` uses none.
+_RUN_ID = r"([0-9]{4})([0-9]{2})([0-9]{2})T[0-9]{6}Z-[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _MODEL = r"models/(?P<model>[^/]+)"
 _IN_HUNDREDS = r"(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml"
 _KEY = r"(?P<key>[^/]+)\.toml"
-_FOLDER = re.compile(
+_FOLDER = (
     r"models(/[^/]+(/(aliases|names(/[0-9a-f]{2})?|(versions|stages(?=$|/archived)(/archived)?)(/[1-9][0-9]*xx)?))?)?"
     r"|runs(/[0-9]{4}(/[0-9]{2}(/[0-9]{2})?)?)?|purged(/[0-9a-f]{2})?"
 )
@@ -149,7 +150,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[Kind, re.Pattern[str]], ...]:
-    """Return the patterns, compiled when a path is first parsed: `resolve` parses none."""
+    """Return the patterns, compiled when a path is first parsed."""
     return tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS)
 
 
@@ -159,7 +160,7 @@ def holds_records(folder: str) -> bool:
     >>> holds_records("models/iris/versions/4xx"), holds_records("models/iris/weights")
     (True, False)
     """
-    return _FOLDER.fullmatch(folder) is not None
+    return re.fullmatch(_FOLDER, folder) is not None
 
 
 @lru_cache(maxsize=4_096)

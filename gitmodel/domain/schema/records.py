@@ -35,11 +35,9 @@ ARCHIVED_MARKER = b"archived = true\n"
 
 
 def _matching(pattern: str, what: str) -> Callable[[Any], str]:
-    compiled = re.compile(pattern)
-
     def read(value: Any) -> str:
         found = codec.text(value)
-        if not compiled.fullmatch(found):
+        if not re.fullmatch(pattern, found):
             raise Wrong(f"takes {what}")
         return found
 

@@ -11,9 +11,10 @@ from typing import Any
 from gitmodel.domain.changes.stages import RecordedPlaces, StageState, stage_states
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, Code, ModelRecord, VersionRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TagState
+from gitmodel.domain.views.artifact_fields import artifact_fields
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.frozen import Frozen
@@ -276,26 +277,6 @@ def pending_fields(state: StageState) -> dict[str, Any]:
     kind = "alias" if state.alias else "stage"
     versions = {"recorded": state.recorded, "in_force": state.in_force}
     return {kind: state.name, **versions, "forged": state.forged, "doubt": state.doubt}
-
-
-def artifact_fields(link: ArtifactLink, run: str | None = None) -> dict[str, Any]:
-    """Return an artifact link for JSON; *size* in bytes, *run* if it is an output of that run instead of a link."""
-    return {
-        "name": link.name,
-        "kind": link.kind,
-        "digest": link.digest,
-        "size": link.size,
-        "format": link.format,
-        "pipeline": link.pipeline,
-        "step": link.step,
-        "run": run,
-        "uri": link.uri,
-        "version_id": link.version_id,
-        "digest_by": link.digest_by,
-        "needs_trust": list(link.needs_trust),
-        "file": link.file,
-        "metadata": dict(link.metadata),
-    }
 
 
 def plain(value: Any) -> Any:

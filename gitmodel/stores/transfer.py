@@ -1,0 +1,20 @@
+"""The options of a transfer between stores and files. Commands that transfer nothing import only these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+Sent = Callable[[int], None]
+"""Called with the length in bytes of each piece that the store accepted, by several threads at the same time."""
+Progress = Callable[[int, int], None]
+"""Called with the bytes done and the bytes in all, by one thread at a time."""
+
+JOBS = 8  # files at a time; transfers wait for disks and networks, not for processors
+
+
+class Transfer(NamedTuple):
+    """The options of a transfer: how many objects are transferred at a time, and a function to call as bytes arrive."""
+
+    jobs: int = JOBS
+    progress: Progress | None = None
