@@ -146,6 +146,15 @@ def test_a_first_list_asks_git_for_many_objects_at_once(repo, monkeypatch):
     assert len(alone) < 30  # not one for each model
 
 
+def test_a_search_of_all_models_asks_git_for_many_objects_at_once(repo, monkeypatch):
+    sizes, ask = [], ObjectReader._send
+    monkeypatch.setattr(ObjectReader, "_send", lambda self, ids: (sizes.append(len(ids)), ask(self, ids))[1])
+    with Client(repo) as client:
+        found = client.find_versions(sort="-accuracy", limit=1)
+    assert [str(row) for row in found] == ["iris@3"]
+    assert sizes.count(4) >= 2  # the folders of the four models, and their records
+
+
 def test_a_list_reads_no_tree_of_a_model_that_has_not_changed(repo, monkeypatch):
     with Client(repo) as client:
         listed(client)

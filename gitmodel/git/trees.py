@@ -212,6 +212,11 @@ class CommitFiles:
                 yield path, found
 
     def _entries(self, found: Iterable[tuple[str, Oid | None]]) -> list[tuple[str, Entry | Invalid | None]]:
+        found = list(found)
+        folders = dict.fromkeys(path.rpartition("/")[0] for path, blob in found if blob is None)
+        if len(folders) > 1:
+            with suppress(Invalid):  # the path in a damaged folder has the error
+                self.read_ahead(folders)
         entries: list[tuple[str, Entry | Invalid | None]] = []
         for path, blob in found:
             try:
