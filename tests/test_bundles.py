@@ -3,6 +3,7 @@
 import gc
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -123,16 +124,11 @@ def test_a_bundle_is_named_by_its_url_too(bundle, name, capsys, monkeypatch, tmp
             assert client.get_version("iris@production").number == 1
 
 
-def test_the_url_of_a_file_that_is_no_bundle_is_refused_with_that_reason(tmp_path, capsys):
-    (tmp_path / "notes.txt").write_text("# v1\n")
-    code = run(["--repo", (tmp_path / "notes.txt").as_uri(), "list"])
-    assert (code, "notes.txt is neither a folder nor a git bundle" in capsys.readouterr().err) == (3, True)
-
-
-def test_a_file_that_is_no_bundle_is_refused_with_that_reason(tmp_path, capsys):
+@pytest.mark.parametrize("named", [str, Path.as_uri], ids=["path", "url"])
+def test_a_file_that_is_no_bundle_is_refused_with_that_reason(tmp_path, capsys, named):
     file = tmp_path / "notes.txt"
     file.write_text("# v1\n")
-    code = run(["--repo", str(file), "list"])
+    code = run(["--repo", named(file), "list"])
     assert (code, f"{file} is neither a folder nor a git bundle" in capsys.readouterr().err) == (3, True)
     with pytest.raises(NotFound, match="neither a folder nor a git bundle"):
         Client(file)

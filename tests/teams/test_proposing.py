@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hosting import merge_within
+from hosting import git, merge_within
 from teamwork import BRANCH, refs
 
 from gitmodel import Client, UsageError
@@ -31,12 +30,6 @@ for number in 0 1 2 3 4; do eval "printf '%s\\n' \\"\\$GIT_PUSH_OPTION_$number\\
 echo 'View merge request for it:'
 echo '  https://gitlab.example.org/team/models/-/merge_requests/7'
 """
-
-
-def git(folder, *arguments):
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @pytest.fixture
