@@ -26,7 +26,7 @@ def sha256(tmp_path, git, monkeypatch):
 
 
 class TestSha256:
-    def test_the_registry_is_set_where_no_registry_could_be(self, sha256, tmp_path, capsys, git):
+    def test_a_code_repository_with_sha256_can_name_another_registry(self, sha256, tmp_path, capsys, git):
         assert ask(capsys, "register", "iris")[0] == 2
         assert ask(capsys, "config", "repo", "../registry.git") == (0, f"repo is {tmp_path}/registry.git now\n", "")
         assert ask(capsys, "register", "iris")[0] == 0

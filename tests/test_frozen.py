@@ -135,7 +135,7 @@ def test_a_copy_is_equal(again):
     assert again(value) == value
 
 
-def test_a_value_that_another_process_pickled_is_usable_there_first():
+def test_a_process_can_unpickle_a_value_before_it_creates_one():
     data = pickle.dumps(VersionRef("iris", 3))
     code = "import pickle, sys; a, b = map(pickle.load, [sys.stdin.buffer] * 2); print(a == b, {a: 1}[b], a)"
     said = subprocess.run([sys.executable, "-c", code], input=data * 2, capture_output=True, check=True)

@@ -140,7 +140,7 @@ class TestNumbers:
 
 
 class TestWhatIsWritten:
-    def test_a_value_that_its_key_does_not_take_is_not_written(self, repo):
+    def test_a_value_that_is_invalid_for_its_key_is_not_written(self, repo):
         with Client(repo) as client:
             created = client.get_model("iris").created
         with pytest.raises(UsageError, match="takes a number from 1"):

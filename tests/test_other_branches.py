@@ -41,7 +41,7 @@ def repo(code_repo, monkeypatch):
 
 @pytest.fixture
 def code_branch(repo, git):
-    """The same with code on a branch called gitmodel, a folder of models among it."""
+    """The same repository with code on a branch named gitmodel, in a folder `models/` among others."""
     (repo / "models" / "resnet").mkdir(parents=True)
     (repo / "models" / "resnet" / "net.py").write_text("layers = 50\n")
     git(repo, "add", ".")

@@ -247,9 +247,9 @@ def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[An
 def _with_former(
     repository: Repository, snapshot: Snapshot, moves: Iterable[tuple[StageRef, NewObject | None]]
 ) -> Iterator[tuple[StageRef, NewObject | None, GitObject | None]]:
-    """Return *moves* and the removal of tags of previous names that stood in for a stage without its own tag.
+    """Yield *moves*, each with the current tag of its stage.
 
-    Each comes with the current tag.
+    If a stage has no tag of its own, a tag under a former name of the model counted. Its removal is yielded, too.
     """
     for ref, wanted in moves:
         tag = repository.tags.read(ref)

@@ -105,7 +105,8 @@ class IndexFile:
     def locked(self, *, unless: Path | None = None) -> Iterator[Path | None]:
         """Lock the index for a change and yield the path of its database; None if another process holds the lock.
 
-        Creates an empty database if there is none, or if it is still *unless*, which is damaged; deletes all others.
+        Creates an empty database if there is none, or if the current one is *unless*, which the caller found damaged.
+        Deletes all other databases.
         """
         descriptor = open_locked(self._lock)
         if descriptor is None:

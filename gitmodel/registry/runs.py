@@ -186,8 +186,7 @@ def refuse_inside_run(what: str) -> None:
 def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:
     """Return True if *rules* let the run *record* be recorded. With *changes*, the run changes other records too.
 
-    *has_journal* is False if this machine is temporary, and with it its journal of runs: failed runs are then recorded
-    too.
+    *has_journal* is False on a temporary machine, whose journal of runs is lost. Failed runs are then recorded, too.
     """
     if rules.record == "versioned":
         return bool(record.versions) or changes

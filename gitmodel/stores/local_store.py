@@ -255,7 +255,7 @@ class LocalStore:
                 os.close(descriptor)  # removed by cleaning before it was locked
 
     def _sweep(self) -> None:
-        """Remove, once in this process, the files that processes that were killed left over an hour ago."""
+        """Remove files that killed processes left more than an hour ago; only the first call in a process does so."""
         if self._swept:
             return
         self._swept = True

@@ -279,7 +279,7 @@ class TestDisk:
         assert "free space" in caught.value.hint
         assert list(store.objects()) == []
         put(store, b"small" * 1000)  # needs no copy
-        put(store, LARGE)  # nor does what can be read twice
+        put(store, LARGE)  # a source that can be read twice needs none either
         assert len(list(store.objects())) == 2
 
     def test_get_succeeds_if_the_disk_of_the_cache_is_full(self, store, tmp_path, monkeypatch):

@@ -154,7 +154,7 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
         assert gone.returncode != 0
         assert refs(bare)[PRODUCTION] == in_force
 
-        # the one that applies finds it pending, and decides
+        # the identity that applies sees the change as pending
         release.pull()
         assert release.get_version("iris@production").number == 2
         assert [ref.stage for ref, _ in release.apply().refused] == ["production"]

@@ -218,7 +218,7 @@ def test_a_lock_that_may_belong_to_a_running_writer_is_not_removed(registry):
     assert registry.repository.writer_marks.remove_dead() == [branch_lock(registry)]
 
 
-def test_an_empty_lock_is_not_treated_as_our_dead_writers_while_it_is_new(registry):
+def test_a_new_empty_lock_is_not_taken_for_that_of_a_killed_writer(registry):
     """git holds an empty lock while it packs or deletes the ref, so it says nothing of who made it."""
     killed_writer(registry, {BRANCH: "1" * 40}, lock="")
     assert registry.repository.writer_marks.remove_dead() == []
@@ -228,7 +228,7 @@ def test_an_empty_lock_is_not_treated_as_our_dead_writers_while_it_is_new(regist
     assert registry.repository.writer_marks.remove_dead() == [branch_lock(registry)]
 
 
-def test_marks_of_dead_writers_are_removed_also_when_they_say_nothing_yet(registry, assert_whole):
+def test_marks_of_killed_writers_are_removed_even_if_they_are_empty(registry, assert_whole):
     marks = [killed_writer(registry, {}), killed_writer(registry, {BRANCH: "1" * 40})]
     registry.repository.writer_marks.remove_dead()
     assert not any(mark.exists() for mark in marks)

@@ -19,7 +19,7 @@ def _load(path: Path, trusted: bool) -> Any:
     if path.suffix == ".keras":
         return keras.saving.load_model(path, safe_mode=False)
     with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
-        named = Path(folder, "model.keras")  # Keras goes by the name
+        named = Path(folder, "model.keras")  # Keras detects the format by the extension
         named.symlink_to(path.absolute())
         return keras.saving.load_model(named, safe_mode=False)
 
