@@ -65,6 +65,13 @@ def clone(url: str, folder: str | None, *, environ: Mapping[str, str]) -> Path:
     return cloning.clone(url, Path(folder) if folder else None, environ=environ)
 
 
+def count_models(client: Client) -> int:
+    """Return the number of models that can be read, without reading their versions and stages."""
+    from gitmodel.registry.model_views import count_models
+
+    return count_models(client.writer)
+
+
 def describe_remote(client: Client, name: str = "") -> RemoteView:
     """Return the remote that pulls and pushes use, without asking it. Raises NotFound."""
     from gitmodel.teams import cloning

@@ -8,19 +8,33 @@ from pathlib import Path
 
 from gitmodel.git import process
 from gitmodel.git.process import Git, clean_environment
+from gitmodel.git.refs import named_id
 
 # git itself waits forever for an HTTP server that stops answering.
 _SILENT_HTTP = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
 
 
 def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
-    """Clone the repository at *url* into *target*, without submodules, and return the name of the remote."""
+    """Clone the repository at *url* into *target*, without files and submodules, and return the name of the remote."""
     clean = clean_environment(environ)
     named = process.run(["git", "config", "--get", "clone.defaultRemoteName"], clean, answers=(0, 1)).decode().strip()
     remote = named or "origin"
-    options = ("--quiet", f"--origin={remote}", "--no-recurse-submodules", "--end-of-options")
+    options = ("--quiet", "--no-checkout", f"--origin={remote}", "--no-recurse-submodules", "--end-of-options")
     process.run(["git", *_SILENT_HTTP, "clone", *options, url, str(target)], clean)
     return remote
+
+
+def check_out(git: Git, *, only_top: bool) -> None:
+    """Check out HEAD in a clone without files; with *only_top*, only the files that are in no folder (sparse checkout).
+
+    Nothing happens if HEAD names a branch without commits.
+    """
+    if named_id(git, "HEAD") is None:
+        return
+    if only_top:
+        # As `git clone --sparse`: `git sparse-checkout disable` checks out the other files.
+        git.run("sparse-checkout", "init", "--cone")
+    git.run("checkout", "--quiet", "--force", "--no-recurse-submodules")
 
 
 def init_bare(path: Path, environ: Mapping[str, str]) -> None:

@@ -86,6 +86,15 @@ def list_models(
     return views[page], damaged
 
 
+def count_models(writer: Writer) -> int:
+    """Return the number of models that can be read, without their versions and stages."""
+
+    def question(snapshot: Snapshot) -> int:
+        return sum(isinstance(record, ModelRecord) for _, record in existing_models(snapshot))
+
+    return writer.read(question)
+
+
 def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:
     """Return *views* sorted by *sort*; see `list_models`."""
     key = sort.removeprefix("-")

@@ -14,6 +14,7 @@ from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.git import new_repositories
 from gitmodel.git.configuration import add_remote, list_remotes, read_setting, write_setting
+from gitmodel.git.refs import current_branch
 from gitmodel.teams.pulling import count_commits, pull
 
 
@@ -33,6 +34,8 @@ class RemoteView(Frozen):
 def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
     """Clone the repository at *url*, code and registry, into *folder* (default: the name in the URL); return it.
 
+    If the metadata branch is the default branch of the remote, only the files at its top are checked out.
+
     Raises UsageError if the folder exists, Unreachable. If a clone was interrupted, `git model pull` completes it.
     """
     target = folder or Path(folder_of(url))
@@ -47,6 +50,8 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
         ) from None
     repository = open_repository(target, environ=environ)
     try:
+        only_top = current_branch(repository.git) == repository.branch
+        new_repositories.check_out(repository.git, only_top=only_top)
         pull(repository, remote)
     finally:
         repository.close()

@@ -6,6 +6,8 @@ import pytest
 from teamwork import refs
 from transcripts import ask
 
+from gitmodel.client import administration
+
 
 def test_two_people_clone_pull_and_push_on_the_command_line(team, ada, bob, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_STORE", team.store)
@@ -105,3 +107,27 @@ def test_a_clone_refuses_a_folder_that_is_not_empty(team, ada, capsys, monkeypat
 def test_artifacts_of_a_store_in_a_folder_need_no_copies(team, ada, bob, capsys):
     assert ask(capsys, "-C", team.folder / "bob", "pull", "--artifacts") == (0, "nothing new from origin\n", "")
     assert not list((team.folder / "bob" / ".git" / "gitmodel").glob("store/sha256/*"))
+
+
+def test_a_clone_of_a_remote_whose_default_branch_is_the_registry_checks_out_no_records(team, ada, bare, git):
+    ada.get_version("iris@1").set_stage("staging")
+    ada.push()
+    git(bare, "symbolic-ref", "HEAD", "refs/heads/gitmodel")
+    carol = administration.clone(str(bare), str(team.folder / "carol"), environ=team.environ("carol"))
+    assert {path.name for path in carol.iterdir()} == {".git", "README.md", "gitmodel.toml"}
+    assert git(carol, "status", "--porcelain") == ""
+    assert refs(carol) == refs(bare)
+    git(carol, "sparse-checkout", "disable")
+    assert (carol / "models" / "iris" / "stages" / "staging.toml").is_file()
+    assert git(carol, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("head", ["refs/heads/main", "refs/heads/none"])
+def test_a_clone_checks_out_the_code_of_the_default_branch(team, ada, bare, git, head):
+    git(bare, "symbolic-ref", "HEAD", head)
+    git(bare, "branch", "main", git(bare, "commit-tree", "-m", "Code", "gitmodel^{tree}"))
+    carol = administration.clone(str(bare), str(team.folder / "carol"), environ=team.environ("carol"))
+    tracked = git(carol, "ls-tree", "-r", "--name-only", "HEAD").split() if head.endswith("main") else []
+    assert [name for name in tracked if not (carol / name).is_file()] == []
+    assert git(carol, "status", "--porcelain") == ""
+    assert len(tracked) > 0 or head.endswith("none")

@@ -26,13 +26,15 @@ def clone(invocation: Invocation, url: str, folder: str | None) -> None:
     """Clone a repository and its registry.
 
     Like git clone followed by git model pull: it fetches the branch and the stage tags.
+    If the metadata branch is the default branch of the remote, only the files at its top are checked out; `git
+    sparse-checkout disable` checks out all.
     """
     from gitmodel.client import Client, administration
 
     made = administration.clone(url, folder, environ=os.environ)
     with Client(made, repo=made) as client:
         view = administration.describe_remote(client)
-        models = len(client.list_models())
+        models = administration.count_models(client)
         untrusted = [named for named in client.list_stores() if not named.trusted]
     said = f"cloned into {made}: {models} {'model' if models == 1 else 'models'}"
     invocation.output.outcome(said, shapes.REMOTE, vars(view), name=str(made))
