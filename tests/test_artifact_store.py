@@ -503,7 +503,7 @@ except GitModelError as error:
 """
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o011)  # pytest keeps its folders to itself
+            folder.chmod(folder.stat().st_mode | 0o011)  # other users cannot read pytest's folders
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -211,7 +211,7 @@ def test_a_clock_that_was_ahead_is_reported(repo, capsys):
     assert f"clocks disagree: {ahead[:10]} came before" in err
     with Client(repo) as client:
         assert client.at("2026-12-25").get_version("iris@2").metadata["later"] is True
-        # nothing but its own clock is known of when the other one came
+        # only its own clock tells when the other commit was made
         assert "late" not in client.at("2026-12-23").get_version("iris@2").metadata
 
 

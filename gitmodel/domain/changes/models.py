@@ -205,8 +205,8 @@ def changed_metadata(
 ) -> dict[str, Any]:
     """Return *old* with *values* and without the keys *remove*; a value of None removes its key too.
 
-    Raises UsageError for a key that is both set and removed, NotFound if *old*, the metadata of *of*, lacks one of
-    *remove*.
+    Raises UsageError for a key that is both set and removed, NotFound for one of *remove* that is not in *old*. *of* is
+    the name of the object in the errors.
 
     >>> changed_metadata("iris", {"a": 1, "b": 2}, {"c": 3, "a": None}, ["b"])
     {'c': 3}

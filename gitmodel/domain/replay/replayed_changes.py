@@ -67,7 +67,7 @@ class Replayed:
 
 
 def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
-    """Map each reference in *ours* that means another version or none *after* the replay to its new reference.
+    """Return the new references of the versions in *ours* that have another one, or none, *after* the replay.
 
     The number 0 stands for a model itself. A model's previous names count as well.
     """
