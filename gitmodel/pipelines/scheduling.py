@@ -94,12 +94,21 @@ class Scheduler:
                         if self._suspects and self._suspects[0][0].name == name:
                             self._suspects.popleft()
                 if self._active.failed:
-                    for future in self._running:
-                        future.cancel()
+                    self._cancel_all()
         except BaseException:
             for future in self._running:
                 future.cancel()
             raise
+
+    def _cancel_all(self) -> None:
+        """Cancel the submitted steps, and wait no longer for those that could be cancelled.
+
+        `wait` can miss a cancelled future of Dask: if the step ends at this moment, Dask notifies nobody.
+        """
+        for future in list(self._running):
+            if future.cancel():
+                del self._running[future]
+                self._place.done(future)
 
     def _has_room(self) -> bool:
         # A step that may kill workers runs alone.

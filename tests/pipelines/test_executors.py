@@ -5,7 +5,9 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import threading
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 
 import dask
 import project
@@ -154,6 +156,31 @@ class TestWorkersInOtherProcesses:
         with pytest.raises(RunFailed, match=r"step die failed: .*its worker died"):
             dying.run(client=client, executor=far_executor)
         assert sums.run(client=client, executor=far_executor).status == "succeeded"
+
+    def test_a_failed_run_waits_for_no_cancelled_step(self, client):
+        """A future of Dask that is cancelled while its step ends stays cancelled, and notifies nobody."""
+
+        class Silent(Executor):
+            def submit(self, run, request):
+                future = Future()
+                if request.facts.step != "rest":
+                    future.set_result(run(request))
+                return future
+
+        @pipeline
+        def failing():
+            project.rest(0)
+            project.read_and_fail("repr")
+
+        def run():
+            with Client(client.repository.common_dir.parent) as own, suppress(RunFailed):
+                failing.run(client=own, executor=Silent())
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+        assert [run.status for run in client.list_runs()] == ["failed"]
 
     def test_a_step_that_no_worker_can_import_is_refused_before_anything_runs(self, client, far_executor):
         @step
