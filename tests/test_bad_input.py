@@ -190,7 +190,7 @@ def test_an_invalid_version_number_is_refused(client, refused, version):
     )
 
 
-def test_a_second_model_of_a_name(client, refused):
+def test_a_second_model_of_a_name_is_refused(client, refused):
     error = refused(Conflict, lambda: client.register_model("iris"))
     assert error.message == "there is a model iris already"
     assert "git model show iris" in error.hint

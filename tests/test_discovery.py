@@ -88,7 +88,7 @@ class TestBareRepositories:
         with pytest.raises(BareRefused):
             Client()
 
-    def test_the_folder_of_a_clone_that_git_keeps_to_itself_may_be_named(self, explicit, two):
+    def test_the_git_folder_of_a_clone_may_be_named(self, explicit, two):
         a, _ = two
         assert model(a, "--repo", a / ".git", "register", "iris")[0] == 0
         assert model(a, "list", "-q")[1] == "iris\n"
@@ -249,7 +249,7 @@ class TestVariables:
         _, b = two
         code, _, err = model(b, "register", "iris", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone" in err) == (2, True)
-        # a hook of a server that goes into a clone
+        # as in a server hook that changes into a clone
         code, _, err = model(b, "register", "iris", GIT_DIR=".")
         assert (code, "GIT_DIR names" in err) == (2, True)
         assert not has_registry(b)

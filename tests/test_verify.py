@@ -54,7 +54,7 @@ def test_a_lost_tree_of_versions_is_named_and_the_others_are_verified(two, capsy
     assert [(one["versions"], one["error"]) for one in found[1:]] == [(["rose@1"], "")]
 
 
-def test_a_lost_hundred_of_versions_leaves_the_others(two, capsys, git):
+def test_a_lost_folder_of_a_hundred_versions_does_not_hide_the_others(two, capsys, git):
     text = git(two, "cat-file", "blob", f"{BRANCH}:models/iris/versions/1.toml") + "\n"
     files = {f"models/iris/versions/{n // 100}xx/{n}.toml": text.replace("= 1\n", f"= {n}\n") for n in (100, 200)}
     edit(two, files)

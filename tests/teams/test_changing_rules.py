@@ -244,7 +244,7 @@ def test_the_first_change_of_a_repository_begins_the_registry_and_a_refused_one_
     assert ask(capsys, "-C", new, "stage", "list", "-q")[1].split() == ["qa", "staging", "production"]
 
 
-def test_a_registry_of_an_older_format_is_raised_for_signatures_only(client, repo):
+def test_a_registry_of_an_older_format_gets_a_newer_one_only_for_signatures(client, repo):
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnD54EkcNVBCEE5byUMhHFxEA8eayurXtciuQojHUiy"
     editing.edit(repo, {"gitmodel.toml": TEXT.replace("1.2", "1.0"), "allowed_signers": f"ada@example.com {key}\n"})
     client.update_stage("staging", after=["none"])
