@@ -128,6 +128,31 @@ def test_a_column_or_order_that_no_version_has_is_named_with_the_nearest(client,
         client.find_versions("iriss")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("version list --sort=tags", "tags has no order: it is a list or a table"),
+        ("version list iris --sort=-metadata", "metadata has no order"),
+        ("version list --sort=code", "code has no order"),
+        ("version list --sort=code.comit", "there is no field code.comit\nhint: did you mean code.commit?"),
+        ("version list --sort=number.x", "there is no field number.x"),
+        ("stage show --sort=pending", "pending has no order"),
+        ("history iris --sort=forced", "forced has no order"),
+        ("list --columns accuracy", "no model in this list has metadata.accuracy\nhint: none of them has metadata"),
+        ("version list wool --columns loss", "no version in this list has metadata.loss"),
+        ("version list wool --sort=loss", "no version of wool has metadata.loss\nhint: none of them has metadata"),
+        ("version list iris@3", "write the model alone: iris;"),
+        ("history iris@production", "write the model alone: iris;"),
+    ],
+)
+def test_a_key_that_cannot_mean_anything_is_refused(client, capsys, words, said):
+    client.register_model("wool").create_version()
+    client.promote("iris@1", "production")
+    code, out, err = ask(capsys, *words.split())
+    assert (code, out) == (2, "")
+    assert said in err
+
+
 def test_found_versions_become_rows_and_a_data_frame(client):
     pandas = pytest.importorskip("pandas")
     found = client.find_versions("iris", sort="-accuracy")

@@ -127,7 +127,7 @@ class _Chosen(Generic[T]):
             fields = self._kind.fields(row, self._read)
             missing = [field for field in missing if field.value(fields) is None]
             beside.update((name, None) for field in missing for name in field.beside(fields))
-        if missing and beside:
+        if missing and searched:
             from gitmodel.expressions.fields import missing_field
 
             error = missing_field(missing[0], beside, f"no {self._kind.noun} in this list")

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from gitmodel.domain.schema.names import did_you_mean
-from gitmodel.domain.views.filter_names import Names
+from gitmodel.domain.views.filter_names import RECORDED, Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
 from gitmodel.expressions.reading import read_path, read_tokens, spelled
@@ -99,15 +99,35 @@ def missing_field(field: Field, beside: Iterable[str], nothing: str) -> UsageErr
     'did you mean metadata.accuracy?'
     """
     known = sorted(beside)
-    hint = did_you_mean(str(field), known) or f"known: {', '.join(known[:_MOST_SHOWN])}"
-    return UsageError(f"{nothing} has {field}", hint=hint)
+    names = f"known: {', '.join(known[:_MOST_SHOWN])}" if known else f"none of them has {field.steps[0]}"
+    return UsageError(f"{nothing} has {field}", hint=did_you_mean(str(field), known) or names)
 
 
 def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
-    """Return the order that *text* names: a field as in `read_field`, after "-" for descending order; None for ""."""
+    """Return the order that *text* names: a field as in `read_field`, after "-" for descending order; None for "".
+
+    Raises UsageError for a field that does not exist, and for a list or table, which has no order.
+    """
     if not text:
         return None
-    return Order(read_field(text.removeprefix("-"), known), text.startswith("-"))
+    field = read_field(text.removeprefix("-"), known)
+    names: Names = known
+    for depth, step in enumerate(field.steps):
+        if names == RECORDED:
+            return Order(field, text.startswith("-"))
+        if isinstance(names, Mapping) and step in names:
+            names = names[str(step)]
+        elif isinstance(names, list) and isinstance(step, int):
+            names = names[0]
+        else:
+            below = [spelled((*field.steps[:depth], name)) for name in names] if isinstance(names, Mapping) else []
+            raise UsageError(
+                f"there is no field {field}",
+                hint=did_you_mean(str(field), below, f"known: {', '.join(below)}" if below else "name another one"),
+            )
+    if names == RECORDED or isinstance(names, (list, Mapping)):
+        raise UsageError(f"{field} has no order: it is a list or a table", hint="name a field that is a single value")
+    return Order(field, text.startswith("-"))
 
 
 def _rank(value: Any) -> tuple[int, Any]:

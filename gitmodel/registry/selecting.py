@@ -66,12 +66,12 @@ class Selection:
         if self._order is None:
             return found
         order, records = self._order, [fields(row) for row in found]
-        if order.field.steps[0] in _RECORDED and all(order.field.value(record) is None for record in records):
+        is_recorded = order.field.steps[0] in _RECORDED
+        if records and is_recorded and all(order.field.value(record) is None for record in records):
             from gitmodel.expressions.fields import missing_field
 
             beside = {name for record in records for name in order.field.beside(record)}
-            if beside:
-                raise missing_field(order.field, beside, nothing)
+            raise missing_field(order.field, beside, nothing)
         return [row for _, row in order.sort(list(zip(records, found, strict=True)), lambda pair: pair[0])]
 
 

@@ -95,6 +95,7 @@ class _Search:
         # True while no version had the key of the metadata that the order names, and the keys that they had.
         self._misses_order = order is not None and order.field.steps[0] == "metadata"
         self._beside: dict[str, None] = {}
+        self._any_searched = False
 
     def page(self, page: slice) -> tuple[list[VersionView], list[Invalid]]:
         """Return the part *page* of the versions found, and the errors of damaged records."""
@@ -111,7 +112,7 @@ class _Search:
         found = self._read((model, number) for model in self._models for number in self._snapshot.newest_numbers(model))
         if self._wanted is not None:
             self._wanted.check_searched(self._nothing)
-        if self._order is not None and self._misses_order and self._beside:
+        if self._order is not None and self._misses_order and self._any_searched:
             raise missing_field(self._order.field, self._beside, self._nothing)
         return self._sorted(found)[page], self._sorted_errors()
 
@@ -187,6 +188,7 @@ class _Search:
             view = view_version(self._snapshot, model, record, self._states_of(model))
             fields = self._fields_of(view)
             if self._order is not None and self._misses_order:
+                self._any_searched = True
                 self._misses_order = self._order.field.value(fields) is None
                 self._beside.update(dict.fromkeys(self._order.field.beside(fields)))
             if record.deleted is not None:

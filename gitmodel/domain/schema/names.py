@@ -184,6 +184,8 @@ def _checked(name: str, what: str, fault: str | None, *, version: bool = False) 
     suggestion = suggest(name, version=version)
     shown = repr(name if len(name) <= 80 else name[:77] + "...")
     hint = "use letters, digits, '.', '_' and '-', beginning and ending with a letter or digit"
+    if what == "model" and "@" in name[1:]:
+        suggestion, hint = "", f"write the model alone: {name.partition('@')[0]}; for a new model, {hint}"
     raise UsageError(
         f"{shown} cannot be the name of {with_article(what)}, because it {fault}",
         hint=f"{hint}; for example {suggestion}" if suggestion else hint,
