@@ -1,0 +1,125 @@
+"""Print what users call, with its spread: `python benchmarks/calls.py [--times N] [--folder DIR]`.
+
+`create_version` of a client with two files of 2 KB, in code with one file and with 10,000; the command `resolve`. DIR
+must be on a disk: in memory, syncing is free.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import registries
+from measuring import Cost, Table, describe_machine, measure_command
+
+LARGE = 10_000
+UNTRACKED = 40_000
+LONG_AGO = 1_600_000_000
+# Prints CPU and wall ms of the first version of the process and of each later one.
+CREATE = """
+import os, resource, sys, time
+from pathlib import Path
+from gitmodel import Client
+
+times, files = int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+
+def spent():
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+with Client() as client:
+    model = client.register_model("iris", exist_ok=True)
+    for _ in range(times + 1):
+        for file in files:
+            file.write_bytes(os.urandom(2048))
+        cpu, wall = spent(), time.perf_counter()
+        model.create_version(data={"train": files[0]}, model_objects={"classifier": files[1]})
+        print((spent() - cpu) * 1000, (time.perf_counter() - wall) * 1000)
+"""
+
+
+def make_code(repo: Path, environ: dict[str, str], files: int) -> Path:
+    """Create a repository with a commit of *files* files."""
+    registries.new_repository(repo, environ)
+    for number in range(files):
+        folder = repo / str(number // 100)
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.py").write_text(f"x = {number}\n" * 100, encoding="utf-8")
+    for command in (["add", "."], ["commit", "-q", "-m", "Begin"]):
+        subprocess.run(["git", *command], cwd=repo, env=environ, check=True)
+    return repo
+
+
+def create(repo: Path, environ: dict[str, str], times: int) -> list[Cost]:
+    """Create *times* versions and one before them in one process, and return what each cost."""
+    files = [str(repo.parent / name) for name in ("train.bin", "classifier.bin")]
+    command = [sys.executable, "-c", CREATE, str(times), *files]
+    done = subprocess.run(command, cwd=repo, env=environ, check=True, capture_output=True, text=True)
+    return [Cost(*map(float, line.split())) for line in done.stdout.splitlines()]
+
+
+def print_costs(table: Table, what: str, costs: Sequence[Cost], most: float) -> None:
+    """Print the medians of *costs* with a target for wall time, and their spread."""
+    median = Cost(*(statistics.median(getattr(cost, name) for cost in costs) for name in ("cpu", "wall")))
+    table.cost(what, median, f"<= {most:g} ms wall" if most else "", median.wall <= most if most else None)
+    walls = sorted(cost.wall for cost in costs)
+    low, high = walls[len(walls) // 10], walls[-1 - len(walls) // 10]
+    table.value("  from the fastest tenth to the slowest", f"{low:.1f}-{high:.1f}")
+
+
+def measure_creation(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
+    """Measure `create_version` in small code, in large code, after all its times changed, and beside many files."""
+    table.section("create_version with two files of 2 KB")
+    small = make_code(folder / "small", environ, 1)
+    first = [create(small, environ, 0)[0] for _ in range(5)]
+    print_costs(table, "first in a process", first, 0)
+    print_costs(table, "later ones", create(small, environ, times)[1:], 12)
+    large = make_code(folder / "large", environ, LARGE)
+    print_costs(table, f"in code of {LARGE:,} files", create(large, environ, times)[1:], 0)
+    for path in large.glob("*/*.py"):
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    first, *later = create(large, environ, times)
+    table.cost("  after all times of the files changed, first", first)
+    print_costs(table, "  after all times of the files changed, later", later, 0)
+    (small / "data").mkdir()
+    for number in range(UNTRACKED):
+        (small / "data" / str(number)).touch()
+    print_costs(table, f"beside a new folder of {UNTRACKED:,} files", create(small, environ, times)[1:], 0)
+
+
+def measure_resolve(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
+    """Measure the command `resolve`, beside what Python and click alone cost."""
+    table.section("the command resolve, in small code")
+    repo = folder / "small"
+    resolve = [str(Path(sys.executable).parent / "git-model"), "resolve", "iris@latest"]
+    cost = measure_command(resolve, environ, repo, times=times)
+    table.cost("git model resolve iris@latest", cost, "<= 60 ms CPU", cost.cpu <= 60)
+    for what in ("pass", "import click"):
+        table.cost(f"(python -c '{what}')", measure_command([sys.executable, "-c", what], environ, repo, times=times))
+
+
+def main() -> None:
+    """Measure, print, and end with 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description="Print what the calls and commands of users cost.")
+    parser.add_argument("--times", type=int, default=40, metavar="N", help="repetitions of each measurement")
+    parser.add_argument("--folder", type=Path, help="where the repositories are made (on a disk, not in memory)")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as found:
+        folder = Path(found)
+        # Directories that are made in it get fresh block groups on ext4, where making a file does not depend on what
+        # was deleted before.
+        subprocess.run(["chattr", "+T", found], check=False, capture_output=True)
+        environ = registries.hermetic_environment(folder / "home")
+        print(describe_machine(folder))
+        table = Table()
+        measure_creation(table, folder, environ, given.times)
+        measure_resolve(table, folder, environ, given.times)
+    if table.missed:
+        sys.exit(f"{len(table.missed)} targets were missed")
+
+
+if __name__ == "__main__":
+    main()

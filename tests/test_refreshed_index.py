@@ -1,0 +1,147 @@
+"""A copy of the index is refreshed if `git status` is slow, and tells the same changes as the user's index."""
+
+import os
+import subprocess
+
+import pytest
+
+from gitmodel import Client
+from gitmodel.git import refreshed_index, worktree_state
+
+
+@pytest.fixture
+def copied(code_repo, monkeypatch, git):
+    """Code as after `cp -r`: every file has another time than its entry in the index. Every answer counts as slow."""
+    for number in range(20):
+        (code_repo / f"file{number}.py").write_text(f"x = {number}\n", encoding="utf-8")
+    (code_repo / "tracked").mkdir()
+    (code_repo / "tracked" / "a.py").write_text("a = 1\n", encoding="utf-8")
+    git(code_repo, "add", ".")
+    git(code_repo, "commit", "-q", "-m", "More files")
+    for path in code_repo.rglob("*.py"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    monkeypatch.setattr(worktree_state, "SLOW", -1.0)
+    monkeypatch.setattr(refreshed_index, "_fresh", {})
+    return code_repo
+
+
+def copies(repo):
+    return sorted((repo / ".git" / "gitmodel").glob("code-index-*"))
+
+
+def changed(repo):
+    """Return the number of changes that a new client sees."""
+    with Client(repo) as client:
+        return client.read_code().changed
+
+
+def stale(repo, index):
+    environ = {**os.environ, "GIT_INDEX_FILE": str(index)}
+    done = subprocess.run(["git", "diff-files", "--name-only"], cwd=repo, env=environ, capture_output=True, check=True)
+    return done.stdout.split()
+
+
+def test_the_copy_is_refreshed_and_the_index_stays_as_it_is(copied):
+    index = copied / ".git" / "index"
+    before = index.read_bytes(), index.stat()
+    assert changed(copied) == 0
+    assert (index.read_bytes(), index.stat().st_mtime_ns) == (before[0], before[1].st_mtime_ns)
+    (copy,) = copies(copied)
+    assert len(stale(copied, index)) > 20
+    assert stale(copied, copy) == []
+    assert changed(copied) == 0
+    assert copies(copied) == [copy]
+
+
+def test_times_that_change_again_are_refreshed_again(copied):
+    assert changed(copied) == 0
+    for path in copied.rglob("*.py"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    assert changed(copied) == 0
+    (copy,) = copies(copied)
+    assert stale(copied, copy) == []
+
+
+@pytest.mark.parametrize("change", ["content", "same size", "added", "removed", "new", "staged", "mode"])
+def test_a_change_after_the_refresh_is_seen(copied, git, change):
+    assert changed(copied) == 0
+    file = copied / "file3.py"
+    if change == "content":
+        file.write_text("y = 12345\n", encoding="utf-8")
+    elif change == "same size":
+        file.write_text("y = 3\n", encoding="utf-8")
+    elif change == "removed":
+        file.unlink()
+    elif change == "mode":
+        file.chmod(0o755)
+    elif change == "staged":
+        file.write_text("y = 12345\n", encoding="utf-8")
+        git(copied, "add", "file3.py")
+        file.write_text("x = 3\n", encoding="utf-8")
+    else:
+        (copied / "other.py").write_text("", encoding="utf-8")
+        if change == "added":
+            git(copied, "add", "other.py")
+    assert changed(copied) == 1
+
+
+def test_a_change_in_the_second_of_the_refresh_is_seen(copied):
+    file = copied / "file3.py"
+    os.utime(file)
+    now = file.stat().st_mtime_ns
+    assert changed(copied) == 0
+    file.write_text("y = 3\n", encoding="utf-8")
+    os.utime(file, ns=(now, now))
+    assert changed(copied) == 1
+
+
+def test_an_index_that_is_replaced_gets_a_copy_of_its_own(copied, git):
+    assert changed(copied) == 0
+    (first,) = copies(copied)
+    (copied / "file3.py").write_text("y = 3\n", encoding="utf-8")
+    git(copied, "commit", "-q", "-a", "-m", "Change")
+    for path in copied.rglob("*.py"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    assert changed(copied) == 0
+    (second,) = copies(copied)
+    assert second != first
+
+
+def test_a_file_that_is_marked_as_unchanged_is_seen(copied, git):
+    git(copied, "update-index", "--assume-unchanged", "file3.py")
+    assert changed(copied) == 0
+    (copied / "file3.py").write_text("y = 12345\n", encoding="utf-8")
+    assert changed(copied) == 1
+
+
+def test_hooks_of_the_user_do_not_run(copied):
+    hook = copied / ".git" / "hooks" / "post-index-change"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ntouch ran\n", encoding="utf-8")
+    hook.chmod(0o755)
+    assert changed(copied) == 0
+    assert len(copies(copied)) == 1
+    assert not list(copied.rglob("ran"))
+
+
+def test_a_copy_that_cannot_be_written_changes_no_answer(copied):
+    folder = copied / ".git" / "gitmodel"
+    folder.parent.mkdir(exist_ok=True)
+    folder.write_text("", encoding="utf-8")  # no folder can be made here
+    assert changed(copied) == 0
+    (copied / "file3.py").write_text("y = 12345\n", encoding="utf-8")
+    assert changed(copied) == 1
+
+
+def test_a_refresh_that_changes_nothing_leaves_no_copy(copied, git):
+    git(copied, "update-index", "--refresh")
+    assert changed(copied) == 0
+    assert copies(copied) == []
+
+
+def test_an_untracked_folder_with_many_files_counts_as_one(copied):
+    (copied / "data").mkdir()
+    for number in range(2_000):
+        (copied / "data" / str(number)).touch()
+    assert changed(copied) == 1
+    assert changed(copied) == 1
