@@ -225,8 +225,8 @@ def _refusal(name: str, value: Any, hint: Any, unfit: _Unfit, where: str) -> Usa
     kind = inspect.formatannotation(hint).replace("typing.", "")
     of = f"the annotation of {name}" if unfit.path else "its annotation"
     if hint in _PLAIN:
-        example = f"--param {name}={_PLAIN[hint]}" if not where else f"{name} = {_PLAIN[hint]}"
-        advice = f"for example: {example}"
+        setting = f"{name}: " if where.endswith((".yaml", ".yml")) else f"{name} = "
+        advice = f"for example: {setting if where else f'--param {name}='}{_PLAIN[hint]}"
     else:
         advice = unfit.reason
     return UsageError(f"parameter {whole}{where} is {shown}, and {of} is {kind}", hint=advice)

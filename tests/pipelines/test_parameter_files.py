@@ -103,7 +103,7 @@ def test_toml_has_dates_and_no_null(write: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("rounds: five", "parameter rounds in params.yaml is 'five', and its annotation is int"),
+        ("rounds: five", "params.yaml is 'five', and its annotation is int\nhint: for example: rounds: 3"),
         ("rounds: '5'", "parameter rounds in params.yaml is '5', and its annotation is int"),
         ("rounds: true", "parameter rounds in params.yaml is True, and its annotation is int"),
         ("note: 1.10", "parameter note in params.yaml is 1.1, and its annotation is str"),
