@@ -166,6 +166,7 @@ class LooseObjects:
         self._folder = folder
         self._permissions = SharedPermissions(shared)
         self._flushers: ThreadPoolExecutor | None = None
+        self._owner = 0
 
     def write(self, objects: Iterable[NewObject]) -> None:
         """Write *objects* and flush them to disk. Raises Unreachable if they cannot be written."""
@@ -228,10 +229,11 @@ class LooseObjects:
             for descriptor in descriptors:
                 os.fsync(descriptor)
             return
-        if self._flushers is None:
+        if self._flushers is None or self._owner != os.getpid():  # a forked process has none of the threads
             from concurrent.futures import ThreadPoolExecutor  # imported here: only writers need it, and it costs 5 ms
 
             self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="gitmodel-fsync")
+            self._owner = os.getpid()
         for descriptor in descriptors if _CAN_START_WRITING else ():
             # Linux then starts to write the file, so that the flushes wait for all files at once.
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -305,6 +305,19 @@ def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
     assert_whole(registry.path, repair=True)
 
 
+def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
+    written = objects.LooseObjects(tmp_path, "")
+    written.write([NewObject("blob", b"%d" % number) for number in range(4)])
+    child = os.fork()
+    if not child:
+        signal.alarm(30)  # without threads, the flushes would never end
+        written.write([NewObject("blob", b"%d" % number) for number in range(4, 8)])
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    written.close()
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 8
+
+
 # gc beside a writer gives passing errors.
 
 
