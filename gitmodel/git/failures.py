@@ -55,7 +55,7 @@ def translate(stderr: str, code: int) -> GitModelError:
         return Invalid(f"git cannot read a ref: {said}", hint="run `git fsck`, then `git model doctor`")
     if "but expected" in said or "reference already exists" in said or "unable to resolve reference" in said:
         return Moved(f"somebody moved a ref first: {said}", hint="try again")
-    if "aborted by hook" in said or "hook declined" in said:
+    if "aborted by hook" in said or "aborted by the reference-transaction hook" in said or "hook declined" in said:
         return Refused(
             f"a hook of this repository refused the change: {said}", hint="read the message of the hook above"
         )
