@@ -15,7 +15,8 @@ from gitmodel.git.failures import GitError, Moved
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.objects import LooseObjects, NewObject
 from gitmodel.git.process import Git, check_git
-from gitmodel.git.refs import RefMove, delete_ref, move_refs
+from gitmodel.git.ref_transactions import RefTransactions
+from gitmodel.git.refs import RefMove, delete_ref
 
 if TYPE_CHECKING:
     from gitmodel.git.ref_locks import WriterMarks
@@ -56,17 +57,15 @@ class LocalRefs:
     git: Git
     reader: ObjectReader
     objects: LooseObjects
+    transactions: RefTransactions
     marks: Callable[[], WriterMarks]
     share: Callable[[], None]
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
         self.git.refuse_read_only()
         check_git(self.git.environ)
-        # git also locks a ref that it only verifies, with an empty lock
-        news = {move.ref: "" if move.verifies else move.new or "" for move in moves}
         self.share()
-        with self.marks().announce(news) as mark:
-            move_refs(self.git, moves, messages.one_line(message), partial(self.objects.write, new), mark)
+        self.transactions.move(moves, messages.one_line(message), partial(self.objects.write, new))
         if new:
             self._outlast_gc(new)
         self._check_effect(moves)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gitmodel.branch.signed_changes import ChangeSigning
     from gitmodel.git.identity import Identity
     from gitmodel.git.ref_locks import WriterMarks
+    from gitmodel.git.ref_transactions import RefTransactions
 
 T = TypeVar("T")
 
@@ -131,8 +132,16 @@ class Repository:
     def refs(self) -> Refs:
         from gitmodel.branch.local_ref_moves import LocalRefs  # imported here because only writes need it
 
-        local = LocalRefs(self.git, self.reader, self.objects, lambda: self.writer_marks, self.share)
+        local = LocalRefs(
+            self.git, self.reader, self.objects, self.ref_transactions, lambda: self.writer_marks, self.share
+        )
         return self.server.pushed(local) if self.server else local
+
+    @cached_property
+    def ref_transactions(self) -> RefTransactions:
+        from gitmodel.git.ref_transactions import RefTransactions  # imported here because only writes need it
+
+        return RefTransactions(self.git, lambda: self.writer_marks)
 
     @cached_property
     def reservations(self) -> Reservations:
@@ -188,6 +197,8 @@ class Repository:
     def close(self) -> None:
         """End every process and thread that was started for this repository."""
         self.renumbered.close()
+        if "ref_transactions" in self.__dict__:
+            self.ref_transactions.close()
         self.reader.close()
         self.objects.close()
         if self.server:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gitmodel.domain.schema.refs import RESERVED
 from gitmodel.files.failures import FREE_SPACE, writing
 from gitmodel.files.locks import NoLocks, create_locked, lock, try_lock
-from gitmodel.files.permissions import open_to_lock
+from gitmodel.files.permissions import make_folder, open_to_lock
 from gitmodel.frozen import Frozen
+from gitmodel.git.refs import RefMove
 
 # git leaves a lock empty while it verifies, packs or deletes the ref, so an empty one may belong to any git; on a
 # number that is not reserved it belongs to gitmodel, because nothing else uses that ref.
 _EMPTY_AGE = 60
+# The folder beside that of the marks, for marks of processes that will soon write again.
+_IDLE = "idle"
 
 
 class LockFile(Frozen):
@@ -25,6 +28,51 @@ class LockFile(Frozen):
     path: Path
     age: float
     dead: bool
+
+
+class WriterMark:
+    """A mark of this process. It stays locked while its *descriptor* is open here, or in a git that inherits it."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self._active = path
+
+    @property
+    def exists(self) -> bool:
+        """True if nobody deleted the file."""
+        return os.fstat(self.descriptor).st_nlink > 0
+
+    def write(self, moves: Sequence[RefMove]) -> None:
+        """List *moves* in the mark, where other writers look for it. Raises Unreachable."""
+        # git also locks a ref that it only verifies, with an empty lock
+        text = "".join(f"{move.ref} {'' if move.verifies else move.new or ''}\n" for move in moves).encode()
+        with writing(self.path, f"nothing was changed; {FREE_SPACE}"):
+            os.pwrite(self.descriptor, text, 0)
+            if self.path != self._active:
+                make_folder(self._active.parent)
+                self._move_to(self._active)
+
+    def rest(self) -> None:
+        """Empty the mark and move it out of the way until the next transaction."""
+        with suppress(OSError):  # a mark that stays is one of a transaction without locks
+            os.ftruncate(self.descriptor, 0)
+            idle = self._active.parent.with_name(_IDLE) / self._active.name
+            make_folder(idle.parent)
+            self._move_to(idle)
+
+    def _move_to(self, path: Path) -> None:
+        self.path.rename(path)
+        self.path = path
+
+    def remove(self) -> None:
+        """Delete and unlock the mark."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Unlock the mark here, and leave the file."""
+        os.close(self.descriptor)
 
 
 class WriterMarks:
@@ -38,18 +86,9 @@ class WriterMarks:
         self._common_dir = common_dir
         self._folder = common_dir / "gitmodel" / "writers"
 
-    @contextmanager
-    def announce(self, moves: Mapping[str, str]) -> Iterator[int]:
-        """Keep a mark with the new id of each ref during the block; yield its descriptor, which git must inherit."""
-        text = "".join(f"{ref} {new}\n" for ref, new in moves.items())
-        path, descriptor = create_locked(self._folder, lambda: os.urandom(8).hex())
-        try:
-            with writing(path, f"nothing was changed; {FREE_SPACE}"):
-                os.write(descriptor, text.encode())
-                yield descriptor
-        finally:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+    def create(self) -> WriterMark:
+        """Create the mark of a transaction, or of several, one after another. Raises Unreachable."""
+        return WriterMark(*create_locked(self._folder, lambda: os.urandom(8).hex()))
 
     def locks(self) -> list[LockFile]:
         """Return the locks on refs and on packed-refs."""
@@ -95,7 +134,8 @@ class WriterMarks:
 
     def _marks(self) -> list[_Mark]:
         found = []
-        for path in sorted(self._folder.glob("*")) if os.path.isdir(self._folder) else []:
+        folders = (self._folder, self._folder.with_name(_IDLE))
+        for path in (path for folder in folders if os.path.isdir(folder) for path in sorted(folder.glob("*"))):
             try:
                 descriptor = open_to_lock(path)
             except OSError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
 from gitmodel.errors import Invalid
@@ -87,26 +87,6 @@ def set_refs(git: Git, new: Mapping[str, Oid | None], message: str = "") -> None
     lines = (f"update {ref} {id}\n" if id else f"delete {ref}\n" for ref, id in new.items())
     noted = ("-m", message) if message else ()
     git.run("update-ref", *noted, "--stdin", "--no-deref", input="".join(lines).encode())
-
-
-def move_refs(git: Git, moves: Sequence[RefMove], message: str, prepare: Callable[[], None], mark: int) -> None:
-    """Make *moves* in one transaction, all or nothing, after *prepare*, which is called while git starts.
-
-    git keeps the descriptor *mark* open while it runs. Raises Moved or Locked with nothing changed.
-    """
-
-    def lines() -> bytes:
-        prepare()
-        # Without `start` and `commit`, git would execute the partial input of a killed writer.
-        told = ["start"]
-        for move in moves:
-            if not move.ref.startswith("refs/heads/"):
-                # if a person made it a symbolic ref to another tag, that tag stays
-                told.append("option no-deref")
-            told.append(move.line)
-        return "".join(f"{line}\n" for line in (*told, "commit")).encode()
-
-    git.run("update-ref", "-m", message, "--stdin", input=lines, inherit=(mark,))
 
 
 def branches_with(git: Git, commit: Oid) -> list[str]:

@@ -1,0 +1,313 @@
+"""Writes in quick succession share a git process. It is as safe as one for each write."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gitmodel import Conflict, Refused
+from gitmodel.git import ref_transactions
+from gitmodel.git.failures import GitError, Moved
+from gitmodel.git.refs import RefMove
+
+BRANCH = "refs/heads/gitmodel"
+# Writes in a process of its own, whose bursts do not end; the last request waits in the hook.
+WRITER = """
+import os, sys
+import actors
+from gitmodel.git import ref_transactions
+ref_transactions._BURST = 3600
+registry = actors.open_registry(sys.argv[1])
+for word in sys.argv[2:]:
+    if word == "register":
+        actors.register(registry)
+    elif word == "hook":
+        os.rename("hook", os.path.join(sys.argv[1], ".git/hooks/reference-transaction"))
+    elif word == "kill":
+        os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def registry(registry, monkeypatch):
+    """A registry after two writes, with a kept process that does not become too old."""
+    monkeypatch.setattr(ref_transactions, "_BURST", 3600)
+    registry.register()
+    registry.register()
+    assert kept(registry) is not None
+    return registry
+
+
+def kept(registry):
+    return registry.repository.ref_transactions._kept
+
+
+def pid(registry):
+    return kept(registry)._process.pid
+
+
+def tip(registry, git):
+    return git(registry.path, "rev-parse", BRANCH).strip()
+
+
+def set_hook(registry, script):
+    hook = registry.repository.common_dir / "hooks/reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\n{script}\n')
+    hook.chmod(0o755)
+    return hook
+
+
+def locks(registry):
+    return list(registry.repository.common_dir.rglob("*.lock"))
+
+
+def test_writes_in_quick_succession_share_a_git_process_and_later_ones_do_not(registry, git):
+    first = pid(registry)
+    assert registry.register()["number"] == 3
+    assert pid(registry) == first
+    kept(registry)._started -= 3601
+    assert registry.register()["number"] == 4
+    assert pid(registry) != first
+    subjects = git(registry.path, "reflog", "--format=%gs", BRANCH).splitlines()
+    assert subjects[:3] == ["gitmodel: one of several changes within a second"] * 3
+    assert subjects[-1] == "gitmodel: Register iris"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("pack-refs", "--all"),
+        ("repack", "-adq"),
+        ("gc", "--prune=now", "--quiet"),
+        ("prune", "--expire=now"),
+        ("update-ref", "refs/tags/other", BRANCH),
+    ],
+    ids=" ".join,
+)
+def test_git_commands_between_two_writes(registry, git, assert_whole, command):
+    first = pid(registry)
+    for number in (3, 4, 5):
+        git(registry.path, *command)
+        assert registry.register()["number"] == number
+        registry.promote(f"iris@{number}")
+    assert pid(registry) == first
+    assert_whole(registry.path)
+
+
+@pytest.mark.parametrize("command", [("pack-refs", "--all"), ("gc", "--prune=now", "--quiet")], ids=" ".join)
+def test_git_commands_while_refs_are_locked(registry, git, assert_whole, command):
+    # git calls the hook for the transaction of pack-refs, too
+    hook = set_hook(registry, f'[ "$nested" ] || nested=1 git {" ".join(command)} >/dev/null 2>&1 || true')
+    assert registry.register()["number"] == 3
+    hook.unlink()
+    assert_whole(registry.path)
+
+
+def test_a_value_in_packed_refs_that_git_does_not_read_again_is_found(registry, git):
+    """The worst case for git's memory of packed-refs: a new one of the same size, second and inode."""
+    transactions, packed = registry.repository.ref_transactions, registry.repository.common_dir / "packed-refs"
+    first, second = git(registry.path, "rev-parse", f"{BRANCH}~1", BRANCH).split()
+    git(registry.path, "pack-refs", "--all", "--prune")
+    transactions.move([RefMove(BRANCH, second, second)], "", lambda: None)  # git reads packed-refs
+    process, state = pid(registry), packed.stat()
+    with packed.open("r+") as file:
+        text = file.read().replace(f"{second} {BRANCH}", f"{first} {BRANCH}")
+        file.seek(0)
+        file.write(text)
+    os.utime(packed, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(Moved, match=f"{BRANCH} is not at {second}"):
+        transactions.move([RefMove(BRANCH, second, second)], "", lambda: None)
+    assert tip(registry, git) == first
+    assert locks(registry) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    transactions.move([RefMove(BRANCH, second, first)], "", lambda: None)
+    assert tip(registry, git) == second
+
+
+def test_a_symbolic_branch_is_followed(registry, git):
+    other = "refs/heads/elsewhere"
+    git(registry.path, "update-ref", other, BRANCH)
+    git(registry.path, "symbolic-ref", BRANCH, other)
+    first = pid(registry)
+    assert registry.register()["number"] == 3
+    assert pid(registry) == first
+    assert tip(registry, git) == git(registry.path, "rev-parse", other).strip()
+
+
+def test_a_ref_that_another_process_moved_first_is_planned_again(registry, start):
+    (actor,) = start(1)
+    for number in (3, 5, 7):
+        assert actor.ask("register")["number"] == number
+        assert registry.register()["number"] == number + 1
+
+
+def test_a_git_that_is_killed_while_it_holds_locks_does_not_stop_the_next_write(registry, assert_whole):
+    hook = set_hook(registry, "kill -9 $PPID")
+    with pytest.raises(GitError, match="signal 9"):
+        registry.register()
+    hook.unlink()
+    assert locks(registry)
+    assert registry.register()["number"] == 3
+    assert locks(registry) == []
+    assert_whole(registry.path)
+
+
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_a_writer_that_is_killed_while_its_kept_git_holds_locks(registry, assert_whole, whole_group, tmp_path):
+    registry.close()
+    waiting = tmp_path / "waiting"
+    os.mkfifo(waiting)
+    hook = tmp_path / "hook"
+    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\n: >{waiting}\nexec sleep 1\n')
+    hook.chmod(0o755)
+    (registry.path / ".git/hooks").mkdir(exist_ok=True)
+    writer = start_writer(registry, tmp_path, "register", "register", "hook", "register")
+    waiting.read_bytes()
+    if whole_group:
+        os.killpg(writer.pid, signal.SIGKILL)
+    else:
+        writer.kill()
+    writer.wait()
+    (registry.path / ".git/hooks/reference-transaction").unlink()
+    # A git that outlives its gitmodel gives up, because nothing told it to commit.
+    assert registry.register()["number"] == 5
+    assert_whole(registry.path, repair=True)
+
+
+@pytest.mark.parametrize("words", [("register", "register"), ("register", "register", "kill")], ids=["ended", "killed"])
+def test_a_writer_that_does_not_close_its_repository_stops_nobody(registry, assert_whole, words, tmp_path):
+    writer = start_writer(registry, tmp_path, *words)
+    assert writer.wait() == (-signal.SIGKILL if "kill" in words else 0)
+    registry.close()
+    idle = list((registry.path / ".git/gitmodel/idle").iterdir())
+    assert len(idle) == ("kill" in words)
+    assert all(mark.read_text() == "" for mark in idle)
+    assert registry.register()["number"] == 5
+    assert_whole(registry.path, repair=True)
+
+
+def start_writer(registry, folder, *words):
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", WRITER, str(registry.path), *words]
+    return subprocess.Popen(command, cwd=folder, env=environ, start_new_session=True)
+
+
+def test_a_forked_process_keeps_neither_git_nor_the_lock_of_the_mark(registry, assert_whole):
+    process, mark = pid(registry), kept(registry)._mark.path
+    go_on, told = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.close(told)
+            os.read(go_on, 1)
+            os._exit(registry.register()["number"])
+        finally:
+            os._exit(99)
+    os.close(go_on)
+    os.kill(process, signal.SIGKILL)
+    kept(registry)._process.wait()
+    descriptor = os.open(mark, os.O_RDWR)
+    assert registry.register()["number"] == 3  # closes this end of the mark
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(descriptor)
+    registry.repository.ref_transactions.close()
+    assert registry.register()["number"] == 4
+    os.write(told, b"x")
+    os.close(told)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
+    assert registry.register()["number"] == 6
+    assert_whole(registry.path, repair=True)
+
+
+def test_a_fork_while_another_thread_writes(registry, assert_whole, tmp_path):
+    waiting, go_on = tmp_path / "waiting", tmp_path / "go-on"
+    os.mkfifo(waiting)
+    os.mkfifo(go_on)
+    hook = set_hook(registry, f": >{waiting}\nread line <{go_on}")
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(registry.register)
+        waiting.read_bytes()
+        hook.unlink()
+        child = os.fork()
+        if not child:
+            # The refs are locked by the parent. Closing waits neither for its git nor for its thread.
+            registry.repository.ref_transactions.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        go_on.write_text("\n")
+        assert written.result()["number"] == 3
+    assert_whole(registry.path)
+
+
+def test_threads_and_handlers_of_signals_write_beside_the_kept_process(registry, assert_whole):
+    with ThreadPoolExecutor(4) as pool:
+        numbers = [made["number"] for made in pool.map(lambda _: registry.register(), range(12))]
+    assert sorted(numbers) == list(range(3, 15))
+    # as in the handler of a signal: the same thread holds the lock already
+    with registry.repository.ref_transactions._lock:
+        assert registry.register()["number"] == 15
+    assert_whole(registry.path)
+
+
+def test_an_exception_of_a_signal_while_the_kept_git_holds_locks(registry, assert_whole):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    hook = set_hook(registry, f"kill -USR1 {os.getpid()}; exec sleep 3")
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            registry.register()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    hook.unlink()
+    assert locks(registry) == []
+    assert registry.register()["number"] == 3
+    assert_whole(registry.path)
+
+
+def test_a_hook_may_print_more_than_a_pipe_holds_and_refuse(registry):
+    hook = set_hook(registry, "head -c 300000 /dev/zero | tr '\\0' x >&2")
+    assert registry.register()["number"] == 3
+    hook.write_text("#!/bin/sh\necho no >&2; exit 1\n")
+    with pytest.raises(Refused, match="a hook of this repository refused the change: no"):
+        registry.register()
+    hook.unlink()
+    assert registry.register()["number"] == 4
+
+
+def test_a_lock_of_another_git_is_named_as_without_a_kept_process(registry):
+    lock = registry.repository.common_dir / f"{BRANCH}.lock"
+    lock.touch()
+    with pytest.raises(Conflict, match="has been locked for"):
+        registry.register()
+    lock.unlink()
+    assert registry.register()["number"] == 3
+
+
+def test_marks_that_somebody_deletes_between_two_writes_are_created_again(registry, assert_whole):
+    folder = registry.repository.common_dir / "gitmodel"
+    first = pid(registry)
+    for name in ("idle", "writers"):
+        for mark in (folder / name).iterdir():
+            mark.unlink()
+        (folder / name).rmdir()
+    assert registry.register()["number"] == 3
+    assert pid(registry) != first
+    assert_whole(registry.path)
+
+
+def test_two_clients_that_write_in_turn_each_keep_a_process(registry, open_at):
+    other = open_at(registry.path)
+    numbers = [made.register()["number"] for _ in range(4) for made in (registry, other)]
+    assert numbers == list(range(3, 11))
