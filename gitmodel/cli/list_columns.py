@@ -12,6 +12,7 @@ from gitmodel.cli.cell_text import escape, tsv_cell, utc_time, width
 from gitmodel.cli.output import PROSE, Column, Output, cells_of, terminal_width, widest
 from gitmodel.cli.shapes import Shape
 from gitmodel.domain.views.comparison import flat_values, rounded
+from gitmodel.domain.views.filter_names import RECORDED_FIELDS
 from gitmodel.domain.views.version_summaries import MOST_KEYS
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.frozen import Frozen
@@ -100,7 +101,9 @@ class _Chosen(Generic[T]):
             raise UsageError(f"--columns names {twice[0]} twice", hint="name each column once")
         self._kind = kind
         self._fields = {name: read_field(name, kind.shape.fields) for name in names}
+        # With the fields that have the names to suggest for a missing one.
         self._read = {*kind.keys, *(str(field.steps[0]) for field in self._fields.values())}
+        self._read |= kind.shape.fields.keys() & {*RECORDED_FIELDS}
         self.columns = tuple(self._column(name, field) for name, field in self._fields.items())
         self.shape = Shape("row", "A row with the chosen columns.", dict.fromkeys((*kind.keys, *names), ""))
 
@@ -119,7 +122,7 @@ class _Chosen(Generic[T]):
 
         Raises UsageError if no row has it. If *part* leaves out rows, which could have it, it prints a warning instead.
         """
-        missing = [field for field in self._fields.values() if field.steps[0] in ("metadata", "parameters")]
+        missing = [field for field in self._fields.values() if field.steps[0] in RECORDED_FIELDS]
         searched: list[T] = []
         beside: dict[str, None] = {}
         while missing and (row := next(rows, None)) is not None:

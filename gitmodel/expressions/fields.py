@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from gitmodel.domain.schema.names import did_you_mean
-from gitmodel.domain.views.filter_names import RECORDED, Names
+from gitmodel.domain.views.filter_names import RECORDED, RECORDED_FIELDS, Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
 from gitmodel.expressions.reading import read_path, read_tokens, spelled
@@ -30,7 +30,8 @@ class Field(NamedTuple):
         """Return names in *record* that could be misspelled as this field."""
         from gitmodel.expressions.names import names_beside  # imported here: only an error needs it
 
-        return names_beside(record, self.steps)
+        for root in dict.fromkeys((self.steps[0], *RECORDED_FIELDS)):
+            yield from names_beside(record, (root, *self.steps[1:]))
 
     def __str__(self) -> str:
         return spelled(self.steps)
@@ -99,8 +100,10 @@ def missing_field(field: Field, beside: Iterable[str], nothing: str) -> UsageErr
     'did you mean metadata.accuracy?'
     """
     known = sorted(beside)
+    same = [name for name in known if name.rpartition(".")[2] == str(field).rpartition(".")[2]]
     names = f"known: {', '.join(known[:_MOST_SHOWN])}" if known else f"none of them has {field.steps[0]}"
-    return UsageError(f"{nothing} has {field}", hint=did_you_mean(str(field), known) or names)
+    hint = f"did you mean {same[0]}?" if same else did_you_mean(str(field), known) or names
+    return UsageError(f"{nothing} has {field}", hint=hint)
 
 
 def read_order(text: str, known: Mapping[str, Names]) -> Order | None:

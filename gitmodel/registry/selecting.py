@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitmodel.domain.arguments.paging import read_page
-from gitmodel.domain.views.filter_names import Names
+from gitmodel.domain.views.filter_names import RECORDED_FIELDS, Names
 from gitmodel.errors import Invalid
 from gitmodel.registry.models import parse_filter
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from gitmodel.expressions.fields import Order
 
 T = TypeVar("T")
-
-_RECORDED = ("parameters", "metadata")
 
 
 class Selection:
@@ -66,7 +64,7 @@ class Selection:
         if self._order is None:
             return found
         order, records = self._order, [fields(row) for row in found]
-        is_recorded = order.field.steps[0] in _RECORDED
+        is_recorded = order.field.steps[0] in RECORDED_FIELDS
         if records and is_recorded and all(order.field.value(record) is None for record in records):
             from gitmodel.expressions.fields import missing_field
 

@@ -85,6 +85,9 @@ def test_the_commands_show_a_run_of_a_script_and_refuse_to_reproduce_it(client, 
     assert client.get_model("iris").license == "MIT"
     with client.start_run("look") as other:
         other.link_artifact("plot", [3])
+    for words in (["--columns", "depth"], ["--sort=-depth"]):
+        assert run_program(["runs", "list", *words]) == 2
+        assert "has metadata.depth\nhint: did you mean parameters.depth?" in capsys.readouterr().err
     assert run_program(["runs", "list", "--filter", "metadata.accuracy > 0.8 && parameters.depth == 3"]) == 0
     assert run_program(["runs", "show", run.id]) == 0
     assert run_program(["lineage", "iris@1"]) == 0

@@ -16,3 +16,4 @@ class Words(NamedTuple):
 Names: TypeAlias = "Mapping[str, Names] | list[Names] | Words | str"
 VALUE = "value"  # a single value: there is nothing below it
 RECORDED = "recorded"  # below it are names that people chose, such as the keys of the metadata
+RECORDED_FIELDS = ("metadata", "parameters")  # the fields of records with recorded names that lists show
