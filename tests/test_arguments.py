@@ -251,7 +251,7 @@ def refusal(method, parameter, value, tmp_path):
             "enable_cache of step takes True or False or None, not 'no'",
         ),
         (lambda client, at: gitmodel.step(model_config="iris")(_ignore), "model_config"),
-        (lambda client, at: gitmodel.pipeline(object()), "not a plain function"),
+        (lambda client, at: gitmodel.pipeline(object()), "is not a function"),
         (lambda client, at: gitmodel.pipeline(name=b"x"), "name of pipeline takes text or None, not b'x'"),
         (lambda client, at: gitmodel.pipeline(on_failure=1), "on_failure"),
         (lambda client, at: gitmodel.pipeline(model_config={})(_ignore), "model_config"),

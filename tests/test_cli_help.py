@@ -94,6 +94,7 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         "git model version create": "version list iris",
         "git model version delete": "version update iris@2 --stage none",
         "git model runs show": "run train.py",
+        "git model runs packages": "run train.py",
         "git model runs cells": "run train.py",
         "git model reproduce": "run train.py",
         "git model import": "export iris@1 iris.gitmodel",

@@ -238,14 +238,20 @@ RECORDED_RUN = shape(
     steps='list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
     '"skipped"), `version` (an existing version that it changed, as `MODEL@NUMBER`, or null), `seconds`, '
     "`failed_attempts` (the errors of the attempts that were repeated), "
-    "`parameters`, `inputs` and `outputs` (name to digest); if it has a `version`, also `kinds`, `sizes` (bytes), "
-    "`formats` and `files` (the own names of the files) of the outputs",
+    "`parameters`, `inputs` and `outputs` (name to digest); if no new version has the outputs, also `kinds`, `sizes` "
+    "(bytes), `formats` and `files` (the own names of the files) of the outputs",
 )
 CELL = shape(
     "cell",
     "A cell of the notebook that made a run. Printed by `runs cells`.",
     number="number of its execution, as in `In [3]`",
     source="text: its source, without secrets",
+)
+PACKAGE = shape(
+    "package",
+    "A package that was installed when a run began. Printed by `runs packages`.",
+    name="text: the name of the package",
+    version="text: its version",
 )
 LINEAGE = shape(
     "lineage",

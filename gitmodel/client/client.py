@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gitmodel.client.history_table import HistoryTable
     from gitmodel.client.model_stages import ModelStages
     from gitmodel.client.model_table import ModelTable
+    from gitmodel.client.run_handle import Run
     from gitmodel.client.run_table import RunTable
     from gitmodel.client.script_runs import ScriptRun
     from gitmodel.client.version_diff import VersionDiff
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from gitmodel.registry.purging import Purged
     from gitmodel.registry.put_in_force import Applied
     from gitmodel.registry.run_outputs import VersionArtifact
-    from gitmodel.registry.runs import RunView
     from gitmodel.registry.stage_rules import StageRules
     from gitmodel.registry.store_access import Access, NamedStore
     from gitmodel.registry.writer import Writer
@@ -630,12 +630,17 @@ class Client:
         found, damaged = list_runs(self.repository, filter=filter, sort=sort, limit=limit, offset=offset)
         return RunTable(found, damaged=damaged)
 
-    def get_run(self, id: str) -> RunView:
-        """Return the run *id*. Raises NotFound."""
+    def get_run(self, id: str) -> Run:
+        """Return the run *id*, with its outputs, which can be loaded. Raises NotFound.
+
+        >>> client.get_run("20261123T101112Z-train-7f3a").outputs["accuracy"].load()      # doctest: +SKIP
+        0.97
+        """
+        from gitmodel.client.run_handle import Run
         from gitmodel.registry import runs
 
         self.repository.renew()
-        return runs.get_run(self.repository, id, store=lambda: self.store)
+        return Run._of(runs.get_run(self.repository, id, store=lambda: self.store), self._opened)
 
     def get_cells(self, run: str) -> tuple[Cell, ...]:
         """Return the cells that were executed until the end of the run with the id *run*, if it was in a notebook.

@@ -1049,7 +1049,7 @@ class Artifact:
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
         """Set metadata of the artifact, at any time. Raises Refused for an output of a run, which has no metadata."""
-        refuse_other_keywords("log_metadata", values, f"it is of {self._name} of {self._version.reference}")
+        refuse_other_keywords("log_metadata", values, f"it is of {self._described}")
         self.set_metadata({**(metadata or {}), **values})
 
     def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
@@ -1121,7 +1121,7 @@ class Artifact:
         from gitmodel.client import reading
 
         link = self.link
-        return reading.read_in_place(self._version._opened.repository, self._source(link), link)
+        return reading.read_in_place(self._opened.repository, self._source(link), link)
 
     def open(self) -> BinaryIO:
         """Open the bytes of a file for reading. Raises Invalid at their end if the digest does not match."""
@@ -1141,11 +1141,18 @@ class Artifact:
         from gitmodel.client import reading
 
         link = self.link
-        shown = f"{self._name} of {self._version.reference}"
-        return reading.load(self._version._opened, self._source(link), link, shown=shown, trusted=trusted)
+        return reading.load(self._opened, self._source(link), link, shown=self._described, trusted=trusted)
 
     def _field(self, name: str) -> Any:
         return getattr(self.link, name)
+
+    @property
+    def _opened(self) -> OpenRegistry:
+        return self._version._opened
+
+    @property
+    def _described(self) -> str:
+        return f"{self._name} of {self._version.reference}"
 
     def _source(self, link: ArtifactLink) -> ArtifactStore:
         return self._version._opened.access.source(self._version._model, link)

@@ -160,6 +160,8 @@ def _record(
     error: ErrorText | None = None,
 ) -> RunRecord:
     start = run.start
+    links = dict(sorted(run.links.items()))
+    described = links if made is None else {}  # a version's own links have kind, size and format
     record = RunRecord(
         id=start.id,
         pipeline=start.name,
@@ -183,7 +185,11 @@ def _record(
                 status="succeeded" if status == "succeeded" else "failed",
                 seconds=round(time.perf_counter() - start.clock, 3),
                 inputs=dict(sorted(run.inputs.items())),
-                outputs={name: link.digest for name, link in sorted(run.links.items())},
+                outputs={name: link.digest for name, link in links.items()},
+                kinds={name: link.kind for name, link in described.items()},
+                sizes={name: link.size for name, link in described.items()},
+                formats={name: link.format for name, link in described.items()},
+                files={name: link.file for name, link in described.items() if link.file},
             ),
         ),
     )

@@ -6,7 +6,7 @@ Functions and classes:
     Step                      the type of a step
     pipeline                  makes a pipeline of a function that calls steps
     Pipeline                  the type of a pipeline
-    Run                       a finished run: its id, versions and steps
+    Run                       a finished run: its id, versions, steps and outputs
     RunFailed                 the error of a run in which a step failed
     get_step_context          returns the context of the running step
     StepContext               the type of that context: the version, the run, the step
@@ -22,6 +22,7 @@ Functions and classes:
     register_materializer     adds a materializer in this process
 """
 
+from gitmodel.client.run_handle import Run
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.formats.catalogue.format import Materializer
 from gitmodel.formats.catalogue.plugins import register_materializer
@@ -34,7 +35,6 @@ from gitmodel.pipelines.config import (
 )
 from gitmodel.pipelines.context import StepContext, get_step_context, log_artifact_metadata, log_model_metadata
 from gitmodel.pipelines.definition import Pipeline, pipeline
-from gitmodel.pipelines.run_records import Run
 from gitmodel.pipelines.running import RunFailed
 from gitmodel.pipelines.steps import Step, step
 

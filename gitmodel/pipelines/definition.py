@@ -15,6 +15,7 @@ from typing import Any, ClassVar, overload
 
 from gitmodel.client import Client
 from gitmodel.client.result_line import print_result
+from gitmodel.client.run_handle import Run
 from gitmodel.domain.arguments.checking import checked
 from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.schema.names import check_name
@@ -25,7 +26,7 @@ from gitmodel.formats.loading import is_loading
 from gitmodel.pipelines.config import ModelConfig, check_options
 from gitmodel.pipelines.context import current_step
 from gitmodel.pipelines.graph import building, read_parameter
-from gitmodel.pipelines.run_records import Job, Listener, Run
+from gitmodel.pipelines.run_records import Job, Listener
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.step_modules import is_importing
@@ -144,7 +145,7 @@ class Pipeline:
                 if self.on_failure is not None:
                     self.on_failure(error)
                 raise
-            if listener is None:
+            if listener is None and done.code is not None:
                 used = sorted({one.version for one in done.steps if one.version})
                 made = [version for version in done.versions if version not in used]
                 print_result(opened.repository, os.environ, done.id, made=made, used=used, code=done.code)

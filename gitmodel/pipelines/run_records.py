@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from graphlib import TopologicalSorter
@@ -24,22 +24,6 @@ from gitmodel.pipelines.step_results import StepResult, StoredOutput
 from gitmodel.pipelines.steps import Output, Step
 
 Listener = Callable[[str, str, float], None]
-
-
-class Run(Frozen):
-    """A finished run: its *id*, the *versions* that it created or worked on (`demo@1`), and the record of each step.
-
-    *code* is the state of the code at its start.
-    """
-
-    id: str
-    status: str
-    versions: tuple[str, ...]
-    steps: tuple[StepRecord, ...]
-    code: Code
-
-    def __repr__(self) -> str:
-        return f"Run({self.id!r}, {self.status!r})"
 
 
 class Job(Frozen):
@@ -134,11 +118,11 @@ def run_record(
         versions=tuple(sorted(versions)),
         code=active.code,
         parameters=active.job.graph.known.values().hide_parameters(active.job.parameters),
-        steps=tuple(_step_record(active, active.job.graph.nodes[name], rules) for name in active.order),
+        steps=tuple(_step_record(active, active.job.graph.nodes[name], rules, versions) for name in active.order),
     )
 
 
-def _step_record(active: ActiveRun, node: Node, rules: RunRules) -> StepRecord:
+def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[str]) -> StepRecord:
     result = active.results.get(node.name)
     inputs = {}
     for name, value in node.inputs.items():
@@ -149,7 +133,8 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules) -> StepRecord:
     made = result.outputs if result else ()
     target = active.targets.get(node.name)
     # a new version's own links have kind, size and format of its artifacts
-    described = made if target is not None and not target.new else ()
+    is_linked = target is not None and target.new and target.reference in versions
+    described = () if is_linked else made
     return StepRecord(
         name=node.name,
         status=result.status if result else "skipped",

@@ -10,11 +10,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
+from gitmodel.client.run_handle import Run
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
@@ -23,11 +24,11 @@ from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor, choose
 from gitmodel.pipelines.graph import Graph
 from gitmodel.pipelines.pinned_references import Resolved, pin, release_names, release_numbers
 from gitmodel.pipelines.run_commit import commit_run
-from gitmodel.pipelines.run_records import ActiveRun, Job, Run, order, run_record
+from gitmodel.pipelines.run_records import ActiveRun, Job, order, run_record
 from gitmodel.pipelines.scheduling import Scheduler
 from gitmodel.pipelines.step_modules import script_of
 from gitmodel.pipelines.worker import refuse_secrets_in_plans
-from gitmodel.registry.runs import keep_packages, new_run_id, told_stored
+from gitmodel.registry.runs import RunView, keep_packages, new_run_id, told_stored
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -156,7 +157,9 @@ def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: Ru
     if written is not None:
         notes.discard()
     notes.close()
-    return Run(active.id, active.status, (written or record).versions, record.steps, active.code)
+    record = replace(record, versions=(written or record).versions)
+    view = RunView(active.id, record.pipeline, active.status, active.started, record)
+    return Run._of(view, client._opened)
 
 
 def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:

@@ -2,9 +2,10 @@
 
 import project
 import pytest
+from transcripts import ask
 
-from gitmodel import ModelConfig, RunFailed, pipeline, step
-from gitmodel.errors import UsageError
+from gitmodel import Client, ModelConfig, RunFailed, pipeline, step
+from gitmodel.errors import NotFound, UsageError
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
@@ -66,3 +67,78 @@ def test_a_failed_run_is_found_by_its_error(client):
         one.run(client=client, x=3)
     found = client.get_run(raised.value.run)
     assert (found.status, found.parameters, found.record.failed_step) == ("failed", {"x": 3}, "fail")
+
+
+class TestWhatARunMade:
+    """Outputs, steps, parameters and packages of a run, from a call and from `get_run`."""
+
+    @pytest.fixture(params=[DEMO, None, ModelConfig(name="demo", version=1)], ids=["new", "none", "existing"])
+    def run(self, request, client):
+        """A run that creates a version, one without a model, and one on an existing version."""
+        client.register_model("demo").create_version()
+
+        @pipeline(model_config=request.param)
+        def one(x: int):
+            project.total(project.number(x), 3)
+
+        run = one.run(client=client, x=2)
+        for found in (run, client.get_run(run.id)):
+            assert (found.status, found.parameters) == ("succeeded", {"x": 2})
+            assert [step.name for step in found.steps] == ["number", "total"]
+        return run
+
+    def test_outputs_are_loaded_by_name(self, client, run):
+        for found in (run, client.get_run(run.id)):
+            assert {name: output.load() for name, output in found.outputs.items()} == {"number": 2, "total": 5}
+            output = found.outputs["total"]
+            assert (output.name, output.run, output.kind, output.format) == ("total", run.id, "data", "json")
+            assert output.path().read_text().strip() == "5"
+            with pytest.raises(NotFound, match="has no output 'sum'") as raised:
+                found.outputs["sum"]
+            assert raised.value.hint == "its outputs: number, total"
+            assert found.outputs.get("sum") is None
+
+    def test_an_output_knows_its_version(self, run):
+        if not run.versions:
+            with pytest.raises(NotFound, match="belongs to no version"):
+                _ = run.outputs["total"].version
+        else:
+            assert run.outputs["total"].version.reference == run.versions[0]
+
+    def test_packages_are_listed(self, client, run, capsys):
+        assert client.get_run(run.id).packages["pydantic"].startswith("2.")
+        code, out, _ = ask(capsys, "runs", "packages", run.id, "--filter", "name == 'pydantic'", "--format", "tsv")
+        assert (code, out.splitlines()[1].split("\t")[0]) == (0, "pydantic")
+        assert ask(capsys, "runs", "packages", "nothing")[0] == 3
+
+
+def test_outputs_of_a_failed_run_are_loaded_and_two_of_one_name_have_their_step(client):
+    @step
+    def fail(x: int) -> int:
+        raise ValueError("no")
+
+    @pipeline(model_config=DEMO)
+    def one():
+        fail(project.double(project.double(3)))
+
+    with pytest.raises(RunFailed) as raised:
+        one.run(client=client)
+    found = client.get_run(raised.value.run)
+    assert {name: output.load() for name, output in found.outputs.items()} == {"double": 6, "double_2": 12}
+
+
+def test_outputs_of_a_script_without_a_version_are_loaded(client):
+    with client.start_run("measure") as run:
+        run.link_artifact("matrix", [[1, 0], [0, 1]])
+    assert client.get_run(run.id).outputs["matrix"].load() == [[1, 0], [0, 1]]
+    with client.start_run("measure") as run:
+        run.create_version("demo", data={"rows": [1]})
+    assert client.get_run(run.id).outputs["rows"].load() == [1]
+
+
+def test_a_call_without_a_client_returns_outputs_that_load(client):
+    run = train(x=7)
+    assert run.outputs["number"].load() == 7
+    with Client() as another:
+        assert another.get_run(run.id) == run
+    run._opened.repository.close()

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ from gitmodel.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
-    from gitmodel.client.values import RunView
+    from gitmodel.client.values import Run, RunView
 
 
 def _fields(view: RunView, wanted: Set[str]) -> Mapping[str, Any]:
@@ -166,6 +167,23 @@ def _newest(client: Client) -> str:
     return newest[0].id
 
 
+@command(group=runs, example="git model runs packages")
+@click.argument("id", metavar="RUN", required=False)
+@options.listed
+def packages(invocation: Invocation, id: str | None, part: options.Part) -> None:
+    """List the packages that were installed when a run began. Default: the newest run."""
+    found = _run(invocation, id)
+    rows = [{"name": name, "version": version} for name, version in found.packages.items()]
+    invocation.output.listing(
+        part.of(rows, dict, shapes.PACKAGE),
+        shapes.PACKAGE,
+        fields=dict,
+        name=itemgetter("name"),
+        columns=(("PACKAGE", itemgetter("name")), ("VERSION", itemgetter("version"))),
+        empty=part.empty(f"{found.id} has no packages on record", "package"),
+    )
+
+
 @contextlib.contextmanager
 def _prints_to_stderr(invocation: Invocation) -> Iterator[None]:
     """Redirect the output of a script and its workers to stderr if stdout is for JSON, TSV or quiet output."""
@@ -181,6 +199,17 @@ def _prints_to_stderr(invocation: Invocation) -> Iterator[None]:
     finally:
         os.dup2(before, 1)
         os.close(before)
+
+
+def _run(invocation: Invocation, id: str | None) -> Run:
+    """Return the run *id*, by default the newest."""
+    client = invocation.client
+    if id is None:
+        newest = client.list_runs(limit=1)
+        if not newest:
+            raise NotFound("there are no runs yet", hint="run `git model run SCRIPT`")
+        id = newest[0].id
+    return client.get_run(id)
 
 
 def _status(view: RunView) -> str:
