@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import ValidationError, field_validator, model_validator
 
 from gitmodel.domain.arguments.checking import checked_arguments
-from gitmodel.domain.arguments.description import Description
+from gitmodel.domain.arguments.description import Description, Word
 from gitmodel.domain.schema.names import (
     LATEST,
     STAGE_WORDS,
@@ -33,6 +33,8 @@ class _ModelConfig(Description):  # type: ignore[misc]
     create_new_model_version: bool = False
     delete_new_version_on_failure: bool = True
     renumbered: bool = False
+    version_description: str | None = None
+    version_tags: list[Word] | None = None
 
     @field_validator("name")
     @classmethod
@@ -41,6 +43,12 @@ class _ModelConfig(Description):  # type: ignore[misc]
 
     @model_validator(mode="after")
     def _one_meaning(self) -> _ModelConfig:
+        for field in ("version_description", "version_tags"):
+            if getattr(self, field) is not None and not self.create_new_model_version:
+                raise UsageError(
+                    f"{field} is for a new version of {self.name}",
+                    hint="add create_new_model_version=True; in a step, model_version.update(...) changes a version",
+                )
         if self.version is None:
             return self
         version = str(getattr(self.version, "value", self.version))
@@ -63,8 +71,8 @@ class ModelConfig(_ModelConfig):
     *version* is a number, name, stage, alias or "latest" (the default) of an existing version; with
     *create_new_model_version* it is the name of the new one. With *delete_new_version_on_failure*, a failed run leaves
     no version; otherwise it leaves one marked as failed. *renumbered* confirms a number or a name of a model that
-    belonged to another version or model before a pull. The descriptive fields of `Model` are used if the run creates
-    the model.
+    belonged to another version or model before a pull. *version_description* and *version_tags* describe the new
+    version. The descriptive fields of `Model` are used if the run creates the model.
 
     Raises UsageError for a new version with a number or stage, and for bad names and fields.
 

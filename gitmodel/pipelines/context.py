@@ -2,25 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 from gitmodel.domain.arguments.checking import checked, checked_arguments
 from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
 from gitmodel.domain.arguments.plain_values import read_values
+from gitmodel.domain.changes.models import TagChanges, read_words
 from gitmodel.domain.changes.planned_change import Justification
-from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias
+from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias, check_name, check_version_name, fold
+from gitmodel.domain.schema.records import check_kind
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.credentials import without_credentials
-from gitmodel.errors import NotFound, UsageError
+from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.pipelines.config import ModelConfig
-from gitmodel.pipelines.step_requests import Facts, VersionFacts
-from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan
+from gitmodel.pipelines.step_requests import Facts, InputReference, VersionFacts
+from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, UpdatePlan
 from gitmodel.registry.runs import inside_run
+
+
+class StepFiles(Protocol):
+    """Loads artifacts in the process of a step, and stores those that it links."""
+
+    def load(self, name: str, ref: InputReference, *, trusted: bool) -> Any: ...
+    def path(self, name: str, ref: InputReference) -> Path: ...
+    def link(self, name: str, source: Any, kind: str, format: str) -> None: ...
+
+
+class VersionInput:
+    """An artifact that the version of a step had before the run."""
+
+    def __init__(self, name: str, ref: InputReference, context: StepContext) -> None:
+        self.name = name
+        self.digest = ref.digest
+        self.format = ref.format
+        self._ref = ref
+        self._context = context
+
+    def load(self, *, trusted: bool = False) -> Any:
+        """Return the object in the artifact, as `Artifact.load` does, and record it as an input of the step."""
+        return self._used.load(self.name, self._ref, trusted=trusted)
+
+    def path(self) -> Path:
+        """Return a file or folder with the content, which exists until the step ends, and record it as an input."""
+        return self._used.path(self.name, self._ref)
+
+    def __repr__(self) -> str:
+        return f"VersionInput({self.name!r})"
+
+    @property
+    def _used(self) -> StepFiles:
+        self._context.read[self.name] = self.digest
+        assert self._context._files is not None
+        return self._context._files
 
 
 @checked_arguments
@@ -29,8 +68,8 @@ class PlannedVersion:
     """The version that a step works on. Changes take effect only if the run succeeds."""
 
     _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("get_artifact", "get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
-        'pass the artifact to the step, as in fit("demo@production:train")',
+        ("get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
+        'write get_artifact("NAME").load()',
     )
 
     def __init__(self, facts: VersionFacts, context: StepContext) -> None:
@@ -63,6 +102,73 @@ class PlannedVersion:
     def reference(self) -> str:
         """The version's reference on the command line, such as `demo@3`."""
         return f"{self.model}@{self.number}"
+
+    @property
+    def description(self) -> str:
+        """The description before the run; of a new version, the one in the ModelConfig."""
+        if self._facts.record is None:
+            return self._context.model_config.version_description or ""
+        self._read()
+        return self._facts.record.description
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags before the run; of a new version, those in the ModelConfig."""
+        if self._facts.record is None:
+            return sorted(set(self._context.model_config.version_tags or ()))
+        self._read()
+        return list(self._facts.record.tags)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata before the run; empty for a new version."""
+        if self._facts.record is None:
+            return {}
+        self._read()
+        return dict(self._facts.record.metadata)
+
+    @property
+    def artifacts(self) -> list[VersionInput]:
+        """The artifacts that the version had before the run; none of a new version."""
+        return [self.get_artifact(name) for name in self._facts.readable]
+
+    def get_artifact(self, name: str) -> VersionInput:
+        """Return an artifact that the version had before the run, to be loaded. The run records it as an input.
+
+        Raises NotFound. The artifacts of a new version are outputs of the run's steps, which a step takes as inputs.
+        """
+        if name not in self._facts.readable:
+            there = ", ".join(self._facts.readable) or "none"
+            hint = (
+                "it is made by this run: pass the output of its step to this one"
+                if self._facts.new
+                else f"its artifacts: {there}"
+            )
+            raise NotFound(f"{self.model} had no artifact {name!a} before the run", hint=hint)
+        self._read()
+        return VersionInput(name, self._facts.readable[name], self._context)
+
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] | None = None,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+    ) -> None:
+        """Change description and tags, or give a name to a version without one, when the run succeeds.
+
+        The arguments are those of `ModelVersion.update`. A change that is impossible then, such as a name that is
+        taken, is left out with a warning, and the run succeeds.
+        """
+        if name is not None:
+            check_version_name(name)
+        changes = TagChanges.read(tags, add_tags, remove_tags)
+        whole = None if changes.whole is None else read_words(changes.whole)
+        kept = self._context.keep({"description": description or ""}, "").get("description")
+        said = description if kept else "" if description == "" else None
+        self._context.plans.append(UpdatePlan(self._of, name, said, changes._replace(whole=whole)))
 
     def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
         """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
@@ -131,8 +237,10 @@ class StepContext:
         "step_run": "write step, its name, or run, the id of the run",
     }
 
-    def __init__(self, facts: Facts, outputs: list[str], config: ModelConfig | None) -> None:
+    def __init__(self, facts: Facts, outputs: list[str], config: ModelConfig | None, files: StepFiles | None) -> None:
         self._facts = facts
+        self._files = files
+        self.read: dict[str, str] = {}
         self.pipeline: str = facts.pipeline
         self.step: str = facts.step
         self.outputs = outputs
@@ -167,6 +275,41 @@ class StepContext:
     def model(self) -> str:
         """The name of the model that the step works on."""
         return self.model_version.model
+
+    def link_artifact(
+        self,
+        name: str,
+        source: Any,
+        *,
+        kind: str = "data",
+        format: str = "",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store *source*, a value or path, and link it as *name* to the new version; else it is an output of the run.
+
+        It is stored now, so that it is kept if the step fails later: a checkpoint, a plot. Raises Conflict for a name
+        that is taken, UsageError for *metadata* without a new version, and the errors of saving the value.
+
+        >>> get_step_context().link_artifact("checkpoint", weights, kind="model")      # doctest: +SKIP
+        """
+        check_name(name, "artifact")
+        check_kind(kind)
+        facts = self._facts.version
+        taken = {fold(other) for other in (*self.outputs, *(facts.artifacts if facts and facts.new else ()))}
+        if fold(name) in taken:
+            raise Conflict(
+                f"step {self.step} cannot link {name}: there is an output of this name",
+                hint="give it another name, such as one with the number of the round",
+            )
+        if metadata and not (facts and facts.new):
+            raise UsageError(f"{name} is an output of the run, which cannot have metadata", hint="leave metadata out")
+        assert self._files is not None
+        self._files.link(name, source, kind, format)
+        self.outputs = [*self.outputs, name]
+        if facts is not None and facts.new:
+            facts.artifacts = (*facts.artifacts, name)
+            if metadata:
+                self.model_version.log_metadata(metadata, artifact=name)
 
     def keep(self, values: Mapping[str, Any], where: str = "metadata") -> dict[str, Any]:
         """Return *values* without fields that look like credentials. These are added to `left_out`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -38,7 +38,8 @@ class Target(Frozen):
     """The version that a step works on: *new* if the run creates it, *again* if the run continues a failed one.
 
     *artifacts* are the names of its artifacts, also of those that the run will add. The number is the one after the
-    pull *since*; *settled* are notes of a renumbering that the run drops.
+    pull *since*; *settled* are notes of a renumbering that the run drops. *record* is that of a version that existed
+    before the run, and *readable* are its artifacts by name.
     """
 
     config: ModelConfig
@@ -51,6 +52,8 @@ class Target(Frozen):
     artifacts: tuple[str, ...] = ()
     since: int = 0
     settled: frozenset[Numbered] = frozenset()
+    record: VersionRecord | None = None
+    readable: Mapping[str, InputReference] = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
@@ -77,7 +80,16 @@ class Target(Frozen):
 
     def facts(self) -> VersionFacts:
         """Return the facts about the version that a worker gets."""
-        return VersionFacts(self.model, self.number, self.name, self.new, self.stages, self.artifacts)
+        return VersionFacts(
+            self.model,
+            self.number,
+            self.name,
+            self.new,
+            self.stages,
+            self.artifacts,
+            record=self.record,
+            readable=self.readable,
+        )
 
 
 class Pinned(Frozen):
@@ -151,7 +163,18 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
         number, again = _reserve(client, config, journal, run)
         name, artifacts = config.new_name, found.outputs[key]
     return Target(
-        config, config.name, number, name, old is None, again, found.stages, artifacts, found.since, found.settled[key]
+        config,
+        config.name,
+        number,
+        name,
+        old is None,
+        again,
+        found.stages,
+        artifacts,
+        found.since,
+        found.settled[key],
+        old,
+        _readable(client, config.name, old.artifacts if old is not None else ()),
     )
 
 
@@ -200,19 +223,7 @@ def _resolve(
         for parameter, value in node.inputs.items():
             if isinstance(value, ExternalArtifact):
                 model, link = artifact_of(snapshot, value.ref, value.name, run=value.run, store=lambda: client.store)
-                place = client.access.place(model, link)
-                names = () if value.trusted else client.trusted_names()
-                found.inputs[node.name, parameter] = InputReference(
-                    link.digest,
-                    link.format,
-                    trusted=value.trusted,
-                    names=names,
-                    suggested=() if value.trusted else client.suggested_names(),
-                    modules=tuple(name.rpartition(".")[0] for name in link.needs_trust),
-                    size=link.size,
-                    place=place,
-                    file=link.file,
-                )
+                found.inputs[node.name, parameter] = _input_reference(client, model, link, trusted=value.trusted)
     for name, config in configs.items():
         key, written = _version_key(config), chosen[name].name
         if not config.create_new_model_version:
@@ -229,6 +240,40 @@ def _resolve(
         if config.create_new_model_version and (record := _check_new(snapshot, config)) is not None:
             found.models[_version_key(config)] = record
     return found
+
+
+def _readable(client: Client, model: str, links: Sequence[ArtifactLink]) -> dict[str, InputReference]:
+    """Return the references of the artifacts of a version by name. All in the store of *model* have the same place."""
+    if not links:
+        return {}
+    stored = next((_input_reference(client, model, link) for link in links if link.uri is None), None)
+    return {
+        link.name: replace(stored, **_facts_of(link))
+        if stored is not None and link.uri is None
+        else _input_reference(client, model, link)
+        for link in links
+    }
+
+
+def _input_reference(client: Client, model: str, link: ArtifactLink, *, trusted: bool = False) -> InputReference:
+    """Return the reference of an artifact of *model* as an input of a step."""
+    return InputReference(
+        **_facts_of(link),
+        trusted=trusted,
+        names=() if trusted else client.trusted_names(),
+        suggested=() if trusted else client.suggested_names(),
+        place=client.access.place(model, link),
+    )
+
+
+def _facts_of(link: ArtifactLink) -> dict[str, Any]:
+    return {
+        "digest": link.digest,
+        "format": link.format,
+        "modules": tuple(name.rpartition(".")[0] for name in link.needs_trust),
+        "size": link.size,
+        "file": link.file,
+    }
 
 
 def _existing_version(snapshot: Snapshot, config: ModelConfig, written: str) -> tuple[str, int, frozenset[Numbered]]:
@@ -260,8 +305,9 @@ def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, Mod
         if not other.create_new_model_version or _version_key(other) != _version_key(config):
             continue
         given = read_description(other.described()) if is_new else {}
-        if "delete_new_version_on_failure" in other.model_fields_set:
-            given["delete_new_version_on_failure"] = other.delete_new_version_on_failure
+        for key in ("delete_new_version_on_failure", "version_description", "version_tags"):
+            if key in other.model_fields_set:
+                given[key] = getattr(other, key)
         for key, value in given.items():
             if merged.setdefault(key, value) != value:
                 raise UsageError(

@@ -21,17 +21,17 @@ from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.runs import plan_run, with_versions
 from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.rules import gates as gate_plans
-from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, RunRules, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
+from gitmodel.errors import Conflict, ForeignTag, GitModelError, NotFound, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import are_kept, are_stored
 from gitmodel.pipelines.pinned_references import Target
-from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult
+from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult, UpdatePlan
 from gitmodel.registry.in_force import judge
 from gitmodel.registry.runs import is_recorded, keep_packages, store_details
 from gitmodel.registry.writer import Batch
@@ -116,6 +116,7 @@ def _commit(
             runs=(record.id,),
             failed=not succeeded,
             code=record.code,
+            **_described(target),
             artifacts=_output_links(record, target, targets, results),
         )
         batch.transact(partial(_plan_model, target=target, now=record.finished))
@@ -189,6 +190,18 @@ def _reserve_again(repository: Repository, target: Target) -> Target:
 def _renumbered(result: StepResult, old: Target, new: Target) -> StepResult:
     plans = (replace(plan, of=new.numbered) if plan.of == old.numbered else plan for plan in result.plans)
     return replace(result, plans=tuple(plans))
+
+
+def _described(target: Target) -> dict[str, Any]:
+    """Return the description and tags of a new version, without what looks like a credential."""
+    given = {"description": target.config.version_description, "tags": target.config.version_tags}
+    kept, found = without_credentials({name: value for name, value in given.items() if value})
+    for field, what in found:
+        log.warning("version_%s of model %s looks like %s, and is left out", field, target.model, what)
+    return {
+        "description": codec.text(kept.get("description", "")),
+        "tags": tuple(sorted(set(kept.get("tags", ())))),
+    }
 
 
 def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
@@ -267,7 +280,21 @@ def _plan_verb(snapshot: Snapshot, model: str, number: int, plan: Plan, refused:
         return _plan_stage(snapshot, model, number, plan, refused)
     if isinstance(plan, AliasPlan):
         return stage_plans.plan_alias(snapshot, model, number, plan.alias, reason=plan.reason)
+    if isinstance(plan, UpdatePlan):
+        return _plan_update(snapshot, model, number, plan, refused)
     return version_plans.plan_metadata(snapshot, model, number, plan.values, on=plan.artifact)
+
+
+def _plan_update(
+    snapshot: Snapshot, model: str, number: int, plan: UpdatePlan, refused: dict[str, None]
+) -> Change[Any]:
+    try:
+        return version_plans.plan_version_update(
+            snapshot, model, number, name=plan.name, description=plan.description, tags=plan.tags
+        )
+    except (Refused, Conflict, NotFound, UsageError) as error:  # the run is recorded without it
+        refused[f"{error.message} ({error.hint})"] = None
+        return Change(None)
 
 
 def _clear_refusals(refused: dict[str, None]) -> Change[None]:

@@ -130,6 +130,8 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[s
             inputs[name] = active.pinned.inputs[node.name, name].digest
         elif (output := active.output(value)) is not None:
             inputs[name] = output.digest
+    for name, digest in (result.read if result else {}).items():  # artifacts of the version that the step read itself
+        inputs[name if inputs.get(name, digest) == digest else f"version-{name}"] = digest
     made = result.outputs if result else ()
     target = active.targets.get(node.name)
     # a new version's own links have kind, size and format of its artifacts

@@ -13,7 +13,9 @@ from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
+from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.credentials import OVERRIDE
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import Secret
@@ -23,11 +25,12 @@ from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.limited_steps import run_limited_step
+from gitmodel.pipelines.pinned_references import Target
 from gitmodel.pipelines.project_code import ProjectCode, StepCode
 from gitmodel.pipelines.project_modules import UnknownCode
 from gitmodel.pipelines.run_records import ActiveRun
 from gitmodel.pipelines.step_modules import location
-from gitmodel.pipelines.step_requests import Facts, InputReference, Request, StoreRequest
+from gitmodel.pipelines.step_requests import Facts, InputReference, Request, StoreRequest, VersionFacts
 from gitmodel.pipelines.step_results import StepResult, from_json, to_json
 from gitmodel.pipelines.steps import Output
 from gitmodel.pipelines.worker import refuse_secrets_in_plans, run_step
@@ -65,6 +68,7 @@ class Scheduler:
         self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in active.targets.values()))}
         self._running: dict[Future[Any], str] = {}
         self._replacing: set[str] = set()  # steps that run because their cached outputs are missing or damaged
+        self._linked: dict[Numbered, dict[str, str]] = {}  # artifacts that steps linked to new versions, by folded name
         self._suspects: deque[tuple[Node, dict[str, InputReference]]] = deque()
 
     def run(self, needs: dict[str, set[str]]) -> None:
@@ -204,7 +208,7 @@ class Scheduler:
         # A step may have made Secrets of its inputs. They are kept only in memory.
         self._active.job.graph.known.secrets += map(Secret, result.secrets)
         result = replace(result, secrets=())
-        result = self._without_withheld(name, self._without_secrets(result))
+        result = self._without_taken(name, self._without_withheld(name, self._without_secrets(result)))
         if name in self._replacing and result.status == "succeeded":
             result = self._verified(name, result)
         self._active.results[name] = result
@@ -316,8 +320,35 @@ class Scheduler:
             parameters={name: value for name, value in node.parameters.items() if not isinstance(value, Secret)},
             config=target.config.model_dump(exclude_defaults=True) if target else None,
             timeout=node.step.timeout,
-            facts=Facts(self._active.id, self._active.job.pipeline, node.name, target.facts() if target else None),
+            facts=Facts(self._active.id, self._active.job.pipeline, node.name, self._version_facts(target)),
         )
+
+    def _version_facts(self, target: Target | None) -> VersionFacts | None:
+        """Return the facts about the version of a step, with the artifacts that other steps have linked."""
+        facts = target.facts() if target is not None else None
+        if facts is not None and target is not None and (linked := self._linked.get(target.numbered)):
+            facts.artifacts = (*facts.artifacts, *linked.values())
+        return facts
+
+    def _without_taken(self, name: str, result: StepResult) -> StepResult:
+        """Note the artifacts that the step linked itself to a new version. Return *result*, failed if one is taken."""
+        target, declared = self._active.targets.get(name), self._active.job.graph.nodes[name].outputs
+        linked = [output for output in result.outputs if output.name not in declared]
+        if not linked or target is None or not target.new:
+            return result
+        known = self._linked.setdefault(target.numbered, {})
+        there = {*known, *map(fold, target.artifacts)}
+        taken = [output for output in linked if fold(output.name) in there]
+        known.update({fold(output.name): output.name for output in linked if output not in taken})
+        if not taken:
+            return result
+        text = ErrorText(
+            "Conflict",
+            f"two steps have an artifact {taken[0].name} of the same version",
+            "give each another name",
+        )
+        outputs = tuple(output for output in result.outputs if output not in taken)
+        return replace(result, status="failed", plans=(), outputs=outputs, error=result.error or text)
 
     def _reference(self, node: Node, parameter: str) -> InputReference:
         value = node.inputs[parameter]

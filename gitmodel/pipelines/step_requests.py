@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.domain.schema.records import FOLDER_FORMAT, VersionRecord
 from gitmodel.frozen import Frozen
 from gitmodel.pipelines.nested_inputs import Shape
 from gitmodel.registry.store_access import StorePlace
@@ -24,7 +25,11 @@ class Location(Frozen):
 
 @dataclass
 class VersionFacts:
-    """The version that a step works on. The step sets *read* once it asks for it."""
+    """The version that a step works on. The step sets *read* once it asks for it.
+
+    *artifacts* are the names of its artifacts, also of those that the run adds. *record* and *readable*, its artifacts
+    by name, are those of a version that existed before the run.
+    """
 
     model: str
     number: int
@@ -33,6 +38,8 @@ class VersionFacts:
     stages: tuple[str, ...]
     artifacts: tuple[str, ...]
     read: bool = False
+    record: VersionRecord | None = None
+    readable: Mapping[str, InputReference] = field(default_factory=dict)
 
 
 class Facts(Frozen):

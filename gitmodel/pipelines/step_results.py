@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, field, replace
 from typing import Any, Literal
 
+from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
@@ -41,6 +42,19 @@ class AliasPlan(Frozen):
         return self.alias, self.reason
 
 
+class UpdatePlan(Frozen):
+    """A name, description and tags for the version *of*, which it gets if the run succeeds."""
+
+    of: Numbered
+    name: str | None
+    description: str | None
+    tags: TagChanges
+
+    @property
+    def texts(self) -> Any:
+        return self.name, self.description, *(self.tags.whole or ()), *self.tags.add
+
+
 class MetadataPlan(Frozen):
     """Metadata of the version *of*, or of its *artifact*, which is set if the run succeeds.
 
@@ -56,7 +70,7 @@ class MetadataPlan(Frozen):
         return self.values, self.artifact, str(self.of) if isinstance(self.of, VersionRef) else ""
 
 
-Plan = StagePlan | AliasPlan | MetadataPlan
+Plan = StagePlan | AliasPlan | UpdatePlan | MetadataPlan
 
 
 class StoredOutput(Frozen):
@@ -88,9 +102,10 @@ class StepResult(Frozen):
 
     *withheld* are outputs that were not stored because they seem to hold credentials, each with a message. *left_out*
     are fields that looked like credentials, each with the kind of credential. *opened* is the state of the files that
-    the step opened, None if one changed meanwhile. *particular* is True if another run could get another result.
-    *secrets* are the values of the Secrets that the step made. *read_version* is True if the step asked which version
-    it works on. *may_pass_later* is True if the step failed with an error that another attempt may not have.
+    the step opened, None if one changed meanwhile. *particular* is True if another run could get another result. *read*
+    are the digests of artifacts of its version that the step read, by name. *secrets* are the values of the Secrets
+    that the step made. *read_version* is True if the step asked which version it works on. *may_pass_later* is True if
+    the step failed with an error that another attempt may not have.
     """
 
     status: Literal["succeeded", "cached", "failed", "cancelled"]
@@ -104,6 +119,7 @@ class StepResult(Frozen):
     error: ErrorText | None = None
     secrets: tuple[Any, ...] = ()
     read_version: bool = False
+    read: Mapping[str, str] = field(default_factory=dict)
     may_pass_later: bool = False
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import multiprocessing
 import os
@@ -11,7 +12,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -22,9 +23,10 @@ from typing import Any
 
 from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.domain.secrets.credentials import OVERRIDE
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
-from gitmodel.errors import Refused, Unreachable, UsageError, message_of
+from gitmodel.errors import NotFound, Refused, Unreachable, UsageError, message_of
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.formats import materializers, trust
 from gitmodel.formats.catalogue import plugins
@@ -39,8 +41,8 @@ from gitmodel.pipelines.context import PlannedVersion, StepContext, using_contex
 from gitmodel.pipelines.nested_inputs import places_of, put_together, types_of_inputs
 from gitmodel.pipelines.opened_files import recording_opened_files, texts_that_may_name_files
 from gitmodel.pipelines.project_modules import project_modules_of
-from gitmodel.pipelines.step_requests import Request, StoreRequest
-from gitmodel.pipelines.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput
+from gitmodel.pipelines.step_requests import InputReference, Request, StoreRequest
+from gitmodel.pipelines.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput, UpdatePlan
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import LocalArtifact, store_artifact, told_pickled
 from gitmodel.registry.store_access import open_place, open_urls
@@ -60,8 +62,9 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
     given = [value for value in request.values.values() if isinstance(value, Secret)]
     known = RunSecrets(given, list(request.parameters.values()))
     made: list[Secret] = []
+    stored: list[StoredOutput] = []
     try:
-        result = _run(request, step, known, made)
+        result = _run(request, step, known, made, stored)
     except KeyboardInterrupt as interrupt:
         if step is not None and threading.current_thread() is threading.main_thread():
             raise
@@ -77,7 +80,7 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
     except BaseException as error:
         known.secrets += made
         text = _describe(_explain(error, request), known.values())
-        result = StepResult("failed", error=text, may_pass_later=_may_pass_later(error))
+        result = StepResult("failed", outputs=tuple(stored), error=text, may_pass_later=_may_pass_later(error))
     return replace(
         result,
         seconds=time.perf_counter() - clock,
@@ -86,19 +89,30 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
     )
 
 
-def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made: list[Secret]) -> StepResult:
-    """Run the step and return its result; add the Secrets that it makes to *made*, and then to *known*."""
+def _run(
+    request: Request,
+    given: Step[..., Any] | None,
+    known: RunSecrets,
+    made: list[Secret],
+    stored: list[StoredOutput],
+) -> StepResult:
+    """Run the step and return its result; add the Secrets that it makes to *made*, and then to *known*.
+
+    Outputs are added to *stored* as soon as they are in the store.
+    """
     step = given
     if step is None:
         assert request.step is not None
         step = step_modules.find_step(request.step)
     config = ModelConfig(**request.config) if request.config else None
-    context = StepContext(request.facts, request.outputs, config)
     within = request.scratch or None
     with tempfile.TemporaryDirectory(prefix="gitmodel-step-", dir=within, ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         store = _open_store(request.store, shared=given is not None)
         arguments = _load_inputs(request, step, store, scratch)
+        outputs = _Outputs(request, store, scratch, stored)
+        files = _StepFiles(request, store, scratch, outputs, lambda: RunSecrets([*known.secrets, *made], known.given))
+        context = StepContext(request.facts, request.outputs, config, files)
         with (
             recording_opened_files(
                 request.root, request.code, request.unloaded, texts_that_may_name_files(step.function, arguments)
@@ -107,7 +121,7 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
         ):
             value = _call_step(step, arguments, context, own_process=given is None)
         known.secrets += made
-        outputs = _Outputs(request, store, scratch, known.values())
+        outputs.secrets = known.values()
         try:
             state = opened.finish()
             refuse_secrets_in_plans(context.plans, outputs.secrets)
@@ -118,7 +132,7 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
         # The coordinator ends the processes of its workers by SIGTERM when it is interrupted.
         with cleaning_up_when_terminated() if given is None else nullcontext():
             outputs.store(matched)
-    changes_stages = any(isinstance(plan, (StagePlan, AliasPlan)) for plan in context.plans)
+    changes_stages = any(isinstance(plan, (StagePlan, AliasPlan, UpdatePlan)) for plan in context.plans)
     withheld = outputs.withheld
     return StepResult(
         "succeeded",
@@ -126,6 +140,7 @@ def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made
         outputs=tuple(outputs.stored),
         withheld=withheld,
         left_out=tuple(context.left_out),
+        read=context.read,
         opened=state,
         particular=context.is_particular or opened.reads_registry or changes_stages or bool(made or withheld),
     )
@@ -164,26 +179,32 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
     types = types_of_inputs(step, request.shapes)
     for index, (name, ref) in enumerate(request.inputs.items()):
         target = scratch / f"input-{index}{suffix_of(ref.format)}"
-        wanted = types.get(name)
-        source = open_place(ref.place, store, Path(request.store.root))
-        if ref.format == FOLDER_FORMAT:
-            artifacts.get_folder(source, ref.digest, target, size=ref.size)
-        else:
-            artifacts.get_file(source, ref.digest, target, size=ref.size)
-        is_path = wanted is Path or ref.materializer == "path"
-        as_path = is_path or (ref.format == FOLDER_FORMAT and not ref.materializer and not is_value(target))
-        if as_path and ref.file:
-            target = _renamed(target, ref.file)
-        with (
-            called(target, f"the input {name}"),
-            trust.trusting(partial(tuple, ref.names), partial(tuple, ref.suggested)),
-        ):
-            arguments[name] = target if as_path else materializers.load(
-                target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted
-            )  # fmt: skip
+        arguments[name] = _load_input(request, store, target, name, ref, types.get(name))
     parts = {name for shape in request.shapes.values() for name in places_of(shape)}
     whole = {name: put_together(shape, arguments) for name, shape in request.shapes.items()}
     return {**{name: value for name, value in arguments.items() if name not in parts}, **whole}
+
+
+def _load_input(
+    request: Request, store: ArtifactStore, target: Path, name: str, ref: InputReference, wanted: Any
+) -> Any:
+    """Return the input *name* as a step takes it that annotates it as *wanted*: loaded, or as a path."""
+    source = open_place(ref.place, store, Path(request.store.root))
+    if ref.format == FOLDER_FORMAT:
+        artifacts.get_folder(source, ref.digest, target, size=ref.size)
+    else:
+        artifacts.get_file(source, ref.digest, target, size=ref.size)
+    is_path = wanted is Path or ref.materializer == "path"
+    as_path = is_path or (ref.format == FOLDER_FORMAT and not ref.materializer and not is_value(target))
+    if as_path and ref.file:
+        target = _renamed(target, ref.file)
+    if as_path:
+        return target
+    with (
+        called(target, f"the input {name}"),
+        trust.trusting(partial(tuple, ref.names), partial(tuple, ref.suggested)),
+    ):
+        return materializers.load(target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted)
 
 
 def _renamed(path: Path, file: str) -> Path:
@@ -213,6 +234,46 @@ def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[t
     return list(zip(specs, names, value, strict=True))
 
 
+class _StepFiles:
+    """Loads the artifacts of the version of a step, and stores those that the step links."""
+
+    def __init__(
+        self,
+        request: Request,
+        store: ArtifactStore,
+        scratch: Path,
+        outputs: _Outputs,
+        secrets: Callable[[], RunSecrets],
+    ) -> None:
+        self._request = request
+        self._store = store
+        self._scratch = scratch
+        self._outputs = outputs
+        self._secrets = secrets
+        self._count = itertools.count()
+
+    def load(self, name: str, ref: InputReference, *, trusted: bool) -> Any:
+        """Return the object in an artifact. *trusted* allows formats that run code."""
+        ref = replace(ref, trusted=True) if trusted else ref
+        return _load_input(self._request, self._store, self._target(ref), name, ref, None)
+
+    def path(self, name: str, ref: InputReference) -> Path:
+        """Return a file or folder with the content of an artifact."""
+        found: Path = _load_input(self._request, self._store, self._target(ref), name, ref, Path)
+        return found
+
+    def link(self, name: str, source: Any, kind: str, format: str) -> None:
+        """Store *source*, a value or a path, as the artifact *name*."""
+        value = Path(source) if isinstance(source, (str, os.PathLike)) else source
+        if isinstance(value, Path) and not value.exists():
+            raise NotFound(f"there is no file or folder {value}", hint="to store a text, write it to a file")
+        self._outputs.secrets = self._secrets().values()
+        self._outputs.link(name, value, OutputSpec(name, kind, format))
+
+    def _target(self, ref: InputReference) -> Path:
+        return self._scratch / f"read-{next(self._count)}{suffix_of(ref.format)}"
+
+
 class _NotStored(Exception):
     """Outputs of a step could not be stored because of *error*. *stored* are in the store, *kept* in local files."""
 
@@ -236,12 +297,12 @@ class _NotStored(Exception):
 class _Outputs:
     """Stores the outputs of a step; those that cannot be stored are kept in files of this machine."""
 
-    def __init__(self, request: Request, store: ArtifactStore, scratch: Path, secrets: SecretValues) -> None:
+    def __init__(self, request: Request, store: ArtifactStore, scratch: Path, stored: list[StoredOutput]) -> None:
         self._request = request
         self._store = store
         self._scratch = scratch
-        self.secrets = secrets
-        self.stored: list[StoredOutput] = []
+        self.secrets = SecretValues(())
+        self.stored = stored
         self.withheld: dict[str, str] = {}
         self._kept: list[KeptValue] = []
         self._lost: list[str] = []
@@ -288,6 +349,12 @@ class _Outputs:
         error.args = ("; ".join(filter(None, (text.message, text.hint))),)
         log.warning("step %s was %s", self._request.facts.step, error)
         return error
+
+    def link(self, name: str, value: Any, spec: OutputSpec) -> None:
+        """Store the artifact *name*, which the step links itself. Raises Refused if it seems to hold credentials."""
+        self._store_one(spec, name, value, self._scratch / f"linked-{len(self.stored)}", [])
+        if name in self.withheld:
+            raise Refused(self.withheld.pop(name), hint=f"link a copy without them; {OVERRIDE}")
 
     def _store_one(self, spec: OutputSpec, name: str, value: Any, path: Path, written: list[tuple[Path, str]]) -> None:
         """Store one output; a value that is no path is first saved at *path*, which is then added to *written*."""

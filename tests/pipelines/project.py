@@ -319,3 +319,38 @@ class Options:
 @step
 def describe(value) -> Annotated[str, "text"]:
     return f"{type(value).__qualname__}: {value!r}"
+
+
+@step
+def checkpoint(rounds: int, fails: bool = False) -> Annotated[dict, "weights"]:
+    context = get_step_context()
+    for number in range(rounds):
+        context.link_artifact(f"checkpoint-{number}", {"round": number}, kind="model")
+    Path("plot.txt").write_text("***")
+    context.link_artifact("plot", Path("plot.txt"))
+    if fails:
+        raise RuntimeError("no")
+    return {"rounds": rounds}
+
+
+@step
+def continue_version() -> Annotated[dict, "seen"]:
+    version = get_step_context().model_version
+    return {
+        "description": version.description,
+        "tags": version.tags,
+        "metadata": version.metadata,
+        "artifacts": [artifact.name for artifact in version.artifacts],
+        "weights": version.get_artifact("weights").load(),
+        "path": version.get_artifact("weights").path().read_text(),
+    }
+
+
+@step
+def link(name: str, value: int = 0) -> None:
+    get_step_context().link_artifact(name, value)
+
+
+@step
+def update_version(options: dict) -> None:
+    get_step_context().model_version.update(**options)

@@ -1,0 +1,174 @@
+"""The version of a step: its description, tags and name, its artifacts, and artifacts that a step links itself."""
+
+import json
+import threading
+
+import project
+import pytest
+
+from gitmodel import ModelConfig, RunFailed, Secret, get_step_context, pipeline, step
+from gitmodel.errors import UsageError
+
+NEW = ModelConfig(name="demo", create_new_model_version=True)
+
+
+def run_steps(client, *calls, config=NEW, **options):
+    """Run a pipeline of *calls*, each a step and its arguments."""
+
+    @pipeline(model_config=config, enable_cache=options.pop("enable_cache", True))
+    def one():
+        for called, *arguments in calls:
+            called(*arguments)
+
+    return one.run(client=client, **options)
+
+
+class TestDescription:
+    def test_the_configuration_describes_the_new_version(self, client):
+        config = ModelConfig(
+            name="demo",
+            create_new_model_version=True,
+            version="first",
+            description="a model",
+            version_description="with 3 rounds",
+            version_tags=["b", "a", "b"],
+        )
+        run_steps(client, (project.number, 1), config=config)
+        version = client.get_version("demo@first")
+        assert (version.description, version.tags) == ("with 3 rounds", ["a", "b"])
+        assert client.get_model("demo").description == "a model"
+
+    def test_a_step_changes_description_tags_and_name(self, client, far_or_near):
+        options = {"name": "best", "description": "better", "add_tags": ["x"]}
+        run_steps(client, (project.update_version, options), executor=far_or_near)
+        version = client.get_version("demo@best")
+        assert (version.number, version.description, version.tags) == (1, "better", ["x"])
+
+    def test_a_name_that_is_taken_is_left_out_with_a_warning(self, client, caplog):
+        for _ in range(2):
+            run_steps(client, (project.update_version, {"name": "best"}), (project.number, 1), enable_cache=False)
+        assert client.get_version("demo@2").name is None
+        assert "the run is recorded without it" in caplog.text
+
+    def test_a_credential_in_a_description_is_left_out(self, client, caplog):
+        @step
+        def describe() -> None:
+            token = "ghp_0123456789abcdefghijklmnopqrstuvwxyzABCD"
+            get_step_context().model_version.update(description=token, tags=["x"])
+
+        run_steps(client, (describe,))
+        version = client.get_version("demo@1")
+        assert (version.description, version.tags) == ("", ["x"])
+        assert "looks like" in caplog.text
+
+    def test_configurations_that_disagree_and_existing_versions_are_refused(self, client):
+        with pytest.raises(UsageError, match="version_tags is for a new version of demo"):
+            ModelConfig(name="demo", version_tags=["a"])
+        other = ModelConfig(name="demo", create_new_model_version=True, version_description="two")
+        config = ModelConfig(name="demo", create_new_model_version=True, version_description="one")
+        with pytest.raises(UsageError, match="disagree on version_description"):
+            run_steps(client, (project.number.with_options(model_config=other), 1), config=config)
+
+
+class TestReading:
+    @pytest.fixture
+    def version(self, client):
+        return client.register_model("demo").create_version(
+            description="first", tags=["a"], metadata={"accuracy": 0.5}, model_objects={"weights": {"w": [1]}}
+        )
+
+    def test_a_step_reads_the_existing_version_and_its_artifacts(self, client, version, far_or_near):
+        run = run_steps(
+            client, (project.continue_version,), config=ModelConfig(name="demo", version=1), executor=far_or_near
+        )
+        seen = run.outputs["seen"].load()
+        assert json.loads(seen.pop("path")) == {"w": [1]}
+        assert seen == {
+            "description": "first",
+            "tags": ["a"],
+            "metadata": {"accuracy": 0.5},
+            "artifacts": ["weights"],
+            "weights": {"w": [1]},
+        }
+        assert run.steps[0].inputs == {"weights": version.get_artifact("weights").digest}
+        again = run_steps(client, (project.continue_version,), config=ModelConfig(name="demo", version=1))
+        assert again.steps[0].status == "succeeded"
+
+    def test_an_unknown_artifact_and_one_of_a_new_version_are_refused(self, client, version):
+        for config, hint in ((ModelConfig(name="demo", version=1), "its artifacts: weights"), (NEW, "pass the output")):
+
+            @step
+            def read() -> None:
+                get_step_context().model_version.get_artifact("other")
+
+            with pytest.raises(RunFailed, match="demo had no artifact 'other' before the run") as raised:
+                run_steps(client, (read,), config=config)
+            assert hint in raised.value.hint
+
+
+class TestLinkedArtifacts:
+    def test_checkpoints_and_plots_belong_to_the_new_version(self, client, far_or_near):
+        run = run_steps(client, (project.checkpoint, 2), executor=far_or_near)
+        version = client.get_version("demo@1")
+        assert {artifact.name: artifact.kind for artifact in version.artifacts} == {
+            "checkpoint-0": "model",
+            "checkpoint-1": "model",
+            "plot": "data",
+            "weights": "data",
+        }
+        assert version.get_artifact("checkpoint-1").load() == {"round": 1}
+        assert version.get_artifact("plot").path().read_text() == "***"
+        assert run.outputs["checkpoint-0"].load() == {"round": 0}
+
+    @pytest.mark.parametrize("config", [None, ModelConfig(name="demo", version=1)], ids=["none", "existing"])
+    def test_without_a_new_version_they_are_outputs_of_the_run(self, client, config):
+        client.register_model("demo").create_version()
+        run = run_steps(client, (project.checkpoint, 1), config=config)
+        assert client.get_run(run.id).outputs["checkpoint-0"].load() == {"round": 0}
+        assert client.get_version("demo@1").artifacts == []
+
+    def test_checkpoints_of_a_step_that_fails_are_kept(self, client, far_or_near):
+        with pytest.raises(RunFailed) as raised:
+            run_steps(client, (project.checkpoint, 2, True), executor=far_or_near)
+        outputs = client.get_run(raised.value.run).outputs
+        assert {name: outputs[name].load() for name in ("checkpoint-0", "checkpoint-1")} == {
+            "checkpoint-0": {"round": 0},
+            "checkpoint-1": {"round": 1},
+        }
+
+    @pytest.mark.parametrize(
+        "calls", [[(project.link, "total"), (project.total, 1, 2)], [(project.link, "a"), (project.link, "A")]]
+    )
+    def test_a_name_that_is_taken_is_refused(self, client, calls):
+        with pytest.raises(RunFailed, match=r"cannot link \w+: there is an output of this name"):
+            run_steps(client, *calls)
+
+    def test_two_steps_that_link_one_name_at_the_same_time_are_refused(self, client):
+        both = threading.Barrier(2)
+
+        @step(enable_cache=False)
+        def race() -> None:
+            both.wait(30)
+            get_step_context().link_artifact("plot", 1)
+
+        with pytest.raises(RunFailed, match="two steps have an artifact plot of the same version"):
+            run_steps(client, (race,), (race,), executor="threads:2")
+
+    def test_a_secret_in_a_checkpoint_is_refused(self, client, written):
+        @step
+        def leak(token: str) -> None:
+            get_step_context().link_artifact("checkpoint", {"token": token})
+
+        with pytest.raises(RunFailed, match="Secret"):
+            run_steps(client, (leak, Secret("correct-horse-battery")))
+        assert "correct-horse-battery" not in written()
+
+    def test_metadata_of_a_linked_artifact(self, client):
+        @step
+        def plot() -> None:
+            get_step_context().link_artifact("plot", [1, 2], metadata={"points": 2})
+
+        run_steps(client, (plot,))
+        assert client.get_version("demo@1").get_artifact("plot").metadata == {"points": 2}
+        with pytest.raises(RunFailed, match="cannot have metadata"):
+            run_steps(client, (plot,), config=None)
