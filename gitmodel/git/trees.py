@@ -22,7 +22,7 @@ _DEEPEST = 32  # folders; records are 6 deep, files of the git host may be deepe
 _TREES_KEPT = 2_000
 _RECORDS_KEPT = 12_000
 _BLOBS_KEPT = 2_000
-_FOLDERS_KEPT = 1_000
+_FOLDERS_KEPT = 2_000
 _SHORT = 1_024  # bytes; longer blobs are not cached
 _BATCH = 500
 
@@ -96,6 +96,10 @@ class Trees:
             found = self.tree(entry.id) if entry is not None and entry.mode == FOLDER else {}
             self._folders.remember(key, found)
         return found
+
+    def has_folder(self, root: Oid, path: str) -> bool:
+        """Return True if the folder at *path* in the tree *root* is cached."""
+        return (root, path) in self._folders
 
     def decoded(self, id: Oid, data: bytes | None, path: str, kind: type[R], newer: bool) -> R:
         """Return the record in the blob *id*; *data* are its bytes, if they were read already."""
@@ -214,7 +218,7 @@ class CommitFiles:
     def _entries(self, found: Iterable[tuple[str, Oid | None]]) -> list[tuple[str, Entry | Invalid | None]]:
         found = list(found)
         folders = dict.fromkeys(path.rpartition("/")[0] for path, blob in found if blob is None)
-        if len(folders) > 1:
+        if len(folders) > 1 and not all(map(self._is_cached, folders)):
             with suppress(Invalid):  # the path in a damaged folder has the error
                 self.read_ahead(folders)
         entries: list[tuple[str, Entry | Invalid | None]] = []
@@ -224,6 +228,9 @@ class CommitFiles:
             except Invalid as error:
                 entries.append((path, error))
         return entries
+
+    def _is_cached(self, folder: str) -> bool:
+        return self.root is not None and self.trees.has_folder(self.root, folder)
 
     def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], kind: type[R], newer: bool) -> list[Oid]:
         """Return the ids of the records of *batch* that are not cached, each once."""
