@@ -27,13 +27,14 @@ def measure_searches(
     for size in (count, 10 * count):
         warm = _measure_one_model(table, folder / f"of-{size}", environ, size, has_targets=count == 10_000)
         if cache is not None and size == count:  # with more, MLflow takes minutes
-            _compare(table, warm, size, cache)
+            _compare(table, warm, size, folder / "peer", cache)
     _measure_models(table, folder / "models", environ, models, has_targets=models == 1_000)
 
 
-def _compare(table: Table, ours: Cost, count: int, cache: Path) -> None:
+def _compare(table: Table, ours: Cost, count: int, folder: Path, cache: Path) -> None:
     """Print what MLflow takes for the search that took *ours* in a client that has searched before."""
-    theirs = run_peer(MLFLOW, count, cache=cache, seconds=600)
+    folder.mkdir()
+    theirs = run_peer(MLFLOW, count, folder, cache=cache, seconds=600)
     if "search" not in theirs.costs:
         print(f"{theirs.title} does not run here: {theirs.problem}")
         return

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,8 +47,8 @@ class Found:
     problem: str = ""
 
 
-def run_peer(peer: Peer, count: int, *, cache: Path, seconds: int) -> Found:
-    """Install *peer* if it is not there, and let it do its work, for at most *seconds*."""
+def run_peer(peer: Peer, count: int, folder: Path, *, cache: Path, seconds: int) -> Found:
+    """Install *peer* if it is not there, and let it do its work in *folder*, for at most *seconds*."""
     found = Found(peer.name, f"{peer.name} ({peer.notes})")
     home = cache / peer.package.partition("[")[0]
     python = home / "bin" / "python"
@@ -63,8 +62,7 @@ def run_peer(peer: Peer, count: int, *, cache: Path, seconds: int) -> Found:
         version = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
         said = subprocess.run([python, "-c", version], check=True, capture_output=True, text=True).stdout.strip()
         found.title = f"{peer.name} {said} ({peer.notes})"
-        with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as folder:
-            _work(peer, python, count, Path(folder), seconds, found)
+        _work(peer, python, count, folder, seconds, found)
     except subprocess.TimeoutExpired as error:
         found.problem = f"not done after {error.timeout:.0f} s"
     except subprocess.CalledProcessError as error:
