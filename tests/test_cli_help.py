@@ -96,6 +96,7 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         "git model runs show": "run train.py",
         "git model runs packages": "run train.py",
         "git model runs cells": "run train.py",
+        "git model runs logs": "run train.py",
         "git model reproduce": "run train.py",
         "git model import": "export iris@1 iris.gitmodel",
         "git model store remove": f"store add archive {tmp_path / 'archive'}",

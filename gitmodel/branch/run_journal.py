@@ -12,12 +12,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from gitmodel.branch.step_logs import remove_oldest
 from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, try_lock
 from gitmodel.files.permissions import open_to_lock, replace_file
 
 # Finished and recorded runs are kept only for the traceback of a failed one, and for its values.
 _KEPT = 500
+# The output of their steps is larger, up to 1 MiB for each attempt.
+_KEPT_LOGS = 200
 
 
 class Journal:
@@ -29,6 +32,7 @@ class Journal:
     def __init__(self, common_dir: Path) -> None:
         self._runs = common_dir / "gitmodel" / "runs"
         self._steps = common_dir / "gitmodel" / "steps"
+        self._logs = common_dir / "gitmodel" / "logs"
 
     @contextmanager
     def open_run(self, name: Callable[[], str], facts: Mapping[str, Any]) -> Iterator[RunJournal]:
@@ -37,8 +41,11 @@ class Journal:
         The operating system releases the lock on the file (`man 2 flock`) when the process ends in any way.
         """
         self._remove_oldest()
+        remove_oldest(self._logs, _KEPT_LOGS - 1, self.is_running)
         path, descriptor = create_locked(self._runs, lambda: f"{name()}.jsonl", os.O_APPEND | os.O_WRONLY)
         journal = RunJournal(path.name.removesuffix(".jsonl"), path, descriptor)
+        with suppress(OSError):
+            self.logs(journal.id).mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             journal.note(**facts, status="running")
             yield journal
@@ -64,6 +71,10 @@ class Journal:
     def is_running(self, id: str) -> bool:
         """Return True if the run *id* is running on this machine; one that was killed is not."""
         return (self.run(id) or {}).get("status") == "running"
+
+    def logs(self, id: str) -> Path:
+        """Return the folder for the output of the steps of the run *id*, with a folder for each step."""
+        return self._logs / id
 
     def find_step(self, key: str) -> dict[str, Any] | None:
         """Return the result of the step with the cache key *key*; None if it never ran here."""

@@ -253,6 +253,15 @@ PACKAGE = shape(
     name="text: the name of the package",
     version="text: its version",
 )
+STEP_LOG = shape(
+    "step_log",
+    "The output of one attempt of a step. Printed by `runs logs`.",
+    step="text: the name of the step",
+    attempt="number: 1 for the first attempt",
+    made_by="text: the run and the step that made the outputs of a step from the cache, as `RUN STEP`, or null",
+    lines='list of objects, in order: `at` (seconds since 1970), `stream` ("stdout", "stderr", or "cut" for lines that '
+    "were left out) and `text`",
+)
 LINEAGE = shape(
     "lineage",
     "The sources and results of a version, run or artifact. Printed by `lineage`.",

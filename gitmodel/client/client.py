@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.inventory import Inventory
     from gitmodel.registry.purging import Purged
     from gitmodel.registry.put_in_force import Applied
+    from gitmodel.registry.run_logs import StepLog
     from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.registry.stage_rules import StageRules
     from gitmodel.registry.store_access import Access, NamedStore
@@ -654,6 +656,34 @@ class Client:
 
         self.repository.renew()
         return runs.get_cells(self.repository, run, self.store)
+
+    def get_logs(self, run: str, step: str | None = None) -> list[StepLog]:
+        """Return what the steps of the run with the id *run* printed, or its *step*: a value for each attempt.
+
+        The output stays on the machine that ran the steps, for its newest 200 runs. Secrets and text that looks like a
+        credential are replaced. Raises NotFound for an unknown run or step, and if this machine does not have it.
+
+        >>> print(client.get_logs(run.id, "fit")[-1].text)              # doctest: +SKIP
+        """
+        from gitmodel.registry import run_logs
+
+        self.repository.renew()
+        return run_logs.get_logs(self.repository, run, step)
+
+    def attach_logs(self, logs: Sequence[StepLog], version: str, name: str) -> str:
+        """Publish *logs*: attach them to *version* as one text file, and return the *name* of the attachment.
+
+        Raises Refused if they seem to hold credentials, Conflict if the version has another attachment of this name.
+
+        >>> client.attach_logs(client.get_logs(run.id, "fit"), "demo@3", "fit.log")      # doctest: +SKIP
+        """
+        from gitmodel.registry.run_logs import text_of
+
+        with tempfile.TemporaryDirectory(prefix="gitmodel-log-") as folder:
+            file = Path(folder, "log.txt")
+            file.write_text(text_of(logs))
+            self.get_version(version).attach(name, file)
+        return name
 
     @contextmanager
     def start_run(self, name: str) -> Iterator[ScriptRun]:

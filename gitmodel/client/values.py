@@ -31,6 +31,7 @@ from gitmodel.registry.inventory import StoreState as StoreState
 from gitmodel.registry.purging import Purged as Purged
 from gitmodel.registry.put_in_force import Applied as Applied
 from gitmodel.registry.put_in_force import InForce as InForce
+from gitmodel.registry.run_logs import StepLog as StepLog
 from gitmodel.registry.run_outputs import VersionArtifact as VersionArtifact
 from gitmodel.registry.runs import RunView as RunView
 from gitmodel.registry.setup import Beginning as Beginning

@@ -7,12 +7,16 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 
+from gitmodel.branch.step_logs import read_files
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.step_requests import Request
@@ -28,6 +32,15 @@ def run_limited_step(request: Request) -> StepResult:
 
     Raises BrokenExecutor if the process died.
     """
+    if request.log is not None or not request.attempt:
+        return _run_within(request)
+    # The process cannot return its output if it is killed.
+    with tempfile.TemporaryDirectory(prefix="gitmodel-log-", ignore_cleanup_errors=True) as folder:
+        result = _run_within(replace(request, log=Path(folder)))
+        return replace(result, output=read_files(Path(folder)))
+
+
+def _run_within(request: Request) -> StepResult:
     assert request.timeout is not None
     clock = time.perf_counter()
     receiver, sender = Pipe(duplex=False)

@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
+from gitmodel.branch.step_logs import rewrite_logs
 from gitmodel.client import Client
 from gitmodel.client.run_handle import Run
 from gitmodel.domain.secrets.error_text import ErrorText
@@ -99,6 +100,8 @@ def _begin(
         try:
             return _run(client, active, choice, executor, journal, notes, needs)
         finally:
+            if active.job.graph.known.secrets:  # a step may have printed the Secret of a later one
+                rewrite_logs(journal.logs(notes.id), active.job.graph.known.values().hide)
             with suppress(GitModelError):  # a finished run reserves no name anyway
                 release_names(client, pinned.targets.values(), notes.id)
                 if active.status != "succeeded":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import replace
@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
+from gitmodel.branch.step_logs import keep_files, note_cached
 from gitmodel.client import Client
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
@@ -56,6 +57,7 @@ class Scheduler:
         self._active = active
         self._place = place
         self._shares = choice.shares
+        self._runs_alone = choice.name in ("in-order", "processes")
         self._journal = journal
         self._notes = notes
         self._scratch = scratch
@@ -63,6 +65,8 @@ class Scheduler:
         self._root = _root_of(client)
         self._code = ProjectCode(self._root)
         self._died: set[str] = set()
+        self._attempts: Counter[str] = Counter()
+        self._logs = journal.logs(notes.id)
         self._keys: dict[str, str] = {}
         self._codes: dict[str, StepCode] = {}
         self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in active.targets.values()))}
@@ -136,6 +140,7 @@ class Scheduler:
     def _submit(
         self, submit: Callable[..., Future[Any] | None], node: Node, inputs: dict[str, InputReference]
     ) -> Future[Any] | None:
+        self._attempts[node.name] += 1
         request = self._request(node, inputs)
         self._active.begun[node.name] = request.facts
         try:
@@ -171,6 +176,9 @@ class Scheduler:
             result = StepResult("failed", error=text, may_pass_later=died)
         if result.read_version:
             self._active.readers.add(name)
+        if result.output:
+            keep_files(self._logs / name, result.output)
+            result = replace(result, output=())
         if result.status == "cancelled":
             self._active.begun.pop(name)
             raise KeyboardInterrupt(result.error.message if result.error is not None else "")
@@ -217,7 +225,7 @@ class Scheduler:
         if result.status == "failed":
             self._active.failed = self._active.failed or name
         elif self._keys.get(name) and result.is_reusable:
-            self._journal.keep_step(self._keys[name], to_json(result))
+            self._journal.keep_step(self._keys[name], {**to_json(result), "made_by": f"{self._active.id} {name}"})
         elif result.outputs:
             self._notes.note_stored([(output.digest, output.format) for output in result.outputs])
         self._tell(result.status, name, result.seconds)
@@ -294,6 +302,8 @@ class Scheduler:
             return False
         # What the step planned for its version is planned for the version of this run.
         of = target.numbered if target is not None else None
+        if kept is not None and isinstance(kept.get("made_by"), str) and not job.temporary:
+            note_cached(self._logs / node.name, kept["made_by"])
         plans = (replace(plan, of=of) if of and not isinstance(plan.of, VersionRef) else plan for plan in found.plans)
         self._record(node.name, replace(found, plans=tuple(plans)))
         return True
@@ -312,6 +322,9 @@ class Scheduler:
             allow_credentials=self._client.repository.allows_credentials,
             pickle=self._active.job.allows_pickle(node.step),
             scratch=self._scratch,
+            log=self._logs / node.name if self._shares or self._scratch else None,
+            attempt=0 if self._active.job.temporary else self._attempts[node.name],
+            alone=self._runs_alone,
             keep=str(self._notes.kept_values) if self._keeps_values else "",
             inputs=inputs,
             outputs=list(node.outputs),

@@ -99,7 +99,8 @@ class Request(Frozen):
     *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those
     that the run itself has not imported. *pickle* allows pickle for values that no other format keeps. *keep* is the
     folder for values that cannot be stored, "" if the process has none and may be on another machine. *timeout* is in
-    seconds.
+    seconds. *log* is the folder for the output of the step, None if the process has none, and then the result has it;
+    *attempt* is 0 if the output is not kept. *alone* is True if no other step runs in the process at the same time.
     """
 
     step: Location | None
@@ -111,6 +112,9 @@ class Request(Frozen):
     pickle: bool
     scratch: str
     keep: str
+    log: Path | None
+    attempt: int
+    alone: bool
     inputs: dict[str, InputReference]
     outputs: list[str]
     values: dict[str, Any]

@@ -105,7 +105,8 @@ class StepResult(Frozen):
     the step opened, None if one changed meanwhile. *particular* is True if another run could get another result. *read*
     are the digests of artifacts of its version that the step read, by name. *secrets* are the values of the Secrets
     that the step made. *read_version* is True if the step asked which version it works on. *may_pass_later* is True if
-    the step failed with an error that another attempt may not have.
+    the step failed with an error that another attempt may not have. *output* are the files with the output of a step on
+    another machine, by name.
     """
 
     status: Literal["succeeded", "cached", "failed", "cancelled"]
@@ -121,6 +122,7 @@ class StepResult(Frozen):
     read_version: bool = False
     read: Mapping[str, str] = field(default_factory=dict)
     may_pass_later: bool = False
+    output: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def is_reusable(self) -> bool:

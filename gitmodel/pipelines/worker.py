@@ -7,6 +7,7 @@ import itertools
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -21,9 +22,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gitmodel.branch.step_logs import LogWriter, read_files
 from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.schema.records import FOLDER_FORMAT
-from gitmodel.domain.secrets.credentials import OVERRIDE
+from gitmodel.domain.secrets.credentials import OVERRIDE, redacted
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
 from gitmodel.errors import NotFound, Refused, Unreachable, UsageError, message_of
@@ -41,6 +43,7 @@ from gitmodel.pipelines.context import PlannedVersion, StepContext, using_contex
 from gitmodel.pipelines.nested_inputs import places_of, put_together, types_of_inputs
 from gitmodel.pipelines.opened_files import recording_opened_files, texts_that_may_name_files
 from gitmodel.pipelines.project_modules import project_modules_of
+from gitmodel.pipelines.step_output import keeping_output
 from gitmodel.pipelines.step_requests import InputReference, Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput, UpdatePlan
 from gitmodel.pipelines.steps import OutputSpec, Step
@@ -62,9 +65,10 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
     given = [value for value in request.values.values() if isinstance(value, Secret)]
     known = RunSecrets(given, list(request.parameters.values()))
     made: list[Secret] = []
+    log = _StepLog(request, known, made)
     stored: list[StoredOutput] = []
     try:
-        result = _run(request, step, known, made, stored)
+        result = _run(request, step, known, made, stored, log.writer)
     except KeyboardInterrupt as interrupt:
         if step is not None and threading.current_thread() is threading.main_thread():
             raise
@@ -83,10 +87,47 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
         result = StepResult("failed", outputs=tuple(stored), error=text, may_pass_later=_may_pass_later(error))
     return replace(
         result,
+        output=log.end(result.error.traceback if result.error is not None else ""),
         seconds=time.perf_counter() - clock,
         secrets=tuple(secret.value for secret in made),
         read_version=request.facts.has_read_version,
     )
+
+
+class _StepLog:
+    """The log of an attempt of a step: in the folder of the request, or else in a temporary one."""
+
+    def __init__(self, request: Request, known: RunSecrets, made: list[Secret]) -> None:
+        self._request = request
+        self._folder = request.log
+        self._secrets: tuple[int, SecretValues] | None = None
+        self._known = known
+        self._made = made
+        if self._folder is None and request.attempt:
+            self._folder = Path(tempfile.mkdtemp(prefix="gitmodel-log-"))
+        self.writer = None
+        if self._folder is not None and request.attempt:
+            self.writer = LogWriter(self._folder, request.attempt, self._hide)
+
+    def end(self, traceback: str) -> tuple[tuple[str, bytes], ...]:
+        """Write the *traceback* of a failed step, and return the files if they are in a temporary folder."""
+        if self.writer is None or self._folder is None:
+            return ()
+        if traceback:
+            self.writer.write(2, traceback.encode(errors="backslashreplace"))
+        self.writer.close()
+        if self._request.log is not None:
+            return ()
+        try:
+            return read_files(self._folder)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _hide(self, text: str) -> str:
+        made = list(self._made)
+        if self._secrets is None or len(made) != self._secrets[0]:
+            self._secrets = len(made), RunSecrets([*self._known.secrets, *made], self._known.given).values()
+        return redacted(self._secrets[1].hide(text))
 
 
 def _run(
@@ -95,6 +136,7 @@ def _run(
     known: RunSecrets,
     made: list[Secret],
     stored: list[StoredOutput],
+    log: LogWriter | None,
 ) -> StepResult:
     """Run the step and return its result; add the Secrets that it makes to *made*, and then to *known*.
 
@@ -118,6 +160,7 @@ def _run(
                 request.root, request.code, request.unloaded, texts_that_may_name_files(step.function, arguments)
             ) as opened,
             collecting_secrets(made),
+            keeping_output(log, alone=request.alone),
         ):
             value = _call_step(step, arguments, context, own_process=given is None)
         known.secrets += made

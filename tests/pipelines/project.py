@@ -130,6 +130,53 @@ def wait_with_a_timeout(pids: str, flag: str) -> None:
 
 
 @step
+def talk(name: str, token: str = "") -> Annotated[str, "said"]:
+    """Print in all ways: from Python, from a child process, and to the file descriptors."""
+    print(f"{name} begins with {token}")
+    sys.stdout.flush()
+    subprocess.run(["sh", "-c", f"echo {name} from a child; echo {name} fails >&2"], check=True)
+    os.write(1, b"not \xff UTF-8\n")
+    os.write(2, b"  1%\r 50%\r100%\r\n\x1b[31mred\x1b[0m\n")
+    print(f"{name} ends", end="")
+    return name
+
+
+@step
+def make_secret(said: str, text: str) -> None:
+    Secret(text)
+
+
+@step
+def flood(lines: int) -> None:
+    for first in range(0, lines, 50):
+        os.write(1, b"".join(b"%07d %s\n" % (number, b"." * 1015) for number in range(first, first + 50)))
+
+
+@step(retries=1)
+def talk_and_fail(count: str) -> None:
+    with open(count, "a+") as file:
+        file.write("x")
+        attempt = file.tell()
+    print(f"attempt {attempt}")
+    if attempt == 1:
+        raise ConnectionError("hunter2hunter2")
+
+
+@step(timeout=4)
+def talk_and_hang() -> None:
+    print("before the end")
+    time.sleep(600)
+
+
+@step
+def talk_and_wait(flag: str, answer: str) -> None:
+    print("one line", flush=True)
+    Path(flag).touch()
+    while not os.path.exists(answer):
+        time.sleep(0.01)
+
+
+@step
 def noop() -> None:
     pass
 

@@ -1,4 +1,4 @@
-"""Commands on pipelines and their runs: run, runs list, runs show, runs cells."""
+"""Commands on pipelines and their runs: run, runs list, runs show, runs cells, runs logs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Set
+from datetime import datetime, timezone
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from gitmodel.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
-    from gitmodel.client.values import Run, RunView
+    from gitmodel.client.values import Run, RunView, StepLog
 
 
 def _fields(view: RunView, wanted: Set[str]) -> Mapping[str, Any]:
@@ -157,6 +158,55 @@ def cells(invocation: Invocation, id: str | None) -> None:
         output.source("\n\n".join(f"# In [{cell.number}]:\n{cell.source}" for cell in found))
     else:
         output.listing(found, shapes.CELL, name=lambda cell: str(cell.number), columns=(), empty="")
+
+
+@command(group=runs, example="git model runs logs")
+@click.argument("id", metavar="RUN", required=False)
+@click.argument("step", required=False)
+@click.option("--times", is_flag=True, help="Print the time (UTC) before each line.")
+@click.option(
+    "--attach", "version", metavar="VERSION", help="Publish the output: attach it to VERSION as STEP.log, or RUN.log."
+)
+def logs(invocation: Invocation, id: str | None, step: str | None, times: bool, version: str | None) -> None:
+    """Print what the steps of RUN printed, or its STEP, with the output of child processes. Default: the newest run.
+
+    The output stays on the machine that ran the steps, for its newest 200 runs, also for runs that failed or are
+    running. Secrets and text that looks like a credential are replaced. Of each attempt of a step, the first 512 KiB
+    and the last 256 KiB or more are kept. A step from the cache printed nothing: the command names the run that made
+    its outputs.
+    """
+    output, client = invocation.output, invocation.client
+    id = id or _newest(client)
+    found = client.get_logs(id, step)
+    if version is not None:
+        name = client.attach_logs(found, version, f"{step or id}.log")
+        output.note(f"attached {name} to {version}")
+    elif output.is_table:
+        for log in found:
+            _print_log(invocation, log, times=times, alone=len(found) == 1)
+    else:
+        output.listing(found, shapes.STEP_LOG, fields=_log_fields, name=lambda log: log.step, columns=(), empty="")
+
+
+def _print_log(invocation: Invocation, log: StepLog, *, times: bool, alone: bool) -> None:
+    output = invocation.output
+    if not alone or log.attempt > 1:
+        output.text(f"== {log.step}, attempt {log.attempt} ==")
+    if log.made_by is not None:
+        output.note(f"{log.step} came from the cache; `git model runs logs {log.made_by}` shows what it printed")
+    elif not log.lines:
+        output.note(f"{log.step} printed nothing")
+    else:
+        output.source("\n".join(f"{_moment(line.at)} {line.text}" if times else line.text for line in log.lines))
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).isoformat(" ", "milliseconds")[:23]
+
+
+def _log_fields(log: StepLog) -> Mapping[str, Any]:
+    lines = [{"at": line.at, "stream": line.stream, "text": line.text} for line in log.lines]
+    return shapes.STEP_LOG.of(log, lines=lines)
 
 
 def _newest(client: Client) -> str:

@@ -1,0 +1,206 @@
+"""The files with the output of steps on this machine: writing them while a step runs, and reading them.
+
+Each attempt of a step has up to three files: its head, and two that take turns for the newest lines. So the space that
+they take is limited, and the end is there even if the process is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from gitmodel.frozen import Frozen
+
+_HEAD = 512 * 1024  # bytes
+_TAIL = 256 * 1024
+_LONGEST_LINE = 4_000  # characters
+_LONGEST_PART = 64 * 1024  # bytes of a line without its end
+_STREAMS = {1: "stdout", 2: "stderr"}
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CACHED = "cached"
+
+
+class OutputLine(Frozen):
+    """A line that a step printed, with the seconds since 1970. *stream* is "stdout", "stderr", or "cut" for a gap."""
+
+    at: float
+    stream: str
+    text: str
+
+
+class LogWriter:
+    """Writes the output of one attempt of a step to files, line by line. Safe for threads.
+
+    *hide* removes secrets from a text. A full disk ends the log, and never the step.
+    """
+
+    def __init__(self, folder: Path, attempt: int, hide: Callable[[str], str]) -> None:
+        self._folder = folder
+        self._attempt = attempt
+        self._hide = hide
+        self._parts = dict.fromkeys(_STREAMS, b"")
+        self._lock = threading.Lock()
+        self._file = -1
+        self._turn = 0  # 0: the head; then the number of the current file of newest lines
+        self._written = 0
+        self._lines = 0
+        self._pending: list[bytes] = []
+        self._broken = False
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Write *data* that the step printed to *stream* (1 or 2). The end of an incomplete line waits for the rest."""
+        with self._lock:
+            complete, _, rest = (self._parts[stream] + data).rpartition(b"\n")
+            if complete or (data and not rest):
+                self._write_lines(stream, complete.split(b"\n"))
+            if len(rest) > _LONGEST_PART:  # a progress bar, or a line of which the beginning is kept
+                rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :][:_LONGEST_PART]
+            self._parts[stream] = rest
+
+    def close(self) -> None:
+        """Write lines without an end, and close the file."""
+        with self._lock:
+            for stream, rest in self._parts.items():
+                if rest:
+                    self._write_lines(stream, [rest])
+            self._parts = dict.fromkeys(_STREAMS, b"")
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+            self._broken = True
+
+    def _write_lines(self, stream: int, lines: Iterable[bytes]) -> None:
+        # What a terminal shows of a progress bar is the text after the last carriage return.
+        shown = b"\n".join(line.rstrip(b"\r").rpartition(b"\r")[2] for line in lines)
+        text = self._hide(_ESCAPES.sub("", shown.decode(errors="backslashreplace")))
+        moment = f"{time.time():.3f} {stream} "
+        for line in text.split("\n"):
+            if len(line) > _LONGEST_LINE:
+                line = f"{line[:_LONGEST_LINE]} [{len(line) - _LONGEST_LINE} more characters]"
+            self._append(f"{moment}{line}\n".encode(errors="backslashreplace"))
+        self._write_pending()
+
+    def _append(self, line: bytes) -> None:
+        if self._file < 0 or self._written + len(line) > (_TAIL if self._turn else _HEAD):
+            self._write_pending()
+            try:
+                if not self._broken:
+                    self._open_next()
+            except OSError:
+                self._broken = True
+        self._pending.append(line)
+        self._written += len(line)
+        self._lines += 1
+
+    def _write_pending(self) -> None:
+        """Write all lines of the current file in one call."""
+        try:
+            if self._pending and not self._broken:
+                os.write(self._file, b"".join(self._pending))
+        except OSError:
+            self._broken = True
+        self._pending.clear()
+
+    def _open_next(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file, self._turn = -1, self._turn + 1
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = _path(self._folder, self._attempt, self._turn)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._written = 0
+        if self._turn:
+            self._written = os.write(self._file, f"{self._lines}\n".encode())
+
+
+def read_attempts(folder: Path) -> Iterator[tuple[int, list[OutputLine]]]:
+    """Yield the number and the lines of each attempt whose output is in *folder*."""
+    names = os.listdir(folder) if folder.is_dir() else []
+    for attempt in sorted({int(name.partition(".")[0]) for name in names if name[:1].isdigit()}):
+        with suppress(OSError):
+            yield attempt, list(_lines(folder, attempt))
+
+
+def note_cached(folder: Path, made_by: str) -> None:
+    """Note that the step of *folder* did not run, because *made_by*, a run and its step, made its outputs."""
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / _CACHED).write_text(made_by)
+
+
+def keep_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write the *files* of a log from another machine to *folder*."""
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, content in files:
+            if re.fullmatch(r"\d+\.(?:head|tail[01])", name):
+                (folder / name).write_bytes(content[: _HEAD + _TAIL])
+
+
+def read_files(folder: Path) -> tuple[tuple[str, bytes], ...]:
+    """Return the files of a log in *folder*, to keep them on another machine."""
+    return tuple((path.name, path.read_bytes()) for path in sorted(folder.iterdir()))
+
+
+def read_cached(folder: Path) -> str | None:
+    """Return the run and its step that made the outputs of the step of *folder*; None if it ran."""
+    try:
+        return (folder / _CACHED).read_text()
+    except OSError:
+        return None
+
+
+def rewrite_logs(folder: Path, change: Callable[[str], str]) -> None:
+    """Apply *change* to the text of all logs of a run in *folder*."""
+    for path in folder.glob("*/*.*"):
+        with suppress(OSError):
+            text = path.read_text(errors="backslashreplace")
+            if (changed := change(text)) != text:
+                path.write_text(changed)
+
+
+def remove_oldest(folder: Path, kept: int, is_running: Callable[[str], bool]) -> None:
+    """Delete the logs of all runs except the *kept* newest ones and those that are running."""
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    for name in names[: max(0, len(names) - kept)]:
+        if not is_running(name):
+            shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _path(folder: Path, attempt: int, turn: int) -> Path:
+    return folder / f"{attempt}.{'head' if not turn else f'tail{turn % 2}'}"
+
+
+def _lines(folder: Path, attempt: int) -> Iterator[OutputLine]:
+    head = _read(_path(folder, attempt, 0))
+    yield from filter(None, map(_line, head))
+    tails = [found for turn in (1, 2) if (found := _read(_path(folder, attempt, turn)))]
+    known = len(head)
+    for before, *rest in sorted(tails, key=lambda found: int(found[0])):
+        if (gap := int(before) - known) > 0:
+            first = next(filter(None, map(_line, rest)), None)
+            yield OutputLine(first.at if first else 0.0, "cut", f"({gap} lines are left out here)")
+        yield from filter(None, map(_line, rest))
+        known = int(before) + len(rest)
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="backslashreplace").removesuffix("\n").split("\n")
+    except FileNotFoundError:
+        return []
+
+
+def _line(text: str) -> OutputLine | None:
+    at, _, rest = text.partition(" ")
+    stream, _, said = rest.partition(" ")
+    try:
+        return OutputLine(float(at), _STREAMS[int(stream)], said)
+    except (KeyError, ValueError):  # the process ended in the middle of it
+        return None

@@ -1,0 +1,213 @@
+"""The output of steps: a copy of everything that is printed while a step runs goes to its log.
+
+The file descriptors 1 and 2 of this process lead through pipes while a step runs, so the output of child processes and
+of C code is included. It also appears where it appeared before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import select
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, TextIO
+
+from gitmodel.branch.step_logs import LogWriter
+
+_CHUNK = 1 << 16
+# A large pipe, so that C code that prints while it holds the interpreter's lock does not wait for the reader.
+_PIPE = 1 << 20
+_DRAINS = 64
+
+_log_here: ContextVar[LogWriter | None] = ContextVar("gitmodel_step_log", default=None)
+_changing = threading.Lock()
+_redirection: _Redirection | None = None
+
+
+@contextmanager
+def keeping_output(log: LogWriter | None, *, alone: bool) -> Iterator[None]:
+    """Write everything that is printed in the block to *log*, too.
+
+    Unless the step runs *alone* in this process, what Python prints goes to the log of the step whose thread prints it,
+    and all other output to the logs of all steps that are running in this process.
+    """
+    global _redirection
+    if log is None:
+        yield
+        return
+    with _changing:
+        if _redirection is None:
+            _redirection = _Redirection()
+        _redirection.begin(log, alone=alone)
+    token = _log_here.set(log)
+    try:
+        yield
+    finally:
+        _log_here.reset(token)
+        with _changing:
+            _redirection.end(log)
+
+
+class _Redirection:
+    """The pipes for the output of this process, and the thread that passes it on. Both are made once in a process."""
+
+    def __init__(self) -> None:
+        self.logs: list[LogWriter] = []
+        self._reading = threading.Lock()
+        self._saved: dict[int, int] = {}  # where each stream led before
+        self._writers: dict[int, int] = {}
+        self._readers: dict[int, int] = {}  # the stream of each reading end
+        self._streams: list[tuple[str, Any, bool]] = []
+        self._poll = select.poll()
+        for number in (1, 2):
+            reader, self._writers[number] = os.pipe()
+            self._readers[reader] = number
+            self._poll.register(reader, select.POLLIN)
+            with suppress(OSError, AttributeError):
+                fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _PIPE)
+        threading.Thread(target=self._pass_on, daemon=True, name="gitmodel-output").start()
+        atexit.register(self.drain)  # what a process that a step left running has printed
+
+    def begin(self, log: LogWriter, *, alone: bool) -> None:
+        """Write to *log*, too, what is printed from now on."""
+        _flush()
+        if self.logs:
+            self.drain()
+        else:
+            self._redirect(alone)
+        self.logs = [*self.logs, log]
+
+    def end(self, log: LogWriter) -> None:
+        """Write to *log* what was printed so far, but nothing later."""
+        _flush()
+        if len(self.logs) == 1:
+            self._restore()
+        self.drain()
+        self.logs = [other for other in self.logs if other is not log]
+
+    def show(self, number: int, data: bytes) -> None:
+        """Write *data* where the stream *number* led before."""
+        with suppress(KeyError, OSError):
+            while data:
+                data = data[os.write(self._saved[number], data) :]
+
+    def is_terminal(self, number: int) -> bool:
+        """Return True if the stream *number* led to a terminal before."""
+        return number in self._saved and os.isatty(self._saved[number])
+
+    def _redirect(self, alone: bool) -> None:
+        with self._reading:
+            for number, writer in self._writers.items():
+                if number in self._saved:
+                    os.close(self._saved.pop(number))
+                with suppress(OSError):  # this process has no such stream
+                    self._saved[number] = os.dup(number)
+                    os.dup2(writer, number)
+        self._streams.clear()
+        for name, number in (("stdout", 1), ("stderr", 2)):
+            stream = getattr(sys, name)
+            to_descriptor = _descriptor_of(stream) in (1, 2)
+            buffered = to_descriptor and not getattr(stream, "line_buffering", True)
+            if buffered:
+                stream.reconfigure(line_buffering=True)  # each line gets its own time, and no kill loses it
+            self._streams.append((name, stream, buffered))
+            if stream is not None and (not alone or not to_descriptor or self.is_terminal(number)):
+                setattr(sys, name, _Stream(stream, self, number, to_descriptor=to_descriptor))
+
+    def _restore(self) -> None:
+        for number, saved in self._saved.items():
+            os.dup2(saved, number)
+        for name, stream, buffered in self._streams:
+            if isinstance(getattr(sys, name), _Stream):
+                setattr(sys, name, stream)
+            if buffered:
+                stream.reconfigure(line_buffering=False)
+
+    def _pass_on(self) -> None:
+        while True:
+            for reader, _ in self._poll.poll():
+                self._read(reader)
+
+    def drain(self) -> None:
+        """Pass on everything that is in the pipes."""
+        for reader in self._readers:
+            for _ in range(_DRAINS):  # a process that a step left running may never stop printing
+                if not self._read(reader):
+                    break
+
+    def _read(self, reader: int) -> bool:
+        """Pass on what is in a pipe. Return False if there was nothing."""
+        with self._reading:
+            if not select.select([reader], [], [], 0)[0]:
+                return False
+            data, number = os.read(reader, _CHUNK), self._readers[reader]
+            self.show(number, data)
+            for log in self.logs:
+                log.write(number, data)
+            return True
+
+
+def _forget_in_child() -> None:
+    """In a child process that a step forked, leave the logs to the parent, which reads the pipes."""
+    global _redirection, _changing
+    if _redirection is not None:
+        _redirection.logs = []
+    _redirection, _changing = None, threading.Lock()
+    _log_here.set(None)
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
+class _Stream:
+    """Stands for `sys.stdout` or `sys.stderr` while a step runs, and is a terminal if the stream was one."""
+
+    def __init__(self, stream: TextIO, capture: _Redirection, number: int, *, to_descriptor: bool) -> None:
+        self._stream = stream
+        self._capture = capture
+        self._number = number
+        self._to_descriptor = to_descriptor
+
+    def write(self, text: str) -> int:
+        """Print *text*, and write it to the log of the step."""
+        log = _log_here.get()
+        data = text.encode(errors="backslashreplace") if isinstance(text, str) else b""
+        self._capture.drain()  # what child processes have printed comes first
+        if not self._to_descriptor:  # a notebook shows it
+            for each in [log] if log is not None else list(self._capture.logs):
+                each.write(self._number, data)
+        elif log is not None and len(self._capture.logs) > 1:
+            log.write(self._number, data)
+            self._capture.show(self._number, data)
+            return len(text)
+        return self._stream.write(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Print each of *lines*."""
+        for line in lines:
+            self.write(line)
+
+    def isatty(self) -> bool:
+        """Return True if the output is shown on a terminal."""
+        return self._capture.is_terminal(self._number) if self._to_descriptor else self._stream.isatty()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _descriptor_of(stream: Any) -> int:
+    try:
+        return int(stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return -1
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()

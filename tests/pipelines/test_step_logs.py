@@ -1,0 +1,222 @@
+"""The output of steps: kept on this machine, bounded, without secrets, and shown by `git model runs logs`."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import project
+import pytest
+from transcripts import ask
+from waiting import wait_for
+
+from gitmodel import Client, ModelConfig, NotFound, RunFailed, Secret, pipeline
+from gitmodel.branch import run_journal, step_logs
+
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
+TOKEN = "hunter2hunter2"
+SAID = {
+    **dict.fromkeys(("a begins with (secret)", "a from a child", "not \\xff UTF-8", "a ends"), "stdout"),
+    **dict.fromkeys(("a fails", "100%", "red"), "stderr"),
+}
+
+
+@pipeline(model_config=DEMO, enable_cache=False)
+def talk():
+    project.talk("a", Secret(TOKEN))
+
+
+def lines_of(client, run, step=None):
+    return [line.text for log in client.get_logs(run.id, step) for line in log.lines]
+
+
+def test_the_log_has_all_output_of_a_step_and_its_children(client, executor, written):
+    run = talk.run(client=client, executor=executor)
+    (log,) = client.get_logs(run.id)
+    assert (log.step, log.attempt, log.made_by) == ("talk", 1, None)
+    assert {line.text: line.stream for line in log.lines} == SAID
+    assert all(abs(line.at - time.time()) < 600 for line in log.lines)
+    assert TOKEN not in written()
+
+
+def test_the_output_is_still_printed(client, capfd):
+    talk.run(client=client)
+    out, err = capfd.readouterr()
+    assert "a begins with hunter2hunter2\n" in out
+    assert "a from a child\nnot" in out
+    assert "a fails\n  1%\r 50%\r100%\r\n" in err
+
+
+def test_steps_in_threads_have_their_own_output(client):
+    @pipeline
+    def both():
+        for name in ("a", "b"):
+            project.talk(name)
+
+    run = both.run(client=client, executor="threads:2")
+    first, second = (lines_of(client, run, step) for step in ("talk", "talk_2"))
+    assert "a begins with " in first
+    assert "b begins with " in second
+    assert "b begins with " not in first
+    assert "a ends" not in second
+
+
+def test_a_step_that_prints_100_mb_keeps_its_head_and_its_tail(client, tmp_path):
+    @pipeline
+    def drown():
+        project.flood(100_000)
+
+    with open(os.devnull, "w") as nothing:
+        before = os.dup(1)
+        os.dup2(nothing.fileno(), 1)
+        try:
+            run = drown.run(client=client)
+        finally:
+            os.dup2(before, 1)
+            os.close(before)
+    (log,) = client.get_logs(run.id)
+    texts = [line.text for line in log.lines]
+    assert texts[0].startswith("0000000 .")
+    assert texts[-1].startswith("0099999 .")
+    (gap,) = [line for line in log.lines if line.stream == "cut"]
+    left_out = int(gap.text.split()[0].strip("("))
+    assert left_out + len(texts) - 1 == 100_000
+    folder = client.repository.common_dir / "gitmodel" / "logs" / run.id / "flood"
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 1 << 20
+
+
+def test_a_line_without_an_end_is_bounded(tmp_path):
+    log = step_logs.LogWriter(tmp_path, 1, str)
+    for number in range(200):
+        log.write(1, b"%d%%\r" % number)
+        log.write(2, b"y" * 10_000)
+    log.close()
+    ((_, lines),) = step_logs.read_attempts(tmp_path)
+    assert {line.stream: line.text for line in lines} == {
+        "stdout": "199%",
+        "stderr": f"{'y' * 4000} [61536 more characters]",
+    }
+
+
+def test_each_attempt_has_its_output_and_traceback(client, tmp_path, capsys):
+    @pipeline
+    def again(token=TOKEN):
+        project.talk_and_fail(str(tmp_path / "count"))
+
+    run = again.run(client=client, token=Secret(TOKEN))
+    first, second = client.get_logs(run.id, "talk_and_fail")
+    assert first.lines[0].text == "attempt 1"
+    assert first.lines[-1].text == "ConnectionError: (secret)"
+    assert second.text == "attempt 2\n"
+    code, out, _ = ask(capsys, "runs", "logs", run.id)
+    assert code == 0
+    assert out.startswith("== talk_and_fail, attempt 1 ==\nattempt 1\nTraceback")
+    assert out.endswith("== talk_and_fail, attempt 2 ==\nattempt 2\n")
+
+
+@pytest.mark.parametrize("executor", ["processes:1"])
+def test_the_output_before_a_timeout_is_kept(client, executor):
+    @pipeline
+    def hang():
+        project.talk_and_hang()
+
+    with pytest.raises(RunFailed) as info:
+        hang.run(client=client, executor=executor)
+    assert [line.text for line in client.get_logs(info.value.run)[0].lines] == ["before the end"]
+
+
+def test_a_secret_of_a_later_step_is_hidden_in_earlier_output(client, written):
+    @pipeline
+    def train():
+        project.make_secret(project.talk(TOKEN), TOKEN)
+
+    run = train.run(client=client)
+    assert lines_of(client, run, "talk")[0] == "(secret) begins with "
+
+
+def test_a_cached_step_names_the_run_that_made_its_output(client, capsys):
+    @pipeline
+    def twice():
+        project.talk("a")
+
+    first, second = twice.run(client=client), twice.run(client=client)
+    (log,) = client.get_logs(second.id, "talk")
+    assert (log.lines, log.made_by) == ((), f"{first.id} talk")
+    code, out, err = ask(capsys, "runs", "logs", second.id, "talk")
+    assert (code, out) == (0, "")
+    assert f"talk came from the cache; `git model runs logs {first.id} talk` shows what it printed" in err
+
+
+def test_the_output_of_a_running_run(client, tmp_path):
+    @pipeline
+    def wait():
+        project.talk_and_wait(str(tmp_path / "flag"), str(tmp_path / "answer"))
+
+    thread = threading.Thread(target=wait.run, kwargs={"executor": "processes:1"})
+    thread.start()
+    try:
+        wait_for((tmp_path / "flag").exists)
+        with Client() as other:
+            (view,) = other.list_runs()
+            assert view.status == "running"
+            wait_for(lambda: other.get_logs(view.id) and other.get_logs(view.id)[0].text == "one line\n")
+    finally:
+        (tmp_path / "answer").touch()
+        thread.join()
+
+
+def test_unknown_runs_and_steps(client, capsys, tmp_path):
+    run = talk.run(client=client)
+    with pytest.raises(NotFound, match="has no step 'fit'") as info:
+        client.get_logs(run.id, "fit")
+    assert info.value.hint == "its steps are talk"
+    with pytest.raises(NotFound):
+        client.get_logs("20261123T101213Z-train-000000")
+    folder = client.repository.common_dir / "gitmodel" / "logs" / run.id
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(NotFound, match=f"this machine does not have the output of run {run.id}"):
+        client.get_logs(run.id)
+
+
+def test_json_and_times(client, capsys):
+    run = talk.run(client=client)
+    capsys.readouterr()
+    (log,) = json.loads(ask(capsys, "--format", "json", "runs", "logs", run.id)[1])
+    assert [log["step"], log["attempt"], log["made_by"]] == ["talk", 1, None]
+    assert {"stdout", "stderr"} == {line["stream"] for line in log["lines"]}
+    out = ask(capsys, "runs", "logs", run.id, "--times")[1]
+    assert out.splitlines()[0].startswith("20")
+
+
+def test_output_is_published_on_request(client, capsys):
+    run = talk.run(client=client)
+    code, _, err = ask(capsys, "runs", "logs", run.id, "talk", "--attach", "demo@1")
+    assert (code, err) == (0, "attached talk.log to demo@1\n")
+    text = client.get_version("demo@1").get_attachment("talk.log").load()
+    assert "a from a child" in text
+    assert TOKEN not in text
+
+
+def test_only_the_output_of_the_newest_runs_is_kept(client, monkeypatch):
+    monkeypatch.setattr(run_journal, "_KEPT_LOGS", 2)
+    runs = [talk.run(client=client) for _ in range(3)]
+    kept = os.listdir(client.repository.common_dir / "gitmodel" / "logs")
+    assert len(kept) == 2
+    assert runs[-1].id in kept
+
+
+def test_a_process_that_a_step_leaves_running_prints_on(code_repo, tmp_path):
+    script = tmp_path / "leave.py"
+    script.write_text(
+        "import subprocess\nfrom gitmodel import pipeline, step\n"
+        "@step\ndef leave() -> None:\n"
+        "    global child\n"
+        "    child = subprocess.Popen(['sh', '-c', 'read line; echo $line; echo done'], stdin=subprocess.PIPE)\n"
+        "@pipeline\ndef train():\n    leave()\n"
+        "train()\nchild.communicate(b'later\\n')\n"
+    )
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, cwd=code_repo, capture_output=True, text=True, check=True)
+    assert done.stdout == "later\ndone\n"
