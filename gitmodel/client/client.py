@@ -920,10 +920,13 @@ class Client:
         commits that others signed; Unreachable.
         """
         from gitmodel.branch import remotes
+        from gitmodel.registry.writer import pack_when_many
         from gitmodel.teams import pulling
 
         self._opened.require_branch("pull")
-        return pulling.pull(self.repository, remotes.choose_remote(self.repository, remote), rewound=rewound)
+        pulled = pulling.pull(self.repository, remotes.choose_remote(self.repository, remote), rewound=rewound)
+        pack_when_many(self.repository)
+        return pulled
 
     def pull_artifacts(self, *, jobs: int = JOBS, progress: Progress | None = None) -> int:
         """Fetch the artifacts of versions that are in a stage, have an alias or are the latest; return their number.

@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.files.locks import open_locked
 from gitmodel.git.objects import NewObject, format_pack
 from gitmodel.git.process import Git
 
+# Only objects in the history of refs and reflogs: a running writer may be about to name the others, and a
+# `git repack -ad` beside it would delete those if they were in a pack. Nothing is pruned.
+_REPACK = ("repack", "-d", "-n", "--quiet")
+_FEW_LOOSE = 100
+# As git: one of the 256 folders is counted, and its default of `gc.auto`.
+_SAMPLE, _LOOSE_LIMIT = "17", 6_700
+
 
 def pack_loose_objects(git: Git) -> int:
-    """Pack loose objects, if git finds that there are many; returns how many fewer are loose now."""
+    """Pack the loose objects that refs and reflogs reach, if there are many; return how many fewer are loose now."""
     before = _count_loose(git)
-    git.run("maintenance", "run", "--quiet", "--auto", "--task=loose-objects")
+    if before < _FEW_LOOSE:
+        return 0
+    git.run(*_REPACK)
     return max(before - _count_loose(git), 0)
+
+
+def pack_in_background(git: Git, config: Mapping[str, str], lock: Path) -> bool:
+    """Start `pack_loose_objects` in a process of its own if many objects were written since; return True if it started.
+
+    `gc.auto` in *config* says how many, as for git's own maintenance. The process keeps *lock* locked until it ends,
+    however it ends, so that there is never a second one. The time of *lock* is that of the last start.
+    """
+    limit = _loose_limit(config)
+    if not limit or not _has_many_loose(git.common_dir / "objects" / _SAMPLE, limit, lock):
+        return False
+    descriptor = open_locked(lock)
+    if descriptor is None:
+        return False
+    try:
+        os.utime(descriptor)
+        # The shell ends at once, so that nothing waits for git or must reap it.
+        command = ["sh", "-c", 'nice "$@" &', "sh", *git.command(*_REPACK)]
+        null = subprocess.DEVNULL
+        return not subprocess.run(
+            command, stdin=null, stdout=null, stderr=null, env=git.environ, cwd=git.top, pass_fds=[descriptor],
+            start_new_session=True, check=False,
+        ).returncode  # fmt: skip
+    except OSError:  # the next write tries again
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def write_path_filters(git: Git, tip: Oid) -> None:
@@ -31,6 +71,26 @@ def check_objects(git: Git) -> None:
 def write_pack(git: Git, objects: Sequence[NewObject]) -> None:
     """Write *objects* as a pack, which a `git gc` that is under way never deletes, unlike loose objects."""
     git.run("index-pack", "--stdin", input=format_pack(objects))
+
+
+def _loose_limit(config: Mapping[str, str]) -> int:
+    """Return the number of loose objects after which git would pack them; 0 if it never does so by itself."""
+    number = config.get("gc.auto", "")
+    if config.get("maintenance.auto", "").lower() in ("false", "no", "off", "0"):
+        return 0
+    return max(int(number), 0) if number.lstrip("-").isdigit() else _LOOSE_LIMIT
+
+
+def _has_many_loose(folder: Path, limit: int, lock: Path) -> bool:
+    """Return True if *folder*, a sample, has its part of *limit* objects that are newer than *lock*."""
+    most = -(-limit // 256)
+    try:
+        if len(os.listdir(folder)) <= most:
+            return False
+        last = lock.stat().st_mtime_ns if lock.exists() else 0
+        return sum(entry.stat().st_mtime_ns > last for entry in os.scandir(folder)) > most
+    except OSError:  # no such folder, or an object that was packed meanwhile
+        return False
 
 
 def _count_loose(git: Git) -> int:

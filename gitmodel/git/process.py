@@ -52,7 +52,7 @@ _SETTINGS = (
     "diff.relative=false",
 )
 # Commands that change a repository or a remote. `config` and `remote` do so only with some of their words.
-_WRITING = frozenset({"update-ref", "fetch", "push", "index-pack", "fast-import", "commit-graph", "maintenance"})
+_WRITING = frozenset({"update-ref", "fetch", "push", "index-pack", "fast-import", "commit-graph", "repack"})
 NAME_ONE = "say which one is meant: `git model --repo PATH ...`, or unset the variable"
 
 

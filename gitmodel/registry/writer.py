@@ -70,7 +70,17 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
         check_stage_changes(snapshot, change)
         return change
 
-    return transaction.transact(repository, planned)
+    done = transaction.transact(repository, planned)
+    pack_when_many(repository)
+    return done
+
+
+def pack_when_many(repository: Repository) -> None:
+    """Start to pack loose objects in the background, if many were written to this repository since the last time."""
+    if repository.server is None:  # the cache of a registry by URL can be deleted at any time
+        from gitmodel.git.maintenance import pack_in_background  # imported here because only writes need it
+
+        pack_in_background(repository.git, repository.config, repository.own_folder / "packing.lock")
 
 
 class Direct:
