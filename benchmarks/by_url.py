@@ -9,7 +9,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,18 @@ def main() -> None:
             measure(Path(folder) / str(size), size, environ)
 
 
+@contextmanager
+def serve(place: Path, made: Path, environ: dict[str, str]) -> Iterator[Any]:
+    """Serve a bare copy of the registry *made* as `remote.git` in the folder *place*; yield the server."""
+    remote = place / "remote.git"
+    subprocess.run(["git", "clone", "-q", "--bare", str(made), str(remote)], check=True, env=environ)
+    subprocess.run(["git", "-C", str(remote), "symbolic-ref", "HEAD", registries.BRANCH], check=True, env=environ)
+    for key in ("uploadpack.allowFilter", "http.receivepack"):
+        subprocess.run(["git", "-C", str(remote), "config", key, "true"], check=True, env=environ)
+    with http_server(place) as server:
+        yield server
+
+
 def measure(place: Path, size: int, environ: dict[str, str]) -> None:
     """Serve a registry of *size* versions; *cold* has an empty cache, *warm* a complete one."""
     place.mkdir()
@@ -46,11 +59,7 @@ def measure(place: Path, size: int, environ: dict[str, str]) -> None:
     registries.build(made, {"iris": range(1, size + 1)}, environ)
     with Client(made, environ=environ) as client:
         client.get_version(f"iris@{size // 2}").set_stage("production")
-    remote = place / "remote.git"
-    subprocess.run(["git", "clone", "-q", "--bare", str(made), str(remote)], check=True, env=environ)
-    for key in ("uploadpack.allowFilter", "http.receivepack"):
-        subprocess.run(["git", "-C", str(remote), "config", key, "true"], check=True, env=environ)
-    with http_server(place) as server:
+    with serve(place, made, environ) as server:
         caches = (place / f"cache-{number}" for number in count())
 
         def opened(cache: Path) -> Client:
