@@ -24,6 +24,9 @@ _LONGEST_PART = 64 * 1024  # bytes of a line without its end
 _STREAMS = {1: "stdout", 2: "stderr"}
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CACHED = "cached"
+# A private key has several lines, which can be hidden only together.
+_KEY = re.compile(rb"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_LONGEST_KEY = 16 * 1024  # bytes
 
 
 class OutputLine(Frozen):
@@ -56,9 +59,11 @@ class LogWriter:
     def write(self, stream: int, data: bytes) -> None:
         """Write *data* that the step printed to *stream* (1 or 2). The end of an incomplete line waits for the rest."""
         with self._lock:
-            complete, _, rest = (self._parts[stream] + data).rpartition(b"\n")
-            if complete or (data and not rest):
-                self._write_lines(stream, complete.split(b"\n"))
+            data = self._parts[stream] + data
+            end = _end_of_lines(data)
+            rest = data[end:]
+            if end:
+                self._write_lines(stream, data[: end - 1].split(b"\n"))
             if len(rest) > _LONGEST_PART:  # a progress bar, or a line of which the beginning is kept
                 rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :][:_LONGEST_PART]
             self._parts[stream] = rest
@@ -68,7 +73,7 @@ class LogWriter:
         with self._lock:
             for stream, rest in self._parts.items():
                 if rest:
-                    self._write_lines(stream, [rest])
+                    self._write_lines(stream, [rest.removesuffix(b"\n")])
             self._parts = dict.fromkeys(_STREAMS, b"")
             if self._file >= 0:
                 os.close(self._file)
@@ -171,6 +176,17 @@ def remove_oldest(folder: Path, kept: int, is_running: Callable[[str], bool]) ->
     for name in names[: max(0, len(names) - kept)]:
         if not is_running(name):
             shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _end_of_lines(data: bytes) -> int:
+    """Return the end of the complete lines in *data*, before a private key of which the end has not come yet."""
+    end = data.rfind(b"\n") + 1
+    if b"PRIVATE KEY" not in data:
+        return end
+    last = next(reversed(list(_KEY.finditer(data, 0, end))), None)
+    if last is None or last[1] == b"END" or end - last.start() > _LONGEST_KEY:
+        return end
+    return data.rfind(b"\n", 0, last.start()) + 1
 
 
 def _path(folder: Path, attempt: int, turn: int) -> Path:

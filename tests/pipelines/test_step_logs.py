@@ -14,6 +14,7 @@ from waiting import wait_for
 
 from gitmodel import Client, ModelConfig, NotFound, RunFailed, Secret, pipeline
 from gitmodel.branch import run_journal, step_logs
+from gitmodel.domain.secrets.credentials import redacted
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 TOKEN = "hunter2hunter2"
@@ -220,3 +221,15 @@ def test_a_process_that_a_step_leaves_running_prints_on(code_repo, tmp_path):
     command = [sys.executable, str(script)]
     done = subprocess.run(command, cwd=code_repo, capture_output=True, text=True, check=True)
     assert done.stdout == "later\ndone\n"
+
+
+@pytest.mark.parametrize("end", ["-----END RSA " + "PRIVATE KEY-----\n", ""], ids=["whole", "cut"])
+@pytest.mark.parametrize("size", [1, 65, 10_000])
+def test_a_private_key_that_is_printed_in_parts_is_hidden(tmp_path, size, end):
+    text = "before\n-----BEGIN RSA " + "PRIVATE KEY-----\n" + ("Ab1/" * 16 + "\n") * 20 + end
+    writer = step_logs.LogWriter(tmp_path, 1, redacted)
+    for start in range(0, len(text), size):
+        writer.write(1, text[start : start + size].encode())
+    writer.close()
+    ((_, lines),) = step_logs.read_attempts(tmp_path)
+    assert [line.text for line in lines] == ["before", "(a private key)"]
