@@ -15,7 +15,7 @@ from typing import Any
 from gitmodel.branch.step_logs import remove_oldest
 from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, try_lock
-from gitmodel.files.permissions import open_to_lock, replace_file
+from gitmodel.files.permissions import make_folder, open_to_lock, replace_file
 
 # Finished and recorded runs are kept only for the traceback of a failed one, and for its values.
 _KEPT = 500
@@ -45,7 +45,7 @@ class Journal:
         path, descriptor = create_locked(self._runs, lambda: f"{name()}.jsonl", os.O_APPEND | os.O_WRONLY)
         journal = RunJournal(path.name.removesuffix(".jsonl"), path, descriptor)
         with suppress(OSError):
-            self.logs(journal.id).mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.logs(journal.id))
         try:
             journal.note(**facts, status="running")
             yield journal

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from gitmodel.files.permissions import make_folder, open_file, replace_file
 from gitmodel.frozen import Frozen
 
 _HEAD = 512 * 1024  # bytes
@@ -116,9 +117,9 @@ class LogWriter:
         if self._file >= 0:
             os.close(self._file)
             self._file, self._turn = -1, self._turn + 1
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         path = _path(self._folder, self._attempt, self._turn)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._written = 0
         if self._turn:
             self._written = os.write(self._file, f"{self._lines}\n".encode())
@@ -135,17 +136,17 @@ def read_attempts(folder: Path) -> Iterator[tuple[int, list[OutputLine]]]:
 def note_cached(folder: Path, made_by: str) -> None:
     """Note that the step of *folder* did not run, because *made_by*, a run and its step, made its outputs."""
     with suppress(OSError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / _CACHED).write_text(made_by)
+        make_folder(folder)
+        replace_file(folder / _CACHED, made_by.encode())
 
 
 def keep_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write the *files* of a log from another machine to *folder*."""
     with suppress(OSError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         for name, content in files:
             if re.fullmatch(r"\d+\.(?:head|tail[01])", name):
-                (folder / name).write_bytes(content[: _HEAD + _TAIL])
+                replace_file(folder / name, content[: _HEAD + _TAIL])
 
 
 def read_files(folder: Path) -> tuple[tuple[str, bytes], ...]:
