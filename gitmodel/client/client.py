@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
@@ -670,18 +670,21 @@ class Client:
         self.repository.renew()
         return run_logs.get_logs(self.repository, run, step)
 
-    def attach_logs(self, logs: Sequence[StepLog], version: str, name: str) -> str:
-        """Publish *logs*: attach them to *version* as one text file, and return the *name* of the attachment.
+    def attach_logs(self, run: str, version: str, *, step: str | None = None) -> str:
+        """Publish what the steps of a run printed, or one *step*: attach it to *version* as a text file.
 
-        Raises Refused if they seem to hold credentials, Conflict if the version has another attachment of this name.
+        Returns the name of the attachment, which is STEP.log or RUN.log. Raises what `get_logs` raises, Refused if the
+        text seems to hold credentials, Conflict if the version has another attachment of this name.
 
-        >>> client.attach_logs(client.get_logs(run.id, "fit"), "demo@3", "fit.log")      # doctest: +SKIP
+        >>> client.attach_logs(run.id, "demo@3", step="fit")                              # doctest: +SKIP
+        'fit.log'
         """
         from gitmodel.registry.run_logs import text_of
 
+        name = f"{step or run}.log"
         with tempfile.TemporaryDirectory(prefix="gitmodel-log-") as folder:
             file = Path(folder, "log.txt")
-            file.write_text(text_of(logs))
+            file.write_text(text_of(self.get_logs(run, step)), encoding="utf-8")
             self.get_version(version).attach(name, file)
         return name
 

@@ -177,11 +177,12 @@ def logs(invocation: Invocation, id: str | None, step: str | None, times: bool, 
     """
     output, client = invocation.output, invocation.client
     id = id or _newest(client)
-    found = client.get_logs(id, step)
     if version is not None:
-        name = client.attach_logs(found, version, f"{step or id}.log")
+        name = client.attach_logs(id, version, step=step)
         output.note(f"attached {name} to {version}")
-    elif output.is_table:
+        return
+    found = client.get_logs(id, step)
+    if output.is_table:
         for log in found:
             _print_log(invocation, log, times=times, alone=len(found) == 1)
     else:
