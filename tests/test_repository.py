@@ -786,9 +786,9 @@ def test_operations_leave_no_descriptor_and_no_child_behind(code_repo, operation
         assert iris.get_version("production").number == 1 + number % 2
         with pytest.raises(GitModelError):
             iris.get_version(1).set_stage("nonsense")
-        begun = begun or (descriptors(), len(children() - before[1]))
+        begun = begun or (number == 5 and (descriptors(), len(children() - before[1])))
     assert (descriptors(), len(children() - before[1])) == begun
-    assert begun[1] <= 1
+    assert begun[1] <= 2  # one git reads objects, and one moves refs
     client.close()
     assert (descriptors(), children()) == before
 
