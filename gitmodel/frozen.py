@@ -29,6 +29,8 @@ class _SignatureOfFields:
     """`__signature__`, which `inspect.signature` reads: the arguments of `__init__`, also before it is compiled."""
 
     def __get__(self, value: object, owner: type[Frozen]) -> Signature:
+        if not hasattr(owner, "__dataclass_fields__"):  # `help` of a subclass asks `Frozen` itself, too
+            raise AttributeError(f"{owner.__name__} has no fields")
         import inspect  # imported here: only `help` and the generated reference read a signature
 
         parameters = list(inspect.signature(_compile_init(owner)).parameters.values())

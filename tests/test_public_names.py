@@ -10,6 +10,7 @@ import pytest
 
 import gitmodel
 from gitmodel import formats, pipelines
+from gitmodel.client import values
 from gitmodel.client.run_version import RunVersion
 from gitmodel.client.script_runs import ScriptRun
 
@@ -28,6 +29,13 @@ def test_help_begins_with_a_line_for_each_public_name(module):
     listed = re.findall(r"^    (\w+)  +\S", module.__doc__, re.MULTILINE)
     assert sorted(listed) == sorted(module.__all__)
     assert max(map(len, module.__doc__.splitlines())) < 100
+
+
+@pytest.mark.parametrize("module", [*MODULES, values], ids=lambda module: module.__name__)
+def test_help_shows_the_page_of_the_module_and_of_each_public_name(module):
+    pydoc.render_doc(module)
+    for name in getattr(module, "__all__", [name for name in dir(module) if not name.startswith("_")]):
+        assert name in pydoc.plain(pydoc.render_doc(getattr(module, name)))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

@@ -1,5 +1,7 @@
 """Options at the call of a pipeline, and the run that a call returns."""
 
+import pydoc
+
 import project
 import pytest
 from transcripts import ask
@@ -13,6 +15,12 @@ DEMO = ModelConfig(name="demo", create_new_model_version=True)
 @pipeline(model_config=DEMO)
 def train(x: int = 1) -> None:
     project.number(x)
+
+
+def test_help_describes_a_run_its_steps_and_its_logs(client):
+    run = train.run(client=client)
+    for value in (run, *run.steps, *client.get_logs(run.id)):
+        assert f"class {type(value).__name__}(" in pydoc.plain(pydoc.render_doc(value))
 
 
 def test_options_of_a_call_do_not_change_the_pipeline(client):
