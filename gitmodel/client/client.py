@@ -618,19 +618,21 @@ class Client:
         """Return the runs that match *filter*: at most *limit*, after the first *offset*. The newest is first.
 
         *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
-        descending order. Runs without a value come last. Includes runs in progress and lost runs of this machine.
-        Raises UsageError for an invalid filter, a key that no run has, or a negative *limit* or *offset*.
+        descending order. Runs without a value come last. Includes runs in progress and lost runs of this machine. Each
+        run is a handle, as from `get_run`. Raises UsageError for an invalid filter, a key that no run has, or a
+        negative *limit* or *offset*.
 
         >>> client.list_runs(sort="-metadata.accuracy", limit=1)[0].id                   # doctest: +SKIP
         '20261123T101112Z-train-7f3a'
         >>> client.list_runs().to_pandas()                                               # doctest: +SKIP
         """
+        from gitmodel.client.run_handle import Run
         from gitmodel.client.run_table import RunTable
         from gitmodel.registry.runs import list_runs
 
         self.repository.renew()
         found, damaged = list_runs(self.repository, filter=filter, sort=sort, limit=limit, offset=offset)
-        return RunTable(found, damaged=damaged)
+        return RunTable((Run._of(view, self._opened) for view in found), damaged=damaged)
 
     def get_run(self, id: str) -> Run:
         """Return the run *id*, with its outputs, which can be loaded. Raises NotFound.

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import field, fields
+from collections.abc import Mapping
+from dataclasses import field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
-from gitmodel.client.handles import Artifact, ModelVersion
 from gitmodel.client.open_registry import OpenRegistry
-from gitmodel.domain.arguments.checking import checked_arguments
-from gitmodel.domain.schema.records import ArtifactLink, Code, StepRecord
-from gitmodel.domain.schema.references import VersionRef
-from gitmodel.errors import NotFound, Refused
-from gitmodel.registry.runs import RunView
+from gitmodel.domain.arguments.other_names import shows_our_form
+from gitmodel.domain.schema.records import Code, StepRecord
+from gitmodel.registry.runs import RunView, with_details
 
 if TYPE_CHECKING:
-    from gitmodel.stores.interface import ArtifactStore
+    from gitmodel.client.run_outputs import Outputs
 
 
+@shows_our_form
 class Run(RunView):
     """A run: its status, parameters and steps, its outputs, and the packages that were installed.
 
-    `Client.get_run` returns it, and so does a call of a pipeline.
+    A call of a pipeline returns it, and so do `Client.get_run` and, for each run, `Client.list_runs`.
 
     >>> run = client.get_run("20261123T101112Z-train-7f3a")                          # doctest: +SKIP
     >>> run.outputs["accuracy"].load()                                               # doctest: +SKIP
     0.97
     """
 
+    _other_names: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("artifact_versions", "artifacts"), 'write outputs["NAME"].load()'),
+        "data": "write parameters and metadata",
+        "info": "write id, status and started",
+        "logs": "write client.get_logs(run.id), or get_logs(run.id, STEP) for one step",
+        **dict.fromkeys(
+            ("model_version", "version"), "write client.get_version(run.versions[0]); versions has their references"
+        ),
+    }
+
     _opened: OpenRegistry | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def _of(cls, view: RunView, opened: OpenRegistry) -> Run:
         """Return the handle of the run *view* in the registry *opened*."""
-        return cls(**{one.name: getattr(view, one.name) for one in fields(RunView)}, _opened=opened)
+        return cls(**vars(view), _opened=opened)
 
-    @property
+    @cached_property
     def steps(self) -> tuple[StepRecord, ...]:
         """The steps in the order in which they ran: name, status, seconds, parameters, digests of inputs and outputs.
 
         A run of a script has one. A run that is not recorded has none.
         """
-        return self.record.steps if self.record else ()
+        if self.record is None:
+            return ()
+        return with_details(self.record, lambda: self._registry.access.default()).steps
 
     @property
     def code(self) -> Code | None:
@@ -56,15 +65,9 @@ class Run(RunView):
 
         A run that failed has the outputs that were stored before. Raises NotFound for an unknown name.
         """
-        links = {(link.step, link.name, link.digest): link for link in self._links()}
-        names = [name for step in self.steps for name in step.outputs]
-        found = {}
-        for step in self.steps:
-            for name, digest in step.outputs.items():
-                link = _link_of(step, name) or links.get((step.name, name, digest)) or links.get((None, name, digest))
-                key = f"{step.name}.{name}" if names.count(name) > 1 else name
-                found[key] = RunOutput._made_by(self, step, name, link)
-        return Outputs(self.id, found)
+        from gitmodel.client.run_outputs import outputs_of  # imported here: a list of runs needs no other handles
+
+        return outputs_of(self, self.steps, self._registry)
 
     @property
     def packages(self) -> dict[str, str]:
@@ -76,117 +79,7 @@ class Run(RunView):
 
         return read_packages(self._registry.access.everywhere(), self.record) if self.record is not None else {}
 
-    def __repr__(self) -> str:
-        return f"Run({self.id!r}, {self.status!r})"
-
     @property
     def _registry(self) -> OpenRegistry:
         assert self._opened is not None
         return self._opened
-
-    def _links(self) -> Iterator[ArtifactLink]:
-        """Yield the artifacts of the versions of the run."""
-        for reference in self.versions if any(step.outputs and not step.formats for step in self.steps) else ():
-            with suppress(NotFound):  # the version was deleted
-                yield from ModelVersion._find(self._registry, VersionRef.parse(reference))._record().artifacts
-
-
-class MissingOutput(NotFound, KeyError):
-    """A run has no output of this name."""
-
-
-class Outputs(Mapping[str, "RunOutput"]):
-    """The outputs of a run by their names."""
-
-    def __init__(self, run: str, outputs: Mapping[str, RunOutput]) -> None:
-        self._run = run
-        self._outputs = outputs
-
-    def __getitem__(self, name: str) -> RunOutput:
-        if name not in self._outputs:
-            raise MissingOutput(
-                f"run {self._run} has no output {name!a}", hint=f"its outputs: {', '.join(self._outputs) or 'none'}"
-            )
-        return self._outputs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._outputs)
-
-    def __len__(self) -> int:
-        return len(self._outputs)
-
-    def __repr__(self) -> str:
-        return f"Outputs({', '.join(self._outputs)})"
-
-
-@checked_arguments
-class RunOutput(Artifact):
-    """An output of a run, which is read like an artifact of a version."""
-
-    _of_run: Run
-    _step: StepRecord
-    _found: ArtifactLink | None
-
-    @classmethod
-    def _made_by(cls, run: Run, step: StepRecord, name: str, link: ArtifactLink | None) -> RunOutput:
-        output = cls.__new__(cls)
-        output._of_run, output._step, output._name, output._found = run, step, name, link
-        return output
-
-    @property
-    def version(self) -> ModelVersion:
-        """The version that the step created or worked on. Raises NotFound if there is none."""
-        for reference in [self._step.version] if self._step.version else self._of_run.versions:
-            with suppress(NotFound):
-                found = ModelVersion._find(self._opened, VersionRef.parse(reference))
-                if self._step.version or any(link.digest == self.link.digest for link in found._record().artifacts):
-                    return found
-        raise NotFound(f"{self._described} belongs to no version", hint="read it from the run")
-
-    @property
-    def run(self) -> str:
-        """The id of the run that wrote this output."""
-        return self._of_run.id
-
-    @property
-    def link(self) -> ArtifactLink:
-        """The record of the output. Raises NotFound if it has no size and format on record."""
-        if self._found is None:
-            raise NotFound(
-                f"{self._described} has no format on record",
-                hint=f"its digest is {self._step.outputs[self._name]}; an earlier release recorded the run",
-            )
-        return self._found
-
-    def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> NoReturn:
-        """Raise Refused: an output of a run cannot have metadata."""
-        raise Refused(f"{self._described} cannot have metadata", hint="set metadata of the version")
-
-    @property
-    def _opened(self) -> OpenRegistry:
-        return self._of_run._registry
-
-    @property
-    def _described(self) -> str:
-        return f"{self._name} of run {self._of_run.id}"
-
-    def _source(self, link: ArtifactLink) -> ArtifactStore:
-        return self._opened.access.everywhere()
-
-    def __repr__(self) -> str:
-        return f"RunOutput({self._of_run.id!r}, {self._name!r})"
-
-
-def _link_of(step: StepRecord, name: str) -> ArtifactLink | None:
-    """Return the link of the output *name*, if its size and format are on record."""
-    if name not in step.sizes or name not in step.formats:
-        return None
-    return ArtifactLink(
-        name=name,
-        kind=step.kinds.get(name, "data"),
-        digest=step.outputs[name],
-        size=step.sizes[name],
-        format=step.formats[name],
-        file=step.files.get(name),
-        step=step.name,
-    )

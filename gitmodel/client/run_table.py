@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from gitmodel.client.run_handle import Run
 from gitmodel.client.tables import Table, flat_fields
-from gitmodel.registry.runs import RunView
 
 
-class RunTable(Table[RunView]):
-    """Runs as immutable values, with a table for notebooks.
+class RunTable(Table[Run]):
+    """Runs as handles, with a table for notebooks.
 
     >>> RunTable()
     RunTable(0 runs)

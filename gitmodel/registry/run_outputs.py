@@ -13,7 +13,7 @@ from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.artifacts import only_artifact
 from gitmodel.registry.finding import Found
-from gitmodel.registry.runs import load_details
+from gitmodel.registry.runs import with_details
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.interface import ArtifactStore
 
@@ -68,8 +68,7 @@ def outputs_in(
     for record in snapshot.files.load_many(places, records.RunRecord, newer=snapshot.newer):
         if isinstance(record, Invalid):
             continue
-        if record.details is not None and store().holds(record.details):
-            record = load_details(record, store())
+        record = with_details(record, store)
         for step in record.steps:
             if step.version and _is_of(snapshot, step.version, model, number):
                 outputs += [VersionArtifact(link, record.id) for link in _links(record, step)]

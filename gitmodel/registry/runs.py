@@ -115,6 +115,9 @@ class RunView(Frozen):
             "steps": [_step_fields(step) for step in record.steps] if record else [],
         }
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r}, {self.status!r})"
+
 
 def list_runs(
     repository: Repository, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
@@ -146,9 +149,7 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
         if noted is None:
             raise
         return _of_journal(id, noted)
-    if record.details is not None and store is not None and store().holds(record.details):
-        record = load_details(record, store())
-    return _of_record(record, noted or {})
+    return _of_record(record if store is None else with_details(record, store), noted or {})
 
 
 def new_run_id(name: str, started: datetime) -> str:
@@ -268,6 +269,13 @@ def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
     # a version may have been renumbered after the list was stored
     now = {step.name: step.version for step in record.steps}
     return replace(record, steps=tuple(replace(step, version=now.get(step.name, step.version)) for step in steps))
+
+
+def with_details(record: RunRecord, store: Callable[[], ArtifactStore]) -> RunRecord:
+    """Return *record* with the inputs and outputs of its steps, if it or the *store* has them."""
+    if record.details is None or any(step.inputs or step.outputs for step in record.steps):
+        return record
+    return load_details(record, store()) if store().holds(record.details) else record
 
 
 def _fits(record: RunRecord) -> bool:

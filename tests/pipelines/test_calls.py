@@ -1,6 +1,8 @@
 """Options at the call of a pipeline, and the run that a call returns."""
 
 import pydoc
+import subprocess
+import sys
 
 import project
 import pytest
@@ -34,6 +36,40 @@ def test_options_of_a_call_do_not_change_the_pipeline(client):
     again = train.with_options(enable_cache=False)
     assert again.run(client=client, x=2).steps[0].status == "succeeded"
     assert train.run(client=client, x=2).steps[0].status == "cached"
+
+
+def test_a_listed_run_is_a_handle_that_reads_what_it_is_asked_for(client):
+    run = train.run(client=client, x=2)
+    (listed,) = client.list_runs()
+    assert repr(listed) == f"Run('{run.id}', 'succeeded')"
+    assert listed == client.get_run(run.id)
+    assert (listed.steps, listed.outputs["number"].load()) == (run.steps, 2)
+    assert "pytest" in listed.packages
+
+
+def test_listing_runs_imports_no_other_handles(client):
+    train.run(client=client)
+    code = (
+        "import sys, gitmodel; (run,) = gitmodel.Client().list_runs(); print('gitmodel.client.handles' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("artifacts", 'write outputs["NAME"].load()'),
+        ("logs", "write client.get_logs(run.id)"),
+        ("model_version", "write client.get_version(run.versions[0])"),
+    ],
+)
+def test_an_attribute_that_a_run_does_not_have_is_refused_with_the_form_to_write(client, name, form):
+    train.run(client=client)
+    with pytest.raises(AttributeError, match=f"Run has no {name}") as caught:
+        getattr(client.list_runs()[0], name)
+    assert caught.value.hint.startswith(form)
+    with pytest.raises(AttributeError, match="'Run' object has no attribute 'other'"):
+        _ = client.list_runs()[0].other
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:1"])

@@ -727,8 +727,10 @@ class TestTargets:
         assert view.record.details
         assert len(view.record.steps) == 16
         assert view.record.steps[-1].inputs.keys() == {"x"}
-        brief = client.list_runs()[0].record
-        assert (brief.steps[-1].inputs, brief.steps[-1].status) == ({}, "succeeded")
+        listed = client.list_runs()[0]
+        brief = listed.record.steps[-1]
+        assert (brief.inputs, brief.status) == ({}, "succeeded")
+        assert (listed.steps, listed.outputs.keys()) == (view.record.steps, view.outputs.keys())
 
 
 class TestMetadata:
