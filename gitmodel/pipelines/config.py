@@ -80,6 +80,14 @@ class ModelConfig(_ModelConfig):
     'demo'
     """
 
+    _other_arguments: ClassVar[Mapping[str, str]] = {
+        "alias": 'write version="champion"',
+        "model": "write name",
+        "model_name": "write name",
+        **dict.fromkeys(("model_version", "version_name", "version_number"), "write version"),
+        "stage": 'write version="production"',
+    }
+
     def __init__(self, *unnamed: Any, **given: Any) -> None:
         """Raise UsageError for unnamed, unknown and invalid fields."""
         if unnamed:
@@ -96,7 +104,8 @@ class ModelConfig(_ModelConfig):
             hint = f"its fields are {', '.join(fields)}; see help(gitmodel.ModelConfig)"
             if cause["type"] != "extra_forbidden":
                 raise UsageError(f"ModelConfig: {where}: {cause['msg'].lower()}", hint=hint) from None
-            raise UsageError(f"ModelConfig has no field {where}", hint=did_you_mean(where, fields, hint)) from None
+            form = type(self)._other_arguments.get(where) or did_you_mean(where, fields, hint)
+            raise UsageError(f"ModelConfig has no field {where}", hint=form) from None
 
     @property
     def selector(self) -> str:

@@ -31,6 +31,10 @@ log = logging.getLogger("gitmodel.pipelines")
 
 # Bytes in the record of a version that are kept free for metadata, description and code.
 _RESERVE_BYTES = 8_192
+_OTHER_VERSION_NAME = (
+    "leave version out of the ModelConfig, choose another for this call with with_options(model_config=...), or name "
+    "the new version in a step: get_step_context().model_version.update(name=...)"
+)
 _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 
 
@@ -346,7 +350,7 @@ def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord |
     else:
         snapshot.model(config.name)
         if config.new_name and _failed(snapshot, config) is None:
-            version_plans.check_free_name(snapshot, config.name, config.new_name)
+            version_plans.check_free_name(snapshot, config.name, config.new_name, instead=_OTHER_VERSION_NAME)
     return record
 
 

@@ -9,7 +9,7 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Client, ModelConfig, RunFailed, pipeline, step
-from gitmodel.errors import NotFound, UsageError
+from gitmodel.errors import Conflict, NotFound, UsageError
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
@@ -70,6 +70,17 @@ def test_an_attribute_that_a_run_does_not_have_is_refused_with_the_form_to_write
     assert caught.value.hint.startswith(form)
     with pytest.raises(AttributeError, match="'Run' object has no attribute 'other'"):
         _ = client.list_runs()[0].other
+
+
+def test_a_second_run_with_the_name_of_a_version_is_told_how_to_give_it_another(client):
+    named = train.with_options(
+        model_config=ModelConfig(name="demo", version="1.0", create_new_model_version=True), enable_cache=False
+    )
+    named.run(client=client)
+    with pytest.raises(Conflict, match=r"demo 1 has the name 1\.0") as caught:
+        named.run(client=client)
+    for form in ("leave version out", "with_options(model_config=...)", "model_version.update(name=...)"):
+        assert form in caught.value.hint
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:1"])

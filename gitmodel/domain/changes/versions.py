@@ -290,15 +290,20 @@ def missing_artifact(reference: str, name: str, record: VersionRecord, outputs: 
     return NotFound(f"{reference} has no artifact {name!a}", hint=did_you_mean(name, [*names, *outputs], hint))
 
 
-def check_free_name(snapshot: Snapshot, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
-    """Raise Conflict or UsageError if *name* cannot be the name of a new version of *model*, which *runs* made."""
+def check_free_name(
+    snapshot: Snapshot, model: str, name: str, *, runs: Iterable[str] = (), instead: str = "choose another"
+) -> None:
+    """Raise Conflict or UsageError if *name* cannot be the name of a new version of *model*, which *runs* made.
+
+    The hint of a name that a version has ends in *instead*.
+    """
     _check_name_allowed(snapshot, model, name)
     snapshot.check_not_reserved(model, name, runs=runs)
     for file in snapshot.files.names(paths.name_folder(model, name)):
         other = file.removesuffix(".toml")
         if fold(other) == fold(name):
             number = snapshot.number_named(model, other)
-            raise Conflict(f"{model} {number} has the name {other}", hint="names are never used again; choose another")
+            raise Conflict(f"{model} {number} has the name {other}", hint=f"names are never used again; {instead}")
 
 
 def _check_name_allowed(snapshot: Snapshot, model: str, name: str) -> None:
