@@ -62,7 +62,8 @@ def _run_within(request: Request) -> StepResult:
             raise
     if result is not None:
         return result
-    text = f"it ran longer than its timeout of {request.timeout:g} seconds, and gitmodel ended it"
+    unit = "second" if request.timeout == 1 else "seconds"
+    text = f"it ran longer than its timeout of {request.timeout:g} {unit}, and gitmodel ended it"
     return StepResult(
         "failed",
         seconds=time.perf_counter() - clock,

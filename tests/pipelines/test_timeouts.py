@@ -21,6 +21,15 @@ def is_running(pid):
         return False
 
 
+def test_a_timeout_of_one_second_is_told_in_the_singular(client):
+    @pipeline
+    def rest():
+        project.rest.with_options(timeout=1)(60)
+
+    with pytest.raises(RunFailed, match="longer than its timeout of 1 second, and"):
+        rest.run(client=client, executor="processes:1")
+
+
 def test_a_step_and_its_child_that_ignore_sigterm_are_killed(client, far_executor, tmp_path, last_run):
     pids = tmp_path / "pids"
 
