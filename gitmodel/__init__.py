@@ -33,6 +33,10 @@ Pipelines:
     Secret                    a parameter that is never recorded
     reproduce                 runs the pipeline of a version again and compares the results
 
+Types of pipelines, in `gitmodel.pipelines`: `Pipeline` (`run`, `with_options`, `read_parameters`),
+`Step` (`with_options`), `Run` (`outputs`, `steps`, `versions`), `StepContext` (`model_version`,
+`link_artifact`).
+
 Errors, each with a message, a hint and an exit code:
 
     GitModelError             the base class of all others

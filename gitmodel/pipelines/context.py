@@ -67,10 +67,31 @@ class VersionInput:
 class PlannedVersion:
     """The version that a step works on. Changes take effect only if the run succeeds."""
 
-    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
-        'write get_artifact("NAME").load()',
-    )
+    _other_names: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
+            'write get_artifact("NAME").load()',
+        ),
+        **dict.fromkeys(
+            (
+                *("add_artifact", "attach", "attach_all", "link_artifact", "link_artifacts", "link_external"),
+                *("log_artifact", "save_artifact"),
+            ),
+            'write get_step_context().link_artifact("NAME", VALUE_OR_PATH), or return the value from the step',
+        ),
+        **dict.fromkeys(("log_metric", "log_metrics", "set_metadata"), "write log_metadata(accuracy=0.9)"),
+        **dict.fromkeys(("data", "deployments", "model_objects"), "write artifacts"),
+        "promote": 'write set_stage("production")',
+        **dict.fromkeys(("ref", "version"), "write reference, number or name"),
+        **dict.fromkeys(
+            (
+                *("aliases", "attachments", "card", "checkout", "code", "created", "delete", "detach", "export"),
+                *("frozen", "get_attachment", "is_local", "outputs", "pending", "readers", "refresh", "remove_alias"),
+                *("runs", "stage", "unlink", "view"),
+            ),
+            "use client.get_version(run.versions[0]) after the run",
+        ),
+    }
 
     def __init__(self, facts: VersionFacts, context: StepContext) -> None:
         self._facts = facts
@@ -83,7 +104,10 @@ class PlannedVersion:
 
     @property
     def number(self) -> int:
-        """The version's number. Once read by a step, that of a new version is not used again, even if the run fails."""
+        """The version's number. Once read by a step, that of a new version is not used again, even if the run fails.
+
+        A step whose process died, or was ended by a timeout or an interrupt, counts as one that has read it.
+        """
         self._read()
         return self._facts.number
 
@@ -266,7 +290,13 @@ class StepContext:
 
     @property
     def model_version(self) -> PlannedVersion:
-        """The version that the step's model configuration names. Raises UsageError if there is none."""
+        """The version that the step's model configuration names, a `PlannedVersion`. Raises UsageError without one.
+
+        It has `number`, `name`, `reference`, `is_new`, `description`, `tags` and `metadata`. `artifacts` and
+        `get_artifact("NAME").load()` read what the version had before the run. `update`, `set_stage`, `add_alias` and
+        `log_metadata` plan changes, which take effect if the run succeeds. `link_artifact` of the context adds an
+        artifact.
+        """
         if self._version is None:
             raise self._no_model()
         return self._version
@@ -379,8 +409,9 @@ def log_artifact_metadata(
 ) -> None:
     """Set metadata of *artifact*, or of the only output of the running step.
 
-    It is an artifact of the version that the step works on, or of *version*, as for `log_model_metadata`. Raises
-    NotFound, and UsageError for a value that a record cannot hold.
+    The artifacts that the step linked with `get_step_context().link_artifact` count as its outputs. *artifact* is one
+    of the version that the step works on, or of *version*, as for `log_model_metadata`. Raises NotFound, and UsageError
+    for a value that a record cannot hold, and without *artifact* if the step has no or several outputs.
 
     >>> log_artifact_metadata(rows=150, artifact="train", version="demo@3")      # doctest: +SKIP
     """

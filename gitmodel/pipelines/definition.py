@@ -18,7 +18,6 @@ from gitmodel.client.result_line import print_result
 from gitmodel.client.run_handle import Run
 from gitmodel.domain.arguments.checking import checked
 from gitmodel.domain.arguments.other_names import shows_our_form
-from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.secrets.credentials import refuse_credentials
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, Secret
 from gitmodel.errors import GitModelError, UsageError
@@ -30,7 +29,7 @@ from gitmodel.pipelines.run_records import Job, Listener
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.step_modules import is_importing
-from gitmodel.pipelines.steps import check_function, is_building
+from gitmodel.pipelines.steps import check_function, is_building, name_of
 from gitmodel.registry.runs import refuse_inside_run
 
 log = logging.getLogger("gitmodel.pipelines")
@@ -62,7 +61,7 @@ class Pipeline:
         check_function(function, "pipeline")
         functools.update_wrapper(self, function)
         self.function = function
-        self.name = check_name(name or function.__name__.strip("_"), "pipeline")
+        self.name = name_of(function, name, "pipeline")
         self.model_config = model_config
         self.enable_cache = enable_cache
         self.on_failure = on_failure
@@ -257,6 +256,14 @@ def pipeline(
     *model_config* selects the version that the steps work on. *enable_cache* allows skipping steps that ran before with
     the same code and inputs. *on_failure* is called with the error of a failed run. *executor* is the default executor
     (see `Pipeline.run`).
+
+    Call the pipeline with its parameters to run it: `train(rounds=5)`, or `train.run(rounds=5, executor="threads")`.
+    Both return the `Run`, with its `outputs`, `steps` and `versions`. `train.with_options(...)` returns a copy with
+    other options, and `train.read_parameters("params.toml")` the parameters in a file. See
+    `help(gitmodel.pipelines.Pipeline)` for these methods, and `help(gitmodel.pipelines.Run)` for the run.
+
+    Raises UsageError for an unknown option, a parameter without a name, and a function that is async, a generator, a
+    method or a partial.
 
     >>> @pipeline(enable_cache=False)
     ... def train() -> None: ...

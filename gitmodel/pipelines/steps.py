@@ -97,7 +97,7 @@ class Step(Generic[P, R]):
         _check_function(function)
         functools.update_wrapper(self, function)
         self.function = function
-        self.name = check_name(name or function.__name__.strip("_"), "step")
+        self.name = name_of(function, name, "step")
         self.model_config = model_config
         self.enable_cache = enable_cache
         self.pickle = pickle
@@ -290,16 +290,23 @@ def step(
 ) -> Any:
     """Create a step from a function.
 
+    A pipeline calls it with values and with outputs of other steps. A list, tuple or dict of outputs is one input.
+    `with_options(...)` of the step returns a copy with other options.
+
     *model_config* and *enable_cache* take precedence over those of the pipeline. Outputs are named by annotation: `->
     Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. With *pickle*, outputs that no other
     format keeps are pickled, and load only with `trusted=True`; it takes precedence over `[formats] pickle` of the
     registry. *files* (paths, folders or globs, from the current folder) and *env* (names of environment variables) are
     further dependencies of the step: if one changes, the step runs again. *retries* is how often the step runs again
     in the same run if it fails; errors that another attempt cannot avoid are not retried (`UsageError`, `Refused`,
-    `SystemExit` and an interrupt). *timeout* is the time in seconds after which the step is ended and fails; it needs
-    the executor "processes" or "dask".
+    `SystemExit` and an interrupt). *timeout* is the time in seconds after which the step is ended and fails, for each
+    attempt: *retries* repeat it. It needs the executor "processes" or "dask".
 
-    Raises UsageError for an unknown option, an output without a valid name, and a function that is a generator.
+    In the function, `get_step_context()` returns the run and the model version; see
+    `help(gitmodel.pipelines.StepContext)`.
+
+    Raises UsageError for an unknown option, an output without a valid name, and what cannot be a step: a partial, a
+    method, an async function or a generator. The hint shows what to write instead.
 
     >>> from typing import Annotated
     >>> @step
@@ -370,6 +377,13 @@ def check_function(function: Any, kind: str) -> None:
             f"{kind} {name} is a method: its first parameter is {first}",
             hint="write a function at the top of the module, with the settings of the object as parameters",
         )
+
+
+def name_of(function: Callable[..., Any], name: str | None, kind: str) -> str:
+    """Return *name*, or else the name of *function*, if it can be the name of a step or pipeline, as *kind* says."""
+    if not name and function.__name__ == "<lambda>":
+        raise UsageError(f"a lambda has no name for the {kind}", hint=f'write `def NAME(...)`, or @{kind}(name="NAME")')
+    return check_name(name or function.__name__.strip("_"), kind)
 
 
 def _check_function(function: Any) -> None:

@@ -85,6 +85,8 @@ class TestSteps:
         ("define", "said"),
         [
             (lambda: step(name="a/b")(lambda: None), "cannot be the name of a step"),
+            (lambda: step(lambda x: x), "a lambda has no name for the step"),
+            (lambda: pipeline(lambda: None), "a lambda has no name for the pipeline"),
             (lambda: step(_async), "is async"),
             (lambda: step(_generator), "is a generator"),
             (lambda: step(_after), "has a parameter `after`"),

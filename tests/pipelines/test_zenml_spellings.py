@@ -10,6 +10,7 @@ from gitmodel import (
     ExternalArtifact,
     Model,
     ModelConfig,
+    ModelVersion,
     RunFailed,
     UsageError,
     get_step_context,
@@ -18,6 +19,7 @@ from gitmodel import (
     pipeline,
     step,
 )
+from gitmodel.pipelines.context import PlannedVersion
 
 CONFIG = ModelConfig(name="demo", create_new_model_version=True)
 FORM = 'write model_config=ModelConfig(name="demo", create_new_model_version=True)'
@@ -208,6 +210,32 @@ def test_an_attribute_of_zenmls_context_is_refused_with_the_form_to_write(client
     assert caught.value.hint.startswith(form)
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        *((name, "write get_step_context().link_artifact(") for name in ("attach", "link_artifact")),
+        ("delete", "use client.get_version(run.versions[0]) after the run"),
+    ],
+)
+def test_an_attribute_that_only_a_finished_version_has_is_refused_in_a_step(client, name, form):
+    @step
+    def ask() -> None:
+        getattr(get_step_context().model_version, name)
+
+    @pipeline(model_config=CONFIG)
+    def one():
+        ask()
+
+    with pytest.raises(RunFailed, match=f"PlannedVersion has no {name}") as caught:
+        one.run(client=client)
+    assert caught.value.hint.startswith(form)
+
+
+def test_a_planned_version_answers_each_name_of_a_version():
+    missing = {name for name in dir(ModelVersion) if not name.startswith("_") and not hasattr(PlannedVersion, name)}
+    assert missing <= PlannedVersion._other_names.keys()
+
+
 @pytest.mark.parametrize("name", ["get_artifact", "load_artifact", "set_stage", "number"])
 def test_an_attribute_of_a_version_is_not_one_of_its_model(client, name):
     model = client.register_model("demo")
@@ -234,3 +262,12 @@ def test_an_argument_of_zenmls_output_is_refused_with_the_form_to_write(argument
     with pytest.raises(UsageError, match="ExternalArtifact has no argument value") as caught:
         ExternalArtifact(value=3)
     assert caught.value.hint == "pass the value itself to the step"
+
+
+@pytest.mark.parametrize(
+    ("field", "form"), [("version_name", "write version"), ("stage", 'write version="production"')]
+)
+def test_a_field_that_modelconfig_does_not_have_is_refused_with_the_form_to_write(field, form):
+    with pytest.raises(UsageError, match=f"ModelConfig has no field {field}") as caught:
+        ModelConfig(name="demo", **{field: "one"})
+    assert caught.value.hint == form
