@@ -6,7 +6,7 @@ import threading
 import project
 import pytest
 
-from gitmodel import ModelConfig, RunFailed, Secret, get_step_context, pipeline, step
+from gitmodel import ModelConfig, RunFailed, Secret, get_step_context, log_artifact_metadata, pipeline, step
 from gitmodel.errors import UsageError
 
 NEW = ModelConfig(name="demo", create_new_model_version=True)
@@ -172,3 +172,16 @@ class TestLinkedArtifacts:
         assert client.get_version("demo@1").get_artifact("plot").metadata == {"points": 2}
         with pytest.raises(RunFailed, match="cannot have metadata"):
             run_steps(client, (plot,), config=None)
+
+    def test_a_linked_artifact_counts_as_an_output_of_the_step(self, client):
+        @step
+        def plot(names: list) -> None:
+            for name in names:
+                get_step_context().link_artifact(name, [1, 2])
+            log_artifact_metadata(points=2)
+
+        run_steps(client, (plot, ["plot"]))
+        assert client.get_version("demo@1").get_artifact("plot").metadata == {"points": 2}
+        with pytest.raises(RunFailed, match="does not say which artifact") as caught:
+            run_steps(client, (plot, ["one", "two"]))
+        assert "name one with artifact=: one, two" in caught.value.hint
