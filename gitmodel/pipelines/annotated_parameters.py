@@ -17,7 +17,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from gitmodel.domain.schema.names import did_you_mean
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.secrets.secret_values import Secret
-from gitmodel.errors import UsageError
+from gitmodel.errors import UsageError, message_of
 from gitmodel.pipelines.parameter_files import read_parameter_file
 
 _PLAIN = {int: "3", float: "0.5", bool: "true"}
@@ -115,7 +115,7 @@ def _fitting(value: Any, hint: Any) -> Any:
     for choice in choices:
         if isinstance(choice, EnumMeta) and isinstance(value, str) and value in choice.__members__:
             return choice[value]
-    if hint in _PLAIN and type(value) is hint:
+    if _is_plain(hint) and type(value) is hint:
         return value
     from pydantic import ValidationError  # takes 100 ms
 
@@ -127,33 +127,47 @@ def _fitting(value: Any, hint: Any) -> Any:
         found = adapter.validate_json(json.dumps(value, default=_json_text), strict=True)
     except ValidationError as error:
         raise _unfit(error, value) from None
+    except Exception as error:  # raised by code of the class, such as __post_init__
+        raise _Unfit(reason=f"it raised {type(error).__name__}: {message_of(error)}") from None
     _refuse_unlike(value, found, ())
     return found
 
 
 def _lenient(value: Any, hint: Any) -> Any:
     """Return *value*, which a record holds, in the type of *hint*. Raises _Unfit if it cannot be converted."""
-    if isinstance(hint, EnumMeta) and value in hint.__members__:
+    if isinstance(hint, EnumMeta) and isinstance(value, str) and value in hint.__members__:
         return hint[value]
     if hint in (Any, str, *_PLAIN) or (adapter := _adapter(hint)) is None:
         return value
-    from pydantic import ValidationError
-
     try:
         return adapter.validate_python(value)
-    except ValidationError:
+    except Exception:  # pydantic's, or raised by code of the class
         raise _Unfit from None
 
 
-@lru_cache(maxsize=256)
+def _is_plain(hint: Any) -> bool:
+    return any(hint is kind for kind in _PLAIN)  # an annotation need not be hashable
+
+
 def _adapter(hint: Any) -> Any:
-    """Return pydantic's adapter of *hint*; None if pydantic does not know the type."""
-    from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+    """Return pydantic's adapter of *hint*; None if pydantic does not know the type, or the type's schema fails."""
+    try:
+        hash(hint)
+    except TypeError:  # Annotated[int, {...}]
+        return _new_adapter(hint)
+    return _kept_adapter(hint)
+
+
+def _new_adapter(hint: Any) -> Any:
+    from pydantic import TypeAdapter
 
     try:
         return TypeAdapter(hint)
-    except (PydanticSchemaGenerationError, PydanticUserError):
+    except Exception:  # pydantic's, or raised by code of the class
         return None
+
+
+_kept_adapter = lru_cache(maxsize=256)(_new_adapter)
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
@@ -224,7 +238,7 @@ def _refusal(name: str, value: Any, hint: Any, unfit: _Unfit, where: str) -> Usa
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
     kind = inspect.formatannotation(hint).replace("typing.", "")
     of = f"the annotation of {name}" if unfit.path else "its annotation"
-    if hint in _PLAIN:
+    if _is_plain(hint):
         setting = f"{name}: " if where.endswith((".yaml", ".yml")) else f"{name} = "
         advice = f"for example: {setting if where else f'--param {name}='}{_PLAIN[hint]}"
     else:

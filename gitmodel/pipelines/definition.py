@@ -30,6 +30,7 @@ from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.step_modules import is_importing
 from gitmodel.pipelines.steps import check_function, is_building, name_of
+from gitmodel.pipelines.user_errors import naming_lines
 from gitmodel.registry.runs import refuse_inside_run
 
 log = logging.getLogger("gitmodel.pipelines")
@@ -120,7 +121,7 @@ class Pipeline:
         (`GITMODEL_QUIET=1` prevents it). Returns None in a worker that only imports the script, and with a warning
         while an artifact is loaded.
 
-        Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results
+        Raises UsageError before anything runs, also for an error of the function, with its line; RunFailed if a step fails, Conflict and other errors if the results
         cannot be committed.
         """
         if is_importing(self.function.__module__):
@@ -141,8 +142,7 @@ class Pipeline:
             try:
                 done = run_job(opened, job, chosen)
             except GitModelError as error:
-                if self.on_failure is not None:
-                    self.on_failure(error)
+                self._call_on_failure(error)
                 raise
             if listener is None and done.code is not None:
                 used = sorted({one.version for one in done.steps if one.version})
@@ -176,16 +176,17 @@ class Pipeline:
         """Return the job of a run with these *parameters*: the checked graph that calling the function builds.
 
         The values of *secrets* are not recorded, in whatever parameter they are. Raises UsageError for a wrong call of
-        the pipeline, Refused for a parameter that looks like a credential and is no Secret.
+        the pipeline, and with the line for an error that the function raises; Refused for a parameter that looks like a
+        credential and is no Secret.
         """
         if is_building() or current_step() is not None:
             raise UsageError(
                 f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it separately"
             )
         refuse_inside_run(f"pipeline {self.name}")
-        read = self._read_parameters(parameters)
-        with building() as graph:
+        with building() as graph, naming_lines(lambda text: graph.known.values().hide(text)):
             graph.known.secrets += [value for value in (*parameters.values(), *secrets) if isinstance(value, Secret)]
+            read = self._read_parameters(parameters)
             graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
             self.function(**parameters)
         # The function may have made a Secret of a parameter.
@@ -197,6 +198,17 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"Pipeline({self.name!r})"
+
+    def _call_on_failure(self, failure: GitModelError) -> None:
+        """Call *on_failure* with the error of a run. Log an error of it: that of the run is more important."""
+        if self.on_failure is None:
+            return
+        try:
+            self.on_failure(failure)
+        except GitModelError:
+            raise
+        except Exception:
+            log.exception("on_failure of pipeline %s failed", self.name)
 
     def _bind(self, args: Any, kwargs: Any) -> dict[str, Any]:
         signature = inspect.signature(self.function)

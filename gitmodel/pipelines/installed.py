@@ -27,6 +27,11 @@ def is_library(file: str) -> bool:
     return path.startswith(library_folders())
 
 
+def is_of_gitmodel(file: str) -> bool:
+    """Return True if *file* belongs to gitmodel itself."""
+    return os.path.realpath(file).startswith(os.path.realpath(_OURS) + os.sep)
+
+
 @cache
 def library_folders() -> tuple[str, ...]:
     """Return the folders of Python, of its packages and of gitmodel, each with a slash at the end."""

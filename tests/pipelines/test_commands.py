@@ -165,6 +165,69 @@ def test_refused_commands(script, capsys):
     )
 
 
+MERGE = """
+import json
+from dataclasses import dataclass
+from typing import Annotated
+from gitmodel import Secret, pipeline, step
+
+@dataclass
+class Part:
+    size: int
+    def __post_init__(self):
+        raise KeyError("no such part")
+
+@step
+def fit(x: int = 1) -> int:
+    raise ValueError("fit fails")
+
+def tell(error):
+    raise LookupError("nobody to tell")
+
+@pipeline
+def merging(n: int = 1, token: Secret = None, part: Part = None, text: str = "", close: Annotated[int, {}] = 2):
+    if token:
+        raise RuntimeError(f"no access with {token.value}")
+    if text:
+        json.loads(text)
+    parts = list(range(n))
+    fit(parts[0])
+
+@pipeline(on_failure=tell)
+def telling():
+    fit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ("n=0", "merge.py, line 27, in merging: IndexError: list index out of range", "the line is: fit(parts[0])"),
+        ("token=hush-hush", "merge.py, line 23, in merging: RuntimeError: no access with (secret)", "the line is: "),
+        ("text={", "merge.py, line 25, in merging: JSONDecodeError: ", "the line is: json.loads(text)"),
+        ("part={size=1}", "parameter part is '{size=1}', and its annotation is ", "it raised KeyError: 'no such part'"),
+        ("close=x", "parameter close is 'x', and its annotation is ", "expected a valid integer"),
+    ],
+)
+def test_an_error_of_the_code_of_a_pipeline_is_not_called_a_bug_of_gitmodel(script, capsys, given, message, hint):
+    (script.parent / "merge.py").write_text(MERGE)
+    code, out, err = ask(capsys, "run", "merge.py:merging", "--param", given)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+    assert f"\nhint: {hint}" in err
+    assert "hush-hush" not in err
+    assert ask(capsys, "runs", "list", "-q")[1] == ""
+
+
+def test_an_error_of_on_failure_does_not_hide_the_failure_of_the_run(script, capsys, caplog):
+    (script.parent / "merge.py").write_text(MERGE)
+    code, _, err = ask(capsys, "run", "merge.py:telling")
+    assert code == 1
+    assert "error: step fit failed: ValueError: fit fails\n" in err
+    assert "on_failure of pipeline telling failed" in caplog.text
+    assert "LookupError: nobody to tell" in caplog.text
+
+
 def test_param_takes_precedence_over_the_file_of_params(script, capsys):
     (script.parent / "params.yaml").write_text("seed: 4\nrate: 1e-1\n")
     assert ask(capsys, "run", "train.py", "--params", "params.yaml", "--param", "seed=5", "-q")[0] == 0
