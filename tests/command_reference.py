@@ -21,7 +21,8 @@ REFERENCES = """\
 A version is written as MODEL@VERSION in one word or MODEL VERSION in two. VERSION is its number (`iris@3`), its name
 (`iris@1.2.3`), a stage (`iris@production`), an alias (`iris@champion`) or `iris@latest`. MODEL alone means its latest
 version. If another word is required (STAGE, ALIAS, ARTIFACT), it comes last. promote, alias set, unlink and version
-delete require an explicit version.
+delete require an explicit version. A RUN is written as its id, or as the beginning or end of its id, of at least 4
+characters, that no other run has.
 """
 OUTPUT = """\
 Without --format, a command prints a table or a sentence. Colours, and cutting to the width of the screen, are used only

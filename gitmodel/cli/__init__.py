@@ -230,10 +230,17 @@ def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> i
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.UsageError as error:
-        raise errors.UsageError(_sentence(error.format_message()), hint=_usage_hint(error)) from None
+        raise errors.UsageError(_sentence(_message(error)), hint=_usage_hint(error)) from None
     except click.ClickException as error:
         raise errors.UsageError(_sentence(error.format_message())) from None
     return 0
+
+
+def _message(error: click.UsageError) -> str:
+    """Return the message of *error*, without a suggestion of --help, which click finds similar to --model."""
+    if isinstance(error, click.NoSuchOption) and error.possibilities == ["--help"] and "--h" not in error.option_name:
+        return error.message
+    return error.format_message()
 
 
 def _usage_hint(error: click.UsageError) -> str:
@@ -243,6 +250,8 @@ def _usage_hint(error: click.UsageError) -> str:
     pairs = [option.opts[0] for option in ctx.command.params if option.metavar == "KEY=VALUE"]
     if pairs and "unexpected extra argument" in error.message and "=" in error.message:
         return f"write `{pairs[0]} KEY=VALUE` for each value; `{ctx.command_path} -h` has an example"
+    if isinstance(error, click.NoSuchOption) and ctx.command is program.get_command(ctx, "run"):
+        return "options of a pipeline are those of @pipeline, or in Python of Pipeline.with_options"
     if ctx.command is program.get_command(ctx, "list") and "unexpected extra argument" in error.message:
         return "write `git model version list MODEL` for the versions of a model, or `git model show MODEL`"
     has = "lists the commands" if isinstance(ctx.command, LazyGroup) else "has an example"

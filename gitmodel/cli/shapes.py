@@ -342,7 +342,7 @@ CARD = shape(
 FETCHED = shape(
     "fetched",
     "An artifact written to disk. Printed by `get`.",
-    reference="text: `MODEL@NUMBER`",
+    reference="text: `MODEL@NUMBER`, or the id of a run",
     artifact="text: the artifact's name",
     path="text: the file or folder that was written",
     digest="text: the digest with which its bytes were verified",

@@ -618,11 +618,11 @@ class Client:
         """Return the runs that match *filter*: at most *limit*, after the first *offset*. The newest is first.
 
         *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
-        descending order. Runs without a value come last. Includes runs in progress and lost runs of this machine. Each
-        run is a handle, as from `get_run`. Raises UsageError for an invalid filter, a key that no run has, or a
-        negative *limit* or *offset*.
+        descending order. Only a run of a script has metadata; that of a pipeline is on its versions. Runs without a
+        value come last. Includes runs in progress and lost runs of this machine. Each run is a handle, as from
+        `get_run`. Raises UsageError for an invalid filter, a key that no run has, or a negative *limit* or *offset*.
 
-        >>> client.list_runs(sort="-metadata.accuracy", limit=1)[0].id                   # doctest: +SKIP
+        >>> client.list_runs(sort="-parameters.lr", limit=1)[0].id                       # doctest: +SKIP
         '20261123T101112Z-train-7f3a'
         >>> client.list_runs().to_pandas()                                               # doctest: +SKIP
         """
@@ -635,7 +635,10 @@ class Client:
         return RunTable((Run._of(view, self._opened) for view in found), damaged=damaged)
 
     def get_run(self, id: str) -> Run:
-        """Return the run *id*, with its outputs, which can be loaded. Raises NotFound.
+        """Return the run *id*, with its outputs, which can be loaded.
+
+        The beginning or the end of an id is enough if no other run has it, as in every method that takes a run. Raises
+        NotFound, UsageError if several runs have it.
 
         >>> client.get_run("20261123T101112Z-train-7f3a").outputs["accuracy"].load()      # doctest: +SKIP
         0.97
@@ -683,7 +686,7 @@ class Client:
         """
         from gitmodel.registry.run_logs import text_of
 
-        name = f"{step or run}.log"
+        name = f"{step or self.get_run(run).id}.log"
         with tempfile.TemporaryDirectory(prefix="gitmodel-log-") as folder:
             file = Path(folder, "log.txt")
             file.write_text(text_of(self.get_logs(run, step)), encoding="utf-8")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.changes.runs import find_run
+from gitmodel.domain.changes.runs import find_run, named_run
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
@@ -18,7 +18,7 @@ from gitmodel.domain.views.record_views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.index.digests import DigestIndex, RecordsByDigest
 from gitmodel.registry.run_outputs import outputs_in
-from gitmodel.registry.runs import load_details
+from gitmodel.registry.runs import load_details, run_ids
 from gitmodel.stores.interface import ArtifactStore
 
 _SHORTEST = 7
@@ -34,7 +34,7 @@ def lineage(
     down: bool = True,
     depth: int | None = None,
 ) -> Lineage:
-    """The lineage of *subject*: a version such as `iris@4`, a digest (`sha256:` and at least 7 digits) or a run's id.
+    """The lineage of *subject*: a version such as `iris@4`, a digest (`sha256:` and at least 7 digits) or a run.
 
     *depth* is the maximum number of runs to follow. Raises NotFound for an unknown subject, UsageError for an ambiguous
     abbreviation of a digest.
@@ -76,8 +76,14 @@ def _root(known: _Records, subject: str) -> tuple[str, Kind]:
     if subject.startswith("sha256:"):
         return known.digest(subject), ARTIFACT
     if paths.run_file(subject):
-        return find_run(known.snapshot, subject).id, RUN
-    model, number = known.snapshot.resolve(VersionRef.parse(subject))
+        return find_run(known.snapshot, named_run(subject, run_ids(known.snapshot)) or subject).id, RUN
+    try:
+        model, number = known.snapshot.resolve(VersionRef.parse(subject))
+    except (NotFound, UsageError):
+        run = None if "@" in subject else named_run(subject, run_ids(known.snapshot))
+        if run is None:
+            raise
+        return run, RUN
     return f"{model}@{number}", VERSION
 
 

@@ -121,8 +121,8 @@ class Pipeline:
         (`GITMODEL_QUIET=1` prevents it). Returns None in a worker that only imports the script, and with a warning
         while an artifact is loaded.
 
-        Raises UsageError before anything runs, also for an error of the function, with its line; RunFailed if a step fails, Conflict and other errors if the results
-        cannot be committed.
+        Raises UsageError before anything runs, also for an error of the function, with its line; RunFailed if a step
+        fails, Conflict and other errors if the results cannot be committed.
         """
         if is_importing(self.function.__module__):
             return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
 from gitmodel.branch.step_logs import OutputLine, read_attempts, read_cached
 from gitmodel.errors import NotFound
 from gitmodel.frozen import Frozen
-from gitmodel.registry.runs import get_run
+from gitmodel.registry.runs import RunView, get_run, list_runs
 
 
 class StepLog(Frozen):
@@ -24,6 +25,11 @@ class StepLog(Frozen):
     made_by: str | None = None
 
     @property
+    def title(self) -> str:
+        """The line above the text in a log of several steps or attempts."""
+        return f"== {self.step}, {'cached' if self.made_by else f'attempt {self.attempt}'} =="
+
+    @property
     def text(self) -> str:
         """The lines as one text."""
         return "".join(f"{line.text}\n" for line in self.lines)
@@ -31,27 +37,47 @@ class StepLog(Frozen):
 
 def text_of(logs: Iterable[StepLog]) -> str:
     """Return *logs* as one text, with a title for each attempt."""
-    return "\n".join(f"== {log.step}, attempt {log.attempt} ==\n{log.text}" for log in logs)
+    return "\n".join(f"{log.title}\n{log.text}" for log in logs)
 
 
 def get_logs(repository: Repository, id: str, step: str | None = None) -> list[StepLog]:
-    """Return the output of each attempt of the steps of the run *id*, or of its *step*.
+    """Return the output of each attempt of the steps of the run *id*, which may be abbreviated, or of its *step*.
 
     Raises NotFound for an unknown run or step, and if this machine does not have the output of the run.
     """
-    view = get_run(repository, id)
-    folder = Journal(repository.common_dir).logs(id)
+    try:
+        view = get_run(repository, id)
+    except NotFound as error:
+        if newest := _newest_run_with_step(repository, id):
+            error.hint = f"for the step {id} of the newest run: git model runs logs {newest} {id}"
+        raise
+    folder = Journal(repository.common_dir).logs(view.id)
     if not folder.is_dir():
         raise NotFound(
-            f"this machine does not have the output of run {id}",
+            f"this machine does not have the output of run {view.id}",
             hint="it stays on the machine that ran it, for the newest 200 runs there",
         )
-    known = [one.name for one in view.record.steps] if view.record else sorted(path.name for path in folder.iterdir())
+    known = _steps(view, folder)
     if step is not None and step not in known:
         there = f"its steps are {', '.join(known)}" if known else "no step has printed anything yet"
-        raise NotFound(f"run {id} has no step {step!a}", hint=there)
+        raise NotFound(f"run {view.id} has no step {step!a}", hint=there)
     found = []
     for name in known if step is None else [step]:
         attempts = [StepLog(name, attempt, tuple(lines)) for attempt, lines in read_attempts(folder / name)]
         found += attempts or [StepLog(name, 1, made_by=read_cached(folder / name))]
     return found
+
+
+def _newest_run_with_step(repository: Repository, step: str) -> str | None:
+    """Return the id of the newest run if it has *step*."""
+    for view in list_runs(repository, limit=1)[0]:
+        if step in _steps(view, Journal(repository.common_dir).logs(view.id)):
+            return view.id
+    return None
+
+
+def _steps(view: RunView, folder: Path) -> list[str]:
+    """Return the names of the steps of a run, whose output is in *folder*."""
+    if view.record:
+        return [one.name for one in view.record.steps]
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

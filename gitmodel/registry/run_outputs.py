@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gitmodel.domain.changes.runs import named_run
 from gitmodel.domain.changes.versions import missing_artifact
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord
@@ -81,6 +82,7 @@ def _choose(
     if run is None and (name is None or found.record.artifact(name)):
         return VersionArtifact(only_artifact(found.record, found.model, name))
     outputs = list_all()
+    run = named_run(run, (str(output.run) for output in outputs)) or run if run is not None else None
     ours = [output for output in outputs if run in (None, output.run)]
     matching = [output for output in ours if name is None or name in output.names]
     if not matching:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,11 +13,12 @@ from contextvars import ContextVar
 from dataclasses import fields, replace
 from datetime import datetime, timezone
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
-from gitmodel.domain.changes.runs import find_run, run_id
+from gitmodel.domain.changes.runs import find_run, named_run, run_id
 from gitmodel.domain.notebook_cells import LONGEST_CELLS, Cell, from_notebook
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.portable_paths import file_name_fault
@@ -134,21 +136,33 @@ def list_runs(
         rows = _merged(snapshot, Journal(repository.common_dir).runs())
         return selection.of(rows, RunView.fields, nothing="no run")
 
-    return repository.read(question)
+    try:
+        return repository.read(question)
+    except UsageError as error:
+        if "metadata." in error.message:
+            asked = (f"--filter {shlex.quote(filter)}" if filter else "", f"--sort={shlex.quote(sort)}" if sort else "")
+            versions = " ".join(["git model version list MODEL", *(option for option in asked if option)])
+            error.hint += f"; the metadata that a pipeline logs is on its versions: {versions}"
+        raise
 
 
 def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStore] | None = None) -> RunView:
-    """Return the run *id*, with the traceback of the failing step if this machine has it. Raises NotFound.
+    """Return the run *id*, with the traceback of the failing step if this machine has it.
 
-    The steps of a long run are read from the *store*, if one is given and has them.
+    *id* may be abbreviated to its beginning or end. The steps of a long run are read from the *store*, if one is given
+    and has them. Raises NotFound, UsageError for an ambiguous abbreviation.
     """
-    noted = Journal(repository.common_dir).run(id) if paths.run_file(id) else None
+    journal = Journal(repository.common_dir)
+    noted = journal.run(id) if paths.run_file(id) else None
     try:
         record = repository.read(lambda snapshot: find_run(snapshot, id))
     except NotFound:
-        if noted is None:
+        if noted is not None:
+            return _of_journal(id, noted)
+        whole = repository.read(lambda snapshot: named_run(id, chain(run_ids(snapshot), journal.runs())))
+        if whole is None or whole == id:
             raise
-        return _of_journal(id, noted)
+        return get_run(repository, whole, store=store)
     return _of_record(record if store is None else with_details(record, store), noted or {})
 
 
@@ -220,7 +234,7 @@ def get_cells(repository: Repository, id: str, store: ArtifactStore) -> tuple[Ce
     digest = view.record.cells if view.record else None
     if digest is None:
         raise NotFound(
-            f"run {id} has no cells of a notebook",
+            f"run {view.id} has no cells of a notebook",
             hint="runs in a notebook or IPython store them, unless `gitmodel.recordCells` or `record_cells` is false",
         )
     return from_notebook(read_object(store, digest, _CELLS_LIMIT, "the cells of a notebook"))
@@ -308,6 +322,11 @@ def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[
             yield _of_record(record, journal.get(id, {}))
     for id in left:
         yield _of_journal(id, journal[id])
+
+
+def run_ids(snapshot: Snapshot) -> Iterator[str]:
+    """Yield the ids of the runs on the branch, newest first."""
+    return (path.rpartition("/")[2].removesuffix(".toml") for path in _run_paths(snapshot))
 
 
 def _run_paths(snapshot: Snapshot, folder: str = paths.RUNS, depth: int = 3) -> Iterator[str]:

@@ -228,6 +228,62 @@ def test_an_error_of_on_failure_does_not_hide_the_failure_of_the_run(script, cap
     assert "LookupError: nobody to tell" in caplog.text
 
 
+def test_an_option_of_the_pipeline_is_hinted(script, capsys):
+    code, _, err = ask(capsys, "run", "train.py", "--model", "other")
+    assert (code, err.splitlines()[0]) == (2, "error: no such option '--model'")
+    assert "Pipeline.with_options" in err
+
+
+def test_metadata_of_a_pipeline_is_looked_for_on_its_versions(script, capsys):
+    ask(capsys, "run", "train.py")
+    for option in ("--sort=-accuracy", "--filter=metadata.accuracy > 0.9"):
+        code, _, err = ask(capsys, "runs", "list", option)
+        assert code == 2
+        assert "the metadata that a pipeline logs is on its versions: git model version list MODEL --" in err
+
+
+STOPS = """
+from typing import Annotated
+from gitmodel import pipeline, step
+
+@step
+def prepare() -> Annotated[dict, "checkpoint"]:
+    return {"epoch": 3}
+
+@step
+def stop(x: dict) -> int:
+    raise ValueError("no")
+
+@pipeline
+def train():
+    stop(prepare())
+"""
+
+
+def test_an_output_of_a_failed_run_is_fetched_by_the_run(script, fixed_ids, capsys):
+    (script.parent / "stops.py").write_text(STOPS)
+    ask(capsys, "run", "stops.py")
+    ask(capsys, "run", "train.py")
+    check_transcript(
+        capsys,
+        """
+        $ git model get 20261123T101213Z-train-0000 checkpoint
+        wrote checkpoint of 20261123T101213Z-train-0000 to checkpoint.json (17 B, verified)
+        $ git model get 20261123T101213Z-train-0000 -q -o there.json
+        there.json
+        $ git model get 20261123T101213Z-train-0000 model
+        ! error: run 20261123T101213Z-train-0000 has no output 'model'
+        ! hint: its outputs: checkpoint
+        [3]
+        $ git model get 20261123T101213Z-train-0000 checkpoint --run 0000
+        ! error: the output of a run is named by RUN and its name only
+        ! hint: write `git model get 20261123T101213Z-train-0000 OUTPUT`
+        [2]
+        """,
+    )
+    assert json.loads((script.parent / "there.json").read_text()) == {"epoch": 3}
+
+
 def test_param_takes_precedence_over_the_file_of_params(script, capsys):
     (script.parent / "params.yaml").write_text("seed: 4\nrate: 1e-1\n")
     assert ask(capsys, "run", "train.py", "--params", "params.yaml", "--param", "seed=5", "-q")[0] == 0

@@ -12,7 +12,7 @@ import pytest
 from transcripts import ask
 from waiting import wait_for
 
-from gitmodel import Client, ModelConfig, NotFound, RunFailed, Secret, pipeline
+from gitmodel import Client, ModelConfig, NotFound, RunFailed, Secret, UsageError, pipeline
 from gitmodel.branch import run_journal, step_logs
 from gitmodel.domain.secrets.credentials import redacted
 
@@ -145,6 +145,7 @@ def test_a_cached_step_names_the_run_that_made_its_output(client, capsys):
     first, second = twice.run(client=client), twice.run(client=client)
     (log,) = client.get_logs(second.id, "talk")
     assert (log.lines, log.made_by) == ((), f"{first.id} talk")
+    assert log.title == "== talk, cached =="
     code, out, err = ask(capsys, "runs", "logs", second.id, "talk")
     assert (code, out) == (0, "")
     assert f"talk came from the cache; `git model runs logs {first.id} talk` shows what it printed" in err
@@ -181,6 +182,29 @@ def test_unknown_runs_and_steps(client, capsys, tmp_path):
         client.get_logs(run.id)
 
 
+def test_a_run_is_named_by_the_beginning_or_end_of_its_id(client, capsys):
+    first, second = talk.run(client=client), talk.run(client=client)
+    capsys.readouterr()
+    for short in (first.id[-6:], first.id[-8:], first.id[:-1], first.id):
+        assert client.get_run(short).id == client.lineage(short).root == first.id
+        assert client.get_logs(short)[0].step == "talk"
+        assert ask(capsys, "runs", "show", short, "-q")[1] == f"{first.id}\n"
+    assert client.attach_logs(first.id[-6:], "demo@1") == f"{first.id}.log"
+    with pytest.raises(UsageError, match="'2026' names 2 runs") as info:
+        client.get_run("2026")
+    assert info.value.hint == f"write more of the id: {second.id}, {first.id}"
+    with pytest.raises(NotFound, match=f"there is no run '{first.id[-3:]}'"):
+        client.get_run(first.id[-3:])
+
+
+def test_a_step_without_a_run_is_hinted_with_the_newest_run(client, capsys):
+    run = talk.run(client=client)
+    capsys.readouterr()
+    code, out, err = ask(capsys, "runs", "logs", "talk")
+    assert (code, out) == (3, "")
+    assert err.endswith(f"hint: for the step talk of the newest run: git model runs logs {run.id} talk\n")
+
+
 def test_json_and_times(client, capsys):
     run = talk.run(client=client)
     capsys.readouterr()
@@ -193,8 +217,11 @@ def test_json_and_times(client, capsys):
 
 def test_output_is_published_on_request(client, capsys):
     run = talk.run(client=client)
-    code, _, err = ask(capsys, "runs", "logs", run.id, "talk", "--attach", "demo@1")
-    assert (code, err) == (0, "attached talk.log to demo@1\n")
+    capsys.readouterr()
+    code, out, err = ask(capsys, "runs", "logs", run.id, "talk", "--attach", "demo@1")
+    assert (code, out, err) == (0, "attached talk.log to demo@1\n", "")
+    _, out, _ = ask(capsys, "runs", "logs", run.id, "--attach", "demo@1", "--format", "json")
+    assert [link["name"] for link in json.loads(out)["attachments"]] == [f"{run.id}.log", "talk.log"]
     text = client.get_version("demo@1").get_attachment("talk.log").load()
     assert "a from a child" in text
     assert TOKEN not in text

@@ -6,7 +6,7 @@ import os
 import shlex
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +14,13 @@ from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.version_view import note_frozen, print_version
 from gitmodel.domain.changes.versions import artifact
+from gitmodel.domain.schema.paths import run_file
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from gitmodel.client import Artifact, ModelVersion
+    from gitmodel.client.values import Run
 
 
 @command(example="git model get iris@production classifier -o model.skops")
@@ -49,24 +54,17 @@ def get(
     resumes when you run the command again. --file downloads one file of a folder.
 
     If the version has no artifact of this name, an output of this name is taken from the runs that worked on the
-    version. If several runs made different outputs, select one with --run.
+    version. If several runs made different outputs, select one with --run. The id of a run instead of REF names an
+    output of that run, which need not have a version: git model get RUN OUTPUT.
     """
     options.refuse_stdout(target, "get writes a file or folder")
-    ref, name = _read_artifact(words)
-    try:
-        version = invocation.client.get_version(ref)
-    except NotFound as error:
-        if name is None and ref.selector and "@" not in words[0]:
-            error.hint = (
-                f"{error.hint}; for an artifact of the latest version: git model get {ref.model}@latest {ref.selector}"
-            )
-        raise
-    if attachment is not None and (name is not None or run is not None):
-        raise UsageError(
-            f"an attachment is not {'an output of a run' if name is None else f'the artifact {name}'}",
-            hint="give either --attachment or the artifact",
-        )
-    chosen = version.get_artifact(name, run=run) if attachment is None else version.get_attachment(attachment)
+    version = None
+    if run_file(words[0]):
+        of_run, chosen = _output(invocation, words, run=run, attachment=attachment)
+        here = of_run.id
+    else:
+        version, chosen = _artifact(invocation, words, run=run, attachment=attachment)
+        here = version.reference
     link = chosen.link
     path = Path(target if target is not None else os.path.basename(file) if file else link.file_name)
     if target is None and os.path.lexists(path):
@@ -82,11 +80,11 @@ def get(
         else:
             entry = chosen.fetch_file(file, path, progress=progress)
             digest, size = entry.digest, entry.size
-    here = version.reference
     fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": digest, "size": size}
     said = f"wrote {what} of {here} to {path} ({cell_text.size(size)}, verified)"
     invocation.output.outcome(said, shapes.FETCHED, fields, name=str(path))
-    note_frozen(invocation, version.frozen)
+    if version is not None:
+        note_frozen(invocation, version.frozen)
 
 
 @command(example="git model link iris@2 --data validation=validation.csv --deployment api=deploy.json")
@@ -181,6 +179,42 @@ def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | Non
     options.confirm(invocation, f"Remove {name} from {version.reference}?", yes=yes)
     version.unlink(name)
     print_version(invocation, version, f"unlinked {name} from {version.reference}")
+
+
+def _artifact(
+    invocation: Invocation, words: tuple[str, ...], *, run: str | None, attachment: str | None
+) -> tuple[ModelVersion, Artifact]:
+    """Return the version and its artifact, output of a run or attachment that *words* and options name."""
+    ref, name = _read_artifact(words)
+    try:
+        version = invocation.client.get_version(ref)
+    except NotFound as error:
+        if name is None and ref.selector and "@" not in words[0]:
+            error.hint = (
+                f"{error.hint}; for an artifact of the latest version: git model get {ref.model}@latest {ref.selector}"
+            )
+        raise
+    if attachment is not None and (name is not None or run is not None):
+        raise UsageError(
+            f"an attachment is not {'an output of a run' if name is None else f'the artifact {name}'}",
+            hint="give either --attachment or the artifact",
+        )
+    return version, version.get_artifact(name, run=run) if attachment is None else version.get_attachment(attachment)
+
+
+def _output(
+    invocation: Invocation, words: tuple[str, ...], *, run: str | None, attachment: str | None
+) -> tuple[Run, Artifact]:
+    """Return the run at the start of *words*, and its output that the next word names, by default the only one."""
+    if len(words) > 2 or run is not None or attachment is not None:
+        raise UsageError(
+            "the output of a run is named by RUN and its name only", hint=f"write `git model get {words[0]} OUTPUT`"
+        )
+    found = invocation.client.get_run(words[0])
+    if len(words) == 1 and len(found.outputs) != 1:
+        names = ", ".join(found.outputs) or "none"
+        raise UsageError(f"run {found.id} has {len(found.outputs)} outputs", hint=f"name one of: {names}")
+    return found, found.outputs[words[1] if len(words) == 2 else next(iter(found.outputs))]
 
 
 def _read_artifact(words: tuple[str, ...]) -> tuple[VersionRef, str | None]:

@@ -17,6 +17,7 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.list_columns import RowKind, print_rows
+from gitmodel.cli.version_view import print_version
 from gitmodel.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def run(
     PIPELINE is required if there are several. If the script itself calls a pipeline, this call does not run. With -m,
     the current folder is searched first, as with `python -m`, and relative imports work.
 
+    The options of a pipeline, such as its model and its cache, are those of @pipeline; in Python,
+    Pipeline.with_options changes them for a call. For a nightly job, see docs/how-to/train-every-night.md.
+
     Parameters are checked by the annotations of the pipeline, and an unknown one is an error. A --param replaces the
     one of --params. A VALUE that fits the annotation is a number, true, false, a list, a table or a time in TOML
     syntax, or else text; a parameter annotated gitmodel.Secret is not recorded. Progress is printed on stderr.
@@ -112,7 +116,9 @@ def runs() -> None:
 
 
 @command(
-    "list", group=runs, example="git model runs list --filter 'status == \"succeeded\"' --sort=-accuracy --limit 10"
+    "list",
+    group=runs,
+    example="git model runs list --filter 'status == \"succeeded\"' --sort=-parameters.rate --limit 10",
 )
 @options.tabled
 def list_all(invocation: Invocation, asked: options.TableOptions) -> None:
@@ -120,7 +126,8 @@ def list_all(invocation: Invocation, asked: options.TableOptions) -> None:
 
     The table has the parameters and the keys of the metadata that most of the runs have, as many as fit on the
     terminal. With --columns, JSON and TSV have the id of the run and a field for each column. A parameter is written
-    parameters.NAME; other names are keys of the metadata.
+    parameters.NAME; other names are keys of the metadata, which only a run of a script has. The metadata that the steps
+    of a pipeline log is on its versions: sort them with git model version list MODEL --sort=-accuracy.
 
     It includes runs that only this machine knows: running, or lost because they were killed. If a run cannot be read, a
     warning is printed on stderr.
@@ -132,9 +139,11 @@ def list_all(invocation: Invocation, asked: options.TableOptions) -> None:
 
 
 @command(group=runs, example="git model runs show")
-@click.argument("id", metavar="RUN", required=False)
+@click.argument("id", metavar="[RUN]", required=False)
 def show(invocation: Invocation, id: str | None) -> None:
     """Show a run. Default: the newest.
+
+    RUN is the id of a run, or the beginning or end of it, as in every command.
 
     It shows the steps, parameters, digests of inputs and outputs, and the traceback of a failed step if this machine
     has it.
@@ -145,7 +154,7 @@ def show(invocation: Invocation, id: str | None) -> None:
 
 
 @command(group=runs, example="git model runs cells")
-@click.argument("id", metavar="RUN", required=False)
+@click.argument("id", metavar="[RUN]", required=False)
 def cells(invocation: Invocation, id: str | None) -> None:
     """Print the executed cells of the notebook that made a run. Default: the newest run.
 
@@ -161,8 +170,8 @@ def cells(invocation: Invocation, id: str | None) -> None:
 
 
 @command(group=runs, example="git model runs logs")
-@click.argument("id", metavar="RUN", required=False)
-@click.argument("step", required=False)
+@click.argument("id", metavar="[RUN", required=False)
+@click.argument("step", metavar="[STEP]]", required=False)
 @click.option("--times", is_flag=True, help="Print the time (UTC) before each line.")
 @click.option(
     "--attach", "version", metavar="VERSION", help="Publish the output: attach it to VERSION as STEP.log, or RUN.log."
@@ -179,20 +188,20 @@ def logs(invocation: Invocation, id: str | None, step: str | None, times: bool, 
     id = id or _newest(client)
     if version is not None:
         name = client.attach_logs(id, version, step=step)
-        output.note(f"attached {name} to {version}")
-        return
-    found = client.get_logs(id, step)
+        found = client.get_version(version)
+        return print_version(invocation, found, f"attached {name} to {found.reference}")
+    logged = client.get_logs(id, step)
     if output.is_table:
-        for log in found:
-            _print_log(invocation, log, times=times, alone=len(found) == 1)
+        for log in logged:
+            _print_log(invocation, log, times=times, alone=len(logged) == 1)
     else:
-        output.listing(found, shapes.STEP_LOG, fields=_log_fields, name=lambda log: log.step, columns=(), empty="")
+        output.listing(logged, shapes.STEP_LOG, fields=_log_fields, name=lambda log: log.step, columns=(), empty="")
 
 
 def _print_log(invocation: Invocation, log: StepLog, *, times: bool, alone: bool) -> None:
     output = invocation.output
     if not alone or log.attempt > 1:
-        output.text(f"== {log.step}, attempt {log.attempt} ==")
+        output.text(log.title)
     if log.made_by is not None:
         output.note(f"{log.step} came from the cache; `git model runs logs {log.made_by}` shows what it printed")
     elif not log.lines:
@@ -219,7 +228,7 @@ def _newest(client: Client) -> str:
 
 
 @command(group=runs, example="git model runs packages")
-@click.argument("id", metavar="RUN", required=False)
+@click.argument("id", metavar="[RUN]", required=False)
 @options.listed
 def packages(invocation: Invocation, id: str | None, part: options.Part) -> None:
     """List the packages that were installed when a run began. Default: the newest run."""
@@ -287,6 +296,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
             ("python", record.python),
             ("packages", record.packages or ""),
             ("code", _code(view)),
+            ("module", record.module or ""),
             ("script", record.script or "none on record: `git model reproduce` cannot run it again"),
             ("cells", f"{record.cells}\n`git model runs cells {view.id}` prints them" if record.cells else ""),
             ("parameters", _pairs(record.parameters)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +10,10 @@ from gitmodel.domain.changes.planned_change import Change, record_files
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import RunRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.errors import Conflict, NotFound
+from gitmodel.errors import Conflict, NotFound, UsageError
+
+_SHORTEST = 4
+_MOST_SHOWN = 5
 
 
 def run_id(pipeline: str, started: datetime, unique: str) -> str:
@@ -39,6 +42,28 @@ def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRec
     versions = sorted(found for found in map(now, record.versions) if found is not None)
     steps = (replace(step, version=now(step.version)) if step.version else step for step in record.steps)
     return replace(record, versions=tuple(versions), steps=tuple(steps))
+
+
+def named_run(given: str, known: Iterable[str]) -> str | None:
+    """Return the id among *known* that *given* names: itself, or the only one that begins or ends with it.
+
+    An abbreviation has at least 4 characters. Raises UsageError if it names several.
+
+    >>> named_run("7f3a", ["20261123T101112Z-train-7f3a", "20261123T101113Z-train-04b2"])
+    '20261123T101112Z-train-7f3a'
+    """
+    ids = set(known)
+    if given in ids:
+        return given
+    found = sorted((id for id in ids if id.startswith(given) or id.endswith(given)), reverse=True)
+    if not found or len(given) < _SHORTEST:
+        return None
+    if len(found) > 1:
+        more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+        raise UsageError(
+            f"{given!a} names {len(found)} runs", hint=f"write more of the id: {', '.join(found[:_MOST_SHOWN])}{more}"
+        )
+    return found[0]
 
 
 def find_run(snapshot: Snapshot, id: str) -> RunRecord:
