@@ -10,9 +10,9 @@ from gitmodel import Client
 from gitmodel.domain.schema import records
 from gitmodel.registry import checking
 
-# One cluster serves all tests of one worker of pytest: so they are all in one group.
+# All tests with Dask are in one group, so that one worker of pytest runs them, with one cluster.
 DASK = pytest.param("dask", marks=pytest.mark.xdist_group("dask"), id="dask")
-# Its processes stay until the last test: without watching themselves they use 2 % of a core instead of 13.
+# The cluster's processes stay until the last test. Without their monitors, they use 2 % of a core instead of 13.
 QUIET = {
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.admin.system-monitor.interval": "10s",
@@ -38,7 +38,7 @@ def cluster():
     import distributed
 
     with warnings.catch_warnings(), dask.config.set({"distributed.scheduler.allowed-failures": 1, **QUIET}):
-        warnings.simplefilter("ignore", ResourceWarning)  # it forgets a socket when it looks for its address
+        warnings.simplefilter("ignore", ResourceWarning)  # from a socket that distributed leaves open
         cluster = distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
         )
@@ -56,7 +56,7 @@ def executor(request):
 
 @pytest.fixture(params=["processes:2", DASK])
 def far_executor(request):
-    """Each executor whose workers are other processes."""
+    """Each executor whose workers are separate processes."""
     return request.getfixturevalue("cluster") if request.param == "dask" else request.param
 
 
@@ -101,7 +101,7 @@ def written(client):
 
 @pytest.fixture
 def set_rules(client):
-    """Set rules of the registry: those of `[runs]`, or *formats*."""
+    """Set the rules under `[runs]` in gitmodel.toml, or those under `[formats]` to *formats*."""
 
     def set_rules_(formats=None, **rules):
         from dataclasses import replace
@@ -128,7 +128,7 @@ def show():
 
 @pytest.fixture(autouse=True)
 def quiet_forks():
-    """Forking beside threads is what these tests are about."""
+    """Hide the warnings about forks beside threads: steps fork on purpose in these tests."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
         yield

@@ -60,7 +60,7 @@ def read_all(paths: dict[str, list[Path]]) -> Annotated[str, "texts"]:
 
 
 def _fail_first(count: str, times: int) -> int:
-    """Return the number of this attempt, or raise ConnectionError if it is one of the first *times*."""
+    """Return the number of this attempt. Raises ConnectionError in the first *times* attempts."""
     with open(count, "a+") as file:
         file.write("x")
         attempt = file.tell()
@@ -94,7 +94,7 @@ def die_and_pass(count: str, times: int) -> int:
 
 @step(timeout=5)
 def hang(pids: str) -> None:
-    """Ignore SIGTERM, with a child process that ignores it, too."""
+    """Hang. This process and its child process ignore SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
     with open(pids, "a") as file:
@@ -131,7 +131,7 @@ def wait_with_a_timeout(pids: str, flag: str) -> None:
 
 @step
 def talk(name: str, token: str = "") -> Annotated[str, "said"]:
-    """Print in all ways: from Python, from a child process, and to the file descriptors."""
+    """Print from Python, from a child process, and directly to the file descriptors."""
     print(f"{name} begins with {token}")
     sys.stdout.flush()
     subprocess.run(["sh", "-c", f"echo {name} from a child; echo {name} fails >&2"], check=True)
@@ -225,7 +225,7 @@ def unpicklable() -> Annotated[object, "thing"]:
 def train_while_the_store_breaks(store: str) -> tuple[Annotated[dict, "weights"], Annotated[Path, "log"]]:
     if os.path.isdir(store):
         os.rename(store, store + ".away")
-    Path(store).touch()  # a file, where nothing can be stored
+    Path(store).touch()  # a file in place of the folder of the store, so that nothing can be stored
     Path("train.log").write_text("done")
     return {"w": [1.5, 2.5]}, Path("train.log")
 
@@ -274,7 +274,7 @@ def fork_and_leave() -> int:
 
 @step
 def fork_and_come_back() -> Annotated[int, "status"]:
-    """Fork a child that does not exit, and returns as if it were the step."""
+    """Fork a child process that returns from the step instead of exiting."""
     child = os.fork()
     if child == 0:
         return -1

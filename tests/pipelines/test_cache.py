@@ -39,7 +39,7 @@ def test_an_unchanged_step_is_skipped_and_its_outputs_are_linked(client):
     assert statuses(run) == ["cached"] * 3
     first, second = client.get_model("demo").versions
     assert [artifact.link for artifact in first.artifacts] == [artifact.link for artifact in second.artifacts]
-    # what it planned counts for the new version
+    # the metadata that the cached step planned is recorded for the new version
     assert second.metadata == {"accuracy": 0.5}
     assert second.runs == [run.id]
 
@@ -147,7 +147,7 @@ def test_a_step_runs_again_if_its_output_is_missing_in_the_store(client):
     os.chdir(client.repository.common_dir)
     first = one.run(client=client)
     assert statuses(one.run(client=client)) == ["cached"]
-    client.store.remove(first.steps[0].outputs["file"])  # of the folder too
+    client.store.remove(first.steps[0].outputs["file"])  # the folder's manifest lists this file too
     assert statuses(one.run(client=client)) == ["succeeded"]
     assert statuses(one.run(client=client)) == ["cached"]
     client.store.remove(first.steps[0].outputs["folder"])
@@ -185,7 +185,7 @@ def test_a_damaged_object_is_detected_before_a_version_names_it(client, tmp_path
     stored.chmod(0o644)
     stored.write_bytes(damage(content))
     assert statuses(one.run(client=client)) == ["succeeded"]
-    assert stored.read_bytes() == content  # repaired by the step that ran
+    assert stored.read_bytes() == content  # the step that ran stored the object again
     assert client.get_version("demo").get_artifact("file").load() == {"a": 1}
 
 
@@ -256,7 +256,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("executor", ["in-order", "threads:1", "processes"])
-def test_a_file_below_the_work_tree_that_a_step_opens_counts(script, code_repo, executor):
+def test_a_step_runs_again_if_a_file_of_the_work_tree_that_it_opened_changed(script, code_repo, executor):
     readers = "".join(f"\n@step\ndef {name}() -> str:\n    {body}\n" for name, body in READERS.items())
     calls = "".join(f"    {name}()\n" for name in READERS)
     text = f"""
@@ -292,7 +292,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("given", ["data/a.txt", ["data/b.txt", "data/a.txt"]])
-def test_a_file_that_a_parameter_names_counts_however_it_is_read(client, code_repo, given):
+def test_a_step_runs_again_if_a_file_named_by_a_parameter_changed(client, code_repo, given):
     @step
     def read(path: list) -> str:
         import pyarrow
@@ -311,7 +311,7 @@ def test_a_file_that_a_parameter_names_counts_however_it_is_read(client, code_re
     assert statuses(reading.run(client=client, path=given)) == ["succeeded"]
 
 
-def test_a_file_that_a_step_names_and_writes_does_not_count(client, code_repo):
+def test_a_step_does_not_run_again_because_of_a_file_that_it_writes(client, code_repo):
     @step
     def write(x: int) -> int:
         import time
@@ -422,7 +422,7 @@ def test_an_edit_elsewhere_in_the_project_is_detected(script, code_repo, case):
     assert script(text) == {"use": "succeeded"}
 
 
-def test_a_file_that_is_touched_but_the_same_does_not_count(client, code_repo):
+def test_a_step_does_not_run_again_if_only_the_time_of_a_file_changed(client, code_repo):
     @step
     def read() -> str:
         return Path("a.txt").read_text()
@@ -437,7 +437,7 @@ def test_a_file_that_is_touched_but_the_same_does_not_count(client, code_repo):
     assert statuses(reading.run(client=client)) == ["cached"]
 
 
-def test_declared_files_and_variables_count(client, code_repo, monkeypatch):
+def test_a_step_runs_again_if_a_declared_file_or_variable_changed(client, code_repo, monkeypatch):
     @step(files=["data", "extra/*.bin"], env=["RATE"])
     def read() -> int:
         return 1
@@ -461,7 +461,7 @@ def test_declared_files_and_variables_count(client, code_repo, monkeypatch):
         assert status() == expected
 
 
-def test_a_declared_file_that_does_not_exist_is_named(client):
+def test_the_refusal_names_a_declared_file_that_does_not_exist(client):
     @step(files=["data/trian.csv"])
     def read() -> int:
         return 1
@@ -475,7 +475,7 @@ def test_a_declared_file_that_does_not_exist_is_named(client):
 
 
 @pytest.mark.parametrize("wrong", ["data.csv", [1], 3, [""]])
-def test_files_and_env_of_a_step_are_lists(wrong):
+def test_files_and_env_of_a_step_that_are_not_lists_of_texts_are_refused(wrong):
     def fit() -> None: ...
 
     with pytest.raises(UsageError, match="files of a step is a list of texts"):
@@ -484,7 +484,7 @@ def test_files_and_env_of_a_step_are_lists(wrong):
         step(env=wrong)(fit)
 
 
-def test_a_file_that_changes_while_the_step_runs_makes_it_run_again(client, code_repo):
+def test_a_step_runs_again_if_a_file_changed_while_it_ran(client, code_repo):
     @step
     def count() -> int:
         number = int(Path("n.txt").read_text()) + 1
@@ -533,7 +533,7 @@ if __name__ == "__main__":
         assert client.get_version("demo@2").metadata == {"accuracy": 0.9}
 
 
-def test_the_better_of_two_versions_is_promoted_though_nothing_changed(client):
+def test_a_step_that_promotes_the_better_version_runs_although_nothing_changed(client):
     @step
     def fit(score: float) -> float:
         log_model_metadata(score=score)
@@ -558,7 +558,7 @@ def test_the_better_of_two_versions_is_promoted_though_nothing_changed(client):
     assert client.get_version("demo@production").number == 2
 
 
-def test_a_file_edited_during_the_process_does_not_get_the_old_result(client, code_repo, monkeypatch):
+def test_after_an_edit_of_an_imported_file_the_step_runs_again_in_each_process(client, code_repo, monkeypatch):
     monkeypatch.syspath_prepend(str(code_repo))
     (code_repo / "living_helper.py").write_text("def value():\n    return 1\n")
     (code_repo / "living_flow.py").write_text(

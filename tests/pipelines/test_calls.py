@@ -109,7 +109,7 @@ def test_unknown_options_are_refused(make, error):
         make()
 
 
-def test_a_failed_run_is_found_by_its_error(client):
+def test_the_error_of_a_failed_run_has_the_id_of_the_run(client):
     @step
     def fail(x: int) -> int:
         raise ValueError("no")
@@ -153,7 +153,7 @@ class TestWhatARunMade:
             assert raised.value.hint == "its outputs: number, total"
             assert found.outputs.get("sum") is None
 
-    def test_an_output_knows_its_version(self, run):
+    def test_an_output_names_the_version_that_has_it(self, run):
         if not run.versions:
             with pytest.raises(NotFound, match="belongs to no version"):
                 _ = run.outputs["total"].version
@@ -167,7 +167,7 @@ class TestWhatARunMade:
         assert ask(capsys, "runs", "packages", "nothing")[0] == 3
 
 
-def test_outputs_of_a_failed_run_are_loaded_and_two_of_one_name_have_their_step(client):
+def test_outputs_of_a_failed_run_are_loaded_and_those_of_a_second_call_are_numbered(client):
     @step
     def fail(x: int) -> int:
         raise ValueError("no")

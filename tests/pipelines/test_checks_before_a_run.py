@@ -58,7 +58,7 @@ class Speaks(Protocol):
 
 @pytest.fixture
 def refused(client):
-    """Run a pipeline of a first step and of one that returns *hint*; return the error. No step may run."""
+    """Run a pipeline of two steps, of which the second returns *hint*. Return the error; no step may run."""
 
     def refused_(hint, error=UsageError, config=DEMO, using=client, **options):
         ran = []
@@ -224,7 +224,7 @@ def test_a_plug_in_that_cannot_be_imported_is_refused_before_it_is_needed(refuse
         assert "the materializer net cannot be imported from no_such_module:NET" in error.message
         assert error.hint == "repair or remove the package that provides it"
         with pytest.raises(UsageError, match="the materializer net cannot be imported"):
-            materializers.save(Net(), Path("never"), "output", "", pickle=True)  # no reason for a pickle
+            materializers.save(Net(), Path("never"), "output", "", pickle=True)  # raises although pickle is allowed
     finally:
         plugins._installed_materializers.cache_clear()
 
@@ -242,13 +242,13 @@ def test_a_missing_identity_is_refused(code_repo, refused, monkeypatch, hermetic
 
 @pytest.mark.parametrize("own_store", [False, True], ids=["the default store", "the model's own store"])
 def test_a_read_only_store_is_refused(client, code_repo, refused, monkeypatch, own_store, tmp_path):
-    assert client.store.put_stream  # the store worked before in this process
+    assert client.store.put_stream  # this process has opened the store while it was writable
     if own_store:
         client.register_model("demo")
         assert run_program(["store", "add", "large", (tmp_path / "large").as_uri()]) == 0
         assert run_program(["store", "use", "demo", "large"]) == 0
         (tmp_path / "large" / "tmp").rmdir()
-        (tmp_path / "large" / "tmp").touch()  # root may write everywhere, but not in a file
+        (tmp_path / "large" / "tmp").touch()  # a file in place of the folder: root may write to any folder
         assert str(tmp_path / "large" / "tmp") in refused(int, Unreachable).message
     else:
         monkeypatch.setenv("GITMODEL_STORE_READ_ONLY", "1")

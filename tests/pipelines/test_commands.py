@@ -42,7 +42,7 @@ def script(code_repo, monkeypatch):
 
 @pytest.fixture
 def fixed_ids(monkeypatch):
-    """Every run of a second has the same end of its id."""
+    """End the ids of runs with a counter instead of random digits, so that transcripts are the same each time."""
     from gitmodel.registry import runs
 
     count = iter(range(100))

@@ -19,7 +19,7 @@ from gitmodel import (
 from gitmodel.cli import run as run_program
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
-# Made from parts, so that no scanner takes this file for a leak.
+# Joined from parts, so that no scanner reports a leaked credential in this file.
 TOKEN = "ghp_" + "a1B2" * 9
 Outputs = tuple[Annotated[Path, "site"], Annotated[dict[str, float], "scores"]]
 
@@ -70,7 +70,7 @@ def needing():
 def test_an_output_with_credentials_is_left_out_with_a_warning_and_the_run_succeeds(
     client, written, caplog, far_or_near
 ):
-    for _ in range(2):  # the result is not kept for another run
+    for _ in range(2):  # the step is not cached, so the second run is like the first
         caplog.clear()
         run = standing.run(client=client, executor=far_or_near)
         version = client.get_version(run.versions[0])
@@ -123,7 +123,7 @@ def test_a_single_output_file_with_credentials_is_left_out(client, written, capl
     assert TOKEN not in written()
 
 
-def test_on_the_command_line(client, code_repo, capsys, caplog):
+def test_git_model_run_warns_of_an_output_with_credentials(client, code_repo, capsys, caplog):
     (code_repo / "flow.py").write_text(
         "from pathlib import Path\nfrom gitmodel import pipeline, step, ModelConfig\n\n"
         "@step\ndef make() -> Path:\n    folder = Path('site').resolve()\n    folder.mkdir(exist_ok=True)\n"

@@ -184,7 +184,7 @@ class TestPipelines:
             one.run(client=client)
 
     @pytest.mark.parametrize("value", [object(), {(1, 2): 3}, [object()], 2**70, {"a": {"b": len}}, float])
-    def test_a_parameter_that_cannot_be_recorded(self, client, value):
+    def test_a_parameter_that_cannot_be_recorded_is_refused(self, client, value):
         self.refused(client, lambda: project.double(value), "x of step double cannot be recorded")
 
     @pytest.mark.parametrize(
@@ -218,13 +218,13 @@ class TestPipelines:
     def test_an_output_used_as_a_value_in_the_pipeline_body_is_refused(self, client, use):
         self.refused(client, lambda: use(project.number(1)), "does not exist yet")
 
-    def test_an_output_that_cannot_be_taken_apart(self, client):
+    def test_unpacking_a_single_output_into_two_names_is_refused(self, client):
         def body():
             _first, _second = project.number(1)
 
         self.refused(client, body, "has one output")
 
-    def test_two_steps_with_an_output_of_one_name_are_refused(self, client):
+    def test_two_steps_with_an_output_of_the_same_name_are_refused(self, client):
         @step
         def number() -> Annotated[int, "number"]:
             return 1
@@ -362,7 +362,7 @@ class TestModelConfig:
             getattr(version, "value", version) if version is not None else "latest"
         )
 
-    def test_every_descriptive_field_of_a_model_is_taken(self, client):
+    def test_a_configuration_takes_every_descriptive_field_of_a_model(self, client):
         said = {
             "title": "t",
             "license": "l",

@@ -17,7 +17,7 @@ from gitmodel.domain.secrets.secret_values import Secret, SecretValues
 from gitmodel.errors import Invalid, NotFound
 
 TOKEN = "ghp_" + "a1B2" * 9
-# The second cell is executed as In [2]; what follows the run is not stored with it.
+# A cell that is executed after a run is not stored with that run.
 CELLS = (
     "from gitmodel import Client, Secret, pipeline, step, ModelConfig\n%env GREETING=hello",
     f'API_KEY = "very-secret-1"\nheaders = {{"x": "{TOKEN}"}}\nrate = 0.25',
@@ -169,7 +169,7 @@ def test_a_hostile_cell_is_searched_quickly(source):
     assert time.process_time() - began < 3
 
 
-def test_a_cell_in_which_a_credential_is_left_and_pasted_data_are_left_out():
+def test_cells_that_are_too_long_or_contain_an_encoded_private_key_are_left_out():
     encoded = "LS0tLS1CRUdJTi" + "BQUklWQVRF" + "a1B2" * 5  # a private key in Base64
     cells = [Cell(1, f"x = '{encoded}'"), Cell(2, f"print({'7' * 12}, 'hunter2')"), Cell(3, "d" * (LONGEST_CELLS + 1))]
     assert [cell.source for cell in cells_without_secrets(cells, SecretValues([Secret("hunter2")]))] == [
@@ -182,7 +182,7 @@ def test_a_cell_in_which_a_credential_is_left_and_pasted_data_are_left_out():
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b'{"cells": 3}', b'{"cells": [{"source": 1}]}', b"[" * 100_000, b"\xff"]
 )
-def test_other_bytes_are_no_notebook(content):
+def test_bytes_that_are_no_notebook_are_refused(content):
     with pytest.raises(Invalid, match="the stored cells are not a notebook"):
         from_notebook(content)
     assert nbformat.reads(to_notebook([Cell(1, "x\ud800"), Cell(7, "%time y")]), 4).cells[1].execution_count == 7

@@ -81,7 +81,7 @@ class TestEveryExecutor:
         assert (run.status, run.record.failed_step) == ("failed", name)
         assert [step.status for step in run.record.steps] == ["succeeded", "failed", "skipped"]
         assert client.list_models() == ()
-        if name == "odd" and executor != "processes:2":  # the executor still works; a broken pool was replaced
+        if name == "odd" and executor != "processes:2":  # the executor can still be used
             assert sums.run(client=client, executor=executor).status == "succeeded"
 
     @pytest.mark.parametrize("name", ["fork_and_leave", "fork_and_come_back"])
@@ -110,7 +110,7 @@ class TestEveryExecutor:
         assert [step.parameters for step in recorded.steps] == [{"x": x} for x in range(200)]
         assert all(step.outputs for step in recorded.steps)
 
-    def test_a_secret_reaches_the_step_and_nothing_else(self, client, executor, written):
+    def test_a_secret_reaches_only_the_step(self, client, executor, written):
         @pipeline(model_config=DEMO)
         def secretive(token):
             project.hand_over(token)
@@ -141,7 +141,7 @@ class TestWorkersInOtherProcesses:
         run = dying.run(client=client, executor=far_executor, listener=lambda *event: told.append(event[:2]))
         assert run.status == "succeeded"
         assert load(client, "double") == 2
-        if far_executor == "processes:2":  # Dask does it by itself
+        if far_executor == "processes:2":  # Dask repeats the step itself and does not tell the listener
             assert ("again", "die_once") in told
 
     def test_a_step_that_kills_its_worker_twice_fails(self, client, far_executor):
@@ -157,8 +157,8 @@ class TestWorkersInOtherProcesses:
             dying.run(client=client, executor=far_executor)
         assert sums.run(client=client, executor=far_executor).status == "succeeded"
 
-    def test_a_failed_run_waits_for_no_cancelled_step(self, client):
-        """A future of Dask that is cancelled while its step ends stays cancelled, and notifies nobody."""
+    def test_a_failed_run_does_not_wait_for_a_cancelled_step(self, client):
+        """Dask never completes a future that is cancelled while its step ends, so the run must not wait for it."""
 
         class Silent(Executor):
             def submit(self, run, request):
@@ -206,7 +206,7 @@ def test_a_worker_that_outlives_a_run_loads_changed_code(client, cluster, tmp_pa
     source = "from gitmodel import step\n@step\ndef answer() -> int:\n    return {}\n"
     for value in (41, 42):
         (tmp_path / "changing.py").write_text(source.format(value))
-        # Python tells a stale .pyc by size and seconds: a person takes longer to change a file
+        # A .pyc file is stale if size or time in seconds differ. The two sources have one size, so set their times.
         os.utime(tmp_path / "changing.py", (value, value))
         importlib.invalidate_caches()
         sys.modules.pop("changing", None)
@@ -305,8 +305,8 @@ def _alive(pid):
         return stat.read().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_a_worker_that_may_start_no_process_pool_says_so(client, monkeypatch):
-    # Dask's workers are such processes.
+def test_a_worker_that_may_start_no_process_pool_reports_the_reason(client, monkeypatch):
+    # Dask's workers are daemonic processes, which may start no process pool.
     monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
 
     @step

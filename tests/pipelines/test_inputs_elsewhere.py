@@ -35,7 +35,7 @@ def join():
 
 @pytest.fixture
 def demo(client, tmp_path):
-    """A version with a file that is outside, and one in the model's own store."""
+    """A version with an external file, and with a file in the model's own store."""
     client.add_store("archive", (tmp_path / "archive").as_uri())
     version = client.register_model("demo").create_version()
     client.use_store("demo", "archive")
@@ -145,7 +145,7 @@ def test_a_run_stores_artifacts_of_a_model_in_its_store(client, demo, tmp_path, 
     artifact = client.get_version("demo@latest").get_artifact("extend")
     assert (artifact.load(), artifact.digest) == ("made!", digest_of(b"made!"))
     assert not any(found.error for found in client.verify())
-    # the run took it from its own store, and takes it from there again
+    # the cached outputs are in the model's store, and a second run takes them from there
     again = give_to_demo.run(client=client, executor=executor)
     assert [step.status for step in again.steps] == ["cached", "cached"]
     assert run.steps[0].outputs == again.steps[0].outputs

@@ -27,7 +27,7 @@ def other() -> float:
 
 @pytest.fixture
 def project(code_repo, monkeypatch):
-    """Import a module with the step `use`, which returns a given expression, again each time."""
+    """Import a new module with the step `use`, which returns the given expression."""
     monkeypatch.chdir(code_repo)
     monkeypatch.syspath_prepend(str(code_repo))
 
@@ -86,7 +86,7 @@ FROM_ENVIRONMENT = {
 
 @pytest.mark.parametrize(("setup", "value"), FROM_ENVIRONMENT.values(), ids=FROM_ENVIRONMENT)
 @pytest.mark.parametrize("place", ["flow", "reader"])
-def test_a_value_from_the_environment_counts(project, monkeypatch, setup, value, place):
+def test_a_step_depends_on_a_value_from_the_environment(project, monkeypatch, setup, value, place):
     found = []
     for text in ("1", "1", "2"):
         monkeypatch.setenv("X", text)
@@ -127,7 +127,7 @@ FROM_FILES = {
 
 
 @pytest.mark.parametrize(("setup", "value"), FROM_FILES.values(), ids=FROM_FILES)
-def test_a_file_that_a_module_read_during_import_counts(project, code_repo, setup, value):
+def test_a_step_depends_on_a_file_that_a_module_read_during_import(project, code_repo, setup, value):
     (code_repo / "data.csv").write_text("x\n")
     first = project(setup, value)
     digest, of_other = code_of(first.use), code_of(first.other)
@@ -140,7 +140,7 @@ def test_a_file_that_a_module_read_during_import_counts(project, code_repo, setu
     assert code_of(again.other) == of_other
 
 
-def test_a_file_that_became_plain_values_counts_by_these(project, code_repo):
+def test_a_step_depends_on_the_plain_values_that_a_module_read_from_a_file(project, code_repo):
     (code_repo / "config.json").write_text('{"x": 1, "y": 1}')
     setup = "import json\nwith open('config.json') as file:\n    CONFIG = json.load(file)\nRATE = CONFIG['x']\n"
     first = project(setup, "RATE")
@@ -163,7 +163,7 @@ def test_a_file_that_was_edited_after_a_module_read_it_cannot_be_compared(projec
     "setup",
     ["from reader import found", "import reader", "found = None", "from reader import KNOWN"],
 )
-def test_the_module_of_a_function_that_a_value_holds_counts(project, setup):
+def test_a_step_depends_on_the_module_of_a_function_that_a_value_contains(project, setup):
     reader = "KNOWN = {}\ndef found():\n    return KNOWN['found']()\n"
     digests = []
     for text in ("return 1", "return 1", "return 2"):
@@ -191,7 +191,7 @@ LOADERS = {
 
 
 @pytest.mark.parametrize("loader", LOADERS.values(), ids=LOADERS)
-def test_a_file_that_an_earlier_step_read_for_both_counts_for_the_later_one(client, project, code_repo, loader):
+def test_a_step_runs_again_if_a_file_changed_that_an_earlier_step_read_for_both(client, project, code_repo, loader):
     (code_repo / "data.txt").write_text("1")
     setup = "from reader import load\n@step\ndef before() -> float:\n    return load()"
     module = project(setup, "load()", reader_py=f"from pathlib import Path\n{loader}")
@@ -205,7 +205,7 @@ def test_a_file_that_an_earlier_step_read_for_both_counts_for_the_later_one(clie
         return [found.status for found in one.run(client=client).steps]
 
     statuses()
-    statuses()  # the kept value is a value of the module, too
+    statuses()  # runs once more: the data that the first run read is now a value of the module
     assert statuses() == ["cached"] * 2
     (code_repo / "data.txt").write_text("2")
     assert statuses() == ["succeeded"] * 2

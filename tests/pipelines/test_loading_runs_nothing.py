@@ -29,7 +29,7 @@ train.run()
 
 @pytest.fixture
 def network(client, tmp_path, monkeypatch):
-    """The artifact of a version that is an instance of a class of `unguarded.py`, which no process has imported."""
+    """An artifact that is an instance of a class of `unguarded.py`. No process has imported the file of that module."""
     module = types.ModuleType("unguarded")
     module.Net = type("Net", (), {"__module__": "unguarded"})
     monkeypatch.setitem(sys.modules, "unguarded", module)

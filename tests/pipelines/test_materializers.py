@@ -180,7 +180,7 @@ def test_pickle_is_used_for_an_output_that_allows_it(client):
     def two(trusted):
         measure(ExternalArtifact(model="demo", version=1, name="thing", trusted=trusted))
 
-    # a file that another run wrote is not trusted by itself
+    # a pickle that another run wrote is not trusted either
     with pytest.raises(RunFailed, match="can run any code"):
         two.run(client=client, trusted=False)
     assert two.run(client=client, trusted=True).status == "succeeded"
@@ -327,4 +327,4 @@ class TestMaterializersOfOthers:
         installed(thing=value)
         with pytest.raises(UsageError, match=said):
             materializers.save(Thing(1), tmp_path / "x", "output thing", "")
-        materializers.save(1, tmp_path / "x", "output number", "")  # values of other types still work
+        materializers.save(1, tmp_path / "x", "output number", "")  # values of other types can still be saved

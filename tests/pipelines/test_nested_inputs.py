@@ -44,7 +44,7 @@ def test_a_list_of_outputs_on_every_executor(client, executor):
     assert "found[0]" in client.get_run(run.id).record.steps[-1].inputs
 
 
-def test_the_annotation_of_the_container_is_that_of_its_items(client, tmp_path):
+def test_items_of_a_container_are_loaded_as_the_item_type_of_its_annotation(client, tmp_path):
     @pipeline(model_config=DEMO)
     def train():
         (first, _), (second, _) = (project.make_file(text) for text in ("one", "two"))

@@ -1,4 +1,4 @@
-"""The code that counts for a step that is defined in a notebook or without source."""
+"""The code on which a cached step depends, if a notebook defines the step or it has no source."""
 
 import linecache
 
@@ -38,7 +38,7 @@ CELLS = (
         ("import json", "import json  # unused", False),
     ],
 )
-def test_in_a_notebook_the_cells_that_define_what_a_step_names_count(old, new, changes):
+def test_a_step_in_a_notebook_depends_on_the_cells_that_define_the_names_it_uses(old, new, changes):
     before = ProjectCode().of(notebook(*CELLS)["fit"]).digest
     assert ProjectCode().of(notebook(*CELLS)["fit"]).digest == before
     after = ProjectCode().of(notebook(*(cell.replace(old, new) for cell in CELLS))["fit"]).digest

@@ -188,7 +188,7 @@ def test_a_parameter_that_looks_like_a_credential_is_refused(client, write) -> N
 
 
 class TestFunctionsThatCannotBeSteps:
-    """Each refusal says in words what the function is, and what to write."""
+    """The refusal names the kind of function and shows what to write instead."""
 
     @staticmethod
     def refused(function: Any) -> str:

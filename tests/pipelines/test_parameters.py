@@ -1,4 +1,4 @@
-"""Steps get their parameters as they were passed; the record holds them as plain values."""
+"""Steps get their parameters as they were passed; the record contains them as plain values."""
 
 import copy
 import enum
@@ -94,7 +94,7 @@ def test_a_wrong_value_within_a_parameter_is_named_by_its_path(client):
 
 
 class TestTextLikeAReference:
-    """A text names an artifact only where the annotation of the parameter excludes text."""
+    """A text such as `iris@1:train` means an artifact only if the parameter's annotation excludes text."""
 
     @pytest.mark.parametrize(
         "annotation", [str, str | None, Any, object, Literal["a@b:c"], Annotated[str, "x"], str | dict]

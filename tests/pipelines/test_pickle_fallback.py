@@ -118,7 +118,7 @@ def test_an_object_is_pickled_where_the_registry_allows_it(client, set_rules):
     assert version.get_artifact("clf").load(trusted=True).numbers == [2]
 
 
-def test_the_rule_needs_format_1_2():
+def test_the_rule_that_allows_pickle_needs_format_1_2():
     assert format_of(RegistryRecord(formats=FormatRules(pickle=True))) == (1, 2)
 
 

@@ -141,7 +141,7 @@ def digest(found):
 
 @pytest.fixture
 def edited(tmp_path, monkeypatch):
-    """A project with one text replaced by another, loaded again; returns its module `flow`."""
+    """Replace a text in the project and import the project again. Return its module `flow`."""
     monkeypatch.syspath_prepend(str(tmp_path))
     names = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in FILES]
     names.append("tools.deep")
@@ -186,7 +186,7 @@ def test_a_step_that_calls_the_function_of_another_depends_on_it(edited):
     assert digest(edited("flow.py", "return x - 1", "return x - 2").third) != before
 
 
-def test_a_step_depends_on_another_that_a_file_it_imports_uses(edited):
+def test_a_step_depends_on_a_step_that_an_imported_file_uses(edited):
     use = "def late(x):\n    import flow\n    return flow.second.function(x)\n\ndef unused(x):\n    return x"
     late = ("def late(x):\n    return x", use)
     base = FILES["lazy.py"]
@@ -198,7 +198,7 @@ def test_a_step_depends_on_another_that_a_file_it_imports_uses(edited):
         FILES["lazy.py"] = base
 
 
-def test_with_an_import_by_a_computed_name_every_loaded_file_counts(edited, tmp_path):
+def test_a_step_with_an_import_by_a_computed_name_depends_on_every_loaded_file(edited, tmp_path):
     dynamic = "import importlib\n\ndef late(x):\n    return importlib.import_module('unu' + 'sed').A\n"
     code = """
 import flow, unused
@@ -216,7 +216,7 @@ print(ProjectCode().of(flow.first).digest)
     assert found[0] == found[1] != found[2]
 
 
-def test_a_module_in_namespace_packages_that_are_not_loaded_counts(edited, tmp_path):
+def test_a_step_depends_on_a_module_in_namespace_packages_that_are_not_loaded(edited, tmp_path):
     deep = tmp_path / "outer" / "inner" / "deep.py"
     deep.parent.mkdir(parents=True)
     deep.write_text("A = 1\n")
@@ -226,7 +226,7 @@ def test_a_module_in_namespace_packages_that_are_not_loaded_counts(edited, tmp_p
     assert digest(flow.first) != before
 
 
-def test_a_library_in_namespace_packages_that_are_not_loaded_counts(edited):
+def test_a_library_in_namespace_packages_that_are_not_loaded_raises_no_error(edited):
     flow = edited("lazy.py", "    return x\n", "    from azure.storage.blob import BlobClient\n\n    return x\n")
     names = [name for name in sys.modules if name == "azure" or name.startswith("azure.")]
     kept = {name: sys.modules.pop(name) for name in names}
@@ -244,7 +244,7 @@ def test_a_file_edited_after_loading_cannot_be_compared(edited, tmp_path):
         digest(flow.first)
 
 
-def test_a_value_that_the_program_sets_counts(edited):
+def test_a_step_depends_on_a_value_that_the_program_sets(edited):
     flow = edited()
     before = digest(flow.first)
     flow.TABLE = {"double": 3}
@@ -252,7 +252,7 @@ def test_a_value_that_the_program_sets_counts(edited):
     assert digest(flow.first) != before
 
 
-def test_another_version_of_a_library_that_a_file_imports_counts(edited, monkeypatch):
+def test_a_step_depends_on_the_version_of_a_library_that_a_file_imports(edited, monkeypatch):
     flow = edited()
     before, sources = digest(flow.first), ProjectCode().source_digest(flow.first)
 
@@ -264,7 +264,7 @@ def test_another_version_of_a_library_that_a_file_imports_counts(edited, monkeyp
     assert ProjectCode().source_digest(flow.first) == sources
 
 
-def test_the_distribution_of_a_module_is_found_though_it_has_another_name():
+def test_the_distribution_of_a_module_is_found_if_their_names_differ():
     project = ProjectCode()
     found = {top: list(project_code.versions_of(top, project.find(top))) for top in ("numpy", "sklearn", "yaml")}
     assert [version.split()[0].lower() for versions in found.values() for version in versions] == [

@@ -1,4 +1,4 @@
-"""A script that runs a pipeline ends with one line on stderr: the version, the registry, and the code."""
+"""A script that runs a pipeline prints a last line on stderr: the version, the registry, and the code."""
 
 import os
 import subprocess

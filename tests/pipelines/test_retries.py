@@ -11,7 +11,7 @@ DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
 @pytest.fixture
 def count(tmp_path):
-    """The file in which each attempt leaves one character, outside of the work tree."""
+    """A file outside of the work tree, to which each attempt appends one character."""
     return tmp_path / "attempts"
 
 
@@ -20,7 +20,7 @@ def train(count, times=2):
     project.retried(count, Secret("hunter2hunter2"), times)
 
 
-def test_a_step_that_fails_twice_and_then_succeeds(client, executor, count, written, last_run, caplog):
+def test_a_run_succeeds_if_its_step_fails_twice_and_then_succeeds(client, executor, count, written, last_run, caplog):
     events = []
     run = train.run(
         client=client, executor=executor, listener=lambda *event: events.append(event[:2]), count=str(count)
@@ -49,7 +49,7 @@ def test_a_step_without_retries_left_fails_with_its_last_error(client, count, se
     ("error", "raised"),
     [("SystemExit", RunFailed), ("UsageError", RunFailed), ("KeyboardInterrupt", KeyboardInterrupt)],
 )
-def test_errors_that_are_not_retried(client, count, error, raised, far_or_near):
+def test_exits_usage_errors_and_interrupts_are_not_retried(client, count, error, raised, far_or_near):
     @pipeline
     def stop():
         project.retried_exit(str(count), error)
@@ -80,6 +80,6 @@ def test_retries_do_not_change_the_cache_key(client, monkeypatch):
 
 
 @pytest.mark.parametrize("retries", [-1, 101, "many", 1.5])
-def test_other_numbers_of_retries_are_refused(retries):
+def test_invalid_numbers_of_retries_are_refused(retries):
     with pytest.raises(UsageError, match="retries"):
         step(name="fit", retries=retries)(lambda: None)

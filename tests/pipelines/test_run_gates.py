@@ -1,4 +1,4 @@
-"""A gate judges a promotion in a run. A refusal prevents the promotion, not the run."""
+"""Gates apply to the promotions of a run. If a gate refuses one, the run still succeeds."""
 
 import project
 import pytest

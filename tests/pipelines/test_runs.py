@@ -122,7 +122,7 @@ class TestFailure:
         assert commits()[0] == "Run promote_and_fail (failed)"
         view = last_run()
         assert (view.status, view.record.failed_step, view.record.versions) == ("failed", "fail", ())
-        # the reason of the failure stays on this machine
+        # the message of the error stays in the journal on this machine
         assert view.error == "RuntimeError: no"
         assert "project.py" in view.traceback
         assert (view.record.error, view.record.traceback) == ("RuntimeError", "")
@@ -345,7 +345,7 @@ class TestFailure:
         client.register_model("other")
 
         def full(objects):
-            if list(objects):  # to reserve a number takes none
+            if list(objects):  # a reservation of a number writes no objects and succeeds
                 raise Unreachable("git objects cannot be written: No space left on device")
 
         monkeypatch.setattr(client.repository.objects, "write", full)
@@ -516,7 +516,7 @@ class TestTargets:
         assert "demo" in caught.value.hint
         assert len(client.list_runs()) == 0
 
-    def test_the_configuration_of_a_step_wins(self, client):
+    def test_the_configuration_of_a_step_has_precedence_over_that_of_the_pipeline(self, client):
         @step(model_config=ModelConfig(name="other", create_new_model_version=True))
         def elsewhere() -> int:
             return get_step_context().model_version.number
@@ -677,7 +677,7 @@ class TestTargets:
             one.run(client=client)
         assert len(client.list_runs()) == 1
 
-    def test_outputs_of_a_run_on_an_existing_version_stay_the_runs(self, client):
+    def test_outputs_of_a_run_on_an_existing_version_belong_to_the_run(self, client):
         client.register_model("demo").create_version().set_stage("production")
 
         @pipeline(model_config=ModelConfig(name="demo", version="production"))
@@ -689,7 +689,7 @@ class TestTargets:
         assert (version.artifacts, version.runs) == ([], [run.id])
         assert run.steps[0].outputs.keys() == {"double"}
 
-    def test_a_step_called_twice_has_outputs_of_two_names(self, client):
+    def test_the_outputs_of_a_step_that_is_called_twice_have_different_names(self, client):
         @pipeline(model_config=DEMO)
         def one():
             project.double(project.number(1))
@@ -765,7 +765,7 @@ class TestMetadata:
         assert client.get_version("demo").metadata["drift"] == 0.1
         assert client.get_version("demo").get_artifact("classifier").metadata["drift"] == [1, 2]
 
-    def test_numbers_text_booleans_lists_and_tables_are_kept(self, client):
+    def test_metadata_may_be_numbers_text_booleans_lists_and_tables(self, client):
         import numpy
 
         @step
@@ -791,7 +791,7 @@ class TestMetadata:
             "text": "x",
         }
 
-    def test_a_step_without_a_model_says_how_to_give_it_one(self, client):
+    def test_the_error_of_a_step_without_a_model_shows_how_to_set_one(self, client):
         @pipeline
         def one():
             project.log_secret("nothing")
@@ -821,7 +821,7 @@ class TestRules:
         with pytest.raises(RunFailed):
             promote_and_fail.run(client=client)
         assert commits() == before
-        # this machine still knows of them
+        # the journal on this machine has them
         assert sorted((run.pipeline, run.status) for run in client.list_runs()) == [
             ("alone", "failed"),
             ("alone", "succeeded"),

@@ -95,7 +95,7 @@ def launch(code_repo):
 
 
 def load_elsewhere(client, folder, name, format="pickle"):
-    """Load the artifact in a process that can import only the modules in *folder*, and return what it says of it."""
+    """Load the artifact in a process that imports only from *folder*. Return its module, weight and activation."""
     artifact = client.get_version("demo").get_artifact(name)
     artifact.download(folder / "file")
     loads = "import skops.io; found = skops.io.load('file', trusted=skops.io.get_untrusted_types(file='file'))"

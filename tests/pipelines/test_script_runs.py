@@ -115,9 +115,9 @@ def test_the_inputs_of_a_run_are_recorded_and_in_the_lineage_of_its_version(clie
     base.set_stage("production")
     with client.start_run("train") as run:
         assert run.use("sales@v2026", "train").load() == [1, 2]
-        assert run.use(base).load() == {"w": 1}  # the only model object
+        assert run.use(base).load() == {"w": 1}  # no name is needed: the version has one model object
         assert run.use(sales.get_artifact("test"), name="held_out").load() == [3]
-        assert run.use("sales@1", "train").name == "train"  # again
+        assert run.use("sales@1", "train").name == "train"  # the same input a second time
         run.create_version("iris", model_objects={"clf": {"w": 2}})
     record = client.get_run(run.id).record
     digests = {each.name: each.digest for version in (sales, base) for each in version.artifacts}
@@ -380,7 +380,7 @@ def test_a_version_that_others_create_meanwhile_keeps_its_number_and_a_taken_nam
     (failed,) = client.list_runs(filter='status == "failed"')
     found = client.get_run(failed.id)
     assert client.get_model("iris").versions.total == 3
-    assert list(found.record.steps[0].outputs) == ["train"]  # so that the store keeps what was computed
+    assert list(found.record.steps[0].outputs) == ["train"]  # recorded, so that `store gc` keeps the object
 
 
 def test_a_pull_during_a_run_does_not_renumber_its_version(client, code_repo, git, tmp_path):
@@ -403,7 +403,7 @@ def test_a_pull_during_a_run_does_not_renumber_its_version(client, code_repo, gi
     assert client.get_run(run.id).record.versions == ("iris@2",)
 
 
-def test_two_scripts_at_once_both_record_their_runs(client, code_repo):
+def test_two_concurrent_scripts_both_record_their_runs(client, code_repo):
     script = (
         "import sys\nfrom gitmodel import Client\n"
         "with Client() as client, client.start_run('train') as run:\n"
@@ -482,7 +482,7 @@ def test_runs_in_two_threads_are_two_runs(client, code_repo):
     assert run.version.reference == "iris@2"
 
 
-def test_rules_on_runs_count_for_scripts(client, commits, set_rules):
+def test_rules_for_runs_apply_to_scripts(client, commits, set_rules):
     set_rules(record="versioned")
     before = commits()
     with client.start_run("look") as run:

@@ -63,14 +63,14 @@ def is_gone(pid):
 
 @pytest.fixture
 def address(request):
-    """The way in which a script reaches the executor that a parameter names."""
+    """The value of `executor` in the script; for Dask, the address of the cluster's scheduler."""
     if request.param != "dask":
         return request.param
     return "dask:" + request.getfixturevalue("cluster").scheduler.address
 
 
 class TestScript:
-    # In order it is what the next test begins with.
+    # The other executors only with --soak: the next test begins with a run of the example in order.
     @pytest.mark.parametrize(
         "address",
         [*(pytest.param(name, marks=pytest.mark.soak) for name in ("in-order", "threads:2", "processes:2")), DASK],
@@ -178,7 +178,7 @@ class TestEnd:
         (tmp_path / "endless.py").write_text(ENDLESS)
         process = start(tmp_path / "endless.py", cwd=folder, executor=address)
         worker = wait_for(lambda: int((folder / "started").read_text()))
-        # to every process of the terminal, as Ctrl-C does
+        # the signal goes to every process of the group, as Ctrl-C does in a terminal
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGINT
@@ -221,7 +221,7 @@ class TestEnd:
         wait_for(lambda: (folder / "started").read_text())
         assert [(found.status, found.since) for found in client.list_runs()] == [("running", None)]
         process.kill()
-        # a child that a step forked lives on, and holds on to what it inherited
+        # the child process of a step lives on, and has inherited open files of the killed process
         process.wait()
         process.stderr.close()
         try:
@@ -234,7 +234,7 @@ class TestEnd:
             assert client.list_models() == ()
             (tmp_path / "next.py").write_text(NOTEBOOK_STEPS + "train()\n")
             run(tmp_path / "next.py", cwd=folder)
-            assert client.get_version("demo").number == 2  # a gap, and no duplicate
+            assert client.get_version("demo").number == 2  # the number of the killed run is not used again
             assert client.repository.git.lines("for-each-ref", "refs/gitmodel/reserved") == []
         finally:
             for pid in {child, process.pid}:
@@ -295,7 +295,7 @@ def test_a_notebook_runs_in_order_and_in_threads_and_refuses_other_processes(cli
     for refusal, executor in ((shown[4], "processes"), (shown[5], "dask")):
         assert f"is defined in a notebook or prompt, where {executor} workers cannot find it\nhint: " in refusal
         assert "%%writefile" in refusal
-    # a cell that was changed is another step
+    # an edited cell defines a different step, which is not cached
     assert "status='cached'" in shown[8].partition("name='note'")[0]
     assert "status='succeeded'" in shown[10].partition("name='note'")[0]
     assert [version.number for version in client.get_model("demo").versions] == [1, 2, 3, 4, 5]

@@ -27,7 +27,7 @@ from gitmodel.domain.secrets.credentials import credential_in, redacted
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 VALUE = "correct-horse-battery"
 
-# Made from parts, so that no scanner takes this file for a leak.
+# Joined from parts, so that no scanner reports a leaked credential in this file.
 TOKENS = [
     "AKIA" + "IOSFODNN7EXAMPLE",
     "ghp_" + "a1B2" * 9,
@@ -328,7 +328,7 @@ def test_a_dataclass_with_a_secret_in_it_is_recorded_without_its_value(client, w
 
 
 class TestASecretMadeInTheBody:
-    """The parameter that it is made of is as secret as it is itself."""
+    """A parameter from which the body creates a `Secret` is handled as a secret, too."""
 
     @pytest.mark.parametrize("body", BODIES)
     @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
@@ -371,7 +371,9 @@ class TestASecretMadeInTheBody:
 
         assert one.run(client=client, password=TOKENS[1]).status == "succeeded"
 
-    def test_on_the_command_line_and_run_again(self, client, code_repo, written, git, capfd):
+    def test_is_neither_recorded_nor_printed_by_the_commands_run_and_reproduce(
+        self, client, code_repo, written, git, capfd
+    ):
         (code_repo / "secretive.py").write_text(
             "from gitmodel import ModelConfig, Secret, pipeline, step\n\n"
             "@step\ndef log_in(token: str) -> int:\n    return len(token)\n\n"

@@ -151,7 +151,7 @@ def test_a_cached_step_names_the_run_that_made_its_output(client, capsys):
     assert f"talk came from the cache; `git model runs logs {first.id} talk` shows what it printed" in err
 
 
-def test_the_output_of_a_running_run(client, tmp_path):
+def test_the_output_of_a_running_run_is_shown(client, tmp_path):
     @pipeline
     def wait():
         project.talk_and_wait(str(tmp_path / "flag"), str(tmp_path / "answer"))
@@ -169,7 +169,7 @@ def test_the_output_of_a_running_run(client, tmp_path):
         thread.join()
 
 
-def test_unknown_runs_and_steps(client, capsys, tmp_path):
+def test_logs_of_unknown_runs_and_steps_are_refused(client, capsys, tmp_path):
     run = talk.run(client=client)
     with pytest.raises(NotFound, match="has no step 'fit'") as info:
         client.get_logs(run.id, "fit")
@@ -197,7 +197,7 @@ def test_a_run_is_named_by_the_beginning_or_end_of_its_id(client, capsys):
         client.get_run(first.id[-3:])
 
 
-def test_a_step_without_a_run_is_hinted_with_the_newest_run(client, capsys):
+def test_the_error_for_a_step_without_a_run_names_the_newest_run(client, capsys):
     run = talk.run(client=client)
     capsys.readouterr()
     code, out, err = ask(capsys, "runs", "logs", "talk")
@@ -205,7 +205,7 @@ def test_a_step_without_a_run_is_hinted_with_the_newest_run(client, capsys):
     assert err.endswith(f"hint: for the step talk of the newest run: git model runs logs {run.id} talk\n")
 
 
-def test_json_and_times(client, capsys):
+def test_logs_are_shown_as_json_and_with_times(client, capsys):
     run = talk.run(client=client)
     capsys.readouterr()
     (log,) = json.loads(ask(capsys, "--format", "json", "runs", "logs", run.id)[1])
@@ -235,7 +235,7 @@ def test_only_the_output_of_the_newest_runs_is_kept(client, monkeypatch):
     assert runs[-1].id in kept
 
 
-def test_a_process_that_a_step_leaves_running_prints_on(code_repo, tmp_path):
+def test_a_process_that_a_step_leaves_running_can_still_print(code_repo, tmp_path):
     script = tmp_path / "leave.py"
     script.write_text(
         "import subprocess\nfrom gitmodel import pipeline, step\n"

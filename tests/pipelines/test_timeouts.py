@@ -56,7 +56,7 @@ def test_a_timeout_is_retried(client, tmp_path):
     assert client.get_version("demo").get_artifact("attempt").load() == 2
 
 
-def test_a_process_that_dies_is_replaced_once(client, far_executor, tmp_path):
+def test_a_worker_process_that_dies_is_replaced_once(client, far_executor, tmp_path):
     events = []
 
     @pipeline
@@ -102,7 +102,7 @@ def test_executors_in_this_process_refuse_a_timeout_before_the_first_step(client
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan"), "soon"])
-def test_other_timeouts_are_refused(timeout):
+def test_invalid_timeouts_are_refused(timeout):
     with pytest.raises(UsageError, match="timeout"):
         step(name="fit", timeout=timeout)(lambda: None)
 

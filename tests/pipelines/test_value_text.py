@@ -24,11 +24,11 @@ def test_the_text_of_a_long_value_contains_its_hash(large):
     assert text != spell_value({"weights": [large[:-1] + (b"x" if isinstance(large, bytes) else "x")]})
 
 
-def test_a_long_text_with_a_lone_surrogate_has_a_text():
+def test_long_strings_of_different_lone_surrogates_have_different_texts():
     assert spell_value("\ud800" * 2000) != spell_value("\ud801" * 2000)
 
 
-def test_equal_bytes_and_text_differ():
+def test_the_texts_of_equal_bytes_and_strings_differ():
     assert spell_value("a" * 2000) != spell_value(b"a" * 2000)
 
 
@@ -37,7 +37,9 @@ def test_the_text_of_a_short_value_contains_the_value():
 
 
 @pytest.mark.parametrize("decorator", ["dataclasses.dataclass", "attrs.define"])
-def test_a_configuration_object_counts_its_fields_and_the_module_of_its_class(decorator, tmp_path, monkeypatch):
+def test_a_configuration_object_is_described_by_its_fields_and_the_module_of_its_class(
+    decorator, tmp_path, monkeypatch
+):
     name = f"rates_{decorator.partition('.')[0]}"
     library = decorator.partition(".")[0]
     (tmp_path / f"{name}.py").write_text(f"import {library}\n\n@{decorator}\nclass Rates:\n    low: float\n")

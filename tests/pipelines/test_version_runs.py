@@ -127,7 +127,7 @@ def test_an_output_of_two_runs_is_refused_unless_the_run_is_named(client, capsys
     assert f"the runs with outputs: {first.id}, {second.id}" in capsys.readouterr().err
 
 
-def test_equal_outputs_of_two_runs_are_one(client):
+def test_equal_outputs_of_two_runs_are_found_without_naming_the_run(client):
     train.run(client=client, x=3)
     evaluate.run(client=client, x=7)
     evaluate.run(client=client, x=7)
@@ -197,7 +197,7 @@ def test_a_run_on_an_existing_version_raises_the_format(client):
     assert client.repository.snapshot().registry().format == "1.2"
 
 
-def test_one_name_from_two_steps_of_a_run_needs_the_step(client):
+def test_an_output_name_that_two_steps_of_a_run_use_is_found_only_with_the_step(client):
     again = step(name="again")(score.function)
 
     @pipeline(model_config=ModelConfig(name="demo", version=1))
@@ -215,7 +215,7 @@ def test_one_name_from_two_steps_of_a_run_needs_the_step(client):
     assert version.get_artifact("again.scores").load() == {"score": 2}
 
 
-def test_outputs_of_runs_are_named_where_an_artifact_is_not_found(client):
+def test_the_error_for_an_unknown_artifact_lists_the_outputs_of_runs(client):
     train.run(client=client, x=3)
     evaluate.run(client=client, x=7)
     with pytest.raises(NotFound, match=r"demo@1 has no artifact 'score'") as caught:

@@ -13,7 +13,7 @@ NEW = ModelConfig(name="demo", create_new_model_version=True)
 
 
 def run_steps(client, *calls, config=NEW, **options):
-    """Run a pipeline of *calls*, each a step and its arguments."""
+    """Run a pipeline that makes the *calls*: tuples of a step and its arguments."""
 
     @pipeline(model_config=config, enable_cache=options.pop("enable_cache", True))
     def one():
@@ -61,7 +61,7 @@ class TestDescription:
         assert (version.description, version.tags) == ("", ["x"])
         assert "looks like" in caplog.text
 
-    def test_configurations_that_disagree_and_existing_versions_are_refused(self, client):
+    def test_descriptions_that_disagree_or_are_for_an_existing_version_are_refused(self, client):
         with pytest.raises(UsageError, match="version_tags is for a new version of demo"):
             ModelConfig(name="demo", version_tags=["a"])
         other = ModelConfig(name="demo", create_new_model_version=True, version_description="two")
@@ -121,7 +121,7 @@ class TestLinkedArtifacts:
         assert run.outputs["checkpoint-0"].load() == {"round": 0}
 
     @pytest.mark.parametrize("config", [None, ModelConfig(name="demo", version=1)], ids=["none", "existing"])
-    def test_without_a_new_version_they_are_outputs_of_the_run(self, client, config):
+    def test_without_a_new_version_checkpoints_are_outputs_of_the_run(self, client, config):
         client.register_model("demo").create_version()
         run = run_steps(client, (project.checkpoint, 1), config=config)
         assert client.get_run(run.id).outputs["checkpoint-0"].load() == {"round": 0}
@@ -163,7 +163,7 @@ class TestLinkedArtifacts:
             run_steps(client, (leak, Secret("correct-horse-battery")))
         assert "correct-horse-battery" not in written()
 
-    def test_metadata_of_a_linked_artifact(self, client):
+    def test_a_linked_artifact_of_a_new_version_may_have_metadata(self, client):
         @step
         def plot() -> None:
             get_step_context().link_artifact("plot", [1, 2], metadata={"points": 2})

@@ -43,7 +43,7 @@ def test_a_model_config_of_another_type_is_refused(of, given):
 
 
 @pytest.mark.parametrize("of", [pipeline, step])
-def test_another_option_is_refused_and_the_options_are_named(of):
+def test_an_unknown_option_is_refused_with_the_list_of_options(of):
     with pytest.raises(UsageError, match="has no option settings") as caught:
         of(settings={})
     assert "model_config, enable_cache" in caught.value.hint
@@ -59,7 +59,7 @@ def test_another_option_is_refused_and_the_options_are_named(of):
         ("load_artifact", "get_step_context().model_version is the version that the step works on"),
     ],
 )
-def test_a_name_passed_instead_of_a_model(client, name, hint, far_or_near):
+def test_a_name_passed_instead_of_a_model_is_refused_with_the_form_to_write(client, name, hint, far_or_near):
     @pipeline(model_config=CONFIG)
     def one():
         use_model(name)
@@ -77,7 +77,7 @@ def use_model(name: str) -> None:
     getattr(get_step_context().model, name)
 
 
-def test_another_attribute_error_is_not_changed(client):
+def test_an_attribute_error_that_is_not_about_zenml_is_not_changed(client):
     @step
     def other() -> None:
         "other".set_stage()  # type: ignore[attr-defined]

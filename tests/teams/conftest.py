@@ -34,17 +34,17 @@ def team(tmp_path, bare):
     """A remote by its path, and a shared store."""
     (tmp_path / "store").mkdir()
     with ExitStack() as opened:
-        # a path from the clone, so that all of it can be copied to another place
+        # relative to the clone, so that the remote and its clones can be copied together
         yield Team(tmp_path, "../remote.git", (tmp_path / "store").as_uri(), opened)
 
 
 @pytest.fixture
 def ada(team, tmp_path_factory):
-    """The one who began: iris with three versions, the second in production; all of it pushed, and pulled by Bob."""
+    """Ada's clone: iris with three versions, the second in production. Ada has pushed and Bob has pulled everything."""
     kept = tmp_path_factory.getbasetemp() / "team"
     if not kept.exists():
         begin(team)
-        # without the code repository that another fixture of this test may have made there
+        # without the code repository that another fixture may have created in the folder
         shutil.copytree(team.folder, kept, symlinks=True, ignore=shutil.ignore_patterns("code"))
     else:
         shutil.copytree(kept, team.folder, symlinks=True, dirs_exist_ok=True)
@@ -53,7 +53,7 @@ def ada(team, tmp_path_factory):
 
 @pytest.fixture
 def bob(team, ada):
-    """One who has pulled what Ada pushed."""
+    """Bob's clone, which has pulled everything that Ada pushed."""
     return team.open("bob")
 
 
@@ -95,7 +95,7 @@ def remote(request, bare, tmp_path, git):
 
 @pytest.fixture
 def proposal_only(code_repo):
-    """A client of five versions of iris; 3 is in production, which is proposal_only, and 2 in staging."""
+    """A client with five versions of iris: 2 in staging, and 3 in production, which is proposal_only."""
     with Client(code_repo) as client:
         iris = client.register_model("iris")
         for accuracy in (0.1, 0.2, 0.3, 0.4, 0.5):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from web_pages import QuietHandler, QuietServer, running
 
 PREFIXES = {"github": "", "forgejo": "/api/v1", "gitlab": "/api/v4"}
-# A page of the fake holds few, so that its readers must turn pages.
+# Pages of answers are short, so that clients must request several.
 PAGE = 2
 
 
@@ -63,7 +63,7 @@ class Host(QuietServer):
     """The fake: `comments` by id, `answers` by path, `fails` as code and value, `seen` requests."""
 
     def approve(self, commit, *, by=("bob",), head="h" * 40, base="gitmodel", author="ada", **more):
-        """Let the host know *commit* as merged by a pull request of *author* that *by* approved."""
+        """Let the host answer that a pull request of *author*, approved by *by*, was merged as *commit*."""
         if self.kind == "gitlab":
             request = {"iid": 5, "state": "merged", "target_branch": base, "author": {"username": author}, **more}
             self.answers[f"/repository/commits/{commit}/merge_requests"] = [request]

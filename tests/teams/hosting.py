@@ -10,14 +10,14 @@ def git(folder, *arguments):
 
 
 class Host:
-    """Merge a pull request as a host does: a branch of its repository, in one of three ways."""
+    """A host that merges the branch of a pull request by a merge commit, a squash or a rebase."""
 
     def __init__(self, folder, url):
         self.folder = folder / "host"
         git(folder, "clone", "-q", "-b", "gitmodel", str(url), str(self.folder))
 
     def merge(self, branch, how="merge"):
-        """Returns whether it could; on a conflict nothing is changed."""
+        """Merge *branch* and delete it. Return False, and change nothing, if there is a conflict."""
         git(self.folder, "fetch", "-q", "--prune", "origin")
         git(self.folder, "reset", "-q", "--hard", "origin/gitmodel")
         commands = {
@@ -33,7 +33,7 @@ class Host:
 
 
 def merge_within(bare, *proposals):
-    """Merge proposals in the host's own repository, where no hook is asked and no tag moves."""
+    """Merge proposals directly in the host's repository, so that no hook runs and no tag moves."""
     for proposal in proposals:
         tree = git(bare, "merge-tree", "--write-tree", "gitmodel", proposal.commit)
         parents = ("-p", "gitmodel", "-p", proposal.commit)

@@ -19,7 +19,7 @@ GITOLITE = shutil.which("gitolite")
 
 
 class _GitHandler(QuietHandler):
-    """One request to `git http-backend`, as `git help http-backend` has it."""
+    """Passes each request to `git http-backend`, in the way that `git help http-backend` describes."""
 
     protocol_version = "HTTP/1.0"
 
@@ -145,7 +145,7 @@ def gitolite_server(folder, users, rules):
         gitolite("compile")
         gitolite("trigger", "POST_COMPILE")
         authorized = (home / ".ssh" / "authorized_keys").read_text(encoding="utf-8")
-        # sshd gives the home of the account; gitolite lives in its own
+        # sshd sets HOME to that of the account, but gitolite needs its own
         (folder / "authorized").write_text(authorized.replace('command="', f'command="env HOME={home} '), "utf-8")
         with ExitStack() as shared:
             yield url, {user: shared.enter_context(_shared_connection(commands[user], url)) for user in users}
@@ -153,7 +153,7 @@ def gitolite_server(folder, users, rules):
 
 @contextmanager
 def _sshd(folder, users):
-    """sshd on a free port, with a key for each of *users*; who may come in is for the file `authorized`."""
+    """Run sshd on a free port, with a key for each of *users*. The caller writes the file `authorized`."""
     folder.mkdir()
     folder.chmod(0o700)
     for key in ("host", *users):
@@ -193,8 +193,8 @@ AcceptEnv GIT_PROTOCOL
 
 @contextmanager
 def _shared_connection(command, url):
-    """One connection that all others go through: a greeting takes long on a busy machine, and a story has many."""
-    with tempfile.TemporaryDirectory() as folder:  # a socket's path is short
+    """Open a connection that all ssh commands share, because each handshake takes long on a busy machine."""
+    with tempfile.TemporaryDirectory() as folder:  # the path of a socket must be short
         path = Path(folder) / "ssh"
         nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         place = url.removeprefix("ssh://").partition(":")[0]

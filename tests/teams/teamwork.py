@@ -24,7 +24,7 @@ PROPOSAL_ONLY = f"{TWO_STAGES}proposal_only = true\n"
 
 
 class Team:
-    """A bare remote at *url* and the people who work with it, each with a clone and a name of their own."""
+    """A bare remote at *url*, and people who each have their own clone and name."""
 
     def __init__(self, folder, url, store, opened):
         self.folder = folder
@@ -45,7 +45,7 @@ class Team:
         return client
 
     def by_url(self, name, url, **access):
-        """A client without a clone, with a cache that is *name*'s own, in no repository."""
+        """A client of the registry by URL, for a person *name* who has a separate cache and no clone."""
         (self.folder / "nowhere").mkdir(exist_ok=True)
         environ = {**self.environ(name), "XDG_CACHE_HOME": str(self.folder / f"cache-{name}")}
         client = Client(self.folder / "nowhere", repo=url, environ=environ, **access)
@@ -85,7 +85,7 @@ def refs(path):
 
 
 def assert_sound(path, *, store=""):
-    """Fail unless git, `check` and the tags of the registry at *path* are as they must be."""
+    """Fail unless `git fsck` and `check` find no fault and each stage tag at *path* agrees with the branch."""
     done = subprocess.run(
         ["git", "fsck", "--strict", "--no-progress", "--no-dangling"], cwd=path, capture_output=True, text=True
     )
@@ -109,7 +109,7 @@ def assert_sound(path, *, store=""):
 
 
 def run_apart(folder, *words, **environ):
-    """Run a command in a process of its own; returns its exit code, stdout and stderr."""
+    """Run a command in a separate process. Return its exit code, stdout and stderr."""
     command = [sys.executable, "-m", "gitmodel", *words]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environ})
     return done.returncode, done.stdout, done.stderr

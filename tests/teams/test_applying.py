@@ -1,4 +1,4 @@
-"""`apply` and `apply --push` move tags atomically and once, and refuse a branch that was reset."""
+"""`apply` and `apply --push` move all tags in one transaction, and refuse a branch that was reset."""
 
 import json
 import sys
@@ -99,7 +99,7 @@ def test_a_stage_whose_gate_fails_stays_and_does_not_block_others(ada, bob, bare
     bob.pull()
     forced = bob.propose(("iris@1", "production"), ("iris@3", "staging"), force=True, reason="x", push=True)
     merge(forced)
-    # the person who merged removed `forced` again
+    # the person who merged the proposal removed `forced` from the record
     stage = editing.read(bare, paths.stage_file("iris", "production"))
     head = stage.partition("reason")[0]
     editing.run(bare, "update-ref", BRANCH, f"{BRANCH}^1")
@@ -127,7 +127,7 @@ def _topic(repo, commit):
 def test_a_push_that_was_interrupted_is_completed(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
     ada.pull()
-    ada.apply()  # and then the network went
+    ada.apply()  # without `push=True`, as if the push had failed
     assert refs(bare)[TAG] != refs(ada.repository.common_dir)[TAG]
     assert ada.apply(push=True).changes == (InForce(PRODUCTION, 3, 2, pushed=True),)
     assert refs(bare) == refs(ada.repository.common_dir)
@@ -146,7 +146,7 @@ def test_the_tags_move_together_or_not_at_all(ada, bob, bare, merge):
 
 def test_a_second_apply_finds_nothing_to_do(team, ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
-    # both have the same tag in mind, and the second pushes with a lease on what it saw
+    # both clones saw the old tag; the second push expects this tag on the remote
     ada.pull()
     bob.pull()
     ada.apply(push=True)
@@ -159,7 +159,7 @@ class TestTwoAtOnce:
 
     @pytest.fixture(params=["promotion", "demotion"])
     def change(self, request, bob, merge):
-        """A merged change, and what applying it changes."""
+        """Merge a proposal. Return the change that `apply` must report."""
         if request.param == "promotion":
             merge(bob.propose(("iris@3", "production"), push=True))
             return InForce(PRODUCTION, 3, 2, pushed=True)
@@ -168,7 +168,7 @@ class TestTwoAtOnce:
 
     @staticmethod
     def before_push(monkeypatch, work):
-        """Do *work* when the next push is about to begin."""
+        """Call *work* just before the next push."""
         push, todo = remote_pushes.push, [work]
 
         def pushed(*arguments, **options):

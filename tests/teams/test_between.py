@@ -42,7 +42,7 @@ def repo(client, code_repo):
 
 @pytest.fixture
 def topic(repo):
-    """A branch at the tip of the metadata branch; changes it by hand, and says what is wrong with it."""
+    """Create a branch at the tip of the metadata branch. Return a function that commits files to it."""
     editing.run(repo, "update-ref", TOPIC, BRANCH)
     return lambda files: edit(repo, files, onto=TOPIC)
 
@@ -132,20 +132,20 @@ def gone(repo):
     return created + "deleted = 2026-11-23T10:12:13Z\nlast_number = 2\n"
 
 
-def test_a_version_in_use_is_deleted_by_force(client, repo, topic):
+def test_a_version_in_use_can_be_deleted_with_force(client, repo, topic):
     topic({VERSION: deleted(repo), STAGE: None})
     assert rules(client) == {"change.held"}
     assert rules(client, force=True) == set()
 
 
-def test_a_number_is_not_used_again(client, repo, topic):
+def test_a_new_version_with_the_number_of_a_deleted_one_is_refused(client, repo, topic):
     client.get_version("iris@2").delete()
     editing.run(repo, "update-ref", TOPIC, BRANCH)
     topic({paths.version_file("iris", 2): "number = 2\ncreated = 2026-11-23T10:12:13Z\n"})
     assert rules(client) == {"change.number"}
 
 
-def test_a_stage_is_judged_by_the_previous_rules(client, repo, topic):
+def test_a_promotion_must_satisfy_the_rules_before_the_change(client, repo, topic):
     gate = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy > 0.99"\n'
     edit(repo, {"gitmodel.toml": text(repo, "gitmodel.toml") + gate})
     editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -161,7 +161,7 @@ def test_changes_of_files_with_permissions_are_reported(client, repo, topic):
     assert found(client).problems == ()
 
 
-def test_a_clean_merge_that_is_wrong_is_found(client, repo, topic):
+def test_an_invalid_result_of_a_merge_without_conflict_is_found(client, repo, topic):
     client.get_version("iris@2").delete(reason="trained on the wrong data")
     topic({STAGE: text(repo, STAGE).replace("version = 1", "version = 2")})
     assert "stage.usable" in rules(client)
@@ -201,7 +201,7 @@ def test_an_unrelated_history_is_refused(client, repo):
     assert rules(client) == {"change.lineage"}
 
 
-def test_the_command_ends_with_0_5_or_6(client, repo, topic, monkeypatch, capsys):
+def test_the_exit_code_is_0_5_or_6(client, repo, topic, monkeypatch, capsys):
     monkeypatch.chdir(client.repository.git.top)
     topic({VERSION: text(repo, VERSION).replace("0.9", "0.91"), "CODEOWNERS": "* @eve\n"})
     assert run_program(["check", "gitmodel..topic"]) == 0
@@ -219,7 +219,7 @@ def test_every_rule_has_its_own_name():
 
 
 def old_git(folder):
-    """A PATH with a git that is as those before 2.38 are: `merge-tree` has another meaning there."""
+    """Return a PATH with a git that refuses `merge-tree --write-tree`, as git before 2.38 does."""
     real = shutil.which("git")
     folder.mkdir()
     text = f"""#!/bin/sh

@@ -125,14 +125,14 @@ def test_nothing_enters_the_stage_and_the_refusal_names_file_and_key(client, cas
     if "signed" not in case:
         assert client.get_version("iris@production").number == 2
     assert any(problem.path == "gitmodel.toml" for problem in check(client.repository))
-    # and what was recorded under such rules is not put in force
+    # `apply` does not put in force what was recorded under such rules
     merge(repo, {STAGE: recorded})
     applied = client.apply()
     assert not applied.changes
     assert ("gitmodel.toml" if "signed" not in case else "is not signed") in applied.refused[0][1]
 
 
-def test_a_stage_that_the_fault_does_not_concern_is_entered(client):
+def test_a_fault_in_one_stage_does_not_stop_promotions_to_another(client):
     editing.edit(client.repository.common_dir, {"gitmodel.toml": f"{HEAD}{PRODUCTION}quorum = 2\n"})
     client.get_model("iris").get_version(3).set_stage("staging")
     assert client.get_version("iris@staging").number == 3
@@ -161,7 +161,7 @@ def test_an_unknown_key_outside_of_the_stages_stops_nothing(client, format):
     assert "record.type" not in [problem.rule for problem in check(client.repository)]
 
 
-def test_a_branch_that_lost_its_rules_takes_no_promotion(client, code_repo):
+def test_a_promotion_is_refused_if_gitmodel_toml_is_missing(client, code_repo):
     editing.edit(code_repo, {"gitmodel.toml": None})
     with pytest.raises(GitModelError, match=r"gitmodel\.toml.*is missing"):
         client.get_model("iris").get_version(3).set_stage("production")
@@ -243,7 +243,7 @@ WITHOUT = {"no stages": "", "stages as text": 'stages = "production"\n', "stages
 
 
 @pytest.mark.parametrize("name", WITHOUT)
-def test_a_file_that_lists_no_stages_in_the_right_form_lets_nothing_in_and_is_read(client, code_repo, name):
+def test_a_file_whose_list_of_stages_is_malformed_can_be_read_and_stops_all_promotions(client, code_repo, name):
     editing.edit(code_repo, {"gitmodel.toml": f'format = "1.2"\n{WITHOUT[name]}'})
     assert run_apart(code_repo, "resolve", "iris@production") == (0, "iris@2\n", "")
     code, _, err = run_apart(code_repo, "promote", "iris@3", "production", "--force", "--reason", "now")

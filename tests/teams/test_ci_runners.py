@@ -43,14 +43,14 @@ name = "staging"
 name = "production"
 """
 SPEC = "git+https://git.example.org/tools/gitmodel@" + "1a2b" * 10
-# act reads the matrix of a job even where the job that it needs is not for this event
+# only this job: act reads the matrix of a job even if the event does not start the job that it needs
 CHECK = ("--job", "check")
 PRODUCTION = "refs/tags/model/iris/production"
 TOPIC = "refs/heads/propose/x"
 
 
 class Site:
-    """A registry at a host: Ada's clone, the remote, what the host answers, and machines for its jobs."""
+    """A registry at a host: Ada's clone, the remote, the fake API of the host, and machines for its jobs."""
 
     def __init__(self, kind, team, ada, host):
         self.kind, self.host, self.ada = kind, host, ada
@@ -91,12 +91,12 @@ class Site:
         return made
 
     def in_production(self):
-        """The version that the remote's tag says."""
+        """Return the version in production at the commit of the remote's tag."""
         text = editing.run(self.remote, "show", f"{PRODUCTION}:{paths.stage_file('iris', 'production')}")
         return int(text.split()[2])
 
     def machine(self, name, commit):
-        """A fresh clone with *commit* checked out, as jobs have it, and its variables: nobody is known to git there."""
+        """Return a new clone at *commit*, as in a job, and its variables. git has no name or e-mail there."""
         path = self.folder / name
         editing.run(self.folder, "clone", "-q", "--branch", "gitmodel", str(self.remote), str(path))
         editing.run(path, "fetch", "-q", "origin", f"{commit}:refs/pull/5/head")
@@ -108,7 +108,7 @@ class Site:
 
 
 def needs(there, how):
-    """Skip, with *how* it comes here; in CI fail."""
+    """Unless *there*, skip the test, saying *how* to install the program. In CI, fail."""
     if not there and not os.environ.get("CI"):
         pytest.skip(how)
     assert there, how
@@ -160,7 +160,7 @@ def gitlab(site, source, commit, *more):
 
 
 def handed_on(said, within=""):
-    """Return what deploy jobs get in the lines with *within*: model, stage and version of each."""
+    """Return model, stage and version of each deployment in the lines that contain *within*."""
     lists = (re.search(r"\[\{.*\}\]", line) for line in said.splitlines() if within in line)
     return {(one["model"], one["stage"], one["version"]) for found in lists if found for one in json.loads(found[0])}
 
@@ -203,7 +203,7 @@ def test_a_pull_request_is_planned_and_checked(actions):
 
 
 def test_a_merge_group_is_checked(site):
-    """A queue of merges asks for the same status check, on the commit that the branch would move to."""
+    """A merge queue requires the same status check for the commit to which it would move the branch."""
     code, said = act(site, "merge_group", site.propose(site.promotion(3)), *CHECK)
     assert code == 0, said
     assert "the change is valid" in said
@@ -214,7 +214,7 @@ def test_a_merge_group_is_checked(site):
 
 
 def test_the_deploy_key_pushes_the_tags(site, ssh, tmp_path):
-    """Only the step that applies has it; the machine's own way to the remote is read only."""
+    """Only the step that applies has the key. The remote refuses pushes that do not come by ssh."""
     merged = site.merge(site.propose(site.promotion(3)))
     site.host.approve(merged)
     hook = site.remote / "hooks" / "pre-receive"
@@ -253,7 +253,7 @@ def test_the_github_job_applies_and_starts_deployments(actions):
 
 
 def test_deploy_jobs_run_although_another_stage_was_refused(actions):
-    """Version 3 is put into production by hand, which nobody approved; staging is free."""
+    """Nobody approved version 3, which was put into production by hand. Staging needs no approval."""
     site = actions
     edit(site.clone, site.promotion(3))
     site.ada.get_version("iris@1").set_stage("staging")
@@ -293,7 +293,7 @@ def test_gitlab_continues_if_a_stage_was_refused(pipelines):
     site.ada.get_version("iris@1").set_stage("staging")
     editing.run(site.clone, "push", "-q", "origin", BRANCH)
     code, said = gitlab(site, "push", editing.run(site.clone, "rev-parse", BRANCH))
-    assert code == 0, said  # 6 is a warning there
+    assert code == 0, said  # exit code 6 of `apply` is only a warning in this job
     assert "the host knows of no approved pull request" in said
     assert handed_on(said, "deploy") == {("iris", "staging", 1)}
     assert site.in_production() == 2
@@ -370,7 +370,7 @@ def use_action(site, command):
     deleted = {f".github/workflows/gitmodel{name}.yml": None for name in ("", "-deploy")}
     edit(site.clone, {**deleted, ".github/workflows/own.yml": ACTION.replace("COMMAND", command)})
     editing.run(site.clone, "push", "-q", "origin", BRANCH)
-    # act holds a copy of the whole folder in memory: here that would be what .nox has, too
+    # act reads the whole folder into memory, so give it one without .nox
     action = site.folder / "action"
     action.mkdir(exist_ok=True)
     shutil.copy(ROOT / "action.yml", action)
@@ -410,7 +410,7 @@ def test_the_action_refuses_another_command(site):
 
 
 def test_the_component_is_what_init_commits():
-    """A copy, since GitLab follows no link; but that who uses it must say what pip installs."""
+    """A copy, because GitLab follows no symbolic links. Only the default of the input `install` is left out."""
     component = (ROOT / "templates/gitmodel.yml").read_text(encoding="utf-8")
     assert component == (HOSTS / "gitlab.yml").read_text(encoding="utf-8").replace('      default: "@INSTALL@"\n', "")
 
@@ -435,11 +435,11 @@ def test_a_key_is_given_only_to_the_step_that_pushes_after_everything_is_install
 
 
 class TestInstalling:
-    """The step that installs, run by itself with pip and an index of our own."""
+    """The step that installs gitmodel, run alone, with pip and a local index."""
 
     @pytest.fixture
     def index(self, tmp_path):
-        """A folder with a wheel that is called gitmodel, as somebody may put it on an index."""
+        """A folder with a foreign wheel called gitmodel, such as anybody could upload to an index."""
         folder = tmp_path / "index"
         folder.mkdir()
         info = "gitmodel-9.9.dist-info"
@@ -456,7 +456,7 @@ class TestInstalling:
 
     @staticmethod
     def run(path, spec, index, tmp_path):
-        """Run the step of *path* that installs; its exit code and words."""
+        """Run the step of *path* that installs gitmodel. Return its exit code and output."""
         tools = tmp_path / "bin"
         tools.mkdir(exist_ok=True)
         if not (tools / "python3").exists():
@@ -490,7 +490,7 @@ class TestInstalling:
         assert (code != 0, "DO NOT MATCH THE HASHES" in said) == (True, True), said
         code, said = self.run(path, f"{wrong} --hash=sha256:{digest}", index, tmp_path)
         assert code == 0, said
-        if path.name == "gitlab.yml":  # where a job has the keys from its beginning
+        if path.name == "gitlab.yml":  # a job of GitLab has the keys in its environment from the start
             assert "hunter2" not in (tmp_path / "environ").read_text()
 
     @pytest.mark.parametrize("path", [HOSTS / "gitlab.yml", ROOT / "action.yml"], ids=["component", "action"])

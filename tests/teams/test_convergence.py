@@ -13,14 +13,14 @@ FEW, MANY = range(4), range(4, 200)
 
 
 class Story:
-    """The events of a trial, and the records that must exist at its end."""
+    """The random changes of a trial, and the records that must exist at its end."""
 
     def __init__(self, seed, clients):
         self.random = random.Random(seed)
         self.clients = clients
         self.count = 0
         self.lines = []
-        # the ids of the versions that were made, and of those that somebody deleted, or their model
+        # ids of the created versions, of those being created, and of those deleted alone or with their model
         self.made = set()
         self.making = set()
         self.deleted = set()
@@ -148,7 +148,7 @@ VERBS = [
 
 
 def added_versions(bare):
-    """Every path of a version that was ever added on the server, by its first parents, with the version's id."""
+    """Return the path of each version file that a commit of the server's first parents added."""
     command = ["git", "-C", str(bare), "log", "--first-parent", "--no-renames", "--diff-filter=A", "--name-only"]
     said = subprocess.run(
         [*command, "--format=%x01%H", "refs/heads/gitmodel"], check=True, capture_output=True, text=True
@@ -175,7 +175,7 @@ def test_two_clones_converge_to_one_registry_and_lose_nothing(team, bare, git, s
         assert_sound(bare)
         there = [version.metadata.get("id") for model in clients[0].list_models() for version in model.list_versions()]
         assert len(there) == len(set(there)), "a version occurs twice"
-        # what is added to a model before its deletion is heard of goes with it, and the pull says so
+        # a pull drops local additions to a model that the other side deleted, and reports them
         if not any("is gone there" in str(line) for line in story.lines):
             assert story.made - set(there) <= story.deleted, "a version was lost"
         added = added_versions(bare)

@@ -64,7 +64,7 @@ def test_the_propose_command_in_the_refusal_works(main, client, iris, code_repo,
 
 
 def merge(repo, branch):
-    """Merge as a host's merge button does: a merge commit of *branch*, whose changes apply cleanly."""
+    """Merge *branch* by a merge commit, as the button of a host does. There must be no conflict."""
     tip, side = (editing.run(repo, "rev-parse", ref) for ref in (editing.BRANCH, branch))
     tree = editing.run(repo, "merge-tree", "--write-tree", tip, side)
     commit = editing.run(repo, "commit-tree", tree, "-p", tip, "-p", side, "-m", "Merge a proposal")
@@ -158,7 +158,7 @@ def test_by_url_a_direct_change_is_refused(client, code_repo, tmp_path):
 
 
 def test_a_reviewed_change_is_applied_first(client, iris, main, code_repo):
-    """Deleting the version in force, or leaving the stage again, would take it out of production directly."""
+    """Until `apply`, deleting the version in force, or promoting the merged one again, is refused."""
     client.propose(("iris@4", "production"))
     merge(code_repo, client.list_proposals()[0].branch)
     assert states(iris)["production"] == (4, 3)
@@ -173,7 +173,7 @@ def test_a_reviewed_change_is_applied_first(client, iris, main, code_repo):
 
 
 def test_a_pull_leaves_out_changes_made_before_the_stage_became_proposal_only(team, ada, bob):
-    """Ada made production take proposals only, after Bob had promoted."""
+    """After Bob promoted, Ada made production proposal_only, and Bob pulls."""
     bob.get_version("iris@3").set_stage("production")
     bob.get_version("iris@1").set_stage("staging")
     editing.edit(ada.repository.common_dir, {"gitmodel.toml": PROPOSAL_ONLY})

@@ -123,7 +123,7 @@ def test_archiving_none_and_demote_need_no_leave(iris, leave):
     assert held(iris) == {}
 
 
-def test_the_order_is_that_of_the_registry(client, iris, code_repo):
+def test_the_order_in_gitmodel_toml_decides_which_stage_is_later(client, iris, code_repo):
     editing.edit(
         code_repo,
         {"gitmodel.toml": 'format = "1.2"\n\n[[stages]]\nname = "production"\n\n[[stages]]\nname = "staging"\n'},
@@ -133,7 +133,7 @@ def test_the_order_is_that_of_the_registry(client, iris, code_repo):
         iris.get_version(1).set_stage("production")
 
 
-def test_a_transaction_is_judged_as_a_whole(client, iris, code_repo):
+def test_a_transaction_may_empty_a_later_stage_if_it_fills_it_again(client, iris, code_repo):
     before = editing.state(code_repo)
 
     def move():
@@ -149,7 +149,7 @@ def test_a_transaction_is_judged_as_a_whole(client, iris, code_repo):
     assert held(iris) == {"staging": 1, "production": 2}
 
 
-def test_a_proposal_is_judged_as_a_whole(client):
+def test_a_proposal_may_empty_a_later_stage_if_it_fills_it_again(client):
     assert client.propose(("iris@1", "staging"), ("iris@2", "production")).ready
 
 

@@ -47,7 +47,7 @@ def repo(client):
 
 
 def merge(repo, files, message="Merge a proposal"):
-    """Merge as a host's merge button does: a merge commit of a branch with one commit that changes *files*."""
+    """Merge a branch with one commit that changes *files*, as the merge button of a host does."""
     old = editing.run(repo, "rev-parse", editing.BRANCH)
     editing.run(repo, "update-ref", "refs/heads/topic", old)
     editing.edit(repo, files, "Propose", onto="refs/heads/topic")
@@ -202,7 +202,7 @@ class TestGates:
     @pytest.mark.parametrize(
         "wrong", [GOOD + GOOD, GOOD.replace('"good"', '"after"'), 'after = [\n    "nowhere",\n]\n'], ids=str
     )
-    def test_rules_that_cannot_be_judged_are_found_by_check(self, client, iris, repo, wrong):
+    def test_check_reports_duplicate_reserved_and_unknown_names_in_rules(self, client, iris, repo, wrong):
         editing.edit(repo, rules(production=wrong))
         assert [problem.rule for problem in check(client.repository)] == ["registry.rules"]
 
@@ -214,7 +214,7 @@ class TestGates:
         iris.get_version(3).set_stage("production")
         assert states(iris) == {"production": (3, 3)}
 
-    def test_a_transaction_is_judged_by_the_rules_of_its_first_parent(self, client, iris, repo):
+    def test_a_transaction_cannot_pass_through_two_stages_to_satisfy_after(self, client, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
 
         def both():
@@ -226,7 +226,7 @@ class TestGates:
         with pytest.raises(GateRefused):
             both()
 
-    def test_metadata_that_is_logged_in_the_same_commit_counts(self, client, iris, repo):
+    def test_a_gate_reads_metadata_that_is_logged_in_the_same_commit(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         with client.transaction("Measure and promote") as change:
             change.get_version("iris@1").log_metadata(accuracy=0.99)
@@ -252,7 +252,7 @@ class TestForce:
         iris.get_version(3).set_stage("production", force=True)
         assert "forced" not in editing.read(repo, STAGE)
 
-    def test_a_forced_list_without_a_reason_forces_nothing(self, client, iris, repo):
+    def test_a_hand_written_list_of_forced_gates_without_a_reason_is_ignored(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         editing.edit(repo, {STAGE: stage_text(iris, 2, 'forced = [\n    "good",\n]\n')})
         assert next(why for _, why in client.apply().refused).startswith("good: ")
@@ -283,12 +283,12 @@ class TestApply:
         merge(repo, {**rules(), STAGE: stage_text(iris, 2)})
         assert [why.split(":")[0] for _, why in client.apply().refused] == ["good"]
 
-    def test_a_new_rule_does_not_judge_earlier_promotions(self, client, iris, repo):
+    def test_a_new_rule_does_not_apply_to_earlier_promotions(self, client, iris, repo):
         editing.edit(repo, {STAGE: stage_text(iris, 2)})
         editing.edit(repo, rules(production=GOOD))
         assert client.apply().moved == (StageRef("iris", "production"),)
 
-    def test_apply_judges_a_version_with_its_metadata_at_the_promotion(self, client, iris, repo):
+    def test_apply_checks_gates_with_the_metadata_at_the_promotion(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         editing.edit(repo, {STAGE: stage_text(iris, 3)})
         iris.get_version(3).log_metadata(accuracy=0.1)
@@ -307,7 +307,7 @@ class TestProposalOnly:
         assert client.apply().moved == (StageRef("iris", "production"),)
         assert states(iris) == {"production": (4, 4)}
 
-    def test_a_merge_that_changes_the_file_itself_is_not_reviewed(self, client, iris, repo):
+    def test_a_merge_commit_that_changes_the_stage_file_itself_is_not_reviewed(self, client, iris, repo):
         merge(repo, {"README.md": "x\n"})
         old = editing.run(repo, "rev-parse", f"{editing.BRANCH}^1")
         side = editing.run(repo, "rev-parse", f"{editing.BRANCH}^2")
@@ -319,7 +319,9 @@ class TestProposalOnly:
         assert client.apply().moved == ()
         assert client.apply(reviewed=[commit]).moved == (StageRef("iris", "production"),)
 
-    def test_a_lost_tag_is_set_to_what_counts_and_not_to_what_was_recorded_directly(self, client, iris, repo):
+    def test_a_lost_tag_is_restored_to_the_reviewed_version_and_not_to_a_directly_recorded_one(
+        self, client, iris, repo
+    ):
         editing.edit(repo, {STAGE: stage_text(iris, 4)})
         editing.run(repo, "update-ref", "-d", PRODUCTION)
         client.apply()

@@ -46,7 +46,7 @@ SETTINGS = {
 
 
 def set_all(folder, settings):
-    """Give the repository at *folder* the *settings*; a fetch refspec replaces the one that is there."""
+    """Set the git *settings* of the repository at *folder*. A fetch refspec replaces the existing one."""
     for setting in settings:
         key, _, value = setting.partition("=")
         replacing = ["--replace-all"] if key.endswith(".fetch") else []
@@ -97,7 +97,7 @@ def test_no_global_setting_changes_a_registry_by_url(team, ada, bare, hermetic, 
 
 
 def test_a_commit_made_while_a_push_is_under_way_is_not_undone_in_a_mirror(team, ada, bare):
-    """By the fetch refspecs of a remote, git updates local refs after a push as well."""
+    """After a push, git also updates the local refs that the fetch refspecs of the remote name."""
     set_all(team.folder / "ada", MIRROR)
     hook = bare / "hooks" / "pre-receive"
     program = (
@@ -219,7 +219,7 @@ def test_no_advice_of_git_about_grafts_is_in_a_message(ada):
 
 
 def test_push_names_a_url_that_refused_it(team, ada, bare):
-    """git pushes to each `remote.<name>.url`; a push that only some of them took has not succeeded."""
+    """git pushes to each `remote.<name>.url`. If one of them refuses, the push has failed."""
     subprocess.run(["git", "init", "-q", "--bare", str(team.folder / "copy.git")], check=True)
     subprocess.run(
         ["git", "-C", str(team.folder / "ada"), "remote", "set-url", "--add", "origin", str(team.folder / "copy.git")],

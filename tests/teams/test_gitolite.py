@@ -13,7 +13,7 @@ from teamwork import BRANCH, refs
 from gitmodel import Client, Refused
 from gitmodel.domain.schema.refs import StageRef
 
-# one server for all of them
+# all tests of this file share one server
 pytestmark = pytest.mark.xdist_group("gitolite")
 
 TAG = "refs/tags/model/iris/production"
@@ -30,7 +30,7 @@ repo models
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """gitolite, started once: the URL's beginning, the commands, and where its repositories are."""
+    """A running gitolite: the start of its URL, the ssh command of each user, and the folder of its repository."""
     if GITOLITE is None or SSHD is None:
         assert not os.environ.get("CI"), "CI has no gitolite: apt-get install openssh-server gitolite3"
         pytest.skip("there is no gitolite: apt-get install openssh-server gitolite3")
@@ -79,7 +79,7 @@ def test_a_developer_pushes_branches_and_staging(people, served):
     assert "refs/tags/model/iris/staging" in refs(served[2])
 
 
-def test_a_developer_does_not_put_production_in_force_and_the_push_records_it(people, served):
+def test_a_developers_push_records_a_promotion_to_production_without_putting_it_in_force(people, served):
     developer, releaser = people
     before = refs(served[2])
     developer.get_version("iris@2").set_stage("production")
@@ -132,7 +132,7 @@ def test_a_change_that_the_server_refused_is_not_in_force_locally(people, served
     assert refs(served[2]) == refs(developer.repository.common_dir)
 
 
-def test_a_push_that_is_refused_for_what_was_applied_here_names_the_identity_that_puts_it_in_force(people, served):
+def test_a_refused_push_of_locally_applied_tags_names_the_command_for_the_releaser(people, served):
     developer, releaser = people
     for number in (3, 2):
         merge_within(served[2], developer.propose((f"iris@{number}", "production"), push=True))

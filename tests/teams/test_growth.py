@@ -86,7 +86,7 @@ def test_the_check_of_a_change_finds_what_a_complete_check_finds(client, repo, n
     found = {one for one in check_between(client.repository, base, head).problems if not one.rule.startswith("change.")}
 
     def by_folder(problems):
-        # a folder in which no record can be is one problem; of a change, each of its files is
+        # a complete check reports a wrong folder once, the check of a change reports each file in it
         return {(one.rule, one.path if one.rule != "tree.path" else one.path.rpartition("/")[0]) for one in problems}
 
     loose = {(rule, path.partition("/weights")[0].partition("/x")[0]) for rule, path in by_folder(found)}
@@ -129,7 +129,7 @@ def test_the_check_of_a_change_reads_no_more_in_a_larger_registry(client, repo):
     assert small < 40
 
 
-def test_check_reads_the_previous_highest_number_once_for_all_new_versions(client, repo, monkeypatch):
+def test_check_reads_the_previous_highest_number_only_once_for_all_new_versions(client, repo, monkeypatch):
     base = editing.run(repo, "rev-parse", BRANCH).strip()
     for _ in range(9):
         client.get_model("iris").create_version()

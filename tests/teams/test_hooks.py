@@ -28,7 +28,7 @@ MODEL = paths.model_file("iris")
 
 @pytest.fixture
 def server(bare, capsys):
-    """The team's remote, which judges what is pushed to it."""
+    """The team's remote with the hook, which checks each push."""
     code, out, err = ask(capsys, "-C", bare, "hook", "install", "--server")
     assert (code, out, err) == (0, f"pre-receive is installed: {bare}/hooks/pre-receive\n", "")
     return bare
@@ -36,7 +36,7 @@ def server(bare, capsys):
 
 @pytest.fixture
 def clone(ada, server):
-    """Ada's clone, at what the server has."""
+    """Ada's clone, at the state of the server."""
     return ada.repository.git.top
 
 
@@ -79,8 +79,8 @@ def test_the_hook_checks_the_whole_branch_on_a_first_push(team, server):
     assert (code, "models/iris/README: is not a file of the format [tree.path]" in said) == (1, True)
 
 
-def test_code_and_proposals_pass_unread(clone, server):
-    """A branch of others may be broken in any way: no record is read."""
+def test_pushes_of_code_and_proposals_are_not_checked(clone, server):
+    """The hook reads no records of other branches and tags, so their content does not matter."""
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     assert push(clone, "HEAD:refs/heads/main", "HEAD:refs/heads/propose/x", "HEAD:refs/tags/v1")[0] == 0
 
@@ -120,8 +120,8 @@ def test_the_branch_is_not_deleted_and_keeps_its_chain_of_first_parents(clone, s
     assert (code, "whose first parents do not lead to" in said) == (1, True)
 
 
-def test_a_proposal_that_merged_its_base_is_taken_when_it_is_merged_in(ada, clone, server):
-    """Inside a proposal the first parents may be any; on the branch they are what was there."""
+def test_a_proposal_that_merged_its_base_is_accepted_only_by_a_merge(ada, clone, server):
+    """A proposal may have any first parents. On the branch, they must lead to its previous tip."""
     topic = "refs/heads/propose/x"
     base = editing.run(clone, "rev-parse", BRANCH)
     editing.run(clone, "update-ref", topic, base)
@@ -153,7 +153,7 @@ def test_a_pushed_stage_tag_must_agree_with_the_branch(ada, clone, server):
         code, told = push(clone, refspec)
         assert (code, said in told) == (1, True), told
     assert push(clone, f"+{PRODUCTION}")[0] == 0
-    assert push(clone, f"{new}:refs/tags/model/iris")[0] == 1  # git itself cannot have both
+    assert push(clone, f"{new}:refs/tags/model/iris")[0] == 1  # git cannot have this tag beside tags below model/iris/
     ada.get_version("iris@3").set_stage("none")
     assert push(clone, BRANCH)[0] == 0
     assert push(clone, f":{PRODUCTION}")[0] == 0
@@ -202,7 +202,7 @@ expression = "metadata.accuracy > 0.25"
 """
 
 
-def test_force_overrides_gates_and_use(ada, clone, server):
+def test_the_force_option_overrides_gates_and_allows_deleting_a_version_in_use(ada, clone, server):
     edit(clone, {"gitmodel.toml": GATED})
     code, said = push(clone, BRANCH)
     assert (code, "warning: gitmodel.toml is changed; this file controls permissions" in said) == (0, True)
@@ -238,14 +238,14 @@ def test_host_files_are_reported_as_rule_changes(clone, server):
 
 
 def test_the_hook_reports_the_same_problems_as_the_library(ada, clone):
-    """No hook at all: the same judgement by the library, and in many faults the first are shown."""
+    """The library returns all problems of a push, without a hook."""
     tip = editing.run(clone, "rev-parse", BRANCH)
     new = edit(clone, {f"models/iris/x{number}": "x" for number in range(25)})
     found = received_pushes.judge_push(ada.repository, [Update(BRANCH, tip, new)])
     assert len(found.problems) == 25
 
 
-def test_a_hook_without_its_program_lets_nothing_pass(clone, server):
+def test_a_hook_whose_program_is_missing_refuses_every_push(clone, server):
     path = server / "hooks/pre-receive"
     path.write_text(path.read_text().replace(str(Path(sys.executable).parent), "/gone"))
     edit(clone, {"README.md": "# x\n"})
@@ -278,7 +278,7 @@ def pre_commit(folder, *arguments):
 
 
 def test_pre_commit_runs_the_hook_of_the_manifest(clone, tmp_path):
-    """As its users have it, but for the environment, which pre-commit would have pip fill: that is the next test."""
+    """The hook runs in this environment. Another test lets pre-commit create the environment by pip."""
     assert pre_commit(tmp_path, "validate-manifest", str(MANIFEST)).returncode == 0
     (hook,) = yaml.safe_load(MANIFEST.read_text())
     program, _, words = hook["entry"].partition(" ")
@@ -295,7 +295,7 @@ def test_pre_commit_runs_the_hook_of_the_manifest(clone, tmp_path):
 
 @pytest.fixture
 def rules(clone, tmp_path):
-    """A work tree of the metadata branch, where a hook checks what is committed as that of the manifest does."""
+    """A work tree of the metadata branch, with a hook that runs the command of the manifest."""
     folder = tmp_path / "rules"
     editing.run(clone, "worktree", "add", "-q", str(folder), "gitmodel")
     (hook,) = yaml.safe_load(MANIFEST.read_text())
@@ -321,14 +321,14 @@ def test_staged_files_of_the_metadata_branch_are_checked_before_the_commit(clone
     assert "1 problem on the staged change" in done.stderr
     assert "git diff --staged -- models/iris/versions/1.toml" in done.stderr
     editing.run(rules, "checkout", "-q", "HEAD", "--", ".")
-    # what a whole branch does not show: that a version was changed
+    # a changed version is a fault that only the comparison with the branch shows
     created = version.read_text().partition("created = ")[2].partition("\n")[0]
     version.write_text(version.read_text().replace(created, "2020-01-01T00:00:00Z"))
     editing.run(rules, "add", "-A")
     done = commit(rules)
     assert (done.returncode, "change.version" in done.stdout + done.stderr) == (1, True)
     assert refs(clone) == before
-    # what is not staged is not committed either
+    # only staged changes are committed, so only they are checked
     editing.run(rules, "reset", "-q")
     (rules / "README.md").write_text("# Ours\n")
     editing.run(rules, "add", "README.md")
@@ -344,7 +344,7 @@ def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(
 ):
     monkeypatch.chdir(clone)
     sound = (0, "", "all records are valid\n")
-    assert ask(capsys, "check", "--staged") == sound  # nothing was ever committed here
+    assert ask(capsys, "check", "--staged") == sound  # the code has no commit yet
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     (clone / "train.py").write_text("x = 1\n")
     editing.run(clone, "add", "train.py")
@@ -363,13 +363,13 @@ def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(
 
 @pytest.mark.soak
 def test_pre_commit_makes_the_environment_of_the_hook(clone):
-    """pre-commit clones this repository and installs it by pip with its requirements, if pip reaches packages."""
+    """pre-commit clones this repository and installs it by pip. Needs an index of packages."""
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     done = pre_commit(clone, "try-repo", str(MANIFEST.parent), "gitmodel-check", "--verbose")
     assert (done.returncode, "all records are valid" in done.stdout) == (0, True), done.stdout
 
 
-# Whose hooks are touched
+# Installing and uninstalling hooks
 
 
 def test_installing_a_hook_twice_changes_nothing_and_uninstalling_removes_it(code_repo, capsys):
@@ -404,7 +404,7 @@ def test_somebody_elses_hook_is_left_alone(code_repo, capsys):
     assert path.read_text() == "#!/bin/sh\nexit 0\n"
 
 
-def test_hooks_of_a_repository_that_has_its_own_folder_go_there(code_repo, git, capsys):
+def test_a_hook_is_installed_into_the_folder_of_core_hookspath(code_repo, git, capsys):
     git(code_repo, "config", "core.hooksPath", "ci/hooks")
     assert ask(capsys, "-C", code_repo, "hook", "install")[0] == 0
     assert (code_repo / "ci/hooks/pre-push").exists()
@@ -417,13 +417,13 @@ def test_no_hook_is_installed_into_a_global_hooks_folder(code_repo, git, capsys,
     assert not (tmp_path / "hooks").exists()
 
 
-def test_a_work_tree_has_the_hooks_of_its_repository(code_repo, git, capsys, tmp_path):
+def test_a_hook_installed_in_a_work_tree_is_installed_in_its_repository(code_repo, git, capsys, tmp_path):
     git(code_repo, "worktree", "add", "-q", str(tmp_path / "other"))
     assert ask(capsys, "-C", tmp_path / "other", "hook", "install")[0] == 0
     assert (code_repo / ".git/hooks/pre-push").exists()
 
 
-def test_text_that_git_would_change_is_refused(code_repo, monkeypatch, capsys):
+def test_input_that_git_does_not_pass_to_a_hook_is_refused(code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     for name, text in (("pre-receive", "a b refs/heads/x\n"), ("pre-push", "refs/heads/x\n")):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -431,7 +431,7 @@ def test_text_that_git_would_change_is_refused(code_repo, monkeypatch, capsys):
         assert (code, "is not a line that git passes to this hook" in err) == (2, True)
 
 
-def test_a_hook_calls_a_program_and_never_imports_from_where_it_runs(tmp_path):
+def test_a_hook_calls_a_program_and_never_imports_from_its_current_folder(tmp_path):
     with pytest.raises(Exception, match="the program git-model is not installed"):
         hooks.find_program("pytest", str(tmp_path / "python"))
     assert hooks.find_program("pytest", sys.executable).name == "git-model"

@@ -65,7 +65,7 @@ def test_the_files_name_the_branch_of_the_registry(kind, code_repo, capsys, git)
     assert ask(capsys, "-C", code_repo, "init", "--ci", kind, "--owner", "@me", *INSTALL)[0] == 0
     (text,) = {read(code_repo, path, "models/registry") for path in FILES[kind] if path.endswith("gitmodel.yml")}
     assert not re.search(r"@[A-Z]+@", text)
-    if kind != "gitlab":  # whose component takes it as an input
+    if kind != "gitlab":  # the component for GitLab gets the branch as an input
         assert 'branches: ["models/registry"]' in text
     else:
         assert 'branch: "models/registry"' in read(code_repo, ".gitlab-ci.yml", "models/registry")
@@ -78,7 +78,7 @@ def owners(repo):
 
 
 def approves(repo, path):
-    """Return the owners who approve a change of *path*, by the last line that matches as in git's attributes."""
+    """Return the owners who approve a change of *path*: those of the last matching line, as in `.gitattributes`."""
     found = ""
     for pattern, accounts in owners(repo):
         rule = re.escape(pattern.lstrip("/")).replace(r"\*", "[^/]*") + (".*" if pattern.endswith("/") else "")
@@ -102,7 +102,7 @@ def test_owners_of_models_approve_their_stages_and_those_of_the_registry_the_res
     assert approves(repo, "models/iris/versions/1.toml") == ""
 
 
-def test_forgejo_has_regular_expressions(repo, capsys):
+def test_code_owners_of_forgejo_are_regular_expressions(repo, capsys):
     assert ask(capsys, "init", "--ci", "forgejo", "--owner", "@org/registry", *INSTALL)[0] == 0
     matching = {path: accounts for pattern, accounts in owners(repo) for path in PATHS if re.fullmatch(pattern, path)}
     assert matching == {
@@ -254,7 +254,7 @@ def test_init_ci_again_updates_code_owners_for_new_models_owners_and_stages(repo
     assert approves(repo, "gitmodel.toml") == "@bob"
 
 
-def test_check_reports_a_damaged_registry_and_not_code_owners(repo, capsys):
+def test_check_of_a_damaged_registry_does_not_warn_about_code_owners(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     edit(repo, {"gitmodel.toml": "format = 1\n"})
     code, _, err = ask(capsys, "check")
@@ -333,7 +333,7 @@ def test_host_settings_are_readable_in_80_columns(kind):
 
 
 def test_no_file_is_left_over_or_missing():
-    """They are read from the package, wherever it is installed."""
+    """The package contains exactly the templates that `init --ci` writes."""
     names = {path.name for path in (resources.files("gitmodel.hosts") / "templates").iterdir()}
     made = (*workflows._KEPT.values(), *workflows._BEGUN.values())
     assert names == {name for files in made for name in files.values()} | {f"{kind}.txt" for kind in FILES}

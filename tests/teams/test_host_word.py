@@ -36,7 +36,7 @@ def github(monkeypatch, tmp_path):
 
 @pytest.fixture
 def client(code_repo):
-    """A registry whose production accepts only reviewed changes, with version 1 there from before."""
+    """A registry in which version 1 entered production before this stage accepted only reviewed changes."""
     with Client(code_repo) as client:
         iris = client.register_model("iris")
         for _ in range(3):
@@ -62,7 +62,7 @@ def record(client, number):
 
 
 def merge(repo):
-    """Make the newest commit what a merge of a proposal looks like, by hand: anybody who may push can."""
+    """Replace the newest commit by a merge that looks like that of a proposal, as anybody who may push can."""
     new, old = editing.run(repo, "rev-parse", BRANCH, f"{BRANCH}~1").split()
     tree = editing.run(repo, "rev-parse", f"{new}^{{tree}}")
     made = editing.run(repo, "commit-tree", tree, "-p", old, "-p", new, "-m", "Merge")
@@ -88,7 +88,7 @@ def test_a_merge_made_by_hand_does_not_count_when_the_host_is_asked(host, client
     record(client, 2)
     merge(repo)
     assert "the host knows of no" in refused(client)["production"]
-    assert client.apply().moved  # history alone takes it for reviewed
+    assert client.apply().moved  # without asking the host, a merge commit counts as a review
 
 
 @pytest.mark.parametrize("how", [{"by": ()}, {"by": ("ada",)}, {"base": "main"}])
@@ -131,7 +131,7 @@ def environ(host):
 
 
 def test_rules_loosened_by_hand_do_not_count(github, client, repo):
-    """A person who registers versions may push to the branch, so the host is asked about changes of the rules too."""
+    """Anybody who may push can change the rules, so `apply` asks the host about changes of the rules, too."""
     edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", "")})
     loosened = tip(repo)
     edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", 'rollback = "direct"\n')})

@@ -17,13 +17,13 @@ from gitmodel.registry.checking import MOST_PROBLEMS, check
 
 TOPIC = "refs/heads/propose/iris/production/9-0000000"
 STAGE = paths.stage_file("iris", "production")
-# Seconds and bytes on a shared machine; without bounds a test would take minutes and gigabytes, or never end.
+# Limits in seconds and bytes. An unbounded implementation needs minutes and gigabytes, or does not end.
 SOON = 20.0
 LITTLE = 400 << 20
 
 
 def graft(repo, root, path, entry):
-    """The tree *root* with the *entry* (mode, type, id) at *path*, whatever it is."""
+    """Return the tree *root* with the *entry* (mode, type, id) at *path*, even if git would not create it."""
     head, _, rest = path.partition("/")
     listing = editing.run(repo, "ls-tree", root).splitlines() if root else []
     below = next((line.split()[2] for line in listing if line.endswith(f"\t{head}")), "")
@@ -53,14 +53,14 @@ def many(repo, depth=3, width=100):
 
 @pytest.fixture
 def bounded():
-    """Fails unless what is within takes little time and memory."""
+    """Fail unless the test takes little time and memory."""
     begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
     assert time.monotonic() - begun < SOON
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < LITTLE
 
 
-# 10 ** 6 files, and 10 ** 12, in places where no record can be, where records are, and where hosts have theirs
+# Folders for 10 ** 6 or 10 ** 12 files: without records, with records, and with files of hosts
 PLACES = ["rubbish", "models/iris/versions", "models/other/names/ab", "models", "runs/2026", ".github", "purged"]
 
 

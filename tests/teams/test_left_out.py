@@ -9,7 +9,7 @@ from transcripts import ask
 from gitmodel import Conflict, NotFound, RenumberedWarning
 
 
-def test_both_halves_of_a_dropped_promotion_are_named(ada, bob):
+def test_a_pull_names_both_stages_of_a_dropped_move_between_stages(ada, bob):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     ada.get_version("iris@1").set_stage("production")
     ada.push()
@@ -39,7 +39,7 @@ def test_archived_markers_and_aliases_that_go_with_a_dropped_promotion_are_named
     ]
 
 
-def test_a_version_archived_here_and_promoted_there_is_named(ada, bob):
+def test_a_version_archived_here_and_promoted_at_the_remote_is_named(ada, bob):
     bob.get_version("iris@3").set_stage("archived")
     ada.get_version("iris@3").set_stage("staging")
     ada.push()
@@ -47,7 +47,7 @@ def test_a_version_archived_here_and_promoted_there_is_named(ada, bob):
     assert held(bob) == {"production": 2, "staging": 3}
 
 
-def test_versions_made_for_a_model_that_was_deleted_there_are_named(ada, bob):
+def test_versions_created_for_a_model_that_the_remote_deleted_are_named(ada, bob):
     ada.delete_model("iris", force=True)
     ada.push()
     bob.get_model("iris").create_version()
@@ -65,7 +65,7 @@ def test_versions_made_for_a_model_that_was_deleted_there_are_named(ada, bob):
         assert named in conflicts
 
 
-def test_an_artifact_unlinked_here_and_changed_there_is_named(team, ada, bob):
+def test_an_artifact_unlinked_here_and_changed_at_the_remote_is_named(team, ada, bob):
     ada.get_version("iris@1").get_artifact("train").log_metadata(rows=5)
     ada.push()
     bob.get_version("iris@1").unlink("train")
@@ -92,7 +92,7 @@ def test_a_model_registered_on_both_sides_has_the_fields_that_one_side_gave(ada,
     assert (rose.title, rose.license) == ("Rose", "MIT")
 
 
-def test_a_model_whose_name_differs_there_by_case_is_reported(ada, bob):
+def test_a_model_whose_name_differs_by_case_at_the_remote_is_reported(ada, bob):
     ada.register_model("Demo")
     ada.push()
     bob.register_model("demo")
@@ -233,7 +233,7 @@ def test_one_new_name_given_on_both_sides_is_no_conflict(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_new_name_that_another_model_has_there_is_left_out(ada, bob, bare):
+def test_a_new_name_that_another_model_has_at_the_remote_is_left_out(ada, bob, bare):
     ada.register_model("flower").create_version()
     ada.push()
     bob.update_model("iris", new_name="flower")
@@ -248,7 +248,7 @@ def test_a_new_name_that_another_model_has_there_is_left_out(ada, bob, bare):
 
 
 @pytest.mark.parametrize("there", ["deleted", "renamed"])
-def test_a_model_registered_here_under_a_name_that_is_gone_there_is_named(ada, bob, bare, there):
+def test_a_model_registered_here_under_a_name_that_the_remote_deleted_or_renamed_is_named(ada, bob, bare, there):
     ada.register_model("flower")
     if there == "deleted":
         ada.delete_model("flower")
@@ -287,7 +287,7 @@ def test_a_deletion_of_a_model_that_the_remote_changed_is_dropped_and_reported(a
     assert_sound(bare)
 
 
-def test_a_model_renamed_here_and_deleted_there_is_named(ada, bob, bare):
+def test_a_model_renamed_here_and_deleted_at_the_remote_is_named(ada, bob, bare):
     ada.delete_model("iris", force=True)
     ada.push()
     bob.update_model("iris", new_name="flower")

@@ -40,7 +40,7 @@ def lost(team, ada, bob):
 
 @pytest.fixture
 def here(team, lost, monkeypatch):
-    """Bob's folder, after that; the store is the one of the team."""
+    """Bob's folder after the pull, with the team's store."""
     monkeypatch.setenv("GITMODEL_STORE", team.store)
     return team.folder / "bob"
 
@@ -75,7 +75,7 @@ def test_every_command_that_writes_by_the_name_is_refused_until_it_is_confirmed(
     assert ask(capsys, "-C", here, *words, "--renumbered")[0] != 0
 
 
-def test_a_refusal_names_the_reference_to_write(here, capsys):
+def test_the_refusal_names_the_reference_to_use_instead(here, capsys):
     assert "hint: write iris@latest, or add" in ask(capsys, "-C", here, "promote", "flower@latest", "staging")[2]
     assert "hint: write iris, or add" in ask(capsys, "-C", here, "demote", "flower", "production")[2]
 
@@ -91,7 +91,7 @@ def test_import_and_store_use_are_refused_too(team, ada, here, capsys):
 
 
 @pytest.mark.parametrize("name", ["iris", "rose"])
-def test_the_other_names_of_both_models_are_not_in_doubt(here, bob, name):
+def test_the_other_names_of_both_models_need_no_confirmation(here, bob, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bob.get_model(name).update(title="x")
@@ -102,7 +102,7 @@ def test_the_other_names_of_both_models_are_not_in_doubt(here, bob, name):
         assert bob.get_model(name).rollback("production")
 
 
-def test_names_that_arrive_later_for_a_lost_name_are_noted_too(team, ada, bob, capsys):
+def test_a_lost_name_that_another_model_gets_in_a_later_pull_needs_confirmation_too(team, ada, bob, capsys):
     here = team.folder / "bob"
     ada.update_model("iris", new_name="rose")
     ada.push()
@@ -238,7 +238,7 @@ def test_other_clones_are_not_affected(team, ada, bob, lost):
 
 
 def test_a_name_registered_in_two_clones_becomes_one_model_with_renumbered_versions(team, ada, bob, capsys):
-    """Two people who register the same name mean the same model: its versions come together."""
+    """A name that two people register means one model, which gets the versions of both."""
     ada.register_model("tulip").create_version(metadata={"who": "ada"})
     ada.push()
     mine = bob.register_model("tulip").create_version(metadata={"who": "bob"})
@@ -288,7 +288,7 @@ def test_a_pipeline_on_the_name_is_refused_until_it_is_confirmed(bob, lost, work
     assert [version.number for version in bob.get_model("flower").versions] == [1, 2, 3, 4]
 
 
-def test_a_run_makes_its_version_of_the_model_that_it_started_with(team, ada, bob, working):  # noqa: F811
+def test_a_run_creates_its_version_for_the_model_that_had_the_name_at_its_start(team, ada, bob, working):  # noqa: F811
     ada.register_model("rose").create_version()
     ada.push()
     bob.pull()

@@ -29,7 +29,7 @@ def changed(text, old, new):
 
 @pytest.fixture
 def edit(ada, bob):
-    """Edits gitmodel.toml in Ada's and Bob's clones; Ada pushes, and Bob pulls. Returns his file and what was lost."""
+    """Return a function that edits both clones, pushes Ada's and pulls Bob's. It returns his file and the conflicts."""
 
     def edit_both(hers, his):
         editing.edit(ada.repository.common_dir, {"gitmodel.toml": TEXT})

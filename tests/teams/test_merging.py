@@ -71,7 +71,7 @@ def test_links_of_one_name_to_different_bytes_are_a_conflict():
     assert (record.artifacts, conflicts) == ((other,), ["artifacts.weights"])
 
 
-def test_texts_that_both_wrote_are_a_conflict_and_owners_are_not():
+def test_different_texts_are_a_conflict_and_different_owners_are_merged():
     base = ModelRecord(created=MOMENT)
     ours = replace(base, title="Iris", owners=("ada",))
     theirs = replace(base, title="Flowers", owners=("bob",))
@@ -79,7 +79,7 @@ def test_texts_that_both_wrote_are_a_conflict_and_owners_are_not():
     assert (record.title, record.owners, conflicts) == ("Flowers", ("ada", "bob"), ["title"])
 
 
-def test_numbers_that_move_up_by_one_are_each_replaced_once():
+def test_renumbered_versions_in_a_message_are_each_replaced_only_once():
     message = (
         "Promote iris 4 to production\n\nbetter than iris 4\n\nModel: iris\nVersion: 4\nPrevious-Version: 5\nTxn: 4f\n"
     )
@@ -89,7 +89,7 @@ def test_numbers_that_move_up_by_one_are_each_replaced_once():
     )
 
 
-def test_a_number_of_another_model_stays():
+def test_a_number_of_another_model_in_a_message_is_not_replaced():
     message = "Promote iris-2 4 to production\n\nModel: iris-2\nVersion: 4\nTxn: 4f\n"
     assert reworded(message, ReplayState({("iris", 4): 5})) == message
 

@@ -18,7 +18,7 @@ def alias_text(client, number):
 
 
 def resolved(client, reference):
-    """The number that *reference* means, or None."""
+    """Return the number of the version that *reference* names, or None."""
     try:
         return client.get_version(reference).number
     except GitModelError:
@@ -26,7 +26,7 @@ def resolved(client, reference):
 
 
 def plant(client, name, number=1, *, tag=True):
-    """Commit the alias file *name* by hand, with the tag that would go with it."""
+    """Commit the alias file *name* by hand, and create the tag of this alias."""
     repo = client.repository.common_dir
     commit = editing.edit(repo, {f"models/iris/aliases/{name}.toml": alias_text(client, number)})
     if tag:

@@ -1,4 +1,4 @@
-"""The names of files and the attachments of a version stay what they are when the version goes elsewhere."""
+"""A version keeps its file names and attachments in pulls, renames, imports, copies and bundles."""
 
 import subprocess
 
@@ -20,7 +20,7 @@ EXPECTED = {
 
 @pytest.fixture
 def made(bob, tmp_path):
-    """A version of Bob's with files, a folder, an object and attachments, which nobody else has."""
+    """A version with files, a folder, an object and attachments, which only Bob's clone has."""
     for name, content in (
         ("clf.onnx", ONNX),
         ("cm.png", PNG),

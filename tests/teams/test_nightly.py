@@ -33,7 +33,7 @@ done
 
 @pytest.fixture
 def site(tmp_path, git):
-    """A host with the code and the registry, whose production asks for a gate and a pull request."""
+    """A host with the code and the registry, whose production has a gate and is proposal_only."""
     remote, code = tmp_path / "remote.git", tmp_path / "code"
     git(tmp_path, "init", "-q", "--bare", "--initial-branch=main", str(remote))
     for key in ("http.receivepack", "uploadpack.allowFilter"):
@@ -64,13 +64,13 @@ def site(tmp_path, git):
 
 
 class Site:
-    """The URL of the registry, and machines that are as new as those of a host."""
+    """The URL of the registry, and new machines, like those that run the jobs of a host."""
 
     def __init__(self, folder, url, git):
         self.folder, self.url, self.git = folder, url, git
 
     def machine(self, name):
-        """A clone of the code with a depth of 1, and the environment of a job, in which git knows nobody."""
+        """Return a clone of the code of depth 1, and the environment of a job. git has no name or e-mail there."""
         path, home = self.folder / name, self.folder / f"home-{name}"
         home.mkdir()
         self.git(self.folder, "clone", "-q", "--depth", "1", f"file://{self.folder}/remote.git", str(path))
@@ -79,7 +79,7 @@ class Site:
         return path, {**kept, **places, "GIT_CONFIG_NOSYSTEM": "1"}
 
     def start(self, name, *words, worse=False, **more):
-        """Start the script *words* on a new machine; *worse* makes a training that the gate refuses."""
+        """Start the script *words* on a new machine. With *worse*, the gate refuses the trained version."""
         path, environ = self.machine(name)
         if worse:
             self.spoil(path)

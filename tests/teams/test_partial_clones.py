@@ -27,7 +27,7 @@ def upstream(code_repo, git):
 
 @pytest.fixture
 def clone(upstream, tmp_path, git, monkeypatch):
-    """Clone the repository with these options, as a server would give it, and stand in the clone."""
+    """Return a function that clones the repository with options of git and makes the clone the current folder."""
 
     def make(*options):
         git(tmp_path, "clone", "-q", *options, upstream.as_uri(), "clone")
@@ -58,7 +58,7 @@ def test_a_pull_fetches_the_registry_into_such_a_clone(clone, capsys):
     assert ask(capsys, "apply") == (0, "", "nothing was pending\n")
 
 
-def test_in_python(clone):
+def test_python_names_the_fetch_to_run(clone):
     with Client(clone("--depth", "1")) as client:
         for read in (client.list_models, client.check, client.apply, lambda: client.get_version("iris@production")):
             with pytest.raises(NotFound, match="the registry is not in this clone"):
@@ -100,7 +100,7 @@ class TestWithoutTags:
 
 
 class TestShallowRegistry:
-    """`git clone --depth 1 --branch gitmodel`: the tip of the registry, and no history."""
+    """`git clone --depth 1 --branch gitmodel` fetches the tip of the registry without its history."""
 
     def test_apply_sets_no_tag_that_the_whole_history_would_not_set(self, clone, upstream, capsys, git):
         right = git(upstream, "rev-parse", "model/iris/production")
@@ -137,7 +137,7 @@ class TestShallowRegistry:
         ask(capsys, "doctor", "--fix")
         assert git(path, "for-each-ref") == before
 
-    def test_a_shallow_clone_does_not_judge_a_stage_that_was_emptied(self, upstream, clone, capsys, git):
+    def test_apply_in_a_shallow_clone_keeps_the_tag_of_a_stage_that_was_emptied(self, upstream, clone, capsys, git):
         with Client(upstream) as client:
             tag = git(upstream, "rev-parse", "model/iris/production")
             client.get_model("iris").demote("production")

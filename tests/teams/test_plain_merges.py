@@ -20,7 +20,7 @@ def git(folder, *arguments):
 
 
 def pull_and_push_by_git(folder, *strategy):
-    """Do `git pull && git push` on the metadata branch, in a work tree of its own; returns the merge."""
+    """Run `git pull && git push` in a work tree of the metadata branch. Return the merge commit."""
     tree = folder.parent / f"{folder.name}-tree"
     git(folder, "worktree", "add", "-q", str(tree), "gitmodel")
     git(tree, "pull", "-q", "--no-rebase", "--no-edit", *strategy, "origin", "gitmodel")
@@ -108,7 +108,7 @@ def test_doctor_fix_sets_the_tags_again(team, ada, merge):
 
 
 def test_a_promotion_recorded_after_the_merge_waits_and_takes_nothing_out(team, ada, bob, bare, merge):
-    """The tag counts by the file in the merge, whatever the branch records since."""
+    """A later record on the branch does not invalidate the tag, which agrees with the file in the merge."""
     ada.pull()
     old = git(team.folder / "ada", "rev-parse", PRODUCTION)
     ada.get_version("iris@1").set_stage("production")
@@ -147,7 +147,7 @@ def test_a_tag_on_a_commit_that_was_never_merged_is_refused(team, ada, bob):
 def test_a_fast_forward_of_a_proposal_that_was_updated_by_a_merge_keeps_what_is_in_force(
     team, ada, bob, bare, capsys, monkeypatch
 ):
-    """As a host's button "Update branch" does, and then a fast-forward."""
+    """A host's button "Update branch" merges the base into the proposal; then the branch is fast-forwarded."""
     proposal = ada.propose(("iris@1", "staging"))
     git(team.folder / "ada", "push", "-q", "origin", f"{proposal.commit}:refs/heads/{proposal.branch}")
     bob.get_version("iris@3").set_stage("production")

@@ -121,7 +121,7 @@ def test_the_page_begins_with_the_result_and_the_effect(client, repo):
     assert "<details><summary>1 dataset differs</summary>" in page
 
 
-def test_a_stage_that_requires_a_review_and_fails_a_rule_says_both(client, repo):
+def test_a_plan_shows_both_a_required_review_and_a_failed_rule(client, repo):
     change = PlannedChange("iris", "production", alias=False, old=None, new=2, who="", reason="", reviewed=True)
     outcomes = (
         Outcome("good", passed=False),

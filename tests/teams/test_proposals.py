@@ -31,7 +31,7 @@ def promote(client, reference, stage="production", **more):
 
 
 def entry(proposal):
-    """The one change of a proposal by which somebody enters, or leaves without another."""
+    """Return the only change of the proposal that affects production."""
     (change,) = [change for change in proposal.plan.changes if change.place == "production"]
     return change
 
@@ -51,7 +51,7 @@ def test_a_proposal_is_merged_applied_and_every_clone_derives_the_same_tag(ada, 
     assert git(bare, "diff", "--name-status", "gitmodel", proposal.branch).split() == [
         "A", "models/iris/stages/archived/2.toml", "M", "models/iris/stages/production.toml",
     ]  # fmt: skip
-    # something else comes in between
+    # another commit is pushed before the merge
     ada.get_model("iris").create_version()
     ada.push()
     assert host.merge(proposal.branch, how)

@@ -16,7 +16,7 @@ from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
 
 GITHUB = "https://github.com/org/models.git"
 GITLAB = "https://gitlab.example.org/team/models.git"
-# What a host's own program is asked: its arguments, a NUL after each, and what came on its standard input.
+# A fake of a host's program (`gh`, `glab`), which records its arguments, each ended by NUL, and its stdin.
 RECORDER = """\
 #!/bin/sh
 printf '%s\\0' "$@" > {folder}/arguments
@@ -34,7 +34,7 @@ echo '  https://gitlab.example.org/team/models/-/merge_requests/7'
 
 @pytest.fixture
 def hosted(team, bob, bare):
-    """Bob's clone with its remote at an address of a host, which git reaches as the bare repository."""
+    """Bob's clone. The URL of its remote is that of a host; git is configured to use the bare repository instead."""
 
     def open(url, path=os.environ["PATH"]):
         git(bob.repository.git.top, "remote", "set-url", "origin", url)
@@ -48,7 +48,7 @@ def hosted(team, bob, bare):
 
 @pytest.fixture
 def programs(tmp_path):
-    """Puts a program that records what it is asked before all others; gives the PATH."""
+    """Return a function that puts a fake of a host's program first on the PATH."""
     folder = tmp_path / "programs"
     folder.mkdir()
 
@@ -307,7 +307,7 @@ class TestPlanned:
 
 
 def told(capsys, bob, *words):
-    """A command as a terminal shows it: its exit code, stdout, stderr behind `! `, ids and folders by name."""
+    """Run a command. Return stdout, stderr with `! ` before each line, and the exit code, with ids replaced."""
     code = run_program([*words])
     said = capsys.readouterr()
     shown = said.out + "".join(f"! {line}\n" for line in said.err.splitlines())

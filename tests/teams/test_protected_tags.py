@@ -9,7 +9,7 @@ from gitmodel import Refused
 from gitmodel.cli import run as run_program
 
 PRODUCTION = "refs/tags/model/iris/production"
-# what an `update` hook, or a rule of the host, says of one ref
+# An `update` hook that refuses a ref, as the rule of a host for protected tags does.
 PROTECTED = """\
 #!/bin/sh
 case "$1" in
@@ -64,7 +64,7 @@ def test_other_tags_of_the_same_push_go_through(protected, bob):
     assert held(bob) == {"staging": (1, 1), "production": (3, 2)}
 
 
-def test_on_the_command_line(protected, bob, capsys):
+def test_the_command_prints_the_refusal_and_records_the_promotion(protected, bob, capsys):
     folder = str(bob.repository.git.top)
     assert run_program(["-C", folder, "promote", "iris@3", "production"]) == 0
     capsys.readouterr()
@@ -76,7 +76,7 @@ def test_on_the_command_line(protected, bob, capsys):
 
 
 def test_a_change_applied_only_locally_is_reverted(protected, bob, ada):
-    """Bob applies, but may not: the next push says so, and the one after has nothing in its way."""
+    """Bob applies, but may not move the tag: his next push reports the refusal, and the push after it succeeds."""
     with pytest.raises(Refused):
         promote_and_push(ada)
     bob.pull()

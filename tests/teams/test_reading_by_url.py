@@ -19,7 +19,7 @@ from gitmodel.registry.writer import transact
 
 
 def entry(client):
-    """The folder of the cache that the registry of *client* has."""
+    """Return the folder in the cache for the registry of *client*."""
     return client.repository.common_dir.parent
 
 
@@ -72,7 +72,7 @@ def test_a_service_that_needs_only_the_tag_fetches_one_commit_and_few_files(team
     assert objects(service, "single.git", "blob") == 4  # gitmodel.toml, model.toml, production.toml, 2.toml
 
 
-def test_a_service_does_not_use_bytes_that_are_not_those_promoted(team, host, tmp_path):
+def test_a_service_refuses_bytes_other_than_the_promoted_ones(team, host, tmp_path):
     version = team.by_url("service", host.registry).get_version("iris@production")
     digest = version.get_artifact("train").digest.removeprefix("sha256:")
     held = tmp_path / "store" / "sha256" / digest[:2] / digest[2:]
@@ -90,7 +90,7 @@ def test_round_trips_are_few_and_two_where_nothing_is_new(team, host):
     assert {name for _, name in host.seen} == {"git-upload-pack"}
     again = team.by_url("service", host.registry)
     assert trips(host, lambda: again.get_version("iris@production")) == 2
-    # two are for the rules in force, from before the first artifact raised the format
+    # two of them read the rules in force, at a commit before the first artifact raised the format
     assert trips(host, again.list_models) <= 7
     assert trips(host, again.list_models) == 2
     lazy = team.by_url("service", host.registry, max_age=60)
@@ -121,7 +121,7 @@ def test_handles_of_one_answer_send_no_further_requests(team, host):
     assert trips(host, told) == 0
 
 
-def test_a_version_read_from_a_tag_says_so(team, ada, host):
+def test_a_version_read_from_a_stage_tag_names_the_tag_as_frozen(team, ada, host):
     ada.get_version("iris@2").log_metadata(checked="by hand")
     ada.push()
     service = team.by_url("service", host.registry)
@@ -145,7 +145,7 @@ def test_a_handle_shows_the_new_location_after_linking_the_same_bytes(team, ada,
     assert version.get_artifact("raw").uri == linked.uri
 
 
-def test_only_a_change_that_was_made_has_a_handle_read_the_branch(team, ada, host):
+def test_a_handle_reads_the_branch_only_after_a_change_succeeded(team, ada, host):
     ada.get_version("iris@2").log_metadata(checked="by hand")
     ada.push()
     version = team.by_url("service", host.registry).get_version("iris@production")
@@ -159,7 +159,7 @@ def test_only_a_change_that_was_made_has_a_handle_read_the_branch(team, ada, hos
     assert (version.metadata["checked"], version.description, version.frozen) == ("by hand", "x", "")
 
 
-def test_each_call_of_the_client_asks_again(team, ada, host):
+def test_each_call_of_the_client_asks_the_host_again(team, ada, host):
     service = team.by_url("service", host.registry)
     assert service.get_version("iris@production").number == 2
     assert len(service.get_model("iris").versions) == 3

@@ -37,7 +37,7 @@ def promote_by_hand(iris, repo, number=2):
 
 
 def merge(repo, client, *wanted, squashed=False, **more):
-    """Propose, and do what a host's merge button does, or its squash button."""
+    """Propose a promotion and merge it, as the merge or squash button of a host does."""
     proposal = client.propose(*wanted, **more)
     tip = editing.run(repo, "rev-parse", editing.BRANCH)
     tree = editing.run(repo, "merge-tree", "--write-tree", tip, proposal.commit)
@@ -157,8 +157,8 @@ class TestTakingItBack:
         iris.rollback("production")
         assert states(iris)["production"] == (3, 3)
 
-    def test_the_rollback_does_not_put_an_earlier_reviewed_change_in_force(self, client, iris, code_repo):
-        """The rollback takes back the direct change only; the one before it still waits for `apply`, or is applied."""
+    def test_the_rollback_of_a_direct_change_puts_the_reviewed_change_before_it_in_force(self, client, iris, code_repo):
+        """The rollback reverts only the direct change, so the reviewed change before it is in force."""
         merge(code_repo, client, ("iris@4", "production"))
         editing.edit(code_repo, {STAGE: stage_text(iris, 5)})
         iris.rollback("production")

@@ -39,11 +39,11 @@ def push_something(ada):
 
 @pytest.mark.parametrize("ref", [f"{COPIES}/incoming", f"{COPIES}/model/iris/staging", "refs/remotes/origin/gitmodel"])
 def test_a_pull_waits_for_the_lock_of_another_fetch_in_the_same_clone(team, ada, bob, bare, ref):
-    """The server is asked by a script that takes the lock the first time, and releases it the second time."""
+    """The script that serves fetches creates the lock for the first fetch, and removes it for the second."""
     push_something(ada)
     lock = team.folder / "bob" / ".git" / f"{ref}.lock"
     script = team.folder / "upload-pack"
-    # ls-remote, the fetch that meets the lock, and then again
+    # the requests are: ls-remote, the fetch that finds the lock, and the second try
     script.write_text(
         f"#!/bin/sh\necho >>{team.folder}/asked\n"
         f"case $(wc -l <{team.folder}/asked) in 2) mkdir -p {lock.parent}; : >{lock};; 3) rm {lock};; esac\n"
@@ -56,10 +56,10 @@ def test_a_pull_waits_for_the_lock_of_another_fetch_in_the_same_clone(team, ada,
     assert refs(team.folder / "bob") == refs(bare)
 
 
-def test_a_pull_is_done_again_when_another_fetch_moved_a_ref_first(team, ada, bob, bare):
+def test_a_pull_is_repeated_if_another_fetch_moved_a_ref_first(team, ada, bob, bare):
     push_something(ada)
     folder = team.folder / "bob"
-    # between two refs of our fetch, another one moves the second of them
+    # this hook runs after the fetch moved its first ref, and moves the second one as another fetch would
     write_hook(
         folder,
         "reference-transaction",
@@ -74,8 +74,8 @@ def test_a_pull_is_done_again_when_another_fetch_moved_a_ref_first(team, ada, bo
     assert refs(folder) == refs(bare)
 
 
-def test_a_push_whose_copies_are_locked_meanwhile_is_a_push(team, ada, bare, monkeypatch):
-    """The server takes the lock as it answers; a git before git releases it when refs are moved the second time."""
+def test_a_push_succeeds_although_its_remote_tracking_refs_are_locked_meanwhile(team, ada, bare, monkeypatch):
+    """The server's hook takes the lock; a wrapper of git removes it when refs are moved the second time."""
     ada.get_model("iris").create_version(data={"train": source(team, "ada")})
     lock = team.folder / "ada" / ".git" / f"{COPIES}/branches/gitmodel.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +201,7 @@ def test_a_remote_that_is_pushed_elsewhere_than_it_is_fetched_from_is_named(team
 
 
 def test_a_tag_below_that_of_the_rules_in_force_is_named_by_push_and_doctor(team, ada, bob, bare):
-    """Such a tag takes the place of a folder, so that git can have no tag of the rules there."""
+    """Such a tag makes a folder of the name, so git cannot create the tag of the rules in force."""
     editing.edit(team.folder / "ada" / ".git", rules(production=GOOD))
     ada.apply()
     ada.push()

@@ -35,7 +35,7 @@ def bare(tmp_path):
 
 @pytest.fixture
 def ada(tmp_path, keys, bare):
-    """Ada, who signs for production, put iris@2 there; Mallory was a signer and was taken off the list."""
+    """Ada's clone. Ada, a signer, put iris@2 into production; Mallory was removed from the list of signers."""
     folder = make_repo(tmp_path / "ada")
     edit(folder, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "ada") + line(keys, "mallory")})
     sign_as(folder, keys, "ada")
@@ -49,7 +49,7 @@ def ada(tmp_path, keys, bare):
 
 @pytest.fixture
 def reader(tmp_path, ada, bare):
-    """A clone from before the attack."""
+    """A clone that was made before the attack."""
     subprocess.run(["git", "clone", "-q", str(bare), str(tmp_path / "reader")], check=True)
     with Client(tmp_path / "reader", environ=person("reader")) as client:
         client.pull()
@@ -143,7 +143,7 @@ def test_a_tag_that_was_deleted_stays_in_clones_that_had_it_and_comes_back_with_
 
 @pytest.mark.parametrize("how", ["deleted", "deleted, and unsigned change"])
 def test_a_fresh_clone_says_that_the_tag_may_have_been_deleted(ada, mallory, keys, bare, tmp_path, capsys, how):
-    """The clone cannot tell a deleted tag from a first promotion that waits: it names both, and the way out works."""
+    """The clone cannot know if the tag was deleted or never created. The message names both, and its advice works."""
     if how != "deleted":
         by_mallory(ada, mallory, keys, key="mallory")
     push(mallory, f":{TAG}")

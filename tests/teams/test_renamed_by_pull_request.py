@@ -13,7 +13,7 @@ from gitmodel.teams.range_checks import check_between
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """A registry with iris@1 in production, called champion, and iris@2."""
+    """A registry with iris@1, in production and with the alias champion, and iris@2."""
     monkeypatch.chdir(code_repo)
     with Client(code_repo) as client:
         iris = client.register_model("iris")
@@ -40,7 +40,7 @@ def on_a_branch(repo, name, *commands, capsys):
 def merge(repo, name):
     """Merge the branch as a host does, with a commit whose first parent is the registry."""
     base, head = run(repo, "rev-parse", BRANCH), run(repo, "rev-parse", name)
-    # as on a host that does not guess where a new file belongs whose folder was renamed
+    # as on a host: a new file in a folder that the other side renamed stays in the old folder
     tree = run(repo, "-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", base, head).split()[0]
     commit = run(repo, "commit-tree", tree, "-p", base, "-p", head, "-m", f"Merge {name}")
     run(repo, "update-ref", BRANCH, commit, base)
@@ -112,7 +112,7 @@ def test_a_promotion_that_came_with_the_rename_waits_for_apply(repo, capsys):
 
 @pytest.mark.parametrize("stage", ["production", "staging"])
 def test_a_squash_of_a_rename_in_a_reviewed_stage_says_how_it_comes_in_force(repo, capsys, stage):
-    """A new name cannot be taken back, so no message advises a rollback."""
+    """No message advises a rollback, because it does not revert a rename."""
     guarded = f'format = "1.2"\n\n[[stages]]\nname = "{stage}"\nproposal_only = true\n'
     if stage == "staging":
         ask(capsys, "promote", "iris@2", "staging")

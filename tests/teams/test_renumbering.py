@@ -37,7 +37,7 @@ def handle(ada, bob):
 
 @pytest.fixture
 def here(team, handle):
-    """Bob's folder, after that."""
+    """Bob's folder after the pull that renumbered iris@4."""
     return team.folder / "bob"
 
 
@@ -195,7 +195,7 @@ def renumbered(team, ada, bob):
 
 
 def refused_until_confirmed(here, capsys, words):
-    """Run the command *words*, which is refused and then done with --renumbered. Return both texts on stderr."""
+    """Run the command *words*, which must be refused, then again with --renumbered. Return stderr of both."""
     before = all_refs(here)
     code, out, refusal = ask(capsys, "-C", here, *words)
     assert (code, out) == (6, "")
@@ -324,7 +324,7 @@ def test_the_note_follows_a_later_renumbering_and_a_rename(team, ada, bob, handl
     assert handle.metadata["who"] == "bob"
 
 
-def test_numbers_under_a_name_that_another_model_has_there_are_refused(team, ada, bob, capsys):
+def test_numbers_under_a_name_that_another_model_has_at_the_remote_are_refused(team, ada, bob, capsys):
     ada.register_model("flower").create_version(metadata={"who": "ada"})
     ada.push()
     bob.update_model("iris", new_name="flower")
@@ -370,7 +370,7 @@ def test_notes_that_cannot_be_read_are_reported_with_advice(here, git, capsys):
 
 
 def test_the_note_is_there_before_the_branch_moves(ada, bob, monkeypatch):
-    """A crash between two refs of a transaction leaves those that come first: never a number without its note."""
+    """After a crash between two refs, only the first refs are moved. So the note must come before the branch."""
     ada.get_model("iris").create_version()
     ada.push()
     bob.get_model("iris").create_version()

@@ -34,7 +34,7 @@ def client(code_repo):
 
 @pytest.fixture
 def repo(client):
-    """The registry under a gate that is in force."""
+    """The registry with a gate that is in force."""
     path = client.repository.common_dir
     editing.edit(path, rules(production=GOOD))
     client.apply()
@@ -49,7 +49,7 @@ def other(repo):
 
 
 def loosen(repo, iris, number=1, *, files=None):
-    """A pull request on `topic`: its first commit takes the gate away, its second promotes what the gate refuses."""
+    """Make a pull request on `topic`: one commit removes the gate, the next promotes a version that it refuses."""
     editing.run(repo, "update-ref", TOPIC, editing.BRANCH)
     editing.edit(repo, files or rules(), "Loosen", onto=TOPIC)
     editing.edit(repo, {STAGE: stage_text(iris, number)}, "Promote", onto=TOPIC)
@@ -58,7 +58,7 @@ def loosen(repo, iris, number=1, *, files=None):
 def bring_in(repo, how):
     """Merge `topic` as the merge button of a host does, with the method *how*."""
     old, side = (editing.run(repo, "rev-parse", ref) for ref in (editing.BRANCH, TOPIC))
-    if how == "rebase":  # the same two commits, made again: the branch moved meanwhile
+    if how == "rebase":  # copies both commits, as a rebase does after the branch moved
         base = editing.run(repo, "merge-base", old, side)
         for commit in editing.run(repo, "rev-list", "--reverse", side, f"^{base}").split():
             tree = editing.run(repo, "rev-parse", f"{commit}^{{tree}}")
@@ -77,7 +77,7 @@ def bring_in(repo, how):
 def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, iris, repo, how):
     loosen(repo, iris)
     bring_in(repo, how)
-    for _ in range(3):  # the first one puts the looser rules in force, and lets nothing in that came with them
+    for _ in range(3):  # the first `apply` puts the looser rules in force, but not the promotion that came with them
         done = client.apply()
         assert not done.moved
         assert [why.split(":")[0] for _, why in done.refused] == ["good"]
@@ -85,7 +85,7 @@ def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, 
     assert client.get_version("iris@production").number == 2
     with Client(repo) as another:
         assert not another.apply("iris").moved
-    # promoted again, it is judged by the rules that are in force now
+    # a new promotion must satisfy the looser rules, which are in force now
     iris.get_version(1).set_stage("production")
     assert states(iris) == {"production": (1, 1)}
     editing.run(repo, "update-ref", "-d", PRODUCTION.full)
@@ -129,7 +129,7 @@ def test_rules_loosened_and_tightened_in_one_pull_request_are_refused(client, ir
     assert states(iris) == {"production": (1, 2)}
 
 
-def test_all_rules_recorded_since_the_rules_in_force_count(client, iris, repo):
+def test_a_promotion_must_satisfy_all_rules_recorded_since_those_in_force(client, iris, repo):
     editing.edit(repo, rules(production=GOOD.replace("0.9", "0.99")))
     loosen(repo, iris, 3, files=rules(production=GOOD))
     bring_in(repo, "fast-forward")
@@ -152,7 +152,7 @@ def test_a_registry_without_rules_has_no_tag(client, iris, git):
     ],
     ids=["after", "proposal_only", "gate", "proposal with rollback"],
 )
-def test_every_rule_is_in_force_until_apply(client, iris, strict, said):
+def test_every_kind_of_rule_stays_in_force_until_apply(client, iris, strict, said):
     repo = client.repository.common_dir
     editing.edit(repo, rules(production=strict))
     client.apply()
@@ -324,7 +324,7 @@ class TestATagThatIsNotAsItWas:
 class TestAClone:
     @pytest.fixture
     def gated(self, ada, bob):
-        """Ada's registry under a gate that is in force at the remote."""
+        """Ada's registry with a gate that is in force at the remote."""
         editing.edit(ada.repository.common_dir, rules(production=GOOD.replace("0.9", "0.2")))
         ada.apply(push=True)
         ada.push()
@@ -547,7 +547,7 @@ class TestAServerWithTheHook:
         editing.run(repository.common_dir, "update-ref", editing.BRANCH, TOPIC)
         code, err = self.push(ada, editing.BRANCH)
         assert (code == 0, "change.gate" in err) == (False, True), err
-        # if the branch has the change anyway, pushed before the hook was installed, the tag does not follow
+        # the hook refuses the tag also if the change was pushed before the hook was installed
         hook = bare / "hooks" / "pre-receive"
         hook.rename(bare / "hooks" / "aside")
         assert self.push(ada, editing.BRANCH)[0] == 0
@@ -559,7 +559,7 @@ class TestAServerWithTheHook:
 
 
 def test_a_second_stage_file_stays_while_the_rules_in_force_close_that_stage(client, iris):
-    """Only the branch opens the stage again: other changes of the model go on, and leave its file as it is."""
+    """The branch has looser rules for the stage, but they are not in force. Other changes leave its file alone."""
     path = client.repository.common_dir
     closed = 'format = "1.2"\n[[stages]]\nname = "staging"\nproposal_only = true\n[[stages]]\nname = "production"\n'
     editing.edit(path, {"gitmodel.toml": closed})

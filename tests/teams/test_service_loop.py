@@ -10,7 +10,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/load-in-a-service.md"
 
 
 def follow():
-    """The function of the page."""
+    """Return the function `follow` of the page."""
     (block,) = [one for one in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S) if "def follow" in one]
     names = {}
     exec(block, names)

@@ -42,7 +42,7 @@ def line(keys, name, *, principals="", options=""):
 
 
 def sign_as(repo, keys, name, *, every=False):
-    """Let git sign with the key of *name* in *repo*; *every* commit and tag, or where it is asked to."""
+    """Set the key of *name* in *repo*. With *every*, git signs each commit and tag, not only on request."""
     run(repo, "config", "gpg.format", "ssh")
     run(repo, "config", "user.signingKey", str(keys / f"{name}.pub"))
     if every:
@@ -72,7 +72,7 @@ def make_repo(folder):
 
 @pytest.fixture
 def repo(tmp_path, keys):
-    """The registry in a repository of Ada, who signs; production wants it."""
+    """Ada's repository. Production requires signatures, and Ada is a signer."""
     folder = make_repo(tmp_path / "ada")
     edit(folder, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "ada")})
     sign_as(folder, keys, "ada")
@@ -87,7 +87,7 @@ def ada(repo):
 
 @pytest.fixture
 def someone(repo, keys):
-    """Opens the registry as somebody else, with a key of their own."""
+    """Return a function that opens the registry as another person, who signs with their own key."""
     opened = []
 
     def open_as(name, *, key="", when="2026-11-23T10:12:13Z"):
@@ -193,7 +193,7 @@ class TestSigning:
 
     @pytest.mark.parametrize("script", ["exit 0", "echo no >&2; exit 1", "shift 6; echo rubbish > $1.sig"])
     def test_a_signing_program_that_fails_changes_nothing_whatever_it_ends_with(self, ada, repo, tmp_path, script):
-        """git before 2.44 writes an unsigned tag here, and ends with 0."""
+        """git before 2.44 writes an unsigned tag in this case, and exits with 0."""
         program = tmp_path / "sign"
         program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         program.chmod(0o755)
@@ -242,7 +242,7 @@ class TestCaught:
         assert someone("ada").apply().moved == (PRODUCTION,)
         assert ada.get_version("iris@production").number == 2
 
-    def test_a_valid_signature_on_another_tags_name_is_caught(self, ada, repo, keys):
+    def test_a_signed_tag_of_another_stage_is_refused(self, ada, repo, keys):
         edit(repo, {"gitmodel.toml": RULES.replace('"staging"\n', '"staging"\nsigned = true\n')})
         edit_signed(repo, keys)
         promote(ada, 3, "staging")
@@ -250,14 +250,14 @@ class TestCaught:
         run(repo, "update-ref", TAG, tag)
         with pytest.raises(Invalid, match="the tag inside is called 'model/iris/staging'"):
             ada.get_version("iris@production")
-        # and with the name inside changed to fit
+        # also if the name inside the tag is changed to that of the ref
         text = run(repo, "cat-file", "tag", tag).replace("tag model/iris/staging", "tag model/iris/production") + "\n"
         both = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3), STAGING: None}, key="ada")
         target = run(repo, "rev-parse", f"{tag}^{{}}")
         run(repo, "update-ref", TAG, run(repo, "mktag", input=text.replace(target, both).encode()))
         assert "its signature is not right" in forged(ada)
 
-    def test_a_signature_of_another_commit_is_caught(self, ada, repo, keys):
+    def test_a_signature_copied_from_another_commit_is_refused(self, ada, repo, keys):
         promote(ada, 2)
         signed = run(repo, "cat-file", "commit", BRANCH)
         commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)})
@@ -304,12 +304,12 @@ class TestCaught:
             promote(someone("mallory"))
         with pytest.raises(Refused, match="the rules were changed"):
             promote(someone("ada"))
-        # what was in force before stays, and a signed change sets it right
+        # a signed commit that restores the list makes promotions possible again
         commit_by_hand(repo, keys, {"allowed_signers": line(keys, "ada")}, key="ada")
         promote(someone("ada"))
         assert held(ada)["production"] == (2, 2)
 
-    def test_a_rule_that_is_switched_off_without_a_signature_is_detected_when_it_is_back(self, ada, repo, keys):
+    def test_apply_detects_that_the_rules_were_loosened_without_a_signature(self, ada, repo, keys):
         edit(repo, {"gitmodel.toml": RULES.replace("signed = true\n", "")})
         commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)})
         assert [why for _, why in ada.apply().refused] == [
@@ -330,7 +330,7 @@ class TestCaught:
             edit(repo, files[repair])
             promote(ada)
             assert held(ada)["production"] == (2, 2)
-            # from now on, the list decides
+            # after the repair, only the listed signer may promote
             edit(repo, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "mallory")})
         sign_as(repo, keys, "mallory")
         with Client(repo, environ=person("mallory")) as mallory:
@@ -366,7 +366,7 @@ def edit_signed(repo, keys):
 
 
 class TestMergesByGit:
-    """A merge whose first parent is the local side: a tag counts by the rules of the branch, not of what was merged."""
+    """After a merge with the local side as first parent, tags are checked by the rules of the branch before it."""
 
     def merge(self, repo, first, second, files):
         """Make the branch a merge of *second* into *first*, with the tree of *first* and *files*."""
@@ -402,11 +402,11 @@ class TestMergesByGit:
 
 
 class TestTimes:
-    """A key is listed for a time; what who signs says of the time does not count."""
+    """A key counts while the list says it is valid. A date that the signer sets does not change this."""
 
     @pytest.fixture
     def until(self, repo, keys):
-        """Lets Bob sign until the end of November 24."""
+        """List Bob as a signer until the end of November 24."""
         signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261125"')
         commit_by_hand(repo, keys, {"allowed_signers": signers}, key="ada")
 
@@ -479,7 +479,7 @@ class TestTeam:
         assert refs(team.bare)[TAG] == tags[TAG] == refs(team.folder / "bob")[TAG]
 
     def test_an_old_tag_that_is_set_back_stays_valid_and_is_reported(self, team):
-        """The signature proves that the version was in force, not that it still is: the branch has the record."""
+        """The signature only proves that the version was in force once. The branch shows that another one followed."""
         old = refs(team.bare)[TAG]
         promote(team.ada, 3)
         team.ada.push()
@@ -493,7 +493,7 @@ class TestTeam:
         assert team.ada.apply(push=True).moved == (PRODUCTION,)
         assert refs(team.bare)[TAG] != old
 
-    def test_a_service_that_has_only_the_tag_judges_it_by_a_list_of_its_own(self, team, keys, tmp_path):
+    def test_a_service_that_fetches_only_the_tag_verifies_it_with_its_own_allowed_signers(self, team, keys, tmp_path):
         service = {**os.environ, "GITMODEL_STORE": team.store}
         allowed = tmp_path / "mine"
         run(tmp_path, "config", "--global", "gitmodel.allowedSigners", str(allowed))
@@ -536,7 +536,7 @@ class TestTeam:
         assert refs(team.bare) == refs(team.folder / "bob")
 
     def test_an_unsigned_promotion_waits_after_a_pull_of_rules_that_require_signatures(self, team, tmp_path, keys):
-        """Production was open to all when Bob promoted, and is not any more."""
+        """Bob promoted before production required signatures."""
         rules = RULES.replace('"staging"\n', '"staging"\nsigned = true\n')
         promote(team.bob, 3, "staging")
         commit_by_hand(tmp_path / "ada", keys, {"gitmodel.toml": rules}, key="ada")
@@ -568,7 +568,7 @@ class TestTeam:
 
 
 class TestReview:
-    """`proposal_only`: a signature of somebody on the list stands for the review that a squash leaves no trace of."""
+    """In a `proposal_only` stage, a listed signature proves the review, of which a squash leaves no trace."""
 
     @pytest.fixture
     def reviewed(self, tmp_path, keys):
@@ -596,7 +596,7 @@ class TestReview:
         for _ in range(2):
             assert "accepts only reviewed changes" in reviewed.apply().refused[0][1]
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="mallory")
-        assert reviewed.apply().moved == (PRODUCTION,)  # the list is in force by now
+        assert reviewed.apply().moved == (PRODUCTION,)  # the new list is in force now
 
     def test_a_direct_rollback_is_signed_if_the_stage_requires_it(self, repo, keys, someone):
         rules = RULES + 'rollback = "direct"\n'

@@ -39,7 +39,7 @@ def test_two_clones_register_promote_propose_and_merge(team, remote, bare, tmp_p
     ada.push()
     bob.pull()
 
-    # the first trains and pushes version 4; the second, offline since yesterday, has made its own version 4
+    # Ada trains and pushes version 4; Bob, who has not pulled, creates another version 4
     training.run(client=ada, accuracy=0.95)
     ada.push()
     run = training.run(client=bob, accuracy=0.97, stage="staging")
@@ -80,7 +80,7 @@ def test_two_clones_register_promote_propose_and_merge(team, remote, bare, tmp_p
 
 
 def consume(url, folder, store, number):
-    """A service with nothing but the URL gets the file and verifies it: by a client, and by plain git at depth 1."""
+    """Get and verify the file as a service that has only the URL: by a client, and by plain git at depth 1."""
     folder.mkdir()
     named = url if "://" in url else f"file://{url}"
     environ = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}

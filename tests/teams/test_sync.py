@@ -161,7 +161,7 @@ def test_numbers_of_several_models_in_one_commit_are_distinguished(ada, bob):
     assert said[2:6] == ["Model: iris", "Version: 5", "Model: wine", "Version: 4"]
 
 
-def test_promotions_of_different_stages_both_stand(ada, bob, bare):
+def test_promotions_to_different_stages_are_both_kept(ada, bob, bare):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     bob.get_version("iris@3").set_stage("staging")
@@ -181,7 +181,7 @@ def test_a_version_promoted_to_different_stages_on_both_sides_is_in_one(ada, bob
     assert_sound(bare)
 
 
-def test_a_version_deleted_there_is_not_promoted_here(ada, bob, bare):
+def test_a_version_that_the_remote_deleted_is_not_promoted_by_a_pull(ada, bob, bare):
     ada.get_version("iris@3").delete(reason="wrong data")
     ada.push()
     bob.get_version("iris@3").set_stage("staging")
@@ -195,7 +195,7 @@ def test_a_version_deleted_there_is_not_promoted_here(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_version_promoted_there_is_not_deleted_here(ada, bob, bare):
+def test_a_version_that_the_remote_promoted_is_not_deleted_by_a_pull(ada, bob, bare):
     ada.get_version("iris@3").set_stage("staging")
     ada.push()
     bob.get_version("iris@3").delete(reason="wrong data")
@@ -262,7 +262,7 @@ def test_a_local_rename_includes_versions_of_the_remote(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_model_deleted_here_and_changed_there_stays(ada, bob, bare):
+def test_a_model_deleted_here_and_changed_at_the_remote_stays(ada, bob, bare):
     ada.get_model("iris").create_version()
     ada.push()
     bob.delete_model("iris", force=True, reason="not needed")
@@ -272,7 +272,7 @@ def test_a_model_deleted_here_and_changed_there_stays(ada, bob, bare):
     assert refs(bob.repository.common_dir) == refs(bare)
 
 
-def test_a_model_deleted_there_takes_no_more_versions(ada, bob, bare):
+def test_local_versions_of_a_model_that_the_remote_deleted_are_left_out(ada, bob, bare):
     ada.delete_model("iris", force=True)
     ada.push()
     bob.get_model("iris").create_version()
@@ -295,7 +295,7 @@ def test_edits_beside_an_unpushed_promotion_are_replayed(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_stage_moved_and_moved_back_here_has_the_tag_of_its_newest_commit(ada, bob, bare):
+def test_a_stage_that_was_changed_and_changed_back_has_the_tag_of_its_newest_commit(ada, bob, bare):
     ada.register_model("other")
     ada.push()
     bob.get_version("iris@3").set_stage("production")
@@ -307,7 +307,8 @@ def test_a_stage_moved_and_moved_back_here_has_the_tag_of_its_newest_commit(ada,
 
 def test_a_promotion_merged_but_not_applied_is_pending_for_all_until_one_applies_it(ada, bob, bare, git):
     ada.get_version("iris@3").set_stage("production")
-    git(bare, "fetch", "-q", str(ada.repository.common_dir), "gitmodel:gitmodel")  # a merge: the branch, not the tag
+    # moves the branch, as a merge does, and not the tag
+    git(bare, "fetch", "-q", str(ada.repository.common_dir), "gitmodel:gitmodel")
     assert not bob.pull().conflicts
     (state,) = bob.get_model("iris").stages
     assert (state.recorded, state.in_force, state.pending) == (3, 2, True)
@@ -398,7 +399,7 @@ def test_registries_with_nothing_in_common_are_refused_with_the_fix(team, ada, b
 
 @pytest.fixture
 def signed(bob, git, tmp_path):
-    """The newest commit of bob, which he has signed and not pushed."""
+    """Bob's newest commit, which he has signed but not pushed."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
     bob.get_model("iris").create_version()
     tree = git(tmp_path / "bob", "rev-parse", "gitmodel^{tree}")
@@ -515,8 +516,8 @@ def test_a_push_that_is_always_overtaken_ends_with_its_timeout(ada, bob, monkeyp
         bob.push(timeout=0)
 
 
-def test_a_push_that_reports_failure_but_landed_is_a_push(ada, bob, bare):
-    """The connection is cut after the server moved its refs and before it says so."""
+def test_a_push_that_fails_after_the_server_moved_its_refs_counts_as_done(ada, bob, bare):
+    """The connection ends after the server moved its refs, before it reports this."""
     hook = bare / "hooks" / "post-receive"
     hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
     hook.chmod(0o755)
@@ -526,7 +527,7 @@ def test_a_push_that_reports_failure_but_landed_is_a_push(ada, bob, bare):
     assert not bob.push().commits
 
 
-def test_a_push_that_was_cut_before_it_landed_is_reported_and_completes_when_run_again(ada, bob, bare):
+def test_a_push_cut_before_the_server_moved_its_refs_is_reported_and_can_be_repeated(ada, bob, bare):
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
     hook.chmod(0o755)
@@ -542,7 +543,7 @@ def test_a_push_that_was_cut_before_it_landed_is_reported_and_completes_when_run
 
 
 def test_a_pull_does_not_replay_a_commit_that_the_remote_has_in_another_form(ada, bob, bare, git, tmp_path):
-    """A clone that was restored from a backup holds what it pushed after a replay in its old form."""
+    """A clone restored from a backup has a commit as it was before its replay and push."""
     import shutil
 
     bob.get_model("iris").create_version(metadata={"bob": True})
@@ -590,7 +591,7 @@ def test_credentials_of_a_remote_are_never_printed(team, bob, git, tmp_path):
 @pytest.mark.parametrize(
     "name", ["refs/tags/model/-x/production", "refs/tags/model/iris/--exec=x", "refs/tags/model/a"]
 )
-def test_tags_that_no_stage_could_have_are_left_alone(ada, bob, bare, git, name):
+def test_tags_whose_names_no_stage_can_have_are_left_alone(ada, bob, bare, git, name):
     tag = refs(bare)["refs/tags/model/iris/production"]
     git(bare, "update-ref", name, tag)
     bob.register_model("other")
@@ -628,7 +629,7 @@ def test_symbolic_links_submodules_and_odd_paths_of_a_hostile_branch_are_refused
 
 
 def test_a_pull_that_was_interrupted_completes_when_run_again(ada, bob, bare, monkeypatch):
-    """The interruption may follow any step of git."""
+    """The pull is interrupted after each of its git commands in turn."""
     from gitmodel.git.process import Git
 
     class Cut(Exception):
@@ -678,8 +679,8 @@ def test_the_users_own_tags_and_branches_are_not_pushed_or_touched(ada, bob, bar
     assert git(folder, "tag", "-l", "v1", "on-registry").splitlines() == ["on-registry", "v1"]
 
 
-def test_equal_versions_made_in_one_second_in_three_clones_are_three(team, ada, bob, bare):
-    """The clock stands still in tests; and here all have one name, as the jobs of a CI host do."""
+def test_equal_versions_created_in_one_second_in_three_clones_stay_separate(team, ada, bob, bare):
+    """Tests have a fixed time, and here all clients have the same name, as the jobs of a CI host do."""
     people = [Client(team.folder / name, store=team.store) for name in ("ada", "bob")]
     team.clone("carol").pull()
     people.append(Client(team.folder / "carol", store=team.store))

@@ -24,7 +24,7 @@ def numbers(client):
 
 
 def all_at_once(works):
-    """Run *works* in threads that begin together; what failed."""
+    """Run *works* in threads that start together. Return the errors."""
     failed, gate = [], threading.Barrier(len(works))
 
     def run(work):
@@ -102,7 +102,7 @@ def test_a_registry_without_a_shared_store_gets_advice(team, tmp_path, git):
 
 
 def test_twenty_concurrent_jobs_all_succeed(team, ada, bare):
-    # by path: the contention is the same, and a server for each of thousands of requests would only cost time
+    # by path instead of a server, which would make thousands of requests slow; the writers compete in the same way
     jobs = [team.by_url(f"job{number}", bare.as_uri(), timeout=300) for number in range(20)]
     made = []
 
@@ -346,7 +346,7 @@ def test_a_repeated_ci_job_creates_nothing_twice(team, host, bare, tmp_path):
     assert_sound(bare)
 
 
-def test_a_job_with_a_clone_of_its_own_has_no_key_unless_it_names_one(team, ada, tmp_path):
+def test_a_job_with_a_clone_has_no_default_key(team, ada, tmp_path):
     with Client(tmp_path / "ada", store=team.store, environ={**team.environ("ada"), **GITHUB}) as client:
         assert [client.get_model("iris").create_version().number for _ in range(2)] == [4, 5]
 
