@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
-# Run on their own, and written by others.
+# Pages that other tests write and check.
 GENERATED = ("docs/reference/cli.md", "docs/reference/json.md")
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -26,7 +26,7 @@ class Block:
 
     @property
     def file(self) -> str:
-        """The name under which the reader saves it, or "": its first line is a comment with nothing but the name."""
+        """The file name in the first line, a comment, under which the reader saves the block; otherwise ""."""
         found = _SAVED_AS.match(self.text)
         return found[1] if found else ""
 
@@ -47,7 +47,7 @@ class Folder:
     variables: dict[str, str] = field(default_factory=dict)
 
     def run(self, command: str) -> tuple[int, str]:
-        """The exit code of *command*, and what it printed on either stream."""
+        """Run *command*. Return its exit code, and its stdout and stderr as one text."""
         where = self.place.parent / ".place"
         assigned = re.match(r"([a-z]+)=", command)
         name = assigned[1] if assigned else "PWD"
@@ -86,7 +86,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def steps(text: str) -> list[Step]:
-    r"""The commands of a console block; a line that ends in a backslash goes on.
+    r"""Return the commands of a console block. A line that ends in a backslash continues on the next line.
 
     >>> steps("$ echo a \\\n    b\na b\n$ true\n")
     [Step(command='echo a \\\n    b', shown='a b\n'), Step(command='true', shown='')]
@@ -102,7 +102,7 @@ def steps(text: str) -> list[Step]:
 
 
 def trimmed(text: str) -> str:
-    """*text* without the spaces at the ends of its lines, which no page shows."""
+    """Return *text* without spaces at the ends of lines, because pages have none."""
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
 
 

@@ -6,11 +6,11 @@ import sys
 import pytest
 from pages import Folder, all_pages, blocks, steps
 
-# the examples of frameworks run where their libraries are: tests/formats/frameworks/test_page.py
+# The page on frameworks needs their libraries: tests/formats/frameworks/test_page.py runs it.
 ELSEWHERE = (
     "docs/how-to/frameworks.md",
     "docs/how-to/solve-problems-of-model-config.md",
-)  # the second: test_problems.py
+)  # test_problems.py runs the second page
 PAGES = [page for page in all_pages() if page.startswith("docs/how-to/") and page not in ELSEWHERE]
 MADE = r"""
 git init -q .

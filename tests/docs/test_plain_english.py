@@ -35,9 +35,9 @@ PHRASES = re.compile(
 )
 WIDTH = 100
 LONGEST_SENTENCE = 45  # words, code and links counted as one
-# Write "imported here because only a retry needs it".
+# Forbidden: the verb "to pay" for costs. Write "imported here because only a retry needs it".
 PAYS = re.compile(r"\b(?:pays? for|not pay)\b")
-# The test's subject and its result are named: not "test_what_is_young_is_said".
+# A name must say the subject and the result of the test. Forbidden: "test_what_is_young_is_said".
 RIDDLES = re.compile(
     r"test_(?:it|they|to|what|which|who|whose|whoever)_|test_(?:by|in|inside|on|with|without)_\w*_it_"
     r"|\w*_(?:anew|behind_our_back|all_the_same|for_ever|goes_on|mends?|mended|young)(?:_|$)"

@@ -9,7 +9,7 @@ LINEAGE = "docs/explanation/lineage-with-plain-git.md"
 
 
 def follow(page: str, folder: Folder) -> list[tuple[int, int, str, str]]:
-    """Do what *page* says; returns where each console block is, what it shows and what it would show now."""
+    """Run the commands of *page*. Return the place of each console block, its text and its text as of now."""
     found = []
     for block in blocks(page):
         if block.file:
@@ -47,7 +47,7 @@ def test_the_tutorial_on_pipelines_prints_what_it_shows(folder: Folder, request:
 def test_the_tutorial_prints_what_it_shows_and_git_alone_answers_the_questions_of_lineage(
     folder: Folder, request: pytest.FixtureRequest
 ) -> None:
-    """Both pages in one test: the second uses the repository of the first, in which a forest is trained four times."""
+    """Both pages in one test, because the second uses the first one's repository, where training takes long."""
     check(TUTORIAL, folder, request)
     for block in blocks(LINEAGE):
         for step in steps(block.text) if block.language == "console" else ():

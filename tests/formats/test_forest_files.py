@@ -35,7 +35,7 @@ MODELS = [
     IsolationForest(n_estimators=3, max_features=2).fit(FEATURES),
     GradientBoostingClassifier(n_estimators=2).fit(FEATURES, TARGET),
     GridSearchCV(make_pipeline(StandardScaler(), RandomForestClassifier(2)), {}, cv=2).fit(FEATURES, TARGET),
-    # the same trees are in it twice
+    # the fitted voting classifier refers to the same trees twice
     VotingClassifier([("a", RandomForestClassifier(2)), ("b", KNeighborsClassifier(2))]).fit(FEATURES, TARGET),
     {"twice": [FOREST, FOREST.estimators_], "none": None},
 ]
@@ -66,7 +66,7 @@ def test_a_file_that_skops_wrote_is_read(model, compression, tmp_path):
     assert object_state.is_same(model, load(path, "skops"))
 
 
-def test_a_model_in_which_a_tree_is_not_found_is_left_to_skops(tmp_path, monkeypatch):
+def test_skops_alone_saves_a_model_in_which_gitmodel_does_not_find_a_tree(tmp_path, monkeypatch):
     hidden = FunctionTransformer(FOREST.predict)
     save(hidden, tmp_path / "model", "skops")
     light = forest_files.light_file(io.BytesIO((tmp_path / "model").read_bytes()))
@@ -77,7 +77,7 @@ def test_a_model_in_which_a_tree_is_not_found_is_left_to_skops(tmp_path, monkeyp
     assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
 
 
-def test_a_model_that_cannot_be_copied_is_left_to_skops(tmp_path):
+def test_skops_alone_saves_a_model_that_cannot_be_copied(tmp_path):
     class Uncopyable(dict):
         def __deepcopy__(self, memo):
             raise TypeError("cannot be copied")
@@ -93,7 +93,7 @@ def test_trees_inside_methods_and_partials_are_verified():
 
 
 def edited(model, edit):
-    """The skops file of *model* after *edit* changed the nodes of its trees in the schema."""
+    """Return the skops file of *model*, with *edit* applied to each node of a tree in its schema."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     schema = json.loads(source.read("schema.json"))
     for node in list(forest_files._tree_nodes(schema)):

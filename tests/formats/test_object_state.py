@@ -58,7 +58,7 @@ def test_equal_objects_are_the_same(one, other):
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER)
-def test_objects_that_differ_in_a_bit_or_in_shared_parts_are_not(one, other):
+def test_objects_that_differ_in_a_bit_or_in_shared_parts_are_not_the_same(one, other):
     assert not object_state.is_same(one, other)
 
 
@@ -90,7 +90,7 @@ def test_an_estimator_that_changes_while_it_is_saved_is_refused(tmp_path, monkey
 
     def load_changed(*args, **options):
         monkeypatch.undo()
-        model.estimators_[1].tree_.value[0] += 1  # another thread goes on with the training
+        model.estimators_[1].tree_.value[0] += 1  # as another thread does that continues the training
         return real(*args, **options)
 
     monkeypatch.setattr(skops.io, "load", load_changed)

@@ -1,4 +1,4 @@
-"""Enums, dataclasses and pydantic models in JSON, built again only from classes that are trusted by name."""
+"""Enums, dataclasses and pydantic models in JSON are loaded only if their classes are trusted by name."""
 
 import enum
 import json
@@ -87,7 +87,7 @@ def test_a_value_is_loaded_with_its_types_if_they_are_trusted(value, tmp_path):
 
 @pytest.mark.parametrize("tag", ["$enum", "$dataclass", "$pydantic"])
 @pytest.mark.parametrize("name", ["subprocess.check_output", "subprocess.Popen", "builtins.eval", "no.At"])
-def test_a_file_that_names_something_else_runs_nothing_even_with_trust(tag, name, tmp_path):
+def test_a_file_that_names_an_unsupported_class_runs_nothing_even_with_trust(tag, name, tmp_path):
     mark = tmp_path / "mark"
     (tmp_path / "x").write_text(json.dumps({"$gitmodel.values": {tag: [name, f"touch {mark}"]}}))
     with pytest.raises(Refused):
@@ -116,7 +116,7 @@ def test_a_value_that_cannot_be_built_again_is_refused_with_its_place(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_class_with_other_fields_than_the_file_is_reported(tmp_path):
+def test_a_class_whose_fields_differ_from_those_of_the_file_is_reported(tmp_path):
     save(Options(1), tmp_path / "x", "json")
     (tmp_path / "x").write_text((tmp_path / "x").read_text().replace('"depth"', '"height"'))
     with pytest.raises(Invalid, match=r"Options has the fields \['color', 'depth'"):
@@ -145,5 +145,5 @@ def test_a_dataclass_of_a_script_is_loaded_in_another_process(code_repo, monkeyp
     assert done.stdout == "Best(score=0.5)\n"
     with Client(environ={"GITMODEL_TRUST": "train.Best"}) as client:
         monkeypatch.syspath_prepend(str(code_repo))
-        monkeypatch.delitem(sys.modules, "train", raising=False)  # another test may have imported one
+        monkeypatch.delitem(sys.modules, "train", raising=False)  # another test may have imported another train.py
         assert client.get_version("demo@1").get_artifact("best").load().score == 0.5

@@ -69,7 +69,7 @@ def test_save_gets_a_path_with_the_suffix_of_the_format_and_leaves_nothing_after
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
-def test_a_format_says_how_the_loaded_value_differs(tmp_path):
+def test_the_refusal_of_a_changed_value_has_the_difference_that_the_format_reports(tmp_path):
     register_format(HEX._replace(load=lambda path, trusted: b"", difference=lambda one, two: "its bytes"))
     with pytest.raises(UsageError, match=r"this builtins\.bytes would change in hex: its bytes"):
         save(b"ab", tmp_path / "one", "hex")
@@ -209,7 +209,7 @@ def test_a_materializer_that_fails_on_a_value_is_an_error_of_that_value(tmp_path
     value = {"a": Point(1)}
 
     def handles(found):
-        for key in found:  # as another thread can do, which works on the value
+        for key in found:  # changes the value while it is saved, as another thread can
             found[f"{key}!"] = 1
         return False
 

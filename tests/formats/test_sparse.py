@@ -24,7 +24,7 @@ def test_a_sparse_array_keeps_its_type_and_equal_ones_give_equal_files(kind, fam
 
 
 @pytest.mark.parametrize("kind", ["lil", "dok"])
-def test_a_kind_without_a_file_is_refused(kind, tmp_path):
+def test_a_kind_of_matrix_that_files_cannot_hold_is_refused(kind, tmp_path):
     with pytest.raises(UsageError, match="sparse holds") as caught:
         materializers.save(getattr(scipy.sparse, f"{kind}_array")(DENSE), tmp_path / "x", "output x", "")
     assert ".tocsr()" in caught.value.hint

@@ -33,7 +33,7 @@ from gitmodel.formats.shipped import tree_arrays
 
 FEATURES = numpy.random.RandomState(0).rand(80, 3)
 TARGET = (FEATURES[:, 0] > 0.5).astype(int)
-# They keep a function, and no function is on the list.
+# Estimators that contain a function, and its name. They need trust, because the list has only classes.
 WITH_FUNCTIONS = {
     "BisectingKMeans": "sklearn.cluster._kmeans._kmeans_single_lloyd",
     "FeatureAgglomeration": "numpy.mean",
@@ -69,7 +69,7 @@ def test_the_list_has_every_class_that_the_installed_scikit_learn_needs():
     assert trusted_names.names() - trust.shipped() == set()
 
 
-def test_each_name_on_the_list_is_a_class_of_that_name_or_of_another_version():
+def test_each_name_on_the_list_is_a_class_or_does_not_exist_in_the_installed_version():
     for name in trust.shipped():
         assert name.partition(".")[0] in {"collections", "numpy", "scipy", "sklearn", "torch"}
         found = trust.find(name)
@@ -99,7 +99,7 @@ def touch(path):
 
 
 class Marked:
-    """An object that leaves a mark when it is built."""
+    """An object that creates the file *mark* when it is built."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -166,7 +166,7 @@ class TestHostileFiles:
         with zipfile.ZipFile(io.BytesIO(skops.io.dumps(value))) as archive:
             return archive.read("schema.json")
 
-    def test_a_listed_name_does_not_count_for_an_object_that_has_another(self, monkeypatch):
+    def test_a_listed_name_is_not_trusted_if_it_leads_to_a_class_of_another_name(self, monkeypatch):
         monkeypatch.setattr("sklearn.tree._tree.Tree", subprocess.Popen)
         assert trust.trusted(["sklearn.tree._tree.Tree"]) == []
         monkeypatch.setattr("sklearn.utils._bunch.Bunch", touch)
@@ -185,7 +185,7 @@ def test_categories_of_gradient_boosting_need_trust_since_scikit_learn_keeps_a_f
 
 
 def altered(model, record, **values):
-    """The skops file of *model* with other *values* in the first record of its array that has the field *record*."""
+    """Return the skops file of *model*, with *values* in the first record of its array with the field *record*."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     content, changed = io.BytesIO(), 0
     with zipfile.ZipFile(content, "w") as target:
@@ -224,7 +224,7 @@ def test_a_tree_whose_indices_lead_out_of_its_arrays_is_refused(model, record, v
 
 
 def narrowed(model, *path, key="n_features_in_", value="1"):
-    """The skops file of *model* in which the object at *path* has another *value* of *key*, or none."""
+    """Return the skops file of *model*, with *value* as the *key* of the object at *path*, or without *key*."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     schema = json.loads(source.read("schema.json"))
     node = schema
@@ -268,7 +268,7 @@ def test_a_tree_that_reads_more_features_or_outputs_than_its_model_takes_is_refu
         load(write(narrowed(model, **changed), tmp_path / "model"), "skops")
 
 
-def test_a_tree_whose_arrays_have_other_outputs_is_refused_while_it_is_loaded(tmp_path):
+def test_a_tree_with_another_number_of_outputs_than_its_arrays_is_refused(tmp_path):
     model = DecisionTreeClassifier(max_depth=2).fit(FEATURES, TARGET)
     for claimed in ("0", "2", "100000", "-1", "1000000000000"):
         content = narrowed(model, "tree_", key=2, value=claimed)
@@ -281,7 +281,7 @@ def test_a_search_tree_with_other_bounds_or_weights_than_its_points_is_refused(t
     assert tree_arrays.fault(model.fit(FEATURES, TARGET)) == ""
     narrow = KNeighborsClassifier(algorithm="ball_tree", metric="seuclidean", metric_params={"V": numpy.ones(2)})
     narrow.fit(FEATURES[:, :2], TARGET)
-    for place in (3, 11):  # the bounds and the metric
+    for place in (3, 11):  # the positions of the bounds and the metric in the state
         state = list(model._tree.__getstate__())
         state[place] = narrow._tree.__getstate__()[place]
         crafted = type(model._tree).__new__(type(model._tree))
@@ -289,7 +289,7 @@ def test_a_search_tree_with_other_bounds_or_weights_than_its_points_is_refused(t
         assert "indices outside its arrays" in tree_arrays.fault({"tree": crafted})
 
 
-def test_a_function_that_this_machine_trusts_counts_under_its_own_name_alone(tmp_path):
+def test_a_function_is_trusted_only_by_its_own_full_name(tmp_path):
     path = write(SelectKBest(k=1).fit(FEATURES, TARGET), tmp_path / "model")
     with trust.trusting(lambda: ["sklearn.feature_selection._univariate_selection.f_classif"]):
         assert load(path, "skops").transform(FEATURES).shape == (80, 1)

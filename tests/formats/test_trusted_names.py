@@ -119,7 +119,7 @@ def test_an_input_of_a_step_may_use_the_trusted_names(client):
 
 
 def suggest(client, *names):
-    """Set the names that the registry suggests to trust."""
+    """Let the registry suggest to trust these names."""
 
     def plan(snapshot):
         rules = records.FormatRules(trust=tuple(sorted(names)))
@@ -159,7 +159,7 @@ def test_the_command_asks_before_it_trusts_suggested_names(client, capsys, monke
     assert len(asked) == 2
 
 
-def test_a_later_suggestion_does_not_widen_what_was_accepted(client):
+def test_a_later_suggestion_does_not_add_to_the_accepted_names(client):
     suggest(client, "numpy.mean")
     client.trust_names(*client.suggested_names())
     suggest(client, "numpy.mean", NAME)
@@ -195,7 +195,7 @@ def test_only_full_names_can_be_suggested(client, wrong):
     client.writer.transact(plan)
     with pytest.raises(Invalid, match=r"formats\.trust: takes full names of classes and functions"):
         client.suggested_names()
-    with pytest.raises(Refused) as caught:  # the suggestion is not needed for this
+    with pytest.raises(Refused) as caught:  # loading is refused as without a suggestion
         load(client)
     assert "suggests" not in caught.value.message
     assert "formats.trust" in str(checking.check(client.repository))

@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import _enforce_estimator_tags_X, _enforce_e
 
 from gitmodel.formats import trust
 
-# Classes that estimators keep, and the modules in which all of their relatives are.
+# Modules, and the base class in each. Every subclass in the module is on the list.
 FAMILIES = {
     "sklearn.gaussian_process.kernels": "Kernel",
     "sklearn.metrics._dist_metrics": "DistanceMetric",
@@ -70,7 +70,7 @@ def files() -> list[tuple[str, bytes]]:
     """Return the name and the skops file of every estimator that skops can keep, in its usual variants."""
     found = []
     for estimator in fitted():
-        with suppress(skops.io.exceptions.UnsupportedTypeException):  # Birch
+        with suppress(skops.io.exceptions.UnsupportedTypeException):  # raised for Birch
             found.append((type(estimator).__name__, skops.io.dumps(estimator)))
     return found
 
@@ -125,7 +125,7 @@ def _family(module: str, base: str) -> Iterator[type]:
         return
     parent = getattr(holder, base, None)
     for kind in _classes(holder):
-        calls = kind.__name__.startswith("PyFunc")  # calls a function of the file
+        calls = kind.__name__.startswith("PyFunc")  # excluded: it calls a function that the file names
         if parent is not None and issubclass(kind, parent) and not inspect.isabstract(kind) and not calls:
             yield kind
 

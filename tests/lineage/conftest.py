@@ -16,10 +16,12 @@ STORY = Path(__file__).parents[1] / "lineage_story.py"
 
 @pytest.fixture(scope="session")
 def told_once(tmp_path_factory):
-    """The repository of `lineage_story.py`, made by whichever worker comes first; not to be changed."""
+    """The repository of `lineage_story.py`, which the first worker creates. Tests must not change it."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent  # that of all workers; of a process alone it is that of all runs there ever were
+        shared = (
+            shared.parent
+        )  # the folder that all workers of this run share; without workers, the parent has other runs
     home = shared / "story-home"
     with (shared / "story.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -49,7 +51,7 @@ def told_once(tmp_path_factory):
 
 @pytest.fixture
 def story(told_once, tmp_path, monkeypatch):
-    """A copy of the repository with a past, which is also the current folder."""
+    """A copy of the repository of `lineage_story.py`, which is also the current folder."""
     folder = tmp_path / "story"
     shutil.copytree(told_once, folder, symlinks=True)
     monkeypatch.chdir(folder)
@@ -58,6 +60,6 @@ def story(told_once, tmp_path, monkeypatch):
 
 @pytest.fixture
 def past(story):
-    """The registry of that repository."""
+    """The registry in the copy."""
     with Client(story) as client:
         yield client

@@ -55,7 +55,7 @@ def project(code_repo, monkeypatch, git):
 
 
 def state_of(git, folder):
-    """Everything of the user's that must stay as it is."""
+    """Return the refs, index, work trees and store of the user, which no command may change."""
     store = folder / ".git" / "gitmodel" / "store"
     return (
         git(folder, "for-each-ref"),
@@ -66,7 +66,7 @@ def state_of(git, folder):
     )
 
 
-def test_a_run_on_record_gives_identical_bytes_again_and_nothing_else_changes(story, past, git, capsys):
+def test_reproducing_a_run_gives_identical_bytes_and_changes_nothing_else(story, past, git, capsys):
     before = state_of(git, story)
     code, out, err = ask(capsys, "reproduce", "iris@5")
     assert (code, err) == (0, "")
@@ -89,7 +89,9 @@ def test_inputs_are_found_by_digest_after_their_names_moved_to_other_versions(st
     assert step.inputs["readings"] == past.get_version("measurements@2").artifacts[0].digest
 
 
-def test_a_script_is_found_again_and_what_differs_is_shown_with_the_metadata_of_both(project, capsys, monkeypatch):
+def test_reproducing_a_run_of_a_script_shows_different_outputs_and_the_metadata_of_both_runs(
+    project, capsys, monkeypatch
+):
     assert ask(capsys, "run", "flows/train.py", "--param", "seed=3")[0] == 0
     assert ask(capsys, "reproduce", "demo@1")[0] == 0
     monkeypatch.setenv("SALT", "pepper")

@@ -17,7 +17,7 @@ def fields_of(found):
     return {row["key"]: row for row in found["fields"]}
 
 
-def test_metadata_parameters_artifacts_and_code_stand_side_by_side(story, past, capsys, git):
+def test_diff_shows_metadata_parameters_artifacts_and_code_side_by_side(story, past, capsys, git):
     code, out, err = ask(capsys, "diff", "iris@18", "iris@staging", "--all")
     assert (code, err) == (0, "")
     old, new = past.get_version("iris@18"), past.get_version("iris@20")

@@ -23,7 +23,7 @@ from gitmodel.stores import archives
 
 @pytest.fixture
 def elsewhere(tmp_path, git):
-    """A registry that has nothing."""
+    """An empty registry."""
     folder = tmp_path / "elsewhere"
     git(tmp_path, "init", "-q", str(folder))
     with Client(folder) as client:
@@ -70,7 +70,7 @@ def test_inputs_are_exported_on_request(past, elsewhere, tmp_path):
     assert elsewhere.store.holds(data.digest)
 
 
-def test_an_import_takes_the_next_number_if_its_own_is_taken_and_its_run_names_it(past, elsewhere, tmp_path):
+def test_an_import_gets_the_next_number_if_its_own_is_taken_and_its_run_names_the_new_one(past, elsewhere, tmp_path):
     for number in (5, 3):
         past.get_version(f"iris@{number}").export(tmp_path / str(number))
     assert elsewhere.import_version(tmp_path / "5").reference == "iris@5"
@@ -162,7 +162,7 @@ def test_a_name_that_is_taken_is_a_conflict_and_changes_nothing(elsewhere, code_
     assert elsewhere.repository.tip() == tip
 
 
-# What follows are archives that nobody exported.
+# The following tests import damaged and crafted archives.
 
 NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
 BYTES = b"weights"
@@ -175,7 +175,7 @@ def entry(path, data):
 
 
 def parts(*objects, version=VERSION, model="iris", more=(), drop=()):
-    """The records and objects of an archive, by path: as an export would have them."""
+    """Return the records and objects of an archive, by path, as an export writes them."""
     found = {
         f"models/{model}/model.toml": codec.encode(ModelRecord(created=NOW)),
         paths.version_file("iris", 1): codec.encode(version),
@@ -187,7 +187,7 @@ def parts(*objects, version=VERSION, model="iris", more=(), drop=()):
 
 
 def written(found, *, entries=None, change=None, after=b""):
-    """An archive of *found*; *entries* are what its manifest says instead, *change* alters its members on the way."""
+    """Return an archive of *found*. *entries* replace those of its manifest, and *change* alters its members."""
     entries = entries or [entry(path, data) for path, data in found.items()]
     index = format_manifest(entries)
     members = [("gitmodel-export", index)]

@@ -22,7 +22,7 @@ A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")
 
 
 def write_runs(client, *runs):
-    """Put the records of *runs* (id, inputs, outputs) on the branch, as a hand or a bad program would."""
+    """Write the records of *runs* (id, inputs, outputs) to the branch, without gitmodel's checks."""
     files = {}
     for number, (pipeline, inputs, outputs) in enumerate(runs):
         id = f"20261101T00000{number}Z-{pipeline}-0000"
@@ -50,7 +50,7 @@ def test_a_version_leads_to_its_runs_their_inputs_and_the_runs_that_made_those(p
     assert found.down is None
 
 
-def test_the_picture_goes_from_data_over_the_run_and_the_artifact_to_the_version(past):
+def test_the_graph_leads_from_data_to_the_run_then_the_artifact_then_the_version(past):
     found = past.lineage("petals@9", down=False, depth=1)
     kinds = {node.id: node.kind for node in found.nodes}
     assert [(kinds[edge.source], kinds[edge.target]) for edge in found.edges] == [
@@ -91,7 +91,7 @@ def test_the_same_bytes_lead_across_models_pipelines_and_time(past):
     assert stages["iris@20"] == "staging"
 
 
-def test_depth_ends_the_walk_and_marks_its_ends(past):
+def test_depth_limits_the_graph_and_marks_nodes_that_have_more(past):
     found = past.lineage("iris@production", down=False, depth=1)
     assert [node.kind for node in found.nodes] == ["version", "artifact", "artifact", "run", "artifact"]
     assert [set(node.more) for node in found.nodes] == [set(), set(), set(), set(), {"up"}]
@@ -104,7 +104,7 @@ def test_depth_ends_the_walk_and_marks_its_ends(past):
 
 
 def test_depth_marks_only_the_direction_of_a_lineage_that_has_more(story, capsys):
-    """Above the artifacts of the version there are runs; what they went into is all there."""
+    """Runs made the artifacts of the version, so depth 0 hides them. Nothing more used the artifacts."""
     _, out, err = ask(capsys, "lineage", "iris@production", "--depth", "0")
     lines = out.splitlines()
     assert lines[1] == "iris@19  production"
@@ -149,7 +149,7 @@ def test_the_index_can_be_lost_torn_or_old_and_nothing_changes(past, story):
 
 def test_without_sqlite_lineage_reads_the_records(past, monkeypatch):
     expected = past.lineage("measurements@3")
-    monkeypatch.setitem(sys.modules, "sqlite3", None)  # an import of it raises
+    monkeypatch.setitem(sys.modules, "sqlite3", None)  # makes `import sqlite3` raise ImportError
     monkeypatch.delitem(sys.modules, "gitmodel.index.index_file")
     monkeypatch.delattr(index, "index_file")
     for _ in range(2):
@@ -266,13 +266,13 @@ def test_lineage_ends_at_a_cycle_of_records_and_names_it(client, capsys):
 
 
 def test_an_output_that_equals_an_input_is_still_an_input(client):
-    """A step that changes nothing, such as one that sorts what is sorted."""
+    """A step may return its input unchanged, such as one that sorts sorted data."""
     write_runs(client, ("sort", {"rows": A}, {"sorted": A}))
     found = client.lineage(A)
     assert {node.id for node in found.nodes} == {A, "20261101T000000Z-sort-0000"}
 
 
-def test_runs_that_took_an_output_from_the_cache_did_not_make_it(client):
+def test_a_run_that_took_an_output_from_the_cache_is_not_its_source(client):
     write_runs(client, ("make", {"x": A}, {"y": B}), ("other", {"x": C}, {"y": B}))
     assert {node.id for node in client.lineage(B, down=False).nodes} >= {A, C}
     now = client.writer.moment()
@@ -324,7 +324,7 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
     for path in client.repository.own_folder.glob("index-*"):
         path.unlink()
     client.store.remove(record.details)
-    for _ in range(2):  # what could not be read is asked for each time
+    for _ in range(2):  # the index remembers no failure, so the second call reads the store again
         with pytest.raises(NotFound, match="but 1 cannot be read"):
             client.lineage(A)
     code, _, err = ask(capsys, "lineage", id, "--format", "json")

@@ -24,7 +24,7 @@ LARGE = random.Random(2).randbytes((17 << 20) + 5)
 
 
 class Place:
-    """A store of one kind, and a way to damage its objects that keeps their sizes and gitmodel's marks on them."""
+    """A store of one kind. Damaging an object here keeps its size and the metadata that gitmodel set."""
 
     def __init__(self, kind, request, tmp_path):
         self.kind = kind
@@ -44,7 +44,7 @@ class Place:
             self.url = found.prefix() if kind == "s3" else found
 
     def open(self, root="other"):
-        """The store as another clone opens it."""
+        """Open the store as another clone does."""
         return open_store(self.url, default_root=self.tmp_path / root)
 
     def file_of(self, digest):
@@ -126,7 +126,7 @@ def test_a_damaged_output_on_a_server_makes_its_step_run_again(place, client, tm
     with place.open().open(digest) as reader:
         content = reader.read()
     with client.access.open().open(digest) as reader:
-        assert reader.read() == content  # so this clone has a whole copy
+        assert reader.read() == content  # so this clone has an intact copy
     assert statuses(one.run(client=client)) == ["cached"]
     place.damage(digest, content)
     assert not place.is_whole(digest)
@@ -141,7 +141,7 @@ def test_a_step_fails_whose_worker_does_not_replace_a_damaged_output(place, clie
     digest = one.run(client=client).steps[0].outputs["file"]
     with client.access.open().open(digest) as reader:
         place.damage(digest, reader.read())
-    # as on a machine where nobody has read the object
+    # the worker has no record of the damage, as on a machine that never read the object
     monkeypatch.setattr("gitmodel.pipelines.worker.open_urls", lambda urls, root: place.open("far"))
     with pytest.raises(GitModelError, match="step make is damaged in s3://"):
         one.run(client=client)
@@ -149,7 +149,7 @@ def test_a_step_fails_whose_worker_does_not_replace_a_damaged_output(place, clie
 
 
 @pytest.mark.parametrize("place", [REGISTRY], indirect=True)
-def test_an_oci_registry_that_keeps_a_damaged_blob_fails_the_run_and_is_named(place, client, tmp_path):
+def test_a_run_fails_and_names_an_oci_registry_that_keeps_a_damaged_blob(place, client, tmp_path):
     one = make_pipeline(tmp_path)
     digest = one.run(client=client).steps[0].outputs["file"]
     with client.access.open().open(digest) as reader:
@@ -159,7 +159,7 @@ def test_an_oci_registry_that_keeps_a_damaged_blob_fails_the_run_and_is_named(pl
         with pytest.raises(GitModelError, match=f"keeps a damaged object {digest}"):
             one.run(client=again)
         assert [version.number for version in again.get_model("demo").versions] == [1]
-        place.file_of(digest).unlink()  # by an administrator
+        place.file_of(digest).unlink()  # as the administrator of the registry must do
         assert statuses(one.run(client=again)) == ["succeeded"]
     assert place.is_whole(digest)
 
@@ -171,7 +171,7 @@ def test_a_large_damaged_output_on_a_server_makes_its_step_run_again(place, clie
     @step
     def make() -> Annotated[Path, "file"]:
         with Path(folder, "large").open("wb") as file:
-            file.truncate(65 << 20)  # zeros, of which the first is damaged below
+            file.truncate(65 << 20)  # zeros; the test damages the first one below
         return Path(folder, "large")
 
     @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
@@ -202,7 +202,7 @@ def test_the_same_file_stored_again_repairs_an_object_that_verify_found_damaged(
     assert ask(capsys, "link", "iris@1", "--model-object", "net=net")[0] == 0
     assert place.is_whole(digest)
     assert ask(capsys, "verify")[0] == 0
-    # nothing is left that makes the next process store it once more
+    # no note of the damage remains, so the next process does not store the object again
     assert not list(Path(".git/gitmodel").glob("damaged/*"))
 
 
@@ -224,7 +224,7 @@ def test_a_copy_replaces_a_damaged_object_and_never_removes_it_first(place, tmp_
 
 
 @pytest.mark.parametrize("place", REMOTE[:1], indirect=True)
-def test_a_damaged_object_is_replaced_where_nothing_can_be_noted_on_disk(place, tmp_path):
+def test_a_damaged_object_is_replaced_if_its_damage_cannot_be_noted_on_disk(place, tmp_path):
     store = place.open("here")
     digest, _ = store.put_stream(io.BytesIO(b"a model"))
     (tmp_path / "here").mkdir(exist_ok=True)

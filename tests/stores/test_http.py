@@ -172,10 +172,10 @@ def test_an_s3_prefix_with_dot_parts_is_refused(prefix):
         S3Backend("models", prefix)
 
 
-def test_no_answer_is_cached_in_memory():
+def test_the_body_of_a_request_is_not_kept_in_memory():
     with serving() as there:
         server = to(there.url)
         ask(server, "PUT", body=bytearray(2 << 20))
         content = bytearray(2 << 20)
         ask(server, "PUT", body=content)
-        content += b"?"  # BufferError if somebody still looked at it
+        content += b"?"  # raises BufferError if something still refers to the buffer

@@ -14,10 +14,10 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.stores.opening import open_store
 
 PART = 8 << 20
-LARGE = random.Random(5).randbytes(3 * PART + 1000)  # four parts, where a store sends parts
-MAXRSS = 200  # MiB, whatever the size
+LARGE = random.Random(5).randbytes(3 * PART + 1000)  # four parts, for stores that send parts
+MAXRSS = 200  # MiB, for every size of a file
 
-# Puts a file, and sends itself a signal when two parts are stored.
+# Stores a file, and sends a signal to its own process after two parts.
 PUT = """
 import io, os, sys, threading
 from pathlib import Path
@@ -112,11 +112,11 @@ def store(url, tmp_path):
 
 @pytest.fixture
 def content(store):
-    return LARGE + os.urandom(8)  # a server may share objects among its stores
+    return LARGE + os.urandom(8)  # different for each test, because the stores of a server may share objects
 
 
 def put_and_signal(number, store, content, tmp_path):
-    """Put *content* in another process, which sends itself the signal *number* on its way; return what it prints."""
+    """Store *content* in a process that sends itself the signal *number* after two parts. Return its stderr."""
     (tmp_path / "content").write_bytes(content)
     url = store.url if store.shared else ""
     words = [url, tmp_path / "copies", digest_of(content), tmp_path / "content", f"{int(number)}", f"{2 * PART}"]
@@ -126,9 +126,9 @@ def put_and_signal(number, store, content, tmp_path):
 
 
 def count_parts(kind, store, monkeypatch):
-    """A list that gets an entry for each part that this process sends to the server."""
+    """Return a list to which each part that this process sends to the server adds an entry."""
     backend, sent = store.origin.backend, []
-    if kind == "gcs":  # its uploads are given all parts, since they hash them
+    if kind == "gcs":  # its `send` gets every part to hash it, also parts that the server has
         real_range = backend.send_range
 
         def send_range(where, digest, span, content=b"", **hashed):
@@ -155,7 +155,7 @@ def test_a_killed_upload_is_listed_until_it_is_removed_and_is_never_an_object(ki
     assert list(store.objects()) == []
     found = store.leftovers()
     assert [left.size >= 2 * PART for left in found] == ([] if kind in EXPIRING else [True])
-    for left in found * 2:  # twice, as two that tidy up at the same time do
+    for left in found * 2:  # twice, as if two processes removed leftovers at the same time
         store.remove_leftover(left)
     assert store.leftovers() == []
     store.put_known(digest_of(content), len(content), io.BytesIO(content))
@@ -168,7 +168,7 @@ def test_the_next_try_sends_only_the_rest_of_a_killed_upload(kind, store, conten
     store.put_known(digest_of(content), len(content), io.BytesIO(content))
     assert len(sent) == (2 if kind in SERVERS else 0)  # of four
     assert read(store.origin, digest_of(content)) == content
-    if kind in SERVERS:  # in a folder, what was written is removed and not continued
+    if kind in SERVERS:  # a store in a folder does not resume uploads
         assert store.leftovers() == []
 
 
@@ -188,7 +188,7 @@ def test_a_fork_uses_the_store_beside_its_parent(url, tmp_path):
 
 
 def memory_for(url, folder):
-    """The most memory, in MiB, of a process that puts, of one that gets and of one that verifies."""
+    """Return the largest memory, in MiB, of three processes that put, get and verify."""
     digest, most = "", 0
     for what in ("put", "get", "verify"):
         command = [sys.executable, "-c", MEASURE, what, url, folder, digest]
@@ -204,7 +204,9 @@ def write_random(path, size):
             out.write(os.urandom(1 << 20))
 
 
-@pytest.mark.parametrize("size", [192, pytest.param(2048, marks=pytest.mark.soak)])  # with Python, over MAXRSS
+@pytest.mark.parametrize(
+    "size", [192, pytest.param(2048, marks=pytest.mark.soak)]
+)  # larger than MAXRSS, together with Python
 def test_memory_is_bounded_whatever_the_size(url, tmp_path, size):
     write_random(tmp_path / "large", size)
     assert memory_for(url, tmp_path) <= MAXRSS

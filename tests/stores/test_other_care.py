@@ -25,7 +25,7 @@ KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("g
 
 @pytest.fixture(params=KINDS)
 def url(request, tmp_path):
-    """The URL of a store of each kind; with `-other` behind it, that of another."""
+    """The URL of a store of each kind. With `-other` appended, it is the URL of a second store."""
     found = request.getfixturevalue({"oci": "registry"}.get(request.param, request.param))
     if request.param == "sftp":
         return f"sftp://{found}{tmp_path}/store"
@@ -54,7 +54,7 @@ def test_status_copy_gc_and_purge(iris, url, capsys, tmp_path):
     assert said(capsys, "store", "copy", "--to", f"{url}-other")[1]["copied"] == 5
     assert said(capsys, "store", "copy", "--to", f"{url}-other")[1]["there"] == 5
     assert said(capsys, "store", "copy", "--to", tmp_path / "folder")[1]["copied"] == 5
-    # what nothing needs goes when it is old enough, and an upload that did not end with it
+    # `store gc` deletes garbage that is old enough, and unfinished uploads
     with Client(iris) as client:
         store = client.access.open().origin
     unneeded, _ = store.put_stream(io.BytesIO((iris / "train.py").read_bytes()))
@@ -67,7 +67,7 @@ def test_status_copy_gc_and_purge(iris, url, capsys, tmp_path):
     assert not store.holds(unneeded)
     assert store.leftovers() == []
     assert ask(capsys, "verify")[0] == 0
-    # purged is gone from the server and from here, and may not come back
+    # a purge deletes the object from the server and this machine, and refuses to store it again
     digest = digest_of(b"net\n")
     assert said(capsys, "store", "purge", digest, "--reason", "asked for", "--yes")[1]["removed"] == [url]
     assert not store.holds(digest)
@@ -85,7 +85,7 @@ def test_status_reports_a_lost_object(iris, url, capsys):
 
 
 class Place:
-    """A place for objects of others: its URI, and a function that writes an object there."""
+    """The place of an external artifact: its URI, and a function that writes to it."""
 
     def __init__(self, uri, write):
         self.uri = uri
@@ -132,7 +132,7 @@ def test_an_object_stays_where_it_is_and_is_checked_when_it_is_read(local, place
     with Client(local) as client:
         artifact = client.get_version("iris@1").get_artifact("raw")
         place.write(body[:-2] + b"?\n")
-        # a store that tells versions apart has not this one any more; the others have something else
+        # a server with versions no longer has the linked one; on others, the content differs
         with pytest.raises((Invalid, NotFound), match=r"is not what was linked|nothing at .* in the version"):
             artifact.open().read()
     assert said(capsys, "verify")[0] == 5
@@ -193,7 +193,7 @@ def test_a_bucket_or_container_that_does_not_exist_is_reported_with_the_command_
 
 
 @pytest.mark.xdist_group("azure")
-def test_a_wrong_key_is_refused_by_azure_and_not_repeated(azure, monkeypatch, tmp_path):
+def test_a_request_that_azure_refuses_for_a_wrong_key_is_not_repeated(azure, monkeypatch, tmp_path):
     wrong = "d3Jvbmc="
     monkeypatch.setenv(
         "AZURE_STORAGE_CONNECTION_STRING", os.environ["AZURE_STORAGE_CONNECTION_STRING"].replace(AZURE_KEY, wrong)
@@ -221,7 +221,7 @@ def test_the_azure_account_is_taken_from_the_environment_or_the_uri(monkeypatch)
 
 @pytest.fixture
 def tokens():
-    """A server that signs in whoever asks, as Google's does."""
+    """A server that gives every client a token, in the form of Google's."""
 
     class Tokens(web_pages.QuietHandler):
         def do_POST(self):
@@ -266,7 +266,7 @@ def test_google_is_used_with_the_credentials_of_this_machine(gcs, gcs_endpoint, 
 
 
 def test_without_credentials_google_says_how_to_sign_in(tmp_path, monkeypatch):
-    monkeypatch.setenv("NO_GCE_CHECK", "true")  # there is no machine of Google's to ask
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # do not look for the metadata server of a machine at Google
     store = open_store("gs://models/x", default_root=tmp_path).origin
     with pytest.raises(Unreachable, match="nobody is signed in for the artifact store gs://models/x") as caught:
         store.create()
@@ -296,7 +296,7 @@ def test_an_object_changed_by_another_program_is_detected_and_repaired(kind, req
 
 
 @pytest.mark.xdist_group("azure")
-def test_listings_of_azure_go_on_from_page_to_page(azure, tmp_path, monkeypatch):
+def test_listings_of_azure_have_the_objects_of_all_pages(azure, tmp_path, monkeypatch):
     store = open_store(azure, default_root=tmp_path).origin
     digests = {store.put_stream(io.BytesIO(b"%d" % number))[0] for number in range(10)}
     monkeypatch.setattr(azure_store, "PAGE", 3)
@@ -304,7 +304,7 @@ def test_listings_of_azure_go_on_from_page_to_page(azure, tmp_path, monkeypatch)
 
 
 @pytest.mark.xdist_group("gcs")
-def test_listings_of_google_go_on_from_page_to_page(gcs, tmp_path, monkeypatch):
+def test_listings_of_google_have_the_objects_of_all_pages(gcs, tmp_path, monkeypatch):
     store = open_store(gcs, default_root=tmp_path).origin
     digests = {store.put_stream(io.BytesIO(b"%d" % number))[0] for number in range(10)}
     monkeypatch.setattr(gcs_store, "PAGE", 3)

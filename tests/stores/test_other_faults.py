@@ -29,7 +29,7 @@ put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[
 
 
 class Server:
-    """A kind of server behind a proxy: the *url* of a store there, and which requests send a part of an object."""
+    """A server behind a proxy: the *url* of its store. *is_part* tells if a request sends a part of an object."""
 
     def __init__(self, url, proxy, is_part):
         self.url = url
@@ -37,15 +37,15 @@ class Server:
         self._is_part = is_part
 
     def parts(self):
-        """The number of parts that were sent."""
+        """Return the number of parts that were sent."""
         return sum(self._is_part(*request) for request in self.proxy.seen)
 
     def arrived(self):
-        """The number of parts that the server has."""
+        """Return the number of parts that the server has received."""
         return sum(self._is_part(*request) for request in self.proxy.answered)
 
     def hang_at(self, count):
-        """Wait, and answer nothing, at the part *count* and all after it."""
+        """Let the server hang, without an answer, from part *count* on."""
         self.proxy.plan = lambda number, method, path: "hang" if self.parts() >= count else ""
 
     def let_pass(self):
@@ -134,7 +134,7 @@ def test_an_upload_that_the_server_dropped_starts_again(server, request, tmp_pat
     upload.send(0, content[:PART])
     upload.pause()
     for kept in (tmp_path / "copies").glob("uploads/*"):
-        assert kept.stat().st_mode & 0o777 == 0o600  # anyone with this address can write the object
+        assert kept.stat().st_mode & 0o777 == 0o600  # anybody who knows the address of the upload can write the object
         kept.write_text(kept.read_text().replace("upload_id=", "upload_id=x").replace("uploads/", "uploads/0"))
     (tmp_path / "model").write_bytes(content)
     put_path(store, tmp_path / "model")
@@ -150,7 +150,9 @@ def test_wrong_parts_of_an_earlier_upload_never_become_an_object(server, request
     upload.send(0, content[1:PART] + b"?")
     upload.pause()
     (tmp_path / "model").write_bytes(content)
-    with suppress(Invalid):  # a store that detects it only at the end raises, and the next try starts again
+    with suppress(
+        Invalid
+    ):  # if the store detects the wrong part only at the end, it raises, and the next try starts again
         put_path(store, tmp_path / "model")
         assert read(store.origin, digest) == content
     put_path(store, tmp_path / "model")
@@ -158,7 +160,7 @@ def test_wrong_parts_of_an_earlier_upload_never_become_an_object(server, request
     assert list((tmp_path / "copies").glob("uploads/*")) == []
 
 
-def test_an_upload_whose_end_was_cut_off_is_not_sent_again(server, request, tmp_path, monkeypatch):
+def test_the_parts_of_an_upload_whose_last_request_failed_are_not_sent_again(server, request, tmp_path, monkeypatch):
     monkeypatch.setattr("gitmodel.stores.server_attempts.time.sleep", lambda seconds: None)
     content = LARGE + request.node.name.encode()
     store = open_store(server.url, default_root=tmp_path / "copies")
@@ -176,7 +178,7 @@ def test_an_upload_whose_end_was_cut_off_is_not_sent_again(server, request, tmp_
     assert read(store.origin, digest_of(content)) == content
 
 
-def test_a_server_that_fails_one_request_in_ten_is_used_anyway(server, request, tmp_path):
+def test_transfers_succeed_if_the_server_fails_one_request_in_ten(server, request, tmp_path):
     faults = ["503", "reset", "cut", "500", "429"]
     server.proxy.plan = lambda number, method, path: "" if number % 10 else faults[number // 10 % len(faults)]
     store = open_store(server.url, default_root=tmp_path / "copies")
@@ -204,7 +206,7 @@ def test_a_server_that_refuses_is_reported_with_advice(server, tmp_path):
     assert "ask for access" in caught.value.hint
 
 
-def test_a_server_that_is_gone_is_out_of_reach(server, tmp_path, monkeypatch):
+def test_a_server_that_is_gone_is_reported_as_unreachable(server, tmp_path, monkeypatch):
     server.proxy.plan = lambda number, method, path: "reset"
     monkeypatch.setattr("gitmodel.stores.server_attempts.time.sleep", lambda seconds: None)
     monkeypatch.setattr("time.sleep", lambda seconds: None)

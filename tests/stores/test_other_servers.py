@@ -42,7 +42,7 @@ class TestRegistry:
         url = f"oci://{registry}/models/{os.urandom(8).hex()}"
         return open_store(url, default_root=tmp_path / "copies")
 
-    def test_a_large_object_goes_in_parts_and_comes_in_ranges(self, store):
+    def test_a_large_object_is_uploaded_in_parts_and_read_in_ranges(self, store):
         digest = put(store.origin, LARGE)
         assert read(store.origin, digest) == LARGE
         assert store.size(digest) == len(LARGE)
@@ -98,7 +98,7 @@ class TestRegistry:
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_a_blob_changed_by_another_program_is_detected(self, store, registry, tmp_path, tmp_path_factory, content):
-        content += b"of this test alone"  # all repositories of a registry share their blobs
+        content += b"of this test alone"  # unique, because all repositories of a registry share their blobs
         digest = put(store.origin, content)
         name = hex_of(digest)
         place = f"registry0/data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
@@ -109,7 +109,7 @@ class TestRegistry:
         with pytest.raises(Invalid, match="damaged"):
             verify_file(store, digest)
 
-    def test_a_name_that_no_repository_has(self):
+    def test_an_invalid_name_of_a_repository_is_refused(self):
         for url in ("oci://host/Capital", "oci://host/", "oci://host/a..b"):
             with pytest.raises(UsageError, match="not a name of a repository"):
                 open_store(url, default_root=Path())
@@ -181,7 +181,7 @@ class TestSftp:
         store.remove_leftover(left)
         assert store.leftovers() == []
 
-    def test_a_store_that_is_gone_is_out_of_reach_not_empty(self, sftp, tmp_path):
+    def test_a_store_whose_folder_is_missing_is_unreachable_and_not_empty(self, sftp, tmp_path):
         store = open_store(f"sftp://{sftp}{tmp_path}/nowhere", default_root=tmp_path).origin
         for ask_for in (lambda: store.holds(digest_of(b"a")), lambda: list(store.objects()), store.leftovers):
             with pytest.raises(Unreachable, match="does not exist"):

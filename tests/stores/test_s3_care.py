@@ -28,13 +28,13 @@ def iris(s3, code_repo, monkeypatch, capsys, tmp_path):
     assert ask(capsys, "init", "--store", s3.prefix())[0] == 0
     assert ask(capsys, "register", "iris")[0] == 0
     assert ask(capsys, "version", "create", "iris", "--model-object", "net=net")[0] == 0
-    assert ask(capsys, "get", "iris@1", "net", "-o", tmp_path / "got")[0] == 0  # so there is a copy as well
+    assert ask(capsys, "get", "iris@1", "net", "-o", tmp_path / "got")[0] == 0  # leaves a copy on this machine
     return code_repo
 
 
 @pytest.fixture
 def bucket(s3):
-    """A client of the server, and the name of a bucket that keeps versions."""
+    """A client of the server, and the name of a bucket with versioning."""
     import botocore.session
 
     client = botocore.session.get_session().create_client("s3")
@@ -57,7 +57,7 @@ def test_store_status_copy_and_gc_work_on_s3(iris, s3, capsys, tmp_path):
     assert said(capsys, "store", "copy", "--to", other)[1]["there"] == 1
     assert said(capsys, "store", "copy", "--to", tmp_path / "folder")[1]["copied"] == 1
     assert open_store(other, default_root=tmp_path).holds(digest_of(b"net\n"))
-    # what nothing needs, and an upload that did not end, go when they are old enough
+    # `store gc` deletes garbage and unfinished uploads that are old enough
     with Client(iris) as client:
         store = client.access.open().origin
         store.put_stream(io.BytesIO((iris / "train.py").read_bytes()))
@@ -78,7 +78,9 @@ def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, monkeypatch)
         found = client.find_garbage(grace_days=0)
         assert [one.digest for one in found.objects] == [digest_of(content)]
         monkeypatch.setattr(interface, "RENEWED", -10.0)  # make the object look old
-        while store.stat(digest_of(content)).modified <= found.objects[0].modified:  # the server counts in seconds
+        while (
+            store.stat(digest_of(content)).modified <= found.objects[0].modified
+        ):  # repeat: times of the server are in whole seconds
             client.get_version("iris@1").link_artifact("script", iris / "train.py")
         assert remove_garbage(store, found).objects == ()
         assert store.holds(digest_of(content))

@@ -51,7 +51,7 @@ def put(store, content):
 
 
 class Once(io.RawIOBase):
-    """A stream that cannot be read again."""
+    """A stream that can be read only once."""
 
     def __init__(self, content):
         self._source = io.BytesIO(content)
@@ -64,7 +64,7 @@ class Once(io.RawIOBase):
 
 
 def alter(store, digest, content, *, disguised=False):
-    """Put *content* in the place of an object, as another program would; *disguised*, as if it were ours."""
+    """Replace an object by *content*, as another program could. *disguised* adds the header that gitmodel sets."""
     backend = store.origin.backend
     headers = {s3.OWN: hex_of(digest)} if disguised else {}
     backend._request("PUT", backend._key(digest), body=content, headers=headers, about=digest)
@@ -77,7 +77,7 @@ class TestDamage:
         self, store, tmp_path, content, damage
     ):
         digest = put(store, content)
-        assert read(store, digest) == content  # which keeps a copy
+        assert read(store, digest) == content  # keeps a copy on this machine
         altered = {
             "truncated": content[:-1],
             "emptied": b"",
@@ -98,7 +98,7 @@ class TestDamage:
         assert not (tmp_path / "got").exists()
         assert not [path for path in tmp_path.glob("elsewhere/*/*") if path.parent.name != "damaged"]
         with pytest.raises(Invalid):
-            verify_file(store, digest)  # although there is a whole copy on this machine
+            verify_file(store, digest)  # although this machine has an intact copy
         assert put(store, content) == digest
         assert read(store.origin, digest) == content
 
@@ -118,7 +118,7 @@ class TestDamage:
         assert copy_store(other, store, repair=True).copied == 1
         assert read(store.origin, digest) == b"a model"
 
-    def test_a_damaged_copy_is_removed_and_the_object_taken(self, store):
+    def test_a_damaged_copy_is_removed_and_the_object_is_fetched_again(self, store):
         digest = put(store, LARGE)
         assert read(store, digest) == LARGE
         place = store.cache.place(digest)
@@ -158,14 +158,14 @@ class TestServers:
                 ask_for()
             assert "run the same command again" in caught.value.hint
 
-    def test_a_server_that_is_slow(self, proxy):
+    def test_a_slow_server_ends_in_a_timeout_after_all_attempts(self, proxy):
         proxy.plan = lambda number, method, path: "hang"
         slow = RemoteStore(S3Backend("models", "x", timeout=0.2, attempts=2))
         with pytest.raises(Unreachable, match="timed out"):
             put(slow, b"a")
         assert len(proxy.seen) == 2
 
-    def test_a_server_that_fails_one_request_in_ten(self, proxy, s3, tmp_path):
+    def test_transfers_succeed_if_the_server_fails_one_request_in_ten(self, proxy, s3, tmp_path):
         faults = ["503", "reset", "cut", "500", "429"]
         proxy.plan = lambda number, method, path: "" if number % 10 else faults[number // 10 % len(faults)]
         store = open_store(s3.prefix(), default_root=tmp_path / "copies")
@@ -191,7 +191,7 @@ class TestServers:
         with pytest.raises(Unreachable, match=r"fails at PUT of sha256:.*: 503"):
             put(store, b"a")
 
-    def test_a_server_that_does_not_support_s3(self, proxy, monkeypatch):
+    def test_a_server_without_the_s3_protocol_is_reported(self, proxy, monkeypatch):
         proxy.plan = lambda number, method, path: "200"
         store = RemoteStore(S3Backend("models", "x"))
         with pytest.raises(Unreachable, match="does not support the S3 protocol"):
@@ -228,12 +228,12 @@ class TestAccess:
             put(open_store(s3.prefix(), default_root=Path()).origin, b"a")
         assert "aws configure" in caught.value.hint
 
-    def test_a_profile_that_does_not_exist(self, s3, monkeypatch):
+    def test_a_missing_profile_is_reported(self, s3, monkeypatch):
         monkeypatch.setenv("AWS_PROFILE", "nobody")
         with pytest.raises(Unreachable, match="nobody"):
             put(open_store(s3.prefix(), default_root=Path()).origin, b"a")
 
-    def test_a_bucket_that_does_not_exist(self, s3):
+    def test_a_missing_bucket_is_reported_with_the_command_that_creates_it(self, s3):
         store = open_store("s3://no-such-bucket/x", default_root=Path()).origin
         for ask_for in (
             store.create,
@@ -252,7 +252,9 @@ class TestAccess:
         with pytest.raises(UsageError, match="not a name of a bucket"):
             open_store(f"s3://{name}/x", default_root=Path())
 
-    def test_on_the_command_line_nothing_is_recorded_and_the_exit_code_is_7(self, s3, code_repo, monkeypatch, capsys):
+    def test_if_the_store_is_unreachable_the_command_records_nothing_and_ends_with_7(
+        self, s3, code_repo, monkeypatch, capsys
+    ):
         monkeypatch.chdir(code_repo)
         code, out, err = ask(capsys, "init", "--store", "s3://no-such-bucket/x")
         assert (code, out) == (7, "")
@@ -278,8 +280,8 @@ class TestDisk:
             store.put_stream(Once(LARGE))
         assert "free space" in caught.value.hint
         assert list(store.objects()) == []
-        put(store, b"small" * 1000)  # needs no copy
-        put(store, LARGE)  # a source that can be read twice needs none either
+        put(store, b"small" * 1000)  # a small stream is not written to the disk of the cache
+        put(store, LARGE)  # nor is a source that can be read twice
         assert len(list(store.objects())) == 2
 
     def test_get_succeeds_if_the_disk_of_the_cache_is_full(self, store, tmp_path, monkeypatch):
@@ -315,7 +317,7 @@ class TestDisk:
         state = path.stat()
         real = store.origin.put_known
 
-        def changing(*arguments, **options):  # it has its name by now
+        def changing(*arguments, **options):  # called after the file was hashed for its name
             if how == "altered without a new time":
                 with path.open("r+b") as file:
                     file.write(b"?")
@@ -338,7 +340,7 @@ class TestTwoWriters:
         with ThreadPoolExecutor(4) as pool:
             assert set(pool.map(lambda each: put(each, content), stores)) == {digest_of(content)}
         assert read(store.origin, digest_of(content)) == content
-        for left in store.leftovers():  # two that began at the same moment have one upload each
+        for left in store.leftovers():  # writers that start at the same moment each create an upload
             store.remove_leftover(left)
         assert store.leftovers() == []
         assert read(store.origin, digest_of(content)) == content
@@ -348,7 +350,7 @@ class TestTwoWriters:
         backend = store.origin.backend
         upload = backend.upload(digest, len(LARGE))
         upload.send(0, LARGE[:PART])
-        put(store.origin, LARGE)  # goes on with that upload, and finishes it
+        put(store.origin, LARGE)  # another writer, which continues and finishes the upload
         upload.send(1, LARGE[PART : 2 * PART])
         upload.finish()
         assert read(store.origin, digest) == LARGE
@@ -454,7 +456,7 @@ def sent_parts(store, process):
     return [part for key, id, _ in backend._uploads(backend.prefix) for part in backend._parts(key, id)]
 
 
-def test_listings_go_on_from_page_to_page(store, monkeypatch):
+def test_listings_have_the_objects_of_all_pages(store, monkeypatch):
     monkeypatch.setattr(s3, "PAGE", "3")
     digests = {put(store, b"%d" % number) for number in range(10)}
     assert set(store.digests()) == digests

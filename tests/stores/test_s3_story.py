@@ -32,7 +32,7 @@ def clones(s3, tmp_path, monkeypatch, git, capsys):
     monkeypatch.chdir(bob)
     code, _, err = ask(capsys, "pull")
     assert (code, err) == (0, "")
-    assert ask(capsys, "verify")[0] == 6  # Bob has not said yet that he trusts what the registry names
+    assert ask(capsys, "verify")[0] == 6  # Bob does not trust the registry's store yet
     assert ask(capsys, "store", "trust")[0] == 0
     return ada, bob
 

@@ -23,7 +23,7 @@ def training():
 
 @pytest.fixture
 def kept(tmp_path):
-    """Save a value twice and load it; equal files, and the expected format, kind and detection."""
+    """Save a value twice and load it. The files must be equal; format, kind and detected format as expected."""
 
     def keep(value, format, *, kind="data", detected=None, trusted=False):
         one, two = tmp_path / f"one-{format}", tmp_path / f"two-{format}"
@@ -40,7 +40,7 @@ def kept(tmp_path):
 
 @pytest.fixture
 def promoted(code_repo, monkeypatch):
-    """Store *value* in a version that is promoted; run *script* in another process, in which `value` is loaded."""
+    """Store and promote *value*. In another process, load it as `value` and run *script*; return its output."""
 
     def promote(value, script, *, trusted=False, names=()):
         monkeypatch.chdir(code_repo)

@@ -29,7 +29,7 @@ INSIDE = pytest.mark.parametrize("around", [lambda one: make_pipeline(StandardSc
 
 
 def check_inside_an_estimator(model, training, path):
-    """*model*, which keeps an estimator of another library, is loaded without trust."""
+    """Check that *model*, which contains an estimator of another library, is loaded without trust."""
     model.fit(*training)
     with trust.noting() as noted:
         assert materializers.save(model, path, "output x", "")[:2] == ("skops", "model")
@@ -38,7 +38,7 @@ def check_inside_an_estimator(model, training, path):
 
 
 def crafted(value, change):
-    """The skops file of *value* after *change* got each node of a booster in the schema."""
+    """Return the skops file of *value*, with *change* applied to each node of a booster in its schema."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(value)))
     schema = json.loads(source.read("schema.json"))
 
@@ -57,7 +57,7 @@ def crafted(value, change):
 
 
 def check_that_a_booster_is_never_called(model, path, monkeypatch):
-    """A file that calls the class of the booster in *model* is refused, as is one that has the class as a value."""
+    """Check that a file is refused if it calls the booster's class in *model* or contains the class as a value."""
     module, name = type(model).__module__, type(model).__qualname__
     called = []
     monkeypatch.setattr(f"{module}.{name}.__init__", lambda self, *args: called.append(args))
@@ -130,7 +130,7 @@ class TestXGBoost:
     def test_a_model_inside_a_scikit_learn_estimator_needs_no_trust(self, xgboost, training, around, tmp_path):
         check_inside_an_estimator(around(xgboost.XGBClassifier(n_estimators=2)), training, tmp_path / "x")
 
-    def test_a_skops_file_can_restore_a_booster_and_not_call_its_class(self, xgboost, training, tmp_path, monkeypatch):
+    def test_a_skops_file_can_restore_a_booster_but_not_call_its_class(self, xgboost, training, tmp_path, monkeypatch):
         model = xgboost.XGBClassifier(n_estimators=2).fit(*training).get_booster()
         check_that_a_booster_is_never_called(model, tmp_path / "x", monkeypatch)
 
@@ -147,7 +147,7 @@ class TestXGBoost:
                 save(value, tmp_path / "model", "xgboost")
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_file_that_names_another_class_builds_nothing(self, xgboost, training, tmp_path):
+    def test_a_file_that_names_a_foreign_class_is_refused(self, xgboost, training, tmp_path):
         model = xgboost.XGBRegressor(n_estimators=2).fit(*training)
         booster = model.get_booster().copy()
         told = {"class": "__builtins__", "attributes": {}, "classes": None}
@@ -188,7 +188,7 @@ class TestLightGBM:
         model = around(lightgbm.LGBMClassifier(n_estimators=2, verbose=-1))
         check_inside_an_estimator(model, training, tmp_path / "x")
 
-    def test_a_skops_file_can_restore_a_booster_and_not_call_its_class(self, lightgbm, training, tmp_path, monkeypatch):
+    def test_a_skops_file_can_restore_a_booster_but_not_call_its_class(self, lightgbm, training, tmp_path, monkeypatch):
         model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(*training).booster_
         check_that_a_booster_is_never_called(model, tmp_path / "x", monkeypatch)
 
@@ -205,7 +205,7 @@ class TestLightGBM:
         model = lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(*training)
         assert promoted(model, "    print(value.predict([[0.9, 0.1, 0.1]]))") == str(model.predict([[0.9, 0.1, 0.1]]))
 
-    def test_a_file_that_names_another_class_builds_nothing(self, lightgbm, training, tmp_path):
+    def test_a_file_that_names_a_foreign_class_is_refused(self, lightgbm, training, tmp_path):
         save(lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(*training), tmp_path / "model", "lightgbm")
         content = (tmp_path / "model").read_text().replace('"class": "LGBMRegressor"', '"class": "os"')
         (tmp_path / "model").write_text(content)

@@ -21,9 +21,9 @@ from gitmodel.errors import GitModelError
 
 
 class Use(NamedTuple):
-    """A value of a framework: the bodies of a function that makes it, and of one that predicts with it.
+    """A value of a framework: *make* is the body of a function that creates it, *predict* of one that uses it.
 
-    *packages* are needed, besides those of the environment of all other tests. *trusted* is needed to load it.
+    *packages* are needed in addition to those of the other tests. *trusted* is the argument of `load`.
     """
 
     session: str
@@ -173,7 +173,7 @@ USES = [
         "figure = Figure(figsize=(2, 1), dpi=100)\n"
         "figure.subplots().plot(Y)\n"
         "return figure",
-        # a figure is loaded as a picture
+        # a figure of matplotlib is loaded as a picture of Pillow, which has a size in pixels
         "return list(value.size if hasattr(value, 'size') else value.get_size_inches() * 100)",
     ),
 ]
@@ -257,7 +257,7 @@ print(json.dumps(found))
 
 
 def project(uses):
-    """Return the parts of a project: its steps with the pipeline, and the code that only the script has."""
+    """Return two texts: the steps with the pipeline, and the code that only the script contains."""
     parts = [PROJECT]
     for use in uses:
         make, predict = (indent(code, "    ").strip() for code in (use.make, use.predict))

@@ -47,13 +47,15 @@ def test_a_picture_of_200_mb_is_refused_before_it_is_written(tmp_path):
     for value in (image.new("L", (20_000, 10_000)), figure(figsize=(200, 100), dpi=100)):
         with pytest.raises(UsageError, match=r"20,000 x 10,000 pixels, more than the limit of 50,000,000"):
             materializers.save(value, tmp_path / "x", "output x", "")
-        with pytest.raises(UsageError, match="more than the limit") as caught:  # a pickle is not a way round it
+        with pytest.raises(
+            UsageError, match="more than the limit"
+        ) as caught:  # allowing pickle does not lift the limit
             materializers.save(value, tmp_path / "x", "output x", "", pickle=True)
         assert "pickle" not in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_resolution_at_which_figures_are_saved_counts(tmp_path):
+def test_the_limit_of_a_figure_uses_the_resolution_at_which_it_is_saved(tmp_path):
     value = figure(figsize=(10, 10), dpi=10)
     import matplotlib
 
@@ -94,7 +96,7 @@ def test_axes_are_refused_with_the_figure_that_can_be_saved(tmp_path):
     materializers.save(axes.figure, tmp_path / "x", "output x", "")
 
 
-def test_a_figure_that_changes_while_it_is_saved_is_not_mixed(tmp_path):
+def test_a_picture_that_changes_while_it_is_saved_is_refused(tmp_path):
     class Changing(image.Image):
         """A picture whose pixels change each time they are read."""
 

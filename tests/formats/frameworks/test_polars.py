@@ -53,7 +53,7 @@ def test_an_empty_series_without_a_name_and_a_frame_of_one_column_keep_their_typ
     assert load(tmp_path / "frame", "polars").equals(frame)
 
 
-def test_a_file_that_calls_a_table_of_two_columns_a_series_is_a_table(tmp_path):
+def test_a_file_of_two_columns_that_claims_to_be_a_series_is_loaded_as_a_table(tmp_path):
     with open(tmp_path / "x", "wb") as file:
         FRAME.select("number", "name").write_parquet(file, metadata={"gitmodel.series": "1"})
     assert load(tmp_path / "x", "polars").width == 2

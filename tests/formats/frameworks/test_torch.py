@@ -12,7 +12,7 @@ nn = torch.nn
 
 
 class Net(nn.Module):
-    """A module of a person, with a shared weight, a shared module, a buffer and attributes."""
+    """A user's module, with a shared weight, a shared module, a buffer and attributes."""
 
     def __init__(self, width=4):
         super().__init__()
@@ -43,7 +43,7 @@ def test_a_module_is_loaded_with_its_classes_if_they_are_trusted(kept):
     assert "step" not in found.state_dict()
 
 
-def test_a_module_of_other_classes_is_refused_with_their_names(kept):
+def test_a_module_with_untrusted_classes_is_refused_and_the_error_names_them(kept):
     with pytest.raises(Refused, match=r"are not trusted here: test_torch\.Net, torch\.nn\.functional\.relu"):
         kept(Net(), "torch", kind="model")
 
@@ -108,13 +108,13 @@ def crafted(path, **changes):
 
 
 @pytest.mark.parametrize("name", ["subprocess.Popen", "os.system", "builtins.eval", "torch.load", "torch.nn.Linear"])
-def test_a_file_that_names_something_else_runs_nothing(name, tmp_path):
+def test_a_file_that_names_no_module_class_is_refused_and_runs_nothing(name, tmp_path):
     mark = tmp_path / "mark"
     attributes = {"call": {"named": name}, "text": {"value": f"touch {mark}"}}
     for changes in ({"class": name}, {"attributes": attributes}):
         with pytest.raises((Refused, Invalid)):
             load(crafted(tmp_path / "x", **changes), "torch")
-    with pytest.raises(Invalid):  # not even with trust: only a module can be built
+    with pytest.raises(Invalid):  # also with `trusted=True`, because only subclasses of torch.nn.Module are built
         load(crafted(tmp_path / "x", **{"class": name}), "torch", trusted=True)
     assert not mark.exists()
 
