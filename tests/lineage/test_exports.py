@@ -122,7 +122,7 @@ def test_any_tar_program_reads_an_export(past, tmp_path):
     assert " models/iris/versions/19.toml\n" in index
 
 
-def test_folders_come_with_their_files(elsewhere, code_repo, tmp_path):
+def test_an_export_contains_the_files_of_folders(elsewhere, code_repo, tmp_path):
     (tmp_path / "folder" / "sub").mkdir(parents=True)
     (tmp_path / "folder" / "a.txt").write_text("one")
     (tmp_path / "folder" / "sub" / "b.txt").write_text("one")
@@ -320,7 +320,7 @@ def test_an_archive_that_nobody_exported_is_refused_and_leaves_nothing(elsewhere
     assert elsewhere.repository.tip() is None
 
 
-def test_every_cut_and_every_other_byte_is_detected(elsewhere, tmp_path):
+def test_every_truncation_and_every_changed_byte_is_detected(elsewhere, tmp_path):
     whole = written(parts())
     file = tmp_path / "file"
     for end in range(0, len(whole), 211):

@@ -21,7 +21,7 @@ def test_the_example_history_has_the_expected_size(past):
     assert len(past.list_runs(limit=None)) == 100
 
 
-def test_the_history_of_a_stage_has_versions_and_times(story, git, capsys):
+def test_history_and_git_log_agree_on_the_versions_of_a_stage_and_their_times(story, git, capsys):
     path = "models/iris/stages/production.toml"
     said = git(story, "log", "--first-parent", "-m", "--format=%H %aI %an", "gitmodel", "--", path).splitlines()
     found = asked(capsys, "history", "iris", "production")
@@ -34,7 +34,7 @@ def test_the_history_of_a_stage_has_versions_and_times(story, git, capsys):
         assert (event["until"], event["ended_by"]) == ((later["when"], later["commit"]) if later else (None, ""))
 
 
-def test_the_version_in_a_stage_on_each_day(story, git, capsys):
+def test_at_a_date_and_git_log_before_it_give_the_same_version(story, git, capsys):
     for day in range(2, 11):
         commit = git(
             story, "log", "-1", "--first-parent", f"--before=2026-10-{day}T23:59:59Z", "--format=%H", "gitmodel"
@@ -45,7 +45,7 @@ def test_the_version_in_a_stage_on_each_day(story, git, capsys):
         assert asked(capsys, "show", "iris@production", "--at", commit)["number"] == found["number"]
 
 
-def test_the_events_of_a_model_and_a_version(story, git, capsys):
+def test_log_and_git_log_list_the_same_commits_of_a_model_and_a_version(story, git, capsys):
     walk = ("log", "--first-parent", "-m", "--format=%H", "gitmodel", "--")
     ours = dict.fromkeys(event["commit"] for event in asked(capsys, "log", "iris"))
     assert list(ours) == git(story, *walk, "models/iris").splitlines()
@@ -112,7 +112,7 @@ def test_lineage_and_git_give_the_same_inputs_of_a_run(story, git, capsys):
     assert f'commit = "{run["code"]["commit"]}"' in record
 
 
-def test_versions_in_a_stage_that_use_a_digest(story, git, capsys):
+def test_lineage_and_stage_tags_give_the_same_versions_in_stages(story, git, capsys):
     with Client() as client:
         digest = client.get_version("measurements@10").artifacts[0].digest
     found = asked(capsys, "lineage", digest, "--down")
@@ -125,7 +125,7 @@ def test_versions_in_a_stage_that_use_a_digest(story, git, capsys):
     assert stages == {"iris@19": 19, "iris@20": 20}
 
 
-def test_differences_between_two_versions(story, git, capsys):
+def test_diff_and_git_diff_show_the_same_changed_fields(story, git, capsys):
     paths = [f"gitmodel:models/iris/versions/{number}.toml" for number in (18, 20)]
     said = git(story, "diff", "--unified=0", *paths)
     fields = asked(capsys, "diff", "iris@18", "iris@20")["fields"]

@@ -124,7 +124,7 @@ def test_the_error_of_a_failed_run_has_the_id_of_the_run(client):
     assert (found.status, found.parameters, found.record.failed_step) == ("failed", {"x": 3}, "fail")
 
 
-class TestWhatARunMade:
+class TestResultsOfARun:
     """Outputs, steps, parameters and packages of a run, from a call and from `get_run`."""
 
     @pytest.fixture(params=[DEMO, None, ModelConfig(name="demo", version=1)], ids=["new", "none", "existing"])

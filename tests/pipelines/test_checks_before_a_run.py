@@ -142,7 +142,7 @@ def test_the_format_of_a_type_is_that_of_its_values(tmp_path):
         assert materializers.format_of_type(type(value)) == format, value
 
 
-def test_pickle_and_materializers_of_others_take_any_type(refused, client, monkeypatch):
+def test_an_output_with_pickle_or_a_registered_materializer_may_have_any_type(refused, client, monkeypatch):
     @pipeline(model_config=DEMO)
     def train(allow: bool):
         (step(pickle=True)(fit) if allow else step(fit))()

@@ -110,7 +110,7 @@ def test_a_failed_run_names_the_step_and_the_journal(script, fixed_ids, capsys):
     assert out.splitlines()[1].split()[1:3] == ["train", "failed"]
 
 
-def test_refused_commands(script, capsys):
+def test_commands_of_runs_refuse_unknown_runs_scripts_pipelines_and_parameters(script, capsys):
     check_transcript(
         capsys,
         """

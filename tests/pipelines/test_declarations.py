@@ -195,12 +195,15 @@ class TestPipelines:
                 lambda output: {"a": [OrderedDict(b=output)]},
                 r"x.a\[0\] of step double contains outputs in an OrderedDict",
             ),
-            (lambda output: [output, object()], r"x\[1\] of step double cannot be recorded"),
-            (lambda output: [output, Secret("hunter2")], r"x\[1\] of step double cannot be recorded"),
         ],
     )
-    def test_outputs_in_other_containers(self, client, argument, said):
+    def test_outputs_in_sets_and_other_unsupported_containers_are_refused(self, client, argument, said):
         self.refused(client, lambda: project.double(argument(project.number(1))), said)
+
+    @pytest.mark.parametrize("value", [object(), Secret("hunter2")])
+    def test_a_value_that_cannot_be_recorded_is_refused_in_a_list_with_an_output(self, client, value):
+        said = r"x\[1\] of step double cannot be recorded"
+        self.refused(client, lambda: project.double([project.number(1), value]), said)
 
     @pytest.mark.parametrize(
         "use",
@@ -352,7 +355,7 @@ class TestModelConfig:
             {"name": "demo", "create_new_model_version": "perhaps"},
         ],
     )
-    def test_impossible_declarations_are_refused_when_they_are_made(self, given):
+    def test_invalid_arguments_of_configurations_are_refused_at_once(self, given):
         with pytest.raises(UsageError):
             ModelConfig(**given)
 

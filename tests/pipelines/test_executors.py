@@ -42,7 +42,7 @@ class TestEveryExecutor:
         link = client.get_version("demo").get_artifact("total").link
         assert (link.pipeline, link.step, link.kind, link.format) == ("sums", "total", "data", "json")
 
-    def test_a_step_knows_its_context(self, client, executor):
+    def test_the_context_of_a_step_has_its_model_version_run_and_names(self, client, executor):
         @pipeline(model_config=DEMO, name="ask")
         def ask():
             project.tell_context()
@@ -67,7 +67,7 @@ class TestEveryExecutor:
             ("fewer", "UsageError: step fewer declares 2 outputs, but returned 1 outputs"),
         ],
     )
-    def test_a_step_that_fails_fails_the_run_and_nothing_else(self, client, executor, last_run, name, said):
+    def test_a_failing_step_fails_its_run_and_leaves_the_executor_usable(self, client, executor, last_run, name, said):
         @pipeline(model_config=DEMO)
         def failing():
             project.noop()

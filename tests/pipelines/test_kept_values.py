@@ -72,7 +72,7 @@ def test_a_value_without_a_format_is_kept(client):
     assert "pkl" not in client.get_run(error.run).record.error
 
 
-def test_a_value_that_only_cloudpickle_keeps_is_kept(client):
+def test_a_value_that_only_cloudpickle_can_save_is_kept(client):
     error = failure_of(client, project.unpicklable)
     assert [value() for value in loaded(error)] == [1]
 

@@ -65,7 +65,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_value_is_loaded_equal_and_equal_values_are_equal_files(tmp_path, name):
+def test_a_loaded_value_equals_the_saved_one_and_equal_values_give_equal_files(tmp_path, name):
     make, format, kind = VALUES[name]
     assert materializers.save(make(), tmp_path / "one", "output", "")[:2] == (format, kind)
     _, _, materializer = materializers.save(make(), tmp_path / "two", "output", "")
@@ -86,7 +86,7 @@ def test_a_state_dict_of_torch_is_kept_as_safetensors(tmp_path):
 @pytest.mark.parametrize(
     "kind", ["tied", "conjugated", "negated", "one of two", "bfloat16", "float8", "strange numbers", "no numbers"]
 )
-def test_unusual_tensors_are_loaded_equal(tmp_path, kind):
+def test_loaded_tensors_of_unusual_types_and_layouts_equal_the_saved_ones(tmp_path, kind):
     torch = pytest.importorskip("torch")
     weight = torch.arange(6.0).reshape(2, 3)
     value = {

@@ -22,7 +22,7 @@ def text_of(client, name="gathered"):
     ],
     ids=["list", "tuple", "dict", "mixed"],
 )
-def test_each_container_reaches_the_step(client, argument, text):
+def test_a_step_gets_outputs_in_each_kind_of_container(client, argument, text):
     @pipeline(model_config=DEMO)
     def train():
         project.gather(argument(project.number))
@@ -31,7 +31,7 @@ def test_each_container_reaches_the_step(client, argument, text):
     assert text_of(client) == text
 
 
-def test_a_list_of_outputs_on_every_executor(client, executor):
+def test_a_step_gets_a_list_of_outputs_on_every_executor(client, executor):
     @pipeline(model_config=DEMO, enable_cache=False)
     def train():
         project.gather([project.number(1), 2, project.double(3)])
@@ -57,7 +57,7 @@ def test_items_of_a_container_are_loaded_as_the_item_type_of_its_annotation(clie
     assert text_of(client, "texts").split() == ["one", "two", "three"]
 
 
-def test_the_cache_compares_values_and_shape(client):
+def test_the_cache_compares_the_values_and_the_shape_of_a_container(client):
     def statuses(argument):
         @pipeline(model_config=DEMO)
         def train():

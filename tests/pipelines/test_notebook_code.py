@@ -52,12 +52,12 @@ def test_a_step_in_a_notebook_depends_on_the_cells_that_define_the_names_it_uses
         (*CELLS[:1], "class Bag:\n    pass\nbag = Bag()", "@step\ndef fit() -> int:\n    return bool(bag)"),
     ],
 )
-def test_in_a_notebook_a_step_runs_if_its_code_cannot_be_compared(cells):
+def test_in_a_notebook_the_code_of_a_step_with_an_incomparable_global_is_unknown(cells):
     with pytest.raises(UnknownCode):
         ProjectCode().of(notebook(*cells)["fit"])
 
 
-def test_a_step_without_source_runs():
+def test_the_code_of_a_step_without_source_is_unknown():
     space = {"__name__": "__main__"}
     exec("from gitmodel import step\n@step\ndef fit() -> int:\n    return 1", space)
     with pytest.raises(UnknownCode):

@@ -201,19 +201,19 @@ class TestFunctionsThatCannotBeSteps:
             messages.append(str(raised.value))
         return messages[0]
 
-    def test_a_partial(self) -> None:
+    def test_a_partial_is_refused(self) -> None:
         assert "not the partial of train\nhint: write `def NAME" in self.refused(
             functools.partial(train, rounds=object())
         )
 
-    def test_a_method(self) -> None:
+    def test_a_method_is_refused(self) -> None:
         class Trainer:
             def fit(self, rows: list) -> None: ...
 
         assert "not the method" in self.refused(Trainer().fit)
         assert "fit is a method: its first parameter is self" in self.refused(Trainer.fit)
 
-    def test_async_functions(self) -> None:
+    def test_async_functions_are_refused(self) -> None:
         async def fetch() -> int:
             return 1
 
@@ -223,7 +223,7 @@ class TestFunctionsThatCannotBeSteps:
         assert "step fetch is async\nhint: write `def fetch`, and in it asyncio.run" in self.refused(fetch)
         assert "step stream is async" in self.refused(stream)
 
-    def test_a_generator_and_a_class(self) -> None:
+    def test_a_generator_and_a_class_are_refused(self) -> None:
         def rows() -> Any:
             yield 1
 

@@ -47,7 +47,7 @@ def test_a_step_gets_what_was_passed_and_the_record_is_plain(client, executor):
     assert [told[min(ran.outputs)] for ran in run.steps] == [project.describe.function(value) for value, _ in VALUES]
 
 
-def test_a_pipeline_takes_the_same_values(client):
+def test_a_pipeline_takes_the_same_values_as_a_step(client):
     @pipeline
     def one(data: Path, mode: Mode, options: Options, depth: int | None):
         project.describe(data)
@@ -127,7 +127,7 @@ class TestTextLikeAReference:
         with pytest.raises(NotFound, match="postgres"):
             one.run(client=client)
 
-    def test_an_artifact_for_a_parameter_without_annotation_is_given_as_one(self, client):
+    def test_an_external_artifact_for_a_parameter_without_annotation_is_looked_up(self, client):
         @step
         def read(found): ...
 

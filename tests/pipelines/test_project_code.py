@@ -169,14 +169,14 @@ def edited(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("edit", SEEN_BY_FIRST.values(), ids=SEEN_BY_FIRST)
-def test_a_step_depends_on(edited, edit):
+def test_an_edit_of_code_on_which_the_step_depends_changes_its_digest(edited, edit):
     before = digest(edited().first)
     assert digest(edited().first) == before
     assert digest(edited(*edit).first) != before
 
 
 @pytest.mark.parametrize("edit", NOT_SEEN_BY_FIRST.values(), ids=NOT_SEEN_BY_FIRST)
-def test_a_step_does_not_depend_on(edited, edit):
+def test_an_edit_of_other_code_does_not_change_the_digest_of_the_step(edited, edit):
     before = digest(edited().first)
     assert digest(edited(*edit).first) == before
 

@@ -471,7 +471,7 @@ class TestManyRuns:
         assert client.list_runs()[0].record.versions == ("demo@2",)
         assert "its version is demo@2" in caplog.text
 
-    def test_ids_of_one_second_differ(self, client):
+    def test_ids_of_runs_of_the_same_second_differ(self, client):
         @pipeline
         def one():
             project.noop()

@@ -332,7 +332,7 @@ class TestASecretMadeInTheBody:
 
     @pytest.mark.parametrize("body", BODIES)
     @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
-    def test_reaches_no_record(self, client, written, caplog, body, executor):
+    def test_is_in_no_record_or_log(self, client, written, caplog, body, executor):
         @pipeline
         def one(token):
             BODIES[body](token)

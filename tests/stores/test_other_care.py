@@ -47,7 +47,7 @@ def iris(url, code_repo, monkeypatch, capsys):
     return code_repo
 
 
-def test_status_copy_gc_and_purge(iris, url, capsys, tmp_path):
+def test_store_status_copy_gc_and_purge_work_on_each_kind_of_server(iris, url, capsys, tmp_path):
     code, found = said(capsys, "store", "status")
     assert (code, [store["objects"] for store in found["stores"]]) == (0, [5, 0])
     assert (found["models"][0]["where"], found["missing"]) == ({"default": 2}, [])
@@ -76,7 +76,7 @@ def test_status_copy_gc_and_purge(iris, url, capsys, tmp_path):
     assert (code, "was purged" in err) == (6, True)
 
 
-def test_status_reports_a_lost_object(iris, url, capsys):
+def test_store_status_reports_a_lost_object(iris, url, capsys):
     with Client(iris) as client:
         client.access.open().origin.remove(digest_of(b"net\n"))
     found = said(capsys, "store", "status")[1]

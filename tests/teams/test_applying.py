@@ -154,7 +154,7 @@ def test_a_second_apply_finds_nothing_to_do(team, ada, bob, bare, merge):
     assert refs(bob.repository.common_dir) == refs(ada.repository.common_dir) == refs(bare)
 
 
-class TestTwoAtOnce:
+class TestTwoConcurrentApplies:
     """Each moved tag is reported by one of two concurrent applies, so that a deployment runs once."""
 
     @pytest.fixture(params=["promotion", "demotion"])

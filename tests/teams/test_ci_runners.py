@@ -377,7 +377,7 @@ def use_action(site, command):
     return "--local-repository", f"org/gitmodel@v0.1.0={action}"
 
 
-def test_the_action_checks(site):
+def test_the_action_checks_a_pull_request(site):
     more = use_action(site, "check")
     code, said = act(site, "pull_request", site.propose(site.promotion(3)), *more)
     assert code == 0, said

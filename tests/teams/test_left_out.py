@@ -205,7 +205,7 @@ def test_a_model_can_be_renamed_to_the_name_that_a_pull_left_out(ada, bob, bare)
     assert_sound(bare)
 
 
-def test_a_model_renamed_twice_here_and_once_there_keeps_the_remotes_name(ada, bob, bare):
+def test_a_model_renamed_twice_here_and_once_at_the_remote_keeps_the_remotes_name(ada, bob, bare):
     ada.update_model("iris", new_name="rose")
     ada.push()
     bob.update_model("iris", new_name="flower")

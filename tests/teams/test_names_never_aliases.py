@@ -102,7 +102,7 @@ def test_doctor_finds_and_removes_a_tag_that_nobody_reads(client, code_repo, nam
 
 
 @pytest.mark.parametrize("name", ["latest", "Production", "staging"])
-def test_doctor_says_how_to_remove_a_tag_by_plain_git_that_nobody_reads(client, code_repo, name, git):
+def test_doctor_shows_how_plain_git_removes_a_tag_that_nobody_reads(client, code_repo, name, git):
     plant(client, name, tag=False)
     git(code_repo, "tag", f"model/iris/{name}", editing.BRANCH)
     code, out, err = run_apart(code_repo, "doctor", "--fix")
@@ -116,7 +116,7 @@ def test_doctor_says_how_to_remove_a_tag_by_plain_git_that_nobody_reads(client, 
 
 
 @pytest.mark.parametrize("name", ["production", "Production"])
-def test_a_pull_sets_no_tag_for_such_an_alias_file(ada, bob, name):
+def test_a_pull_sets_no_tag_for_an_alias_file_with_a_reserved_name(ada, bob, name):
     editing.edit(ada.repository.common_dir, {f"models/iris/aliases/{name}.toml": alias_text(ada, 1)})
     editing.run(ada.repository.git.top, "push", "origin", editing.BRANCH)
     before = {ref: id for ref, id in refs(bob.repository.common_dir).items() if "/tags/" in ref}
@@ -134,7 +134,7 @@ def test_by_url_an_alias_file_with_a_reserved_name_is_not_read(host, team, ada, 
     assert not client.get_model("iris").get_version(1).aliases
 
 
-def test_renaming_a_model_that_has_such_a_file_leaves_its_stages_alone(client, code_repo):
+def test_renaming_a_model_with_such_an_alias_file_keeps_its_stages(client, code_repo):
     plant(client, "production", tag=False)
     client.update_model("iris", new_name="flower")
     assert client.get_version("flower@production").number == 2

@@ -38,7 +38,7 @@ def clone(upstream, tmp_path, git, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [("--depth", "1"), ("--single-branch",), ("--depth", "1", "--no-tags")])
-def test_readers_say_that_the_registry_is_not_here_and_the_fetch_they_name_works(clone, capsys, options):
+def test_commands_report_that_the_clone_lacks_the_registry_and_the_fetch_they_name_works(clone, capsys, options):
     clone(*options)
     for command in READERS:
         code, out, err = ask(capsys, *command.split())

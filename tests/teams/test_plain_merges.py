@@ -38,7 +38,7 @@ def merge(team, ada, bob):
     return pull_and_push_by_git(team.folder / "bob")
 
 
-def test_every_reader_takes_what_was_in_force_before_the_merge(team, ada, bare, merge):
+def test_every_reader_uses_the_version_that_was_in_force_before_the_merge(team, ada, bare, merge):
     ada.pull()
     assert ada.get_version("iris@production").number == 3
     assert [state.in_force for state in ada.get_model("iris").stages] == [3]
@@ -107,7 +107,7 @@ def test_doctor_fix_sets_the_tags_again(team, ada, merge):
     assert merged_tags(ada.repository) == []
 
 
-def test_a_promotion_recorded_after_the_merge_waits_and_takes_nothing_out(team, ada, bob, bare, merge):
+def test_a_promotion_recorded_after_the_merge_waits_and_the_version_in_force_stays(team, ada, bob, bare, merge):
     """A later record on the branch does not invalidate the tag, which agrees with the file in the merge."""
     ada.pull()
     old = git(team.folder / "ada", "rev-parse", PRODUCTION)

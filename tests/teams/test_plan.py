@@ -208,7 +208,7 @@ def test_a_page_of_hostile_metadata_fits_into_a_comment(client, repo):
     assert "more: `git model plan" in page
 
 
-def test_a_plan_without_changes_of_stages_says_so(client, repo):
+def test_a_plan_without_changes_of_stages_reports_that_there_are_none(client, repo):
     edit(repo, {"README.md": "x\n"}, onto=TOPIC)
     made = planned(client)
     assert made.changes == ()

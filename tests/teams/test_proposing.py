@@ -121,7 +121,7 @@ def test_the_link_contains_the_text_of_the_pull_request_if_it_is_short(hosted):
     assert made.text == ""
 
 
-def test_the_text_is_in_a_file_if_it_does_not_fit_or_the_host_is_not_known(ada, bob, hosted):
+def test_the_text_of_the_pull_request_is_in_a_file_if_the_link_cannot_hold_it_or_the_host_is_unknown(ada, bob, hosted):
     unknown = bob.propose(("iris@3", "production"))
     assert unknown.address == ""
     assert Path(unknown.text).read_text(encoding="utf-8").startswith("<!-- gitmodel plan -->\n")
@@ -217,7 +217,7 @@ class TestCommand:
         said = capsys.readouterr()
         return code, said.out, said.err
 
-    def test_several_promotions_are_given_one_after_the_other(self, capsys):
+    def test_the_command_takes_several_promotions(self, capsys):
         code, out, _ = self.run(
             capsys, "propose", "iris@3", "production", "iris", "1", "staging", "--reason", "why", "--format", "json"
         )

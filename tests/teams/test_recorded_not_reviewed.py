@@ -48,7 +48,7 @@ def merge(repo, client, *wanted, squashed=False, **more):
     return commit
 
 
-class TestItIsNotInForce:
+class TestDirectChangeIsNotInForce:
     def test_a_direct_change_changes_no_other_stage(self, client, iris, code_repo):
         commit = promote_by_hand(iris, code_repo)
         before = refs(code_repo)
@@ -93,8 +93,8 @@ class TestItIsNotInForce:
         assert client.apply().moved == ()
 
 
-class TestTakingItBack:
-    def test_the_named_command_restores_everything(self, client, iris, main, code_repo):
+class TestRevertingADirectChange:
+    def test_the_rollback_that_the_message_names_restores_all_stages(self, client, iris, main, code_repo):
         before = {path: editing.read(code_repo, path) for path in (STAGE, STAGING)}
         promote_by_hand(iris, code_repo)
         code, out, _ = main("apply")

@@ -178,7 +178,9 @@ def test_an_expired_key_changes_nothing(ada, reader, mallory, keys):
 
 
 @pytest.mark.parametrize("attack", ["removed signer", "no signature at all", "lightweight tag"])
-def test_the_advice_of_doctor_works(ada, mallory, keys, tmp_path, bare, capsys, monkeypatch, attack):
+def test_the_commands_that_doctor_names_repair_the_registry(
+    ada, mallory, keys, tmp_path, bare, capsys, monkeypatch, attack
+):
     """In a fresh clone of a signer: `doctor --fix`, then `rollback`, then `push`."""
     ATTACKS[attack](ada, mallory, keys)
     folder = tmp_path / "fresh"

@@ -78,7 +78,7 @@ def test_readers_show_the_stage_as_in_force_and_not_as_pending(renamed, capsys):
 
 
 @pytest.mark.parametrize("reference", ["iris@production", "flower@production"])
-def test_the_same_by_url(renamed, capsys, git, tmp_path, reference):
+def test_by_url_both_names_lead_to_the_version_in_force(renamed, capsys, git, tmp_path, reference):
     git(tmp_path, "clone", "-q", "--mirror", str(renamed), "bare.git")
     code, out, _ = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "resolve", reference)
     assert (code, out.split("@")[1]) == (0, "1\n")
@@ -111,7 +111,7 @@ def test_a_promotion_that_came_with_the_rename_waits_for_apply(repo, capsys):
 
 
 @pytest.mark.parametrize("stage", ["production", "staging"])
-def test_a_squash_of_a_rename_in_a_reviewed_stage_says_how_it_comes_in_force(repo, capsys, stage):
+def test_messages_about_a_squashed_rename_in_a_reviewed_stage_name_the_command_that_applies_it(repo, capsys, stage):
     """No message advises a rollback, because it does not revert a rename."""
     guarded = f'format = "1.2"\n\n[[stages]]\nname = "{stage}"\nproposal_only = true\n'
     if stage == "staging":
@@ -134,7 +134,7 @@ def test_a_squash_of_a_rename_in_a_reviewed_stage_says_how_it_comes_in_force(rep
     assert ask(capsys, "resolve", f"flower@{stage}")[0] == 0
 
 
-def test_two_renames_before_apply(renamed, capsys):
+def test_after_two_renames_before_apply_all_three_names_lead_to_the_version_in_force(renamed, capsys):
     on_a_branch(renamed, "again", "update flower --rename plant", capsys=capsys)
     merge(renamed, "again")
     for name in ("iris", "flower", "plant"):
@@ -145,7 +145,7 @@ def test_two_renames_before_apply(renamed, capsys):
     assert [tag for tag in tags if "iris" in tag or "flower" in tag] == []
 
 
-def test_a_plan_says_renamed_and_shows_no_stage_that_empties(repo, capsys):
+def test_a_plan_shows_a_rename_as_a_rename_and_not_as_an_emptied_stage(repo, capsys):
     on_a_branch(repo, "rename", "update iris --rename flower", capsys=capsys)
     code, out, _ = ask(capsys, "plan", "gitmodel..rename")
     assert (code, out) == (0, "iris is renamed to flower; its stages do not change\n")

@@ -68,7 +68,7 @@ def test_handles_of_lists_follow_and_those_of_pushed_versions_stay(ada, bob):
     assert bob.get_model("iris").versions[-1] == latest
 
 
-def test_a_handle_follows_a_pull_of_another_process_and_one_renumbering_after_the_other(team, ada, bob):
+def test_a_handle_follows_pulls_of_other_processes_and_several_renumberings(team, ada, bob):
     version = bob.get_model("iris").create_version(metadata={"who": "bob"})
     for number in (5, 6, 7):
         ada.get_model("iris").create_version(metadata={"who": "ada"})

@@ -283,7 +283,7 @@ def test_a_model_may_be_called_rules(client):
     assert client.get_version("rules@production").number == 1
 
 
-class TestATagThatIsNotAsItWas:
+class TestAChangedRulesTag:
     @pytest.mark.parametrize("how", ["deleted", "set back", "replaced", "a commit"])
     def test_a_changed_rules_tag_is_refused_and_doctor_repairs_it(self, client, iris, repo, code_repo, how):
         old = editing.run(repo, "rev-parse", RULES)
@@ -321,7 +321,7 @@ class TestATagThatIsNotAsItWas:
         assert "gitmodel-rules" not in "".join(run_apart(code_repo, "doctor")[1:])
 
 
-class TestAClone:
+class TestInAClone:
     @pytest.fixture
     def gated(self, ada, bob):
         """Ada's registry with a gate that is in force at the remote."""
@@ -398,7 +398,9 @@ class TestAClone:
         assert run_apart(clone, "pull")[0] == 0
         assert self.remote_rules(bare) == right
 
-    def test_a_clone_that_never_saw_the_right_tag_says_how_to_start_again(self, gated, bare, tmp_path, git):
+    def test_the_error_in_a_clone_that_never_saw_the_right_tag_shows_how_to_start_again(
+        self, gated, bare, tmp_path, git
+    ):
         editing.run(bare, "update-ref", RULES, editing.BRANCH)
         git(tmp_path, "clone", "-q", "--no-tags", str(bare), "cleo")
         code, _, err = run_apart(tmp_path / "cleo", "pull")
@@ -529,7 +531,7 @@ class TestAServerWithTheHook:
         assert (code == 0, "push.rules" in err) == (False, True), err
         assert refs(bare) | {RULES: editing.run(bare, "rev-parse", RULES)} == before
 
-    def test_apply_and_promotions_go_through(self, ada, bob, served):
+    def test_a_server_with_the_hook_accepts_apply_and_promotions(self, ada, bob, served):
         editing.edit(ada.repository.common_dir, rules())
         ada.push()
         ada.apply(push=True)

@@ -170,7 +170,7 @@ def test_promotions_to_different_stages_are_both_kept(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_version_promoted_to_different_stages_on_both_sides_is_in_one(ada, bob, bare):
+def test_a_version_promoted_to_different_stages_on_both_sides_ends_in_one(ada, bob, bare):
     ada.get_version("iris@3").set_stage("production")
     ada.push()
     bob.get_version("iris@3").set_stage("staging")
@@ -233,7 +233,7 @@ def test_names_that_differ_by_case_only_are_one_name(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_work_on_a_model_that_was_renamed_there_goes_to_its_new_name(ada, bob, bare):
+def test_local_changes_of_a_model_that_the_remote_renamed_go_to_its_new_name(ada, bob, bare):
     ada.update_model("iris", new_name="flower")
     ada.push()
     bob.get_model("iris").create_version(metadata={"bob": True}).set_stage("staging")
@@ -339,7 +339,7 @@ def test_a_pull_reports_a_stage_tag_that_was_removed_at_the_remote(ada, bob, bar
     assert held(bob) == {}
 
 
-def test_promotions_demotions_and_renames_of_others_are_no_tags_set_back(ada, bob):
+def test_promotions_demotions_and_renames_of_others_are_not_reported_as_tags_set_back(ada, bob):
     ada.get_version("iris@3").set_stage("staging")
     ada.get_version("iris@1").set_stage("production")
     ada.push()
@@ -438,7 +438,7 @@ def test_a_push_without_a_shared_store_is_refused_with_the_command_to_set_one(te
     assert_sound(bare, store=(tmp_path / "store").as_uri())
 
 
-def test_artifacts_are_there_before_the_refs_that_name_them(team, ada, bare):
+def test_a_push_uploads_artifacts_before_it_moves_the_refs_that_name_them(team, ada, bare):
     seen = team.folder / "seen"
     hook = bare / "hooks" / "pre-receive"
     hook.write_text(f"#!/bin/sh\nfind '{team.folder}/store' -type f | wc -l > '{seen}'\n", encoding="utf-8")

@@ -271,7 +271,7 @@ def test_a_remote_that_was_rewound_is_followed(team, ada, host, bare, git):
 # Jobs that run again
 
 
-def test_a_version_is_made_once_under_one_key(team, host, bare):
+def test_a_key_that_was_used_returns_the_existing_version(team, host, bare):
     first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
     made = first.get_model("iris").create_version(metadata={"try": 1}, idempotency_key="job 7")
     again = second.get_model("iris").create_version(metadata={"try": 2}, idempotency_key="job 7")
@@ -281,7 +281,7 @@ def test_a_version_is_made_once_under_one_key(team, host, bare):
     assert_sound(bare)
 
 
-def test_the_same_key_from_many_at_once_makes_one_version(team, host, bare):
+def test_concurrent_jobs_with_the_same_key_create_one_version(team, host, bare):
     jobs = [team.by_url(f"job{number}", host.registry) for number in range(4)]
     assert all_at_once([lambda j=j: j.get_model("iris").create_version(idempotency_key="job 7") for j in jobs]) == []
     assert numbers(jobs[0]) == [1, 2, 3, 4]

@@ -19,7 +19,7 @@ def model():
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
 
 
-def test_a_model_is_loaded_equal(model, kept, tmp_path):
+def test_a_loaded_model_equals_the_saved_one(model, kept, tmp_path):
     assert kept(model, "onnx", kind="model", detected="bytes") == model
     save(model, tmp_path / "model.onnx", "onnx")
     onnx.checker.check_model(tmp_path / "model.onnx")
