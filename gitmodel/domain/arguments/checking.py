@@ -99,7 +99,7 @@ class _Parameters(NamedTuple):
 
 @functools.cache
 def _parameters_of(function: Callable[..., Any]) -> _Parameters:
-    """Return the parameters of *function*. They are found at its first call: a command calls few of the functions."""
+    """Return the parameters of *function*. Determined at its first call, because a command calls few functions."""
     parameters = inspect.signature(function).parameters.values()
     found = {
         one.name: _JOBS if one.name == "jobs" else _CHECKS.get(one.annotation)

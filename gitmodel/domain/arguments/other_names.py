@@ -17,7 +17,7 @@ class OtherName(UsageError, AttributeError):
 def shows_our_form(cls: type[T]) -> type[T]:
     """Let *cls* answer names of other tools, the keys of `_other_names`, with an error that shows gitmodel's form.
 
-    This is not a base class, so that `help` of the class shows one page.
+    A decorator and not a base class, so that `help` of *cls* does not describe a second class.
 
     >>> @shows_our_form
     ... class Shelf:

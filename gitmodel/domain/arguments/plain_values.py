@@ -87,7 +87,7 @@ def is_configuration(value: Any) -> bool:
     """Return True for a namespace, and for an instance of a dataclass or of a class of pydantic or attrs."""
     kind = type(value)
     marks = ("__dataclass_fields__", "model_fields", "__attrs_attrs__")
-    argparse = sys.modules.get("argparse")  # a value of it exists only where somebody imported it
+    argparse = sys.modules.get("argparse")  # no value can be of its class if the module is not imported
     namespaces = (SimpleNamespace, argparse.Namespace) if argparse else SimpleNamespace
     return isinstance(value, namespaces) or any(hasattr(kind, mark) for mark in marks)
 

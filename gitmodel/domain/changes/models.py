@@ -97,9 +97,9 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
 
 
 def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
-    """Return the stage files that a proposal made before a rename put under the former name, each with its stage.
+    """Return the stage files under former names of models, each with its stage. They are never read.
 
-    These files are never read. The stage is None for an archived marker.
+    A proposal wrote them that was made before the rename. The stage is None for an archived marker.
     """
     found: dict[str, StageRef | None] = {}
     for name in snapshot.model_names():

@@ -21,7 +21,7 @@ from gitmodel.frozen import Frozen
 class ChangedRules(Frozen):
     """The rules of *stage* after a change: *rule* is None if the stage was removed.
 
-    *changes* describe what changed, each in one line; none if the rules were these already.
+    *changes* describe the changes, each in one line; () if the rules did not change.
     """
 
     stage: str

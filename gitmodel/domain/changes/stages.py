@@ -78,7 +78,7 @@ class RecordedPlaces(NamedTuple):
 
 
 def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
-    """Return the version of each exclusive stage on the branch, without leftovers of a clean merge.
+    """Return the version of each exclusive stage on the branch. Ignores `leftovers` of merges without conflicts.
 
     A version in two stage files is in the stage that `gitmodel.toml` lists last.
     """
@@ -93,7 +93,7 @@ def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
 
 
 def leftovers(snapshot: Snapshot, model: str) -> list[str]:
-    """Return the files that put a version in a second place, as clean merges can cause; the first place counts."""
+    """Return the files that put a version into a second stage, as a merge without conflicts can; the first counts."""
     held = recorded_places(snapshot, model)
     files = []
     for stage in snapshot.registry().stage_names:
@@ -338,7 +338,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
     files: dict[str, bytes | None] = {paths.stage_file(model, name): None for name in left}
     archived = snapshot.is_archived(model, number)
     if archive and (files or not archived):
-        # even if the marker exists, because after a clean merge it would be removed as a leftover
+        # written even if the marker exists: after a merge without conflicts, it would be removed as a leftover
         files[paths.archived_file(model, number)] = ARCHIVED_MARKER
     if archived and not archive:
         files[paths.archived_file(model, number)] = None
@@ -357,7 +357,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:
-    """Plan to put the promotion in force if it is only recorded; write no new record."""
+    """Plan to put the promotion in force if it is only recorded. Writes no new record."""
     tag = snapshot.tags.get(ref)
     current = tag is not None and not tag.forged and tag.record is not None and tag.record.version == result.version
     return Change(replace(result, changed=not current), apply=() if current else (ref,))

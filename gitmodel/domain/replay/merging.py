@@ -73,7 +73,8 @@ def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> Any:
 def _merged_rules(base: Any, ours: Any, theirs: Any) -> tuple[Record, ...]:
     """Merge the stages of the registry or the gates of a stage, in the order of *theirs*.
 
-    A rule that one side removed and the other changed is kept. One that *ours* added follows the same rule as there.
+    A rule that one side removed and the other changed is kept. A rule that *ours* added comes after the rule that it
+    follows in *ours*.
     """
     old, mine, other = _by_name(base), _by_name(ours), _by_name(theirs)
     kept: dict[str, Record] = {}

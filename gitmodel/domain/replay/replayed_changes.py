@@ -35,7 +35,7 @@ class ReplayState:
         return self.models.get(name, name)
 
     def follow(self, old: str, new: str, there: str) -> None:
-        """Note that our commits now call the model *old* by *new*, and the other side calls it *there*."""
+        """Note that our commits rename the model *old* to *new*, and that the other side calls it *there*."""
         if new == there:
             self.models.pop(new, None)
         else:

@@ -249,7 +249,7 @@ class _Replay:
             self._merge(target, what, (base, ours, theirs))
 
     def _is_closed(self, stage: str) -> bool:
-        """Return True if the stage accepts no direct change; `apply` judges a direct rollback."""
+        """Return True if the stage accepts no direct change, not even a rollback; `apply` checks direct rollbacks."""
         rule = self.onto.registry().rule(stage)
         return rule.proposal_only and rule.rollback != "direct"
 
@@ -279,7 +279,7 @@ class _Replay:
         if what.kind == "model" and not other.exists:
             return
         if what.kind == "model" and old is None:
-            # registered on both sides: the older creation time is used
+            # registered on both sides: the remote's creation time is used
             mine = replace(mine, created=other.created)
         data = codec.encode(merged(old, mine, other))
         if data != theirs:

@@ -59,14 +59,14 @@ class ChangedBranch(Frozen):
         return cache(self.before.last_number)
 
     def problems(self, changed: Sequence[str]) -> Iterator[Problem]:
-        """Yield the problems of a change of the paths *changed*. Records that cannot be read have none here."""
+        """Yield the problems of a change of the paths *changed*. Skips unreadable records: they break invariants."""
         for path in changed:
             what = paths.parse_path(path)
             if what is not None:
                 try:
                     yield from _problems_at(self, path, what)
                 except Invalid:
-                    continue  # an invariant says so
+                    continue  # reported as a broken invariant
         yield from () if self.force else _size_problems(self.before, self.after, changed)
 
 

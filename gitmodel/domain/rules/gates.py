@@ -73,7 +73,7 @@ class Outcome(Frozen):
 
     @property
     def stops(self) -> bool:
-        """True if the rule keeps the version from entering."""
+        """True if the rule prevents the version from entering the stage."""
         return not self.passed and not self.forced
 
     @property
@@ -83,7 +83,7 @@ class Outcome(Frozen):
 
     @property
     def explained(self) -> str:
-        """The values found and, if these do not explain it, the reason for the failure."""
+        """The values found, and the reason for the failure if the values do not explain it."""
         says_more = self.finding not in self.found and not self.finding.endswith(_NOT_SET)
         parts = (", ".join(self.found), self.finding if says_more else "", _RULE_IN_FORCE if self.waits else "")
         return "; ".join(filter(None, parts))
@@ -142,7 +142,7 @@ def judge_entry(
 def judge_recorded(
     before: Snapshot, after: Snapshot, ref: StageRef, record: StageRecord, judge: Judge
 ) -> tuple[Outcome, ...]:
-    """Judge the entry of *record* into *ref* as `judge_entry` does; with a reason, the gates that it forced pass."""
+    """Judge the entry of *record* into *ref* as `judge_entry` does. With a reason, the gates that it forced pass."""
     forced = record.forced if record.reason.strip() else ()
     return judge_entry(before, after, ref, record.version, judge, forced=forced)
 
@@ -205,11 +205,12 @@ def plan_gated_promotion(
     again: bool = False,
     verb: str = "Promote",
 ) -> Change[Promotion]:
-    """Put version *number* into the stage *to*, if the rules of the snapshot or *why* let it.
+    """Put version *number* into the stage *to*, if the rules of the snapshot or *why* allow it.
 
     *leave* lets a later stage become empty. A version that is recorded but not in force is recorded again, so that the
-    current rules judge the new change; a proposal, which does not know what is in force, does so if *again*. Raises
-    GateRefused, which names every failed gate; UsageError for force without a reason; and what `plan_promotion` raises.
+    current rules judge the new change; a proposal does not know what is in force, and records it again only with
+    *again*. Raises GateRefused, which names every failed gate; UsageError for force without a reason; and what
+    `plan_promotion` raises.
     """
     before = snapshot.committed or snapshot
     for registry in before.registries if to not in (ARCHIVED, NONE) else ():
@@ -239,7 +240,7 @@ def plan_gated_promotion(
 
 
 def _can_refuse(snapshot: Snapshot, stage: str) -> bool:
-    """Return True if current or earlier rules can keep a version recorded in *stage* out of force."""
+    """Return True if a current or earlier rule can prevent a version recorded in *stage* from being in force."""
     return bool(snapshot.other_rules()) or not all(rule.is_open for rule in snapshot.rules(stage))
 
 

@@ -23,7 +23,7 @@ _BIDI = {code: f"\\u{code:04X}" for code in (0x061C, 0x200E, 0x200F, *range(0x20
 
 
 class Wrong(ValueError):
-    """An invalid value for a key; the text says which values are valid. *path* leads to it in a table: `.layers[2]`."""
+    """An invalid value for a key; the text says which values are valid. *path* is its path in a table: `.layers[2]`."""
 
     path = ""
 
@@ -339,7 +339,7 @@ def _holds_moment(value: Any) -> bool:
 
 
 def _encode_moments(value: Any, level: int) -> str:
-    """Return a time, or a list that holds times: tomli_w writes a time without T and Z."""
+    """Return the TOML of a time or a list with times. tomli_w would write times without T and Z."""
     import tomli_w
 
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""A folder artifact as bytes: one line per file, in one possible order. Pure: bytes <-> entries.
+"""A folder artifact as bytes: one line per file, in a fixed order. Pure: bytes <-> entries.
 
 The first line is `gitmodel-manifest 1`; each other line is `<digest> <size> <path>`, LF at its end, sorted by
 the UTF-8 bytes of the path. There is one way to write a folder, so equal folders have equal digests.

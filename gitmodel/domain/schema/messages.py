@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from gitmodel.domain.schema.refs import StageRef
 
 MAX_TRAILER = 500
-# C0 but tab and line feed, DEL and C1: git's objects hold no NUL, and `git log` hands the rest to a terminal
+# C0 except tab and line feed, DEL and C1: git refuses NUL in a message, and `git log` prints the others on the
+# terminal.
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 
-# git takes a message to end at a scissors line or at a patch, and looks for trailers above it.
+# For git, a message ends at a scissors line or the start of a patch, and its trailers are above that.
 _CUT = r"(?m)^(?=#|---)"
 
 # GitHub, Gitea and Forgejo (merged, then squashed), Bitbucket, Azure DevOps; GitLab names it in the body.

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from gitmodel.domain.schema.names import is_device
 
 _NTFS = re.compile(r"(\.git|git~[0-9])[. ]*(:.*)?", re.DOTALL)
-# Default_Ignorable_Code_Point of Unicode: file systems that compare names without case or by HFS's rules skip them.
+# Characters with the Unicode property Default_Ignorable_Code_Point. HFS+ and some case-insensitive file systems ignore
+# them when they compare names.
 _IGNORED = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"

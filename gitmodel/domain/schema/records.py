@@ -158,8 +158,8 @@ class CodeRules(Record, kw_only=True):
 class FormatRules(Record, kw_only=True):
     """The registry's rules for the formats of values: with *pickle*, a value that no other format keeps is pickled.
 
-    *trust* are the names of classes and functions that the registry suggests to trust. They count where a machine
-    accepts them.
+    *trust* are the names of classes and functions that the registry suggests to trust. They have an effect only on
+    machines whose users accept them.
     """
 
     pickle: bool = False
@@ -301,8 +301,9 @@ class ArtifactLink(Record, kw_only=True):
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
     An external artifact stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if
-    the digest is that of its store; otherwise the bytes were read and hashed. Loading needs the names *needs_trust* of
-    classes and functions to be trusted. *file* is the name that the file or folder had; older records have none.
+    the digest is that of its store; otherwise the bytes were read and hashed. *needs_trust* are the full names of the
+    classes and functions that a machine must trust before it loads the artifact. *file* is the name that the file or
+    folder had; older records have none.
     """
 
     name: Name
@@ -505,8 +506,8 @@ def format_of(record: Record) -> tuple[int, int]:
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
     """Return the digest in a stage file: SHA-256 of the links' canonical TOML, sorted by name, without metadata.
 
-    The digest of an external artifact counts, but not its location. The names that loading needs and the name of the
-    file do not count, because earlier releases do not know them.
+    The digest of an external artifact counts, but not its location. *needs_trust* and *file* do not count, because
+    earlier releases do not know them.
 
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'

@@ -94,7 +94,7 @@ class VersionRef(Frozen):
 
     @property
     def is_latest(self) -> bool:
-        """True if the version is the latest, by that word or because the selector is left out."""
+        """True if the selector is "latest" or left out, so that the latest version is meant."""
         return self.selector in ("", LATEST)
 
     def required(self, verb: str) -> VersionRef:

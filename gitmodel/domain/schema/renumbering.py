@@ -15,7 +15,8 @@ Numbered = tuple[str, int]
 
 _HEAD = "gitmodel-renumbered 1"
 _LINE = r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?"
-# The number of lines that are kept. The oldest are dropped; handles and references of their age are then not followed.
+# The number of lines that are kept. The oldest are dropped; gitmodel then no longer follows handles and references from
+# that time.
 _MOST = 20_000
 
 

@@ -23,8 +23,8 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
     """Return `gitmodel.toml` with the errors of its stages in `faults`: nothing enters the stages that they concern.
 
     Unknown keys are kept, and ignored outside of stages. Other keys with invalid values are in `unread`, and do not
-    prevent reading stages. Raises Invalid if the file is not a registry's, or for a newer major format with the version
-    to upgrade to.
+    prevent reading stages. Raises Invalid if the file is not that of a registry, or if its major format is newer; the
+    hint then says how to upgrade.
     """
     table = codec.parse_table(data, path)
     written = table.get("format")

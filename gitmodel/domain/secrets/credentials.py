@@ -110,7 +110,8 @@ _IN_EXPRESSIONS = (
     rf"(?i:{_PASSWORD}|(?<![a-z]){_SECRET_WORD})=(?![\"'])(?!(?i:{_PLACEHOLDER})(?:[\s\"';,&)]|$))"
     rf"(?![A-Za-z_][\w.]*[(\[.])(?!(?i:\w*{_PASSWORD}|\w*{_SECRET_WORD})\b)[^\s\"';,&)=]{{4,}}"
 )
-# A form ends where a credential is certain. The rest of it, which is hidden too; none after the `@` of a URL.
+# A form matches only as much of a credential as identifies it. This matches the rest, which is hidden too. After the
+# `@` of a URL there is no rest.
 _REST = r"(?:(?<=[^@])[A-Za-z0-9_~+/=%-]+(?:\.[A-Za-z0-9_~+/=%-]+)*)?"
 # A private key with its lines, also if its end is missing or its line breaks are escaped.
 _KEY_BLOCK = (
@@ -118,7 +119,7 @@ _KEY_BLOCK = (
     r"(?:(?:(?!-----BEGIN)[\s\S]){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"|(?:(?:[\s\"'`+,()]|\\+[nrt])*[A-Za-z0-9+/=]{16,})*(?:(?:\s|\\+[nrt])*[A-Za-z0-9+/]{0,15}=)?)"
 )
-# Text that every match of a form contains; few texts contain any of it.
+# Every match of a form contains one of these texts. Most texts contain none, and are not searched.
 _HINTS = re.compile(
     r"A[KSBC][IC]A|gh[pousr]_|github_pat|gl[a-z]+-|xox|xapp-|slack|hf_|api_org_|AIza|ya29|GOCSPX|[sr]k_|npm_|pypi-|dckr_"
     r"|dapi|do[opr]_v1_|r8_|[Tt](?:oken|OKEN)|hv[bs]\.|SG\.|sk-|Q~|eyJ|[Bb]earer|[Aa]uthorization|PRIVATE KEY|PuTTY|AGE-SECRET|://|="

@@ -73,8 +73,8 @@ class Snapshot(Frozen, eq=False):
     on the snapshot become a proposal, which may change `proposal_only` stages. `read_renumberings` reads the versions
     that pulls renumbered in this clone; *settled* are notes on them that no longer count; `warn` is called with the
     note on a reference that is read. `reserved_for` returns the id of the running run that reserved the name of a
-    version, or "". *other_rules* returns the rules that count besides those of the commit: those in force then and
-    since.
+    version, or "". *other_rules* returns the rules that apply in addition to those of the commit: those in force then
+    and since.
     """
 
     commit: Oid | None
@@ -100,7 +100,7 @@ class Snapshot(Frozen, eq=False):
 
     @cached_property
     def registries(self) -> tuple[RegistryRecord, ...]:
-        """The record of the commit, then the records whose rules count too for a change on this commit.
+        """The record of the commit, then those of *other_rules*: their rules also apply to a change on this commit.
 
         Raises Invalid if some cannot be read.
         """
@@ -357,7 +357,7 @@ class Snapshot(Frozen, eq=False):
 
         A handle follows its model to a new name. Text with the former name of a model is returned unchanged. Raises
         Refused for a name that a pull gave to another model, unless *model* confirms that this one is meant; UsageError
-        if it need not confirm that, or for a text that is not a name.
+        if there is nothing to confirm, or for a text that is not a name.
         """
         ref = ModelRef.of(model)
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
@@ -377,7 +377,7 @@ class Snapshot(Frozen, eq=False):
         """Resolve a version for a change; return also the notes of renumbering that the change settles.
 
         Raises the errors of `resolve`; Refused for a number that a pull gave to another version, unless *ref* confirms
-        that this one is meant; UsageError if it confirms without need.
+        that this one is meant; UsageError if there is nothing to confirm.
         """
         notes = self._notes_on(ref)
         model, number = self._resolve(ref, notes[0] if notes else None)

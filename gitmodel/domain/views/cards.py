@@ -111,7 +111,7 @@ def _license(text: str) -> dict[str, str]:
 
 def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]], declared: Sequence[str]) -> list[Any]:
     def dataset_of(name: str) -> dict[str, str]:
-        """A hub shows the id of a dataset as a link: only *declared* ids may be used."""
+        """Return the entry of a dataset. A hub shows an id in `type` as a link, so only *declared* ids are used."""
         linked = name in declared or not _DATASET.fullmatch(name)
         return {"type": name if linked else _UNKNOWN_DATASET, "name": name}
 
@@ -216,7 +216,7 @@ def _prose_line(line: str) -> str:
     text = re.sub(r"^[*] +", "- ", line.lstrip(" "))
     indent = " " * min(len(line) - len(line.lstrip(" ")), 3)  # four would make a block of code
     if re.fullmatch(r"[-=][-= ]*", text):
-        return f"{indent}\\{text}"  # it would turn the previous line into a heading, or be a rule
+        return f"{indent}\\{text}"  # unescaped, it would be a rule, or make the previous line a heading
     return indent + _escape_inline(text)
 
 
@@ -226,7 +226,7 @@ def _escape_inline(text: str) -> str:
     >>> print(_escape_inline("a <b> & [c](https://d) ![e](f)"))
     a &lt;b&gt; &amp; [c\]\(https://d) !\[e\]\(f)
     """
-    # without an end in brackets there is no link and no image
+    # a link or an image needs the closing bracket, so escaping it is enough
     text = re.sub(r"[\\`*_|#~$]|\]\(?|(?<=!)\[", lambda found: "".join(f"\\{c}" for c in found[0]), text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

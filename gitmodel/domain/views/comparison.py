@@ -12,8 +12,8 @@ from gitmodel.frozen import Frozen
 class Compared(Frozen):
     """A field, such as a key of metadata or an artifact, in several versions.
 
-    *values* are in the order of the versions; None if a version does not have the field. *unknown* are the places of
-    the versions of which it is not known.
+    *values* are in the order of the versions; None if a version does not have the field. *unknown* are the positions of
+    the versions whose value is not known.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Compared(Frozen):
 
     @property
     def same(self) -> bool:
-        """True if all versions of which it is known have it with the same type and value."""
+        """True if all known values have the same type and are equal."""
         first, *others = self.known or [None]
         return all(same_value(first, other) for other in others)
 

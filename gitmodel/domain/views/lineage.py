@@ -111,7 +111,7 @@ def outputs_of(run: RunRecord) -> dict[str, list[str]]:
 
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Return the runs in which a step made *digest*, or, if all took it from the cache, those."""
+    """Return the runs in which a step made *digest*; if all took it from the cache, return all that have it."""
     all_ = [run for run in runs if digest in outputs_of(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_
@@ -203,7 +203,8 @@ class _Up(_Walk):
 
     def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
         super().__init__(known, nodes, depth)
-        # The runs of a version that made its artifact; other runs can have made the same bytes.
+        # For each digest, the runs of the version that made it. Other runs can have made the same bytes, and are not
+        # followed.
         self._makers: dict[str, list[RunRecord]] = {}
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
@@ -235,7 +236,8 @@ class _Down(_Walk):
     way = DOWN
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
-        # A version reached by an artifact is an end: results of its other artifacts were not made from this artifact.
+        # The walk ends at a version that it reached through an artifact: the results of its other artifacts were not
+        # made from this one.
         record = self.known.version(id) if is_root else None
         for link in record.artifacts if record else ():
             self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)

@@ -17,7 +17,7 @@ _Below = Mapping[str, Mapping[str, list[str]]]
 
 
 def fields(lineage: Lineage) -> dict[str, Any]:
-    """The lineage as JSON shows it; `docs/reference/json.md` describes each field."""
+    """Return the lineage as JSON shows it; `docs/reference/json.md` describes each field."""
     return {
         "root": lineage.root,
         "up": lineage.up is not None,
@@ -47,7 +47,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
         yield from _branches(lineage.root, upward, _above(lineage.up))
     if lineage.down is not None:
         yield from ["went into:"] if both else []
-        # The versions with an artifact are below it, so its line does not name them.
+        # The tree shows the versions that have an artifact below it, so its line does not name them.
         downward = {
             node.id: replace(node, more=node.more & {DOWN}, facts={**node.facts, "versions": ()})
             for node in lineage.nodes
@@ -56,7 +56,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
 
 
 def mermaid(lineage: Lineage) -> str:
-    """The graph as [Mermaid](https://mermaid.js.org/syntax/flowchart.html), which git hosts draw in Markdown."""
+    """Return the graph as [Mermaid](https://mermaid.js.org/syntax/flowchart.html), which git hosts draw in Markdown."""
     ids = {node.id: f"n{number}" for number, node in enumerate(lineage.nodes)}
     shapes = {VERSION: '[["{}"]]', RUN: '(["{}"])', ARTIFACT: '["{}"]'}
     lines = [f"    {ids[node.id]}{shapes[node.kind].format(_entities(_told(node)))}" for node in lineage.nodes]
@@ -67,7 +67,7 @@ def mermaid(lineage: Lineage) -> str:
 
 
 def dot(lineage: Lineage) -> str:
-    """The graph in the language of [Graphviz](https://graphviz.org/doc/info/lang.html)."""
+    """Return the graph in the language of [Graphviz](https://graphviz.org/doc/info/lang.html)."""
     shapes = {VERSION: "box3d", RUN: "ellipse", ARTIFACT: "note"}
     lines = [f"    {_quoted(n.id)} [label={_quoted(_told(n))}, shape={shapes[n.kind]}];" for n in lineage.nodes]
     for edge in lineage.edges:

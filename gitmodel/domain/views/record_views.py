@@ -137,7 +137,7 @@ class ModelView(Frozen):
         return tuple(state for state in self.stages if state.pending)
 
     def fields(self) -> dict[str, Any]:
-        """The fields of the model in filters and JSON; `docs/reference/json.md` describes them."""
+        """Return the fields of the model for filters and JSON; `docs/reference/json.md` describes them."""
         described = {name: getattr(self.record, name) for name in DESCRIPTIVE}
         return {
             "name": self.name,
