@@ -77,9 +77,9 @@ class Expression:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Comparisons that hold for each record that matches, or for which `matches` raises an error.
+        """Comparisons that are true for every record for which `matches` returns True or raises an error.
 
-        They are the first clauses, up to one that is not a comparison with a literal, or can be a fault.
+        They are the first clauses, before any that is not a comparison with a literal or that can be a fault.
         """
         found = takewhile(lambda condition: condition is not None, (clause.condition for clause in self._clauses))
         return tuple(condition for condition in found if condition is not None)
@@ -145,7 +145,8 @@ class Filter:
         self.names = frozenset(token.text for token in tokens)
         found = find_asked(text, tokens, known)
         self._unseen = [asked for asked in found if asked.value is None or asked.known]
-        # Literals that no record could be compared with yet, and for each a value of another type that a record has.
+        # Literals whose type no searched record has had. The value is an example of another type that a record has
+        # there, for the error message.
         self._uncompared: dict[Asked, object] = {asked: None for asked in found if asked not in self._unseen}
         self._beside: dict[str, None] = {}
         self._any_searched = False
@@ -157,7 +158,7 @@ class Filter:
 
     @property
     def asked(self) -> tuple[Asked, ...]:
-        """The recorded names, unknown values and other literals that none of the searched records has."""
+        """The recorded names, unknown values and types of literals that none of the searched records has."""
         return (*self._unseen, *self._uncompared)
 
     @property
@@ -171,7 +172,7 @@ class Filter:
         return self._expression.can_raise
 
     def settle(self) -> None:
-        """Treat all names as found: records that are not searched have them, with comparable values."""
+        """Treat all names as found, because records that are not searched have them with comparable values."""
         self._unseen, self._uncompared = [], {}
 
     def matches(self, record: Mapping[str, object]) -> bool:

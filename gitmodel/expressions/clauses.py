@@ -51,7 +51,7 @@ def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
 
 
 def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> bool:
-    """Return True if *value* is NaN or contains it in lists and tables; of a table in a list only at the paths *below*.
+    """Return True if *value* is NaN or contains it in lists and tables; in tables of a list, only at the paths *below*.
 
     >>> holds_nan([{"auc": float("nan"), "rows": 3}], (("rows",),))
     False

@@ -55,7 +55,7 @@ def read_field(text: str, known: Mapping[str, Names]) -> Field:
 
 
 def metadata_values(table: Mapping[str, Any], within: tuple[str, ...] = ("metadata",)) -> Iterator[tuple[Field, Any]]:
-    """Yield the fields of the metadata *table* that are no tables, also those inside of tables, and their values.
+    """Yield each field of the metadata *table* that is no table, also inside of other tables, and its value.
 
     >>> [(str(field), value) for field, value in metadata_values({"accuracy": 0.9, "split": {"rows": 150}})]
     [('metadata.accuracy', 0.9), ('metadata.split.rows', 150)]

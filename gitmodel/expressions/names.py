@@ -25,7 +25,7 @@ class Asked(NamedTuple):
     """A *name* that a filter reads at the character *start*, or the *value* there that is compared with the name.
 
     *known* are the possible values of the name; () if only the type of the value matters. *contained* is True if the
-    value is searched in the name, which must be a list or a map.
+    filter searches the value in a field of this name, which must be a list or a map.
     """
 
     name: Steps
@@ -93,7 +93,7 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
             else:
                 found.setdefault(path, Asked(path, read.start))
         if read.call:
-            continue  # the value of a function is compared
+            continue  # the literal is compared with a result, as in `size(name) == 3`, and not with the field
         for value, start, sign in find_compared(tokens, read.first, read.end):
             if isinstance(names, Mapping) and sign == "in" and isinstance(value, str):  # `"production" in stages`
                 _follow(text, read._replace(steps=(*read.steps, value), start=start), names, (value,))
@@ -171,9 +171,9 @@ def type_of(literal: Literal) -> str:
 
 
 def describe_unlike(name: str, value: object, literal: Literal, *, contained: bool = False) -> str:
-    """Return what *name* is, whose *value* cannot be compared with *literal*, and how to write it.
+    """Return the type of *name* in words, and how to compare it: its *value* cannot be compared with *literal*.
 
-    *contained* is True if the literal was searched in it.
+    *contained* is True if the filter searched the literal in the value.
 
     >>> describe_unlike("aliases", ["best"], "best")
     'aliases is a list; write "best" in aliases'
@@ -270,7 +270,7 @@ def _is_records(names: Names) -> bool:
 
 
 def _check_list(text: str, start: int, name: str, names: Names, value: Literal) -> None:
-    """Raise UsageError if the literal *value* cannot be in the field *name*, which has *names*: a list of texts can."""
+    """Raise UsageError if the field *name* cannot contain the literal *value*: only a list of texts contains texts."""
     literal = _shown_literal(value)
     if isinstance(names, list) and isinstance(names[0], Mapping):
         field = next(iter(names[0]))

@@ -14,7 +14,7 @@ MOST_WORK = 200_000_000  # units of at most 10 ns on one record, see most_work
 class NameUse(NamedTuple):
     """A use of a record key or a macro's variable at *start*. *call_start* is the position of a function called on it.
 
-    *guarded* is True inside of `has()`. *first* and *end* are the positions among the tokens.
+    *guarded* is True inside of `has()`. *first* and *end* are its positions among the tokens.
     """
 
     steps: tuple[str | int, ...]

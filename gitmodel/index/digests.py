@@ -71,8 +71,8 @@ class RecordsByDigest:
 class DigestIndex:
     """The digests in all records of versions and runs, cached in the index that is in *folder*.
 
-    They are lines: an object id, a path and the digests in that object. If they do not match their checksum, they are
-    read again.
+    The cache is text: each line has an object id, a path and the digests in that object. If the text does not match its
+    checksum, all records are read again.
     """
 
     def __init__(self, git: Git, reader: ObjectReader, folder: Path) -> None:
@@ -87,7 +87,7 @@ class DigestIndex:
     def at(self, commit: Oid | None, trees: str, more: More) -> RecordsByDigest:
         """Return the records of *commit* by digest; only records that are not cached are read.
 
-        *trees* are the ids of its folders of models and runs, joined: if they are those in the cache, git is not run.
+        *trees* are the ids of its folders of models and runs, joined: if the cache has the same ids, git is not run.
         *more* returns the digests that a record refers to without containing them.
         """
         if commit is None:
@@ -119,7 +119,7 @@ class DigestIndex:
             digests = dict.fromkeys(_DIGEST.findall(answer.data))
             meant = more(path, answer.data)
             if meant is None:
-                unread[path] = "its steps are in the artifact store, which does not have them"
+                unread[path] = "its inputs and outputs should be in the artifact store, which does not have them"
             digests.update(dict.fromkeys(digest.removeprefix("sha256:").encode() for digest in meant or ()))
             known[id] = b"".join(b" " + digest for digest in digests)
         return unread

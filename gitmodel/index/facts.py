@@ -1,4 +1,4 @@
-"""Facts: the values in the record of a version by which the index finds it, and those that a filter needs. Pure."""
+"""Facts: the values of a version by which the index finds it, and the ranges of facts that a filter needs. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gitmodel.expressions.clauses import Condition
 Value = float | bytes
 
 _BOOLEAN, _LIST, _TABLE, _NAN, _TEXT, _TIME = b"b", b"l", b"m", b"n", b"s", b"t"
-# The facts of a text that agree in so many bytes are equal; git's record decides.
+# A fact has only so many bytes of a text. Longer texts may have equal facts; then the records in git decide.
 _LONGEST = 200
 # Of a longer list, the index knows only that it is a list.
 _MOST_ITEMS = 32
@@ -116,7 +116,7 @@ CONTAINERS: tuple[Value, Value] = (_LIST, _TABLE + b"\xff")
 
 
 def type_bounds(literal: object) -> tuple[Value, Value]:
-    """Return the lowest and the highest value of the type of *literal*, with which a filter compares. NaN is beyond."""
+    """Return the lowest and the highest value of the type of a filter's *literal*. NaN is not between them."""
     if isinstance(literal, str):
         return _TEXT, _TEXT + b"\xff"
     return (_BOOLEAN, _BOOLEAN + b"\xff") if isinstance(literal, bool) else TYPES[0]

@@ -18,7 +18,7 @@ from gitmodel.domain.schema import records
 from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import open_file
 
-# Raise it with the tables, the facts, and the rules by which a record is valid.
+# The format of the index. Increase it when you change the tables, the facts or the rules for a valid record.
 FORMAT = 4
 _SECONDS_TO_WAIT = 0.1
 _TOKEN = re.compile(r"[0-9a-f]{16}")
@@ -27,8 +27,8 @@ _PASSING = re.compile(
     r"locked|full|readonly|I/O|unable to open|locking protocol|out of memory|interrupted|too (many|big|large)|stack"
 )
 
-# A version's id is that of its model and its number. `tree` and `blob` begin with a byte that says if unknown keys are
-# allowed, because a record can be valid or damaged depending on that.
+# The id of a version combines the id of its model and its number. `tree` and `blob` begin with a byte that says if
+# unknown keys are allowed, because a record can be valid or damaged depending on that.
 _TABLES = """
 CREATE TABLE folder(parent TEXT, name TEXT, tree BLOB NOT NULL, PRIMARY KEY(parent, name)) WITHOUT ROWID;
 CREATE TABLE model(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -54,8 +54,8 @@ def is_damage(error: sqlite3.Error) -> bool:
 class IndexFile:
     """The files of the index in *folder*: one index for each format, user and host, and the lock file that names it.
 
-    The name of a database is never used again. A process that has a deleted one open can therefore neither disturb its
-    successor nor be disturbed.
+    The name of a database is never used again. Therefore a process that has a deleted database open and the users of
+    the next one cannot disturb each other.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -22,8 +22,8 @@ from gitmodel.index.index_file import IndexFile
 class ModelLists:
     """The models and tags that the index in *file* knows, for the commit with *files*.
 
-    Where it has no row, or a row for other objects, there is no answer. *newer* is True if records may have unknown
-    keys. Nothing is read or written if the index cannot be used.
+    Answers leave out a model or tag if the index has no row for it, or only one for other objects. *newer* is True if
+    records may have unknown keys. Nothing is read or written if the index cannot be used.
     """
 
     def __init__(self, file: IndexFile, files: CommitFiles, *, newer: bool) -> None:
@@ -88,7 +88,7 @@ class ModelLists:
     def read_tags(
         self, tip: Oid, ids: Mapping[StageRef, Oid], reaches: Callable[[Oid, Oid], bool]
     ) -> dict[StageRef, TagState]:
-        """Return the states of those of the tags *ids* that are known to count on the branch at *tip*.
+        """Return the states of the tags in *ids* of which the index knows that they count on the branch at *tip*.
 
         A tag that counted on an earlier commit of the branch still counts, if the stages are the same. *reaches*
         returns True if the first commit is the second one or has it in its chain of first parents.
@@ -111,7 +111,7 @@ class ModelLists:
         return found
 
     def write_tags(self, tip: Oid, tags: Mapping[StageRef, tuple[Oid, TagState]]) -> None:
-        """Write that *tags*, those that were read among them, count on the branch at *tip*."""
+        """Write that *tags*, which include those from `read_tags`, count on the branch at *tip*."""
         rows = [
             (ref.model, ref.stage, _bytes(id), state.version, _bytes(state.merged_by))
             for ref, (id, state) in tags.items()
@@ -122,7 +122,7 @@ class ModelLists:
             written = new
             now = database.execute("SELECT tip, rules FROM judged").fetchone()
             if now != (_bytes(self._judged_at), self._rules()):
-                # Others wrote tags that may not count on this commit.
+                # Another process wrote its tags since, and they may not count on this commit.
                 database.execute("DELETE FROM stage_tag")
                 written = rows
             database.execute("DELETE FROM judged")

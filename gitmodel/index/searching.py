@@ -78,14 +78,14 @@ class Index:
         order: Order | None = None,
         most: int | None = None,
     ) -> Candidates | None:
-        """Return the versions of *models* that may fulfil *conditions*: of one model, or of several among all.
+        """Return the versions of *models* (a name or several) that may meet *conditions*, but no deleted ones.
 
-        They are sorted by *order*, without one by model and the newest first. With *most*, they are the first ones, and
-        at least so many, and all whose value equals that of the last one. No deleted version is among them.
+        They are sorted by *order*; without *order* by model, the newest first. With *most*, only the first ones are
+        returned: at least that many, and all that have the same value as the last of these.
 
-        Returns None if the index cannot be used, or if it does not know that for each of *asked* a version of the
-        registry or model, even a deleted one, has the name, and a value that can be compared with the literal. The same
-        is true for the field of *order*.
+        Returns None if the index cannot be used. Also returns None unless the index knows, for each of *asked*, a
+        version (even a deleted one) of the registry or model that has the name, with a value that can be compared with
+        the literal. The field of *order* must be known in the same way.
         """
         ranges = [found for condition in conditions if (found := ranges_of(condition))]
         wanted = [one for one in asked if not _is_fixed(one)]
@@ -149,7 +149,7 @@ class Index:
     def count_versions(self, model: str) -> int | None:
         """Return the number of versions of *model* that are not deleted; None if the index cannot be used.
 
-        None also if a record is damaged, because that may not be so the next time it is read.
+        Also returns None if a record is damaged: it may be readable the next time.
         """
 
         def question(database: sqlite3.Connection) -> int | None:
@@ -241,7 +241,7 @@ def _describes(database: sqlite3.Connection, folder: str, tree: bytes) -> bool:
 
 
 def _digests(database: sqlite3.Connection) -> dict[str, int]:
-    """Return a number for each model that depends on its versions and their facts, not on their order and ids."""
+    """Return a checksum for each model, of its versions and their facts; their order and ids do not count."""
     names = dict(database.execute("SELECT id, name FROM model"))
     found: dict[str, int] = {}
     for query in (
@@ -268,7 +268,7 @@ def _is_fixed(asked: Asked) -> bool:
 
 
 class _Search:
-    """A search of *database*: the versions of *models* with a fact in each of *ranges*, each in one of several."""
+    """A search for versions of *models* that have, for each tuple in *ranges*, a fact in one of its ranges."""
 
     def __init__(
         self, database: sqlite3.Connection, models: str | Collection[str], ranges: Iterable[tuple[Range, ...]]
@@ -278,7 +278,7 @@ class _Search:
         wanted = {models} if isinstance(models, str) else frozenset(models)
         self._names: dict[int, str] = {id: name for id, name in said if name in wanted}
         ids = sorted(self._names) or [0]
-        # The ids of all versions of the models, of one or of all.
+        # Bounds for the ids of versions of these models; with several models, others can be between.
         self._first, self._end = ids[0] << NUMBER_BITS, (ids[-1] + 1) << NUMBER_BITS
         clauses, self._values = [f"version.state = {PRESENT} AND version.id >= ? AND version.id < ?"], []
         self._values += [self._first, self._end]

@@ -1,6 +1,6 @@
 """Bringing the index up to date with a folder of a tree: only folders whose id differs are read.
 
-Stopped at any moment, it has written whole records and the folders that are done; the next update does the rest.
+An interrupted update keeps the records and folders that it completed, and the next update does the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PIECE = 2_000
 
 
 class NotIndexable(Exception):
-    """The tree has files that the index cannot describe; only reading them finds what they are."""
+    """The tree has files that the index cannot describe. They must be read from git."""
 
 
 class _Change(NamedTuple):
@@ -43,7 +43,7 @@ class _Change(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """The folder *name* in *parent*, of which all changes come before; *tree* is None if it does not exist."""
+    """All changes in the folder *name* of *parent* were yielded before this; *tree* is None if it does not exist."""
 
     parent: str
     name: str
@@ -57,7 +57,7 @@ def row_of(folder: str) -> tuple[str, str]:
 
 
 def mark(id: Oid, newer: bool) -> bytes:
-    """Return what the index stores of the object *id*, which is read with or without unknown keys."""
+    """Return *id* as the index stores it, after a byte that says if unknown keys are allowed (*newer*)."""
     return bytes([newer]) + bytes.fromhex(id)
 
 
@@ -87,7 +87,7 @@ class Update:
             if len(steps) >= _PIECE:
                 self._write(steps)
                 steps.clear()
-                self._files.trees.forget_records()  # as many as a registry has would not fit into the memory
+                self._files.trees.forget_records()  # all records of a large registry would not fit into the memory
                 self._database.execute("COMMIT")
                 self._database.execute("BEGIN IMMEDIATE")
         self._write(steps)

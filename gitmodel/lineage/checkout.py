@@ -26,9 +26,9 @@ FOLDER = "artifacts"
 class CheckedOut(Frozen):
     """A work tree of the code of *reference*: where it is, at which *commit*, and where its *artifacts* are, by name.
 
-    *attachments* are those that were written on request, like *artifacts*. *changed* says that the files of the work
-    tree differed from the commit when the version was made. *left_out* are the paths of its submodules, if these were
-    not checked out.
+    *attachments* are those that were written on request, like *artifacts*. *changed* is True if the files of the work
+    tree differed from the commit when the version was created. *left_out* are the paths of its submodules, if these
+    were not checked out.
     """
 
     reference: str
@@ -53,8 +53,9 @@ def checkout(
 ) -> CheckedOut:
     """Create a work tree at *target* with the code of the version *reference*, and its artifacts in *folder* below it.
 
-    An artifact is at ARTIFACT/FILE in *folder*, by its name and the own name of its file; without a recorded name of
-    its file, at ARTIFACT. So is an attachment in the folder *attachments*, if that is given.
+    An artifact is written to ARTIFACT/FILE in *folder*: ARTIFACT is its name, FILE the recorded name of its file. If no
+    file name is recorded, it is written to ARTIFACT. If the folder *attachments* is given, attachments are written
+    there in the same way.
 
     A missing commit is fetched from the remote where a push kept it; *submodules* are checked out too, or left out. No
     branch, index or other work tree changes; `git worktree remove` deletes it. On failure, nothing is left. Raises
@@ -116,7 +117,7 @@ def add_code(code: CodeRepository, commit: Oid, target: Path, *, submodules: boo
 
 
 def is_changed(code: Code | None, commit: Oid) -> bool:
-    """Return True if *commit*, recorded for the code, does not hold all its changes."""
+    """Return True if the recorded code had uncommitted changes that *commit* does not contain."""
     return bool(code and code.dirty and commit != code.snapshot)
 
 

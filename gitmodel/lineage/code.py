@@ -102,7 +102,7 @@ def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: i
     if commit:
         try:
             keeping.keep(commit)
-        except Unreachable as error:  # read-only code; the registry is in another repository
+        except Unreachable as error:  # the code repository is read-only, and the registry is in another one
             warn(
                 f"the commit {commit[:10]} of the code is recorded, but not kept here: {error.message}",
                 hint="push it to a branch that stays",
@@ -121,9 +121,10 @@ def choose_pushed(config: Mapping[str, str]) -> str:
 
 
 def push_code(keeping: KeptCommits | None, remote: str, which: str) -> PushedCode:
-    """Keep the commits that this clone keeps on the code repository's *remote* ("": its default one) too.
+    """Push the refs of the commits that this clone keeps to the code repository's *remote* ("": its default one).
 
-    *which* is "published": those that a branch there has contained; "all": also stored uncommitted changes; or "none".
+    *which* is "published" (only commits that were on a branch of the remote), "all" (also stored uncommitted changes)
+    or "none".
     """
     chosen = keeping.remote(remote) if keeping is not None else ""
     if keeping is None or not chosen or which == "none":

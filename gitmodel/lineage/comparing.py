@@ -115,7 +115,7 @@ def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
 
 
 def recorded_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
-    """Return the run that made a version, with the parameters that its record on the branch has. None if it is lost."""
+    """Return the run that made a version, as `making_run` does; None if its record is missing or damaged."""
     try:
         return making_run(snapshot, record)
     except (NotFound, Invalid):

@@ -47,7 +47,7 @@ class WrittenNotes(Frozen):
 def containing(writer: Writer, code: CodeRepository, named: str, model: str = "") -> Iterator[Containing]:
     """Return for every version (of *model*), newest first, whether its code contains the commit *named*.
 
-    It is unknown for a code commit that this repository does not have, or beyond the edge of a shallow clone. Raises
+    The answer is unknown if this repository does not have the code commit, or only a shallow history of it. Raises
     NotFound if the commit or model does not exist.
     """
     commit = code.find(named)

@@ -54,8 +54,8 @@ class FieldOrigin(Frozen):
 def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event]:
     """Return the events of the version that *ref* names, of a model (no selector) or of all (None), newest first.
 
-    A renamed model is followed under its former names. Raises NotFound, and Invalid after the last available one if a
-    shallow clone hides the rest.
+    A renamed model is followed under its former names. Raises NotFound, and Invalid after the last event that can be
+    read, if a shallow clone lacks the older ones.
     """
     snapshot = repository.snapshot()
     if not snapshot.commit:
@@ -258,7 +258,7 @@ def _event(
 
 
 def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:
-    """Return the previous name of *model* if *step* renamed it to this, its new one if from this; else ""."""
+    """Return the other name of *model* if *step* renamed it: the previous or the new one. "" if it did not."""
     if not step.commit.parent:
         return ""
     now, before = repository.recorded(step.commit.id), repository.recorded(step.commit.parent)

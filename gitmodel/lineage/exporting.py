@@ -42,8 +42,8 @@ def export(
 ) -> Exported:
     """Write the version *ref* with its records, lineage and artifacts to the file *target*.
 
-    With *inputs* the bytes of everything that it was made from are in it as well. Raises NotFound for an artifact of
-    the version that the store does not have, UsageError if something is at *target*.
+    With *inputs*, the file also contains the bytes of everything that the version was made from. Raises NotFound for an
+    artifact of the version that the store does not have, UsageError if something is at *target*.
     """
     model, number = repository.read(lambda snapshot: snapshot.resolve(ref))
     reference = f"{model}@{number}"
@@ -65,8 +65,8 @@ def import_export(
 ) -> Imported:
     """Import the export at *path* as a version of *model*, if given. Verifies all of it before anything is stored.
 
-    *renumbered* confirms that the model is meant that has the name now, although a pull gave that name to another
-    model. Raises Invalid, and leaves nothing, for an incomplete export; Conflict for a name that is taken; NotFound;
+    *renumbered* confirms that *model* means the model that has this name now, although another model had it before a
+    pull. Raises Invalid, and leaves nothing, for an incomplete export; Conflict for a name that is taken; NotFound;
     Refused.
     """
     with open_archive(path) as archive:

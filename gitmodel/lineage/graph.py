@@ -34,7 +34,7 @@ def lineage(
     down: bool = True,
     depth: int | None = None,
 ) -> Lineage:
-    """The lineage of *subject*: a version such as `iris@4`, a digest (`sha256:` and at least 7 digits) or a run.
+    """Return the lineage of *subject*: a version (`iris@4`), a digest (`sha256:` and at least 7 digits) or a run.
 
     *depth* is the maximum number of runs to follow. Raises NotFound for an unknown subject, UsageError for an ambiguous
     abbreviation of a digest.
@@ -43,11 +43,11 @@ def lineage(
 
 
 def readers(repository: Repository, model: str, number: int, *, store: Callable[[], ArtifactStore]) -> list[str]:
-    """Return the ids of the runs that took an artifact of a version as an input and are not named in it, oldest first.
+    """Return the ids of the runs that took an artifact of a version as an input, oldest first.
 
-    An output of a run that worked on the version counts as its artifact.
+    Leaves out the runs that the record of the version names. Their outputs count as artifacts of the version.
 
-    They are found by the digest: a run that read equal content from another version is one of them. A run that made the
+    Runs are found by digest, so a run that read equal content from another version is among them; a run that made this
     content itself is not.
     """
 
@@ -189,7 +189,7 @@ class _Records:
         return index.at(commit, trees, self._more)
 
     def _more(self, path: str, data: bytes) -> Iterable[str] | None:
-        """The digests that only the details of a long run hold."""
+        """Return the digests that only the details of a long run contain; None if the store lacks the details."""
         if b"\ndetails = " not in data:
             return ()
         try:
@@ -212,7 +212,7 @@ class _Records:
             return run
         full = self._with_details(run)
         if full is None:
-            self._missing[id] = "what its steps took and gave is in the artifact store, which does not have it"
+            self._missing[id] = "its inputs and outputs should be in the artifact store, which does not have them"
         return full or run
 
     def _with_details(self, run: RunRecord) -> RunRecord | None:

@@ -31,8 +31,8 @@ def history(repository: Repository, model: str | ModelRef | None = None, stage: 
     """Yield the changes of stages and aliases of *model*, of one *stage*, or of all models, newest first.
 
     A model that was renamed is followed under its former names. Raises NotFound if there is no such model, or if it
-    never had such a stage or alias; UsageError for a stage without a model; Invalid after the last available one if a
-    shallow clone hides the rest.
+    never had such a stage or alias; UsageError for a stage without a model; Invalid after the last change that can be
+    read, if a shallow clone lacks the older ones.
     """
     if model is None and stage:
         raise UsageError(f"the stage or alias {stage!a} is given without a model", hint="name the model, too")
@@ -154,7 +154,7 @@ def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str
 
 
 def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
-    """Yield *events*, each with the reason why it was never in force, and its previous version in force.
+    """Yield *events*, each with the reason if it was never in force, and with the version in force before.
 
     If no rule of the registry can prevent a change, they are unchanged.
     """
