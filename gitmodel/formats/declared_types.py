@@ -17,7 +17,7 @@ _CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
 def formats_of(hint: Any) -> Iterator[str]:
-    """Yield the format of the values of each type in *hint*, "" where the type does not say it.
+    """Yield the format of the values of each type in *hint*, "" if the type does not determine it.
 
     >>> list(formats_of(dict[str, int] | bytes | None)), list(formats_of(Any))
     (['json', 'bytes'], [''])
@@ -35,7 +35,7 @@ def is_path(hint: Any) -> bool:
 def without_format(hint: Any) -> str:
     """Return the name of the type in *hint* that no format of gitmodel keeps; "" if a value may have a format.
 
-    A value can be of a subclass, so each subclass that exists counts. Says nothing of abstract classes and protocols.
+    A value can be of a subclass, so all existing subclasses are checked. Returns "" for abstract classes and protocols.
 
     >>> class Net: ...
     >>> without_format(list[Net]).rpartition(".")[2], without_format(dict[str, int] | None), without_format(object)
@@ -89,7 +89,7 @@ def _may_be_kept(kind: type) -> bool:
 
 
 def _is_open(kind: type) -> bool:
-    """Return True if the class says nothing of its values, or if each subclass of it would have to be known."""
+    """Return True if the class does not restrict its values, or if classes that gitmodel cannot list implement it."""
     says_nothing = kind is object or kind is Any or typing.is_typeddict(kind)
     return says_nothing or inspect.isabstract(kind) or getattr(kind, "_is_protocol", False)
 

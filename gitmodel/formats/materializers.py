@@ -154,7 +154,8 @@ class _OfType(Frozen):
 def format_of_type(kind: type) -> str:
     """Return the format in which values of *kind* are saved, "" if gitmodel has none.
 
-    A dict can have another one, by its values. Materializers of others are not asked, because they decide by the value.
+    The values of a dict can require another format. Materializers of other packages are not asked, because they decide
+    by the value.
 
     >>> format_of_type(dict), format_of_type(str), format_of_type(object)
     ('json', 'text', '')

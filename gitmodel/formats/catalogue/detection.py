@@ -24,7 +24,7 @@ _STARTS = (
     (b"tree\nversion=v", "lightgbm"),
 )
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_HDF5_STARTS = (0, 512, 1024, 2048, 4096, 8192, 16384, 32768)  # a block of the user may come before it
+_HDF5_STARTS = (0, 512, 1024, 2048, 4096, 8192, 16384, 32768)  # HDF5 allows a block of other data before its signature
 # The tags of the fields of an ONNX model in protobuf: ir_version, producer_name, ..., opset_import.
 _ONNX = frozenset(b"\x08\x12\x1a\x22\x28\x32\x3a\x42")
 # Only formats without known first bytes. A file called .parquet with other first bytes is not Parquet.

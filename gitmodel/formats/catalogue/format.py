@@ -100,8 +100,8 @@ class Materializer(NamedTuple):
 
     *handles* returns True for a value that it can save. *format* is the recorded format (see `gitmodel.formats`),
     *kind* is "data", "model" or "deployment". *save* writes a value to a new file, and *load* reads it (None: like the
-    format). *library* is the package of the type: a step that asks for one of its types gets it. *unsafe* means that
-    loading can run code from the file.
+    format). *library* is the package of the type: if a step annotates an input with a type of this package, the
+    materializer loads it. *unsafe* means that loading can run code from the file.
 
     The path that *save* gets ends in *suffix*, or in that of the format.
 

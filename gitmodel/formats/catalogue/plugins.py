@@ -76,8 +76,8 @@ def register_format(format: Format) -> None:
 def register_materializer(materializer: Materializer) -> None:
     """Add *materializer* in this process, or replace a registered one of the same name.
 
-    Register it in the module that defines the steps, so that their processes do so, too. A notebook registers it in a
-    cell.
+    Call this in the module that defines the steps, so that the processes of the steps register it too. A notebook
+    registers it in a cell.
 
     >>> register_materializer(Materializer("board", is_board, "json", save=save, load=load))      # doctest: +SKIP
     """
@@ -158,7 +158,7 @@ def missing_packages(name: str) -> list[str]:
 
 
 def missing_packages_of(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the missing packages of each of the formats *names*: a worker on another machine is asked for them."""
+    """Return the missing packages of each of the formats *names*. gitmodel calls this on workers of other machines."""
     return {name: missing_packages(name) for name in names}
 
 
@@ -265,7 +265,7 @@ def _format_of_materializer(name: str) -> Format | None:
         if found.format == name and found.load is not None and found.save is not None:
             extensions = (found.suffix,) if found.suffix else ()
             return Format(name, _ignoring_trust(found.load), found.save, extensions, unsafe=found.unsafe)
-        if found.format == _UNUSABLE:  # the format may be its own
+        if found.format == _UNUSABLE:  # raises its error, because *name* may be its format
             found.handles(None)
     return None
 

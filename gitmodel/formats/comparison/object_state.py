@@ -35,7 +35,7 @@ class _Comparison:
         if kind in (float, complex):
             return repr(one) == repr(other)
         known, back = self._partners
-        if id(one) in known or id(other) in back:  # each is kept alive, so that its address stays its own
+        if id(one) in known or id(other) in back:  # both are kept alive, so that no other object gets their ids
             return id(one) in known and id(other) in back and known[id(one)][1] is other and back[id(other)][1] is one
         known[id(one)], back[id(other)] = (one, other), (other, one)
         if kind in (list, tuple):
@@ -58,7 +58,7 @@ def _state(value: Any) -> Any:
     """Return what a file holds of an object of another library."""
     kind: Any = type(value)
     if kind.__module__ == "numpy.random.mtrand":
-        return value.get_state(legacy=False)  # its seed is not stored
+        return value.get_state(legacy=False)  # the state without the seed, which the file does not contain
     if (kind.__reduce__, kind.__reduce_ex__) != (object.__reduce__, object.__reduce_ex__):
         return value.__reduce__()
     return value.__getstate__() if hasattr(value, "__getstate__") else vars(value)

@@ -76,7 +76,7 @@ def _dataclass(kind: Any, state: Mapping[str, Any]) -> Any:
         raise ValueError(f"{kind.__qualname__} has the fields {sorted(wanted)}, and the file has {sorted(state)}")
     found = object.__new__(kind)
     for key, item in state.items():
-        object.__setattr__(found, key, item)  # also if it is frozen
+        object.__setattr__(found, key, item)  # works for frozen dataclasses too
     return found
 
 

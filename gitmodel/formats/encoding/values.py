@@ -77,7 +77,7 @@ def _misfit(value: Any, where: str, classes: bool) -> str:
 
 
 def is_type(kind: type) -> bool:
-    """Return True if `encode` can write values of *kind*, as far as the type says. Imports nothing."""
+    """Return True if `encode` can write values of *kind*, judged by the type alone. Imports nothing."""
     if kind in _QUICK or kind in _SEQUENCES or kind is dict or kind in _ENCODERS:
         return True
     if own_types.tag_of_type(kind):
@@ -240,7 +240,7 @@ def _pandas() -> Any:
 
 
 def _count(value: Any) -> list[Any]:
-    """Return a pandas time as its count of units."""
+    """Return a pandas time as a number and its unit."""
     return [int(value.asm8.view("i8")), value.unit]
 
 
@@ -298,5 +298,5 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$uuid": uuid.UUID,
 }
 
-# cells of a table or an array name no classes
+# cells of tables and arrays cannot be values of a person's own classes
 CELLS = Cells(partial(misfit, classes=False), encode, decode)

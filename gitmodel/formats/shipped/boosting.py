@@ -112,7 +112,7 @@ def _difference(saved: Any, loaded: Any) -> str:
     if type(saved) is not type(loaded):
         return f"it would be {with_article(type_name(loaded))}"
     one, other = _booster_text(saved), _booster_text(loaded)
-    return "" if one == other else "its trees or parameters would be others"
+    return "" if one == other else "its trees or parameters would differ"
 
 
 def _booster_text(value: Any) -> Any:

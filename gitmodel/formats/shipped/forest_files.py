@@ -123,7 +123,7 @@ def fill(model: Any, light: LightFile) -> bool:
     """Fill the trees of *model*, which was loaded from *light*. Returns False if some of them were not found."""
     found = [part for part in tree_arrays.parts(model) if tree_arrays.is_decision_tree(part) and part.n_features < 0]
     for tree in found:
-        if tree.capacity:  # it has nodes already, and would write beyond them
+        if tree.capacity:  # __setstate__ would write beyond the nodes that it already has
             return False
         tree.n_features, state = light.trees[-1 - tree.n_features]
         tree.__setstate__(state)

@@ -51,7 +51,7 @@ def _difference(saved: Any, loaded: Any) -> str:
     same = len(one) == len(other) and all(
         (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in zip(one, other, strict=True)
     )
-    return "" if same else "its weights would be others"
+    return "" if same else "its weights would differ"
 
 
 KERAS = Format("keras", _load, _save, (".keras",), unsafe=True, difference=_difference)

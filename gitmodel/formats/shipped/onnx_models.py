@@ -35,7 +35,7 @@ def _check_whole(model: Any) -> None:
 
 
 def _difference(saved: Any, loaded: Any) -> str:
-    return "" if saved == loaded else "its content would be other"
+    return "" if saved == loaded else "its content would differ"
 
 
 ONNX = Format("onnx", _load, _save, (".onnx",), difference=_difference)

@@ -46,7 +46,7 @@ def _difference(saved: Any, loaded: Any) -> str:
         return ""
     if (saved.mode, saved.size) != (loaded.mode, loaded.size):
         return f"{saved.mode} {saved.size} would be {loaded.mode} {loaded.size}"
-    return "" if saved.tobytes() == loaded.tobytes() else "its pixels would be others"
+    return "" if saved.tobytes() == loaded.tobytes() else "its pixels would differ"
 
 
 def _check_size(width: int, height: int) -> None:

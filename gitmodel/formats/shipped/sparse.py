@@ -48,7 +48,7 @@ def _difference(saved: Any, loaded: Any) -> str:
     for name in _PARTS:
         one, other = (_arrays(getattr(matrix, name, ())) for matrix in (saved, loaded))
         if [(array.dtype, array.tobytes()) for array in one] != [(array.dtype, array.tobytes()) for array in other]:
-            return f"its {name} would be others"
+            return f"its {name} would differ"
     return ""
 
 

@@ -102,7 +102,7 @@ def _fits_its_trees(owner: Any) -> bool:
 
 
 def _takes(attributes: dict[str, Any], features: int, *, exactly: bool = True) -> bool:
-    """Return True if the estimator with *attributes* requires that many features of its input, or at least as many."""
+    """Return True if the estimator with *attributes* requires *features* features, or at least that many."""
     wanted = attributes.get("n_features_in_")
     return isinstance(wanted, int) and (wanted == features if exactly else wanted >= features)
 
