@@ -1,4 +1,4 @@
-"""Parameters of a pipeline in the types of its annotations: from a record, from a file, and typed at a shell."""
+"""Converting the parameters of a pipeline to their annotated types: from a record, a file or the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_SHOWN = 80
 
 
 def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *parameters*, with those that a record changes (paths, enumerations, ...) as *function* annotates them."""
+    """Return the recorded *parameters* of *function* in their annotated types, such as paths and enumerations."""
     hints = _hints(function)
     found = {}
     for name, value in parameters.items():
@@ -39,9 +39,9 @@ def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) ->
 def from_texts(function: Callable[..., Any], texts: Mapping[str, str], read: Callable[[str], Any]) -> dict[str, Any]:
     """Return the parameters that *texts* give to *function*, in the types of its annotations.
 
-    *read* converts a text to a value. A text stays a text where the annotation is `str`, so that 1.10 is not the number
-    1.1, or where its value does not fit the annotation. Raises UsageError for an unknown parameter, and if neither the
-    value nor the text fits.
+    *read* converts a text to a value. The text itself is used if the annotation is `str` (1.10 is not the number 1.1),
+    or if the value does not fit the annotation. Raises UsageError for an unknown parameter, and if neither the value
+    nor the text fits.
     """
     hints = _known(function, texts, "")
     found = {}
@@ -123,7 +123,7 @@ def _fitting(value: Any, hint: Any) -> Any:
     if adapter is None:
         return value
     try:
-        # as JSON: a list fits a tuple, and a text a date or a path, but no text fits a number
+        # validated as JSON: a list fits a tuple, and a text fits a date or a path, but not a number
         found = adapter.validate_json(json.dumps(value, default=_json_text), strict=True)
     except ValidationError as error:
         raise _unfit(error, value) from None
@@ -187,7 +187,7 @@ def _unfit(error: Any, value: Any) -> _Unfit:
     found = error.errors(include_url=False)[0]
     path: list[Any] = []
     part = value
-    for key in found["loc"]:  # also has the names of the members of a union
+    for key in found["loc"]:  # also has names of members of a union, which are skipped
         if (isinstance(part, dict) and key in part) or (isinstance(part, list) and isinstance(key, int)):
             part = part[key]
             path.append(key)
@@ -199,7 +199,7 @@ def _unfit(error: Any, value: Any) -> _Unfit:
 
 
 def _refuse_unlike(value: Any, found: Any, path: tuple[Any, ...]) -> None:
-    """Raise _Unfit for keys of *value* that *found* ignores, and for a date that became text."""
+    """Raise _Unfit if *found*, the converted *value*, lacks keys of it or has text in place of a date."""
     if isinstance(value, (date, time)) and isinstance(found, str):
         raise _Unfit(path, value, "expected a text: write it in quotes")
     if isinstance(value, dict):

@@ -61,7 +61,7 @@ def are_kept(store: ArtifactStore, outputs: Sequence[StoredOutput]) -> bool:
 
 
 def are_stored(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:
-    """Return True if the store has the cached outputs of a step undamaged; of folders, every file.
+    """Return True if the store has the cached outputs of a step, with all files of folders, undamaged.
 
     Verifies them and renews the timestamps of old objects, as `are_whole` does.
     """

@@ -70,8 +70,8 @@ class ModelConfig(_ModelConfig):
 
     *version* is a number, name, stage, alias or "latest" (the default) of an existing version; with
     *create_new_model_version* it is the name of the new one. With *delete_new_version_on_failure*, a failed run leaves
-    no version; otherwise it leaves one marked as failed. *renumbered* confirms a number or a name of a model that
-    belonged to another version or model before a pull. *version_description* and *version_tags* describe the new
+    no version; otherwise it leaves one marked as failed. *renumbered* confirms a version number, or the name of a
+    model, that belonged to another one before a pull. *version_description* and *version_tags* describe the new
     version. The descriptive fields of `Model` are used if the run creates the model.
 
     Raises UsageError for a new version with a number or stage, and for bad names and fields.
@@ -150,8 +150,8 @@ def _shown_form(form: str, given: Any) -> str:
 class ArtifactConfig:
     """The configuration of an output as an artifact: `Annotated[T, ArtifactConfig(name="train")]`.
 
-    *kind* is "data", "model" or "deployment" ("": by the type); *format* one of `gitmodel.formats` ("": by the type).
-    Raises UsageError for a bad name or kind.
+    *kind* is "data", "model" or "deployment", *format* is one of `gitmodel.formats`; "" chooses by the type of the
+    value. Raises UsageError for a bad name or kind.
 
     >>> ArtifactConfig(name="train", format="csv").kind
     ''

@@ -104,7 +104,7 @@ class PlannedVersion:
 
     @property
     def number(self) -> int:
-        """The version's number. Once read by a step, that of a new version is not used again, even if the run fails.
+        """The version's number. If a step reads that of a new version, it is never reused, even if the run fails.
 
         A step whose process died, or was ended by a timeout or an interrupt, counts as one that has read it.
         """
@@ -183,8 +183,8 @@ class PlannedVersion:
     ) -> None:
         """Change description and tags, or give a name to a version without one, when the run succeeds.
 
-        The arguments are those of `ModelVersion.update`. A change that is impossible then, such as a name that is
-        taken, is left out with a warning, and the run succeeds.
+        The arguments are those of `ModelVersion.update`. If a change is impossible then, such as a name that is taken,
+        gitmodel leaves it out with a warning, and the run succeeds.
         """
         if name is not None:
             check_version_name(name)
@@ -197,8 +197,8 @@ class PlannedVersion:
     def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
         """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
 
-        If a rule of the stage refuses the promotion, or if it would empty a later stage without *leave*, it is left out
-        with a warning, and the run succeeds.
+        gitmodel leaves the promotion out with a warning, and the run succeeds, if a rule of the stage refuses it, or if
+        it would empty a later stage and *leave* is False.
         """
         wanted = str(getattr(stage, "value", stage))
         known = [*self._facts.stages, ARCHIVED, NONE]
@@ -315,10 +315,10 @@ class StepContext:
         format: str = "",
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store *source*, a value or path, and link it as *name* to the new version; else it is an output of the run.
+        """Store *source*, a value or path, as artifact *name* of the new version; without one, as an output of the run.
 
-        It is stored now, so that it is kept if the step fails later: a checkpoint, a plot. Raises Conflict for a name
-        that is taken, UsageError for *metadata* without a new version, and the errors of saving the value.
+        It is stored immediately, so that a checkpoint or a plot is kept if the step fails later. Raises Conflict for a
+        name that is taken, UsageError for *metadata* without a new version, and the errors of saving the value.
 
         >>> get_step_context().link_artifact("checkpoint", weights, kind="model")      # doctest: +SKIP
         """
@@ -387,13 +387,13 @@ def log_model_metadata(
 ) -> None:
     """Set metadata of the version that the step works on, or of *version*, a reference such as `"demo@3"`.
 
-    In a step, the change is made when the run succeeds. Elsewhere it is made at once, and *version* is required.
+    In a step, the change takes effect when the run succeeds. Elsewhere it is made at once, and *version* is required.
     *renumbered* confirms a number that a pull gave to another version. Raises NotFound, and UsageError for a value that
     a record cannot hold.
 
     >>> log_model_metadata(accuracy=0.97, version="demo@3")      # doctest: +SKIP
     """
-    form = 'write version="demo@3"; in a step the version that it works on is meant if it is left out'
+    form = 'write version="demo@3"; a step may leave it out to mean the version that it works on'
     refuse_other_keywords("log_model_metadata", values, form)
     _log({**(metadata or {}), **values}, None, version, renumbered)
 

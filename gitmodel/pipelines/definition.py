@@ -39,7 +39,7 @@ _OPTIONS = frozenset({"client", "executor", "listener"})
 _SETTING = "gitmodel.executor"
 # The options of a pipeline that a call can change.
 _CALL_OPTIONS = ("model_config", "enable_cache", "on_failure", "executor")
-# A record has at most 64 KiB, for parameters and everything else.
+# Characters. The record of a run has at most 64 KiB, and must hold more than the parameters.
 _LONGEST_PARAMETERS = 16_000
 
 
@@ -88,7 +88,7 @@ class Pipeline:
     def with_options(self, **options: Any) -> Pipeline:
         """Return a copy of the pipeline with other *options*: *model_config*, *enable_cache*, *executor*, *on_failure*.
 
-        They are those of `@pipeline`, except for the name, by which `git model reproduce` finds the pipeline. The
+        All options of `@pipeline` can change except the name, by which `git model reproduce` finds the pipeline. The
         pipeline itself does not change. Raises UsageError for an unknown option.
 
         >>> train.with_options(enable_cache=False, executor="threads")(rounds=5)            # doctest: +SKIP
@@ -118,8 +118,8 @@ class Pipeline:
         "in-order". *listener* is called for every step with its event, its name and its seconds; the events are
         "started", "succeeded", "cached", "failed", "retrying" (it failed and has retries left) and "again" (its worker
         died). Without one, a run that succeeded prints one line on stderr: the version, the registry and the code
-        (`GITMODEL_QUIET=1` prevents it). Returns None in a worker that only imports the script, and with a warning
-        while an artifact is loaded.
+        (`GITMODEL_QUIET=1` prevents it). Returns None without running in a worker that only imports the script, and
+        (with a warning) while an artifact is loaded.
 
         Raises UsageError before anything runs, also for an error of the function, with its line; RunFailed if a step
         fails, Conflict and other errors if the results cannot be committed.
@@ -189,7 +189,7 @@ class Pipeline:
             read = self._read_parameters(parameters)
             graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
             self.function(**parameters)
-        # The function may have made a Secret of a parameter.
+        # The function may have wrapped a parameter in a Secret.
         refuse_credentials(graph.known.values().hide_parameters(read), f"pipeline {self.name}", AS_SECRET)
         graph.refuse_credentials()
         if not graph.nodes:

@@ -52,7 +52,7 @@ class RunningExecutor:
         self._run_on_all = run_on_all
 
     def ask(self, fn: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        """Return the result or exception of *fn* on each worker by its address; nothing if they cannot be asked."""
+        """Call *fn* on each worker. Return the results or exceptions by address; {} if the workers cannot be asked."""
         return self._run_on_all(fn, *args, on_error="return") if self._run_on_all is not None else {}
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -60,7 +60,7 @@ class RunningExecutor:
         return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
-        """Run a call again after its worker died, apart from others; return None if the executor cannot."""
+        """Run a call again after its worker died, separate from other calls; return None if the executor cannot."""
         return None
 
     def done(self, future: Future[Any]) -> None:
@@ -200,7 +200,7 @@ def _begin_worker() -> None:
 
 
 def _end_pools() -> None:
-    """End the pools that steps left open, as Python and joblib do at exit, except in a spawned process."""
+    """End the pools that steps left open: Python and joblib end them at exit, but not in a spawned process."""
     for name in ("joblib.externals.loky.reusable_executor", "loky.reusable_executor"):
         pool = getattr(sys.modules.get(name), "_executor", None)
         if pool is not None:

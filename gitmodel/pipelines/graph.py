@@ -23,9 +23,9 @@ from gitmodel.pipelines.steps import Output, Step, adding_calls
 class Node:
     """A step in a pipeline. *inputs* are outputs of other steps and artifacts.
 
-    *values* are the other arguments as the step gets them, *parameters* the same as a record holds them. An argument
-    that holds inputs in lists, tuples or dicts is in *shapes*, and each of its parts is an input or a value of its own.
-    *known* are the secrets of the whole run.
+    *values* are the other arguments as the step gets them; *parameters* are these values as a record stores them. An
+    argument that holds inputs in lists, tuples or dicts is in *shapes*, and each of its parts is a separate input or
+    value. *known* are the secrets of the whole run.
     """
 
     name: str

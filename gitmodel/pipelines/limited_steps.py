@@ -34,7 +34,7 @@ def run_limited_step(request: Request) -> StepResult:
     """
     if request.log is not None or not request.attempt:
         return _run_within(request)
-    # The process cannot return its output if it is killed.
+    # The process writes its output to files, because a killed process cannot return it.
     with tempfile.TemporaryDirectory(prefix="gitmodel-log-", ignore_cleanup_errors=True) as folder:
         result = _run_within(replace(request, log=Path(folder)))
         return replace(result, output=read_files(Path(folder)))
@@ -68,17 +68,17 @@ def _run_within(request: Request) -> StepResult:
         "failed",
         seconds=time.perf_counter() - clock,
         error=ErrorText("TimeoutError", text, "give the step more time: @step(timeout=...)"),
-        read_version=True,  # it may have
+        read_version=True,  # the step may have read it
         may_pass_later=True,
     )
 
 
 def _result_of(process: subprocess.Popen[bytes], request: Request, receiver: Connection) -> StepResult | None:
-    """Return the result of the step that runs in *process*; None if its time is over, and then end the process."""
+    """Wait for the step in *process* and return its result. After the timeout, end the process and return None."""
     assert process.stdin is not None
     assert request.timeout is not None
     data = pickle.dumps(request)
-    with suppress(BrokenPipeError):  # it died
+    with suppress(BrokenPipeError):  # the process died
         process.stdin.write(len(data).to_bytes(8, "big") + data)
         process.stdin.flush()
     if not receiver.poll(request.timeout):
@@ -97,7 +97,7 @@ def _result_of(process: subprocess.Popen[bytes], request: Request, receiver: Con
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all processes of its group: by SIGTERM, and by SIGKILL those that are still there later."""
+    """Send SIGTERM to the process and all processes of its group, and later SIGKILL to those that still run."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -128,7 +128,7 @@ def main() -> None:
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Wait until the worker ends, and then end this group of processes, which must not outlive the run."""
+    """Wait until the worker ends, and then end this group of processes: it must not outlive the run."""
     if os.read(lifeline, 1) == b"":
         os.killpg(0, signal.SIGTERM)
         time.sleep(_GRACE)

@@ -16,7 +16,7 @@ from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.steps import Output, Step
 
-# Lists, tuples and dicts as in the argument, with the place of each part instead of the part.
+# The lists, tuples and dicts of an argument, in which each part is replaced by its place.
 Shape = str | list[Any] | tuple[Any, ...] | dict[Any, Any]
 
 

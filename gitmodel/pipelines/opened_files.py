@@ -1,8 +1,8 @@
 """The files that a step opens while it runs, and the files that it names.
 
 Python's audit events report the opened files (https://docs.python.org/3/library/audit_events.html). They do not report
-files that other processes open, or that a library opens without Python. Of these, a file counts if the step names it in
-a text: a constant, a parameter, an argument of a process. A step declares the others with `@step(files=[...])`.
+files that other processes open, or that a library opens without Python. Such a file counts only if the step names it in
+a text: a constant, a parameter, an argument of a process. A step declares all others with `@step(files=[...])`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class FileState(NamedTuple):
 
 
 class OpenedState(Frozen):
-    """The state of the *files* that a step opened (None: it did not exist), and hashes of the *folders* it listed."""
+    """The state of the *files* that a step opened (None: did not exist), and hashes of the *folders* that it listed."""
 
     files: Mapping[str, FileState | None]
     folders: Mapping[str, str]
@@ -118,7 +118,7 @@ class OpenedFiles:
                 return None
             files[self._name(path)] = None if before is None else FileState(*before, _hash_file(path))
         for path, before in self._named.items():
-            # a file that changed meanwhile was written by the step
+            # if a file changed meanwhile, assume that the step wrote it
             if before is not None and path not in self._written and _stamp(path) == before:
                 files.setdefault(self._name(path), FileState(*before, _hash_file(path)))
         folders = {self._name(path): _hash_listing(path) for path in self._folders}
@@ -174,8 +174,8 @@ def recording_opened_files(
 ) -> Iterator[OpenedFiles]:
     """Record the files that the block opens below *root*, and the existing ones among *named*.
 
-    Files that were opened earlier in this process count too: by a function in one of the files *code*, if it keeps its
-    result, and by the modules *unloaded*, which the process of the run has not imported.
+    Some files that this process opened earlier count too: those opened by a function in one of the files *code* that
+    caches its result, and those opened by the modules *unloaded*, which the process of the run has not imported.
     """
     recorder = OpenedFiles(root)
     for (file, path), stamp in list(_kept_by_functions.items()):
@@ -264,7 +264,7 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
 def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
     """Remember that project code opens a file or lists a folder, if it may use the content again later.
 
-    That is a statement of a module, or a function that keeps its result. Files that gitmodel opens do not count.
+    Such code is a statement of a module, or a function that caches its result. Files that gitmodel opens do not count.
     """
     frame: types.FrameType | None = sys._getframe(2)
     if frame is None or frame.f_globals.get("__name__") in _READERS_OF_CODE or isinstance(arguments[0], int):
@@ -279,7 +279,7 @@ def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
         if code.is_ours:
             return
         if code.is_module or code.assigns_global or _has_cache(frame):
-            # a program may open a million files here: links in the path are followed when somebody asks for it
+            # links in the path are followed later, for the files that matter: a program may open a million files here
             path = path or os.path.join(os.getcwd(), os.fsdecode(arguments[0] if arguments[0] is not None else "."))
             if path.startswith(library_folders()):
                 return
@@ -304,11 +304,11 @@ class _KnownCode(NamedTuple):
 
 # Each `open` looks up the code of all frames of its stack, so these tables keep a look-up short.
 _library_files: set[str] = set()  # without those of gitmodel
-_known: dict[int, _KnownCode] = {}  # by id: to hash a code object takes as long as to read it
+_known: dict[int, _KnownCode] = {}  # by id, because hashing a code object takes as long as reading it
 
 
 def _known_code(code: types.CodeType) -> _KnownCode | None:
-    """Return what is known of *code*; None for the code of a library, or of no file, such as `<string>`."""
+    """Return the entry of *code* in `_known`; None for code of a library or without a file, such as `<string>`."""
     known = _known.get(id(code))
     if known is not None and known.code is code:
         return known
@@ -325,7 +325,7 @@ def _known_code(code: types.CodeType) -> _KnownCode | None:
 
 
 def _has_cache(frame: types.FrameType) -> bool:
-    """Return True if the function of *frame* keeps its results, by `lru_cache` or a similar decorator."""
+    """Return True if the function of *frame* caches its results, by `lru_cache` or a similar decorator."""
     first, *below = getattr(frame.f_code, "co_qualname", frame.f_code.co_name).split(".")
     found = frame.f_globals.get(first)
     for name in below:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # A run records at most 16,000 characters of parameters.
 _LARGEST = 256 << 10  # bytes
-# Aliases can repeat a value, also one that has aliases itself.
+# Counts repeated values too: a short file with nested aliases can describe billions of values.
 _MOST_VALUES = 20_000
 
 

@@ -103,7 +103,7 @@ class Pinned(Frozen):
     inputs: dict[tuple[str, str], InputReference]
 
     def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
-        """Return a copy with *digests* where they are given."""
+        """Return a copy in which the inputs with a key in *digests* (step and parameter) have that digest."""
         inputs = dict(self.inputs)
         for place, digest in digests.items():
             if place in inputs and inputs[place].digest != digest:
@@ -183,7 +183,7 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
 
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
-    """Drop reservations of the run's models that the branch has caught up with, except those of active runs."""
+    """Drop reservations of the run's models whose numbers the branch has reached, except those of active runs."""
     models = {target.model for target in targets if target.new}
     reservations = client.repository.reservations
     used_up = client.repository.read(reservations.used_up) if models else []
@@ -247,7 +247,7 @@ def _resolve(
 
 
 def _readable(client: Client, model: str, links: Sequence[ArtifactLink]) -> dict[str, InputReference]:
-    """Return the references of the artifacts of a version by name. All in the store of *model* have the same place."""
+    """Return the references of the artifacts of a version by name. Finds the store of *model* only once."""
     if not links:
         return {}
     stored = next((_input_reference(client, model, link) for link in links if link.uri is None), None)
@@ -298,7 +298,8 @@ def _with_current_name(snapshot: Snapshot, config: ModelConfig) -> ModelConfig:
 def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, ModelConfig]]) -> ModelConfig:
     """Return *config* with the fields that other configurations of the same new version give.
 
-    Raises UsageError if two have different values. For an existing model, only those for a failure are compared.
+    Raises UsageError if two have different values. The descriptive fields of the model count only if the model does not
+    exist yet.
     """
     if not config.create_new_model_version:
         return config

@@ -33,7 +33,7 @@ _BUILTINS = frozenset(dir(builtins))
 class StepCode(NamedTuple):
     """The hash of everything that a step depends on, and the paths of the project files in it.
 
-    *unloaded* are those that are not imported here.
+    *unloaded* are those of modules that this process has not imported.
     """
 
     digest: str
@@ -47,7 +47,8 @@ class ProjectCode(Project):
     def of(self, step: Step[..., Any], modules: Iterable[str] = ()) -> StepCode:
         """Return the code that *step* depends on, with the values that it names and the versions of libraries.
 
-        *modules* are those that its inputs use: a method of an estimator can change while its bytes stay the same.
+        *modules* are those that its inputs use: a method of an estimator can change although the stored bytes of the
+        estimator stay the same.
 
         Raises UnknownCode if there is no source, a file was edited after it was loaded, or the step uses a value that
         cannot be compared.
@@ -63,7 +64,7 @@ class ProjectCode(Project):
         return hash_json([sys.version_info[:2], found.texts])
 
     def _dependencies(self, step: Step[..., Any], modules: Iterable[str], *, values: bool) -> _Dependencies:
-        """Collect what *step* depends on, and again if a project file uses another step of the file of *step*."""
+        """Collect what *step* depends on. Other steps of its file count if a project file uses them."""
         also: frozenset[str] = frozenset()
         while True:
             found = _Dependencies(self, values=values, also=also)
@@ -314,7 +315,8 @@ def _relevant(
 ) -> tuple[list[Statement], frozenset[str]]:
     """Return the statements that *function* depends on, and the names that it uses, directly or through these.
 
-    These are all statements except definitions of other steps and pipelines that neither it nor *also* names.
+    These are all statements of the file, except definitions of steps and pipelines that neither *function* nor *also*
+    names.
     """
     line = function.__code__.co_firstlineno
     spared = {

@@ -81,8 +81,8 @@ class Project:
     def values_of(self, name: str, file: SourceFile) -> Description:
         """Return the hash of the values that the module *name* of *file* holds, and the modules that define them.
 
-        A module may have read them from a file or the environment when it was imported. Both are empty if the module is
-        not loaded.
+        The module may have read its values from a file or the environment when it was imported. Both results are empty
+        if the module is not loaded.
         """
         module = sys.modules.get(name)
         if module is None:
@@ -126,7 +126,7 @@ class Project:
                 found = finder.find_spec(name, path)
             except (AttributeError, ImportError, ValueError):
                 continue
-            except KeyError:  # a namespace package in another one that is not loaded
+            except KeyError:  # a namespace package inside a namespace package that is not loaded
                 found = ModuleSpec(name, None, is_package=True)
                 places = (os.path.join(folder, name.rpartition(".")[2]) for folder in path or ())
                 found.submodule_search_locations = [place for place in places if os.path.isdir(place)]
@@ -145,8 +145,8 @@ def loaded_modules() -> dict[str, str]:
 def project_modules_of(names: Iterable[str], pickled: Path | None) -> tuple[str, ...]:
     """Return the loaded modules of the project that a stored value uses.
 
-    These are the modules of the classes and functions *names*, and those whose name is in the bytes of the file
-    *pickled*. A module that the value does not use costs little: after a change of it, the step runs again.
+    *names* are full names of classes and functions; their modules are returned. So is each module whose name occurs in
+    the bytes of the file *pickled*. A module too many costs little: if it changes, the step runs again.
     """
     note_loaded_modules()
     loaded = loaded_modules()

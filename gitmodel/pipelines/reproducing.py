@@ -156,7 +156,7 @@ def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
     if not run.script:
         raise NotFound(
             f"run {run.id} has no record of the file of its pipeline, for example because it ran in a notebook",
-            hint=f"{by_hand}; the next version can be made again if its pipeline is in a file of the code repository",
+            hint=f"{by_hand}; to reproduce later versions, put the pipeline into a file of the code repository",
         )
     return load_details(run, client.store)
 
@@ -208,7 +208,7 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 @contextmanager
 def _registry(client: Client, commit: Oid | None, path: Path) -> Iterator[Client]:
-    """Yield a registry at *path* with the state of the client's at *commit*, and with its own store."""
+    """Yield a new registry at *path*, with its own store, in the state that the client's registry had at *commit*."""
     repository = client.repository
     init_borrowing(repository.git, path)
     settings = {key: value for key, value in repository.git.environ.items() if not key.startswith("GITMODEL_")}
@@ -243,7 +243,7 @@ def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[
             try:
                 copy_artifacts(source, target, [(digest, True, None)])
                 continue
-            except GitModelError:  # a file that begins like a manifest
+            except GitModelError:  # the artifact is a file that only begins like a manifest
                 pass
         copy_artifacts(source, target, [(digest, False, None)])
 

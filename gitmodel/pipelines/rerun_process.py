@@ -32,7 +32,7 @@ class RerunRequest(Frozen):
     """A pipeline to run in the work tree *code*: *script* and *module* as its run has them on record.
 
     *inputs* are digests by step and parameter; *secrets* are parameters that no record holds. *model* is the model of
-    the version to make again, *name* the version's own name.
+    the version to reproduce, *name* the version's own name.
     """
 
     code: str
@@ -71,7 +71,7 @@ def answer(request: RerunRequest) -> dict[str, str]:
 def _run(request: RerunRequest) -> str:
     os.chdir(request.code)
     pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
-    # The body may make a Secret of a value itself, so it gets the plain value, which is hidden in the record.
+    # The function may wrap a value in a Secret itself, so it gets the plain value, which is hidden in the record.
     given = {**as_annotated(pipeline.function, request.parameters), **request.secrets}
     # A parameter that is missing in the record was None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]

@@ -43,7 +43,7 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class _NumberTaken(Conflict):
-    """A number that was reserved here is in use, because a pull brought a version with it."""
+    """A pull brought a version whose number the run had reserved."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(
@@ -55,7 +55,7 @@ class _NumberTaken(Conflict):
 def commit_run(
     client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> RunRecord | None:
-    """Commit the run, its versions and its plans; of a failed run, without stages and metadata.
+    """Commit the run, its versions and its plans. For a failed run, leave out stages and metadata.
 
     Returns the record as it was written, None if the registry's rules exclude it. *results* are in the order in which
     their plans apply. A new version gets another number if a pull took its number meanwhile.
@@ -102,7 +102,7 @@ def _commit(
     if not is_recorded(rules, record, changes=bool(plans), has_journal=has_journal):
         return None
     if succeeded:
-        keep_packages(client.store)  # it was stored at the start of the run, as the outputs of steps were
+        keep_packages(client.store)  # the list was stored when the run started, and may have been deleted since
         _check_outputs(client.access.everywhere(), results)
     record = store_details(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
@@ -232,7 +232,7 @@ def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> C
 
 
 def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
-    """Name the run in an existing version. The outputs stay those of the run, because the links may be in use."""
+    """Name the run in an existing version. Its links do not change, because they may be in use."""
     model, number = snapshot.resolve(target.ref)
     change = version_plans.plan_change(
         snapshot,
@@ -311,7 +311,7 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
             snapshot, model, number, judge, to=plan.stage, why=why, leave=plan.leave
         )
         refuse_emptied(snapshot, change)
-        # checked here for each promotion, so that the run as a whole is not refused for it
+        # checked for each promotion, so that one refused promotion does not stop the whole commit
         return replace(change, may_empty=frozenset(StageRef(model, name) for name in snapshot.registry().stage_names))
     except Refused as error:  # the run is recorded without the promotion
         refused[f"{error.message} ({error.hint})"] = None

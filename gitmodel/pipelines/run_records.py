@@ -89,7 +89,7 @@ class ActiveRun:
 def run_record(
     client: Client, active: ActiveRun, executor: str, error: ErrorText | None = None, *, keep: bool = True
 ) -> RunRecord:
-    """Return the record of the run *active*, which ended with *error*; unless *keep*, it leaves no failed version.
+    """Return the record of the run *active*, which ended with *error*. Without *keep*, it leaves no failed version.
 
     Stores the executed cells of a notebook.
     """
@@ -134,7 +134,7 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[s
         inputs[name if inputs.get(name, digest) == digest else f"version-{name}"] = digest
     made = result.outputs if result else ()
     target = active.targets.get(node.name)
-    # a new version's own links have kind, size and format of its artifacts
+    # the links of a new version have kind, size and format of the outputs, so the step's record does not repeat them
     is_linked = target is not None and target.new and target.reference in versions
     described = () if is_linked else made
     return StepRecord(
@@ -157,7 +157,7 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[s
 
 
 def order(needs: Mapping[str, set[str]]) -> list[str]:
-    """Return the steps in the order in which they run one at a time: of those that can run, the first called."""
+    """Return the steps in the order in which they run one at a time: always the one called first that can run."""
     called = {name: index for index, name in enumerate(needs)}
     sorter = TopologicalSorter(needs)
     sorter.prepare()

@@ -35,7 +35,7 @@ log = logging.getLogger("gitmodel.pipelines")
 
 
 class RunFailed(GitModelError):
-    """A step failed, and only the failed run was recorded. *run* is its id, *traceback* that of the step."""
+    """A step failed, and only the failed run was recorded. *run* is the id of the run, *traceback* that of the step."""
 
     exit_code = 1
 
@@ -57,7 +57,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     choice = choose_executor(executor)
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
-    elif not job.temporary:  # `git model reproduce` runs a step for as long as it takes
+    elif not job.temporary:  # `git model reproduce` ignores timeouts
         _refuse_timeouts(job.graph, choice.name)
     job, found = check_before_the_run(client, job, choice)
     with ExitStack() as started:
@@ -68,7 +68,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
 
 @contextmanager
 def _ending(started: ExitStack, place: RunningExecutor) -> Iterator[RunningExecutor]:
-    """Yield *place*, and end what is *started* after the block."""
+    """Yield *place*, and after the block end everything in *started*."""
     with started.pop_all():
         yield place
 
@@ -145,11 +145,11 @@ def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: Ru
     active.status = "succeeded"
     record = run_record(client, active, choice.name)
     try:
-        for result in active.results.values():  # a later step may have made a Secret of a text in the plans of this one
+        for result in active.results.values():  # a later step may have made a Secret of a text in these plans
             refuse_secrets_in_plans(result.plans, active.job.graph.known.values())
         written = commit_run(client, record, active.targets, active.in_order())
     except KeyboardInterrupt:
-        notes.note(status="cancelled")  # the branch decides if the run was committed
+        notes.note(status="cancelled")  # if the branch has the run nevertheless, its record there counts
         raise
     except Exception as error:
         # Another run took the version's name meanwhile, or a step planned an impossible change.
@@ -194,7 +194,7 @@ def _record_failure(
 def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorChoice) -> None:
     """Release the numbers of a run that created no version, unless a step may know them."""
     readers = set(active.readers)
-    for name in set(active.begun) - set(active.results):  # interrupted; except in order, the step may still be running
+    for name in set(active.begun) - set(active.results):  # interrupted steps; with workers, they may still be running
         if choice.name != "in-order" or active.begun[name].has_read_version:
             readers.add(name)
     known = {active.targets[name].reference for name in readers if name in active.targets}
@@ -218,7 +218,7 @@ def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
 
 
 def _refuse_timeouts(graph: Graph, executor: str) -> None:
-    """Raise UsageError for a step with a timeout: the process of the run cannot be ended for one of its steps."""
+    """Raise UsageError for a step with a timeout: a step in the process of the run cannot be ended alone."""
     for node in graph.nodes.values():
         if node.step.timeout is not None:
             raise UsageError(

@@ -148,7 +148,7 @@ class Scheduler:
                 future = submit(run_step, request, node.step)
             else:
                 future = submit(run_step if request.timeout is None else run_limited_step, request)
-        except BrokenExecutor as error:  # the executor was given by the caller, and is not replaced
+        except BrokenExecutor as error:  # the caller gave the executor, so gitmodel does not replace it
             future = Future()
             future.set_exception(error)
         if future is not None:
@@ -231,7 +231,7 @@ class Scheduler:
         self._tell(result.status, name, result.seconds)
 
     def _verified(self, name: str, result: StepResult) -> StepResult:
-        """Return *result*, as failed if the store still has a damaged output, which the worker cannot know."""
+        """Return *result*, or a failed one if the store still has a damaged output, which the worker cannot notice."""
         target = self._active.targets.get(name)
         store = open_urls(self._stores[target.model if target else ""], self._client.store_root)
         if are_stored(store, result.outputs):
@@ -253,7 +253,7 @@ class Scheduler:
         return replace(result, error=result.error.map(secrets.hide)) if result.error is not None else result
 
     def _without_withheld(self, name: str, result: StepResult) -> StepResult:
-        """Return *result*, as failed if another step needs a withheld output; warn of each other withheld output."""
+        """Return *result*, or a failed one if another step needs a withheld output. Warn of other withheld outputs."""
         if result.status != "succeeded" or not result.withheld:
             return result
         graph = self._active.job.graph
@@ -289,7 +289,7 @@ class Scheduler:
         pickle = job.allows_pickle(node.step)
         key = cache_key(node, spelled, target.model if target else "", code.digest, files, pickle=pickle)
         if key is None:
-            log.info("step %s runs: a parameter of it cannot be compared", node.name)
+            log.info("step %s runs: one of its parameters cannot be compared", node.name)
             return False
         self._keys[node.name] = key
         self._codes[node.name] = code
@@ -300,7 +300,7 @@ class Scheduler:
         if not are_stored(self._client.access.everywhere(), found.outputs):
             self._replacing.add(node.name)
             return False
-        # What the step planned for its version is planned for the version of this run.
+        # The cached plans were for the version of an earlier run; now they are for the version of this run.
         of = target.numbered if target is not None else None
         if kept is not None and isinstance(kept.get("made_by"), str) and not job.temporary:
             note_cached(self._logs / node.name, kept["made_by"])
@@ -344,7 +344,7 @@ class Scheduler:
         return facts
 
     def _without_taken(self, name: str, result: StepResult) -> StepResult:
-        """Note the artifacts that the step linked itself to a new version. Return *result*, failed if one is taken."""
+        """Note the artifacts that the step linked to a new version. Return *result*, failed if a name is taken."""
         target, declared = self._active.targets.get(name), self._active.job.graph.nodes[name].outputs
         linked = [output for output in result.outputs if output.name not in declared]
         if not linked or target is None or not target.new:
@@ -380,6 +380,6 @@ class Scheduler:
 
 
 def _root_of(client: Client) -> str:
-    """Return the top of the work tree, below which the files that steps open count; else the current folder."""
+    """Return the folder below which the files that steps open count: the top of the work tree or else the current."""
     code = client.find_code()
     return str(code.git.top) if code is not None and code.worktree else os.getcwd()

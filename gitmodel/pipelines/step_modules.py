@@ -22,7 +22,7 @@ from gitmodel.pipelines.project_modules import UnknownCode, is_project
 from gitmodel.pipelines.step_requests import Location
 from gitmodel.pipelines.steps import Step
 
-# The variable with the id of the process that runs a step, for the processes that the step starts.
+# The environment variable by which processes that a step starts get the id of the process of the step.
 _RUNS_STEP = "GITMODEL_STEP_PROCESS"
 _steps_here = 0
 _counting = threading.Lock()
@@ -33,9 +33,9 @@ _importing = threading.local()
 
 
 def is_importing(module: str) -> bool:
-    """Return True if *module* is only imported in this process, so that a pipeline that it calls must not run.
+    """Return True if this process only imports *module*: then a pipeline that the module calls must not run.
 
-    It is only imported in workers and in the processes of a pool that a step has started.
+    That is so in workers, and in the processes of a pool that a step has started.
     """
     spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
     return bool(spawned) or getattr(_importing, "script", False) or _is_imported_for_step(module)
@@ -49,7 +49,7 @@ def _is_imported_for_step(module: str) -> bool:
 
 @contextmanager
 def running_step() -> Iterator[None]:
-    """Tell the child processes that the block starts that a step started them."""
+    """Mark the child processes that the block starts as started by a step."""
     global _steps_here
     with _counting:
         _steps_here += 1

@@ -54,7 +54,7 @@ def keeping_output(log: LogWriter | None, *, alone: bool) -> Iterator[None]:
 
 
 class _Redirection:
-    """The pipes for the output of this process, and the thread that passes it on. Both are made once in a process."""
+    """The pipes for the output of this process, and the thread that passes it on. A process creates both only once."""
 
     def __init__(self) -> None:
         self.logs: list[LogWriter] = []
@@ -71,7 +71,7 @@ class _Redirection:
             with suppress(OSError, AttributeError):
                 fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _PIPE)
         threading.Thread(target=self._pass_on, daemon=True, name="gitmodel-output").start()
-        atexit.register(self.drain)  # what a process that a step left running has printed
+        atexit.register(self.drain)  # passes on what processes that steps left running printed
 
     def begin(self, log: LogWriter, *, alone: bool) -> None:
         """Write to *log*, too, what is printed from now on."""
@@ -114,7 +114,7 @@ class _Redirection:
             to_descriptor = _descriptor_of(stream) in (1, 2)
             buffered = to_descriptor and not getattr(stream, "line_buffering", True)
             if buffered:
-                stream.reconfigure(line_buffering=True)  # each line gets its own time, and no kill loses it
+                stream.reconfigure(line_buffering=True)  # so each line has its own time, and a kill loses none
             self._streams.append((name, stream, buffered))
             if stream is not None and (not alone or not to_descriptor or self.is_terminal(number)):
                 setattr(sys, name, _Stream(stream, self, number, to_descriptor=to_descriptor))

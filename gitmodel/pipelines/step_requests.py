@@ -25,7 +25,7 @@ class Location(Frozen):
 
 @dataclass
 class VersionFacts:
-    """The version that a step works on. The step sets *read* once it asks for it.
+    """The version that a step works on. *read* becomes True when the step asks for its version.
 
     *artifacts* are the names of its artifacts, also of those that the run adds. *record* and *readable*, its artifacts
     by name, are those of a version that existed before the run.
@@ -67,10 +67,10 @@ class StoreRequest(Frozen):
 class InputReference(Frozen):
     """An artifact that a step takes as an input.
 
-    *trusted* is True if loading it may run code in it, *names* are the classes and functions that it may use otherwise,
-    *suggested* those that the registry suggests to trust, and *modules* those of the project that it uses, as far as
-    they are on record. *size* is None if no record says it, *place* is None if it is in the store of the step, *file*
-    if the name of its file is unknown.
+    *trusted* is True if loading it may run code in it; if not, loading may use only the classes and functions *names*.
+    *suggested* are those that the registry suggests to trust, and *modules* those of the project that it uses, as far
+    as they are on record. *size* is None if no record says it, *place* is None if it is in the store of the step,
+    *file* if the name of its file is unknown.
     """
 
     digest: str
@@ -85,7 +85,7 @@ class InputReference(Frozen):
     file: str | None = None
 
     def spelled(self, wanted: Any) -> str:
-        """Return the text by which the cache compares the input of a step that takes it as *wanted*: its digest.
+        """Return the text by which the cache compares this input of a step, which annotates it as *wanted*: its digest.
 
         If the step may get the input as a path, the text also has the name of the file.
         """
@@ -99,8 +99,8 @@ class Request(Frozen):
     *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those
     that the run itself has not imported. *pickle* allows pickle for values that no other format keeps. *keep* is the
     folder for values that cannot be stored, "" if the process has none and may be on another machine. *timeout* is in
-    seconds. *log* is the folder for the output of the step, None if the process has none, and then the result has it;
-    *attempt* is 0 if the output is not kept. *alone* is True if no other step runs in the process at the same time.
+    seconds. *log* is the folder for the output of the step; if it is None, the result contains the output; *attempt* is
+    0 if the output is not kept. *alone* is True if no other step runs in the process at the same time.
     """
 
     step: Location | None

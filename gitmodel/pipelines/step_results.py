@@ -76,8 +76,8 @@ Plan = StagePlan | AliasPlan | UpdatePlan | MetadataPlan
 class StoredOutput(Frozen):
     """An output of a step that is in the store.
 
-    Loading it needs the names *needs_trust* to be trusted, and uses the *modules* of the project. *file* is
-    the name of its file or folder.
+    *needs_trust* are the full names of the classes and functions that must be trusted to load it, *modules* are the
+    modules of the project that it uses. *file* is the name of its file or folder.
     """
 
     name: str
@@ -92,7 +92,7 @@ class StoredOutput(Frozen):
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> StoredOutput:
-        """Return the output from JSON. That of an earlier release has no names."""
+        """Return the output from JSON. JSON of an earlier release lacks *needs_trust* and *modules*."""
         names = {key: tuple(found.get(key, ())) for key in ("needs_trust", "modules")}
         return cls(**{**found, **names})
 

@@ -73,7 +73,7 @@ class _Speller:
         self._strict = strict
         self._above = frozenset(above)
         self._seen: dict[int, int] = {}
-        self._kept: list[Any] = []  # so that no other object gets the id of one
+        self._kept: list[Any] = []  # keeps each object alive, so that no other gets its id
         self.modules: set[str] = set()
 
     def spell(self, value: Any, depth: int) -> str:

@@ -384,7 +384,7 @@ class _Outputs:
             self._lost.append(name)
 
     def failure(self, error: BaseException) -> BaseException:
-        """Return the error for outputs that could not be stored because of *error*: an interrupt stays one."""
+        """Return the error for outputs that could not be stored because of *error*. An interrupt stays an interrupt."""
         failure = _NotStored(error, self.stored, self._kept, self._lost)
         if not isinstance(error, KeyboardInterrupt):
             return failure
@@ -446,7 +446,7 @@ def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> Non
 
 
 def _may_pass_later(error: BaseException) -> bool:
-    """Return True if the step is repeated after *error*: not if it was ended, or gitmodel would refuse it again."""
+    """Return True if another attempt may succeed after *error*: not after an interrupt or a refusal by gitmodel."""
     return isinstance(error, Exception) and not isinstance(error, (UsageError, Refused))
 
 
