@@ -1,4 +1,4 @@
-"""URLs of registries: recognizing them, and the parts that may be shown or stored. Pure: text in, text out."""
+"""URLs of registries: recognizing them, and removing secrets before they are shown or stored. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git", "file")
 
 
 class Address(Frozen):
-    """The URL of a registry: *url* is the form for git, with credentials, which are never shown or stored.
+    """The URL of a registry. *url* is for git and may contain credentials, which gitmodel never shows or stores.
 
     >>> Address.parse("https://ada:secret@git.example.org/models.git")
     Address(shown='https://git.example.org/models.git')
@@ -83,8 +83,8 @@ class Address(Frozen):
 class Terms(Frozen):
     """The terms of use of a registry by URL.
 
-    Answers may be *max_age* seconds old, or of any age if *offline*. A write is retried for *timeout* seconds while
-    others write.
+    Cached answers may be *max_age* seconds old, or of any age if *offline*. While others write, a write is retried for
+    up to *timeout* seconds.
     """
 
     max_age: float = 0.0

@@ -57,8 +57,8 @@ def checked_arguments(cls: type[T]) -> type[T]:
 def checked(function: Callable[..., T]) -> Callable[..., T]:
     """Return *function* with a check that raises UsageError if an argument does not match its annotation.
 
-    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. An iterator that is given by
-    name for a list is replaced by a list, because functions read it more than once. A call that does not match the
+    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. An iterator that is passed by
+    keyword for a list is replaced by a list, because functions read it more than once. A call that does not match the
     parameters raises WrongCall.
     """
 

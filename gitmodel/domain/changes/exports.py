@@ -46,7 +46,7 @@ class Imported(Frozen):
 
 
 def read_export(found: Mapping[str, bytes]) -> Export:
-    """Return the records at their paths on the branch. Raises Invalid unless they are those of one version."""
+    """Return the records of an export, given by their paths. Raises Invalid unless they belong to one version."""
     model: tuple[str, ModelRecord] | None = None
     version: tuple[str, VersionRecord] | None = None
     runs = []

@@ -31,12 +31,13 @@ class Justification(NamedTuple):
 class Change(Frozen, Generic[T], eq=False):
     """A planned change: files to write (None: delete) in one commit with this message, and the *result* for the caller.
 
-    Stage tags follow their files and are not listed, with two exceptions: *apply* are stages whose tag moves to the
-    unchanged file, *drop* are stages whose tag is deleted. *admitted* are `proposal_only` stages that the change may
-    change directly. *may_empty* are later stages that may become empty because their version moves to an earlier stage.
-    *numbers* are the (model, number) pairs that come into use. *settled* are references whose notes of a renumbering
-    are dropped, because the user confirmed them; *renumbered* maps versions that were returned under another number to
-    their current one. *txn* is the transaction id of the commit, by which a caller can find it; by default a new one.
+    Stage tags follow their files and are not listed, with two exceptions: *apply* are stages whose tag moves although
+    their file does not change, *drop* are stages whose tag is deleted. *admitted* are `proposal_only` stages that the
+    change may change directly. *may_empty* are later stages that may become empty because their version moves to an
+    earlier stage. *numbers* are the (model, number) pairs that come into use. *settled* are references whose notes of a
+    renumbering are dropped, because the user confirmed them; *renumbered* maps versions that were returned under
+    another number to their current one. *txn* is the transaction id of the commit, by which a caller can find it; by
+    default a new one.
     """
 
     result: T

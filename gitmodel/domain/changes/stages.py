@@ -171,9 +171,9 @@ def plan_promotion(
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to* (also "archived" and "none"), and archive its previous holder.
 
-    `gates.plan_gated_promotion` judges the rules of the stage. *leave* lets a later stage that the version leaves
-    become empty. With *again*, a version that is already recorded is recorded again, so that the rules judge the new
-    change. Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
+    Does not check the rules of the stage; `gates.plan_gated_promotion` does. *leave* lets a later stage that the
+    version leaves become empty. With *again*, a version that is already recorded is recorded again, so that the rules
+    judge the new change. Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -214,7 +214,7 @@ def plan_promotion(
 
 
 def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, leave: bool) -> Iterator[StageRef]:
-    """Yield the stages whose tag the promotion of *number* to *to* deletes: those that it is in by their tag only.
+    """Yield the stages whose tag the promotion of *number* to *to* deletes: the version is in them by their tag only.
 
     The branch has no version in such a stage. Later stages keep their tags unless *leave*, as do stages that change
     only after a review.

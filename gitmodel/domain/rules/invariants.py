@@ -262,7 +262,7 @@ def _place_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> 
 def _place_fault(path: str, record: StageRecord, holds: ModelRecords) -> Iterator[Problem]:
     version = holds.versions.get(record.version)
     if version is None and record.version in holds.versions:
-        return  # its file cannot be read, which is a problem of its own
+        return  # its file cannot be read, which is reported separately
     rule = broken_by_place(record, version)
     if rule == "stage.version":
         yield Problem(path, "version", rule, f"there is no version {record.version}")

@@ -190,7 +190,7 @@ def decode_table(kind: type[R], table: Mapping[str, Any], path: str, *, newer: b
 def inspect(
     kind: type[R], table: Mapping[str, Any], path: str, *, newer: bool = False, within: str = ""
 ) -> tuple[R | None, list[Problem]]:
-    """Return the record in *table*, or None; and all its problems."""
+    """Return the record in *table* (None if it is invalid) and all its problems."""
     schema = SCHEMAS[kind]
     problems: list[Problem] = []
     values: dict[str, Any] = {}

@@ -13,7 +13,7 @@ MAX_LENGTH = 63
 LATEST = "latest"
 ARCHIVED = "archived"
 NONE = "none"
-# Words that commands take in place of a stage or show as one. They cannot be names of stages, aliases or versions.
+# Words that commands accept or show in place of a stage. They cannot be names of stages, aliases or versions.
 STAGE_WORDS = frozenset({LATEST, ARCHIVED, NONE})
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -136,7 +136,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], hint: str = "") -> str:
-    """Return *hint* after the question if the `nearest` of *known* was meant, or *hint* alone if none is similar.
+    """Return *hint*, after a question with the `nearest` of *known* to *word* if one is similar.
 
     >>> did_you_mean("prodution", ["staging", "production"], "see `git model stages`")
     'did you mean production? see `git model stages`'

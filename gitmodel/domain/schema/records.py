@@ -346,7 +346,7 @@ ATTACHMENT = "attachment"
 
 
 class Attachment(ArtifactLink, kw_only=True):
-    """A file or folder that was added to a version, at any time. No promotion is bound to it."""
+    """A file or folder that was added to a version, at any time. Promotions do not depend on it."""
 
     introduced: ClassVar[tuple[int, int]] = (1, 2)
     kind: Annotated[str, _one_of(ATTACHMENT)] = ATTACHMENT

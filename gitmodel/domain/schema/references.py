@@ -18,8 +18,9 @@ class ModelRef(Frozen):
     """A reference to a model by its name.
 
     *renumbered* confirms that the reference means the model that has the name now, although another model had it before
-    a pull. *since* is None for a name that a person wrote. For a handle, *model* is the name after the pull *since*
-    (see `renumbering`), and later names are followed; *settles* are the notes that its first change drops.
+    a pull. *since* is None for a name that a person wrote. For a handle, *model* is the name after the pull *since*;
+    the names that later pulls gave the model are looked up (see `renumbering`). *settles* are the notes that its first
+    change drops.
     """
 
     model: str
@@ -45,7 +46,8 @@ class VersionRef(Frozen):
 
     *renumbered* confirms that the reference means the version that has the number now, although another version had it
     before a pull. *since* is None for a reference that a person wrote. For a handle, the number is that after the pull
-    *since* (see `renumbering`), and later numbers are followed; *settles* are the notes that its first change drops.
+    *since*; the numbers that later pulls gave the version are looked up (see `renumbering`). *settles* are the notes
+    that its first change drops.
 
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')

@@ -35,7 +35,7 @@ def merged_registry(record: RegistryRecord, base: bytes, ours: bytes, theirs: by
 
 
 def _with_values(written: bytes, before: bytes, after: bytes) -> bytes:
-    """Return *written* with the changes from *before* to *after*. Raises Invalid if the values would not be those."""
+    """Return *written* with the changes from *before* to *after*. Raises Invalid if that fails."""
     data = toml_editing.edited(written.decode(), before.decode(), after.decode()).encode()
     if decode_registry(data, REGISTRY_FILE) != decode_registry(after, REGISTRY_FILE):
         raise Invalid(

@@ -188,7 +188,7 @@ class _Document:
         self.sections = [section for section in self.sections if section.path[: len(path)] != path]
 
     def set(self, wanted: _Statement, source: _Document) -> None:
-        """Give the key of *wanted* its value there; add the key, at its place in *source*, if it is missing."""
+        """Set the key of *wanted* to its value. If the key is missing, add it at its place in *source*."""
         value = self._text(wanted.value)
         for section in self.sections:
             for statement in section.statements:
@@ -227,7 +227,7 @@ class _Document:
         self._renumber(path)
 
     def move_item(self, path: Path, old: int, new: int) -> None:
-        """Move the item *old* of the array at *path* before the item *new*, an earlier one, with its comments."""
+        """Move the item *old* of the array at *path*, with its comments, before the earlier item *new*."""
         moved = self.sections_of((*path, old))
         self.sections = [section for section in self.sections if section not in moved]
         at = next(n for n, found in enumerate(self.sections) if found.path == (*path, new))
@@ -373,7 +373,7 @@ def _is_blank(line: str) -> bool:
 
 
 def _give(section: _Section, at: int, lines: str) -> None:
-    """Keep *lines*, which were before a key that is removed, before the key that is now at *at*."""
+    """Put *lines*, which were above a removed key, above the key that is now at *at*."""
     if at < len(section.statements):
         section.statements[at].lead = lines + section.statements[at].lead
     else:

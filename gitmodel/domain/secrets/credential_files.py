@@ -103,8 +103,8 @@ _WORDS = re.compile(r"[a-z]+(?:[-_][a-z]+){2,}-?")
 def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
     r"""Yield the credentials in a file with the *paths*; *content* is the part of it that is searched.
 
-    Counts names of files that contain only credentials, in any case, and published forms of credentials, with the line
-    of the first. Names of fields and examples from documentation do not count.
+    Recognizes files by a name that only files with credentials have, in any case, and published forms of credentials in
+    the text, each with the line of the first. Names of fields and examples from documentation do not count.
 
     >>> list(credentials_in_file(b"", "weights/.ENV")), list(credentials_in_file(b"TOKEN=", ".env.example"))
     ([Found(what='environment variables', line=None)], [])
@@ -126,7 +126,7 @@ def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
 
 
 def credential_in_path(path: str) -> str:
-    """Describe the credential that the *path* of a file shows, as a URL or a token in it, or return ""."""
+    """Describe a credential in *path* itself, such as a token or a URL with a password; "" if there is none."""
     return next((what for what, _ in _published(path)), "")
 
 

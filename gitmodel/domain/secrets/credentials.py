@@ -74,7 +74,8 @@ PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     # only the start of a run of these characters, so that the search is linear
     ("a JSON web token", ("eyJ",), r"(?<![_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."),
 )
-# The word "token" alone is a part of a text in machine learning: its value is a credential if it looks random.
+# In machine learning, a token is a part of a text. So the value of a field "token" is a credential only if it looks
+# random.
 _RANDOM_TOKEN = (
     r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])(?:[0-9a-f]{20,}|(?=[0-9a-z]*[A-Z])(?=[0-9A-Z]*[a-z])[A-Za-z0-9]{20,})"
     r"(?![A-Za-z0-9])"
@@ -105,7 +106,8 @@ _FORMS: tuple[tuple[str, str], ...] = (
         r"[^\s\"';,&)=]{4,}",
     ),
 )
-# The last form in Python: password=getpass() and password=db.password are expressions, api_key=api_key a variable.
+# The last form, for Python source: `password=getpass()` and `password=db.password` are expressions, `api_key=api_key`
+# passes a variable.
 _IN_EXPRESSIONS = (
     rf"(?i:{_PASSWORD}|(?<![a-z]){_SECRET_WORD})=(?![\"'])(?!(?i:{_PLACEHOLDER})(?:[\s\"';,&)]|$))"
     rf"(?![A-Za-z_][\w.]*[(\[.])(?!(?i:\w*{_PASSWORD}|\w*{_SECRET_WORD})\b)[^\s\"';,&)=]{{4,}}"

@@ -45,7 +45,7 @@ def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
 
 
 class Secret:
-    """A parameter that reaches the step and is never written or printed.
+    """A parameter that gitmodel passes to the step, but never writes or prints.
 
     >>> Secret("hunter2")
     Secret(...)

@@ -27,7 +27,7 @@ from gitmodel.domain.snapshots.snapshot_sources import RETAG, TOO_SHALLOW, UNTAG
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.frozen import Frozen
 
-# Renames of one model that are followed; after more, the records form a cycle.
+# The most renames of one model that are followed. If there are more, the records form a cycle.
 MOST_RENAMES = 100
 
 # Every query reads the record of the registry, which rarely changes.
@@ -67,14 +67,14 @@ class Snapshot(Frozen, eq=False):
     """The branch at one commit, and the stage tags; *commit* is None if there is no registry yet.
 
     *committed* is the snapshot of the commit itself, if *files* has uncommitted changes. *shared* is the remote's
-    commit as last seen (None: no remote has a registry); `is_local` returns True for a version that it lacks. *frozen*
-    is the stage tag through which the commit was read, if only that was fetched; the branch may be newer. `refusal`
-    returns why a rule keeps the recorded change of a stage out of force, or None. *proposed* is True if changes planned
-    on the snapshot become a proposal, which may change `proposal_only` stages. `read_renumberings` reads the versions
-    that pulls renumbered in this clone; *settled* are notes on them that no longer count; `warn` is called with the
-    note on a reference that is read. `reserved_for` returns the id of the running run that reserved the name of a
-    version, or "". *other_rules* returns the rules that apply in addition to those of the commit: those in force then
-    and since.
+    commit as last seen (None: no remote has a registry); `is_local` returns True for a version that this commit lacks.
+    *frozen* is the stage tag through which the commit was read, if only that was fetched; the branch may be newer.
+    `refusal` returns why a rule keeps the recorded change of a stage out of force, or None. *proposed* is True if
+    changes planned on the snapshot become a proposal, which may change `proposal_only` stages. `read_renumberings`
+    reads the versions that pulls renumbered in this clone; *settled* are notes on them that no longer count; `warn` is
+    called with the note on a reference that is read. `reserved_for` returns the id of the running run that reserved the
+    name of a version, or "". *other_rules* returns the rules that apply in addition to those of the commit: those in
+    force then and since.
     """
 
     commit: Oid | None
@@ -334,7 +334,7 @@ class Snapshot(Frozen, eq=False):
         return self.files.read(paths.archived_file(model, number)) is not None
 
     def resolve(self, ref: VersionRef) -> tuple[str, int]:
-        """Return the current name of the model and the number that *ref* names; for a stage or alias, what is in force.
+        """Return the model's current name and the number that *ref* names. A stage or alias means its version in force.
 
         A selector is first a stage, then an alias, then a version's name. *warn* is called for a number that a pull
         gave to another version. Raises NotFound, which lists what exists; Invalid for a forged tag and for links that

@@ -64,9 +64,10 @@ class TagState(NamedTuple):
 class StageTag(Frozen):
     """A stage tag: its commit, the record of the stage there, and *forged*, the reason why it does not count, if any.
 
-    *merged_by* is the commit of the branch that merged the tag's commit; None if that is on the branch itself. The
-    first parents of a merge by `git pull` lead to the local commits, not to those that others pushed. *instead* is what
-    stays in force if the tag of a `signed` stage does not count: the record of its newest signed change.
+    *merged_by* is the commit of the branch that merged the tag's commit; None if that commit is itself one of the first
+    parents. After a merge by `git pull`, commits that others pushed are not: the first parent of such a merge is the
+    local commit. *instead* is what stays in force if the tag of a `signed` stage does not count: the record of its
+    newest signed change.
     """
 
     ref: StageRef

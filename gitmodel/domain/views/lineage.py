@@ -88,8 +88,8 @@ class Known(Protocol):
 def inputs_of(run: RunRecord) -> dict[str, list[str]]:
     """Return the digests that *run* took as inputs, each with `step.parameter` for every use.
 
-    An output of an earlier step of the same run is not an input. If a step reads the same digest before that output
-    exists, it is.
+    The output of an earlier step of the run is not an input, unless a step reads the same digest before that output
+    exists.
     """
     given: set[str] = set()
     found: dict[str, list[str]] = {}
