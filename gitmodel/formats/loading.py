@@ -46,7 +46,7 @@ def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
 def load_content(content: io.BytesIO, path: Path, format_name: str, *, trusted: bool) -> Any:
     """Return the value in *content*, which was verified, as `load` does. *path* is the name of the file in errors.
 
-    The format has a function for it: `Format.load_content`.
+    The format must have the function `load_content`.
     """
     found = find_format(format_name)
     load = found.load_content

@@ -70,7 +70,7 @@ def save(
 
 
 def _save_pickled(value: Any, path: Path, refused: UsageError) -> str:
-    """Write *value* as a pickle, or as a cloudpickle, and return the format. It is not compared with the saved value.
+    """Write *value* as a pickle, or as a cloudpickle, and return the format. Does not compare the file with *value*.
 
     Raises *refused* with the reason if it can be neither.
     """

@@ -70,7 +70,7 @@ class Output(Frozen, eq=False):
 
 @shows_our_form
 class Step(Generic[P, R]):
-    """A function as a step of pipelines; called outside of a pipeline's body it is the function.
+    """A function as a step of pipelines. Outside of a pipeline's body, calling the step calls the function.
 
     >>> @step
     ... def double(x: int) -> int:

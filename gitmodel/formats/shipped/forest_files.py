@@ -54,7 +54,7 @@ def light_copy(model: Any) -> tuple[Any, list[Any]]:
 def add_trees(schema: Any, trees: Sequence[Any]) -> dict[str, Any] | None:
     """Write *trees* into the *schema* of their light copy, and return their arrays by file.
 
-    Returns None if one has no place in it.
+    Returns None if a tree has no place in the schema.
     """
     arrays, missing = {}, set(range(1, len(trees) + 1))
     for node in _tree_nodes(schema) if trees else ():

@@ -76,7 +76,7 @@ def _save_module(value: Any, path: Path) -> None:
 
 
 def _described(torch: Any, module: Any, where: str, known: dict[int, int], tensors: dict[str, Any]) -> Any:
-    """Return the tree of *module* as JSON, and add its tensors to *tensors*. Names a module in two places once."""
+    """Return the tree of *module* as JSON, and add its tensors to *tensors*. Describes a module in two places once."""
     if id(module) in known:
         return {"same": known[id(module)]}
     known[id(module)] = len(known)
