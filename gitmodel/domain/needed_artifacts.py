@@ -13,7 +13,7 @@ from gitmodel.errors import Invalid
 def every_version(snapshot: Snapshot, model: str) -> Iterator[tuple[str, VersionRecord | Invalid]]:
     """Yield every version of *model* as `MODEL@NUMBER` with its record or error, by number.
 
-    A folder of versions that is lost is yielded as *model* with the error, before the versions of the other folders.
+    A missing folder of versions is yielded as *model* with the error, before the versions of the other folders.
     """
     folder = f"{paths.model_folder(model)}/versions"
     folders = [folder]

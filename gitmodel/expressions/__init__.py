@@ -153,7 +153,7 @@ class Filter:
 
     @property
     def unseen(self) -> bool:
-        """True while no record has had one of the recorded names (such as keys of metadata), values or types."""
+        """True while a recorded name (such as a key of metadata), a value or a type of the filter is in no record."""
         return bool(self._unseen) or any(value is not None for value in self._uncompared.values())
 
     @property

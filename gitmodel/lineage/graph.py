@@ -116,7 +116,7 @@ class _Records:
 
     @property
     def unread(self) -> tuple[tuple[str, str], ...]:
-        """The records that could not be read, with the reason. Their content is missing in the answer."""
+        """The paths of records that could not be read, with the reason. The answer lacks their content."""
         return tuple(sorted({**self._mentioned.unread, **self._damaged}.items()))
 
     def version(self, reference: str) -> VersionRecord | None:

@@ -1,4 +1,4 @@
-"""The holders of a stage over time: every change of stages and aliases, with the one that ended it."""
+"""The holders of a stage over time: every change of stages and aliases, with the change that ended it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 class VersionRun(Frozen):
-    """A run of a version. *view* is None if its record is missing or damaged, *only_read* is True if it only read."""
+    """A run of a version. *view* is None if its record is unreadable, *only_read* is True if it only read artifacts."""
 
     id: str
     view: RunView | None

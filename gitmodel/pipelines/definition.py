@@ -160,9 +160,9 @@ class Pipeline:
     def read_parameters(self, path: str | os.PathLike[str]) -> dict[str, Any]:
         """Return the parameters in a TOML or YAML file, checked and converted by the annotations of the pipeline.
 
-        A parameter that is annotated `Secret` becomes one. Raises UsageError for a parameter that the pipeline does not
-        have, or whose value does not fit its annotation; NotFound for a missing file, Invalid for one that cannot be
-        read.
+        A parameter that is annotated `Secret` becomes a Secret. Raises UsageError for a parameter that the pipeline
+        does not have, or whose value does not fit its annotation; NotFound for a missing file, Invalid for one that
+        cannot be read.
 
         >>> train.run(**train.read_parameters("params.toml"))                # doctest: +SKIP
         """

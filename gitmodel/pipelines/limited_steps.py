@@ -1,4 +1,4 @@
-"""Steps with a timeout: each runs in a process of its own, which is ended with its children when the time is over."""
+"""Steps with a timeout: each runs in a separate process, which is ended with its children after the timeout."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class _YamlReader:
     def read(self, text: str) -> Any:
         """Return the value of *text*. Raises ValueError."""
         loader = self._yaml.SafeLoader(text)
-        loader.yaml_implicit_resolvers = {}  # plain scalars are resolved here
+        loader.yaml_implicit_resolvers = {}  # `_scalar` resolves plain scalars
         try:
             node = loader.get_single_node()
         except self._yaml.YAMLError as error:

@@ -165,7 +165,7 @@ def _is_of_withheld(plan: Plan, withheld: frozenset[tuple[Numbered, str]]) -> bo
 
 
 def _check_outputs(store: ArtifactStore, results: Mapping[str, StepResult]) -> None:
-    """Raise Conflict if an output of a step was removed during the run. Those of cached steps are verified, too."""
+    """Raise Conflict if an output of a step was removed during the run. Verifies those of cached steps."""
     for step, result in results.items():
         cached = result.status == "cached"
         there = are_stored(store, result.outputs, read_servers=False) if cached else are_kept(store, result.outputs)

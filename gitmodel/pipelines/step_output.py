@@ -165,7 +165,7 @@ os.register_at_fork(after_in_child=_forget_in_child)
 
 
 class _Stream:
-    """Stands for `sys.stdout` or `sys.stderr` while a step runs, and is a terminal if the stream was one."""
+    """Replaces `sys.stdout` or `sys.stderr` while a step runs. It is a terminal if the original stream was one."""
 
     def __init__(self, stream: TextIO, capture: _Redirection, number: int, *, to_descriptor: bool) -> None:
         self._stream = stream

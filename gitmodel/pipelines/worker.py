@@ -360,7 +360,7 @@ class _Outputs:
         for index, (spec, name, item) in enumerate(outputs):
             written: list[tuple[Path, str]] = []
             try:
-                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # the others cannot be stored, either
+                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # nor can the rest be stored
                     raise failure
                 self._store_one(spec, name, item, self._scratch / f"output-{index}", written)
             except BaseException as error:

@@ -16,7 +16,7 @@ from gitmodel.errors import UsageError
 
 T = TypeVar("T")
 ArtifactSource = Any
-"""The source of an artifact: a path of a file or folder as text or a path object, or another value, which is saved."""
+"""The source of an artifact: the path of a file or folder (text or a path object), or another value, which is saved."""
 ArtifactSources = Mapping[str, ArtifactSource]
 """Sources of artifacts by the names of the artifacts."""
 # The functions that read these arguments check them; `checked` does not.

@@ -193,7 +193,7 @@ class RemoveStage(RulesEdit):
 class AddGate(RulesEdit):
     """Add a gate to a stage: an *expression* that a version must satisfy, and the *message* for one that does not.
 
-    *again* replaces the gate of this name.
+    With *again*, it replaces an existing gate of this name.
 
     >>> client.propose(rules=[AddGate("production", "accuracy", "metadata.accuracy >= 0.9")])      # doctest: +SKIP
     """

@@ -93,7 +93,10 @@ def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
 
 
 def leftovers(snapshot: Snapshot, model: str) -> list[str]:
-    """Return the files that put a version into a second stage, as a merge without conflicts can; the first counts."""
+    """Return the files that do not count because their version is in another stage.
+
+    They are files of earlier stages, and archived markers of versions in a stage. Merges without conflicts cause them.
+    """
     held = recorded_places(snapshot, model)
     files = []
     for stage in snapshot.registry().stage_names:

@@ -55,7 +55,7 @@ class ChangedBranch(Frozen):
 
     @cached_property
     def last_number(self) -> Callable[[str], int]:
-        """Returns the highest number that a model had before."""
+        """A function that returns the highest number of a model before the change."""
         return cache(self.before.last_number)
 
     def problems(self, changed: Sequence[str]) -> Iterator[Problem]:

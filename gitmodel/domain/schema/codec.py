@@ -82,9 +82,9 @@ R = TypeVar("R", bound=Record)
 
 
 class Key(Frozen):
-    """A key of a record: *read* reads its value, or *table* is the record in it; *many* if it is an array of these.
+    """A key of a record: *read* reads its value. A table has no *read*: *table* is its kind of record instead.
 
-    *since* is the format that introduced the key.
+    *many* is True for an array of tables. *since* is the format that introduced the key.
     """
 
     name: str

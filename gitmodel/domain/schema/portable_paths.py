@@ -23,7 +23,7 @@ _IGNORED = re.compile(
 )
 _MAPPED = re.compile("[\uf001-\uf07f]")  # Cygwin, WSL and SMB store characters that Windows does not support as these
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufff9-\ufffb]")
-_SFM = {"\uf022": ":", "\uf028": " ", "\uf029": "."}  # additional ones of SMB on macOS
+_SFM = {"\uf022": ":", "\uf028": " ", "\uf029": "."}  # further ones, of SMB on macOS
 MOST_BYTES = 255  # the limit of most file systems
 _WINDOWS = re.compile(r'[<>:"|?*]')
 

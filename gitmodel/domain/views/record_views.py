@@ -248,7 +248,7 @@ def existing_models(
 
 
 def _error_of_model(snapshot: Snapshot, name: str, error: Invalid) -> Invalid:
-    """Return *error*, that the record of the model cannot be read, or an error that says that there is no record."""
+    """Return *error* if the model's record cannot be read, or an error that says that the record is missing."""
     folder = paths.model_folder(name)
     try:
         is_missing = "model.toml" not in snapshot.files.names(folder)

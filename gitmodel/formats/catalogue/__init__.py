@@ -1,1 +1,1 @@
-"""The formats that there are: built-in and others, and the format of a file."""
+"""The available formats, and detection of the format of a file."""

@@ -56,7 +56,7 @@ class NotImportable(UsageError):
 
 
 class TooLarge(UsageError):
-    """A value is larger than its format may be. It is not stored in another format instead."""
+    """A value is larger than its format may be. gitmodel does not try another format then."""
 
 
 def library(module: str, *, install: str) -> Any:

@@ -1,4 +1,4 @@
-"""Enums, dataclasses and pydantic models as plain data, built again only from classes that are trusted by name."""
+"""Enums, dataclasses and pydantic models as plain data. Only values of classes that are trusted by name are rebuilt."""
 
 from __future__ import annotations
 

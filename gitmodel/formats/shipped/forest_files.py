@@ -84,7 +84,7 @@ def write_array(archive: zipfile.ZipFile, name: str, array: Any) -> None:
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
             if array.dtype.names:
-                part = part.copy()  # as a whole; copying records would skip their padding
+                part = part.copy()  # of raw bytes, because a copy of records would not copy their padding
                 clear_padding(numpy, part.view(array.dtype))
             file.write(part.view("u1").data)
 
