@@ -239,9 +239,9 @@ def parse(text: str) -> Expression:
     """Parse a filter or gate.
 
     Limits protect against expressions of other people that would hang or crash: 2,000 characters and 32 levels of
-    nesting; except in plain comparisons also 250 operations, 8 of them `+`, and only functions that cannot grow a value
-    (so no `map`). For macros and patterns, an upper bound of the work is computed for each record, and work of more
-    than about 2 seconds is refused.
+    nesting; except for plain comparisons, also 250 operations, of which 8 may be `+`, and no function that can build
+    larger values (such as `map`). For macros and patterns, an upper bound of the work is computed for each record, and
+    work of more than about 2 seconds is refused.
 
     Raises UsageError with the position of an error, or if the CEL library is needed and missing.
 

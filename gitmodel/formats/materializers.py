@@ -128,7 +128,7 @@ def _named(name: str) -> Materializer | None:
 
 
 def _all() -> Iterator[Materializer]:
-    """Yield the built-in materializers, then the others, which are imported only if none of those was right."""
+    """Yield the built-in materializers, then the others, which are imported only if no built-in one is right."""
     yield from _BUILT_IN
     yield from other_materializers()
 

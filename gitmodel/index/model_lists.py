@@ -91,7 +91,7 @@ class ModelLists:
         """Return the states of the tags in *ids* of which the index knows that they count on the branch at *tip*.
 
         A tag that counted on an earlier commit of the branch still counts, if the stages are the same. *reaches*
-        returns True if the first commit is the second one or has it in its chain of first parents.
+        returns True if the second commit is the first one or in its chain of first parents.
         """
         judged, rows = self._file.fetch(
             "SELECT tip, rules FROM judged",

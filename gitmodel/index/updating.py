@@ -19,7 +19,7 @@ from gitmodel.git.trees import CommitFiles
 from gitmodel.index.facts import facts_of
 
 PRESENT, DELETED, DAMAGED = 0, 1, 2
-# A version's id is that of its model, shifted by so many bits, and its number.
+# The id of a version is the id of its model, shifted by this number of bits, plus its number.
 NUMBER_BITS = 30
 # Records that are read and written together, in one transaction.
 _PIECE = 2_000

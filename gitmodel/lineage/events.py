@@ -93,7 +93,7 @@ def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
 
 
 def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
-    """Return the version that *ref* names, even if it was deleted and is named by its number."""
+    """Return the version that *ref* names. A number can also name a deleted version."""
     name = snapshot.current_name(ref.model)
     if ref.number is not None:
         snapshot.version(name, ref.number)

@@ -1,4 +1,4 @@
-"""The files that a step opens while it runs, and the files that it names.
+"""The files that a step opens or names while it runs.
 
 Python's audit events report the opened files (https://docs.python.org/3/library/audit_events.html). They do not report
 files that other processes open, or that a library opens without Python. Such a file counts only if the step names it in
@@ -101,7 +101,7 @@ class OpenedFiles:
             self._files[path] = stamp
 
     def note_named(self, text: str) -> None:
-        """Remember the file that *text* names, if there is one: the step may open it without Python."""
+        """If *text* is the path of an existing file, remember the file: the step may open it without Python."""
         if os.path.isfile(text) and self._counts(path := os.path.realpath(text)):
             self._named.setdefault(path, _stamp(path))
 

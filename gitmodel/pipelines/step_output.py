@@ -33,8 +33,8 @@ _redirection: _Redirection | None = None
 def keeping_output(log: LogWriter | None, *, alone: bool) -> Iterator[None]:
     """Write everything that is printed in the block to *log*, too.
 
-    Unless the step runs *alone* in this process, what Python prints goes to the log of the step whose thread prints it,
-    and all other output to the logs of all steps that are running in this process.
+    If several steps run in this process (not *alone*), what Python prints goes to the log of the step whose thread
+    prints it. All other output goes to the logs of all running steps.
     """
     global _redirection
     if log is None:

@@ -231,7 +231,7 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
 def _load_input(
     request: Request, store: ArtifactStore, target: Path, name: str, ref: InputReference, wanted: Any
 ) -> Any:
-    """Return the input *name* as a step takes it that annotates it as *wanted*: loaded, or as a path."""
+    """Return the input *name* for a step that annotates it as *wanted*: the loaded value, or a path."""
     source = open_place(ref.place, store, Path(request.store.root))
     if ref.format == FOLDER_FORMAT:
         artifacts.get_folder(source, ref.digest, target, size=ref.size)
@@ -370,7 +370,7 @@ class _Outputs:
             raise self.failure(failure) from None
 
     def keep(self, name: str, value: Any, *written: tuple[Path, str]) -> None:
-        """Keep *value* in a file of this machine; *written* is a file that has it, with its format."""
+        """Keep *value* in a file of this machine; *written* is a file that contains it already, with the format."""
         if value is None or self.secrets.holds(value):
             return
         if isinstance(value, Path):

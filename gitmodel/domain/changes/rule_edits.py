@@ -312,7 +312,7 @@ def _check_names(snapshot: Snapshot, before: RegistryRecord, after: RegistryReco
 
 
 def _holders(snapshot: Snapshot, stage: str) -> Iterator[tuple[str, str]]:
-    """Yield for each model that uses *stage* the reason in words, and the command that ends it."""
+    """Yield a text for each use of *stage* by a model, and the command that ends this use."""
     for model in snapshot.model_names():
         record = snapshot.recorded(model, stage)
         if record is not None:
@@ -323,7 +323,7 @@ def _holders(snapshot: Snapshot, stage: str) -> Iterator[tuple[str, str]]:
 
 
 def _same_names(snapshot: Snapshot, stage: str) -> Iterator[str]:
-    """Yield for each alias and version with the name of the new *stage* a sentence."""
+    """Yield a sentence for each alias and version with the name of the new *stage*."""
     for model in snapshot.model_names():
         for alias in snapshot.recorded_aliases(model):
             if fold(alias) == fold(stage):

@@ -20,7 +20,7 @@ Renumbering = dict[tuple[str, int], int]
 
 @dataclass
 class ReplayState:
-    """Changes of numbers and names by the commits replayed so far, which apply to those after them.
+    """Changes of numbers and names by the commits replayed so far, which apply to all later commits.
 
     *numbers* and *models* map the numbers and names in our commits to those on the new tip. *changed_there* are the
     models that the other side changed.

@@ -1,4 +1,4 @@
-"""Judging the rules of a stage: the gates that a version passes, and those that it fails and why. Pure."""
+"""Judging the rules of a stage: the gates that a version passes, the gates that it fails, and the reasons. Pure."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
 from gitmodel.domain.schema.records import FORMAT, REPAIR, GateRule, RegistryRecord, StageRule
 from gitmodel.errors import GateRefused, Invalid
 
-# The rule `after` is listed among forced gates by this name, so no gate may have it.
+# The records of stages list a forced rule `after` among forced gates by this name, so no gate may have this name.
 AFTER = "after"
 UNKNOWN = "record.unknown-key"
 # Keys that count as misspellings of `stages`, in any case.

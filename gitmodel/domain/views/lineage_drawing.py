@@ -47,7 +47,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
         yield from _branches(lineage.root, upward, _above(lineage.up))
     if lineage.down is not None:
         yield from ["went into:"] if both else []
-        # The tree shows the versions that have an artifact below it, so its line does not name them.
+        # The versions that have an artifact are children of its node, so its label does not name them again.
         downward = {
             node.id: replace(node, more=node.more & {DOWN}, facts={**node.facts, "versions": ()})
             for node in lineage.nodes

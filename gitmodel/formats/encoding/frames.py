@@ -110,7 +110,7 @@ def from_arrow(table: Any, *, start: int = 0) -> Any:
 
 
 def dictionary_of(column: Any) -> Spec:
-    """Return the dictionary of an Arrow column if Parquet does not keep it, that is, unless it has text or bytes."""
+    """Return the dictionary of an Arrow column if Parquet does not keep it: Parquet keeps those of text and bytes."""
     arrow, _ = _libraries()
     if not arrow.types.is_dictionary(column.type):
         return {}

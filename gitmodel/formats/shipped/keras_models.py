@@ -1,4 +1,4 @@
-"""The format keras: whole models in `.keras` files. Loading one can run code that it contains, so it needs trust."""
+"""The format keras: whole models in `.keras` files. Loading needs trust, because it can run code in the file."""
 
 from __future__ import annotations
 

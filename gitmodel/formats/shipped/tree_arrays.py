@@ -73,7 +73,7 @@ def parts(model: Any) -> Iterator[Any]:
 def _fits_its_trees(owner: Any) -> bool:
     """Return False if *owner* would pass its trees an input with fewer columns than they read.
 
-    It can check its input only if it has the number of features, and its trees do not check it.
+    *owner* must check the input, because trees do not. It can only do so if it has the number of features.
     """
     bases = {base.__qualname__ for base in type(owner).__mro__ if base.__module__.startswith("sklearn.")}
     has = getattr(owner, "__dict__", {})
