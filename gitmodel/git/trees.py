@@ -177,9 +177,15 @@ class CommitFiles:
         return tuple(self.trees.folder(self.root, folder)) if self.root else ()
 
     def read_ahead(self, folders: Iterable[str]) -> None:
-        """Read the trees of *folders* into the cache, in one request; the folders around them should be there."""
-        entries = (self.entry(folder) for folder in folders)
-        self.trees.read_ahead(entry.id for entry in entries if entry is not None and entry.mode == FOLDER)
+        """Read the trees of *folders* into the cache, in one request; the folders around them should be there.
+
+        Errors are left to the later call that needs a tree.
+        """
+        found = []
+        for folder in folders:
+            with suppress(Invalid):
+                found.append(self.entry(folder))
+        self.trees.read_ahead(entry.id for entry in found if entry is not None and entry.mode == FOLDER)
 
     def id(self, path: str) -> Oid | None:
         """Return the object id of the entry at *path*, of any type; None if there is none."""
