@@ -148,7 +148,7 @@ class Scheduler:
                 future = submit(run_step, request, node.step)
             else:
                 future = submit(run_step if request.timeout is None else run_limited_step, request)
-        except BrokenExecutor as error:  # the caller gave the executor, so gitmodel does not replace it
+        except Exception as error:  # the caller gave the executor, so gitmodel does not replace it
             future = Future()
             future.set_exception(error)
         if future is not None:

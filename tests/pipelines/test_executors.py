@@ -182,6 +182,15 @@ class TestWorkersInOtherProcesses:
         assert not thread.is_alive()
         assert [run.status for run in client.list_runs()] == ["failed"]
 
+    def test_an_error_of_the_executor_of_the_caller_fails_the_step(self, client):
+        class Full(Executor):
+            def submit(self, run, request):
+                raise LookupError("no seat")
+
+        with pytest.raises(RunFailed, match=r"failed: LookupError: it could not be run there \(no seat\)"):
+            sums.run(client=client, executor=Full())
+        assert [run.status for run in client.list_runs()] == ["failed"]
+
     def test_a_step_that_no_worker_can_import_is_refused_before_anything_runs(self, client, far_executor):
         @step
         def local() -> None: ...
