@@ -282,9 +282,12 @@ def complete_model_and_stage(ctx: click.Context, parameter: click.Parameter, inc
     return (complete_stage if is_after_version else complete_model)(ctx, parameter, incomplete)
 
 
-def reference_words(after: str = "") -> Callable[[F], F]:
-    """Return a decorator that adds the argument REF and the words *after* it, which the command gets as *words*."""
-    metavar = f"REF {after}".strip()
+def reference_words(after: str = "", *, first: str = "REF") -> Callable[[F], F]:
+    """Return a decorator that adds the argument REF and the words *after* it, which the command gets as *words*.
+
+    *first* names the first word in the usage.
+    """
+    metavar = f"{first} {after}".strip()
     complete = complete_model_and_stage if after == "STAGE" else complete_model
     return click.argument("words", nargs=-1, required=True, metavar=metavar, shell_complete=complete)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @command(example="git model get iris@production classifier -o model.skops")
-@options.reference_words("[ARTIFACT]")
+@options.reference_words("[ARTIFACT]", first="REF|RUN")
 @click.option(
     "-o",
     "--output",
