@@ -1,6 +1,6 @@
 """Other processes that use a registry. `Actor` starts one; as a script, this is such a process.
 
-A request is one line of JSON, `{"do": VERB, ...}`; so is the answer, which holds "error" where the verb raised.
+A request is one line of JSON, `{"do": VERB, ...}`; so is the answer, which has "error" if the verb raised one.
 """
 
 import json
@@ -88,7 +88,7 @@ def demote(registry, *, model="iris", stage="production", reason=""):
 
 
 def look(registry, *, model="iris"):
-    """Read everything once; the answer's "wrong" lists what no reader may ever see."""
+    """Read everything once; "wrong" in the answer lists everything that no reader should see."""
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.errors import NotFound
     from gitmodel.registry import checking, model_views, versions

@@ -77,9 +77,9 @@ def start(code_repo):
 
 @pytest.fixture
 def assert_whole(git):
-    """Fail unless the repository is sound to git, the branch sound to `check`, and the clone to `doctor`.
+    """Fail unless `git fsck`, `check` and `doctor` find no fault.
 
-    With *repair*, what a crash may leave (dead locks, leftovers, a promotion not in force) is repaired first.
+    With *repair*, first repair the effects of a crash: locks, leftovers, and a pending promotion.
     """
 
     def assert_(path, *, repair=False):

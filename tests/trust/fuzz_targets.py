@@ -11,7 +11,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 def record(data):
-    """Any bytes are a record or Invalid; a record that is written and read again is the same, and so are its bytes."""
+    """Reading bytes returns a record or raises Invalid. Writing and reading the record again changes nothing."""
     from gitmodel.domain.schema import codec, records
     from gitmodel.errors import Invalid, UsageError
 
@@ -29,7 +29,7 @@ def record(data):
                 continue
             try:
                 written = codec.encode(found)
-            except UsageError:  # longer in the canonical form than a record may be
+            except UsageError:  # the canonical form is longer than a record may be
                 assert len(data) > codec.MAX_BYTES // 8
                 continue
             again = codec.decode(kind, written, "written", newer=newer)
@@ -39,7 +39,7 @@ def record(data):
 
 
 def reference(data):
-    """Any text is a reference or UsageError in printable words; a reference that is written and read is the same."""
+    """Reading text returns a reference, which is read back as written, or raises a printable UsageError."""
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.domain.schema.refs import StageRef
     from gitmodel.errors import UsageError
@@ -59,7 +59,7 @@ def reference(data):
 
 
 def manifest(data):
-    """Any bytes are a manifest in its one form, or Invalid; no path in one leaves its folder."""
+    """Reading bytes returns a manifest in its canonical form or raises Invalid. No path leaves the folder."""
     from gitmodel.domain.schema.manifest import format_manifest, parse_manifest
     from gitmodel.errors import Invalid
 
@@ -77,7 +77,7 @@ def manifest(data):
 
 
 def tree(data):
-    """Any bytes are a tree of git or Invalid; what is read of a tree in git's order is written as it was."""
+    """Reading bytes returns a git tree or raises Invalid. A tree in git's order is written unchanged."""
     from gitmodel.domain.schema.paths import parse_path
     from gitmodel.errors import Invalid
     from gitmodel.git.objects import format_tree, parse_tree

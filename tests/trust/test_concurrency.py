@@ -19,7 +19,7 @@ from gitmodel.registry import doctor, stages, versions
 
 
 def ok(answers):
-    """*answers*, none of which may be an error."""
+    """Return *answers*; fail if one of them is an error."""
     assert not [answer for answer in answers if "error" in answer]
     return answers
 
@@ -30,7 +30,7 @@ def in_force(registry, model="iris", stage="production"):
 
 @contextmanager
 def looping(*works):
-    """Call each of *works* over and over, in a thread each, while the block runs; their errors come out at its end."""
+    """While the block runs, call each of *works* repeatedly in its own thread; raise their errors at the end."""
     over = threading.Event()
 
     def loop(work):
@@ -52,7 +52,7 @@ def looping(*works):
 
 @pytest.fixture
 def reading(start):
-    """Readers that look all the time while the block runs, and that must never see anything wrong."""
+    """Start processes that read repeatedly while the block runs; fail if one of them reads something wrong."""
 
     @contextmanager
     def read(count=1):
@@ -106,7 +106,7 @@ def test_processes_promoting_into_one_stage_leave_one_holder(
             for number, actor in enumerate(actors, start=1):
                 actor.send("promote", ref=f"iris@{number}")
             answers = ok([actor.answer() for actor in actors])
-            # Each caller had its turn and knows who was there before: together their answers are one chain.
+            # Each answer names the version and the previous holder: together, the answers form one chain.
             held = 9 if occupied else None
             chain = {answer["previous"]: answer["version"] for answer in answers}
             assert len(chain) == count
@@ -156,10 +156,10 @@ def test_a_registry_started_by_eight_processes_at_once_has_one_root(code_repo, s
 
 
 def git_beside_gc(folder, *arguments):
-    """Run git as a user does, who tries again when git itself loses a race against gc or pack-refs.
+    """Run git, and retry as a user would if git itself loses a race against gc or pack-refs.
 
-    gc takes the empty folder of an object that git is about to write; and with replace refs in use, which is the
-    default, git may compare a ref with a value of packed-refs that it read before pack-refs wrote the file again.
+    gc removes the empty folder of an object that git is about to write. With replace refs in use (the default), git
+    may compare a ref with a value of packed-refs that it read before pack-refs rewrote the file.
     """
     for _ in range(20):
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
@@ -274,8 +274,8 @@ def test_no_accepted_write_is_lost_beside_a_loop_of_gc_prune_now(registry, start
         assert record.artifacts[0].digest == answer["digest"]
 
 
-def test_threads_that_read_two_states_at_once_do_not_take_one_for_the_other(registry, monkeypatch):
-    """A commit is not on the chain of an older one because another thread found it on that of a newer one."""
+def test_threads_that_follow_two_chains_of_commits_do_not_mix_them(registry, monkeypatch):
+    """A commit that one thread found on the chain of a newer tip is not on the chain of an older tip."""
     registry.register()
     commits = registry.repository.commits
     old = registry.repository.tip()
@@ -307,8 +307,8 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_stage_that_moves_while_a_writer_plans_is_not_treated_as_a_foreign_one(registry, name, monkeypatch, open_at):
-    """Another writer moves branch and tag after this one read the branch, and before it reads the tag."""
+def test_a_stage_tag_that_moves_while_a_writer_plans_is_not_reported_as_foreign(registry, name, monkeypatch, open_at):
+    """Another writer moves the branch and the tag between the reads of the branch and the tag by this writer."""
     for _ in range(3):
         registry.register()
     registry.promote("iris@2")

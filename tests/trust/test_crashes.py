@@ -24,7 +24,7 @@ needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed (on Debian and Ubuntu: apt install strace)"
 )
 HERE = Path(__file__).parent
-# What changes a disk or makes a change lasting. `unlink` is not made to fail: git ignores that, and so may we.
+# System calls that change or sync the disk. No error is injected into `unlink`: git ignores it, and gitmodel may.
 CALLS = {
     "write": "write,pwrite64,writev",
     "rename": "rename,renameat,renameat2,link,linkat",
@@ -52,14 +52,14 @@ sys.exit(1 if "error" in answer else 0)
 
 
 def state(registry):
-    """The state that a reader sees: the versions, and the recorded and the valid holder of production."""
+    """The state that a reader sees: the versions, and the holders of production, recorded and in force."""
     numbers = [view.record.number for view in versions.list_versions(registry.writer, "iris")[0]]
     held = {state.name: (state.recorded, state.in_force) for state in stages.list_stages(registry.writer, "iris")}
     return sorted(numbers), held.get("production", (None, None))
 
 
 def write_under_strace(path, request, *options, log):
-    """A writer with faults injected into it and all its children; returns its exit code, answer and last words."""
+    """Run a writer with faults in it and all its children; return its exit code, answer and stderr."""
     running = subprocess.Popen(
         ["strace", "-f", "-y", "-qq", "-o", str(log), *options,
          sys.executable, "-c", WRITER, str(path), json.dumps(request)],
@@ -70,7 +70,7 @@ def write_under_strace(path, request, *options, log):
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         stdout, stderr = running.communicate()
-        # Only an answer of git that never came can make us wait for it; no disk does that to a pipe.
+        # Only a fault in a write to a pipe can cause this: an answer of git is then lost. No disk does that.
         injected = [line for line in log.read_text().splitlines() if "(INJECTED)" in line]
         assert injected, stderr
         assert any("<pipe:" in line for line in injected), injected
@@ -82,7 +82,7 @@ def write_under_strace(path, request, *options, log):
 
 
 def without_the_locks_that_are_named(made, work):
-    """Return the result of *work*; remove a lock that is not provably ours with the command that the error names."""
+    """Return the result of *work*. If the error names a lock and the command `rm`, remove the lock and retry."""
     for _ in range(3):
         try:
             return work()
@@ -91,14 +91,14 @@ def without_the_locks_that_are_named(made, work):
         lock = re.search(r"type: rm (\S+?)(; then run `git model apply`)?$", refused.hint)
         assert lock is not None, refused.hint
         assert lock[1].startswith(str(made.repository.common_dir))
-        # With an id in it we would have known whose it was.
+        # gitmodel itself removes a lock that contains the id of a killed writer.
         assert Path(lock[1]).read_text() == ""
         os.unlink(lock[1])
     return work()
 
 
 def assert_survived(made, request, before, code, answer, assert_whole, git):
-    """After a crash: the old state, the new one or pending; the next write works or names the lock; doctor repairs."""
+    """Check the state after a crash: old, new or pending. Then check the next write and `doctor`."""
     git(made.path, "fsck", "--strict", "--no-dangling")
     assert checking.check(made.repository) == []
     numbers, held = state(made)
@@ -110,7 +110,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
     pending = (before[0], (wanted[1][0], before[1][1]))
     assert (numbers, held) in (before, wanted, pending)
     if code == 0:
-        # No exit code 0 for something that did not happen.
+        # Exit code 0 is only correct if the change was made.
         assert answer is not None
         assert "error" not in answer
         assert (numbers, held) == wanted
@@ -129,7 +129,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
     assert number == numbers[-1] + 1
     without_the_locks_that_are_named(made, lambda: doctor.repair(made.repository, made.store))
     for lock in made.repository.writer_marks.locks():
-        # packed-refs.lock stops nobody from writing; it too is named by doctor.
+        # packed-refs.lock does not stop writes, so only doctor names it.
         os.unlink(lock.path)
     assert_whole(made.path, repair=True)
     assert state(made)[1] in ((wanted[1][0],) * 2, (before[1][0],) * 2)
@@ -181,7 +181,7 @@ def test_a_fault_at_any_call_that_changes_the_disk(prepared, tmp_path, assert_wh
     points = []
     for name, most in counted(copy("count"), REQUESTS[verb], log).items():
         if fault == "signal=KILL" or name not in ("lock", "unlink"):
-            # Before it begins, Python opens hundreds of files of its own.
+            # The earlier ones of hundreds of `open` calls are those of Python as it starts.
             points += [(name, number) for number in range(max(1, most - 60) if name == "open" else 1, most + 1)]
     chosen = points if soak else random.Random(f"{verb}{fault}").sample(points, 3)
     harmed = 0
@@ -205,7 +205,7 @@ def test_a_fault_at_any_call_that_changes_the_disk(prepared, tmp_path, assert_wh
 
 
 def test_writers_killed_at_random_moments(registry, start, git, soak, assert_whole):
-    """SIGKILL for the writer alone, or for it and the git it runs; what was answered is there for good."""
+    """SIGKILL ends the writer, with or without its git. Every version that it reported stays."""
     chance = random.Random(7)
     registry.register()
     said = {}
@@ -220,7 +220,7 @@ def test_writers_killed_at_random_moments(registry, start, git, soak, assert_who
             os.killpg(actor.process.pid, signal.SIGKILL)
         else:
             actor.process.kill()
-        # Few answers, which the pipe holds; the last may be cut off, and was not given then.
+        # The pipe still holds the few answers. An incomplete last line does not count as an answer.
         for line in actor.process.stdout.read().splitlines(keepends=True):
             if not line.endswith("\n"):
                 break
@@ -239,7 +239,7 @@ def test_writers_killed_at_random_moments(registry, start, git, soak, assert_who
     assert_whole(registry.path, repair=True)
 
 
-# A disk that is really full.
+# A full disk.
 
 
 def test_on_a_full_disk_nothing_is_claimed_and_nothing_is_harmed(
@@ -256,7 +256,7 @@ def test_on_a_full_disk_nothing_is_claimed_and_nothing_is_harmed(
     failures = 0
     for turn in range(120 if soak else 25):
         free = os.statvfs(small_disk).f_bavail * 4096
-        # From no room at all to room for a part of what a write needs.
+        # Between no free space and too little for a whole write.
         with filler.open("wb") as file:
             left = chance.randrange(0, 20) * 4096
             with suppress(OSError):
@@ -334,7 +334,7 @@ def test_a_fault_at_any_call_never_leaves_an_object_under_a_digest_that_is_not_i
             check=True, capture_output=True,
         )  # fmt: skip
         shutil.rmtree(tmp_path / "count")
-        # Threads count by themselves, and which of them does what differs from run to run.
+        # strace counts per thread, and the threads share the work differently in each run.
         points += [(name, number) for number in range(1, 1 + len(log.read_text().splitlines()))]
     for turn, (name, number) in enumerate(points if soak else random.Random(fault).sample(points, 5)):
         copy = tmp_path / f"turn-{turn}"

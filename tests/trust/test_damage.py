@@ -72,8 +72,10 @@ class Edited:
 
 @pytest.fixture
 def edited(registry, git):
-    """A sound model `rose` and the model `iris`, whose files are then edited."""
-    models.register_model(registry.writer, "rose", {"title": "Rose"})  # no object of one model is one of the other
+    """The undamaged model `rose`, and the model `iris`, whose files the test damages."""
+    models.register_model(
+        registry.writer, "rose", {"title": "Rose"}
+    )  # the title makes the records differ, so that the models share no git object
     for model in ("rose", "iris"):
         for _ in range(2):
             registry.register(model=model)
@@ -89,7 +91,7 @@ def found(registry):
 
 
 def assert_rose_works(registry):
-    """All commands on the sound model, and the lists of all, go on as if nothing had happened."""
+    """Check that all commands on `rose`, and the lists of all models, work despite the damage."""
     views, damaged = model_views.list_models(registry.writer)
     assert "rose" in [view.name for view in views]
     for error in damaged:
@@ -234,13 +236,13 @@ def assert_answered_or_refused_in_words(registry, model):
         lambda: registry.register(model=model),
         lambda: registry.promote(f"{model}@2"),
     ):
-        # The classes of exit codes 5, 3 and 4: what is damaged, what is not there, what is taken.
+        # Damaged, missing or taken: the errors of the exit codes 5, 3 and 4. Any other error is a bug.
         with suppress(Invalid, NotFound, Conflict):
             ask()
 
 
-def test_every_damage_at_once_is_named_and_harms_no_other_model(edited, registry, git):
-    """Each of WRONG in a model of its own, all on one branch."""
+def test_all_damages_at_once_are_named_and_affect_no_other_model(edited, registry, git):
+    """Each entry of WRONG damages a model of its own; all of these models are on one branch."""
     iris = git(registry.path, "rev-parse", f"{BRANCH}:models/iris")
     cases = {f"m{number}": case for number, case in enumerate(WRONG.values())}
     moved = {model: case[0].replace("models/iris", f"models/{model}") for model, case in cases.items()}
@@ -261,7 +263,7 @@ def test_every_damage_at_once_is_named_and_harms_no_other_model(edited, registry
 
 @pytest.mark.soak
 @pytest.mark.parametrize("what", WRONG)
-def test_a_file_edited_by_hand_is_named_and_harms_no_other_model(edited, registry, what):
+def test_a_damaged_file_is_named_and_affects_no_other_model(edited, registry, what):
     path, content, key, rule = WRONG[what]
     edited.write({path: content})
     assert_named(found(registry), path, key, rule)
@@ -271,7 +273,7 @@ def test_a_file_edited_by_hand_is_named_and_harms_no_other_model(edited, registr
 
 
 @pytest.mark.parametrize("names", [("iris",), ("iris", "flower"), ("iris", "flower", "plant")])
-def test_renames_that_go_round_in_a_circle_harm_no_other_model(edited, registry, names):
+def test_renames_in_a_cycle_affect_no_other_model(edited, registry, names):
     record = 'created = 2026-11-23T10:12:13Z\nrenamed_to = "{}"\n'
     new_names = (*names[1:], names[0])
     edited.write({f"models/{old}/model.toml": record.format(new) for old, new in zip(names, new_names, strict=True)})
@@ -281,7 +283,7 @@ def test_renames_that_go_round_in_a_circle_harm_no_other_model(edited, registry,
 
 
 def each_with_each(first, second):
-    """All pairs: one for each of the longer list by default, the others in soak."""
+    """All pairs. By default each element occurs in at least one pair that runs; the other pairs run with `--soak`."""
     pairs = [(one, two) for one in first for two in second]
     kept = {(first[n % len(first)], second[n % len(second)]) for n in range(max(len(first), len(second)))}
     return [pytest.param(*pair, marks=() if pair in kept else pytest.mark.soak) for pair in pairs]
@@ -332,7 +334,7 @@ def test_a_file_where_a_folder_belongs_is_named(edited, registry, path):
     assert_rose_works(registry)
 
 
-def test_folders_nested_deeper_than_any_stack_are_named_and_harm_nothing(edited, registry):
+def test_very_deeply_nested_folders_are_named_and_crash_no_command(edited, registry):
     from gitmodel.git.objects import Entry, format_tree
 
     id, new = edited.blob("x"), []
@@ -347,7 +349,7 @@ def test_folders_nested_deeper_than_any_stack_are_named_and_harm_nothing(edited,
     assert_rose_works(registry)
 
 
-def test_check_names_everything_that_is_wrong_not_only_the_first(edited, registry):
+def test_check_names_all_problems_and_not_only_the_first(edited, registry):
     wrong = {
         "models/iris/versions/2.toml": "number = 3\ncreated = 2026-11-23T10:12:13Z\n",
         "models/iris/versions/3.toml": "nonsense\n",
@@ -376,7 +378,7 @@ def registry_toml(git, registry, format):
     return text.replace('format = "1.2"', f'format = "{format}"')
 
 
-def test_a_newer_minor_format_is_read_and_what_is_unknown_in_it_is_kept(edited, registry, git):
+def test_a_newer_minor_format_is_read_and_its_unknown_keys_are_kept_when_a_version_changes(edited, registry, git):
     text = 'number = 2\ncreated = 2026-11-23T10:12:13Z\ncolour = "red"\n'
     edited.write({"gitmodel.toml": registry_toml(git, registry, "1.7"), VERSION: text})
     assert found(registry) == set()
@@ -413,10 +415,10 @@ def test_a_broken_registry_record_is_named_and_nothing_is_written(edited, regist
     assert git(registry.path, "rev-parse", BRANCH) == before
 
 
-# Tags that are not what the branch made of them.
+# Stage tags that do not agree with the branch.
 
 
-def test_forged_tags_are_refused_and_repaired_and_harm_no_other_model(edited, registry, git):
+def test_forged_tags_are_refused_and_repaired_and_affect_no_other_model(edited, registry, git):
     git(registry.path, "commit", "-q", "--allow-empty", "-m", "Elsewhere")
     name = "model/iris/production"
     blob = edited.blob("x")
@@ -662,7 +664,7 @@ def test_a_hostile_text_stays_in_its_place(registry, git, assert_whole, what):
     assert_whole(registry.path)
 
 
-def test_two_names_that_fold_to_one_are_named_at_once(edited, registry):
+def test_two_names_that_differ_only_by_case_are_both_named(edited, registry):
     edited.write(
         {
             "models/ROSE/model.toml": CREATED,

@@ -36,7 +36,7 @@ def tip(registry, git):
     return git(registry.path, "rev-parse", BRANCH)
 
 
-# GitPython's own ref and index writers lose updates.
+# GitPython's own ref and index writers lose updates, so gitmodel does not use them.
 
 
 def test_only_the_submodules_of_the_code_are_read_with_gitpython():
@@ -59,7 +59,7 @@ def test_the_code_repository_is_read_without_gitpythons_ref_and_index_writers():
     assert not used & {"index", "refs", "heads", "tags", "create_head", "create_tag", "set_reference", "commit_tree"}
 
 
-# A packed branch rewritten twice within a second can pass git's compare-and-swap with a stale value.
+# If a packed branch is rewritten twice within a second, git's compare-and-swap can accept a stale old value.
 
 
 def test_no_write_is_lost_beside_a_loop_of_pack_refs(registry, start, git, soak):
@@ -90,10 +90,10 @@ def test_a_repository_kept_open_sees_a_packed_branch_that_is_rewritten_within_a_
         assert found.id == ids[turn % 2]
 
 
-# An empty new id given to `update-ref --stdin` deletes the ref and exits 0; commit-tree exits 0 on a full disk.
+# `update-ref --stdin` with an empty new id deletes the ref and exits 0. On a full disk, commit-tree exits 0.
 
 
-def test_git_takes_an_empty_new_id_for_a_deletion(registry, git):
+def test_git_deletes_a_ref_if_its_new_id_is_empty(registry, git):
     old = tip(registry, git)
     git(registry.path, "update-ref", "--stdin", "-z", input=f"update {BRANCH}\0\0{old}\0")
     assert git(registry.path, "for-each-ref", BRANCH) == ""
@@ -107,14 +107,14 @@ def test_a_new_or_old_id_that_is_not_40_hex_digits_never_reaches_git(id):
         RefMove(BRANCH, "1" * 40, id)
 
 
-def test_every_ref_is_moved_with_the_value_it_was_planned_from():
+def test_every_ref_is_moved_with_its_expected_old_value():
     assert RefMove(BRANCH, "1" * 40, "2" * 40).line == f"update {BRANCH} {'1' * 40} {'2' * 40}"
     assert RefMove(BRANCH, "1" * 40, None).line == f"update {BRANCH} {'1' * 40} {NO_OBJECT}"
 
 
 @pytest.mark.parametrize("hears", ["cat >/dev/null", "head -n -1 | {git}"], ids=["nothing", "all but the last line"])
 def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monkeypatch, hears):
-    """A git that does nothing and exits 0, as one on a full disk did; one whose writer was killed as it spoke."""
+    """git reads no input and exits 0, as on a full disk, or misses the last line, as from a killed writer."""
     before = git(registry.path, "for-each-ref")
     fake = registry.path.parent / "bin"
     fake.mkdir()
@@ -134,7 +134,7 @@ def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monke
     assert git(registry.path, "for-each-ref") == before
 
 
-# Neither refs nor loose objects are synced to disk by default.
+# By default, git syncs neither refs nor loose objects to disk; gitmodel makes it sync both.
 
 
 @needs_strace
@@ -149,7 +149,7 @@ def test_objects_and_refs_are_on_disk_before_a_ref_names_them(registry, git, tmp
         cwd=Path(__file__).parent, check=True,
     )  # fmt: skip
     synced, placed, refs = set(), [], []
-    # `-f` may split a call that another process interrupts; both halves name the file.
+    # With -f, strace may print a call in two lines; both name the file.
     for line in log.read_text().splitlines():
         if (call := re.search(r"f(?:data)?sync\(\d+<([^>]*)>", line)) is not None:
             synced.add(call[1])
@@ -168,11 +168,11 @@ def test_objects_and_refs_are_on_disk_before_a_ref_names_them(registry, git, tmp
     assert [path.rpartition("refs/")[2] for path in refs] == ["heads/gitmodel", "tags/model/iris/production"]
 
 
-# Locks: a killed writer leaves `<ref>.lock` holding the new id.
+# Locks: a killed writer leaves `<ref>.lock`, which contains the new id.
 
 
 def killed_writer(registry, moves, *, lock=None):
-    """A mark as a writer leaves it that was killed while it held the lock of the branch with the text *lock*."""
+    """Create the mark that a killed writer leaves and, with *lock*, its lock of the branch with this text."""
     folder = registry.repository.common_dir / "gitmodel/writers"
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / f"{len(list(folder.iterdir())):016x}"
@@ -199,14 +199,14 @@ def test_the_lock_of_a_killed_writer_is_removed_by_the_next_write(registry):
     assert not mark.exists()
 
 
-def test_a_lock_that_no_dead_writer_of_gitmodel_made_is_not_removed(registry):
+def test_a_lock_with_an_id_that_no_killed_writer_recorded_is_not_removed(registry):
     killed_writer(registry, {BRANCH: "1" * 40}, lock="2" * 40 + "\n")
     assert registry.repository.writer_marks.remove_dead() == []
     assert branch_lock(registry).exists()
 
 
 def test_a_lock_that_may_belong_to_a_running_writer_is_not_removed(registry):
-    """Two writers of one person in one second can make the very same commit."""
+    """Two writers of one person can make the same commit in one second: the lock may belong to either."""
     import fcntl
 
     killed_writer(registry, {BRANCH: "1" * 40}, lock="1" * 40 + "\n")
@@ -218,8 +218,8 @@ def test_a_lock_that_may_belong_to_a_running_writer_is_not_removed(registry):
     assert registry.repository.writer_marks.remove_dead() == [branch_lock(registry)]
 
 
-def test_a_new_empty_lock_is_not_taken_for_that_of_a_killed_writer(registry):
-    """git holds an empty lock while it packs or deletes the ref, so it says nothing of who made it."""
+def test_an_empty_lock_beside_the_mark_of_a_killed_writer_is_removed_after_a_minute(registry):
+    """A git that packs or deletes the ref also holds an empty lock, so the text does not show the owner."""
     killed_writer(registry, {BRANCH: "1" * 40}, lock="")
     assert registry.repository.writer_marks.remove_dead() == []
     assert branch_lock(registry).exists()
@@ -255,7 +255,7 @@ def test_a_foreign_packed_refs_lock_does_not_stop_a_registration(registry):
 
 
 @pytest.mark.parametrize("hindrance", ["lock", "hook"])
-def test_a_demotion_whose_tag_cannot_be_removed_is_not_called_done(registry, hindrance):
+def test_a_demotion_whose_tag_cannot_be_removed_is_not_reported_as_done(registry, hindrance):
     registry.register()
     stages.promote(registry.writer, VersionRef("iris", "1"), "production")
     common = registry.repository.common_dir
@@ -283,7 +283,7 @@ def test_a_demotion_whose_tag_cannot_be_removed_is_not_called_done(registry, hin
 def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
     registry, start, git, assert_whole, whole_group
 ):
-    """The reference-transaction hook runs while git holds the locks: there, kill gitmodel, or it and its git."""
+    """Kill gitmodel, alone or with its git, in the reference-transaction hook: git then holds the locks."""
     hook = registry.repository.common_dir / "hooks/reference-transaction"
     hook.parent.mkdir(exist_ok=True)
     ready = registry.path.parent / "ready"
@@ -300,7 +300,7 @@ def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
         actor.process.kill()
     actor.process.wait()
     hook.unlink()
-    # A git that outlived its gitmodel finishes its work: that version is then 1 and the next one 2.
+    # If only gitmodel was killed, its git may still create version 1. The next version then has the number 2.
     assert registry.register()["number"] in ([1] if whole_group else [1, 2])
     assert_whole(registry.path, repair=True)
 
@@ -310,7 +310,7 @@ def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
     written.write([NewObject("blob", b"%d" % number) for number in range(4)])
     child = os.fork()
     if not child:
-        signal.alarm(30)  # without threads, the flushes would never end
+        signal.alarm(30)  # ends the child if the flushes wait forever, because a fork copies no threads
         written.write([NewObject("blob", b"%d" % number) for number in range(4, 8)])
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
@@ -318,7 +318,7 @@ def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 8
 
 
-# gc beside a writer gives passing errors.
+# A gc that runs beside a writer causes temporary errors.
 
 
 def test_an_object_folder_that_gc_removes_is_created_again(tmp_path, monkeypatch):
@@ -351,7 +351,7 @@ def test_a_writer_refreshes_an_old_object_so_that_gc_keeps_it(registry, git):
 
 
 def test_objects_that_a_running_gc_prunes_are_kept_in_a_pack(registry, git, assert_whole):
-    """`prune` lists what no ref names, and deletes it when refs may name it already."""
+    """`prune` first lists unreferenced objects. When it deletes them, refs may name some of them."""
     common = registry.repository.common_dir
     hook, listed = common / "hooks/reference-transaction", registry.path.parent / "unnamed"
     hook.parent.mkdir(exist_ok=True)
@@ -387,12 +387,12 @@ def test_a_gc_counts_as_under_way_unless_its_process_is_provably_gone(tmp_path, 
     assert ref_locks.gc_runs(tmp_path) is runs
 
 
-# The environment: what locates a repository is dropped, all else is kept.
+# The environment: gitmodel drops variables that locate a repository and keeps all others.
 
 
 def test_only_variables_that_locate_a_repository_are_dropped():
     names = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
-    # of the variables of objects, only the repository's own are given back
+    # gitmodel sets OBJECT_VARIABLES again later, if they name parts of the repository in use
     locating = dict.fromkeys((*names, *OBJECT_VARIABLES), "/elsewhere")
     kept = {
         "GIT_CONFIG_COUNT": "1",
@@ -425,7 +425,7 @@ def test_injected_configuration_reaches_git(registry, monkeypatch):
 
 
 def test_in_a_hook_the_users_index_and_work_tree_are_left_alone(registry, git):
-    """git hands GIT_DIR, GIT_INDEX_FILE and GIT_PREFIX to its hooks."""
+    """git sets GIT_DIR, GIT_INDEX_FILE and GIT_PREFIX for its hooks."""
     hook = registry.repository.common_dir / "hooks/pre-commit"
     hook.parent.mkdir(exist_ok=True)
     program = (
@@ -475,13 +475,13 @@ def test_in_pre_receive_objects_are_read_from_and_written_to_the_quarantine(regi
     )
     assert refused.returncode != 0
     assert "x.toml: is not a file of the format [tree.path]" in refused.stderr
-    # Nothing of the refused push, nor what the hook wrote while it looked, is in the host's own objects.
+    # Nothing of the refused push is among the host's objects.
     written = NewObject("blob", b"left by the hook").id
     assert subprocess.run(["git", "cat-file", "-e", broken], cwd=host, capture_output=True).returncode != 0
-    assert git(host, "cat-file", "-t", written) == "blob"  # by the push that was accepted
+    assert git(host, "cat-file", "-t", written) == "blob"  # the hook also wrote this blob during the accepted push
 
 
-# Argument lists, `--end-of-options`, full ref names: no name is ever an option, a command or another ref.
+# gitmodel passes argument lists, `--end-of-options` and full refs: no name is read as an option, command or other ref.
 
 HOSTILE = [
     "--upload-pack=touch pwned",
@@ -535,7 +535,7 @@ def test_a_hostile_branch_setting_is_refused(code_repo, branch):
         Client(code_repo, environ={**os.environ, "GITMODEL_BRANCH": branch})
 
 
-def test_a_remote_named_like_an_option_is_never_one(code_repo):
+def test_a_remote_named_like_an_option_is_not_used_as_an_option(code_repo):
     with (code_repo / ".git/config").open("a") as config:
         config.write('[remote "--upload-pack=touch pwned;"]\n\turl = .\n[remote "-u touch pwned"]\n\turl = .\n')
     with Client(code_repo) as client, suppress(gitmodel.GitModelError):
@@ -544,7 +544,7 @@ def test_a_remote_named_like_an_option_is_never_one(code_repo):
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/a\nrefs/heads/gitmodel", "refs/heads/\udcff", "refs/tags/model/a\n/x"])
-def test_a_ref_that_git_cannot_have_is_no_ref_and_does_not_confuse_the_reader(registry, git, ref):
+def test_an_impossible_ref_is_not_found_and_the_next_read_is_right(registry, git, ref):
     reader = registry.repository.reader
     assert reader.resolve(ref) is None
     found = reader.resolve(BRANCH)

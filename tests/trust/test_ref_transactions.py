@@ -16,7 +16,7 @@ from gitmodel.git.failures import GitError, Moved
 from gitmodel.git.refs import RefMove
 
 BRANCH = "refs/heads/gitmodel"
-# Writes in a process of its own, whose bursts do not end; the last request waits in the hook.
+# A writer whose shared git process stays alive for an hour; the last write waits in the hook.
 WRITER = """
 import os, sys
 import actors
@@ -35,7 +35,7 @@ for word in sys.argv[2:]:
 
 @pytest.fixture
 def registry(registry, monkeypatch):
-    """A registry after two writes, with a kept process that does not become too old."""
+    """A registry after two writes, whose shared git process stays alive for an hour."""
     monkeypatch.setattr(ref_transactions, "_BURST", 3600)
     registry.register()
     registry.register()
@@ -90,7 +90,7 @@ def test_writes_in_quick_succession_share_a_git_process_and_later_ones_do_not(re
     ],
     ids=" ".join,
 )
-def test_git_commands_between_two_writes(registry, git, assert_whole, command):
+def test_git_commands_between_two_writes_do_not_disturb_the_shared_process(registry, git, assert_whole, command):
     first = pid(registry)
     for number in (3, 4, 5):
         git(registry.path, *command)
@@ -101,20 +101,20 @@ def test_git_commands_between_two_writes(registry, git, assert_whole, command):
 
 
 @pytest.mark.parametrize("command", [("pack-refs", "--all"), ("gc", "--prune=now", "--quiet")], ids=" ".join)
-def test_git_commands_while_refs_are_locked(registry, git, assert_whole, command):
-    # git calls the hook for the transaction of pack-refs, too
+def test_git_commands_while_refs_are_locked_do_not_fail_the_write(registry, git, assert_whole, command):
+    # `nested` ends the recursion, because git also calls the hook for the transaction of pack-refs
     hook = set_hook(registry, f'[ "$nested" ] || nested=1 git {" ".join(command)} >/dev/null 2>&1 || true')
     assert registry.register()["number"] == 3
     hook.unlink()
     assert_whole(registry.path)
 
 
-def test_a_value_in_packed_refs_that_git_does_not_read_again_is_found(registry, git):
-    """The worst case for git's memory of packed-refs: a new one of the same size, second and inode."""
+def test_a_change_of_packed_refs_that_the_shared_process_missed_is_detected(registry, git):
+    """The worst case for git's cache of packed-refs: the new file has the same size, second and inode."""
     transactions, packed = registry.repository.ref_transactions, registry.repository.common_dir / "packed-refs"
     first, second = git(registry.path, "rev-parse", f"{BRANCH}~1", BRANCH).split()
     git(registry.path, "pack-refs", "--all", "--prune")
-    transactions.move([RefMove(BRANCH, second, second)], "", lambda: None)  # git reads packed-refs
+    transactions.move([RefMove(BRANCH, second, second)], "", lambda: None)  # git caches packed-refs
     process, state = pid(registry), packed.stat()
     with packed.open("r+") as file:
         text = file.read().replace(f"{second} {BRANCH}", f"{first} {BRANCH}")
@@ -141,7 +141,7 @@ def test_a_symbolic_branch_is_followed(registry, git):
     assert tip(registry, git) == git(registry.path, "rev-parse", other).strip()
 
 
-def test_a_ref_that_another_process_moved_first_is_planned_again(registry, start):
+def test_a_change_of_a_ref_that_another_process_moved_first_is_planned_again(registry, start):
     (actor,) = start(1)
     for number in (3, 5, 7):
         assert actor.ask("register")["number"] == number
@@ -160,7 +160,9 @@ def test_a_git_that_is_killed_while_it_holds_locks_does_not_stop_the_next_write(
 
 
 @pytest.mark.parametrize("whole_group", [False, True])
-def test_a_writer_that_is_killed_while_its_kept_git_holds_locks(registry, assert_whole, whole_group, tmp_path):
+def test_a_writer_that_is_killed_while_its_shared_process_holds_locks_does_not_stop_the_next(
+    registry, assert_whole, whole_group, tmp_path
+):
     registry.close()
     waiting = tmp_path / "waiting"
     os.mkfifo(waiting)
@@ -176,13 +178,15 @@ def test_a_writer_that_is_killed_while_its_kept_git_holds_locks(registry, assert
         writer.kill()
     writer.wait()
     (registry.path / ".git/hooks/reference-transaction").unlink()
-    # A git that outlives its gitmodel gives up, because nothing told it to commit.
+    # A git process whose writer was killed ends without the write, because nobody told it to commit.
     assert registry.register()["number"] == 5
     assert_whole(registry.path, repair=True)
 
 
 @pytest.mark.parametrize("words", [("register", "register"), ("register", "register", "kill")], ids=["ended", "killed"])
-def test_a_writer_that_does_not_close_its_repository_stops_nobody(registry, assert_whole, words, tmp_path):
+def test_a_writer_that_ends_without_closing_its_repository_does_not_stop_others(
+    registry, assert_whole, words, tmp_path
+):
     writer = start_writer(registry, tmp_path, *words)
     assert writer.wait() == (-signal.SIGKILL if "kill" in words else 0)
     registry.close()
@@ -199,7 +203,7 @@ def start_writer(registry, folder, *words):
     return subprocess.Popen(command, cwd=folder, env=environ, start_new_session=True)
 
 
-def test_a_forked_process_keeps_neither_git_nor_the_lock_of_the_mark(registry, assert_whole):
+def test_a_forked_process_keeps_neither_the_shared_process_nor_the_lock_of_its_mark(registry, assert_whole):
     process, mark = pid(registry), kept(registry)._mark.path
     go_on, told = os.pipe()
     child = os.fork()
@@ -214,7 +218,7 @@ def test_a_forked_process_keeps_neither_git_nor_the_lock_of_the_mark(registry, a
     os.kill(process, signal.SIGKILL)
     kept(registry)._process.wait()
     descriptor = os.open(mark, os.O_RDWR)
-    assert registry.register()["number"] == 3  # closes this end of the mark
+    assert registry.register()["number"] == 3  # finds git killed, and closes its own descriptor of the mark
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(descriptor)
     registry.repository.ref_transactions.close()
@@ -226,7 +230,7 @@ def test_a_forked_process_keeps_neither_git_nor_the_lock_of_the_mark(registry, a
     assert_whole(registry.path, repair=True)
 
 
-def test_a_fork_while_another_thread_writes(registry, assert_whole, tmp_path):
+def test_a_fork_while_another_thread_writes_does_not_block_the_child(registry, assert_whole, tmp_path):
     waiting, go_on = tmp_path / "waiting", tmp_path / "go-on"
     os.mkfifo(waiting)
     os.mkfifo(go_on)
@@ -237,7 +241,7 @@ def test_a_fork_while_another_thread_writes(registry, assert_whole, tmp_path):
         hook.unlink()
         child = os.fork()
         if not child:
-            # The refs are locked by the parent. Closing waits neither for its git nor for its thread.
+            # The parent still holds locks of refs. The child must not wait for its git process or thread.
             registry.repository.ref_transactions.close()
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
@@ -246,17 +250,17 @@ def test_a_fork_while_another_thread_writes(registry, assert_whole, tmp_path):
     assert_whole(registry.path)
 
 
-def test_threads_and_handlers_of_signals_write_beside_the_kept_process(registry, assert_whole):
+def test_threads_and_signal_handlers_can_write_while_the_shared_git_process_is_busy(registry, assert_whole):
     with ThreadPoolExecutor(4) as pool:
         numbers = [made["number"] for made in pool.map(lambda _: registry.register(), range(12))]
     assert sorted(numbers) == list(range(3, 15))
-    # as in the handler of a signal: the same thread holds the lock already
+    # as in a signal handler, the same thread holds the lock already
     with registry.repository.ref_transactions._lock:
         assert registry.register()["number"] == 15
     assert_whole(registry.path)
 
 
-def test_an_exception_of_a_signal_while_the_kept_git_holds_locks(registry, assert_whole):
+def test_an_exception_in_a_signal_handler_while_git_holds_locks_leaves_no_lock(registry, assert_whole):
     class Interrupted(Exception):
         pass
 
@@ -276,7 +280,7 @@ def test_an_exception_of_a_signal_while_the_kept_git_holds_locks(registry, asser
     assert_whole(registry.path)
 
 
-def test_a_hook_may_print_more_than_a_pipe_holds_and_refuse(registry):
+def test_a_hook_that_prints_more_than_a_pipe_holds_can_still_refuse(registry):
     hook = set_hook(registry, "head -c 300000 /dev/zero | tr '\\0' x >&2")
     assert registry.register()["number"] == 3
     hook.write_text("#!/bin/sh\necho no >&2; exit 1\n")
@@ -286,7 +290,7 @@ def test_a_hook_may_print_more_than_a_pipe_holds_and_refuse(registry):
     assert registry.register()["number"] == 4
 
 
-def test_a_lock_of_another_git_is_named_as_without_a_kept_process(registry):
+def test_a_lock_of_another_git_is_reported(registry):
     lock = registry.repository.common_dir / f"{BRANCH}.lock"
     lock.touch()
     with pytest.raises(Conflict, match="has been locked for"):

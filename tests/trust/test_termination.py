@@ -48,7 +48,7 @@ def iris(code_repo, tmp_path, monkeypatch):
 
 @contextmanager
 def begun(*arguments):
-    """The program with *arguments*, when it reads."""
+    """Run the program with *arguments*; the block begins when the program reads."""
     command = [sys.executable, "-c", SLOW, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
@@ -122,7 +122,7 @@ def test_leftovers_of_a_killed_get_are_removed_by_the_next(iris, tmp_path):
         assert len(list(tmp_path.glob(".gitmodel-*"))) == 1
         with Client(iris) as client:
             client.get_version("iris@1").get_artifact("one").download(tmp_path / "one")
-        assert len(list(tmp_path.glob(".gitmodel-*"))) == 1  # of a process that lives
+        assert len(list(tmp_path.glob(".gitmodel-*"))) == 1  # that of the running process
         running.kill()
         running.wait(30)
     with Client(iris) as client:
@@ -168,7 +168,7 @@ def test_a_run_that_is_terminated_is_cancelled_and_leaves_nothing(iris, tmp_path
         assert [run.status for run in client.list_runs()] == ["cancelled"]
 
 
-def test_a_signal_that_the_program_was_told_to_ignore_stays_ignored(iris, tmp_path):
+def test_a_signal_that_the_parent_process_ignores_stays_ignored(iris, tmp_path):
     signal_was = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with begun("get", "iris@1", "one", "-o", tmp_path / "got") as running:
