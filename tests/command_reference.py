@@ -71,7 +71,7 @@ def contexts(ctx: click.Context | None = None) -> Iterator[click.Context]:
 
 
 def markdown() -> str:
-    """`docs/reference/cli.md`."""
+    """Return the text of `docs/reference/cli.md`."""
     root, *others = contexts()
     lines = ["# Commands", "", "<!-- Made by `python tests/command_reference.py`; do not edit. -->", ""]
     lines += [
@@ -101,7 +101,7 @@ def markdown() -> str:
 
 
 def json_page() -> str:
-    """`docs/reference/json.md`."""
+    """Return the text of `docs/reference/json.md`."""
     lines = ["# JSON and TSV", "", "<!-- Made by `python tests/command_reference.py`; do not edit. -->", ""]
     lines += _paragraphs(
         """\
@@ -127,7 +127,7 @@ The `--filter` of a list command uses the same fields, without null values.
 
 
 def man() -> str:
-    """`docs/man/git-model.1`."""
+    """Return the text of `docs/man/git-model.1`."""
     root, *others = contexts()
     lines = [
         '.\\" Made by `python tests/command_reference.py`; do not edit.',

@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         grouped = getattr(item, "_nodeid", item.nodeid)
         if grouped != item.nodeid:  # pytest 9.2 ignores the id by which pytest-xdist 3.8 keeps a group together
-            from _pytest.nodeid import coerce_node_id  # earlier releases have no such module, and need none
+            from _pytest.nodeid import coerce_node_id  # earlier releases lack this module and do not need it
 
             item._id = coerce_node_id(grouped)
     if not config.getoption("--soak"):
@@ -53,7 +53,7 @@ _numbers = itertools.count()
 
 
 def make_folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    """Make a new folder; pytest's own numbers cost a listing of all folders of the tests before."""
+    """Make a new folder. With its own numbers, pytest would list the folders of all earlier tests each time."""
     return factory.mktemp(f"{name}{next(_numbers)}", numbered=False)
 
 
@@ -65,7 +65,7 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template of git repositories without git's samples of hooks, which each fixture would copy."""
+    """A template for `git init` without sample hooks, so that no fixture has to copy them."""
     folder = tmp_path_factory.mktemp("templates")
     for name in ("hooks", "info"):
         (folder / name).mkdir()
@@ -74,7 +74,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Path:
-    """A new home of its own for each test, so that ids of commits are reproducible; returns that home."""
+    """Give each test a new home and fixed git settings, so that commit ids are reproducible; return the home."""
     home = make_folder(tmp_path_factory, "home")
     config = home / ".gitconfig"
     config.write_text(GIT_CONFIG, encoding="utf-8")
@@ -89,7 +89,7 @@ def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
         "XDG_STATE_HOME": str(home / ".local/state"),
         "GIT_CONFIG_GLOBAL": str(config),
         "GIT_CONFIG_NOSYSTEM": "1",
-        # a repository around the temporary folder is never the one under test
+        # git must not find a repository above the temporary folder
         "GIT_CEILING_DIRECTORIES": str(tmp_path_factory.getbasetemp()),
         "GIT_AUTHOR_DATE": "2026-11-23T10:12:13Z",
         "GIT_COMMITTER_DATE": "2026-11-23T10:12:13Z",
@@ -116,7 +116,7 @@ def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def s3(seaweedfs_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The S3 server, which the environment leads to; `s3.prefix()` is the URL of a store that nobody has used yet."""
+    """The S3 server; the environment has its settings, and `s3.prefix()` returns the URL of an unused store."""
     for name, value in seaweedfs_server.environ().items():
         monkeypatch.setenv(name, value)
     return seaweedfs_server
@@ -134,7 +134,7 @@ def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def registry(registry_server: str, hermetic: Path) -> str:
-    """The host and port of an OCI registry that whoever runs the test is signed in at."""
+    """The host and port of an OCI registry for which the home has credentials."""
     import base64
     import json
 
@@ -156,7 +156,7 @@ def sftp_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
 
 @pytest.fixture
 def sftp(sftp_settings: tuple[str, str], hermetic: Path) -> str:
-    """The name of an SFTP server that `~/.ssh` knows."""
+    """The name of an SFTP server that is configured in `~/.ssh`."""
     (hermetic / ".ssh").mkdir(mode=0o700)
     (hermetic / ".ssh" / "config").write_text(sftp_settings[0])
     (hermetic / ".ssh" / "known_hosts").write_text(sftp_settings[1])
@@ -165,7 +165,7 @@ def sftp(sftp_settings: tuple[str, str], hermetic: Path) -> str:
 
 @pytest.fixture(scope="session")
 def gcs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One server that speaks as Google Cloud Storage for all tests of a process."""
+    """One emulator of Google Cloud Storage for all tests of a process."""
     from store_servers import gcs_server
 
     with gcs_server(tmp_path_factory.mktemp("gcs")) as url:

@@ -40,10 +40,10 @@ def read(repo, path, at=BRANCH):
 
 
 def state(repo):
-    """Every ref and where it points: what must be the same after a refusal."""
+    """Return every ref and its object, which must be the same after a refusal."""
     return run(repo, "for-each-ref")
 
 
 def begin_at_format(repo, format):
-    """Make the registry one that began in an older *format*."""
+    """Change the registry as if it had begun in an older *format*."""
     edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml").replace('format = "1.2"', f'format = "{format}"')})

@@ -76,7 +76,7 @@ def main(folder: Path) -> None:
     (folder / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
     os.chdir(folder)
     _on_day(1)
-    assert run(["init", "--new", "--quiet"]) == 0  # the remote cannot be asked for a registry
+    assert run(["init", "--new", "--quiet"]) == 0  # --new, because the remote does not exist
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
     from gitmodel.registry import runs
@@ -85,7 +85,7 @@ def main(folder: Path) -> None:
     runs._unique = lambda: f"{next(numbers):04x}"
     for day in range(1, DAYS + 1):
         _live_through(folder, day)
-    _git(folder, "repack", "-a", "-d", "-q")  # one file to copy, not thousands
+    _git(folder, "repack", "-a", "-d", "-q")  # so that each test copies one pack instead of thousands of files
 
 
 def _on_day(day: int) -> None:

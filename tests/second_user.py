@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be other users")
-# What a user may not read of this installation is imported before the process becomes that user's.
+# Imports modules before the process changes its user, because the user may not read this installation.
 _PROGRAM = """
 import difflib, encodings.idna, importlib, os, pkgutil, random, shutil, sys, tempfile, textwrap, traceback
 import git, gitmodel
@@ -53,7 +53,7 @@ class User:
         return self._run(folder, "", words)
 
     def python(self, folder, source, *words):
-        """Run *source* as this user, who has `Client` and `words`."""
+        """Run *source* as this user; it can use `Client` and `words`."""
         return self._run(folder, source, words)
 
     def git(self, folder, *words):

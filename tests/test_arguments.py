@@ -51,7 +51,7 @@ HOSTILE = {
     "long": "a" * 100_000,
 }
 
-# What changes nothing that could be damaged by a wrong argument, or needs another machine.
+# Methods that this test leaves out: a wrong argument cannot damage anything there, or they need another machine.
 LEFT_OUT = {"close", "maintain"}
 
 
@@ -91,7 +91,7 @@ def handles(client):
 
 
 def good(name, parameter, tmp_path):
-    """A value with which the method works, or is refused for another reason than its type."""
+    """Return a value of the right type: the method works, or refuses it for another reason than the type."""
     known = {
         "path": tmp_path / "file.txt",
         "folder": tmp_path / "folder",
@@ -266,7 +266,7 @@ def refusal(method, parameter, value, tmp_path):
         (lambda client, at: gitmodel.reproduce(client, 1), "reference of reproduce takes text, not 1"),
     ],
 )
-def test_the_error_names_the_argument_with_what_was_expected_and_found(client, tmp_path, call, said):
+def test_the_error_names_the_argument_the_expected_and_the_actual_value(client, tmp_path, call, said):
     before = editing.state(client.repository.common_dir)
     with pytest.raises(UsageError, match=said) as refused:
         call(client, tmp_path)
@@ -291,7 +291,7 @@ def test_a_parameter_of_a_pipeline_that_cannot_be_recorded_is_refused(client, ki
     assert editing.state(client.repository.common_dir) == before
 
 
-def test_every_annotation_of_the_interface_is_checked_or_one_of_gitmodels_own_objects():
+def test_arguments_of_every_annotated_type_of_the_interface_are_checked():
     own = {"Any", "Callable[[], str]"}
     for cls, name, parameter in public_methods():
         known = parameter.annotation in arguments._CHECKS or parameter.annotation in own
@@ -356,7 +356,7 @@ def test_a_call_that_does_not_match_the_parameters_names_the_argument(client, ca
         call(model)
     assert said in caught.value.message
     assert hint in caught.value.hint
-    assert isinstance(caught.value, TypeError)  # as Python itself raises
+    assert isinstance(caught.value, TypeError)  # Python itself raises TypeError for such a call
     assert editing.state(client.repository.common_dir) == before
 
 
@@ -367,7 +367,7 @@ def test_an_iterator_for_a_list_is_read_once_and_checked_like_a_list(client):
         client.update_stage("canary", after=iter([1]))
 
 
-def test_a_type_error_raised_inside_a_call_is_not_changed():
+def test_a_type_error_raised_inside_a_method_is_not_changed():
     @arguments.checked
     def add(one: str) -> str:
         return one + 1  # type: ignore[operator]

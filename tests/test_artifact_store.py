@@ -39,8 +39,8 @@ from gitmodel.stores.opening import open_store
 from gitmodel.stores.transfer import Transfer
 
 ABSENT = digest_of(b"never stored")
-LARGE = random.Random(4).randbytes(17 << 20)  # several parts, where a store sends parts
-BIG = bytes(range(256)) * 10_000  # several chunks
+LARGE = random.Random(4).randbytes(17 << 20)  # a store that uploads in parts needs several
+BIG = bytes(range(256)) * 10_000  # longer than one read of a stream
 
 
 def put(store, content):
@@ -86,7 +86,7 @@ def store(request, tmp_path):
 
 
 class TestEveryStore:
-    """The suite of every implementation of ArtifactStore, and of the functions built on it."""
+    """Tests that every implementation of ArtifactStore passes, and of the functions built on it."""
 
     @pytest.mark.parametrize("content", [b"", b"a", BIG], ids=["empty", "one byte", "big"])
     def test_an_object_is_read_back_by_its_digest(self, store, content):
@@ -97,7 +97,7 @@ class TestEveryStore:
         assert store.size(digest) == len(content)
         assert list(store.digests()) == [digest]
 
-    def test_a_source_of_any_kind_is_read_to_its_end(self, store):
+    def test_a_source_that_returns_fewer_bytes_than_requested_is_read_to_its_end(self, store):
         class Plain:
             def __init__(self, content):
                 self.stream = io.BytesIO(content)
@@ -132,14 +132,16 @@ class TestEveryStore:
         assert read(opened[0].origin, digest_of(content)) == content
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
-    def test_an_old_object_is_refreshed_when_it_is_put_or_named_again(self, store, content, monkeypatch):
-        monkeypatch.setattr(interface, "RENEWED", -10.0)  # so all is old, by the clock of any server
+    def test_an_old_object_is_refreshed_when_it_is_put_or_linked_again(self, store, content, monkeypatch):
+        monkeypatch.setattr(
+            interface, "RENEWED", -10.0
+        )  # every object counts as old, even if the clock of the server differs
         content += store.url.encode()
         digest = put(store, content)
 
         def becomes_younger(by):
             before, ends = store.stat(digest).modified, time.monotonic() + 20
-            while store.stat(digest).modified <= before:  # servers count in seconds
+            while store.stat(digest).modified <= before:  # times on servers have whole seconds
                 assert time.monotonic() < ends
                 by()
             assert read(store.origin, digest) == content
@@ -148,7 +150,7 @@ class TestEveryStore:
         becomes_younger(lambda: keep_artifact(store, digest, folder=False))
         assert not keep_artifact(store, ABSENT, folder=False)
 
-    def test_a_source_that_fails_leaves_nothing(self, store):
+    def test_a_source_that_fails_leaves_no_object(self, store):
         with pytest.raises(ConnectionResetError):
             store.put_stream(Failing())
         assert list(store.digests()) == []
@@ -202,7 +204,7 @@ class TestEveryStore:
         with pytest.raises(NotFound):
             store.open(ABSENT)
 
-    def test_a_removed_object_is_gone_and_can_be_put_again(self, store):
+    def test_an_object_can_be_removed_twice_and_put_again(self, store):
         digest = put(store, b"a")
         store.remove(digest)
         store.remove(digest)
@@ -284,7 +286,7 @@ class TestEveryStore:
         assert not (tmp_path / "copy").exists()
         assert not list(tmp_path.glob(".gitmodel-*"))
 
-    def test_a_size_that_is_not_the_files_is_invalid(self, store, tmp_path):
+    def test_a_folder_whose_manifest_has_a_wrong_size_is_invalid(self, store, tmp_path):
         digest = put(store, format_manifest([ManifestEntry(put(store, b"a"), 2, "a")]))
         with pytest.raises(Invalid, match=r"a: sha256:.* has 1 bytes, and its record says 2"):
             get_folder(store, digest, tmp_path / "copy")
@@ -329,7 +331,7 @@ class TestEveryStore:
             get_folder(store, digest, tmp_path / "copy")
         assert not (tmp_path / "copy").exists()
 
-    def test_a_target_that_is_taken_is_refused_and_kept(self, store, tmp_path):
+    def test_an_existing_target_is_refused_and_kept(self, store, tmp_path):
         digest, folder = put(store, b"a"), put(store, HEADER)
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "mine").write_bytes(b"mine")
@@ -394,7 +396,7 @@ class TestSources:
         os.mkfifo("folder/pipe")
         self.refused(local, tmp_path / "folder", UsageError, "folder/pipe is a pipe")
 
-    def test_links(self, local, tmp_path):
+    def test_links_out_of_the_folder_in_cycles_and_to_nothing_are_refused(self, local, tmp_path):
         outside = tmp_path / "outside"
         outside.write_bytes(b"secret")
         for name, target, said in [
@@ -413,7 +415,7 @@ class TestSources:
         self.refused(local, tmp_path / "with dangling" / "dangling", NotFound, "there is no file")
         assert digest_of(b"secret") not in list(local.digests())
 
-    def test_a_link_to_a_file_of_the_same_folder_is_that_file(self, local, tmp_path):
+    def test_a_link_to_a_file_of_the_same_folder_is_stored_as_that_file(self, local, tmp_path):
         folder = tmp_path / "folder"
         (folder / "sub").mkdir(parents=True)
         (folder / "real").write_bytes(b"real")
@@ -427,16 +429,16 @@ class TestSources:
         assert put_path(local, tmp_path / "to file")[:3] == (digest_of(b"real"), 4, False)
 
     @pytest.mark.parametrize("name", [b"new\nline", b"escape\x1b[31m", b"back\\slash", b"not \xff utf-8"])
-    def test_a_name_that_no_manifest_holds(self, local, tmp_path, name):
+    def test_a_file_name_that_a_manifest_cannot_hold_is_refused_in_a_folder(self, local, tmp_path, name):
         folder = tmp_path / "folder"
         folder.mkdir()
         Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(b"")
         self.refused(local, folder, UsageError, "cannot be stored")
-        # alone, a file needs no name
+        # a single file is stored without its name, so any name is accepted
         assert put_path(local, Path(os.fsdecode(bytes(folder) + b"/" + name))).size == 0
 
     @pytest.mark.parametrize("change", ["grown", "rewritten", "replaced", "removed"])
-    def test_a_file_that_changes_while_it_is_read(self, local, tmp_path, change):
+    def test_a_file_that_changes_while_it_is_read_is_refused(self, local, tmp_path, change):
         path = tmp_path / "changing"
         path.write_bytes(BIG * 2)
         done = []
@@ -463,7 +465,7 @@ class TestSources:
         assert list(local.digests()) == []
         assert os.listdir(local.root / "tmp") == []
 
-    def test_a_folder_that_gains_a_file_while_it_is_read(self, local, tmp_path):
+    def test_a_folder_that_gains_a_file_while_it_is_read_is_refused(self, local, tmp_path):
         folder = tmp_path / "folder"
         folder.mkdir()
         (folder / "a").write_bytes(b"a")
@@ -523,7 +525,7 @@ class TestLocalStore:
         digest = put(store, b"a")
         assert stat.S_IMODE(place_of(store, digest).parent.stat().st_mode) == 0o2775
 
-    def test_files_that_are_no_objects_are_passed_over(self, local):
+    def test_other_files_in_the_store_are_not_listed_as_objects(self, local):
         digest = put(local, b"a")
         (local.root / "sha256" / "README").touch()
         (place_of(local, digest).parent / "note").touch()
@@ -559,7 +561,7 @@ class TestLocalStore:
         put(local, content)
         assert read(local, digest) == content
 
-    def test_a_reader_of_exactly_its_length_is_verified_too(self, local):
+    def test_reading_exactly_the_length_of_an_object_verifies_it_too(self, local):
         digest = put(local, b"abc")
         place_of(local, digest).chmod(0o644)
         place_of(local, digest).write_bytes(b"abX")
@@ -607,7 +609,7 @@ class TestLocalStore:
             local.root.chmod(0o755)
         assert said.startswith("Unreachable: ")
 
-    def test_a_shared_store_that_is_gone_is_out_of_reach_not_empty(self, tmp_path):
+    def test_a_shared_store_whose_folder_is_gone_is_reported_as_unreachable(self, tmp_path):
         store = LocalStore(tmp_path / "not mounted" / "store", shared=True)
         for ask in (
             lambda: store.open(ABSENT),
@@ -656,7 +658,7 @@ class TestLocalStore:
             monkeypatch.setattr(local_store.os, name, lambda *a, n=name, r=real: (calls.append(n), r(*a))[1])
         put(local, b"a")
         assert calls.index("fsync") < calls.index("replace")
-        assert calls[-1] == "fsync"  # of the folder, which makes the name last
+        assert calls[-1] == "fsync"  # of the folder, so that the new name survives a power failure
 
     def test_two_processes_that_put_the_same_content_both_succeed(self, local, tmp_path):
         (tmp_path / "big").write_bytes(BIG * 4)
@@ -680,7 +682,7 @@ class TestLocalStore:
         assert read(local, digest_of(BIG * 4)) == BIG * 4
         assert os.listdir(local.root / "tmp") == []
 
-    def test_a_writer_that_is_killed_leaves_nothing_to_see_and_a_leftover_to_find(self, local):
+    def test_a_killed_writer_leaves_no_object_but_a_leftover_that_can_be_removed(self, local):
         code = (
             "import sys; from pathlib import Path; from gitmodel.stores.artifacts import *\n"
             "from gitmodel.stores.local_store import LocalStore\n"
@@ -691,7 +693,7 @@ class TestLocalStore:
             process.stdin.flush()
             while not (written := [path for path in (local.root / "tmp").iterdir() if path.stat().st_size]):
                 assert process.poll() is None
-            assert local.leftovers() == []  # its writer lives
+            assert local.leftovers() == []  # the writer is still running
             process.send_signal(signal.SIGKILL)
         assert list(local.digests()) == []
         (left,) = local.leftovers()
@@ -702,7 +704,7 @@ class TestLocalStore:
         assert local.leftovers() == []
         assert os.listdir(local.root / "tmp") == []
 
-    def test_only_our_own_temporary_files_are_leftovers(self, local, tmp_path):
+    def test_only_temporary_files_of_gitmodel_are_leftovers(self, local, tmp_path):
         (tmp_path / "mine").write_bytes(b"mine")
         (local.root / "tmp" / "notes.txt").touch()
         (local.root / "tmp" / ("1-" + "0" * 32)).symlink_to(tmp_path / "mine")
@@ -726,7 +728,7 @@ class TestLocalStore:
         def count():
             found = 0
             for descriptor in os.listdir("/proc/self/fd"):
-                with suppress(FileNotFoundError):  # that of the listing itself
+                with suppress(FileNotFoundError):  # the descriptor of the listing is closed already
                     found += os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(tmp_path))
             return found
 
@@ -759,11 +761,11 @@ class TestOpenStore:
         assert store.root == Path("/srv/my models")
         assert store.url == "file:///srv/my%20models"
 
-    def test_none_is_the_default_and_is_not_shared(self, tmp_path):
+    def test_without_a_url_the_store_is_the_default_folder_and_is_not_shared(self, tmp_path):
         store = open_store("", default_root=tmp_path / "store")
         assert not store.shared
         assert store.root == tmp_path / "store"
-        assert not (tmp_path / "store").exists()  # opening writes nothing
+        assert not (tmp_path / "store").exists()  # opening a store creates no folder
 
     @pytest.mark.parametrize(
         ("url", "said"),
@@ -781,7 +783,7 @@ class TestOpenStore:
             ("http://[", "not a URL"),
         ],
     )
-    def test_anything_else_is_refused(self, url, said, tmp_path):
+    def test_text_that_is_no_url_of_a_store_is_refused(self, url, said, tmp_path):
         with pytest.raises(UsageError, match=said) as caught:
             open_store(url, default_root=tmp_path)
         assert caught.value.hint

@@ -83,7 +83,7 @@ def test_an_attachment_changes_no_artifact_and_shares_no_name_with_one(staged, t
     assert [found.name for found in version.attachments] == ["cm"]
 
 
-def test_a_change_of_a_real_link_is_refused_beside_an_attachment(staged, tmp_path):
+def test_check_refuses_a_changed_artifact_link_of_a_version_with_an_attachment(staged, tmp_path):
     folder = staged.repository.common_dir
     before = staged.repository.tip()
     staged.get_version("iris@1").attach("cm", tmp_path / "cm.png")
@@ -234,7 +234,7 @@ def test_metadata_of_an_attachment_is_set_and_removed_key_by_key(staged, tmp_pat
     assert attached.metadata == {"columns": 2, "rows": 3}
     attached.set_metadata(remove=["rows"])
     version.log_metadata(columns=4, attachment="cm")
-    attached.log_metadata(note=None)  # as of an artifact: None records nothing
+    attached.log_metadata(note=None)  # None records nothing, as for artifacts
     assert (attached.metadata, version.metadata) == ({"columns": 4}, {})
     tip = staged.repository.tip()
     with pytest.raises(NotFound, match="cm of iris@1 has no metadata 'row' to remove"):
@@ -247,7 +247,7 @@ def test_metadata_of_an_attachment_is_set_and_removed_key_by_key(staged, tmp_pat
         version.set_metadata({"a": 1}, attachment="classifier")
     version.detach("cm")
     with pytest.raises(NotFound, match="no attachment 'cm'"):
-        attached.log_metadata(rows=1)  # it does not attach the file again
+        attached.log_metadata(rows=1)  # metadata alone does not attach the file again
     assert git(staged.repository.common_dir, "rev-parse", "gitmodel^").strip() == tip
 
 

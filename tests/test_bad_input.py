@@ -34,7 +34,7 @@ BAD_NAMES = {
 
 @pytest.fixture
 def client(code_repo, tmp_path_factory):
-    """A registry with iris: 1 archived, 2 in production and called 1.0, 3 the champion, 4 free."""
+    """iris@1 is archived, 2 is named 1.0 and in production, 3 has the alias champion, 4 is unused."""
     template = tmp_path_factory.getbasetemp() / "bad-input"
     if not template.exists():
         build(code_repo)
@@ -57,7 +57,7 @@ def build(repo):
 
 @pytest.fixture
 def refused(client, code_repo):
-    """Runs something that must be refused; gives the error, after a look at what must not have changed."""
+    """Return a function that runs an action, checks that its refusal changed nothing, and returns the error."""
 
     def run(error, action):
         before = editing.state(code_repo), editing.run(code_repo, "ls-tree", "-r", "gitmodel")
@@ -81,7 +81,7 @@ def named(names):
 
 
 @named(BAD_NAMES)
-def test_a_bad_name_of_a_model(client, refused, name, fault):
+def test_a_bad_name_of_a_model_is_refused(client, refused, name, fault):
     for use in (
         lambda: client.register_model(name),
         lambda: client.register_model(Model(name)),
@@ -105,7 +105,7 @@ DIGITS = {
 
 
 @named({**BAD_NAMES, **DIGITS})
-def test_a_bad_name_of_a_version(client, refused, name, fault):
+def test_a_bad_name_of_a_version_is_refused(client, refused, name, fault):
     iris = client.get_model("iris")
     assert fault in refused(UsageError, lambda: iris.create_version(name)).message
     assert fault in refused(UsageError, lambda: iris.get_version(4).update(name=name)).message
@@ -131,14 +131,14 @@ def test_a_bad_alias_is_refused(client, refused, name, fault):
 
 
 @named(BAD_NAMES)
-def test_a_bad_name_of_an_artifact(client, refused, tmp_path, name, fault):
+def test_a_bad_name_of_an_artifact_is_refused(client, refused, tmp_path, name, fault):
     (tmp_path / "file").write_text("x")
     error = refused(UsageError, lambda: client.get_version("iris@4").link_artifact(name, tmp_path / "file"))
     assert fault in error.message
 
 
 @named(BAD_NAMES)
-def test_a_bad_name_of_a_stage(client, refused, name, fault):
+def test_a_bad_name_of_a_stage_is_refused(client, refused, name, fault):
     error = refused(UsageError, lambda: client.get_version("iris@1").set_stage(name))
     assert "there is no stage" in error.message
     assert "staging, production, archived and none" in error.hint
@@ -190,14 +190,14 @@ def test_an_invalid_version_number_is_refused(client, refused, version):
     )
 
 
-def test_a_second_model_of_a_name_is_refused(client, refused):
+def test_a_second_model_with_the_same_name_is_refused(client, refused):
     error = refused(Conflict, lambda: client.register_model("iris"))
     assert error.message == "there is a model iris already"
     assert "git model show iris" in error.hint
     assert "differs only in upper and lower case" in refused(Conflict, lambda: client.register_model("IRIS")).message
 
 
-def test_a_second_version_of_a_name(client, refused):
+def test_a_second_version_with_the_same_name_is_refused(client, refused):
     error = refused(Conflict, lambda: client.get_model("iris").create_version("1.0"))
     assert error.message == "iris 2 has the name 1.0"
     assert "choose another" in error.hint
@@ -217,7 +217,7 @@ def test_a_version_in_use_is_not_deleted(client, refused, number, place):
     assert "--force" in error.hint
 
 
-def test_the_commands_that_the_refusal_names_let_the_version_be_deleted(client, refused, code_repo):
+def test_after_the_commands_in_the_hint_the_version_can_be_deleted(client, refused, code_repo):
     client.get_version("iris@2").add_alias("best")
     hint = refused(Refused, lambda: client.get_version("iris@2").delete()).hint
     commands = re.findall("`git model (.*?)`", hint)
@@ -243,7 +243,7 @@ def test_a_model_in_use_is_not_deleted(client, refused):
     assert "demote" in error.hint
 
 
-def test_a_deleted_version_is_deleted_once(client, refused):
+def test_a_deleted_version_can_no_longer_be_used(client, refused):
     version = client.get_version("iris@1")
     version.delete(reason="no good")
     for use in (
@@ -259,7 +259,7 @@ def test_a_deleted_version_is_deleted_once(client, refused):
         assert "version 1 of iris was deleted" in refused(NotFound, use).message
 
 
-def test_a_deleted_model_is_deleted_once(client, refused):
+def test_a_deleted_model_can_no_longer_be_used(client, refused):
     iris = client.get_model("iris")
     iris.delete(force=True, reason="no good")
     for use in (
@@ -285,7 +285,7 @@ def test_an_alias_that_does_not_exist_is_not_removed(client, refused):
 
 
 @pytest.mark.parametrize("place", ["missing", "folder/missing"])
-def test_an_artifact_that_does_not_exist(client, refused, tmp_path, place):
+def test_linking_a_file_that_does_not_exist_is_refused(client, refused, tmp_path, place):
     for use in (
         lambda: client.get_version("iris@4").link_artifact("weights", tmp_path / place),
         lambda: client.get_model("iris").create_version(data={"weights": tmp_path / place}),
@@ -306,7 +306,7 @@ def test_an_unknown_kind_of_artifact_is_refused(client, refused, tmp_path):
     [{"a": [None]}, {"": 1}, {"a": 2**64}, {"a": [{}, 1]}, {"a": 1j}, {"x" * 129: 1}, {"a": b"x"}, {"a": "\ud800"}],
     ids=str,
 )
-def test_metadata_that_no_record_can_hold(client, refused, tmp_path, metadata):
+def test_metadata_that_a_record_cannot_hold_is_refused(client, refused, tmp_path, metadata):
     (tmp_path / "file").write_text("x")
     version = client.get_version("iris@4")
     for use in (
@@ -317,7 +317,7 @@ def test_metadata_that_no_record_can_hold(client, refused, tmp_path, metadata):
         refused(UsageError, use)
 
 
-def test_more_than_a_record_may_hold(client, refused):
+def test_text_that_is_too_long_for_a_record_is_refused(client, refused):
     version = client.get_version("iris@4")
     for use in (
         lambda: version.log_metadata(note="x" * 70_000),
@@ -329,7 +329,7 @@ def test_more_than_a_record_may_hold(client, refused):
         assert "more than 65536" in refused(UsageError, use).message
 
 
-def test_applying_a_model_that_does_not_exist(client, refused):
+def test_applying_a_model_that_does_not_exist_is_refused(client, refused):
     assert "did you mean iris" in refused(NotFound, lambda: client.apply("irsi")).hint
 
 
@@ -346,7 +346,7 @@ def test_a_filter_of_another_type_is_refused(client, refused, filter):
         ("@253402300800 +0000", "the date in GIT_COMMITTER_DATE is not before the year 10000"),
     ],
 )
-def test_a_date_in_the_environment_that_no_record_can_have(code_repo, monkeypatch, date, said):
+def test_a_date_in_the_environment_that_no_record_can_have_is_refused(code_repo, monkeypatch, date, said):
     with Client(code_repo) as client:
         client.register_model("iris")
     before = editing.state(code_repo)

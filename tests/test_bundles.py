@@ -110,7 +110,7 @@ def test_a_client_opens_a_bundle_like_a_url(bundle):
 
 
 @pytest.mark.parametrize("name", ["iris.bundle", "iris & rose.bundle", "iris%20.bundle", "iris#1?.bundle"])
-def test_a_bundle_is_named_by_its_url_too(bundle, name, capsys, monkeypatch, tmp_path):
+def test_a_bundle_can_be_named_by_its_url_too(bundle, name, capsys, monkeypatch, tmp_path):
     file = bundle.rename(tmp_path / name)
     url = file.as_uri()
     monkeypatch.chdir(tmp_path)

@@ -58,7 +58,7 @@ def read(text):
     return ModelCard(text)
 
 
-def test_the_library_of_the_hub_reads_what_the_record_says():
+def test_the_library_of_the_hub_reads_the_values_of_the_record():
     from huggingface_hub import EvalResult, ModelCardData
 
     found = read(card("iris", MODEL, VERSION)).data
@@ -81,7 +81,7 @@ def test_the_library_of_the_hub_reads_what_the_record_says():
     ]
 
 
-def test_the_library_of_the_hub_writes_back_what_it_read():
+def test_the_library_of_the_hub_keeps_every_key_of_the_header():
     import yaml
 
     text = card("iris", MODEL, VERSION)
@@ -145,7 +145,7 @@ HOSTILE = [
 
 
 def rendered(text):
-    """The tags in the HTML that a renderer which lets HTML through makes of the body of a card."""
+    """Return the HTML of the body of a card, made by a renderer that allows HTML in Markdown."""
     markdown_it = pytest.importorskip("markdown_it")
     parser = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     body = text.split("\n---\n", 1)[1]
@@ -153,7 +153,7 @@ def rendered(text):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_text_of_others_stays_text(text):
+def test_hostile_text_is_escaped_in_a_card(text):
     import re
 
     fields = dict.fromkeys(("description", "audience", "use_cases", "limitations", "trade_offs", "ethics"), text)
@@ -183,14 +183,14 @@ def test_text_of_others_stays_text(text):
 
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(alphabet=st.sampled_from("ab<>&[]()!*_`~#|-=+\\:/. \n\t1"), max_size=40))
-def test_no_text_makes_a_link_an_image_html_a_heading_or_a_table(text):
+def test_no_text_of_a_record_becomes_a_link_image_html_heading_or_table(text):
     html = rendered(card("iris", ModelRecord(created=NOW, description=text), VersionRecord(number=1, created=NOW)))
     for tag in ("<a", "<img", "<b>", "<h3", "<pre", "<em", "<strong", "<hr", "<code>a", "<blockquote"):
         assert tag not in html, (text, html)
     assert (html.count("<h1"), html.count("<h2"), html.count("<table")) == (1, 1, 1)
 
 
-def test_paragraphs_and_lists_stay():
+def test_paragraphs_and_lists_of_a_description_are_kept():
     text = "First.\n\nSecond:\n\n- one\n* two\n\n1. three"
     found = card("iris", ModelRecord(created=NOW, description=text), VersionRecord(number=1, created=NOW))
     assert "First.\n\nSecond:\n\n- one\n- two\n\n1. three\n" in found
@@ -277,7 +277,7 @@ def test_pictures_and_parameters_are_shown_and_text_in_them_is_harmless():
     assert "## Parameters" not in card("iris", MODEL, VersionRecord(number=4, created=NOW))
 
 
-def test_a_card_gives_only_commands_that_work():
+def test_a_card_shows_only_commands_that_work_for_the_version():
     assert "`git model reproduce" not in card("iris", MODEL, VERSION)
     assert "`git model reproduce iris@4`" in card("iris", MODEL, VERSION, repeatable=True)
     assert "`git model checkout iris@4 FOLDER`" in card("iris", MODEL, VERSION)

@@ -12,7 +12,7 @@ from gitmodel.registry.checking import check
 from gitmodel.teams.range_checks import check_between
 
 
-def test_a_record_too_long_in_the_canonical_way_is_reported(code_repo: Path, git: Callable[..., str]) -> None:
+def test_a_record_whose_canonical_form_is_too_long_is_reported(code_repo: Path, git: Callable[..., str]) -> None:
     words = ",".join(f'"{number:04}"' for number in range(7000))
     record = f"created = 2026-11-23T10:12:13Z\ntags = [{words}]\n"
     with Client(code_repo) as client:
@@ -109,7 +109,7 @@ def test_changing_or_removing_a_tombstone_is_refused(code_repo, git):
         ("s3://b/x?a=1;secret=2", True),
     ],
 )
-def test_credentials_in_a_url_are_seen(url, secret):
+def test_credentials_in_a_url_are_detected(url, secret):
     assert holds_credentials(url) is secret
 
 
@@ -129,7 +129,7 @@ def test_gitmodel_toml_may_have_comments_and_any_layout(code_repo):
         assert check(client.repository) == []
 
 
-def test_a_comment_that_reorders_what_a_reviewer_sees_is_reported(code_repo):
+def test_a_comment_with_characters_that_reorder_the_displayed_text_is_reported(code_repo):
     with Client(code_repo) as client:
         client.register_model("iris")
         edit(code_repo, {"gitmodel.toml": COMMENTED.replace("ours", "\u202eours")})

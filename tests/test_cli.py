@@ -527,7 +527,7 @@ def test_a_wrong_argument_of_get_shows_how_to_name_an_artifact_of_the_latest_ver
     assert err.endswith("for an artifact of the latest version: git model get iris@latest train\n")
 
 
-def test_get_without_a_path_writes_the_name_and_never_over_a_file(iris, capsys):
+def test_get_without_a_path_uses_the_file_name_and_overwrites_nothing(iris, capsys):
     (iris / "model.skops").unlink()
     check_transcript(
         capsys,
@@ -621,7 +621,7 @@ def test_verify_names_what_is_altered_and_ends_with_5(iris, capsys):
     assert not (iris / "fetched").exists()
 
 
-def test_doctor_finds_and_repairs(iris, capsys, git):
+def test_doctor_repairs_a_lost_stage_tag_and_reports_a_lost_artifact(iris, capsys, git):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
     code, out, _ = ask(capsys, "doctor")
     assert (code, "model/iris/production" in out) == (0, True)
@@ -673,7 +673,7 @@ def test_init_starts_a_registry_once_and_names_its_store(repo, capsys, tmp_path,
     assert git(repo, "log", "-1", "--format=%s", "gitmodel") == f"Keep artifacts in {(tmp_path / 'another').as_uri()}"
 
 
-def test_init_adopts_the_registry_of_the_remote_and_starts_no_second_one(iris, capsys, git, tmp_path, monkeypatch):
+def test_init_adopts_the_registry_of_the_remote_and_creates_no_second_one(iris, capsys, git, tmp_path, monkeypatch):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(iris), str(clone))
     monkeypatch.chdir(clone)
@@ -758,7 +758,7 @@ def test_updating_and_promoting_a_version_is_one_commit(iris, capsys, git):
     assert ask(capsys, "resolve", "iris@production")[1] == "iris@2\n"
 
 
-def test_git_finds_the_program_and_the_programs_agree(iris, git, monkeypatch):
+def test_git_model_and_the_other_names_of_the_program_are_the_same_program(iris, git, monkeypatch):
     bin = os.path.dirname(sys.executable)
     monkeypatch.setenv("PATH", bin + os.pathsep + os.environ["PATH"])
     said = {
@@ -772,7 +772,7 @@ def test_git_finds_the_program_and_the_programs_agree(iris, git, monkeypatch):
     assert (failed.returncode, failed.stdout) == (3, "")
 
 
-def test_tags_are_added_removed_and_replaced_by_options_of_one_meaning(iris, capsys):
+def test_tag_options_of_models_and_versions_have_the_same_meaning(iris, capsys):
     def tags(*words):
         assert ask(capsys, *words)[0] == 0
         with Client(iris) as client:

@@ -27,7 +27,7 @@ def repo(code_repo, monkeypatch):
 
 
 def on_terminal(*arguments, typed="", columns=80, env=None):
-    """Run the program on a terminal of its own: its exit code, and all that the terminal shows."""
+    """Run the program on a terminal of its own; return its exit code and what the terminal shows."""
     import fcntl
     import struct
     import termios
@@ -99,7 +99,7 @@ def test_hostile_names_and_references_are_refused_in_one_line(repo, capsys, name
         assert [line.split(":")[0] for line in err.splitlines()] == ["error", "hint"]
 
 
-def test_usage_errors_and_others_are_json_when_json_is_wanted(repo, capsys):
+def test_all_errors_are_json_with_format_json(repo, capsys):
     for arguments, code, kind in (
         (["--format", "json", "frobnicate"], 2, "UsageError"),
         (["promote", "--format=json"], 2, "UsageError"),
@@ -128,7 +128,7 @@ def test_an_unexpected_error_says_how_to_report_it_and_shows_no_traceback(repo, 
     assert '"kind": "Unexpected"' in err
 
 
-def test_an_interrupt_ends_with_130_and_a_reader_that_goes_away_with_141(repo, capsys, monkeypatch):
+def test_ctrl_c_ends_with_130_and_a_closed_pipe_with_141(repo, capsys, monkeypatch):
     for error, code in ((KeyboardInterrupt, 130), (BrokenPipeError, 141)):
 
         def fail(ctx, error=error):
@@ -149,7 +149,7 @@ def test_a_closed_pipe_is_not_reported(repo, capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_output_that_cannot_be_written_is_not_success(repo, capsys):
+def test_output_that_cannot_be_written_is_an_error(repo, capsys):
     ask(capsys, "register", "iris")
     with open("/dev/full", "w") as full:
         done = subprocess.run([*PROGRAM, "list"], stdout=full, stderr=subprocess.PIPE, text=True)
@@ -158,7 +158,7 @@ def test_output_that_cannot_be_written_is_not_success(repo, capsys):
     assert "Traceback" not in done.stderr
 
 
-def test_a_terminal_gets_colour_and_lines_that_fit(repo, capsys):
+def test_output_to_a_terminal_has_colour_and_lines_that_fit(repo, capsys):
     ask(
         capsys,
         "register",
@@ -179,7 +179,7 @@ def test_a_terminal_gets_colour_and_lines_that_fit(repo, capsys):
     assert "…" not in out
 
 
-def test_a_person_at_a_terminal_is_asked_before_anything_is_destroyed(repo, capsys):
+def test_a_deletion_on_a_terminal_asks_for_confirmation(repo, capsys):
     ask(capsys, "register", "iris")
     code, shown = on_terminal("delete", "iris", typed="n\n")
     assert code == 130
@@ -200,7 +200,7 @@ def test_ctrl_c_at_a_question_changes_nothing(repo, capsys):
     while b"[y/N]" not in shown:
         shown += os.read(ours, 1024)
     ended = None
-    while ended is None:  # Python misses a signal between the question and the reading of the answer
+    while ended is None:  # repeated: Python misses a signal between the question and reading the answer
         child.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             ended = child.wait(10)
@@ -263,7 +263,7 @@ def test_times_commits_and_reasons_are_not_cut_on_a_narrow_terminal(repo, capsys
     assert max(map(len, [head, row, *told])) <= 80
     assert reason in ask(capsys, "history", "iris", "production")[1].splitlines()[1]
     _, shown = on_terminal("history", columns=40, env={"NO_COLOR": "1"})
-    assert max(map(len, shown.replace("\r", "").splitlines())) <= 72  # eight for each column
+    assert max(map(len, shown.replace("\r", "").splitlines())) <= 72  # each column keeps eight characters
 
 
 def test_labels_and_their_text_wrap_on_a_terminal(repo, capsys):
@@ -274,7 +274,7 @@ def test_labels_and_their_text_wrap_on_a_terminal(repo, capsys):
     assert ask(capsys, "show", "iris")[1].count("\n") == 4
 
 
-def test_a_value_is_read_as_toml_where_it_can_be():
+def test_a_value_on_the_command_line_is_read_as_toml_if_it_is_valid_toml():
     for text, value in {
         "0.97": 0.97,
         "150": 150,
@@ -299,7 +299,7 @@ def test_a_value_is_read_as_toml_where_it_can_be():
         read_metadata(["a=1", "a=2"])
 
 
-def test_a_reference_is_one_word_or_two():
+def test_a_reference_can_be_one_word_or_two():
     assert [str(read_reference(words, usage="")[0]) for words in (["iris"], ["iris", "3"], ["iris@3"])] == [
         "iris",
         "iris@3",
@@ -310,7 +310,7 @@ def test_a_reference_is_one_word_or_two():
             read_reference(words, usage="MODEL@VERSION")
 
 
-def test_the_kind_of_an_error_is_its_public_class(repo, capsys, monkeypatch):
+def test_the_kind_of_an_error_in_json_is_its_public_class(repo, capsys, monkeypatch):
     class Deeper(Invalid):
         pass
 

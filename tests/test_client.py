@@ -184,7 +184,7 @@ class TestModels:
         iris.delete(force=True)
         assert git(client.repository.common_dir, "for-each-ref", "refs/tags") == ""
 
-    def test_two_names_that_differ_by_case_are_one(self, client):
+    def test_a_model_name_that_differs_only_by_case_is_refused(self, client):
         client.register_model("Iris")
         with pytest.raises(Conflict, match="there is a model Iris, which differs only in upper and lower case"):
             client.register_model("iris")
@@ -339,7 +339,7 @@ class TestVersions:
             with pytest.raises(Refused, match="is from a failed run"):
                 use(iris.get_version(4))
 
-    def test_a_version_is_described_and_named_once(self, iris):
+    def test_a_version_can_be_described_again_but_its_name_cannot_change(self, iris):
         version = iris.get_version(1)
         assert version.update(name="1.0", description="good", add_tags=["a"]) is version
         assert (version.name, version.description, version.tags) == ("1.0", "good", ["a"])
@@ -351,7 +351,7 @@ class TestVersions:
         with pytest.raises(Conflict):
             iris.create_version("1.0")
 
-    def test_names_that_differ_by_case_are_one(self, iris):
+    def test_a_version_name_that_differs_only_by_case_is_refused(self, iris):
         iris.create_version("RC")
         with pytest.raises(Conflict, match="iris 4 has the name RC"):
             iris.create_version("rc")
@@ -443,7 +443,7 @@ class TestStages:
         assert not done.changed
         assert editing.state(client.repository.common_dir) == before
 
-    def test_any_number_of_versions_is_archived(self, iris):
+    def test_any_number_of_versions_can_be_archived(self, iris):
         for version in iris.versions:
             version.set_stage("archived")
         assert archived(iris) == [1, 2, 3]
@@ -478,7 +478,7 @@ class TestStages:
             assert "iris@staging" in caught.value.hint
             assert "iris@latest (3)" in caught.value.hint
 
-    def test_a_registry_may_have_more_stages_and_the_last_named_wins(self, client, code_repo):
+    def test_the_stages_of_a_registry_replace_the_default_stages(self, client, code_repo):
         stages = ("shadow", "canary", "production")
         begin(client.repository, RegistryRecord(stages=tuple(StageRule(name=stage) for stage in stages)))
         model = client.register_model("iris")
@@ -524,7 +524,7 @@ class TestStages:
 
 
 class TestRollback:
-    def test_a_rollback_puts_the_previous_holder_back_and_a_second_one_returns(self, iris):
+    def test_a_rollback_restores_the_previous_holder_and_a_second_rollback_undoes_it(self, iris):
         iris.get_version(1).set_stage("production")
         iris.get_version(3).set_stage("production")
         assert iris.rollback("production", reason="broken").number == 1
@@ -532,7 +532,7 @@ class TestRollback:
         assert iris.rollback("production").number == 3
         assert (held(iris), archived(iris)) == ({"production": 3}, [1])
 
-    def test_a_rollback_from_an_empty_stage_puts_the_last_holder_back(self, iris):
+    def test_a_rollback_of_an_empty_stage_restores_the_last_holder(self, iris):
         iris.get_version(1).set_stage("production")
         iris.get_version(2).set_stage("production")
         iris.demote("production")
@@ -713,7 +713,9 @@ class TestArtifacts:
         ]
 
     @pytest.mark.parametrize("place", ["staging", "archived", "champion"])
-    def test_links_are_frozen_while_a_place_names_the_version_and_metadata_is_not(self, client, iris, file, place):
+    def test_links_of_a_version_in_a_stage_or_with_an_alias_are_frozen_but_its_metadata_is_not(
+        self, client, iris, file, place
+    ):
         version = iris.get_version(1)
         version.link_artifact("metrics", file)
         version.add_alias(place) if place == "champion" else version.set_stage(place)
@@ -731,7 +733,7 @@ class TestArtifacts:
         version.unlink("metrics")
         assert version.artifacts == []
 
-    def test_a_second_artifact_of_one_name_is_refused(self, iris, file, tmp_path):
+    def test_a_second_artifact_with_the_same_name_is_refused(self, iris, file, tmp_path):
         version = iris.get_version(1)
         version.link_artifact("metrics", file)
         (tmp_path / "other").write_text("other")
@@ -811,7 +813,7 @@ class TestTransactions:
         assert git(client.repository.common_dir, "for-each-ref", "refs/heads", "refs/tags") == before
         assert iris.create_version().number >= 4
 
-    def test_a_refused_change_inside_changes_nothing(self, client, iris, git):
+    def test_a_refused_change_in_a_transaction_changes_nothing(self, client, iris, git):
         before = git(client.repository.common_dir, "rev-parse", "gitmodel")
 
         def fail():
@@ -836,7 +838,7 @@ class TestTransactions:
         assert archived(iris) == [1]
         assert iris.create_version().number == 7
 
-    def test_reading_inside_continues_when_another_writer_promotes_meanwhile(self, client, iris, other):
+    def test_a_transaction_can_still_read_after_another_writer_promoted(self, client, iris, other):
         iris.get_version(1).set_stage("production")
         with client.transaction("Read on") as change:
             change.get_model("iris").get_version(3).log_metadata(a=1)
@@ -846,7 +848,7 @@ class TestTransactions:
             change.get_model("iris").get_version("production").log_metadata(b=1)
         assert iris.get_version(3).metadata == {"a": 1}
 
-    def test_no_change_makes_no_commit(self, client, iris, git):
+    def test_a_transaction_without_changes_makes_no_commit(self, client, iris, git):
         before = editing.state(client.repository.common_dir)
         with client.transaction("Nothing") as change:
             change.get_model("iris").get_version(1).set_stage("none")
@@ -864,7 +866,7 @@ class TestTransactions:
         assert held(iris) == {"production": 1}
         assert iris.get_version("production").number == 1
 
-    def test_a_version_in_force_that_is_deleted_by_force_puts_nothing_else_in_force(self, client, iris, git):
+    def test_deleting_the_version_in_force_does_not_put_the_pending_one_in_force(self, client, iris, git):
         iris.get_version(1).set_stage("production")
         tag = git(client.repository.common_dir, "rev-parse", "refs/tags/model/iris/production")
         iris.get_version(2).set_stage("production")
@@ -874,7 +876,7 @@ class TestTransactions:
         assert [ref.stage for ref in client.apply().moved] == ["production"]
         assert held(iris) == {"production": 2}
 
-    def test_a_pending_stage_is_applied_and_moved_on_in_one(self, client, iris, git):
+    def test_one_transaction_can_apply_a_pending_promotion_and_promote_another_version(self, client, iris, git):
         iris.get_version(1).set_stage("production")
         git(client.repository.common_dir, "tag", "-d", "model/iris/production")
         with client.transaction("Both") as change:
@@ -888,7 +890,7 @@ class TestTransactions:
             change.get_model("iris").get_version(1).remove_alias("champion")
         assert held(iris) == {}
 
-    def test_a_model_renamed_inside_keeps_its_versions(self, client, iris):
+    def test_a_model_renamed_in_a_transaction_keeps_its_versions(self, client, iris):
         with client.transaction("Rename and go on") as change:
             model = change.get_model("iris").rename("flowers")
             version = model.create_version("new")
@@ -917,7 +919,7 @@ class TestTransactions:
                 change.get_version("iris@1").log_metadata(slow=True)
                 inside.set()
                 assert written.wait(20)
-                # committed at once and on its own, independent of this transaction
+                # this thread is not in the transaction, so its write is a commit of its own, made at once
                 assert other.get_version("iris@staging").metadata == {"thread": True}
                 assert client.get_version("iris@1").metadata == {}
                 if fails:
@@ -1024,7 +1026,7 @@ class TestTransactions:
 
 
 class TestLeftovers:
-    """Two merges that git finds clean can put one version in two places."""
+    """Two merges without a conflict can leave stage files that put one version into two stages."""
 
     EMPTY = records.links_digest(())
 
@@ -1039,7 +1041,7 @@ class TestLeftovers:
         )
         return [path.removeprefix("models/iris/stages/") for path in listed.split()]
 
-    def test_the_stage_listed_last_counts_and_apply_sets_no_tag_for_the_other(self, client, iris):
+    def test_of_two_stage_files_the_stage_listed_last_counts_and_apply_tags_only_it(self, client, iris):
         self.place(client, "staging", "production", markers=[1])
         assert recorded(iris) == {"production": 1}
         done = client.apply()
@@ -1062,7 +1064,7 @@ class TestLeftovers:
         )
         assert listed == f"models/{model.name}/stages/production.toml"
 
-    def test_a_stage_in_force_that_became_a_leftover_is_taken_out_of_force(self, client, iris):
+    def test_apply_removes_the_tag_of_a_stage_whose_file_became_a_leftover(self, client, iris):
         iris.get_version(1).set_stage("staging")
         self.place(client, "production")
         assert recorded(iris) == {"production": 1}
@@ -1187,7 +1189,7 @@ class TestShown:
 
 
 class TestPages:
-    """`model.versions` holds the newest 50; nothing hides that there are more."""
+    """`model.versions` holds the newest 50 versions and shows how many there are."""
 
     @pytest.fixture
     def many(self, client):
@@ -1197,19 +1199,19 @@ class TestPages:
                 iris.create_version(metadata={"auc": 1 - number / 100})
         return client.get_model("iris")
 
-    def test_versions_says_that_it_holds_50_of_60(self, many):
+    def test_the_versions_property_shows_that_it_holds_50_of_60(self, many):
         versions = many.versions
         assert (len(versions), versions.total) == (50, 60)
         assert repr(versions).startswith("Versions(50 of 60: ")
         assert "50 of 60 versions" in versions._repr_html_()
         assert versions[-1].number == 60
 
-    def test_a_whole_list_is_shown_as_a_tuple(self, many):
+    def test_the_repr_of_a_complete_list_is_that_of_a_tuple(self, many):
         assert repr(many.list_versions()).startswith("(ModelVersion('iris@1'), ")
         assert many.list_versions().total == 60
         assert "of" not in repr(many.list_versions(filter="number < 3"))
 
-    def test_the_best_of_all_versions_is_found_and_not_that_of_the_newest_50(self, many):
+    def test_each_version_goes_through_all_versions_and_not_only_the_newest_50(self, many):
         assert max(many.each_version(), key=lambda version: version.metadata["auc"]).number == 1
         assert next(many.each_version(filter="number < 10")).number == 9
 
@@ -1220,15 +1222,15 @@ class TestPages:
             with pytest.raises(UsageError, match=f"{name} is {wrong!r}; expected a whole number, 0 or more"):
                 ask(**{name: wrong})
 
-    def test_no_limit_and_a_limit_of_0_are_counts(self, client, iris):
+    def test_limit_none_lists_everything_and_limit_0_nothing(self, client, iris):
         assert (len(iris.list_versions(limit=None)), len(iris.list_versions(limit=0))) == (3, 0)
         assert list(client.list_models(limit=0)) == []
 
 
-def test_the_name_of_a_handle_starts_no_git_after_its_client_was_closed(code_repo):
+def test_reading_the_name_of_a_handle_after_close_starts_no_git(code_repo):
     with Client(code_repo) as client:
         made = client.register_model("iris").create_version()
     assert (made.reference, made.number, made.model.name) == ("iris@1", 1, "iris")
     assert not client.repository.reader.is_running
-    assert client.get_version("iris@1").number == 1  # the client works again if it is used again
+    assert client.get_version("iris@1").number == 1  # using a closed client opens it again
     client.close()

@@ -11,7 +11,7 @@ from gitmodel import Client
 
 @pytest.fixture
 def parted(code_repo, tmp_path, monkeypatch, git):
-    """Code with a submodule that has one itself, and a version of it; the code has moved on since."""
+    """Code with a nested submodule and a version; newer commits follow that of the version."""
     allowed = ("-c", "protocol.file.allow=always")
     for name in ("inner", "library"):
         git(tmp_path, "init", "-q", name)
@@ -46,7 +46,7 @@ def test_submodules_have_their_recorded_commits_and_no_setting_changes(parted, g
     assert not place.exists()
 
 
-def test_a_clone_that_never_took_its_submodules_gets_those_of_a_version(parted, git, tmp_path, capsys, monkeypatch):
+def test_a_checkout_fetches_submodules_that_the_clone_never_initialized(parted, git, tmp_path, capsys, monkeypatch):
     git(parted, "config", "--global", "protocol.file.allow", "always")
     git(tmp_path, "clone", "-q", parted.as_uri(), "clone")
     monkeypatch.chdir(tmp_path / "clone")
@@ -57,7 +57,7 @@ def test_a_clone_that_never_took_its_submodules_gets_those_of_a_version(parted, 
 
 
 def test_submodules_that_cannot_be_fetched_are_refused_or_left_out(parted, git, tmp_path, capsys):
-    """git itself takes no submodule from a path unless it is told that it may."""
+    """By default, git does not fetch submodules from a local path."""
     place = tmp_path / "then"
     code, _, err = ask(capsys, "checkout", "iris@1", place)
     assert code == 6
@@ -80,7 +80,7 @@ def test_submodules_that_cannot_be_fetched_are_refused_or_left_out(parted, git, 
 
 @pytest.fixture
 def bob(code_repo, tmp_path, git, monkeypatch):
-    """A clone of somebody else, after a version of a branch was pushed and that branch squashed."""
+    """A clone of Bob, made after a version of a branch was pushed and that branch was squashed."""
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(code_repo, "remote", "add", "origin", (tmp_path / "remote.git").as_uri())
     git(code_repo, "push", "-q", "origin", "main")
@@ -154,7 +154,7 @@ def test_recording_the_code_state_again_starts_one_process(code_repo, monkeypatc
 def test_a_checkout_does_not_follow_a_link_of_the_code_at_the_folder_of_artifacts(
     code_repo, tmp_path, monkeypatch, capsys, git, folder, kind
 ):
-    """The code may be somebody else's, and lead out of the work tree."""
+    """Code of other people may contain a link that leads out of the work tree."""
     monkeypatch.chdir(code_repo)
     (tmp_path / "outside").mkdir()
     if kind == "file":
@@ -176,7 +176,7 @@ def test_a_checkout_does_not_follow_a_link_of_the_code_at_the_folder_of_artifact
     assert not (tmp_path / "then").exists()
 
 
-def test_outside_of_a_code_repository_is_reported(code_repo, tmp_path, monkeypatch, capsys):
+def test_a_checkout_outside_of_a_code_repository_is_refused(code_repo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     with Client() as client:
         client.register_model("iris").create_version()

@@ -68,7 +68,7 @@ class TestSha256:
             assert sorted(push_code(client._opened.find_kept(), "origin", "all").pushed) == sorted([head, snapshot])
             assert push_code(client._opened.find_kept(), "origin", "all").pushed == ()
         assert f"refs/gitmodel/code/{head}" in git(tmp_path / "host.git", "for-each-ref")
-        # what a push kept is fetched
+        # a clone without the commit fetches it from the ref that the push created
         git(tmp_path, "clone", "-q", "--single-branch", "host.git", "other")
         with Client(tmp_path / "other", repo=tmp_path / "registry.git") as client:
             assert client.get_version("iris@2").checkout(tmp_path / "again").commit == snapshot
@@ -117,7 +117,7 @@ class TestChangesThatGitIsToldToOverlook:
 
     @pytest.mark.parametrize("value", ["all", "dirty", "untracked"])
     @pytest.mark.parametrize("where", ["config", ".gitmodules", "diff.ignoreSubmodules"])
-    def test_changes_in_a_submodule_count_whatever_the_settings(self, code, git, where, value):
+    def test_changes_in_a_submodule_are_changes_whatever_the_settings(self, code, git, where, value):
         if where == ".gitmodules":
             git(code, "config", "-f", ".gitmodules", "submodule.lib.ignore", value)
             git(code, "commit", "-q", "-am", "Overlook it")
@@ -137,7 +137,7 @@ class TestChangesThatGitIsToldToOverlook:
             made = client.register_model("iris").create_version().code
         assert git(code, "ls-tree", made.snapshot, "lib").split()[2] == git(code / "lib", "rev-parse", "HEAD")
 
-    def test_changes_in_a_submodule_of_a_submodule_count(self, code, git):
+    def test_changes_in_a_submodule_of_a_submodule_are_changes(self, code, git):
         git(code / "lib", "config", "submodule.inner.ignore", "all")
         git(code / "lib/inner", "config", "status.showUntrackedFiles", "no")
         (code / "lib/inner/new.py").write_text("")
@@ -148,14 +148,14 @@ class TestChangesThatGitIsToldToOverlook:
         git(code / "lib/inner", "update-index", "--assume-unchanged", "lib.py")
         assert self.dirty() is True
 
-    def test_new_files_count_whatever_the_settings(self, code, git):
+    def test_new_files_are_changes_whatever_the_settings(self, code, git):
         git(code, "config", "status.showUntrackedFiles", "no")
         assert self.dirty() is False
         (code / "new.py").write_text("")
         assert self.dirty() is True
 
     @pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
-    def test_changes_of_a_file_that_the_index_marks_count(self, code, git, mark):
+    def test_changes_of_a_file_that_the_index_marks_as_unchanged_are_detected(self, code, git, mark):
         git(code, "update-index", mark, "train.py")
         index = (code / ".git/index").read_bytes()
         assert self.dirty() is False
@@ -172,7 +172,7 @@ class TestChangesThatGitIsToldToOverlook:
         with Client() as client, pytest.raises(Refused, match=r"not committed: train\.py"):
             client.get_model("iris").create_version()
         (code / "train.py").unlink()
-        # what a sparse checkout leaves out is not changed
+        # a sparse checkout sets --skip-worktree for files that it leaves out: no change
         assert self.dirty() is (mark == "--assume-unchanged")
 
     def test_a_sparse_checkout_is_clean(self, code, git):
@@ -241,7 +241,7 @@ class TestHooksOfAPush:
             client.register_model("iris")
         return code_repo
 
-    def test_the_users_hook_sees_the_code_that_is_pushed(self, code, tmp_path, git, capsys):
+    def test_the_pre_push_hook_of_the_user_gets_the_pushed_commits(self, code, tmp_path, git, capsys):
         hook = code / ".git/hooks/pre-push"
         hook.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/seen\ncat >>{tmp_path}/seen\n')
         hook.chmod(0o755)
@@ -252,7 +252,7 @@ class TestHooksOfAPush:
         seen = (tmp_path / "seen").read_text().splitlines()
         assert seen == [f"origin {tmp_path}/host.git", f"{head} {head} refs/gitmodel/code/{head} {'0' * 40}"]
 
-    def test_a_hook_that_refuses_keeps_the_code_here(self, code, tmp_path, git, capsys):
+    def test_a_pre_push_hook_can_refuse_the_push_of_the_code(self, code, tmp_path, git, capsys):
         git(code, "config", "core.hooksPath", "hooks")
         (code / "hooks").mkdir()
         hook = code / "hooks/pre-push"
@@ -270,7 +270,7 @@ class TestHooksOfAPush:
     @pytest.mark.skipif(
         shutil.which("git-lfs") is None, reason="git-lfs is not installed (on Debian: apt install git-lfs)"
     )
-    def test_files_of_git_lfs_are_on_the_server(self, code, tmp_path, git, capsys):
+    def test_pushing_code_uploads_its_git_lfs_files(self, code, tmp_path, git, capsys):
         git(code, "lfs", "install", "--local")
         git(code, "lfs", "track", "*.bin")
         (code / "weights.bin").write_bytes(b"large")
@@ -281,7 +281,7 @@ class TestHooksOfAPush:
         assert (code_, err) == (0, "")
         stored = [path.read_bytes() for path in (tmp_path / "host.git/lfs/objects").rglob("*") if path.is_file()]
         assert stored == [b"large"]
-        # a snapshot of what is not committed, too
+        # the same for a snapshot of uncommitted changes
         (code / "weights.bin").write_bytes(b"larger")
         git(code, "config", "gitmodel.dirty", "snapshot")
         ask(capsys, "version", "create", "iris")
@@ -291,7 +291,7 @@ class TestHooksOfAPush:
 
 
 def edit_in_the_second_of_the_index(code, name, text):
-    """Write *text*, of the same size, to the file *name* as an editor does in the second in which it was added.
+    """Write *text* to the file *name*, with the same size and in the same second in which git added the file.
 
     Only the time of the index then shows git that the file may have changed.
     """
@@ -336,7 +336,7 @@ class TestSnapshots:
         assert "rate.py/a.py" in git(code, "ls-tree", "-r", "--name-only", snapshot).splitlines()
 
     @pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
-    def test_a_mark_of_the_index_does_not_hide_changes_from_a_snapshot(self, code, git, mark):
+    def test_a_snapshot_contains_changes_of_a_file_that_the_index_marks_as_unchanged(self, code, git, mark):
         git(code, "update-index", mark, "rate.py")
         edit_in_the_second_of_the_index(code, "rate.py", "RATE = 2\n")
         with Client() as client:
@@ -391,7 +391,7 @@ class TestSecretsInSnapshots:
         (code / "key.txt").symlink_to(tmp_path / "key")
         assert ask(capsys, "version", "create", "iris")[0] == 0
 
-    def test_changes_that_are_refused_store_nothing(self, code, git, capsys):
+    def test_a_version_that_the_settings_refuse_stores_nothing(self, code, git, capsys):
         git(code, "config", "gitmodel.dirty", "refuse")
         (code / "data.csv").write_text("a,b\n3,4\n")
         before = self.state(code, git)

@@ -40,7 +40,7 @@ def set_policy(repo, word):
 
 
 def everything(repo):
-    """The index, every file of the work tree, HEAD and the branches: what a snapshot must not touch."""
+    """Return what a snapshot must not change: the index, all files of the work tree, HEAD and the branches."""
     files = {
         path: (path.read_bytes(), path.lstat().st_mtime_ns, path.lstat().st_mode)
         for path in sorted(repo.rglob("*"))
@@ -63,7 +63,7 @@ class TestKeeping:
         assert git(repo, "log", "-1", "--format=%s", version.code.commit) == "An idea"
         assert kept(repo) == [f"refs/gitmodel/code/{version.code.commit}"]
 
-    def test_a_second_version_of_one_commit_keeps_nothing_more(self, repo, client):
+    def test_a_second_version_of_one_commit_adds_no_ref(self, repo, client):
         for _ in range(2):
             client.get_model("iris").create_version()
         assert kept(repo) == [f"refs/gitmodel/code/{run(repo, 'rev-parse', 'main')}"]
@@ -80,7 +80,7 @@ class TestKeeping:
         assert len(kept(repo)) == 1
         assert kept(tmp_path / "registry.git") == []
 
-    def test_outside_of_a_repository_there_is_nothing_to_keep(self, repo, tmp_path, monkeypatch):
+    def test_a_version_made_outside_of_a_repository_keeps_no_commit(self, repo, tmp_path, monkeypatch):
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path / "elsewhere")
         with Client(repo=repo) as client:
@@ -94,7 +94,7 @@ class TestDirty:
         code = client.get_model("iris").create_version().code
         assert (code.commit, code.dirty, code.snapshot) == (run(repo, "rev-parse", "main"), True, None)
 
-    def test_refused_by_the_registry_no_version_is_made(self, repo, capsys):
+    def test_no_version_of_changed_code_is_made_if_the_registry_refuses_changes(self, repo, capsys):
         set_policy(repo, "refuse")
         for name in ("train.py", "a.py", "b.py", "c.py"):
             (repo / name).write_text("changed\n", encoding="utf-8")
@@ -223,7 +223,7 @@ weights.bin (3,000 bytes)
         with pytest.raises(Refused, match="the submodule sub has changes of its own"):
             snapshot(code, 1_000)
 
-    def test_the_stricter_of_registry_and_machine_counts(self, repo, git):
+    def test_the_stricter_setting_of_registry_and_machine_applies(self, repo, git):
         (repo / "train.py").write_text("changed\n", encoding="utf-8")
         set_policy(repo, "snapshot")
         git(repo, "config", "gitmodel.dirty", "record")
@@ -284,7 +284,7 @@ class TestPushing:
         assert KeptCommits(code).fetch(commit)
         assert git(tmp_path / "bob", "log", "-1", "--format=%s", commit) == "An idea"
 
-    def test_code_that_was_never_published_is_not_published_unasked(self, team, git, tmp_path, capsys, monkeypatch):
+    def test_unpublished_code_is_pushed_only_with_the_option_code(self, team, git, tmp_path, capsys, monkeypatch):
         ada, folder, _ = team
         git(folder, "commit", "-q", "--allow-empty", "-m", "Not yet")
         commit = ada.get_model("iris").create_version().code.commit
@@ -332,7 +332,9 @@ class TestPushing:
             assert subprocess.run(["git", "cat-file", "-e", snapshot], cwd=tmp_path / "remote.git").returncode
             assert client.push(code=True).code.pushed == (snapshot,)
 
-    def test_a_host_that_refuses_such_refs_does_not_stop_the_push(self, team, git, tmp_path, capsys, monkeypatch):
+    def test_a_host_that_refuses_refs_of_kept_commits_does_not_stop_the_push(
+        self, team, git, tmp_path, capsys, monkeypatch
+    ):
         ada, folder, _ = team
         hook = tmp_path / "remote.git" / "hooks" / "update"
         hook.parent.mkdir(exist_ok=True)

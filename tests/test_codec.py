@@ -70,12 +70,12 @@ VALUES = st.recursive(
 
 
 def depth(value):
-    """Return the number of tables and lists around the innermost value, with this one."""
+    """Return how deeply tables and lists are nested in *value*: 0 for a plain value, 1 for a flat list."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     return 0 if items is None else 1 + max(map(depth, items), default=0)
 
 
-# what is chosen depends on the modules that the process has imported, so each run may try other values
+# Hypothesis also takes constants from imported modules, so the values can differ from run to run
 METADATA = st.dictionaries(KEYS, VALUES, max_size=5).filter(lambda values: depth(values) <= codec.MAX_NESTING)
 
 
@@ -110,7 +110,7 @@ def test_any_metadata_survives_write_read_write_byte_for_byte(values):
 
 
 def same(one, other):
-    """Equal, and of equal types, with nan the same as nan."""
+    """Return True if both are equal and have equal types; nan equals nan."""
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list):
@@ -202,14 +202,14 @@ def test_default_values_are_not_written():
     assert written() == b"number = 1\n"
 
 
-def test_characters_that_turn_text_around_are_written_as_escapes():
+def test_characters_that_change_the_direction_of_text_are_written_as_escapes():
     data = written(word="safe \u202e\u2067 evil", metadata={"\u200f": "\u061c"})
     assert b"\\u202E" in data
     assert not any(code in data.decode() for code in "\u202e\u2067\u200f\u061c")
     assert read(data).word == "safe \u202e\u2067 evil"
 
 
-def test_control_characters_never_stand_in_a_record_as_themselves():
+def test_control_characters_are_always_escaped_in_a_record():
     text = "".join(map(chr, range(32))) + "\x7f"
     data = written(word=text, metadata={text: text})
     assert set(data) & ({*range(32), 127} - {10, 9}) == set()
@@ -230,7 +230,7 @@ class Level(enum.IntEnum):
     HIGH = 3
 
 
-def test_metadata_takes_the_value_of_an_enum():
+def test_metadata_records_the_value_of_an_enum_member():
     assert codec.metadata({"word": Word.GOOD, "level": Level.HIGH}) == {"word": "good", "level": 3}
     assert type(codec.metadata({"word": Word.GOOD})["word"]) is str
 
@@ -278,7 +278,7 @@ def test_metadata_that_no_record_can_hold_is_refused(value, said):
         ({"a": [[{"b": 1}]]}, ".a[0]"),
     ],
 )
-def test_a_wrong_value_of_metadata_has_a_path(value, path):
+def test_the_error_for_wrong_metadata_has_the_path_of_the_value(value, path):
     with pytest.raises(Wrong) as caught:
         codec.metadata(value)
     assert caught.value.path == path
@@ -292,7 +292,7 @@ LISTS = {
 }
 
 
-def test_lists_of_tables_and_times_have_one_form():
+def test_lists_of_tables_and_times_are_written_in_one_form():
     data = written(metadata=LISTS).decode()
     assert "[[metadata.tables]]\nactivation = " in data
     assert "[[metadata.tables.deep.x]]\ny = 1\n" in data
@@ -331,7 +331,7 @@ def test_a_value_that_is_invalid_for_its_key_is_refused_with_the_valid_ones(read
     assert len(str(caught.value)) < 200
 
 
-def test_an_integer_too_long_for_python_to_print_is_refused_like_any_other():
+def test_an_integer_that_is_too_long_to_print_is_refused():
     with pytest.raises(Wrong, match="takes a whole number"):
         codec.count(10**5000)
     with pytest.raises(Wrong, match="does not fit 64 bits"):
@@ -357,14 +357,14 @@ def test_a_refused_value_names_its_key_its_file_and_its_rule():
         assert "git model check" in caught.value.hint
 
 
-def test_everything_that_is_wrong_is_found_not_only_the_first():
+def test_all_faults_of_a_record_are_found_and_not_only_the_first():
     table = codec.parse_table(b"word = 1\nwords = 2\nnew = 3\n[inner]\nword = 4\nother = 5", PATH)
     record, problems = codec.inspect(Record, table, PATH)
     assert record is None
     assert [problem.key for problem in problems] == ["number", "word", "words", "inner.word", "inner.other", "new"]
 
 
-def test_an_unknown_key_is_shown_without_what_it_could_do_to_a_terminal():
+def test_an_unknown_key_is_shown_shortened_and_in_printable_characters():
     with pytest.raises(Invalid) as caught:
         read('number = 1\n"\u202e\\u001B[31m{}" = 1'.format("x" * 5000).encode())
     assert caught.value.message.isascii()
@@ -431,7 +431,7 @@ def test_a_lone_surrogate_is_not_written():
 
 @repeatable
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))))
-def test_any_bytes_are_a_record_or_refused_and_nothing_else(data):
+def test_reading_any_bytes_returns_a_record_or_raises_invalid(data):
     try:
         found = read(data)
     except Invalid as error:

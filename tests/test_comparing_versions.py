@@ -1,4 +1,4 @@
-"""`git model diff` of two to many versions: awkward values, references that are wrong, and narrow terminals."""
+"""`git model diff` of two to many versions: unusual values, wrong references, and narrow terminals."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def create(client, *metadata, model="iris", **others):
 
 
 def on_a_terminal(columns, *arguments):
-    """Return what a command prints on a terminal of so many columns."""
+    """Return what a command prints on a terminal with *columns* columns."""
     ours, theirs = pty.openpty()
     child = os.fork()
     if child == 0:
@@ -38,7 +38,7 @@ def on_a_terminal(columns, *arguments):
     try:
         while part := os.read(ours, 65536):
             printed += part
-    except OSError:  # the end of a terminal
+    except OSError:  # raised at the end of the output of a terminal
         pass
     os.waitpid(child, 0)
     os.close(ours)

@@ -89,7 +89,7 @@ KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "Ab1/" * 16 + "\n" + "Cd2+" * 3
     ],
 )
 def test_a_credential_is_hidden_to_its_end(text):
-    """A search may stop where a credential is certain. What is hidden must not."""
+    """Recognizing a credential may stop before its end, but hiding must cover all of it."""
     hidden = redacted(f"see {text} there")
     assert not any(part in hidden for part in (text[-12:-2], text[24:32])), hidden
     assert hidden.startswith("see (a")
@@ -101,7 +101,7 @@ def test_the_host_of_a_url_with_a_password_stays_readable():
 
 
 @pytest.mark.parametrize("name", ["token", "Token", "hub.token"])
-def test_a_random_value_of_a_field_token_is_recognized(name):
+def test_a_random_value_in_a_field_named_token_is_recognized(name):
     assert credential_in({name: "0a1b2c3d" * 4}) == "a token"
     assert not credential_in({name: "unaffordability-2"})
 
@@ -183,7 +183,7 @@ def test_a_credential_is_refused_as_metadata_of_an_artifact_and_message_of_a_tra
         it.register_model("rose")
 
 
-def test_the_field_is_named_and_the_files_are_not_stored_before(client, tmp_path):
+def test_a_credential_in_metadata_is_refused_before_a_file_is_stored(client, tmp_path):
     (tmp_path / "a.txt").write_text("never stored")
     with pytest.raises(Refused, match=r"^metadata.db.password of iris@2 looks like a password, by its name; nothing"):
         client.get_model("iris").create_version(
@@ -240,7 +240,7 @@ def record_by_hand(repo, password="hunter2"):
     editing.edit(repo, {"models/iris/versions/1.toml": encode(spoken).decode()}, onto=BRANCH)
 
 
-class TestOfOthers:
+class TestCredentialsRecordedByOthers:
     def test_a_record_can_be_changed_renamed_and_promoted_anyway(self, client):
         record_by_hand(client.repository.common_dir)
         client.get_version("iris@1").log_metadata(accuracy=0.95)

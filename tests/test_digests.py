@@ -40,7 +40,7 @@ def test_the_digest_of_bytes_is_their_sha256(content):
         "sha256:../../../../etc/passwd",
     ],
 )
-def test_anything_else_is_refused(text):
+def test_text_that_is_no_digest_is_refused(text):
     with pytest.raises(Invalid, match="is not a digest"):
         parse_digest(text)
 

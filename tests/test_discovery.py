@@ -19,7 +19,7 @@ PROGRAM = str(PROGRAMS / "git-model")
 
 
 def ask(folder, *words, **variables):
-    """Exit code, stdout and stderr of a command that is started in *folder*."""
+    """Run a command in *folder*; return its exit code, stdout and stderr."""
     environ = {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
     environ.update({name: str(value) for name, value in variables.items()})
     command = [str(word) for word in words]
@@ -37,7 +37,7 @@ def model(folder, *words, **variables):
 
 @pytest.fixture
 def explicit(git, tmp_path):
-    """git uses no bare repository that is not named, as git 3 plans to do by default."""
+    """Make git use a bare repository only if it is named: the planned default of git 3."""
     git(tmp_path, "config", "--global", "safe.bareRepository", "explicit")
 
 
@@ -82,7 +82,7 @@ class TestBareRepositories:
         assert "git model --repo PATH" in err
         inside = bare / "objects"
         assert model(inside, "list")[0] == 6
-        # what is within a bare repository is not its name
+        # a folder inside of a bare repository does not name the repository
         assert model(inside, "--repo", ".", "list")[0] == 6
         monkeypatch.chdir(bare)
         with pytest.raises(BareRefused):
@@ -94,7 +94,7 @@ class TestBareRepositories:
         assert model(a, "list", "-q")[1] == "iris\n"
 
     @pytest.mark.parametrize("kind", ["bare", "clone"])
-    def test_the_hook_of_a_server_judges_what_is_pushed(self, bare, two, git, kind):
+    def test_the_server_hook_checks_pushed_commits(self, bare, two, git, kind):
         a, b = two
         host = bare if kind == "bare" else b
         code, out, err = ask(host, "git", "model", "hook", "install", "--server")
@@ -229,18 +229,18 @@ class TestVariables:
         code, _, err = model(b, "register", "third", GIT_DIR=a / ".git")
         assert (code, err) == (0, "")
         assert model(a, "list", "-q")[1] == "second\nthird\n"
-        # the registry is named, the code is not
+        # gitmodel.repo names the registry but not the code repository, so a version is refused
         code, _, err = model(b, "version", "create", "third", GIT_DIR=a / ".git")
         assert (code, "GIT_DIR names" in err) == (2, True)
 
-    def test_git_dir_counts_where_the_folder_is_in_no_repository(self, two, tmp_path):
+    def test_git_dir_names_the_repository_if_the_folder_is_in_none(self, two, tmp_path):
         a, _ = two
         nowhere = tmp_path / "nowhere"
         nowhere.mkdir()
         assert ask(nowhere, "git", f"--git-dir={a}/.git", "model", "register", "iris")[0] == 0
         assert ask(nowhere, "git", "--git-dir=../a/.git", "model", "version", "create", "iris")[0] == 0
         made = json.loads(model(a, "show", "iris@1", "--format", "json")[1])
-        # git would take the current folder for the work tree, and all files for deleted
+        # git would use the current folder as the work tree and report all files as deleted
         assert (made["code"]["commit"], made["code"].get("dirty")) == (editing.run(a, "rev-parse", "HEAD"), None)
         code, _, err = ask(nowhere, PROGRAM, "list", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone, which is not a git repository" in err) == (3, True)
@@ -249,7 +249,7 @@ class TestVariables:
         _, b = two
         code, _, err = model(b, "register", "iris", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone" in err) == (2, True)
-        # as in a server hook that changes into a clone
+        # in a server hook GIT_DIR is ".", which names nothing after the hook changes into a clone
         code, _, err = model(b, "register", "iris", GIT_DIR=".")
         assert (code, "GIT_DIR names" in err) == (2, True)
         assert not has_registry(b)
@@ -264,7 +264,7 @@ class TestVariables:
         (a / "below").mkdir()
         assert model(a / "below", "list", "-q", GIT_DIR=a / ".git")[0:2] == (0, "iris\n")
 
-    def test_a_work_tree_names_the_repository_that_it_is_of(self, two, git, tmp_path):
+    def test_git_dir_of_a_linked_work_tree_and_of_its_repository_agree(self, two, git, tmp_path):
         a, _ = two
         git(a, "worktree", "add", "-q", str(tmp_path / "tree"))
         own = git(tmp_path / "tree", "rev-parse", "--absolute-git-dir")
@@ -287,7 +287,7 @@ class TestVariables:
         assert ask(tmp_path, "git", *named, "model", "version", "create", "of-a")[0::2] == (0, "")
         code_of = json.loads(ask(a, "git", *named, "model", "show", "of-a@1", "--format", "json")[1])["code"]
         assert code_of["commit"] == editing.run(tmp_path, f"--git-dir={dot}", "rev-parse", "HEAD")
-        assert code_of["dirty"] is True  # there are files that git does not track
+        assert code_of["dirty"] is True  # the home has files that git does not track
 
     def test_a_client_obeys_and_refuses_as_the_command_does(self, two, monkeypatch):
         a, b = two
@@ -302,7 +302,7 @@ class TestVariables:
                     client.record_code()
                 assert client.list_models() == ()
         assert (has_registry(a), has_registry(b)) == (False, False)
-        with Client(b, environ=environ) as client:  # named by its path
+        with Client(b, environ=environ) as client:  # an explicit path overrides GIT_DIR
             client.register_model("iris").create_version()
         assert (has_registry(a), has_registry(b)) == (False, True)
         with Client(environ={**environ, "GIT_WORK_TREE": str(a)}) as client:
@@ -358,7 +358,7 @@ class TestVariables:
             ("GIT_INDEX_FILE", "GIT_INDEX_FILE names the index of"),
         ],
     )
-    def test_a_variable_that_means_another_part_stops_writes(self, two, git, name, said):
+    def test_a_git_variable_that_names_a_part_of_another_repository_stops_writes(self, two, git, name, said):
         a, b = two
         there = {"GIT_INDEX_FILE": "index"}.get(name, "objects" if "OBJECT" in name else "")
         variables = {name: a / ".git" / there}
@@ -368,14 +368,17 @@ class TestVariables:
         assert model(a, "-C", b, "register", "iris", **variables)[0] == 2
         assert not has_registry(b)
         assert model(b, "--repo", b, "register", "iris", **variables)[0] == 0
-        assert model(b, "--repo", b, "version", "create", "iris", **variables)[0] in (0, 2)  # 2: of its code
+        assert model(b, "--repo", b, "version", "create", "iris", **variables)[0] in (
+            0,
+            2,
+        )  # 2 if the code is concerned
         code, out, err = model(b, "list", "-q", **variables)
         assert (code, out, said in err) == (0, "iris\n", True)
         assert git(b, "fsck", "--no-dangling") == ""
         assert sorted((a / ".git/objects").rglob("*")) == before
 
     @pytest.mark.parametrize("name", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_INDEX_FILE"])
-    def test_a_variable_that_names_its_own_part_changes_nothing(self, two, git, name):
+    def test_a_git_variable_that_names_a_part_of_the_same_repository_changes_nothing(self, two, git, name):
         a, _ = two
         own = a / ".git" / ("index" if name == "GIT_INDEX_FILE" else "objects")
         code, _, err = model(a, "register", "iris", **{name: own})
@@ -406,7 +409,7 @@ class TestVariables:
         )
         assert (done.returncode, "gitmodel does not support" in done.stderr) == (2, True)
 
-    def test_git_config_of_git_config_alone_has_no_effect(self, two, tmp_path):
+    def test_the_variable_git_config_has_no_effect(self, two, tmp_path):
         """`git help config`: GIT_CONFIG has no effect on other git commands."""
         a, _ = two
         (tmp_path / "other").write_text("[gitmodel]\n\tbranch = other\n")
@@ -415,7 +418,7 @@ class TestVariables:
         assert model(a, "config", "executor", "processes", GIT_CONFIG=tmp_path / "other")[0] == 0
         assert "processes" in (a / ".git/config").read_text()
 
-    def test_git_decides_where_discovery_ends(self, two):
+    def test_git_ceiling_directories_end_the_search_for_the_repository(self, two):
         a, _ = two
         below = a / "below"
         below.mkdir()
@@ -430,8 +433,8 @@ class TestVariables:
         model(a, "version", "create", "iris", GIT_INDEX_FILE=tmp_path / "index")
         assert json.loads(model(a, "show", "iris@1", "--format", "json")[1])["code"]["dirty"] is False
 
-    def test_the_quarantine_of_a_push_is_not_that_of_another_repository(self, two, git, tmp_path):
-        """A hook of a server that reads and writes a registry of its own."""
+    def test_a_server_hook_can_write_to_another_registry_during_a_push(self, two, git, tmp_path):
+        """The quarantine of the push belongs to another repository than the registry of the hook."""
         a, b = two
         model(b, "register", "iris")
         git(tmp_path, "init", "-q", "--bare", "host.git")
@@ -444,7 +447,7 @@ class TestVariables:
         assert git(b, "fsck", "--no-dangling") == ""
 
 
-# Folders that are gone or closed
+# Current folders that were removed or that the user may not enter
 
 
 class TestFolders:
@@ -461,7 +464,7 @@ class TestFolders:
 
         return run
 
-    def test_a_current_folder_that_was_removed(self, two, gone):
+    def test_commands_in_a_current_folder_that_was_removed_work_with_a_named_repository(self, two, gone):
         a, _ = two
         assert gone(PROGRAM, "-C", a, "register", "iris")[0] == 0
         assert gone(PROGRAM, "--repo", a, "version", "create", "iris", "-q")[0:2] == (0, "iris@1\n")
@@ -477,7 +480,7 @@ class TestFolders:
         assert (code, "the current folder is gone" in err, "by its absolute path" in err) == (3, True, True), err
         assert gone(PROGRAM, "-C", "../a", "list", "-q")[0:2] == (0, "iris\n")
 
-    def test_python_in_a_current_folder_that_was_removed(self, two, gone):
+    def test_a_client_in_a_current_folder_that_was_removed_works_with_a_named_repository(self, two, gone):
         a, _ = two
         program = (
             "import sys; from gitmodel import Client\n"
@@ -488,7 +491,7 @@ class TestFolders:
         assert (code, out) == (0, "1\n1\n"), err
 
     @needs_root
-    def test_a_current_folder_that_the_user_may_not_enter(self):
+    def test_commands_in_a_folder_that_the_user_may_not_enter_work_with_a_named_repository(self):
         with open_folder() as top:
             ada, closed = User(top, 12345, 12345), top / "closed"
             closed.mkdir(mode=0o700)

@@ -16,12 +16,12 @@ def test_a_missing_model_without_a_registry_has_a_clear_message(code_repo: Path,
     assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
-def test_an_empty_list_of_models_where_there_is_no_registry_yet(code_repo: Path) -> None:
+def test_without_a_registry_the_list_of_models_is_empty(code_repo: Path) -> None:
     with Client(code_repo) as client:
         assert client.list_models() == ()
 
 
-def test_apply_does_not_pass_where_there_is_no_registry_yet(
+def test_apply_without_a_registry_fails(
     code_repo: Path, git: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(code_repo)

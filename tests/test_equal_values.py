@@ -59,7 +59,7 @@ def objects(*cells):
 
 
 def dictionary(codes, *values):
-    """An ordered dictionary of Arrow with its *values* in this order."""
+    """Return an ordered dictionary array of Arrow with *values* in this order."""
     return pyarrow.DictionaryArray.from_arrays(pyarrow.array(codes, pyarrow.int8()), [*values], ordered=True)
 
 
@@ -327,7 +327,7 @@ def test_a_row_of_a_later_group_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["x", 1, None, ("a", 1)])
-def test_other_readers_find_columns_and_index(tmp_path, name):
+def test_pandas_alone_reads_the_same_columns_and_index(tmp_path, name):
     frame = pandas.DataFrame({"a": [1, 2], "b": ["x", None]}, index=pandas.Index(["r", "s"], name=name))
     save(frame, tmp_path / "x.parquet", "parquet")
     alone = pandas.read_parquet(tmp_path / "x.parquet")
@@ -393,7 +393,7 @@ class Thing:
 
 
 class Frame(pandas.DataFrame):
-    """A subclass whose own parts no format knows."""
+    """A subclass of DataFrame: no format knows what it adds."""
 
 
 @pytest.mark.parametrize(
@@ -422,7 +422,7 @@ class Frame(pandas.DataFrame):
         ),
     ],
 )
-def test_a_refusal_names_the_place_and_the_type(tmp_path, value, named):
+def test_the_refusal_of_a_value_names_its_place_and_type(tmp_path, value, named):
     if not named:
         value.attrs["t"], named = Thing(), r"attrs\['t'\] is a .*Thing"
     with pytest.raises(UsageError, match=named) as caught:
@@ -454,7 +454,7 @@ def test_attrs_that_cannot_be_copied_are_named(tmp_path):
         ),
     ],
 )
-def test_a_difference_that_values_do_not_show_is_found(one, other):
+def test_a_difference_in_categories_blocks_or_types_of_labels_is_found(one, other):
     assert difference(one, other)
     assert difference(one, one) == ""
 
@@ -531,7 +531,7 @@ class Counting(BaseEstimator):
 
 
 class TestFilesOfEarlierReleases:
-    def test_a_series_is_loaded_by_its_materializer_or_as_the_file_describes_it(self, tmp_path):
+    def test_a_series_of_an_earlier_release_is_loaded_with_and_without_its_materializer(self, tmp_path):
         unnamed = pandas.Series([1.5, 2.5])
         unnamed.to_frame(name="__unnamed_series__").to_parquet(tmp_path / "x")
         pandas.testing.assert_series_equal(load(tmp_path / "x", "parquet"), unnamed)
@@ -540,7 +540,7 @@ class TestFilesOfEarlierReleases:
         found = materializers.load(tmp_path / "y", "parquet", "pandas-series", trusted=True)
         pandas.testing.assert_series_equal(found, named)
 
-    def test_a_frame_and_an_arrow_table_are_read(self, tmp_path):
+    def test_a_frame_and_an_arrow_table_of_an_earlier_release_are_loaded(self, tmp_path):
         frame = pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["r", "s"])
         frame.to_parquet(tmp_path / "x")
         pandas.testing.assert_frame_equal(load(tmp_path / "x", "parquet"), frame)
@@ -553,14 +553,14 @@ class TestFilesOfEarlierReleases:
             numpy.save(file, numpy.float64(0.25))
         assert type(materializers.load(tmp_path / "x", "numpy", "numpy", trusted=True)) is numpy.float64
 
-    def test_json_of_others_with_dollar_keys_is_left_as_it_is(self, tmp_path):
+    def test_dollar_keys_in_json_of_other_programs_are_not_decoded(self, tmp_path):
         (tmp_path / "x.json").write_text(json.dumps({"$tuple": [1], "$schema": "x"}))
         assert load(tmp_path / "x.json", "json") == {"$tuple": [1], "$schema": "x"}
 
 
 class TestOtherVersionsOfPandas:
     @pytest.mark.skipif(pandas.__version__ < "2.3", reason="this pandas has no such text")
-    def test_text_of_pandas_3_is_read_as_objects(self, tmp_path, monkeypatch):
+    def test_text_of_pandas_3_is_loaded_as_objects_by_pandas_2(self, tmp_path, monkeypatch):
         frame = pandas.DataFrame({"a": pandas.Series(["x", None], dtype=pandas.StringDtype(na_value=numpy.nan))})
         save(frame, tmp_path / "x", "parquet")
         text_type = pandas.StringDtype

@@ -117,7 +117,7 @@ def test_the_library_gives_the_same_results_for_plain_expressions(text, expected
 
 @needs_library
 @pytest.mark.parametrize(("text", "expected"), LIBRARY)
-def test_any_other_expression_is_evaluated_by_the_library(text, expected):
+def test_an_expression_that_is_not_plain_is_evaluated_by_the_library(text, expected):
     expression = parse(text)
     assert not expression.plain
     assert expression.matches(VERSION) is expected
@@ -125,7 +125,7 @@ def test_any_other_expression_is_evaluated_by_the_library(text, expected):
 
 
 def by_library(text: str) -> Expression:
-    """The same clauses, each answered by the library."""
+    """Return an expression with the same clauses, each of which the library evaluates."""
     tokens = reading.read_tokens(text)
     return Expression(text, tuple(program.Program(text, part) for part in reading.split_clauses(tokens)))
 
@@ -185,7 +185,7 @@ CLAUSES = (
 def test_gitmodel_and_the_cel_library_give_the_same_answer(text, record):
     here, there = parse(text), by_library(text)
     assert answer(here, record) == answer(there, record)
-    whole = program.Program(text, reading.read_tokens(text))  # not split at &&: CEL itself
+    whole = program.Program(text, reading.read_tokens(text))  # the whole expression in CEL, not split at &&
     assert (answer(here, record) is True) == (whole.answer(record) is True)
     verdict, other = here.judge(record), there.judge(record)
     assert (verdict.passed, verdict.clause, verdict.missing) == (other.passed, other.clause, other.missing)
@@ -277,7 +277,7 @@ def test_parse_names_the_error_and_its_position(text, why):
 
 
 @needs_library
-def test_a_clause_that_is_no_truth_value_is_an_error_in_a_filter_and_a_failure_in_a_gate():
+def test_a_clause_that_is_neither_true_nor_false_is_an_error_in_a_filter_and_fails_a_gate():
     for text in ("number", "size(tags)"):
         with pytest.raises(UsageError, match="neither true nor false"):
             parse(text).matches(VERSION)
@@ -411,7 +411,7 @@ def test_ten_thousand_records_are_searched_in_milliseconds():
     expression = parse('metadata.accuracy > 0.9 && "baseline" in tags')
     start = time.perf_counter()
     assert sum(map(expression.matches, records)) == 999
-    assert time.perf_counter() - start < 0.25  # 11 ms where it was written; slow machines run this too
+    assert time.perf_counter() - start < 0.25  # it took 11 ms when written; the limit allows for slow machines
 
 
 def test_the_library_is_imported_only_when_an_expression_needs_it():
@@ -440,7 +440,7 @@ def test_without_the_library_plain_expressions_work_and_others_name_the_package(
 
 
 class PanicException(BaseException):
-    """Named as the one that the Rust binding raises, which derives from BaseException too."""
+    """Like the exception that the Rust binding raises: same name, and derived from BaseException."""
 
 
 @needs_library
@@ -459,7 +459,7 @@ def test_a_panic_in_the_library_is_a_usage_error(monkeypatch):
 
 
 @needs_library
-def test_an_interrupt_stays_an_interrupt(monkeypatch):
+def test_ctrl_c_in_the_library_is_not_turned_into_a_usage_error(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -508,7 +508,7 @@ def test_hostile_text_is_refused_at_once(text, why):
         "a ? " * 120 + "a" + " : a" * 120,
     ],
 )
-def test_the_largest_expressions_fit_a_small_stack(text):
+def test_the_largest_expressions_can_be_evaluated_on_a_small_stack(text):
     outcome: list[object] = []
 
     def run() -> None:
@@ -517,7 +517,7 @@ def test_the_largest_expressions_fit_a_small_stack(text):
         except UsageError as error:
             outcome.append(error)
 
-    before = threading.stack_size(512 * 1024)  # what a thread has on macOS
+    before = threading.stack_size(512 * 1024)  # the stack of a thread on macOS
     try:
         thread = threading.Thread(target=run)
         thread.start()
@@ -564,7 +564,7 @@ def test_nested_macros_work_on_records_of_ordinary_size():
 
 
 @needs_library
-def test_a_record_nested_without_end_is_refused_not_followed():
+def test_a_very_deeply_nested_record_is_refused():
     deep: Any = 1
     for _ in range(5_000):
         deep = {"x": deep}
@@ -576,7 +576,7 @@ def test_a_record_nested_without_end_is_refused_not_followed():
 
 
 @needs_library
-def test_a_record_may_hold_what_the_library_cannot_take():
+def test_a_record_may_hold_values_that_the_library_does_not_support():
     record = {
         "a": {"b": timedelta(days=1), "c": object(), "d": "\ud800", 5: 1},
         "n": 10**400,

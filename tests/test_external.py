@@ -26,7 +26,7 @@ def pages():
 
 @pytest.fixture
 def elsewhere():
-    """Another host, as far as trust goes: an internal one, say."""
+    """A second web server, such as an internal one: trust in the first host does not include it."""
     with serving() as server:
         yield server
 
@@ -119,7 +119,7 @@ def test_a_page_of_the_web_is_read_without_credentials(iris, pages, capsys):
     assert ask(capsys, "verify")[0] == 5
 
 
-def test_a_page_over_tls_is_read_if_its_certificate_is_good(iris, pages, capsys, tmp_path, monkeypatch):
+def test_a_page_over_tls_is_read_if_its_certificate_is_valid(iris, pages, capsys, tmp_path, monkeypatch):
     made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"]
     subprocess.run(["openssl", *made.split(), *names], check=True, capture_output=True)
@@ -138,7 +138,7 @@ def test_a_page_over_tls_is_read_if_its_certificate_is_good(iris, pages, capsys,
     assert ask(capsys, "verify")[0] == 5
 
 
-def test_one_external_artifact_out_of_reach_hides_nothing_of_the_others(iris, pages, huge, capsys):
+def test_an_unreachable_external_artifact_does_not_hide_the_others(iris, pages, huge, capsys):
     with Client(iris) as client:
         version = client.get_version("iris@1")
         version.link_external("far", f"{pages.url}/raw.csv")
@@ -193,7 +193,7 @@ def test_a_url_without_external_is_refused_with_the_option_to_add(iris, capsys):
     )
 
 
-def test_a_store_without_checksums_has_no_digest_to_take(iris, huge, capsys):
+def test_provider_digest_is_refused_for_a_store_without_checksums(iris, huge, capsys):
     code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external", "--provider-digest")
     assert (code, "has no SHA-256 of the whole object" in err) == (2, True)
 
@@ -212,7 +212,7 @@ def test_push_does_not_upload_an_external_artifact(iris, huge, capsys, tmp_path,
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external")[0] == 0
-    git(iris, "push", "-q", "origin", "main")  # where the code of versions is looked for
+    git(iris, "push", "-q", "origin", "main")  # push warns if no branch of the remote has the code of a version
     code, _, err = ask(capsys, "push")
     assert (code, err) == (0, "")
 
@@ -231,7 +231,7 @@ def test_a_bucket_named_only_by_the_branch_is_not_contacted(iris, capsys, git):
     assert (code, "does not trust yet" in out) == (7, True)
 
 
-def test_a_page_that_is_read_in_place_is_kept_and_repaired(iris, pages):
+def test_the_local_copy_of_a_page_is_used_while_intact_and_else_repaired(iris, pages):
     with Client(iris) as client:
         artifact = client.get_version("iris@1").link_external("raw", f"{pages.url}/raw.csv")
         path = artifact.path()
@@ -245,7 +245,7 @@ def test_a_page_that_is_read_in_place_is_kept_and_repaired(iris, pages):
         assert artifact.path().read_bytes() == b"a,b\n1,2\n"
 
 
-def test_a_page_longer_than_its_link_says_is_not_read_on(iris, pages, capsys, tmp_path):
+def test_reading_stops_if_a_page_is_longer_than_its_recorded_size(iris, pages, capsys, tmp_path):
     with Client(iris) as client:
         version = client.get_version("iris@1")
         version.link_external("raw", f"{pages.url}/raw.csv")
@@ -265,14 +265,14 @@ def test_a_page_longer_than_its_link_says_is_not_read_on(iris, pages, capsys, tm
 
 
 def record_link(client, url, content=b"a,b\n1,2\n"):
-    """Have the branch say that raw of iris@1 is at *url*, as somebody else may have written."""
+    """Record on the branch, as another person may, that the artifact raw of iris@1 is at *url*."""
     link = ArtifactLink(name="raw", kind="data", digest=digest_of(content), size=len(content), format="csv", uri=url)
     artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
     return client.get_version("iris@1").get_artifact("raw")
 
 
 def ways_to_read(client, tmp_path, capsys):
-    """Every way to read raw of iris@1, each of which raises what it is refused with."""
+    """Return a function for each way to read raw of iris@1; it raises the error of a refused read."""
 
     def told(*command):
         code, out, err = ask(capsys, *command)
@@ -338,7 +338,7 @@ def test_a_redirect_to_another_protocol_is_refused(iris, pages, to):
     assert "pw" not in caught.value.message
 
 
-def test_linking_by_hand_trusts_the_host_and_not_the_target_of_its_redirect(iris, pages, elsewhere, capsys, git):
+def test_link_trusts_the_given_host_and_not_the_target_of_its_redirect(iris, pages, elsewhere, capsys, git):
     pages.pages["/moved.csv"] = f"{elsewhere.url}/raw.csv"
     code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={pages.url}/moved.csv", "--external")
     assert (code, f"git model store trust {elsewhere.url}/" in err) == (6, True)

@@ -54,7 +54,7 @@ def client(code_repo, monkeypatch):
 
 
 def replace_text(old, new):
-    """Change the record of iris 1 by hand, where the current folder is the repository."""
+    """Replace text in the record of iris@1 without gitmodel, in the repository of the current folder."""
     path = paths.version_file("iris", 1)
     text = editing.read(".", path)
     assert old in text
@@ -68,7 +68,7 @@ def version(client):
     return model.create_version(model_objects={"clf": "in/model.onnx", "net": Path("in/bert")}, data={"rows": [1]})
 
 
-def test_a_file_a_folder_and_an_object_come_back_under_their_names(client, version, capsys, tmp_path):
+def test_a_file_a_folder_and_an_object_are_written_under_their_file_names(client, version, capsys, tmp_path):
     assert [(found.name, found.link.file) for found in version.artifacts] == [
         ("clf", "model.onnx"),
         ("net", "bert"),
@@ -180,7 +180,7 @@ def test_a_hostile_name_in_a_record_writes_nothing(client, version, capsys):
 
 
 @pytest.mark.parametrize("name", ["a:b.onnx", ".hidden", "model ", "-x", "caf\udce9.onnx"])
-def test_a_file_with_a_name_that_not_every_system_has_is_stored_under_that_of_the_artifact(client, caplog, name):
+def test_a_file_name_that_is_not_portable_is_replaced_by_the_name_of_the_artifact(client, caplog, name):
     Path("in", name).write_bytes(ONNX)
     version = client.register_model("iris").create_version(model_objects={"clf": Path("in", name)})
     assert "clf does not keep the name" in caplog.text
@@ -190,8 +190,8 @@ def test_a_file_with_a_name_that_not_every_system_has_is_stored_under_that_of_th
 
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]*", fullmatch=True))
-def test_a_valid_name_of_an_artifact_is_one_of_a_file(name):
-    if fault_in(name) is None:  # which reading a record relies on
+def test_a_valid_name_of_an_artifact_is_a_valid_file_name(name):
+    if fault_in(name) is None:  # a record without `file` uses the name of its artifact as file name
         assert not file_name_fault(name)
 
 
@@ -203,7 +203,7 @@ def test_an_accepted_name_is_one_part_of_a_path(name):
         assert Path("folder", name).parts == ("folder", name)
 
 
-def test_an_old_record_without_the_name_is_read_as_before(client, version, capsys):
+def test_an_old_record_without_a_file_name_uses_the_name_of_the_artifact(client, version, capsys):
     replace_text('file = "model.onnx"\n', "")
     version = client.get_version("iris@1")
     artifact = version.get_artifact("clf")
@@ -214,20 +214,20 @@ def test_an_old_record_without_the_name_is_read_as_before(client, version, capsy
     assert version.checkout("out").artifacts["clf"] == Path("out/artifacts/clf")
 
 
-def test_linking_the_same_bytes_again_keeps_the_name(client, version):
+def test_linking_the_same_bytes_again_keeps_the_file_name(client, version):
     Path("in/renamed.onnx").write_bytes(ONNX)
     version.set_stage("production")
     version.link_artifact("clf", "in/renamed.onnx", kind="model")
     assert version.get_artifact("clf").link.file == "model.onnx"
 
 
-def test_the_name_of_a_file_of_a_version_in_a_stage_cannot_change_but_binds_no_promotion(client, version):
+def test_check_refuses_a_changed_file_name_and_readers_by_stage_do_not_use_it(client, version):
     version.set_stage("production")
     before = editing.run(".", "rev-parse", editing.BRANCH)
     after = replace_text("model.onnx", "other.onnx")
     problems = check_between(client.repository, before, after).problems
     assert [(problem.key, problem.rule) for problem in problems] == [("artifacts", "change.version")]
-    # a reader through the stage reads the record at the tag, with the reviewed name
+    # reading by stage uses the record at the tag, which has the reviewed name
     assert client.get_version("iris@production").get_artifact("clf").path().read_bytes() == ONNX
 
 

@@ -85,14 +85,14 @@ def test_an_unknown_name_in_a_filter_of_versions_is_an_error(client, capsys, exp
         pytest.param("[1, 2].exists(name, name == number)", [1, 2], marks=needs_library),
     ],
 )
-def test_a_known_name_is_no_error_though_no_version_matches(client, capsys, expression, numbers):
+def test_a_known_name_is_no_error_even_if_no_version_matches(client, capsys, expression, numbers):
     found = client.get_model("iris").list_versions(filter=expression)
     assert [version.number for version in found] == numbers
     code, out, _ = ask(capsys, "version", "list", "iris", "-q", "--filter", expression)
     assert (code, out.split()) == (0, [f"iris@{number}" for number in reversed(numbers)])
 
 
-def test_a_deleted_version_counts_as_searched(repo):
+def test_a_name_that_no_version_has_is_an_error_even_if_all_versions_are_deleted(repo):
     with Client(repo) as client:
         iris = client.register_model("iris")
         iris.create_version(metadata={"loss": 1.0}).delete()
@@ -100,7 +100,7 @@ def test_a_deleted_version_counts_as_searched(repo):
             iris.list_versions(filter="metadata.loss > 0")
 
 
-def test_a_filter_searches_for_a_key_beyond_the_requested_page(client):
+def test_a_key_that_occurs_only_beyond_the_requested_page_is_known(client):
     iris = client.get_model("iris")
     wanted = "number > 0 || metadata.split.rows > 0"
     if importlib.util.find_spec("cel"):
@@ -265,27 +265,27 @@ def test_a_literal_that_no_record_can_be_compared_with_is_an_error(client, capsy
         list(iris.each_version(filter=expression))
 
 
-def test_a_type_that_some_record_has_is_no_error(client):
+def test_a_comparison_with_a_type_that_some_record_has_is_no_error(client):
     iris = client.get_model("iris")
     iris.create_version(metadata={"accuracy": "high", "note": 5})
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy == 'high'")] == [4]
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy > 0.92")] == [2]
     assert list(iris.list_versions(filter="name == 9")) == []  # no version has a name
-    assert list(iris.list_versions(filter="'b' in metadata.split")) == []  # a map
+    assert list(iris.list_versions(filter="'b' in metadata.split")) == []  # `in` also takes a table
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy != 'low'", limit=2)] == [2, 4]
     iris.create_version(metadata={"accuracy": ["a"]})
     assert list(iris.list_versions(filter="'b' in metadata.accuracy")) == []
     assert [version.number for version in iris.list_versions(filter="'a' in metadata.accuracy")] == [5]
 
 
-def test_a_version_in_no_stage_is_found_among_those_that_contain_a_commit(client, capsys):
+def test_contains_can_be_filtered_by_stage_none(client, capsys):
     code, out, _ = ask(capsys, "contains", "HEAD", "-q", "--filter", "stage == 'none'")
     assert (code, sorted(out.split())) == (0, ["iris@1", "iris@3"])
     code, _, err = ask(capsys, "contains", "HEAD", "--filter", "stage == 'archived'")
     assert (code, err) == (0, "no version matches\n")
 
 
-def test_the_kinds_of_findings_are_those_that_doctor_makes():
+def test_filters_of_doctor_know_all_kinds_of_its_findings():
     source = Path(doctor.__file__).read_text(encoding="utf-8")
     made = re.findall(r'(?:Finding|_safely)\("([a-z ]+)"', source) + re.findall(r'\("([a-z]+)", _[a-z]+\)', source)
     assert set(made) | {"store"} == set(doctor.ABOUTS)
@@ -351,9 +351,9 @@ def test_the_names_that_filters_know_are_those_of_the_fields(client):
     assert _filter_names(shapes.ARTIFACT)["metadata"] == RECORDED
 
 
-def test_an_empty_result_of_a_filter_names_the_searched_records():
+def test_the_error_for_a_name_that_no_run_has_says_so():
     wanted = Filter("parameters.lr == 1", {"parameters": RECORDED})
-    wanted.check_searched("no run")  # none was searched
+    wanted.check_searched("no run")  # no error, because no record was searched
     wanted.search({"parameters": {"l": 1}})
     with pytest.raises(UsageError, match=r"no run has parameters\.lr"):
         wanted.check_searched("no run")

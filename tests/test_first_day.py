@@ -27,7 +27,7 @@ def iris(code_repo, monkeypatch, capsys):
 
 @pytest.fixture
 def bob(iris, tmp_path, monkeypatch):
-    """A plain clone of it, which has no artifact."""
+    """A clone of the registry `iris`, without its artifact."""
     clone = tmp_path / "bob"
     subprocess.run(["git", "clone", "--quiet", str(iris), str(clone)], check=True)
     monkeypatch.chdir(clone)
@@ -48,7 +48,7 @@ def test_a_clone_without_the_artifacts_says_how_to_share_them(bob, capsys):
     assert "in a clone that has it, run `git model store copy --from clone --to default" in err
 
 
-def test_an_object_missing_in_a_shared_store_may_be_in_a_clone(iris, tmp_path, capsys):
+def test_the_hint_for_an_object_missing_in_a_shared_store_copies_it_from_a_clone(iris, tmp_path, capsys):
     assert ask(capsys, "init", "--store", tmp_path / "store")[0] == 0
     code, _, err = ask(capsys, "get", "iris@1", "train", "-o", "got")
     assert code == 3
@@ -89,7 +89,7 @@ def test_trusting_a_folder_changes_nothing_and_reports_it(iris, capsys):
     )
 
 
-def test_a_model_without_its_record_is_not_called_unknown_or_the_registry_empty(iris, capsys):
+def test_a_model_that_lost_its_record_is_reported_with_its_folder(iris, capsys):
     edit(iris, {"models/iris/model.toml": None})
     check_transcript(
         capsys,
@@ -106,7 +106,7 @@ def test_a_model_without_its_record_is_not_called_unknown_or_the_registry_empty(
     )
 
 
-def test_a_command_to_copy_has_its_paths_quoted(iris, capsys):
+def test_paths_in_a_command_of_a_hint_are_quoted(iris, capsys):
     code, _, err = ask(capsys, "get", "iris@1", "train", "-o", "my folder/train.csv")
     assert (code, err.splitlines()[1]) == (3, f"hint: create it with `mkdir -p '{iris}/my folder'`")
     edit(iris, {"models/My Model/model.toml": HAND_MADE})
@@ -135,7 +135,7 @@ def test_a_missing_argument_is_named(iris, capsys):
     )
 
 
-def test_show_says_only_no_commit_yet_for_a_version_made_before_the_first_commit(tmp_path, monkeypatch, capsys):
+def test_show_of_a_version_made_before_the_first_commit_says_no_commit_yet(tmp_path, monkeypatch, capsys):
     subprocess.run(["git", "init", "--quiet", str(tmp_path / "new")], check=True)
     monkeypatch.chdir(tmp_path / "new")
     (tmp_path / "new/train.csv").write_text("a\n")
@@ -180,7 +180,7 @@ def test_doctor_continues_without_a_store_that_cannot_be_used(iris, capsys, git)
     assert ask(capsys, "doctor", "-q")[1] == "store\n"
 
 
-def test_a_tag_that_a_shallow_clone_cannot_judge_is_not_called_forged(iris, tmp_path, monkeypatch, capsys):
+def test_a_stage_tag_that_a_shallow_clone_cannot_check_is_not_reported_as_forged(iris, tmp_path, monkeypatch, capsys):
     assert ask(capsys, "promote", "iris@1", "production")[0] == 0
     clone = tmp_path / "clone"
     url = iris.as_uri()
@@ -219,7 +219,7 @@ def test_the_command_help_names_the_help_option(iris, capsys):
     )
 
 
-def test_a_deleted_version_is_read_at_the_previous_commit(iris, capsys):
+def test_the_hint_for_a_deleted_version_reads_it_at_the_commit_before(iris, capsys):
     assert ask(capsys, "version", "delete", "iris@1", "--yes")[0] == 0
     check_transcript(
         capsys,
@@ -265,7 +265,7 @@ def test_a_read_only_repository_or_a_full_disk_is_not_reported_as_a_bug(said):
     assert isinstance(translate(said, 1), Unreachable)
 
 
-def test_a_store_that_does_not_exist_yet_is_made_by_a_command_that_is_whole(iris, tmp_path, capsys):
+def test_the_hint_for_a_missing_store_is_a_complete_command_that_creates_it(iris, tmp_path, capsys):
     code, _, err = ask(capsys, "init", "--store", "our stores/new")
     assert (code, err.splitlines()[1]) == (
         7,
@@ -274,7 +274,7 @@ def test_a_store_that_does_not_exist_yet_is_made_by_a_command_that_is_whole(iris
     )
 
 
-def test_a_pipeline_without_parameters_says_that_it_has_none():
+def test_the_error_for_an_argument_of_a_pipeline_without_parameters_says_that_it_has_none():
     from gitmodel import pipeline
 
     @pipeline
@@ -308,10 +308,10 @@ def test_staged_changes_of_a_checked_out_branch_cause_no_warning(iris, tmp_path,
     assert ask(capsys, "-C", str(iris), "promote", "iris@1", "staging")[0] == 0
     (rules / "gitmodel.toml").write_text(RULES)
     git(rules, "add", "gitmodel.toml")
-    assert ask(capsys, "list")[2] == CHECKED_OUT  # the file of the stage would be deleted by a commit
+    assert ask(capsys, "list")[2] == CHECKED_OUT  # a commit would now delete the file of the stage
 
 
-def test_check_accepts_rules_in_any_form_and_shows_that_of_other_records(iris, capsys):
+def test_check_accepts_any_toml_layout_of_the_rules_and_shows_the_expected_layout_of_other_records(iris, capsys):
     edit(iris, {"gitmodel.toml": RULES.replace('[\n    "staging",\n]', '["staging"] # reviewed\n')})
     assert ask(capsys, "check")[0] == 0
     path = "models/iris/model.toml"

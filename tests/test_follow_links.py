@@ -35,7 +35,7 @@ def link(path, target):
 
 
 def hugging_face(root):
-    """A folder as huggingface_hub makes it: relative links of a snapshot to blobs, named by their hashes."""
+    """A folder as huggingface_hub makes it: relative links from a snapshot to blobs that are named by their hashes."""
     model = root / "hub/models--bert"
     for name, content in FILES.items():
         blob = write(model / "blobs" / hashlib.sha256(content).hexdigest(), content)
@@ -80,7 +80,7 @@ def test_the_bytes_behind_the_links_are_stored(client, make, tmp_path):
     got = artifact.download(tmp_path / "got")
     assert {name: (got / name).read_bytes() for name in FILES} == FILES
     assert not any(path.is_symlink() for path in got.rglob("*"))
-    # as a copy of the folder without links
+    # the digest is that of a copy of the folder without links
     copy = tmp_path / "copy"
     for name, content in FILES.items():
         write(copy / name, content)
@@ -119,7 +119,7 @@ def test_a_link_out_of_the_root_is_refused_and_named(client, tmp_path):
     link(folder / "bad", secret)
     assert f"outside {root}: {secret}" in refused(client, folder, root, f"{folder}/bad is a link to a target outside")
     (folder / "bad").unlink()
-    link(root / "hop", secret)  # the last target counts, not the first
+    link(root / "hop", secret)  # the final target decides, not the first one
     link(folder / "bad", root / "hop")
     refused(client, folder, root, f"{folder}/bad is a link to a target outside")
     refused(client, folder / "bad", root, f"{folder}/bad is a link to a target outside")
@@ -152,8 +152,8 @@ def test_a_folder_behind_a_link_is_stored_with_its_content(client, tmp_path, cap
     link(root / "shared/tokenizer/weights", folder / "model.safetensors")
     link(root / "shared/tokenizer/again", folder / "sub")
     (root / "shared/empty").mkdir()
-    link(folder / "inner", "sub")  # in the folder itself
-    for name in ("one", "two"):  # the same folder twice, by two hops
+    link(folder / "inner", "sub")  # to a folder inside of the artifact
+    for name in ("one", "two"):  # two links to the same folder, each by way of a third link
         link(folder / name, root / "hop")
     link(root / "hop", "shared/tokenizer")
     link(folder / "deep/three", "../../../../shared")
@@ -182,7 +182,7 @@ def test_a_folder_behind_a_link_is_stored_with_its_content(client, tmp_path, cap
 
 def test_folders_of_links_to_each_other_end_with_an_error(client, tmp_path):
     root = tmp_path / "cache"
-    for level in range(30):  # two to the power of 30 paths
+    for level in range(30):  # 2**30 paths lead to the file
         for name in ("a", "b"):
             link(root / str(level) / name, root / str(level + 1))
     write(root / "30/file", b"x")
@@ -195,16 +195,16 @@ def test_a_git_repository_behind_a_link_to_a_folder_is_refused(client, code_repo
         link(folder / "bad", target)
         write(folder / "file", b"x")
         if target.name == "refs":
-            client.get_version("net").link_artifact("refs", folder, follow_links=code_repo)  # no repository
+            client.get_version("net").link_artifact(
+                "refs", folder, follow_links=code_repo
+            )  # refs alone is no repository
             continue
         with pytest.raises(Refused, match="a git repository, which is not stored"):
             client.get_version("net").link_artifact("net", folder, follow_links=code_repo)
 
 
 @pytest.mark.parametrize("swapped", ["link", "folder", "inner folder"])
-def test_a_folder_that_is_swapped_after_the_check_gives_nothing_of_another_place(
-    client, tmp_path, monkeypatch, swapped
-):
+def test_a_folder_that_is_swapped_after_the_check_stores_nothing_from_outside(client, tmp_path, monkeypatch, swapped):
     folder, root, outside = tmp_path / "net", tmp_path / "cache", tmp_path / "outside"
     for name in ("sub/file", "file"):
         write(root / "data" / name, b"cached.")
@@ -242,7 +242,7 @@ def test_a_root_that_is_no_folder_is_refused_before_anything_is_stored(client, t
 
 
 @pytest.mark.parametrize("swapped", ["link", "file", "folder"])
-def test_a_link_that_is_swapped_after_the_check_gives_nothing_of_another_place(client, tmp_path, monkeypatch, swapped):
+def test_a_link_that_is_swapped_after_the_check_stores_nothing_from_outside(client, tmp_path, monkeypatch, swapped):
     folder, root = hugging_face(tmp_path)
     outside = tmp_path / "outside"
     blobs = root / "models--bert/blobs"
@@ -274,7 +274,9 @@ def test_a_link_that_is_swapped_after_the_check_gives_nothing_of_another_place(c
 
 def test_credentials_behind_a_link_are_found(client, tmp_path):
     folder, root = hugging_face(tmp_path)
-    write(root / "hidden", b"TOKEN=" + b"ghp_" + b"a1B2" * 9)  # made from parts, for scanners of this file
+    write(
+        root / "hidden", b"TOKEN=" + b"ghp_" + b"a1B2" * 9
+    )  # made from parts, so that no scanner takes this file for a leak
     link(folder / "notes.txt", root / "hidden")
     with pytest.raises(Refused, match="seems to hold credentials"):
         client.get_version("net").link_artifact("net", folder, follow_links=root)

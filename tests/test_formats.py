@@ -26,12 +26,12 @@ from gitmodel.formats.catalogue import plugins
 
 try:
     import cloudpickle
-except ImportError:  # joblib before 1.6 brings a copy
+except ImportError:  # joblib before 1.6 contains a copy
     from joblib.externals import cloudpickle
 
 
 class Bomb:
-    """Leaves a file behind when it is unpickled."""
+    """An object that creates a file when it is unpickled: the file shows that code was run."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -56,12 +56,12 @@ def scale(values):
         ("joblib", {1: (2, 3)}),
     ],
 )
-def test_a_plain_value_survives_its_file(tmp_path, name, value):
+def test_a_saved_and_loaded_plain_value_is_equal(tmp_path, name, value):
     save(value, tmp_path / "file", name)
     assert load(tmp_path / "file", name, trusted=name in ("pickle", "joblib")) == value
 
 
-def test_one_array_survives_its_file(tmp_path):
+def test_a_saved_and_loaded_array_is_equal(tmp_path):
     array = numpy.arange(6, dtype="float32").reshape(2, 3).T
     save(array, tmp_path / "array", "numpy")
     assert detect_format(tmp_path / "array") == "numpy"
@@ -69,7 +69,7 @@ def test_one_array_survives_its_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["numpy", "safetensors"])
-def test_a_dict_of_arrays_survives_its_file_in_any_layout_of_memory(tmp_path, name):
+def test_saved_and_loaded_arrays_are_equal_for_any_memory_layout(tmp_path, name):
     square = numpy.arange(16.0).reshape(4, 4)
     arrays = {"file": square.T, "strided": square[:, ::2], "scalar": numpy.float32(3), "empty": square[:0]}
     save(arrays, tmp_path / "arrays", name)
@@ -82,7 +82,7 @@ def test_a_dict_of_arrays_survives_its_file_in_any_layout_of_memory(tmp_path, na
 
 
 @pytest.mark.parametrize("name", ["numpy", "safetensors", "json"])
-def test_equal_values_are_equal_files(tmp_path, name, monkeypatch):
+def test_equal_values_are_saved_as_equal_files(tmp_path, name, monkeypatch):
     value = {"a": [1, 2]} if name == "json" else {"a": numpy.ones(3)}
     save(value, tmp_path / "one", name)
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
@@ -91,14 +91,14 @@ def test_equal_values_are_equal_files(tmp_path, name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["parquet", "csv"])
-def test_a_table_survives_its_file(tmp_path, name):
+def test_a_saved_and_loaded_table_is_equal(tmp_path, name):
     frame = pandas.DataFrame({"length": [5.1, 4.9], "species": ["setosa", "virginica"], "n": [1, 2]})
     save(frame, tmp_path / f"table.{name}", name)
     assert detect_format(tmp_path / f"table.{name}") == name
     pandas.testing.assert_frame_equal(load(tmp_path / f"table.{name}", name), frame)
 
 
-def test_a_classifier_survives_its_skops_file(tmp_path):
+def test_a_classifier_saved_with_skops_predicts_the_same_when_loaded(tmp_path):
     features, species = load_iris(return_X_y=True)
     model = LogisticRegression(max_iter=500).fit(features, species)
     save(model, tmp_path / "model", "skops")
@@ -125,10 +125,10 @@ def test_pickle_formats_are_refused_without_trust_with_the_reason(tmp_path, name
 
 @pytest.mark.parametrize("name", [name for name in format_names() if name != "bytes"])
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_no_format_runs_a_pickle_that_goes_by_its_name(tmp_path, name, protocol):
+def test_no_format_runs_a_pickle_in_a_file_with_its_extension(tmp_path, name, protocol):
     path = tmp_path / f"model.{name}"
     path.write_bytes(pickle.dumps(Bomb(tmp_path / "went off"), protocol=protocol))
-    # the two oldest protocols are plain text, which is no harm where nothing runs it
+    # protocols 0 and 1 can be plain text, which a loader may return; it must only not run the pickle
     with pytest.raises(Refused) if protocol > 1 else suppress(GitModelError):
         load(path, name)
     assert not (tmp_path / "went off").exists()
@@ -136,7 +136,7 @@ def test_no_format_runs_a_pickle_that_goes_by_its_name(tmp_path, name, protocol)
 
 @pytest.mark.parametrize("called", ["model.skops", "model.json", "model.npy", "model", "model.PKL"])
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_a_pickle_is_detected_whatever_it_is_called(tmp_path, called, protocol):
+def test_a_pickle_is_detected_under_any_file_name(tmp_path, called, protocol):
     (tmp_path / called).write_bytes(pickle.dumps([1, 2], protocol=protocol))
     assert detect_format(tmp_path / called) == "pickle"
 
@@ -161,7 +161,7 @@ def test_an_array_that_changes_while_it_is_saved_is_refused(tmp_path, monkeypatc
 
     def write(file, value, **options):
         real(file, value, **options)
-        array[1] = 7  # another thread goes on with its work
+        array[1] = 7  # stands for another thread that changes the array
 
     monkeypatch.setattr(numpy, "save", write)
     with pytest.raises(UsageError, match="would change in numpy: element 1 of the array"):
@@ -172,7 +172,7 @@ def test_an_array_that_changes_while_it_is_saved_is_refused(tmp_path, monkeypatc
 @pytest.mark.parametrize("trusted", [False, True])
 def test_a_parquet_file_with_a_pickled_type_or_index_runs_nothing(tmp_path, trusted):
     bomb = pickle.dumps(Bomb(tmp_path / "went off"))
-    # Arrow once unpickled the description of such a type
+    # earlier releases of Arrow unpickled the metadata of such a type
     named = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": bomb}
     table = pyarrow.table([[1]], schema=pyarrow.schema([pyarrow.field("a", pyarrow.int64(), metadata=named)]))
     pyarrow.parquet.write_table(table.replace_schema_metadata({"pandas": bomb}), tmp_path / "pandas.parquet")
@@ -212,7 +212,7 @@ def test_cloudpickle_keeps_functions(tmp_path, monkeypatch):
         ("a.npy", b"not so", "bytes"),
         ("a.skops", b"PK\x03\x04 cut off", "bytes"),
         ("a", b"\x80", "bytes"),
-        # a name alone is not enough where the content is known, and the content is enough
+        # for formats with known first bytes, only the content decides and not the extension
         ("a.gguf", b"GGUF\x03\0\0\0", "gguf"),
         ("weights", b"GGUF\x03\0\0\0", "gguf"),
         ("a.gguf", b"not so", "bytes"),
@@ -257,7 +257,7 @@ def test_a_safetensors_file_whose_header_starts_like_a_pickle_is_not_a_pickle(tm
         assert detect_format(tmp_path / "file") == "safetensors"
 
 
-def test_a_folder_is_a_folder_and_has_no_single_value(tmp_path):
+def test_a_folder_is_detected_and_cannot_be_loaded_as_a_value(tmp_path):
     assert detect_format(tmp_path) == "folder"
     with pytest.raises(UsageError, match="is a folder"):
         load(tmp_path, "json")
@@ -301,7 +301,7 @@ def test_a_file_that_is_not_in_its_format_is_reported(tmp_path, name, content):
     for start in (b"", b"\x93NUMPY\x01\x00", b"PAR1", b"PK\x03\x04", b"\x80\x04\x95"):
         path.write_bytes(start + content)
         if name in ("pickle", "joblib"):
-            continue  # running random pickles is what trust is about
+            continue  # loading these formats can run code, and the bytes are random
         said = ""
         try:
             load(path, name)
@@ -414,7 +414,7 @@ def test_a_package_cannot_replace_a_built_in_format(tmp_path, monkeypatch):
     assert load(tmp_path / "a.json", "json") == 1
 
 
-def test_every_built_in_format_is_what_the_registry_calls_it():
+def test_every_built_in_format_has_the_name_under_which_it_is_listed():
     for name in format_names():
         assert plugins.find_format(name).name == name
 

@@ -63,7 +63,7 @@ class Model:
     metadata: Mapping[str, Any] = field(default_factory=dict, metadata={"key": False})
 
 
-def test_fields_and_text_are_those_of_a_dataclass():
+def test_fields_and_repr_are_those_of_a_dataclass():
     assert repr(Link(name="a", note="n")) == repr(Model(name="a", note="n")).replace("Model", "Link")
     described = [
         [(each.name, each.default, each.metadata, each.kw_only) for each in fields(each_class)]
@@ -94,7 +94,7 @@ def test_a_class_keeps_its_own_comparison():
 
 
 def test_a_subclass_has_the_fields_of_its_base_and_its_own():
-    assert Link(name="a").size == 0  # the base gets its method first
+    assert Link(name="a").size == 0  # the base class gets its generated methods before the subclass
     value = Attachment(name="a", size=2)
     assert (value.kind, value.size, [each.name for each in fields(value)][-1]) == ("attachment", 2, "kind")
 

@@ -52,7 +52,7 @@ PLAIN = [
 
 
 def put_old(client, files, name="weights"):
-    """Link a folder with *files* as a gitmodel did that took everything."""
+    """Link a folder with *files* as earlier releases did, which also stored git repositories."""
     entries = [ManifestEntry(*client.store.put_stream(io.BytesIO(data)), path) for path, data in files.items()]
     digest, _ = client.store.put_stream(io.BytesIO(format_manifest(entries)))
     link = ArtifactLink(
@@ -67,7 +67,7 @@ def files(root):
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_every_spelling_is_known(name):
+def test_every_spelling_of_dot_git_is_recognized(name):
     assert is_git_name(name)
     assert git_paths([f"sub/{name}/config", "a"]) == [f"sub/{name}/config"]
 
@@ -94,7 +94,7 @@ def test_a_folder_with_a_git_repository_is_not_stored(client, folder, name, belo
     assert len(client.get_model("iris").versions) == 1
 
 
-def test_a_file_or_a_link_of_that_name_is_refused_too(client, folder):
+def test_a_file_or_link_named_dot_git_is_refused_too(client, folder):
     (folder / ".git").write_text("gitdir: /elsewhere\n")
     with pytest.raises(Refused):
         client.get_version("iris@1").link_artifact("weights", folder)
@@ -163,7 +163,7 @@ def make_of_linked_worktree(root, git):
     [make_fresh, make_with_reftable, make_separate, make_config_and_head, make_detached, make_of_linked_worktree],
 )
 @pytest.mark.parametrize("below", [True, False])
-def test_a_folder_that_git_keeps_a_repository_in_is_refused_under_any_name(client, folder, git, make, below):
+def test_a_git_repository_is_refused_under_any_folder_name(client, folder, git, make, below):
     make(folder / "mirror", git)
     before = list(client.store.digests())
     stored = folder if below else folder / "mirror"
@@ -202,7 +202,7 @@ def test_a_link_to_a_git_file_is_refused(client, folder):
         client.get_version("iris@1").link_artifact("weights", folder.parent / "innocent")
 
 
-def test_a_folder_with_a_head_of_another_kind_is_stored(client, folder):
+def test_a_folder_with_a_file_head_that_is_not_of_git_is_stored(client, folder):
     (folder / "HEAD").write_text("the last layer\n")
     (folder / "config").write_text("layers = 3\n")
     assert client.get_version("iris@1").link_artifact("weights", folder).name == "weights"
@@ -212,7 +212,7 @@ def test_a_folder_with_a_head_of_another_kind_is_stored(client, folder):
     assert client.get_version("iris@1").link_artifact("other", folder).name == "other"
 
 
-def test_ignore_and_attributes_files_stay(client, folder, tmp_path):
+def test_gitignore_and_gitattributes_files_are_stored(client, folder, tmp_path):
     for name in (".gitignore", ".gitattributes", ".gitmodules", ".gitkeep"):
         (folder / name).write_text("*.bin\n")
     artifact = client.get_version("iris@1").link_artifact("weights", folder)
@@ -281,7 +281,7 @@ def test_getting_one_file_of_a_stored_git_repository_is_refused(client, tmp_path
     assert not (tmp_path / "config").exists()
 
 
-def test_a_checkout_and_a_step_get_an_old_artifact_without_its_git_repository(client, tmp_path, capsys, git):
+def test_a_checkout_gets_an_old_artifact_without_its_git_repository(client, tmp_path, capsys, git):
     put_old(client, hostile(tmp_path))
     code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "out")
     assert code == 0, err

@@ -56,7 +56,7 @@ def test_a_blob_has_the_id_that_git_gives_it(bare, data):
 AWKWARD = ["a", "a.toml", "a-b", "a0", "a/", "A", "b", "é", "a b", "1xx", "10.toml", "1.toml", "2.toml", "model.toml"]
 
 
-def test_a_tree_is_the_one_that_git_makes(bare, git):
+def test_a_tree_has_the_id_that_git_gives_it(bare, git):
     blob, *_ = written(bare, NewObject("blob", b"x"))
     folder = git(bare, "mktree", input=f"100644 blob {blob}\tx\n")
     link, sub = "120000", "160000"
@@ -107,7 +107,7 @@ def test_a_tree_that_was_cut_off_is_refused():
     "message", ["Promote iris 4 to production\n", "subject\n\nbody\n\nModel: iris\n", "größer ✓\n"]
 )
 @pytest.mark.parametrize("parents", [0, 1, 2])
-def test_a_commit_is_the_one_that_git_makes(bare, git, message, parents):
+def test_a_commit_has_the_id_that_git_gives_it(bare, git, message, parents):
     tree = git(bare, "mktree", input="")
     heads = [git(bare, "commit-tree", tree, "-m", str(number)) for number in range(parents)]
     options = [word for head in heads for word in ("-p", head)]
@@ -118,7 +118,7 @@ def test_a_commit_is_the_one_that_git_makes(bare, git, message, parents):
     assert (commit.tree, commit.parents, commit.author, commit.message) == (tree, tuple(heads), WHO, message)
 
 
-def test_a_signed_commit_is_read_by_its_own_tree_and_parents(bare, git):
+def test_lines_of_a_signature_are_not_read_as_tree_and_parents_of_the_commit(bare, git):
     tree = git(bare, "mktree", input="")
     data = (
         f"tree {tree}\nparent {'ab' * 20}\nauthor {WHO}\ncommitter {WHO}\n"
@@ -130,7 +130,7 @@ def test_a_signed_commit_is_read_by_its_own_tree_and_parents(bare, git):
     assert commit.message == "subject\n\nparent of all\n"
 
 
-def test_a_tag_is_the_one_that_git_makes(bare, git):
+def test_a_tag_has_the_id_that_git_gives_it(bare, git):
     target = git(bare, "commit-tree", git(bare, "mktree", input=""), "-m", "x")
     message = "iris 3 -> 4 in production\n\nbetter\n"
     git(bare, "tag", "-a", "model/iris/production", target, "-F", "-", input=message)

@@ -24,7 +24,7 @@ _SHOWN = re.compile(r"`(git [^`]*)`")
 
 
 def texts(node):
-    """Yield the texts that an expression may be, with VALUE for what is not known."""
+    """Yield the possible texts of an expression, with VALUE for each unknown part."""
     if isinstance(node, ast.Constant):
         yield str(node.value)
     elif isinstance(node, ast.IfExp):
@@ -42,7 +42,7 @@ def texts(node):
 
 
 def strings(tree):
-    """Yield each whole text of a module, but for docstrings and the parts of f-strings."""
+    """Yield the texts in a module: f-strings as a whole, and no docstrings."""
     joined = [one for one in ast.walk(tree) if isinstance(one, ast.JoinedStr)]
     parts = {id(inner) for one in joined for inner in ast.walk(one) if inner is not one}
     bare = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
@@ -58,7 +58,7 @@ def hinted():
     found = set()
     for path in sorted(PACKAGE.rglob("*.py")):
         for text in strings(ast.parse(path.read_text(encoding="utf-8"))):
-            # %s is filled in later; a value that is glued to a word is an option that may be there
+            # %s is filled in later; a value directly after a word is an optional end of the command
             shown = re.sub(rf"(?<=[a-z]){VALUE}", "", text.replace("%s", VALUE))
             found.update(tuple(shlex.split(command)) for command in _SHOWN.findall(shown))
     return sorted(found)
@@ -66,7 +66,7 @@ def hinted():
 
 @functools.cache
 def run_by_tests():
-    """Return the words of everything that tests pass to a command, and that the pages show, which run as tests."""
+    """Return the words of each call in the tests and of each command on the pages, which run as tests."""
     found = []
     for path in set(TESTS.rglob("*.py")) - {Path(__file__)}:
         for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -99,7 +99,7 @@ def parsed(words):
 
 
 def is_run(path, options):
-    """Return True if a test runs the command: it follows nothing but what leads to it and options of every command."""
+    """Return True if a test runs the command. Only words of LEADING may be before it in a call."""
     size = len(path)
     if not path:
         return any(set(options) <= set(words) for words in run_by_tests())
@@ -118,7 +118,7 @@ MODEL = [words[2:] for words in hinted() if words[1:2] == ("model",) and len(wor
 def test_the_commands_of_hints_are_found():
     assert len(MODEL) > 60
     assert ("promote", f"{VALUE}@VERSION", VALUE) in MODEL
-    # both branches of a conditional
+    # the hints in both branches of a conditional are found
     assert {words[0] for words in MODEL} > {"demote", "alias", "apply", "store", "runs"}
 
 

@@ -49,7 +49,7 @@ VALUES = [*NUMBERS, *TEXTS, *OTHERS]
 
 
 def write(repo, files, *, onto=BRANCH):
-    """Commit *files* (path to bytes; None deletes; a text is where a symbolic link points) onto the branch *onto*."""
+    """Commit *files* onto the branch *onto*: path to bytes, to None (delete) or to text (target of a symbolic link)."""
     tip = subprocess.run(["git", "rev-parse", "-q", "--verify", onto], cwd=repo, capture_output=True, check=False)
     lines = [f"commit {onto}\ncommitter Ada <ada@example.com> {int(WHEN.timestamp())} +0000\ndata 4\nEdit\n".encode()]
     lines += [b"from " + tip.stdout] if tip.stdout else []
@@ -83,7 +83,7 @@ def repo(tmp_path, monkeypatch):
 
 @pytest.fixture
 def used(monkeypatch):
-    """The answers of the index, in order: a list of numbers, or None."""
+    """The answers of the index, in order: a list of version numbers, or None if the index was not used."""
     answers, find = [], searching.Index.find_versions
 
     def spy(self, *arguments, **options):
@@ -96,7 +96,7 @@ def used(monkeypatch):
 
 
 def outcome(client, text, *, model="iris", **page):
-    """The numbers and errors that a list finds, or the error that it raises."""
+    """Return the numbers and errors of a list of versions, or the error that it raises."""
     try:
         found, damaged = versions.list_versions(client.writer, model, filter=text, **page)
     except UsageError as error:
@@ -105,7 +105,7 @@ def outcome(client, text, *, model="iris", **page):
 
 
 def searched(client, text, **options):
-    """The versions and errors that a search finds in an order, or the error that it raises."""
+    """Return the versions and errors of a search in its order, or the error that it raises."""
     try:
         found = client.find_versions(filter=text, **options)
     except UsageError as error:
@@ -142,7 +142,7 @@ def awkward(rng, number):
 
 
 def literal(rng, value):
-    """*value* as a literal of a filter; another value if it has no literal."""
+    """Return *value* as a literal of a filter; a random number instead if it has no literal."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, float)) and abs(value) != float("inf") and value == value:
@@ -200,7 +200,7 @@ def test_random_filters_find_the_same_with_and_without_the_index(repo, monkeypat
 def test_random_searches_are_sorted_the_same_with_and_without_the_index(repo, monkeypatch, used, searches, seed):
     rng = random.Random(seed)
     files = {}
-    for name in ("iris", "a", "a-b", "gone"):  # git sorts the folder a-b before the folder a
+    for name in ("iris", "a", "a-b", "gone"):  # git lists the folder a-b before the folder a
         files |= model(name)
         for number in (*range(1, 12), *range(99, 103)):
             files |= {path.replace("iris", name): data for path, data in awkward(rng, number).items()}
@@ -227,7 +227,7 @@ def test_random_searches_are_sorted_the_same_with_and_without_the_index(repo, mo
 
 
 @pytest.mark.parametrize("key", ["it's", 'q"uote', "test.auc", "50%", "a_b", "sl/ash", "~0", "nul\0", "[0]", "Ü"])
-def test_a_key_with_punctuation_is_found_and_no_similar_one(repo, used, key):
+def test_a_search_for_a_key_with_punctuation_finds_no_similar_key(repo, used, key):
     others = ["its", "quote", "test", "50", "axb", "slash", "~", "nul", "0", "U"]
     similar = [version(number, metadata={other: 1}) for number, other in enumerate(others, start=2)]
     write(repo, {path: data for one in [version(1, metadata={key: 1}), *similar] for path, data in one.items()})
@@ -254,7 +254,7 @@ def test_an_update_reads_only_the_versions_that_changed(repo, monkeypatch):
         assert sorted(read) == [paths.version_file("iris", number) for number in (105, 260)]
         write(repo, {**model("wine"), **version(1, model="wine", metadata={"a": 1})})
         assert outcome(client, "metadata.a >= 259") == ([260, 259, 105], [])
-    assert len(read) == 2  # the versions of another model are no concern of this search
+    assert len(read) == 2  # the search does not read the versions of another model
 
 
 def test_a_page_of_what_the_index_finds_reads_few_records_and_no_trees(repo, monkeypatch, used):
@@ -327,7 +327,7 @@ def test_an_index_whose_builder_was_killed_is_right_and_is_completed(repo, monke
         def killed(self, steps):
             write_piece(self, steps)
             written.append(steps)
-            if len(written) == commits + 1:  # in a transaction, after so many others
+            if len(written) == commits + 1:  # inside a transaction, after this number of commits
                 os.kill(os.getpid(), signal.SIGKILL)
 
         updating.Update._write = killed
@@ -403,7 +403,7 @@ def test_readers_are_right_at_every_moment_of_an_update(repo, monkeypatch, used)
         monkeypatch.setattr(updating.Update, "_write", read_beside)
         outcome(client, "metadata.a == 3")
         assert len(moments) > 8
-        assert None in used  # beside the update, readers read the records
+        assert None in used  # during the update, readers read the records instead
 
 
 @pytest.mark.parametrize("damage", [bytes(4096), random.Random(3).randbytes(4096)], ids=["zeros", "noise"])
@@ -423,7 +423,7 @@ def test_a_damaged_page_changes_no_answer_and_the_index_is_built_again(repo, use
             for text, found in (("metadata.a == 3", wanted), ('metadata.key0 >= ""', [*reversed(numbers)])):
                 assert outcome(client, text) == (found, [])
                 assert used[-1] is not None
-            write(repo, version(300 + page, metadata={"a": 1}))  # an update reads and writes other pages
+            write(repo, version(300 + page, metadata={"a": 1}))  # an update uses other pages than a search
             assert outcome(client, "metadata.a == 3") == (wanted, [])
 
 
@@ -449,7 +449,10 @@ def test_an_index_that_is_deleted_while_it_is_read_still_gives_the_right_answer(
     def delete_first(search, *arguments, **options):
         for path in (repo / ".git" / "gitmodel").iterdir():
             path.unlink()
-        with monkeypatch.context() as patch, Client(repo) as other:  # another process creates an index of its own
+        with (
+            monkeypatch.context() as patch,
+            Client(repo) as other,
+        ):  # stands for another process, which creates a new index
             patch.setattr(searching._Search, "run", run_search)
             assert outcome(other, "metadata.a >= 8") == ([8], [])
         return run_search(search, *arguments, **options)
@@ -480,7 +483,7 @@ def test_another_version_of_gitmodel_has_an_index_of_its_own(repo, monkeypatch, 
     assert used == [[8, 7]] * 3
 
 
-def test_without_a_lock_or_a_folder_a_search_reads_the_records(repo, used):
+def test_a_search_reads_the_records_if_the_index_is_locked_or_has_no_folder(repo, used):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     with Client(repo) as client:
         file = index_file.IndexFile(client.repository.own_folder)
@@ -499,7 +502,7 @@ def test_without_sqlite_a_search_reads_the_records(repo, monkeypatch):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     for name in [name for name in sys.modules if name.startswith("gitmodel.index.")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "sqlite3", None)  # an import of it raises
+    monkeypatch.setitem(sys.modules, "sqlite3", None)  # now `import sqlite3` raises ImportError
     with Client(repo) as client:
         assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
         assert searched(client, "metadata.a >= 7", sort="a", limit=1) == (["iris@7"], [])
@@ -507,7 +510,7 @@ def test_without_sqlite_a_search_reads_the_records(repo, monkeypatch):
     assert not databases(repo)
 
 
-def test_a_filter_of_very_many_clauses_does_not_discard_the_index(repo, used):
+def test_a_filter_of_110_clauses_does_not_discard_the_index(repo, used):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     text = " && ".join(["metadata.a>=7"] * 110)
     with Client(repo) as client:
@@ -518,7 +521,7 @@ def test_a_filter_of_very_many_clauses_does_not_discard_the_index(repo, used):
 
 
 @pytest.mark.parametrize("most", [0, 100, 5_000, 40_000])
-def test_without_room_on_the_disk_a_search_reads_the_records(repo, most):
+def test_on_a_full_disk_a_search_reads_the_records(repo, most):
     write(repo, {path: data for n in range(1, 90) for path, data in version(n, metadata={"a": n}).items()})
 
     def search():
@@ -558,7 +561,7 @@ def test_unknown_keys_count_as_damage_only_in_a_registry_of_this_format(repo, mo
     assert None not in used
 
 
-def test_a_fault_of_a_filter_is_found_in_each_version_that_may_be_listed(repo, monkeypatch, used):
+def test_an_error_of_a_filter_in_one_version_is_the_same_with_and_without_the_index(repo, monkeypatch, used):
     write(repo, {**version(1, metadata={"a": 1, "flag": 3}), **version(2, metadata={"a": 2, "flag": True})})
     with Client(repo) as client:
         for text in ("metadata.a > 1 && metadata.flag", "metadata.flag && metadata.a > 1", "metadata.flag"):
@@ -650,6 +653,6 @@ def test_commands_that_do_not_search_do_not_load_sqlite(repo, monkeypatch, capsy
     monkeypatch.chdir(repo)
     hidden = [name for name in sys.modules if name in ("sqlite3", "_sqlite3") or name.startswith("gitmodel.index.")]
     for name in [*hidden, "sqlite3"]:
-        monkeypatch.setitem(sys.modules, name, None)  # an import of it raises
+        monkeypatch.setitem(sys.modules, name, None)  # now an import of it raises ImportError
     code, _, err = ask(capsys, *command.split())
     assert (code, err) == (0, err)

@@ -16,7 +16,7 @@ from gitmodel.git.notes import write_notes
 
 @pytest.fixture
 def repo(code_repo, monkeypatch, git):
-    """A version of the first commit, one of a fix, one of a branch without the fix; the second is in production."""
+    """Three versions: of the first commit, of a fix (in production), and of a branch without the fix."""
     monkeypatch.chdir(code_repo)
     with Client() as client:
         iris = client.register_model("iris")
@@ -95,7 +95,7 @@ def test_a_code_commit_of_another_repository_is_reported(repo, capsys):
     )
 
 
-def test_a_shallow_clone_of_the_code_gives_no_false_no(repo, tmp_path, git):
+def test_contains_answers_unknown_if_a_shallow_clone_lacks_the_commits(repo, tmp_path, git):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth=1", "--no-single-branch", repo.as_uri(), str(clone))
     with Client(clone, repo=repo) as client:
@@ -105,7 +105,7 @@ def test_a_shallow_clone_of_the_code_gives_no_false_no(repo, tmp_path, git):
     assert found["iris@3"] is None
 
 
-def test_outside_of_a_code_repository_there_is_nothing_to_ask(repo, tmp_path):
+def test_contains_outside_of_a_code_repository_is_refused(repo, tmp_path):
     with Client(tmp_path, repo=repo) as client, pytest.raises(NotFound, match="no code repository"):
         client.containing("main")
 

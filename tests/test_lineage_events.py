@@ -43,7 +43,7 @@ def test_the_log_of_a_version_has_all_its_events(iris, capsys):
     )
 
 
-def test_the_log_of_a_model_and_of_all(iris, capsys):
+def test_the_log_of_a_model_and_of_all_models_has_their_events(iris, capsys):
     with Client() as client:
         client.register_model("other")
         told = [(event.version, event.what) for event in client.log("iris")]
@@ -65,7 +65,7 @@ def test_the_log_of_a_model_and_of_all(iris, capsys):
     assert len(out.splitlines()) == 3
 
 
-def test_the_log_is_that_of_git_for_the_same_files(iris, git):
+def test_the_log_has_the_same_commits_as_git_log_of_the_files(iris, git):
     with Client() as client:
         ours = list(dict.fromkeys(event.commit for event in client.log("iris")))
     assert ours == git(".", "log", "--first-parent", "-m", "--format=%H", "gitmodel", "--", "models/iris").splitlines()
@@ -80,7 +80,7 @@ def test_blame_names_the_commit_that_set_each_field(iris, git):
     assert said["name"] == ("Ada Example", "1.0")
     assert said["artifacts.train.size"] == ("Ada Example", 2)
     assert said["stage"] == ("Bob", "archived")
-    # what git blame says of the line
+    # the commits are those of `git blame`
     lines = git(".", "blame", "--line-porcelain", "gitmodel", "--", "models/iris/versions/1.toml").split("\n")
     commits = [line.split()[0] for line in lines if len(line.split()[0:1]) and len(line.split()[0]) == 40]
     texts = [line[1:] for line in lines if line.startswith("\t")]
@@ -116,7 +116,7 @@ def test_a_rename_is_one_event_and_sets_no_field(iris):
         assert found["metadata.after"] == "Ada Example"
 
 
-def test_a_deleted_version_has_a_log_and_a_model_that_is_gone_too(iris):
+def test_deleted_versions_and_models_still_have_a_log(iris):
     with Client() as client:
         version = client.get_model("iris").create_version()
         version.delete(reason="wrong")
@@ -140,7 +140,7 @@ def test_a_shallow_clone_is_refused(iris, code_repo, tmp_path):
                 ask_for()
 
 
-def test_the_log_of_a_version_needs_nothing_from_before_it_was_made(iris, code_repo, tmp_path, git):
+def test_the_log_of_a_version_needs_no_commit_from_before_its_creation(iris, code_repo, tmp_path, git):
     iris.update(description="something that happened before")
     version = iris.create_version()
     version.set_stage("staging")

@@ -16,7 +16,7 @@ PRODUCTION = "models/iris/stages/production.toml"
 
 @pytest.fixture
 def at(code_repo):
-    """`at("2026-10-01T12:00")`: a client for what happens at this time, in UTC."""
+    """`at("2026-10-01T12:00")`: a client whose commits have this time, in UTC."""
     opened = []
 
     def open_at(when, who="Ada Example"):
@@ -85,7 +85,7 @@ def test_a_promotion_made_together_with_a_rename_is_one_change(at, iris):
 
 
 def merge_by_hand(repo, name, message):
-    """A proposal of *name* that puts version 3 into production after it thought of 1, merged by somebody else."""
+    """Merge a proposal of *name* that first promotes version 1 and then, in its second commit, version 3."""
     side = "refs/heads/propose/iris"
     run(repo, "update-ref", side, BRANCH)
     who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_DATE": "2026-11-10T00:00:00Z"}
@@ -101,13 +101,13 @@ def merge_by_hand(repo, name, message):
     return edit(repo, {PRODUCTION: text.replace("version = 2", "version = 3")}, message, parents=[tip, side])
 
 
-def test_a_merged_pull_request_counts_from_the_merge_and_names_who_made_it(iris, code_repo, git):
+def test_a_merged_pull_request_takes_effect_at_the_merge_and_names_its_author(iris, code_repo, git):
     merged = merge_by_hand(code_repo, "Cleo", "Merge pull request #12 from cleo/propose")
     newest = iris.history("production")[0]
     assert (newest.version, newest.previous, newest.commit) == (3, 2, merged)
     assert (newest.author, newest.merged_by, newest.pull_request) == ("Cleo", "Ada Example", "#12")
     assert newest.authored.isoformat() == "2026-11-10T00:00:00+00:00"
-    # a plain log also lists the state that lived only inside the pull request
+    # plain `git log` also lists the promotion that existed only inside the pull request
     plain = git(code_repo, "log", "--format=%s", "gitmodel", "--", PRODUCTION).splitlines()
     assert "Think of 1" in plain
     ours = [event.commit for event in iris.history("production")]
@@ -115,7 +115,7 @@ def test_a_merged_pull_request_counts_from_the_merge_and_names_who_made_it(iris,
     assert ours == theirs
 
 
-def test_order_comes_from_the_commits_and_not_from_their_clocks(at, iris):
+def test_the_history_is_in_the_order_of_the_commits_and_not_of_their_dates(at, iris):
     at("2001-01-01T00:00").get_version("iris@3").set_stage("production")
     assert [event.version for event in iris.history("production")] == [3, 2, 1]
 
@@ -160,13 +160,13 @@ def test_a_shallow_clone_reports_missing_history_and_how_to_deepen_it(
     code, out, _ = ask(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")
     assert code == 0
     assert '"version":2' in out.replace(" ", "")
-    # a stage that had no holder before the edge is not an empty answer either
+    # a stage without changes in the fetched commits may have changed earlier: an error as well
     assert ask(capsys, "history", "iris", "staging")[0] == 5
     git(shallow, "fetch", "-q", "--unshallow", "origin")
     assert ask(capsys, "history", "iris", "staging")[0] == 0
 
 
-def test_a_clone_that_is_shallow_in_the_code_only_answers(iris, code_repo, tmp_path, git):
+def test_a_clone_that_is_shallow_only_in_the_code_shows_the_history(iris, code_repo, tmp_path, git):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth=1", "--branch=main", code_repo.as_uri(), str(clone))
     git(clone, "commit", "-q", "--allow-empty", "-m", "More")
@@ -194,7 +194,7 @@ def test_history_rewritten_under_a_stage_tag_is_reported(iris, code_repo, git, c
     )
 
 
-def test_an_unknown_stage_is_not_an_empty_history(iris):
+def test_the_history_of_an_unknown_stage_is_refused(iris):
     with pytest.raises(NotFound, match="iris never had a stage or alias champion"):
         iris.history("champion")
 

@@ -154,7 +154,7 @@ def test_a_registry_of_the_past_cannot_be_changed(repo, capsys):
     assert state(repo) == before
 
 
-def test_an_unknown_import_is_refused(repo, capsys):
+def test_at_refuses_a_point_that_is_no_state_of_the_registry(repo, capsys):
     first = run(repo, "rev-list", "--max-parents=0", BRANCH)[:10]
     code_commit = run(repo, "rev-parse", "main")[:10]
     check_transcript(
@@ -211,11 +211,11 @@ def test_a_clock_that_was_ahead_is_reported(repo, capsys):
     assert f"clocks disagree: {ahead[:10]} came before" in err
     with Client(repo) as client:
         assert client.at("2026-12-25").get_version("iris@2").metadata["later"] is True
-        # only its own clock tells when the other commit was made
+        # the only date of the other commit is the wrong one in 2030
         assert "late" not in client.at("2026-12-23").get_version("iris@2").metadata
 
 
-def test_leftovers_of_a_clean_merge_are_no_second_holder(repo):
+def test_leftover_stage_files_of_a_merge_are_no_second_holder(repo):
     stage = read(repo, PRODUCTION)
     commit = edit(repo, {"models/iris/stages/staging.toml": stage})
     with Client(repo) as client:
@@ -258,5 +258,5 @@ def test_text_that_starts_like_a_date_but_is_not_one_is_refused(text):
 
 
 @pytest.mark.parametrize("text", ["HEAD", "20261001", "gitmodel~3", "2026abc"])
-def test_text_that_does_not_start_like_a_date_is_a_name(text):
+def test_text_that_does_not_start_like_a_date_is_read_as_the_name_of_a_commit(text):
     assert read_moment(text) is None

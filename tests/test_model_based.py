@@ -29,7 +29,7 @@ class Expected:
     archived: set = field(default_factory=set)
     aliases: dict = field(default_factory=dict)
     named: dict = field(default_factory=dict)
-    # of each stage the number that it held after each change, oldest first; None: it was empty
+    # for each stage, its holder after each change, oldest first; None if it was empty
     events: dict = field(default_factory=lambda: {stage: [None] for stage in EXCLUSIVE})
     metadata: dict = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ class Expected:
             self.held[stage] = number
 
     def note_changes(self):
-        """Note what the stages hold now; called after each commit."""
+        """Append the new holder of each stage that changed; called after each commit."""
         for stage, events in self.events.items():
             if self.held.get(stage) != events[-1]:
                 events.append(self.held.get(stage))
@@ -65,7 +65,7 @@ class Expected:
             if number not in (None, held):
                 if number not in self.deleted:
                     return number
-                if None not in (held, newer):  # it was replaced, and is not passed over
+                if None not in (held, newer):  # another version replaced it, so a rollback does not skip it
                     return None
             newer = number
         return None
@@ -75,7 +75,7 @@ class Expected:
         return held[0] if held else "archived" if number in self.archived else None
 
     def empties(self, number, stage):
-        """Return True if moving *number* to *stage* leaves a later stage empty, which must be asked for."""
+        """Return True if moving *number* to *stage* empties a later stage, which needs `leave`."""
         held = self.stage_of(number)
         return {stage, held} <= set(EXCLUSIVE) and EXCLUSIVE.index(stage) < EXCLUSIVE.index(held)
 
@@ -93,7 +93,7 @@ class Registry(RuleBasedStateMachine):
         super().__init__()
         self.clients = []
         self.models = {}
-        self.gone = {}  # former name -> name, or None for a deleted model
+        self.gone = {}  # name no longer in use -> new name of the model, or None if it was deleted
 
     @initialize()
     def begin(self):
@@ -107,7 +107,7 @@ class Registry(RuleBasedStateMachine):
             client.close()
 
     def pick(self, number):
-        """A model and one of its versions, if there are any."""
+        """Return a model and one of its versions, or (None, None) if there is no version."""
         pairs = [(name, version) for name, model in sorted(self.models.items()) for version in model.numbers]
         return pairs[number % len(pairs)] if pairs else (None, None)
 
@@ -248,7 +248,7 @@ class Registry(RuleBasedStateMachine):
         fail=st.booleans(),
     )
     def change_several_at_once(self, client, pick, stages, fail):
-        """New versions into stages in one commit, while the other client makes one between them."""
+        """Create versions and promote them in one transaction, during which the other client creates a version."""
         model = sorted(self.models)[pick % len(self.models)]
         expected = self.models[model]
         mine, other = self.clients[client], self.clients[1 - client]

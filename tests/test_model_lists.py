@@ -1,4 +1,4 @@
-"""Lists of models: the index and the records give the same models, stages and verdicts on stage tags."""
+"""Lists of models: the index and the records give the same models, stages and valid stage tags."""
 
 import os
 import random
@@ -42,7 +42,7 @@ def repo(tmp_path):
 
 @pytest.fixture
 def judged(monkeypatch):
-    """The stage tags that were judged, in order."""
+    """The names of the stage tags that were checked, in order."""
     refs, judge = [], StageTags.judge
 
     def spy(self, ref, found, tip):
@@ -55,7 +55,7 @@ def judged(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def indexed(monkeypatch):
-    """Lists of any size use the index."""
+    """Make lists of any size use the index."""
     monkeypatch.setattr(versions, "_MODELS_FOR_INDEX", 0)
 
 
@@ -80,7 +80,7 @@ def stages_of(client, name):
     return {state.name: state.in_force for view in listed(client)[0] if view.name == name for state in view.stages}
 
 
-def test_tags_that_count_are_not_judged_again(repo, judged):
+def test_valid_stage_tags_are_not_checked_again(repo, judged):
     with Client(repo) as client:
         first = listed(client)
     assert len(judged) == 3
@@ -105,7 +105,7 @@ def test_a_page_by_name_reads_only_the_models_before_its_end(repo, judged, sort,
         assert {name.split("/")[1] for name in judged} <= {*page}
         listed(client)
         judged.clear()
-    with Client(repo) as client:  # the tags of the page and those of the others are known now
+    with Client(repo) as client:  # the index now has the results for all stage tags
         assert len(listed(client)[0]) == 4
         client.get_version("tulip@1").set_stage("staging")
         judged.clear()
@@ -118,7 +118,7 @@ def test_a_page_by_name_skips_deleted_models_and_reads_no_damage_after_its_end(r
     with Client(repo) as client:
         client.delete_model("iris", force=True)
         edit(repo, {"models/wine/model.toml": "no = record"})
-        for _ in range(2):  # first without what the index knows, then with it
+        for _ in range(2):  # the first list fills the index, and the second one uses it
             views, damaged = model_views.list_models(client.writer, limit=2)
             assert [view.name for view in views] == ["rose", "tulip"]
             assert damaged == []
@@ -143,7 +143,7 @@ def test_a_first_list_asks_git_for_many_objects_at_once(repo, monkeypatch):
     with Client(repo) as client:
         assert len(listed(client)[0]) == 44
     alone = [requests for requests in asked if len(requests) == 1]
-    assert len(alone) < 30  # not one for each model
+    assert len(alone) < 30  # less than one single request for each of the 44 models
 
 
 def test_a_search_of_all_models_asks_git_for_many_objects_at_once(repo, monkeypatch):
@@ -167,7 +167,7 @@ def test_a_list_reads_no_tree_of_a_model_that_has_not_changed(repo, monkeypatch)
 
 
 def make_any_change(rng, repo, client):
-    """Change the registry in one of the ways of people, with gitmodel or without it."""
+    """Make a random change of the registry, with gitmodel or with plain git."""
     commits = run(repo, "rev-list", "--first-parent", BRANCH).split()
     names = [view.name for view in listed(client)[0]] or ["iris"]
     name, number = rng.choice(names), rng.randint(1, 3)
@@ -223,7 +223,7 @@ def test_a_list_is_the_same_with_and_without_the_index_after_any_change(repo, mo
     assert len(outcomes) > 8
 
 
-def test_a_tag_of_a_commit_that_the_branch_lost_does_not_count(repo, judged):
+def test_a_tag_of_a_commit_that_the_branch_lost_is_not_in_force(repo, judged):
     with Client(repo) as client:
         before = run(repo, "rev-parse", BRANCH)
         client.get_version("wine@3").set_stage("production")
@@ -233,7 +233,7 @@ def test_a_tag_of_a_commit_that_the_branch_lost_does_not_count(repo, judged):
         assert stages_of(client, "iris") == {"production": 2}
 
 
-def test_another_branch_with_a_registry_has_verdicts_of_its_own(repo, judged):
+def test_stage_tags_are_checked_separately_for_another_branch_with_a_registry(repo, judged):
     run(repo, "branch", "other", f"{BRANCH}~3")
     with Client(repo) as client, Client(repo, environ={**os.environ, "GITMODEL_BRANCH": "other"}) as other:
         for _ in range(2):
@@ -241,7 +241,7 @@ def test_another_branch_with_a_registry_has_verdicts_of_its_own(repo, judged):
             assert stages_of(other, "rose") == {"production": None, "champion": None}
 
 
-def test_a_process_with_an_older_commit_does_not_vouch_for_later_tags(repo, monkeypatch):
+def test_a_process_with_an_older_commit_does_not_record_later_tags_as_valid(repo, monkeypatch):
     """The process writes its results after another process wrote tags of later commits."""
     with Client(repo) as client, Client(repo) as other:
         listed(client)
@@ -318,7 +318,7 @@ def test_a_damaged_model_and_a_missing_object_are_read_again(repo, monkeypatch):
         blob = run(repo, "rev-parse", f"{BRANCH}:models/rose/versions/3.toml")
         path = repo / ".git" / "objects" / blob[:2] / blob[2:]
         kept = path.read_bytes()
-        edit(repo, {"models/rose/versions/2.toml": None})  # the summary of rose is made without this object
+        edit(repo, {"models/rose/versions/2.toml": None})  # the summary of rose is computed again, without this object
         path.unlink()
     with Client(repo) as client:
         assert [view.latest for view in listed(client)[0] if view.name == "rose"] == [None]
@@ -327,7 +327,7 @@ def test_a_damaged_model_and_a_missing_object_are_read_again(repo, monkeypatch):
         assert [view.latest for view in listed(client)[0] if view.name == "rose"] == [3]
 
 
-def test_a_folder_whose_name_is_no_text_changes_no_answer(repo, monkeypatch):
+def test_a_folder_whose_name_is_not_utf_8_changes_no_list(repo, monkeypatch):
     stream = f"commit {BRANCH}\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nfrom {BRANCH}^0\n".encode()
     for path in (b"model.toml", b"versions/1.toml"):
         stream += b'M 100644 inline "models/\\377\\376/%s"\ndata 1\nx\n' % path
@@ -353,7 +353,7 @@ def test_doctor_finds_a_wrong_row_of_a_list(repo):
             assert listed(client) == expected
 
 
-def test_a_shallow_clone_judges_each_tag(repo, tmp_path, judged):
+def test_a_shallow_clone_checks_each_tag_in_every_list(repo, tmp_path, judged):
     run(tmp_path, "clone", "-q", "--bare", "--depth=2", "--branch", "gitmodel", f"file://{repo}", "shallow")
     run(tmp_path / "shallow", "fetch", "-q", "origin", "refs/tags/*:refs/tags/*", "--depth=2")
     with Client(tmp_path / "shallow") as client:
@@ -363,7 +363,7 @@ def test_a_shallow_clone_judges_each_tag(repo, tmp_path, judged):
             assert judged
 
 
-def test_a_handle_from_a_list_shows_what_the_list_showed_until_it_is_refreshed(repo, monkeypatch):
+def test_a_handle_from_a_list_keeps_the_values_of_the_list_until_it_is_refreshed(repo, monkeypatch):
     with Client(repo) as client:
         first, second, third = client.get_model("iris").list_versions()
         iris = client.list_models()[0]

@@ -31,7 +31,7 @@ def named(inner=INNER):
     return st.one_of(
         st.sampled_from(ENDS),
         st.tuples(st.sampled_from(ENDS), st.text(inner, max_size=61), st.sampled_from(ENDS)).map("".join),
-        # names that are nearly a device, a lock file or a stage
+        # names that are or resemble a device, a lock file or a stage
         st.sampled_from(["con", "com1.x", "a.lock", "a..b", "production", "latest", "1", "0.1", "CON", "x.LOCK"]),
     )
 
@@ -52,7 +52,7 @@ VERSION_NAMES = named(INNER + "+").filter(is_version_name)
 
 @repeatable
 @given(NAMES, NAMES)
-def test_a_valid_name_survives_to_a_ref_and_back(model, stage):
+def test_a_valid_name_is_unchanged_in_a_ref(model, stage):
     ref = StageRef(model, stage)
     assert StageRef.parse(ref.full) == ref
     assert ref.full == f"refs/tags/{ref.name}"
@@ -60,7 +60,7 @@ def test_a_valid_name_survives_to_a_ref_and_back(model, stage):
 
 @repeatable
 @given(NAMES, NAMES, NUMBERS)
-def test_a_valid_name_survives_to_every_path_and_back(model, name, number):
+def test_a_valid_name_is_unchanged_in_every_path(model, name, number):
     for path, kind, key in [
         (paths.version_file(model, number), "version", str(number)),
         (paths.archived_file(model, number), "archived", str(number)),
@@ -98,14 +98,14 @@ def test_different_records_never_share_a_path_or_ref_even_if_case_is_folded(one,
 
 @repeatable
 @given(st.one_of(NAMES, VERSION_NAMES))
-def test_a_valid_name_is_only_characters_that_shells_and_disks_leave_alone(name):
+def test_a_valid_name_has_only_characters_that_shells_and_file_systems_do_not_change(name):
     assert re.fullmatch(r"[A-Za-z0-9._+-]+", name)
     assert not name.startswith(("-", ".", "+"))
     assert not name.endswith((".", "-", "+", "_"))
     assert len(name) <= MAX_LENGTH
 
 
-def test_git_takes_every_kind_of_valid_name_in_a_ref():
+def test_git_accepts_every_kind_of_valid_name_in_a_ref():
     for name in ("a", "Z", "0", "a-b", "a.b", "a_b", "a" * 63, "1.2.3", "a.locks", "a--b", "a._-b", "HEAD", "refs"):
         ref = StageRef(check_name(name, "model"), check_name(name, "stage")).full
         assert subprocess.run(["git", "check-ref-format", ref]).returncode == 0, name
@@ -121,7 +121,7 @@ def test_a_reference_reads_back_as_it_was_written(model):
 
 @repeatable
 @given(NAMES, VERSION_NAMES)
-def test_a_version_name_is_never_read_as_something_else(model, name):
+def test_a_version_name_is_never_read_as_a_number_or_as_latest(model, name):
     ref = VersionRef.parse(f"{model}@{name}")
     assert ref == VersionRef(model, name)
     assert ref.number is None
@@ -188,14 +188,14 @@ def test_a_reserved_stage_word_is_refused_as_version_name_and_alias(name):
 
 
 @pytest.mark.parametrize("name", ["1", "007", "20261123"])
-def test_digits_alone_are_no_name_of_a_version_and_no_alias(name):
+def test_digits_alone_are_refused_as_version_name_and_alias(name):
     for check in (check_version_name, check_alias):
         with pytest.raises(UsageError, match="is all digits") as caught:
             check(name)
         assert f"for example v{name}" in caught.value.hint
 
 
-def test_only_the_name_of_a_version_may_hold_a_plus():
+def test_only_a_version_name_may_contain_a_plus():
     assert check_version_name("1.2.3+cpu") == "1.2.3+cpu"
     with pytest.raises(UsageError, match=r"holds '\+'"):
         check_alias("1.2.3+cpu")
@@ -203,7 +203,7 @@ def test_only_the_name_of_a_version_may_hold_a_plus():
 
 @repeatable
 @given(st.text(max_size=300))
-def test_a_suggestion_is_always_a_name_that_would_do(text):
+def test_a_suggested_name_is_always_valid(text):
     name = suggest(text)
     assert name == "" or check_name(name, "model") == name
     name = suggest(text, version=True)
@@ -275,12 +275,12 @@ def test_a_path_is_a_record_only_if_it_is_the_canonical_one(path):
         "notes.txt",
     ],
 )
-def test_a_path_where_no_record_is_written_holds_no_record(path):
+def test_other_paths_are_not_read_as_records(path):
     assert parse_path(path) is None
 
 
 @pytest.mark.parametrize("ref", ["refs/tags/v1", "refs/tags/model/a", "refs/tags/model/a/b/c", "refs/heads/model/a/b"])
-def test_a_ref_that_no_stage_could_have_made_is_no_stage_tag(ref):
+def test_refs_of_other_forms_are_not_read_as_stage_tags(ref):
     assert StageRef.parse(ref) is None
 
 
@@ -306,11 +306,11 @@ def test_an_invalid_reference_is_refused_with_a_valid_suggestion(text, said):
     assert caught.value.hint
 
 
-def test_a_number_is_read_alike_however_it_is_written():
+def test_leading_zeros_of_a_version_number_are_ignored():
     assert VersionRef.parse("iris@007") == VersionRef.parse("iris@7") == VersionRef.of("iris", 7)
 
 
-def test_a_reference_that_must_name_a_version_says_how():
+def test_the_error_for_a_reference_without_a_required_version_shows_how_to_name_one():
     with pytest.raises(UsageError, match="delete needs an explicit version of iris") as caught:
         VersionRef.parse("iris").required("delete")
     assert "iris@3" in caught.value.hint

@@ -37,7 +37,7 @@ def plant(repo, word, number=1, *, record=False):
 def test_a_hand_written_stage_name_is_refused_by_every_command(repo, capsys, word, record):
     plant(repo, word, record=record)
     before = state(repo)
-    # a record that gives itself such a word for a name is damaged, unless the word is a stage of this registry
+    # 5: a record with such a name is damaged. 2: the word is a stage of this registry, so it is refused earlier.
     assert ask(capsys, "version", "update", "iris@1", "--name", word)[0] in ((2, 5) if record else (2,))
     assert ask(capsys, "version", "create", "iris", "--name", word)[0] == 2
     with Client(repo) as client:
@@ -57,7 +57,7 @@ def test_a_configuration_refuses_a_reserved_name(word):
 
 @pytest.mark.parametrize("record", [False, True])
 @pytest.mark.parametrize("word", ["production", "Production", "none", "archived"])
-def test_no_reader_believes_a_planted_name_and_check_names_it(repo, capsys, word, record):
+def test_readers_ignore_a_hand_written_stage_name_and_check_reports_it(repo, capsys, word, record):
     plant(repo, word, record=record)
     reserved = word.lower() != "production"
     assert ask(capsys, "resolve", f"iris@{word}")[0] == (2 if reserved else 3)
@@ -70,7 +70,7 @@ def test_no_reader_believes_a_planted_name_and_check_names_it(repo, capsys, word
     assert paths.name_file("iris", word) in out
 
 
-def test_an_alias_with_a_planted_name_is_not_given_to_a_version(repo, capsys):
+def test_a_version_cannot_get_a_hand_written_name_that_is_an_alias(repo, capsys):
     plant(repo, "champion")
     before = state(repo)
     assert ask(capsys, "version", "update", "iris@1", "--name", "champion")[0] == 4
@@ -79,7 +79,7 @@ def test_an_alias_with_a_planted_name_is_not_given_to_a_version(repo, capsys):
     assert state(repo) == before
 
 
-def test_a_name_that_a_version_has_is_given_again(repo, capsys):
+def test_giving_a_version_its_own_name_again_changes_nothing(repo, capsys):
     before = state(repo)
     assert ask(capsys, "version", "update", "iris@2", "--name", "1.0")[0] == 0
     assert state(repo) == before

@@ -34,7 +34,7 @@ def version_file(model, number, created):
 
 
 def commit_numbers(repo, model, *numbers):
-    """Commit versions with these numbers, as plain git can."""
+    """Commit versions with these numbers by plain git, which checks nothing."""
     with Client(repo) as client:
         created = client.get_model("iris").created
         files = {}
@@ -125,7 +125,7 @@ class TestNumbers:
             of_all = [problem.rule for problem in checking.check(client.repository)]
             assert of_all == (["version.number"] if HUGE in numbers else [])
 
-    def test_an_import_into_a_model_that_is_there_leaves_no_gap(self, repo, capsys):
+    def test_an_imported_version_of_an_existing_model_gets_the_next_number(self, repo, capsys):
         commit_numbers(repo, "rose", 5000)
         assert ask(capsys, "export", "rose@5000", "rose.tar")[0] == 0
         with Client(repo) as client:
@@ -156,7 +156,7 @@ class TestWhatIsWritten:
             ("allowed_signers", b"x" * (codec.MAX_BYTES + 1)),
         ],
     )
-    def test_a_file_that_no_reader_would_read_is_not_written(self, repo, git, path, data):
+    def test_a_file_that_readers_would_refuse_is_not_written(self, repo, git, path, data):
         before = git(repo, "for-each-ref")
         with Client(repo) as client, pytest.raises(Invalid):
             transact(client.repository, lambda snapshot: Change(None, subject="Wrong", files={path: data}))
@@ -197,7 +197,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damaged", DAMAGE)
-def test_a_command_that_fails_over_a_damaged_record_has_moved_no_ref(repo, capsys, git, damaged):
+def test_a_command_that_fails_because_of_a_damaged_record_moves_no_ref(repo, capsys, git, damaged):
     with Client(repo) as client:
         version = client.get_model("iris").create_version(data={"y": repo / "train.py"})
         client.get_version("iris@1").add_alias("champion")

@@ -46,7 +46,7 @@ def test_a_trained_model_is_stored_promoted_and_used_by_another_process(client, 
     assert done.stdout.strip() == str(forest.predict(numpy.eye(3)).tolist())
 
 
-def test_paths_and_objects_stand_side_by_side(client):
+def test_one_version_can_have_files_and_objects(client):
     Path("train.csv").write_text("a,b\n1,2\n")
     version = client.get_model("iris").create_version(
         data={"file": "train.csv", "path": Path("train.csv"), "bytes": b"a,b", "list": [1, 2], "array": numpy.eye(2)},
@@ -71,7 +71,7 @@ def test_equal_objects_are_one_artifact(client):
     assert one == two
 
 
-def test_an_object_is_linked_to_a_version_that_exists(client):
+def test_an_object_can_be_linked_to_an_existing_version(client):
     version = client.get_model("iris").create_version()
     assert version.link_artifact("scores", {"accuracy": 0.9}).load() == {"accuracy": 0.9}
     version.link_artifacts(model_objects={"weights": numpy.arange(3)})
@@ -92,7 +92,7 @@ class Local:
         (numpy.array([Local()]), "artifact bad: "),
     ],
 )
-def test_an_object_that_no_format_keeps_is_refused_and_nothing_is_stored(client, value, said):
+def test_an_object_that_no_format_can_store_is_refused_and_nothing_is_stored(client, value, said):
     with pytest.raises(UsageError, match=said) as caught:
         client.get_model("iris").create_version(data={"good": FRAME, "bad": value})
     assert caught.value.hint
@@ -109,7 +109,7 @@ def test_all_missing_packages_are_named_before_anything_is_saved(client, monkeyp
     assert caught.value.hint == "pip install pyarrow skops"
 
 
-def test_a_class_of_a_notebook_is_refused_with_advice_that_helps(client, monkeypatch):
+def test_a_class_defined_in_a_notebook_is_refused_with_the_format_to_use(client, monkeypatch):
     notebook = ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", notebook)
     exec("import dataclasses\n@dataclasses.dataclass\nclass Settings:\n    depth: int = 3", vars(notebook))
@@ -121,7 +121,7 @@ def test_a_class_of_a_notebook_is_refused_with_advice_that_helps(client, monkeyp
     version.attach("settings", notebook.Settings(), format="cloudpickle")
 
 
-def test_pickle_is_allowed_by_name_and_loads_with_trust_alone(client):
+def test_pickle_must_be_requested_by_name_and_loads_only_with_trust(client):
     version = client.get_model("iris").create_version()
     artifact = version.link_artifact("net", Local(), kind="model", format="pickle")
     with pytest.raises(Refused, match="can run any code"):
@@ -149,7 +149,7 @@ class TestRegisteringAgain:
         with pytest.raises(Conflict):
             client.register_model("other")
 
-    def test_register_with_exist_ok_refuses_names_that_are_taken_otherwise(self, client):
+    def test_register_with_exist_ok_refuses_names_of_deleted_models_and_names_in_another_case(self, client):
         client.delete_model("iris")
         with pytest.raises(Conflict, match="never used again"):
             client.register_model("iris", exist_ok=True)

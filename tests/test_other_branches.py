@@ -1,4 +1,4 @@
-"""Branches and tags of others: code on the metadata branch, foreign tags, a second registry."""
+"""Branches and tags that are not of this registry: code on its branch, foreign tags, a second registry."""
 
 import shlex
 
@@ -76,9 +76,11 @@ class TestCodeOnTheBranch:
         assert "the branch gitmodel holds no registry" in err
         assert SETTING in err
 
-    def test_doctor_reports_a_branch_of_code_and_config_and_another_branch_work(self, code_branch, capsys, git):
+    def test_doctor_reports_that_the_branch_holds_code(self, code_branch, capsys):
         code, out, err = ask(capsys, "doctor")
         assert (code, "the branch gitmodel holds no registry" in out + err) == (5, True)
+
+    def test_config_can_select_another_branch_if_this_one_holds_code(self, code_branch, capsys, git):
         assert ask(capsys, "config")[0] == 0
         assert ask(capsys, "config", "branch", "registry")[0] == 0
         assert ask(capsys, "register", "iris")[0] == 0
@@ -118,7 +120,7 @@ class TestCodeOnTheBranch:
             assert (code in (3, 6), "the branch gitmodel holds no registry" in err) == (True, True), command
         assert git(tmp_path / "bare.git", "for-each-ref") == before
 
-    def test_in_python(self, code_branch, git):
+    def test_python_refuses_to_write_onto_a_branch_of_code(self, code_branch, git):
         before = git(code_branch, "for-each-ref")
 
         def in_transaction(client):
@@ -156,7 +158,7 @@ class TestForeignTags:
         git(repo, "tag", "-d", "model/iris/staging")
         assert ask(capsys, "promote", "iris@2", "staging")[0] == 0
 
-    def test_a_registered_promotion_is_not_written_over_a_tag_that_somebody_moved(self, repo, capsys, git):
+    def test_a_promotion_does_not_replace_a_stage_tag_that_somebody_moved(self, repo, capsys, git):
         promoted(repo)
         git(repo, "tag", "-f", "model/iris/production", "main")
         before = git(repo, "for-each-ref")
@@ -182,14 +184,14 @@ class TestForeignTags:
                     change()
         assert git(repo, "for-each-ref", "refs/tags", "refs/heads") == before
 
-    def test_a_deletion_names_the_tag_and_no_version_that_it_has(self, repo, capsys, git):
+    def test_the_refusal_to_delete_a_model_names_its_foreign_tag(self, repo, capsys, git):
         ask(capsys, "register", "iris")
         git(repo, "tag", "model/iris/staging", "main")
         code, _, err = ask(capsys, "delete", "iris", "-y")
         assert (code, "the tag model/iris/staging is not a stage tag" in err, "None" in err) == (6, True, False)
 
     @pytest.mark.parametrize("command", ["apply", "doctor --fix"])
-    def test_a_tag_to_which_a_stage_tag_was_pointed_is_not_written_over(self, repo, capsys, git, command):
+    def test_apply_and_doctor_do_not_follow_a_symbolic_stage_tag_to_another_tag(self, repo, capsys, git, command):
         promoted(repo)
         git(repo, "tag", "-a", "-m", "mine", "v1", "main")
         git(repo, "symbolic-ref", "refs/tags/model/iris/production", "refs/tags/v1")
@@ -267,7 +269,7 @@ class TestTwoRegistries:
 
     @pytest.fixture
     def both(self, repo, monkeypatch):
-        """Two registries that had begun before one of them put iris@1 into production."""
+        """Two registries on two branches, created before one of them put iris@1 into production."""
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
         with Client(repo) as client:
             for name in ("iris", "rose"):
@@ -288,7 +290,7 @@ class TestTwoRegistries:
         assert git(both, "for-each-ref") == before
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
 
-    def test_the_remote_s_branch_of_one_is_not_treated_as_that_of_the_other(self, both, capsys, git, monkeypatch):
+    def test_pull_and_push_do_not_confuse_the_branches_of_the_two_registries(self, both, capsys, git, monkeypatch):
         git(both.parent, "init", "-q", "--bare", "remote.git")
         git(both, "remote", "add", "origin", str(both.parent / "remote.git"))
         assert ask(capsys, "push")[0] == 0
@@ -322,7 +324,9 @@ class TestTwoRegistries:
     def test_a_clone_never_reads_versions_from_a_copy_of_the_branch(self, repo, capsys, git, monkeypatch):
         """The limit that the settings page describes: a copy that is written to takes the stage tags along."""
         git(promoted(repo), "branch", "copy", "gitmodel")
-        assert ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0  # a backup does no harm
+        assert (
+            ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0
+        )  # a copy that nobody writes to has no effect
         assert ask(capsys, "promote", "iris@1", "production")[0] == 0
         git(repo, "branch", "-f", "copy", "gitmodel")
         monkeypatch.setenv("GITMODEL_BRANCH", "copy")
@@ -338,7 +342,7 @@ class TestTwoRegistries:
         assert ask(capsys, "doctor", "--fix")[0] == 0
         assert ask(capsys, "resolve", "iris@production")[1] == "iris@1\n"
 
-    def test_a_branch_that_was_kept_aside_is_named(self, repo, git):
+    def test_the_refusal_names_the_branch_to_which_the_registry_was_renamed(self, repo, git):
         promoted(repo)
         git(repo, "branch", "-m", "gitmodel", "gitmodel-old")
         with Client(repo) as client, pytest.raises(Refused, match="a registry on the branch gitmodel-old"):

@@ -14,7 +14,7 @@ from gitmodel import Client
 
 @pytest.fixture
 def repo(tmp_path):
-    """A registry of one model in which three objects of the folder that is counted are many."""
+    """A registry that packs if the one folder that is counted (`17`) has three loose objects."""
     run(tmp_path, "init", "-q", "repo")
     run(tmp_path / "repo", "config", "gc.auto", "1")
     with Client(tmp_path / "repo") as client:
@@ -23,7 +23,7 @@ def repo(tmp_path):
 
 
 def write_many(repo, start=0):
-    """Commit three files whose objects are in the folder that is counted; return their ids."""
+    """Commit three files whose objects are in the folder `17`, which is counted; return their ids."""
     texts = (f"{number}\n" for number in count(start))
     ids = ((text, hashlib.sha1(b"blob %d\0%s" % (len(text), text.encode())).hexdigest()) for text in texts)
     chosen = dict(islice((item for item in ids if item[1].startswith("17")), 3))
@@ -54,7 +54,7 @@ def test_many_objects_are_packed_and_nothing_is_pruned(repo):
         assert not any(is_loose(repo, id) for id in written)
         assert is_loose(repo, unnamed)
         tip = run(repo, "rev-parse", "gitmodel")
-        version.log_metadata(checked=True)  # few objects are new
+        version.log_metadata(checked=True)  # too few new objects to pack again
         assert is_loose(repo, run(repo, "rev-parse", "gitmodel"))
         assert not is_loose(repo, tip)
         assert client.get_version("iris@1").metadata == {"checked": True}
@@ -76,7 +76,7 @@ def test_no_second_process_packs_and_the_lock_of_a_killed_one_is_free(repo):
     written = write_many(repo)
     with Client(repo) as client:
         with lock_of(repo).open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # as a process that packs
+            fcntl.flock(file, fcntl.LOCK_EX)  # stands for a process that packs
             client.get_model("iris").create_version()
             assert all(is_loose(repo, id) for id in written)
         # That process was killed, and left a part of a pack.
@@ -91,7 +91,7 @@ def test_packing_beside_git_and_writers_loses_nothing(repo, beside):
     with Client(repo) as client:
         for turn in range(4):
             write_many(repo, 10_000 * turn)
-            version = client.get_model("iris").create_version()  # begins to pack
+            version = client.get_model("iris").create_version()  # starts a process that packs
             assert lock_of(repo).exists()
             thread = threading.Thread(target=run, args=(repo, *beside))
             thread.start()

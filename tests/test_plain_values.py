@@ -82,7 +82,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
         (float("inf"), float("inf")),
     ],
 )
-def test_a_value_is_kept(value, kept):
+def test_a_value_of_a_common_type_is_recorded(value, kept):
     found = read_values({"x": value})
     assert found == {"x": kept}
     assert type(found["x"]) is type(kept)

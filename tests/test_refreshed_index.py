@@ -11,7 +11,7 @@ from gitmodel.git import refreshed_index, worktree_state
 
 @pytest.fixture
 def copied(code_repo, monkeypatch, git):
-    """Code as after `cp -r`: every file has another time than its entry in the index. Every answer counts as slow."""
+    """Code as after `cp -r`: no file has the time of its index entry. Every `git status` counts as slow."""
     for number in range(20):
         (code_repo / f"file{number}.py").write_text(f"x = {number}\n", encoding="utf-8")
     (code_repo / "tracked").mkdir()
@@ -95,7 +95,7 @@ def test_a_change_in_the_second_of_the_refresh_is_seen(copied):
     assert changed(copied) == 1
 
 
-def test_an_index_that_is_replaced_gets_a_copy_of_its_own(copied, git):
+def test_an_index_that_git_replaced_gets_a_new_copy(copied, git):
     assert changed(copied) == 0
     (first,) = copies(copied)
     (copied / "file3.py").write_text("y = 3\n", encoding="utf-8")
@@ -127,7 +127,7 @@ def test_hooks_of_the_user_do_not_run(copied):
 def test_a_copy_that_cannot_be_written_changes_no_answer(copied):
     folder = copied / ".git" / "gitmodel"
     folder.parent.mkdir(exist_ok=True)
-    folder.write_text("", encoding="utf-8")  # no folder can be made here
+    folder.write_text("", encoding="utf-8")  # a file in the place of the folder for the copy
     assert changed(copied) == 0
     (copied / "file3.py").write_text("y = 12345\n", encoding="utf-8")
     assert changed(copied) == 1

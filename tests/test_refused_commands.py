@@ -11,7 +11,7 @@ from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, Ref
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.registry.writer import transact
 
-NOTES = "gitmodel/notes"  # a cache of what was read, which may be deleted at any time
+NOTES = "gitmodel/notes"  # the fact cache, which commands that only read also write
 
 WITHOUT_REGISTRY = """\
 register bad/name
@@ -78,14 +78,14 @@ propose iris@1 staging
 
 
 def files(repository: Path) -> dict[str, bytes]:
-    """Every file of the repository, its refs, objects and settings among them."""
+    """Return every file of the repository, including its refs, objects and settings."""
     found = {str(path.relative_to(repository)): path for path in repository.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for name, path in found.items() if not name.endswith(NOTES)}
 
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """A repository without a registry that is the current folder, with a file to store."""
+    """The current folder: a repository with a file to store and without a registry."""
     (code_repo / "f.bin").write_bytes(b"some data")
     monkeypatch.chdir(code_repo)
     return code_repo
@@ -93,7 +93,7 @@ def repo(code_repo, monkeypatch):
 
 @pytest.fixture
 def iris(repo, git):
-    """The same with a registry, and a commit of the code that no version names."""
+    """The repository `repo` with a registry, and with a code commit that no version names."""
     with Client(repo) as client:
         model = client.register_model("iris")
         model.create_version("taken").set_stage("staging")
@@ -144,7 +144,7 @@ def bare_repo(tmp_path, git):
 
 
 def refused_calls(client, repo):
-    """Calls that are refused where no registry has begun."""
+    """Yield calls that are refused if there is no registry."""
     yield lambda: client.register_model("bad/name")
     yield lambda: client.update_model("nope", title="X")
     yield lambda: client.update_model("nope", new_name="other", title="X")

@@ -45,7 +45,7 @@ def decoded(text):
 
 
 def changed(text, change):
-    """The text after *change*, a function from the record to another; its values are those of that record."""
+    """Return the text after *change*, a function that returns the new record; check that the text has its values."""
     record = change(decoded(text))
     data = encode_registry(record, text.encode())
     assert decode_registry(data, "gitmodel.toml") == record
@@ -114,7 +114,7 @@ def test_a_change_that_is_undone_leaves_the_file_as_it_was():
     assert changed(changed(COMMENTED, with_rules), lambda record: decoded(COMMENTED)) == COMMENTED
 
 
-def test_a_comment_above_what_is_removed_is_removed_with_it():
+def test_a_comment_above_a_removed_key_or_table_is_removed_with_it():
     def without(record):
         staging, production = record.stages
         return replace(stages(record, staging, replace(production, after=(), gates=())), runs=None)
@@ -205,7 +205,7 @@ message = \'\'\'a = "#"\'\'\'
 
 @pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
 def test_a_file_in_any_layout_can_be_changed(text):
-    """The values are those of the record, and no comment is lost."""
+    """The new text has the values of the new record and all comments."""
 
     def change(record):
         staging, production = record.stages

@@ -40,7 +40,7 @@ def production(repo, **named):
 
 
 def write_all(repo, **named):
-    """Every kind of write, and what is then read back."""
+    """Make every kind of write and read the results back."""
     with Client(repo, **named) as client:
         iris = client.register_model("iris")
         iris.create_version("1.0").set_stage("production")
@@ -54,7 +54,7 @@ def write_all(repo, **named):
 
 
 def touched(repo, git):
-    """Return everything of the user that gitmodel must not change: files, index and current branch."""
+    """Return the user's files, index and current branch, which gitmodel must not change."""
     inside = Path(git(repo, "rev-parse", "--absolute-git-dir"))
     files = {
         str(path.relative_to(repo)): path.read_bytes()
@@ -175,7 +175,7 @@ class TestPlaces:
         git(code_repo, "replace", "gitmodel", "gitmodel~1")
         assert production(code_repo) == 2
 
-    def test_a_branch_of_another_name(self, code_repo, git, monkeypatch):
+    def test_the_branch_can_have_another_name(self, code_repo, git, monkeypatch):
         git(code_repo, "config", "gitmodel.branch", "registry/main")
         write_all(code_repo)
         assert "refs/heads/registry/main" in editing.state(code_repo)
@@ -221,7 +221,7 @@ class TestHooks:
             made = client.get_version("iris@production")
             assert made.code.commit == git(code_repo, "rev-parse", "HEAD^" if hook == "pre-commit" else "HEAD")
 
-    def test_git_variables_that_name_another_repository_are_not_believed(self, code_repo, git, tmp_path, monkeypatch):
+    def test_git_variables_that_name_another_repository_are_ignored(self, code_repo, git, tmp_path, monkeypatch):
         git(tmp_path, "init", "-q", "other")
         for name, value in (
             ("GIT_DIR", tmp_path / "other" / ".git"),
@@ -240,11 +240,13 @@ class TestHooks:
         with Client(code_repo) as client:
             assert client.get_version("flowers@1").code.commit == git(code_repo, "rev-parse", "HEAD")
 
-    def test_a_server_hook_reads_what_is_being_pushed_and_writes_nothing(self, code_repo, git, tmp_path):
+    def test_a_server_hook_reads_the_pushed_commits_and_cannot_write(self, code_repo, git, tmp_path):
         server = tmp_path / "server.git"
         git(tmp_path, "init", "-q", "--bare", str(server))
         git(code_repo, "remote", "add", "origin", str(server))
-        with Client(code_repo) as client:  # before the remote was known to have a branch
+        with Client(
+            code_repo
+        ) as client:  # this commit comes before the first push, so that the push creates the remote's branch
             client.register_model("iris").create_version().set_stage("production")
         git(code_repo, "push", "-q", "origin", "gitmodel", "refs/tags/model/*:refs/tags/model/*")
         python_hook(
@@ -274,7 +276,7 @@ class TestHooks:
         assert git(server, "rev-parse", "gitmodel") == git(code_repo, "rev-parse", "gitmodel")
         assert git(server, "fsck", "--no-dangling") == ""
 
-    def test_a_hook_that_refuses_our_refs_is_final_and_nothing_has_changed(self, code_repo, git):
+    def test_a_reference_transaction_hook_that_refuses_the_branch_leaves_everything_unchanged(self, code_repo, git):
         build(code_repo)
         before = editing.state(code_repo)
         script(
@@ -289,7 +291,7 @@ class TestHooks:
         assert caught.value.hint
         assert editing.state(code_repo) == before
 
-    def test_a_hook_that_keeps_a_tag_leaves_the_demotion_pending(self, code_repo, git):
+    def test_a_hook_that_refuses_to_delete_a_tag_leaves_the_demotion_pending(self, code_repo, git):
         build(code_repo)
         script(
             code_repo / ".git" / "hooks" / "reference-transaction",
@@ -339,7 +341,7 @@ class TestRegistryElsewhere:
         with Client(code_repo / "src" / "deep" if where == "below" else code_repo) as client:
             self.check(client, registry, code_repo, git)
 
-    def test_an_argument_overrides_the_environment_and_that_the_configuration(
+    def test_the_argument_overrides_the_environment_and_the_environment_overrides_the_configuration(
         self, registry, code_repo, git, tmp_path, monkeypatch
     ):
         for name in ("by-environment", "by-configuration"):
@@ -353,7 +355,7 @@ class TestRegistryElsewhere:
         with Client(code_repo, repo=registry) as client:
             assert client.repository.common_dir == registry / ".git"
 
-    def test_a_person_s_configuration_counts_outside_of_any_repository_too(self, registry, git, tmp_path):
+    def test_the_global_configuration_applies_outside_of_any_repository_too(self, registry, git, tmp_path):
         (tmp_path / "nowhere").mkdir()
         git(tmp_path, "config", "--global", "gitmodel.repo", str(registry))
         with Client(tmp_path / "nowhere") as client:
@@ -388,7 +390,7 @@ class TestRefusals:
         assert "git init" in caught.value.hint
         assert "--repo" in caught.value.hint
 
-    def test_a_folder_that_does_not_exist(self, tmp_path):
+    def test_a_folder_that_does_not_exist_is_refused(self, tmp_path):
         with pytest.raises(NotFound, match="there is no folder"):
             Client(tmp_path / "missing")
 
@@ -406,7 +408,7 @@ class TestRefusals:
         assert "2.34" in caught.value.hint
 
     @pytest.mark.parametrize("version", ["2.33.8", "2.17.1", "1.9.5.msysgit.1"])
-    def test_a_git_that_is_too_old(self, code_repo, tmp_path, monkeypatch, version):
+    def test_a_git_that_is_too_old_is_refused(self, code_repo, tmp_path, monkeypatch, version):
         real = editing.subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
         script(
             tmp_path / "bin" / "git",
@@ -423,9 +425,7 @@ class TestRefusals:
         assert caught.value.hint == "install git 2.34 or newer"
 
     @pytest.mark.parametrize("version", ["2.34.1", "2.39.5 (Apple Git-154)", "3.0.0", "2.55.GIT", "from a fork"])
-    def test_a_git_that_is_not_too_old_is_taken_however_it_says_its_version(
-        self, code_repo, tmp_path, monkeypatch, version
-    ):
+    def test_a_recent_git_is_accepted_in_any_form_of_its_version_text(self, code_repo, tmp_path, monkeypatch, version):
         real = editing.subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
         script(
             tmp_path / "bin" / "git",
@@ -444,7 +444,7 @@ class TestRefusals:
         assert "git config --global user.name" in caught.value.hint
         assert editing.state(code_repo) == before
 
-    def test_a_name_from_the_environment_is_enough(self, code_repo, git, monkeypatch):
+    def test_an_identity_from_the_environment_is_sufficient(self, code_repo, git, monkeypatch):
         git(code_repo, "config", "--global", "--remove-section", "user")
         for who in ("AUTHOR", "COMMITTER"):
             monkeypatch.setenv(f"GIT_{who}_NAME", "Grace Example")
@@ -483,7 +483,7 @@ class TestClones:
         assert len(git(clone, "rev-list", "--max-parents=0", "gitmodel").split()) == 1
         git(clone, "push", "-q", "origin", "gitmodel")
 
-    def test_a_single_branch_clone_asks_the_remote_before_it_starts(self, origin, git, tmp_path):
+    def test_a_single_branch_clone_asks_the_remote_before_it_creates_a_registry(self, origin, git, tmp_path):
         git(tmp_path, "clone", "-q", "--single-branch", origin.as_uri(), "clone")
         clone = tmp_path / "clone"
         assert "gitmodel" not in editing.state(clone)
@@ -494,12 +494,12 @@ class TestClones:
             assert client.get_version("iris@production").number == 2
         assert git(clone, "rev-parse", "gitmodel^") == git(origin, "rev-parse", "gitmodel")
 
-    def test_a_remote_without_a_registry_allows_starting_one(self, code_repo, git, tmp_path):
+    def test_a_remote_without_a_registry_allows_creating_one(self, code_repo, git, tmp_path):
         git(tmp_path, "clone", "-q", "--mirror", str(code_repo), "origin.git")
         git(tmp_path, "clone", "-q", str(tmp_path / "origin.git"), "clone")
         write_all(tmp_path / "clone")
 
-    def test_a_remote_out_of_reach_stops_the_first_write_and_no_other(self, code_repo, git, tmp_path):
+    def test_an_unreachable_remote_stops_only_the_first_write(self, code_repo, git, tmp_path):
         git(code_repo, "remote", "add", "origin", str(tmp_path / "gone.git"))
         before = editing.state(code_repo)
         with Client(code_repo) as client:
@@ -513,7 +513,7 @@ class TestClones:
             git(code_repo, "remote", "add", "origin", str(tmp_path / "gone.git"))
             client.get_model("iris").create_version()
 
-    def test_origin_comes_first_among_remotes(self, origin, git, tmp_path):
+    def test_the_registry_of_origin_is_read_before_those_of_other_remotes(self, origin, git, tmp_path):
         git(tmp_path, "init", "-q", "other.git", "--bare")
         git(tmp_path, "clone", "-q", str(origin), "clone")
         git(tmp_path / "clone", "remote", "add", "aaa", str(tmp_path / "other.git"))
@@ -560,7 +560,7 @@ class TestClones:
         assert "tagger Grace <grace@example.com>" in tag
         assert "iris 2 -> 3 in production" in tag
 
-    def test_a_shallow_clone_says_how_to_deepen_instead_of_guessing(self, origin, git, tmp_path):
+    def test_apply_in_a_too_shallow_clone_is_refused_with_the_command_to_deepen_it(self, origin, git, tmp_path):
         git(tmp_path, "clone", "-q", "--depth=1", "--branch=gitmodel", origin.as_uri(), "clone")
         with Client(tmp_path / "clone") as client, pytest.raises(Invalid, match="too shallow") as caught:
             client.apply()
@@ -687,7 +687,7 @@ class TestTags:
             assert client.apply().moved == (StageRef("iris", "production"),)
             assert "refs/tags" not in editing.state(code_repo)
 
-    def test_the_tag_of_a_commit_far_back_still_counts(self, code_repo):
+    def test_a_stage_tag_of_an_old_commit_is_still_in_force(self, code_repo):
         build(code_repo)
         with Client(code_repo) as client:
             for number in range(40):
@@ -763,7 +763,7 @@ class TestDamage:
 def children():
     found = set()
     for task in Path("/proc/self/task").iterdir():
-        with suppress(FileNotFoundError):  # a thread that ended meanwhile
+        with suppress(FileNotFoundError):  # the thread has ended meanwhile
             found.update(map(int, (task / "children").read_text().split()))
     return found
 
@@ -774,7 +774,7 @@ def descriptors():
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
 @pytest.mark.parametrize("operations", [60, pytest.param(10_000, marks=pytest.mark.soak)])
-def test_operations_leave_no_descriptor_and_no_child_behind(code_repo, operations):
+def test_operations_leave_no_descriptor_or_child_process(code_repo, operations):
     before = (descriptors(), children())
     client = Client(code_repo)
     iris = client.register_model("iris")
@@ -788,7 +788,7 @@ def test_operations_leave_no_descriptor_and_no_child_behind(code_repo, operation
             iris.get_version(1).set_stage("nonsense")
         begun = begun or (number == 5 and (descriptors(), len(children() - before[1])))
     assert (descriptors(), len(children() - before[1])) == begun
-    assert begun[1] <= 2  # one git reads objects, and one moves refs
+    assert begun[1] <= 2  # one git process reads objects, and one moves refs
     client.close()
     assert (descriptors(), children()) == before
 

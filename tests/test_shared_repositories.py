@@ -29,7 +29,7 @@ def users():
 
 
 def begin(top, ada, shared):
-    """A repository of Ada's that the group shares as *shared* says, made as git makes it."""
+    """Create a repository of Ada with git, which shares it with the group as *shared* says."""
     repo = top / "repo"
     repo.mkdir()
     os.chown(repo, ada.uid, GROUP)
@@ -84,7 +84,7 @@ def test_two_users_write_in_turn(users, shared, git):
     assert len(seen) > 20
     for path in seen:
         state = path.lstat()
-        if stat.S_ISLNK(state.st_mode):  # has no permissions of its own
+        if stat.S_ISLNK(state.st_mode):  # a symbolic link has no permissions of its own
             continue
         wanted = SharedPermissions(shared).mode(state.st_mode)
         assert state.st_gid == GROUP, path
@@ -98,7 +98,7 @@ def test_two_users_write_in_turn(users, shared, git):
 
 
 @pytest.mark.parametrize("setting", ["group", "all", "0660", "0666", "0640"])
-def test_every_file_of_a_shared_repository_is_as_the_setting_says(tmp_path, git, setting):
+def test_every_file_of_a_shared_repository_has_the_permissions_of_the_setting(tmp_path, git, setting):
     repo = tmp_path / "repo"
     git(tmp_path, "init", "-q", f"--shared={setting}", str(repo))
     git(repo, "commit", "-q", "--allow-empty", "-m", "begin")
@@ -153,7 +153,7 @@ def test_doctor_reports_permissions_and_the_owner_repairs_them(users):
     assert ada.model(repo, "doctor")[0] == 0
 
 
-def test_the_setting_is_read_as_git_reads_it(tmp_path, git, code_repo):
+def test_core_shared_repository_is_read_as_git_reads_it(tmp_path, git, code_repo):
     for said in (
         "group",
         "true",
@@ -187,7 +187,7 @@ def test_the_setting_is_read_as_git_reads_it(tmp_path, git, code_repo):
         assert sharing.mode((probe / "file").stat().st_mode) == stat.S_IMODE((made / blob[2:]).stat().st_mode), said
 
 
-def test_doctor_continues_if_something_cannot_be_looked_at(code_repo, monkeypatch):
+def test_doctor_continues_after_a_check_without_permission(code_repo, monkeypatch):
     with Client(code_repo) as client:
         client.register_model("iris")
 
@@ -256,7 +256,7 @@ def test_a_store_works_on_a_limited_file_system_and_warns_once(tmp_path, inject,
 
 @needs_strace
 @pytest.mark.parametrize("fault", ["EEXIST", "EACCES", "EPERM"])
-def test_a_rename_that_does_not_replace_leaves_a_whole_object_and_repairs_a_damaged_one(tmp_path, fault):
+def test_a_put_repairs_a_damaged_object_on_a_file_system_whose_rename_does_not_replace(tmp_path, fault):
     (tmp_path / "store").mkdir()
     (digest,) = put(tmp_path / "store", "one", inject="fsync:error=EINVAL")[1]
     found = next((tmp_path / "store/sha256").rglob("*/*"))
@@ -270,7 +270,7 @@ def test_a_rename_that_does_not_replace_leaves_a_whole_object_and_repairs_a_dama
 
 
 @needs_strace
-def test_faults_of_the_disk_are_still_faults(tmp_path):
+def test_disk_errors_are_not_treated_as_limits_of_the_file_system(tmp_path):
     (tmp_path / "store").mkdir()
     for inject in ("fsync:error=EIO", "fsync:error=ENOSPC", "fchmod:error=EIO"):
         assert put(tmp_path / "store", "one", inject=inject)[0] == 1
@@ -297,7 +297,7 @@ def test_a_command_on_a_share_warns_once_and_succeeds(code_repo, tmp_path, monke
 
 @needs_strace
 @pytest.mark.parametrize("fault", ["ENOLCK", "EOPNOTSUPP"])
-def test_a_repository_without_locks_is_told_what_to_change(code_repo, git, fault):
+def test_the_error_for_a_repository_without_locks_says_what_to_change(code_repo, git, fault):
     program = str(Path(sys.executable).with_name("git-model"))
     before = git(code_repo, "for-each-ref")
     done = subprocess.run(

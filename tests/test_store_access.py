@@ -70,7 +70,7 @@ def test_trust_covers_one_url_and_a_changed_url_needs_it_again(iris, git):
 
 
 @pytest.mark.parametrize("url", ["/srv/models", "file:///srv/models"])
-def test_a_folder_takes_no_credentials_and_needs_no_trust(iris, url):
+def test_a_store_in_a_folder_needs_no_trust(iris, url):
     record_store(iris, url)
     with Client(iris) as client:
         assert client.access.named().trusted
@@ -115,7 +115,7 @@ def test_credentials_in_a_url_are_refused_and_never_recorded_or_repeated(iris, c
         assert "hunter2" not in out + err
 
 
-def test_a_model_uses_its_own_one_of_several_stores(iris, capsys, tmp_path):
+def test_a_model_can_use_one_of_several_stores(iris, capsys, tmp_path):
     check_transcript(
         capsys,
         f"""
@@ -143,7 +143,7 @@ def test_a_model_uses_its_own_one_of_several_stores(iris, capsys, tmp_path):
     assert not (iris / ".git/gitmodel/store").exists()
     assert ask(capsys, "get", "iris@1", "train", "-o", "fetched")[0] == 0
     assert ask(capsys, "store", "use", "iris", "default")[0] == 0
-    assert ask(capsys, "verify")[0] == 0  # found where it is
+    assert ask(capsys, "verify")[0] == 0  # the artifact is still found in archive
     listed = json.loads(ask(capsys, "store", "list", "--format", "json")[1])
     assert [(one["name"], one["models"]) for one in listed] == [("default", ["iris"]), ("archive", [])]
     assert ask(capsys, "check")[0] == 0
@@ -164,7 +164,7 @@ def test_a_named_store_is_overridden_on_this_machine(iris, git, tmp_path):
             client.remove_store("nowhere")
 
 
-def test_a_store_that_is_read_only_here_is_read_and_not_written(iris, capsys, monkeypatch):
+def test_a_store_that_is_read_only_on_this_machine_can_be_read_but_not_written(iris, capsys, monkeypatch):
     assert ask(capsys, "version", "create", "iris", "--data", "train=train.csv")[0] == 0
     monkeypatch.setenv("GITMODEL_STORE_READ_ONLY", "1")
     code, _, err = ask(capsys, "version", "create", "iris", "--data", "other=train.csv")
@@ -176,7 +176,7 @@ def test_a_store_that_is_read_only_here_is_read_and_not_written(iris, capsys, mo
         assert client.access.named().read_only
 
 
-def test_a_clone_is_told_which_store_to_trust(iris, capsys, git, tmp_path):
+def test_the_clone_command_says_which_store_to_trust(iris, capsys, git, tmp_path):
     record_store(iris, "s3://bucket-of-others/models")
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "push", "-q", str(tmp_path / "remote.git"), "main", "gitmodel")

@@ -48,7 +48,7 @@ def store(iris):
 
 
 def age(store, days):
-    """Make everything in *store* that old."""
+    """Set the times of all objects in *store* to *days* days ago."""
     then = time.time() - days * 86_400
     for found in store.digests():
         os.utime(object_of(store, found), (then, then))
@@ -182,7 +182,9 @@ def test_copy_repairs_damaged_objects_of_the_target(iris, store, capsys, tmp_pat
     assert (code, out) == (5, f"copied 1 object (4 B) to {shared.url}; 3 were there\n")
     assert f"1 of the objects could not be copied: {TRAIN}" in err
     assert shared.open(NET).read() == b"net\n"
-    assert object_of(shared, TRAIN).read_bytes() == b"Train"  # an object that no other store has intact stays as it is
+    assert (
+        object_of(shared, TRAIN).read_bytes() == b"Train"
+    )  # no other store has this object intact, so it stays as it is
 
 
 def test_copy_detects_a_store_that_loses_objects(iris, tmp_path, monkeypatch):
@@ -194,7 +196,7 @@ def test_copy_detects_a_store_that_loses_objects(iris, tmp_path, monkeypatch):
 # gc
 
 
-def test_gc_lists_first_and_removes_only_unneeded_objects(iris, store, capsys):
+def test_gc_removes_only_unneeded_objects_and_without_delete_only_counts_them(iris, store, capsys):
     assert ask(capsys, "unlink", "iris@2", "train", "--yes")[0] == 0
     url = store.url
     check_transcript(
@@ -232,7 +234,7 @@ def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, store, capsy
     with Client(iris) as client:
         found = client.find_garbage()
         assert [one.digest for one in found.objects] == [TRAIN]
-        client.get_version("iris@2").link_artifact("train", iris / "train")  # after gc has looked at what is needed
+        client.get_version("iris@2").link_artifact("train", iris / "train")  # after gc has found it unneeded
         removed = remove_garbage(client.access.open(), found)
     assert (removed.objects, removed.recent) == ((), 1)
     assert ask(capsys, "verify")[0] == 0
@@ -242,7 +244,9 @@ def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git
     shared = LocalStore(tmp_path / "shared", shared=True)
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", tmp_path / "remote.git")
-    assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0  # by a registry that no longer exists
+    assert (
+        ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
+    )  # as if a registry that no longer exists had stored the objects
     age(shared, 15)
     assert ask(capsys, "config", "store", shared.root)[0] == 0
     assert ask(capsys, "push")[0] == 0
@@ -256,7 +260,7 @@ def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git
         assert not keep_artifact(shared, data.digest, folder=True)
 
 
-def test_gc_keeps_what_a_tag_a_proposal_and_a_remote_need(iris, store, capsys, git, tmp_path):
+def test_gc_keeps_objects_that_a_stage_tag_a_proposal_or_the_remote_needs(iris, store, capsys, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
@@ -269,9 +273,9 @@ def test_gc_keeps_what_a_tag_a_proposal_and_a_remote_need(iris, store, capsys, g
         bob.get_version("iris@2").link_artifact("bobs", tmp_path / "bobs")
         bob.push()
     age(shared, 30)
-    code, found = said(capsys, "store", "gc")  # here nobody has pulled
+    code, found = said(capsys, "store", "gc")  # this clone has not pulled the commit that links bobs
     assert (code, found["digests"], found["needed"]) == (0, [], 6)
-    # a promotion froze what a hand-made change takes from the branch
+    # a change by hand removes the artifacts of iris@2 from the branch, but its stage tag still needs them
     assert ask(capsys, "pull")[0] == 0
     assert ask(capsys, "promote", "iris@2", "production")[0] == 0
     bare = read(iris, "models/iris/versions/2.toml").partition("\n[[artifacts]]")[0] + "\n"
@@ -314,7 +318,7 @@ def test_gc_keeps_inputs_and_outputs_of_runs_and_objects_of_open_runs(iris, stor
             assert not outputs & {found.digest for found in client.find_garbage().objects}
 
 
-def test_gc_keeps_what_another_registry_needs_if_it_is_named(iris, store, capsys, git, tmp_path):
+def test_gc_keeps_the_objects_of_another_registry_that_is_named(iris, store, capsys, git, tmp_path):
     git(tmp_path, "init", "-q", "other")
     url = store.url
     with Client(tmp_path / "other", store=url) as other:
@@ -333,7 +337,7 @@ def test_gc_removes_nothing_while_a_record_cannot_be_read(iris, store, capsys):
     assert len(list(store.digests())) == 5
 
 
-def test_gc_removes_leftovers_of_killed_uploads_and_not_running_ones(iris, store, capsys):
+def test_gc_removes_leftovers_of_killed_uploads_but_not_of_running_ones(iris, store, capsys):
     import threading
 
     begun, go_on = threading.Event(), threading.Event()
@@ -356,7 +360,7 @@ def test_gc_removes_leftovers_of_killed_uploads_and_not_running_ones(iris, store
     assert store.holds(digest_of(b""))
 
 
-def test_gc_of_a_store_that_others_reach_needs_the_remote(iris, capsys, git, tmp_path):
+def test_gc_of_a_shared_store_stops_if_the_remote_is_unreachable(iris, capsys, git, tmp_path):
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
     git(iris, "remote", "add", "origin", str(tmp_path / "gone.git"))
     assert ask(capsys, "store", "gc")[0] == 7
@@ -411,13 +415,13 @@ def test_purge_erases_and_leaves_a_tombstone_that_verify_names(iris, store, caps
         client.get_version("iris@1").get_artifact("net").open()
 
 
-def test_purge_of_a_folder_takes_the_files_that_nothing_else_needs(iris, store, capsys):
+def test_purge_of_a_folder_erases_only_the_files_that_nothing_else_needs(iris, store, capsys):
     (iris / "data" / "shared").write_text("train\n")
     assert ask(capsys, "version", "create", "rose", "--data", "data=data")[0] == 0
     with Client(iris) as client:
         folder = client.get_version("rose@1").get_artifact("data").digest
         done = client.purge(folder, reason="asked for")
-    # first and second are in the folder of iris@1, too, and shared is train of iris@2
+    # kept: first and second are also in the folder of iris@1, and the content of shared is train of iris@2
     assert (len(done.digests), sorted(done.kept)) == (1, sorted([FIRST, digest_of(b"second\n"), TRAIN]))
     assert ask(capsys, "verify")[0] == 0
     assert store.holds(TRAIN)
@@ -459,7 +463,7 @@ def test_purge_waits_until_others_see_the_tombstone(iris, capsys, git, tmp_path)
     assert (code, done["pending"]) == (0, False)
     assert done["removed"] == [shared.url, (iris / ".git/gitmodel/store").as_uri()]
     assert not shared.holds(NET)
-    # another clone had a copy
+    # gc of another clone deletes the copy of the clone
     git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "bob")
     with Client(tmp_path / "bob") as bob:
         bob.pull()
@@ -469,7 +473,7 @@ def test_purge_waits_until_others_see_the_tombstone(iris, capsys, git, tmp_path)
         assert not copy.holds(NET)
 
 
-def test_purge_refuses_what_it_cannot_erase_everywhere(iris, store, capsys, tmp_path):
+def test_purge_of_an_external_artifact_or_an_unknown_digest_is_refused(iris, store, capsys, tmp_path):
     assert ask(capsys, "link", "iris@2", "--data", "raw=other", "--external")[0] == 0
     with Client(iris) as client:
         for digest, error in (
@@ -500,6 +504,6 @@ def test_a_purged_artifact_does_not_stop_a_push(iris, capsys, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
-    git(iris, "push", "-q", "origin", "main")  # where the code of versions is looked for
+    git(iris, "push", "-q", "origin", "main")  # push warns if no branch of the remote has the code of a version
     code, _, err = ask(capsys, "push")
     assert (code, err) == (0, "")

@@ -61,7 +61,7 @@ def test_a_folder_in_the_cache_is_not_moved_when_it_is_used_again(artifact):
 
 
 def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, monkeypatch):
-    """All of them have found nothing there before the first puts its folder in place."""
+    """Every thread finds no folder before the first thread moves its folder into place."""
     all_of_them = threading.Barrier(4, timeout=30)
     members_of = artifacts.members_of
 
@@ -82,7 +82,7 @@ def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, m
 
 
 def test_a_folder_that_another_process_creates_first_is_used(artifact, monkeypatch):
-    """Another reader puts its folder in place between our look at the place and the removal of what is no folder."""
+    """Another reader creates the folder after this reader found none, and before it removes what is no folder."""
     path = artifact.path()
     away = path.parent / "away"
     path.rename(away)
@@ -212,7 +212,7 @@ def test_a_kept_folder_that_was_changed_is_repaired(artifact, change):
     assert {found.name for found in path.iterdir()} == {f"part-{number}" for number in range(7)}
 
 
-def test_repairing_one_file_leaves_the_others_where_they_are(artifact):
+def test_repairing_one_file_of_a_kept_folder_does_not_rewrite_the_others(artifact):
     path = artifact.path()
     before = {name: (path / name).stat().st_ino for name in FILES}
     edit(path)
@@ -246,7 +246,7 @@ def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_rep
     assert reader.stdout.readline() == "unpacking\n"
     cache = Path(code_repo) / ".git" / "gitmodel" / "cache"
     assert len(list(cache.glob(".gitmodel-*"))) == 1
-    path = artifact.path()  # the one that lives keeps its folder
+    path = artifact.path()  # a running reader keeps its temporary folder
     assert len(list(cache.glob(".gitmodel-*"))) == 1
     reader.send_signal(signal.SIGKILL)
     reader.communicate()

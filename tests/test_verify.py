@@ -69,9 +69,9 @@ def test_a_lost_folder_of_a_hundred_versions_does_not_hide_the_others(two, capsy
     ]
 
 
-def test_a_store_out_of_reach_is_not_called_damage(two, capsys, tmp_path):
+def test_an_unreachable_store_is_not_reported_as_damage(two, capsys, tmp_path):
     ask(capsys, "init", "--store", tmp_path / "store")
-    assert ask(capsys, "verify")[0] == 5  # it is there, and has nothing
+    assert ask(capsys, "verify")[0] == 5  # the new store is reachable but empty
     (tmp_path / "store/sha256").rmdir()
     (tmp_path / "store/tmp").rmdir()
     (tmp_path / "store").rmdir()

@@ -145,7 +145,7 @@ def test_a_column_or_order_that_no_version_has_is_named_with_the_nearest(client,
         ("history iris@production", "write the model alone: iris;"),
     ],
 )
-def test_a_key_that_cannot_mean_anything_is_refused(client, capsys, words, said):
+def test_a_key_or_reference_without_a_meaning_there_is_refused(client, capsys, words, said):
     client.register_model("wool").create_version()
     client.promote("iris@1", "production")
     code, out, err = ask(capsys, *words.split())
@@ -222,7 +222,7 @@ def test_a_search_over_models_lists_only_the_tags_of_the_versions_found_in_one_p
     assert listed[2:] == [set()]
 
 
-def test_stage_show_reads_the_tags_and_notes_what_is_pending(client, git, code_repo, capsys):
+def test_stage_show_lists_the_versions_in_force_and_reports_pending_changes(client, git, code_repo, capsys):
     client.promote("iris@1", "production")
     client.promote("iris@2", "production")
     git(code_repo, "tag", "-d", "model/iris/production")
@@ -345,7 +345,9 @@ def test_the_history_has_the_measurements_of_each_holder_in_order(holders, capsy
     ]
 
 
-def test_the_history_shows_by_default_what_fits_and_sorts_and_filters_by_metadata(holders, capsys, monkeypatch):
+def test_the_history_shows_the_columns_that_fit_and_can_be_sorted_and_filtered_by_metadata(
+    holders, capsys, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", "100")
     head = ask(capsys, "history", "iris", "production")[1].splitlines()[0].split()
     assert head == ["FROM", "(UTC)", "UNTIL", "(UTC)", "VERSION", "rows", "accuracy", "WHO", "COMMIT", "REASON"]
@@ -353,7 +355,7 @@ def test_the_history_shows_by_default_what_fits_and_sorts_and_filters_by_metadat
     assert [(row.event.version, row.metadata["accuracy"]) for row in best] == [(2, 0.97)]
     assert [row.event.version for row in holders.view_history(filter="metadata.accuracy > 0.94")] == [1, 2]
     assert [row.event.model for row in holders.view_history(filter="stage == 'staging'")] == ["wine"]
-    holders.get_version("iris@1").log_metadata(accuracy=0.5)  # the present metadata counts
+    holders.get_version("iris@1").log_metadata(accuracy=0.5)  # the history uses the current metadata of a version
     assert holders.view_history("iris", "production", sort="accuracy")[0].metadata["accuracy"] == 0.5
 
 

@@ -30,7 +30,7 @@ def said(capsys, *arguments):
 
 
 def make_registry(folder, keep, capsys, commands):
-    """Run *commands* in the repository *folder*, the first time; after that, copy what they made from *keep*."""
+    """Run *commands* in the repository *folder* once and copy the result to *keep*; later calls copy it back."""
     if keep.is_dir():
         shutil.copytree(keep, folder, dirs_exist_ok=True, symlinks=True)
         return

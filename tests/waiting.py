@@ -4,7 +4,7 @@ import time
 
 
 def wait_for(question, seconds=60):
-    """Ask *question* until its answer is true, and return that; a file that is not there yet is no answer."""
+    """Call *question* until its result is true; return the result. A missing file counts as false."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:

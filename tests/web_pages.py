@@ -71,7 +71,7 @@ class Endless(bytes):
 
 @contextmanager
 def serving():
-    """A web server on loopback, what it has, and which paths it was asked for."""
+    """A web server on loopback, with its pages and a list of the requested paths."""
     server = QuietServer(Pages)
     server.pages = {"/raw.csv": b"a,b\n1,2\n"}
     server.asked = []
