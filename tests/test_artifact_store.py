@@ -60,7 +60,7 @@ def files_under(root):
 
 
 class Failing(io.RawIOBase):
-    """Yields some bytes and then fails, as a network does."""
+    """A source that yields some bytes and then fails, as a network can."""
 
     def __init__(self):
         self.left = 3
@@ -133,9 +133,8 @@ class TestEveryStore:
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_an_old_object_is_refreshed_when_it_is_put_or_linked_again(self, store, content, monkeypatch):
-        monkeypatch.setattr(
-            interface, "RENEWED", -10.0
-        )  # every object counts as old, even if the clock of the server differs
+        # every object counts as old, even if the clock of the server differs
+        monkeypatch.setattr(interface, "RENEWED", -10.0)
         content += store.url.encode()
         digest = put(store, content)
 
@@ -249,7 +248,7 @@ class TestEveryStore:
         get_folder(store, stored.digest, tmp_path / "copy")
         assert os.listdir(tmp_path / "copy") == []
 
-    def test_progress_rises_to_the_whole(self, store, tmp_path):
+    def test_progress_rises_to_the_total_size(self, store, tmp_path):
         folder = tmp_path / "folder"
         folder.mkdir()
         (folder / "a").write_bytes(BIG)
@@ -354,7 +353,7 @@ class TestEveryStore:
 
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(content=st.binary(max_size=3000))
-    def test_any_bytes_survive(self, store, content):
+    def test_any_bytes_are_read_back_unchanged(self, store, content):
         assert read(store, put(store, content)) == content
 
 
@@ -640,7 +639,7 @@ class TestLocalStore:
         assert os.listdir(local.root / "tmp") == []
         assert list(local.digests()) == []
 
-    def test_a_disk_that_fails_at_the_target_leaves_nothing_there(self, local, tmp_path, monkeypatch):
+    def test_a_disk_that_fails_during_a_download_leaves_nothing_at_the_target(self, local, tmp_path, monkeypatch):
         digest = put(local, BIG)
 
         def fail(*_):
@@ -821,7 +820,7 @@ print(next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if l
 
 
 @pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.soak)])
-def test_a_folder_of_very_many_files_takes_bounded_memory(tmp_path, count):
+def test_storing_a_folder_of_very_many_files_needs_bounded_memory(tmp_path, count):
     for number in range(count):
         if number % 1000 == 0:
             (tmp_path / "many" / f"{number // 1000}").mkdir(parents=True)

@@ -42,7 +42,7 @@ def test_a_file_or_value_is_attached_to_a_version_in_production(staged, tmp_path
     assert version.get_artifact().digest == promoted
     attached.log_metadata(columns=3)
     assert attached.metadata == {"columns": 3, "rows": 3}
-    version.attach("cm", tmp_path / "cm.png")  # the same bytes again
+    version.attach("cm", tmp_path / "cm.png")  # attaching the same bytes again changes nothing
     assert staged.get_version("iris@production").stage == "production"
     version.detach("report")
     assert [found.name for found in staged.get_version("iris@1").attachments] == ["cm", "notes"]
@@ -57,7 +57,7 @@ def test_a_file_or_value_is_attached_to_a_version_in_production(staged, tmp_path
     ]
 
 
-def test_an_attachment_changes_no_artifact_and_shares_no_name_with_one(staged, tmp_path):
+def test_attaching_changes_no_artifact_and_cannot_use_the_name_of_an_artifact(staged, tmp_path):
     version = staged.get_version("iris@1")
     version.attach("cm", tmp_path / "cm.png")
     with pytest.raises(Refused, match="the artifacts of iris 1 cannot change, because it is in production"):

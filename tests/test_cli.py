@@ -369,7 +369,7 @@ def test_an_invalid_or_taken_name_is_refused_with_a_valid_suggestion(iris, capsy
     )
 
 
-def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, capsys):
+def test_an_artifact_that_cannot_be_stored_or_does_not_exist_is_refused(iris, capsys):
     check_transcript(
         capsys,
         r"""
@@ -598,7 +598,7 @@ def test_a_damaged_record_is_a_warning_of_lists_and_an_error_of_check(iris, caps
     assert err.splitlines()[0] == "error: 1 problem on refs/heads/gitmodel"
 
 
-def test_verify_names_what_is_altered_and_ends_with_5(iris, capsys):
+def test_verify_names_damaged_artifacts_and_ends_with_5(iris, capsys):
     check_transcript(
         capsys,
         """
@@ -644,7 +644,7 @@ def test_doctor_continues_if_the_store_is_gone(iris, capsys, tmp_path, git, monk
     assert "does not exist" in out
 
 
-def test_a_store_that_is_gone_ends_with_7(iris, capsys, tmp_path):
+def test_a_command_whose_store_is_gone_ends_with_7(iris, capsys, tmp_path):
     store = tmp_path / "shared"
     assert ask(capsys, "init", "--store", store)[0] == 0
     ask(capsys, "version", "create", "iris", "--data", "train=train.csv")

@@ -209,7 +209,7 @@ READS = {
 }
 
 
-def test_json_and_tsv_have_the_fields_that_the_reference_says(registry, capsys):
+def test_json_and_tsv_have_the_documented_fields(registry, capsys):
     for shape, command in READS.values():
         code, out, err = ask(capsys, *command.split(), "--format", "json")
         assert (code, err) == (0, ""), command

@@ -209,7 +209,7 @@ def test_ctrl_c_at_a_question_changes_nothing(repo, capsys):
     assert ask(capsys, "list", "-q")[1] == "iris\n"
 
 
-def test_progress_is_shown_on_a_terminal_when_it_takes_a_while(capsys, monkeypatch):
+def test_progress_of_a_slow_command_is_shown_on_a_terminal(capsys, monkeypatch):
     printer = output.Output()
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     now = [0.0]
@@ -322,7 +322,7 @@ def test_the_kind_of_an_error_in_json_is_its_public_class(repo, capsys, monkeypa
     assert (code, json.loads(err)["error"]["kind"]) == (5, "Invalid")
 
 
-def test_quiet_prints_names_and_references_alone(repo, capsys):
+def test_quiet_prints_only_names_and_references(repo, capsys):
     check_transcript(
         capsys,
         """

@@ -38,7 +38,7 @@ def client(code_repo):
 
 @pytest.fixture
 def other(code_repo, client):
-    """Another program on the same repository."""
+    """A second client of the same repository, as in another program."""
     with Client(code_repo) as other:
         yield other
 
@@ -150,7 +150,7 @@ class TestModels:
             client.get_model("iris")
         assert "git model register iris" in caught.value.hint
 
-    def test_fields_and_tags_are_changed_and_nothing_else(self, client, git):
+    def test_an_update_of_a_model_changes_only_the_given_fields_and_tags(self, client, git):
         client.register_model("iris", title="Iris", tags=["a", "b"])
         model = client.update_model("iris", title="Irises", add_tags=["c"], remove_tags=["a"])
         assert (model.title, model.tags) == ("Irises", ["b", "c"])
@@ -159,7 +159,7 @@ class TestModels:
         assert commits(client, git) == before
         assert model.update(description="x").description == "x"
 
-    def test_a_deleted_model_is_gone_and_its_name_is_never_used_again(self, client, iris):
+    def test_a_deleted_model_is_not_found_and_its_name_is_never_used_again(self, client, iris):
         iris.delete(reason="out of date")
         assert client.list_models() == ()
         with pytest.raises(NotFound, match="model iris was deleted: out of date"):
@@ -176,7 +176,7 @@ class TestModels:
             client.repository.common_dir, "ls-tree", "-r", "--name-only", "gitmodel", "models/"
         ).split() == ["models/iris/model.toml"]
 
-    def test_a_model_in_use_is_deleted_only_by_force_and_its_tags_go_with_it(self, client, iris, git):
+    def test_a_model_in_use_is_deleted_only_by_force_and_together_with_its_tags(self, client, iris, git):
         iris.get_version(1).set_stage("production")
         iris.get_version(2).add_alias("champion")
         with pytest.raises(Refused, match="1 is in production, 2 is called champion"):
@@ -194,7 +194,7 @@ class TestModels:
 
 
 class TestRenaming:
-    def test_the_old_name_leads_to_the_new_one_and_tags_move(self, client, iris, git):
+    def test_the_old_name_still_finds_a_renamed_model_and_its_tags_are_renamed(self, client, iris, git):
         iris.get_version(2).set_stage("production")
         iris.get_version(1).set_stage("archived")
         iris.get_version(3).add_alias("champion")
@@ -320,7 +320,7 @@ class TestVersions:
             iris.create_version("best")
         assert other.get_model("iris").create_version("better").number == 5
 
-    def test_the_number_of_the_last_version_is_not_used_again_either(self, iris):
+    def test_the_number_of_a_deleted_last_version_is_not_used_again(self, iris):
         for number in (3, 2, 1):
             iris.get_version(number).delete()
         with pytest.raises(NotFound, match="has no versions yet"):
@@ -538,7 +538,7 @@ class TestRollback:
         iris.demote("production")
         assert iris.rollback(ModelStages.PRODUCTION).number == 2
 
-    def test_a_previous_holder_that_was_deleted_is_refused_and_no_older_one_is_guessed(self, client, iris):
+    def test_a_rollback_to_a_deleted_version_is_refused_and_guesses_no_older_version(self, client, iris):
         for number in (1, 2, 3):
             iris.get_version(number).set_stage("production")
         iris.get_version(2).delete()
@@ -548,7 +548,7 @@ class TestRollback:
         assert editing.state(client.repository.common_dir) == before
 
     @pytest.mark.parametrize("end", ["delete", "demote", "archive"])
-    def test_a_rollback_after_deleting_the_holder_returns_to_the_one_before(self, iris, end):
+    def test_a_rollback_after_deleting_the_holder_returns_to_its_predecessor(self, iris, end):
         iris.get_version(1).set_stage("production")
         iris.get_version(3).set_stage("production")
         if end == "demote":
@@ -578,7 +578,7 @@ class TestRollback:
         iris.get_version(3).delete(force=True)
         assert iris.rollback("production").number == 1
 
-    def test_a_rollback_in_the_transaction_that_deletes_the_holder_returns_to_the_one_before(self, client, iris):
+    def test_a_rollback_in_the_transaction_that_deletes_the_holder_returns_to_its_predecessor(self, client, iris):
         iris.get_version(1).set_stage("production")
         iris.get_version(3).set_stage("production")
         with client.transaction("Take 3 back") as change:
@@ -639,7 +639,7 @@ class TestAliases:
             iris.remove_alias("best")
         assert "champion" in caught.value.hint
 
-    def test_stages_aliases_and_names_of_versions_are_one_space_of_names(self, client, iris):
+    def test_a_stage_an_alias_and_a_version_name_cannot_be_equal(self, client, iris):
         iris.create_version("Gold")
         iris.get_version(1).add_alias("Champion")
         before = editing.state(client.repository.common_dir)
@@ -1155,7 +1155,7 @@ class TestShown:
         assert repr(client.list_models()) == "(Model('iris'),)"
         assert str(ModelStages.PRODUCTION) == "production"
 
-    def test_tables_for_notebooks_escape_what_people_wrote(self, client, iris, tmp_path):
+    def test_html_tables_for_notebooks_escape_recorded_text(self, client, iris, tmp_path):
         evil = "<script>alert('x')</script>&\""
         iris.update(title=evil, description=evil, add_tags=[evil])
         version = iris.create_version(description=evil, tags=[evil], metadata={evil: evil})

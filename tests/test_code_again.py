@@ -100,7 +100,7 @@ def bob(code_repo, tmp_path, git, monkeypatch):
     return tmp_path / "bob"
 
 
-def test_a_commit_that_only_a_push_kept_is_fetched(bob, git, tmp_path, capsys):
+def test_a_checkout_fetches_a_commit_that_only_a_ref_of_gitmodel_keeps(bob, git, tmp_path, capsys):
     with Client() as client:
         commit = client.get_version("iris@1").code.commit
         assert not client.open_code().holds(commit)

@@ -52,7 +52,7 @@ def everything(repo):
 
 
 class TestKeeping:
-    def test_the_commit_outlives_its_branch(self, repo, client, git):
+    def test_the_commit_of_a_version_is_kept_after_its_branch_is_deleted(self, repo, client, git):
         git(repo, "switch", "-q", "-c", "idea")
         git(repo, "commit", "-q", "--allow-empty", "-m", "An idea")
         version = client.get_model("iris").create_version()
@@ -112,7 +112,7 @@ class TestDirty:
         run(repo, "stash", "-u")
         assert ask(capsys, "version", "create", "iris")[0] == 0
 
-    def test_a_snapshot_is_a_commit_on_the_one_that_is_checked_out(self, repo, git, capsys):
+    def test_a_snapshot_is_a_child_of_the_checked_out_commit(self, repo, git, capsys):
         set_policy(repo, "snapshot")
         (repo / ".gitignore").write_text("*.log\n", encoding="utf-8")
         (repo / "gone.py").write_text("x\n", encoding="utf-8")

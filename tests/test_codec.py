@@ -124,7 +124,7 @@ def same(one, other):
 
 @repeatable
 @given(TEXTS, st.lists(TEXTS, max_size=3), TEXTS, METADATA, st.lists(TEXTS, max_size=3))
-def test_any_text_survives_in_every_kind_of_key(word, words, inner, metadata, many):
+def test_any_text_is_read_back_unchanged_from_every_kind_of_key(word, words, inner, metadata, many):
     data = written(
         word=word,
         words=tuple(words),

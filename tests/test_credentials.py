@@ -88,7 +88,7 @@ KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "Ab1/" * 16 + "\n" + "Cd2+" * 3
         KEY.replace("\n", "\\n") + " ",
     ],
 )
-def test_a_credential_is_hidden_to_its_end(text):
+def test_a_credential_is_hidden_completely(text):
     """Recognizing a credential may stop before its end, but hiding must cover all of it."""
     hidden = redacted(f"see {text} there")
     assert not any(part in hidden for part in (text[-12:-2], text[24:32])), hidden
@@ -198,7 +198,7 @@ def ask(capsys, *words):
     return code, *capsys.readouterr()
 
 
-def test_the_command_line_refuses_a_credential_and_one_setting_allows_it(client, capsys, git, code_repo):
+def test_the_command_line_refuses_a_credential_unless_a_setting_allows_it(client, capsys, git, code_repo):
     words = ("version", "create", "iris", "--metadata", "password=hunter2")
     code, out, err = ask(capsys, *words)
     assert (code, out) == (6, "")
@@ -275,7 +275,9 @@ class TestCredentialsRecordedByOthers:
         code, _, err = ask(capsys, "pull")
         assert (code, err.count("warning: metadata.password of iris@1 looks like a password")) == (0, 1)
 
-    def test_check_staged_warns_before_it_is_committed(self, client, code_repo, capsys, git, tmp_path, monkeypatch):
+    def test_check_staged_warns_of_a_credential_before_the_commit(
+        self, client, code_repo, capsys, git, tmp_path, monkeypatch
+    ):
         work = tmp_path / "work"
         git(code_repo, "worktree", "add", "-q", "--detach", str(work), "gitmodel")
         record_by_hand(client.repository.common_dir)

@@ -52,7 +52,7 @@ FILES = {
     "aws.sh": "export AWS_ACCESS_KEY_ID=AKIA" + "A1B2C3D4E5F6G7H8",
     "db.toml": 'url = "postgresql://ada:' + 'hunter2@db.example.com/x"',
     "latin.txt": f"caf\xe9 {TOKEN}".encode("latin-1"),
-    "model.bin": b"\0\1" + TOKEN.encode(),  # in the head of a binary file
+    "model.bin": b"\0\1" + TOKEN.encode(),  # at the start of a binary file
     "ghp_" + "a1B2" * 9: "a token as a name",
 }
 HARMLESS = {
@@ -145,14 +145,14 @@ def test_the_message_names_the_files_and_the_lines(client, folder):
     assert find_credentials(folder)[-1] == r"'d\u200f/.netrc' (passwords for hosts)"
 
 
-def test_the_folder_above_a_file_counts(client, tmp_path):
+def test_credentials_are_recognized_by_the_name_of_the_parent_folder(client, tmp_path):
     path = put(tmp_path, ".aws/credentials", "[default]")
     for source in (path, path.parent):
         with pytest.raises(Refused, match="keys for AWS"):
             client.get_version("iris@1").link_artifact("weights", source)
 
 
-def test_a_symbolic_link_counts_by_its_name_and_target(client, tmp_path, folder):
+def test_a_symbolic_link_is_refused_by_its_own_name_and_by_that_of_its_target(client, tmp_path, folder):
     secret, plain = put(tmp_path, ".netrc", "x"), put(tmp_path, "plain", "x")
     (tmp_path / "harmless").symlink_to(secret)
     (tmp_path / "id_rsa").symlink_to(plain)
@@ -164,7 +164,7 @@ def test_a_symbolic_link_counts_by_its_name_and_target(client, tmp_path, folder)
         client.get_version("iris@1").link_artifact("weights", folder)
 
 
-def test_the_command_line_refuses_a_file_with_credentials_and_one_setting_allows_it(client, folder, capsys, git):
+def test_the_command_line_refuses_a_file_with_credentials_unless_a_setting_allows_it(client, folder, capsys, git):
     put(folder, "sub/.env", "TOKEN=x")
     before = editing.state(client.repository.common_dir)
     for words in (

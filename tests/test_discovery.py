@@ -1,4 +1,4 @@
-"""Finding the repository: bare ones with `safe.bareRepository`, `GIT_DIR` and similar, deleted folders."""
+"""Finding the repository: bare repositories, `GIT_DIR` and similar variables, deleted folders."""
 
 import json
 import os
@@ -153,7 +153,7 @@ def _git_dir(repo):
     return repo / ".git" if (repo / ".git").exists() else repo
 
 
-# GIT_DIR and its like
+# GIT_DIR and similar variables
 
 
 class TestVariables:
@@ -368,10 +368,8 @@ class TestVariables:
         assert model(a, "-C", b, "register", "iris", **variables)[0] == 2
         assert not has_registry(b)
         assert model(b, "--repo", b, "register", "iris", **variables)[0] == 0
-        assert model(b, "--repo", b, "version", "create", "iris", **variables)[0] in (
-            0,
-            2,
-        )  # 2 if the code is concerned
+        # 2 if the code is concerned
+        assert model(b, "--repo", b, "version", "create", "iris", **variables)[0] in (0, 2)
         code, out, err = model(b, "list", "-q", **variables)
         assert (code, out, said in err) == (0, "iris\n", True)
         assert git(b, "fsck", "--no-dangling") == ""

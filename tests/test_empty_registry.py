@@ -48,10 +48,10 @@ def test_push_and_pull_report_that_neither_side_has_a_registry(
         assert capsys.readouterr().out == "there is no registry yet, neither here nor at origin\n"
 
 
-def test_a_transaction_that_begins_the_registry_may_take_longer_than_a_second(
+def test_a_transaction_that_creates_the_registry_may_take_longer_than_a_second(
     code_repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first commit at which the number was reserved has another date than the first commit of the branch."""
+    """The number was reserved at a first commit that has another date than the first commit of the branch."""
     for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.delenv(name)
     seconds = count(1_790_000_000)

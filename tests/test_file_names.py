@@ -196,7 +196,7 @@ def test_a_valid_name_of_an_artifact_is_a_valid_file_name(name):
 
 
 @given(st.text(max_size=300))
-def test_an_accepted_name_is_one_part_of_a_path(name):
+def test_an_accepted_file_name_is_a_single_part_of_a_path(name):
     if not file_name_fault(name):
         assert os.path.basename(name) == name not in (".", "..")
         assert name.encode().decode() == name.strip("\0")
@@ -239,7 +239,7 @@ def test_a_read_only_repository_gives_the_content_without_the_name(version, monk
     assert version.get_artifact("clf").path().read_bytes() == ONNX
 
 
-def test_the_name_of_an_external_file_is_that_in_its_uri(client, tmp_path):
+def test_the_name_of_an_external_file_comes_from_its_uri(client, tmp_path):
     place = tmp_path / "far away"
     place.mkdir()
     (place / "model 1.onnx").write_bytes(ONNX)

@@ -351,7 +351,7 @@ def test_the_names_that_filters_know_are_those_of_the_fields(client):
     assert _filter_names(shapes.ARTIFACT)["metadata"] == RECORDED
 
 
-def test_the_error_for_a_name_that_no_run_has_says_so():
+def test_a_name_that_no_searched_run_has_is_an_error():
     wanted = Filter("parameters.lr == 1", {"parameters": RECORDED})
     wanted.check_searched("no run")  # no error, because no record was searched
     wanted.search({"parameters": {"l": 1}})

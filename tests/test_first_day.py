@@ -17,7 +17,7 @@ HAND_MADE = "created = 2026-11-23T10:12:13Z\n"
 
 @pytest.fixture
 def iris(code_repo, monkeypatch, capsys):
-    """A registry with iris@1, and its train.csv in the clone's own store."""
+    """A registry with iris@1, whose artifact train.csv is only in the clone's own store."""
     monkeypatch.chdir(code_repo)
     (code_repo / "train.csv").write_text("a,b\n")
     assert ask(capsys, "register", "iris")[0] == 0

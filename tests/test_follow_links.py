@@ -195,9 +195,8 @@ def test_a_git_repository_behind_a_link_to_a_folder_is_refused(client, code_repo
         link(folder / "bad", target)
         write(folder / "file", b"x")
         if target.name == "refs":
-            client.get_version("net").link_artifact(
-                "refs", folder, follow_links=code_repo
-            )  # refs alone is no repository
+            # refs alone is no repository
+            client.get_version("net").link_artifact("refs", folder, follow_links=code_repo)
             continue
         with pytest.raises(Refused, match="a git repository, which is not stored"):
             client.get_version("net").link_artifact("net", folder, follow_links=code_repo)
@@ -274,9 +273,8 @@ def test_a_link_that_is_swapped_after_the_check_stores_nothing_from_outside(clie
 
 def test_credentials_behind_a_link_are_found(client, tmp_path):
     folder, root = hugging_face(tmp_path)
-    write(
-        root / "hidden", b"TOKEN=" + b"ghp_" + b"a1B2" * 9
-    )  # made from parts, so that no scanner takes this file for a leak
+    # made from parts, so that no scanner takes this file for a leak
+    write(root / "hidden", b"TOKEN=" + b"ghp_" + b"a1B2" * 9)
     link(folder / "notes.txt", root / "hidden")
     with pytest.raises(Refused, match="seems to hold credentials"):
         client.get_version("net").link_artifact("net", folder, follow_links=root)

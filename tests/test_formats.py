@@ -170,7 +170,7 @@ def test_an_array_that_changes_while_it_is_saved_is_refused(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_a_parquet_file_with_a_pickled_type_or_index_runs_nothing(tmp_path, trusted):
+def test_loading_a_parquet_file_with_a_pickled_type_or_index_runs_no_pickle(tmp_path, trusted):
     bomb = pickle.dumps(Bomb(tmp_path / "went off"))
     # earlier releases of Arrow unpickled the metadata of such a type
     named = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": bomb}
@@ -284,7 +284,7 @@ def test_an_unknown_format_is_refused_with_the_available_ones(tmp_path):
     ("name", "content", "hint"),
     [("a.gguf", b"GGUF", "gguf"), ("a.h5", b"\x89HDF\r\n\x1a\n", "h5py"), ("a.svg", b"<svg>", "a browser")],
 )
-def test_a_format_without_a_loader_says_what_reads_it(tmp_path, name, content, hint):
+def test_the_error_for_a_format_without_a_loader_says_what_reads_it(tmp_path, name, content, hint):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match="gitmodel does not load") as caught:
         load(tmp_path / name, detect_format(tmp_path / name))

@@ -254,7 +254,7 @@ def test_an_old_artifact_is_unpacked_without_its_git_repository(client, tmp_path
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_an_old_artifact_is_written_without_any_spelling_of_git(client, tmp_path, name):
+def test_no_spelling_of_dot_git_in_an_old_artifact_is_written(client, tmp_path, name):
     artifact, _ = put_old(client, {f"sub/{name}/config": b"x", f"{name}": b"y", "sub/model.bin": b"z"})
     assert files(artifact.download(tmp_path / "copy")) == ["sub/model.bin"]
     assert files(artifact.path()) == ["sub/model.bin"]

@@ -83,11 +83,11 @@ TREE_NAMES = st.text(st.characters(exclude_characters="\0/", exclude_categories=
 @given(
     st.dictionaries(TREE_NAMES, st.builds(Entry, st.sampled_from([FILE, FOLDER, "100755", "120000", "160000"]), IDS))
 )
-def test_any_tree_survives_writing_and_reading(entries):
+def test_any_tree_is_the_same_after_writing_and_reading(entries):
     assert parse_tree(format_tree(entries)) == entries
 
 
-def test_a_name_that_is_not_utf8_survives():
+def test_a_name_that_is_not_utf8_is_kept():
     data = b"100644 a\xff\xfe\0" + bytes(20)
     assert format_tree(parse_tree(data)) == data
 

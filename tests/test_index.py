@@ -126,7 +126,7 @@ def databases(repo):
 
 
 def awkward(rng, number):
-    """A version with metadata, tags and a state that are hard to search."""
+    """Return a random version whose metadata, tags and state are hard to search."""
     chosen = rng.sample(KEYS, rng.randint(0, 5))
     fields = {"metadata": {key: rng.choice(VALUES) for key in chosen}}
     if "split" in fields["metadata"]:
@@ -257,7 +257,7 @@ def test_an_update_reads_only_the_versions_that_changed(repo, monkeypatch):
     assert len(read) == 2  # the search does not read the versions of another model
 
 
-def test_a_page_of_what_the_index_finds_reads_few_records_and_no_trees(repo, monkeypatch, used):
+def test_a_page_of_a_search_with_the_index_reads_few_records_and_no_trees(repo, monkeypatch, used):
     numbers = [*range(1, 100), *range(100, 160)]
     write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 2}).items()})
     with Client(repo) as client:
@@ -342,7 +342,7 @@ def test_an_index_whose_builder_was_killed_is_right_and_is_completed(repo, monke
     assert None not in used
 
 
-def test_readers_beside_builders_that_are_killed_are_right(repo, monkeypatch):
+def test_readers_find_the_right_versions_while_builders_of_the_index_are_killed(repo, monkeypatch):
     numbers = [*range(1, 40), *range(100, 140)]
     tips = [
         (write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % d}).items()}), d)
@@ -449,10 +449,8 @@ def test_an_index_that_is_deleted_while_it_is_read_still_gives_the_right_answer(
     def delete_first(search, *arguments, **options):
         for path in (repo / ".git" / "gitmodel").iterdir():
             path.unlink()
-        with (
-            monkeypatch.context() as patch,
-            Client(repo) as other,
-        ):  # stands for another process, which creates a new index
+        # stands for another process, which creates a new index
+        with monkeypatch.context() as patch, Client(repo) as other:
             patch.setattr(searching._Search, "run", run_search)
             assert outcome(other, "metadata.a >= 8") == ([8], [])
         return run_search(search, *arguments, **options)
@@ -591,7 +589,8 @@ def test_doctor_compares_the_index_with_a_new_one_and_deletes_a_wrong_one(repo, 
         (path,) = databases(repo)
         with closing(sqlite3.connect(path)) as database, database:
             database.execute("DELETE FROM fact WHERE value = 8")
-        assert outcome(client, "metadata.a >= 7") == ([7], [])  # SQLite cannot tell that a row is missing
+        # the result is wrong, because SQLite cannot detect a missing row
+        assert outcome(client, "metadata.a >= 7") == ([7], [])
         (finding,) = (one for one in doctor.repair(client.repository, None) if one.about == "index")
         assert "for iris:" in finding.message
         assert outcome(client, "metadata.a >= 7") == ([8, 7], [])

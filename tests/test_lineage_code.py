@@ -110,7 +110,7 @@ def test_contains_outside_of_a_code_repository_is_refused(repo, tmp_path):
         client.containing("main")
 
 
-def test_notes_stand_beside_the_code_and_are_the_same_in_every_clone(repo, git, capsys, tmp_path):
+def test_notes_on_code_commits_are_the_same_in_every_clone(repo, git, capsys, tmp_path):
     check_transcript(
         capsys,
         """

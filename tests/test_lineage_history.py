@@ -120,7 +120,7 @@ def test_the_history_is_in_the_order_of_the_commits_and_not_of_their_dates(at, i
     assert [event.version for event in iris.history("production")] == [3, 2, 1]
 
 
-def test_settings_of_the_user_do_not_change_what_git_log_answers(iris, code_repo, git):
+def test_git_settings_of_the_user_do_not_change_the_history(iris, code_repo, git):
     before = [event.commit for event in iris.history("production")]
     for key, value in (
         ("log.showSignature", "true"), ("log.showRoot", "false"), ("diff.renames", "copies"), ("log.decorate", "full"),

@@ -29,7 +29,7 @@ def answers(question):
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """Four versions of two models; one promoted by a merged pull request that changed its mind, one changed later."""
+    """Four versions of two models; one is promoted by a merged pull request of two commits, one changed later."""
     monkeypatch.chdir(code_repo)
     (code_repo / "train.csv").write_text("a\n", encoding="utf-8")
     (code_repo / "test.csv").write_text("b\n", encoding="utf-8")
@@ -64,7 +64,7 @@ def client(repo):
 
 
 @answers("Who put what into production, when and why?")
-def test_authors_of_promotions(client, git):
+def test_history_and_git_show_the_same_promotions_and_reasons(client, git):
     asked = ("log", "--first-parent", "-m", "--format=%H %cI", "gitmodel", "--", PRODUCTION)
     theirs = [tuple(line.split()) for line in git(".", *asked).splitlines()]
     ours = list(client.history("iris", "production"))
@@ -75,7 +75,7 @@ def test_authors_of_promotions(client, git):
 
 
 @answers("What was in production at a commit, or on a day?")
-def test_the_version_in_production_at_a_time(client, git):
+def test_at_and_git_show_the_same_version_in_production_at_a_time(client, git):
     for name in ("gitmodel", "gitmodel~1", "gitmodel~3", "gitmodel~5"):
         found = git(".", "show", f"{name}:{PRODUCTION}")
         number = int(re.search(r"version = (\d+)", found)[1])
@@ -87,7 +87,7 @@ def test_the_version_in_production_at_a_time(client, git):
 
 
 @answers("What happened to a model?")
-def test_the_history_of_a_model(client, git):
+def test_log_and_git_show_the_same_history_of_a_model(client, git):
     theirs = git(".", "log", "--first-parent", "-m", "--format=%H", "gitmodel", "--", "models/iris").splitlines()
     assert list(dict.fromkeys(event.commit for event in client.log("iris"))) == theirs
 
@@ -122,7 +122,7 @@ def test_lineage_and_git_log_find_the_same_versions_of_a_file(client, git, repo)
 
 
 @answers("Did anybody change the artifacts of a version later?")
-def test_later_changes_of_a_version(client, git):
+def test_log_and_git_show_the_same_later_changes_of_a_version(client, git):
     path = "models/iris/versions/1.toml"
     theirs = git(".", "log", "--first-parent", "--format=%H", "gitmodel", "--", path).splitlines()
     assert len(theirs) == 2
@@ -133,7 +133,7 @@ def test_later_changes_of_a_version(client, git):
 
 
 @answers("What does a consumer need?")
-def test_a_consumer_needs_one_tag(client, git, repo, tmp_path):
+def test_a_consumer_gets_the_version_in_production_by_fetching_one_tag(client, git, repo, tmp_path):
     git(tmp_path, "init", "-q", "consumer")
     there = tmp_path / "consumer"
     git(there, "fetch", "-q", "--depth", "1", str(repo), "tag", "model/other/production")

@@ -41,7 +41,7 @@ def line(path, digest=A, size=1):
 
 
 @given(FOLDERS)
-def test_a_folder_survives_write_and_read(entries):
+def test_a_manifest_is_the_same_after_writing_and_reading(entries):
     content = format_manifest(entries)
     assert parse_manifest(content) == tuple(sorted(entries, key=lambda entry: entry.path.encode()))
     assert format_manifest(parse_manifest(content)) == content
@@ -55,7 +55,7 @@ def test_the_order_of_the_entries_does_not_change_a_manifest(entries, random):
 
 
 @given(st.binary() | st.binary().map(HEADER.__add__))
-def test_reading_any_bytes_raises_nothing_but_invalid(content):
+def test_reading_any_bytes_as_a_manifest_raises_at_most_invalid(content):
     try:
         entries = parse_manifest(content)
     except Invalid:
@@ -71,7 +71,7 @@ def test_a_changed_byte_is_refused_or_is_another_folder(entries, data):
         assert format_manifest(parse_manifest(bytes(content))) == content
 
 
-def test_an_empty_folder_is_the_header_alone():
+def test_the_manifest_of_an_empty_folder_is_only_the_header():
     assert format_manifest([]) == HEADER
     assert parse_manifest(HEADER) == ()
 

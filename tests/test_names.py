@@ -113,7 +113,7 @@ def test_git_accepts_every_kind_of_valid_name_in_a_ref():
 
 @repeatable
 @given(NAMES)
-def test_a_reference_reads_back_as_it_was_written(model):
+def test_a_written_reference_is_read_as_the_same_reference(model):
     for selector in ("", "3", "1.2.3", "production", "latest", "1.0+cpu"):
         ref = VersionRef.of(model, selector)
         assert VersionRef.parse(str(ref)) == ref
@@ -243,7 +243,7 @@ PARTS = st.sampled_from(FOLDERS + FILES)
 
 @repeatable
 @given(st.lists(PARTS, min_size=1, max_size=6).map("/".join))
-def test_a_path_is_a_record_only_if_it_is_the_canonical_one(path):
+def test_only_the_canonical_path_of_a_record_is_read_as_a_record(path):
     found = parse_path(path)
     if found is None:
         return

@@ -1,4 +1,4 @@
-"""A version is never named like a stage or a reserved word: no door accepts it, no reader believes a file that says so,
+"""A version is never named like a stage or a reserved word: no command accepts it, readers ignore a file with it,
 and `check` names the file."""
 
 import pytest

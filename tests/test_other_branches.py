@@ -322,11 +322,10 @@ class TestTwoRegistries:
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
     def test_a_clone_never_reads_versions_from_a_copy_of_the_branch(self, repo, capsys, git, monkeypatch):
-        """The limit that the settings page describes: a copy that is written to takes the stage tags along."""
+        """The settings page describes this limit: a write to a copy of the branch moves the stage tags to it."""
         git(promoted(repo), "branch", "copy", "gitmodel")
-        assert (
-            ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0
-        )  # a copy that nobody writes to has no effect
+        # a copy that nobody writes to has no effect
+        assert ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0
         assert ask(capsys, "promote", "iris@1", "production")[0] == 0
         git(repo, "branch", "-f", "copy", "gitmodel")
         monkeypatch.setenv("GITMODEL_BRANCH", "copy")

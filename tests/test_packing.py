@@ -1,4 +1,4 @@
-"""Loose objects are packed in the background after many writes: what no ref names stays loose, and nothing is lost."""
+"""Loose objects are packed in the background after many writes: unreferenced objects stay loose; nothing is lost."""
 
 import fcntl
 import hashlib
@@ -70,7 +70,7 @@ def test_git_settings_switch_packing_off(repo, setting):
     assert all(is_loose(repo, id) for id in written)
 
 
-def test_no_second_process_packs_and_the_lock_of_a_killed_one_is_free(repo):
+def test_only_one_process_packs_and_a_killed_process_does_not_keep_the_lock(repo):
     lock_of(repo).touch()
     os.utime(lock_of(repo), (0, 0))
     written = write_many(repo)

@@ -326,7 +326,7 @@ def test_a_problem_of_a_record_is_reported_with_file_key_and_rule(record, data, 
     assert caught.value.message.isascii()
 
 
-def test_a_newer_major_format_is_refused_with_what_to_upgrade():
+def test_a_newer_major_format_is_refused_with_the_package_to_upgrade():
     for written in ("2.0", "10.3"):
         with pytest.raises(Invalid, match=f"has format {written}, and this gitmodel reads up to 1.x") as caught:
             stage_rules.decode_registry(f"format = '{written}'\nwhatever = {{}}\n".encode(), "gitmodel.toml")

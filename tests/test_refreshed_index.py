@@ -1,4 +1,4 @@
-"""A copy of the index is refreshed if `git status` is slow, and tells the same changes as the user's index."""
+"""A copy of the index is refreshed if `git status` is slow, and shows the same changes as the user's index."""
 
 import os
 import subprocess

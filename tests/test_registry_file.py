@@ -110,7 +110,7 @@ record = "versioned"
     )
 
 
-def test_a_change_that_is_undone_leaves_the_file_as_it_was():
+def test_undoing_a_change_restores_the_file_exactly():
     assert changed(changed(COMMENTED, with_rules), lambda record: decoded(COMMENTED)) == COMMENTED
 
 

@@ -80,7 +80,7 @@ def script(path, text):
 
 
 def python_hook(path, text):
-    """A hook that runs *text* with the Python of the tests, in whatever environment git gives it."""
+    """A hook that runs *text* with the Python of the tests, in the environment that git gives it."""
     return script(path, f"#!{sys.executable}\n{textwrap.dedent(text)}")
 
 
@@ -170,7 +170,7 @@ class TestPlaces:
             assert [version.stage for version in iris.versions] == ["archived"] * 4 + ["production"]
         assert git(code_repo, "fsck", "--strict", "--no-dangling") == ""
 
-    def test_replace_refs_do_not_change_what_is_read(self, code_repo, git):
+    def test_gitmodel_ignores_replace_refs(self, code_repo, git):
         build(code_repo)
         git(code_repo, "replace", "gitmodel", "gitmodel~1")
         assert production(code_repo) == 2
@@ -244,9 +244,7 @@ class TestHooks:
         server = tmp_path / "server.git"
         git(tmp_path, "init", "-q", "--bare", str(server))
         git(code_repo, "remote", "add", "origin", str(server))
-        with Client(
-            code_repo
-        ) as client:  # this commit comes before the first push, so that the push creates the remote's branch
+        with Client(code_repo) as client:
             client.register_model("iris").create_version().set_stage("production")
         git(code_repo, "push", "-q", "origin", "gitmodel", "refs/tags/model/*:refs/tags/model/*")
         python_hook(

@@ -44,7 +44,7 @@ def test_apply_advises_a_proposal_for_a_stage_that_takes_only_those(repo, capsys
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_pull_is_advised_only_where_there_is_a_remote(repo, capsys, git, tmp_path, remote):
+def test_pull_is_recommended_only_if_there_is_a_remote(repo, capsys, git, tmp_path, remote):
     editing.edit(repo, {"gitmodel.toml": RULES})
     git(repo, "for-each-ref", "refs/tags/gitmodel-rules")
     for ref in git(repo, "for-each-ref", "--format=%(refname)", "refs/tags/gitmodel-rules", "refs/gitmodel").split():
@@ -55,13 +55,13 @@ def test_pull_is_advised_only_where_there_is_a_remote(repo, capsys, git, tmp_pat
     code, _, err = ask(capsys, "apply", "iris")
     assert (code, "did not know which rules are in force" in err) == (0, True)
     assert ("git model pull" in err, "hint: `git model apply` without MODELS" in err) == (remote, not remote)
-    # the command that is advised does not advise itself
+    # the command from the hint gives another hint and not the same one again
     code, _, err = ask(capsys, "apply", *(["--push"] if remote else []))
     assert (code, "did not know which rules are in force" in err) == (0, True)
     assert "hint: the rules on the branch are now in force for later changes" in err
 
 
-def test_a_plan_in_a_shallow_clone_names_the_edge(repo, capsys, git, tmp_path, monkeypatch):
+def test_plan_in_a_shallow_clone_warns_that_the_clone_is_shallow(repo, capsys, git, tmp_path, monkeypatch):
     git(tmp_path, "clone", "-q", "--depth", "1", "--no-single-branch", repo.as_uri(), "shallow")
     git(tmp_path / "shallow", "branch", "gitmodel", "origin/gitmodel")
     monkeypatch.chdir(tmp_path / "shallow")

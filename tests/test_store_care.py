@@ -182,9 +182,8 @@ def test_copy_repairs_damaged_objects_of_the_target(iris, store, capsys, tmp_pat
     assert (code, out) == (5, f"copied 1 object (4 B) to {shared.url}; 3 were there\n")
     assert f"1 of the objects could not be copied: {TRAIN}" in err
     assert shared.open(NET).read() == b"net\n"
-    assert (
-        object_of(shared, TRAIN).read_bytes() == b"Train"
-    )  # no other store has this object intact, so it stays as it is
+    # no other store has this object intact, so it stays as it is
+    assert object_of(shared, TRAIN).read_bytes() == b"Train"
 
 
 def test_copy_detects_a_store_that_loses_objects(iris, tmp_path, monkeypatch):
@@ -244,9 +243,8 @@ def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git
     shared = LocalStore(tmp_path / "shared", shared=True)
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", tmp_path / "remote.git")
-    assert (
-        ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
-    )  # as if a registry that no longer exists had stored the objects
+    # as if a registry that no longer exists had stored the objects
+    assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
     age(shared, 15)
     assert ask(capsys, "config", "store", shared.root)[0] == 0
     assert ask(capsys, "push")[0] == 0
@@ -463,7 +461,7 @@ def test_purge_waits_until_others_see_the_tombstone(iris, capsys, git, tmp_path)
     assert (code, done["pending"]) == (0, False)
     assert done["removed"] == [shared.url, (iris / ".git/gitmodel/store").as_uri()]
     assert not shared.holds(NET)
-    # gc of another clone deletes the copy of the clone
+    # gc in another clone deletes the copy that this clone has
     git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "bob")
     with Client(tmp_path / "bob") as bob:
         bob.pull()

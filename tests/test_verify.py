@@ -84,7 +84,7 @@ def test_an_unreachable_store_is_not_reported_as_damage(two, capsys, tmp_path):
 
 
 def test_linking_a_damaged_file_of_a_promoted_version_again_under_its_name_repairs_the_store(two, capsys):
-    """The hint of `verify` says so: under another name, the link of a promoted version would be refused."""
+    """The hint of `verify` recommends it. Under another name, the new link of a promoted version is refused."""
     with Client(two) as client:
         client.get_version("iris@1").set_stage("production")
         path = client.get_version("iris@1").get_artifact("data").path().resolve()

@@ -199,7 +199,7 @@ def test_stage_show_has_the_version_in_force_of_every_model(client, git, code_re
     assert ask(capsys, "stage", "show", "production", "--at", before, "-q")[1].split() == ["iris@1", "wine@1"]
 
 
-def test_a_search_over_models_lists_only_the_tags_of_the_versions_found_in_one_process(client, monkeypatch):
+def test_a_search_over_models_reads_only_the_tags_of_found_versions_in_one_process(client, monkeypatch):
     for ref in ("iris@2", "wine@1"):
         client.promote(ref, "production")
     client.register_model("other").create_version(metadata={"accuracy": 0.1})

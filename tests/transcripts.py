@@ -10,13 +10,13 @@ import textwrap
 from gitmodel.cli import run
 
 PROGRAMS = ("git model ", "git-model ", "gitmodel ")
-# A command goes on in the next line after a backslash.
+# After a backslash, a command continues in the next line.
 _SHORT_ID = re.compile(r"\b[0-9a-f]{10}\b")
 _COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
 
 
 def ask(capsys, *arguments):
-    """One command in this process: its exit code, stdout and stderr."""
+    """Run a command in this process; return its exit code, stdout and stderr."""
     capsys.readouterr()
     code = run([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
@@ -24,7 +24,7 @@ def ask(capsys, *arguments):
 
 
 def said(capsys, *arguments):
-    """One command in this process: its exit code and what it prints as JSON."""
+    """Run a command in this process; return its exit code and the value that it prints as JSON."""
     code, out, err = ask(capsys, *arguments, "--format", "json")
     return code, json.loads(out or err)
 

@@ -14,7 +14,7 @@ class QuietHandler(http.server.BaseHTTPRequestHandler):
 
 
 class QuietServer(http.server.ThreadingHTTPServer):
-    """A server on a free port of loopback, at *url*. A connection that is lost is not reported."""
+    """A server on a free port of loopback, at *url*. It does not report lost connections."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Killed writers and full or broken disks at every step leave nothing torn and report no false success."""
+"""Killed writers and full or broken disks, at every step, leave a valid state and report no false success."""
 
 import json
 import os
@@ -160,7 +160,7 @@ REQUESTS = {
 
 
 def counted(path, request, log):
-    """Return the highest number of calls of each kind by one process of the writer: strace counts each process."""
+    """Return, for each kind of call, the most calls by one process of the writer: strace counts per process."""
     every = ",".join(CALLS.values())
     code, answer, stderr = write_under_strace(path, request, "-e", f"trace={every}", log=log)
     assert code == 0, stderr
@@ -175,7 +175,9 @@ def counted(path, request, log):
 @needs_strace
 @pytest.mark.parametrize("verb", REQUESTS)
 @pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO"])
-def test_a_fault_at_any_call_that_changes_the_disk(prepared, tmp_path, assert_whole, git, open_at, soak, verb, fault):
+def test_a_kill_or_error_at_any_call_that_changes_the_disk_leaves_a_valid_state(
+    prepared, tmp_path, assert_whole, git, open_at, soak, verb, fault
+):
     copy, before = prepared
     log = tmp_path / "log"
     points = []
@@ -204,7 +206,7 @@ def test_a_fault_at_any_call_that_changes_the_disk(prepared, tmp_path, assert_wh
         assert harmed > len(chosen) // 10
 
 
-def test_writers_killed_at_random_moments(registry, start, git, soak, assert_whole):
+def test_writers_killed_at_random_moments_lose_no_reported_version(registry, start, git, soak, assert_whole):
     """SIGKILL ends the writer, with or without its git. Every version that it reported stays."""
     chance = random.Random(7)
     registry.register()
@@ -242,7 +244,7 @@ def test_writers_killed_at_random_moments(registry, start, git, soak, assert_who
 # A full disk.
 
 
-def test_on_a_full_disk_nothing_is_claimed_and_nothing_is_harmed(
+def test_on_a_full_disk_no_success_is_reported_for_a_failed_write_and_nothing_is_damaged(
     registry, small_disk, git, open_at, assert_whole, soak
 ):
     path = small_disk / "code"
@@ -314,7 +316,7 @@ def assert_store_whole(root, digests):
 
 @needs_strace
 @pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO"])
-def test_a_fault_at_any_call_never_leaves_an_object_under_a_digest_that_is_not_its_own(tmp_path, soak, fault):
+def test_a_fault_at_any_call_never_leaves_an_object_under_a_wrong_digest(tmp_path, soak, fault):
     folder = tmp_path / "model"
     folder.mkdir()
     for number in range(3):
@@ -354,7 +356,7 @@ def test_a_fault_at_any_call_never_leaves_an_object_under_a_digest_that_is_not_i
         shutil.rmtree(copy)
 
 
-def test_a_killed_upload_leaves_only_what_is_found_and_removed(tmp_path, soak):
+def test_a_killed_upload_leaves_only_leftovers_that_are_found_and_removed(tmp_path, soak):
     big = tmp_path / "big"
     big.write_bytes(os.urandom(20_000_000))
     store = tmp_path / "store"

@@ -73,9 +73,8 @@ class Edited:
 @pytest.fixture
 def edited(registry, git):
     """The undamaged model `rose`, and the model `iris`, whose files the test damages."""
-    models.register_model(
-        registry.writer, "rose", {"title": "Rose"}
-    )  # the title makes the records differ, so that the models share no git object
+    # the title makes the records differ, so that the models share no git object
+    models.register_model(registry.writer, "rose", {"title": "Rose"})
     for model in ("rose", "iris"):
         for _ in range(2):
             registry.register(model=model)
@@ -390,7 +389,7 @@ def test_a_newer_minor_format_is_read_and_its_unknown_keys_are_kept_when_a_versi
     assert_rose_works(registry)
 
 
-def test_a_newer_major_format_is_refused_with_what_to_upgrade(edited, registry, git):
+def test_a_newer_major_format_is_refused_with_the_package_to_upgrade(edited, registry, git):
     edited.write({"gitmodel.toml": registry_toml(git, registry, "2.0")})
     before = git(registry.path, "rev-parse", BRANCH)
     for ask in (
@@ -610,7 +609,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("what", TEXTS)
-def test_a_hostile_text_stays_in_its_place(registry, git, assert_whole, what):
+def test_a_hostile_text_stays_in_its_field(registry, git, assert_whole, what):
     text = TEXTS[what]
     draft = versions.Draft(description=text, metadata={"note": text}, tags=[text])
     if what == "half a character":

@@ -1,4 +1,4 @@
-"""Facts about git that gitmodel relies on, each measured by one test."""
+"""Facts about git that gitmodel relies on, each checked by a test."""
 
 import ast
 import os
@@ -114,7 +114,7 @@ def test_every_ref_is_moved_with_its_expected_old_value():
 
 @pytest.mark.parametrize("hears", ["cat >/dev/null", "head -n -1 | {git}"], ids=["nothing", "all but the last line"])
 def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monkeypatch, hears):
-    """git reads no input and exits 0, as on a full disk, or misses the last line, as from a killed writer."""
+    """git does nothing and exits 0, as on a full disk, or does not get the last line, as from a killed writer."""
     before = git(registry.path, "for-each-ref")
     fake = registry.path.parent / "bin"
     fake.mkdir()
@@ -134,7 +134,7 @@ def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monke
     assert git(registry.path, "for-each-ref") == before
 
 
-# By default, git syncs neither refs nor loose objects to disk; gitmodel makes it sync both.
+# By default, git syncs neither refs nor loose objects to disk. gitmodel makes both durable.
 
 
 @needs_strace
@@ -379,7 +379,7 @@ def test_objects_that_a_running_gc_prunes_are_kept_in_a_pack(registry, git, asse
         (None, False),
     ],
 )
-def test_a_gc_counts_as_under_way_unless_its_process_is_provably_gone(tmp_path, said, runs):
+def test_a_gc_counts_as_running_unless_its_process_has_certainly_ended(tmp_path, said, runs):
     if said is not None:
         past_every_process = 2**22 + 1
         said = said.format(here=os.getpid(), gone=past_every_process, host=os.uname().nodename)

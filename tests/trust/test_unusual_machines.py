@@ -81,7 +81,7 @@ def test_git_trace_into_a_file_still_works(code_repo, tmp_path, monkeypatch):
         "*?[",
     ],
 )
-def test_a_repository_may_have_any_path(tmp_path, git, monkeypatch, capsys, name):
+def test_gitmodel_works_in_a_repository_with_any_path(tmp_path, git, monkeypatch, capsys, name):
     (tmp_path / name).mkdir()
     use(tmp_path / name, git, monkeypatch, capsys)
     source = tmp_path / name / "train.csv"
