@@ -62,7 +62,7 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    # when it is closed, or else when it is garbage collected
+    # deletes the folder when the repository is closed, or else when it is garbage collected
     repository.on_close = weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
     try:
         if not repository.tip():

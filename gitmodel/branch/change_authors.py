@@ -69,7 +69,7 @@ class ChangeAuthors:
             try:
                 paths = changed_paths(self._repository, commit.parent, id)
             except Invalid:
-                continue  # too many to name an author for each
+                continue  # the commit changed too many files to name an author for each
             author = commit.author.partition(" <")[0]
             touched += [(path, author) for path in paths]
             if len(touched) > MOST_FILES:

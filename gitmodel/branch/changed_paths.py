@@ -1,6 +1,6 @@
 """Finding the files that differ between two commits by reading only folders that differ.
 
-git collects all of them before it prints the first, and a branch can describe 10 ** 12 files with 7 objects.
+git itself collects all such files before it prints the first, and 7 objects can describe a branch of 10 ** 12 files.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from gitmodel.git.refs import branches_with
 def refuse_foreign(
     repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject | None, *, repairs: bool
 ) -> None:
-    """Raise ForeignTag if *found*, the tag of *ref*, is not of the branch at *tip* (None: no registry).
+    """Raise ForeignTag if *found*, the tag of *ref*, does not belong to the branch at *tip* (None: no registry).
 
-    *repairs* is True if the caller sets the tag to the recorded state. This may replace every tag except that of
-    another registry. Raises Moved if the branch is no longer at *tip*.
+    *repairs* is True if the caller sets the tag to the recorded state. Such a repair may replace every tag except that
+    of another registry. Raises Moved if the branch is no longer at *tip*.
     """
     if found is None or _is_ours(repository, tip, ref, found):
         return
@@ -43,8 +43,8 @@ def refuse_foreign(
 def refuse_second_registry(repository: Repository, tip: Oid | None, place: str = "") -> None:
     """Refuse to set the first tag of *place* on the branch at *tip* beside the tags of another registry.
 
-    Stage tags do not name their branch. Because each first tag is checked, all tags are this registry's if one of them
-    is. Raises ForeignTag, and Moved if the branch is no longer at *tip*.
+    Stage tags do not name their branch. Because each first tag is checked, one tag of this registry shows that all tags
+    belong to it. Raises ForeignTag, and Moved if the branch is no longer at *tip*.
     """
     for ref in repository.tags.all():
         found = repository.tags.read(ref)
@@ -85,7 +85,7 @@ def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> 
     if repository.url:
         return ""
     name = _short(repository.branch)
-    # A remote's copy of our own branch may be ahead of it, and a proposal is made on it.
+    # Not counted: a remote's copy of our own branch, which may be ahead of it, and proposals, which are based on it.
     others = (
         branch
         for branch in branches_with(repository.git, target_of(ref, found)[0])

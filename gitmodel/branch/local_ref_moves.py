@@ -86,7 +86,7 @@ class LocalRefs:
         return retry(work, Retries(self.reader, self.marks))
 
     def _delete(self, drop: RefMove) -> bool:
-        """Delete a ref and return True; return False if somebody else moved it."""
+        """Delete a ref and return True; return False if another process moved it."""
         try:
             delete_ref(self.git, drop.ref, old=drop.old)
         except Moved:

@@ -80,7 +80,8 @@ def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewO
 def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: Change[Any], *, sign: bool) -> NewObject:
     """Return the commit of *change* on *parent* (None for the first commit), with the tree *tree*. Writes nothing."""
     author, committer = repository.identity.now()
-    # Random, so that equal concurrent changes in several clones stay separate. The first commit is not random.
+    # The id is random, so that equal concurrent changes in several clones are separate commits. That of the first
+    # commit is not random.
     own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)
     txn = change.txn or own
     message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)

@@ -36,7 +36,7 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "",
 def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository | str:
     """Return the repository that contains *path*, or the value of `git config gitmodel.repo`, a path or URL.
 
-    Raises the errors of `open_repository` without that setting.
+    Raises the errors of `open_repository` if that setting is missing.
     """
     try:
         found = open_repository(path, environ=environ, branch=branch, named=named)

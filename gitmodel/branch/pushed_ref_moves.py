@@ -92,11 +92,11 @@ class PushedRefs:
         return done
 
     def _is_shared(self, ref: str) -> bool:
-        """Return True if *ref* is the server's; reservations are never pushed."""
+        """Return True if *ref* is on the server, too. Reservations are not: they are never pushed."""
         return ref == self.repository.branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
 
     def _push(self, moves: Sequence[RefMove]) -> frozenset[str]:
-        """Push *moves*, then make them in the cache. Return the refs that others had moved there before."""
+        """Push *moves*, then make them in the cache. Return the refs that others had already moved on the server."""
         left: frozenset[str] = frozenset()
         try:
             left = remote_pushes.push(self.repository, REMOTE, moves).left
@@ -131,8 +131,8 @@ class PushedRefs:
 class _UrlRetries(Retries):
     """Attempts until the time is over, with the server's refs fetched again before each.
 
-    The limit is a time and not a number, because an attempt takes from milliseconds to seconds. Pauses grow with it:
-    other writers on a slow line take as long, and would collide again.
+    The limit is a time and not a number, because an attempt takes from milliseconds to seconds. Slow attempts have long
+    pauses: other writers on a slow line also take long, and would collide again.
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:

@@ -22,7 +22,7 @@ from gitmodel.git.configuration import push_urls
 from gitmodel.git.refs import RefMove, set_refs
 from gitmodel.git.remote_commands import ask_refs, push_moves, refs_in
 
-# git's message if a lease or a fast-forward fails, locally or on the remote: another push was first.
+# git's messages if another push was first, so that a lease or a fast-forward fails, locally or on the remote.
 _LOST_RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|already exists|cannot lock ref|incorrect old value|failed to update ref"
     r"|atomic transaction failed|remote ref updated since checkout"
@@ -53,7 +53,7 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
     Refused with the host's message if a rule of the host refuses the push, Unreachable if it cannot be reached or its
     answer is lost.
     """
-    # a thin pack would fetch the files that a registry by URL does not have
+    # for a thin pack, git would fetch files that the cache of a registry by URL does not have
     unthinned = ["--no-thin"] if repository.url else []
     silence = silence_timeout(repository)
     answer = push_moves(repository.git, remote, moves, options, *unthinned, silence=silence)

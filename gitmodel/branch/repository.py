@@ -272,7 +272,7 @@ class Repository:
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
 
     def renumberings(self) -> Renumberings:
-        """Return the renumberings by pulls in this clone; none by URL."""
+        """Return the renumberings by pulls in this clone; none in a registry by URL."""
         return Renumberings() if self.server else self.renumbered.read()
 
     def at_one_numbering(self, read: Callable[[], T]) -> tuple[T, int]:
@@ -289,9 +289,9 @@ class Repository:
         return self.server.head() if self.server else self.snapshot()
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        """Call *question* with the current registry, with a branch and tags that match, and return its result.
+        """Call *question* with a snapshot whose branch and tags match, and return its result.
 
-        With *about*, it may read only the record of that version, so that a registry by URL fetches less.
+        With *about*, *question* may read only the record of that version, so that a registry by URL fetches less.
         """
         server = self.server
         if server is None:

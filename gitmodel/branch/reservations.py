@@ -30,7 +30,7 @@ class Reservations:
         return self._reader.resolve(reserved_ref(model, number)) is not None
 
     def run_reserving(self, model: str, name: str) -> str:
-        """Return the id of the run that reserved the name of a version and is under way, "" if none did."""
+        """Return the id of the running run that reserved *name* for a version of *model*; "" if there is none."""
         from gitmodel.branch.run_journal import Journal  # only writers of names need it
 
         found = self._reader.resolve(reserved_name_ref(model, name))
@@ -50,7 +50,7 @@ class Reservations:
         return [found for found in self.names() if not self.run_reserving(*found[:2])]
 
     def used_up(self, snapshot: Snapshot) -> list[tuple[str, int]]:
-        """Return the reserved numbers that *snapshot* has reached, each with its model; nobody gets them again."""
+        """Return the reserved numbers that *snapshot* has reached, each with its model. They are never used again."""
         found = []
         for model, number, _ in self.numbers():
             with suppress(Invalid):  # a damaged record does not prevent this

@@ -70,7 +70,7 @@ class Retries:
 
     def failed(self, error: Conflict) -> None:
         """Prepare another attempt after *error*. Raises Conflict if there were too many."""
-        # The process may go on answering from a packed-refs that was rewritten: ask a new one.
+        # A new process reads the refs next: the running one may keep answering from an old packed-refs.
         self._reader.close()
         if isinstance(error, Locked):
             removed = self._marks().remove_dead()

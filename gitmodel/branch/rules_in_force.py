@@ -53,7 +53,7 @@ class RulesInForce:
 
     @contextmanager
     def assume(self, id: Oid) -> Iterator[None]:
-        """Judge in the block as if the tag were at the object *id*: a push is judged before any ref moves."""
+        """Within the block, act as if the tag were at the object *id*: a push is judged before any ref moves."""
         self._assumed = id
         try:
             yield
@@ -80,7 +80,7 @@ class RulesInForce:
 
         Raises Refused if the tag was seen here before and is missing, was set back or is malformed.
         """
-        # In this order, because others move the second one first.
+        # Read in this order, because other processes move `ref` before `seen_ref`.
         seen, now = self._reader.resolve_many([self.seen_ref, self.ref])
         if now is None:
             if seen is not None:
@@ -133,8 +133,8 @@ class RulesInForce:
     def check_branch(self, tip: Oid) -> None:
         """Raise Refused as `check` does, and if the branch at *tip* does not have the commit that the tag points at.
 
-        A branch that moved since *tip* was read may have it instead: writing on *tip* is then tried again. Raises
-        Invalid if a shallow clone hides this.
+        Does not raise if the branch has moved since and has that commit now: a write on *tip* then fails and is tried
+        again. Raises Invalid if a shallow clone hides this.
         """
         positions = self.check()
         if positions and not self._commits.reaches(tip, positions[0]):

@@ -17,9 +17,9 @@ from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock, replace_file
 
-# Finished and recorded runs are kept only for the traceback of a failed one, and for its values.
+# The number of runs kept. Ended runs are kept only for the tracebacks of failed runs and their values.
 _KEPT = 500
-# The output of their steps is larger, up to 1 MiB for each attempt.
+# The output of steps is kept for fewer runs, because it takes up to 1 MiB for each attempt.
 _KEPT_LOGS = 200
 
 
@@ -162,7 +162,7 @@ class RunJournal:
             self._descriptor = -1
 
 
-# A child that a step forks inherits the lock, so a killed run would not be recognized as lost.
+# Closed in a forked child: it would keep the lock, so that a killed run would not be recognized as lost.
 _open_journals: weakref.WeakSet[RunJournal] = weakref.WeakSet()
 
 

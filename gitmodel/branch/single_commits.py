@@ -92,7 +92,7 @@ class SingleCommits:
             here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
             return Snapshot(here.commit, here.files, SingleStageTag(tag), here.is_reserved, frozen=ref)
         files = files_of(at, commit)
-        # Anyone may have written the message; a wrong number only fetches a file too many.
+        # Anyone may have written the message. A wrong number does no harm: a file is fetched in vain.
         guess = _GUESS.search(found.data)
         version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
         stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
@@ -134,7 +134,7 @@ class SingleCommits:
 
 
 def _expect(snapshot: Snapshot, model: str, ref: VersionRef) -> None:
-    """Fetch the objects that finding *ref* in *snapshot* will read, at once."""
+    """Fetch in one request the objects that the search for *ref* in *snapshot* will read."""
     wanted = [paths.REGISTRY, paths.model_file(model)]
     if ref.number is not None:
         wanted.append(paths.version_file(model, ref.number))

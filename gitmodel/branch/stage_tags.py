@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gitmodel.git.signatures import SignatureVerifier
 
 _SIGNED = "signedby"
-# To list the tags of more models, all are listed.
+# For more models than this, the tags of all models are listed.
 _MOST_PREFIXES = 100
 _OFF_BRANCH = "its commit is not on the metadata branch"
 
@@ -60,7 +60,7 @@ class StageTags:
         return self._reader.resolve(ref.full)
 
     def all(self, *models: str) -> dict[StageRef, Oid]:
-        """Return the id of every stage tag, or of those of *models*, without refs that have no name of one."""
+        """Return the id of every stage tag, or of those of *models*. Leaves out refs not named like a stage."""
         prefixes = [f"{STAGE_TAGS}{model}/" for model in models] or [STAGE_TAGS]
         found = ((StageRef.parse(name), id) for name, id in list_refs(self._git, *prefixes).items())
         return {ref: id for ref, id in found if ref is not None}
@@ -148,8 +148,8 @@ class StageTags:
     def agrees(self, ref: StageRef, old: Oid | None, wanted: NewObject, new: NewObject | None = None) -> bool:
         """Return True if the tag *old* of *ref* need not be replaced by *wanted*; *new* is an unwritten commit.
 
-        A signed tag need not, if it has the same name and target and a valid signature. If the stage requires
-        signatures, every other tag must be replaced.
+        A signed tag is kept if it has the same name and target and a valid signature. If the stage requires signatures,
+        every other tag must be replaced.
         """
         target = parse_tag(wanted.data).target
         if not old or (new is not None and new.id == target):
@@ -255,7 +255,7 @@ class StageTags:
 
 
 class SingleStageTag:
-    """The single known stage tag, or none; implements `domain.snapshots.snapshot_sources.Tags`."""
+    """At most one stage tag; implements `domain.snapshots.snapshot_sources.Tags`."""
 
     all_known = False
 

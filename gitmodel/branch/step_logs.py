@@ -21,7 +21,7 @@ from gitmodel.frozen import Frozen
 _HEAD = 512 * 1024  # bytes
 _TAIL = 256 * 1024
 _LONGEST_LINE = 4_000  # characters
-_LONGEST_PART = 64 * 1024  # bytes of a line without its end
+_LONGEST_PART = 64 * 1024  # bytes kept of a line whose end is not printed yet
 _STREAMS = {1: "stdout", 2: "stderr"}
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CACHED = "cached"
@@ -58,14 +58,14 @@ class LogWriter:
         self._broken = False
 
     def write(self, stream: int, data: bytes) -> None:
-        """Write *data* that the step printed to *stream* (1 or 2). The end of an incomplete line waits for the rest."""
+        """Write *data* that the step printed to *stream* (1 or 2). An incomplete last line waits for its end."""
         with self._lock:
             data = self._parts[stream] + data
             end = _end_of_lines(data)
             rest = data[end:]
             if end:
                 self._write_lines(stream, data[: end - 1].split(b"\n"))
-            if len(rest) > _LONGEST_PART:  # a progress bar, or a line of which the beginning is kept
+            if len(rest) > _LONGEST_PART:  # keep the last text of a progress bar, or the beginning of a long line
                 rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :][:_LONGEST_PART]
             self._parts[stream] = rest
 
@@ -82,7 +82,7 @@ class LogWriter:
             self._broken = True
 
     def _write_lines(self, stream: int, lines: Iterable[bytes]) -> None:
-        # What a terminal shows of a progress bar is the text after the last carriage return.
+        # Of a progress bar, a terminal shows the text after the last carriage return.
         shown = b"\n".join(line.rstrip(b"\r").rpartition(b"\r")[2] for line in lines)
         text = self._hide(_ESCAPES.sub("", shown.decode(errors="backslashreplace")))
         moment = f"{time.time():.3f} {stream} "

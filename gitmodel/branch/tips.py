@@ -75,7 +75,7 @@ class Tips:
             tracking = self.tracking_branch()
             found = self.reader.resolve(tracking) if tracking else None
         if found is None:
-            # cat-file gives the same answer if the object is missing, which must not start a new registry.
+            # cat-file gives the same answer if the branch's commit is missing. Then no new registry may be started.
             lost = self._lost_tip()
             if lost and self.reader.resolve(self.branch) is None:
                 raise self._without_tip(lost)
@@ -103,7 +103,7 @@ class Tips:
         return remote if remote in remotes else ""
 
     def shared(self) -> Oid | None:
-        """Return the commit of the metadata branch that its remote was last seen at, None if none was."""
+        """Return the last known commit of the metadata branch of the remote; None if none is known."""
         remote = self.remote_name()
         for ref in (remote_branch_ref(remote, self.branch), self.fetched_ref(remote)) if remote else ():
             found = self.reader.resolve(ref)

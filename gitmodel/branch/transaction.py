@@ -229,7 +229,7 @@ def _base(repository: Repository, snapshot: Snapshot) -> tuple[Oid, Oid, list[Ne
 
 
 def _touches_stages(change: Change[Any]) -> bool:
-    """Return True if rules judge *change*, or if it changes rules."""
+    """Return True if *change* must satisfy rules of stages, or changes such rules."""
     found = map(paths.parse_path, change.files)
     return bool(change.apply) or any(what is not None and what.kind in ("stage", "registry") for what in found)
 

@@ -199,7 +199,7 @@ def open_url(
 
 def _open(cache: UrlCache, url: str, branch: str) -> Repository:
     whole, single = cache.git(BRANCH), cache.git(SINGLE)
-    # without the remote of the cache, which is the registry itself
+    # The cache's own remote is left out: it is the registry itself, and no remote of the user.
     config = {key: value for key, value in read_config(whole).items() if not key.startswith("remote.")}
     name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
     build = partial(Repository, branch=name, config=config, trees=partial(_partial_clone_trees, cache, url))

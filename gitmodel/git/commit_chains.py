@@ -1,4 +1,4 @@
-"""Commits of the branch: parsed, and their place on the chain of first parents, as far as a clone can tell."""
+"""Commits of the branch: reading them, and finding their place on the chain of first parents."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Commits:
         """Return True if *commit* is *tip* or in its chain of first parents."""
         if not tip:
             return False
-        # The cache is about one chain, and another thread may ask about another one at the same time.
+        # The cache holds the chain of one tip, and another thread may ask about another tip at the same time.
         with self._chain_lock:
             self._follow(tip)
             if commit in self._on_chain:
@@ -78,7 +78,7 @@ class Commits:
     def changed_by(self, tip: Oid, *found_at: str) -> Oid | None:
         """Return the newest commit on the chain of first parents of *tip* that changed a path of *found_at*, or None.
 
-        Raises Invalid where a shallow clone hides it.
+        Raises Invalid if a shallow clone hides this commit.
         """
         found = newest_changing(self._git, tip, *found_at)
         if self.is_hidden(found) if found else self.is_cut(tip):
@@ -97,7 +97,7 @@ class Commits:
     def is_hidden(self, commit: Oid) -> bool:
         """Return True if *commit*, or its first parent, is behind the edge of a shallow clone.
 
-        The file `shallow` decides: an object can be here although git hides its history.
+        The file `shallow` decides this, because the commit's object can be here although git hides its history.
         """
         if not self.shallow:
             return False
@@ -127,8 +127,8 @@ class Commits:
         self._chain_tip = tip
 
     def reaches(self, tip: Oid, commit: Oid) -> bool:
-        """Return True if *commit* is *tip* or in its chain of first parents; `is_on_chain` caches more for one tip."""
-        # The cache maps *commit* to an earlier tip whose chain contains it: a chain that reaches that tip also does.
+        """Return True if *commit* is *tip* or in its chain of first parents. For many calls, use `is_on_chain`."""
+        # The cache maps *commit* to an earlier tip whose chain contains it. A chain with that tip contains it, too.
         earlier = self._facts.get_oid("chain", commit)
         at = tip
         for _ in range(PARENTS_BEFORE_WALK):

@@ -43,7 +43,7 @@ def read_path(git: Git, key: str) -> str:
 
 
 def read_path_outside(folder: Path, key: str, environ: Mapping[str, str]) -> str:
-    """Return what `read_path` does, in a *folder* outside of a repository: settings of the user and the system."""
+    """Do the same as `read_path` in a *folder* outside of a repository: only the user's and system's settings count."""
     said = process.run(["git", *_PATH, key], clean_environment(environ), cwd=folder, answers=(0, 1))
     return os.fsdecode(said).rstrip("\0")
 
@@ -64,12 +64,12 @@ def write_setting(git: Git, key: str, value: str) -> None:
 
 
 def add_value(git: Git, key: str, value: str) -> None:
-    """Add *value* to those that the setting *key* has in this repository."""
+    """Add *value* to the values of the setting *key* in this repository."""
     git.run("config", "--add", key, value)
 
 
 def remove_value(git: Git, key: str, value: str) -> None:
-    """Remove *value* from those that the setting *key* has in this repository."""
+    """Remove *value* from the values of the setting *key* in this repository."""
     git.run("config", "--local", "--fixed-value", "--unset-all", key, value)
 
 

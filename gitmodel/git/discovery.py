@@ -1,8 +1,8 @@
 """Repository discovery: the repository of a folder or of `GIT_DIR`, and contradictions between variables.
 
-Three rules decide. A repository that the caller names is used, whatever the environment says. Otherwise the folder and
-`GIT_DIR` must name the same repository, or gitmodel writes to neither. `GIT_DIR` alone counts where the folder is in no
-repository, where `GIT_WORK_TREE` is set too, and in the hook of a server.
+Three rules decide. A repository that the caller names is used, whatever the environment says. Otherwise, if the folder
+and `GIT_DIR` name different repositories, gitmodel writes to neither. Only `GIT_DIR` counts if the folder is in no
+repository, if `GIT_WORK_TREE` is set too, and in the hook of a server.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gitmodel.git import process as git_process
 from gitmodel.git.failures import GONE, NO_REPOSITORY, BareRefused
 from gitmodel.git.process import OBJECT_VARIABLES, Git, clean_environment
 
-# git prints an unknown option as it is. It separates the answers, because no path contains this line.
+# git prints an unknown option unchanged. This one separates the answers, because it is not a path.
 _BETWEEN = "--between-two-answers"
 _QUESTIONS = (
     "rev-parse", "--absolute-git-dir", _BETWEEN, "--git-common-dir", _BETWEEN, "--git-path", "objects", _BETWEEN,
@@ -44,10 +44,10 @@ class FoundRepository(Frozen):
 def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = True) -> FoundRepository:
     """Return the repository that *path* is in.
 
-    *named* says that the caller chose this path: then variables that name another repository do not count, and a bare
-    repository is used although `safe.bareRepository` is `explicit`. Otherwise *path* is the current folder; where a
-    variable disagrees with it, `git.read_only_reason` of the result says so. Raises NotFound if there is no repository,
-    BareRefused.
+    *named* is True if the caller chose this path. Then variables that name another repository do not count, and a bare
+    repository is used even if `safe.bareRepository` is `explicit`. Otherwise *path* is the current folder. If a
+    variable names another repository, `git.read_only_reason` of the result says so. Raises NotFound if there is no
+    repository, BareRefused.
     """
     clean = clean_environment(environ)
     if not os.path.isdir(path):
@@ -120,7 +120,7 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
         raise
     said = os.fsdecode(answer).split(f"{_BETWEEN}\n")
     found, common, objects, object_format, shallow, up = (one.removesuffix("\n") for one in said)
-    # The path to the top of the work tree; an empty line at the top, and no line in a bare repository.
+    # The last answer is the path to the top of the work tree: an empty line at the top, nothing in a bare repository.
     worktree = bool(said[-1])
     top = (path / up).resolve() if worktree or not git_dir else Path(found)
     git = Git(Path(found), (path / common).resolve(), top, told)
@@ -142,8 +142,8 @@ def _with_objects(repository: FoundRepository, environ: Mapping[str, str]) -> Fo
 def _foreign_objects(repository: FoundRepository, environ: Mapping[str, str]) -> str:
     """Return the description of a variable that makes git use objects of another repository than *repository*, or "".
 
-    git sets two of these variables in the hooks of a push, for a folder below the repository's own that has the pushed
-    objects.
+    In the hooks of a push, git sets two of these variables to the folder with the pushed objects. It is inside the
+    repository's own folder of objects.
     """
     own = (repository.git.common_dir / "objects").resolve()
     name, value = "GIT_OBJECT_DIRECTORY", environ.get("GIT_OBJECT_DIRECTORY", "")

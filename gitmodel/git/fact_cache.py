@@ -20,8 +20,8 @@ class FactCache:
     """A file of lines `<kind> <object id> <value> <checksum>`. The last line of a kind and id counts.
 
     The file can be deleted at any time. Its content is never outdated, because objects do not change. A damaged or
-    foreign line does not match its checksum and is skipped. If the file cannot be written, nothing is cached. If it is
-    longer than *longest* bytes, it is started again.
+    foreign line does not match its checksum and is skipped. If the file cannot be written, nothing is cached. A file of
+    more than *longest* bytes is emptied before the next line is written.
     """
 
     def __init__(self, path: Path, *, longest: int = _LONGEST) -> None:
@@ -30,11 +30,11 @@ class FactCache:
         self._read: dict[str, str] | None = None
 
     def get(self, kind: str, id: str) -> str | None:
-        """Return the value under *kind* and *id*, hexadecimal digits, or None."""
+        """Return the value under *kind* and *id* (hexadecimal digits); None if there is none."""
         return self._lines().get(f"{kind} {id}")
 
     def get_oid(self, kind: str, id: str) -> Oid | None:
-        """Return the object id under *kind* and *id*, or None."""
+        """Return the object id under *kind* and *id*; None if there is none."""
         return cast("Oid | None", self.get(kind, id))
 
     def put(self, kind: str, id: str, value: str) -> None:

@@ -7,7 +7,7 @@ import re
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 
-# git keeps refs as files: one cannot be a file and a folder.
+# git keeps refs as files, and the same path cannot be a file and a folder.
 _BLOCKED = r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'"
 # git's messages about its configuration, a repository that is too new, and a damaged one.
 _MISCONFIGURED = (

@@ -12,16 +12,16 @@ from gitmodel.files.locks import open_locked
 from gitmodel.git.objects import NewObject, format_pack
 from gitmodel.git.process import Git
 
-# Only objects in the history of refs and reflogs: a running writer may be about to name the others, and a
-# `git repack -ad` beside it would delete those if they were in a pack. Nothing is pruned.
+# Packs only objects that refs and reflogs reach. A running writer may be about to name one of the others, and a
+# concurrent `git repack -ad` would delete that object if it were in a pack. Nothing is pruned.
 _REPACK = ("repack", "-d", "-n", "--quiet")
 _FEW_LOOSE = 100
-# As git: one of the 256 folders is counted, and its default of `gc.auto`.
+# As git does, count the objects in one of the 256 folders. The limit is git's default of `gc.auto`.
 _SAMPLE, _LOOSE_LIMIT = "17", 6_700
 
 
 def pack_loose_objects(git: Git) -> int:
-    """Pack the loose objects that refs and reflogs reach, if there are many; return how many fewer are loose now."""
+    """Pack the loose objects that refs and reflogs reach, if there are many. Return how many are no longer loose."""
     before = _count_loose(git)
     if before < _FEW_LOOSE:
         return 0
@@ -30,10 +30,10 @@ def pack_loose_objects(git: Git) -> int:
 
 
 def pack_in_background(git: Git, config: Mapping[str, str], lock: Path) -> bool:
-    """Start `pack_loose_objects` in a process of its own if many objects were written since; return True if it started.
+    """Start to pack in another process if many objects were written since the last start; return True if it started.
 
-    `gc.auto` in *config* says how many, as for git's own maintenance. The process keeps *lock* locked until it ends,
-    however it ends, so that there is never a second one. The time of *lock* is that of the last start.
+    `gc.auto` in *config* says how many, as for git's own maintenance. The process keeps *lock* locked until it ends in
+    any way, so that there is never a second such process. The file *lock* has the time of the last start.
     """
     limit = _loose_limit(config)
     if not limit or not _has_many_loose(git.common_dir / "objects" / _SAMPLE, limit, lock):
@@ -82,7 +82,7 @@ def _loose_limit(config: Mapping[str, str]) -> int:
 
 
 def _has_many_loose(folder: Path, limit: int, lock: Path) -> bool:
-    """Return True if *folder*, a sample, has its part of *limit* objects that are newer than *lock*."""
+    """Return True if *folder*, one of 256, has more than 1/256 of *limit* objects that are newer than *lock*."""
     most = -(-limit // 256)
     try:
         if len(os.listdir(folder)) <= most:

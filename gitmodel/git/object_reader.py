@@ -18,7 +18,8 @@ from gitmodel.errors import Invalid
 from gitmodel.git.failures import DAMAGED, GitError
 from gitmodel.git.process import Git
 
-# Requests sent before their answers are read; twice 500 ids of 41 bytes stay below what a pipe holds.
+# How many ids are sent to git before its answers are read. `get_soon` and the next call can each send 500:
+# 1,000 ids of 41 bytes fit into a pipe (64 KiB).
 _WINDOW = 500
 # git works ahead as long as its answers fit into the pipe.
 _PIPE = 1 << 20
@@ -55,14 +56,14 @@ class ObjectReader:
     def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
         """Resolve each of *refs* as `resolve` does, in one request to git."""
         for ref in refs:
-            # tells the cache of steps, because a step that reads the registry is never skipped
+            # The event tells the cache of steps that this step reads the registry: such a step is never skipped.
             sys.audit("gitmodel.read", ref)
-        # git has no other refs (`git help check-ref-format`), and a line feed would be a second request.
+        # All refs are printable (`git help check-ref-format`). A name with a line feed would be two requests.
         asked = [ref for ref in refs if ref.isprintable()]
         with self._lock:
             packed = _signature(self._git.common_dir / "packed-refs")
             if packed != self._packed:
-                # git detects a rewritten packed-refs by whole seconds, so it may use the old one permanently.
+                # git compares times of packed-refs in whole seconds, so a running git may never notice a new file.
                 self.close()
                 self._packed = packed
             answers = dict(zip(asked, self._answers(asked, limit=None), strict=True))

@@ -32,7 +32,7 @@ _TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 # Flushing in threads lets the file system join the flushes of one change into one journal write.
 _FLUSHERS = 8
 _CAN_START_WRITING = hasattr(os, "posix_fadvise")  # macOS lacks it
-# Without pauses: git gc removes the folder in the moment in which it is still empty.
+# Attempts to move a file into a new folder, without pauses: `git gc` can delete the folder only while it is empty.
 _FOLDER_ATTEMPTS = 10
 _PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 
@@ -198,8 +198,8 @@ class LooseObjects:
             self._flushers = None
 
     def _begin(self, final: Path, data: bytes) -> tuple[int, Path, Path]:
-        # All in one folder, which costs the file system half as much as in that of each object. `git gc` removes
-        # files of this name that a killed writer left.
+        # All temporary files are in one folder. This takes the file system half as long as files in the folders of the
+        # objects. `git gc` removes files of this name that a killed writer left.
         temporary = self._folder / f"tmp_obj_{os.urandom(8).hex()}"
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444)
         try:
@@ -216,7 +216,7 @@ class LooseObjects:
 
     def _place(self, temporary: Path, final: Path) -> None:
         for _ in range(_FOLDER_ATTEMPTS):
-            # The folder may not exist, and while it is empty `git gc` may delete it again.
+            # The folder may not exist. While it is empty, `git gc` may delete it again.
             with suppress(FileNotFoundError):
                 os.replace(temporary, final)
                 return

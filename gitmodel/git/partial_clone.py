@@ -1,4 +1,4 @@
-"""The files of a partial clone, for which git fetched only the names. Their bytes are fetched on demand, together."""
+"""The files of a partial clone: git fetched only their names, and their bytes are fetched on demand, many at once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PartialCloneTrees(Trees):
         missing = [id for id in dict.fromkeys(ids) if id not in self._here and id not in self._blobs]
         if not missing:
             return
-        # other processes also fetch and write into this repository
+        # listed again, because other processes also write into this repository
         self._here = self._list()
         missing = [id for id in missing if id not in self._here]
         if missing:
@@ -57,7 +57,7 @@ class PartialCloneTrees(Trees):
 
 
 class PartialCloneFiles(CommitFiles):
-    """The files of one commit, of which those that are read together are fetched together."""
+    """The files of one commit. Files that are read together are fetched in one request."""
 
     def __init__(self, trees: PartialCloneTrees, root: Oid | None) -> None:
         super().__init__(trees, root)

@@ -51,7 +51,7 @@ _SETTINGS = (
     "diff.orderFile=/dev/null",
     "diff.relative=false",
 )
-# Commands that change a repository or a remote. `config` and `remote` do so only with some of their words.
+# Commands that change a repository or a remote. `config` and `remote` do so only with some arguments.
 _WRITING = frozenset({"update-ref", "fetch", "push", "index-pack", "fast-import", "commit-graph", "repack"})
 NAME_ONE = "say which one is meant: `git model --repo PATH ...`, or unset the variable"
 
@@ -113,8 +113,8 @@ class GitOutput(NamedTuple):
 class Git(Frozen):
     """A repository to run git on: *git_dir* for a work tree's own files, *common_dir* for refs and objects.
 
-    *top* is git's current folder: a remote's relative path starts there. *read_only_reason* says why nothing may be
-    written, "" if it may: a variable points at another repository, or it is a bundle, with a *read_only_hint*.
+    *top* is git's current folder: a remote's relative path starts there. If gitmodel must not write, *read_only_reason*
+    says why (a variable points at another repository, or this is a bundle) and *read_only_hint* what to do.
     """
 
     git_dir: Path
@@ -131,7 +131,7 @@ class Git(Frozen):
 
     @contextmanager
     def explaining_not_found(self) -> Iterator[None]:
-        """Add to the hint of a NotFound which repository was read, if a variable names another one."""
+        """If a variable names another repository, add to the hint of a NotFound which repository was read."""
         try:
             yield
         except NotFound as error:
@@ -142,7 +142,7 @@ class Git(Frozen):
             raise
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the words of a git command. Raises UsageError for one that writes where nothing may be written."""
+        """Return the words of a git command. Raises UsageError if it writes and nothing may be written here."""
         if self.read_only_reason and _writes(arguments):
             self.refuse_read_only()
         return [

@@ -15,8 +15,8 @@ from gitmodel.files.permissions import make_folder, open_to_lock
 from gitmodel.frozen import Frozen
 from gitmodel.git.refs import RefMove
 
-# git leaves a lock empty while it verifies, packs or deletes the ref, so an empty one may belong to any git; on a
-# number that is not reserved it belongs to gitmodel, because nothing else uses that ref.
+# Seconds until an empty lock may count as gitmodel's: git leaves a lock empty while it verifies, packs or deletes the
+# ref, so a newer one may belong to any git. Locks on reservations are exempt, because only gitmodel uses these refs.
 _EMPTY_AGE = 60
 # The folder beside that of the marks, for marks of processes that will soon write again.
 _IDLE = "idle"
@@ -31,7 +31,7 @@ class LockFile(Frozen):
 
 
 class WriterMark:
-    """A mark of this process. It stays locked while its *descriptor* is open here, or in a git that inherits it."""
+    """A mark of this process. It stays locked while its *descriptor* is open here, or in a git that inherited it."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -44,8 +44,8 @@ class WriterMark:
         return os.fstat(self.descriptor).st_nlink > 0
 
     def write(self, moves: Sequence[RefMove]) -> None:
-        """List *moves* in the mark, where other writers look for it. Raises Unreachable."""
-        # git also locks a ref that it only verifies, with an empty lock
+        """List *moves* in the mark, in the folder of active marks. Raises Unreachable."""
+        # No new id for a ref that is only verified, because git locks that ref with an empty lock.
         text = "".join(f"{move.ref} {'' if move.verifies else move.new or ''}\n" for move in moves).encode()
         with writing(self.path, f"nothing was changed; {FREE_SPACE}"):
             os.pwrite(self.descriptor, text, 0)
@@ -54,8 +54,8 @@ class WriterMark:
                 self._move_to(self._active)
 
     def rest(self) -> None:
-        """Empty the mark and move it out of the way until the next transaction."""
-        with suppress(OSError):  # a mark that stays is one of a transaction without locks
+        """Empty the mark and move it to the folder of idle marks until the next transaction."""
+        with suppress(OSError):  # a mark that is not moved does no harm: after the transaction there are no locks
             os.ftruncate(self.descriptor, 0)
             idle = self._active.parent.with_name(_IDLE) / self._active.name
             make_folder(idle.parent)
@@ -78,8 +78,8 @@ class WriterMark:
 class WriterMarks:
     """Marks of active transactions: files that list ref moves, each locked by its writer.
 
-    The operating system releases the lock (`man 2 flock`) when the writer and its git have ended, so a mark that can be
-    locked is left over.
+    The operating system releases the lock (`man 2 flock`) when the writer and its git have ended. So if another process
+    can lock a mark, the mark is a leftover.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -87,7 +87,7 @@ class WriterMarks:
         self._folder = common_dir / "gitmodel" / "writers"
 
     def create(self) -> WriterMark:
-        """Create the mark of a transaction, or of several, one after another. Raises Unreachable."""
+        """Create the mark of one transaction, or of several that follow each other. Raises Unreachable."""
         return WriterMark(*create_locked(self._folder, lambda: os.urandom(8).hex()))
 
     def locks(self) -> list[LockFile]:

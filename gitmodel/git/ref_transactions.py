@@ -1,8 +1,8 @@
-"""Transactions of refs, each by a git process of its own, or by one that is kept while writes follow each other.
+"""Transactions of refs, each by a new git process, or by one that is kept while writes follow each other.
 
-A kept process saves starting git for each write. It differs from a new one: it may know an old packed-refs, so each ref
-is read here once git has locked it; and the time and message that it writes to reflogs stay the same, so it is
-replaced after a second.
+A kept process (`git update-ref --stdin`) saves starting git for each write. It may remember an old packed-refs, so
+gitmodel reads each ref itself once git has locked it. Its time and message in reflogs stay the same, so it is replaced
+after a second.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gitmodel.git.ref_locks import WriterMark, WriterMarks
 from gitmodel.git.refs import RefMove
 from gitmodel.git.silence_timeout import end_program
 
-# Seconds after a write in which the next one gets a kept process, and the longest use of such a process.
+# Within this many seconds after a write, the next write starts a kept process. It is used for as long at most.
 _BURST = 1.0
 _MESSAGE = "gitmodel: one of several changes within a second"
 
@@ -47,7 +47,7 @@ class RefTransactions:
 
         Raises Moved or Locked with nothing changed.
         """
-        # A second thread, or a handler of a signal, does not wait: it takes a process of its own.
+        # A second thread, or a handler of a signal, does not wait: it starts another git process.
         if not self._lock.acquire(blocking=False):
             self._move_alone(moves, message, prepare)
             return
@@ -68,7 +68,7 @@ class RefTransactions:
             kept.close()
 
     def forget(self) -> None:
-        """Leave the kept process to the parent: called in a forked process."""
+        """Leave the kept process to the parent process. Called in a forked process."""
         self._lock = threading.Lock()
         kept, self._kept = self._kept, None
         if kept is not None:
@@ -126,12 +126,12 @@ class _KeptGit:
         assert self._process.stderr is not None
         self._pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._said = {pipe.fileno(): b"" for pipe in self._pipes[1:]}
-        # Both are read all the time, because a hook may print at any time and would wait for space in a full pipe.
+        # Both outputs are read all the time, because a hook may print at any time and would wait at a full pipe.
         self._output = select.poll()
         for descriptor in self._said:
             os.set_blocking(descriptor, False)
             self._output.register(descriptor, select.POLLIN)
-        # A process that ends without `close` leaves no mark. A forked one does not remove it.
+        # Removes the mark if this process ends without `close`. A forked process does not remove it.
         self._at_exit = weakref.finalize(self, _remove, mark, os.getpid())
 
     @property
@@ -158,7 +158,7 @@ class _KeptGit:
         self._mark.rest()
 
     def terminate(self) -> None:
-        """End the process, which can remove its locks before."""
+        """End the process with a signal that lets it remove its locks."""
         end_program(self._process)
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ class _KeptGit:
                 self._mark.remove()
 
     def forget(self) -> None:
-        """Close the descriptors, in a forked process: they would keep git and the lock of its mark alive."""
+        """Close the descriptors in a forked process, because they would keep git running and its mark locked."""
         self._process.returncode = 0
         self._drop()
         self._mark.close()
@@ -248,7 +248,7 @@ class _RefFiles:
 
 
 def _lines(moves: Sequence[RefMove]) -> list[str]:
-    """Return the lines of a transaction up to its end: without `start`, git would execute part of an input."""
+    """Return the first lines of a transaction. Without `start`, git would execute an input that is cut off."""
     lines = ["start"]
     for move in moves:
         if not move.ref.startswith("refs/heads/"):

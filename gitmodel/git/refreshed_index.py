@@ -18,7 +18,7 @@ from gitmodel.errors import GitModelError
 from gitmodel.files.permissions import make_folder
 from gitmodel.git.process import Git, with_settings
 
-# The copy holds all entries, and no hook of the user learns of it.
+# So that the copy holds all entries, and that git runs no hook of the user for it.
 _SETTINGS = {"core.splitIndex": "false", "core.hooksPath": os.devnull}
 
 Stamp = tuple[int, int, int, int]
@@ -55,7 +55,7 @@ def refresh_copy(git: Git, index_file: Path, stamp: Stamp | None) -> None:
         make_folder(target.parent)
         with tempfile.TemporaryDirectory(prefix=_prefix(), dir=target.parent) as folder:
             copied = Path(folder) / "index"
-            # with its time, from which git knows that a file may have changed within the second of its entry
+            # `copy2` keeps the time of the index: git reads files that are not older again (racy-git.txt in git's docs)
             shutil.copy2(refreshed_copy(git, index_file, stamp), copied)
             if stamp_of(index_file) != stamp:
                 return

@@ -18,7 +18,7 @@ _FETCH = (
     "fetch", "--refmap=", "--no-tags", "--no-prune-tags", "--no-write-fetch-head", "--no-write-commit-graph",
     "--no-recurse-submodules",
 )  # fmt: skip
-# The settings for reaching a remote by push, and a remote with only these settings.
+# The settings of a remote that git needs to push there, and the name of a temporary remote with only these settings.
 _REACHING = ("url", "pushurl", "proxy", "proxyauthmethod", "receivepack", "vcs")
 _OUTLET = "gitmodel-push"
 
@@ -37,7 +37,7 @@ def refs_in(answer: GitOutput) -> dict[str, Oid]:
 def published_commits(git: Git, commits: Iterable[Oid], remote: str, silence: float) -> frozenset[Oid]:
     """Return those of *commits* that a branch of *remote* contains, or contained when it was last fetched or pushed.
 
-    *remote* is asked only if no local refs record all its branches, as in a mirror or the clone of a single branch.
+    *remote* is contacted only if no local refs record all its branches, as in a mirror or the clone of a single branch.
     """
     patterns, complete = _recorded_branches(git, remote)
     known = contained(git, commits, (), patterns)
@@ -51,8 +51,8 @@ def published_commits(git: Git, commits: Iterable[Oid], remote: str, silence: fl
 def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
     """Return patterns of the local refs that record the branches of *remote*, and True if they record all of them.
 
-    They are in `remote.<name>.fetch`: see "CONFIGURED REMOTE-TRACKING BRANCHES" in the manual of git-fetch. A local
-    branch is not one of them: it can be ahead of the remote.
+    The setting `remote.<name>.fetch` names these refs: see "CONFIGURED REMOTE-TRACKING BRANCHES" in the manual of
+    git-fetch. A local branch is not one of them, because it can be ahead of the remote.
     """
     patterns: list[str] = []
     complete = False
@@ -63,14 +63,14 @@ def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
         if not target or refspec.startswith("^") or f"{target}/".startswith("refs/heads/"):
             continue
         if source.startswith("refs/heads/") or not source.startswith("refs/"):
-            # git takes a pattern without a wildcard for a folder
+            # the pattern gets a wildcard, because git reads one without as the name of a folder
             patterns.append(target if "*" in target else f"{target[:-1]}[{target[-1]}]")
             complete = complete or source == "refs/heads/*"
     return patterns, complete
 
 
 def has_remote_ref(git: Git, remote: str, ref: str) -> bool:
-    """Return True if *remote* has *ref*, however long it takes to answer. Raises the error for git's message."""
+    """Return True if *remote* has *ref*. Waits for the answer without a limit. Raises the error for git's message."""
     return bool(git.lines("ls-remote", "--end-of-options", remote, ref))
 
 
@@ -108,7 +108,7 @@ def push_moves(
 ) -> GitOutput:
     """Push *moves* atomically, each with a lease on its old value, without the user's hooks.
 
-    The push options of this single command, from `git -c` or the environment, are sent with *push_options*.
+    Push options that the user set for this command alone, by `git -c` or the environment, are sent as well.
     """
     outlet, given = _outlet(git, remote)
     leases = (f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves)
@@ -120,8 +120,8 @@ def push_moves(
 def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
     """Return a Git with a remote `_OUTLET`, which pushes to the same place as *remote* and has no other settings.
 
-    It includes the push options of this single command, from `git -c` or the environment. With the remote's fetch
-    refspecs, a push would also update local refs: in a mirror it would undo a concurrent local commit.
+    It also has the push options that the user set for this command alone, by `git -c` or the environment. With the
+    remote's fetch refspecs, a push would also update local refs: in a mirror it would undo a concurrent local commit.
     """
     names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
     settings: list[tuple[str, str]] = []

@@ -85,7 +85,7 @@ class SignatureVerifier:
     """Verifies signatures with `ssh-keygen` and `gpg`. *config* are git's settings, which may name another `gpg`."""
 
     def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:
-        # a time without a zone in the list is in UTC
+        # so that times in the list of signers are in UTC if they have no zone
         self._environ = {**environ, "TZ": "UTC", "LC_ALL": "C"}
         self._gpg = config.get("gpg.openpgp.program") or config.get("gpg.program") or "gpg"
 

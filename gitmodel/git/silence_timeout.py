@@ -80,13 +80,13 @@ def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tupl
             if ready:
                 last = time.monotonic()
             elif ended:
-                break  # processes that it left running are ignored
+                break  # processes that the program left running are ignored
             silent = time.monotonic() - last > silence
     return {descriptor: b"".join(parts) for descriptor, parts in heard.items()}, silent
 
 
 def end_program(process: subprocess.Popen[bytes]) -> None:
-    """End *process*, which can remove its locks before. It is killed if it does not end within 2 seconds."""
+    """Terminate *process*, which can then remove its locks. Kill it if it does not end within 2 seconds."""
     process.terminate()
     try:
         process.wait(_GRACE)

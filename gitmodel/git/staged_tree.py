@@ -41,7 +41,7 @@ def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
         with suppress(FileNotFoundError):  # no file was ever staged
-            # with its time, from which git knows that a file may have changed within the second of its entry
+            # `copy2` keeps the time of the index: git reads files that are not older again (racy-git.txt in git's docs)
             shutil.copy2(git.environ["GIT_INDEX_FILE"], index)
         aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
         listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")

@@ -28,7 +28,7 @@ _BATCH = 500
 
 
 class BoundedCache(OrderedDict[Any, Any]):
-    """A cache of limited size that drops its oldest entries first; `recall` makes an entry new again."""
+    """A cache of limited size that drops its oldest entries first; `recall` makes an entry the newest."""
 
     def __init__(self, kept: int) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Trees:
 
 
 class CommitFiles:
-    """The files of one commit, by its tree; `domain.snapshots.snapshot_sources.Files`."""
+    """The files of one commit, found in its tree; implements `domain.snapshots.snapshot_sources.Files`."""
 
     def __init__(self, trees: Trees, root: Oid | None) -> None:
         self.trees = trees
@@ -162,7 +162,7 @@ class CommitFiles:
     def load_blobs(
         self, found: Iterable[tuple[str, Oid | None]], kind: type[R], *, newer: bool
     ) -> Iterator[R | Invalid]:
-        """Return the record at each path, as `load_many` does; no tree is read for a path whose blob is given."""
+        """Return the record at each path, as `load_many` does. For a path with a given blob, no tree is read."""
         left = iter(found)
         batch = self._entries(islice(left, _BATCH))
         while batch:
@@ -177,7 +177,7 @@ class CommitFiles:
         return tuple(self.trees.folder(self.root, folder)) if self.root else ()
 
     def read_ahead(self, folders: Iterable[str]) -> None:
-        """Read the trees of *folders* into the cache, in one request; the folders around them should be there.
+        """Read the trees of *folders* into the cache, in one request. Their parent folders should already be cached.
 
         Errors are left to the later call that needs a tree.
         """
@@ -225,7 +225,7 @@ class CommitFiles:
         found = list(found)
         folders = dict.fromkeys(path.rpartition("/")[0] for path, blob in found if blob is None)
         if len(folders) > 1 and not all(map(self._is_cached, folders)):
-            with suppress(Invalid):  # the path in a damaged folder has the error
+            with suppress(Invalid):  # reading a path in the damaged folder reports the error
                 self.read_ahead(folders)
         entries: list[tuple[str, Entry | Invalid | None]] = []
         for path, blob in found:

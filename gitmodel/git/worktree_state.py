@@ -23,10 +23,10 @@ from gitmodel.git.refreshed_index import Stamp, refresh_copy, refreshed_copy, st
 
 T = TypeVar("T")
 
-# Seconds after which an answer is slow. A status of 5,000 files whose times are in the index takes a third of it.
+# An answer that takes more seconds is slow. A status of 5,000 files takes a third of this if the index has their times.
 SLOW = 0.1
 
-# Nested submodules have their own settings for ignoring changes.
+# Override the user's settings that hide changes. Submodules have such settings of their own, see `_IN_SUBMODULES`.
 SETTINGS = {
     "core.fsmonitor": "false",
     "core.checkStat": "default",
@@ -68,7 +68,7 @@ def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
         return found
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
-        # with its time, from which git knows that a file may have changed within the second of its entry
+        # `copy2` keeps the time of the index: git reads files that are not older again (racy-git.txt in git's docs)
         shutil.copy2(used, index)
         aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
         for option in ("--no-assume-unchanged", "--no-skip-worktree"):
