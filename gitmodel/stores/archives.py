@@ -1,4 +1,4 @@
-"""An export as one file: a tar with a manifest and the objects that it lists, the same bytes for the same content.
+"""An export as one file: a tar with a manifest and the objects that it lists. Equal content gives equal bytes.
 
 The layout is described in `docs/reference/format.md`. Reading verifies every name, size, kind of member and byte with
 the manifest, and never writes to a path from the archive.
@@ -78,7 +78,7 @@ def _place(temporary: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
             raise
-        # A file system without hard links: take the name first, so that nobody's file is replaced.
+        # On a file system without hard links, create an empty file first, so that no file of others is replaced.
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC))
         os.replace(temporary, target)
 

@@ -12,7 +12,7 @@ from gitmodel.stores.interface import Leftover, StoredObject, where_else
 PART = 8 << 20
 """The length in bytes of the parts of an upload; of a very large object they are longer."""
 OWN = "sha256"
-"""Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
+"""Metadata that gitmodel sets on each object it stores. Another program stored an object without it."""
 
 
 class Upload(Protocol):
@@ -26,7 +26,7 @@ class Upload(Protocol):
     """True if parts can only be sent one after the other."""
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
-        """Return True if the server already has this part, with these bytes, from an earlier try."""
+        """Return True if the server already has this part, with these bytes, from an earlier attempt."""
 
     def send(self, number: int, content: bytes | bytearray) -> None:
         """Send a part."""
@@ -55,7 +55,7 @@ class Backend(Protocol):
         """Return the object's state from the server; None if it does not exist."""
 
     def has(self, digest: Digest, size: int) -> StoredObject | None:
-        """Return the object if it seems to be one that gitmodel put, without reading it."""
+        """Return the object if its metadata and *size* say that gitmodel stored it. Its bytes are not read."""
 
     def renew(self, digest: Digest, size: int) -> None:
         """Set the timestamp of an existing object to now."""
@@ -64,9 +64,9 @@ class Backend(Protocol):
         """Return at most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
-        """Create the object atomically. An equal one may stay if its timestamp is refreshed.
+        """Create the object atomically. An equal object may stay if its timestamp is refreshed.
 
-        With *replace*, it is written even if it seems to exist, because its bytes are wrong.
+        With *replace*, an existing object is overwritten, because its bytes are wrong.
         """
 
     def upload(self, digest: Digest, size: int) -> Upload:
@@ -86,7 +86,7 @@ class Backend(Protocol):
 
 
 def part_size(size: int, most: int) -> int:
-    """Return the length of the parts of an object of *size* bytes, of which the server allows *most*."""
+    """Return the length of the parts of an object of *size* bytes. The server allows at most *most* parts."""
     return max(PART, -(-size // (most << 20)) << 20)
 
 

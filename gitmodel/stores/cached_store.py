@@ -75,7 +75,7 @@ class CachedStore:
         self._origin.put_known(digest, size, source, sent=sent)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Return a verifying reader of the copy, or of the object, which is copied when it is read to its end.
+        """Return a verifying reader of the copy. If there is none, read the object, which copies it at its end.
 
         Raises Invalid if the object is longer than *size*.
         """
@@ -114,7 +114,7 @@ class CachedStore:
         return self.cache.held(digest)
 
     def _has_copy(self, digest: Digest, size: int | None) -> bool:
-        """Return True if the cache has a copy. One longer than *size* does not count: the origin reports that."""
+        """Return True if the cache has a copy of at most *size* bytes. The origin reports an object that is longer."""
         there = self.cache.stat(digest)
         return there is not None and (size is None or there.size <= size)
 
@@ -186,7 +186,7 @@ class _Partial:
         return True
 
     def keep(self) -> None:
-        """Move the file, which is whole and verified, into the cache."""
+        """Move the complete and verified file into the cache."""
         target = self._cache.place(self._digest)
         with suppress(OSError):
             with suppress(OSError):  # some file systems have no permissions
@@ -236,7 +236,7 @@ class _FetchingReader(RawReader):
         except Invalid:
             if not self._had or self._partial is None:
                 raise
-            # the earlier bytes are not the start of this object, because a crash lost some of them
+            # a crash lost some of the earlier bytes, so they are not the start of this object
             self._partial.drop()
             self._partial, self._had = None, 0
             return origin.reader(self._digest, self._size)

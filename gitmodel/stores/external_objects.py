@@ -1,4 +1,4 @@
-"""Reading objects in stores that are not of the registry, with the credentials of this machine."""
+"""Reading objects in stores that do not belong to the registry, with the credentials of this machine."""
 
 from __future__ import annotations
 

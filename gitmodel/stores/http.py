@@ -21,7 +21,7 @@ from gitmodel.stores.server_attempts import PASSING, attempts
 
 BUFFER = 256 << 10
 _OLDEST = (8, 10)  # the version of libcurl; older ones sign some queries incorrectly
-_IN_ADVANCE = 64 << 20  # memory is limited by the bytes that the server really sends
+_IN_ADVANCE = 64 << 20  # a buffer for a longer body is not allocated before its bytes arrive
 _AT_ONCE = 1 << 20  # bodies up to this size are passed to libcurl at once
 
 
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The length of the object of which the body is a range; that of the body if the server does not report it."""
+        """The length of the whole object if the body is a range of it; else that of the body."""
         total = self.headers.get("content-range", "").rpartition("/")[2]
         return int(total) if total.isdigit() else len(self.body)
 
@@ -68,7 +68,7 @@ class Request(NamedTuple):
 class Server:
     """The server at *base* (scheme and host); *name* is its name in messages. It is used by many threads.
 
-    *timeout* is in seconds, without a sign of life.
+    *timeout* is the number of seconds that the server may send nothing.
     """
 
     def __init__(self, base: str, name: str, *, timeout: float, attempts: int, extra: str) -> None:
@@ -198,7 +198,7 @@ class Server:
             options.append((curl.PATH_AS_IS, 1))
         for option, value in options:
             handle.setopt(option, value)
-        # disables headers that libcurl adds: Expect, which takes a round trip, and a default type
+        # do not send headers that libcurl adds: Expect, which takes a round trip, and a default type
         without = [f"{name}:" for name in ("expect", "content-type") if name not in request.headers]
         handle.setopt(curl.HTTPHEADER, lines + without)
 

@@ -12,7 +12,7 @@ from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.stores.transfer import Sent
 
 RENEWED = 86_400.0
-"""Age in seconds from which an object that is about to be named is renewed: `store gc` spares young objects."""
+"""If an object is older, in seconds, it is renewed before a commit names it: `store gc` keeps recent objects."""
 
 
 def is_old(found: StoredObject) -> bool:
@@ -31,7 +31,7 @@ class StoredObject(NamedTuple):
 class External(NamedTuple):
     """The current object at *uri*: its size in bytes, its *version_id* in its store, and its reported SHA-256 or "".
 
-    *mark* changes when the object is written.
+    *mark* is a value that changes with each write of the object, such as its ETag, generation or modification time.
     """
 
     uri: str
@@ -44,8 +44,8 @@ class External(NamedTuple):
 class Leftover(NamedTuple):
     """The remains of an unfinished upload: the store's name for it, its bytes, and its last sign of life.
 
-    *modified* is in seconds since 1970 by the store's clock. A store that cannot detect killed writers (every remote
-    one) also lists active uploads: their age decides.
+    *modified* is in seconds since 1970 by the store's clock. A remote store cannot detect killed writers, so it also
+    lists active uploads, and only their age shows that they are abandoned.
     """
 
     name: str
@@ -143,7 +143,7 @@ class Unwritable(ABC):
 
 
 def damaged_object(digest: Digest, fault: str) -> Invalid:
-    """Return the error for an object that has the *fault*."""
+    """Return the error for a damaged object; *fault* describes the damage."""
     return Invalid(
         f"the object {digest} is damaged: {fault}",
         hint="to replace it, link the same file again under its name with `git model link`",

@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 class Tally:
-    """A count of transferred bytes, of *total*. Calls *progress* whenever a thread adds some, until it is stopped."""
+    """A count of transferred bytes, up to *total*. Calls *progress* whenever a thread adds some, until `stop`."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress = progress
@@ -37,7 +37,7 @@ class Tally:
         if self._progress:
             with self._lock:
                 self._done += count
-                # Bytes that are sent again after a failure count twice.
+                # Bytes that are sent again after a failure count twice, so the count can exceed the total.
                 self._progress(min(self._done, self._total), self._total)
 
     def counted(self, pieces: Iterable[memoryview]) -> Iterator[memoryview]:
@@ -54,7 +54,7 @@ class _Stopped(Exception):
 class _Working:
     """A count of the running threads, to wait for their end.
 
-    If a signal interrupts the pool while it starts a thread, the pool does not wait for that thread.
+    The pool cannot do this: if a signal interrupts it while it starts a thread, it does not wait for that thread.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class _Working:
 def in_parallel(
     work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int, count: Tally | None = None
 ) -> list[_Result]:
-    """Return the results of *work* on each of *items*, *jobs* at a time. The first error ends it and stops *count*."""
+    """Return the results of *work* on each of *items*, *jobs* at a time. The first error ends all and stops *count*."""
     from concurrent.futures import ThreadPoolExecutor  # imported here: reading records needs no threads
 
     results: list[_Result] = []

@@ -1,4 +1,4 @@
-"""Reading an object on a server in ranges that are fetched ahead; the last is returned only after verifying all."""
+"""Reading an object on a server in ranges, fetched ahead. The last bytes are returned only after verifying all."""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ SMALL = 8 << 20
 
 
 class RemoteStore:
-    """The artifacts on a server, accessed by *backend*. Memory is limited, whatever the sizes of objects.
+    """The artifacts on a server, accessed by *backend*. The use of memory is limited, whatever the sizes of objects.
 
-    An object in *damaged* is replaced when it is stored again, and then read back. Readers add damaged objects to it.
+    Readers add damaged objects to *damaged*. Such an object is replaced when it is stored again, and then read back.
     """
 
     shared = True
@@ -60,8 +60,8 @@ class RemoteStore:
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         """Store all bytes of *source*; return digest and length in bytes.
 
-        The digest of a source longer than `SMALL` is known only at its end, so it is read twice: from a temporary file,
-        unless *source* can be read again.
+        The digest of a source longer than `SMALL` is known only at its end, so the source is read twice. If it can be
+        read only once, its bytes are first written to a temporary file.
         """
         import tempfile
 
@@ -139,9 +139,9 @@ class RemoteStore:
         return self.backend.stat(digest)
 
     def is_whole(self, there: StoredObject, *, read: bool) -> bool:
-        """Return True if the object, as the server describes it, hashes to its digest. Raises Invalid if it is damaged.
+        """Return True if the object that the server describes is intact. Raises Invalid if it is damaged.
 
-        Without *read*, its size and the mark that gitmodel gave it are compared.
+        With *read*, its bytes are hashed; otherwise its size and the metadata that gitmodel set are compared.
         """
         if read:
             self._verify(there.digest)

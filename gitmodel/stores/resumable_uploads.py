@@ -1,9 +1,9 @@
 """Addresses at which interrupted uploads continue, kept on this machine between processes.
 
 S3 and Azure tell any client which parts of an upload they have. Google's store and OCI registries tell only a client
-that knows the address of the upload, which they returned at its beginning. It works like a password for this upload.
-The address is in the file `<root>/uploads/<64 hex digits>`, which the sending process locks (flock). The name of the
-file is the SHA-256 of the store and the digest.
+that knows the address of the upload, which they returned at its beginning. A client needs only this address to continue
+the upload. It is in the file `<root>/uploads/<64 hex digits>`, which the sending process locks (flock). The name of
+the file is the SHA-256 of the store and the digest.
 """
 
 from __future__ import annotations

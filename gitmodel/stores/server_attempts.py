@@ -6,12 +6,12 @@ import random
 import time
 from collections.abc import Iterator
 
-# Answers of HTTP after which a request is repeated.
+# HTTP status codes after which a request is repeated.
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 def attempts(most: int) -> Iterator[bool]:
-    """Yield for each of *most* attempts whether it is the last, after a random pause that grows with their number."""
+    """Yield for each of *most* attempts: True for the last. A random pause before each grows with their number."""
     for attempt in range(1, most + 1):
         yield attempt == most
         time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))

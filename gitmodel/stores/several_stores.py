@@ -14,7 +14,7 @@ from gitmodel.stores.transfer import Sent
 class SeveralStores:
     """A store that writes to *first* and also reads from the *others*, each opened on first use.
 
-    If one of the others cannot be used, it is skipped as long as another one has the object.
+    If one of the others cannot be used, it is skipped if another store has the object.
     """
 
     def __init__(self, first: ArtifactStore, others: Sequence[Callable[[], ArtifactStore]]) -> None:
@@ -89,8 +89,8 @@ class SeveralStores:
 class ReadOnlyStore(Unwritable, SeveralStores):
     """A store that this machine only reads.
 
-    *reason* names the variable that points at another repository, or says why the registry is read-only; *hint* is the
-    advice.
+    *reason* and *hint* are the parts of the error: the variable that points at another repository, or why the registry
+    is read-only, and what to do.
     """
 
     def __init__(self, store: ArtifactStore, reason: str = "", hint: str = "") -> None:

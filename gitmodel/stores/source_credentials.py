@@ -65,8 +65,8 @@ def find_credentials(path: Path, top: Path | None = None, *, follow_links: Path 
     """Return the places of credentials in the file or folder *path*, such as "sub/.env (environment variables)".
 
     A file is named by its path, below the folder *top* if that is given. Links may lead to the folder *follow_links*.
-    Reads at most the first 8 KiB of each file, of a text file the first 1 MiB. Raises as `list_folder` and
-    `open_source` do.
+    Reads at most the first 8 KiB of each file, of a text file the first 1 MiB. Raises the errors of `list_folder` and
+    `open_source`.
     """
     place = find_source(path, follow_links)
     if not place.is_dir():
@@ -90,7 +90,7 @@ def _shown(text: str) -> str:
 
 
 def _beginning(place: Path, shown: str, linked: bool) -> bytes:
-    """Return as much of the file as is searched."""
+    """Return the beginning of the file that is searched for credentials."""
     with open_source(place, shown, linked=linked) as source:
         head = source.read(HEAD_SIZE)
         if len(head) < HEAD_SIZE or b"\0" in head:

@@ -67,7 +67,7 @@ class _WriteBehind:
                 self._pool.shutdown()
 
     def write(self, chunk: memoryview) -> None:
-        """Write *chunk*, which must stay valid as those of `verified_reading.chunks` do."""
+        """Write *chunk*, which must stay valid as long as `verified_reading.chunks` promises."""
         if len(chunk) < CHUNK and self._pool is None:
             self._write(chunk)
             return

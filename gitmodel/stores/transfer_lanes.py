@@ -12,7 +12,7 @@ from gitmodel.stores.backend import Upload
 from gitmodel.stores.transfer import Sent
 from gitmodel.stores.verified_reading import read_up_to
 
-LANES = 6  # the parts and ranges of large objects that this process has in memory at a time
+LANES = 6  # how many parts and ranges of large objects this process keeps in memory at a time
 
 _Result = TypeVar("_Result")
 

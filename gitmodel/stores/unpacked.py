@@ -1,4 +1,4 @@
-"""Artifacts kept on this machine as files and folders to be read in place.
+"""Artifacts that are kept on this machine as files and folders, so that programs can read them directly.
 
 A folder in the cache is verified on each use, and only files that differ are replaced, each atomically, so that other
 readers are not disturbed.
@@ -46,8 +46,8 @@ def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) ->
 def unpack_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
     """Make sure that the folder *digest* is at *place*: unpack it, or verify it and replace files that differ.
 
-    Safe for any number of threads and processes: a folder appears there when it is whole, and is never emptied. Files
-    in it that are not the artifact's are removed. Raises the errors of `get_folder`.
+    Safe for any number of threads and processes: the folder appears when it is complete, and is never emptied. Files
+    that do not belong to the artifact are removed. Raises the errors of `get_folder`.
     """
     if not _is_real_folder(place):
         with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # another process may be first
@@ -128,7 +128,7 @@ def _look(root: Path) -> _FolderContent:
 
 
 def _extra(found: _FolderContent, entries: Iterable[ManifestEntry]) -> list[str]:
-    """Return the paths in *found* that are not the artifact's; of a folder that is not, only the folder itself."""
+    """Return the paths in *found* that do not belong to the artifact. For such a folder, return only its own path."""
     paths = {entry.path for entry in entries}
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     extra = {name for name in found.files if name not in paths}

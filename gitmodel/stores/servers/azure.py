@@ -29,7 +29,7 @@ _Result = TypeVar("_Result")
 
 
 class Container:
-    """Requests to one container, of a store or of others; *name* is its name in messages.
+    """Requests to one container, of a store or of external artifacts; *name* is its name in messages.
 
     *host* is that of its account, as in `abfss:` URIs; the default is the account in the environment.
     """
@@ -77,7 +77,7 @@ class Container:
 
     def _open(self) -> Any:
         service = library("azure.storage.blob", extra="azure").BlobServiceClient
-        # its own retries wait for almost a minute
+        # retry_total=0, because the client's own retries wait for almost a minute
         settings = {"connection_timeout": 10, "read_timeout": self._timeout, "retry_total": 0}
         connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
         if connection and not self._host:

@@ -15,7 +15,7 @@ from pathlib import Path
 from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.errors import Unreachable, UsageError
 
-# A helper may ask a person to unlock something.
+# A helper may wait for a person to unlock a password store.
 _HELPER_SECONDS = 60
 
 

@@ -31,7 +31,7 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
 class Bucket:
-    """Requests to one bucket, of a store or of others; *name* is its name in messages."""
+    """Requests to one bucket, of a store or of external artifacts; *name* is its name in messages."""
 
     def __init__(self, bucket: str, name: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
         if not _BUCKET.fullmatch(bucket):
@@ -160,7 +160,7 @@ class GcsBackend:
         return StoredObject(digest, size, _modified(found))
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Set `customTime`, which also counts for lifecycle rules."""
+        """Set `customTime`, which lifecycle rules also use, to now."""
         body = json.dumps({"customTime": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}).encode()
         headers = {"content-type": "application/json"}
         path = self._bucket.path_of(self._key(digest))
@@ -274,7 +274,7 @@ class GcsBackend:
 
 
 class GcsUpload:
-    """An object in one session, sent part by part. The last part is sent only when the object is to appear."""
+    """An object in one session, sent part by part. The last part waits for `finish`, because it creates the object."""
 
     ordered = True
     part_size = PART  # a multiple of 256 KiB, which Google requires
@@ -329,7 +329,7 @@ class GcsUpload:
             self._begun.where = ""
 
     def _send(self, content: bytes | bytearray, *, final: bool = False) -> dict[str, Any]:
-        """Send the bytes of *content*, the latest ones, that Google lacks; return the last answer."""
+        """Send those bytes of *content*, the newest part, that Google lacks; return the last answer."""
         where = self._begun.where or self._backend.begin(self._digest, self._size)
         end = self._passed
         while self._had < end:

@@ -1,7 +1,7 @@
 """The artifact store in an OCI registry, which serves container images and can store other content.
 
 An object is a blob, named by its digest, and a manifest with the tag `sha256-<64 hex digits>`. The manifest lists the
-object, and prevents the registry from deleting the blob. It is put last. The protocol is
+blob, so that the registry does not delete it. gitmodel writes the manifest last. The protocol is
 https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md.
 """
 
@@ -64,7 +64,7 @@ class OciBackend:
         return f"oci://{self._host}/{self._name}"
 
     def create(self) -> None:
-        """Check that the registry can be used. It creates a repository with its first object."""
+        """Check that the registry can be used. The registry creates a repository when its first object is stored."""
         self._request("GET", "/v2/", about="")
 
     def stat(self, digest: Digest) -> StoredObject | None:
@@ -148,7 +148,7 @@ class OciBackend:
             "content-type": "application/octet-stream",
             "content-range": f"{start}-{start + len(content) - 1}",
         }
-        # 416: an answer was lost, and the registry has this part already
+        # 416 is allowed: an answer was lost, and the registry has this part already
         answer = self._request(
             "PATCH", where, headers=headers, body=content, about=digest, missing=True, allowed=(416,)
         )

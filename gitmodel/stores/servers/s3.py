@@ -1,6 +1,6 @@
 """The artifact store in a bucket of S3, or of a server that speaks its protocol.
 
-botocore finds credentials, region and endpoint; libcurl signs and carries the requests. The operations are those of
+botocore finds credentials, region and endpoint; libcurl signs and sends the requests. The operations are those of
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html. Every request body
 is signed by its SHA-256, so the server refuses a body that changed on its way.
 """
@@ -36,7 +36,7 @@ _NO_BODY = hashlib.sha256(b"").hexdigest()
 
 
 class S3Backend:
-    """Objects under *prefix* in *bucket*; *timeout* is in seconds, for one request without a sign of life."""
+    """Objects under *prefix* in *bucket*; *timeout* is the number of seconds that the server may send nothing."""
 
     def __init__(self, bucket: str, prefix: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
         if not _BUCKET.fullmatch(bucket) or ".." in bucket:
@@ -179,7 +179,7 @@ class S3Backend:
         return StoredObject(digest, size, _modified(answer)) if answer.status == 200 and known else None
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Copy it onto itself, within the server; in parts, if it is longer than S3 copies at once."""
+        """Copy the object onto itself, within the server; in parts, if it is longer than S3 copies at once."""
         key = self._key(digest)
         source = {"x-amz-copy-source": quote(f"/{self.bucket}/{key}")}
         if size <= COPIED:
@@ -366,7 +366,7 @@ class S3Upload:
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
         tag, size = self._found.get(number + 1, ("", -1))
-        # The entity tag of a part is its MD5. If the server encrypts parts, it is not, and the part is sent again.
+        # The entity tag of a part is its MD5, unless the server encrypts parts; then the part is sent again.
         if size != len(content) or hashlib.md5(content, usedforsecurity=False).hexdigest() != tag.strip('"'):
             return False
         self._tags[number + 1] = tag

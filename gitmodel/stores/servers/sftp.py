@@ -22,7 +22,7 @@ from gitmodel.stores.server_attempts import attempts
 
 _ATTEMPTS = 4
 SETTINGS = {"known_hosts": (), "skip_instance_cache": True}
-"""Settings of sshfs. Without `known_hosts` it would accept any host as the one that was meant."""
+"""Settings of sshfs. Without `known_hosts` it would not verify the key of the host."""
 
 _TEMPORARY = re.compile(r"[0-9a-f]{64}(-[0-9a-f]{16})?")
 _FINAL = ("HostKeyNotVerifiable", "KeyExchangeFailed", "PermissionDenied")
@@ -54,7 +54,7 @@ class Host:
                 final = isinstance(error, PermissionError) or type(error).__name__ in _FINAL
                 if final or last:
                     raise self._failure(error) from error
-                self._opened = None  # a connection does not come back
+                self._opened = None  # a broken connection stays broken: the next attempt opens a new one
         raise AssertionError("the loop returns or raises")
 
     def describe(self, path: str) -> dict[str, Any]:
