@@ -21,7 +21,7 @@ from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry.files_to_check import every_file, files_at
 
-# For a branch full of invalid files, the first problems are enough.
+# If a branch has more problems, only the first are reported.
 MOST_PROBLEMS = 10_000
 
 
@@ -32,7 +32,7 @@ def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
 
 
 def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
-    """Return the problems of *files*, or of the paths *wanted*: at most `MOST_PROBLEMS`, and one that says that there
+    """Return the problems of *files*, or of the paths *wanted*. After `MOST_PROBLEMS`, a last problem says that there
     are more.
 
     A problem between several records is found only if *wanted* has all of them; see `domain.related_records`.

@@ -12,8 +12,8 @@ from gitmodel.registry.writer import Writer
 
 class Found(Frozen):
     """The version that a reference stands for, and its record. *frozen* is the stage tag whose commit was read ("": the
-    branch was read). *since* is the last pull before it that renumbered versions; *note* says that a pull gave the
-    reference to another version. *settles* are the notes that a change of the version drops.
+    branch was read). *since* is the last pull before the read that renumbered versions. *note* says that a pull gave
+    the reference to another version. *settles* are the notes that are deleted when the version changes.
     """
 
     model: str
@@ -30,7 +30,7 @@ class Found(Frozen):
 
     @property
     def ref(self) -> VersionRef:
-        """A reference that follows this version; its first change settles the same notes."""
+        """A reference that follows this version. The first change by it deletes the notes in *settles*."""
         return VersionRef(self.model, str(self.record.number), since=self.since, settles=self.settles)
 
 
@@ -49,8 +49,8 @@ def find(writer: Writer, ref: VersionRef) -> Found:
 def find_to_change(writer: Writer, ref: VersionRef) -> Found:
     """Return the version that *ref* names, for a change.
 
-    Raises the errors of `find`, and Refused for a number that a pull gave to another version, unless *ref* confirms
-    that this one is meant.
+    Raises the errors of `find`. Raises Refused for a number that a pull gave to another version, unless *ref* confirms
+    that it means the version that has the number now.
     """
 
     def question(snapshot: Snapshot) -> Found:

@@ -47,7 +47,7 @@ def find_garbage(
     Manifests are read from *readers*; *now* is in seconds since 1970. Purged objects are garbage whatever their age.
     Raises Invalid if a record cannot be read: then it is unknown which objects are needed.
     """
-    # listed before the needs are read, so that objects uploaded in the meantime are not in the list
+    # The store is listed before the records are read, so that objects uploaded in the meantime are not in the list.
     objects = list(store.origin.objects())
     leftovers = store.origin.leftovers()
     # a purged object is garbage even if another of the registries still needs it
@@ -78,8 +78,8 @@ def find_garbage(
 def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
     """Remove the garbage *found*, with its copies on this machine, and return the removed objects.
 
-    An object that was stored again in the meantime stays: a commit is about to name it. Raises Unreachable if the store
-    fails; part of the garbage is removed then.
+    An object that was stored again in the meantime stays, because a commit is about to name it. Raises Unreachable if
+    the store fails; then only a part of the garbage is removed.
     """
     gone = []
     for one in found.objects:

@@ -26,7 +26,7 @@ _MOST_CHANGES = 1_000
 
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
-    """Evaluate a gate's *expression* on *record*; an expression that is malformed or needs a missing library fails."""
+    """Evaluate a gate's *expression* on *record*. It fails if it is malformed or needs a library that is missing."""
     from gitmodel import expressions  # imported here: only gates need it
 
     try:
@@ -68,7 +68,7 @@ def entry_refusal(
 def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
     """Return why the recorded change of the alias *ref* must not be in force, or None.
 
-    It must not be if the alias was the name of a stage by the rules that were in force at the time of the change.
+    It must not be in force if the rules at the time of the change had a stage with the name of the alias.
     """
     if snapshot.commit is None:
         return None
@@ -94,7 +94,7 @@ class StageChange(Frozen):
 
 
 def refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    """Return why a rule keeps the recorded change of the stage *ref* out of force; None if no rule is known to."""
+    """Return why a rule keeps the recorded change of the stage *ref* out of force; None if no known rule does."""
     try:
         return entry_refusal(repository, snapshot, ref) if is_guarded(snapshot) else None
     except GitModelError:
@@ -117,8 +117,8 @@ def change_refusal(
 ) -> Refusal | None:
     """Return why the change of the stage *ref* by *commit* does not count by the rules of its time, or None.
 
-    A promotion counts as a whole: the changes that the commit made to the stages that the version left or entered must
-    count too.
+    A promotion counts only as a whole: if the version also left or entered other stages in the same commit, those
+    changes must count too.
     """
     for tied in (ref, *_tied(repository, commit, ref)):
         found = _own_refusal(repository, commit, tied, reviewed)
@@ -199,7 +199,7 @@ def came_by_merge(repository: Repository, commit: Oid, path: str) -> bool:
 
 
 def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
-    """Return the command that settles a direct change of the stage *ref* by *commit*. No rename is rolled back."""
+    """Return what to do about a direct change of the stage *ref* by *commit*. Renames cannot be rolled back."""
     if repository.snapshot_at(commit).current_name(ref.model) != ref.model:
         return f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
     return (
@@ -265,7 +265,7 @@ def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Co
 
 
 def _tied(repository: Repository, commit: Oid, ref: StageRef) -> list[StageRef]:
-    """Return the other stages that *commit* changed for a version that entered or left the stage *ref* by it."""
+    """Return the other stages that *commit* changed for a version that it put into or removed from the stage *ref*."""
     parents = repository.commits.read(commit).parents
     if not parents:
         return []
@@ -298,7 +298,7 @@ def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator
 
 
 def _came_through_review(repository: Repository, commit: Oid, path: str, reviewed: Collection[str]) -> bool:
-    """Return True if *commit* is vouched for, is a merge, or is signed by a signer listed before it, as hosts do."""
+    """Return True if the user vouches for *commit*, or it is a merge or signed by a signer listed before it."""
     what = paths.parse_path(path)
     if commit in reviewed or came_by_merge(repository, commit, path):
         return True

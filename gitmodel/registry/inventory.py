@@ -32,8 +32,8 @@ class StoreState(Frozen):
 class ModelState:
     """The artifacts of a model, each digest once: their number and bytes, and how many of them each store has.
 
-    *missing* are in no store; *unknown* may be in a store that could not be asked; *external* ones are not stored;
-    *purged* ones were erased.
+    *missing* artifacts are in no store; *unknown* ones may be in a store that could not be asked; *external* ones are
+    not stored; *purged* ones were erased.
     """
 
     model: str
@@ -81,7 +81,7 @@ def _list_stores(access: Access) -> tuple[list[StoreState], dict[str, frozenset[
         url = shown_url(named.url) if named.url else access.root.as_uri()
         try:
             store = access.open(named.name)
-            # 32 bytes each, where a digest as text takes 120: there may be millions
+            # 32 bytes for each digest, and not 120 as text, because there may be millions
             sizes = {bytes.fromhex(found.digest[7:]): found.size for found in store.origin.objects()}
         except GitModelError as error:
             states.append(StoreState(named.name, url, error=error.message))

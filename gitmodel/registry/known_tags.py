@@ -1,4 +1,4 @@
-"""The states of many stage tags: those of which the index knows that they count are not judged again."""
+"""The states of many stage tags. A tag is not judged again if the index knows that it counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FEW = 16
 
 
 class KnownTags:
-    """Stage tags of *snapshot*: `read` some, with what *lists* know of them; `write` what was judged."""
+    """Stage tags of *snapshot*: `read` takes known states from *lists*, the index; `write` adds states to it."""
 
     def __init__(self, snapshot: Snapshot, lists: ModelLists | None) -> None:
         self._all = snapshot.tags

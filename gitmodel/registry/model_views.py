@@ -33,9 +33,9 @@ from gitmodel.registry.writer import Writer
 if TYPE_CHECKING:
     from gitmodel.index.model_lists import ModelLists
 
-# Models whose trees and records are read together; memory has room for all of them.
+# How many models are read together. Their trees and records fit into the caches.
 _TOGETHER = 100
-# Of a model with more versions, only the newest is read ahead: the index may know how many there are.
+# If a model has more versions, only the newest is read ahead, because the index may know how many there are.
 _FEW_VERSIONS = 100
 
 SORT_KEYS = ("name", "created", "latest", "versions")
@@ -176,7 +176,7 @@ def _parts(names: list[str], size: int) -> Iterator[list[str]]:
 
 
 def find_wrong(snapshot: Snapshot, lists: ModelLists) -> list[str]:
-    """Return the models of which *lists* know something else than their records and stage tags say, sorted."""
+    """Return the models for which *lists*, the index, differ from their records and stage tags, sorted."""
     known = lists.read_models(snapshot.model_names())
     read = {name: record for name, record in existing_models(snapshot, known) if isinstance(record, ModelRecord)}
     wrong = {name for name in known if name not in read or known[name] != summarize(snapshot, name, read[name])}

@@ -74,7 +74,7 @@ def update_model(
 ) -> str:
     """Change descriptive fields, tags and metadata of a model. Raises NotFound, UsageError, Refused."""
     read = _read_description(given)
-    read.pop("metadata", None)  # a value of None is left out there, and removes a key here
+    read.pop("metadata", None)  # it is without the keys whose value is None, which are removed here
     metadata, gone = given.get("metadata"), tuple(remove_metadata)
     plan = planning.plan_update
     return change_model(writer, model, plan, read, tags=tags, metadata=metadata, remove_metadata=gone)

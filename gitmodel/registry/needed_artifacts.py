@@ -89,7 +89,7 @@ class _NeedsSearch:
             self.needs.damaged.append(f"the tag {ref.name}: {error.message}")
 
     def unfold(self) -> None:
-        """Add the files of folders, also of run outputs, which do not record if they are folders."""
+        """Add the files of folders. Reads all outputs of runs, whose records do not say if they are folders."""
         for digest in sorted(self._unknown - self.needs.digests):
             self.add(digest, folder=self._is_manifest(digest))
         for digest in sorted(self.needs.manifests):
@@ -161,7 +161,7 @@ def folders(snapshot: Snapshot) -> set[str]:
 
 
 def _tips(repository: Repository) -> list[Oid]:
-    """Return the commits that work may continue from: the branch, remotes' branches as last fetched, and proposals."""
+    """Return the tips whose records count: of the branch, of remotes' branches as last fetched, and of proposals."""
     name = repository.branch_name
     patterns = (
         repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branches/**", f"{REMOTES}*/incoming",

@@ -23,9 +23,9 @@ from gitmodel.registry import in_force
 
 
 class TagAim(Frozen):
-    """A stage tag to set at *commit* (None: the newest commit that changed its stage), or to delete if it *goes*.
+    """A stage tag to set at *commit* (None: the newest commit that changed its stage), or to delete if *goes*.
 
-    *vouched* is the commit for which the user vouches with the tag, if any; a second tag records it.
+    *vouched* is a commit that counts only because the user vouches for it. A second tag records this.
     """
 
     ref: StageRef
@@ -246,8 +246,8 @@ def _counting(
 ) -> tuple[TagAim, int | None] | None:
     """Return the aim of a stage tag whose newest change does not count, and the version that it puts in force; or None.
 
-    The aim is the newest change that counts, if the tag does not count or is older. If no change counts, a tag that
-    does not count is deleted.
+    The aim is the newest change that counts, if the tag does not count or is older. If no change counts, the aim is to
+    delete a tag that does not count.
     """
     try:
         found, later = in_force.newest_counting(repository, snapshot.commit, ref, reviewed)
@@ -279,7 +279,7 @@ def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> Refusal
 
 
 def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) -> None:
-    """Raise Refused if the branch lacks the commit from which the tag of a stage was applied."""
+    """Raise Refused if the branch does not contain the commit of the stage's tag."""
     tag = snapshot.tags.get(ref)
     if tag is None or tag.record is None or tag.merged_by:
         return

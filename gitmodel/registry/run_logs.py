@@ -14,7 +14,7 @@ from gitmodel.registry.runs import RunView, get_run, list_runs
 
 
 class StepLog(Frozen):
-    """The output of one attempt of a step. If a step printed nothing or did not run, its *attempt* 1 has no lines.
+    """The output of one attempt of a step. For a step that printed nothing or did not run, attempt 1 has no lines.
 
     *made_by* is the id of the run and the name of the step that made the outputs, if they came from the cache.
     """

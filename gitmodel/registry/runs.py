@@ -173,7 +173,7 @@ def new_run_id(name: str, started: datetime) -> str:
 
 def _unique() -> str:
     """Return the end of an id. Tests replace it, so that ids are the same in each of their runs."""
-    # Milliseconds come first, so that ids of one second are in the order of their runs.
+    # Milliseconds come first, so that ids of the same second are in the order of their runs.
     return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
 
 
@@ -251,7 +251,7 @@ def told_stored(outputs: Iterable[tuple[str, str]]) -> str:
 
 
 def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* in a form that can be written; the inputs and outputs of a run that is too long go to *store*."""
+    """Return *record* in a form that can be written. If it is too long, its inputs and outputs are put into *store*."""
     if _fits(record):
         return record
     steps = json.dumps([_step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)

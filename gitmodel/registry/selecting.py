@@ -1,4 +1,4 @@
-"""The part of a list of rows that a filter, an order and a page select: what lists of runs, holders and changes share.
+"""Selecting rows by a filter, an order and a page, for the lists of runs, holders and changes.
 
 `version_search` does the same for versions with the help of the index.
 """
@@ -41,7 +41,7 @@ class Selection:
     def of(
         self, rows: Iterable[T | Invalid], fields: Callable[[T], Mapping[str, Any]], *, nothing: str
     ) -> tuple[list[T], list[Invalid]]:
-        """Return the selected *rows*, and the errors among the rows that were read; without an order, few are read.
+        """Return the selected *rows*, and the errors among the rows that were read. Without an order, few are read.
 
         Rows without a value of the order come last. *nothing* is the subject of messages, such as "no run". Raises
         UsageError for a name or value in the filter, or a key of the order, that no row has.

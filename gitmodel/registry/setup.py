@@ -45,8 +45,8 @@ class Setting(Frozen):
 def begin(repository: Repository, *, store: str = "", new: bool = False) -> Beginning:
     """Create the registry if there is none, or adopt a remote's; *store* is created, recorded in it and trusted here.
 
-    With *new*, remotes that were never fetched are not asked. Raises Conflict if a remote is known to have a registry
-    nevertheless, Unreachable if one cannot be asked, UsageError for a bad URL.
+    With *new*, remotes that were never fetched are not contacted. Raises Conflict if a remote is known to have a
+    registry although *new* is given, Unreachable if a remote cannot be contacted, UsageError for a bad URL.
     """
     if store:
         _make_store(store)
@@ -76,7 +76,7 @@ def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = 
     *repo* is the argument that the client was opened with.
     """
     recorded = None
-    with suppress(NotFound):  # the user may have to set another branch first
+    with suppress(NotFound):  # without a registry, because the user may have to set another branch first
         recorded = repository.head().registry().require("store").store
     store, says = _first(
         (environ.get("GITMODEL_STORE"), "GITMODEL_STORE"),
@@ -130,8 +130,8 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
 def choose_registry(folder: Path, value: str, *, environ: Mapping[str, str], named: bool) -> str:
     """Set `git config gitmodel.repo` of the repository around *folder* to a path or URL; return the setting.
 
-    That repository need not be able to hold a registry. *named* is that of `find_repository`. Raises NotFound and
-    UsageError for a path that cannot hold one either, UsageError for a URL with credentials.
+    The repository of *folder* need not be able to hold a registry. *named* as for `find_repository`. Raises NotFound
+    and UsageError if *value* is a path that cannot hold a registry, UsageError for a URL with credentials.
     """
     git = find_repository(folder, environ=environ, named=named).git
     git.refuse_read_only()
@@ -171,7 +171,7 @@ def _make_store(url: str) -> None:
 
 
 def _record_store(repository: Repository, store: str) -> bool:
-    """Record *store* in the registry, unless it is "" or recorded already. Returns False: nothing was begun."""
+    """Record *store* in the registry, unless it is "" or recorded already. Returns False: no registry was created."""
 
     def plan(snapshot: Snapshot) -> Change[bool]:
         new = replace(snapshot.registry(), store=store)

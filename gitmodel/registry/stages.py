@@ -28,9 +28,9 @@ def promote(
 ) -> Promotion:
     """Put the version *ref* into *stage* (also "archived" and "none"), and archive its previous holder.
 
-    *why* can override failed rules of the stage, which is recorded. *leave* lets the version move to an earlier stage
-    although its later stage becomes empty. Raises NotFound if the version does not exist, UsageError for an unknown
-    stage, GateRefused if it fails a rule; Refused if its run failed or if a later stage would become empty.
+    *why* can override failed rules of the stage; the override is recorded. *leave* lets the version move to an earlier
+    stage although its later stage becomes empty. Raises NotFound if the version does not exist, UsageError for an
+    unknown stage, GateRefused if it fails a rule; Refused if its run failed or if a later stage would become empty.
     """
     plan = gates.plan_gated_promotion
     return change_version(writer, ref, plan, in_force.judge, to=stage, why=why, leave=leave)
@@ -52,10 +52,10 @@ def rollback(
 ) -> Promotion:
     """Put the previous holder of *stage* back; a second rollback restores the first state.
 
-    It is a promotion that the rules of the stage judge, unless they allow a direct rollback. Versions that left the
-    stage empty when they were deleted are skipped. Raises NotFound if there is no previous holder, or if another
-    version replaced it and it was deleted; GateRefused; Refused if it is from a failed run or, unless *leave*, if a
-    later stage would become empty.
+    The rules of the stage apply as for a promotion, unless they allow a direct rollback. Versions that left the stage
+    empty when they were deleted are skipped. Raises NotFound if there is no previous holder, or if it was replaced and
+    then deleted; GateRefused; Refused if it is from a failed run or, unless *leave*, if a later stage would become
+    empty.
     """
     return change_model(writer, model, partial(plan_rollback, repository), stage, why=why, leave=leave)
 
@@ -89,7 +89,7 @@ def plan_rollback(
 def _plan_undoing(
     repository: Repository, snapshot: Snapshot, name: str, stage: str, reason: str
 ) -> Change[Promotion] | None:
-    """Plan to revert the recorded changes of a stage that do not count, such as direct ones; return None without any.
+    """Plan to revert the recorded changes of a stage that do not count, such as direct ones. None if there are none.
 
     Changes of these commits to other places of the model are reverted too, unless somebody changed them again.
     """

@@ -29,7 +29,7 @@ _YES = frozenset({"1", "true", "yes", "on"})
 class NamedStore(Frozen):
     """A store of the registry: its *name* ("default"), the *url* in effect here, and the *source* of the URL.
 
-    It is opened only if *trusted*: the URL was given on this machine, or this machine may use its credentials for it.
+    It is opened only if *trusted*: its URL was given on this machine, or this machine's credentials may be used there.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Access:
         return read_values(self._repository.git, TRUSTED)
 
     def trust(self, url: str) -> bool:
-        """Trust *url* as `trust` does."""
+        """Let this clone use its credentials for *url*. Return False if this clone trusted it already."""
         return trust(self._repository, url)
 
     def distrust(self, url: str) -> bool:

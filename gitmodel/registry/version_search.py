@@ -38,8 +38,8 @@ def find_versions(
 ) -> tuple[list[VersionView], list[Invalid]]:
     """Return the versions of *model*, None: of all models, that match *filter*, and an error for each damaged record.
 
-    *sort* is a field, or a key of the metadata, after "-" for descending order; see `read_order`. Versions without a
-    value come last. Equal values, and all without *sort*, are in the order of their models, the newest version first.
+    *sort* is a field or a key of the metadata; "-" before it sorts in descending order (see `read_order`). Versions
+    without a value come last. Equal values, and all without *sort*, are in the order of models, newest version first.
     Raises NotFound, and UsageError for a key that no version has.
     """
     page, order = read_page(limit, offset), read_order(sort, VERSION_NAMES)
@@ -56,8 +56,8 @@ def list_holders(
 ) -> tuple[list[VersionView], list[Invalid]]:
     """Return the version in force in *stage*, "": in each stage, of every model; and an error for each damaged record.
 
-    *filter* and *sort* are those of `find_versions`; without *sort*, they are in the order of the stages, then of the
-    models. Raises UsageError if there is no such stage, or for a name that no such version has.
+    *filter* and *sort* are those of `find_versions`. Without *sort*, versions are in the order of the stages, then of
+    the models. Raises UsageError if there is no such stage, or for a name that no such version has.
     """
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
@@ -72,7 +72,7 @@ def list_holders(
 
 
 class _Search:
-    """A search in *snapshot*; *wanted* is the filter, *order* the order of what is found, each None without one."""
+    """A search in *snapshot*; *wanted* is the filter or None, *order* the order of the results or None."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class _Search:
         self._models = self._existing() if self._model is None else (self._model,)
         self._index = open_index(snapshot, index_folder, self._models)
         self._states: dict[str, tuple[StageState, ...]] = {}
-        # True while no version had the key of the metadata that the order names, and the keys that they had.
+        # True while no version had the metadata key of the order; then the keys that they had, for suggestions.
         self._misses_order = order is not None and order.field.steps[0] == "metadata"
         self._beside: dict[str, None] = {}
         self._any_searched = False
@@ -149,7 +149,7 @@ class _Search:
         return tuple(name for name, record in found if not isinstance(record, Invalid))
 
     def _candidates(self, most: int | None) -> Candidates | None:
-        """Return the versions that may match, with *most* the first of them; None if the index cannot tell."""
+        """Return the versions that may match, at most the first *most*; None if the index cannot tell."""
         if self._index is None:
             return None
         is_known = self._order is None or self._order.field.steps[0] == "metadata"

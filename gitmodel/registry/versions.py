@@ -35,9 +35,9 @@ from gitmodel.registry.writer import Writer, change_model, change_version
 if TYPE_CHECKING:
     from gitmodel.index.searching import Candidate, Index
 
-# Newest first, in pieces that double, so that a page of the newest versions that match does not read the rest.
+# Versions are read newest first, in pieces that double, so that a page of the newest matches does not read the rest.
 _FIRST_PIECE, _PIECE = 20, 500
-# With fewer hundreds of versions, reading all of them takes as long as opening the index.
+# With fewer hundreds of versions, reading all records is as fast as opening the index.
 _HUNDREDS_FOR_INDEX = 2
 # With more models, counting their versions takes longer than opening the index.
 _MODELS_FOR_INDEX = 50
@@ -156,7 +156,7 @@ def count_versions(writer: Writer, model: str | ModelRef) -> int:
 
 
 def count_present(snapshot: Snapshot, folder: Path | None, model: str) -> tuple[int, bool]:
-    """Count as `Snapshot.count_present` does, by the index in *folder* if it helps."""
+    """Do the same as `Snapshot.count_present`, with the index in *folder* if that is faster."""
     index = open_index(snapshot, folder, (model,))
     found = None if index is None else index.count_versions(model)
     return snapshot.count_present(model) if found is None else (found, True)
@@ -212,13 +212,13 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was:
             if not gc.get_freeze_count():
-                # The two calls move young objects to the old generation without a collection; nothing stays frozen.
+                # The two calls move new objects to the old generation without a collection. Nothing stays frozen.
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
 
 
-# Reads the next records of a list, at most so many; None: all.
+# Reads the next records of a list: at most as many as the argument says (None: all).
 _Reader = Callable[[int | None], Iterator[VersionRecord | Invalid]]
 
 
@@ -258,7 +258,7 @@ class _Listing:
         found = self._each(self._reader())
         if self._wanted is None:
             return found
-        # If the filter has a name that perhaps no version has, the first result is right only if some version has it.
+        # If no version read so far has a name in the filter, read all first: the name is an error if no version has it.
         return self._checked(iter(list(found)) if self._wanted.unseen else found)
 
     def _checked(self, found: Iterator[VersionView | Invalid]) -> Iterator[VersionView | Invalid]:

@@ -37,13 +37,13 @@ class Writer(Protocol):
         """Return the version of *model* that the transaction *txn* created on the branch of *snapshot*, or None."""
 
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        """Return the result of `transact` for *plan* without a change, or raise its error.
+        """Return the result that `transact` would have for *plan*, or raise its error. Nothing is changed.
 
         Used before artifacts are stored.
         """
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
-        """Reserve a number for the next version of *model*; return None if the plan takes a number itself.
+        """Reserve a number for the next version of *model*. Return None if *plan* itself chooses the number.
 
         Nothing is reserved if *plan*, which creates the version, raises.
         """
@@ -232,7 +232,7 @@ class Batch:
     def commit(self) -> None:
         """Write all changes as one commit, and end.
 
-        Raises Conflict, and the errors of a plan on the newest snapshot.
+        The changes are planned again on the newest snapshot. Raises Conflict, and the errors of these plans.
         """
         with self._lock:
             self._require_open()
@@ -257,7 +257,7 @@ class Batch:
             )
 
     def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:
-        """Return the answer to *question* on the branch as others have changed it in the meantime."""
+        """Return the answer to *question* on *snapshot*, which has the changes that others made in the meantime."""
         change = self._replay(snapshot)
         answer = question(_overlaid(snapshot, change))
         self._base, self._change = snapshot, change

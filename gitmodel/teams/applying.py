@@ -65,7 +65,7 @@ def apply_at_remote(
             raise
         if sent is None:
             continue
-        # tags that another apply has set on the remote meanwhile are reported by it
+        # Only the tags that this call moved: a concurrent apply reports those that it set on the remote.
         now = {**state.tags, **{ref: move.new for ref, move in moves.items()}}
         changes = {ref: change for ref, change in local.items() if now.get(ref) != repository.tags.id(ref)}
         changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})

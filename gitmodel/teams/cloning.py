@@ -19,7 +19,7 @@ from gitmodel.teams.pulling import count_commits, pull
 
 
 class RemoteView(Frozen):
-    """The remote that pull and push use: its *url* without credentials, and the commit of it that was last seen.
+    """The remote that pull and push use: its *url* without credentials, and the last known commit of its branch.
 
     *ahead* is the number of local commits that the remote lacked then, *behind* that of its commits not in this clone.
     """
@@ -61,8 +61,8 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
 def connect(repository: Repository, url: str) -> str:
     """Configure the remote at *url* for pulls and pushes of this repository; return its name.
 
-    It is an existing remote with this URL, or else `origin` or, if that is another one, `registry`. Raises Conflict if
-    these names are taken.
+    An existing remote with this URL is used. Otherwise a remote `origin` is added, or `registry` if there is an
+    `origin`. Raises Conflict if both names are taken.
     """
     urls = {name: _url(repository, name) for name in list_remotes(repository.git)}
     name = next((name for name, known in urls.items() if known == url), "")

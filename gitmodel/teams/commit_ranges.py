@@ -44,7 +44,7 @@ def default_range(repository: Repository) -> tuple[Oid, Oid]:
 
 
 def current_states(repository: Repository) -> list[Oid]:
-    """Return the tip of the metadata branch, and the commit checked out if the tip lacks its registry.
+    """Return the tip of the metadata branch, and the checked-out commit if it has a registry that the tip lacks.
 
     Raises NotFound if there is neither.
     """

@@ -1,4 +1,4 @@
-"""The trend of a stage: a number that a gate reads, of the last versions in the stage and of the one that enters."""
+"""The trend of a stage: the number that a gate reads, for the last versions in the stage and the one that enters."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _METADATA = "metadata."
 
 
 class Trend(Frozen):
-    """The number *metric*, a key of the metadata, of the versions that were in a stage, oldest first.
+    """The number under the metadata key *metric*, of the versions that were in a stage, oldest first.
 
-    The *points* are pairs of version and number. The last is that of the version that enters. Versions without the
+    The *points* are pairs of version and number. The last pair is that of the version that enters. Versions without the
     number are left out.
     """
 
@@ -37,9 +37,9 @@ class Trend(Frozen):
 def find_trend(
     repository: Repository, before: Snapshot, ref: StageRef, new: VersionRecord, outcomes: Iterable[Outcome]
 ) -> Trend | None:
-    """Return the trend of the stage *ref* with the version *new*: the first number of it that a gate reads.
+    """Return the trend of the stage *ref* for the first number of the version *new* that a gate reads.
 
-    It has the last 12 versions that were in force. None if no gate reads a number, or if there is no earlier point.
+    It has the last 12 versions that were in force. Returns None if no gate reads a number, or without earlier points.
     """
     metric = next((name for name in gate_keys(outcomes) if _number(new, name) is not None), None)
     if metric is None:
@@ -53,7 +53,7 @@ def find_trend(
 
 
 def gate_keys(outcomes: Iterable[Outcome]) -> list[str]:
-    """Return the keys of the metadata that the gates read, in their order; those of inner tables have dots."""
+    """Return the keys of the metadata that the gates read, in their order. Keys in inner tables are joined by dots."""
     names = (name for outcome in outcomes for name in outcome.values if name.startswith(_METADATA))
     return list(dict.fromkeys(name.removeprefix(_METADATA) for name in names))
 

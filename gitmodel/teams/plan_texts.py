@@ -14,11 +14,11 @@ from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 # A job finds its own comment by this line, to edit it.
 MARKER = "<!-- gitmodel plan -->"
 _LONGEST = 200
-# Hosts allow about 65,000 characters. A change needs a few thousand, and so does the text after the changes.
+# The limit for one change. Hosts allow about 65,000 characters. A change takes a few thousand, as does the other text.
 _LONGEST_TEXT = 20_000
 _MOST_ROWS = 50
-_FEWER_ROWS = (_MOST_ROWS, 10, 2)  # of a table, until the change is short enough
-# Numbers outside of these need an exponent, which Mermaid does not read.
+_FEWER_ROWS = (_MOST_ROWS, 10, 2)  # the limits to try for a table, until the change is short enough
+# Smaller and larger numbers need an exponent, which Mermaid cannot read.
 _LEAST, _LARGEST = 1e-9, 1e15
 _NONE = "–"  # noqa: RUF001
 
@@ -152,8 +152,8 @@ def _metadata_markdown(change: PlannedChange, most: int) -> Iterator[str]:
 def _chart(change: PlannedChange, trend: Trend) -> Iterator[str]:
     """Yield the chart of *trend*, in the part of Mermaid's `xychart-beta` that versions 10.7 to 12 draw.
 
-    See <https://mermaid.js.org/syntax/xyChart.html>: a number has no exponent, and a title no markup. Numbers that are
-    too large or too small to be written so have no chart.
+    See <https://mermaid.js.org/syntax/xyChart.html>: a number has no exponent, and a title no markup. There is no chart
+    for numbers that are too large or too small to be written without an exponent.
     """
     values = [value for _, value in trend.points]
     if not all(value == 0 or _LEAST <= abs(value) < _LARGEST for value in values):
@@ -269,7 +269,7 @@ def _difference(row: Compared) -> str:
 
 
 def _pair(row: Compared) -> tuple[str, str]:
-    """Return both values; fractions are rounded to six digits where this leaves them different."""
+    """Return both values as text. Fractions are rounded to six digits, unless different values would become equal."""
     exact = _shown(row.old), _shown(row.new)
     if row.change is None:
         return exact

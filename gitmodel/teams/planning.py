@@ -36,7 +36,8 @@ _MOST_COMMITS = 10
 class CodeRange(Frozen):
     """The commits from the *old* version's code to the *new* one's ("": not recorded).
 
-    *commits* are the newest of the *count* in between, as "1a2b3c4d5e subject", if this repository has them.
+    *count* is the number of commits in between, *commits* are the newest of them as "1a2b3c4d5e subject", if this
+    repository has them.
     *comparison* is the URL of the comparison, if the host is known.
     """
 
@@ -159,7 +160,7 @@ def _rule_changes(merge: _Merge, registry: records.RegistryRecord) -> tuple[str,
 
 
 def _is_carried(merge: _Merge, model: str, path: str) -> bool:
-    """Return True if the file at *path* only moved because its model is renamed."""
+    """Return True if the file at *path* did not change, but moved because its model is renamed."""
     if model in merge.renamed:
         new = paths.model_folder(merge.renamed[model]) + path.removeprefix(paths.model_folder(model))
         return merge.after.files.read(path) is None and merge.after.files.read(new) is not None

@@ -48,8 +48,8 @@ class ProposedChanges(Frozen):
     *roll_back*; models to *rename*, each with its new name; changes of *rules* of stages.
 
     *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty. *renumbered*
-    confirms that numbers and names that a pull gave to other versions and models mean those; *meant* are the names of
-    models that this applies to.
+    confirms numbers and names that a pull gave to other versions and models: the references mean those that have them
+    now. *meant* are the names of models for which this was confirmed.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()
@@ -89,12 +89,12 @@ class Proposal(Frozen):
 
     @property
     def base(self) -> str:
-        """The commit of the metadata branch that it is judged against."""
+        """The commit of the metadata branch into which the plan merges the proposal."""
         return self.plan.base
 
     @property
     def ready(self) -> bool:
-        """True if the rules allow to merge the proposal."""
+        """True if the plan has no problems, so that the proposal may be merged."""
         return not self.plan.problems
 
 
@@ -227,7 +227,7 @@ def _plans(repository: Repository, wanted: ProposedChanges) -> Iterator[Callable
 def _with_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
     """Return *wanted* with its renumbered references marked.
 
-    Raises UsageError if this is requested and none was renumbered.
+    Raises UsageError if *wanted* confirms renumbered references and there are none.
     """
     if not wanted.renumbered:
         return wanted
@@ -276,7 +276,7 @@ def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Cha
 def _find_model(
     repository: Repository, wanted: ProposedChanges, model: str, base: Snapshot
 ) -> tuple[str, frozenset[Numbered]]:
-    """Return the name that *model* has on *base*, and the notes that a change of it settles here.
+    """Return the name that *model* has on *base*, and the notes that a change of the model deletes here.
 
     Raises Refused for a name that means another model there, and the errors of `Snapshot.model_to_change`.
     """

@@ -35,8 +35,8 @@ class Pulled:
     commits.
 
     *renumbered* versions got another number ("iris 4 -> 5"). *conflicts* names every local change that was left out
-    because the remote's side won. *before* is the previous commit of the branch, or None. *set_back* names the stage
-    tags that somebody moved at the remote, since it was last seen, away from the state that its branch records.
+    because the remote changed the same. *before* is the previous commit of the branch, or None. *set_back* names the
+    stage tags that somebody moved at the remote, since the last fetch, away from the state that its branch records.
     *merged* are merges by plain git that brought in stage tags, if the branch moved here or there. *credentials* names
     the fetched fields that look like credentials.
     """
@@ -85,7 +85,7 @@ def left_out(pulled: Sequence[Pulled]) -> list[str]:
 
 
 def had_before(commit: Oid | None) -> str:
-    """Return a hint how to find the changes that a pull left out; *commit* is the branch before it."""
+    """Return a hint how to find the changes that a pull left out; *commit* was the branch before the pull."""
     return f"`git log -p {(commit or '')[:10]}` shows your state before; repeat the changes if they still apply"
 
 
@@ -190,7 +190,7 @@ def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) 
 def _note_renumbered(
     repository: Repository, ours: Oid | None, tip: Oid | None, replay_state: ReplayState
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the move that notes the names and numbers of *ours* that mean others at *tip*, and the object to write."""
+    """Return the move that notes which names and numbers of *ours* mean others at *tip*, and the object to write."""
     moves = renumbered(replay_state, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
     if not moves:
         return [], []
@@ -258,7 +258,7 @@ def _signer(repository: Repository, commit: Oid) -> str:
 def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
     """Map transaction ids to the other side's commits, to find local commits that exist there already."""
     found = trailer_values(repository.git, tip, base, "Txn")
-    # a squashed commit has several, so the outcome of each is unknown
+    # a squashed commit has several ids, so it is unknown what became of each local commit
     return {values[0]: commit for commit, values in found.items() if len(values) == 1}
 
 

@@ -36,7 +36,7 @@ _SAME_TRIES = 20
 class Pushed:
     """The result of a push: the numbers of new *commits* and uploaded *artifacts*, and the stage tags that *moved*.
 
-    *pulled* are the results of the pulls that it needed, *code* is the result for the code of versions.
+    *pulled* are the results of the pulls before it, *code* is the result for the code of versions.
     """
 
     remote: str
@@ -51,8 +51,8 @@ class Pushed:
 class LeftOut(Conflict):
     """The error after a successful push or apply whose pulls left out local changes; the message names them all.
 
-    *done* is the result that the call would have returned. *conflicts* are the changes, *before* is the commit that
-    still has them, *brief* is the same error without the names.
+    *done* is the result that the call would have returned. *conflicts* are the changes that were left out, *before* is
+    the commit that still has them, *brief* is the same error without the names.
     """
 
     def __init__(self, done: Pushed | Applied, remote: str, pulled: Sequence[Pulled]) -> None:
@@ -91,7 +91,7 @@ def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: floa
 
 @contextmanager
 def telling_left_out(pulled: Sequence[Pulled]) -> Iterator[None]:
-    """Add the local changes that pulls in the block left out to the message of an error; the pulls add to *pulled*."""
+    """If the block raises an error, add to its message the local changes that were left out by its pulls, *pulled*."""
     try:
         yield
     except GitModelError as error:

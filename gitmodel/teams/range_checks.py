@@ -32,9 +32,9 @@ class RangeCheck(Frozen):
     """The problems of a change, and its *rules*: the changed files that control permissions and gates.
 
     *tree* is the result of the merge (None: there is none), *changed* are the paths in it that differ from the base.
-    *not_to_forward* is the merge that brought the base into the change, as hosts do to update a branch, or None: after
-    a fast-forward to it, the first parents of the branch would not lead to the base. *credentials* are changed fields
-    that look like credentials, such as "metadata.password of iris@4 looks like ...".
+    *not_to_forward* is the merge that brought the base into the change, as hosts do to update a branch, or None. After
+    a fast-forward to such a merge, the first parents of the branch would not lead to the base. *credentials* are
+    changed fields that look like credentials, such as "metadata.password of iris@4 looks like ...".
     """
 
     problems: tuple[Problem, ...]
@@ -72,7 +72,7 @@ def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool =
 def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> RangeCheck | None:
     """Find the problems of the staged files, in *index* or the work tree's own, on the commit that is checked out.
 
-    Return None if the commit is not of the metadata branch or a proposal, or if nothing is staged.
+    Return None if the commit belongs neither to the metadata branch nor to a proposal, or if nothing is staged.
     """
     head, tip = find_commit(repository.git, "HEAD"), repository.tip()
     if not head or not tip or not merge_base(repository.git, head, tip):
@@ -84,7 +84,7 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
 
 
 def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
-    """Raise Invalid if the branch at *tip* has problems that *base*, which it is to replace, does not have."""
+    """Raise Invalid if the branch at *tip* has problems that *base*, the commit to replace, does not have."""
     try:
         changed = changed_paths(repository, base, tip)
     except Invalid:  # too many files to read before a push
@@ -128,7 +128,7 @@ def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list
 
 
 def _same_for_all(before: Snapshot, after: Snapshot) -> bool:
-    """Return True if a change of `gitmodel.toml` keeps the format and stages by which other records are judged."""
+    """Return True if `gitmodel.toml` has the same format and stages in both, so that other records stay valid."""
     try:
         old, new = before.registry(), after.registry()
     except Invalid:

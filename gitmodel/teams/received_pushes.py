@@ -29,7 +29,7 @@ RULES: Mapping[str, str] = {
 
 
 class _Anything(frozenset[str]):
-    """A set that contains every commit: the host decides who may move an unsigned tag, so each such move counts."""
+    """A set of reviewed commits that contains every commit, because the host decides who may move an unsigned tag."""
 
     def __contains__(self, _: object) -> bool:
         return True

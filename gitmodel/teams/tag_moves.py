@@ -37,8 +37,8 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
     """Return the moves that make local stage tags equal the remote's, except stages changed by unpushed commits.
 
     The unpushed commits are those up to *tip*. A tag that was set here and not moved at the remote is kept for the next
-    push. A pull never puts a change in force that the rules of a stage refuse. For a `signed` stage, a tag that counts
-    stays, unless the remote has another one that counts.
+    push. A pull never puts a change in force that the rules of a stage refuse. For a `signed` stage, a local tag that
+    counts stays, unless the remote's tag also counts.
     """
     ours = repository.tags.all()
     changed = _changed_stages(repository, state.tip, tip)
@@ -78,7 +78,7 @@ def _stays(repository: Repository, ref: StageRef, tip: Oid | None, old: Oid, the
 
 
 def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> dict[StageRef, RefMove]:
-    """Return the moves of stage tags that differ on the remote from those here, of the branch at *tip*.
+    """Return the moves that make the remote's stage tags equal those here, for the branch at *tip*.
 
     Raises Invalid for a tag that does not count.
     """
@@ -105,8 +105,8 @@ def rules_after(
 ) -> tuple[Oid | None, tuple[NewObject, ...]]:
     """Return the tag of the rules in force after a pull, and the objects to write for it; the branch is at *tip*.
 
-    Rules that were put in force here and not yet at the remote stay in force, if the branch still has their commit, or
-    if a replay gave it another id. If both sides put different rules in force, the remote's win.
+    Rules that were put in force here and not yet at the remote stay in force if the branch still has their commit, even
+    if a replay gave it another id. If both sides put different rules in force, the remote's rules are used.
     """
     rules = repository.rules
     ours = rules.id()

@@ -32,8 +32,9 @@ def upload(
 ) -> int:
     """Upload the artifacts of versions between the commits *old* (None: all) and *new* from *local*.
 
-    *store_of* opens the store of a model, which gets its artifacts. Existing artifacts are not copied. Returns the
-    number of copied artifacts. Raises Unreachable if others cannot reach a store, or if an artifact is in neither.
+    *store_of* opens the store of a model, to which its artifacts are copied. Artifacts that it has are not copied.
+    Returns the number of copied artifacts. Raises Unreachable if others cannot reach a store, or if an artifact is
+    neither in *local* nor in the store of its model.
     """
     stores: dict[str, ArtifactStore] = {}
     missing: dict[str, dict[str, ArtifactLink]] = {}
