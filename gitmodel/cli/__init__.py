@@ -195,7 +195,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
         return READER_GONE
     except KeyboardInterrupt as end:
         if type(end) is not KeyboardInterrupt:
-            raise  # SIGTERM: `main` ends the process with it
+            raise  # SIGTERM: `main` ends the process by this signal
         return INTERRUPTED
     except Exception as error:
         return _report_unexpected(error, invocation, arguments)
@@ -259,7 +259,7 @@ def _usage_hint(error: click.UsageError) -> str:
 
 
 def _report(error: GitModelError, invocation: Invocation, arguments: Sequence[str]) -> int:
-    # a parsing error can come before --format is read
+    # read from the arguments, because parsing can fail before it reaches --format
     invocation.output.format = _wanted_format(arguments) or invocation.output.format
     public = next((kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__), GitModelError)
     invocation.output.error(error, kind=public.__name__)

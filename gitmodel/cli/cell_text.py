@@ -56,7 +56,7 @@ def tsv_cell(value: Any) -> str:
 
 
 def count(number: int, what: str) -> str:
-    """Return *number* and the noun *what*, in the plural if need be.
+    """Return *number* and the noun *what*, in the plural unless *number* is 1.
 
     >>> count(1, "tag"), count(2, "tag")
     ('1 tag', '2 tags')
@@ -129,7 +129,7 @@ def _how_recorded(state: StageState) -> str:
 
 
 def pending_word(refusal: Refusal | None) -> str:
-    """Return the word for a recorded change that is not in force. *refusal* is given if a rule refuses it.
+    """Return the word for a recorded change that is not in force. *refusal* is the reason if a rule refuses it.
 
     >>> pending_word(None)
     'pending'

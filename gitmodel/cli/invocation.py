@@ -49,7 +49,7 @@ class Invocation:
     def client(self) -> Client:
         from gitmodel.client.client import Client
 
-        gc.freeze()  # a garbage collection during a long list would search all imported objects
+        gc.freeze()  # otherwise a garbage collection during a long list would search all imported objects
         gc.enable()
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         found.repository.on_renumbered = self._warn_of_renumbering
@@ -57,7 +57,7 @@ class Invocation:
 
     @property
     def folder(self) -> str:
-        """The folder that -C names, "." without one. It names a repository as --repo does, unless a variable does."""
+        """The folder that -C names, else ".". If no variable names a repository, -C names it as --repo does."""
         return os.getcwd() if self._named and not _LOCATING & os.environ.keys() else "."
 
     def _in_the_past(self, client: Client, moment: str) -> Client:
@@ -73,7 +73,7 @@ class Invocation:
         return client.at(state.commit)
 
     def note_past(self, what: str, state: State, by_commit: str) -> None:
-        """Print the past *state* in which *what* was read; warn if its date is doubtful, and a commit would not be."""
+        """Print the past *state* in which *what* was read. If its date is doubtful, warn and suggest *by_commit*."""
         self.output.note(f"{what} is what the branch recorded at {state}; it may not have been in force")
         if state.ahead:
             self.output.warn(
@@ -82,7 +82,7 @@ class Invocation:
             )
 
     def enter(self, folder: str) -> None:
-        """Change to *folder*, as `git -C` does."""
+        """Change the current folder to *folder*, as `git -C` does."""
         with suppress(OSError):  # the current folder may have been deleted
             self._began_in = self._began_in or os.getcwd()
         self._named = True
@@ -100,7 +100,7 @@ class Invocation:
             self.output.warn(note.warning)
 
     def name_contested_repository(self, error: GitModelError) -> GitModelError:
-        """Return *error*; for NotFound, if a variable names another repository, an error that names both."""
+        """Return *error*; for NotFound, if a variable names another repository, return an error that names both."""
         if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
             return error
         from gitmodel.git.process import NAME_ONE

@@ -1,4 +1,4 @@
-"""Tables of rows with columns that a person chose, or the usual ones and the measurements that most rows have."""
+"""Tables of rows: with columns that the user chose, or with the usual columns and the values that most rows have."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_WIDEST = 20  # of a column that is shown without being asked for
-_WIDEST_LAST = len("DESCRIPTION")  # of the last column, which is cut
+_WIDEST = 20  # the maximum width of a column that the user did not choose
+_WIDEST_LAST = len("DESCRIPTION")  # the same for the last column, which is cut
 
 
 class RowKind(Frozen, Generic[T]):
-    """A kind of rows: their columns for people, and what JSON and TSV have of them.
+    """A kind of rows: their columns for people, and their fields for JSON and TSV.
 
-    With chosen columns a table keeps the columns *first*, and JSON and TSV the fields *keys*. *others* are the further
-    columns that are usual. Before one of them, *before*, come the values that most rows have, of the tables of values
-    that *measured* returns. *fields* returns the fields of a row for JSON, or only some, the given names among them.
+    A table with chosen columns still has the columns *first*, and JSON and TSV the fields *keys*. *others* are the
+    remaining usual columns. *measured* returns the values of a row by key; the keys that most rows have become columns,
+    in front of the column *before*. *fields* returns the fields of a row for JSON, at least those with the given names.
     """
 
     shape: Shape
@@ -101,7 +101,7 @@ class _Chosen(Generic[T]):
             raise UsageError(f"--columns names {twice[0]} twice", hint="name each column once")
         self._kind = kind
         self._fields = {name: read_field(name, kind.shape.fields) for name in names}
-        # With the fields that have the names to suggest for a missing one.
+        # Also read the fields with names that can be suggested for a missing one.
         self._read = {*kind.keys, *(str(field.steps[0]) for field in self._fields.values())}
         self._read |= kind.shape.fields.keys() & {*RECORDED_FIELDS}
         self.columns = tuple(self._column(name, field) for name, field in self._fields.items())
@@ -118,9 +118,9 @@ class _Chosen(Generic[T]):
         }
 
     def checked(self, rows: Iterator[T], output: Output, part: Part) -> Iterator[T]:
-        """Return *rows* after searching a parameter or key of the metadata in them until one has it.
+        """Return *rows* after checking that each chosen parameter or key of the metadata is in one of them.
 
-        Raises UsageError if no row has it. If *part* leaves out rows, which could have it, it prints a warning instead.
+        Raises UsageError if no row has it. If *part* leaves out rows, one of those may have it: then prints a warning.
         """
         missing = [field for field in self._fields.values() if field.steps[0] in RECORDED_FIELDS]
         searched: list[T] = []
@@ -143,8 +143,8 @@ class _Chosen(Generic[T]):
 def _measured_table(kind: RowKind[T], items: Iterable[T], sort: str) -> tuple[list[str], list[list[str]]]:
     """Return heads and cells of the usual columns and of the values that most of *items* have.
 
-    As many as fit on the terminal become columns. The key by which *sort* sorts comes first, even if few have it. Only
-    cells and values are kept of each item, because there may be many.
+    As many values as fit on the terminal become columns. The key by which *sort* sorts comes first, even if few items
+    have it. Of each item, only cells and values are kept in memory, because there may be many items.
     """
     values = _Values()
     heads = [head for head, _ in kind.usual]
@@ -198,7 +198,7 @@ class _Values:
             yield item
 
     def most_common(self, first: str) -> Iterator[str]:
-        """Yield the keys that more than half of the items have, the most common first, after *first* if one has it."""
+        """Yield *first* if an item has it, then the keys that most of the items have, the most common first."""
         counts: Counter[str] = Counter()
         for keys, count in self._counts.items():
             counts.update(dict.fromkeys(keys, count))
@@ -214,7 +214,7 @@ class _Values:
 
 
 def _widest(column: Iterable[str]) -> int:
-    """Return the width of the widest of the cells in *column* after they were escaped."""
+    """Return the width of the widest cell in *column* after escaping."""
     column = set(column)
     return widest(column if "".join(column).isprintable() else map(escape, column))
 

@@ -48,7 +48,7 @@ def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple
 
 
 def refuse_stdout(path: str | None, writes: str) -> None:
-    """Raise UsageError if *path* is `-`, which means stdout elsewhere; *writes* is the command and its result."""
+    """Raise UsageError if *path* is `-`, which means stdout elsewhere; *writes* describes what the command writes."""
     if path == "-":
         raise UsageError(f"{writes}, and cannot write to stdout", hint="write ./- for a file of this name")
 
@@ -87,7 +87,7 @@ def read_value(text: str) -> Any:
     if "\n" in text or "\r" in text:
         return text
     try:
-        # also within brackets: otherwise a comment would be cut off and the text parsed as another list
+        # parsed within brackets too, which fails if the text has a comment: `5 # five` is text and not the number 5
         alone, listed = rtoml.loads(f"v = {text}"), rtoml.loads(f"v = [{text}]")
     except (rtoml.TomlParsingError, ValueError):
         return text
@@ -170,7 +170,7 @@ class Part(NamedTuple):
         return self == Part()
 
     def empty(self, otherwise: str, noun: str) -> str:
-        """Return the line to print for a list without rows: *otherwise*, unless a filter or a page left rows out.
+        """Return the line to print for an empty list: *otherwise*, unless a filter or a page left rows out.
 
         >>> Part(offset=5).empty("iris@1 has no runs", "run")
         'no run in this part of the list'
@@ -220,7 +220,7 @@ def tag_changes(function: F) -> F:
 def given_tags(set_tags: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the tags that --set-tags gives, None without it; `--set-tags ''` gives none.
 
-    Raises UsageError if --tag (*add*) or --remove-tag (*remove*) is given too, or one tag to both.
+    Raises UsageError if --tag (*add*) or --remove-tag (*remove*) is given too, or if both have the same tag.
 
     >>> given_tags((), ("a",), ()), given_tags(("",), (), ()), given_tags(("a", "b"), (), ())
     (None, (), ('a', 'b'))
@@ -276,7 +276,7 @@ def complete_stage(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
 
 
 def complete_model_and_stage(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return what `complete_stage` does after a version, in one word or two, else what `complete_model` does."""
+    """Return the completions of `complete_stage` after a version (one word or two), else those of `complete_model`."""
     words: tuple[str, ...] = ctx.params.get(str(parameter.name)) or ()
     is_after_version = bool(words) and ("@" in words[-1] or (len(words) == 2 and "@" not in words[0]))
     return (complete_stage if is_after_version else complete_model)(ctx, parameter, incomplete)

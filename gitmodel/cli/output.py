@@ -1,4 +1,4 @@
-"""The only printing: results on stdout as a table, JSON or TSV; warnings, errors and progress on stderr.
+"""The only module that prints: results on stdout as a table, JSON or TSV; warnings, errors and progress on stderr.
 
 Text that came from a record is escaped here before a person or a TSV reader sees it.
 """
@@ -32,10 +32,10 @@ _NARROW_CELL = 12  # the width that a cell keeps before columns go into another 
 PROSE = "REASON"
 _WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
 _INDENT = "    "
-# Columns whose values are useless if cut.
+# Heads of columns whose values are useless if they are cut.
 _FIRM = ("(UTC)", "COMMIT", "FIELD")
 
-# Items whose cells are read together, and the most different cells of a column that are compared with later ones.
+# How many items are read together, and how many different cells of a column are remembered to share equal ones.
 _PIECE = 1_000
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Output:
     def __init__(self, format: str = "table", *, quiet: bool = False) -> None:
         self.format = format
         self.quiet = quiet
-        # The commit of the metadata branch that is read instead of its tip.
+        # The commit of the metadata branch that --at selects instead of the tip.
         self.at: str | None = None
 
     @property
@@ -91,9 +91,9 @@ class Output:
         _write_all(_table([head for head, _ in filled], [column for _, column in filled], sys.stdout))
 
     def wide_table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
-        """Print a table as `table` does; on a terminal that is too narrow, several tables with the same first column.
+        """Print a table as `table` does; if the terminal is too narrow, several tables with the same first column.
 
-        So no head of a column is cut.
+        So the head of no column is cut.
         """
         if not (any(columns) and sys.stdout.isatty()):
             return self.table(heads, columns, empty)
@@ -163,7 +163,7 @@ class Output:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
-        """Yield a function to call with bytes done and bytes in all. It shows the progress of longer work.
+        """Yield a function to call with the bytes done and the bytes in all. It shows progress if the work is slow.
 
         Without a terminal it prints lines. Yields None if nothing would be shown.
         """
@@ -329,9 +329,9 @@ def _tsv(shape: Shape, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def cells_of(columns: Sequence[Callable[[T], str]], items: Iterable[T]) -> list[list[str]]:
-    """Return the cells of each column of a table of *items*, of which only the cells are kept."""
+    """Return the cells of each column of a table of *items*. Only the cells stay in memory."""
     found: list[list[str]] = [[] for _ in columns]
-    shared: list[dict[str, str]] = [{} for _ in columns]  # equal cells, of which there are few, are one object
+    shared: list[dict[str, str]] = [{} for _ in columns]  # so that equal cells are one object, which saves memory
     left = iter(items)
     while piece := list(islice(left, _PIECE)):
         for read, column, known in zip(columns, found, shared, strict=True):
@@ -401,7 +401,7 @@ def _pad(text: str, room: int) -> str:
 
 
 def _narrow(widths: list[int], room: int, firm: Set[int] = frozenset()) -> None:
-    """Narrow the widest columns until the row fits; the *firm* ones only if that is not enough."""
+    """Narrow the widest columns until the row fits. Narrow the *firm* columns only if that is not enough."""
     for places in ([place for place in range(len(widths)) if place not in firm], range(len(widths))):
         while places and (excess := _length(widths) - room) > 0:
             *others, widest = sorted(places, key=lambda place: (widths[place], place))

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from gitmodel.cli.invocation import Invocation
 
-# bash splits words at @ and =, so words are read from the line itself, and the part before a split is left out.
+# bash splits words at @ and =. So the script reads words from the line itself, and replies without the part before
+# the last @ or =.
 _BASH = r"""
 _gitmodel_complete() {
     local line=${COMP_LINE:0:COMP_POINT} current cut reply value IFS=$' \t\n'

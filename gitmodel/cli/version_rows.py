@@ -55,7 +55,7 @@ def print_versions(
 ) -> None:
     """Print a list of versions, then notes and warnings about them. *otherwise* is the line for an empty list.
 
-    Only for a table with the usual columns, a `VersionRow` can be in *found*.
+    *found* may contain a `VersionRow` only if the table has the usual columns.
     """
     pending: dict[tuple[str, StageState], None] = {}
 

@@ -75,7 +75,7 @@ def _link(link: ArtifactLink, kind: str = "") -> str:
 def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
     """Print how many recorded changes are not in force. *pending* are these changes, each with the name of its model.
 
-    A change that the rules of its stage refuse is printed by itself, with the command that undoes it.
+    A change that the rules of its stage refuse is printed separately, with the command that undoes it.
     """
     found = dict.fromkeys(pending)
     if any(cell_text.is_hidden_by_shallow_clone(state) for _, state in found):

@@ -1,4 +1,4 @@
-"""Client and the handles it gives out: the registry as Python objects that read again when the branch has moved."""
+"""Client and its handles: the registry as Python objects, which read the branch again if it has moved."""
 
 from __future__ import annotations
 

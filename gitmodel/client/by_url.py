@@ -1,4 +1,4 @@
-"""Settings of a registry by URL from the environment: the allowed age of its answers, and the id of the CI job."""
+"""Settings of a registry by URL from the environment: the maximum age of cached answers, and the id of the CI job."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ from gitmodel.stores.interface import ArtifactStore
 
 log = logging.getLogger("gitmodel.runs")
 
-_OFF = ("false", "no", "off", "0", "")  # as git reads a flag
+_OFF = ("false", "no", "off", "0", "")  # the values that git reads as false
 
 
 def store_cells(config: Mapping[str, str], rules: RunRules, store: ArtifactStore, secrets: SecretValues) -> str | None:
     """Store the cells that were executed so far, without *secrets*, and return their digest.
 
     Returns None in a script, and if *rules* or the setting `gitmodel.recordCells` exclude cells. If the store cannot be
-    written, logs a warning and returns None, because the result of the run is worth more.
+    written, logs a warning and returns None, so that the result of the run is recorded anyway.
     """
     if not rules.record_cells or config.get("gitmodel.recordcells", "true").lower() in _OFF:
         return None

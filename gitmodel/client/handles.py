@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PAGE = 50
 NamedProgress = Callable[[str, int, int], None]
-"""Called with the name of an artifact, the bytes of it that are done, and its size."""
+"""Called with the name of an artifact, the number of its bytes that are done, and its size."""
 
 
 class _Field(property, Generic[T]):
     """A property that reads the field with its name, by the method `_field` of the handle, and converts it by *kind*.
 
-    The default of *doc* is the description of a descriptive field of models.
+    Without *doc*, its docstring is the description of the descriptive field of models with this name.
     """
 
     def __init__(self, kind: Callable[[Any], T], doc: str = "") -> None:
@@ -119,11 +119,11 @@ class Model:
         from gitmodel.domain.arguments.description import read_description
 
         self._ref = ModelRef(check_name(name, "model"), since=0)
-        # the given name, if a pull had given that name to another model
+        # The name by which the user found the model, if a pull had given that name to another model.
         self._unconfirmed: ModelRef | None = None
         self._given = {"metadata": {}, **read_description({field: given[field] for field in DESCRIPTIVE})}
         self._origin: OpenRegistry | None = None
-        # what the list that made the handle showed
+        # The model as the list showed it, if the handle comes from a list.
         self._listed: ModelView | None = None
 
     @classmethod
@@ -402,9 +402,9 @@ class Model:
         return self._registered().writer
 
     def _to_change(self) -> ModelRef:
-        """Return a reference for changing the model, and forget what a list showed.
+        """Return a reference for changing the model, and drop the values from a list.
 
-        Raises Refused for an unconfirmed name that a pull gave to it.
+        Raises Refused if the model was found by a name that a pull gave to it, unless *renumbered* was given.
         """
         writer = self._writer()
         self._listed = None
@@ -449,12 +449,12 @@ class ModelVersion:
     code: _Field[Code | None] = _Field(_as_it_is, "The code it was made from: commit, uncommitted changes, repository.")
     runs: _Field[list[str]] = _Field(list, "The ids of the runs that made it or worked on it.")
     _origin: OpenRegistry
-    # the reference that follows the version, and the given one if a pull had given its number to another version
+    # The reference that follows the version, and that of the user if a pull had given its number to another version.
     _ref: VersionRef
     _unconfirmed: VersionRef | None
     _frozen: Found | None
     _is_new: bool
-    # what the list that made the handle showed
+    # The version as the list showed it, if the handle comes from a list.
     _listed: VersionView | None
 
     def __init__(self, *_: object, **__: object) -> None:
@@ -592,7 +592,8 @@ class ModelVersion:
     def outputs(self) -> list[Artifact]:
         """The outputs of runs that worked on this version after it was created, oldest run first.
 
-        They are not artifacts of the version, because its links can be in use. `run` of each is the id of its run.
+        They are not artifacts of the version, because artifacts of a version in use cannot change. The attribute `run`
+        of each is the id of its run.
         """
         from gitmodel.registry.run_outputs import list_outputs
 
@@ -860,8 +861,8 @@ class ModelVersion:
         """Create a work tree at *folder* with the code of this version, and its artifacts in the subfolder *artifacts*.
 
         An artifact is at ARTIFACT/FILE there. FILE is the name of the file or folder that was stored; earlier releases
-        did not record it, and their artifacts are at ARTIFACT. With the name of a subfolder *attachments*, attachments
-        are written there in the same way. Without it they are left out, because they can change at any time.
+        did not record it, and their artifacts are at ARTIFACT. If *attachments* names a subfolder, attachments are
+        written there in the same way. Otherwise they are left out, because they can change at any time.
 
         A missing commit is fetched from the remote where a push kept it, and *submodules* from their own remotes.
         Branches, the index and other work trees do not change; `git worktree remove` removes the work tree. Raises
@@ -937,7 +938,7 @@ class ModelVersion:
         return self._now[0]
 
     def _require_confirmed(self) -> None:
-        """Forget what a list showed, for a change.
+        """Prepare a change: drop the values from a list.
 
         Raises Refused if the version was found by a number that a pull gave to it, unless *renumbered* was given.
         """
@@ -992,8 +993,8 @@ class ModelVersion:
 class Artifact:
     """An artifact of a version. Every read verifies its bytes against its digest.
 
-    If `run` is set, that run wrote it while it worked on the existing version. It is then not an artifact of the
-    version itself.
+    If `run` is set, it is the id of a run that worked on the existing version and wrote this output. Then it is not an
+    artifact of the version itself.
 
     >>> artifact = client.get_version("iris@production").get_artifact("classifier")     # doctest: +SKIP
     >>> artifact.load().predict([[6.1, 2.8, 4.7, 1.2]])                                 # doctest: +SKIP
@@ -1134,9 +1135,9 @@ class Artifact:
         """Return the object in the artifact, loaded by its recorded format.
 
         *trusted* allows formats that can run code when they are loaded, such as pickle. Without it they raise Refused.
-        A scikit-learn model (format skops) needs it only if it uses a class or function of another library or of your
-        own, or a function of scikit-learn; `client.trust_names` allows these one by one. A folder is loaded if a format
-        of folders recognizes it, such as Transformers.
+        A scikit-learn model (format skops) needs *trusted* only if it uses a class or function of another library or of
+        your own, or a function of scikit-learn; `client.trust_names` allows these one by one. A folder can be loaded if
+        a format of folders recognizes it, such as Transformers.
         """
         from gitmodel.client import reading
 

@@ -21,7 +21,7 @@ def models_table(views: Iterable[ModelView]) -> str:
 
 
 def versions_table(views: Sequence[VersionView], total: int | None) -> str:
-    """Return a table of versions, which says so if the model has more: *total*."""
+    """Return a table of versions. If the model has more, the table says so; *total* is their number."""
     rows = [
         (v.record.number, v.record.name, v.stage, ", ".join(v.aliases), v.record.created, v.record.description)
         for v in views

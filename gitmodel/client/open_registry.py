@@ -45,10 +45,10 @@ class OpenRegistry:
     def __init__(
         self, path: str, *, repo: str | None, store: str | None, environ: Mapping[str, str], terms: Terms
     ) -> None:
-        if names_url(path) or os.path.isfile(path):  # a file may be a bundle
+        if names_url(path) or os.path.isfile(path):  # a URL or a git bundle names the registry, as *repo* does
             path, repo = ".", repo or path
         self.environ = environ
-        # The default is the current folder, which need not be what `GIT_DIR` names.
+        # False for the default, the current folder: then `GIT_DIR` may name another repository.
         self.path = Path(path).expanduser()
         self.path_named = self.path != Path()
         self.repository = self._open(repo, terms)
@@ -105,10 +105,10 @@ class OpenRegistry:
         return by_url.job_key(self.environ) if by_job else ""
 
     def job_key(self, content: Callable[[], str]) -> str:
-        """Return the default idempotency key of a version with this *content*: a key of the CI job, by URL.
+        """Return the default idempotency key of a version with this *content*, for a CI job and a registry by URL.
 
-        The key is the same for the same attempt of the same job, the same content, and the same number of versions with
-        that content created here before. It is "" outside of CI.
+        Two keys are equal if the attempt of the job, the content, and the number of versions that were created here
+        before with this content are equal. Elsewhere the key is "".
         """
         if not self.job:
             return ""
@@ -186,7 +186,7 @@ class OpenRegistry:
     def record_code(self) -> Code:
         """Return the state of the code repository as a version records it, and keep its commit with a ref.
 
-        Raises Refused as `check_code`, and if a snapshot is too large.
+        Raises Refused as `check_code` does, and if a snapshot is too large.
         """
         from gitmodel.lineage.code import record_code, snapshot_limit
 
@@ -196,7 +196,7 @@ class OpenRegistry:
         return record_code(self.find_kept(), self.read_code(), dirty=dirty, limit=limit)
 
     def allows_pickle(self) -> bool:
-        """Return True if values that no other format keeps are pickled: `[formats] pickle` of the registry."""
+        """Return True if `[formats] pickle` of the registry allows pickle for values that no other format can store."""
         rules = self.writer.read(lambda snapshot: snapshot.registry().require("formats").formats)
         return rules is not None and rules.pickle
 
@@ -233,7 +233,7 @@ class OpenRegistry:
             found = named or open_chosen(self.path, environ=self.environ, branch=branch, named=self.path_named)
             if not isinstance(found, str):
                 return found
-            found = local_file(found)  # for a bundle, because git does not fetch from bundles by URL
+            found = local_file(found)  # a path, because git cannot fetch from a bundle by URL
             if names_url(found):
                 from gitmodel.branch.url_server import open_url
                 from gitmodel.domain.addresses import Address

@@ -43,7 +43,7 @@ def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLi
         with making_beside(named) as aside:
             os.symlink(wanted, aside / "link")
             os.replace(aside / "link", named)
-    except (OSError, Unreachable):  # a repository that is read-only
+    except (OSError, Unreachable):  # the repository is read-only
         return place
     return named
 
@@ -80,7 +80,7 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
         is_here = not (link.is_folder or link.uri)
         with artifacts.held_file(store, link.digest, link.size) if is_here else nullcontext() as here:
             if link.is_folder:
-                target = _content(opened.repository, store, link)  # already unpacked in most cases
+                target = _content(opened.repository, store, link)  # in most cases already unpacked, and only verified
             elif here is not None:
                 target.symlink_to(here)  # the suffix tells some libraries the format
             else:

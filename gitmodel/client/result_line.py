@@ -22,7 +22,7 @@ def print_result(
     used: Sequence[str] = (),
     code: Code,
 ) -> None:
-    """Print the result of a run of a script as one line on stderr. GITMODEL_QUIET, unless it is `0`, prevents it."""
+    """Print the result of a run of a script as one line on stderr, unless GITMODEL_QUIET is set (and not `0`)."""
     if environ.get("GITMODEL_QUIET", "0") not in ("", "0"):
         return
     place = shown_url(repository.url) if repository.url else str(repository.git.top)

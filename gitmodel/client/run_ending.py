@@ -45,7 +45,7 @@ def succeed(run: RunRecording) -> None:
         try:
             written = _commit(run, rules, with_stages=not leave_out)
             break
-        except Refused as error:  # a signature or a tag is needed, which only the commit shows
+        except Refused as error:  # only the commit shows that a required signature or tag cannot be made
             if leave_out or run.version is None or not run.version.changes:
                 raise
             leave_out = f"{error.message}; {error.hint}"
@@ -61,10 +61,10 @@ def succeed(run: RunRecording) -> None:
 
 
 def fail(run: RunRecording, error: BaseException) -> None:
-    """Record the run as failed or cancelled. If that fails too, log it: *error* is more important."""
+    """Record the run as failed or cancelled. If that fails too, log it and do not raise, so that *error* is seen."""
     status: Status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
     repository = run.opened.repository
-    repository.reader.close()  # Ctrl-C also ended the git process that reads objects
+    repository.reader.close()  # because Ctrl-C also ended the git process that reads objects
     frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
     text = ErrorText.with_frames(error, frames).hidden(run.known.values())
     run.status = status
@@ -161,7 +161,7 @@ def _record(
 ) -> RunRecord:
     start = run.start
     links = dict(sorted(run.links.items()))
-    described = links if made is None else {}  # a version's own links have kind, size and format
+    described = links if made is None else {}  # not needed with a version, whose own links have kind, size and format
     record = RunRecord(
         id=start.id,
         pipeline=start.name,

@@ -129,7 +129,7 @@ def _version_links(run: RunView, steps: Sequence[StepRecord], opened: OpenRegist
 
 
 def _link_of(step: StepRecord, name: str) -> ArtifactLink | None:
-    """Return the link of the output *name*, if its size and format are on record."""
+    """Return the link of the output *name*; None if its size and format are not recorded."""
     if name not in step.sizes or name not in step.formats:
         return None
     return ArtifactLink(

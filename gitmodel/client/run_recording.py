@@ -1,4 +1,4 @@
-"""A run of a script: the values and artifacts that it has recorded so far, with the checks that they pass."""
+"""A run of a script: the values and artifacts that it has recorded so far. Each is checked when it is recorded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from gitmodel.stores.source_credentials import holds_secret, refuse_secrets
 
 log = logging.getLogger("gitmodel.runs")
 
-# A record has at most 64 KiB, for parameters and everything else.
+# The maximum length of parameters or metadata, because the whole record of a run has at most 64 KiB.
 _LONGEST_VALUES = 16_000
 
 
@@ -87,7 +87,7 @@ class RunRecording:
         self.links: dict[str, ArtifactLink] = {}
         self.version: NewVersion | None = None
         self.incomplete = False  # the script ended itself while values were stored
-        self._tries: Counter[str] = Counter()  # to keep values, by the name of the file
+        self._tries: Counter[str] = Counter()  # how often a value was kept under each file name
 
     @property
     def shown_parameters(self) -> dict[str, Any]:
@@ -204,7 +204,7 @@ class RunRecording:
             raise
 
     def stored_files(self) -> list[KeptValue]:
-        """Return the files in a store on this machine that hold the artifacts of the run."""
+        """Return the artifacts of the run that are files in a store on this machine."""
         store, found = self.opened.access.everywhere(), []
         for name, link in self.links.items():
             with suppress(GitModelError):

@@ -111,7 +111,7 @@ class ScriptRun:
         *,
         name: str | None = None,
     ) -> Artifact:
-        """Record an artifact of a version as an input of the run, and return it to be loaded.
+        """Record an artifact of a version as an input of the run, and return it.
 
         *source* is a version or its reference; *artifact* names one of its artifacts, by default the only model object,
         or the only artifact. *source* can also be the artifact itself. *name* is the name of the input; the default is
@@ -242,7 +242,7 @@ class ScriptRun:
     def _check_version(
         self, model: Model, draft: Draft, artifacts: list[tuple[str, str]]
     ) -> tuple[ModelRef, dict[str, Any] | None]:
-        """Check that the version can be created. Return its model, and the description of one to be registered."""
+        """Check that the version can be created. Return its model, and the description of a model to register."""
         repository = self._run.opened.repository
         exists = repository.read(lambda snapshot: snapshot.has_model(model.name))
         given = None if exists else model.description_given()
@@ -272,7 +272,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
     repository.git.refuse_read_only()
     if repository.url:
         check_push(repository)
-    repository.identity.now()  # a missing identity is an error before hours of training, not after
+    repository.identity.now()  # so that a missing identity is an error before the training and not after it
     run_ending.read_rules(opened)
     started = opened.writer.moment()
     code = opened.record_code()

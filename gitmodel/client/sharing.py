@@ -52,7 +52,7 @@ def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfe
     repository = opened.repository
     uploads = pushing.Uploads(LocalStore(opened.store_root), opened.access.of_model, transfer)
     chosen = remotes.choose_remote(repository, remote)
-    # The code is pushed before the versions that name its commits, as artifacts are.
+    # Like artifacts, the code is pushed before the versions that name its commits.
     here = opened.find_kept()
     alone = here is None or here.code.git.common_dir != repository.common_dir
     pushed_code = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(repository.config))

@@ -28,7 +28,7 @@ from gitmodel.stores.transfer import Progress, Transfer
 Given = tuple[str, ArtifactSource, str]
 """Name, source and kind of an artifact. The source of an external one is a URI."""
 LinksRoot = str | os.PathLike[str] | None
-"""The folder to which symbolic links may lead; None for no other than their own."""
+"""The folder to which symbolic links may lead; None if they may lead only to their own folder."""
 
 
 class GivenArtifacts(NamedTuple):
@@ -55,7 +55,7 @@ def one_artifact(
     progress: Progress | None,
     follow_links: LinksRoot = None,
 ) -> GivenArtifacts:
-    """Return the arguments of a method that stores one artifact as one value."""
+    """Return the arguments of a method for one artifact as a `GivenArtifacts`."""
     formats = {name: format} if format else {}
     return GivenArtifacts(
         [(name, source, kind)], formats, lambda _: Transfer(progress=progress), metadata, follow_links
@@ -72,7 +72,7 @@ def artifacts_by_kind(
     warn: Warn | None,
     follow_links: LinksRoot = None,
 ) -> GivenArtifacts:
-    """Return the arguments of a method that stores several artifacts as one value."""
+    """Return the arguments of a method for several artifacts as a `GivenArtifacts`."""
     kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
     sources = [(name, source, kind) for kind, named in kinds for name, source in (named or {}).items()]
 
@@ -137,7 +137,7 @@ def create_version(
     if key or not opened.job:  # the job may already have created this version
         planned = [(artifact, kind) for artifact, _, kind in given.sources]
         chosen = versions.check_creation(opened.writer, chosen, draft, artifacts=planned)
-    if given.sources:  # `record_code` also checks, but only after they are stored
+    if given.sources:  # checked here, before artifacts are stored; `record_code` checks again afterwards
         opened.check_code()
     check_formats(given)
     links = store_given(opened, model, given)
@@ -244,7 +244,7 @@ def describe_links(
 
 
 def check_formats(given: GivenArtifacts) -> None:
-    """Raise UsageError for a format of an artifact that is not given, and for one that its artifact cannot have."""
+    """Raise UsageError if a format is for an artifact that is not given, or one that the artifact cannot have."""
     sources = {name: source for name, source, _ in given.sources}
     for name, format in given.formats.items():
         if name not in sources:

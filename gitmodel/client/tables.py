@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Table(tuple[T, ...]):
-    """Immutable rows, which `rows` returns as mappings. *damaged* has an error for each unreadable record."""
+    """Immutable rows; `rows` returns them as mappings. *damaged* has an error for each unreadable record."""
 
     noun: ClassVar[str]
     damaged: tuple[Invalid, ...]

@@ -36,7 +36,7 @@ class VersionDiff(Table[Compared]):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The name of each version; the reference that asked for it if several references name one version."""
+        """The name of each version. If several references name the same version, the names are these references."""
         names = Counter(version.reference for version in self.versions)
         return tuple(version.reference if names[version.reference] == 1 else version.asked for version in self.versions)
 

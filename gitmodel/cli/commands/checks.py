@@ -66,7 +66,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         ),
         empty=options.Part(filter).empty("the change is valid" if between else "all records are valid", "problem"),
     )
-    with suppress(NotFound):  # there may be only a checked-out registry
+    with suppress(NotFound):  # this repository may only have a checked-out commit of a registry
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
         warn_of_credentials(invocation, recorded)
         if commit is None and between is None:
@@ -140,7 +140,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         )
 
     if fix:
-        if filter:  # refuses a wrong filter before anything is fixed
+        if filter:  # so that a wrong filter is an error before anything is fixed
             matching(administration.examine(client))
         repaired += administration.repair(client)
     left = administration.examine(client)
@@ -238,7 +238,7 @@ def _find_change(invocation: Invocation, commit: str | None, force: bool, staged
     if staged:
         from gitmodel.client import Client
 
-        # the commit in this repository is checked, whichever registry the settings name
+        # a commit is checked in the current repository, even if the settings name another registry
         with Client(repo=".") as here:
             return here.check_staged(os.environ.get("GIT_INDEX_FILE") or None, force=force)
     return invocation.client.check_between(commit, force=force) if commit is not None and ".." in commit else None
@@ -277,5 +277,5 @@ def _warn_of_change(invocation: Invocation, found: RangeCheck) -> Sequence[Probl
 
 
 def _not_shown(number: int, what: str) -> str:
-    """Return the end of a sentence that says how many findings the filter left out; "" for none."""
+    """Return the end of a message with the *number* of findings that the filter left out; "" for 0."""
     return f" ({count(number, what)} not shown)" if number else ""

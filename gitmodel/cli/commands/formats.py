@@ -64,9 +64,9 @@ def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
 
 
 def _accept_suggested(invocation: Invocation, remove: bool) -> tuple[str, ...]:
-    """Return the suggested names that this machine does not trust yet, after it was asked about them.
+    """Return the suggested names that this machine does not trust yet, after the user has accepted them.
 
-    Raises UsageError if it cannot be asked, KeyboardInterrupt if the user declines.
+    Raises UsageError without a terminal to ask, KeyboardInterrupt if the user declines.
     """
     if remove:
         raise UsageError("--remove needs the names to remove", hint="`git model formats list` shows the trusted names")

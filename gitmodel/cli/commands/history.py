@@ -24,7 +24,7 @@ _SHORT = 10
 
 
 def _holdings(asked: Mapping[str, str | None], found: Sequence[Holding]) -> RowKind[Holding]:
-    """Return how rows of the history are printed, without columns in which all have the value that was *asked* for."""
+    """Return how rows of the history are printed, without the columns for which the user *asked* for a single value."""
     first: tuple[Column[Holding], ...] = (
         ("FROM (UTC)", lambda row: cell_text.utc_time(row.event.when)),
         ("UNTIL (UTC)", lambda row: _until(row.event)),

@@ -35,7 +35,7 @@ RUNS: RowKind[RunView] = RowKind(
     shapes.RECORDED_RUN,
     name=lambda view: view.id,
     keys=("id",),
-    first=(("RUN", lambda view: view.id),),  # which begins with the time of the start
+    first=(("RUN", lambda view: view.id),),  # the id begins with the time of the start
     others=(
         ("PIPELINE", lambda view: view.pipeline),
         ("STATUS", lambda view: _status(view)),
@@ -84,7 +84,7 @@ def run(
 
     def tell(event: str, step: str, seconds: float) -> None:
         said = {"started": "started", "cached": "cached", "again": "starts again, since its worker died"}
-        if event == "retrying":  # a warning names the error
+        if event == "retrying":  # not printed, because a warning names the error
             return
         invocation.output.note(f"{step}: {said.get(event) or f'{event} in {seconds:.1f} s'}")
 
@@ -99,7 +99,7 @@ def run(
         given = found.read_parameters(file) if file is not None else {}
         given |= from_texts(found.function, texts, options.read_value)
         done = found.run(client=invocation.client, executor=executor, listener=tell, **given)
-    assert done is not None  # only a script that is being imported has no run
+    assert done is not None  # the call of a pipeline returns None only while its script is imported
     view: RunView | None = None
     with contextlib.suppress(NotFound):
         view = invocation.client.get_run(done.id)

@@ -67,7 +67,7 @@ def init(
     if ci is not None:
         from gitmodel.hosts import workflows
 
-        if source:  # before anything is fetched
+        if source:  # checked before anything is fetched
             workflows.check_given(owners, install)
     joined = administration.adopt(client, source, new=new) if source else ""
     if ci is not None:
@@ -158,7 +158,7 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
         from gitmodel.pipelines.executors import choose_executor
 
         choose_executor(value)
-    if key == "repo":  # the current repository names the registry
+    if key == "repo":  # set in the current repository, not in that of the registry
         now = administration.choose_registry(invocation.folder, value, environ=os.environ)
     else:
         now = administration.change_setting(invocation.client, key, url_of(value) if key == "store" else value)
