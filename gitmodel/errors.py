@@ -96,7 +96,7 @@ class Unsigned(Refused):
 
 
 class ForeignTag(Refused):
-    """A tag that this registry did not make has the name of its tag for the stage or alias *place*."""
+    """A foreign tag, which this registry did not make, has the name of its tag for the stage or alias *place*."""
 
     def __init__(self, place: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)

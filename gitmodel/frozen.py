@@ -60,10 +60,10 @@ class Frozen:
 
     def __init_subclass__(cls, *, kw_only: bool = False, eq: bool = True) -> None:
         super().__init_subclass__()
-        cls.__doc__ = cls.__doc__ or cls.__name__  # `dataclasses` would write one, which takes 1 ms
+        cls.__doc__ = cls.__doc__ or cls.__name__  # otherwise `dataclasses` writes a docstring, which takes 1 ms
         dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
         names = [field.name for field in cls.__dataclass_fields__.values() if field.compare]
-        # Twice the first of few, because `attrgetter` returns no tuple for a single name.
+        # A single name is given twice, because `attrgetter` returns no tuple for one name.
         cls.__compared__ = attrgetter(*(names if len(names) > 1 else [*names, *names] or ["__class__"]))
         if not eq:
             for name in {"__eq__", "__hash__"} - vars(cls).keys():

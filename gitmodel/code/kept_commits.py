@@ -50,7 +50,7 @@ class KeptCommits:
 
     def keep(self, commit: Oid) -> None:
         """Keep *commit* with a ref that is named after it, even if its branch is deleted."""
-        if commit in self._done:  # only people delete such a ref, and git syncs each ref to disk
+        if commit in self._done:  # only people delete such a ref, and writing it again would sync the disk
             return
         set_refs(self._git, {kept_ref(commit): commit}, "gitmodel: keep the code of a version")
         self._done.add(commit)
@@ -87,7 +87,7 @@ class KeptCommits:
         shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
             SharedPermissions(shared).make_folder(self._git.common_dir / "gitmodel")
-        # Without a terminal, Git LFS prints progress only on request, and would be treated as silent.
+        # Without a terminal, Git LFS prints progress only on request. Without progress, it would be ended as silent.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         silence = _HOOK_SILENCE if self._has_hook() else SILENCE
         whole = len(commits) > 1 and set(commits) >= set(self.kept())

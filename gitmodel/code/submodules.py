@@ -16,6 +16,6 @@ def list_submodules(worktree: Path) -> tuple[str, ...]:
     import git
 
     with git.Repo(worktree) as found:
-        # GitPython inherits the variables that git sets in a hook, for another work tree.
+        # In a hook, GitPython would inherit variables that git set for another work tree.
         found.git.update_environment(GIT_DIR=str(found.git_dir), GIT_COMMON_DIR=str(found.common_dir))
         return tuple(str(submodule.path) for submodule in found.submodules)

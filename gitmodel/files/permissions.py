@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# These bits of a folder mean that its files are shared. git sets the first for group access.
+# Either bit of a folder means that its files are shared. git sets the first for group access.
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 _DEEPEST = 3
 
@@ -58,7 +58,7 @@ class SharedPermissions:
         """Return the folders below *folder*, and files beside them, whose permissions differ from the setting.
 
         Each comes with True if this process may repair it. Files in the deepest folders are skipped: a store may have
-        millions, which nobody writes to.
+        millions of such files, and nobody writes to them.
         """
         me = os.geteuid()
         for path, state in _walk(folder, 0):
@@ -133,7 +133,7 @@ def share(file: int | Path, folder: Path) -> None:
         runnable = readable >> 2 if state.st_mode & stat.S_IXUSR else 0
         mode = stat.S_IMODE(state.st_mode) & ~0o077 | readable | writable | runnable
         if mode != stat.S_IMODE(state.st_mode):
-            with suppress(OSError):  # another user's
+            with suppress(OSError):  # the file of another user
                 os.chmod(file, mode)
 
 

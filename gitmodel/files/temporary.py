@@ -40,7 +40,7 @@ def _begin(parent: Path) -> tuple[Path, int]:
         path.mkdir(0o700)
         try:
             descriptor = _open(path)
-        except FileNotFoundError:  # removed before it was locked
+        except FileNotFoundError:  # another process removed it before it was locked
             continue
         with suppress(NoLocks):  # without locks, other processes do not remove it either
             lock(descriptor)

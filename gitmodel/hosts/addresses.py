@@ -10,7 +10,7 @@ from gitmodel.frozen import Frozen
 # Servers and terminals cut or refuse longer addresses.
 LONGEST_ADDRESS = 4_000
 KINDS = ("github", "gitlab", "forgejo", "bitbucket")
-# Words in the name of a host that tell its kind; for others, `git config gitmodel.host` does.
+# Words in the name of a host that tell its kind. For other hosts, `git config gitmodel.host` sets it.
 _WORDS = {
     "github": "github",
     "gitlab": "gitlab",
@@ -46,7 +46,7 @@ class Host(Frozen):
     def push_options(self, base: str, title: str, text: str) -> tuple[str, ...]:
         r"""Return the push options that make the host open a merge request to *base*; only GitLab has them.
 
-        An option is one line; in the description GitLab reads `\n` as the end of one.
+        An option is one line. In the description, GitLab reads `\n` as a line break.
 
         >>> find_host("https://gitlab.com/org/models").push_options("gitmodel", "Promote it", "a\nb")[-1]
         'merge_request.description=a\\nb'

@@ -50,8 +50,8 @@ class HostApprovals(Collection[str]):
 def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
     """Return a function that gives the host's objection to putting a change of a `proposal_only` stage in force.
 
-    It returns None if the commit is *approved*, or signed by a signer on the list before it, and if the same holds for
-    every change of the stage's rules since it was `proposal_only`.
+    The function returns None if the commit is *approved*, or signed by a signer on the list before it, and if the same
+    holds for every change of the stage's rules since it became `proposal_only`.
     """
 
     def objection(snapshot: Snapshot, ref: StageRef) -> Refusal | None:
@@ -97,7 +97,7 @@ def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApp
 
 
 def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostApprovals) -> bool:
-    """Return True if *commit* returns the stage to a holder that an approved change set, and *rule* allows that."""
+    """Return True if *commit* returns the stage to a holder that an approved change put there, and *rule* allows it."""
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
         return False

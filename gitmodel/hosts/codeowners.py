@@ -38,7 +38,7 @@ def made_for(text: str) -> str:
 
 
 def is_untouched(text: str) -> bool:
-    """Return True if *text*, above the part that belongs to the user, is as `marked` wrote it."""
+    """Return True if *text* is as `marked` wrote it, apart from the user's part at its end."""
     found = _MARK.match(text)
     return found is not None and _digest(text[found.end() :].partition(OWN_PART)[0]) == found[2]
 
