@@ -770,8 +770,8 @@ class TestOpenStore:
         ("url", "said"),
         [
             ("https://example.com/x", "no artifact stores of the kind https:"),
-            ("s3:///models", "not written as s3://PLACE/PATH"),
-            ("s3://bucket/models?x=1", "not written as s3://PLACE/PATH"),
+            ("s3:///models", "does not have the form s3://PLACE/PATH"),
+            ("s3://bucket/models?x=1", "does not have the form s3://PLACE/PATH"),
             ("s3://ab/models", "'ab' is not a name of a bucket"),
             ("models", "not the path of a folder"),
             ("file:models", "not absolute"),

@@ -61,7 +61,7 @@ def test_python_refuses_the_same_contradictions(repo):
                     change(**given)
             with pytest.raises(UsageError, match="add_tags and remove_tags both name 'a'"):
                 change(add_tags=["a"], remove_tags=["a"])
-        with pytest.raises(UsageError, match="remote origin needs push"):
+        with pytest.raises(UsageError, match="the remote origin is used only with push"):
             client.apply(remote="origin")
     assert state(repo) == before
 

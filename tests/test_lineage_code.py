@@ -115,7 +115,7 @@ def test_notes_on_code_commits_are_the_same_in_every_clone(repo, git, capsys, tm
         capsys,
         """
         $ git model notes
-        3 commits have notes: git log --notes=gitmodel
+        3 commits have notes: show them with `git log --notes=gitmodel`
         """,
     )
     shown = git(repo, "log", "--notes=gitmodel", "--format=%s|%N", "main", "old")

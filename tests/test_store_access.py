@@ -45,7 +45,7 @@ yet
         default is not trusted any more
         $ git model store trust --remove
         ! error: 'default' was not trusted in this clone
-        ! hint: `git config --get-all gitmodel.trustedStore` shows what is
+        ! hint: `git config --get-all gitmodel.trustedStore` shows the trusted URLs
         [3]
         """.replace("\\\n", ""),
     )

@@ -29,10 +29,10 @@ _NEVER_REQUIRED = "unasked"
 
 
 class RequiredSignatures:
-    """The signatures of one repository. Each is judged by the list in the first parent of its commit.
+    """The signatures of one repository. The list of signers in the first parent of a commit decides if one counts.
 
-    A signature must be valid at the time of its commit. That is the latest date of the commit and of those before it on
-    the chain of first parents, so that the signer cannot set it back. It must also be valid at *now*, if given.
+    A signature must be valid at the time of its commit. This time is the latest date of the commit and its chain of
+    first parents, so that a signer cannot backdate a commit. The signature must also be valid at *now*, if given.
     """
 
     def __init__(self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commits: Commits) -> None:
@@ -46,7 +46,7 @@ class RequiredSignatures:
     def are_required(self, parents: tuple[Oid, ...], stage: str) -> bool:
         """Return True if the rules before a commit with these *parents* demand that a change of *stage* is signed.
 
-        A rule still demands it after an unsigned change removed the rule, if that change had to be signed.
+        If a rule was removed by an unsigned change that had to be signed, the rule still counts.
         """
         if not parents:
             return False
@@ -55,7 +55,7 @@ class RequiredSignatures:
         return not self.never_required(parents[0]) and self._requires(self._trusted(parents[0])[0], stage)
 
     def never_required(self, tip: Oid) -> bool:
-        """Return True if no rule up to *tip* ever demanded signatures. Cheap if a commit shortly before was checked."""
+        """Return True if no rule up to *tip* ever demanded signatures. Fast if a recent commit was checked before."""
         at, passed = tip, []
         for _ in range(PARENTS_BEFORE_WALK):
             if self._facts.get(_NEVER_REQUIRED, at):
@@ -115,7 +115,7 @@ class RequiredSignatures:
         if found is None:
             return "it is not signed"
         if not parents:
-            return "there is nothing before its commit that says who may sign"
+            return "its commit has no parent, so no earlier list of signers says who may sign it"
         tagger = _header(found.payload, b"tagger ")
         claimed = max(_seconds(tagger), _seconds(_header(data, b"committer ")))
         why = self._rules_fault(parents[0])
@@ -158,7 +158,7 @@ class RequiredSignatures:
         if not allowed:
             return f"there is no file {paths.SIGNERS} before it"
         if not all(emails):
-            return "it does not say whose it is"
+            return "it lacks the e-mail address of the person who made it"
         when = min(max(claimed, *self._times(parent)), _LAST)
         if now is not None and when > now + _AHEAD:
             return "it is dated in the future"

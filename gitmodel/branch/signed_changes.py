@@ -120,6 +120,6 @@ class ChangeSigning:
     def _check(self, fault: str) -> None:
         if fault:
             raise Unsigned(
-                f"the rules of the stage ask for a signature that counts: {fault}",
-                hint=f"ask one of those in `git show {self.branch.removeprefix('refs/heads/')}:{paths.SIGNERS}`",
+                f"the rules of the stage require a valid signature: {fault}",
+                hint=f"ask a signer: `git show {self.branch.removeprefix('refs/heads/')}:{paths.SIGNERS}` lists them",
             )

@@ -1,6 +1,6 @@
 """Functions that administer a registry, its clones and its stores. Commands call them; a service needs none of them.
 
-Each function imports the modules that it needs when it is called, so that a command imports no others.
+Each function imports the modules that it needs only when it is called, so that commands start fast.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SAMPLE = 8  # artifacts of the clone's own store that are searched in another store
+_SAMPLE = 8  # how many artifacts of the clone's own store are looked for in another store
 
 # Setting up
 
@@ -73,7 +73,7 @@ def count_models(client: Client) -> int:
 
 
 def describe_remote(client: Client, name: str = "") -> RemoteView:
-    """Return the remote that pulls and pushes use, without asking it. Raises NotFound."""
+    """Return the remote that pulls and pushes use, without contacting it. Raises NotFound."""
     from gitmodel.teams import cloning
 
     return cloning.describe_remote(client.repository, name)
@@ -135,7 +135,7 @@ def find_broken_tags(client: Client, model: str, stage: str) -> list[str]:
 
 
 def find_merged_tags(client: Client) -> list[Merged]:
-    """Return the merges of the branch that stage tags came in with."""
+    """Return the merges of the branch by plain git that brought in stage tags."""
     from gitmodel.registry.put_in_force import merged_tags
 
     return merged_tags(client.repository)
@@ -158,7 +158,7 @@ def find_state(client: Client, moment: str) -> State:
 
 
 def list_checked_commits(client: Client) -> list[Oid]:
-    """Return the commits that a check without a commit looks at."""
+    """Return the commits that `check` examines if no commit is named."""
     from gitmodel.teams.commit_ranges import current_states
 
     return current_states(client.repository)
@@ -172,7 +172,7 @@ def list_finding_kinds() -> tuple[str, ...]:
 
 
 def list_rules() -> tuple[str, ...]:
-    """Return the rules that a check looks at, of a branch and of a change."""
+    """Return the names of the rules that `check` applies to a branch and to a change."""
     from gitmodel.domain.rules import change_rules, invariants
 
     return (*invariants.RULES, *change_rules.RULES)
@@ -203,13 +203,13 @@ def distrust_store(client: Client, which: str) -> NamedStore:
     if not stores.distrust_store(client.access, which):
         raise NotFound(
             f"{which!a} was not trusted in this clone",
-            hint="`git config --get-all gitmodel.trustedStore` shows what is",
+            hint="`git config --get-all gitmodel.trustedStore` shows the trusted URLs",
         )
     return client.access.named(which) if ":" not in which else NamedStore("", which, "", trusted=False)
 
 
 def lacks_artifacts(client: Client) -> bool:
-    """Return True if the default store lacks artifacts of the clone's own store, of which a few are looked for."""
+    """Return True if the default store lacks one of a few artifacts of the clone's own store."""
     from gitmodel.stores.local_store import LocalStore
 
     sample = islice(LocalStore(client.store_root).digests(), _SAMPLE)
@@ -244,7 +244,7 @@ def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
 
 
 def hint_of_left_out(commit: Oid | None) -> str:
-    """Return a hint on how to find the changes that a pull left out; the branch was at *commit* before it."""
+    """Return a hint how to find the changes that a pull left out; *commit* was the branch before the pull."""
     from gitmodel.teams.pulling import had_before
 
     return had_before(commit)

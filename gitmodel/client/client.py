@@ -650,7 +650,7 @@ class Client:
         return Run._of(runs.get_run(self.repository, id, store=lambda: self.store), self._opened)
 
     def get_cells(self, run: str) -> tuple[Cell, ...]:
-        """Return the cells that were executed until the end of the run with the id *run*, if it was in a notebook.
+        """Return the cells of a notebook that were executed until the end of the run with the id *run*.
 
         Secrets and text that looks like a credential are replaced. Raises NotFound for a run without stored cells.
 
@@ -663,7 +663,7 @@ class Client:
         return runs.get_cells(self.repository, run, self.store)
 
     def get_logs(self, run: str, step: str | None = None) -> list[StepLog]:
-        """Return what the steps of the run with the id *run* printed, or its *step*: a value for each attempt.
+        """Return what the steps of the run with the id *run* printed, or only its *step*: a value for each attempt.
 
         The output stays on the machine that ran the steps, for its newest 200 runs. Secrets and text that looks like a
         credential are replaced. Raises NotFound for an unknown run or step, and if this machine does not have it.
@@ -678,8 +678,8 @@ class Client:
     def attach_logs(self, run: str, version: str, *, step: str | None = None) -> str:
         """Publish what the steps of a run printed, or one *step*: attach it to *version* as a text file.
 
-        Returns the name of the attachment, which is STEP.log or RUN.log. Raises what `get_logs` raises, Refused if the
-        text seems to hold credentials, Conflict if the version has another attachment of this name.
+        Returns the name of the attachment, which is STEP.log or RUN.log. Raises the errors of `get_logs`, Refused if
+        the text seems to hold credentials, Conflict if the version has another attachment of this name.
 
         >>> client.attach_logs(run.id, "demo@3", step="fit")                              # doctest: +SKIP
         'fit.log'
@@ -697,10 +697,10 @@ class Client:
     def start_run(self, name: str) -> Iterator[ScriptRun]:
         """Start a run called *name* for a script without steps, and record it when the `with` block ends.
 
-        The `ScriptRun` that it yields records parameters, metadata and artifacts, and creates a version. All of it,
-        with the code, the installed packages and the duration, becomes one commit at the end; nothing is committed
-        before. If the block raises an error, only the run is recorded, as failed or, after Ctrl-C, as cancelled, and
-        the error is raised again. Secrets and credentials in the error are hidden.
+        The `ScriptRun` that it yields records parameters, metadata and artifacts, and creates a version. With the code,
+        the installed packages and the duration, these become one commit at the end; nothing is committed before. If the
+        block raises an error, only the run is recorded, as failed or, after Ctrl-C, as cancelled, and the error is
+        raised again. Secrets and credentials in the error are hidden.
 
         Raises UsageError inside of another run, of a step or of a transaction; Conflict and other errors at the end if
         the version cannot be created.
@@ -729,7 +729,7 @@ class Client:
         """Put recorded changes in force, for all models or only for *names*. Sets stage tags.
 
         *reviewed* are ids of commits that you vouch for: they were reviewed, although the history does not show it.
-        *ask_host*, in a job of GitHub, GitLab or Forgejo, asks the host whether a change was reviewed, instead of the
+        With *ask_host*, in a job of GitHub, GitLab or Forgejo, the host decides if a change was reviewed, and not the
         history. With *push*, *remote* is pulled first, and then only the tags are pushed, atomically. This is retried
         for *timeout* seconds while others push.
 
@@ -740,7 +740,7 @@ class Client:
         from gitmodel.client import sharing
 
         if remote and not push:
-            raise UsageError(f"remote {remote} needs push", hint="add push, or leave it out")
+            raise UsageError(f"the remote {remote} is used only with push", hint="add push, or leave the remote out")
         self._opened.require_branch("apply")
         apply = sharing.plan_apply(self._opened, names, reviewed=frozenset(reviewed), ask_host=ask_host)
         return sharing.apply_at_remote(self._opened, remote, apply, names, timeout=timeout) if push else apply()
@@ -996,9 +996,9 @@ class Client:
         pairs of a model and its new name. *rules* are changes of the rules of stages: AddStage, UpdateStage,
         RemoveStage, AddGate and RemoveGate. *push* pushes the branch; a registry by URL always pushes it. *open* also
         opens the pull request on the host. *leave* allows moving a version to an earlier stage when that empties its
-        later stage. *renumbered* confirms that a number that a pull gave to another version means the version that has
-        it now. Raises Refused for a version that the remote does not have, GateRefused unless *force* overrides the
-        rules with a *reason*, Conflict, NotFound, Unreachable.
+        later stage. *renumbered* confirms a number that a pull gave to another version: it means the version that has
+        it now. Raises Refused for a version that the remote does not have; GateRefused if a version fails a rule,
+        unless *force* overrides it with a *reason*; Conflict, NotFound, Unreachable.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
@@ -1159,8 +1159,8 @@ class Client:
     def trust_names(self, *names: str) -> tuple[str, ...]:
         """Allow files of models to use these classes and functions when they are loaded on this machine.
 
-        Give full names, such as "mypackage.models.Net"; the refusal of `artifact.load()` lists those that a file needs.
-        Returns all names that are trusted here. Raises UsageError for a name that is not a full one.
+        Give full names, such as "mypackage.models.Net". The error of `artifact.load()` lists those that a file needs.
+        Returns all names that are trusted here. Raises UsageError for a name that is not a full name.
 
         >>> client.trust_names("mypackage.models.Net")  # doctest: +SKIP
         ('mypackage.models.Net',)
@@ -1224,7 +1224,7 @@ class Client:
     def find_garbage(
         self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()
     ) -> Garbage:
-        """Return the objects of *store* that no version, run, tag or open run needs, if older than *grace_days*.
+        """Return the objects of *store* that no version, run, tag or active run needs, if older than *grace_days*.
 
         *also* are the paths of other registries that use the same store. If others can reach the store, the remote is
         fetched first. Raises Invalid if a record cannot be read, because then it is unknown what is needed;
@@ -1283,7 +1283,7 @@ class Client:
         return self._opened.find_code()
 
     def _around(self, opened: OpenRegistry) -> Client:
-        """Return a client of the same kind for *opened*."""
+        """Return a client of the same class for the registry *opened*."""
         client = copy(self)
         client._opened = opened
         return client

@@ -68,7 +68,7 @@ def put_comment(job: CiJob, text: str, marker: str) -> None:
     if not job.pull_request:
         raise UsageError("this job does not run for a pull request", hint="run it on the event pull_request")
     if len(text) > _LONGEST:
-        text = text[:_LONGEST] + "\n\n... and more: `git model plan` says all of it\n"
+        text = text[:_LONGEST] + "\n\n... and more: `git model plan` prints the whole text\n"
     gitlab = job.kind == "gitlab"
     inside = f"merge_requests/{job.pull_request}/notes" if gitlab else f"issues/{job.pull_request}/comments"
     ours = (one for one in _list(job, inside) if str(one.get("body", "")).startswith(marker))
@@ -84,7 +84,7 @@ def put_comment(job: CiJob, text: str, marker: str) -> None:
 def is_approved(job: CiJob, commit: Oid, branch: str) -> bool:
     """Return True if *commit* came to *branch* by a merged pull request whose last commit another user approved.
 
-    Raises Refused or Unreachable if the host does not say.
+    Raises Refused or Unreachable if the host does not answer.
     """
     find = {"github": _github_requests, "forgejo": _forgejo_requests, "gitlab": _gitlab_requests}[job.kind]
     return any(find(job, commit, branch))
@@ -111,7 +111,7 @@ def _gitlab_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
 
 
 def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
-    """Return True if a person other than its author approved the *request*'s last commit and no last review objects."""
+    """Return True if another user than the author approved the last commit of *request* and no last review objects."""
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
     words: dict[str, Mapping[str, Any]] = {}
     for review in _list(job, f"pulls/{request['number']}/reviews"):
@@ -121,7 +121,7 @@ def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
         who
         for who, review in words.items()
         if review["state"] == "APPROVED" and review.get("commit_id") == head and who != author
-        # only Forgejo has these: the reviewer is authorized, and the review is of the current commit
+        # only Forgejo has these keys: the reviewer is authorized, and the review is of the current commit
         and review.get("official", True) and not review.get("dismissed") and not review.get("stale")
     ]  # fmt: skip
     return bool(approving) and not any(

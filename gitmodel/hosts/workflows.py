@@ -28,7 +28,7 @@ _BEGUN = {
     "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
     "forgejo": {".forgejo/gitmodel-deploy.sh": "forgejo-deploy.sh"},
 }
-# The maximum size that hosts read; the file has lines for each model.
+# The maximum size of CODEOWNERS that hosts read. The file has lines for each model.
 _LONGEST = 3 << 20
 _SPEC = (
     'name a full commit, --install "git+https://HOST/OWNER/gitmodel@COMMIT", or a version with its hash, '
@@ -66,16 +66,16 @@ def check(repository: Repository, kind: str, owners: Iterable[str], install: str
 
 
 def check_given(owners: Collection[str], install: str) -> None:
-    """Raise UsageError if *install* is given and not pinned; also names missing *owners*."""
+    """Raise UsageError if *install* is given and not pinned. The error also reports missing *owners*."""
     if install and not codeowners.is_pinned(install):
         _refuse_missing(owners, install)
 
 
 def _refuse_missing(in_charge: Collection[str], install: str) -> None:
-    """Raise one UsageError that names everything that is missing: *in_charge*, a pinned version to *install*."""
+    """Raise one UsageError if *in_charge* (the owners) is empty or *install* is not pinned. It reports both."""
     why, hints = [], []
     if not in_charge:
-        why.append("nobody is named who answers for the registry")
+        why.append("no owner of the registry is named")
         hints.append("name one or more: --owner @org/team")
     if not install:
         why.append("nothing says which gitmodel the jobs install: it has no release yet")

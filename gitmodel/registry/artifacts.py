@@ -40,9 +40,9 @@ class Verified(Frozen):
     """The result of verifying an artifact: *versions* are the references of the versions that need it, *error* is "" if
     it is intact.
 
-    *unreachable* is True if its store does not answer, so that its state is unknown. Without a *digest*, the record of
+    *unreachable* is True if its store does not answer, so that its state is unknown. If *digest* is "", the record of
     the version cannot be read. *uri* is the location of an external artifact. *purged* names the files that were
-    purged, with the reason; this is not an error.
+    purged, with the reason; a purged file is not an error.
     """
 
     digest: str
@@ -57,7 +57,8 @@ class Verified(Frozen):
 class LocalArtifact(NamedTuple):
     """A file or folder to store. Its *format* is detected from the content by default ("").
 
-    Loading it needs the names *needs_trust* to be trusted. *file* is the name to record, by default that of *path*.
+    *needs_trust*: the full names of the classes and functions that a machine must trust before it loads the artifact.
+    *file*: the file name to record, by default that of *path*.
     """
 
     name: str
@@ -119,7 +120,7 @@ def store_artifact(
 
 
 def check_format(format: str, *, folder: bool) -> None:
-    """Raise UsageError for an unknown *format* ("": to be detected) or one that does not suit a file or a *folder*."""
+    """Raise UsageError if *format* ("": to be detected) is unknown, or does not suit the file or *folder*."""
     from gitmodel.formats.catalogue import plugins
 
     if folder and format not in ("", FOLDER_FORMAT) and plugins.find_format(format).is_folder is None:
@@ -176,7 +177,7 @@ def describe_external(
         digest, _, head = external.read_once(found, trusted=trusted, progress=progress)
     elif not digest:
         raise UsageError(
-            f"{place} has no SHA-256 of the whole object that its store knows",
+            f"the store has no SHA-256 of the whole object {place}",
             hint="leave the option out, so that the object is read and hashed",
         )
     return ArtifactLink(
@@ -202,8 +203,8 @@ def check_links(
 ) -> None:
     """Check that `link_artifacts` would accept new *artifacts* (names and kinds), before the first is stored.
 
-    A name that the version already has is not checked: it depends on the content. Raises the errors of
-    `link_artifacts`.
+    A name that the version already has is not checked, because the same content may be linked again. Raises the errors
+    of `link_artifacts`.
     """
     found, read = list(artifacts), read_values(metadata or {})
     for name, kind in found:
@@ -217,7 +218,7 @@ def check_links(
 
 
 def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
-    """Link artifacts to a version and return its number. Raises Refused for one that a stage or alias names."""
+    """Link artifacts to a version and return its number. Raises Refused for a version that a stage or alias names."""
     return change_version(writer, ref, planning.plan_links, tuple(links))
 
 
@@ -231,7 +232,7 @@ def check_attachments(
 ) -> None:
     """Check that `attach` would accept new attachments with these *names*, before the first is stored.
 
-    A name that an attachment of the version already has is not checked: the content decides.
+    A name that an attachment of the version already has is not checked, because the same content may be added again.
     """
     found, read = list(names), read_values(metadata or {})
     for name in found:
@@ -243,7 +244,7 @@ def check_attachments(
 def _check_new(
     writer: Writer, ref: VersionRef, new: list[T], plan: Callable[[Snapshot, str, int, list[T]], Change[int]]
 ) -> None:
-    """Check *plan* for those of *new* whose name no link of the same class has. Raises the errors of *plan*."""
+    """Check *plan* for those of *new* whose name the version does not have yet. Raises the errors of *plan*."""
 
     def planned(snapshot: Snapshot) -> Change[int]:
         model, number, _ = snapshot.resolve_to_change(ref)
@@ -254,7 +255,7 @@ def _check_new(
 
 
 def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
-    """Add attachments with the content of *links* to a version, also if it is in use. Returns the version's number.
+    """Add attachments with the content of *links* to a version, even if it is in use. Returns the version's number.
 
     Raises NotFound, Conflict.
     """
@@ -292,15 +293,15 @@ def fetch_artifact(
 
 
 def target_of(link: ArtifactLink, target: Path) -> Path:
-    """Return the path to which the artifact is written: *target*, or for a file, its own name in the folder *target*.
+    """Return the path to which the artifact is written. If *target* is a folder, a file is written into it by its name.
 
-    Raises UsageError if that name is taken, because the record chose it and not the user.
+    Raises UsageError if that name is taken: the record chose it and not the user, so it must not overwrite a file.
     """
     if link.is_folder or not target.is_dir():
         return target
     place = target / link.file_name
     if os.path.lexists(place):
-        raise UsageError(f"{place} already exists", hint="name that file, to overwrite it, or another one")
+        raise UsageError(f"{place} already exists", hint="to overwrite it, name that file, or choose another path")
     return place
 
 
@@ -323,7 +324,7 @@ def own_name(path: Path) -> str:
 
 
 def kept_file_name(name: str, file: str, warn: Warn) -> str | None:
-    """Return *file* as the artifact *name* records it; None, after a warning, if not every system can write it."""
+    """Return the file name to record; None, after a warning, if some systems do not support *file* as a name."""
     fault = file_name_fault(file)
     if not fault:
         return file
@@ -332,7 +333,7 @@ def kept_file_name(name: str, file: str, warn: Warn) -> str | None:
 
 
 def told_unportable(name: str, unportable: Sequence[str]) -> str:
-    """Return the warning that the folder *name* has paths that are *unportable*."""
+    """Return the warning that Windows does not support the *unportable* paths in the folder *name*."""
     return f"Windows does not support some names in {name}: {_first(unportable)}"
 
 
@@ -342,7 +343,7 @@ def told_needs_trust(name: str, names: Sequence[str]) -> str:
 
 
 def told_pickled(name: str, format: str) -> str:
-    """Return the warning that the artifact *name* is in a *format* that runs code, because no other one keeps it."""
+    """Return the warning that *name* is stored in a *format* that runs code, because no other format can store it."""
     return f"{name} is stored as {format}, because no other format keeps it: it loads only with trusted=True"
 
 
@@ -376,9 +377,9 @@ def verify(
     *,
     transfer: Transfer = Transfer(),
 ) -> Iterator[Verified]:
-    """Hash every artifact that the versions *refs* (none: all versions of all models) need again, each once.
+    """Hash again every artifact that the versions *refs* need (no *refs*: all versions of all models), each once.
 
-    Versions whose records cannot be read come first, without a digest: the artifacts that they need are unknown.
+    Versions whose records cannot be read come first, without a digest, because it is unknown what they need.
     """
     asked = tuple(refs)
     needed, damaged, gone = writer.read(lambda snapshot: (*_needed(snapshot, asked), purges(snapshot)))

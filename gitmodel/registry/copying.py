@@ -36,10 +36,10 @@ def copy_store(
 ) -> Copied:
     """Copy every object of *source* that *target* lacks; *manifests* are copied last.
 
-    Each object is hashed while it is read, and verified by the target; at the end the target is listed again. Damaged
-    objects of the source are not copied, and returned as failed. A second call continues where the first stopped. The
-    digests *without* are not copied. *repair* also reads the objects that *target* already has, and replaces damaged
-    ones by intact ones of *source*.
+    Each object is hashed while it is read, and verified by the target. At the end the target is listed again. Damaged
+    objects of the source are not copied, but returned as failed. A second call continues where the first stopped.
+    Objects in *without* are not copied. With *repair*, the objects that *target* already has are read too, and damaged
+    ones are replaced by intact ones of *source*.
 
     Raises UsageError if both are the same store, Invalid if the target lacks objects at the end, Unreachable.
     """
@@ -94,13 +94,13 @@ def _check_arrival(target: ArtifactStore, wanted: Iterable[StoredObject]) -> Non
     lost = [found.digest for found in wanted if there.get(found.digest) != found.size]
     if lost:
         raise Invalid(
-            f"{target.url} lacks {len(lost)} objects that were copied to it, {lost[0]} for one",
+            f"{target.url} lacks {len(lost)} objects that were copied to it, for example {lost[0]}",
             hint="run the same command again; if the error repeats, that store loses objects",
         )
 
 
 def check_copied(done: Copied) -> None:
-    """Raise Invalid, which names the first object, if some could not be copied."""
+    """If some objects could not be copied, raise Invalid, which names the first of them."""
     for digest, why in done.failed.items():
         raise Invalid(
             f"{len(done.failed)} of the objects could not be copied: {digest}: {why}",

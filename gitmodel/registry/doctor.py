@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class Finding(Frozen):
     """A fact about this clone: *about* names the kind, *hint* the advice; *fixable* is True if `--fix` repairs it.
 
-    *grave* findings stop something from working; the others are for information.
+    A *grave* finding stops something from working; the others are for information.
     """
 
     about: str
@@ -250,7 +250,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                         yield Finding("tag", f"{message}: {refusal.reason}", hint, grave=False)
                     else:
                         yield Finding("tag", message, "run `git model apply`", True, grave=False)
-        except Moved:  # the state has changed, and an active writer is not a problem
+        except Moved:  # another process moved the branch or a tag meanwhile: that is no finding
             continue
         except GitModelError as error:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
@@ -274,7 +274,7 @@ def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: St
     message = f"the tag {ref.name} does not count: {state.forged}"
     if not state.alias and repository.tags.signed_by(ref, snapshot.commit) and not repository.signing.signer.has_key:
         branch = repository.branch_name
-        ask = f"ask one of those in `git show {branch}:{paths.SIGNERS}` to run `git model doctor --fix` and push"
+        ask = f"ask a signer (`git show {branch}:{paths.SIGNERS}`) to run `git model doctor --fix` and push"
         return Finding("tag", message, ask)
     return Finding("tag", message, _FIX, True)
 

@@ -59,7 +59,7 @@ def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purg
     version_links(snapshot, look)
     if external and not versions:
         raise UsageError(
-            f"{digest} is external, of {external[0]}: gitmodel never stored its bytes",
+            f"{digest} is an external artifact of {external[0]}: gitmodel never stored its bytes",
             hint="erase the file at its own location, then unlink it",
         )
     if not versions and purge_of(snapshot, digest) is None and not reader.holds(digest):

@@ -60,7 +60,7 @@ def put_path(
     follow_links: Path | None = None,
     transfer: Transfer = Transfer(),
 ) -> StoredArtifact:
-    """Store the file or folder *path*; of a folder every file, and last the manifest that names them.
+    """Store the file or folder *path*. For a folder, store every file, and last the manifest that names them.
 
     A link into the folder *follow_links* is stored as its target.
 
@@ -119,7 +119,7 @@ def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | Non
 def held_file(store: ArtifactStore, digest: Digest, size: int) -> AbstractContextManager[Path | None]:
     """Return a context manager with a path to the verified file of the object; None if it is not on this machine.
 
-    The path leads to the file that was verified, also if another file replaces the object.
+    The path leads to the verified file even if another process replaces the object.
     """
     held: Callable[[Digest, int], AbstractContextManager[Path]] | None = getattr(
         _holder_of(store, digest), "held", None
@@ -151,7 +151,7 @@ def get_folder(
     transfer: Transfer = Transfer(),
     mode: int = 0o666,
 ) -> tuple[str, ...]:
-    """Create the folder of the manifest *digest*. It is at *target* only after all of it is verified.
+    """Create the folder of the manifest *digest*. It appears at *target* only after all files are verified.
 
     Each file has the permissions *mode* minus the umask. Files that would make the folder a git repository are verified
     but not written; their paths are returned.
@@ -199,7 +199,7 @@ def get_member(
         if entry.path == name:
             if name in git_paths([entry.path for entry in entries]):
                 raise Refused(
-                    f"{name!a} is of a git repository, which is not written from an artifact",
+                    f"{name!a} belongs to a git repository, and gitmodel writes none from an artifact",
                     hint="name another file of the folder",
                 )
             with _naming(entry):
@@ -223,7 +223,7 @@ def copy_artifacts(
     jobs: int = JOBS,
     sent: Sent | None = None,
 ) -> None:
-    """Copy artifacts from *source* to *target*. Each is a digest, whether it is a folder, and its recorded size.
+    """Copy artifacts from *source* to *target*. Each is a digest, True for a folder, and its recorded size.
 
     Objects that the target has are not copied. *jobs* objects are copied at a time, manifests after all files. *sent*
     is called with the bytes of each copied artifact. Raises Invalid for a damaged one, NotFound, Unreachable.
@@ -272,9 +272,9 @@ def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: i
 
 
 def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]], *, read_servers: bool = True) -> bool:
-    """Return True if each object, a digest and its size if that is known, is in the store and hashes to its digest.
+    """Return True if each object, a digest and its size if known, is in the store and hashes to its digest.
 
-    Without *read_servers*, only the size and gitmodel's mark of an object on a server are compared.
+    Without *read_servers*, an object on a server is not read: its size and the metadata that gitmodel set are compared.
     Renews the timestamps of old objects, as `keep_artifact` does. Raises Invalid for an object that is damaged.
     """
 
@@ -297,7 +297,7 @@ def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]]
 
 
 def _holder_of(store: ArtifactStore, digest: Digest) -> ArtifactStore:
-    """Return the store that has the object, and that is not composed of other stores."""
+    """Return the store that has the object. If *store* is composed of others, return one of these."""
     while isinstance(store, SeveralStores):
         store = store.holder(digest)
     return store
@@ -373,7 +373,7 @@ def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ..
 def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> bytes:
     """Return all bytes of an object.
 
-    Raises Invalid if it has more than *limit* bytes and so cannot be *what*; NotFound, Unreachable.
+    Raises Invalid if it has more than *limit* bytes, so that it cannot be *what* ("a manifest"); NotFound, Unreachable.
     """
     if (size := store.size(digest)) > limit:
         raise Invalid(f"{digest} is not {what}: it is too long ({size} bytes)", hint="run `git model check`")

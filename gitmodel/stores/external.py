@@ -87,7 +87,7 @@ def read_once(
             hashed.update(chunk)
             size += len(chunk)
             head += chunk[: HEAD - len(head)] if len(head) < HEAD else b""
-            if size > found.size:  # reading it may never end
+            if size > found.size:  # stop here, because a file that grows may never end
                 break
             if progress is not None:
                 progress(size, found.size)
@@ -102,7 +102,7 @@ def read_once(
 class ExternalStore(Unwritable):
     """The one artifact at a URI as a store that can only be read; an `ArtifactStore`.
 
-    A web server may lead on to its own host, and to URLs that are *trusted*.
+    A web server may redirect to its own host, and to URLs that are *trusted*.
     """
 
     shared = True
@@ -245,7 +245,7 @@ def _folder(uri: str) -> UsageError:
 
 
 def _look_up_page(trusted: Sequence[str], uri: str, version_id: str) -> External:
-    with _request(uri, trusted) as answer:  # some servers answer HEAD with another length, or not at all
+    with _request(uri, trusted) as answer:  # a GET: some servers answer HEAD with another length, or not at all
         length = answer.headers.get("Content-Length", "")
         mark = f"{answer.headers.get('ETag', '')} {answer.headers.get('Last-Modified', '')}"
     if not length.isdigit():
@@ -291,7 +291,7 @@ def _request(uri: str, trusted: Sequence[str]) -> HTTPResponse:
 
 def _leads_on(uri: str, to: str) -> Refused:
     if not is_web(to) or holds_credentials(to):
-        what = "an address that holds credentials" if is_web(to) else "an address that is not of the web"
+        what = "an address that holds credentials" if is_web(to) else "an address that is not http: or https:"
         return Refused(
             f"{shown_url(uri)} redirects to {what}, which gitmodel does not follow", hint="link the file itself"
         )

@@ -1,7 +1,7 @@
-"""The artifact store in a folder: content-addressed files, each there whole or not at all.
+"""The artifact store in a folder: files named by their digests. Each file is complete or does not exist.
 
-`<root>/sha256/<first two hex digits>/<other 62>` is an object, `<root>/tmp/<process id>-<random>` one being
-written. Its writer holds a lock on it as long as it lives, so a temporary file without one is a leftover.
+`<root>/sha256/<first two hex digits>/<other 62>` is an object, `<root>/tmp/<process id>-<random>` an object that is
+being written. A writer keeps its temporary file locked while it lives, so an unlocked temporary file is a leftover.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from gitmodel.stores.verified_reading import VerifyingReader, buffered, chunks, 
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")
-# Errors of a file system without a feature, and of a rename that does not replace a file.
+# Errors of a file system that lacks a feature, and errors if its rename cannot replace an existing file.
 _NOT_ABLE = frozenset({errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _IN_THE_WAY = frozenset({errno.EEXIST, errno.EPERM, errno.EACCES, errno.EBUSY, errno.ENOTSUP})
 _NOT_SYNCED = "what was stored in the last moments may be lost in a loss of power"
 _told: set[tuple[Path, str]] = set()
 _TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{32}")
-_LEFT_FOR_GOOD = 3600.0  # seconds without a lock and a write; a copy for the cache is written without a lock
+_LEFT_FOR_GOOD = 3600.0  # seconds without a lock and a write. A copy for the cache is written without a lock.
 
 
 class LocalStore:
@@ -172,7 +172,7 @@ class LocalStore:
         return Path(f"{self._shards}/{name[:2]}/{name[2:]}")
 
     def holds(self, digest: Digest) -> bool:
-        """Return True if the object is a regular file here; its content is verified only when read."""
+        """Return True if the object is a regular file in this store. Its content is verified only when it is read."""
         return self._state(digest) is not None
 
     def stat(self, digest: Digest) -> StoredObject | None:
@@ -225,7 +225,7 @@ class LocalStore:
 
     def remove_leftover(self, leftover: Leftover) -> None:
         """Remove the temporary file, if its writer is dead."""
-        for path, _ in self._dead():  # its lock is held meanwhile
+        for path, _ in self._dead():  # keeps the lock of each file during the iteration
             if str(path) == leftover.name:
                 with _reaching(path), suppress(FileNotFoundError):
                     os.unlink(path)
@@ -248,11 +248,11 @@ class LocalStore:
             with _reaching(temporary):
                 # On a network file system without locks, no other process can lock this file either, so that it is
                 # never treated as a leftover.
-                with self._tolerating("locks (flock)", "what a killed upload leaves is not recognized as such"):
+                with self._tolerating("locks (flock)", "the remains of killed uploads cannot be recognized"):
                     lock(descriptor)
                 if os.fstat(descriptor).st_nlink:
                     return descriptor, temporary
-                os.close(descriptor)  # removed by cleaning before it was locked
+                os.close(descriptor)  # another process removed the file as a leftover before it was locked
 
     def _sweep(self) -> None:
         """Remove files that killed processes left more than an hour ago; only the first call in a process does so."""
@@ -285,9 +285,9 @@ class LocalStore:
                 self._sync_folder(path.parent)
 
     def _replace(self, temporary: Path, path: Path) -> None:
-        """Put *temporary* in the place of the object at *path*, where a rename does not replace a file.
+        """Replace the object at *path* by *temporary*, on a file system whose rename does not replace a file.
 
-        The object stays if it is whole; a damaged one is removed first.
+        An intact object stays; only a damaged one is replaced.
         """
         digest = PREFIX + path.parent.name + path.name
         try:
@@ -312,7 +312,7 @@ class LocalStore:
                 os.fsync(descriptor)
 
     def _sync_folder(self, folder: Path) -> None:
-        # A rename is on disk only when its folder is.
+        # A rename is on disk only when its folder is synced.
         with self._tolerating("fsync of folders", _NOT_SYNCED):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:

@@ -19,10 +19,10 @@ SERVERS = ("s3", "gs", "az", "sftp", "oci")
 
 
 def open_store(url: str, *, default_root: Path) -> ArtifactStore:
-    """Open the store at *url*; if it is empty, the one in *default_root*, which otherwise has copies of a remote store.
+    """Open the store at *url*, or for "" the one in *default_root*, where the copies of a remote store are otherwise.
 
-    A folder is `file:///path` or an absolute path; a remote store is such as `s3://bucket/prefix`. Raises UsageError
-    for anything else, and never prints a URL that may contain a password.
+    A folder is `file:///path` or an absolute path; a remote store has a URL such as `s3://bucket/prefix`. Raises
+    UsageError for anything else, without the URL if it may contain a password.
 
     >>> open_store("", default_root=Path("/repo/.git/gitmodel")).shared
     False
@@ -71,7 +71,7 @@ def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
         )
     if parts.query or parts.fragment or not parts.netloc or "//" in parts.path:
         raise UsageError(
-            f"the artifact store is not written as {parts.scheme}://PLACE/PATH",
+            f"the URL of the artifact store does not have the form {parts.scheme}://PLACE/PATH",
             hint="leave out everything after ? and #; configure a server with environment variables",
         )
     begun = ResumableUploads(default_root / "uploads")
@@ -96,7 +96,7 @@ def _backend(scheme: str, place: str, path: str, begun: ResumableUploads) -> Bac
     if scheme == "oci":
         from gitmodel.stores.servers.oci import OciBackend
 
-        # as in docker: registries on this machine are used without TLS
+        # as docker does: registries on this machine are used without TLS
         local = place.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
         return OciBackend(place, path, begun, secure=not local)
     from gitmodel.stores.servers.sftp import SftpBackend

@@ -27,12 +27,12 @@ _KINDS = {
 # A file HEAD belongs to git if its content matches and one of these names is beside it.
 _HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$"), 256
 _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
-# A folder that more links lead to is refused: each level of links to the next folder can double the number of files.
+# If more links lead to a folder, it is refused, because each level of links can double the number of files.
 _MOST_TIMES = 100
 
 
 class SourceFile(NamedTuple):
-    """A file to store: its path in a manifest, where it is with links followed, its length in bytes.
+    """A file to store: its path in a manifest, its place with links followed, its length in bytes.
 
     *linked* is True if a symbolic link led to it, or to a folder above it.
     """
@@ -96,11 +96,11 @@ def list_folder(root: Path, follow_links: Path | None = None) -> list[SourceFile
 
 
 def open_source(path: Path, name: str, *, linked: bool = False) -> BinaryIO:
-    """Open the file *path*, whose links are resolved. The end is reached only if the file did not change meanwhile.
+    """Open the file *path*, whose links are resolved. *name* is its name in messages.
 
-    If a link led to it (*linked*), raises Conflict if a part of *path* became a link before the file was open.
-    *name* is its name in messages. The reader can be rewound, and raises Conflict at the end if the file changed after
-    it was opened. Raises UsageError if it is not a readable regular file.
+    The reader can be rewound, and raises Conflict at the end if the file changed after it was opened. If a link led to
+    the file (*linked*), raises Conflict if a part of *path* became a link before the file was open. Raises UsageError
+    if it is not a readable regular file.
     """
     try:
         _refuse_special(name, os.lstat(path).st_mode)
@@ -112,7 +112,7 @@ def open_source(path: Path, name: str, *, linked: bool = False) -> BinaryIO:
     state = os.fstat(descriptor)
     try:
         _refuse_special(name, state.st_mode)  # the opened file, which can be newer than the one that was checked
-        # the reader compares the opened file with the one at *path*, so that it was not another one in between
+        # At its end, the reader also checks that *path* still names the opened file.
         if linked and os.path.realpath(path) != str(path):
             raise _changed(name)
     except GitModelError:
@@ -168,9 +168,9 @@ def _identity(state: os.stat_result) -> tuple[int, int, int, int]:
 
 
 class _Folder(NamedTuple):
-    """A folder to list: the beginning of the names in it, where it is, and if a link led to it.
+    """A folder to list: the prefix of the names in it, its place with links followed, and True if a link led to it.
 
-    *above* are the folders on the way to it, where they are.
+    *above* are the places of the folders above it.
     """
 
     prefix: str
@@ -224,8 +224,8 @@ def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> N
     if follow_links is None:
         raise UsageError(
             f"{_shown(path)} is a link to a folder",
-            hint="to store the files in it: --follow-links ROOT, a folder that contains it (in Python: "
-            "follow_links=ROOT); or put a copy of the folder in place of the link",
+            hint="use `--follow-links ROOT` (in Python: follow_links=ROOT) to store the files of the folder; ROOT is a "
+            "folder that contains the target of the link; or replace the link by a copy of the folder",
         )
     if is_git_name(place.name):
         raise _git_inside(place.parent, place.name)
@@ -234,7 +234,7 @@ def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> N
 def _refuse_again(path: Path, folder: _Folder, times: int) -> None:
     """Raise UsageError if *folder*, reached as *path*, contains itself, or was reached too many *times*.
 
-    Folders of links to each other can otherwise have more paths than a disk has room for.
+    Folders with links to each other could otherwise have more paths than fit on a disk.
     """
     if folder.place in folder.above:
         raise UsageError(f"{_shown(path)} leads to a folder that contains it", hint="fix or remove the link")
@@ -246,7 +246,7 @@ def _refuse_again(path: Path, folder: _Folder, times: int) -> None:
 
 
 def _follow(roots: Sequence[Path], link: Path, follow_links: Path | None, path: Path | None = None) -> Path:
-    """Return the target of *link*, which is in one of *roots*: its folder, and the one in *follow_links*.
+    """Return the target of *link*. Raises UsageError unless it is in one of *roots*: its folder and *follow_links*.
 
     Messages call the link *path*.
     """
@@ -261,20 +261,20 @@ def _follow(roots: Sequence[Path], link: Path, follow_links: Path | None, path: 
         if follow_links is None:
             raise UsageError(
                 f"{shown} is a link to a target outside its folder",
-                hint="to store the files to which links lead: --follow-links ROOT, the folder that holds them all "
-                "(in Python: follow_links=ROOT); or put a copy of the file in place of the link",
+                hint="use `--follow-links ROOT` (in Python: follow_links=ROOT) to store the targets of links; ROOT is "
+                "a folder that contains all of them; or replace the link by a copy of the file",
             )
         raise UsageError(
             f"{shown} is a link to a target outside {_shown(follow_links)}: {_shown(place)}",
-            hint="put a copy of the file in place of the link, or give another folder as ROOT if you know the target",
+            hint="replace the link by a copy of the file, or name a ROOT that contains the target if you trust it",
         )
     return place
 
 
 def _refuse_git_folder(folder: Path, names: list[str]) -> None:
-    """Raise Refused for a folder like `.git` of any name, even if its `objects` and `refs` are empty.
+    """Raise Refused for a git folder of any name, even if its `objects` and `refs` are empty.
 
-    The folder of a linked work tree has `commondir` instead, and one that was moved partially may have only its config.
+    The git folder of a linked work tree has `commondir` instead, and an incomplete copy may have only its config.
     """
     known = {name.casefold(): name for name in names}
     if "head" in known and not known.keys().isdisjoint(_BESIDE_HEAD) and _is_head(folder / known["head"]):

@@ -40,10 +40,10 @@ def buffered(raw: io.RawIOBase, size: int = 1 << 16) -> BinaryIO:
 
 
 class VerifyingReader(RawReader):
-    """*size* bytes that *fill* puts into a buffer, returning their number; *close* is called once, at the end.
+    """A reader of *size* bytes. *fill* puts bytes into a buffer and returns their number; *close* is called at the end.
 
-    Raises the error that *wrong* returns, instead of giving the last bytes, if all of them do not hash to *digest* or
-    have another length.
+    If the bytes do not hash to *digest* or have another length, raises the error that *wrong* returns, and never
+    returns the last bytes.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class VerifyingReader(RawReader):
 def chunks(source: BinaryIO) -> Iterator[memoryview]:
     """Yield *source* to its end in pieces.
 
-    A piece is valid until the next is requested. From the first piece of `CHUNK` bytes on, it is valid until the next
-    piece but one is requested.
+    A piece is valid until the next piece is requested. From the first piece of `CHUNK` bytes on, a piece stays valid
+    until the second piece after it is requested.
     """
     buffer = other = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
     while count := read_into(buffer, source):
@@ -147,5 +147,5 @@ def read_into(view: memoryview, source: BinaryIO) -> int:
 
 def _taken(found: _Result | None) -> _Result:
     if found is None:
-        raise BlockingIOError(errno.EAGAIN, "the source to store would have to be waited for")
+        raise BlockingIOError(errno.EAGAIN, "the source to store has no data yet, and does not wait for it")
     return found

@@ -137,7 +137,7 @@ def test_a_text_among_the_owners_adds_no_line_and_is_reported(repo, capsys):
 def test_init_ci_requires_an_owner(repo, capsys):
     before = editing.run(repo, "rev-parse", BRANCH)
     code, _, err = ask(capsys, "init", "--ci", "github")
-    assert (code, "nobody is named who answers for the registry" in err) == (2, True)
+    assert (code, "no owner of the registry is named" in err) == (2, True)
     code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "the team")
     assert (code, "'the team' is not an account of a host" in err) == (2, True)
     code, _, err = ask(capsys, "init", "--owner", "@me")
@@ -148,8 +148,11 @@ def test_init_ci_requires_an_owner(repo, capsys):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ((), ("nobody is named", "nothing says which gitmodel", "--owner @org/team", "--install")),
-        (("--install", "gitmodel"), ("nobody is named", "--install names no commit", "--owner @org/team", "DIGEST")),
+        ((), ("no owner of the registry is named", "nothing says which gitmodel", "--owner @org/team", "--install")),
+        (
+            ("--install", "gitmodel"),
+            ("no owner of the registry is named", "--install names no commit", "--owner @org/team", "DIGEST"),
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", FILES)

@@ -178,7 +178,7 @@ class TestSigning:
         before = state(repo)
         with pytest.raises(Refused, match=r"its key SHA256:\S+ is not listed for bob@example.com") as refused:
             promote(someone("bob"))
-        assert refused.value.hint == "ask one of those in `git show gitmodel:allowed_signers`"
+        assert refused.value.hint == "ask a signer: `git show gitmodel:allowed_signers` lists them"
         assert state(repo) == before
 
     @pytest.mark.parametrize("leave", [lambda v: v.set_stage("archived"), lambda v: v.delete(force=True)])

@@ -75,10 +75,13 @@ def notes(invocation: Invocation, remove: bool) -> None:
         invocation.output.outcome("removed the notes", shapes.NOTED, fields, name="")
         return
     done = invocation.client.write_notes()
-    said = f"{done.notes} commits have notes: git log --notes=gitmodel" if done.notes else "no commit here has a note"
+    have = "1 commit has a note" if done.notes == 1 else f"{done.notes} commits have notes"
+    said = f"{have}: show them with `git log --notes=gitmodel`" if done.notes else "no commit here has a note"
     invocation.output.outcome(said, shapes.NOTED, vars(done), name=done.commit)
     if done.missing:
-        invocation.output.note(f"{done.missing} code commits of versions are not in this repository")
+        are = "is" if done.missing == 1 else "are"
+        missing = cell_text.count(done.missing, "code commit")
+        invocation.output.note(f"{missing} of versions {are} not in this repository")
 
 
 def _fields(found: Containing) -> Mapping[str, Any]:
