@@ -36,7 +36,7 @@ def bob(iris, tmp_path, monkeypatch):
 
 def test_a_clone_without_the_artifacts_says_how_to_share_them(bob, capsys):
     how = (
-        "this store is of this clone alone; where it was made, type "
+        "only this clone has this store; where the artifact is, type "
         "`git model init --store URL` and `git model store copy --from clone --to default`"
     )
     code, _, err = ask(capsys, "get", "iris@1", "train")

@@ -47,7 +47,7 @@ class BranchCommit(Frozen):
 def walk_branch(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[BranchCommit]:
     """Yield the commits of the branch at *tip* that changed files in *pathspecs*, newest first.
 
-    A single literal path is found by git's changed-path filters, where `git model maintenance` has written them.
+    For a single literal path, git uses its changed-path filters, if `git model maintenance` has written them.
     Raises Invalid after the last available commit of a shallow clone.
     """
     stretch = _FIRST_STRETCH
@@ -154,7 +154,7 @@ def _change(line: str, path: str, read: dict[Oid, GitObject | Invalid]) -> FileC
 
 
 def _sides(line: str) -> tuple[Oid | None, Oid | None]:
-    """Return the ids of the file before and after, None where there is no regular file."""
+    """Return the ids of the file before and after the change; None instead of an id if it is not a regular file."""
     old_mode, new_mode, old, new, _ = line.removeprefix(":").split(" ", 4)
     return Oid(old) if old_mode in FILE_MODES else None, Oid(new) if new_mode in FILE_MODES else None
 

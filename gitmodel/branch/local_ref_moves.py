@@ -109,7 +109,7 @@ class LocalRefs:
         self.objects.write(new)
 
     def _check_effect(self, moves: Sequence[RefMove]) -> None:
-        """Raise Invalid if git reported success, but left a branch where it was."""
+        """Raise Invalid if git reported success, but did not move a branch."""
         for move in moves:
             moves_branch = move.ref.startswith("refs/heads/") and not move.verifies
             if moves_branch and self.reader.resolve_id(move.ref) == move.old:

@@ -148,7 +148,7 @@ class RunJournal:
                 line = line[os.write(self._descriptor, line) :]
 
     def note_stored(self, outputs: Iterable[tuple[str, str]]) -> None:
-        """Note what the run stored, by digest and format, so that `store gc` keeps it until the run ends."""
+        """Note the *outputs* that the run stored (digests and formats), so that `store gc` keeps them until it ends."""
         self.note(outputs=[{"digest": digest, "format": format} for digest, format in outputs])
 
     def discard(self) -> None:

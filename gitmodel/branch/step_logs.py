@@ -219,5 +219,5 @@ def _line(text: str) -> OutputLine | None:
     stream, _, said = rest.partition(" ")
     try:
         return OutputLine(float(at), _STREAMS[int(stream)], said)
-    except (KeyError, ValueError):  # the process ended in the middle of it
+    except (KeyError, ValueError):  # the process ended while it wrote the line
         return None

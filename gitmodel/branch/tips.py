@@ -112,7 +112,7 @@ class Tips:
         return None
 
     def fetched_ref(self, remote: str) -> str:
-        """Return the ref where a plain `git fetch` of *remote* puts its metadata branch."""
+        """Return the ref to which a plain `git fetch` of *remote* fetches its metadata branch."""
         return f"refs/remotes/{remote}/{self.name}"
 
     def missing_tags(self) -> str:

@@ -33,8 +33,8 @@ _HINT = "free space on the disk or repair it, or name another folder with XDG_CA
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder for files of this user that can be fetched again.
 
-    `XDG_CACHE_HOME` where that is an absolute path (XDG Base Directory Specification 0.8), else `~/Library/Caches` on
-    macOS and `~/.cache` elsewhere; below it, `gitmodel`.
+    It is the folder `gitmodel` in `XDG_CACHE_HOME`, if that is an absolute path (XDG Base Directory Specification 0.8),
+    else in `~/Library/Caches` on macOS and in `~/.cache` elsewhere.
     """
     named = environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(named):

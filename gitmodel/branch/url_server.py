@@ -1,4 +1,4 @@
-"""A registry by URL: reads fetch what they need into the user's cache, writes are pushed before they return."""
+"""A registry by URL: reads fetch the needed objects into the user's cache, writes are pushed before they return."""
 
 from __future__ import annotations
 

@@ -357,7 +357,7 @@ class Client:
     def view_version_rows(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
     ) -> Iterator[VersionView | VersionRow | Invalid]:
-        """Yield the versions like `view_versions`, but faster: of most of them, only the fields that a table shows."""
+        """Yield the versions like `view_versions`, but faster: most results have only the fields that a table shows."""
         from gitmodel.registry import versions
 
         self.repository.renew()

@@ -886,8 +886,8 @@ class ModelVersion:
     def export(self, path: str | os.PathLike[str], *, inputs: bool = False) -> Exported:
         """Write this version with its records, lineage and artifacts to the new file *path*.
 
-        With *inputs*, everything from which it was made is included. `missing` of the result names what is not. Raises
-        NotFound for an artifact that the store does not have, UsageError if *path* exists.
+        With *inputs*, everything from which it was made is included. `missing` of the result lists what is recorded
+        but not in the file. Raises NotFound for an artifact that the store does not have, UsageError if *path* exists.
         """
         from gitmodel.lineage.exporting import export
 

@@ -1,4 +1,4 @@
-"""The line that a script prints at its end: the version that it created, where, and from which code."""
+"""The line that a script prints at its end: the version that it created, the registry, and the code."""
 
 from __future__ import annotations
 

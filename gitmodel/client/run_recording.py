@@ -157,7 +157,7 @@ class RunRecording:
             self.store(given)
 
     def store(self, given: storing.GivenArtifacts, *, model: str = "") -> None:
-        """Store artifacts and link them. Raises before the first is stored if one of them cannot be linked."""
+        """Store artifacts and link them. If one of them cannot be linked, raises before any artifact is stored."""
         self.refuse_ended()
         for name, _, kind in given.sources:
             planned = ArtifactLink(name=check_name(name, "artifact"), kind=kind, digest=NO_DIGEST, size=0)

@@ -21,7 +21,7 @@ from gitmodel.stores.transfer import Progress
 @checked_arguments
 @shows_our_form
 class RunVersion:
-    """The version that a run creates at its end. Changes of it belong to the same commit."""
+    """The version that a run creates at its end. Its changes belong to the same commit as the run."""
 
     _other_names: ClassVar[Mapping[str, str]] = {
         "log_metric": "write version.log_metadata(accuracy=0.9)",

@@ -18,7 +18,7 @@ _DEEPEST = 3
 
 
 class SharedPermissions:
-    """Permissions that `core.sharedRepository` grants beyond the umask, or instead of it (`git help config`).
+    """Permissions that `core.sharedRepository` grants beyond the umask, or instead of the umask (`git help config`).
 
     >>> oct(SharedPermissions("group").mode(0o100644)), oct(SharedPermissions("0640").mode(0o040755))
     ('0o664', '0o2750')

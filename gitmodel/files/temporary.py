@@ -42,7 +42,7 @@ def _begin(parent: Path) -> tuple[Path, int]:
             descriptor = _open(path)
         except FileNotFoundError:  # another process removed it before it was locked
             continue
-        with suppress(NoLocks):  # without locks, other processes do not remove it either
+        with suppress(NoLocks):  # without locks, other processes do not remove the folder either
             lock(descriptor)
         if _is_at(descriptor, path):
             return path, descriptor

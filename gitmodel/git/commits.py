@@ -111,7 +111,7 @@ def has_merge(git: Git, tip: Oid) -> bool:
 
 
 def roots(git: Git, tip: Oid) -> list[Oid]:
-    """Return the first commit of the chain of first parents of *tip*, or where a shallow clone cuts it off."""
+    """Return the oldest commit on the chain of first parents of *tip*; in a shallow clone, the one at its edge."""
     return git.oids("rev-list", "--first-parent", "--max-parents=0", tip)
 
 

@@ -43,7 +43,7 @@ def pack_in_background(git: Git, config: Mapping[str, str], lock: Path) -> bool:
         return False
     try:
         os.utime(descriptor)
-        # The shell ends at once, so that nothing waits for git or must reap it.
+        # The shell ends at once, so that this process need not wait for git.
         command = ["sh", "-c", 'nice "$@" &', "sh", *git.command(*_REPACK)]
         null = subprocess.DEVNULL
         return not subprocess.run(
@@ -58,7 +58,7 @@ def pack_in_background(git: Git, config: Mapping[str, str], lock: Path) -> bool:
 
 def write_path_filters(git: Git, tip: Oid) -> None:
     """Write a commit-graph of the history of *tip*, with the filters by which git finds changed paths."""
-    # A separate layer, so that git's graph of the code does not change.
+    # --split adds a separate layer, so that git's graph of the code does not change.
     options = ("--split", "--stdin-commits", "--changed-paths", "--no-progress")
     git.run("commit-graph", "write", *options, input=f"{tip}\n".encode())
 

@@ -32,7 +32,7 @@ def check_out(git: Git, *, only_top: bool) -> None:
     if named_id(git, "HEAD") is None:
         return
     if only_top:
-        # As `git clone --sparse`: `git sparse-checkout disable` checks out the other files.
+        # The same as after `git clone --sparse`: `git sparse-checkout disable` checks out the other files.
         git.run("sparse-checkout", "init", "--cone")
     git.run("checkout", "--quiet", "--force", "--no-recurse-submodules")
 

@@ -80,7 +80,7 @@ def delete_ref(git: Git, ref: str, *, old: Oid | None = None) -> None:
 
 
 def set_refs(git: Git, new: Mapping[str, Oid | None], message: str = "") -> None:
-    """Set refs to the objects *new* (None: delete the ref), wherever they are now, all or nothing.
+    """Set refs to the objects *new* (None: delete the ref), whatever their current values are, all or nothing.
 
     *message* is for the reflog.
     """

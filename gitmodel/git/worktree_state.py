@@ -1,6 +1,6 @@
 """The state of the work tree with all changes, also those that a setting or a flag in the index hides from git.
 
-Never writes the user's index. If the index has such flags, git works with a copy of it without them. After a slow
+Never writes the user's index. If the index has such flags, git works with a copy without flags. After a slow
 answer, git works with a refreshed copy (`refreshed_index`).
 """
 

@@ -25,7 +25,7 @@ _SCP = re.compile(r"(?:[^/:@]+@)?(?P<host>[^/:@]+):(?!/)(?P<path>.+)")
 
 
 class Host(Frozen):
-    """A repository on a git host: *kind* is one of `KINDS`, *site* where its pages are, *path* the repository there."""
+    """A repository on a git host: a *kind* of `KINDS`, the *site* (URL of the host), the *path* of the repository."""
 
     kind: str
     site: str

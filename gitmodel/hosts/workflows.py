@@ -60,7 +60,7 @@ def set_up(repository: Repository, kind: str, owners: Iterable[str], install: st
 
 
 def check(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool, ask: bool) -> None:
-    """Raise what `set_up` would raise, without changes. With *ask*, ask the remotes if there is no registry here."""
+    """Raise the errors of `set_up` without changes. With *ask*, contact the remotes if there is no registry here."""
     tip = repository.tip() or (repository.tips.ask_remote() if ask else None)
     _planned(repository, kind, owners, install, force=force)(repository.snapshot_at(tip))
 

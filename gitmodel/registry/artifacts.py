@@ -348,7 +348,7 @@ def told_pickled(name: str, format: str) -> str:
 
 
 def log_warning(message: str) -> None:
-    """Log a warning: the default where no *warn* was passed."""
+    """Log a warning. This is the default of *warn*."""
     import logging
 
     logging.getLogger("gitmodel").warning("%s", message)

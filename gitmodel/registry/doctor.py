@@ -77,7 +77,7 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
 
 
 def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
-    """Repair what `examine` finds repairable, and return these findings.
+    """Repair the findings of `examine` that are fixable, and return them.
 
     Removes gitmodel's locks of killed processes, leftovers of killed writers and reservations that are no longer
     needed, and sets every stage tag to the state that the branch records. A commit removes files that renamed models

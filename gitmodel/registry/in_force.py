@@ -53,7 +53,7 @@ def entry_refusal(
 
     It is judged at the newest commit that changed the stage's file, by the rules in its first parent and by those that
     were in force at that commit. *reviewed* are commits that the caller vouches for; for other commits, a required
-    signature must also be valid now. Raises Invalid where a shallow clone hides that commit.
+    signature must also be valid now. Raises Invalid if a shallow clone hides that commit.
     """
     found = changed_by(repository, snapshot.commit, ref)
     if found is None:
@@ -137,7 +137,7 @@ def newest_counting(
 ) -> tuple[StageChange | None, list[StageChange]]:
     """Return the newest change of the stage *ref* up to *tip* that counts, or None, and the changes after it.
 
-    Only the newest thousand changes are read. Raises Invalid where a shallow clone hides one.
+    Only the newest thousand changes are read. Raises Invalid if a shallow clone hides one of them.
     """
     later: list[StageChange] = []
     for change in _changes(repository, tip, ref):

@@ -30,7 +30,7 @@ class StoreState(Frozen):
 
 @dataclass
 class ModelState:
-    """The artifacts of a model, each digest once: their number and bytes, and how many of them each store has.
+    """The artifacts of a model, each digest once: their number and bytes, and the number that each store has.
 
     *missing* artifacts are in no store; *unknown* ones may be in a store that could not be asked; *external* ones are
     not stored; *purged* ones were erased.

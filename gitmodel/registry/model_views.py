@@ -1,4 +1,4 @@
-"""Models for readers, one or all of them: from the index if it knows them, otherwise from their records."""
+"""Reading one model or many: from the index if it knows them, otherwise from their records."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class _Lister:
                 yield from self._views(part, known)
 
     def write(self) -> None:
-        """Write into the index what it did not know."""
+        """Add to the index the models that were read from records."""
         self._tags.write()
         if self._lists is not None:
             self._lists.write_models()

@@ -63,7 +63,7 @@ def artifact_of(
 def outputs_in(
     snapshot: Snapshot, model: str, number: int, store: Callable[[], ArtifactStore]
 ) -> list[VersionArtifact]:
-    """Return what `list_outputs` returns, for version *number* in *snapshot*."""
+    """Return the same as `list_outputs`, for version *number* in *snapshot*."""
     places = filter(None, map(paths.run_file, snapshot.version(model, number).runs))
     outputs = []
     for record in snapshot.files.load_many(places, records.RunRecord, newer=snapshot.newer):

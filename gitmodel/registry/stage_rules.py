@@ -1,4 +1,4 @@
-"""The verbs of the rules of stages: list them, and change one of them."""
+"""The verbs of the rules of stages: list the rules, and change those of one stage."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class NamedStore(Frozen):
 
 
 class StorePlace(Frozen):
-    """The place where another process reads an artifact: the stores at *urls*, or the file that *external* links.
+    """The place from which another process reads an artifact: the stores at *urls*, or the file that *external* links.
 
     A web server may redirect the request for that file to URLs that are *trusted*.
     """
@@ -245,7 +245,7 @@ def open_place(place: StorePlace | None, store: ArtifactStore, root: Path) -> Ar
 
 
 def open_urls(urls: Sequence[str], root: Path) -> ArtifactStore:
-    """Open the stores that `Access.urls` returned, to write to the first of them."""
+    """Open the stores that `Access.urls` returned as one store, which writes to the first of them."""
     first, *others = (partial(open_store, url, default_root=root) for url in urls)
     return SeveralStores(first(), others) if others else first()
 

@@ -199,7 +199,7 @@ class _Search:
         return found
 
     def _list_tags(self, models: Collection[str]) -> None:
-        """List the tags of *models* in one process of git, not in one for each of them."""
+        """List the tags of all *models* in one process of git, instead of one process for each model."""
         tags = self._snapshot.tags
         if isinstance(tags, SnapshotTags) and len(models) > 1:
             tags.list_of(models)

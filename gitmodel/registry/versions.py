@@ -172,7 +172,7 @@ def each_version(
 def each_row(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> Iterator[VersionView | VersionRow | Invalid]:
-    """Iterate over `each_version` for a table: the index has what tables show, so few records are read."""
+    """Iterate over `each_version` for a table. The index has the fields that tables show, so few records are read."""
     return _Listing(writer, model, filter, limit, offset).rows()
 
 

@@ -300,7 +300,7 @@ class _CopyReader(RawReader):
 
 
 class _Joined(RawReader):
-    """The bytes that were already read from *source*, then the rest of it."""
+    """A reader of the bytes that were already read from *source*, and then of the rest of *source*."""
 
     def __init__(self, content: bytes | bytearray, source: BinaryIO) -> None:
         self._left = memoryview(content)

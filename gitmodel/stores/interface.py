@@ -166,7 +166,7 @@ def where_else(url: str, *, shared: bool) -> str:
     bring = "`git model store copy --from clone --to default`"
     if shared:
         return f"this store is {url}; if a clone still has it, type there {bring}"
-    return f"this store is of this clone alone; where it was made, type `git model init --store URL` and {bring}"
+    return f"only this clone has this store; where the artifact is, type `git model init --store URL` and {bring}"
 
 
 def library(module: str, *, extra: str) -> Any:

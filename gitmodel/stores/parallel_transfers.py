@@ -48,7 +48,7 @@ class Tally:
 
 
 class _Stopped(Exception):
-    """The transfer ends early, because another part of it failed or the process ends."""
+    """The transfer ends early, because another thread of it failed or the process ends."""
 
 
 class _Working:

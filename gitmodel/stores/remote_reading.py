@@ -20,7 +20,7 @@ RANGE = 4 << 20
 
 
 class RemoteReader(RawReader):
-    """The bytes of an object on a server. It returns the last of them only after verifying the digest of all."""
+    """A reader of an object on a server. It returns the last bytes only after verifying the digest of all bytes."""
 
     def __init__(
         self,

@@ -21,8 +21,8 @@ class Lanes:
     """The threads for parts and ranges of large objects, limited for the whole process.
 
     Each part or range occupies a place until its bytes are no longer needed, so the number of places also limits
-    memory. Parts and ranges have separate places. Otherwise, a thread that sends parts of what it reads ahead could
-    wait for a place that it occupies itself.
+    memory. Parts and ranges have separate places. Otherwise, a thread that sends parts of an object whose ranges it
+    reads ahead could wait for a place that it occupies itself.
     """
 
     def __init__(self) -> None:

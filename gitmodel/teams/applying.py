@@ -1,4 +1,4 @@
-"""Putting in force at the remote what its branch records: only tags are pushed, all or none."""
+"""Putting the changes that a remote's branch records in force there: only tags are pushed, all or none."""
 
 from __future__ import annotations
 

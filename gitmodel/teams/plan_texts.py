@@ -214,7 +214,7 @@ def _verdict(change: PlannedChange) -> str:
 
 
 def _effect(change: PlannedChange) -> str:
-    """Return what the merge does, and what it needs, in sentences of Markdown."""
+    """Return the effect of the merge and its requirements, in sentences of Markdown."""
     place = escape(f"the alias {change.place}" if change.alias else change.place)
     old, new = (escape(f"{change.model}@{number}") for number in (change.old, change.new))
     if change.new is None:

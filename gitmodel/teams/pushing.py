@@ -1,4 +1,4 @@
-"""Push: upload artifacts, then push the branch and its stage tags, after pulls where they are needed."""
+"""Push: upload artifacts, then push the branch and its stage tags, after pulls if others have pushed."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
     if refused or rules_refused:
         names = " and ".join([*(ref.name for ref in sorted(refused)), *[repository.rules.name for _ in rules_refused]])
         said = "; ".join(dict.fromkeys([*(refused[ref] for ref in sorted(refused)), *rules_refused]))
-        recorded = f"what you did is recorded at {state.remote}, and" if branch else "what it stands for is"
+        recorded = f"your change is recorded at {state.remote}, and" if branch else "the recorded change is"
         raise Refused(
             f"{recorded} not in force there: {said}",
             hint=f"an identity that may move {names} must run `git model apply --push`; "

@@ -340,7 +340,7 @@ class GcsUpload:
             if answer.status < 300:
                 return answer.json()
             refused = answer
-            if answer.status == 400:  # an answer was lost and Google already has these bytes, or it has others
+            if answer.status == 400:  # an answer was lost and Google already has these bytes, or it has other bytes
                 answer = self._backend.send_range(where, self._digest, f"*/{self._size}")
                 if answer.status < 300:
                     return answer.json()

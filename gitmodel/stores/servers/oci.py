@@ -220,7 +220,7 @@ class OciBackend:
         headers = {"content-type": MANIFEST}
         content = json.dumps(manifest, indent=2).encode()
         for last in attempts(_MANIFEST_ATTEMPTS):
-            # Docker's registry can refuse a manifest as damaged (400) while others put one under the same tag.
+            # Docker's registry can refuse a manifest as damaged (400) while others put a manifest under the same tag.
             allowed = () if last else (400,)
             answer = self._request(
                 "PUT", self._manifest(digest), headers=headers, body=content, about=digest, allowed=allowed
