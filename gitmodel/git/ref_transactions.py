@@ -26,7 +26,7 @@ from gitmodel.git.ref_locks import WriterMark, WriterMarks
 from gitmodel.git.refs import RefMove
 from gitmodel.git.silence_timeout import end_program
 
-# Within this many seconds after a write, the next write starts a kept process. It is used for as long at most.
+# A write within this many seconds after another one starts a kept process, which is used for as long at most.
 _BURST = 1.0
 _MESSAGE = "gitmodel: one of several changes within a second"
 

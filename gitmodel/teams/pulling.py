@@ -258,7 +258,7 @@ def _signer(repository: Repository, commit: Oid) -> str:
 def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
     """Map transaction ids to the other side's commits, to find local commits that exist there already."""
     found = trailer_values(repository.git, tip, base, "Txn")
-    # a squashed commit has several ids, so it is unknown what became of each local commit
+    # a squashed commit has several ids, so the result of each local commit is unknown
     return {values[0]: commit for commit, values in found.items() if len(values) == 1}
 
 
