@@ -206,15 +206,20 @@ def start_writer(registry, folder, *words):
 def test_a_forked_process_keeps_neither_the_shared_process_nor_the_lock_of_its_mark(registry, assert_whole):
     process, mark = pid(registry), kept(registry)._mark.path
     go_on, told = os.pipe()
+    running, started = os.pipe()
     child = os.fork()
     if not child:
         try:
             os.close(told)
+            os.write(started, b"x")  # the child has closed its descriptors: `os.register_at_fork` ran before
             os.read(go_on, 1)
             os._exit(registry.register()["number"])
         finally:
             os._exit(99)
     os.close(go_on)
+    os.read(running, 1)
+    os.close(running)
+    os.close(started)
     os.kill(process, signal.SIGKILL)
     kept(registry)._process.wait()
     descriptor = os.open(mark, os.O_RDWR)
