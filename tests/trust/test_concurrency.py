@@ -30,7 +30,7 @@ def in_force(registry, model="iris", stage="production"):
 
 @contextmanager
 def looping(*works):
-    """While the block runs, call each of *works* repeatedly in its own thread; raise their errors at the end."""
+    """Call each of *works* repeatedly in its own thread while the block runs. Raise their errors at the end."""
     over = threading.Event()
 
     def loop(work):
