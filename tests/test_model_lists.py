@@ -349,7 +349,7 @@ def test_doctor_finds_a_wrong_row_of_a_list(repo):
             with closing(sqlite3.connect(database(repo))) as connection, connection:
                 connection.execute(change)
             (finding,) = (one for one in doctor.repair(client.repository, None) if one.about == "index")
-            assert "the index differs from a new one" in finding.message
+            assert "the index has wrong values for" in finding.message
             assert listed(client) == expected
 
 

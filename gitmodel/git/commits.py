@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.git.process import Git, run
 
-# gitmodel searches this many parents itself before it asks git to walk.
+# To find a commit among the first parents of another, gitmodel reads this many itself before it starts a
+# `git rev-list`.
 PARENTS_BEFORE_WALK = 32
 
 

@@ -40,7 +40,7 @@ _IN_SUBMODULES = (
 
 
 def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
-    """Call *ask* with a git that sees all changes of the work tree with the index *index_file*; return its result.
+    """Return `ask(git)`, with *git* set to report every change of the work tree, whose index is *index_file*.
 
     *ask* is called a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or
     leaves out existing files (`--skip-worktree`).

@@ -57,7 +57,7 @@ def row_of(folder: str) -> tuple[str, str]:
 
 
 def mark(id: Oid, newer: bool) -> bytes:
-    """Return *id* as the index stores it, after a byte that says if unknown keys are allowed (*newer*)."""
+    """Return *id* as the index stores it: one byte, 1 if records may have unknown keys (*newer*), then the id."""
     return bytes([newer]) + bytes.fromhex(id)
 
 

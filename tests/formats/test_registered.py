@@ -69,7 +69,7 @@ def test_save_gets_a_path_with_the_suffix_of_the_format_and_leaves_nothing_after
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
-def test_the_refusal_of_a_changed_value_has_the_difference_that_the_format_reports(tmp_path):
+def test_the_error_for_a_value_that_saving_would_change_has_the_difference_that_the_format_reports(tmp_path):
     register_format(HEX._replace(load=lambda path, trusted: b"", difference=lambda one, two: "its bytes"))
     with pytest.raises(UsageError, match=r"this builtins\.bytes would change in hex: its bytes"):
         save(b"ab", tmp_path / "one", "hex")

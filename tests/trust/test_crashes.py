@@ -70,7 +70,8 @@ def write_under_strace(path, request, *options, log):
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         stdout, stderr = running.communicate()
-        # Only a fault in a write to a pipe can cause this: an answer of git is then lost. No disk does that.
+        # A timeout is accepted only if strace made a write to a pipe fail, so that an answer of git was lost.
+        # A fault of a real disk cannot do this.
         injected = [line for line in log.read_text().splitlines() if "(INJECTED)" in line]
         assert injected, stderr
         assert any("<pipe:" in line for line in injected), injected
