@@ -12,7 +12,7 @@ import pytest
 from transcripts import ask
 from waiting import wait_for
 
-from gitmodel import Client, ModelConfig, NotFound, RunFailed, Secret, UsageError, pipeline
+from gitmodel import Client, ModelConfig, NotFound, Refused, RunFailed, Secret, UsageError, pipeline
 from gitmodel.branch import run_journal, step_logs
 from gitmodel.domain.secrets.credentials import redacted
 
@@ -195,6 +195,15 @@ def test_a_run_is_named_by_the_beginning_or_end_of_its_id(client, capsys):
     assert info.value.hint == f"write more of the id: {second.id}, {first.id}"
     with pytest.raises(NotFound, match=f"there is no run '{first.id[-3:]}'"):
         client.get_run(first.id[-3:])
+
+
+def test_a_log_with_a_credential_is_not_attached(client):
+    run = talk.run(client=client)
+    head = client.repository.common_dir / "gitmodel" / "logs" / run.id / "talk" / "1.head"
+    head.write_text(f"{time.time():.3f} 1 token ghp_0123456789abcdefghijklmnopqrstuvwxyzABCD\n")
+    with pytest.raises(Refused, match=r"talk\.log"):
+        client.attach_logs(run.id, "demo@1", step="talk")
+    assert client.get_version("demo@1").attachments == []
 
 
 def test_the_error_for_a_step_without_a_run_names_the_newest_run(client, capsys):

@@ -38,9 +38,9 @@ class TestDescription:
         assert (version.description, version.tags) == ("with 3 rounds", ["a", "b"])
         assert client.get_model("demo").description == "a model"
 
-    def test_a_step_changes_description_tags_and_name(self, client, far_or_near):
+    def test_a_step_changes_description_tags_and_name(self, client, executor):
         options = {"name": "best", "description": "better", "add_tags": ["x"]}
-        run_steps(client, (project.update_version, options), executor=far_or_near)
+        run_steps(client, (project.update_version, options), executor=executor)
         version = client.get_version("demo@best")
         assert (version.number, version.description, version.tags) == (1, "better", ["x"])
 
@@ -77,9 +77,9 @@ class TestReading:
             description="first", tags=["a"], metadata={"accuracy": 0.5}, model_objects={"weights": {"w": [1]}}
         )
 
-    def test_a_step_reads_the_existing_version_and_its_artifacts(self, client, version, far_or_near):
+    def test_a_step_reads_the_existing_version_and_its_artifacts(self, client, version, executor):
         run = run_steps(
-            client, (project.continue_version,), config=ModelConfig(name="demo", version=1), executor=far_or_near
+            client, (project.continue_version,), config=ModelConfig(name="demo", version=1), executor=executor
         )
         seen = run.outputs["seen"].load()
         assert json.loads(seen.pop("path")) == {"w": [1]}
@@ -107,8 +107,8 @@ class TestReading:
 
 
 class TestLinkedArtifacts:
-    def test_checkpoints_and_plots_belong_to_the_new_version(self, client, far_or_near):
-        run = run_steps(client, (project.checkpoint, 2), executor=far_or_near)
+    def test_checkpoints_and_plots_belong_to_the_new_version(self, client, executor):
+        run = run_steps(client, (project.checkpoint, 2), executor=executor)
         version = client.get_version("demo@1")
         assert {artifact.name: artifact.kind for artifact in version.artifacts} == {
             "checkpoint-0": "model",
@@ -127,9 +127,9 @@ class TestLinkedArtifacts:
         assert client.get_run(run.id).outputs["checkpoint-0"].load() == {"round": 0}
         assert client.get_version("demo@1").artifacts == []
 
-    def test_checkpoints_of_a_step_that_fails_are_kept(self, client, far_or_near):
+    def test_checkpoints_of_a_step_that_fails_are_kept(self, client, executor):
         with pytest.raises(RunFailed) as raised:
-            run_steps(client, (project.checkpoint, 2, True), executor=far_or_near)
+            run_steps(client, (project.checkpoint, 2, True), executor=executor)
         outputs = client.get_run(raised.value.run).outputs
         assert {name: outputs[name].load() for name in ("checkpoint-0", "checkpoint-1")} == {
             "checkpoint-0": {"round": 0},
