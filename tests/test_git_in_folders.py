@@ -274,7 +274,7 @@ def test_files_that_are_not_written_are_still_verified(client, tmp_path):
 
 def test_getting_one_file_of_a_stored_git_repository_is_refused(client, tmp_path, capsys):
     artifact, _ = put_old(client, hostile(tmp_path))
-    with pytest.raises(Refused, match="is of a git repository"):
+    with pytest.raises(Refused, match="belongs to a git repository"):
         artifact.download_file(".git/config", tmp_path / "config")
     code, _, _ = ask(capsys, "get", "iris@1", "weights", "--file", ".git/config", "-o", tmp_path / "config")
     assert code == 6
