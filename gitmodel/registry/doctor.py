@@ -318,7 +318,7 @@ def _index(repository: Repository) -> Iterator[Finding]:
         yield Finding("index", f"the index is damaged: {error.message}", _FIX, True, grave=False)
         return
     if wrong:
-        message = f"the index has wrong values for {', '.join(wrong)}, so searches and lists may be wrong"
+        message = f"the index has wrong values for {', '.join(wrong)}: searches and lists may be wrong"
         yield Finding("index", message, _FIX, True)
 
 
