@@ -1,0 +1,137 @@
+"""A real browser for tests of pages: Debian's Chromium, driven by Playwright, one for each process of the tests.
+
+A `Visitor` opens pages and collects what must never happen on them: errors on the console (a violation of the
+content security policy is one), exceptions of scripts, and requests that leave the origin.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+from store_servers import require
+
+CHROMIUM = shutil.which("chromium")
+NODE_MODULES = Path(__file__).resolve().parents[2] / ".nox" / "npm" / "node_modules"
+AXE = NODE_MODULES / "axe-core" / "axe.min.js"
+ARGUMENTS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing reaches another machine
+]
+TIMEOUT = 30_000  # milliseconds: the machine may be busy
+
+_FIND_VIOLATIONS = """async () => {
+    const result = await axe.run(document, {preload: false, resultTypes: ["violations"]})
+    return result.violations.flatMap(rule => rule.nodes.map(
+        node => `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary.replace(/\\s+/g, " ")}`))
+}"""
+
+
+class Chromium:
+    """The browser of this process, which Playwright's event loop drives."""
+
+    def __init__(self, browser: Browser, loop: asyncio.AbstractEventLoop) -> None:
+        self.browser = browser
+        self._loop = loop
+
+    @contextmanager
+    def in_use(self) -> Iterator[Browser]:
+        """Give the browser to the block. Outside of blocks, other tests can use `asyncio` in this thread."""
+        asyncio._set_running_loop(self._loop)
+        try:
+            yield self.browser
+        finally:
+            asyncio._set_running_loop(None)
+
+
+@contextmanager
+def chromium() -> Iterator[Chromium]:
+    """Start Chromium, with a new profile, and end it after the block. Skips the test if Chromium is missing."""
+    require(CHROMIUM, "chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, chromium_sandbox=False)
+        used = Chromium(browser, asyncio.get_running_loop())
+        asyncio._set_running_loop(None)
+        try:
+            yield used
+        finally:
+            with used.in_use():
+                browser.close()
+            asyncio._set_running_loop(used._loop)  # Playwright ends it
+
+
+class Visitor:
+    """Pages in a browser, and the *faults* found on them, in words."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self.faults: list[str] = []
+
+    def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False, script: bool = True) -> Page:
+        """Open *url* in a window of its own, without cookies or a cache. Only its origin may receive requests.
+
+        The scheme `file` has no origins: there, only files of the folder of the page may be read.
+        """
+        context = self._browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=script,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(TIMEOUT)
+        allowed = _allowed(url)
+        page = context.new_page()
+        page.on("console", lambda said: self._note(f"console: {said.text}") if said.type == "error" else None)
+        page.on("pageerror", lambda error: self._note(f"exception: {error}"))
+        page.on("websocket", lambda socket: self._note(f"a socket was opened: {socket.url}"))
+        page.on("request", lambda sent: self._check(sent.url, allowed))
+        page.goto(url)
+        return page
+
+    def take_faults(self) -> list[str]:
+        """Return the faults found so far, and forget them, so that the test does not fail."""
+        self._receive()
+        found, self.faults = self.faults, []
+        return found
+
+    def close(self) -> None:
+        """Note the faults that the browser has not yet reported, and close all windows."""
+        self._receive()
+        for context in self._browser.contexts:
+            context.close()
+
+    def _receive(self) -> None:
+        """Ask each page something: its events come before the answer."""
+        for context in self._browser.contexts:
+            for page in context.pages:
+                with suppress(Error):  # while a page is being replaced, it does not answer
+                    page.evaluate("0")
+
+    def _check(self, url: str, allowed: str) -> None:
+        if not url.startswith((allowed, "data:", "blob:")):
+            self._note(f"a request left {allowed}: {url[:200]}")
+
+    def _note(self, fault: str) -> None:
+        self.faults.append(fault)
+
+
+def _allowed(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return url.rpartition("/")[0] + "/"
+    return f"{parts.scheme}://{parts.netloc}/"
+
+
+def accessibility_faults(page: Page) -> list[str]:
+    """Return the violations that axe-core finds on *page*, in words."""
+    require(AXE if AXE.exists() else None, "nodejs, and `python3 noxfile.py -s test`, which installs axe-core")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    return page.evaluate(_FIND_VIOLATIONS)
