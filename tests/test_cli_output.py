@@ -12,8 +12,9 @@ from contextlib import suppress
 import pytest
 from transcripts import ask, check_transcript
 
-from gitmodel.cli import cell_text, output, program
+from gitmodel.cli import output, program
 from gitmodel.cli.options import read_metadata, read_reference, read_value
+from gitmodel.domain.views import cell_text
 from gitmodel.errors import Invalid, UsageError
 
 PROGRAM = [sys.executable, "-m", "gitmodel"]

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import chain, islice, repeat, takewhile
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from gitmodel.cli.cell_text import escape, tsv_cell, width
+from gitmodel.domain.views.cell_text import escape, tsv_cell, width
 from gitmodel.errors import GateRefused, GitModelError
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class _Progress:
         now = time.monotonic()
         if now < self._next:
             return
-        from gitmodel.cli.cell_text import size
+        from gitmodel.domain.views.cell_text import size
 
         self._next, self._shown = now + (_TICK if self._terminal else _PLAIN_TICK), self._terminal
         part = f"{done * 100 // total:3}% of {size(total)}" if total else size(done)
@@ -246,7 +246,7 @@ class _Progress:
         _write(sys.stderr, f"\r{_cut(self._label, max(room, _NARROWEST))}: {part}\x1b[K")
 
     def _pace(self, now: float, done: int, total: int) -> str:
-        from gitmodel.cli.cell_text import size
+        from gitmodel.domain.views.cell_text import size
 
         while len(self._marks) > 1 and now - self._marks[0][0] > _SPAN:
             self._marks.popleft()

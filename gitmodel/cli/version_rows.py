@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.cli import cell_text, shapes
+from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation
 from gitmodel.cli.list_columns import RowKind, print_rows
 from gitmodel.cli.options import TableOptions
 from gitmodel.cli.version_view import note_pending
 from gitmodel.domain.changes.stages import StageState
+from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.domain.views.version_summaries import VersionRow
 from gitmodel.errors import Invalid

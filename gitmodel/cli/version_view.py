@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitmodel.cli import cell_text, shapes
+from gitmodel.cli import shapes
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.snapshots.snapshot_sources import RETAG, UNTAGGED
+from gitmodel.domain.views import cell_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

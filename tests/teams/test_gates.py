@@ -7,8 +7,9 @@ import pytest
 from teamwork import states
 
 from gitmodel import Client, UsageError
-from gitmodel.cli import cell_text, run
+from gitmodel.cli import run
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.views import cell_text
 from gitmodel.errors import GateRefused, Refused
 from gitmodel.registry import doctor, put_in_force
 from gitmodel.registry.checking import check

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_promotion
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views import cell_text
 
 
 @click.group(cls=LazyGroup)

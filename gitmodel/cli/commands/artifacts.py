@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.version_view import note_frozen, print_version
 from gitmodel.domain.changes.versions import artifact
 from gitmodel.domain.schema.paths import run_file
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views import cell_text
 from gitmodel.errors import NotFound, UsageError
 
 if TYPE_CHECKING:

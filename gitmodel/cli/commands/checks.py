@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.cell_text import count
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views import cell_text
+from gitmodel.domain.views.cell_text import count
 from gitmodel.domain.views.filter_names import Words
 from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.configuration import list_remotes

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.names import NONE
+from gitmodel.domain.views import cell_text
 
 if TYPE_CHECKING:
     from gitmodel.client.values import Containing

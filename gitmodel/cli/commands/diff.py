@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.list_columns import measurement
+from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.comparison import same_value
 
 if TYPE_CHECKING:

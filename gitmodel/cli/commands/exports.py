@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views import cell_text
 
 
 @command(example="git model export iris@production iris.gitmodel")

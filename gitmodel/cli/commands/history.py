@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.list_columns import RowKind, print_rows
 from gitmodel.cli.output import PROSE
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views import cell_text
 
 if TYPE_CHECKING:
     from gitmodel.cli.output import Column

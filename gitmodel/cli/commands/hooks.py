@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import shapes
-from gitmodel.cli.cell_text import count
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain import pushed_refs
+from gitmodel.domain.views.cell_text import count
 from gitmodel.errors import GitModelError, Invalid, Refused, UsageError
 from gitmodel.git import hooks
 from gitmodel.git.configuration import write_setting

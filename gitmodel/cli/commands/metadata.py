@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_version
 from gitmodel.domain.changes.versions import artifact as find_artifact
 from gitmodel.domain.changes.versions import attachment as find_attachment
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views import cell_text
 from gitmodel.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])

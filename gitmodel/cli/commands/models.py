@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.output import Column
 from gitmodel.cli.version_view import note_pending, show_version
 from gitmodel.client import Model
 from gitmodel.domain.schema.records import DESCRIPTIVE_TEXTS
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.record_views import ModelView
 from gitmodel.errors import Invalid, UsageError
 

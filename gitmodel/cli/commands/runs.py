@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.list_columns import RowKind, print_rows
 from gitmodel.cli.version_view import print_version
+from gitmodel.domain.views import cell_text
 from gitmodel.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:

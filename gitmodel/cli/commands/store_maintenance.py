@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.cell_text import count
+from gitmodel.cli import options, shapes
 from gitmodel.cli.commands.setup import url_of
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.domain.views import cell_text
+from gitmodel.domain.views.cell_text import count
 
 if TYPE_CHECKING:
     from gitmodel.client.values import Garbage, Inventory, Missing, ModelState, Purged, StoreState

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.commands.setup import url_of
 from gitmodel.cli.commands.store_maintenance import copy, gc, purge, status
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.client import administration
 from gitmodel.domain.urls import is_local, is_web, shown_url
+from gitmodel.domain.views import cell_text
 
 if TYPE_CHECKING:
     from gitmodel.client.values import NamedStore

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.cell_text import count
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.urls import shown_url
+from gitmodel.domain.views.cell_text import count
 from gitmodel.errors import Refused
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_version, promotion_text, show_version
 from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.artifact_fields import artifact_fields
 from gitmodel.domain.views.filter_names import Words
 from gitmodel.errors import Invalid, UsageError

@@ -1,4 +1,4 @@
-"""Values as text in a cell: for people (stages, times, sizes) and for TSV. Pure."""
+"""Values as text in a cell of a table or page: for people (stages, times, sizes) and for TSV. Pure."""
 
 from __future__ import annotations
 
