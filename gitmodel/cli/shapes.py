@@ -437,7 +437,7 @@ PLAN = shape(
     "requires a review or a signature), `code` (`old` and `new` commit, `count` of "
     "commits between or null, the newest of these as `commits`, `comparison`: a URL or empty), "
     "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` and `datasets` that differ (lists of `name`, "
-    "`kind`, `old`, `new`), `gates` (list of `gate`), `trend` (null, or the `metric` that a gate reads and its "
+    "`kind`, `old`, `new`), `gates` (list of `gate`), `trend` (null, or the `metric` that charts show and its "
     "`points`: `version` and `value` of the last 12 versions in the stage and of the one that enters)",
     renamed="list of objects: renamed models, each with `model` and the new name `to`; stages move with them",
     versions="list of text: new versions, as `MODEL@NUMBER`",

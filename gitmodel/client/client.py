@@ -1193,6 +1193,19 @@ class Client:
 
         return trusted_names.suggested_names(self.repository)
 
+    def headline_keys(self) -> tuple[str, ...]:
+        """Return the keys of metadata of which charts show the first that is a number of a version.
+
+        The first is `[site] headline` of `gitmodel.toml`, then come the keys that gates of stages read. Keys of inner
+        tables are joined by dots.
+
+        >>> client.headline_keys()  # doctest: +SKIP
+        ('accuracy',)
+        """
+        from gitmodel.registry import headline
+
+        return headline.headline_keys(self.repository.read(lambda snapshot: snapshot.registry()))
+
     def store_status(self) -> Inventory:
         """Return which store has which artifacts of versions, and which artifacts are in no store."""
         from gitmodel.registry import inventory

@@ -1,4 +1,4 @@
-"""The trend of a stage: the number that a gate reads, for the last versions in the stage and the one that enters."""
+"""The trend of a stage: the headline number, for the last versions in the stage and the one that enters."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from gitmodel.domain.views.comparison import flat_values
 from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
 from gitmodel.registry import in_force
+from gitmodel.registry.headline import metadata_keys
 
 _MOST_HOLDERS = 12
-_METADATA = "metadata."
 
 
 class Trend(Frozen):
@@ -37,11 +37,14 @@ class Trend(Frozen):
 def find_trend(
     repository: Repository, before: Snapshot, ref: StageRef, new: VersionRecord, outcomes: Iterable[Outcome]
 ) -> Trend | None:
-    """Return the trend of the stage *ref* for the first number of the version *new* that a gate reads.
+    """Return the trend of the stage *ref* for `[site] headline`, or else the first number that a gate of it reads.
 
-    It has the last 12 versions that were in force. Returns None if no gate reads a number, or without earlier points.
+    It has the last 12 versions that were in force. Returns None if the version *new* has none of these numbers, or
+    without earlier points.
     """
-    metric = next((name for name in gate_keys(outcomes) if _number(new, name) is not None), None)
+    site = before.registry().site
+    keys = [*((site.headline,) if site and site.headline else ()), *gate_keys(outcomes)]
+    metric = next((name for name in keys if _number(new, name) is not None), None)
     if metric is None:
         return None
     points = [(new.number, _number(new, metric))]
@@ -54,8 +57,7 @@ def find_trend(
 
 def gate_keys(outcomes: Iterable[Outcome]) -> list[str]:
     """Return the keys of the metadata that the gates read, in their order. Keys in inner tables are joined by dots."""
-    names = (name for outcome in outcomes for name in outcome.values if name.startswith(_METADATA))
-    return list(dict.fromkeys(name.removeprefix(_METADATA) for name in names))
+    return metadata_keys(name for outcome in outcomes for name in outcome.values)
 
 
 def _holders(repository: Repository, before: Snapshot, ref: StageRef) -> Iterator[int]:

@@ -14,6 +14,7 @@ from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.domain.views.comparison import compare_values
+from gitmodel.registry.checking import check
 from gitmodel.teams import plan_texts
 from gitmodel.teams.holder_trends import Trend
 from gitmodel.teams.planning import Plan, PlannedChange, plan
@@ -167,6 +168,20 @@ class TestTrend:
         editing.run(repo, "update-ref", TOPIC, BRANCH)
         propose(repo, 2, client)
         assert planned(client).changes[0].trend == Trend("accuracy", ((1, 0.9), (2, 0.95)))
+
+    @pytest.mark.parametrize(
+        ("site", "metric"),
+        [('headline = "loss.test"', "loss.test"), ('headline = "note"', "accuracy"), ("headline = 3", "accuracy")],
+    )
+    def test_the_headline_of_the_registry_is_in_the_chart_if_it_is_a_number(self, client, repo, site, metric):
+        edit(repo, {"gitmodel.toml": f"{read(repo, 'gitmodel.toml')}\n[site]\n{site}\n"})
+        version = client.get_model("iris").create_version(metadata={"accuracy": 0.95, "loss": {"test": 1}, "note": "x"})
+        editing.run(repo, "update-ref", TOPIC, BRANCH)
+        propose(repo, version.number, client)
+        (change,) = planned(client).changes
+        assert change.trend.metric == metric
+        assert client.headline_keys() == (("accuracy",) if "3" in site else (site.split('"')[1], "accuracy"))
+        assert [problem.key for problem in check(client.repository)] == (["site.headline"] if "3" in site else [])
 
     def test_without_an_earlier_point_there_is_no_chart(self, client, repo):
         client.get_model("iris").demote("production")

@@ -100,6 +100,9 @@ CommitId = Annotated[Oid, _matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit
 Format = Annotated[str, _matching(r"[a-z0-9][a-z0-9._+-]{0,62}", "the name of a format, such as json or skops")]
 FormatVersion = Annotated[str, _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR")]
 FileName = Annotated[str, _file_name]
+MetadataKey = Annotated[
+    str, _matching(r"\S(.{0,198}\S)?", "a key of metadata, such as accuracy or test.loss, of at most 200 characters")
+]
 RunId = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a run id")]
 Kind = Annotated[str, _one_of(*KINDS)]
 
@@ -166,6 +169,15 @@ class FormatRules(Record, kw_only=True):
     trust: Annotated[tuple[str, ...], _full_names] = ()
 
 
+class SiteRules(Record, kw_only=True):
+    """The registry's choices for charts: *headline* is the key of metadata that they show; "": a number of a gate.
+
+    The keys of inner tables are joined by dots.
+    """
+
+    headline: MetadataKey = ""
+
+
 # The hint of errors about values of `gitmodel.toml` that no command can change.
 REPAIR = (
     "edit gitmodel.toml in a work tree of the metadata branch (`git worktree add DIR BRANCH`), commit it there, and "
@@ -189,6 +201,7 @@ class RegistryRecord(Record, kw_only=True):
     runs: RunRules | None = None
     code: CodeRules | None = field(default=None, metadata=since(1, 1))
     formats: FormatRules | None = field(default=None, metadata=since(1, 2))
+    site: SiteRules | None = field(default=None, metadata=since(1, 2))
     faults: tuple[Problem, ...] = field(default=(), metadata=NOT_A_KEY)
     unread: Mapping[str, Problem] = field(default_factory=dict, metadata=NOT_A_KEY)
 
