@@ -9,7 +9,7 @@ from typing import Any
 
 from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Lineage, Node
 
-_SHORT_DIGEST = len("sha256:") + 12
+SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10
 
 # The children of a node: their ids, each with the labels of its edges.
@@ -34,8 +34,14 @@ def in_stages(lineage: Lineage) -> list[str]:
     if lineage.down is None:
         return []
     made = {edge.target for edge in lineage.down} | {lineage.root}
-    held = [node for node in lineage.nodes if node.kind == VERSION and node.id in made and _held(node)]
-    return [f"{node.id} {', '.join(_held(node))}" for node in held]
+    held = [node for node in lineage.nodes if node.kind == VERSION and node.id in made and held_places(node)]
+    return [f"{node.id} {', '.join(held_places(node))}" for node in held]
+
+
+def held_places(node: Node) -> list[str]:
+    """Return the stage of a version, unless it is archived, and its aliases."""
+    stage = node.facts.get("stage")
+    return [*([stage] if stage and stage != "archived" else []), *node.facts.get("aliases", ())]
 
 
 def tree(lineage: Lineage) -> Iterator[str]:
@@ -120,20 +126,15 @@ def _line(node: Node) -> str:
 def _told(node: Node) -> str:
     facts = node.facts
     if node.kind == VERSION:
-        parts = [node.id, ", ".join(_held(node)) or ("archived" if facts.get("stage") else "")]
+        parts = [node.id, ", ".join(held_places(node)) or ("archived" if facts.get("stage") else "")]
     elif node.kind == RUN:
         code = facts.get("code") or {}
         commit = f"code {code['commit'][:_SHORT_COMMIT]}" if code.get("commit") else ""
         changed = " with changes" if commit and code.get("dirty") else ""
         parts = [f"run {node.id}", str(facts.get("status", "")), commit + changed]
     else:
-        parts = [node.id[:_SHORT_DIGEST], str(facts.get("kind_of_artifact", "")), ", ".join(facts.get("versions", ()))]
+        parts = [node.id[:SHORT_DIGEST], str(facts.get("kind_of_artifact", "")), ", ".join(facts.get("versions", ()))]
     return "  ".join([*filter(None, parts), *([f"({node.missing})"] if node.missing else [])])
-
-
-def _held(node: Node) -> list[str]:
-    stage = node.facts.get("stage")
-    return [*([stage] if stage and stage != "archived" else []), *node.facts.get("aliases", ())]
 
 
 def _node_fields(node: Node) -> dict[str, Any]:

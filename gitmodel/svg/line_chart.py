@@ -1,0 +1,191 @@
+"""A number over versions as a line, with marks at the versions that hold a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gitmodel.frozen import Frozen
+from gitmodel.svg.markup import SMALL, cut, drawing, element, short, text, text_width, titled
+from gitmodel.svg.reduction import Point, line_runs
+from gitmodel.svg.scales import Scale, finite, number_text, round_steps
+
+_MOST_DOTS = 60
+_MOST_MARKS = 8
+_ROW = 16
+_COLUMN = 2  # pixels
+
+
+class Mark(Frozen):
+    """A place on the line that has a name, such as the version in production."""
+
+    x: int
+    name: str
+
+
+class _Label(Frozen):
+    """The room of a label, from *start* to *end*. If it *begins* at the line of its mark, it is on its right."""
+
+    mark: Mark
+    start: float
+    end: float
+    row: int
+    begins: bool
+
+
+def line_chart(
+    points: Iterable[tuple[int, object]],
+    *,
+    name: str,
+    marks: Sequence[Mark] = (),
+    unit: str = "version",
+    width: int = 720,
+    height: int = 240,
+) -> str:
+    """Return a line through *points*: pairs of a whole number, such as that of a version, and the value there.
+
+    A value that is not a finite number leaves a gap. *name* says what the values are and *unit* what is counted.
+    *marks* are drawn with their names and a shape of their own. Of many points, those stay that *width* can show.
+    """
+    known = sorted(((x, finite(value)) for x, value in points), key=lambda point: point[0])
+    numbers = [(x, y) for x, y in known if y is not None]
+    title = f"{name} over {unit}s"
+    told = _description(known, numbers, marks, unit)
+    if not numbers:
+        empty = text("no numbers", width / 2, height / 2, text_anchor="middle")
+        return drawing("line-chart", title, told, (width, height), empty)
+    low, high = min(y for _, y in numbers), max(y for _, y in numbers)
+    steps = round_steps(low, high, 4)
+    left = max(text_width(label, SMALL) for _, label in steps) + 10
+    across = Scale(known[0][0], known[-1][0], left + 6, width - 10)
+    labels, rows = _place_labels(marks[:_MOST_MARKS], across)
+    upright = Scale(low, high, height - 40, 24 + rows * _ROW + 8)
+    runs = line_runs(known, int(across.end - across.start) // _COLUMN)
+    parts = [
+        text(cut(name, width - 8), 4, 14, class_="name"),
+        *_axes(steps, across, upright, unit, width),
+        *_lines(runs, across, upright),
+        *(_dots(numbers, across, upright, unit) if len(numbers) <= _MOST_DOTS else _lone_dots(runs, across, upright)),
+        *_marks(labels, dict(numbers), across, upright, unit),
+    ]
+    return drawing("line-chart", title, told, (width, height), *parts)
+
+
+def sparkline(values: Iterable[object], *, name: str, width: int = 96, height: int = 24) -> str:
+    """Return a small line without axes through *values*, which end with a dot. A value without a number is a gap."""
+    points = [(place, finite(value)) for place, value in enumerate(values)]
+    numbers = [(x, y) for x, y in points if y is not None]
+    told = _description(points, numbers, (), "value", numbered=False)
+    if not numbers:
+        return drawing("sparkline", name, told, (width, height))
+    low, high = min(y for _, y in numbers), max(y for _, y in numbers)
+    across, upright = Scale(0, len(points) - 1, 3, width - 4), Scale(low, high, height - 4, 4)
+    runs = line_runs(points, (width - 7) // _COLUMN)
+    last = element("circle", cx=across.at(numbers[-1][0]), cy=upright.at(numbers[-1][1]), r=2.5, class_="dot")
+    return drawing("sparkline", name, told, (width, height), *_lines(runs, across, upright), last)
+
+
+def _description(
+    points: Sequence[tuple[int, float | None]],
+    numbers: Sequence[tuple[int, float]],
+    marks: Sequence[Mark],
+    unit: str,
+    *,
+    numbered: bool = True,
+) -> str:
+    """Return in words what the line shows."""
+    if not numbers:
+        return f"No {unit} has a number."
+    parts = []
+    ends = (
+        ("smallest", min(numbers, key=lambda point: point[1])),
+        ("largest", max(numbers, key=lambda point: point[1])),
+        ("last", numbers[-1]),
+    )
+    for word, (x, y) in ends:
+        parts.append(f"{word} {number_text(y)}" + (f" at {unit} {x}" if numbered else ""))
+    missing = len(points) - len(numbers)
+    gaps = f" {missing} without a number." if missing else ""
+    held = f" {'; '.join(f'{mark.name}: {unit} {mark.x}' for mark in marks)}." if marks else ""
+    count = f"{len(points)} {unit}{'' if len(points) == 1 else 's'}"
+    return f"{count}: {', '.join(parts)}.{gaps}{held}"
+
+
+def _axes(steps: list[tuple[float, str]], across: Scale, upright: Scale, unit: str, width: int) -> Iterable[str]:
+    """Yield the lines and labels of both axes."""
+    for value, label in steps:
+        y = upright.at(value)
+        yield element("path", d=f"M{short(across.start - 6)} {short(y)}H{width}", class_="grid", **_THIN)
+        yield text(label, across.start - 10, y + 4, text_anchor="end", font_size=SMALL, class_="axis")
+    base = upright.start + 20
+    room = max(text_width(str(int(across.high)), SMALL) + 16, 40)
+    for value, label in round_steps(across.low, across.high, int((across.end - across.start) / room) or 1, whole=True):
+        x = across.at(value)
+        yield element("path", d=f"M{short(x)} {short(upright.start + 4)}v4", class_="axis", stroke="currentColor")
+        end = "end" if x > width - 20 else "middle"
+        yield text(label, width - 2 if end == "end" else x, base, text_anchor=end, font_size=SMALL, class_="axis")
+    yield text(unit, across.end, base + 16, text_anchor="end", font_size=SMALL, class_="axis")
+
+
+def _lines(runs: list[list[Point]], across: Scale, upright: Scale) -> Iterable[str]:
+    """Yield one path through all *runs* that have more than one point."""
+    drawn = [
+        f"M{'L'.join(f'{short(across.at(x))} {short(upright.at(y))}' for x, y in run)}" for run in runs if len(run) > 1
+    ]
+    if drawn:
+        yield element("path", d="".join(drawn), class_="line", **_LINE)
+
+
+def _dots(numbers: Sequence[tuple[int, float]], across: Scale, upright: Scale, unit: str) -> Iterable[str]:
+    for x, y in numbers:
+        dot = element("circle", cx=across.at(x), cy=upright.at(y), r=2.5)
+        yield titled(f"{unit} {x}: {number_text(y)}", dot, class_="dot")
+
+
+def _lone_dots(runs: list[list[Point]], across: Scale, upright: Scale) -> Iterable[str]:
+    """Yield a dot for each point between two gaps, through which no line goes."""
+    for run in runs:
+        if len(run) == 1:
+            yield element("circle", cx=across.at(run[0][0]), cy=upright.at(run[0][1]), r=1.5, class_="dot")
+
+
+def _place_labels(marks: Sequence[Mark], across: Scale) -> tuple[list[_Label], int]:
+    """Return a label for each mark, in the order of the versions, and the number of rows.
+
+    A label ends at the line of its mark, and is below the labels of later versions that the line would cross.
+    """
+    placed: list[_Label] = []
+    for mark in sorted(marks, key=lambda mark: -mark.x):
+        x = across.at(mark.x)
+        wide = text_width(f"{mark.name} {mark.x}", SMALL) + 4
+        begins = x - wide < 0
+        start, end = (x, x + wide) if begins else (x - wide, x)
+        row = max((1 + other.row for other in placed if other.start < end + 2 and start < other.end + 2), default=0)
+        placed.append(_Label(mark, start, end, row, begins))
+    return placed[::-1], max((label.row + 1 for label in placed), default=0)
+
+
+def _marks(
+    labels: Sequence[_Label], numbers: dict[int, float], across: Scale, upright: Scale, unit: str
+) -> Iterable[str]:
+    """Yield each mark: a line down to the axis, its name above, and its shape at the value."""
+    for place, label in enumerate(labels):
+        mark, x, base = label.mark, across.at(label.mark.x), 36 + label.row * _ROW
+        value = numbers.get(mark.x)
+        y = upright.start if value is None else upright.at(value)
+        shown = "no number" if value is None else number_text(value)
+        at, anchor = (label.start + 4, None) if label.begins else (label.end - 4, "end")
+        name = cut(f"{mark.name} {mark.x}", across.end, SMALL)
+        line = f"M{short(x)} {base - 10}V{short(upright.start)}"
+        yield titled(
+            f"{mark.name}: {unit} {mark.x}, {shown}",
+            element("path", d=line, stroke_dasharray="2 3", **_THIN),
+            element("path", d=_SHAPES[place % len(_SHAPES)].format(short(x), short(y)), stroke="currentColor"),
+            text(name, at, base, text_anchor=anchor, font_size=SMALL),
+            class_="mark",
+        )
+
+
+_THIN: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_opacity": "0.35", "fill": "none"}
+_LINE: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_width": "1.5", "fill": "none"}
+# A diamond, a triangle, a square and a triangle on its point, each around the place (x, y).
+_SHAPES = ("M{} {}m0-6l6 6l-6 6l-6-6z", "M{} {}m0-6l6 11h-12z", "M{} {}m-5-5h10v10h-10z", "M{} {}m0 6l6-11h-12z")

@@ -1,0 +1,145 @@
+"""The lineage of a version, run or artifact as a graph: sources above, products below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from gitmodel.domain.views.cell_text import count
+from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Lineage, Node
+from gitmodel.domain.views.lineage_drawing import SHORT_DIGEST, held_places, in_stages
+from gitmodel.frozen import Frozen
+from gitmodel.svg.layers import layers, nearest
+from gitmodel.svg.markup import SMALL, cut, drawing, element, linked, short, text, titled
+
+MOST_NODES = 200
+_BOX = (148, 42)
+_ACROSS = 14
+_DOWN = 40
+_WITHIN = 14  # pixels between the rows of one layer
+
+
+class _Place(Frozen):
+    """The upper left corner of a box."""
+
+    x: float
+    y: float
+
+
+def lineage_graph(lineage: Lineage, *, links: Mapping[str, str] | None = None, width: int = 720) -> str:
+    """Return the graph of *lineage*, with the addresses *links* of nodes by id.
+
+    Of more than 200 nodes, the nearest to the root are shown. A layer that is wider than *width* takes several rows.
+    """
+    ids = [node.id for node in lineage.nodes]
+    edges = [(edge.source, edge.target) for edge in lineage.edges]
+    shown = nearest(lineage.root, ids, edges, MOST_NODES)
+    kept = frozenset(shown)
+    near = [edge for edge in edges if edge[0] in kept and edge[1] in kept]
+    nodes = {node.id: node for node in lineage.nodes if node.id in kept}
+    places, height = _places(layers(shown, near), width)
+    links = links or {}
+    labels: dict[tuple[str, str], list[str]] = {}
+    for edge in lineage.edges:
+        labels.setdefault((edge.source, edge.target), []).append(edge.label)
+    parts = [
+        *(_edge(places[source], places[target], labels[source, target]) for source, target in dict.fromkeys(near)),
+        *(_box(nodes[id], places[id], is_root=id == lineage.root, href=links.get(id)) for id in shown),
+    ]
+    title = f"Lineage of {lineage.root}"
+    return drawing("lineage", title, _description(lineage, nodes), (width, height), *parts)
+
+
+def _description(lineage: Lineage, nodes: Mapping[str, Node]) -> str:
+    kinds = [node.kind for node in nodes.values()]
+    left = len(lineage.nodes) - len(nodes)
+    held = in_stages(lineage)
+    return "".join(
+        [
+            ", ".join(count(kinds.count(kind), kind) for kind in (VERSION, RUN, ARTIFACT)),
+            ", from the sources above to the products below.",
+            f" In use: {'; '.join(held)}." if held else "",
+            f" {left} more in the text tree." if left else "",
+        ]
+    )
+
+
+def _places(found: list[list[str]], width: int) -> tuple[dict[str, _Place], float]:
+    """Return the place of each box, and the height of the drawing. Each row is centred."""
+    most = max((width - 4 + _ACROSS) // (_BOX[0] + _ACROSS), 1)
+    places: dict[str, _Place] = {}
+    y = 2
+    for layer in found:
+        rows = -(-len(layer) // most)
+        size = -(-len(layer) // rows)
+        for first in range(0, len(layer), size):
+            row = layer[first : first + size]
+            left = (width - len(row) * (_BOX[0] + _ACROSS) + _ACROSS) / 2
+            places.update({id: _Place(left + place * (_BOX[0] + _ACROSS), y) for place, id in enumerate(row)})
+            y += _BOX[1] + _WITHIN
+        y += _DOWN - _WITHIN
+    return places, y - _DOWN + 2
+
+
+def _edge(source: _Place, target: _Place, labels: list[str]) -> str:
+    """Return a curve from the lower edge of one box to the upper edge of another, with an arrowhead."""
+    x, y = source.x + _BOX[0] / 2, source.y + _BOX[1]
+    to_x, to_y = target.x + _BOX[0] / 2, target.y
+    bend = max(abs(to_y - y) / 2, 16)
+    curve = f"M{short(x)} {short(y)}C{short(x)} {short(y + bend)} {short(to_x)} {short(to_y - bend)} "
+    head = f"M{short(to_x - 3)} {short(to_y - 7)}l3 7l3-7"
+    line = element("path", d=f"{curve}{short(to_x)} {short(to_y)}{head}", **_EDGE)
+    label = ", ".join(dict.fromkeys(filter(None, labels)))
+    return titled(label, line, class_="edge") if label else line
+
+
+def _box(node: Node, place: _Place, *, is_root: bool, href: str | None) -> str:
+    """Return a node: its shape says its kind, and its second line says more in words."""
+    first, second = _texts(node)
+    held = node.kind == VERSION and bool(held_places(node))
+    states = [node.kind, *["root"] * is_root, *["held"] * held, *["missing"] * bool(node.missing)]
+    weight = 2.5 if is_root else 1
+    room = _BOX[0] - 16
+    x, y = place.x + _BOX[0] / 2, place.y
+    drawn = titled(
+        f"{first}: {second}" if second else first,
+        *_outline(node, place, weight),
+        text(cut(first, room), x, y + 17, text_anchor="middle", font_weight="bold" if held or is_root else None),
+        text(cut(second, room, SMALL), x, y + 33, text_anchor="middle", font_size=SMALL),
+        class_=f"node {' '.join(states)}",
+    )
+    return linked(href, drawn)
+
+
+def _texts(node: Node) -> tuple[str, str]:
+    """Return the two lines in the box of a node."""
+    facts = node.facts
+    beyond = " …" if node.more else ""
+    if node.missing:
+        return node.id + beyond, f"{node.kind}, {node.missing}"
+    if node.kind == VERSION:
+        return node.id + beyond, ", ".join(held_places(node)) or facts.get("stage") or "version, in no stage"
+    if node.kind == RUN:
+        return node.id + beyond, f"run of {facts['pipeline']}, {facts['status']}"
+    names = dict.fromkeys(link.partition(":")[2] for link in facts.get("versions", ()))
+    kind = facts.get("kind_of_artifact", ARTIFACT)
+    return (", ".join(names) or node.id[:SHORT_DIGEST]) + beyond, f"{kind} {node.id[:SHORT_DIGEST]}"
+
+
+def _outline(node: Node, place: _Place, weight: float) -> Iterator[str]:
+    """Yield the shape of a kind: a box with double sides for a version, rounded for a run, folded for an artifact."""
+    wide, high = _BOX
+    dashes = "4 3" if node.missing else None
+    style = {**_SHAPE, "stroke_width": short(weight), "stroke_dasharray": dashes}
+    if node.kind == ARTIFACT:
+        d = f"M{short(place.x)} {short(place.y)}h{wide - 10}l10 10v{high - 10}h-{wide}zm{wide - 10} 0v10h10"
+        yield element("path", d=d, **style)
+        return
+    radius = high / 2 if node.kind == RUN else 3
+    yield element("rect", x=place.x, y=place.y, width=wide, height=high, rx=radius, **style)
+    if node.kind == VERSION:
+        d = f"M{short(place.x + 4)} {short(place.y)}v{high}m{wide - 8} 0v-{high}"
+        yield element("path", d=d, stroke="currentColor", fill="none")
+
+
+_SHAPE: dict[str, str | float | None] = {"stroke": "currentColor", "fill": "currentColor", "fill_opacity": "0.08"}
+_EDGE: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_opacity": "0.5", "fill": "none"}

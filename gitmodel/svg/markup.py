@@ -1,0 +1,101 @@
+"""Elements of SVG as text: escaped, with short numbers, attributes in the order of the call."""
+
+from __future__ import annotations
+
+from html import escape as escape_markup
+
+from gitmodel.domain.views.cell_text import escape, width
+
+FONT_SIZE = 12
+SMALL = 11
+
+
+def element(name: str, *content: str, **attributes: str | float | None) -> str:
+    """Return the element *name* around *content*, which is markup. An attribute that is None is left out.
+
+    >>> element("text", words("a < b"), x=1.26, text_anchor="end", class_=None)
+    '<text x="1.3" text-anchor="end">a &lt; b</text>'
+    """
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{value if type(value) is int else _attribute(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return f"<{name}{given}>{''.join(content)}</{name}>" if content else f"<{name}{given}/>"
+
+
+def words(text: str) -> str:
+    """Return *text* as content of an element: on one line, with control characters and direction marks as escapes."""
+    return escape_markup(escape(text))
+
+
+def short(value: float) -> str:
+    """Return a coordinate with at most one decimal.
+
+    >>> short(12.04), short(-0.04), short(3.25)
+    ('12', '0', '3.2')
+    """
+    text = f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
+
+
+def text(content: str, x: float, y: float, **attributes: str | float | None) -> str:
+    """Return *content* as text that begins at *x*, or ends or is centred there (`text_anchor`). *y* is the baseline."""
+    return element("text", words(content), x=x, y=y, **attributes)
+
+
+def titled(title: str, *content: str, **attributes: str | float | None) -> str:
+    """Return a group with the tooltip *title*."""
+    return element("g", element("title", words(title)), *content, **attributes)
+
+
+def linked(href: str | None, content: str) -> str:
+    """Return *content* as a link to *href*; None means no link."""
+    return content if href is None else element("a", content, href=href)
+
+
+def text_width(content: str, size: int = FONT_SIZE) -> float:
+    """Return the estimated width of *content* in pixels, which is rather too large than too small."""
+    return width(escape(content)) * size * 0.6
+
+
+def cut(content: str, room: float, size: int = FONT_SIZE) -> str:
+    """Return *content*, shortened to *room* pixels with an ellipsis at its end.
+
+    >>> cut("classifier", 200), cut("classifier", 50)
+    ('classifier', 'class…')
+    """
+    shown = escape(content)
+    if text_width(shown, size) <= room:
+        return shown
+    while shown and text_width(shown + "…", size) > room:
+        shown = shown[:-1]
+    return shown + "…"
+
+
+def drawing(kind: str, title: str, description: str, size: tuple[float, float], *content: str) -> str:
+    """Return a drawing of *size* (width, height) in pixels with a title and a description for screen readers.
+
+    A reader of a drawing without links hears only these; the parts of one with links are read, too.
+    """
+    across, down = size
+    has_links = any("<a " in part for part in content)
+    return element(
+        "svg",
+        element("title", words(title)),
+        element("desc", words(description)),
+        *content,
+        xmlns="http://www.w3.org/2000/svg",
+        class_=f"drawing {kind}",
+        viewBox=f"0 0 {short(across)} {short(down)}",
+        width=across,
+        height=down,
+        role="group" if has_links else "img",
+        font_family="system-ui, sans-serif",
+        font_size=FONT_SIZE,
+        fill="currentColor",
+    )
+
+
+def _attribute(value: str | float) -> str:
+    return short(value) if isinstance(value, float) else escape_markup(escape(str(value)))

@@ -1,0 +1,158 @@
+"""Stages over time as swim lanes: one lane for each stage or alias, one block for each version that was there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from gitmodel.domain.views.cell_text import count, utc_time
+from gitmodel.frozen import Frozen
+from gitmodel.svg.markup import SMALL, cut, drawing, element, linked, short, text, text_width, titled
+from gitmodel.svg.scales import Scale, seconds, time_steps
+
+_MOST_LANES = 50
+_LABEL = 18
+_BAR = 26
+_GAP = 18
+_NARROW = 3  # pixels; shorter times are drawn together
+_TARGET = 24  # pixels: the least width of a link
+
+
+class Span(Frozen):
+    """The time in which *holder* was in *lane*, a stage or alias. *end* is None if it still is.
+
+    A span that was *refused* was never in force. *holder* is short, such as the number of a version; *href* is the
+    address of its page.
+    """
+
+    lane: str
+    holder: str
+    start: datetime
+    end: datetime | None = None
+    refused: bool = False
+    href: str | None = None
+
+
+def swim_lanes(
+    spans: Iterable[Span], *, title: str, lanes: Sequence[str], until: datetime | None = None, width: int = 720
+) -> str:
+    """Return the *lanes*, in this order, with their *spans* over time, from the first start to *until*.
+
+    *until* is the time of the last change if it is None: the drawing has no clock, so that it is the same everywhere.
+    Blocks that are too narrow to be seen are drawn together as one.
+    """
+    by_lane: dict[str, list[Span]] = {lane: [] for lane in lanes}
+    for span in spans:
+        by_lane.setdefault(span.lane, []).append(span)
+    shown = dict(list(by_lane.items())[:_MOST_LANES])
+    all_ = [span for found in by_lane.values() for span in found]
+    told = _description(by_lane, len(shown))
+    if not all_:
+        return drawing("lanes", title, told, (width, 40), text("no changes", width / 2, 24, text_anchor="middle"))
+    moments = [seconds(moment) for span in all_ for moment in (span.start, span.end) if moment is not None]
+    end = max([*moments, *([seconds(until)] if until else [])])
+    scale = Scale(min(moments), max(end, min(moments) + 1), 2, width - 10)
+    parts: list[str] = []
+    top = 0
+    for lane, found in shown.items():
+        parts.append(text(cut(lane, width), 2, top + 13, class_="lane"))
+        parts.append(element("path", d=f"M2 {top + _LABEL + _BAR}H{width - 10}", class_="grid", **_THIN))
+        parts += _blocks(sorted(found, key=lambda span: seconds(span.start)), scale, top + _LABEL)
+        top += _LABEL + _BAR + _GAP
+    parts += _time_axis(scale, top, width)
+    return drawing("lanes", title, told, (width, top + 24), *parts)
+
+
+def _description(by_lane: dict[str, list[Span]], shown: int) -> str:
+    """Return in words what holds each lane, and how often it changed."""
+    parts = []
+    for lane, found in list(by_lane.items())[:shown]:
+        now = [span for span in found if span.end is None and not span.refused]
+        held = f"{now[-1].holder} since {utc_time(now[-1].start)}" if now else "empty"
+        parts.append(f"{lane}: {held}, {count(len(found), 'change')}")
+    left = len(by_lane) - shown
+    more = f" {count(left, 'lane')} more in the table." if left else ""
+    return ("; ".join(parts) + "." if parts else "No changes.") + more
+
+
+def _blocks(spans: Sequence[Span], scale: Scale, top: float) -> Iterator[str]:
+    """Yield the blocks of a lane; neighbours that are too narrow to be seen become one."""
+    group: list[Span] = []
+    reached = scale.start
+    for span in (span for span in spans if not span.refused):
+        start, end = _ends(span, scale)
+        if end - start >= _NARROW:
+            yield from _narrow_block(group, scale, top)
+            group = []
+            yield _block(span, start, end, top)
+        else:
+            if group and start - reached > _NARROW:
+                yield from _narrow_block(group, scale, top)
+                group = []
+            group.append(span)
+        reached = end
+    yield from _narrow_block(group, scale, top)
+    last = scale.start - _NARROW
+    for span in (span for span in spans if span.refused):
+        x = scale.at(seconds(span.start))
+        if x - last >= _NARROW:
+            last = x
+            yield _cross(span, min(max(x, scale.start + 5), scale.end - 5), top)
+
+
+def _ends(span: Span, scale: Scale) -> tuple[float, float]:
+    return scale.at(seconds(span.start)), scale.end if span.end is None else scale.at(seconds(span.end))
+
+
+def _block(span: Span, start: float, end: float, top: float) -> str:
+    """Return the block of *span*. One that has not ended has a point at its end."""
+    is_open = span.end is None
+    tip = f"l7 {_BAR / 2:g}l-7 {_BAR / 2:g}" if is_open else f"v{_BAR}"
+    until = "it is still there" if is_open else f"until {utc_time(span.end)}" if span.end else ""
+    room = end - start
+    shape = element("path", d=f"M{short(start)} {short(top)}H{short(end)}{tip}H{short(start)}z", **_BLOCK)
+    fits = text_width(span.holder) + 4 <= room
+    label = [text(span.holder, (start + end) / 2, top + 17, text_anchor="middle")] if fits else []
+    drawn = titled(
+        f"{span.lane}: {span.holder} from {utc_time(span.start)}, {until}",
+        shape,
+        *label,
+        class_="span open" if is_open else "span",
+    )
+    return linked(span.href if fits and room >= _TARGET else None, drawn)
+
+
+def _narrow_block(spans: Sequence[Span], scale: Scale, top: float) -> Iterator[str]:
+    if not spans:
+        return
+    start, end = _ends(spans[0], scale)[0], _ends(spans[-1], scale)[1]
+    start = min(start, scale.end - _NARROW)
+    if len(spans) == 1:
+        yield _block(spans[0], start, max(end, start + _NARROW), top)
+        return
+    block = element("rect", x=start, y=top, width=max(end - start, _NARROW), height=_BAR, **_BLOCK)
+    changes = count(len(spans), "change")
+    told = f"{spans[0].lane}: {changes} from {utc_time(spans[0].start)} to {utc_time(spans[-1].end or spans[-1].start)}"
+    fits = text_width(changes) + 4 <= end - start
+    label = [text(changes, (start + end) / 2, top + 17, text_anchor="middle")] if fits else []
+    yield titled(told, block, *label, class_="span many")
+
+
+def _cross(span: Span, x: float, top: float) -> str:
+    """Return a cross at the time of a change that was never in force."""
+    d = f"M{short(x - 4)} {short(top + _BAR + 4)}l8 8m0-8l-8 8"
+    cross = element("path", d=d, stroke="currentColor", stroke_width="2", fill="none")
+    return titled(f"{span.lane}: {span.holder} at {utc_time(span.start)}, never in force", cross, class_="refused")
+
+
+def _time_axis(scale: Scale, top: float, width: int) -> Iterator[str]:
+    for at, label in time_steps(scale.low, scale.high, max(width // 80, 1)):
+        x = scale.at(at)
+        half = text_width(label, SMALL) / 2
+        yield element("path", d=f"M{short(x)} {short(top - 4)}v5", class_="axis", stroke="currentColor")
+        centre = min(max(x, half + 1), width - half - 1)
+        yield text(label, centre, top + 14, text_anchor="middle", font_size=SMALL, class_="axis")
+
+
+_THIN: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_opacity": "0.35", "fill": "none"}
+_BLOCK: dict[str, str | float | None] = {"stroke": "currentColor", "fill": "currentColor", "fill_opacity": "0.12"}

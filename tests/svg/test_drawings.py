@@ -1,0 +1,304 @@
+"""Drawings: accessible, the same bytes everywhere, with what their width can show, and safe for any recorded text."""
+
+import re
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from xml.etree import ElementTree
+
+import pytest
+
+from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Edge, Lineage, Node
+from gitmodel.svg.bars import bars
+from gitmodel.svg.layers import layers
+from gitmodel.svg.line_chart import Mark, line_chart, sparkline
+from gitmodel.svg.lineage_graph import MOST_NODES, lineage_graph
+from gitmodel.svg.reduction import line_runs
+from gitmodel.svg.scales import Scale, round_steps, time_steps
+from gitmodel.svg.swim_lanes import Span, swim_lanes
+
+NAN = float("nan")
+HOSTILE = "</svg><script>alert(1)</script>\" onload='x' & \u202egpj.\x1b[2J\n"
+MONDAY = datetime(2026, 3, 2, tzinfo=timezone.utc)
+NAMESPACE = "{http://www.w3.org/2000/svg}"
+
+
+def day(number: float) -> datetime:
+    return MONDAY + timedelta(days=number)
+
+
+def read(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)
+
+
+def texts(svg: str) -> list[str]:
+    return [element.text or "" for element in read(svg).iter(f"{NAMESPACE}text")]
+
+
+def of_class(svg: str, name: str) -> list[ElementTree.Element]:
+    return [element for element in read(svg).iter() if name in element.get("class", "").split()]
+
+
+def some_lineage(name: str = "classifier") -> Lineage:
+    model, data = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+    nodes = (
+        Node("iris@4", VERSION, {"stage": "production", "aliases": ["champion"]}),
+        Node(model, ARTIFACT, {"kind_of_artifact": "model", "versions": [f"iris@4:{name}"]}),
+        Node("20260302-train", RUN, {"pipeline": name, "status": "succeeded"}),
+        Node(data, ARTIFACT, {"kind_of_artifact": "data", "versions": []}),
+        Node("wine@1", VERSION, {}, name),
+    )
+    up = (Edge(model, "iris@4", name), Edge("20260302-train", model, "fit.model"), Edge(data, "20260302-train", name))
+    return Lineage("iris@4", nodes, up, (Edge(model, "wine@1", "old"),))
+
+
+DRAWINGS = {
+    "line chart": lambda text: line_chart([(1, 0.5), (2, text), (3, 0.7)], name=text, marks=[Mark(3, text)], unit=text),
+    "sparkline": lambda text: sparkline([0.5, text, 0.7], name=text),
+    "bars": lambda text: bars([(text, 0.5), ("2", text)], name=text),
+    "swim lanes": lambda text: swim_lanes(
+        [Span(text, text, day(0), day(1)), Span(text, text, day(1), refused=True), Span(text, "2", day(1), href=text)],
+        title=text,
+        lanes=[text],
+    ),
+    "lineage graph": lambda text: lineage_graph(some_lineage(text), links={"iris@4": text}),
+}
+EMPTY = {
+    "line chart": line_chart([], name="accuracy"),
+    "line chart without numbers": line_chart([(1, None), (2, NAN)], name="accuracy", marks=[Mark(1, "production")]),
+    "sparkline": sparkline([], name="accuracy"),
+    "bars": bars([], name="accuracy"),
+    "bars of zeros": bars([("1", 0), ("2", None)], name="accuracy"),
+    "swim lanes": swim_lanes([], title="Stages", lanes=["production"]),
+    "lineage graph": lineage_graph(Lineage("iris@1", (Node("iris@1", VERSION),), (), None)),
+}
+
+
+@pytest.mark.parametrize("svg", [*(make("plain") for make in DRAWINGS.values()), *EMPTY.values()])
+def test_a_drawing_has_a_title_and_a_description_and_needs_no_style_or_script(svg):
+    root = read(svg)
+    assert [child.tag.removeprefix(NAMESPACE) for child in list(root)[:2]] == ["title", "desc"]
+    assert all(child.text for child in list(root)[:2])
+    links = list(root.iter(f"{NAMESPACE}a"))
+    assert root.get("role") == ("group" if links else "img")
+    assert {element.tag.removeprefix(NAMESPACE) for element in root.iter()} <= {
+        *("svg", "title", "desc", "g", "a", "text", "path", "rect", "circle")
+    }
+    names = {name for element in root.iter() for name in element.attrib}
+    assert not [name for name in names if name.startswith("on") or name in ("style", "id")]
+    colours = {element.get(name) for element in root.iter() for name in ("fill", "stroke")}
+    assert colours <= {None, "none", "currentColor"}
+
+
+@pytest.mark.parametrize("make", DRAWINGS.values(), ids=DRAWINGS)
+def test_hostile_text_stays_text_and_shows_control_characters_as_escapes(make):
+    svg = make(HOSTILE)
+    root = read(svg)  # it is well-formed
+    assert "<script" not in svg
+    assert not re.search(r"[\x00-\x1f\u202e]", svg)
+    shown = "".join(root.itertext())
+    assert "\\u202egpj.\\x1b[2J\\n" in shown
+    assert not {name for element in root.iter() for name in element.attrib if name.startswith("on")}
+
+
+def test_the_bytes_do_not_depend_on_the_process():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_drawings as t; "
+        "print(*(make('plain') for make in t.DRAWINGS.values()), *t.EMPTY.values())"
+    )
+    asked = [sys.executable, "-c", code, str(__file__).rpartition("/")[0]]
+    found = {
+        subprocess.run(asked, env={"PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout for seed in "123"
+    }
+    assert len(found) == 1
+    assert b"<svg" in found.pop()
+
+
+def test_coordinates_have_at_most_one_decimal():
+    svg = "".join(make("plain") for make in DRAWINGS.values())
+    assert not re.search(r'(?<!v)(?: x| y|cx|cy|width| d)="[^"]*\d\.\d\d', svg)
+
+
+class TestLineChart:
+    @pytest.mark.parametrize("gap", [None, NAN, float("inf"), "0.6", True, 10**400, [0.6]])
+    def test_a_value_that_is_not_a_finite_number_is_a_gap(self, gap):
+        svg = line_chart([(1, 0.5), (2, 0.6), (3, gap), (4, 0.7), (5, 0.8)], name="accuracy")
+        (line,) = of_class(svg, "line")
+        assert line.get("d", "").count("M") == 2
+        assert len(of_class(svg, "dot")) == 4
+        assert "1 without a number" in svg
+
+    def test_a_point_between_two_gaps_is_a_dot(self):
+        points = [(number, None if number in (100, 102) else number / 7) for number in range(1, 200)]
+        svg = line_chart(points, name="accuracy")
+        assert len(of_class(svg, "dot")) == 1
+
+    def test_marks_have_a_word_a_shape_and_a_line_and_no_label_covers_another(self):
+        marks = [Mark(38, "production"), Mark(40, "staging"), Mark(40, "champion"), Mark(3, "challenger")]
+        svg = line_chart([(number, number % 7) for number in range(1, 41)], name="accuracy", marks=marks)
+        found = of_class(svg, "mark")
+        assert len(found) == 4
+        shapes = {re.sub(r"^M\S+ \S+m", "", list(mark)[2].get("d", "")) for mark in found}
+        assert len(shapes) == 4
+        assert [mark[0].text for mark in found] == [
+            "challenger: version 3, 3",
+            "production: version 38, 3",
+            "champion: version 40, 5",
+            "staging: version 40, 5",
+        ]
+        rows = {text.text: text.get("y") for mark in found for text in mark.iter(f"{NAMESPACE}text")}
+        assert len({rows["production 38"], rows["staging 40"], rows["champion 40"]}) == 3
+        assert "production: version 38; staging: version 40" in svg
+
+    def test_a_mark_without_a_number_is_on_the_axis_and_says_so(self):
+        svg = line_chart([(1, 0.5), (2, None), (3, 0.7)], name="accuracy", marks=[Mark(2, "production")])
+        assert of_class(svg, "mark")[0][0].text == "production: version 2, no number"
+
+    @pytest.mark.parametrize(
+        "values", [[5], [5, 5], [1e300, -1e300], [5e-324, 0], [1e16, 1e16 + 2], [-1.7e308, 1.7e308], [0.1, 0.1 + 1e-16]]
+    )
+    def test_extreme_numbers_are_drawn_inside_the_drawing(self, values):
+        svg = line_chart(enumerate(values, 1), name="loss")
+        for element in read(svg).iter(f"{NAMESPACE}circle"):
+            assert 0 <= float(element.get("cx", "")) <= 720
+            assert 0 <= float(element.get("cy", "")) <= 240
+        assert "nan" not in svg
+        assert "inf" not in svg
+
+    def test_of_many_points_the_minima_the_maxima_and_both_ends_stay(self):
+        points = [(number, 0.5 + number % 10 / 100) for number in range(1, 10_001)]
+        points[4321] = (4322, 0.99)
+        points[8765] = (8766, 0.01)
+        (run,) = line_runs(points, 300)
+        assert len(run) <= 2 * 300 + 2
+        assert {(4322, 0.99), (8766, 0.01), points[0], points[-1]} <= set(run)
+        assert run == sorted(run)
+        assert len(line_chart(points, name="accuracy").encode()) < 12_000
+
+    def test_of_many_points_a_gap_stays_that_is_a_column_wide(self):
+        points = [(number, None if 4000 < number < 4500 else 0.5) for number in range(1, 10_001)]
+        assert len(line_runs(points, 300)) == 2
+        every_other = [(number, 0.5 if number % 2 else None) for number in range(1, 10_001)]
+        assert len(line_runs(every_other, 300)) == 1
+
+    def test_ten_thousand_points_take_at_most_twice_the_budget_of_50_ms(self):
+        points = [(number, number * 7919 % 10_007 / 10_007) for number in range(1, 10_001)]
+        taken = []
+        for _ in range(3):
+            start = time.process_time()
+            line_chart(points, name="accuracy", marks=[Mark(10_000, "production")])
+            taken.append(time.process_time() - start)
+        assert min(taken) < 0.1
+
+
+def test_bars_begin_at_zero_and_show_every_value_in_words():
+    svg = bars([("1", 0.5), ("2", -0.25), ("3", None), ("4", NAN)], name="change")
+    widths = [float(bar.get("width", "")) for bar in read(svg).iter(f"{NAMESPACE}rect")]
+    assert widths == [pytest.approx(2 * widths[1], abs=0.2), widths[1]]
+    assert texts(svg) == ["1", "0.5", "2", "-0.25", "3", "none", "4", "none"]
+    assert "1: 0.5; 2: -0.25; 3: none; 4: none" in svg
+
+
+class TestSwimLanes:
+    def test_a_block_has_its_holder_and_a_link_where_it_is_wide_enough(self):
+        spans = [
+            Span("production", "1", day(0), day(50), href="v/1"),
+            Span("production", "2", day(50), day(51), href="v/2"),
+            Span("production", "3", day(51), href="v/3"),
+        ]
+        svg = swim_lanes(spans, title="Stages of iris", lanes=["staging", "production"], until=day(100))
+        assert texts(svg)[:2] == ["staging", "production"]
+        assert {"1", "3"} <= set(texts(svg))
+        assert "2" not in texts(svg)
+        assert [link.get("href") for link in read(svg).iter(f"{NAMESPACE}a")] == ["v/1", "v/3"]
+        assert len(of_class(svg, "open")) == 1
+        assert "production: 3 since 2026-04-22 00:00, 3 changes" in svg
+        assert "production: 2 from 2026-04-21 00:00, until 2026-04-22 00:00" in svg
+        assert "staging: empty, 0 changes" in svg
+
+    def test_a_refused_change_is_a_cross_and_no_block(self):
+        spans = [Span("production", "1", day(0)), Span("production", "2", day(9), refused=True)]
+        svg = swim_lanes(spans, title="Stages of iris", lanes=["production"])
+        assert len(of_class(svg, "span")) == 1
+        assert of_class(svg, "refused")[0][0].text == "production: 2 at 2026-03-11 00:00, never in force"
+
+    def test_many_changes_are_drawn_as_one_block_with_their_number(self):
+        spans = [Span("production", str(number), day(number / 100), day(number / 100 + 0.01)) for number in range(9999)]
+        svg = swim_lanes([*spans, Span("production", "9999", day(99.99))], title="x", lanes=[], until=day(200))
+        assert len(svg.encode()) < 4_000
+        assert "9999 changes" in texts(svg)
+        assert "9999" in texts(svg)
+
+    def test_lanes_beyond_the_first_50_are_counted(self):
+        spans = [Span(f"model-{number} production", "1", day(0)) for number in range(60)]
+        svg = swim_lanes(spans, title="Stages", lanes=[])
+        assert "model-49 production" in texts(svg)
+        assert "model-50 production" not in texts(svg)
+        assert "10 lanes more in the table" in svg
+
+    def test_changes_of_one_second_and_of_a_thousand_years_have_an_axis(self):
+        for end in (day(0.000001), day(365_000)):
+            assert len(of_class(swim_lanes([Span("a", "1", day(0), end)], title="x", lanes=[]), "axis")) >= 2
+
+
+class TestLineageGraph:
+    def test_kinds_differ_in_shape_and_words_and_edges_go_down(self):
+        svg = lineage_graph(some_lineage(), links={"iris@4": "v/4"})
+        shown = texts(svg)
+        assert {"iris@4", "production, champion", "classifier", "20260302-train"} <= set(shown)
+        assert "version, classifier" in shown  # the reason why the record of wine@1 is missing
+        (root,) = of_class(svg, "root")
+        assert root.get("class") == "node version root held"
+        assert len(of_class(svg, "missing")) == 1
+        assert [link.get("href") for link in read(svg).iter(f"{NAMESPACE}a")] == ["v/4"]
+        heights = {node[0].text: float(node.find(f"{NAMESPACE}text").get("y")) for node in of_class(svg, "node")}
+        order = sorted(heights, key=heights.__getitem__)
+        assert [text.partition(":")[0] for text in order[:4]] == ["sha256", "20260302-train", "classifier", "iris@4"]
+        assert "2 versions, 1 run, 2 artifacts" in svg
+
+    def test_only_the_nearest_nodes_are_drawn_and_no_box_leaves_the_width(self):
+        nodes = [Node("iris@1", VERSION), *(Node(f"run-{number}", RUN, {}, "gone") for number in range(400))]
+        edges = tuple(Edge(f"run-{number}", "iris@1") for number in range(400))
+        for width in (328, 720):
+            svg = lineage_graph(Lineage("iris@1", tuple(nodes), edges, None), width=width)
+            assert len(of_class(svg, "node")) == MOST_NODES
+            assert "201 more in the text tree" in svg
+            boxes = list(read(svg).iter(f"{NAMESPACE}rect"))
+            places = {(float(box.get("x")), float(box.get("y"))) for box in boxes}
+            assert len(places) == MOST_NODES
+            assert min(x for x, _ in places) >= 0
+            assert max(x for x, _ in places) + 148 <= width
+
+    def test_a_cycle_of_a_damaged_registry_is_drawn(self):
+        assert sum(map(len, layers(["a", "b", "c"], [("a", "b"), ("b", "a"), ("b", "c"), ("c", "c")]))) == 3
+
+    def test_an_edge_leads_to_a_lower_layer(self):
+        ids = [str(number) for number in range(60)]
+        edges = [(str(a), str(b)) for a in range(60) for b in range(a + 1, 60) if (a * 7 + b) % 11 == 0]
+        depth = {id: place for place, layer in enumerate(layers(ids, edges)) for id in layer}
+        assert all(depth[source] < depth[target] for source, target in edges)
+
+
+@pytest.mark.parametrize("most", [1, 3, 8])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0.81, 0.97), (-3, 9), (1e-9, 2e-9), (1e300, 2e300), (1e16, 1e16 + 4)]
+)
+def test_steps_are_few_round_and_inside(low, high, most):
+    steps = round_steps(low, high, most)
+    assert len(steps) <= most + 1
+    assert all(low <= value <= high for value, _ in steps)
+    assert all(float(label) == value for value, label in steps)
+
+
+@pytest.mark.parametrize("days", [0.00001, 0.01, 0.3, 2, 40, 500, 4000, 400_000])
+def test_steps_of_time_are_few_and_inside(days):
+    start = 1_700_000_000
+    steps = time_steps(start, start + days * 86400, 6)
+    assert len(steps) <= 7
+    assert all(start <= at <= start + days * 86400 for at, _ in steps)
+    assert len({label for _, label in steps}) == len(steps)
+
+
+def test_a_scale_without_extent_maps_to_its_middle():
+    assert Scale(5, 5, 0, 10).at(5) == 5
