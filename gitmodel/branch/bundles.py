@@ -1,4 +1,4 @@
-"""A registry in a git bundle, which is unpacked to a temporary folder while it is open, and read-only."""
+"""A read-only registry in a git bundle. The bundle is unpacked to a temporary folder while the registry is open."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def is_bundle(path: Path) -> bool:
 
 
 def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
-    """Unpack the bundle at *path* into a temporary folder, and open that; every write to it is refused.
+    """Unpack the bundle at *path* into a temporary folder, and open that repository; it refuses every write.
 
-    Raises UsageError for a bundle that needs commits which it does not have, Invalid for a damaged one,
-    NotFound for one without a registry.
+    Raises UsageError for a bundle that needs commits which it does not have, Invalid for a damaged bundle, NotFound for
+    a bundle without a registry.
     """
     folder = tempfile.mkdtemp(prefix="gitmodel-bundle-")
     try:
@@ -62,7 +62,7 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    # deletes the folder when the repository is closed, or else when it is garbage collected
+    # Deletes the folder when the repository is closed, or when Python collects the object.
     repository.on_close = weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
     try:
         if not repository.tip():

@@ -23,13 +23,13 @@ class ChangeAuthors:
         self._head = head
 
     def author_of_change(self, path: str) -> str:
-        """Return the author of the newest commit of *head* that changed *path*; "" if none did."""
+        """Return the author of the newest commit of *head* that changed *path*; "" if no commit did."""
         return self._changed.get(path, "")
 
     def author_of_creation(self, path: str) -> str:
         """Return the author of the commit that created the file at *path*.
 
-        The file must never have been deleted since.
+        The caller makes sure that no commit deleted the file later.
         """
         if path in self._changed and self._repository.files(self._base).id(path) is None:
             return self._first.get(path, "")

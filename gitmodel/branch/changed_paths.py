@@ -1,6 +1,6 @@
 """Finding the files that differ between two commits by reading only folders that differ.
 
-git itself collects all such files before it prints the first, and 7 objects can describe a branch of 10 ** 12 files.
+git collects all such files before it prints the first one. A hostile branch of only 7 objects can have 10 ** 12 files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The states of the metadata branch: its first parents, each with the files that it changed.
 
-A commit inside a pull request was never a state of the branch, but the merge of the pull request is. The order is that
-of the commits, not of their dates.
+A commit inside a pull request was never a state of the branch, but the merge of the pull request is. The states are
+ordered by ancestry, not by date.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import FILE_MODES, Commit, parse_commit
 from gitmodel.git.shallow import read_edge
 
-# The first walk of git covers this many commits, later ones more, so that stopping early is cheap.
+# The first call of git reads this many commits, later calls read more, so that stopping early is cheap.
 _FIRST_STRETCH = 64
 _LONGEST_STRETCH = 4_096
 
 
 class FileChange(Frozen):
-    """A file in a commit that changed it: its bytes before and after, None if it was absent (or not a record)."""
+    """A file in a commit that changed it: its bytes before and after. None: there was no file, or it is no record."""
 
     path: str
     before: bytes | None
@@ -67,12 +67,12 @@ def walk_branch(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[B
 
 
 def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[BranchCommit]:
-    """Do the same as `walk_branch`, with one walk for each literal path if git has changed-path filters.
+    """Yield the same as `walk_branch`. If git has changed-path filters, git walks once for each literal path.
 
     The filters work for one path at a time. At 100,000 commits, three such walks take less than half the time of one;
     without filters they take twice as long.
     """
-    # In a shallow clone, a walk that finds nothing would reach the edge before the other walks start.
+    # In a shallow clone, a walk that finds nothing would raise Invalid at the edge before the other walks start.
     if repository.shallow or len(pathspecs) == 1 or not _has_filters(repository):
         yield from walk_branch(repository, tip, *pathspecs)
         return

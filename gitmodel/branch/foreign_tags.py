@@ -1,4 +1,4 @@
-"""Tags below `refs/tags/model/` that this registry did not make: tags of a registry on another branch, and others."""
+"""Tags below `refs/tags/model/` that this registry did not create, such as those of a registry on another branch."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def refuse_foreign(
 
 
 def refuse_second_registry(repository: Repository, tip: Oid | None, place: str = "") -> None:
-    """Refuse to set the first tag of *place* on the branch at *tip* beside the tags of another registry.
+    """Raise ForeignTag if the repository has tags of another registry and none of the registry at *tip*.
 
-    Stage tags do not name their branch. Because each first tag is checked, one tag of this registry shows that all tags
-    belong to it. Raises ForeignTag, and Moved if the branch is no longer at *tip*.
+    Stage tags do not name their branch. Because the first tag is checked, one tag of this registry shows that all tags
+    belong to it. *place* names the repository in the error. Raises Moved if the branch is no longer at *tip*.
     """
     for ref in repository.tags.all():
         found = repository.tags.read(ref)
@@ -65,7 +65,7 @@ def _refuse_moved(repository: Repository, tip: Oid | None) -> None:
 
 
 def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject) -> bool:
-    """Return True if the branch at *tip* made the tag *found*, as far as this clone knows."""
+    """Return True if, as far as this clone knows, the tag *found* belongs to the branch at *tip*."""
     if not tip:
         return False
     judged = repository.tags.judge(ref, found, tip)
@@ -76,7 +76,7 @@ def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitO
 
 
 def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> str | None:
-    """Return the branch of another registry that made the tag *found*, or None.
+    """Return the branch of the other registry to which the tag *found* belongs, or None.
 
     By URL the result is "", because other branches are not fetched.
     """
@@ -85,7 +85,7 @@ def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> 
     if repository.url:
         return ""
     name = _short(repository.branch)
-    # Not counted: a remote's copy of our own branch, which may be ahead of it, and proposals, which are based on it.
+    # based on our branch.
     others = (
         branch
         for branch in branches_with(repository.git, target_of(ref, found)[0])

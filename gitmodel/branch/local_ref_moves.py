@@ -1,4 +1,4 @@
-"""Moves of refs in the repository on this machine: one transaction of git, safe from a gc and from killed writers."""
+"""Moves of refs in the repository on this machine: one transaction of git that survives a gc and killed writers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Without pauses: each attempt writes a pack, and fails only if a gc deletes it half done.
+# No pause between attempts: each writes a pack, and fails only if a gc deletes the unfinished pack.
 _GC_ATTEMPTS = 10
 
 
@@ -33,12 +33,12 @@ class Refs(Protocol):
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
         """Write the objects *new*, then make *moves*, all or nothing.
 
-        Return the refs that already had their new value, because another process moved them. Raises Moved or Locked
-        with nothing changed, and Refused.
+        Return the refs that already had their new value, because another process moved them. Raises Moved, Locked or
+        Refused; then nothing has changed.
         """
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
-        """Delete refs one by one after the branch moved. Return those that stay because another process moved them."""
+        """Delete refs one by one after the branch moved. Return the refs that another process moved: they stay."""
 
     def retry(self, work: Callable[[], T]) -> T:
         """Call *work*, and call it again if another process moved or locked a ref. Return its result.
@@ -100,7 +100,7 @@ class LocalRefs:
         for _ in range(_GC_ATTEMPTS):
             if not gc_runs(self.git.common_dir):
                 break
-            from gitmodel.git.maintenance import write_pack  # imported here: a gc is rarely under way
+            from gitmodel.git.maintenance import write_pack  # imported here: a gc is rarely running
 
             # A gc may prune loose objects and unfinished packs, but never a finished pack.
             with suppress(Unreachable, GitError):

@@ -52,10 +52,10 @@ def add_commit(
     *,
     sign: bool = False,
 ) -> Oid:
-    """Write a commit on *parent*, without moving a ref, and return its id. *author* has the form of commits.
+    """Write a commit on *parent*, without moving a ref, and return its id.
 
-    The commit is signed if *sign* or git's configuration says so, or if the rules require it and git has a key. Raises
-    Unsigned.
+    *author* is text as in a commit: `Name <address> seconds zone`. The commit is signed if *sign* or git's
+    configuration says so, or if the rules require it and git has a key. Raises Unsigned.
     """
     repository.git.refuse_read_only()
     signer = repository.signing.signer
@@ -80,8 +80,8 @@ def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewO
 def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: Change[Any], *, sign: bool) -> NewObject:
     """Return the commit of *change* on *parent* (None for the first commit), with the tree *tree*. Writes nothing."""
     author, committer = repository.identity.now()
-    # The id is random, so that equal concurrent changes in several clones are separate commits. That of the first
-    # commit is not random.
+    # A random id makes equal concurrent changes in several clones separate commits. The first commit of a registry has
+    # a derived id.
     own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)
     txn = change.txn or own
     message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)
@@ -92,14 +92,14 @@ def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: C
 
 def refuse_credentials(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:
     """Raise Refused if *change* would record text that looks like a credential, unless the configuration allows it."""
-    from gitmodel.domain.secrets import credentials  # only a write needs them
+    from gitmodel.domain.secrets import credentials  # imported here because only writes need it
 
     if not repository.allows_credentials:
         credentials.refuse_new(snapshot, change)
 
 
 def check_paths(files: Mapping[str, bytes | None]) -> None:
-    """Raise Invalid for a file that no reader would find, or that is too long to be read."""
+    """Raise Invalid for a file whose path no reader looks for, or whose size readers refuse."""
     for path, data in files.items():
         if data is None or paths.is_host_file(path):
             continue

@@ -16,9 +16,9 @@ from gitmodel.git.discovery import find_repository
 
 
 def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository:
-    """Return the git repository that contains *path*; *named* as for `find_repository`.
+    """Return the git repository that contains *path*. For *named* see `find_repository`.
 
-    Raises NotFound if there is none, UsageError for a repository that gitmodel cannot work with.
+    Raises NotFound if there is no repository, UsageError for a repository that gitmodel cannot work with.
     """
     found = find_repository(path, environ=environ, named=named)
     if found.object_format != "sha1":
@@ -49,7 +49,7 @@ def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "", nam
 
 
 def configured_registry(path: Path, *, environ: Mapping[str, str], named: bool = True) -> str:
-    """Return the path or URL of `git config gitmodel.repo` at *path*, in a repository or not; "" if it is not set.
+    """Return the path or URL that `git config gitmodel.repo` has in the folder *path*; "" if it is not set.
 
     A relative path starts at the top of the work tree, `~` is the user's home.
     """
@@ -58,7 +58,7 @@ def configured_registry(path: Path, *, environ: Mapping[str, str], named: bool =
     try:
         git = find_repository(path, environ=environ, named=named).git
         asked, top = read_path(git, "gitmodel.repo"), git.top
-    except GitModelError:  # settings of the user and the system still count
+    except GitModelError:  # not in a repository: the settings of the user and the system still count
         asked, top = read_path_outside(path, "gitmodel.repo", environ), path
     return asked if not asked or is_url(asked) else str(top / asked)
 

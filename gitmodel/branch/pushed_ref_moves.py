@@ -22,7 +22,7 @@ from gitmodel.git.refs import RefMove, set_refs
 
 T = TypeVar("T")
 
-# A pause takes at most as long as this many attempts.
+# The longest pause, as a multiple of the duration of an attempt.
 _LONGEST_PAUSE = 8
 
 
@@ -33,7 +33,7 @@ def check_push(repository: Repository) -> None:
     """
     tip = repository.tip()
     if tip is not None:
-        with suppress(RemoteMoved):  # somebody else pushed meanwhile
+        with suppress(RemoteMoved):  # another push was first: so the server accepts pushes
             remote_pushes.push(repository, REMOTE, [RefMove(repository.branch, tip, tip)])
 
 
@@ -41,8 +41,8 @@ def check_push(repository: Repository) -> None:
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
-    *fetch* fetches the branch and the stage tags. *retry_with_new_cache* calls a function, and calls it again with a
-    new cache if the cache is damaged, unless a second function returns True by then.
+    *fetch* fetches the branch and the stage tags. *retry_with_new_cache* takes two functions. It calls the first, and
+    calls it again with a new cache if the cache is damaged and the second function returns False.
     """
 
     repository: Repository
@@ -72,7 +72,7 @@ class PushedRefs:
         for drop in drops:
             try:
                 left |= self._push([drop])
-            except (Moved, Locked, Refused):  # the tag still exists and is pending, or another process has deleted it
+            except (Moved, Locked, Refused):  # the tag stays and is pending, or another process has deleted it
                 left |= {drop.ref}
         return left
 
@@ -92,11 +92,11 @@ class PushedRefs:
         return done
 
     def _is_shared(self, ref: str) -> bool:
-        """Return True if *ref* is on the server, too. Reservations are not: they are never pushed."""
+        """Return True if *ref* is pushed to the server. Reservations are not."""
         return ref == self.repository.branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
 
     def _push(self, moves: Sequence[RefMove]) -> frozenset[str]:
-        """Push *moves*, then make them in the cache. Return the refs that others had already moved on the server."""
+        """Push *moves*, then make them in the cache. Return the refs that already had their new value on the server."""
         left: frozenset[str] = frozenset()
         try:
             left = remote_pushes.push(self.repository, REMOTE, moves).left
@@ -129,10 +129,10 @@ class PushedRefs:
 
 
 class _UrlRetries(Retries):
-    """Attempts until the time is over, with the server's refs fetched again before each.
+    """Attempts until a time limit. Before each attempt, the server's refs are fetched again.
 
-    The limit is a time and not a number, because an attempt takes from milliseconds to seconds. Slow attempts have long
-    pauses: other writers on a slow line also take long, and would collide again.
+    The limit is a time and not a number, because an attempt takes from milliseconds to seconds. The pauses grow with
+    the duration of an attempt: other writers on a slow line also take long, and would collide again.
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:

@@ -22,23 +22,23 @@ from gitmodel.git.configuration import push_urls
 from gitmodel.git.refs import RefMove, set_refs
 from gitmodel.git.remote_commands import ask_refs, push_moves, refs_in
 
-# git's messages if another push was first, so that a lease or a fast-forward fails, locally or on the remote.
+# git's messages if another push was first: here or on the remote, the ref no longer has the expected value.
 _LOST_RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|already exists|cannot lock ref|incorrect old value|failed to update ref"
     r"|atomic transaction failed|remote ref updated since checkout"
 )
-# git's message, before it pushes, if a ref to delete was already deleted.
+# git's message before a push that deletes a ref, if the remote does not have this ref any more.
 _ALREADY_GONE = re.compile(r"^error: unable to delete '.*': remote ref does not exist$", re.MULTILINE)
-# git's message for a ref that was rejected because another ref was.
+# git's message for a ref that the remote rejected only because it rejected another ref of the same push.
 _DRAGGED = re.compile(r"atomic push fail")
 
 
 class RemoteMoved(Conflict):
-    """The remote was changed since it was fetched; nothing was pushed."""
+    """The remote changed after the last fetch; nothing was pushed."""
 
 
 class PushResult(Frozen):
-    """The result of a push, and the refs that were *left* unchanged because they existed already."""
+    """The result of a push. *left* are the refs that already had their new value."""
 
     said: str
     left: frozenset[str] = frozenset()
@@ -50,10 +50,10 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
     A ref that another process already moved to its new id counts as pushed, and the result names it. *options* are push
     options; a remote that does not support them gets none. Push options of this single command, as in `git -c
     push.pushOption=gitmodel.force model push`, are sent as well. Raises RemoteMoved if the remote has unexpected refs,
-    Refused with the host's message if a rule of the host refuses the push, Unreachable if it cannot be reached or its
-    answer is lost.
+    Refused with the host's message if a rule of the host refuses the push, Unreachable if the remote cannot be reached
+    or its answer is lost.
     """
-    # for a thin pack, git would fetch files that the cache of a registry by URL does not have
+    # To make a thin pack, git would fetch files that the cache of a registry by URL does not have.
     unthinned = ["--no-thin"] if repository.url else []
     silence = silence_timeout(repository)
     answer = push_moves(repository.git, remote, moves, options, *unthinned, silence=silence)
@@ -87,9 +87,9 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
 
 
 def _took_all(listing: str) -> bool:
-    """Return True if one of the URLs in the output of `git push --porcelain` took every ref.
+    """Return True if one of the URLs in the output of `git push --porcelain` accepted every ref.
 
-    For each URL git prints `To URL`, a line for each ref (with `!` for a refused one), and `Done` if it answered.
+    For each URL git prints `To URL`, a line for each ref (`!` marks a refused ref), and `Done` if the server answered.
     """
     refused = False
     for line in listing.splitlines():
@@ -102,7 +102,7 @@ def _took_all(listing: str) -> bool:
 
 
 def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> None:
-    """Raise Conflict if *remote* has a ref where one of *refs* needs a folder, or a folder where it needs a file."""
+    """Raise Conflict if *remote* has a ref `a` and one of *refs* is `a/b`, or the reverse: git cannot create it."""
     asked = ask_refs(repository.git, remote, options=("--refs",), silence=silence_timeout(repository))
     there = refs_in(checked(remote, asked))
     for blocking in there:

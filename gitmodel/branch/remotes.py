@@ -40,9 +40,9 @@ class RemoteState(Frozen):
 
 
 def choose_remote(repository: Repository, named: str = "") -> str:
-    """Return the remote *named*, or `git config gitmodel.remote`, `origin`, or the only one.
+    """Return the remote *named*, or else that of `git config gitmodel.remote`, `origin`, or the only remote.
 
-    Raises NotFound if there is none, UsageError for a registry by URL, which has no remote.
+    Raises NotFound if there is no remote, UsageError for a registry by URL, which never has a remote.
     """
     if repository.url:
         raise UsageError(
@@ -67,7 +67,7 @@ def choose_remote(repository: Repository, named: str = "") -> str:
 
 
 def tags_prefix(remote: str) -> str:
-    """Return the prefix of our copies of the remote's stage tags."""
+    """Return the prefix of the refs in this clone that copy the remote's stage tags."""
     return f"{REMOTES}{remote}/model/"
 
 
@@ -85,8 +85,8 @@ def last_state(repository: Repository, remote: str) -> RemoteState:
 def fetch(repository: Repository, remote: str) -> RemoteState:
     """Fetch the metadata branch, the stage tags and the rules in force of *remote* into gitmodel's own refs.
 
-    The copies of its branch and rules do not move until the caller moves them, because the fetched state may be
-    refused. Waits for a concurrent fetch in this clone. Raises Unreachable, Conflict for a ref that stays locked.
+    Does not move the copies of its branch and rules: the caller may refuse the fetched state. Waits for a concurrent
+    fetch in this clone. Raises Unreachable, Conflict for a ref that stays locked.
     """
     return repository.refs.retry(lambda: _fetch(repository, remote))
 
@@ -109,13 +109,13 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
 
 
 def remote_tags(repository: Repository, remote: str) -> dict[StageRef, Oid]:
-    """Return the last fetched stage tags of *remote*, without refs that are not named like a stage."""
+    """Return the last fetched stage tags of *remote*. Leaves out refs whose name is not that of a stage tag."""
     found = ((StageRef.parse(ref), id) for ref, id in _remote_tags(repository, remote))
     return {parsed: id for parsed, id in found if parsed is not None}
 
 
 def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
-    """Yield the tags, each with its remote ("": here), that keep git from creating stage tags or the tag of the rules.
+    """Yield the tags that keep git from creating stage tags or the tag of the rules, each with its remote ("": local).
 
     Examples are `model/iris/staging/x` and `gitmodel-rules/gitmodel/x`.
     """
@@ -142,7 +142,7 @@ def _remote_tags(repository: Repository, remote: str) -> Iterator[tuple[str, Oid
 
 
 def _is_blocking(ref: str) -> bool:
-    """Return True if *ref* has the name of a model's folder of tags, or is below a stage tag."""
+    """Return True if *ref* has the name of the folder for a model's stage tags, or is below a stage tag."""
     parts = ref.removeprefix(STAGE_TAGS).split("/")
     if not ref.startswith(STAGE_TAGS) or len(parts) < 2:
         return True
@@ -155,13 +155,13 @@ def removal_command(remote: str, ref: str) -> str:
 
 
 def overwriting_refspecs(repository: Repository) -> list[str]:
-    """Return the settings, as `remote.NAME.fetch = REFSPEC`, with which `git fetch` moves the local metadata branch."""
+    """Return the settings (`remote.NAME.fetch = REFSPEC`) that make `git fetch` move the local metadata branch."""
     found = find_settings(repository.git, r"^remote\..*\.fetch$")
     return [f"{key} = {refspec}" for _, key, refspec in found if _writes(refspec, repository.branch)]
 
 
 def _writes(refspec: str, ref: str) -> bool:
-    """Return True if a fetch by *refspec* writes *ref* here."""
+    """Return True if a fetch with *refspec* writes the local *ref*."""
     target = refspec.removeprefix("+").partition(":")[2]
     before, star, after = target.partition("*")
     return target == ref or (bool(star) and ref.startswith(before) and ref.endswith(after))
@@ -180,7 +180,7 @@ def silence_timeout(repository: Repository) -> float:
 
 
 def checked(remote: str, answer: GitOutput) -> GitOutput:
-    """Return *answer*. Raises the error for it if *remote* could not be asked."""
+    """Return *answer*. If git failed, raise the error for a *remote* that could not be fetched."""
     if answer.code:
         raise unreachable(remote, "fetched", answer)
     return answer
@@ -191,7 +191,7 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
     said = remote_message(answer, [])
     here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
     error = translate(here, answer.code)
-    # errors about a ref or hook of this repository, its owner or a date in the environment
+    # The cause is not the remote: a ref or hook of this repository, its owner, or a date in the environment.
     if isinstance(error, (Conflict, Refused)) or "invalid date format" in said:
         return error
     if "does not support --atomic" in said:

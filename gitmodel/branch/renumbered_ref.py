@@ -1,4 +1,4 @@
-"""The ref that keeps which versions and models pulls renumbered in this clone."""
+"""The ref that keeps the renumberings: the versions and models that pulls in this clone gave another number or name."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ class RenumberedRef:
         return self._read()[1]
 
     def close(self) -> None:
-        """Make `read` return the cached value, as long as nothing starts the reader again."""
+        """Make `read` return the cached value until the reader is started again."""
         self._closed = True
 
     def moves(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[RefMove], list[NewObject]]:
-        """Return the ref move of *change* for the renumberings and the object to write; nothing if they do not change.
+        """Apply *change* to the renumberings.
 
-        The move must precede that of the branch in a transaction. A crash between the two then leaves a superfluous
-        note, and never loses one.
+        Return the ref move and the object to write, or nothing if *change* has no effect. In a transaction, this move
+        must come before that of the branch. A crash between the two moves then leaves a superfluous renumbering, and
+        never loses one.
         """
         old, before = self._read()
         after = change(before)
@@ -41,9 +42,9 @@ class RenumberedRef:
         return [RefMove(RENUMBERED, blob.id, old)], [blob]
 
     def _read(self) -> tuple[Oid | None, Renumberings]:
-        """Return the id of the blob that holds the renumberings (None: there is none), and the renumberings."""
+        """Return the renumberings and the id of the blob that holds them (None: there is no blob)."""
         if self._closed and not self._reader.is_running:
-            return self._last  # after a client was closed, reading the name of a handle must not start git
+            return self._last  # after a client is closed, reading the name of a handle must not start git
         found = self._reader.resolve(RENUMBERED)
         self._last = (found.id, Renumberings.parse(found.data)) if found is not None else (None, Renumberings())
         return self._last

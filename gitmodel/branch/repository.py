@@ -66,7 +66,7 @@ class Server(Protocol):
         """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing."""
 
     def pushed(self, local: LocalRefs) -> Refs:
-        """Return the refs that move on the server first, and then in the cache, as *local* moves them."""
+        """Return an object that moves refs on the server first, and then in the cache by *local*."""
 
     def close(self) -> None:
         """End every process that was started for the server."""
@@ -75,8 +75,8 @@ class Server(Protocol):
 class Repository:
     """A git repository as a registry: reads its metadata branch by object id; `transaction` changes it.
 
-    Open it with `open_repository`; it is safe to use from several threads, and `close` ends its processes. *trees*
-    and *connect* return its trees and its server if it is the cache of a registry by URL.
+    Open it with `open_repository`. It is safe to use from several threads, and `close` ends its processes. For the
+    cache of a registry by URL, *trees* returns its trees and *connect* its server.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Repository:
         self.server = connect(self) if connect else None
         # Returns the reason why a rule refuses to put a recorded change in force. The registry layer sets it.
         self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
-        # Called by `close`: removes the temporary folder that the repository is in, if it is in one.
+        # Called by `close`: deletes the temporary folder of a repository that was unpacked from a bundle.
         self.on_close: Callable[[], object] = lambda: None
         # Called with the note on a renumbered version when a reference that a person wrote is read.
         self.on_renumbered: Callable[[Renumbered], None] = lambda note: None
@@ -118,13 +118,13 @@ class Repository:
 
     @cached_property
     def rules(self) -> RulesInForce:
-        from gitmodel.branch.rules_in_force import RulesInForce  # imported here because only changes are judged
+        from gitmodel.branch.rules_in_force import RulesInForce  # imported here because only changes need it
 
         return RulesInForce(self.trees, self.commits, self.branch)
 
     @cached_property
     def signing(self) -> ChangeSigning:
-        from gitmodel.branch.signed_changes import ChangeSigning  # imported here because few registries ask for them
+        from gitmodel.branch.signed_changes import ChangeSigning  # imported here: few registries need it
 
         return ChangeSigning(self.git, self.config, self.reader, self.tags, self.identity, self.branch)
 
@@ -165,7 +165,7 @@ class Repository:
     @property
     def allows_credentials(self) -> bool:
         """True if the configuration allows recording and storing text that looks like a credential."""
-        from gitmodel.domain.secrets import credentials  # only a write needs them
+        from gitmodel.domain.secrets import credentials  # imported here because only writes need it
 
         return self.config.get(credentials.SETTING.lower(), "").lower() in ("true", "yes", "on", "1")
 
@@ -216,7 +216,10 @@ class Repository:
             self.server.renew_branches()
 
     def tip(self) -> Oid | None:
-        """Return the commit that reads start from; None without a registry. Raises the errors of `Tips.readable`."""
+        """Return the commit that reads start from; None if there is no registry.
+
+        Raises the errors of `Tips.readable`.
+        """
         if self.server:
             self.server.refresh()
         return self.tips.readable()
@@ -276,7 +279,7 @@ class Repository:
         return Renumberings() if self.server else self.renumbered.read()
 
     def at_one_numbering(self, read: Callable[[], T]) -> tuple[T, int]:
-        """Call *read* until no pull renumbers versions meanwhile; return its result and the count of renumberings."""
+        """Call *read* until no pull renumbers versions meanwhile; return its result and the number of renumberings."""
         since = self.renumberings().count
         while True:
             found, before = read(), since

@@ -29,10 +29,11 @@ _NEVER_REQUIRED = "unasked"
 
 
 class RequiredSignatures:
-    """The signatures of one repository. The list of signers in the first parent of a commit decides if one counts.
+    """The signatures of one repository.
 
-    A signature must be valid at the time of its commit. This time is the latest date of the commit and its chain of
-    first parents, so that a signer cannot backdate a commit. The signature must also be valid at *now*, if given.
+    The list of signers in the first parent of a commit decides if its signature counts. A signature must be valid at
+    the time of its commit. This time is the latest date of the commit and its chain of first parents, so that a signer
+    cannot backdate a commit. If *now* is given, the signature must be valid at that time, too.
     """
 
     def __init__(self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commits: Commits) -> None:
@@ -44,9 +45,9 @@ class RequiredSignatures:
         self._commits = commits
 
     def are_required(self, parents: tuple[Oid, ...], stage: str) -> bool:
-        """Return True if the rules before a commit with these *parents* demand that a change of *stage* is signed.
+        """Return True if the rules before a commit with these *parents* require a signature for a change of *stage*.
 
-        If a rule was removed by an unsigned change that had to be signed, the rule still counts.
+        A rule still counts if the change that removed it had to be signed and was not.
         """
         if not parents:
             return False
@@ -55,7 +56,7 @@ class RequiredSignatures:
         return not self.never_required(parents[0]) and self._requires(self._trusted(parents[0])[0], stage)
 
     def never_required(self, tip: Oid) -> bool:
-        """Return True if no rule up to *tip* ever demanded signatures. Fast if a recent commit was checked before."""
+        """Return True if no rule up to *tip* ever required signatures. Fast if a recent commit was checked before."""
         at, passed = tip, []
         for _ in range(PARENTS_BEFORE_WALK):
             if self._facts.get(_NEVER_REQUIRED, at):
@@ -79,7 +80,7 @@ class RequiredSignatures:
     ) -> str:
         """Return the reason why the signature of commit *id* does not count, or "". *data*: the bytes of a new commit.
 
-        *before* is the commit whose rules count, if that is not its first parent.
+        *before* is the commit whose rules count, if not those of the first parent.
         """
         if data is None and now is None and not before and self._facts.get(_COUNTS, id):
             return ""
@@ -102,7 +103,7 @@ class RequiredSignatures:
     ) -> str:
         """Return the reason why the signature of tag *id* does not count, or "". *commit*: the bytes of a new target.
 
-        *before* is the commit whose rules count, if that is not the first parent of the target.
+        *before* is the commit whose rules count, if not those of the target's first parent.
         """
         if now is None and not before and self._facts.get(_COUNTS, id):
             return ""
@@ -125,9 +126,10 @@ class RequiredSignatures:
         return f"its signature does not count: {why}" if why else ""
 
     def fault_by_list(self, tag: GitObject, target: GitObject, allowed: str) -> str:
-        """Return the reason why *allowed*, a reader's own list, does not allow the signer of *tag* to set it, or "".
+        """Return the reason why *allowed*, the reader's own list of signers, does not accept *tag*, or "".
 
-        Without the branch, only the dates of the tag and of its *target* are known.
+        The signature must be valid at the dates of the tag and of its *target*: the branch with other dates is not
+        read.
         """
         from gitmodel.git import signatures
 
@@ -169,14 +171,14 @@ class RequiredSignatures:
     def _rules_fault(self, commit: Oid) -> str:
         """Return the reason why the rules and the list of signers in *commit* are not trusted, or "".
 
-        Where a stage demands signatures, a change of rules or signers must be signed too. An unsigned one does not
+        If a stage requires signatures, a change of rules or signers must be signed, too. An unsigned change does not
         count until a signed change sets the rules again. Without a list of signers, no signature is needed.
         """
         why = self._trusted(commit)[1]
         return f"the rules were changed and {why}" if why else ""
 
     def _trusted(self, commit: Oid) -> tuple[Oid | None, str]:
-        """Return the newest commit up to *commit* whose change of the rules counts, and why a later one does not."""
+        """Return the newest commit up to *commit* whose change of the rules counts, and why a later change does not."""
         trusted: Oid | None = None
         allowed = ""  # the newest list of signers that counts
         why = ""
@@ -191,7 +193,7 @@ class RequiredSignatures:
         return commit is not None and self._registry(commit).rule(stage).signed
 
     def requires_any(self, commit: Oid) -> bool:
-        """Return True if a rule in *commit* demands signatures, or if its rules are unreadable and it lists signers."""
+        """Return True if *commit* has a rule that requires signatures, or unreadable rules and a list of signers."""
         try:
             return any(rule.signed for rule in self._registry(commit).stages)
         except Invalid:

@@ -31,7 +31,7 @@ class Reservations:
 
     def run_reserving(self, model: str, name: str) -> str:
         """Return the id of the running run that reserved *name* for a version of *model*; "" if there is none."""
-        from gitmodel.branch.run_journal import Journal  # only writers of names need it
+        from gitmodel.branch.run_journal import Journal  # imported here: only a new name needs it
 
         found = self._reader.resolve(reserved_name_ref(model, name))
         run = found.data.decode("ascii", "replace") if found is not None and found.type == "blob" else ""
@@ -53,7 +53,7 @@ class Reservations:
         """Return the reserved numbers that *snapshot* has reached, each with its model. They are never used again."""
         found = []
         for model, number, _ in self.numbers():
-            with suppress(Invalid):  # a damaged record does not prevent this
+            with suppress(Invalid):  # a reservation for a damaged record stays
                 if number <= snapshot.last_number(snapshot.current_name(model)):
                     found.append((model, number))
         return found
@@ -79,7 +79,7 @@ class Reservations:
         """Return the moves that copy the reservations of a renamed model to the name that it has in *after*."""
         carried = {}
         for model, number, id in self.numbers():
-            with suppress(Invalid):  # a damaged record does not prevent this
+            with suppress(Invalid):  # a reservation for a damaged record stays
                 now = after.current_name(model)
                 if now != model and number > after.last_number(now) and not self.has_number(now, number):
                     carried[reserved_ref(now, number)] = id

@@ -1,7 +1,7 @@
 """Retrying a change that lost a race: number of attempts, pauses, and the error after the last one.
 
-This policy applies to all writes and reads of the registry's refs on this machine. Other loops explain why they have
-their own rule.
+This policy applies to all writes and reads of the registry's refs on this machine. A loop with another policy states
+the reason.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# With 8 busy writers a change is planned again some 10 times; 200 attempts take tens of seconds.
+# With 8 busy writers a change is planned again about 10 times; 200 attempts take tens of seconds.
 ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
-# Each attempt that finds a lock has waited for it for `core.filesRefLockTimeout` already.
+# Few, because git itself waits for a lock during `core.filesRefLockTimeout` in each attempt.
 _LOCKED_ATTEMPTS = 3
 _UNCHANGED = "nothing was changed; "
 
@@ -35,7 +35,7 @@ def pause(longest: float) -> None:
 
 
 def half_done_error(error: GitModelError) -> GitModelError:
-    """Return *error* as reported once the branch has moved: the change is recorded, and `apply` does the rest."""
+    """Return *error* with the note that the branch has moved: the change is recorded, and `apply` does the rest."""
     said = f"the change is recorded, but not all of it is in force: {error.message}"
     if isinstance(error, Conflict):
         return Conflict(said, hint=f"{error.hint.removeprefix(_UNCHANGED)}; then run `git model apply`")
@@ -45,7 +45,7 @@ def half_done_error(error: GitModelError) -> GitModelError:
 
 
 def retry(work: Callable[[], T], retries: Retries) -> T:
-    """Call *work*, again each time that a ref was moved or locked first, and return its result.
+    """Call *work* and return its result. Call it again each time that another process moved or locked a ref first.
 
     Raises Conflict when *retries* are used up.
     """
@@ -57,7 +57,7 @@ def retry(work: Callable[[], T], retries: Retries) -> T:
 
 
 class Retries:
-    """The attempts of a transaction: counts them, pauses in between, and gives up after too many.
+    """Counts the attempts of a transaction, pauses between them, and gives up after too many.
 
     *marks* returns the marks of processes that move refs; it is called only when a ref is locked.
     """

@@ -24,7 +24,7 @@ from gitmodel.git.objects import NewObject, format_tag, parse_tag
 from gitmodel.git.refs import RefMove
 from gitmodel.git.trees import CommitFiles, Trees
 
-# Results that needed more steps than this are cached.
+# A search over more commits than this caches its result.
 _FEW = 8
 _RULES = "rules"
 
@@ -61,9 +61,9 @@ class RulesInForce:
             self._assumed = None
 
     def commits_in_force(self) -> tuple[Oid, ...]:
-        """Return the commits at which rules came into force, newest first; none if this clone never saw the tag.
+        """Return the commits whose rules came into force, newest first; none if this clone never saw the tag.
 
-        If the tag is missing, was set back or is malformed, returns those of the last tag that this clone saw.
+        If the tag is missing, was set back or is malformed, returns the commits of the last tag that this clone saw.
         """
         if self._assumed:
             return self.read(self._assumed)
@@ -96,13 +96,14 @@ class RulesInForce:
         return self._read(self._reader.get(id)) if id else ()
 
     def seen(self) -> tuple[Oid, ...]:
-        """Return the commits in the tag that this clone saw last; none if it saw none, or a malformed one."""
+        """Return the commits in the tag that this clone saw last; none if it saw no tag or a malformed tag."""
         return self._read_seen(self._reader.resolve(self.seen_ref))
 
     def other_commits(self, parent: Oid | None) -> tuple[Oid, ...]:
         """Return the commits whose rules also count for a change on the commit *parent*, besides *parent* itself.
 
-        They are the newest commit up to *parent* that the tag lists, if any, and later ones that changed the rules.
+        They are the newest commit up to *parent* that the tag lists, if any, and each later commit that changed the
+        rules.
         """
         if parent is None:
             return ()
@@ -120,7 +121,7 @@ class RulesInForce:
         return tuple(found)
 
     def other_registries(self, parent: Oid | None) -> tuple[RegistryRecord, ...]:
-        """Return the records of `gitmodel.toml` at `other_commits`. Raises Invalid for one that cannot be read."""
+        """Return the records of `gitmodel.toml` at `other_commits`. Raises Invalid for a record that cannot be read."""
         return tuple(read_registry(self._files(commit)) for commit in self.other_commits(parent))
 
     def are_pending(self, tip: Oid) -> bool:
@@ -131,10 +132,10 @@ class RulesInForce:
         )
 
     def check_branch(self, tip: Oid) -> None:
-        """Raise Refused as `check` does, and if the branch at *tip* does not have the commit that the tag points at.
+        """Raise Refused like `check`, and if the branch at *tip* does not have the commit at which the tag points.
 
-        Does not raise if the branch has moved since and has that commit now: a write on *tip* then fails and is tried
-        again. Raises Invalid if a shallow clone hides this.
+        Does not raise if the branch moved meanwhile and has that commit now: a write on *tip* then fails and is
+        retried. Raises Invalid if a shallow clone lacks the commits that decide.
         """
         positions = self.check()
         if positions and not self._commits.reaches(tip, positions[0]):
@@ -148,7 +149,7 @@ class RulesInForce:
     def next_tag(self, data: bytes, id: Oid, *, kept: tuple[Oid, ...] | None = None) -> NewObject:
         """Return the tag that puts the rules of the commit *id* in force.
 
-        *data* are its bytes, *kept* the previous commits.
+        *data* is the content of this commit; *kept* are the previous commits in force.
         """
         before = self.commits_in_force() if kept is None else kept
         committer = next(line for line in data.decode("utf-8", "replace").split("\n") if line.startswith("committer "))

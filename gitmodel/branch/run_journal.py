@@ -85,12 +85,12 @@ class Journal:
         return found if isinstance(found, dict) else None
 
     def keep_step(self, key: str, result: Mapping[str, Any]) -> None:
-        """Write the result of a step. If the disk is full or JSON has no form for a value, the step will run again."""
+        """Write the result of a step. If the disk is full or JSON cannot express a value, the step will run again."""
         with suppress(OSError, TypeError):
             replace_file(self._steps / key[:2] / f"{key}.json", json.dumps(result).encode())
 
     def outputs(self) -> Iterator[dict[str, Any]]:
-        """Yield outputs of steps that need not run again, and of current runs, as digests and formats."""
+        """Yield the digests and formats of outputs: those of cached steps, and those of current runs."""
         current = [path for path in self._paths() if _is_locked(path)]
         for path in [*current, *(sorted(self._steps.glob("*/*.json")) if os.path.isdir(self._steps) else ())]:
             with suppress(OSError):
@@ -162,7 +162,7 @@ class RunJournal:
             self._descriptor = -1
 
 
-# Closed in a forked child: it would keep the lock, so that a killed run would not be recognized as lost.
+# A forked child closes these files. Otherwise the child keeps the lock, and a killed run does not look lost.
 _open_journals: weakref.WeakSet[RunJournal] = weakref.WeakSet()
 
 
@@ -175,7 +175,7 @@ os.register_at_fork(after_in_child=_close_in_child)
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects in a file of JSON lines, which can have ended in the middle of one. Raises OSError."""
+    """Yield the objects in a file of JSON lines, without an incomplete last line. Raises OSError."""
     for line in path.read_bytes().splitlines():
         try:
             found = json.loads(line)

@@ -49,7 +49,7 @@ class ChangeSigning:
         return Signer(self.git, self.config, self.verifier)
 
     def is_required(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
-        """Return True if the rules of the snapshot demand that a change of *files* is signed.
+        """Return True if the rules of the snapshot require a signature for a change of *files*.
 
         Raises Unsigned for a change of a signed stage if the list of signers is empty.
         """
@@ -75,7 +75,8 @@ class ChangeSigning:
     ) -> NewObject:
         """Return *tag*, signed if git's configuration or the rule of its stage requires it.
 
-        *commit* is its target if that is not written yet. In a *new_registry*, no rules require a signature.
+        *commit* is the target of the tag, if the target is not written yet. In a *new_registry*, no rules require a
+        signature.
 
         Raises Unsigned if the rule does not allow this user to sign for the stage.
         """
@@ -97,14 +98,15 @@ class ChangeSigning:
         self._check(self.tags.signatures.commit_fault(commit.id, commit.data))
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
-        """Return *tag*, which was read without the branch, judged by the reader's own list of signers, if there is one.
+        """Return *tag*, which was read without the branch.
 
-        The list is the file that `git config gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
+        If the reader has its own list of signers, judge the tag by that list. The list is the file that `git config
+        gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
         """
         if not self.config.get("gitmodel.allowedsigners"):
             return tag
         if tag.forged:
-            # this reader accepts only tags of the signers on its own list
+            # The reader's own list replaces the rules of the registry.
             return replace(tag, instead=None)
         named = read_path(self.git, "gitmodel.allowedSigners")
         try:

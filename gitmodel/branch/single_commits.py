@@ -29,7 +29,7 @@ _GUESS = re.compile(rb"\n\n[^\n]*?([1-9][0-9]{0,17}) in [^\n]*\n")
 class SingleCommits:
     """Commits that are fetched one by one into the repository *single*, or found in *whole*, the whole branch.
 
-    Answers of the server are kept until `renew`.
+    The server's answers are kept until `renew` is called.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache) -> None:
@@ -51,7 +51,7 @@ class SingleCommits:
         return own is not None and (whole is None or own.when > whole.when)
 
     def read_single_commit(self, ref: VersionRef) -> Snapshot:
-        """Return the minimum that resolves *ref*: the commit of a stage tag if there is one, or else the tip."""
+        """Return a snapshot of the one commit that resolves *ref*: that of its stage tag, or else the tip."""
         name, by_tag = ref.model, _may_be_tag(ref)
         snapshot = None
         for _ in range(MOST_RENAMES):
@@ -92,7 +92,7 @@ class SingleCommits:
             here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
             return Snapshot(here.commit, here.files, SingleStageTag(tag), here.is_reserved, frozen=ref)
         files = files_of(at, commit)
-        # Anyone may have written the message. A wrong number does no harm: a file is fetched in vain.
+        # Not trusted: with a wrong number in the message, a file is fetched in vain.
         guess = _GUESS.search(found.data)
         version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
         stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]

@@ -22,10 +22,10 @@ from gitmodel.git.commits import changed_files, commits_saying
 class StageEvent(Frozen):
     """A commit that changed a stage or alias: *version* entered it (None: it became empty) after *previous*.
 
-    *model* is the name that the model had then. *author* made the change at *authored*. It was recorded on the branch
-    at *when*, by *merged_by* if a merge brought it in, from *pull_request* ("#12", "!12") if the commit names it. It
-    lasted *until* the commit *ended_by*; None and "" if it is the last. *refusal* is the reason why it was never in
-    force, or "".
+    *model* is the name of the model at that time. *author* made the change at *authored*. The branch has had it since
+    *when*. If a merge brought it in, *merged_by* made the merge, and *pull_request* is its number ("#12", "!12") if the
+    commit names one. The commit *ended_by* replaced the version at *until* ("" and None for the current version).
+    *refusal* is the reason why the change was never in force, or "".
     """
 
     model: str
@@ -56,15 +56,15 @@ class StageEvent(Frozen):
 
 
 def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None = None) -> Iterator[StageEvent]:
-    """Return the changes of a stage or alias (without a stage in *ref*: of the model; without *ref*: of all models).
+    """Yield the changes of a stage or alias, newest first; of all stages of a model, or of all models, by *ref*.
 
-    Newest first, including those under previous names of the model. They are the states on the branch's first parents,
-    without intermediate ones of pull requests. Raises Invalid after the last available change if a shallow clone hides
-    older ones.
+    Without a stage in *ref*: of the model. Without *ref*: of all models. Includes changes under previous names of the
+    model. Leaves out commits inside pull requests. Raises Invalid after the last available change if a shallow clone
+    lacks older changes.
     """
     if not tip:
         return
-    walk = walk_branch if ref is None else walk_branch_by_path  # patterns for all models are not literal paths
+    walk = walk_branch if ref is None else walk_branch_by_path  # filters do not help patterns
     registry = repository.recorded(tip).registry()
     for wanted in _walks(repository, tip, ref):
         for entry in walk(repository, tip, *wanted):
@@ -75,7 +75,7 @@ def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None =
 
 
 def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> Oid | None:
-    """Return the newest commit in the history of *tip* with the transaction id *txn*, None if there is none."""
+    """Return the newest commit in the history of *tip* with the transaction id *txn*; None if no commit has it."""
     if tip is None:
         return None
     found = commits_saying(repository.git, tip, f"Txn: {txn}")
@@ -84,12 +84,12 @@ def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> Oid |
 
 
 def changes_between(repository: Repository, old: Oid | None, new: Oid) -> list[tuple[Oid, list[str]]]:
-    """Return the first parents of *new* that *old* does not have, oldest first, each with the paths it changed."""
+    """Return the first parents of *new* that *old* does not have, oldest first, each with the paths that it changed."""
     return changed_files(repository.git, new, without=old)[::-1]
 
 
 def _walks(repository: Repository, tip: Oid, ref: StageRef | None) -> Iterator[list[str]]:
-    """Yield the pathspecs of each walk to ask git for: the files of *ref* under each name of its model."""
+    """Yield the pathspecs for each walk of git: the files of *ref* under each name of its model."""
     if ref is None:
         yield [f":(glob){paths.MODELS}/*/stages/*.toml", f":(glob){paths.MODELS}/*/aliases/*.toml"]
         return
@@ -139,7 +139,7 @@ def _events(repository: Repository, entry: BranchCommit, change: FileChange, fou
 
 
 def author_of(repository: Repository, entry: BranchCommit, path: str) -> str:
-    """Return the author of the change, as commits hold it; a merge of one commit needs no call of git."""
+    """Return the author of the change, in the form that commits have. Runs no git for a merge of a single commit."""
     commit = entry.commit
     if len(commit.parents) == 2:
         merged = repository.commits.read(commit.parents[1])

@@ -43,12 +43,12 @@ class StageTags:
         self._facts = trees.facts
         self.commits = commits
         self._verifier = verifier
-        # Called with each judged tag; may reject it, by the reader's own list of signers. None: there is no list.
+        # Called with each judged tag. Rejects it if the reader's own list of signers does. None: there is no list.
         self.extra_check: Callable[[StageTag, GitObject], StageTag] | None = None
         self.signatures = RequiredSignatures(git, trees, verifier, commits)
 
     def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> SnapshotTags:
-        """Return the stage tags, judged against *commit*; raises Moved if one is of a later *tip* of the branch."""
+        """Return the stage tags, judged against *commit*. Reading a tag of a later *tip* of the branch raises Moved."""
         return SnapshotTags(self, commit, tip)
 
     def id(self, ref: StageRef) -> Oid | None:
@@ -60,7 +60,10 @@ class StageTags:
         return self._reader.resolve(ref.full)
 
     def all(self, *models: str) -> dict[StageRef, Oid]:
-        """Return the id of every stage tag, or of those of *models*. Leaves out refs not named like a stage."""
+        """Return the id of every stage tag, or of those of *models*.
+
+        Leaves out refs whose name is not that of a stage tag.
+        """
         prefixes = [f"{STAGE_TAGS}{model}/" for model in models] or [STAGE_TAGS]
         found = ((StageRef.parse(name), id) for name, id in list_refs(self._git, *prefixes).items())
         return {ref: id for ref, id in found if ref is not None}
@@ -68,8 +71,8 @@ class StageTags:
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
         """Read the tag object *found* under *ref* and judge whether it counts on the branch at *tip*.
 
-        If it does not, and the stage is `signed`, the previous holder stays in force for readers with the branch.
-        Otherwise a person without a listed key could empty the stage by pushing a tag.
+        If the tag does not count and the stage is `signed`, the previous holder stays in force. Otherwise anybody who
+        may push a tag could empty the stage, without the key of a signer.
         """
         judged = self._judge(ref, found, tip)
         if not judged.forged or judged.forged == TOO_SHALLOW:
@@ -79,7 +82,7 @@ class StageTags:
         return replace(judged, instead=self._stage_record(commit, path)) if commit else judged
 
     def signed_by(self, ref: StageRef, tip: Oid | None) -> Oid | None:
-        """Return the newest commit up to *tip* that changed the stage *ref* and is signed as its rules demand.
+        """Return the newest commit up to *tip* that changed the stage *ref* and has a required signature.
 
         None if there is none, or if the stage is not `signed`.
         """
@@ -207,7 +210,7 @@ class StageTags:
         return None
 
     def set_at(self, ref: StageRef, commit: Oid) -> NewObject | None:
-        """Return the tag for *commit*, which set the file of the stage *ref*; None if it has no file of the stage."""
+        """Return the tag for *commit*, which set the file of the stage *ref*; None if the commit has no such file."""
         for path in self._places(commit, ref):
             if self._files(commit).id(path) is not None:
                 return self._set_at(ref, commit, path)
@@ -221,7 +224,7 @@ class StageTags:
         return self._tag(ref, commit.id, self.commits.author(commit, path), commit.committer, before, after)
 
     def new_tag(self, ref: StageRef, id: Oid, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
-        """Return the tag for a commit that is not written yet."""
+        """Return the tag for the new commit *id*, which need not be written yet."""
         commit = parse_commit(id, data)
         return self._tag(ref, id, commit.author, commit.committer, before, after)
 
@@ -234,7 +237,10 @@ class StageTags:
         return NewObject("tag", format_tag(id, ref.name, tagger, message))
 
     def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:
-        """Return the file of *ref* that *commit* set, or None if it did not set it. *tip* limits the possible files."""
+        """Return the record of *ref* that *commit* set, or None if it did not change this record.
+
+        *tip* limits the possible files.
+        """
         parent = self.commits.read(commit).parent
         for path in self._places(tip, ref):
             id = self._files(commit).id(path)
@@ -244,7 +250,7 @@ class StageTags:
         return None
 
     def _places(self, commit: Oid, ref: StageRef) -> tuple[str, ...]:
-        """Return the files that say which version is in *ref*, by the stages of *commit*."""
+        """Return the paths of the files that say which version is in *ref*. The stages are those of *commit*."""
         return place_files(read_registry(self._files(commit)), ref)
 
     def _stage_record(self, commit: Oid, path: str) -> StageRecord | None:
@@ -281,7 +287,7 @@ class SnapshotTags:
         self._tags = tags
         self._commit = commit
         self._tip = tip
-        # The ids of listed tags: of some models, or of all.
+        # The ids of the tags that were listed so far.
         self._by_model: dict[str, dict[StageRef, Oid]] = {}
         self._has_all = False
 
@@ -317,7 +323,7 @@ class SnapshotTags:
 
     @property
     def depend_on_objects_only(self) -> bool:
-        """True if only git objects decide which tags count: no list of signers, no edge of a shallow clone."""
+        """True if git objects alone decide which tags count. False with a list of signers or in a shallow clone."""
         return self._tags.extra_check is None and not self._tags.commits.shallow
 
     @property

@@ -1,7 +1,7 @@
 """The files with the output of steps on this machine: writing them while a step runs, and reading them.
 
-Each attempt of a step has up to three files: its head, and two that take turns for the newest lines. So the space that
-they take is limited, and the end is there even if the process is killed.
+Each attempt of a step has up to three files: one for the first lines, and two that are overwritten in turn with the
+newest lines. This limits the space, and keeps the last lines of a killed process.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class OutputLine(Frozen):
 class LogWriter:
     """Writes the output of one attempt of a step to files, line by line. Safe for threads.
 
-    *hide* removes secrets from a text. A full disk ends the log, and never the step.
+    *hide* removes secrets from a text. If the disk is full, the log ends and the step goes on.
     """
 
     def __init__(self, folder: Path, attempt: int, hide: Callable[[str], str]) -> None:
@@ -58,7 +58,10 @@ class LogWriter:
         self._broken = False
 
     def write(self, stream: int, data: bytes) -> None:
-        """Write *data* that the step printed to *stream* (1 or 2). An incomplete last line waits for its end."""
+        """Write *data* that the step printed to *stream* (1 or 2).
+
+        Keeps an incomplete last line until the rest of it comes.
+        """
         with self._lock:
             data = self._parts[stream] + data
             end = _end_of_lines(data)
@@ -70,7 +73,7 @@ class LogWriter:
             self._parts[stream] = rest
 
     def close(self) -> None:
-        """Write lines without an end, and close the file."""
+        """Write incomplete last lines, and close the file."""
         with self._lock:
             for stream, rest in self._parts.items():
                 if rest:
@@ -82,7 +85,7 @@ class LogWriter:
             self._broken = True
 
     def _write_lines(self, stream: int, lines: Iterable[bytes]) -> None:
-        # Of a progress bar, a terminal shows the text after the last carriage return.
+        # Like a terminal, keep only the last state of a progress bar: the text after the last carriage return.
         shown = b"\n".join(line.rstrip(b"\r").rpartition(b"\r")[2] for line in lines)
         text = self._hide(_ESCAPES.sub("", shown.decode(errors="backslashreplace")))
         moment = f"{time.time():.3f} {stream} "
@@ -180,7 +183,10 @@ def remove_oldest(folder: Path, kept: int, is_running: Callable[[str], bool]) ->
 
 
 def _end_of_lines(data: bytes) -> int:
-    """Return the end of the complete lines in *data*, before a private key of which the end has not come yet."""
+    """Return the end of the complete lines in *data*.
+
+    Lines of a private key whose end is missing do not count as complete.
+    """
     end = data.rfind(b"\n") + 1
     if b"PRIVATE KEY" not in data:
         return end

@@ -75,7 +75,8 @@ class Tips:
             tracking = self.tracking_branch()
             found = self.reader.resolve(tracking) if tracking else None
         if found is None:
-            # cat-file gives the same answer if the branch's commit is missing. Then no new registry may be started.
+            # `cat-file` gives the same answer if the object of the branch's commit is missing. Then a new registry
+            # would hide the damage.
             lost = self._lost_tip()
             if lost and self.reader.resolve(self.branch) is None:
                 raise self._without_tip(lost)
@@ -103,7 +104,7 @@ class Tips:
         return remote if remote in remotes else ""
 
     def shared(self) -> Oid | None:
-        """Return the last known commit of the metadata branch of the remote; None if none is known."""
+        """Return the last known commit of the metadata branch of the remote, or None."""
         remote = self.remote_name()
         for ref in (remote_branch_ref(remote, self.branch), self.fetched_ref(remote)) if remote else ():
             found = self.reader.resolve(ref)
@@ -151,9 +152,9 @@ class Tips:
         return None
 
     def _registry_at(self, commit: Oid | None, error: type[GitModelError]) -> Oid | None:
-        """Return *commit*, if it is None or holds a registry. Raises *error* otherwise."""
+        """Return *commit* if it is None or holds a registry. Otherwise raise *error*."""
         if commit and commit != self._known_registry:
-            with suppress(Invalid):  # reading a damaged item reports it
+            with suppress(Invalid):  # the first read of a damaged record reports it
                 self.require_registry(self.files(commit), error)
             self._known_registry = commit
         return commit
@@ -194,7 +195,7 @@ class Tips:
             )
 
     def _lost_tip(self) -> Oid | None:
-        """Return the id that the branch names, whether that object exists or not."""
+        """Return the id in the ref of the branch, even if that object is missing."""
         return named_id(self.git, self.branch)
 
     def _without_tip(self, id: Oid) -> Invalid:

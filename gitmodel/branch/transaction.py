@@ -60,7 +60,10 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
 
 
 def begin(repository: Repository, registry: RegistryRecord) -> bool:
-    """Write the first commit of the branch, if neither it nor a remote has one. Return True if it was written."""
+    """Write the first commit of the branch if neither this clone nor a remote has the branch.
+
+    Return True if it was written.
+    """
 
     def make() -> bool:
         if repository.writable_tip():
@@ -77,7 +80,7 @@ def begin(repository: Repository, registry: RegistryRecord) -> bool:
 
 
 def adopt(repository: Repository, commit: Oid) -> None:
-    """Create the local branch at *commit* of a remote, if there is no local branch."""
+    """Create the local branch at *commit*, which a remote has, if there is no local branch."""
     try:
         repository.refs.move([RefMove(repository.branch, commit, None)], "gitmodel: adopt the registry of a remote")
     except Moved:
@@ -121,7 +124,7 @@ def reserve(
 
 
 def remember_remote(repository: Repository) -> None:
-    """Record the branch and tags that plain git fetched as the last seen state of the remote, if there is none.
+    """If no state of the remote was recorded, record the branch and tags that plain git fetched as its last seen state.
 
     Otherwise the next pull could not distinguish tags that moved here from tags that moved on the remote.
     """
@@ -163,7 +166,8 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
     commit = made.id if made else parent
     settling, notes = _settling(repository, change) if change.settled or change.renumbered else ([], [])
     new += notes
-    # The branch comes first: after a crash git has moved refs in this order, and "branch new, tag old" is pending.
+    # The branch comes first: git moves refs in this order, so a crash can only leave "branch new, tag old": a pending
+    # change.
     moves = [RefMove(repository.branch, commit, old)]
     moves += settling
     moves += [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
@@ -194,7 +198,7 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
     try:
         repository.refs.move(moves, f"gitmodel: {change.subject}", new)
     except (Unreachable, GitError) as error:
-        # The disk may have failed git after it moved the first ref.
+        # An error of the disk may have stopped git after the first ref.
         repository.reader.close()
         tip = repository.reader.resolve(repository.branch)
         if made and tip is not None and tip.id == made.id:
@@ -204,7 +208,7 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
 
 
 def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref move that removes the notes that *change* settles, and adds those of its renumberings.
+    """Return the ref move that removes the renumberings that *change* settles, and adds those that it makes.
 
     Raises Moved if another process has settled them.
     """
@@ -235,7 +239,10 @@ def _touches_stages(change: Change[Any]) -> bool:
 
 
 def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> bool:
-    """Return True if *change* alters the rules of *snapshot*. First rules count only if they restrict something."""
+    """Return True if *change* alters the rules of *snapshot*.
+
+    The first rules of a registry are a change only if they restrict something.
+    """
     if not {paths.REGISTRY, paths.SIGNERS} & change.files.keys():
         return False
     after = ChangedFiles(snapshot.files, change.files)
@@ -249,7 +256,8 @@ def _with_former(
 ) -> Iterator[tuple[StageRef, NewObject | None, GitObject | None]]:
     """Yield *moves*, each with the current tag of its stage.
 
-    If a stage has no tag of its own, a tag under a former name of the model counted. Its removal is yielded, too.
+    If a stage has no tag under the model's current name, the tag under a former name counted. Its removal is yielded,
+    too.
     """
     for ref, wanted in moves:
         tag = repository.tags.read(ref)
@@ -262,7 +270,7 @@ def _with_former(
 def _follow(
     repository: Repository, snapshot: Snapshot, change: Change[Any], commit: NewObject | None
 ) -> Iterator[tuple[StageRef, NewObject | None]]:
-    """Return the tags that change with *change*, each once: a stage file's tag follows it; None if it is deleted."""
+    """Yield each tag that changes with *change*: the tag of each changed stage file. None if the file is deleted."""
     followed = set()
     for path, data in change.files.items():
         found = paths.parse_path(path)
@@ -289,7 +297,7 @@ def _follow(
 
 
 def recorded_tag(repository: Repository, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
-    """Return the tag for the branch; None if the stage's file does not exist, or is a leftover of a clean merge."""
+    """Return the tag that the branch records; None if the stage has no file, or only a leftover of a clean merge."""
     if paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model):
         return None
     return repository.tags.recorded_at(snapshot.commit, ref)

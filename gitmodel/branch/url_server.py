@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# With more files than this, only the kinds of files that nearly every query reads are fetched in advance. They are
-# few; the files of versions, names and runs are many.
+# In a registry with more files than this, only those that nearly every query reads are fetched in advance, because
+# there are few of them. The files of versions, names and runs are many.
 _FEW = 2_000
 _WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
 # The most ids on one command line: an id takes 41 bytes, and Linux allows 2 MiB.
@@ -55,7 +55,7 @@ class UrlServer:
         self._single = single
         self._cache = cache
         self._commits = SingleCommits(whole, single, cache)
-        # True if the whole branch was queried since the last `renew`
+        # True if the server was asked for the whole branch since the last `renew`
         self._current = False
         self._repaired = False
 
@@ -78,7 +78,7 @@ class UrlServer:
         if self._has_whole(about):
             return None
         least = self._commits.read_single_commit(about)
-        # a signature is judged by the list of signers in the previous commit, which needs the whole branch
+        # The list of signers in the previous commit decides if a signature counts. That needs the whole branch.
         waits = least.frozen is None and _is_recorded(least, about)
         return None if waits or (least.frozen is not None and _may_be_signed(least, least.frozen)) else least
 
@@ -89,7 +89,7 @@ class UrlServer:
         return not self._commits.has_newer(about) and self._may_answer()
 
     def _may_answer(self) -> bool:
-        """Return True if the last fetch of the whole branch is fresh enough to be used again, and is still there."""
+        """Return True if the last fetch of the whole branch is recent enough, and the cache still has it."""
         found = self._cache.fresh(ALL)
         return found is not None and found.id == self._whole.tips.find()
 
@@ -103,7 +103,7 @@ class UrlServer:
         self._current = True
 
     def fetch_all(self) -> None:
-        """Fetch the branch and the stage tags, and the files that most questions ask for. Raises Unreachable."""
+        """Fetch the branch and the stage tags, and the files that most queries read. Raises Unreachable."""
         whole = self._whole
         before = whole.reader.resolve_id(whole.branch)
         tags = [f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS)]
@@ -148,7 +148,7 @@ class UrlServer:
     def retry_with_new_cache(self, work: Callable[[], T], is_done: Callable[[], bool] = lambda: False) -> T:
         """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing.
 
-        It is not retried once *is_done* returns True.
+        Does not retry if *is_done* returns True after the failure.
         """
         try:
             return work()
@@ -199,7 +199,7 @@ def open_url(
 
 def _open(cache: UrlCache, url: str, branch: str) -> Repository:
     whole, single = cache.git(BRANCH), cache.git(SINGLE)
-    # The cache's own remote is left out: it is the registry itself, and no remote of the user.
+    # Without the remotes of the cache: they are the registry itself, and no remotes of the user.
     config = {key: value for key, value in read_config(whole).items() if not key.startswith("remote.")}
     name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
     build = partial(Repository, branch=name, config=config, trees=partial(_partial_clone_trees, cache, url))
@@ -247,7 +247,7 @@ def _fetch_unfiltered(repository: Repository) -> GitOutput:
 def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
     """Return True if *about* is a stage or alias recorded on the branch.
 
-    If not, the tag of a previous name may count.
+    Otherwise the tag of a previous name may count.
     """
     if about.number is not None or about.is_latest:
         return False
