@@ -1,1 +1,1 @@
-"""git itself: running it, reading and writing its objects, its locks, its signatures. No registry."""
+"""git itself: running it, reading and writing its objects, its locks, its signatures. Knows nothing of registries."""

@@ -38,7 +38,7 @@ class Commits:
         self._on_chain: set[Oid] = set()
 
     def read(self, id: Oid) -> Commit:
-        """Return the commit *id*. Raises Invalid if it is not here."""
+        """Return the commit *id*. Raises Invalid if the repository does not have it."""
         found: Commit | None = self._parsed.get(id)
         if found is None:
             found = parse_commit(id, self._reader.get(id).data)
@@ -46,7 +46,7 @@ class Commits:
         return found
 
     def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
-        """Return the commit on the chain of first parents of *tip* that merged *commit*, None if none did."""
+        """Return the commit on the chain of first parents of *tip* that merged *commit*, or None."""
         known = self._facts.get_oid("merged", commit)
         if known and self.is_on_chain(tip, known):
             return known
@@ -78,7 +78,7 @@ class Commits:
     def changed_by(self, tip: Oid, *found_at: str) -> Oid | None:
         """Return the newest commit on the chain of first parents of *tip* that changed a path of *found_at*, or None.
 
-        Raises Invalid if a shallow clone hides this commit.
+        Raises Invalid if a shallow clone lacks this commit.
         """
         found = newest_changing(self._git, tip, *found_at)
         if self.is_hidden(found) if found else self.is_cut(tip):
@@ -88,16 +88,19 @@ class Commits:
         return found
 
     def author(self, commit: Commit, path: str) -> str:
-        """Return the author of the change of *path* in *commit*; for a merge, of the newest commit that it brought."""
+        """Return the author of the change of *path* in *commit*.
+
+        If *commit* is a merge: of the newest merged change of *path*.
+        """
         if len(commit.parents) < 2:
             return commit.author
         newest = newest_merged_changing(self._git, commit.id, commit.parents[0], path)
         return self.read(newest).author if newest else commit.author
 
     def is_hidden(self, commit: Oid) -> bool:
-        """Return True if *commit*, or its first parent, is behind the edge of a shallow clone.
+        """Return True if git does not show *commit* or its first parent, because the clone is shallow.
 
-        The file `shallow` decides this, because the commit's object can be here although git hides its history.
+        The file `shallow` decides this: a shallow clone can have the object of a commit that git does not show.
         """
         if not self.shallow:
             return False
@@ -127,8 +130,12 @@ class Commits:
         self._chain_tip = tip
 
     def reaches(self, tip: Oid, commit: Oid) -> bool:
-        """Return True if *commit* is *tip* or in its chain of first parents. For many calls, use `is_on_chain`."""
-        # The cache maps *commit* to an earlier tip whose chain contains it. A chain with that tip contains it, too.
+        """Do the same as `is_on_chain`, without reading a whole chain.
+
+        `is_on_chain` is faster for many commits and one tip.
+        """
+        # The cache maps *commit* to an earlier tip whose chain contains *commit*. Each chain with that tip contains
+        # *commit*, too.
         earlier = self._facts.get_oid("chain", commit)
         at = tip
         for _ in range(PARENTS_BEFORE_WALK):

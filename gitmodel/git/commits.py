@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.git.process import Git, run
 
-# To find a commit among the first parents of another, gitmodel reads this many itself before it starts a
-# `git rev-list`.
+# To find a commit among the first parents of a tip, gitmodel reads this many commits before it runs `git rev-list`.
 PARENTS_BEFORE_WALK = 32
 
 
 def find_commit(git: Git, named: str) -> Oid | None:
-    """Return the id of the commit that *named* means to git, None if there is none."""
+    """Return the id of the commit that git finds under the name *named*, or None."""
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}")
     return git.oid(*asked, answers=(0, 1))
 
@@ -50,7 +49,7 @@ def contained(git: Git, commits: Iterable[Oid], tips: Iterable[Oid], patterns: I
 
 
 def commits_of_either(git: Git, one: Oid, other: Oid) -> list[Oid]:
-    """Return the commits in the history of only one of the two."""
+    """Return the commits that are in the history of exactly one of the commits *one* and *other*."""
     return git.oids("rev-list", f"{one}...{other}", "--")
 
 
@@ -81,7 +80,7 @@ def list_commits(git: Git, named: str) -> list[Oid]:
 
 
 def merge_base(git: Git, one: Oid, other: Oid) -> Oid | None:
-    """Return the newest commit that both commits have in their history, None if there is none."""
+    """Return the newest commit that is in the history of both commits, or None."""
     return git.oid("merge-base", one, other, answers=(0, 1))
 
 
@@ -112,12 +111,12 @@ def has_merge(git: Git, tip: Oid) -> bool:
 
 
 def roots(git: Git, tip: Oid) -> list[Oid]:
-    """Return the oldest commit on the chain of first parents of *tip*; in a shallow clone, the one at its edge."""
+    """Return the oldest commit that this clone has on the chain of first parents of *tip*."""
     return git.oids("rev-list", "--first-parent", "--max-parents=0", tip)
 
 
 def newest_before(git: Git, tip: Oid, seconds: int) -> Oid | None:
-    """Return the newest of the first parents of *tip* that was committed at *seconds* or before; None if none was."""
+    """Return the newest first parent of *tip* that was committed at *seconds* or before, or None."""
     return git.oid("rev-list", "--first-parent", "--max-count=1", f"--min-age={seconds}", tip)
 
 
@@ -133,17 +132,17 @@ def commits_changing(git: Git, tip: Oid, *paths: str) -> list[Oid]:
 
 
 def newest_changing(git: Git, tip: Oid, *paths: str) -> Oid | None:
-    """Return the newest of the first parents of *tip* that changed one of *paths*, None if none did."""
+    """Return the newest first parent of *tip* that changed one of *paths*, or None."""
     return git.oid("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *paths)
 
 
 def newest_merged_changing(git: Git, merge: Oid, parent: Oid, path: str) -> Oid | None:
-    """Return the newest commit that changed *path* in the history of *merge* and not of its first *parent*."""
+    """Return the newest commit that *merge* brought into its first *parent* and that changed *path*."""
     return git.oid("log", "-1", "--format=%H", merge, f"^{parent}", "--", path)
 
 
 def author_of_addition(git: Git, tips: Iterable[Oid], without: Oid, path: str) -> str:
-    """Return the author of the newest commit of *tips*, not in the history of *without*, that added *path*; else ""."""
+    """Return the author of the newest commit in *tips* and not in *without* that added *path*, or ""."""
     asked = ("log", "-1", "--format=%an", "--diff-filter=A", *tips, f"^{without}", "--", path)
     return "".join(git.lines(*asked))
 
@@ -154,16 +153,16 @@ def commits_without_merges(git: Git, tip: Oid, base: Oid, most: int) -> list[Oid
 
 
 def find_merge_of(git: Git, tip: Oid, commit: Oid) -> Oid | None:
-    """Return the first parent of *tip* that merged *commit*, None if none did."""
+    """Return the first parent of *tip* that merged *commit*, or None."""
     after = set(git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
     chain = git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
     return next((id for id in chain if id in after), None)
 
 
 def raw_changes(git: Git, tip: str, count: int, pathspecs: Iterable[str]) -> list[tuple[Oid, list[str]]]:
-    """Return at most *count* of the first parents of *tip* that changed files that *pathspecs* name, newest first.
+    """Return the first parents of *tip* that changed files in *pathspecs*, newest first, at most *count*.
 
-    Each has the lines of `git diff-tree --raw`, each followed by its path.
+    For each commit, the list has lines of `git diff-tree --raw`, each followed by its path.
     """
     said = git.run(
         "log", "--first-parent", "-m", "--root", "--raw", "--no-abbrev", "--no-renames", "-z", "--format=%x01%H",
@@ -182,7 +181,7 @@ def raw_changes(git: Git, tip: str, count: int, pathspecs: Iterable[str]) -> lis
 
 
 def changed_files(git: Git, tip: Oid, *, without: Oid | None = None) -> list[tuple[Oid, list[str]]]:
-    """Return *tip* and its first parents, except those in the history of *without*, each with the paths it changed."""
+    """Return *tip* and its first parents, each with the paths that it changed, leaving out the history of *without*."""
     options = ("--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H")
     said = git.run("log", *options, tip, *([f"^{without}"] if without else []), "--").decode("utf-8", "surrogateescape")
     blocks = ([part.strip("\n") for part in block.split("\0") if part.strip("\n")] for block in said.split("\x01")[1:])
@@ -190,7 +189,7 @@ def changed_files(git: Git, tip: Oid, *, without: Oid | None = None) -> list[tup
 
 
 def commit_adding(git: Git, tip: Oid, path: str) -> list[Oid]:
-    """Return the newest first parent of *tip* that added the file *path*, followed by its parents; [] if none did."""
+    """Return the newest first parent of *tip* that added the file *path*, followed by its parents, or []."""
     asked = ("log", "-1", "--first-parent", "-m", "--diff-filter=A", "--format=%H %P", tip, "--", path)
     return [Oid(id) for line in git.lines(*asked) for id in line.split()]
 

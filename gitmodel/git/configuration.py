@@ -1,4 +1,4 @@
-"""Settings of a repository as `git config` holds them, and its remotes, which are settings too."""
+"""Reading and writing settings of git, and the URLs of remotes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ScopedSetting(NamedTuple):
 
 
 def read_config(git: Git) -> dict[str, str]:
-    """Return all settings in effect; of several values of a key the last."""
+    """Return all settings in effect. If a key has several values, the last one counts."""
     entries = os.fsdecode(git.run("config", "--list", "-z")).split("\0")
     pairs = (entry.partition("\n") for entry in entries if entry)
     # A key without a value means true, as git reads it.
@@ -43,13 +43,13 @@ def read_path(git: Git, key: str) -> str:
 
 
 def read_path_outside(folder: Path, key: str, environ: Mapping[str, str]) -> str:
-    """Do the same as `read_path` in a *folder* outside of a repository: only the user's and system's settings count."""
+    """Do the same as `read_path`, with only the settings of user and system: *folder* is in no repository."""
     said = process.run(["git", *_PATH, key], clean_environment(environ), cwd=folder, answers=(0, 1))
     return os.fsdecode(said).rstrip("\0")
 
 
 def read_setting(git: Git, key: str) -> str:
-    """Return the value of the setting *key*, "" if it has none; of several values the last."""
+    """Return the value of the setting *key* ("": not set). If it has several values, the last one counts."""
     return "".join(git.lines("config", "--get", key, answers=(0, 1))[-1:])
 
 
@@ -82,7 +82,7 @@ def add_remote(git: Git, name: str, url: str) -> None:
 
 
 def remote_urls(git: Git, name: str) -> list[str]:
-    """Return the URLs of the remote *name*: as `url.X.insteadOf` rewrites them, then as they are written."""
+    """Return the URLs of the remote *name*: first as `url.X.insteadOf` rewrites them, then as they are configured."""
     rewritten = git.lines("remote", "get-url", "--end-of-options", name, answers=(0, 2, 128, 129))
     return [*rewritten, *read_values(git, f"remote.{name}.url")]
 

@@ -1,8 +1,8 @@
-"""Repository discovery: the repository of a folder or of `GIT_DIR`, and contradictions between variables.
+"""Repository discovery: the repository of a folder or of `GIT_DIR`, and variables that contradict it.
 
-Three rules decide. A repository that the caller names is used, whatever the environment says. Otherwise, if the folder
-and `GIT_DIR` name different repositories, gitmodel writes to neither. Only `GIT_DIR` counts if the folder is in no
-repository, if `GIT_WORK_TREE` is set too, and in the hook of a server.
+A repository that the caller names is used, whatever the environment says. Otherwise `GIT_DIR` counts if the folder is
+in no repository, if `GIT_WORK_TREE` is set too, and in the hook of a server. In all other cases, if the folder and
+`GIT_DIR` name different repositories, gitmodel writes to neither.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gitmodel.git import process as git_process
 from gitmodel.git.failures import GONE, NO_REPOSITORY, BareRefused
 from gitmodel.git.process import OBJECT_VARIABLES, Git, clean_environment
 
-# git prints an unknown option unchanged. This one separates the answers, because it is not a path.
+# Separates the answers: git prints an unknown option unchanged, and no answer looks like this.
 _BETWEEN = "--between-two-answers"
 _QUESTIONS = (
     "rev-parse", "--absolute-git-dir", _BETWEEN, "--git-common-dir", _BETWEEN, "--git-path", "objects", _BETWEEN,
@@ -129,7 +129,7 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
 
 
 def _with_objects(repository: FoundRepository, environ: Mapping[str, str]) -> FoundRepository:
-    """Return *repository* with the variables that locate objects, if they are its own, as in the hook of a push."""
+    """Return *repository* with the variables for its folder of objects, as the hook of a push needs them."""
     given = {name: environ[name] for name in OBJECT_VARIABLES if environ.get(name)}
     if not given or _foreign_objects(repository, environ):
         return repository
@@ -140,10 +140,10 @@ def _with_objects(repository: FoundRepository, environ: Mapping[str, str]) -> Fo
 
 
 def _foreign_objects(repository: FoundRepository, environ: Mapping[str, str]) -> str:
-    """Return the description of a variable that makes git use objects of another repository than *repository*, or "".
+    """Return the description of a variable that makes git use another repository's objects, or "".
 
-    In the hooks of a push, git sets two of these variables to the folder with the pushed objects. It is inside the
-    repository's own folder of objects.
+    In the hooks of a push, git sets two of these variables to the folder with the pushed objects. That is a folder
+    inside the repository's own folder of objects, and no contradiction.
     """
     own = (repository.git.common_dir / "objects").resolve()
     name, value = "GIT_OBJECT_DIRECTORY", environ.get("GIT_OBJECT_DIRECTORY", "")
@@ -156,7 +156,7 @@ def _foreign_objects(repository: FoundRepository, environ: Mapping[str, str]) ->
 
 
 def _owner_of_index(repository: FoundRepository, index: str) -> Path | None:
-    """Return the folder of another repository than *repository* that contains the file *index*, or None."""
+    """Return the folder of the other repository that contains the file *index*; None if it belongs to *repository*."""
     for folder in (repository.git.top / index).resolve().parents:
         if (folder / "HEAD").is_file() and ((folder / "objects").is_dir() or (folder / "commondir").is_file()):
             own = (repository.git.git_dir, repository.git.common_dir)
@@ -182,7 +182,7 @@ def _contradiction(repository: FoundRepository, path: Path, environ: Mapping[str
 
 
 def _is_same(repository: FoundRepository, git_dir: str, environ: Mapping[str, str]) -> bool:
-    """Return True if *git_dir*, relative to the current folder, is *repository* or a work tree of it."""
+    """Return True if *git_dir*, relative to the current folder, belongs to *repository* or to one of its work trees."""
     if any(_is_at(Path(git_dir), known) for known in (repository.git.git_dir, repository.git.common_dir)):
         return True
     try:

@@ -17,11 +17,12 @@ _LONGEST = 1 << 20
 
 
 class FactCache:
-    """A file of lines `<kind> <object id> <value> <checksum>`. The last line of a kind and id counts.
+    """A file of lines `<kind> <object id> <value> <checksum>`.
 
-    The file can be deleted at any time. Its content is never outdated, because objects do not change. A damaged or
-    foreign line does not match its checksum and is skipped. If the file cannot be written, nothing is cached. A file of
-    more than *longest* bytes is emptied before the next line is written.
+    If several lines have the same kind and id, the last one counts. The file can be deleted at any time. Its content is
+    never outdated, because objects do not change. A damaged or foreign line does not match its checksum and is skipped.
+    If the file cannot be written, nothing is cached. A file of more than *longest* bytes is emptied before the next
+    line is written.
     """
 
     def __init__(self, path: Path, *, longest: int = _LONGEST) -> None:

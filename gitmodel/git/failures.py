@@ -1,4 +1,4 @@
-"""Errors for the messages of git."""
+"""The errors that gitmodel raises for the messages of git."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused,
 
 # git keeps refs as files, and the same path cannot be a file and a folder.
 _BLOCKED = r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'"
-# git's messages about its configuration, a repository that is too new, and a damaged one.
+# git's messages about its configuration, about a repository that is too new, and about a damaged repository.
 _MISCONFIGURED = (
     "bad config", "bad numeric config value", "bad boolean config value", "unable to parse config", "Invalid value for",
     "invalid value for", "missing value for", "invalid key", "unknown core.", "exceeded maximum include depth",
@@ -39,7 +39,7 @@ class Moved(Conflict):
 
 
 class Locked(Conflict):
-    """A ref is locked by another process, or by the lock file of a killed one; nothing was changed."""
+    """A ref is locked by another process, or by the lock file of a killed process; nothing was changed."""
 
 
 class BareRefused(Refused):
@@ -147,7 +147,7 @@ def translate(stderr: str, code: int) -> GitModelError:
 
 
 def _removing_command(ref: str) -> str:
-    """Return the command that renames the branch or deletes the other ref at *ref*, to make room for another ref."""
+    """Return the command that makes room where *ref* is: it renames a branch, and deletes any other ref."""
     import shlex  # imported here: few failures need it
 
     kind, _, name = ref.removeprefix("refs/").partition("/")

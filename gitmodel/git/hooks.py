@@ -1,4 +1,4 @@
-"""git hooks that call this program: writing and deleting them. Other hooks are never changed."""
+"""Writing and deleting the git hooks that call gitmodel. Other hooks are never changed."""
 
 from __future__ import annotations
 
@@ -89,9 +89,10 @@ def hooks_folder(git: Git) -> Path:
 
 
 def find_program(called: str, python: str) -> Path:
-    """Return the program for hooks: the one *called* now, or else the one beside *python*.
+    """Return the program that hooks call: the program *called* now, or else the one beside *python*.
 
-    Raises NotFound if there is none, because `python -m gitmodel` would import from the folder in which the hook runs.
+    Raises NotFound if neither exists: `python -m gitmodel` is no substitute, because it would import modules from the
+    folder in which the hook runs.
     """
     for path in (Path(called), Path(python).with_name("git-model")):
         if path.is_absolute() and path.name in ("git-model", "gitmodel") and os.access(path, os.X_OK):

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from gitmodel.errors import UsageError
 from gitmodel.git.process import Git
 
-# A date that means the same whenever git reads it. git completes other forms with the current date and time.
+# A complete date. git completes other forms with the current date and time.
 _ABSOLUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:?\d\d)")
 
 

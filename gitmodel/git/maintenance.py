@@ -1,4 +1,4 @@
-"""Maintenance that git does on its files, so that it finds commits and objects faster."""
+"""Maintenance of a repository by git, so that git finds commits and objects faster."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gitmodel.files.locks import open_locked
 from gitmodel.git.objects import NewObject, format_pack
 from gitmodel.git.process import Git
 
-# Packs only objects that refs and reflogs reach. A running writer may be about to name one of the others, and a
-# concurrent `git repack -ad` would delete that object if it were in a pack. Nothing is pruned.
+# Packs only objects that refs and reflogs reach, and prunes nothing. Other objects stay loose, because a running writer
+# may need them soon: a concurrent `git repack -ad` would delete them from a pack.
 _REPACK = ("repack", "-d", "-n", "--quiet")
 _FEW_LOOSE = 100
-# As git does, count the objects in one of the 256 folders. The limit is git's default of `gc.auto`.
+# Like git, count the objects in only one of the 256 folders. The limit is git's default of `gc.auto`.
 _SAMPLE, _LOOSE_LIMIT = "17", 6_700
 
 
@@ -30,10 +30,10 @@ def pack_loose_objects(git: Git) -> int:
 
 
 def pack_in_background(git: Git, config: Mapping[str, str], lock: Path) -> bool:
-    """Start to pack in another process if many objects were written since the last start; return True if it started.
+    """Start a process that packs if many objects were written since the last start; return True if it started.
 
-    `gc.auto` in *config* says how many, as for git's own maintenance. The process keeps *lock* locked until it ends in
-    any way, so that there is never a second such process. The file *lock* has the time of the last start.
+    `gc.auto` in *config* is the limit, as for git's own maintenance. The process locks the file *lock* until it ends,
+    so that no second process packs. The time of the file is that of the last start.
     """
     limit = _loose_limit(config)
     if not limit or not _has_many_loose(git.common_dir / "objects" / _SAMPLE, limit, lock):
@@ -43,14 +43,14 @@ def pack_in_background(git: Git, config: Mapping[str, str], lock: Path) -> bool:
         return False
     try:
         os.utime(descriptor)
-        # The shell ends at once, so that this process need not wait for git.
+        # The shell does not wait for git, so this process need not wait either.
         command = ["sh", "-c", 'nice "$@" &', "sh", *git.command(*_REPACK)]
         null = subprocess.DEVNULL
         return not subprocess.run(
             command, stdin=null, stdout=null, stderr=null, env=git.environ, cwd=git.top, pass_fds=[descriptor],
             start_new_session=True, check=False,
         ).returncode  # fmt: skip
-    except OSError:  # the next write tries again
+    except OSError:  # without a packed repository, nothing fails; the next write tries again
         return False
     finally:
         os.close(descriptor)
@@ -58,7 +58,7 @@ def pack_in_background(git: Git, config: Mapping[str, str], lock: Path) -> bool:
 
 def write_path_filters(git: Git, tip: Oid) -> None:
     """Write a commit-graph of the history of *tip*, with the filters by which git finds changed paths."""
-    # --split adds a separate layer, so that git's graph of the code does not change.
+    # --split adds a file to the commit-graph, and leaves the files that git wrote for the code.
     options = ("--split", "--stdin-commits", "--changed-paths", "--no-progress")
     git.run("commit-graph", "write", *options, input=f"{tip}\n".encode())
 
@@ -69,12 +69,12 @@ def check_objects(git: Git) -> None:
 
 
 def write_pack(git: Git, objects: Sequence[NewObject]) -> None:
-    """Write *objects* as a pack, which a `git gc` that is under way never deletes, unlike loose objects."""
+    """Write *objects* as a pack. Unlike loose objects, a running `git gc` never deletes a new pack."""
     git.run("index-pack", "--stdin", input=format_pack(objects))
 
 
 def _loose_limit(config: Mapping[str, str]) -> int:
-    """Return the number of loose objects after which git would pack them; 0 if it never does so by itself."""
+    """Return the number of loose objects after which git would pack them; 0 if automatic packing is disabled."""
     number = config.get("gc.auto", "")
     if config.get("maintenance.auto", "").lower() in ("false", "no", "off", "0"):
         return 0
@@ -82,14 +82,14 @@ def _loose_limit(config: Mapping[str, str]) -> int:
 
 
 def _has_many_loose(folder: Path, limit: int, lock: Path) -> bool:
-    """Return True if *folder*, one of 256, has more than 1/256 of *limit* objects that are newer than *lock*."""
+    """Return True if *folder*, one of 256, has more than 1/256 of *limit* objects newer than *lock*."""
     most = -(-limit // 256)
     try:
         if len(os.listdir(folder)) <= most:
             return False
         last = lock.stat().st_mtime_ns if lock.exists() else 0
         return sum(entry.stat().st_mtime_ns > last for entry in os.scandir(folder)) > most
-    except OSError:  # no such folder, or an object that was packed meanwhile
+    except OSError:  # the folder does not exist, or another process packed an object meanwhile
         return False
 
 

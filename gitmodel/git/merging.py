@@ -42,7 +42,7 @@ def merged_tree(git: Git, reader: ObjectReader, base: Oid, head: Oid) -> tuple[O
 
 
 def merge_by_files(git: Git, reader: ObjectReader, shared: Oid, ours: Oid, theirs: Oid) -> tuple[Oid | None, list[str]]:
-    """Merge as `merged_tree` does, with git before 2.38: file by file, so that renames are not followed."""
+    """Do the same as `merged_tree` for git before 2.38, file by file and without following renames."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         git = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(folder / "index")})
@@ -59,7 +59,7 @@ def merge_by_files(git: Git, reader: ObjectReader, shared: Oid, ours: Oid, their
         lines = _index_info((path, entry) for path, entry in merged.items() if entry is not None)
         git.run("update-index", "-z", "--index-info", input=lines)
         (tree,) = git.oids("write-tree")
-    reader.close()  # its process may not see the new objects
+    reader.close()  # the running process may not see the new objects
     return tree, []
 
 

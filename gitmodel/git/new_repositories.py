@@ -32,7 +32,7 @@ def check_out(git: Git, *, only_top: bool) -> None:
     if named_id(git, "HEAD") is None:
         return
     if only_top:
-        # The same as after `git clone --sparse`: `git sparse-checkout disable` checks out the other files.
+        # As `git clone --sparse` does. The user checks out the other files with `git sparse-checkout disable`.
         git.run("sparse-checkout", "init", "--cone")
     git.run("checkout", "--quiet", "--force", "--no-recurse-submodules")
 

@@ -9,7 +9,7 @@ from gitmodel.git.process import Git
 
 
 def write_notes(git: Git, ref: str, texts: Mapping[Oid, str], author: str, message: str) -> None:
-    """Replace all notes of *ref* by *texts*, by commit. *author* has the form of commits, with a time.
+    """Replace all notes of *ref* by *texts*, a text for each commit. *author* is `Name <email> seconds zone`.
 
     The same texts, author and message give the same commit.
     """

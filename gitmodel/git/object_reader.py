@@ -21,7 +21,7 @@ from gitmodel.git.process import Git
 # How many ids are sent to git before its answers are read. `get_soon` and the next call can each send 500:
 # 1,000 ids of 41 bytes fit into a pipe (64 KiB).
 _WINDOW = 500
-# git works ahead as long as its answers fit into the pipe.
+# git prepares answers in advance as long as they fit into the pipe.
 _PIPE = 1 << 20
 
 
@@ -34,7 +34,7 @@ class GitObject(NamedTuple):
 
 
 class ObjectReader:
-    """One `git cat-file --batch`: objects by id, and refs to the object they point at now."""
+    """One `git cat-file --batch`, which returns objects by id, and the current objects of refs."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
@@ -56,14 +56,15 @@ class ObjectReader:
     def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
         """Resolve each of *refs* as `resolve` does, in one request to git."""
         for ref in refs:
-            # The event tells the cache of steps that this step reads the registry: such a step is never skipped.
+            # Tells the cache of steps that this step reads the registry. A step that does so always runs.
             sys.audit("gitmodel.read", ref)
-        # All refs are printable (`git help check-ref-format`). A name with a line feed would be two requests.
+        # All names of refs are printable (`git help check-ref-format`), and a line feed would end the request.
         asked = [ref for ref in refs if ref.isprintable()]
         with self._lock:
             packed = _signature(self._git.common_dir / "packed-refs")
             if packed != self._packed:
-                # git compares times of packed-refs in whole seconds, so a running git may never notice a new file.
+                # git compares the times of packed-refs in whole seconds, so a running git may miss a change. A new
+                # process reads it.
                 self.close()
                 self._packed = packed
             answers = dict(zip(asked, self._answers(asked, limit=None), strict=True))
@@ -89,7 +90,7 @@ class ObjectReader:
             yield from self._get_batch(batch, limit)
 
     def get_soon(self, ids: Iterable[Oid]) -> None:
-        """Let git start to read objects that `get_many` will probably read next. Any other call may follow."""
+        """Make git start to read objects that `get_many` will probably read next. Any other call may follow."""
         wanted = list(islice(ids, _WINDOW))
         with self._lock:
             if not wanted or self._asked:
@@ -119,7 +120,7 @@ class ObjectReader:
             assert process.stdin is not None
             assert process.stdout is not None
             if self._owner != os.getpid():
-                # After a fork, only the parent may stop the process; the child has copies of its pipes.
+                # After a fork, only the parent process may stop git. The child closes its copies of the pipes.
                 process.stdin = process.stdout = None
                 process.returncode = 0
                 return
@@ -152,12 +153,12 @@ class ObjectReader:
                     answered += 1
                     yield self._answer(request, stdout, limit)
                     if self._process is None:
-                        break  # git exited at a damaged object; a new process reads the rest
+                        break  # git exits at a damaged object; a new process reads the rest
                 left, sent = left[answered:], False
         except (OSError, ValueError) as error:
             self.close()
             raise GitError(f"git cat-file stopped: {error}", hint="run `git fsck`") from error
-        except BaseException:  # an interrupt: the next reader would take the rest of this answer for its own
+        except BaseException:  # an interrupt: otherwise the next call would get the rest of this answer
             self.close()
             raise
 
@@ -199,7 +200,7 @@ class ObjectReader:
 
     def _unreadable(self, id: str) -> Invalid:
         said = f"git cannot read object {id}"
-        # git marks the packs of a clone made with --filter in this way (`git help partial-clone`).
+        # The packs of a clone made with --filter have such a file (`git help partial-clone`).
         if any((self._git.common_dir / "objects" / "pack").glob("*.promisor")):
             hint = "this clone is partial: see that its remote can be reached, or fetch all with `git fetch --refetch"
             return Invalid(f"{said}, and cannot fetch it", hint=f"{hint} --no-filter`")

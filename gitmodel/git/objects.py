@@ -1,4 +1,4 @@
-"""git's objects: reading trees, commits and tags from their bytes, and writing loose objects that are on disk.
+"""git's objects: reading trees, commits and tags from their bytes, and writing loose objects and flushing them to disk.
 
 The formats are those of git's own documentation: `git help format-loose`, `gitformat-pack`, and the trees,
 commits and tags of "Git Internals" in the Pro Git book.
@@ -29,10 +29,10 @@ FILE = "100644"
 FOLDER = "40000"
 FILE_MODES = frozenset({FILE, "100755"})
 _TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
-# Flushing in threads lets the file system join the flushes of one change into one journal write.
+# Threads flush at the same time, so that the file system writes its journal once for all of them.
 _FLUSHERS = 8
 _CAN_START_WRITING = hasattr(os, "posix_fadvise")  # macOS lacks it
-# Attempts to move a file into a new folder, without pauses: `git gc` can delete the folder only while it is empty.
+# Attempts to move a file into a new folder, which `git gc` may delete while it is empty. No pauses are needed.
 _FOLDER_ATTEMPTS = 10
 _PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 
@@ -61,7 +61,7 @@ class Commit(Frozen):
 
 
 class Tag(Frozen):
-    """The parts of a tag object that gitmodel reads: all but the tagger and the signature."""
+    """The parts of a tag object that gitmodel reads: all except the tagger and the signature."""
 
     name: str
     target: Oid
@@ -88,7 +88,7 @@ class NewObject(Frozen):
 
 
 def parse_tree(data: bytes) -> dict[str, Entry]:
-    """Return the entries of a tree, in its order. Names that are not UTF-8 keep their bytes as surrogates."""
+    """Return the entries of a tree, in its order. Bytes of names that are not UTF-8 become surrogates."""
     entries = {}
     position = 0
     while entry := _TREE_ENTRY.match(data, position):
@@ -148,7 +148,7 @@ def format_pack(objects: Iterable[NewObject]) -> bytes:
 
 
 def _packed_head(new: NewObject) -> bytes:
-    """Return type and size before an object of a pack: four bits of size in the first byte, seven in each later one."""
+    """Return the header of an object in a pack: type and size, in bytes of seven bits (four of size in the first)."""
     size = len(new.data)
     head = [_PACK_TYPES[new.type] << 4 | size & 0xF]
     size >>= 4
@@ -160,7 +160,7 @@ def _packed_head(new: NewObject) -> bytes:
 
 
 class LooseObjects:
-    """The writer of new objects into a repository's object folder (in a server hook, its quarantine)."""
+    """Writes new objects into a repository's object folder (in a hook of a server, into the quarantine folder)."""
 
     def __init__(self, folder: Path, shared: str) -> None:
         self._folder = folder
@@ -198,8 +198,8 @@ class LooseObjects:
             self._flushers = None
 
     def _begin(self, final: Path, data: bytes) -> tuple[int, Path, Path]:
-        # All temporary files are in one folder. This takes the file system half as long as files in the folders of the
-        # objects. `git gc` removes files of this name that a killed writer left.
+        # All temporary files are in one folder: the file system flushes them in half the time that it needs for files
+        # in the folders of the objects. `git gc` deletes files of this name that a killed writer left.
         temporary = self._folder / f"tmp_obj_{os.urandom(8).hex()}"
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444)
         try:
@@ -229,13 +229,13 @@ class LooseObjects:
             for descriptor in descriptors:
                 os.fsync(descriptor)
             return
-        if self._flushers is None or self._owner != os.getpid():  # a forked process has none of the threads
+        if self._flushers is None or self._owner != os.getpid():  # a forked process does not have the threads
             from concurrent.futures import ThreadPoolExecutor  # imported here: only writers need it, and it costs 5 ms
 
             self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="gitmodel-fsync")
             self._owner = os.getpid()
         for descriptor in descriptors if _CAN_START_WRITING else ():
-            # Linux then starts to write the file, so that the flushes wait for all files at once.
+            # Linux then starts to write the file in the background, while gitmodel writes the next file.
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         for _ in self._flushers.map(os.fsync, descriptors):
             pass
@@ -247,6 +247,6 @@ def _refreshed(path: Path) -> bool:
         os.utime(path)
     except FileNotFoundError:
         return False
-    except PermissionError:  # the file of another user: only a new file has a new timestamp, as in git
+    except PermissionError:  # Another user's file: its time cannot be set. Like git, write a new file.
         return False
     return True

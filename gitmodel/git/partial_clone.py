@@ -1,4 +1,7 @@
-"""The files of a partial clone: git fetched only their names, and their bytes are fetched on demand, many at once."""
+"""The files of a partial clone: git fetched only their names.
+
+Their content is fetched on demand, many files at once.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
 from gitmodel.git.trees import CommitFiles, Trees
 
-# A caller that reads more versions of a model than this usually reads all of them.
+# A caller that reads more versions of a model than this will probably read all of them.
 _FEW = 60
 
 
@@ -40,7 +43,7 @@ class PartialCloneTrees(Trees):
         missing = [id for id in dict.fromkeys(ids) if id not in self._here and id not in self._blobs]
         if not missing:
             return
-        # listed again, because other processes also write into this repository
+        # Listed again, because other processes also fetch into this repository.
         self._here = self._list()
         missing = [id for id in missing if id not in self._here]
         if missing:
@@ -48,7 +51,7 @@ class PartialCloneTrees(Trees):
             self._here |= frozenset(missing)
 
     def forget(self) -> None:
-        """Forget all fetched files, because the repository was created again."""
+        """Forget which files were fetched. Called after the repository was created again."""
         self._here = frozenset()
 
     def _list(self) -> frozenset[Oid]:

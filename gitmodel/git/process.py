@@ -16,8 +16,8 @@ from gitmodel.git.failures import translate
 from gitmodel.git.silence_timeout import end_program, run_until_silent, without_progress
 
 OLDEST = (2, 34)
-# gitmodel sets these variables for git, after `git/discovery.py` has read the user's. git inherits the variables for
-# credentials, transport, identity and quarantine.
+# Variables that gitmodel sets for git; `git/discovery.py` has read the user's values before. git inherits the user's
+# variables for credentials, transport, identity and quarantine.
 _LOCATING = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
@@ -32,7 +32,7 @@ _REINTERPRETING = (
 # git writes traces to the places in these variables: a file, or the stdout and stderr that gitmodel reads.
 _TRACES2 = ("GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF")
 _TRACE_DETAILS = frozenset({"GIT_TRACE_CURL_NO_DATA", "GIT_TRACE_REDACT"})
-# User settings that would change git's actions or its output (`git help config`).
+# Overrides user settings that would change what git does or prints (`git help config`).
 _SETTINGS = (
     "core.warnAmbiguousRefs=false",
     "advice.graftFileDeprecated=false",
@@ -51,7 +51,7 @@ _SETTINGS = (
     "diff.orderFile=/dev/null",
     "diff.relative=false",
 )
-# Commands that change a repository or a remote. `config` and `remote` do so only with some arguments.
+# Commands that change a repository or a remote. `config` and `remote` are missing, because most of their calls read.
 _WRITING = frozenset({"update-ref", "fetch", "push", "index-pack", "fast-import", "commit-graph", "repack"})
 NAME_ONE = "say which one is meant: `git model --repo PATH ...`, or unset the variable"
 
@@ -68,9 +68,9 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
         LC_ALL="C",
         GIT_TERMINAL_PROMPT="0",
         GIT_OPTIONAL_LOCKS="0",
-        # With replace refs git loads packed-refs before it takes the lock, and may then compare with a stale value.
+        # With replace refs, git reads packed-refs before it locks a ref, and could compare with an outdated value.
         GIT_NO_REPLACE_OBJECTS="1",
-        # grafts replace the parents in commits
+        # no grafts: they would replace the parents of commits
         GIT_GRAFT_FILE=os.devnull,
     )
     # Without these variables, the user's configuration can enable traces (`trace2.normalTarget` and similar).
@@ -90,7 +90,8 @@ def _is_harmless(name: str, value: str) -> bool:
 def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return *environ* with more settings of git in it (GIT_CONFIG_COUNT in `git help config`).
 
-    Unlike arguments, they are not visible in the list of processes: a URL can contain a password.
+    Other users cannot see these settings in the list of processes, unlike arguments. They can contain a password in a
+    URL.
     """
     changed = dict(environ)
     count = changed.get("GIT_CONFIG_COUNT", "")
@@ -111,10 +112,11 @@ class GitOutput(NamedTuple):
 
 
 class Git(Frozen):
-    """A repository to run git on: *git_dir* for a work tree's own files, *common_dir* for refs and objects.
+    """Runs git on a repository. *git_dir* has the files of one work tree, *common_dir* the refs and objects.
 
-    *top* is git's current folder: a remote's relative path starts there. If gitmodel must not write, *read_only_reason*
-    says why (a variable points at another repository, or this is a bundle) and *read_only_hint* what to do.
+    *top* is git's current folder, from which the relative paths of remotes start. If gitmodel must not write,
+    *read_only_reason* is the reason (a variable names another repository, or this is a bundle) and *read_only_hint* the
+    remedy.
     """
 
     git_dir: Path
@@ -131,7 +133,7 @@ class Git(Frozen):
 
     @contextmanager
     def explaining_not_found(self) -> Iterator[None]:
-        """If a variable names another repository, add to the hint of a NotFound which repository was read."""
+        """If a variable names another repository, add the repository that was read to the hint of a NotFound."""
         try:
             yield
         except NotFound as error:
@@ -142,7 +144,10 @@ class Git(Frozen):
             raise
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the words of a git command. Raises UsageError if it writes and nothing may be written here."""
+        """Return the words of a git command.
+
+        Raises UsageError if the command writes and the repository is read-only.
+        """
         if self.read_only_reason and _writes(arguments):
             self.refuse_read_only()
         return [
@@ -161,14 +166,15 @@ class Git(Frozen):
     ) -> bytes:
         """Run git and return its output. An exit code outside *answers* raises the error for git's message.
 
-        *input* may be created while git starts. *inherit* are descriptors that git keeps open while it runs.
+        If *input* is a function, it is called while git starts. *inherit* are descriptors that git keeps open while it
+        runs.
         """
         return run(self.command(*arguments), self.environ, cwd=self.top, input=input, answers=answers, inherit=inherit)
 
     def run_remote(self, *arguments: str, silence: float) -> GitOutput:
         """Run git to contact a remote and return the result, whatever the exit code.
 
-        git is terminated if nothing is received for *silence* seconds, and the result says so.
+        Terminates git if the remote sends nothing for *silence* seconds; the result says so.
         """
         try:
             said = run_until_silent(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
@@ -195,7 +201,7 @@ class Git(Frozen):
         return next(iter(self.oids(*arguments, answers=answers)), None)
 
     def path(self, *arguments: str) -> Path:
-        """Return the single path that git prints, which can contain any character. A relative path starts at `top`."""
+        """Return the single path that git prints, even if it contains line feeds. A relative path starts at `top`."""
         return self.top / os.fsdecode(self.run(*arguments).removesuffix(b"\n"))
 
 
@@ -227,7 +233,7 @@ def run(
         if cwd is not None and not os.path.isdir(cwd):
             raise NotFound(f"there is no folder {cwd}", hint="name an existing repository") from None
         raise UsageError("git is not installed, or not on the PATH", hint="install git 2.34 or newer") from None
-    except ValueError:  # arguments cannot contain NUL, and some text cannot be encoded
+    except ValueError:  # an argument contains NUL, or text that cannot be encoded
         raise UsageError(
             "a name or text holds a NUL or an incomplete character (a lone surrogate)", hint="remove it"
         ) from None

@@ -15,10 +15,11 @@ from gitmodel.files.permissions import make_folder, open_to_lock
 from gitmodel.frozen import Frozen
 from gitmodel.git.refs import RefMove
 
-# Seconds until an empty lock may count as gitmodel's: git leaves a lock empty while it verifies, packs or deletes the
-# ref, so a newer one may belong to any git. Locks on reservations are exempt, because only gitmodel uses these refs.
+# The least age in seconds at which an empty lock may count as gitmodel's. Any git may hold a newer empty lock: a lock
+# is empty while git verifies, packs or deletes the ref. No age is required for reservations, because only gitmodel uses
+# these refs.
 _EMPTY_AGE = 60
-# The folder beside that of the marks, for marks of processes that will soon write again.
+# The folder for the marks of processes between two writes. It is beside the folder of the active marks.
 _IDLE = "idle"
 
 
@@ -31,7 +32,10 @@ class LockFile(Frozen):
 
 
 class WriterMark:
-    """A mark of this process. It stays locked while its *descriptor* is open here, or in a git that inherited it."""
+    """A mark of this process.
+
+    It stays locked while *descriptor* is open in this process or in a git that inherited it.
+    """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -40,12 +44,12 @@ class WriterMark:
 
     @property
     def exists(self) -> bool:
-        """True if nobody deleted the file."""
+        """True if the file still exists."""
         return os.fstat(self.descriptor).st_nlink > 0
 
     def write(self, moves: Sequence[RefMove]) -> None:
         """List *moves* in the mark, in the folder of active marks. Raises Unreachable."""
-        # No new id for a ref that is only verified, because git locks that ref with an empty lock.
+        # A ref that is only verified has no new id in the mark, because git leaves its lock empty.
         text = "".join(f"{move.ref} {'' if move.verifies else move.new or ''}\n" for move in moves).encode()
         with writing(self.path, f"nothing was changed; {FREE_SPACE}"):
             os.pwrite(self.descriptor, text, 0)
@@ -55,7 +59,7 @@ class WriterMark:
 
     def rest(self) -> None:
         """Empty the mark and move it to the folder of idle marks until the next transaction."""
-        with suppress(OSError):  # a mark that is not moved does no harm: after the transaction there are no locks
+        with suppress(OSError):  # an active mark without locks does no harm
             os.ftruncate(self.descriptor, 0)
             idle = self._active.parent.with_name(_IDLE) / self._active.name
             make_folder(idle.parent)
@@ -71,15 +75,15 @@ class WriterMark:
         self.close()
 
     def close(self) -> None:
-        """Unlock the mark here, and leave the file."""
+        """Unlock the mark in this process, and leave the file."""
         os.close(self.descriptor)
 
 
 class WriterMarks:
     """Marks of active transactions: files that list ref moves, each locked by its writer.
 
-    The operating system releases the lock (`man 2 flock`) when the writer and its git have ended. So if another process
-    can lock a mark, the mark is a leftover.
+    The operating system releases the lock (`man 2 flock`) when the writer and its git have ended. So a mark that
+    another process can lock is a leftover.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -101,11 +105,11 @@ class WriterMarks:
         except OSError:
             return []
         try:
-            # One process at a time: a second process would delete the lock that a living writer took after the first
-            # had deleted the old one.
+            # Only one process at a time may do this. After it deletes a lock, a living writer can take the lock again,
+            # and a second process would delete the new lock.
             try:
                 lock(folder)
-            except NoLocks:  # without locks, no process can tell which writers are dead
+            except NoLocks:  # the file system has no locks, which would show the dead writers
                 return []
             marks = self._marks()
             removed = [lock.path for lock in self._judged(marks) if lock.dead]
@@ -153,7 +157,7 @@ class WriterMarks:
 
 
 def gc_runs(common_dir: Path) -> bool:
-    """Return True if a `git gc` is under way, by the process and host in its `gc.pid`."""
+    """Return True if a `git gc` is running. Its file `gc.pid` names its process and host."""
     try:
         process, _, host = (common_dir / "gc.pid").read_text().partition(" ")
         if host.strip() == os.uname().nodename:

@@ -1,8 +1,8 @@
-"""Transactions of refs, each by a new git process, or by one that is kept while writes follow each other.
+"""Transactions of refs, each by a new git process, or by a process that is kept while writes follow each other.
 
-A kept process (`git update-ref --stdin`) saves starting git for each write. It may remember an old packed-refs, so
-gitmodel reads each ref itself once git has locked it. Its time and message in reflogs stay the same, so it is replaced
-after a second.
+With a kept process (`git update-ref --stdin`), gitmodel need not start git for each write. The process may use an old
+packed-refs, so gitmodel reads each ref itself after git has locked it. Reflogs get the time and message with which the
+process started, so it is replaced after a second.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from gitmodel.git.ref_locks import WriterMark, WriterMarks
 from gitmodel.git.refs import RefMove
 from gitmodel.git.silence_timeout import end_program
 
-# A write within this many seconds after another one starts a kept process, which is used for as long at most.
+# A write within this many seconds after another write starts a kept process. The process is used for the same time at
+# most.
 _BURST = 1.0
 _MESSAGE = "gitmodel: one of several changes within a second"
 
@@ -47,7 +48,7 @@ class RefTransactions:
 
         Raises Moved or Locked with nothing changed.
         """
-        # A second thread, or a handler of a signal, does not wait: it starts another git process.
+        # A second thread, or a signal handler, does not wait for the kept process but starts another git.
         if not self._lock.acquire(blocking=False):
             self._move_alone(moves, message, prepare)
             return
@@ -103,7 +104,7 @@ class RefTransactions:
 
 
 class _KeptGit:
-    """A running `git update-ref --stdin`, with the mark that both it and this process lock."""
+    """A running `git update-ref --stdin`. Both this process and git lock its mark."""
 
     def __init__(self, git: Git, mark: WriterMark) -> None:
         self._git = git
@@ -126,17 +127,17 @@ class _KeptGit:
         assert self._process.stderr is not None
         self._pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._said = {pipe.fileno(): b"" for pipe in self._pipes[1:]}
-        # Both outputs are read all the time, because a hook may print at any time and would wait at a full pipe.
+        # Both outputs are read all the time: a hook may print at any time, and would wait if the pipe is full.
         self._output = select.poll()
         for descriptor in self._said:
             os.set_blocking(descriptor, False)
             self._output.register(descriptor, select.POLLIN)
-        # Removes the mark if this process ends without `close`. A forked process does not remove it.
+        # Removes the mark if this process ends without `close`, but not if a forked process ends.
         self._at_exit = weakref.finalize(self, _remove, mark, os.getpid())
 
     @property
     def is_usable(self) -> bool:
-        """True if the process runs, is not too old, and its mark is still a file."""
+        """True if the process runs, is not too old, and still has its mark."""
         is_new = time.monotonic() - self._started < _BURST
         return is_new and self._process.poll() is None and self._mark.exists
 
@@ -158,11 +159,11 @@ class _KeptGit:
         self._mark.rest()
 
     def terminate(self) -> None:
-        """End the process with a signal that lets it remove its locks."""
+        """Terminate the process with SIGTERM, so that git removes its locks."""
         end_program(self._process)
 
     def close(self) -> None:
-        """End the process, which gives up a transaction that is not committed, and delete the mark.
+        """End the process, and delete the mark. git rolls back a transaction that is not committed.
 
         The mark of a killed process stays, so that other writers may remove its locks.
         """
@@ -191,7 +192,7 @@ class _KeptGit:
 
     def _tell(self, *lines: str) -> None:
         left = memoryview(_input(*lines))
-        with suppress(BrokenPipeError):  # git has ended; reading its answer finds out why
+        with suppress(BrokenPipeError):  # git has ended; reading its answer gives the reason
             while left:
                 left = left[self._pipes[0].write(left) :]
 
@@ -229,7 +230,7 @@ class _RefFiles:
         self._packed: bytes | None = None
 
     def read(self, ref: str, links: int = 5) -> Oid | None:
-        """Return the id that *ref* has, through at most *links* symbolic refs; None if it does not exist."""
+        """Return the id of *ref*, following at most *links* symbolic refs; None if the ref does not exist."""
         held = self._read_file(ref)
         if held.startswith(b"ref:"):
             return self.read(os.fsdecode(held[4:].strip()), links - 1) if links else None
@@ -248,11 +249,11 @@ class _RefFiles:
 
 
 def _lines(moves: Sequence[RefMove]) -> list[str]:
-    """Return the first lines of a transaction. Without `start`, git would execute an input that is cut off."""
+    """Return the first lines of a transaction. Without `start`, git would execute an incomplete input."""
     lines = ["start"]
     for move in moves:
         if not move.ref.startswith("refs/heads/"):
-            lines.append("option no-deref")  # if a person made it a symbolic ref to another tag, that tag stays
+            lines.append("option no-deref")  # if the ref is a symbolic ref to another tag, that tag stays
         lines.append(move.line)
     return lines
 

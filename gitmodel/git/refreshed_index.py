@@ -1,7 +1,7 @@
 """A refreshed copy of an index, for a work tree whose files have other times than their entries in the index.
 
-`git status` compares the content of such files each time, until the index is refreshed. All files of a work tree are
-such files after `cp -r`, or when a CI job restores a cache. gitmodel never writes the user's index.
+Until the index is refreshed, each `git status` reads the content of such files again. After `cp -r`, or if a CI job
+restored the work tree from a cache, all files are like this. gitmodel never writes the user's index.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gitmodel.errors import GitModelError
 from gitmodel.files.permissions import make_folder
 from gitmodel.git.process import Git, with_settings
 
-# So that the copy holds all entries, and that git runs no hook of the user for it.
+# The copy has all entries in one file, and git runs no hook of the user when it writes the copy.
 _SETTINGS = {"core.splitIndex": "false", "core.hooksPath": os.devnull}
 
 Stamp = tuple[int, int, int, int]
@@ -38,13 +38,13 @@ def stamp_of(index_file: Path) -> Stamp | None:
 
 
 def refreshed_copy(git: Git, index_file: Path, stamp: Stamp | None) -> Path:
-    """Return the refreshed copy of *index_file*, which has the *stamp*; *index_file* itself if there is none."""
+    """Return the refreshed copy of *index_file*, whose stamp is *stamp*; *index_file* itself if there is no copy."""
     copy = _copy_of(git, stamp) if stamp is not None else index_file
     return copy if os.access(copy, os.R_OK) else index_file
 
 
 def refresh_copy(git: Git, index_file: Path, stamp: Stamp | None) -> None:
-    """Write a refreshed copy of *index_file*, which has the *stamp*, unless a refresh changes nothing.
+    """Write a refreshed copy of *index_file*, whose stamp is *stamp*, unless a refresh changes nothing.
 
     Replaces earlier copies. Failures are ignored, because a copy only saves time.
     """

@@ -59,18 +59,18 @@ def list_branches(git: Git, *patterns: str) -> dict[str, Oid]:
 
 
 def list_annotated_tags(git: Git, *patterns: str) -> dict[str, Oid]:
-    """Map the refs that *patterns* name and that point at a tag object to the object that is tagged."""
+    """Map the refs that *patterns* name and that point at a tag object to the tagged object."""
     lines = git.lines("for-each-ref", "--format=%(refname) %(*objectname)", *patterns)
     return {ref: Oid(id) for ref, _, id in (line.partition(" ") for line in lines) if id}
 
 
 def named_id(git: Git, named: str) -> Oid | None:
-    """Return the object id that *named* means to git, whether the object exists or not; None if it means none."""
+    """Return the object id that git finds under the name *named*, even if the object is missing, or None."""
     return git.oid("rev-parse", "--verify", "--quiet", named, answers=(0, 1))
 
 
 def current_branch(git: Git) -> str:
-    """Return the full name of the branch that is checked out, "" if none is."""
+    """Return the full name of the branch that is checked out, or ""."""
     return "".join(git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1)))
 
 

@@ -12,8 +12,8 @@ from gitmodel.git.configuration import find_settings
 from gitmodel.git.process import Git, GitOutput, with_settings
 from gitmodel.git.refs import RefMove
 
-# A fetch of exactly its refspecs. Without `--refmap=` git also updates the refs in the refspecs of
-# the remote (`remote.<name>.fetch`), which in a mirror includes the local branch.
+# Fetches only the given refspecs. Without `--refmap=`, git also updates refs by the remote's settings
+# (`remote.<name>.fetch`): in a mirror, the local branch.
 _FETCH = (
     "fetch", "--refmap=", "--no-tags", "--no-prune-tags", "--no-write-fetch-head", "--no-write-commit-graph",
     "--no-recurse-submodules",
@@ -24,12 +24,12 @@ _OUTLET = "gitmodel-push"
 
 
 def ask_refs(git: Git, remote: str, *patterns: str, options: Iterable[str] = (), silence: float) -> GitOutput:
-    """Ask *remote* for its refs that *patterns* name; `refs_in` reads the answer."""
+    """List the refs of *remote* that *patterns* name. `refs_in` reads the answer."""
     return git.run_remote("ls-remote", *options, "--end-of-options", remote, *patterns, silence=silence)
 
 
 def refs_in(answer: GitOutput) -> dict[str, Oid]:
-    """Return the refs in the *answer* to `ask_refs`, by full name. The names of some can end with the pattern."""
+    """Map the refs in the *answer* to `ask_refs` to their ids. Refs that only end with a pattern are included."""
     lines = (line.partition("\t") for line in answer.stdout.splitlines())
     return {ref: Oid(id) for id, _, ref in lines if is_oid(id)}
 
@@ -49,10 +49,10 @@ def published_commits(git: Git, commits: Iterable[Oid], remote: str, silence: fl
 
 
 def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
-    """Return patterns of the local refs that record the branches of *remote*, and True if they record all of them.
+    """Return patterns of the local refs that record branches of *remote*, and True if these are all its branches.
 
     The setting `remote.<name>.fetch` names these refs: see "CONFIGURED REMOTE-TRACKING BRANCHES" in the manual of
-    git-fetch. A local branch is not one of them, because it can be ahead of the remote.
+    git-fetch. Local branches are left out, because they can have commits that the remote lacks.
     """
     patterns: list[str] = []
     complete = False
@@ -63,7 +63,7 @@ def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
         if not target or refspec.startswith("^") or f"{target}/".startswith("refs/heads/"):
             continue
         if source.startswith("refs/heads/") or not source.startswith("refs/"):
-            # the pattern gets a wildcard, because git reads one without as the name of a folder
+            # `[x]` matches only `x`. Without a wildcard, git would take the pattern for the name of a folder.
             patterns.append(target if "*" in target else f"{target[:-1]}[{target[-1]}]")
             complete = complete or source == "refs/heads/*"
     return patterns, complete
@@ -81,13 +81,13 @@ def fetch(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence
 
 
 def fetch_objects(git: Git, remote: str, ids: Iterable[Oid], *options: str, silence: float) -> GitOutput:
-    """Fetch objects by id, without telling the remote which commits are here."""
+    """Fetch objects by id, without telling the remote which commits this repository has."""
     alone = replace(git, environ=with_settings(git.environ, [("fetch.negotiationAlgorithm", "noop")]))
     return fetch(alone, remote, ids, "--no-prune", *options, silence=silence)
 
 
 def fetch_refs(git: Git, remote: str, *refspecs: str, prune: bool) -> None:
-    """Fetch *refspecs*, waiting as long as it takes; *prune*: delete local refs that no longer exist on the remote.
+    """Fetch *refspecs*, without a time limit. *prune*: delete local refs that the remote no longer has.
 
     Raises the error for git's message.
     """
@@ -97,7 +97,7 @@ def fetch_refs(git: Git, remote: str, *refspecs: str, prune: bool) -> None:
 
 def push(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence: float) -> GitOutput:
     """Push *refspecs*, and no other refs; *options* are those of `git push`."""
-    # A mirror refuses refspecs. git sends the push options of the settings only if the command has none.
+    # Both settings are overridden: git refuses refspecs for a mirror, and would send the configured push options.
     settings = ("-c", f"remote.{remote}.mirror=false", "-c", "push.pushOption=")
     words = ("--progress", "--no-follow-tags", "--recurse-submodules=no", *options, "--end-of-options", remote)
     return git.run_remote(*settings, "push", *words, *refspecs, silence=silence)
@@ -108,7 +108,7 @@ def push_moves(
 ) -> GitOutput:
     """Push *moves* atomically, each with a lease on its old value, without the user's hooks.
 
-    Push options that the user set for this command alone, by `git -c` or the environment, are sent as well.
+    Also sends push options that the user set for this command alone, by `git -c` or the environment.
     """
     outlet, given = _outlet(git, remote)
     leases = (f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves)
@@ -118,10 +118,10 @@ def push_moves(
 
 
 def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
-    """Return a Git with a remote `_OUTLET`, which pushes to the same place as *remote* and has no other settings.
+    """Return a Git with a remote `_OUTLET` that has the URLs of *remote* and no other settings, and push options.
 
-    It also has the push options that the user set for this command alone, by `git -c` or the environment. With the
-    remote's fetch refspecs, a push would also update local refs: in a mirror it would undo a concurrent local commit.
+    The push options are those that the user set for this command alone, by `git -c` or the environment. If the remote
+    had its fetch refspecs, a push would update local refs: in a mirror it would undo a concurrent local commit.
     """
     names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
     settings: list[tuple[str, str]] = []
@@ -130,7 +130,7 @@ def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
         if key in names:
             settings.append((names[key], value))
         elif key == "push.pushoption" and scope == "command":
-            given = [*given, value] if value else []  # as in git: an empty value removes the previous ones
+            given = [*given, value] if value else []  # as in git, an empty value removes the previous values
     if not any(key.endswith(".url") for key, _ in settings):
-        settings.append((f"remote.{_OUTLET}.url", remote))  # as git does, which uses the name as the URL
+        settings.append((f"remote.{_OUTLET}.url", remote))  # like git, take a name without a URL for the URL
     return replace(git, environ=with_settings(git.environ, settings)), given

@@ -1,7 +1,7 @@
 """Signatures in git objects: finding them, and verifying them with a list of signers.
 
-Commits have a signature in the header `gpgsig`, tags at their end (`git help gitformat-signature`). SSH signatures are
-verified by `ssh-keygen -Y verify`, OpenPGP ones by `gpg` with only the keys of the list.
+A commit has its signature in the header `gpgsig`, a tag at its end (`git help gitformat-signature`). `ssh-keygen -Y
+verify` verifies SSH signatures. `gpg` verifies OpenPGP signatures, with only the keys of the list.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Signature(NamedTuple):
 
 
 def of_commit(data: bytes) -> Signature | None:
-    """Return the signature of the commit in *data*; None if it has none, or several."""
+    """Return the signature of the commit in *data*; None if it has no signature, or several."""
     head, gap, message = data.partition(b"\n\n")
     kept: list[bytes] = []
     found: list[bytes] = []
@@ -50,7 +50,7 @@ def of_commit(data: bytes) -> Signature | None:
         if not line.startswith(b" "):
             taking = kept
             if line.startswith(_HEADERS):
-                # a SHA-256 repository has another header, which signs other bytes
+                # The second header is that of SHA-256 repositories. It signs other bytes.
                 taking = found if line.startswith(_HEADERS[0]) else None
                 line = b" " + line.partition(b" ")[2]
         if taking is not None:
@@ -85,12 +85,12 @@ class SignatureVerifier:
     """Verifies signatures with `ssh-keygen` and `gpg`. *config* are git's settings, which may name another `gpg`."""
 
     def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:
-        # so that times in the list of signers are in UTC if they have no zone
+        # Times without a zone in the list of signers are in UTC.
         self._environ = {**environ, "TZ": "UTC", "LC_ALL": "C"}
         self._gpg = config.get("gpg.openpgp.program") or config.get("gpg.program") or "gpg"
 
     def fault(self, found: Signature, allowed: str, emails: Iterable[str], when: int) -> str:
-        """Return the reason why *allowed* does not let the signer of *found* sign for all *emails* at *when*, or "".
+        """Return the reason why the list *allowed* does not accept *found* for all *emails* at *when*, or "".
 
         *when* is in seconds since 1970. Raises UsageError if the program that verifies signatures is not installed.
         """
@@ -158,7 +158,7 @@ class SignatureVerifier:
         return ""
 
     def _openpgp_statuses(self, folder: str, key: str, armor: str, payload: bytes, when: int) -> dict[str, str]:
-        """Return gpg's status lines for a signature, verified with one key and nothing else, at the time *when*."""
+        """Verify a signature with *key* as the only key, at the time *when*, and return gpg's status lines."""
         home = Path(folder) / f"home-{len(os.listdir(folder))}"
         home.mkdir(mode=0o700)
         command = (

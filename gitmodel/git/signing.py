@@ -22,7 +22,7 @@ _HINT = "see `git help config` for gpg.format, user.signingKey and gpg.ssh.progr
 
 
 class Signer:
-    """The user of this repository, as git signs for them."""
+    """Signs with the key that git is configured to use for the user of this repository."""
 
     def __init__(self, git: Git, config: Mapping[str, str], verifier: SignatureVerifier) -> None:
         self._git = git
@@ -64,7 +64,7 @@ class Signer:
 
     def _sign(self, payload: bytes, who: str) -> bytes:
         armor = self._sign_with_ssh(payload) if self._format == "ssh" else self._sign_with_gpg(payload, who)
-        # A failing program can print nothing and exit with 0.
+        # A program that fails can nevertheless exit with 0.
         if not self._verifier.signer(Signature(payload, armor)):
             raise Unsigned("git's signing program made no right signature; nothing was changed", hint=_HINT)
         return armor
@@ -82,7 +82,7 @@ class Signer:
             buffer.write_bytes(payload)
             more: list[str] = []
             if key.startswith(("key::", "ssh-")):
-                # the public key itself; an agent has the private key
+                # The setting is the public key itself, and an agent has the private key.
                 literal = Path(folder) / "key"
                 literal.write_text(key.removeprefix("key::") + "\n", encoding="utf-8")
                 key, more = str(literal), ["-U"]

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 # Seconds after which a program that does not terminate is killed.
 _GRACE = 2.0
-# The interval for checking if the program has ended while a child of it keeps the pipes open.
+# Seconds between checks if the program has ended. Its pipes do not show this: a child of the program can keep them
+# open.
 _LOOK = 0.5
 _PROGRESS = (
     r"(?:remote: )?[A-Z][a-z]+(?: [a-z]+)*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?"
@@ -59,7 +60,10 @@ def without_progress(text: str) -> str:
 
 
 def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, bytes], bool]:
-    """Read each pipe until the program ends; return the output by descriptor, and True if it fell silent instead."""
+    """Read each pipe until the program ends or is silent for too long.
+
+    Return the output by descriptor, and True if it was silent.
+    """
     heard: dict[int, list[bytes]] = {}
     last = time.monotonic()
     with selectors.DefaultSelector() as selector:
@@ -69,7 +73,7 @@ def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tupl
             selector.register(pipe, selectors.EVENT_READ)
         silent = False
         while selector.get_map() and not silent:
-            # checked before reading, so that the last output is read as well
+            # Checked before reading, so that the output before the end is read.
             ended = process.poll() is not None
             ready = selector.select(0 if ended else min(silence, _LOOK))
             for key, _ in ready:
@@ -80,13 +84,13 @@ def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tupl
             if ready:
                 last = time.monotonic()
             elif ended:
-                break  # processes that the program left running are ignored
+                break  # do not wait for processes that the program left running
             silent = time.monotonic() - last > silence
     return {descriptor: b"".join(parts) for descriptor, parts in heard.items()}, silent
 
 
 def end_program(process: subprocess.Popen[bytes]) -> None:
-    """Terminate *process*, which can then remove its locks. Kill it if it does not end within 2 seconds."""
+    """Terminate *process*, so that it can remove its locks. Kill it if it does not end within 2 seconds."""
     process.terminate()
     try:
         process.wait(_GRACE)

@@ -1,4 +1,4 @@
-"""The tree of a work tree's index or of its changed files, and a commit of a tree, without changing the index."""
+"""Trees and commits of the staged or changed files of a work tree, without changing its index."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from gitmodel.git.process import Git
 def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oid:
     """Write the tree that a commit of *index* would have, by default the work tree's own, and return its id.
 
-    git hands another index to the hooks of `git commit -a` and `git commit FILE`. Raises Unreachable.
+    *index* differs from the work tree's own in the hooks of `git commit -a` and `git commit FILE`. Raises Unreachable.
     """
     with tempfile.TemporaryDirectory() as folder:
-        # git writes to the index when it creates a tree, which fails while a commit holds the lock
+        # A copy, because git writes to the index when it creates a tree, and fails if a commit has locked the index.
         copied = Path(folder) / "index"
         path = index or git.path("rev-parse", "--git-path", "index")
         try:
@@ -32,7 +32,7 @@ def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oi
             raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
         git = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(copied)})
         (tree,) = git.oids("write-tree")
-    reader.close()  # its process may not see the new objects
+    reader.close()  # the running process may not see the new objects
     return tree
 
 
@@ -51,7 +51,7 @@ def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
 
 
 def commit_tree(git: Git, tree: Oid, message: str, parent: Oid | None, *, seconds: int | None) -> Oid | None:
-    """Commit *tree* on *parent*, dated *seconds* since 1970 (None: now); return the id, None if git gives none."""
+    """Commit *tree* on *parent*, dated *seconds* since 1970 (None: now). Return its id, or None if git prints no id."""
     date = f"@{seconds} +0000"
     dates = {} if seconds is None else {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
     dated = replace(git, environ={**git.environ, **dates})

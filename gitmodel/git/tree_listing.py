@@ -1,4 +1,4 @@
-"""Listing the files of a commit, or those that differ between two, by `git ls-tree` and `git diff-tree`."""
+"""Listing the files of a commit, or those that differ between two commits, by `git ls-tree` and `git diff-tree`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def list_files(git: Git, commit: Oid) -> list[ListedFile]:
 
 
 def list_changed_files(git: Git, old: Oid, new: Oid) -> list[ListedFile]:
-    """Return the files of *new* that differ from *old* or are missing there."""
+    """Return the files of *new* that differ from *old* or that *old* does not have."""
     said = git.run("diff-tree", "-r", "--raw", "--no-renames", "-z", old, new).decode("utf-8", "surrogateescape")
     words = said.split("\0")
     # ":<old mode> <new mode> <old id> <new id> <status>", then the path

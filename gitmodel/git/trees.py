@@ -18,7 +18,7 @@ from gitmodel.git.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, for
 
 _HINT = "run `git model check` to see everything that is wrong with the registry"
 _DEEPEST = 32  # folders; records are 6 deep, files of the git host may be deeper
-# Sizes of the caches. Values cached by object id are never outdated, and can be dropped at any time.
+# Sizes of the caches. Cached values are never outdated, because object ids are their keys.
 _TREES_KEPT = 2_000
 _RECORDS_KEPT = 12_000
 _BLOBS_KEPT = 2_000
@@ -40,10 +40,10 @@ class BoundedCache(OrderedDict[Any, Any]):
             self.popitem(last=False)
 
     def recall(self, key: Any) -> Any:
-        """Return the value of *key*, None if there is none, and keep it longer than others."""
+        """Return the value of *key* or None, and make this entry the newest."""
         try:
             self.move_to_end(key)
-        except KeyError:  # never cached, or another thread has just dropped it
+        except KeyError:  # not cached, or another thread has just dropped it
             return None
         return self.get(key)
 
@@ -65,7 +65,10 @@ class Trees:
         return self._parsed(self.reader.get(id)) if found is None else found
 
     def read_ahead(self, ids: Iterable[Oid]) -> None:
-        """Read the trees *ids* into the cache, in one request. Errors are left to the later call that needs a tree."""
+        """Read the trees *ids* into the cache, in one request.
+
+        Reports no errors: the later call that needs a tree does.
+        """
         wanted = [id for id in dict.fromkeys(ids) if id not in self._trees]
         for found in self.reader.get_many(wanted):
             if not isinstance(found, Invalid):
@@ -86,7 +89,7 @@ class Trees:
         return self.folder(root, folder).get(name)
 
     def folder(self, root: Oid, path: str) -> Mapping[str, Entry]:
-        """Return the entries of the folder at *path* ("": the top) in the tree *root*; none if it is not a folder."""
+        """Return the entries of the folder at *path* ("": the top) in the tree *root*; {} if it is no folder."""
         if not path:
             return self.tree(root)
         key = (root, path)
@@ -102,7 +105,7 @@ class Trees:
         return (root, path) in self._folders
 
     def decoded(self, id: Oid, data: bytes | None, path: str, kind: type[R], newer: bool) -> R:
-        """Return the record in the blob *id*; *data* are its bytes, if they were read already."""
+        """Return the record in the blob *id*. *data* is the content of the blob, if it was read already."""
         key = (id, kind, newer)
         record: R | None = self._records.get(key)
         if record is None:
@@ -162,7 +165,7 @@ class CommitFiles:
     def load_blobs(
         self, found: Iterable[tuple[str, Oid | None]], kind: type[R], *, newer: bool
     ) -> Iterator[R | Invalid]:
-        """Return the record at each path, as `load_many` does. For a path with a given blob, no tree is read."""
+        """Yield the record at each path, as `load_many` does. Reads no tree for a path whose blob is given."""
         left = iter(found)
         batch = self._entries(islice(left, _BATCH))
         while batch:
@@ -179,7 +182,7 @@ class CommitFiles:
     def read_ahead(self, folders: Iterable[str]) -> None:
         """Read the trees of *folders* into the cache, in one request. Their parent folders should already be cached.
 
-        Errors are left to the later call that needs a tree.
+        Reports no errors: the later call that needs a tree does.
         """
         found = []
         for folder in folders:
@@ -201,8 +204,8 @@ class CommitFiles:
     ) -> Iterator[tuple[str, Entry | Invalid]]:
         """Yield every path that is not a folder, with its entry, in git's order.
 
-        A folder that git cannot read is yielded as an error. A folder that is too deep for records, or that *into*
-        excludes, is yielded as a folder.
+        For a folder that git cannot read, yields an error instead of its files. For a folder that is too deep for
+        records or that *into* excludes, yields the folder itself.
         """
         if not self.root:
             return
@@ -239,7 +242,7 @@ class CommitFiles:
         return self.root is not None and self.trees.has_folder(self.root, folder)
 
     def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], kind: type[R], newer: bool) -> list[Oid]:
-        """Return the ids of the records of *batch* that are not cached, each once."""
+        """Return the ids of the records in *batch* that are not cached, without duplicates."""
         ids = dict.fromkeys(entry.id for _, entry in batch if isinstance(entry, Entry))
         return [id for id in ids if self.trees.remembered(id, kind, newer) is None]
 
@@ -287,7 +290,7 @@ def changed_tree(trees: Trees, root: Oid | None, files: Mapping[str, bytes | Non
 
 
 def _changed(trees: Trees, id: Oid | None, below: Mapping[str, Any], new: list[NewObject]) -> Oid | None:
-    """Return the id of the tree *id* with the changes *below* it, None if nothing is left in it."""
+    """Return the id of the tree *id* with the changes *below* it; None if the changed tree is empty."""
     entries = dict(trees.tree(id)) if id else {}
     for name, data in below.items():
         if isinstance(data, dict):

@@ -1,7 +1,7 @@
-"""The state of the work tree with all changes, also those that a setting or a flag in the index hides from git.
+"""The state of the work tree with all changes, even if a setting or a flag in the index hides them from git.
 
-Never writes the user's index. If the index has such flags, git works with a copy without flags. After a slow
-answer, git works with a refreshed copy (`refreshed_index`).
+Never writes the user's index. If the index has such flags, git gets a copy without flags. If `git status` was slow, git
+gets a refreshed copy next time (`refreshed_index`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from gitmodel.git.refreshed_index import Stamp, refresh_copy, refreshed_copy, st
 
 T = TypeVar("T")
 
-# An answer that takes more seconds is slow. A status of 5,000 files takes a third of this if the index has their times.
+# More seconds than this are slow. For 5,000 files whose times are in the index, `git status` takes a third of this.
 SLOW = 0.1
 
-# Override the user's settings that hide changes. Submodules have such settings of their own, see `_IN_SUBMODULES`.
+# Override the user's settings that hide changes. For the settings of submodules see `_IN_SUBMODULES`.
 SETTINGS = {
     "core.fsmonitor": "false",
     "core.checkStat": "default",
@@ -40,7 +40,7 @@ _IN_SUBMODULES = (
 
 
 def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
-    """Return `ask(git)`, with *git* set to report every change of the work tree, whose index is *index_file*.
+    """Return `ask(git)`, with a *git* that reports every change of the work tree. Its index is *index_file*.
 
     *ask* is called a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or
     leaves out existing files (`--skip-worktree`).
@@ -99,7 +99,7 @@ _without_marks: dict[Path, Stamp] = {}
 
 @contextmanager
 def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
-    """List the index while git does something else; return a function that returns the list."""
+    """Start to list the index while git does something else. The yielded function returns the list."""
     with subprocess.Popen(
         git.command("ls-files", "-v", "-z"),
         stdout=subprocess.PIPE,
@@ -115,12 +115,12 @@ def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
 
 
 def _with_marks(listed: bytes) -> list[bytes]:
-    """Return the entries of *listed* (`git help ls-files`, -v) that the index tells git to ignore."""
+    """Return the entries of *listed* (`git help ls-files`, -v) with a flag that makes git ignore the file."""
     return [entry for entry in listed.split(b"\0") if entry[:1].islower() or entry[:1] == b"S"]
 
 
 def _marked(git: Git, entries: list[bytes]) -> list[bytes]:
-    """Return the paths of those *entries* that git must not overlook."""
+    """Return the paths of those *entries* whose flag must be removed, because it hides a change."""
     found = []
     for entry in entries:
         tag, path = entry[:1], entry[2:]
@@ -131,7 +131,7 @@ def _marked(git: Git, entries: list[bytes]) -> list[bytes]:
 
 
 def _properties(git: Git) -> dict[str, str]:
-    """Return settings for the features of the file system, overriding the user's: modes, and case of names."""
+    """Return settings that say if the file system has modes and ignores case. They override the user's."""
     found = {} if (git.git_dir / "hEAD").exists() else {"core.ignoreCase": "false"}
     try:
         if os.stat(git.git_dir).st_dev == os.stat(git.top).st_dev and _keeps_modes(git.git_dir):

@@ -1,4 +1,4 @@
-"""Work trees: listing, adding and removing them, and files in their index that earlier commits had."""
+"""Work trees: listing, adding and removing them, and finding files of earlier commits in their index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _MOST_COMPARED = 50
 
 
 def worktrees_on(git: Git, branch: str) -> Iterator[Path]:
-    """Yield the work trees that have *branch* checked out. git before 2.36 splits paths with a line feed."""
+    """Yield the work trees that have *branch* checked out.
+
+    A path with a line feed is read correctly only with git 2.36 or newer.
+    """
     command = ("worktree", "list", "--porcelain")
     said = git.run(*command, "-z", answers=(0, 129))
     folder = Path()
@@ -26,9 +29,9 @@ def worktrees_on(git: Git, branch: str) -> Iterator[Path]:
 
 
 def has_earlier_files(git: Git) -> bool:
-    """Return True if the index has an earlier commit's content of a file that the current commit changed."""
-    # If the index is of an earlier commit, each of the first few files that differ has this content, unless the user
-    # staged it.
+    """Return True if a file that the current commit changed has the content of an earlier commit in the index."""
+    # If the index is that of an earlier commit, all files that differ have earlier content, except those that the user
+    # staged. So the first few files suffice.
     staged = _raw_changes(git, "diff-index", "--cached")[:_MOST_COMPARED]
     if not staged:
         return False
