@@ -1,4 +1,4 @@
-"""Putting the changes that a remote's branch records in force there: only tags are pushed, all or none."""
+"""`apply --push`: put the recorded changes of a remote's branch in force there. Only tags are pushed, all or none."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def apply_at_remote(
     models: tuple[str, ...] = (),
     timeout: float = 60.0,
 ) -> Applied:
-    """Pull, *apply* what the branch records, and push the stage tags that moved, of *models* or all, with leases.
+    """Pull, call *apply*, and push the stage tags that moved (of *models*, or all) with leases.
 
     The results of the pulls are added to *pulled*. Local commits and their tags are not pushed. If the remote refuses a
-    tag, the tag is set back here too. If the remote changes in the meantime, everything is repeated, for *timeout*
-    seconds. After an interruption, a second call pushes the rest. Returns the changes that this call made; a tag that a
-    concurrent apply moved at the remote is reported only by that apply. Raises the errors of *apply* and
-    `pulling.pull`, and Refused with the host's message if a rule of the host forbids the tags.
+    tag, the local tag is set back, too. If the remote changes in the meantime, all steps are repeated, for *timeout*
+    seconds. After an interruption, a second call pushes the rest. Returns the changes that this call made, without
+    those of a concurrent apply. Raises the errors of *apply* and `pulling.pull`, and Refused with the host's message if
+    a rule of the host forbids the tags.
     """
     ends = time.monotonic() + timeout
     local: dict[StageRef, InForce] = {}
@@ -43,7 +43,7 @@ def apply_at_remote(
     while True:
         pulled.append(pulling.pull(repository, remote))
         before = repository.tags.all()
-        if repository.rules.id() != ours:  # tags that the previous attempt did not set
+        if repository.rules.id() != ours:  # the previous attempt did not set these tags
             rules = repository.rules.id()
         done = apply()
         ours, unguarded = repository.rules.id(), unguarded or done.unguarded
@@ -65,7 +65,7 @@ def apply_at_remote(
             raise
         if sent is None:
             continue
-        # Only the tags that this call moved: a concurrent apply reports those that it set on the remote.
+        # Without tags that a concurrent apply moved at the remote: that call reports them.
         now = {**state.tags, **{ref: move.new for ref, move in moves.items()}}
         changes = {ref: change for ref, change in local.items() if now.get(ref) != repository.tags.id(ref)}
         changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})

@@ -21,7 +21,7 @@ from gitmodel.teams.pulling import count_commits, pull
 class RemoteView(Frozen):
     """The remote that pull and push use: its *url* without credentials, and the last known commit of its branch.
 
-    *ahead* is the number of local commits that the remote lacked then, *behind* that of its commits not in this clone.
+    At the last contact, *ahead* local commits were missing at the remote, and *behind* commits of the remote here.
     """
 
     name: str
@@ -80,7 +80,7 @@ def connect(repository: Repository, url: str) -> str:
 
 
 def describe_remote(repository: Repository, named: str = "") -> RemoteView:
-    """Return the remote *named*, or the one for pulls and pushes, without contacting it. Raises NotFound."""
+    """Return the remote *named*, or else the remote for pulls and pushes, without contacting it. Raises NotFound."""
     name = remotes.choose_remote(repository, named)
     seen, tip = remotes.last_state(repository, name).tip, repository.writable_tip()
     return RemoteView(

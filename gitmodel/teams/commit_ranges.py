@@ -13,7 +13,7 @@ from gitmodel.git.refs import current_branch, list_refs
 
 
 def read_range(repository: Repository, named: str) -> tuple[Oid, Oid]:
-    """Return the two commits of BASE..HEAD; BASE defaults to the metadata branch. Raises UsageError, NotFound."""
+    """Return the commits of BASE..HEAD; BASE defaults to the metadata branch. Raises UsageError, NotFound."""
     base, dots, head = named.partition("..")
     if not dots or not head or head.startswith("."):
         raise UsageError(f"{named!a} is not BASE..HEAD", hint="name two commits, for example gitmodel..HEAD")
@@ -24,8 +24,8 @@ def read_range(repository: Repository, named: str) -> tuple[Oid, Oid]:
 def default_range(repository: Repository) -> tuple[Oid, Oid]:
     """Return the default base and head of a plan.
 
-    The head is the proposal or merge that is checked out, else the only open local proposal, else the local commits
-    that are not on the remote. The base is the remote's metadata branch as last seen, else the local one. Raises
+    The head is the proposal or merge that is checked out; else the only open local proposal; else the local branch with
+    its unpushed commits. The base is the remote's metadata branch as last seen; else the local branch. Raises
     UsageError for several proposals, NotFound without a registry.
     """
     repository.renew_branches()
@@ -46,7 +46,7 @@ def default_range(repository: Repository) -> tuple[Oid, Oid]:
 def current_states(repository: Repository) -> list[Oid]:
     """Return the tip of the metadata branch, and the checked-out commit if it has a registry that the tip lacks.
 
-    Raises NotFound if there is neither.
+    Raises NotFound if neither exists.
     """
     try:
         tip = repository.existing_tip()
@@ -68,7 +68,7 @@ def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
 
 
 def upstream(repository: Repository) -> Oid | None:
-    """Return the remote's metadata branch as last seen, None if there is no remote or it was never contacted."""
+    """Return the remote's metadata branch as last seen; None without a remote, or before the first contact."""
     try:
         remote = remotes.choose_remote(repository)
     except (NotFound, UsageError):  # a registry by URL is its own remote
@@ -77,7 +77,7 @@ def upstream(repository: Repository) -> Oid | None:
 
 
 def find_commit(repository: Repository, named: str) -> Oid:
-    """Return the id of the commit *named*, as git reads it. Raises NotFound, UsageError."""
+    """Return the id of the commit that git finds under the name *named*. Raises NotFound, UsageError."""
     found = commits.find_commit(repository.git, named)
     if not found:
         raise NotFound(f"there is no commit {named!a}", hint="name one as `git log` shows it")

@@ -34,11 +34,10 @@ _MOST_COMMITS = 10
 
 
 class CodeRange(Frozen):
-    """The commits from the *old* version's code to the *new* one's ("": not recorded).
+    """The commits between the code of two versions, *old* and *new* ("": not recorded).
 
-    *count* is the number of commits in between, *commits* are the newest of them as "1a2b3c4d5e subject", if this
-    repository has them.
-    *comparison* is the URL of the comparison, if the host is known.
+    *count* is the number of commits; *commits* are the newest, as "1a2b3c4d5e subject", if this repository has them.
+    *comparison* is the URL at which the host compares the two, if the host is known.
     """
 
     old: str = ""
@@ -51,9 +50,9 @@ class CodeRange(Frozen):
 class PlannedChange(Frozen):
     """The planned change of a stage or alias: version *new* replaces *old* (None: empty), by *who*.
 
-    *reviewed* is True if the stage changes only by a reviewed proposal, *signed* if it requires a signature.
+    *reviewed* is True if the stage changes only by a reviewed proposal, *signed* if the stage requires signatures.
 
-    The other fields describe a version that enters: its *maker*, the *metadata* of both versions side by side, the
+    The other fields describe an entering version: its *maker*, the *metadata* of both versions side by side, the
     *artifacts* and *datasets* that differ, and the *trend* of a number that a gate reads. Datasets are artifacts of the
     kind `data` and external inputs of runs.
     """
@@ -80,7 +79,8 @@ class PlannedChange(Frozen):
 class Plan(Frozen):
     """The effect of merging *head* into *base*: stages, aliases, new *versions*, *problems*, changed *rules*.
 
-    *rules* are the changed files that control permissions, *rule_changes* the changes of the rules of stages in words.
+    *rules* are the changed files that control permissions. *rule_changes* describe the changed rules of stages in
+    words.
     """
 
     base: Oid
@@ -140,7 +140,7 @@ class _Merge(Frozen):
         return {old: new for old, new in found.items() if old != new and not before.has_model(new, tolerant=True)}
 
     def before_rename(self, model: str) -> str:
-        """Return the name that *model* had before the merge if it is renamed; else *model*."""
+        """Return the name of *model* before the merge, which may rename it."""
         return next((old for old, new in self.renamed.items() if new == model), model)
 
     @cached_property
@@ -156,11 +156,11 @@ def _rule_changes(merge: _Merge, registry: records.RegistryRecord) -> tuple[str,
     try:
         return tuple(describe_rule_changes(merge.before.registry().stages, registry.stages))
     except Invalid:
-        return ()  # the base has no rules that can be read
+        return ()  # the rules of the base are missing or unreadable
 
 
 def _is_carried(merge: _Merge, model: str, path: str) -> bool:
-    """Return True if the file at *path* did not change, but moved because its model is renamed."""
+    """Return True if the file at *path* is unchanged and only moved, because the merge renames its model."""
     if model in merge.renamed:
         new = paths.model_folder(merge.renamed[model]) + path.removeprefix(paths.model_folder(model))
         return merge.after.files.read(path) is None and merge.after.files.read(new) is not None
@@ -201,7 +201,7 @@ def _planned(merge: _Merge, path: str, ref: StageRef, *, alias: bool) -> Planned
 
 
 def _compared(merge: _Merge, model: str, old: VersionRecord | None, new: VersionRecord) -> dict[str, Any]:
-    """Compare a version that enters with the previous holder; return fields of a `PlannedChange`."""
+    """Compare an entering version with the previous holder; return fields of a `PlannedChange`."""
     links = compare_artifacts(_links(old, data=False), _links(new, data=False))
     data = (*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(merge, old, new))
     return {
@@ -242,7 +242,7 @@ def _version(snapshot: Snapshot, model: str, number: int | None) -> VersionRecor
 
 
 def _or_none(read: Callable[[], T]) -> T | None:
-    """Return the result of *read*; None if it raises an error. Damaged records are among the problems of the plan."""
+    """Return the result of *read*; None after an error, because the plan lists damaged records as problems."""
     try:
         return read()
     except GitModelError:

@@ -47,9 +47,9 @@ class ProposedChanges(Frozen):
     """The changes to propose: versions to *promote*, each with its stage; models and stages to *demote* and
     *roll_back*; models to *rename*, each with its new name; changes of *rules* of stages.
 
-    *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty. *renumbered*
-    confirms numbers and names that a pull gave to other versions and models: the references mean those that have them
-    now. *meant* are the names of models for which this was confirmed.
+    *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty. A pull can give a
+    number or name to another version or model; *renumbered* confirms that the references mean the current holders.
+    *meant* are the names of models for which this was confirmed.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()
@@ -64,16 +64,16 @@ class ProposedChanges(Frozen):
 
     @property
     def models(self) -> list[str]:
-        """The models that are named without a version."""
+        """The models that the changes name without a version."""
         return [model for model, _ in (*self.demote, *self.roll_back, *self.rename)]
 
 
 class Proposal(Frozen):
     """Changes of stages on a *branch* with one *commit*, based on the commit *base* of the metadata branch.
 
-    *plan* has the changes and problems of its merge now. *pushed* is True if *remote* has the branch. *address* is the
-    URL that opens the pull request ("": the host of the remote is unknown). *text* is the file with the text of the
-    pull request, "" if the address contains it. *request* is the pull request that was opened.
+    *plan* has the changes and problems of merging the proposal now. *pushed* is True if *remote* has the branch.
+    *address* is the URL that opens the pull request ("": the host of the remote is unknown). *text* is the file with
+    the text of the pull request, "" if the address contains it. *request* is the pull request that was opened.
     """
 
     branch: str
@@ -99,11 +99,11 @@ class Proposal(Frozen):
 
 
 def propose(repository: Repository, wanted: ProposedChanges, *, remote: str = "") -> Proposal:
-    """Commit the *wanted* changes on a new branch, based on the remote's tip. Nothing is pushed; see `publish`.
+    """Commit the *wanted* changes on a new branch, based on the remote's tip. `publish` pushes the branch.
 
     For a registry by URL, only the server has branches: before `publish` there is only a commit. Raises Refused for a
-    version that the remote does not have in identical form, GateRefused for one that fails a rule of the stage,
-    Conflict if nothing would change, NotFound.
+    version that the remote does not have with the same content, GateRefused for a version that fails a rule of the
+    stage, Conflict if nothing would change, NotFound.
     """
     chosen = _choose(repository, remote)
     return repository.refs.retry(lambda: _propose(repository, wanted, chosen))
@@ -139,9 +139,9 @@ def _propose(repository: Repository, wanted: ProposedChanges, chosen: str) -> Pr
 def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -> Proposal:
     """Push the branch of *proposal*; with *open*, also open the pull request on the host.
 
-    GitHub and GitLab open it with their own programs `gh` and `glab` if installed; GitLab otherwise with push options.
-    The pull request goes to the metadata branch, and its text is the plan. On other hosts, or without the program, a
-    person opens it at the proposal's URL. Raises NotFound without a remote, Refused and Unreachable.
+    On GitHub and GitLab, the programs `gh` and `glab` open it if they are installed. Without `glab`, push options do.
+    The pull request goes to the metadata branch, and its text is the plan. Otherwise a person opens it at the
+    proposal's URL. Raises NotFound without a remote, Refused and Unreachable.
     """
     if not proposal.remote:
         raise NotFound(
@@ -173,7 +173,7 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
 
 
 def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
-    """Return the open proposals, local and on the remote, by branch, with the effects of merging each now.
+    """Return the open proposals, local and on the remote, sorted by branch, each with its plan.
 
     A proposal is open until the branch records its changes. Raises Unreachable if the remote cannot be reached.
     """
@@ -196,7 +196,7 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
 
 
 def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
-    """Plan the merge of *commit*; if that fails, return the error as a problem, so that other proposals are listed."""
+    """Plan the merge of *commit*. An error becomes a problem of the plan, so that other proposals are listed."""
     try:
         return plan(repository, base, commit)
     except GitModelError as error:
@@ -227,7 +227,7 @@ def _plans(repository: Repository, wanted: ProposedChanges) -> Iterator[Callable
 def _with_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
     """Return *wanted* with its renumbered references marked.
 
-    Raises UsageError if *wanted* confirms renumbered references and there are none.
+    Raises UsageError if *wanted* confirms renumbered references although it has none.
     """
     if not wanted.renumbered:
         return wanted
@@ -261,7 +261,7 @@ def _plan_promotion(
 
 def _plan_rename(base: Snapshot, name: str, *, new: str) -> Change[Promotion]:
     change = models.plan_rename(base, name, new)
-    # a result without a stage stands for a rename
+    # a result without a stage means a rename
     return replace(change, result=Promotion(new, None, ""))  # type: ignore[arg-type, return-value]
 
 
@@ -269,16 +269,16 @@ def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Cha
     change = plan_rules(base, edit, expression_fault, reason=wanted.why.reason)
     if not change.result.changed:
         raise Conflict(f"the rules of {edit.stage} are these already", hint="`git model stage list` shows them")
-    # a result without a model stands for the rules of a stage
+    # a result without a model means the rules of a stage
     return replace(change, result=Promotion("", None, edit.stage))  # type: ignore[arg-type, return-value]
 
 
 def _find_model(
     repository: Repository, wanted: ProposedChanges, model: str, base: Snapshot
 ) -> tuple[str, frozenset[Numbered]]:
-    """Return the name that *model* has on *base*, and the notes that a change of the model deletes here.
+    """Return the name of *model* on *base*, and the renumberings that a change of the model deletes in this clone.
 
-    Raises Refused for a name that means another model there, and the errors of `Snapshot.model_to_change`.
+    Raises Refused if *base* has another model of this name, and the errors of `Snapshot.model_to_change`.
     """
     ref = ModelRef(check_name(model, "model"), model in wanted.meant)
 
@@ -314,7 +314,7 @@ def _changing(change: Change[Promotion]) -> Change[Promotion]:
 
 
 def _check_held(repository: Repository, base: Snapshot, model: str, number: int) -> None:
-    """Raise Refused for a version that others cannot review, because *base* does not have it in identical form."""
+    """Raise Refused for a version that others cannot review, because *base* lacks it or has other content for it."""
     path = paths.version_file(model, number)
     here, there = repository.snapshot().files.read(path), base.files.read(path)
     if here == there:
@@ -327,7 +327,7 @@ def _check_held(repository: Repository, base: Snapshot, model: str, number: int)
 
 
 def _subject(done: list[Promotion], last: str) -> str:
-    """Return the subject of the commit: each change if there is room, else the number of each kind."""
+    """Return the subject of the commit: each change, or the number of each kind if that is too long."""
     if len(done) == 1:
         return last
     said = "Change " + ", ".join(map(_brief, done))
@@ -377,7 +377,7 @@ def _host(repository: Repository, remote: str) -> Host | None:
     if not remote:
         return None
     kind = repository.config.get("gitmodel.host", "")
-    # the URL after `url.X.insteadOf` may be a mirror, or the only form with the host's name
+    # `url.X.insteadOf` can replace a host by a mirror, or an abbreviation by the host's name: try both forms
     return next(filter(None, (find_host(url, kind) for url in remote_urls(repository.git, remote))), None)
 
 

@@ -35,10 +35,10 @@ class Pulled:
     commits.
 
     *renumbered* versions got another number ("iris 4 -> 5"). *conflicts* names every local change that was left out
-    because the remote changed the same. *before* is the previous commit of the branch, or None. *set_back* names the
-    stage tags that somebody moved at the remote, since the last fetch, away from the state that its branch records.
-    *merged* are merges by plain git that brought in stage tags, if the branch moved here or there. *credentials* names
-    the fetched fields that look like credentials.
+    because the remote changed the same record. *before* is the previous commit of the branch, or None. *set_back* names
+    the stage tags that somebody moved at the remote since the last fetch, and that no longer agree with the remote's
+    branch. *merged* are merges by plain git that brought in stage tags, if the local or the remote branch moved.
+    *credentials* names the fetched fields that look like credentials.
     """
 
     remote: str
@@ -80,12 +80,12 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
 
 
 def left_out(pulled: Sequence[Pulled]) -> list[str]:
-    """Return the local changes that *pulled* left out, each once."""
+    """Return the local changes that the pulls *pulled* left out, without duplicates."""
     return list(dict.fromkeys(conflict for one in pulled for conflict in one.conflicts))
 
 
 def had_before(commit: Oid | None) -> str:
-    """Return a hint how to find the changes that a pull left out; *commit* was the branch before the pull."""
+    """Return the hint for finding the changes that a pull left out. *commit* is the tip before the pull."""
     return f"`git log -p {(commit or '')[:10]}` shows your state before; repeat the changes if they still apply"
 
 
@@ -105,9 +105,9 @@ def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
 
 
 def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: bool) -> None:
-    """Raise Conflict if the remote's tag of the rules in force is unreadable, missing or was set back since.
+    """Raise Conflict if the remote's tag of the rules in force is unreadable, is missing or was set back.
 
-    With *rewound*, it may be missing or set back.
+    *rewound* allows a missing tag and one that was set back.
     """
     rules = repository.rules
     what, takes_it = "was set back" if state.rules else "was deleted", "; `git model pull --rewound` takes it as it is"
@@ -175,7 +175,7 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
 
 
 def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) -> list[RefMove]:
-    """Return the moves of the tag of the rules in force to *rules*, and of our copy of the remote's."""
+    """Return the moves of the tag of the rules in force, to *rules*, and of the local copy of the remote's tag."""
     moves = (
         repository.rules.moves(rules)
         if rules and rules != repository.rules.id()
@@ -190,7 +190,7 @@ def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) 
 def _note_renumbered(
     repository: Repository, ours: Oid | None, tip: Oid | None, replay_state: ReplayState
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the move that notes which names and numbers of *ours* mean others at *tip*, and the object to write."""
+    """Return the ref move and the object that record which names and numbers of *ours* mean others at *tip*."""
     moves = renumbered(replay_state, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
     if not moves:
         return [], []
@@ -229,7 +229,10 @@ def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, re
 def _add(
     repository: Repository, id: Oid, onto: Oid, files: Mapping[str, bytes | None], message: str, remote: str
 ) -> Oid:
-    """Write the commit *id* again on *onto*, with *files*. A signed commit must be signed by the same key again."""
+    """Replay the commit *id* on *onto*, with *files*.
+
+    If the commit is signed, the same key must sign the new commit.
+    """
     author = repository.commits.read(id).author
     if not signatures.is_signed(repository.reader.get(id).data):
         return add_commit(repository, onto, files, author, message)
@@ -250,15 +253,15 @@ def _add(
 
 
 def _signer(repository: Repository, commit: Oid) -> str:
-    """Return the key that signed *commit*, "" if it is unknown here."""
+    """Return the key that signed *commit*; "" if the list of signers does not have it."""
     found = signatures.of_commit(repository.reader.get(commit).data)
     return repository.signing.verifier.signer(found) if found else ""
 
 
 def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
-    """Map transaction ids to the other side's commits, to find local commits that exist there already."""
+    """Map transaction ids to the remote's commits, to find local commits that the remote has in another form."""
     found = trailer_values(repository.git, tip, base, "Txn")
-    # a squashed commit has several ids, so the result of each local commit is unknown
+    # without squashed commits: each has several ids, and nothing shows what became of each local commit
     return {values[0]: commit for commit, values in found.items() if len(values) == 1}
 
 
@@ -270,7 +273,7 @@ def _transaction(message: str) -> str:
 def _learn_numbers(
     repository: Repository, ours: Oid, theirs: Oid, changed: list[str], replay_state: ReplayState
 ) -> None:
-    """Add to *replay_state* the numbers that versions of a local commit have in its counterpart on the other side."""
+    """Add to *replay_state* the numbers that the remote's form of a local commit gave to its versions."""
     there = _new_versions(repository, theirs, _changed_by(repository, theirs))
     for model, numbers in _new_versions(repository, ours, changed).items():
         found = there.get(replay_state.model(model), [])

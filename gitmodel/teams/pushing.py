@@ -27,8 +27,8 @@ from gitmodel.teams.pulling import Pulled, count_commits, had_before, left_out, 
 from gitmodel.teams.range_checks import refuse_invalid
 from gitmodel.teams.transfers import upload
 
-# A push is retried until its timeout. It ends earlier if the remote refuses the same moves this often although every
-# fetch in between finds nothing new: then the remote will never accept them.
+# The remote will never accept moves that it refused this often, if each fetch in between found nothing new. Then a push
+# ends before its timeout.
 _SAME_TRIES = 20
 
 
@@ -36,7 +36,7 @@ _SAME_TRIES = 20
 class Pushed:
     """The result of a push: the numbers of new *commits* and uploaded *artifacts*, and the stage tags that *moved*.
 
-    *pulled* are the results of the pulls before it, *code* is the result for the code of versions.
+    *pulled* are the results of the pulls before the push. *code* is the result of pushing the code of versions.
     """
 
     remote: str
@@ -49,10 +49,10 @@ class Pushed:
 
 
 class LeftOut(Conflict):
-    """The error after a successful push or apply whose pulls left out local changes; the message names them all.
+    """The error after a successful push or apply whose pulls left out local changes; the message names these changes.
 
-    *done* is the result that the call would have returned. *conflicts* are the changes that were left out, *before* is
-    the commit that still has them, *brief* is the same error without the names.
+    *done* is the result that the call would have returned. *conflicts* are the changes that were left out. The commit
+    *before* still has them. *brief* is the same error without their names.
     """
 
     def __init__(self, done: Pushed | Applied, remote: str, pulled: Sequence[Pulled]) -> None:
@@ -91,7 +91,7 @@ def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: floa
 
 @contextmanager
 def telling_left_out(pulled: Sequence[Pulled]) -> Iterator[None]:
-    """If the block raises an error, add to its message the local changes that were left out by its pulls, *pulled*."""
+    """If the block raises an error, add to its message the local changes that the pulls *pulled* left out."""
     try:
         yield
     except GitModelError as error:
@@ -136,7 +136,7 @@ def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, e
 
 
 def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last: bool) -> frozenset[str] | None:
-    """Push *moves*, and find out if a push that reports failure succeeded nevertheless.
+    """Push *moves*. If the push fails, check if the remote has nevertheless made the moves.
 
     Returns the refs that this push moved, without those that another process had already moved to the same id. If
     another process pushed first, nothing is pushed: returns None, or raises RemoteMoved on the *last* try. Raises
@@ -159,10 +159,10 @@ def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last:
 
 
 def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefMove], error: Refused) -> None:
-    """Push the branch, then each stage tag separately, if the remote refuses them together.
+    """Push the branch, then each stage tag separately. Called if the remote refused them together.
 
-    A refused tag, such as one that only another identity may move, is set back to the remote's value. Its change is
-    recorded there and not in force. Raises *error* if the branch is refused too, else Refused naming these tags.
+    A tag that the remote refuses is set back to the remote's value: its change is recorded and not in force. Raises
+    *error* if the branch is refused, too, else Refused with the names of the tags.
     """
     branch = [move for move in moves if move.ref == repository.branch]
     try:
@@ -197,7 +197,7 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
 
 
 def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error: Unreachable) -> bool:
-    """Return True if a push that reported failure succeeded nevertheless."""
+    """Return True if the remote made *moves* although the push reported a failure."""
     try:
         now = remotes.fetch(repository, remote)
     except Unreachable:

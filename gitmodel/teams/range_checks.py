@@ -32,9 +32,9 @@ class RangeCheck(Frozen):
     """The problems of a change, and its *rules*: the changed files that control permissions and gates.
 
     *tree* is the result of the merge (None: there is none), *changed* are the paths in it that differ from the base.
-    *not_to_forward* is the merge that brought the base into the change, as hosts do to update a branch, or None. After
-    a fast-forward to such a merge, the first parents of the branch would not lead to the base. *credentials* are
-    changed fields that look like credentials, such as "metadata.password of iris@4 looks like ...".
+    *not_to_forward* is a merge of the base into the change, as hosts make it to update a branch, or None. The branch
+    must not be fast-forwarded to such a merge, because its first parents would no longer lead to the base.
+    *credentials* are changed fields that look like credentials, such as "metadata.password of iris@4 looks like ...".
     """
 
     problems: tuple[Problem, ...]
@@ -70,9 +70,10 @@ def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool =
 
 
 def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> RangeCheck | None:
-    """Find the problems of the staged files, in *index* or the work tree's own, on the commit that is checked out.
+    """Find the problems of committing the files staged in *index* (default: that of the work tree).
 
-    Return None if the commit belongs neither to the metadata branch nor to a proposal, or if nothing is staged.
+    Return None if nothing is staged, or if the checked-out commit belongs neither to the metadata branch nor to a
+    proposal.
     """
     head, tip = find_commit(repository.git, "HEAD"), repository.tip()
     if not head or not tip or not merge_base(repository.git, head, tip):
@@ -84,10 +85,10 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
 
 
 def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
-    """Raise Invalid if the branch at *tip* has problems that *base*, the commit to replace, does not have."""
+    """Raise Invalid if the branch at *tip* has problems that the remote's commit *base* does not have."""
     try:
         changed = changed_paths(repository, base, tip)
-    except Invalid:  # too many files to read before a push
+    except Invalid:  # the change has too many files to check before a push
         changed = [paths.REGISTRY]
     after = repository.recorded(tip)
     found = _new_problems(repository.recorded(base), after, changed) if base else check_files(repository.files(tip))
@@ -116,7 +117,7 @@ def _judge_tree(repository: Repository, base: Oid, head: Oid, tree: Oid, force: 
 
 
 def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list[Problem]:
-    """Return the problems of the records that the change causes."""
+    """Return the problems of records that only *after* has."""
     old, new = before.files, after.files
     assert isinstance(old, CommitFiles)
     assert isinstance(new, CommitFiles)

@@ -1,4 +1,4 @@
-"""The check of a push on the server, before any ref moves: the branch, then the stage tags."""
+"""The check of a push on the server, before any ref moves: first the branch, then the stage tags."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gitmodel.registry import in_force
 from gitmodel.registry.checking import check
 from gitmodel.teams.range_checks import RangeCheck, check_between
 
-# The rules of a push, in addition to those of a change, as in `docs/reference/format.md`.
+# The rules for a push, which apply in addition to those for a change (`docs/reference/format.md`).
 RULES: Mapping[str, str] = {
     "push.gone": "the metadata branch is not deleted",
     "push.chain": "the old tip of the metadata branch is on the chain of first parents of the new tip",
@@ -29,14 +29,14 @@ RULES: Mapping[str, str] = {
 
 
 class _Anything(frozenset[str]):
-    """A set of reviewed commits that contains every commit, because the host decides who may move an unsigned tag."""
+    """A set that contains every commit. It stands for "reviewed": the host decides who may move an unsigned tag."""
 
     def __contains__(self, _: object) -> bool:
         return True
 
 
 def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> RangeCheck:
-    """Find the problems of the ref moves in *updates*: records, rules of a change, tags that disagree with the branch.
+    """Find the problems of the ref moves *updates*: in records, in rules for changes, and in tags.
 
     *force* allows problems that a person may override (see `Problem.overridable`). Other refs are ignored.
     """

@@ -1,4 +1,4 @@
-"""Stage tags of two registries: the moves of a pull and of a push."""
+"""Stage tags here and at a remote: the moves of a pull and of a push."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from gitmodel.registry import in_force
 
 
 class LocalMoves(Frozen):
-    """The tags that a pull moves here: *moves* in the transaction, *drops* after it; *moved* are both.
+    """The local tags that a pull moves: *moves* in the transaction, *drops* after it; *moved* are both.
 
-    *kept* are local tags that stay because the different tags of the remote do not count.
+    *kept* are local tags that stay, because the remote has other tags there that do not count.
     """
 
     moves: tuple[RefMove, ...]
@@ -34,11 +34,11 @@ class LocalMoves(Frozen):
 
 
 def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> LocalMoves:
-    """Return the moves that make local stage tags equal the remote's, except stages changed by unpushed commits.
+    """Return the moves that give local stage tags the remote's values, except stages that unpushed commits changed.
 
-    The unpushed commits are those up to *tip*. A tag that was set here and not moved at the remote is kept for the next
-    push. A pull never puts a change in force that the rules of a stage refuse. For a `signed` stage, a local tag that
-    counts stays, unless the remote's tag also counts.
+    *tip* is the local branch. A tag that was set here and not moved at the remote stays for the next push. A pull never
+    puts a change in force that the rules of a stage refuse. In a `signed` stage, a local tag that counts stays if the
+    remote's tag does not count.
     """
     ours = repository.tags.all()
     changed = _changed_stages(repository, state.tip, tip)
@@ -53,7 +53,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
         applied = old == recorded and there == state.last_tags.get(ref)
         new = recorded if ref in changed or applied else there
         if new == recorded != old and in_force.entry_refusal(repository, after, ref):
-            new = there  # only recorded; `apply` puts it in force
+            new = there  # the change stays pending until `apply`
         if wanted is not None and new == wanted.id not in (old, there):
             new = _write_tag(repository, ref, wanted) or there
         if old != new == there and old and _stays(repository, ref, tip, old, there):
@@ -69,7 +69,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
 
 
 def _stays(repository: Repository, ref: StageRef, tip: Oid | None, old: Oid, there: Oid | None) -> bool:
-    """Return True if the tag *old* of a signed stage counts, and the remote's, *there*, does not."""
+    """Return True if the local tag *old* of a signed stage counts, and the remote's tag *there* does not."""
     due = repository.tags.signed_by(ref, tip)
     judged = repository.tags.judge(ref, repository.reader.get(old), tip) if due else None
     if judged is None or judged.forged or judged.target != due:
@@ -78,7 +78,7 @@ def _stays(repository: Repository, ref: StageRef, tip: Oid | None, old: Oid, the
 
 
 def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> dict[StageRef, RefMove]:
-    """Return the moves that make the remote's stage tags equal those here, for the branch at *tip*.
+    """Return the moves that give the remote's stage tags the local values, for the branch at *tip*.
 
     Raises Invalid for a tag that does not count.
     """
@@ -105,14 +105,14 @@ def rules_after(
 ) -> tuple[Oid | None, tuple[NewObject, ...]]:
     """Return the tag of the rules in force after a pull, and the objects to write for it; the branch is at *tip*.
 
-    Rules that were put in force here and not yet at the remote stay in force if the branch still has their commit, even
-    if a replay gave it another id. If both sides put different rules in force, the remote's rules are used.
+    Rules that are in force here and not yet at the remote stay in force if the branch still has their commit, even if a
+    replay gave the commit another id. If both sides put different rules in force, the remote's rules count.
     """
     rules = repository.rules
     ours = rules.id()
     try:
         mine = rules.read(ours)
-    except Refused:  # set by hand; the remote's tag replaces it
+    except Refused:  # somebody set the tag by hand; the remote's tag replaces it
         ours, mine = None, ()
     if state.rules and not extends(mine, rules.read(state.rules)):
         return state.rules, ()
@@ -128,7 +128,7 @@ def rules_after(
 
 
 def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> list[RefMove]:
-    """Return the move that puts our rules in force at the remote; none if *tip* does not contain their commit."""
+    """Return the move that puts the local rules in force at the remote; none if *tip* does not contain their commit."""
     ours = repository.rules.id()
     if ours in (None, state.rules) or not (tip and repository.commits.reaches(tip, repository.rules.read(ours)[0])):
         return []
@@ -136,7 +136,7 @@ def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> l
 
 
 def reset_tags(repository: Repository, old: Mapping[StageRef, Oid | None], rules: Oid | None) -> None:
-    """Move the tags back to their previous values: *old* ids and that of the *rules*, None for a missing tag."""
+    """Move the stage tags back to the ids *old*, and the tag of the rules to *rules*. None: the tag did not exist."""
     moves = [RefMove(ref.full, id, repository.tags.id(ref)) for ref, id in old.items() if id]
     if rules is not None and rules != repository.rules.id():
         moves += repository.rules.moves(rules)
@@ -152,7 +152,7 @@ def reset_tags(repository: Repository, old: Mapping[StageRef, Oid | None], rules
 
 
 def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
-    """Return the moves that create tags of vouched commits that the remote lacks."""
+    """Return the moves that create the remote's missing tags for vouched commits."""
     here, there = (
         {ref.removeprefix(prefix): id for ref, id in list_refs(repository.git, f"{prefix}*@*/*").items()}
         for prefix in (STAGE_TAGS, tags_prefix(state.remote))
@@ -161,9 +161,9 @@ def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
 
 
 def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
-    """Yield the stage tags that no longer agree with the remote's branch, although the branch did not change.
+    """Yield the stage tags of the remote that no longer agree with its branch, although its branch did not change.
 
-    A person who may move a tag can restore an old tag, whose signature is still valid.
+    This finds tags that somebody reset to an earlier tag, whose signature is still valid.
     """
     for ref, last in state.last_tags.items():
         now = state.tags.get(ref)
@@ -176,7 +176,7 @@ def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
 
 
 def _is_due(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
-    """Return True if the branch at *tip* still has the stage's file of the commit that *tag* names."""
+    """Return True if the stage's file at *tip* is the same as at the commit that *tag* names."""
     try:
         target = target_of(ref, repository.reader.get(tag))[0]
         then, now = repository.files(target), repository.files(tip)
@@ -187,12 +187,12 @@ def _is_due(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
 
 
 def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[Oid | None, ...]) -> Oid:
-    """Return the tag of *known* that has the same meaning as *wanted*, such as a signed one; else *wanted*."""
+    """Return a tag of *known* that need not be replaced by *wanted*, such as a signed tag; else *wanted*."""
     return next((id for id in known if id and repository.tags.agrees(ref, id, wanted)), wanted.id)
 
 
 def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid | None:
-    """Write the tag that a pull sets, and return its id; None if it must be signed by another user, with `apply`."""
+    """Write the tag that a pull sets, and return its id; None if another user must sign it with `apply`."""
     try:
         made = repository.signing.tag(ref, wanted)
     except Unsigned:
@@ -202,7 +202,7 @@ def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid 
 
 
 def _changed_stages(repository: Repository, old: Oid | None, new: Oid | None) -> set[StageRef]:
-    """Return the stages that the commits from *old* to *new* changed, even if they changed them back."""
+    """Return the stages that commits from *old* to *new* changed, including those that a later commit restored."""
     if old == new or new is None:
         return set()
     commits = changes_between(repository, old, new)

@@ -32,7 +32,7 @@ def upload(
 ) -> int:
     """Upload the artifacts of versions between the commits *old* (None: all) and *new* from *local*.
 
-    *store_of* opens the store of a model, to which its artifacts are copied. Artifacts that it has are not copied.
+    *store_of* opens the store of a model. Artifacts that this store lacks are copied to it.
     Returns the number of copied artifacts. Raises Unreachable if others cannot reach a store, or if an artifact is
     neither in *local* nor in the store of its model.
     """
@@ -70,10 +70,10 @@ def download(
     *,
     transfer: Transfer = Transfer(),
 ) -> int:
-    """Copy the artifacts of the latest versions, and of those in force in a stage or alias, to *local*.
+    """Copy the artifacts of the latest versions, and of versions in force in a stage or alias, to *local*.
 
-    *store_of* opens the store of a model. Artifacts of *local*, and those of stores in folders of this machine, are not
-    fetched. Returns the number of fetched artifacts.
+    *store_of* opens the store of a model. Does not fetch artifacts that are in *local*, or in a store in a folder of
+    this machine. Returns the number of fetched artifacts.
 
     Raises Unreachable, Refused for a store that is not trusted.
     """
