@@ -1,1 +1,1 @@
-"""One verb per function: takes a repository and a store, returns values, never prints."""
+"""A function for each command. It takes a repository and a store, returns values, and never prints."""

@@ -40,9 +40,9 @@ class Verified(Frozen):
     """The result of verifying an artifact: *versions* are the references of the versions that need it, *error* is "" if
     it is intact.
 
-    *unreachable* is True if its store does not answer, so that its state is unknown. If *digest* is "", the record of
-    the version cannot be read. *uri* is the location of an external artifact. *purged* names the files that were
-    purged, with the reason; a purged file is not an error.
+    *unreachable* is True if the store does not answer, so that the state of the artifact is unknown. If *digest* is "",
+    the record of the version cannot be read. *uri* is the location of an external artifact. *purged* names the purged
+    files, with the reason; a purged file is not an error.
     """
 
     digest: str
@@ -55,7 +55,7 @@ class Verified(Frozen):
 
 
 class LocalArtifact(NamedTuple):
-    """A file or folder to store. Its *format* is detected from the content by default ("").
+    """A file or folder to store. If *format* is "", it is detected from the content.
 
     *needs_trust*: the full names of the classes and functions that a machine must trust before it loads the artifact.
     *file*: the file name to record, by default that of *path*.
@@ -130,7 +130,7 @@ def check_format(format: str, *, folder: bool) -> None:
 
 
 def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, follow_links: Path | None) -> None:
-    """Check names, paths, kinds and formats of artifacts before the first is stored.
+    """Check the names, paths, kinds and formats of all artifacts before any is stored.
 
     Raises the errors of `store_artifact`.
     """
@@ -139,7 +139,7 @@ def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, fo
         check_kind(each.kind)
         source_files.refuse_git(each.path, follow_links)
         refuse_large_picture(each.path, each.name, each.format)
-    if len(given) > 1 and not allow_credentials:  # a single artifact is searched for credentials when it is stored
+    if len(given) > 1 and not allow_credentials:  # `store_artifact` searches a single one
         for each in given:
             refuse_credentials(each.path, each.name, follow_links)
 
@@ -159,8 +159,8 @@ def describe_external(
 
     A web server may redirect to its own host and to URLs that are *trusted*.
 
-    With *provider_digest* the file is not read: the link has the SHA-256 of the whole object that its store knows.
-    Raises NotFound, UsageError (also if the store knows no SHA-256), Conflict if the file changed while it was read,
+    With *provider_digest* the file is not read: the link has the SHA-256 that the file's store reports. Raises
+    NotFound, UsageError (also if the store reports no SHA-256), Conflict if the file changed while it was read,
     Refused, Unreachable.
     """
     from gitmodel.formats.catalogue import detection
@@ -201,7 +201,7 @@ def check_links(
     *,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Check that `link_artifacts` would accept new *artifacts* (names and kinds), before the first is stored.
+    """Check, before any is stored, that `link_artifacts` would accept new *artifacts* (names and kinds).
 
     A name that the version already has is not checked, because the same content may be linked again. Raises the errors
     of `link_artifacts`.
@@ -230,7 +230,7 @@ def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
 def check_attachments(
     writer: Writer, ref: VersionRef, names: Iterable[str], *, metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Check that `attach` would accept new attachments with these *names*, before the first is stored.
+    """Check, before any is stored, that `attach` would accept new attachments with these *names*.
 
     A name that an attachment of the version already has is not checked, because the same content may be added again.
     """
@@ -244,7 +244,7 @@ def check_attachments(
 def _check_new(
     writer: Writer, ref: VersionRef, new: list[T], plan: Callable[[Snapshot, str, int, list[T]], Change[int]]
 ) -> None:
-    """Check *plan* for those of *new* whose name the version does not have yet. Raises the errors of *plan*."""
+    """Check *plan* for the elements of *new* whose name the version does not have. Raises the errors of *plan*."""
 
     def planned(snapshot: Snapshot) -> Change[int]:
         model, number, _ = snapshot.resolve_to_change(ref)
@@ -278,7 +278,7 @@ def fetch_artifact(
 ) -> None:
     """Verify the artifact and write it to *target*.
 
-    Files that would make the folder a git repository are left out; *warn* is called then. Raises Invalid, NotFound,
+    Leaves out files that would make the folder a git repository, and calls *warn*. Raises Invalid, NotFound,
     Unreachable.
     """
     if link.is_folder:
@@ -293,9 +293,10 @@ def fetch_artifact(
 
 
 def target_of(link: ArtifactLink, target: Path) -> Path:
-    """Return the path to which the artifact is written. If *target* is a folder, a file is written into it by its name.
+    """Return the path to which the artifact is written. If *target* is a folder, a file keeps its name in this folder.
 
-    Raises UsageError if that name is taken: the record chose it and not the user, so it must not overwrite a file.
+    Raises UsageError if the folder has a file of this name: the record and not the user chose the name, so the file
+    must not be overwritten.
     """
     if link.is_folder or not target.is_dir():
         return target
@@ -319,7 +320,10 @@ def fetch_file(
 
 
 def own_name(path: Path) -> str:
-    """Return the name of the file or folder *path*, also for a path such as `.`; a link has its own name."""
+    """Return the name of the file or folder at *path*, even for a path like `.`.
+
+    A link has its own name, not its target's.
+    """
     return os.path.basename(os.path.abspath(path))
 
 
@@ -377,9 +381,9 @@ def verify(
     *,
     transfer: Transfer = Transfer(),
 ) -> Iterator[Verified]:
-    """Hash again every artifact that the versions *refs* need (no *refs*: all versions of all models), each once.
+    """Hash every artifact that the versions *refs* need (no *refs*: all versions of all models), each once.
 
-    Versions whose records cannot be read come first, without a digest, because it is unknown what they need.
+    Versions whose records cannot be read come first, without a digest, because their artifacts are unknown.
     """
     asked = tuple(refs)
     needed, damaged, gone = writer.read(lambda snapshot: (*_needed(snapshot, asked), purges(snapshot)))
@@ -401,7 +405,7 @@ def verify(
 
 
 def _verify(place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], transfer: Transfer) -> str:
-    """Hash the files of an artifact again, except purged ones; return the purged ones as text."""
+    """Hash the files of an artifact, except purged files; return the purged files as text."""
     if not link.is_folder:
         storage.verify_file(place, link.digest, size=link.size, progress=transfer.progress)
         return ""

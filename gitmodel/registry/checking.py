@@ -1,4 +1,4 @@
-"""`check`: every invariant of the format, by its name, on a whole branch at one commit."""
+"""`check`: every rule of the format, for all records of a branch at one commit."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
 
 
 def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
-    """Return the problems of *files*, or of the paths *wanted*. After `MOST_PROBLEMS`, a last problem says that there
-    are more.
+    """Return the problems of *files*, or of the paths *wanted*.
 
-    A problem between several records is found only if *wanted* has all of them; see `domain.related_records`.
+    After `MOST_PROBLEMS`, a last problem says that there are more. A problem between several records is found only if
+    *wanted* has all of them; see `domain.related_records`.
     """
     found = list(islice(_check_files(files, wanted), MOST_PROBLEMS + 1))
     more = Problem("", "", "tree.path", f"there are more than {MOST_PROBLEMS:,} problems")
@@ -75,7 +75,10 @@ def _check_entry(
     entry: Entry | Invalid,
     records: list[tuple[str, RecordPath]],
 ) -> Iterator[Problem]:
-    """Yield the problems of *entry* by itself, and add it to *records* if it belongs to a model."""
+    """Yield the problems that *entry* has without regard to other records.
+
+    Add it to *records* if it belongs to a model.
+    """
     if isinstance(entry, Invalid):
         yield problem_of(path, entry, "tree.file")
         return

@@ -36,10 +36,10 @@ def copy_store(
 ) -> Copied:
     """Copy every object of *source* that *target* lacks; *manifests* are copied last.
 
-    Each object is hashed while it is read, and verified by the target. At the end the target is listed again. Damaged
-    objects of the source are not copied, but returned as failed. A second call continues where the first stopped.
-    Objects in *without* are not copied. With *repair*, the objects that *target* already has are read too, and damaged
-    ones are replaced by intact ones of *source*.
+    Each object is hashed while it is read, and the target verifies it. At the end the target is listed again. Damaged
+    objects of the source are not copied, but returned as failed. After an interruption, a second call copies the rest.
+    Objects in *without* are not copied. With *repair*, the objects that *target* already has are read, too. If *source*
+    has an intact copy of a damaged object, the copy replaces it.
 
     Raises UsageError if both are the same store, Invalid if the target lacks objects at the end, Unreachable.
     """

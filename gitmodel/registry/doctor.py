@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class Finding(Frozen):
     """A fact about this clone: *about* names the kind, *hint* the advice; *fixable* is True if `--fix` repairs it.
 
-    A *grave* finding stops something from working; the others are for information.
+    A *grave* finding makes commands fail; the other findings are for information.
     """
 
     about: str
@@ -79,9 +79,9 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
 def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
     """Repair the findings of `examine` that are fixable, and return them.
 
-    Removes gitmodel's locks of killed processes, leftovers of killed writers and reservations that are no longer
-    needed, and sets every stage tag to the state that the branch records. A commit removes files that renamed models
-    left behind. It never touches anything that a version needs.
+    Removes locks and leftovers of killed processes of gitmodel, and reservations that are no longer needed. Sets every
+    stage tag to the state that the branch records. Makes a commit that removes files that renamed models left behind.
+    Never deletes anything that a version needs.
     """
     repaired = [finding for finding in examine(repository, store) if finding.fixable]
     abouts = {finding.about for finding in repaired}
@@ -109,7 +109,10 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
 
 
 def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], repository: Repository) -> list[Finding]:
-    """Return the findings of *look*. An error in it becomes a finding too, so that the other checks still run."""
+    """Return the findings of *look*.
+
+    If it raises an error, the error becomes a finding, so that the other checks still run.
+    """
     try:
         return list(look(repository))
     except GitModelError as error:
@@ -120,7 +123,7 @@ def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], reposit
 
 
 def _permissions(repository: Repository) -> Iterator[Finding]:
-    """Find folders and files that other users cannot use as `core.sharedRepository` says, or that this user cannot."""
+    """Find files and folders that this user cannot use, or other users in spite of `core.sharedRepository`."""
     own = repository.own_folder
     faults = list(repository.permissions.faults(own))
     for fixable in (True, False):
@@ -131,7 +134,7 @@ def _permissions(repository: Repository) -> Iterator[Finding]:
             hint = f"its owner can run `git model doctor --fix`, or: chmod -R g+rwX {shlex.quote(str(own))}"
             yield Finding("permissions", message, _FIX if fixable else hint, fixable)
     closed = [path for path in (own, *(own / name for name in _WRITTEN)) if _is_closed(path)]
-    # A shared repository can be readable for a group or for everybody.
+    # In a shared repository, it can be intended that this user may only read.
     if closed and not faults and not repository.permissions:
         message = f"{closed[0]} belongs to another user, and you may not write to it"
         hint = "to share the repository: git config core.sharedRepository group; then its owner: git model doctor --fix"
@@ -250,7 +253,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                         yield Finding("tag", f"{message}: {refusal.reason}", hint, grave=False)
                     else:
                         yield Finding("tag", message, "run `git model apply`", True, grave=False)
-        except Moved:  # another process moved the branch or a tag meanwhile: that is no finding
+        except Moved:  # another process moved the branch or a tag meanwhile: no finding
             continue
         except GitModelError as error:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
@@ -344,7 +347,7 @@ def _reservations(repository: Repository) -> Iterator[Finding]:
 def _leftovers(repository: Repository, store: ArtifactStore | None) -> Iterator[Finding]:
     found = [str(path) for path in repository.writer_marks.leftovers()]
     if isinstance(store, LocalStore):
-        with suppress(Unreachable):  # already reported for the artifacts that need it
+        with suppress(Unreachable):  # the check of the artifacts reports an unreachable store
             found += [leftover.name for leftover in store.leftovers()]
     for path in found:
         yield Finding("leftover", f"{path} was left by a writer that was killed", _FIX, True, grave=False)

@@ -1,4 +1,4 @@
-"""The files that `check` reads: all files of a branch, or those that a change can have broken."""
+"""The files that `check` reads: all files of a branch, or those that a change can have made invalid."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from gitmodel.errors import Invalid
 from gitmodel.git.objects import Entry
 from gitmodel.git.trees import CommitFiles
 
-# Host files are few. The limit prevents a cheap push from causing an expensive walk.
+# A registry has few host files. Without a limit, a small push could make the server walk through millions.
 _MOST_HOST_FILES = 10_000
 
 
 def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
-    """Yield every path that is not a folder, with its entry; a folder that cannot hold records is yielded itself."""
+    """Yield every path that is not a folder, with its entry.
+
+    Yields a folder that cannot hold records instead of its files.
+    """
     host_files = 0
 
     def into(folder: str) -> bool:
@@ -29,7 +32,10 @@ def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
 
 
 def files_at(files: CommitFiles, wanted: Collection[str]) -> Iterator[tuple[str, Entry | Invalid]]:
-    """Yield the entries at the paths *wanted*, by model; of a deleted model that left files, yield all its files."""
+    """Yield the entries at the paths *wanted*, by model.
+
+    For a deleted model that still has files, yields all its files.
+    """
     gone = {what.model for what in map(paths.parse_path, wanted) if what is not None and _is_gone(files, what.model)}
     for model in sorted(gone):
         yield from files.walk(paths.model_folder(model), into=paths.holds_records)

@@ -11,9 +11,11 @@ from gitmodel.registry.writer import Writer
 
 
 class Found(Frozen):
-    """The version that a reference stands for, and its record. *frozen* is the stage tag whose commit was read ("": the
-    branch was read). *since* is the last pull before the read that renumbered versions. *note* says that a pull gave
-    the reference to another version. *settles* are the notes that are deleted when the version changes.
+    """The version that a reference stands for, and its record.
+
+    *frozen* is the stage tag whose commit was read ("": the branch was read). *since* is the last pull before the read
+    that renumbered versions. *note* says that a pull gave the reference to another version. *settles* are the notes
+    that are deleted when the version changes.
     """
 
     model: str
@@ -30,7 +32,7 @@ class Found(Frozen):
 
     @property
     def ref(self) -> VersionRef:
-        """A reference that follows this version. The first change by it deletes the notes in *settles*."""
+        """A reference that follows this version. The first change with it deletes the notes in *settles*."""
         return VersionRef(self.model, str(self.record.number), since=self.since, settles=self.settles)
 
 

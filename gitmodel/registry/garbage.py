@@ -1,4 +1,4 @@
-"""`store gc`: find objects that no version, run, tag, open run or recent upload needs, and remove them on request."""
+"""`store gc`: find objects that no version, run, tag or recent upload needs, and remove them on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _DAY = 86_400.0
 class Garbage(Frozen):
     """Removable *objects* and *leftovers* of uploads; *purged* are the digests among them that were purged.
 
-    *needed* is the number of objects kept because they are needed, *recent* of those kept because they are recent.
+    *needed* is the number of objects that are kept because they are needed, *recent* the number of those that are kept
+    because they are recent.
     """
 
     store: str
@@ -44,13 +45,13 @@ def find_garbage(
 ) -> Garbage:
     """Find objects in *store* that no registry in *repositories* needs and that are older than *grace_days*.
 
-    Manifests are read from *readers*; *now* is in seconds since 1970. Purged objects are garbage whatever their age.
-    Raises Invalid if a record cannot be read: then it is unknown which objects are needed.
+    Manifests are read from *readers*; *now* is in seconds since 1970. Purged objects are garbage even if they are
+    recent. Raises Invalid if a record cannot be read, because it may need any object.
     """
-    # The store is listed before the records are read, so that objects uploaded in the meantime are not in the list.
+    # The store is listed before the records are read, so that the list lacks objects that are uploaded in the meantime.
     objects = list(store.origin.objects())
     leftovers = store.origin.leftovers()
-    # a purged object is garbage even if another of the registries still needs it
+    # A purged object is garbage even if another of the registries needs it.
     needs = find_needs(repositories, readers)
     if needs.damaged:
         more = f", and {len(needs.damaged) - 1} more" if len(needs.damaged) > 1 else ""
@@ -67,7 +68,7 @@ def find_garbage(
     return Garbage(
         store.url,
         tuple(old),
-        # a folder store recognizes killed writers by locks; other stores only by age
+        # A store in a folder recognizes leftovers of killed writers by locks, other stores only by age.
         tuple(left for left in leftovers if isinstance(store.origin, LocalStore) or left.modified < oldest),
         purged,
         needed=len(objects) - len(unneeded),
@@ -78,8 +79,8 @@ def find_garbage(
 def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
     """Remove the garbage *found*, with its copies on this machine, and return the removed objects.
 
-    An object that was stored again in the meantime stays, because a commit is about to name it. Raises Unreachable if
-    the store fails; then only a part of the garbage is removed.
+    An object that was stored again in the meantime stays, because the writer's commit will name it. Raises Unreachable
+    if the store fails; then only a part of the garbage is removed.
     """
     gone = []
     for one in found.objects:

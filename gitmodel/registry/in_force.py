@@ -1,4 +1,4 @@
-"""Deciding if a recorded change of a stage may be in force: its gates, its review, previous holders."""
+"""Deciding if a recorded change of a stage may be in force, by the gates of the stage, reviews and previous holders."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _MOST_CHANGES = 1_000
 
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
-    """Evaluate a gate's *expression* on *record*. It fails if it is malformed or needs a library that is missing."""
+    """Evaluate a gate's *expression* on *record*. The gate fails if it is malformed or needs a missing library."""
     from gitmodel import expressions  # imported here: only gates need it
 
     try:
         return expressions.parse(expression).judge(record)
     except UsageError as error:
-        malformed = "needs the CEL library" not in error.message  # a missing library is not an error of the gate
+        malformed = "needs the CEL library" not in error.message  # then the gate may be correct
         return expressions.Verdict(False, expression, error.message, unreadable=malformed)
 
 
@@ -51,9 +51,9 @@ def entry_refusal(
 ) -> Refusal | None:
     """Return why the recorded change of the stage *ref* must not be in force, or None.
 
-    It is judged at the newest commit that changed the stage's file, by the rules in its first parent and by those that
-    were in force at that commit. *reviewed* are commits that the caller vouches for; for other commits, a required
-    signature must also be valid now. Raises Invalid if a shallow clone hides that commit.
+    The change is the newest commit that changed the stage's file. It is judged by the rules in its first parent and by
+    those that were in force at that time. *reviewed* are commits that the caller vouches for. For other commits, a
+    required signature must also be valid now. Raises Invalid if a shallow clone hides that commit.
     """
     found = changed_by(repository, snapshot.commit, ref)
     if found is None:
@@ -68,7 +68,7 @@ def entry_refusal(
 def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
     """Return why the recorded change of the alias *ref* must not be in force, or None.
 
-    It must not be in force if the rules at the time of the change had a stage with the name of the alias.
+    This is the case if the rules at the time of the change had a stage with the name of the alias.
     """
     if snapshot.commit is None:
         return None
@@ -86,7 +86,7 @@ def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> 
 
 
 class StageChange(Frozen):
-    """A commit that changed a stage's file to *record* (None: it is empty); *ref* has the name of its model then."""
+    """A commit that changed a stage's file to *record* (None: empty). *ref* has the name of the model at that time."""
 
     ref: StageRef
     commit: Oid
@@ -117,8 +117,8 @@ def change_refusal(
 ) -> Refusal | None:
     """Return why the change of the stage *ref* by *commit* does not count by the rules of its time, or None.
 
-    A promotion counts only as a whole: if the version also left or entered other stages in the same commit, those
-    changes must count too.
+    A promotion counts only as a whole: if the version left or entered other stages in the same commit, those changes
+    must count, too.
     """
     for tied in (ref, *_tied(repository, commit, ref)):
         found = _own_refusal(repository, commit, tied, reviewed)
@@ -137,7 +137,7 @@ def newest_counting(
 ) -> tuple[StageChange | None, list[StageChange]]:
     """Return the newest change of the stage *ref* up to *tip* that counts, or None, and the changes after it.
 
-    Only the newest thousand changes are read. Raises Invalid if a shallow clone hides one of them.
+    Reads at most the newest thousand changes. Raises Invalid if a shallow clone lacks one of them.
     """
     later: list[StageChange] = []
     for change in _changes(repository, tip, ref):
@@ -156,7 +156,7 @@ def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, revie
 
 
 def was_set_by(repository: Repository, commit: Oid, ref: StageRef) -> bool:
-    """Return True if the tag of the stage *ref* is at *commit*, or a tag records that a user vouched for it there."""
+    """Return True if the tag of the stage *ref* is at *commit*, or if a tag records that a user vouched for it."""
     found = repository.tags.read(ref)
     if found is not None and target_of(ref, found) == (commit, ""):
         return True
@@ -167,10 +167,10 @@ def was_set_by(repository: Repository, commit: Oid, ref: StageRef) -> bool:
 def may_return(
     repository: Repository, before: Snapshot, ref: StageRef, record: StageRecord, reviewed: Collection[str] = ()
 ) -> bool:
-    """Return True if *record* returns the stage *ref* to an earlier holder and the stage's rule allows that.
+    """Return True if *record* puts an earlier holder back into the stage *ref*, and the stage's rule allows this.
 
-    A version is an earlier holder if the history to *before* has a commit that put it, with these artifacts, into the
-    stage in accordance with the rules of that time.
+    A version is an earlier holder if the history of *before* has a commit that put it into the stage, with the same
+    artifacts and by the rules of that time.
     """
     if any(rule.rollback != "direct" or rule.faults for rule in before.rules(ref.stage)):
         return False
@@ -199,7 +199,7 @@ def came_by_merge(repository: Repository, commit: Oid, path: str) -> bool:
 
 
 def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
-    """Return what to do about a direct change of the stage *ref* by *commit*. Renames cannot be rolled back."""
+    """Return the advice for a direct change of the stage *ref* by *commit*. A rename cannot be rolled back."""
     if repository.snapshot_at(commit).current_name(ref.model) != ref.model:
         return f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
     return (
@@ -209,7 +209,7 @@ def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
 
 
 def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
-    """Return why the rules in the first parent of *commit* refuse the entry that it records, or None."""
+    """Return why the rules in the first parent of *commit* refuse the promotion in *commit*, or None."""
     parents = repository.commits.read(commit).parents
     if not parents:
         return None
@@ -235,7 +235,7 @@ def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: 
 
 
 def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
-    """Return why the change of the stage *ref* alone by *commit* does not count, or None."""
+    """Return why *commit*'s change of the stage *ref* does not count, without regard to other stages, or None."""
     parents = repository.commits.read(commit).parents
     if not parents:
         return None
@@ -252,7 +252,7 @@ def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: C
 def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> bool:
     """Return True if *commit* restores the record of the last change of the stage *ref* that counts.
 
-    A stage that requires signatures can be restored by signed commits only.
+    In a stage that requires signatures, only signed commits can do this.
     """
     parents = repository.commits.read(commit).parents
     if not parents or repository.tags.signatures.are_required(parents, ref.stage):
@@ -265,7 +265,7 @@ def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Co
 
 
 def _tied(repository: Repository, commit: Oid, ref: StageRef) -> list[StageRef]:
-    """Return the other stages that *commit* changed for a version that it put into or removed from the stage *ref*."""
+    """Return the other stages that *commit* changed for the same version as in the stage *ref*."""
     parents = repository.commits.read(commit).parents
     if not parents:
         return []
@@ -298,7 +298,7 @@ def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator
 
 
 def _came_through_review(repository: Repository, commit: Oid, path: str, reviewed: Collection[str]) -> bool:
-    """Return True if the user vouches for *commit*, or it is a merge or signed by a signer listed before it."""
+    """Return True if the user vouches for *commit*, if it is a merge, or if a signer listed in its parent signed it."""
     what = paths.parse_path(path)
     if commit in reviewed or came_by_merge(repository, commit, path):
         return True
@@ -311,7 +311,7 @@ def _came_through_review(repository: Repository, commit: Oid, path: str, reviewe
 
 
 def _signature_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
-    """Return why the signature of *commit*, which the stage *ref* requires, is not valid now, or ""."""
+    """Return why *commit* lacks a valid signature that the stage *ref* requires, or ""."""
     signatures = repository.tags.signatures
     try:
         if not signatures.are_required(repository.commits.read(commit).parents, ref.stage):
@@ -323,7 +323,7 @@ def _signature_fault(repository: Repository, commit: Oid, ref: StageRef, reviewe
 
 
 class ChangedBy(NamedTuple):
-    """The newest *commit* that changed the stage *ref*, which has the name that its model had then.
+    """The newest *commit* that changed the stage *ref*. *ref* has the name of the model at that time.
 
     A rename of a model moves its stages and does not change them. *written_by* is the newest commit that wrote the
     stage's file, which may be a rename.

@@ -19,7 +19,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 class StoreState(Frozen):
-    """A store: the number of its *objects* and their total bytes, or the reason why it could not be asked (*error*)."""
+    """A store: the number of its *objects* and their total bytes, or the reason why it cannot be listed (*error*)."""
 
     name: str
     url: str
@@ -32,8 +32,8 @@ class StoreState(Frozen):
 class ModelState:
     """The artifacts of a model, each digest once: their number and bytes, and the number that each store has.
 
-    *missing* artifacts are in no store; *unknown* ones may be in a store that could not be asked; *external* ones are
-    not stored; *purged* ones were erased.
+    *missing* artifacts are in no store. *unknown* artifacts may be in a store that could not be listed. *external*
+    artifacts are not stored, and *purged* artifacts were erased.
     """
 
     model: str
@@ -48,7 +48,10 @@ class ModelState:
 
 
 class Missing(Frozen):
-    """An artifact that no store has completely; *files* counts missing files of a folder, *digest* is the first."""
+    """An artifact that no store has completely.
+
+    *files* is the number of missing files of a folder, *digest* the first of them.
+    """
 
     digest: str
     artifact: str
@@ -67,7 +70,7 @@ class Inventory(Frozen):
 
 
 def take_inventory(writer: Writer, access: Access) -> Inventory:
-    """Find the artifacts that versions need in the stores: each store is listed once; only manifests are read."""
+    """Find in the stores the artifacts that versions need. Lists each store once, and reads only manifests."""
     states, held, readers = _list_stores(access)
     return writer.read(lambda snapshot: _compare(snapshot, states, held, readers))
 
@@ -81,7 +84,7 @@ def _list_stores(access: Access) -> tuple[list[StoreState], dict[str, frozenset[
         url = shown_url(named.url) if named.url else access.root.as_uri()
         try:
             store = access.open(named.name)
-            # 32 bytes for each digest, and not 120 as text, because there may be millions
+            # A store can have millions of digests: each takes 32 bytes in this form, and 120 as text.
             sizes = {bytes.fromhex(found.digest[7:]): found.size for found in store.origin.objects()}
         except GitModelError as error:
             states.append(StoreState(named.name, url, error=error.message))
@@ -144,7 +147,7 @@ def _places(
             return [], wanted
         try:
             wanted += [entry.digest for entry in manifest_of(readers[holder], link.digest) if entry.digest not in gone]
-        except NotFound:  # it was removed after the listing
+        except NotFound:  # another process removed the manifest after the listing
             return [], wanted
     raw = [bytes.fromhex(digest[7:]) for digest in wanted]
     places = [name for name, objects in held.items() if objects.issuperset(raw)]

@@ -1,4 +1,4 @@
-"""The states of many stage tags. A tag is not judged again if the index knows that it counts."""
+"""The states of many stage tags. A tag is not judged if the index says that it counts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from gitmodel.domain.snapshots.snapshot_sources import TagState
 if TYPE_CHECKING:
     from gitmodel.index.model_lists import ModelLists
 
-# With more tags to judge, reading the whole chain of commits costs less than looking for each.
+# With more tags to judge, one walk over the whole chain of commits is faster than a search for each tag.
 _FEW = 16
 
 
 class KnownTags:
-    """Stage tags of *snapshot*: `read` takes known states from *lists*, the index; `write` adds states to it."""
+    """Stage tags of *snapshot*.
+
+    `read` takes known states from the index *lists*; `write` adds new states to the index.
+    """
 
     def __init__(self, snapshot: Snapshot, lists: ModelLists | None) -> None:
         self._all = snapshot.tags
-        # The tags whose state is known or was judged and counts, each with its id.
+        # Each tag that counts, with its id and state.
         self.counting: dict[StageRef, tuple[Oid, TagState]] = {}
         self._lists: ModelLists | None = None
         tags, tip = self._all, snapshot.commit
@@ -32,7 +35,7 @@ class KnownTags:
         self._lists, self._tip, self._tags = lists, tip, tags
 
     def read(self, models: Collection[str]) -> None:
-        """List the tags of *models*, and find those that are known to count."""
+        """List the tags of *models*, and take the states that the index knows."""
         if self._lists is None:
             self._all.models()
             return

@@ -1,4 +1,4 @@
-"""Reading one model or many: from the index if it knows them, otherwise from their records."""
+"""Reading one model or many, from the index if it has them, otherwise from their records."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from gitmodel.registry.writer import Writer
 if TYPE_CHECKING:
     from gitmodel.index.model_lists import ModelLists
 
-# How many models are read together. Their trees and records fit into the caches.
+# The number of models that are read together. Their trees and records fit into the caches.
 _TOGETHER = 100
-# If a model has more versions, only the newest is read ahead, because the index may know how many there are.
+# Only the newest record of a model with more versions is read ahead, because the index may have their number.
 _FEW_VERSIONS = 100
 
 SORT_KEYS = ("name", "created", "latest", "versions")
@@ -55,10 +55,11 @@ def get_model(writer: Writer, model: str | ModelRef) -> ModelView:
 def list_models(
     writer: Writer, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[ModelView], list[Invalid]]:
-    """Return the models that match *filter* (CEL), and the damaged ones.
+    """Return the models that match *filter* (CEL), and an error for each damaged model.
 
     *sort* is one of SORT_KEYS, "" for "name", or a key of the metadata; "-" before it reverses. Raises UsageError for a
-    key that no model has. In the order of names, and without *filter*, damaged models after the last one are not read.
+    key that no model has. Sorted by name and without *filter*, models after the page are not read, so that their damage
+    is not reported.
     """
     page = read_page(limit, offset)
 
@@ -121,7 +122,10 @@ class _Lister:
         self._tags = KnownTags(snapshot, self._lists)
 
     def views(self, names: list[str], *, few: int | None) -> Iterator[ModelView | Invalid]:
-        """Yield the view of each of *names* that exists, and the error of a damaged one. *few*: how many are needed."""
+        """Yield the view, or the error, of each model in *names* that exists.
+
+        *few* is the number of views that are needed.
+        """
         size = len(names) if few is None else few
         for asked in _parts(names, size):
             known = self._lists.read_models(asked) if self._lists is not None else {}
@@ -164,7 +168,7 @@ def _read_ahead(snapshot: Snapshot, models: Sequence[str]) -> None:
     files.read_ahead(f"{folder}/{inner}" for folder in folders for inner in ("versions", "stages", "aliases"))
     newest = []
     for name in models:
-        with suppress(Invalid):  # reading the model reports it
+        with suppress(Invalid):  # reading the model reports the error
             numbers = list(islice(snapshot.newest_numbers(name), _FEW_VERSIONS + 1))
             newest += [(name, number) for number in numbers[: 1 if len(numbers) > _FEW_VERSIONS else None]]
     files_of = [paths.version_file(name, number) for name, number in newest]
@@ -176,7 +180,7 @@ def _parts(names: list[str], size: int) -> Iterator[list[str]]:
 
 
 def find_wrong(snapshot: Snapshot, lists: ModelLists) -> list[str]:
-    """Return the models for which *lists*, the index, differ from their records and stage tags, sorted."""
+    """Return the models, sorted, for which the index *lists* contradicts records or stage tags."""
     known = lists.read_models(snapshot.model_names())
     read = {name: record for name, record in existing_models(snapshot, known) if isinstance(record, ModelRecord)}
     wrong = {name for name in known if name not in read or known[name] != summarize(snapshot, name, read[name])}

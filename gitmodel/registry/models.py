@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist_ok: bool = False) -> str:
-    """Create the model *name* with the descriptive fields *given*, and return its name.
+    """Create the model *name* with the descriptive fields *given*. Return its name.
 
-    With *exist_ok*, a model that exists is left as it is. Raises UsageError for a bad name or field, Conflict if the
+    With *exist_ok*, an existing model stays unchanged. Raises UsageError for a bad name or field, Conflict if the
     name is or was in use.
     """
     now, read = writer.moment(), _read_description(given)
@@ -32,7 +32,7 @@ def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist
 
 
 def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
-    """Return a reference that follows *model* by its current name, and True if a pull gave it this name.
+    """Return a reference that follows *model* under its current name, and True if a pull gave it this name.
 
     Raises NotFound, and Invalid if one of its records is damaged.
     """
@@ -49,9 +49,10 @@ def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
 
 
 def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
-    """Return a reference, for a change, that follows *model* by its current name. Raises NotFound.
+    """Return a reference for a change of *model*, which follows its current name. Raises NotFound.
 
-    Raises Refused for a name that a pull gave to another model, unless *model* confirms that this one is meant.
+    Raises Refused for a name that a pull gave to another model, unless *model* confirms that it means the model that
+    has the name now.
     """
     return writer.read(partial(choose_to_change, ref=ModelRef.of(model)))
 
@@ -72,9 +73,12 @@ def update_model(
     tags: TagChanges = TagChanges(),
     remove_metadata: Iterable[str] = (),
 ) -> str:
-    """Change descriptive fields, tags and metadata of a model. Raises NotFound, UsageError, Refused."""
+    """Change descriptive fields, tags and metadata of a model.
+
+    Return its name. Raises NotFound, UsageError, Refused.
+    """
     read = _read_description(given)
-    read.pop("metadata", None)  # it is without the keys whose value is None, which are removed here
+    read.pop("metadata", None)  # these lack the keys with the value None, which are removed
     metadata, gone = given.get("metadata"), tuple(remove_metadata)
     plan = planning.plan_update
     return change_model(writer, model, plan, read, tags=tags, metadata=metadata, remove_metadata=gone)
@@ -91,7 +95,7 @@ def delete_model(writer: Writer, model: str | ModelRef, *, why: Justification = 
 
 
 def parse_filter(text: str, known: Names) -> Filter | None:
-    """Return the filter *text* of records whose names are *known*, None for "". Raises UsageError."""
+    """Return the filter *text* for records with the fields *known*; None for "". Raises UsageError."""
     if not text:
         return None
     from gitmodel.expressions import Filter  # imported here because a list without a filter does not need it
@@ -100,6 +104,6 @@ def parse_filter(text: str, known: Names) -> Filter | None:
 
 
 def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:
-    from gitmodel.domain.arguments.description import read_description  # pydantic costs more than a whole `list`
+    from gitmodel.domain.arguments.description import read_description  # pydantic takes longer than a `list`
 
     return read_description(given)

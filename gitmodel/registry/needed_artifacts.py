@@ -1,4 +1,4 @@
-"""The artifacts that a registry needs in its stores: all that a version, run or stage tag names."""
+"""The artifacts that a registry needs in its stores: those of versions, runs and stage tags."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Needs:
 
 
 def find_needs(repositories: Iterable[Repository], store: ArtifactStore) -> Needs:
-    """Find the artifacts that versions, runs and tags need, on the branch, remotes' branches and proposals.
+    """Find the artifacts that versions, runs and tags need: on the branch, on remotes' branches and in proposals.
 
-    Manifests and the details of runs are read from *store*. A run that is under way on this machine also needs the
-    outputs of earlier runs: its cache may use them.
+    Manifests and the details of runs are read from *store*. While a run is active on this machine, it also needs the
+    outputs of earlier runs, which its cache may use.
     """
     search = _NeedsSearch(store)
     for repository in repositories:
@@ -53,7 +53,7 @@ def find_needs(repositories: Iterable[Repository], store: ArtifactStore) -> Need
 
 
 class _NeedsSearch:
-    """The needed artifacts found so far. Each tree and each record is read once, even if many commits have it."""
+    """Collects the needed artifacts. Reads each tree and each record once, even if many commits have it."""
 
     def __init__(self, store: ArtifactStore) -> None:
         self.needs = Needs()
@@ -89,13 +89,16 @@ class _NeedsSearch:
             self.needs.damaged.append(f"the tag {ref.name}: {error.message}")
 
     def unfold(self) -> None:
-        """Add the files of folders. Reads all outputs of runs, whose records do not say if they are folders."""
+        """Add the files in folders.
+
+        Reads every output of a run, because records of runs do not say if an output is a folder.
+        """
         for digest in sorted(self._unknown - self.needs.digests):
             self.add(digest, folder=self._is_manifest(digest))
         for digest in sorted(self.needs.manifests):
             try:
                 self.needs.digests.update(entry.digest for entry in manifest_of(self._store, digest))
-            except NotFound:  # no store has it, so nothing can be kept
+            except NotFound:  # no store has the manifest, so its files are unknown
                 continue
             except GitModelError as error:
                 self.needs.damaged.append(f"{digest}: {error.message}")
@@ -132,7 +135,7 @@ class _NeedsSearch:
 
 
 def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
-    """Return the first *count* bytes of an object, not verified, without fetching the rest. Raises NotFound."""
+    """Fetch the first *count* bytes of an object, without verifying them. Raises NotFound."""
     backend = getattr(store.origin, "backend", None)
     if backend is not None:
         return bytes(backend.read(digest, 0, count)[0])
@@ -141,7 +144,7 @@ def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
 
 
 def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]) -> list[str]:
-    """Call *found* with every link and its version's reference; return the errors of records that cannot be read."""
+    """Call *found* with each version's reference and each of its links. Return the errors of unreadable records."""
     damaged = []
     for model in snapshot.model_names():
         for reference, record in every_version(snapshot, model):
@@ -161,7 +164,7 @@ def folders(snapshot: Snapshot) -> set[str]:
 
 
 def _tips(repository: Repository) -> list[Oid]:
-    """Return the tips whose records count: of the branch, of remotes' branches as last fetched, and of proposals."""
+    """Return the tips of the branch, of remotes' branches as last fetched, and of proposals."""
     name = repository.branch_name
     patterns = (
         repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branches/**", f"{REMOTES}*/incoming",
@@ -197,6 +200,6 @@ def _runs(snapshot: Snapshot, folder: str, seen: set[object]) -> Iterator[RunRec
 
 
 def _tree_of(snapshot: Snapshot, folder: str) -> object:
-    """Return a key that identifies the content of *folder*: its object id if the files are those of a commit."""
+    """Return a key that identifies the content of *folder*: for files of a commit, its object id."""
     find = getattr(snapshot.files, "id", None)
     return (folder, find(folder) if find else snapshot.commit)

@@ -1,4 +1,4 @@
-"""`store purge`: erase the bytes of an artifact permanently, as the law may demand, and record a tombstone."""
+"""`store purge`: erase the bytes of an artifact permanently, as a law may require, and record a tombstone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Purged(Frozen):
     *removed* from.
 
     *kept* are files of the folder that other artifacts need. *pending* is True if the tombstone is recorded, but the
-    bytes are kept until other clones can see it.
+    bytes stay until other clones can see the tombstone.
     """
 
     digests: tuple[str, ...]
@@ -32,10 +32,10 @@ class Purged(Frozen):
 
 
 def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purged:
-    """Plan the purge of *digest*: of a folder, its manifest and the files that no other artifact needs.
+    """Plan the purge of the artifact *digest*.
 
-    Raises UsageError if *digest* is not a digest or belongs to an external artifact, NotFound if no version ever named
-    it and no store has it.
+    Of a folder, plan to erase the manifest and the files that no other artifact needs. Raises UsageError if *digest* is
+    not a digest or belongs to an external artifact, NotFound if no version ever had it and no store has it.
     """
     check_digest(digest)
     versions: list[str] = []
@@ -75,8 +75,11 @@ def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purg
 
 
 def erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str, ...]:
-    """Remove the objects from every store and from caches on this machine; return the URLs of stores that had any."""
-    wanted = list(digests)[::-1]  # the manifest is deleted after its files, so that an interrupted purge can continue
+    """Remove the objects from all stores and from caches on this machine.
+
+    Return the URLs of stores that had objects.
+    """
+    wanted = list(digests)[::-1]  # the manifest comes last, because an interrupted purge needs it to continue
     removed = []
     for store in stores:
         there = [digest for digest in wanted if store.holds(digest)]

@@ -23,9 +23,9 @@ from gitmodel.registry import in_force
 
 
 class TagAim(Frozen):
-    """A stage tag to set at *commit* (None: the newest commit that changed its stage), or to delete if *goes*.
+    """The aim for a stage tag: to set it at *commit* (None: the newest change of its stage), or to delete it (*goes*).
 
-    *vouched* is a commit that counts only because the user vouches for it. A second tag records this.
+    If *commit* counts only because the user vouches for it, *vouched* is this commit, and a second tag records this.
     """
 
     ref: StageRef
@@ -35,9 +35,9 @@ class TagAim(Frozen):
 
 
 class InForce(Frozen):
-    """A stage tag that moved: *version* is in force now, *previous* was before; None if the stage is or was empty.
+    """A stage tag that moved: *version* is in force now, *previous* was in force before (None: the stage was empty).
 
-    *pushed* is True if it moved on the remote.
+    *pushed* is True if the tag moved on the remote, too.
     """
 
     ref: StageRef
@@ -47,7 +47,7 @@ class InForce(Frozen):
 
 
 class Applied(Frozen):
-    """The result of `apply`: *changes* are the tags that it moved, *refused* ones come with the reason.
+    """The result of `apply`: *changes* are the tags that it moved, *refused* the other pending tags with the reasons.
 
     *rules* is the new tag of the rules, "" if the rules in force are unchanged. *unguarded* is True if this clone had
     never seen which rules are in force: then each change was judged only by the rules of its first parent.
@@ -65,7 +65,7 @@ class Applied(Frozen):
 
 
 class Merged(Frozen):
-    """A merge by plain git, whose first parent was the local side, and the stage tags at commits that it merged."""
+    """A merge by plain git whose first parent was the local branch, and the stage tags at commits that it merged."""
 
     commit: Oid
     tags: tuple[str, ...]
@@ -89,7 +89,7 @@ def merged_tags(repository: Repository) -> list[Merged]:
                     found.setdefault(tag.merged_by, []).append(tag.ref.name)
         return [Merged(commit, tuple(names)) for commit, names in found.items()]
 
-    # tags are checked only if the branch has a merge on its chain of first parents
+    # imported and searched only if the branch has a merge on its chain of first parents
     tip = repository.tip()
     return repository.read(question) if tip and has_merge(repository.git, tip) else []
 
@@ -104,19 +104,18 @@ def apply(
 ) -> Applied:
     """Put recorded changes in force: set every pending stage tag that may move, in one transaction.
 
-    Each is judged at the commit that changed the stage, by the rules before it and those that were in force then.
-    *reviewed* are commits that the caller knows to be reviewed, although the history does not show it. *objection*
-    returns another reason against putting a change in force. Without *models*, the rules of the branch also come into
-    force, for later changes.
+    Each change is judged by the rules before its commit and by those in force at that time. *reviewed* are commits that
+    the caller knows to be reviewed, although the history does not show it. *objection* returns another reason against
+    putting a change in force. Without *models*, the rules of the branch also come into force, for later changes.
 
     Raises NotFound if there is no registry or one of *models* does not exist. Raises Refused, with nothing moved, if it
-    is not known which rules are in force, or if the branch does not descend from the commit that a tag was applied
-    from, unless *rewound* says that it may.
+    is not known which rules are in force. Raises it also if the branch no longer contains the commit of a tag, unless
+    *rewound* allows this.
     """
     fetch = repository.tips.lacks_tags()
     if fetch:
         raise NotFound("this clone has no stage tags, which say what is in force", hint=f"fetch them with `{fetch}`")
-    if not rewound:  # `doctor` reports it itself
+    if not rewound:  # `doctor` reports rewound branches itself
         repository.existing_tip()
     before = None if rewound else _rules_seen(repository)
     chosen: list[_Choice] = []
@@ -140,7 +139,8 @@ def apply(
 def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
     """Return the names of *models*, or of all models, with their former names.
 
-    Current names come first: the tag of a former name is deleted only if the model's own tag is set. Raises NotFound.
+    Current names come first, because the tag under a former name is deleted only if the tag under the current name is
+    set. Raises NotFound.
     """
     tagged = snapshot.tags.models()
     names = [snapshot.model_to_read(model) for model in models]
@@ -153,7 +153,7 @@ def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
 
 
 class _Choice:
-    """The choice of the stage tags to set from one snapshot: those *ready*, with the *changes*, and those *refused*."""
+    """Chooses the stage tags to set from one snapshot: those *ready*, with the *changes*, and those *refused*."""
 
     def __init__(
         self,
@@ -177,7 +177,10 @@ class _Choice:
         return self._snapshot.current_name(ref.model, tolerant=True) != ref.model
 
     def add_model(self, name: str, *, tolerant: bool) -> None:
-        """Add the tags of the model *name* that have to move. If *tolerant*, a damaged model is refused, not raised."""
+        """Add the pending tags of the model *name*.
+
+        If *tolerant*, a damaged model is listed in *refused* instead of raised.
+        """
         try:
             states = planning.stage_states(self._snapshot, name)
         except Invalid as error:
@@ -225,7 +228,7 @@ class _Choice:
 
 
 def _rules_seen(repository: Repository) -> Oid | None:
-    """Return the id of the tag of the rules in force, None if this clone never saw one.
+    """Return the id of the tag of the rules in force; None if this clone never saw such a tag.
 
     Raises the errors of `check`.
     """
@@ -234,7 +237,7 @@ def _rules_seen(repository: Repository) -> Oid | None:
 
 
 def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:
-    """Return True if *ref* has a former name, and the tag of the model's current name is not set and will not be."""
+    """Return True if *ref* has a former name of its model, and no tag under the current name exists or will be set."""
     own = StageRef(snapshot.current_name(ref.model, tolerant=True), ref.stage)
     if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
         return False
@@ -254,7 +257,7 @@ def _counting(
     except GitModelError:
         return None
     if not later:
-        return None  # the newest change meets its rules, but another reason prevents it
+        return None  # the newest change meets its rules, but cannot be in force for another reason
     tag = snapshot.tags.get(ref)
     if found is None or found.ref != ref:
         return (TagAim(ref, goes=True), None) if state.forged and state.forged != TOO_SHALLOW else None
@@ -292,7 +295,7 @@ def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) ->
 
 
 def _unfit(snapshot: Snapshot, ref: StageRef, state: StageState) -> Refusal | None:
-    """Return why the recorded change of a pending stage cannot be in force, independent of rules; or None."""
+    """Return the reason, apart from rules, why the recorded change of a pending stage cannot be in force; or None."""
     if state.recorded is None:
         leftover = snapshot.recorded(ref.model, ref.stage)
         double = leftover is not None and state.in_force is None
@@ -306,9 +309,8 @@ def put_in_force(
 ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
     """Set the tags that *choose* returns, and delete those of empty stages.
 
-    With *rules*, the rules of the branch come into force for later changes. Returns the tags that moved, and those that
-    did not because they cannot be signed here, with the reason. *choose* is called again if another writer moved a ref
-    first.
+    With *rules*, the rules of the branch come into force for later changes. Returns the tags that moved, and the tags
+    that this user cannot sign, with the reason. *choose* is called again if another writer moved a ref first.
     """
     repository.git.refuse_read_only()
 
@@ -351,7 +353,7 @@ def put_in_force(
         left: frozenset[str] = frozenset()
         if moves or rules_moves:
             remember_remote(repository)
-            # if only a remote has the branch, it is created here
+            # If only a remote has the branch, this transaction creates the local branch.
             held = snapshot.commit if repository.reader.resolve(repository.branch) else None
             branch = RefMove(repository.branch, snapshot.commit, held)
             left = repository.refs.move([branch, *rules_moves, *moves], "gitmodel: apply", new)
@@ -362,7 +364,7 @@ def put_in_force(
 
 
 def _rules_moves(repository: Repository, snapshot: Snapshot, commit: Oid, new: list[NewObject]) -> list[RefMove]:
-    """Return the moves that put the rules of *snapshot*, at *commit*, in force if they are not; add their tag to *new*.
+    """Return the moves that put the rules of *snapshot*, at *commit*, in force. Add the tag to write to *new*.
 
     Raises Refused if it is unknown which rules are in force.
     """

@@ -1,4 +1,4 @@
-"""Finding credentials that other people recorded, for warnings. Records that exist already are not refused."""
+"""Finding credentials in existing records, for warnings: only new records with credentials are refused."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ MOST_PULLED = 1_000
 def find_credentials(
     repository: Repository, commit: Oid, before: Oid | None = None, *, most: int | None = None
 ) -> list[str]:
-    """Return a message for each text like a credential in the records at *commit*: "FIELD of RECORD looks like ...".
+    """Return a message for each text in the records at *commit* that looks like a credential.
 
-    With *before*, only records that changed since that commit are searched; with *most*, at most that number.
+    With *before*, searches only records that changed after that commit; with *most*, at most that number of records.
     """
     found: Iterable[str] = changed_paths(repository, before, commit) if before else _all(repository, commit)
     return credentials_in(repository.files(commit), islice(filter(paths.parse_path, found), most))
 
 
 def credentials_in(files: Files, wanted: Iterable[str]) -> list[str]:
-    """Return messages about text like credentials in the records of *files* at the paths *wanted*."""
+    """Return messages about text that looks like a credential in the records of *files* at the paths *wanted*."""
     seen = []
     for path in filter(paths.parse_path, wanted):
         try:

@@ -26,7 +26,7 @@ class StepLog(Frozen):
 
     @property
     def title(self) -> str:
-        """The line above the text in a log of several steps or attempts."""
+        """The heading of this output in a text with several steps or attempts."""
         return f"== {self.step}, {'cached' if self.made_by else f'attempt {self.attempt}'} =="
 
     @property
@@ -41,7 +41,7 @@ def text_of(logs: Iterable[StepLog]) -> str:
 
 
 def get_logs(repository: Repository, id: str, step: str | None = None) -> list[StepLog]:
-    """Return the output of each attempt of the steps of the run *id*, which may be abbreviated, or of its *step*.
+    """Return the output of each attempt of each step, or of *step*, in the run *id*, which may be abbreviated.
 
     Raises NotFound for an unknown run or step, and if this machine does not have the output of the run.
     """
@@ -77,7 +77,7 @@ def _newest_run_with_step(repository: Repository, step: str) -> str | None:
 
 
 def _steps(view: RunView, folder: Path) -> list[str]:
-    """Return the names of the steps of a run, whose output is in *folder*."""
+    """Return the names of the steps of a run. The output of the run is in *folder*."""
     if view.record:
         return [one.name for one in view.record.steps]
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

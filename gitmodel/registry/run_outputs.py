@@ -1,4 +1,4 @@
-"""Outputs of runs that worked on an existing version. They belong to the run and are found through the version."""
+"""Outputs of runs that worked on an existing version. They belong to the run, and can be found by the version."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class VersionArtifact(Frozen):
 
     @property
     def names(self) -> tuple[str, str]:
-        """The names that find it: its own, and STEP.NAME if several steps of the run have an output of this name."""
+        """The names by which it is found: its own, and STEP.NAME for an output of several steps."""
         return self.link.name, f"{self.link.step}.{self.link.name}"
 
 
@@ -43,7 +43,7 @@ def list_outputs(writer: Writer, ref: VersionRef, *, store: Callable[[], Artifac
 def find_artifact(
     writer: Writer, found: Found, name: str | None, *, run: str | None, store: Callable[[], ArtifactStore]
 ) -> VersionArtifact:
-    """Return the artifact *name* of a version; if it has none, the output *name* of a run that worked on it.
+    """Return the artifact *name* of a version, or else the output *name* of a run that worked on the version.
 
     With a *run*, only its outputs are searched. Without a *name*, the only artifact or output is returned. Raises
     NotFound; UsageError if there are several.
@@ -54,7 +54,10 @@ def find_artifact(
 def artifact_of(
     snapshot: Snapshot, ref: VersionRef, name: str, *, run: str | None, store: Callable[[], ArtifactStore]
 ) -> tuple[str, ArtifactLink]:
-    """Return the current name of the model in *ref*, and the link that `find_artifact` finds, with its errors."""
+    """Return the current name of the model in *ref*, and the link of the artifact.
+
+    Raises the errors of `find_artifact`.
+    """
     model, number = snapshot.resolve(ref)
     found = Found(model, snapshot.version(model, number))
     return model, _choose(found, name, run, lambda: outputs_in(snapshot, model, number, store)).link
@@ -63,7 +66,7 @@ def artifact_of(
 def outputs_in(
     snapshot: Snapshot, model: str, number: int, store: Callable[[], ArtifactStore]
 ) -> list[VersionArtifact]:
-    """Return the same as `list_outputs`, for version *number* in *snapshot*."""
+    """Do the same as `list_outputs`, for version *number* of *model* in *snapshot*."""
     places = filter(None, map(paths.run_file, snapshot.version(model, number).runs))
     outputs = []
     for record in snapshot.files.load_many(places, records.RunRecord, newer=snapshot.newer):

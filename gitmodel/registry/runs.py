@@ -57,8 +57,9 @@ _CELLS_LIMIT = 16 * LONGEST_CELLS  # bytes: a character can be escaped
 class RunView(Frozen):
     """A run, recorded on the branch (*record*) or only in the journal of this machine.
 
-    *status* is "succeeded", "failed" or "cancelled"; for a run that is not recorded, "running" or "lost", and *since*
-    is its last sign of life. *error* and *traceback* are those of the failing step, if this machine has them.
+    *status* is "succeeded", "failed" or "cancelled"; for a run that is not recorded, "running" or "lost". *since* is
+    the time of the last event of a lost run. *error* and *traceback* are those of the failing step, if this machine has
+    them.
     """
 
     id: str
@@ -77,7 +78,7 @@ class RunView(Frozen):
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """The versions that it made or changed, as `MODEL@NUMBER`."""
+        """The versions that the run made or changed, as `MODEL@NUMBER`."""
         return self.record.versions if self.record else ()
 
     @property
@@ -124,11 +125,11 @@ class RunView(Frozen):
 def list_runs(
     repository: Repository, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[RunView], list[Invalid]]:
-    """Return the runs that match *filter* (CEL), also of this machine's journal, and the damaged ones.
+    """Return the runs that match *filter* (CEL), of the branch and of this machine's journal, and the damaged runs.
 
     *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
-    descending order. Runs without a value come last. Equal values, and all without *sort*, are newest first. Raises
-    UsageError for a parameter or key that no matching run has.
+    descending order. Runs without a value come last. Runs with equal values, and all runs without *sort*, are in order
+    of time, newest first. Raises UsageError for a parameter or key that no matching run has.
     """
     selection = Selection(RUN_NAMES, filter=filter, sort=sort, limit=limit, offset=offset)
 
@@ -149,8 +150,8 @@ def list_runs(
 def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStore] | None = None) -> RunView:
     """Return the run *id*, with the traceback of the failing step if this machine has it.
 
-    *id* may be abbreviated to its beginning or end. The steps of a long run are read from the *store*, if one is given
-    and has them. Raises NotFound, UsageError for an ambiguous abbreviation.
+    *id* may be abbreviated to its beginning or end. The steps of a long run are read from *store*, if it is given and
+    has them. Raises NotFound, UsageError for an ambiguous abbreviation.
     """
     journal = Journal(repository.common_dir)
     noted = journal.run(id) if paths.run_file(id) else None
@@ -167,13 +168,13 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
 
 
 def new_run_id(name: str, started: datetime) -> str:
-    """Return a new id for a run of *name*, which is sorted after the ids of earlier runs."""
+    """Return a new id for a run of *name*. Sorting puts it after the ids of earlier runs."""
     return run_id(name, started, _unique())
 
 
 def _unique() -> str:
-    """Return the end of an id. Tests replace it, so that ids are the same in each of their runs."""
-    # Milliseconds come first, so that ids of the same second are in the order of their runs.
+    """Return the end of an id. Tests replace this function, so that their ids are always the same."""
+    # Milliseconds come first, so that sorted ids of the same second are in the order of their runs.
     return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
 
 
@@ -182,7 +183,7 @@ _inside: ContextVar[str] = ContextVar("gitmodel_inside_run", default="")
 
 @contextmanager
 def inside_run(shown: str) -> Iterator[None]:
-    """Note during the block that this thread is in the run or step *shown*, in which no other run can start."""
+    """Record during the block that this thread is in the run or step *shown*. `refuse_inside_run` reads this."""
     token = _inside.set(shown)
     try:
         yield
@@ -191,7 +192,7 @@ def inside_run(shown: str) -> Iterator[None]:
 
 
 def refuse_inside_run(what: str) -> None:
-    """Raise UsageError if this thread is in a run or step; *what* is the run or pipeline that would start in it."""
+    """Raise UsageError if this thread is in a run or step. *what* is the run or pipeline that must not start there."""
     if outer := _inside.get():
         raise UsageError(
             f"{what} is started inside {outer}", hint="end the first one before, or record both in one run"
@@ -201,7 +202,8 @@ def refuse_inside_run(what: str) -> None:
 def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:
     """Return True if *rules* let the run *record* be recorded. With *changes*, the run changes other records too.
 
-    *has_journal* is False on a temporary machine, whose journal of runs is lost. Failed runs are then recorded, too.
+    *has_journal* is False on a temporary machine, whose journal of runs will be lost. Then failed runs are recorded,
+    too.
     """
     if rules.record == "versioned":
         return bool(record.versions) or changes
@@ -216,7 +218,7 @@ def keep_packages(store: ArtifactStore) -> str:
     return known
 
 
-# The digest of the list by the URL of each store that has it.
+# The digest of the stored list of packages, by the URL of the store.
 _kept_packages: dict[str, str] = {}
 
 
@@ -241,7 +243,7 @@ def get_cells(repository: Repository, id: str, store: ArtifactStore) -> tuple[Ce
 
 
 def told_stored(outputs: Iterable[tuple[str, str]]) -> str:
-    """Return the end of a message with the names and digests of *outputs*, which no commit names; "" if there are none.
+    """Return the end of a message that lists stored *outputs* which no commit names; "" if there are no outputs.
 
     >>> told_stored([("clf", "sha256:0d83a2")])
     '; what it stored stays in the artifact store until `git model store gc`: clf sha256:0d83a2'
@@ -251,7 +253,7 @@ def told_stored(outputs: Iterable[tuple[str, str]]) -> str:
 
 
 def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* in a form that can be written. If it is too long, its inputs and outputs are put into *store*."""
+    """Return *record* in a form that can be written. If it is too long, its inputs and outputs are moved to *store*."""
     if _fits(record):
         return record
     steps = json.dumps([_step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
@@ -267,9 +269,9 @@ def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
 
 
 def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* with the inputs and outputs of its steps; those of a long run are read from the *store*.
+    """Return *record* with the inputs and outputs of its steps. For a long run, they are read from the *store*.
 
-    Raises NotFound if the store lacks them, Invalid if they are not a list of steps.
+    Raises NotFound if the store lacks them, Invalid if the stored object is no list of steps.
     """
     if record.details is None:
         return record
@@ -280,7 +282,7 @@ def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
             raise ValueError("the name of a file")
     except (AttributeError, TypeError, ValueError):
         raise Invalid(f"{record.details} is not a list of steps", hint="run `git model verify`") from None
-    # a version may have been renumbered after the list was stored
+    # A pull may have renumbered a version after the list was stored.
     now = {step.name: step.version for step in record.steps}
     return replace(record, steps=tuple(replace(step, version=now.get(step.name, step.version)) for step in steps))
 
@@ -305,7 +307,7 @@ def _step_fields(step: StepRecord) -> dict[str, Any]:
 
 
 def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[RunView | Invalid]:
-    """Yield recorded runs and those only in the journal, newest first; an id begins with the time."""
+    """Yield the runs that are recorded or in the journal, newest first: their ids begin with the time."""
     left = sorted(journal, reverse=True)
     for path in _run_paths(snapshot):
         id = path.rpartition("/")[2].removesuffix(".toml")
@@ -330,7 +332,7 @@ def run_ids(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _run_paths(snapshot: Snapshot, folder: str = paths.RUNS, depth: int = 3) -> Iterator[str]:
-    """Yield the paths of all runs, newest first; folders are read one after the other, as needed."""
+    """Yield the paths of all runs, newest first. Reads each folder only when the caller gets to it."""
     for name in sorted(snapshot.files.names(folder), reverse=True):
         if depth:
             yield from _run_paths(snapshot, f"{folder}/{name}", depth - 1)

@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 class Selection:
-    """A filter, an order and a page of rows whose fields are *known*. Raises UsageError for invalid ones.
+    """A filter, an order and a page of rows with the fields *known*. Raises UsageError for invalid arguments.
 
-    *sort* is a field, or a key of the metadata, after "-" for descending order; "" leaves the order as it is.
+    *sort* is a field or a key of the metadata; "-" before it reverses the order, and "" keeps the order of the rows.
     """
 
     def __init__(
@@ -41,10 +41,11 @@ class Selection:
     def of(
         self, rows: Iterable[T | Invalid], fields: Callable[[T], Mapping[str, Any]], *, nothing: str
     ) -> tuple[list[T], list[Invalid]]:
-        """Return the selected *rows*, and the errors among the rows that were read. Without an order, few are read.
+        """Return the selected *rows*, and the errors among the rows that were read.
 
-        Rows without a value of the order come last. *nothing* is the subject of messages, such as "no run". Raises
-        UsageError for a name or value in the filter, or a key of the order, that no row has.
+        Without an order, reading ends with the page. Rows without a value for the order come last. *nothing* is the
+        subject of messages, such as "no run". Raises UsageError if no row has a name or value in the filter, or the key
+        of the order.
         """
         found: list[T] = []
         damaged: list[Invalid] = []

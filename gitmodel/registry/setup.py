@@ -1,4 +1,4 @@
-"""The verbs of a registry: create one, adopt a remote's, set its store, list the settings in effect."""
+"""The verbs of a registry: create it or adopt that of a remote, set its store, list the settings in effect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ SETTINGS = ("repo", "branch", "store", "remote", "executor")
 
 
 class Beginning(Frozen):
-    """The result of `begin`: the registry was *begun* here, or *adopted* from a remote ("": it existed already)."""
+    """The result of `begin`.
+
+    *begun* is True if it created the registry, *adopted* the remote that already had it, or "".
+    """
 
     begun: bool
     adopted: str = ""
@@ -43,10 +46,10 @@ class Setting(Frozen):
 
 
 def begin(repository: Repository, *, store: str = "", new: bool = False) -> Beginning:
-    """Create the registry if there is none, or adopt a remote's; *store* is created, recorded in it and trusted here.
+    """Create the registry, or adopt that of a remote, if there is none. Create, record and trust the store *store*.
 
-    With *new*, remotes that were never fetched are not contacted. Raises Conflict if a remote is known to have a
-    registry although *new* is given, Unreachable if a remote cannot be contacted, UsageError for a bad URL.
+    With *new*, does not contact remotes that were never fetched, and raises Conflict if a remote is known to have a
+    registry. Raises Unreachable if a remote cannot be contacted, UsageError for a bad URL.
     """
     if store:
         _make_store(store)
@@ -76,7 +79,7 @@ def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = 
     *repo* is the argument that the client was opened with.
     """
     recorded = None
-    with suppress(NotFound):  # without a registry, because the user may have to set another branch first
+    with suppress(NotFound):  # shown without a registry, too: the user may have to set another branch first
         recorded = repository.head().registry().require("store").store
     store, says = _first(
         (environ.get("GITMODEL_STORE"), "GITMODEL_STORE"),
@@ -104,10 +107,10 @@ def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = 
 
 
 def change_setting(repository: Repository, key: str, value: str) -> str:
-    """Set `git config gitmodel.KEY` of *repository*, KEY one of SETTINGS; return the setting.
+    """Set `git config gitmodel.KEY` of *repository*, where KEY is one of SETTINGS. Return the name of the setting.
 
-    The URL of a registry is not contacted. A URL with credentials is refused, because they would be stored. Raises
-    UsageError for another key or an invalid value, NotFound for a remote that does not exist.
+    Does not contact the URL of a registry. Raises UsageError for another key, an invalid value, or a URL with
+    credentials, which would be stored; NotFound for a remote that does not exist.
     """
     if key not in SETTINGS:
         raise UsageError(f"{key!a} cannot be set", hint=f"set one of {', '.join(SETTINGS)}")
@@ -128,10 +131,11 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
 
 
 def choose_registry(folder: Path, value: str, *, environ: Mapping[str, str], named: bool) -> str:
-    """Set `git config gitmodel.repo` of the repository around *folder* to a path or URL; return the setting.
+    """Set `git config gitmodel.repo` of the repository that contains *folder* to a path or URL.
 
-    The repository of *folder* need not be able to hold a registry. *named* as for `find_repository`. Raises NotFound
-    and UsageError if *value* is a path that cannot hold a registry, UsageError for a URL with credentials.
+    Return the name of the setting. The repository of *folder* may be one that cannot hold a registry. For *named* see
+    `find_repository`. Raises NotFound or UsageError if *value* is a path that cannot hold a registry, UsageError for a
+    URL with credentials.
     """
     git = find_repository(folder, environ=environ, named=named).git
     git.refuse_read_only()

@@ -12,7 +12,10 @@ from gitmodel.registry.writer import Writer
 
 
 class StageRules(Frozen):
-    """The *rule* of a stage on the branch. *in_force* is False if other rules count, too, until `git model apply`."""
+    """The *rule* of a stage on the branch.
+
+    *in_force* is False while other rules also count, until `git model apply`.
+    """
 
     rule: StageRule
     in_force: bool

@@ -26,11 +26,12 @@ from gitmodel.registry.writer import Writer, change_model, change_version
 def promote(
     writer: Writer, ref: VersionRef, stage: str, *, why: Justification = Justification(), leave: bool = False
 ) -> Promotion:
-    """Put the version *ref* into *stage* (also "archived" and "none"), and archive its previous holder.
+    """Put the version *ref* into *stage* (which can be "archived" or "none"), and archive its previous holder.
 
     *why* can override failed rules of the stage; the override is recorded. *leave* lets the version move to an earlier
-    stage although its later stage becomes empty. Raises NotFound if the version does not exist, UsageError for an
-    unknown stage, GateRefused if it fails a rule; Refused if its run failed or if a later stage would become empty.
+    stage although the later stage becomes empty. Raises NotFound if the version does not exist, UsageError for an
+    unknown stage, GateRefused if the version fails a rule, Refused if its run failed or if a later stage would become
+    empty.
     """
     plan = gates.plan_gated_promotion
     return change_version(writer, ref, plan, in_force.judge, to=stage, why=why, leave=leave)
@@ -50,12 +51,11 @@ def rollback(
     why: Justification = Justification(),
     leave: bool = False,
 ) -> Promotion:
-    """Put the previous holder of *stage* back; a second rollback restores the first state.
+    """Put the previous holder of *stage* back. A second rollback undoes the first.
 
-    The rules of the stage apply as for a promotion, unless they allow a direct rollback. Versions that left the stage
-    empty when they were deleted are skipped. Raises NotFound if there is no previous holder, or if it was replaced and
-    then deleted; GateRefused; Refused if it is from a failed run or, unless *leave*, if a later stage would become
-    empty.
+    The rules of the stage apply as for a promotion, unless they allow a direct rollback. Skips versions whose deletion
+    left the stage empty. Raises NotFound if there is no previous holder, or if it was replaced and then deleted;
+    GateRefused; Refused if it is from a failed run or, without *leave*, if a later stage would become empty.
     """
     return change_model(writer, model, partial(plan_rollback, repository), stage, why=why, leave=leave)
 
@@ -89,9 +89,10 @@ def plan_rollback(
 def _plan_undoing(
     repository: Repository, snapshot: Snapshot, name: str, stage: str, reason: str
 ) -> Change[Promotion] | None:
-    """Plan to revert the recorded changes of a stage that do not count, such as direct ones. None if there are none.
+    """Plan to revert the recorded changes of a stage that do not count, such as direct changes.
 
-    Changes of these commits to other places of the model are reverted too, unless somebody changed them again.
+    Return None if all count. Reverts the changes by the same commits to other stages and aliases of the model, unless a
+    later commit changed these again.
     """
     from gitmodel.branch.changed_paths import changed_paths  # imported here: only `rollback` needs it
 
@@ -119,7 +120,7 @@ def _plan_undoing(
             files.pop(path, None)
     record, held = restored.recorded(name, stage), snapshot.recorded(name, stage)
     if record is not None and planning.recorded_places(restored, name).get(stage) != record.version:
-        return None  # it was promoted to another stage since
+        return None  # the version was promoted to another stage later
     if record is not None:
         planning.promotable(snapshot, name, record.version)
     places = (what for what in map(paths.parse_path, files) if what is not None and what.kind == "stage")
@@ -143,8 +144,8 @@ def _number(record: StageRecord | None) -> str:
 def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stage: str) -> int:
     """Return the newest version that was in *stage* before the current holder, or before the stage became empty.
 
-    A deleted version is skipped if its deletion left the stage empty, or if the stage is empty now. Otherwise another
-    version replaced it and the stage has a holder: then the deleted version is returned, and refused by the caller.
+    A deleted version is skipped if its deletion left the stage empty, or if the stage is empty now. If another version
+    replaced the deleted version and is still there, the deleted version is returned, and the caller refuses it.
     """
     from gitmodel.branch.stage_history import stage_events  # imported here: only `rollback` needs it
 

@@ -1,4 +1,4 @@
-"""The artifact stores of a registry as this machine reaches them: by name, overridden, trusted, read-only."""
+"""Opening the artifact stores of a registry from this machine: by name, with overridden URLs, and only if trusted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _YES = frozenset({"1", "true", "yes", "on"})
 class NamedStore(Frozen):
     """A store of the registry: its *name* ("default"), the *url* in effect here, and the *source* of the URL.
 
-    It is opened only if *trusted*: its URL was given on this machine, or this machine's credentials may be used there.
+    The store is opened only if *trusted* is True: its URL was given on this machine, or the user trusted it.
     """
 
     name: str
@@ -40,7 +40,7 @@ class NamedStore(Frozen):
 
 
 class StorePlace(Frozen):
-    """The place from which another process reads an artifact: the stores at *urls*, or the file that *external* links.
+    """The place from which another process reads an artifact: the stores at *urls*, or the external file of *external*.
 
     A web server may redirect the request for that file to URLs that are *trusted*.
     """
@@ -67,7 +67,7 @@ class Access:
         self._opened: dict[tuple[str, bool], ArtifactStore] = {}
 
     def places(self) -> tuple[NamedStore, ...]:
-        """Return all stores of the registry and, unless it is the default, the clone's own store "clone"."""
+        """Return all stores of the registry and, unless it is the default store, the clone's own store as "clone"."""
         stores = self.stores()
         own = not stores[0].url or stores[0].url == self.root.as_uri()
         return stores if own or self._repository.url else (*stores, self.named(CLONE))
@@ -102,7 +102,7 @@ class Access:
         return NamedStore(name, recorded, source, self.is_trusted(recorded), self._read_only)
 
     def is_trusted(self, url: str) -> bool:
-        """Return True if *url*, from a record on the branch, may be used with this machine's credentials."""
+        """Return True if this clone may use its credentials for *url*, which the branch names."""
         return is_local(url) or any(covers(entry, url) for entry in self.trusted())
 
     def trusted(self) -> list[str]:
@@ -123,8 +123,8 @@ class Access:
     def open(self, name: str = DEFAULT) -> ArtifactStore:
         """Open the store *name*.
 
-        Raises NotFound, UsageError for an invalid URL, Refused if it is not trusted, Unreachable if a registry by URL
-        names no store.
+        Raises NotFound, UsageError for an invalid URL, Refused if the URL is not trusted, Unreachable if a registry by
+        URL names no store.
         """
         found = self.named(name)
         if not found.trusted:
@@ -148,9 +148,10 @@ class Access:
         return self._without_purged(self.open())
 
     def of_model(self, model: str) -> ArtifactStore:
-        """Return the store for new artifacts of *model*; it reads from the model's own store, then from the others.
+        """Return the store for new artifacts of *model*.
 
-        A purged artifact is neither returned nor stored again.
+        It reads from the model's own store, then from the other stores. It neither returns a purged artifact nor stores
+        it again.
         """
         snapshot = self._repository.head()
         registry = snapshot.registry().require(*KEYS)
@@ -162,18 +163,18 @@ class Access:
         return self._without_purged(SeveralStores(self.open(own), [partial(self.open, name) for name in others]))
 
     def for_writing(self, model: str = "") -> ArtifactStore:
-        """Open the store for new artifacts of *model*, which need not exist yet; without one, the default store."""
+        """Open the store for new artifacts of *model*, which need not exist yet; without a model, the default store."""
         return self.open(self._own(self._repository.head(), model) if model else DEFAULT)
 
     def everywhere(self) -> ArtifactStore:
-        """Return a store that reads from every store the registry names, the default store first."""
+        """Return a store that reads from every store that the registry names, the default store first."""
         names = self._registry().stores
         if not names:
             return self.default()
         return self._without_purged(SeveralStores(self.open(), [partial(self.open, name) for name in names]))
 
     def urls(self, model: str = "") -> list[str]:
-        """Return the URLs of the stores of `of_model`, for other processes; without a model, of `everywhere`.
+        """Return the URLs of the stores that `of_model` uses (without a model: `everywhere`), for other processes.
 
         Raises the errors of `of_model`, except NotFound: a new model keeps its artifacts in the default store.
         """
@@ -183,7 +184,7 @@ class Access:
         return [named.url for named in (self.named(own), *others)]
 
     def every(self) -> ArtifactStore:
-        """Open all stores of the registry, the default store first, with purged artifacts."""
+        """Open all stores of the registry, the default store first. They also return purged artifacts."""
         others = [named.name for named in self.places() if named.name != DEFAULT]
         return SeveralStores(self.open(), [partial(self.open, name) for name in others])
 
@@ -192,7 +193,7 @@ class Access:
         return WithoutPurged(store, gone) if gone else store
 
     def source(self, model: str, link: ArtifactLink) -> ArtifactStore:
-        """Return the store to read an artifact of *model* from. Raises Refused if its URL is not trusted."""
+        """Return the store from which an artifact of *model* is read. Raises Refused if its URL is not trusted."""
         if link.uri is None:
             return self.of_model(model)
         if not self.is_trusted(link.uri):
@@ -235,7 +236,10 @@ class Access:
 
 
 def open_place(place: StorePlace | None, store: ArtifactStore, root: Path) -> ArtifactStore:
-    """Open the store that `Access.place` described; *store* is the default store, *root* the clone's own folder."""
+    """Open the store that `Access.place` described.
+
+    *store* is the default store, *root* the folder of the clone's own store.
+    """
     if place is None:
         return store
     if place.external is not None:
@@ -251,7 +255,7 @@ def open_urls(urls: Sequence[str], root: Path) -> ArtifactStore:
 
 
 def trust(repository: Repository, url: str) -> bool:
-    """Let this clone use its credentials for *url*, and for all URLs below one that ends in `/`.
+    """Let this clone use its credentials for *url*; if *url* ends in `/`, for all URLs below it.
 
     Returns False if this clone trusted it already.
     """

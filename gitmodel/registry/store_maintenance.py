@@ -33,7 +33,7 @@ def copy(
     repair: bool = False,
     transfer: Transfer = Transfer(),
 ) -> Copied:
-    """Copy all objects of the store *source* to the store *to*, a name or a URL; see `copying.copy_store`."""
+    """Copy all objects of the store *source* to *to*, the name or URL of a store; see `copying.copy_store`."""
     target = open_store(to, default_root=Path()) if ":" in to or "/" in to else access.open(to)
     manifests, gone = writer.read(lambda snapshot: (folders(snapshot), purges(snapshot)))
     return copying.copy_store(
@@ -67,9 +67,8 @@ def plan_purge(writer: Writer, access: Access, digest: str) -> Purged:
 def purge(writer: Writer, repository: Repository, access: Access, digest: str, reason: str) -> Purged:
     """Record the tombstone of *digest*, and erase its bytes in every store that this machine reaches.
 
-    In a shared store, the bytes are erased only when the tombstone is on the remote's branch, where other clones see
-    it. Until then the purge is pending, and a second call completes it. Nothing is recorded unless every store can be
-    opened.
+    In a shared store, the bytes are erased only when the remote's branch has the tombstone, where other clones see it.
+    Until then the purge is pending, and a second call completes it. If a store cannot be opened, nothing is recorded.
     """
     _require_clone(repository)
     purging.check_digest(digest)
@@ -102,7 +101,7 @@ def _require_clone(repository: Repository) -> None:
 
 
 def _remote_tip(repository: Repository) -> Oid | None:
-    """Fetch the remote's branch and return its commit; None without a remote, or without a registry there."""
+    """Fetch the remote's branch and return its commit; None without a remote, or if the remote has no registry."""
     try:
         remote = remotes.choose_remote(repository)
     except NotFound:

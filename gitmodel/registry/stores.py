@@ -18,7 +18,7 @@ from gitmodel.stores.opening import open_store
 
 
 def add_store(writer: Writer, access: Access, name: str, url: str) -> NamedStore:
-    """Add a store to the registry; it is created if necessary, and trusted on this machine.
+    """Add a store to the registry, create it if it does not exist, and trust it on this machine.
 
     Raises Conflict, UsageError, Unreachable.
     """
@@ -56,7 +56,7 @@ def list_users(writer: Writer) -> dict[str, list[str]]:
 def trust_store(access: Access, which: str = DEFAULT) -> NamedStore:
     """Trust a store by name, or a URL (if it ends in `/`, all URLs below it). Raises NotFound, UsageError.
 
-    Returns the store as it is used from now on.
+    Returns the trusted store.
     """
     named = access.named(which) if ":" not in which else NamedStore("", which, f"git config {TRUSTED}")
     if holds_credentials(named.url):

@@ -1,4 +1,4 @@
-"""The names of classes and functions that this machine lets files of models use when they are loaded."""
+"""The names of classes and functions that this machine trusts: artifacts that need them can be loaded."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def trusted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[s
 
 
 def suggested_names(repository: Repository) -> tuple[str, ...]:
-    """Return the names that the registry suggests to trust: `[formats] trust`. They count only once they are trusted.
+    """Return the names that the registry suggests to trust (`[formats] trust`). A suggestion alone trusts nothing.
 
-    Raises Invalid if the rule cannot be read.
+    Raises Invalid if `gitmodel.toml` cannot be read.
     """
     rules = repository.read(lambda snapshot: snapshot.registry().require("formats").formats)
     return rules.trust if rules is not None else ()
 
 
 def trust_names(repository: Repository, names: Iterable[str]) -> None:
-    """Let this clone load files that use *names*. Raises UsageError for one that is not a full name."""
+    """Let this clone load files that use *names*. Raises UsageError for a name that is not a full name."""
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if not is_full_name(name):

@@ -39,8 +39,8 @@ def find_versions(
     """Return the versions of *model*, None: of all models, that match *filter*, and an error for each damaged record.
 
     *sort* is a field or a key of the metadata; "-" before it sorts in descending order (see `read_order`). Versions
-    without a value come last. Equal values, and all without *sort*, are in the order of models, newest version first.
-    Raises NotFound, and UsageError for a key that no version has.
+    without a value come last. Versions with equal values, and all versions without *sort*, are sorted by model, the
+    newest version first. Raises NotFound, and UsageError for a key that no version has.
     """
     page, order = read_page(limit, offset), read_order(sort, VERSION_NAMES)
 
@@ -54,7 +54,7 @@ def find_versions(
 def list_holders(
     writer: Writer, stage: str = "", *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[VersionView], list[Invalid]]:
-    """Return the version in force in *stage*, "": in each stage, of every model; and an error for each damaged record.
+    """Return the versions of all models that are in force in *stage* ("": in any), and the damaged records.
 
     *filter* and *sort* are those of `find_versions`. Without *sort*, versions are in the order of the stages, then of
     the models. Raises UsageError if there is no such stage, or for a name that no such version has.
@@ -85,14 +85,15 @@ class _Search:
         self._snapshot = snapshot
         self._wanted = wanted
         self._order = order
-        # The fields of versions that are read.
+        # The fields of versions that the filter and the order read.
         self._names = (wanted.names if wanted else frozenset()) | {str(order.field.steps[0]) if order else ""}
         self._damaged: list[Invalid] = []
         self._model = None if model is None else existing_model(snapshot, model)
         self._models = self._existing() if self._model is None else (self._model,)
         self._index = open_index(snapshot, index_folder, self._models)
         self._states: dict[str, tuple[StageState, ...]] = {}
-        # True while no version had the metadata key of the order; then the keys that they had, for suggestions.
+        # True until a version has the metadata key of the order. Until then, the keys of the versions are collected,
+        # for suggestions.
         self._misses_order = order is not None and order.field.steps[0] == "metadata"
         self._beside: dict[str, None] = {}
         self._any_searched = False
@@ -143,13 +144,13 @@ class _Search:
         return "no version" if self._model is None else f"no version of {self._model}"
 
     def _existing(self) -> tuple[str, ...]:
-        """Return the models that exist, by name; the errors of the damaged ones are remembered."""
+        """Return the models that exist, sorted by name. Keeps the errors of damaged models."""
         found = list(existing_models(self._snapshot))
         self._damaged += [record for _, record in found if isinstance(record, Invalid)]
         return tuple(name for name, record in found if not isinstance(record, Invalid))
 
     def _candidates(self, most: int | None) -> Candidates | None:
-        """Return the versions that may match, at most the first *most*; None if the index cannot tell."""
+        """Return the versions that may match, at most the first *most*; None if the index cannot be used."""
         if self._index is None:
             return None
         is_known = self._order is None or self._order.field.steps[0] == "metadata"
@@ -176,7 +177,7 @@ class _Search:
         return self._matching((one.model for one in found), self._index.read(found))
 
     def _matching(self, models: Iterable[str], records: Iterable[VersionRecord | Invalid]) -> list[VersionView]:
-        """Return the versions of *models* whose *records* match; the errors of damaged ones are remembered."""
+        """Return the versions of *models* whose *records* match. Keeps the errors of damaged records."""
         found = []
         for model, record in zip(models, records, strict=True):
             if isinstance(record, Invalid):

@@ -35,11 +35,11 @@ from gitmodel.registry.writer import Writer, change_model, change_version
 if TYPE_CHECKING:
     from gitmodel.index.searching import Candidate, Index
 
-# Versions are read newest first, in pieces that double, so that a page of the newest matches does not read the rest.
+# Versions are read newest first, in pieces that double. So a page of the newest matches needs few reads.
 _FIRST_PIECE, _PIECE = 20, 500
-# With fewer hundreds of versions, reading all records is as fast as opening the index.
+# Below this many folders of a hundred versions, reading all records is as fast as opening the index.
 _HUNDREDS_FOR_INDEX = 2
-# With more models, counting their versions takes longer than opening the index.
+# For more models than this, counting their versions takes longer than opening the index.
 _MODELS_FOR_INDEX = 50
 
 
@@ -69,9 +69,9 @@ def make_version(
     runs: Iterable[str] = (),
     key: str = "",
 ) -> Made:
-    """Create the next version of *model*, which *runs* made, and return a reference that follows it.
+    """Create the next version of *model*, and return a reference that follows the version. *runs* made it.
 
-    If a version was already created with the idempotency *key* ("": none), on any machine, it is returned instead.
+    If a version was already created with the idempotency *key* ("": none), on any machine, that version is returned.
     Raises NotFound if the model does not exist, Conflict if the name is taken, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
@@ -99,9 +99,9 @@ def make_version(
 def check_creation(
     writer: Writer, model: str | ModelRef, draft: Draft, *, artifacts: Iterable[tuple[str, str]] = ()
 ) -> ModelRef:
-    """Check, before storing, that `make_version` would accept these values; return a reference to the model.
+    """Check, before artifacts are stored, that `make_version` would accept these values.
 
-    *artifacts* are names and kinds. Raises the errors of `make_version`.
+    Return a reference to the model. *artifacts* are names and kinds. Raises the errors of `make_version`.
     """
     links = [ArtifactLink(name=link, kind=kind, digest=NO_DIGEST, size=0, format="json") for link, kind in artifacts]
 
@@ -137,7 +137,7 @@ def resolve(writer: Writer, ref: VersionRef) -> tuple[str, VersionRecord]:
 def list_versions(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[VersionView], list[Invalid]]:
-    """Return the versions of *model* that match *filter* (CEL), newest first, and the errors of damaged ones."""
+    """Return the versions of *model* that match *filter* (CEL), newest first, and an error for each damaged version."""
     listing = _Listing(writer, model, filter, limit, offset)
     views: list[VersionView] = []
     damaged: list[Invalid] = []
@@ -165,14 +165,17 @@ def count_present(snapshot: Snapshot, folder: Path | None, model: str) -> tuple[
 def each_version(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> _Listing:
-    """Iterate over `list_versions` without holding the whole list; damaged versions are included."""
+    """Iterate over the versions of `list_versions` without a list in memory.
+
+    Damaged versions are included as errors.
+    """
     return _Listing(writer, model, filter, limit, offset)
 
 
 def each_row(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> Iterator[VersionView | VersionRow | Invalid]:
-    """Iterate over `each_version` for a table. The index has the fields that tables show, so few records are read."""
+    """Iterate over `each_version` for a table. Reads few records, because the index has the fields that tables show."""
     return _Listing(writer, model, filter, limit, offset).rows()
 
 
@@ -184,7 +187,7 @@ def existing_model(snapshot: Snapshot, model: str | ModelRef) -> str:
 
 
 def open_index(snapshot: Snapshot, folder: Path | None, models: Iterable[str]) -> Index | None:
-    """Return the index in *folder*, None if it cannot search *models* in *snapshot* or takes longer than reading."""
+    """Return the index in *folder*; None if it cannot search *snapshot*, or if reading records is faster."""
     files, models = snapshot.files, tuple(models)
     if folder is None or not isinstance(files, CommitFiles):
         return None
@@ -212,7 +215,7 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was:
             if not gc.get_freeze_count():
-                # The two calls move new objects to the old generation without a collection. Nothing stays frozen.
+                # Both calls together move new objects to the oldest generation without a collection.
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
@@ -258,7 +261,8 @@ class _Listing:
         found = self._each(self._reader())
         if self._wanted is None:
             return found
-        # If no version read so far has a name in the filter, read all first: the name is an error if no version has it.
+        # If no version that was read has a name in the filter, read all versions first: it is an error if none has the
+        # name.
         return self._checked(iter(list(found)) if self._wanted.unseen else found)
 
     def _checked(self, found: Iterator[VersionView | Invalid]) -> Iterator[VersionView | Invalid]:
@@ -270,7 +274,7 @@ class _Listing:
         self._wanted.check_searched(nothing)
 
     def _reader(self) -> _Reader:
-        """Return the reader of the versions that the filter may match: as the index says, or all; newest first."""
+        """Return the reader of the versions that may match, newest first: those that the index names, or all."""
         if self._wanted is not None and self._wanted.conditions:
             index = open_index(self.snapshot, self._index_folder, (self.model,))
             found = index.find_versions(self.model, self._wanted.conditions, self._wanted.asked) if index else None
@@ -308,7 +312,7 @@ class _Listing:
 
     @property
     def _is_searching(self) -> bool:
-        """Return True while the filter uses a name or type that no version had so far, not even a deleted one."""
+        """Return True while the filter uses a name or type that no version, even a deleted version, has had so far."""
         return self._wanted is not None and self._wanted.unseen
 
 
@@ -320,7 +324,7 @@ def update_version(
     description: str | None = None,
     tags: TagChanges = TagChanges(),
 ) -> int:
-    """Change the description and tags of a version, or name one that has no name; return its number."""
+    """Change the description and tags of a version, or give a name to a version without a name. Return its number."""
     said = None if description is None else _text(description)
     whole = None if tags.whole is None else read_words(tags.whole)
     tags = tags._replace(whole=whole)
@@ -328,8 +332,10 @@ def update_version(
 
 
 def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Justification()) -> int:
-    """Delete a version and never use its number and name again. Raises Refused if it is in use, unless *why* forces
-    it."""
+    """Delete a version and never use its number and name again.
+
+    Raises Refused if it is in use, unless *why* forces it.
+    """
     return change_version(writer, ref, planning.plan_version_deletion, now=writer.moment(), why=why)
 
 
@@ -342,7 +348,7 @@ def set_metadata(
     attached: str | None = None,
     remove: Iterable[str] = (),
 ) -> int:
-    """Set metadata of a version, its artifact *on* or its attachment *attached*, and *remove* keys.
+    """Set metadata of a version, or of its artifact *on* or attachment *attached*. Remove the keys *remove*.
 
     Returns the version's number.
     """
@@ -357,7 +363,7 @@ def _record(
     code: Code | None = None,
     runs: Iterable[str] = (),
 ) -> VersionRecord:
-    """Return the record of a new version; the plan sets its number. Raises UsageError, Conflict."""
+    """Return the record of a new version, without its number, which the plan sets. Raises UsageError, Conflict."""
     links = tuple(artifacts)
     planning.check_artifacts(links, f"the new version of {model}")
     return VersionRecord(

@@ -1,4 +1,4 @@
-"""The target of reads and writes: the repository itself, or a batch of changes that becomes one commit."""
+"""Objects that read and write a registry: directly, or as a batch of changes that becomes one commit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Writer(Protocol):
     """The operations that verbs need of a registry."""
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        """Return the answer to *question*, from a consistent branch and tags; see `Repository.read` for *about*."""
+        """Call *question* with a snapshot whose branch and tags match, and return its result.
+
+        For *about* see `Repository.read`.
+        """
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         """Commit the change that *plan* returns for a snapshot."""
@@ -53,7 +56,7 @@ class Writer(Protocol):
 
     @property
     def index_folder(self) -> Path | None:
-        """The folder of the index, which may not exist; None for a past state, which is read without the index."""
+        """The folder of the index, which may not exist; None for an earlier state, which is read without the index."""
 
 
 def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
@@ -77,7 +80,7 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
 
 def pack_when_many(repository: Repository) -> None:
     """Start to pack loose objects in the background, if many were written to this repository since the last time."""
-    if repository.server is None:  # the cache of a registry by URL can be deleted at any time
+    if repository.server is None:  # not for a cache, which can be deleted at any time
         from gitmodel.git.maintenance import pack_in_background  # imported here because only writes need it
 
         pack_in_background(repository.git, repository.config, repository.own_folder / "packing.lock")
@@ -150,9 +153,9 @@ class Direct:
 class Batch:
     """A `Writer` that collects changes, which become one commit when `commit` is called.
 
-    Every plan runs immediately, on the results of the plans before it, and again on the newest snapshot when the batch
-    is committed. Version numbers are reserved, so that the numbers returned to the caller stay valid. Threads may share
-    a batch.
+    Every plan runs immediately, on the results of the plans before it. When the batch is committed, all plans run again
+    on the newest snapshot. Version numbers are reserved, so that numbers that the caller got stay valid. Threads may
+    share a batch.
     """
 
     def __init__(self, repository: Repository, message: str) -> None:
@@ -163,7 +166,7 @@ class Batch:
         self._base = repository.read(lambda snapshot: snapshot)
         from gitmodel.branch.new_commits import refuse_credentials  # imported here because only writes need it
 
-        # checked first, because a refusal at the end would leave reserved numbers
+        # Checked at the beginning, because a refusal at the end would leave reserved numbers.
         refuse_credentials(repository, self._base, Change(None, subject=message))
         self._plans: list[Callable[[Snapshot], Change[Any]]] = []
         self._change: Change[None] = Change(None)
@@ -257,7 +260,7 @@ class Batch:
             )
 
     def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:
-        """Return the answer to *question* on *snapshot*, which has the changes that others made in the meantime."""
+        """Return the result of *question* on *snapshot*, which has the changes that others made in the meantime."""
         change = self._replay(snapshot)
         answer = question(_overlaid(snapshot, change))
         self._base, self._change = snapshot, change
@@ -310,8 +313,8 @@ def change_version(
 ) -> T:
     """Commit the change that *plan* returns for a snapshot, the model and number that *ref* names there, and *args*.
 
-    Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* confirms that it means this
-    one.
+    Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* confirms that it means the
+    version that has the number now.
     """
 
     def planned(snapshot: Snapshot) -> Change[T]:
@@ -331,8 +334,8 @@ def change_model(
 ) -> T:
     """Commit the change that *plan* returns for a snapshot, the name that *model* has there, and *args*.
 
-    The name may be a former one. Raises Refused for a name that a pull gave to another model, unless *model* confirms
-    that it means this one.
+    The name may be a former name. Raises Refused for a name that a pull gave to another model, unless *model* confirms
+    that it means the model that has the name now.
     """
     ref = ModelRef.of(model)
 
@@ -345,7 +348,7 @@ def change_model(
 
 
 def plan_together(snapshot: Snapshot, plans: Iterable[Callable[[Snapshot], Change[T]]]) -> Change[list[T]]:
-    """Combine the changes of *plans*, each planned on the results of those before it, with their results in order.
+    """Combine the changes of *plans*. Each is planned on the results of the plans before it. The results are in order.
 
     The subject is that of the last plan.
     """
