@@ -261,7 +261,7 @@ def _signer(repository: Repository, commit: Oid) -> str:
 def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
     """Map transaction ids to the remote's commits, to find local commits that the remote has in another form."""
     found = trailer_values(repository.git, tip, base, "Txn")
-    # without squashed commits: each has several ids, and nothing shows what became of each local commit
+    # without squashed commits: each has several ids, and none shows the result of one local commit
     return {values[0]: commit for commit, values in found.items() if len(values) == 1}
 
 
