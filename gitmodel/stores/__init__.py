@@ -1,1 +1,1 @@
-"""Artifact stores: the interface, the store in a folder, stores on servers, artifacts that stay elsewhere. No git."""
+"""Artifact stores: the interface, the store in a folder, stores on servers, and external artifacts. No git."""

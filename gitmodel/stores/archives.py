@@ -1,6 +1,6 @@
 """An export as one file: a tar with a manifest and the objects that it lists. Equal content gives equal bytes.
 
-The layout is described in `docs/reference/format.md`. Reading verifies every name, size, kind of member and byte with
+The layout is described in `docs/reference/format.md`. A reader compares every name, size, kind of member and byte with
 the manifest, and never writes to a path from the archive.
 """
 
@@ -37,8 +37,7 @@ def write_archive(
 ) -> int:
     """Write *records* (by path on the branch) and *artifacts* (digest, bytes) of *store* to *target*, atomically.
 
-    Returns its length in bytes. Raises UsageError if *target* exists, and NotFound, Invalid and Unreachable of the
-    store.
+    Returns its length in bytes. Raises UsageError if *target* exists, and the errors of the store.
     """
     entries = [ManifestEntry(digest_of(data), len(data), path) for path, data in records.items()]
     entries += [ManifestEntry(digest, size, object_path(digest)) for digest, size in artifacts]
@@ -78,7 +77,7 @@ def _place(temporary: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
             raise
-        # On a file system without hard links, create an empty file first, so that no file of others is replaced.
+        # Without hard links, create an empty file first: this fails if another process has created *target*.
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC))
         os.replace(temporary, target)
 
@@ -105,7 +104,7 @@ class Archive:
         return buffered(_Part(self._file, self._places[digest], self.sizes[digest]))
 
     def _verified(self) -> dict[str, bytes]:
-        """Read all objects, whose order is fixed, and return the records by path."""
+        """Read all objects, which are in a fixed order, and return the records by path."""
         wanted = {entry.digest: entry.path for entry in self.entries if not entry.path.startswith(f"{OBJECTS}/")}
         if sum(self.sizes[digest] for digest in wanted) > _MOST_RECORDS:
             raise Invalid("the records of the export are too long", hint=_HINT)
@@ -195,7 +194,7 @@ def _tar_header(name: str, size: int) -> bytes:
     member = tarfile.TarInfo(name)
     member.size = size
     member.mode = 0o644
-    # Every tar reads GNU's encoding of a size that does not fit in octal digits.
+    # For sizes that do not fit in octal digits: every program reads GNU's encoding.
     return member.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
 
 
@@ -204,7 +203,7 @@ def _padded(size: int) -> int:
 
 
 class _Part(RawReader):
-    """A part of a file, to be read like a file."""
+    """A part of a file that is read like a file."""
 
     def __init__(self, file: BinaryIO, begin: int, size: int) -> None:
         self._file = file

@@ -34,12 +34,12 @@ from gitmodel.stores.verified_reading import CHUNK, chunks, read_into
 if TYPE_CHECKING:
     from gitmodel.stores.remote_store import RemoteStore
 
-# About two million files. A wrong link does not make gitmodel read a whole model as a manifest.
+# About two million files. The limit keeps gitmodel from reading a large model as a manifest if a link is wrong.
 MANIFEST_LIMIT = 256 << 20
 
 
 class StoredArtifact(NamedTuple):
-    """An artifact in a store: for a folder, the digest of its manifest and the bytes of its files in all.
+    """An artifact in a store. For a folder: the digest of its manifest, and the total size of its files in bytes.
 
     *unportable* are the paths of a folder that Windows does not support, each with the reason.
     """
@@ -66,7 +66,7 @@ def put_path(
 
     Raises NotFound or UsageError for a path that cannot be stored, such as a large picture, Conflict for a file that
     changed while it was read, Refused for a git repository and, unless *allow_credentials*, for credentials. *name* is
-    the artifact's name in messages, *format* the one that will be recorded ("": the detected one).
+    the artifact's name in messages, *format* the format that will be recorded ("": as detected).
     """
     refuse_git(path, follow_links)
     refuse_large_picture(path, name or path.name, format)
@@ -92,7 +92,7 @@ def get_file(
     if target.is_dir():
         raise UsageError(f"{target} is a folder", hint=f"name a file in it, such as {target / 'model'}")
     if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
-        # /dev/null must not be replaced
+        # a rename would replace a device such as /dev/null
         raise UsageError(f"{target} exists and is not a regular file", hint="name a new file")
     require_parent(target)
     if size is None and progress:
@@ -100,7 +100,7 @@ def get_file(
     with making_beside(target) as place:
         write_object(store, digest, size, place / "file", Tally(progress, size or 0))
         with writing(target):
-            # not synced, because the store still has the bytes after a crash
+            # not flushed to disk: after a crash, the store still has the bytes
             os.replace(place / "file", target)
 
 
@@ -117,7 +117,7 @@ def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | Non
 
 
 def held_file(store: ArtifactStore, digest: Digest, size: int) -> AbstractContextManager[Path | None]:
-    """Return a context manager with a path to the verified file of the object; None if it is not on this machine.
+    """Return a context manager with a path to the verified file of the object; None if the file is on no local disk.
 
     The path leads to the verified file even if another process replaces the object.
     """
@@ -192,7 +192,8 @@ def get_member(
 ) -> ManifestEntry:
     """Write one file of the folder *digest*, given by its path, to *target* in the same way as `get_file`.
 
-    Nothing else is read. Raises NotFound if the folder has no such file, Refused if it belongs to a git repository.
+    Does not read the other files. Raises NotFound if the folder has no such file, Refused if it belongs to a git
+    repository.
     """
     entries = manifest_of(store, digest)
     for entry in entries:
@@ -226,7 +227,7 @@ def copy_artifacts(
     """Copy artifacts from *source* to *target*. Each is a digest, True for a folder, and its recorded size.
 
     Objects that the target has are not copied. *jobs* objects are copied at a time, manifests after all files. *sent*
-    is called with the bytes of each copied artifact. Raises Invalid for a damaged one, NotFound, Unreachable.
+    is called with the bytes of each copied artifact. Raises Invalid for a damaged artifact, NotFound, Unreachable.
     """
 
     def copy(wanted: tuple[Digest, int]) -> None:
@@ -254,10 +255,10 @@ def copy_artifacts(
 
 
 def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: int = JOBS) -> bool:
-    """Return True if *store* has the artifact; renew its timestamp if it is old.
+    """Return True if *store* has the artifact. Renew an old timestamp.
 
-    The caller is about to name the artifact in a commit. Until then a fresh timestamp keeps `store gc`, on any machine,
-    from deleting it. A folder's manifest is renewed after its files, so a fresh manifest implies fresh files.
+    The caller will name the artifact in a commit. Until then a fresh timestamp keeps `store gc`, on any machine, from
+    deleting the artifact. A folder's manifest is renewed after its files, so a fresh manifest implies fresh files.
     """
     there = store.stat(digest)
     if there is None:
@@ -272,7 +273,7 @@ def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: i
 
 
 def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]], *, read_servers: bool = True) -> bool:
-    """Return True if each object, a digest and its size if known, is in the store and hashes to its digest.
+    """Return True if the store has each of *objects* (digest, and size if known) with the right bytes.
 
     Without *read_servers*, an object on a server is not read: its size and the metadata that gitmodel set are compared.
     Renews the timestamps of old objects, as `keep_artifact` does. Raises Invalid for an object that is damaged.
@@ -297,7 +298,7 @@ def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]]
 
 
 def _holder_of(store: ArtifactStore, digest: Digest) -> ArtifactStore:
-    """Return the store that has the object. If *store* is composed of others, return one of these."""
+    """Return the store that has the object: *store*, or one of the stores of which it is composed."""
     while isinstance(store, SeveralStores):
         store = store.holder(digest)
     return store
@@ -306,7 +307,7 @@ def _holder_of(store: ArtifactStore, digest: Digest) -> ArtifactStore:
 def verify_file(
     store: ArtifactStore, digest: Digest, *, size: int | None = None, progress: Progress | None = None
 ) -> StoredArtifact:
-    """Read and hash the object itself, not a copy of it.
+    """Read and hash the object in its store, not a cached copy.
 
     Raises Invalid if it does not match *digest* or its recorded *size*; NotFound if it is missing.
     """
@@ -395,7 +396,7 @@ def members_of(store: ArtifactStore, digest: Digest, size: int | None) -> tuple[
 def fetch_entry(
     store: ArtifactStore, entry: ManifestEntry, path: Path, count: Tally | None = None, *, mode: int = 0o666
 ) -> None:
-    """Write one file of a folder to *path*, which must not exist. After an error, an incomplete file may be there."""
+    """Write one file of a folder to *path*, which must not exist. After an error, an incomplete file may be left."""
     with _naming(entry):
         write_object(store, entry.digest, entry.size, path, count or Tally(None, 0), mode)
 
@@ -421,4 +422,4 @@ def _naming(entry: ManifestEntry) -> Iterator[None]:
 def _size_of(path: Path) -> int:
     with suppress(OSError):
         return os.stat(path).st_size
-    return 0  # opening it reports the reason
+    return 0  # opening the file reports the reason

@@ -38,7 +38,7 @@ class Upload(Protocol):
         """Abort the upload and delete its parts."""
 
     def pause(self) -> None:
-        """End this attempt. The sent parts stay for a later one."""
+        """End this attempt. The sent parts stay for a later attempt."""
 
 
 class Backend(Protocol):
@@ -49,13 +49,13 @@ class Backend(Protocol):
         """The URL of the store, without credentials."""
 
     def create(self) -> None:
-        """Check that the store can be used. Create missing parts that gitmodel may create."""
+        """Check that the store can be used. Create missing folders if gitmodel may create them."""
 
     def stat(self, digest: Digest) -> StoredObject | None:
-        """Return the object's state from the server; None if it does not exist."""
+        """Ask the server for the state of the object; None if it does not exist."""
 
     def has(self, digest: Digest, size: int) -> StoredObject | None:
-        """Return the object if its metadata and *size* say that gitmodel stored it. Its bytes are not read."""
+        """Return the object if it has the metadata that gitmodel sets, and *size*. Does not read its bytes."""
 
     def renew(self, digest: Digest, size: int) -> None:
         """Set the timestamp of an existing object to now."""
@@ -66,7 +66,7 @@ class Backend(Protocol):
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         """Create the object atomically. An equal object may stay if its timestamp is refreshed.
 
-        With *replace*, an existing object is overwritten, because its bytes are wrong.
+        *replace* overwrites an existing object, whose bytes are wrong.
         """
 
     def upload(self, digest: Digest, size: int) -> Upload:
@@ -79,10 +79,10 @@ class Backend(Protocol):
         """Remove the object. A missing object is ignored."""
 
     def leftovers(self) -> list[Leftover]:
-        """Return unfinished uploads, interrupted and active ones."""
+        """Return the unfinished uploads, both interrupted and active."""
 
     def remove_leftover(self, leftover: Leftover) -> None:
-        """Delete an unfinished upload. One that no longer exists is ignored."""
+        """Delete an unfinished upload. A missing upload is ignored."""
 
 
 def part_size(size: int, most: int) -> int:

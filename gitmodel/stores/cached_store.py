@@ -1,7 +1,7 @@
-"""An artifact store on a server, with copies on this machine of the transferred objects.
+"""An artifact store on a server that keeps copies of the transferred objects on this machine.
 
-The copies are a local store, whose objects are verified on every read. The bytes of an interrupted download are
-`<root>/partial/<64 hex digits>`, locked (flock) by its writer; the next download resumes from there.
+The copies are in a local store, which verifies objects on every read. An interrupted download leaves the file
+`<root>/partial/<64 hex digits>`, from which the next download resumes. Its writer holds a lock on it (flock).
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class CachedStore:
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         """Store the bytes of *source* in the origin.
 
-        A large source that can be read only once is first written to the cache, to compute its digest, and sent from
-        there.
+        If a large source can be read only once, its bytes are written to the cache first: the digest must be known
+        before they are sent.
         """
         if rewinds(source):
             return self._origin.put_stream(source, sent=sent)
@@ -75,7 +75,7 @@ class CachedStore:
         self._origin.put_known(digest, size, source, sent=sent)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Return a verifying reader of the copy. If there is none, read the object, which copies it at its end.
+        """Return a verifying reader of the copy. Without a copy, it reads from the origin, and makes a copy at the end.
 
         Raises Invalid if the object is longer than *size*.
         """
@@ -99,7 +99,7 @@ class CachedStore:
             raise
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
-        """Return the file of the copy for mapping into memory. Fetches it if needed and verifies it.
+        """Return the verified file of the copy for mapping into memory. Fetches it if needed.
 
         Never write to it.
         """
@@ -107,14 +107,17 @@ class CachedStore:
             return self.cache.place(digest)
 
     def held(self, digest: Digest, size: int | None = None) -> AbstractContextManager[Path]:
-        """Return a context manager with a path to the verified copy, which is fetched if needed; see `LocalStore`."""
+        """Return a context manager with the path of the verified copy. Fetches it if needed; see `LocalStore`."""
         if not self._has_copy(digest, size):
             with self.open(digest, size) as reader:
                 read_to_end(reader)
         return self.cache.held(digest)
 
     def _has_copy(self, digest: Digest, size: int | None) -> bool:
-        """Return True if the cache has a copy of at most *size* bytes. The origin reports an object that is longer."""
+        """Return True if the cache has a copy of at most *size* bytes.
+
+        For a longer object, the origin raises the error.
+        """
         there = self.cache.stat(digest)
         return there is not None and (size is None or there.size <= size)
 
@@ -155,7 +158,7 @@ class CachedStore:
 
 
 class _Partial:
-    """A partly fetched object: a file that one process at a time locks and appends to."""
+    """A partly fetched object: a file that one process at a time may lock and extend."""
 
     def __init__(self, cache: LocalStore, digest: Digest, path: Path, descriptor: int) -> None:
         self._cache = cache
@@ -208,7 +211,7 @@ class _Partial:
 
 
 class _FetchingReader(RawReader):
-    """The bytes of an object: those that were fetched before, then those from the server, which it also stores."""
+    """Reads an object: first the bytes that were fetched before, then those from the server, which it also stores."""
 
     def __init__(
         self,
@@ -236,7 +239,7 @@ class _FetchingReader(RawReader):
         except Invalid:
             if not self._had or self._partial is None:
                 raise
-            # a crash lost some of the earlier bytes, so they are not the start of this object
+            # After a crash, the earlier bytes can be wrong.
             self._partial.drop()
             self._partial, self._had = None, 0
             return origin.reader(self._digest, self._size)
@@ -277,7 +280,7 @@ class _FetchingReader(RawReader):
 
 
 class _CopyReader(RawReader):
-    """The bytes of a copy. It deletes a damaged copy, so that the next attempt reads the origin."""
+    """Reads a copy. Deletes a damaged copy, so that the next attempt reads the origin."""
 
     def __init__(self, cache: LocalStore, digest: Digest) -> None:
         self._cache = cache
@@ -300,7 +303,7 @@ class _CopyReader(RawReader):
 
 
 class _Joined(RawReader):
-    """A reader of the bytes that were already read from *source*, and then of the rest of *source*."""
+    """Reads bytes that were already taken from *source*, and then the rest of *source*."""
 
     def __init__(self, content: bytes | bytearray, source: BinaryIO) -> None:
         self._left = memoryview(content)

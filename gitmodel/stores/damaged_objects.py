@@ -1,8 +1,8 @@
-"""Objects in a store on a server that a reader on this machine found damaged.
+"""Notes on damaged objects in stores on servers, made by readers on this machine.
 
-A server does not replace an object with the right size and metadata. So a reader that finds wrong bytes notes the
-object, and the next process that stores it replaces it. `<root>/damaged/<64 hex digits>` is an empty file, named by the
-SHA-256 of the store and the digest.
+gitmodel does not upload an object that a server has with the right size and metadata. So a reader that finds wrong
+bytes makes a note, and the next process that stores the object replaces it. A note is an empty file `<root>/damaged/<64
+hex digits>`, named by the SHA-256 of the store and the digest.
 """
 
 from __future__ import annotations

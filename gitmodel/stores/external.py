@@ -38,7 +38,7 @@ class ReadResult(NamedTuple):
 
 
 def absolute_uri(given: str) -> str:
-    """Return *given* as in a record: a path becomes a `file:` URI. Raises UsageError for an unsupported one."""
+    """Return *given* as records hold it: a path becomes a `file:` URI. Raises UsageError for an unsupported URI."""
     if holds_credentials(given):
         raise UsageError(
             "the URI holds credentials, which must not be recorded",
@@ -54,7 +54,7 @@ def absolute_uri(given: str) -> str:
 
 
 def file_name_of(uri: str) -> str:
-    """Return the name of the file at *uri*, "" if it has none.
+    """Return the name of the file at *uri*, or "".
 
     >>> file_name_of("s3://bucket/raw%20data/model%201.onnx"), file_name_of("https://example.com/")
     ('model 1.onnx', '')
@@ -70,7 +70,7 @@ def trust_line(uri: str) -> str:
 
 
 def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> External:
-    """Look up the object at *uri*. Redirects are followed only to URLs that are *trusted*.
+    """Look up the object at *uri*. Follows redirects only to URLs that are *trusted*.
 
     Raises NotFound, Refused, Unreachable, UsageError for a folder.
     """
@@ -87,7 +87,7 @@ def read_once(
             hashed.update(chunk)
             size += len(chunk)
             head += chunk[: HEAD - len(head)] if len(head) < HEAD else b""
-            if size > found.size:  # stop here, because a file that grows may never end
+            if size > found.size:  # a file that grows may never end
                 break
             if progress is not None:
                 progress(size, found.size)
@@ -100,7 +100,7 @@ def read_once(
 
 
 class ExternalStore(Unwritable):
-    """The one artifact at a URI as a store that can only be read; an `ArtifactStore`.
+    """The artifact at one URI, as a read-only `ArtifactStore`.
 
     A web server may redirect to its own host, and to URLs that are *trusted*.
     """
@@ -119,7 +119,7 @@ class ExternalStore(Unwritable):
         return self
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Return a reader, which raises Invalid at its end if the bytes are not those that were linked."""
+        """Return a reader that raises Invalid at its end if the bytes differ from those that were linked."""
         source = _kind_of(self.url, self._trusted).open(self.url, self._version_id)
 
         def fill(view: memoryview) -> int:
@@ -131,7 +131,7 @@ class ExternalStore(Unwritable):
         return buffered(VerifyingReader(fill, digest, self._size, wrong=wrong, close=source.close), HEAD)
 
     def local_path(self) -> Path | None:
-        """Return the path of a file on this machine; None for another artifact."""
+        """Return the path of the artifact if it is a file on this machine, else None."""
         return _path_of(self.url) if scheme_of(self.url) == "file" else None
 
     def holds(self, digest: Digest) -> bool:
@@ -168,7 +168,7 @@ def _not_what_was_linked(uri: str, digest: Digest) -> Invalid:
 
 
 class _Kind(NamedTuple):
-    """The functions for one scheme of URIs; both get a URI and the id of a version of the object."""
+    """The functions for one scheme of URIs. Both take a URI, and the version id of an object in a bucket."""
 
     look_up: Callable[[str, str], External]
     open: Callable[[str, str], BinaryIO]
@@ -200,7 +200,7 @@ def _read(reader: BinaryIO, uri: str, length: int) -> bytes:
         return reader.read(length) or b""
     except GitModelError:
         raise
-    except Exception as error:  # any exception of a store's client while reading
+    except Exception as error:  # clients of stores raise many types of exceptions
         raise _unreachable(uri, error) from error
 
 
@@ -245,7 +245,7 @@ def _folder(uri: str) -> UsageError:
 
 
 def _look_up_page(trusted: Sequence[str], uri: str, version_id: str) -> External:
-    with _request(uri, trusted) as answer:  # a GET: some servers answer HEAD with another length, or not at all
+    with _request(uri, trusted) as answer:  # GET, because some servers answer HEAD incorrectly or not at all
         length = answer.headers.get("Content-Length", "")
         mark = f"{answer.headers.get('ETag', '')} {answer.headers.get('Last-Modified', '')}"
     if not length.isdigit():

@@ -22,7 +22,7 @@ RANGE = 8 << 20
 def _look_up_s3(uri: str, version_id: str) -> External:
     bucket, key = _place(uri)
     answer = _ask_s3("head_object", uri, ChecksumMode="ENABLED", **_object(bucket, key, version_id))
-    # For an object in parts, S3 can report a checksum of checksums, which is not the digest of the object.
+    # For an object in parts, S3 can report a checksum of the checksums of the parts, which is not the object's digest.
     whole = answer.get("ChecksumSHA256", "") if answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" else ""
     digest = PREFIX + base64.b64decode(whole).hex() if whole and "-" not in whole else ""
     version = answer.get("VersionId", "")
@@ -82,7 +82,7 @@ def _s3_refusal(client: Any, arguments: dict[str, str], response: Any) -> GitMod
     return Unreachable(f"reading the key {key} of the bucket {bucket} failed: {said}", hint="try again later")
 
 
-# Google's store calls the version of an object its generation.
+# Google calls a version of an object a generation.
 
 
 def _look_up_gcs(uri: str, version_id: str) -> External:
@@ -122,7 +122,7 @@ def _gcs(uri: str) -> tuple[Any, str]:
     return Bucket(name, f"the bucket {name}"), key
 
 
-# Azure: a blob has a version id only if the account keeps versions.
+# Azure. A blob has a version id only if the account keeps versions.
 
 
 def _look_up_azure(uri: str, version_id: str) -> External:
@@ -199,7 +199,7 @@ KINDS: dict[str, tuple[Callable[[str, str], External], Callable[[str, str], Bina
 
 
 class _Ranges(RawReader):
-    """The bytes of an object of *size* bytes, fetched in ranges as they are read."""
+    """Reads an object of *size* bytes, and fetches it in ranges."""
 
     def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
         self._fetch = fetch
@@ -211,7 +211,7 @@ class _Ranges(RawReader):
         content = self._fetch(self._start, count) if count else b""
         view[: len(content)] = content
         self._start += len(content)
-        self._left -= count if not content else len(content)  # the file has become shorter
+        self._left -= count if not content else len(content)  # no content: the file has become shorter
         return len(content)
 
 

@@ -1,6 +1,6 @@
 """Requests to a server, with retries and a timeout for silence.
 
-libcurl sends them, and signs some of them. Its options are documented at
+libcurl sends the requests, and signs some of them. Its options are documented at
 https://curl.se/libcurl/c/curl_easy_setopt.html.
 """
 
@@ -20,8 +20,8 @@ from gitmodel.stores.interface import library
 from gitmodel.stores.server_attempts import PASSING, attempts
 
 BUFFER = 256 << 10
-_OLDEST = (8, 10)  # the version of libcurl; older ones sign some queries incorrectly
-_IN_ADVANCE = 64 << 20  # a buffer for a longer body is not allocated before its bytes arrive
+_OLDEST = (8, 10)  # older versions of libcurl sign some queries incorrectly
+_IN_ADVANCE = 64 << 20  # for a longer body, no buffer is allocated before its bytes arrive
 _AT_ONCE = 1 << 20  # bodies up to this size are passed to libcurl at once
 
 
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The length of the whole object if the body is a range of it; else that of the body."""
+        """The length of the whole object if the body is a range of it, else the length of the body."""
         total = self.headers.get("content-range", "").rpartition("/")[2]
         return int(total) if total.isdigit() else len(self.body)
 
@@ -56,7 +56,7 @@ class Key(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request to send: *headers* with names in lower case, signed if there is a *key*."""
+    """A request to send. *headers* have names in lower case. If there is a *key*, it signs the request."""
 
     method: str
     url: str
@@ -66,9 +66,9 @@ class Request(NamedTuple):
 
 
 class Server:
-    """The server at *base* (scheme and host); *name* is its name in messages. It is used by many threads.
+    """The server at *base* (scheme and host), for many threads. *name* is its name in messages.
 
-    *timeout* is the number of seconds that the server may send nothing.
+    *timeout*: seconds that the server may be silent.
     """
 
     def __init__(self, base: str, name: str, *, timeout: float, attempts: int, extra: str) -> None:
@@ -97,17 +97,18 @@ class Server:
         key: Callable[[], Key] | None = None,
         what: str,
     ) -> Answer:
-        """Return the answer to a request that may be repeated. *headers* and *key* are computed again for each attempt.
+        """Send a request, repeatedly if necessary, and return the answer.
 
-        Raises Unreachable if there is no answer, or if the server keeps failing.
+        Each attempt computes *headers* and *key* again. Raises Unreachable if there is no answer, or if the server
+        keeps failing.
         """
         url = self.base + path
         return self._ask(lambda: Request(method, url, headers(), body, key() if key else None), self._proxy, what)
 
     def path_of(self, url: str) -> str:
-        """Return the path and query of *url*, from an answer of the server.
+        """Return the path and query of *url*, which the server named in an answer.
 
-        Raises Unreachable if it is on another server, which must not get the credentials.
+        Raises Unreachable if the URL is on another server, which must not get the credentials.
         """
         parts = urlsplit(url)
         if parts.netloc and f"{parts.scheme}://{parts.netloc}" != self.base:
@@ -136,7 +137,7 @@ class Server:
     def _send(self, request: Request, proxy: str) -> Answer:
         if threading.current_thread() is not threading.main_thread():
             return self._transfer(request, proxy)
-        # Ctrl-C interrupts the main thread only, and libcurl does not return for it
+        # In another thread, because Ctrl-C does not interrupt libcurl, and only interrupts the main thread.
         return _interruptible(lambda: self._transfer(request, proxy))
 
     def _transfer(self, request: Request, proxy: str) -> Answer:
@@ -152,7 +153,7 @@ class Server:
             failure = self._failure(handle, error)
             handle.close()
             raise failure from None
-        handle.reset()  # frees the bodies, which the handle keeps in memory
+        handle.reset()  # the handle would keep the bodies in memory
         self._idle.append(handle)
         return Answer(status, answer.headers, answer.body())
 
@@ -198,7 +199,7 @@ class Server:
             options.append((curl.PATH_AS_IS, 1))
         for option, value in options:
             handle.setopt(option, value)
-        # do not send headers that libcurl adds: Expect, which takes a round trip, and a default type
+        # Suppress headers that libcurl adds: Expect, which costs a round trip, and a default type.
         without = [f"{name}:" for name in ("expect", "content-type") if name not in request.headers]
         handle.setopt(curl.HTTPHEADER, lines + without)
 
@@ -220,7 +221,7 @@ class _Failure(Exception):
 class _Coming:
     """An answer that is being received.
 
-    Its body goes into a buffer of the announced length, because a growing buffer takes more memory.
+    The body goes into a buffer of the announced length, because a buffer that grows takes more memory.
     """
 
     def __init__(self) -> None:
@@ -248,7 +249,7 @@ class _Coming:
 
 
 class _Body:
-    """The bytes of a large body for libcurl, which may read them again from the beginning."""
+    """A large body for libcurl, which may read it again from the beginning."""
 
     def __init__(self, content: bytes | bytearray) -> None:
         self._content = memoryview(content)

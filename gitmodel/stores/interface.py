@@ -1,4 +1,4 @@
-"""The interface that every artifact store implements, and the errors and limits that all stores share."""
+"""The interface of artifact stores, and the errors and limits that all stores share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def is_old(found: StoredObject) -> bool:
 
 
 class StoredObject(NamedTuple):
-    """An object in a store; *modified* is when it was last stored, in seconds since 1970 by the store's clock."""
+    """An object in a store.
+
+    *modified* is the last time at which it was stored, in seconds since 1970 by the store's clock.
+    """
 
     digest: Digest
     size: int
@@ -29,7 +32,7 @@ class StoredObject(NamedTuple):
 
 
 class External(NamedTuple):
-    """The current object at *uri*: its size in bytes, its *version_id* in its store, and its reported SHA-256 or "".
+    """The current object at *uri*: its size in bytes, its *version_id*, and the SHA-256 that its store reports, or "".
 
     *mark* is a value that changes with each write of the object, such as its ETag, generation or modification time.
     """
@@ -42,10 +45,10 @@ class External(NamedTuple):
 
 
 class Leftover(NamedTuple):
-    """The remains of an unfinished upload: the store's name for it, its bytes, and its last sign of life.
+    """The remains of an unfinished upload: their name in the store, their size, and the time of the last change.
 
-    *modified* is in seconds since 1970 by the store's clock. A remote store cannot detect killed writers, so it also
-    lists active uploads, and only their age shows that they are abandoned.
+    *modified* is in seconds since 1970 by the store's clock. A remote store cannot detect killed writers. So it also
+    lists active uploads, and only the age of an upload shows that it is abandoned.
     """
 
     name: str
@@ -75,7 +78,7 @@ class ArtifactStore(Protocol):
         """Store all bytes of *source* atomically; return digest and length in bytes."""
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        """Store the *size* bytes of *digest*. A store that supports it resumes an interrupted upload.
+        """Store the *size* bytes of *digest*. Some stores resume an interrupted upload.
 
         *source* must raise Invalid before its end if its bytes do not match *digest*, as the readers of `open` do.
         """
@@ -83,7 +86,7 @@ class ArtifactStore(Protocol):
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """Open the object. The reader raises Invalid before its end if the bytes do not match *digest*.
 
-        Raises NotFound if the object does not exist; Invalid, before more than a first piece is read, if it is longer
+        Raises NotFound if the object does not exist; Invalid, after reading at most the first piece, if it is longer
         than *size*.
         """
 
@@ -112,7 +115,7 @@ class ArtifactStore(Protocol):
         """Return the remains of unfinished uploads. In a folder, only those of killed writers."""
 
     def remove_leftover(self, leftover: Leftover) -> None:
-        """Delete an unfinished upload. One that no longer exists is ignored."""
+        """Delete an unfinished upload. A missing upload is ignored."""
 
 
 class Unwritable(ABC):
@@ -123,7 +126,7 @@ class Unwritable(ABC):
         """Return the error that says why the store is read-only."""
 
     def renew(self, digest: Digest) -> None:
-        """Do nothing, because the store's own writers keep the object."""
+        """Do nothing: the object needs no timestamp here, because only the writers of the store may delete it."""
         return None
 
     def create(self) -> None:
@@ -159,9 +162,9 @@ def wrong_size(digest: Digest, recorded: int, found: int) -> Invalid:
 
 
 def where_else(url: str, *, shared: bool) -> str:
-    """Return a hint about an object that the store at *url* lacks: other places to look, and the command to copy it.
+    """Return a hint about an object that the store at *url* lacks: other places, and the command that copies it.
 
-    *shared* is True if other machines reach the store too.
+    *shared* is True if other machines can reach the store.
     """
     bring = "`git model store copy --from clone --to default`"
     if shared:

@@ -1,7 +1,7 @@
 """The artifact store in a folder: files named by their digests. Each file is complete or does not exist.
 
-`<root>/sha256/<first two hex digits>/<other 62>` is an object, `<root>/tmp/<process id>-<random>` an object that is
-being written. A writer keeps its temporary file locked while it lives, so an unlocked temporary file is a leftover.
+`<root>/sha256/<first two hex digits>/<other 62>` is an object, `<root>/tmp/<process id>-<random>` is an object that is
+being written. Each writer locks its temporary file, so an unlocked temporary file is a leftover of a killed writer.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from gitmodel.stores.verified_reading import VerifyingReader, buffered, chunks, 
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")
-# Errors of a file system that lacks a feature, and errors if its rename cannot replace an existing file.
+# Errors of a file system that lacks a feature, and of a rename that cannot replace an existing file.
 _NOT_ABLE = frozenset({errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _IN_THE_WAY = frozenset({errno.EEXIST, errno.EPERM, errno.EACCES, errno.EBUSY, errno.ENOTSUP})
 _NOT_SYNCED = "what was stored in the last moments may be lost in a loss of power"
 _told: set[tuple[Path, str]] = set()
 _TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{32}")
-_LEFT_FOR_GOOD = 3600.0  # seconds without a lock and a write. A copy for the cache is written without a lock.
+_LEFT_FOR_GOOD = 3600.0  # seconds; writers of cached copies have no lock, so an unlocked file must also be old
 
 
 class LocalStore:
-    """Artifacts in the folder *root*; *shared* is True if other machines use it too.
+    """Artifacts in the folder *root*. *shared* is True if other machines use the folder, too.
 
-    The folder of a shared store must exist, because a missing folder may be a disk that is not mounted. Only the last
-    part of its path is created, and reading without it raises Unreachable. A store that is not shared is created on
-    first use. Without *synced*, an object may be lost in a crash of the machine, as in a cache.
+    For a shared store, only the last part of its path is created, and reading a missing folder raises Unreachable,
+    because its disk may not be mounted. A store that is not shared is created on first use. Without *synced*, an object
+    may be lost in a crash of the machine, as in a cache.
     """
 
     def __init__(self, root: Path, *, shared: bool = False, synced: bool = True) -> None:
@@ -53,7 +53,7 @@ class LocalStore:
         self._objects = self.root / "sha256"
         self._temporary = self.root / "tmp"
         self._swept = False
-        self._shards = str(self._objects)  # joining paths takes longer than looking for a file
+        self._shards = str(self._objects)  # text, because joining paths takes longer than looking for a file
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self.root)!r}, shared={self.shared})"
@@ -81,8 +81,8 @@ class LocalStore:
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         """Store all bytes of *source*; return digest and length in bytes.
 
-        The object appears atomically, and is on disk when this returns. An existing equal object is replaced, which
-        repairs a damaged one. Errors of *source* are passed on, and leave nothing.
+        The object appears atomically, and is on disk when this returns. Replaces an existing object, because it may be
+        damaged. If *source* raises an error, nothing is stored.
         """
         return self._put(source, "", sent)
 
@@ -108,13 +108,13 @@ class LocalStore:
                 os.unlink(temporary)
             raise
         finally:
-            os.close(descriptor)  # which releases the lock, after the file was renamed
+            os.close(descriptor)  # releases the lock; the file has its final name by now
         return digest, size
 
     def keep(self, digest: Digest, content: bytes | bytearray) -> None:
         """Store *content* as the object *digest* in a cache, without syncing it.
 
-        Its temporary file has no lock. If another process deletes it as a leftover, this raises Unreachable.
+        The temporary file has no lock. Raises Unreachable if another process deletes this file as a leftover.
         """
         place = self.place(digest)
         descriptor, temporary = self._open_temporary()
@@ -156,9 +156,9 @@ class LocalStore:
 
     @contextmanager
     def held(self, digest: Digest, size: int | None = None) -> Iterator[Path]:
-        """Verify the object and yield a path to the file that was verified, also if another file replaces it.
+        """Verify the object and yield a path to the verified file, even if another process replaces the object.
 
-        Where the system has no such paths (`man 5 proc`), it is the path of the object.
+        On a system without such paths (`man 5 proc`), yields the path of the object.
         """
         descriptor, found = self._open(digest, size)
         with self._reader(digest, descriptor, found) as reader:
@@ -167,7 +167,7 @@ class LocalStore:
             yield held if held.exists() else self.place(digest)
 
     def place(self, digest: Digest) -> Path:
-        """Return the path of the object, whether it exists or not."""
+        """Return the path at which the object is, or would be."""
         name = hex_of(digest)
         return Path(f"{self._shards}/{name[:2]}/{name[2:]}")
 
@@ -187,7 +187,7 @@ class LocalStore:
                 return
             except FileNotFoundError:
                 raise self._missing(digest) from None
-            except PermissionError:  # the file of another user: only a new file has a new timestamp
+            except PermissionError:  # Another user's file: its time cannot be set, so a new file replaces it.
                 pass
         with self.open(digest) as reader:
             self._put(reader, digest, None)
@@ -224,7 +224,7 @@ class LocalStore:
         return [Leftover(str(path), state.st_size, state.st_mtime) for path, state in self._dead()]
 
     def remove_leftover(self, leftover: Leftover) -> None:
-        """Remove the temporary file, if its writer is dead."""
+        """Delete the temporary file if its writer is dead."""
         for path, _ in self._dead():  # keeps the lock of each file during the iteration
             if str(path) == leftover.name:
                 with _reaching(path), suppress(FileNotFoundError):
@@ -246,16 +246,19 @@ class LocalStore:
         while True:
             descriptor, temporary = self._open_temporary()
             with _reaching(temporary):
-                # On a network file system without locks, no other process can lock this file either, so that it is
-                # never treated as a leftover.
+                # On a network file system without locks, other processes cannot lock this file either, so they never
+                # take it for a leftover.
                 with self._tolerating("locks (flock)", "the remains of killed uploads cannot be recognized"):
                     lock(descriptor)
                 if os.fstat(descriptor).st_nlink:
                     return descriptor, temporary
-                os.close(descriptor)  # another process removed the file as a leftover before it was locked
+                os.close(descriptor)  # another process deleted the file as a leftover before this one locked it
 
     def _sweep(self) -> None:
-        """Remove files that killed processes left more than an hour ago; only the first call in a process does so."""
+        """Delete files that killed processes left more than an hour ago.
+
+        Only the first call in a process does anything.
+        """
         if self._swept:
             return
         self._swept = True
@@ -312,7 +315,7 @@ class LocalStore:
                 os.fsync(descriptor)
 
     def _sync_folder(self, folder: Path) -> None:
-        # A rename is on disk only when its folder is synced.
+        # A rename is on disk only after its folder was flushed.
         with self._tolerating("fsync of folders", _NOT_SYNCED):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -322,7 +325,7 @@ class LocalStore:
 
     @contextmanager
     def _tolerating(self, what: str, without: str) -> Iterator[None]:
-        """Ignore that the file system lacks the feature *what*. Warn once, with the consequence *without*."""
+        """Ignore errors of a file system without the feature *what*. Warn once, with the consequence *without*."""
         try:
             yield
         except OSError as error:
@@ -414,7 +417,7 @@ class LocalStore:
             path = self._temporary / name
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError:  # finished meanwhile, or owned by another user
+            except OSError:  # the writer has finished meanwhile, or the file belongs to another user
                 continue
             try:
                 if try_lock(descriptor):

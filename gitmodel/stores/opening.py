@@ -19,10 +19,10 @@ SERVERS = ("s3", "gs", "az", "sftp", "oci")
 
 
 def open_store(url: str, *, default_root: Path) -> ArtifactStore:
-    """Open the store at *url*, or for "" the one in *default_root*, where the copies of a remote store are otherwise.
+    """Open the store at *url* ("": the store in *default_root*). *default_root* also has the copies of a remote store.
 
     A folder is `file:///path` or an absolute path; a remote store has a URL such as `s3://bucket/prefix`. Raises
-    UsageError for anything else, without the URL if it may contain a password.
+    UsageError for any other URL; the message omits a URL that may contain a password.
 
     >>> open_store("", default_root=Path("/repo/.git/gitmodel")).shared
     False

@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 class Tally:
-    """A count of transferred bytes, up to *total*. Calls *progress* whenever a thread adds some, until `stop`."""
+    """Counts transferred bytes, up to *total*. Calls *progress* when a thread adds bytes, until `stop` is called."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress = progress
@@ -27,7 +27,7 @@ class Tally:
         self._stopped = False
 
     def stop(self) -> None:
-        """Make `add` raise, so that the running threads end."""
+        """Make `add` raise an error, so that the running threads end."""
         self._stopped = True
 
     def add(self, count: int) -> None:
@@ -52,9 +52,10 @@ class _Stopped(Exception):
 
 
 class _Working:
-    """A count of the running threads, to wait for their end.
+    """Counts the running threads, to wait for their end.
 
-    The pool cannot do this: if a signal interrupts it while it starts a thread, it does not wait for that thread.
+    The thread pool cannot do this: if a signal interrupts the start of a thread, the pool does not wait for this
+    thread.
     """
 
     def __init__(self) -> None:
@@ -83,7 +84,7 @@ class _Working:
 def in_parallel(
     work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int, count: Tally | None = None
 ) -> list[_Result]:
-    """Return the results of *work* on each of *items*, *jobs* at a time. The first error ends all and stops *count*."""
+    """Call *work* with each of *items*, *jobs* at a time, and return the results. The first error ends all calls."""
     from concurrent.futures import ThreadPoolExecutor  # imported here: reading records needs no threads
 
     results: list[_Result] = []
@@ -98,7 +99,7 @@ def in_parallel(
         try:
             for item in items:
                 waiting.append(pool.submit(tracked, item))
-                if len(waiting) > 4 * jobs:  # limits the number of futures for a folder of a million files
+                if len(waiting) > 4 * jobs:  # for a folder of a million files, futures would fill the memory
                     results.append(waiting.popleft().result())
             while waiting:
                 results.append(waiting.popleft().result())

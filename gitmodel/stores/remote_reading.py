@@ -1,4 +1,4 @@
-"""Reading an object on a server in ranges, fetched ahead. The last bytes are returned only after verifying all."""
+"""Reading an object on a server in ranges that are fetched in advance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RANGE = 4 << 20
 
 
 class RemoteReader(RawReader):
-    """A reader of an object on a server. It returns the last bytes only after verifying the digest of all bytes."""
+    """Reads an object on a server. Returns the last bytes only after verifying the digest of all bytes."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class RemoteReader(RawReader):
 
     @property
     def whole(self) -> bytes | None:
-        """Return all bytes of an object that came in one range, verified; None for a longer one."""
+        """Return the verified bytes of an object of a single range; None for a longer object."""
         return bytes(self._chunk) if len(self._chunk) == self.total else None
 
     def fill(self, view: memoryview) -> int:

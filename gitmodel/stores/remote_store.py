@@ -1,4 +1,4 @@
-"""The artifact store on a server: putting and verified reading, on top of the operations of each kind of server."""
+"""The artifact store on a server: storing and verified reading, by the operations that each kind of server offers."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ SMALL = 8 << 20
 
 
 class RemoteStore:
-    """The artifacts on a server, accessed by *backend*. The use of memory is limited, whatever the sizes of objects.
+    """The artifacts on a server, accessed by *backend*. Memory does not grow with the size of objects.
 
-    Readers add damaged objects to *damaged*. Such an object is replaced when it is stored again, and then read back.
+    Readers add damaged objects to *damaged*. The next upload of such an object replaces it, and reads it back.
     """
 
     shared = True
@@ -60,8 +60,8 @@ class RemoteStore:
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         """Store all bytes of *source*; return digest and length in bytes.
 
-        The digest of a source longer than `SMALL` is known only at its end, so the source is read twice. If it can be
-        read only once, its bytes are first written to a temporary file.
+        A source longer than `SMALL` is read twice, because its digest is known only at its end. If it can be read only
+        once, its bytes are first written to a temporary file.
         """
         import tempfile
 
@@ -83,7 +83,7 @@ class RemoteStore:
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
         """Store the *size* bytes of *digest*. Parts of an earlier attempt are not sent again.
 
-        The object appears only after *source* has ended without an error.
+        The object appears only if *source* ends without an error.
         """
         hex_of(digest)
         if size <= SMALL:
@@ -123,7 +123,7 @@ class RemoteStore:
     def reader(
         self, digest: Digest, size: int | None = None, start: int = 0, hashed: hashlib._Hash | None = None
     ) -> RemoteReader:
-        """Return a reader from byte *start*. *hashed* is the SHA-256 state of all bytes before it.
+        """Return a reader from byte *start*. *hashed* is the SHA-256 state after the bytes before *start*.
 
         Raises the errors of `open`.
         """
@@ -141,7 +141,7 @@ class RemoteStore:
     def is_whole(self, there: StoredObject, *, read: bool) -> bool:
         """Return True if the object that the server describes is intact. Raises Invalid if it is damaged.
 
-        With *read*, its bytes are hashed; otherwise its size and the metadata that gitmodel set are compared.
+        *read*: read and hash its bytes; otherwise compare its size and the metadata that gitmodel set.
         """
         if read:
             self._verify(there.digest)
@@ -193,7 +193,10 @@ class RemoteStore:
             sent(len(content))
 
     def _read_back(self, digest: Digest) -> None:
-        """Read an object that replaced a damaged one. Raises Invalid if the server kept the damaged one."""
+        """Read an object after its upload replaced a damaged object.
+
+        Raises Invalid if the server still has the damaged object.
+        """
         try:
             self._verify(digest)
         except Invalid:

@@ -1,9 +1,8 @@
-"""Addresses at which interrupted uploads continue, kept on this machine between processes.
+"""The addresses at which interrupted uploads continue. They are kept on this machine between processes.
 
-S3 and Azure tell any client which parts of an upload they have. Google's store and OCI registries tell only a client
-that knows the address of the upload, which they returned at its beginning. A client needs only this address to continue
-the upload. It is in the file `<root>/uploads/<64 hex digits>`, which the sending process locks (flock). The name of
-the file is the SHA-256 of the store and the digest.
+S3 and Azure tell any client which parts of an upload they have. To continue an upload to Google's store or an OCI
+registry, a client needs an address that the server returned at the beginning. The file `<root>/uploads/<64 hex digits>`
+has this address. Its name is the SHA-256 of the store and the digest. The sending process locks the file (flock).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ LONGEST = 16 << 10
 
 
 class ResumableUpload:
-    """An upload that can continue at the address *where*, "" if it is new. Without a *path*, nothing is written."""
+    """An upload that can continue at the address *where* ("": a new upload). Without a *path*, nothing is written."""
 
     def __init__(self, path: Path | None, descriptor: int) -> None:
         self._path = path
@@ -29,7 +28,7 @@ class ResumableUpload:
             self.where = os.pread(descriptor, LONGEST, 0).decode(errors="replace")
 
     def keep(self, where: str) -> None:
-        """Store the address for resuming the upload. If it cannot be written, it is not stored."""
+        """Write the address to the file. An error of writing is ignored."""
         self.where = where
         content = where.encode()
         if self._path is None or len(content) > LONGEST:
@@ -39,7 +38,7 @@ class ResumableUpload:
             os.pwrite(self._descriptor, content, 0)
 
     def forget(self) -> None:
-        """Forget the upload, which has ended."""
+        """Delete the file, because the upload has ended."""
         self.where = ""
         if self._path is not None:
             with suppress(OSError):
@@ -53,13 +52,16 @@ class ResumableUpload:
 
 
 class ResumableUploads:
-    """The uploads that began on this machine, kept in files of *folder*, which is created when needed."""
+    """The uploads that began on this machine. Their files are in *folder*, which is created when needed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def hold(self, url: str, digest: Digest) -> ResumableUpload:
-        """Return the upload of *digest* to the store *url*; a new one while another process resumes the kept one."""
+        """Return the upload of *digest* to the store *url*.
+
+        If another process is resuming the known upload, return a new one.
+        """
         path = self._folder / hex_of(digest_of(f"{url} {digest}".encode()))
         descriptor = open_locked(path)
         return ResumableUpload(None, -1) if descriptor is None else ResumableUpload(path, descriptor)

@@ -1,4 +1,4 @@
-"""Repeating a request to a server that fails for a while."""
+"""Repeating a request to a server that fails temporarily."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 def attempts(most: int) -> Iterator[bool]:
-    """Yield for each of *most* attempts: True for the last. A random pause before each grows with their number."""
+    """Yield False for each of *most* attempts and True for the last. Random pauses between them grow."""
     for attempt in range(1, most + 1):
         yield attempt == most
         time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))

@@ -1,4 +1,4 @@
-"""Stores composed of stores: one that writes to the first of several and reads from all, and a read-only one."""
+"""Stores composed of other stores: writing to the first and reading from all, read-only, and without purged objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gitmodel.stores.transfer import Sent
 class SeveralStores:
     """A store that writes to *first* and also reads from the *others*, each opened on first use.
 
-    If one of the others cannot be used, it is skipped if another store has the object.
+    A store that cannot be used is skipped if another store has the object.
     """
 
     def __init__(self, first: ArtifactStore, others: Sequence[Callable[[], ArtifactStore]]) -> None:
@@ -37,9 +37,9 @@ class SeveralStores:
         self._first.put_known(digest, size, source, sent=sent)
 
     def holder(self, digest: Digest) -> ArtifactStore:
-        """Return the store that has the object; the first if none has it.
+        """Return the store that has the object, or else the first store.
 
-        Raises the error of a store that failed, if none has it.
+        If no store has the object and one failed, raises the error of that store.
         """
         if self._first.holds(digest):
             return self._first
@@ -89,8 +89,7 @@ class SeveralStores:
 class ReadOnlyStore(Unwritable, SeveralStores):
     """A store that this machine only reads.
 
-    *reason* and *hint* are the parts of the error: the variable that points at another repository, or why the registry
-    is read-only, and what to do.
+    *reason* and *hint* are the two parts of the error for writing: why the registry is read-only, and what to do.
     """
 
     def __init__(self, store: ArtifactStore, reason: str = "", hint: str = "") -> None:

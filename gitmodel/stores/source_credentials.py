@@ -1,4 +1,4 @@
-"""Credentials in the files that are about to be stored as an artifact."""
+"""Finding credentials in files before they are stored as an artifact."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def refuse_secrets(
 ) -> None:
     """Raise Refused if *what*, such as "the output model", holds the value of a Secret.
 
-    It is searched for in the plain data of *value*, and in the names and bytes of the files at *path*. Links may lead
-    to the folder *follow_links*.
+    Searches the plain data of *value*, and the names and bytes of the files at *path*. Links may lead to the folder
+    *follow_links*.
     """
     if secrets.holds(value) or holds_secret(secrets, path, follow_links):
         raise Refused(
@@ -64,9 +64,9 @@ def describe_credentials(what: str, found: Sequence[str]) -> str:
 def find_credentials(path: Path, top: Path | None = None, *, follow_links: Path | None = None) -> list[str]:
     """Return the places of credentials in the file or folder *path*, such as "sub/.env (environment variables)".
 
-    A file is named by its path, below the folder *top* if that is given. Links may lead to the folder *follow_links*.
-    Reads at most the first 8 KiB of each file, of a text file the first 1 MiB. Raises the errors of `list_folder` and
-    `open_source`.
+    A file is named by its path, relative to the folder *top* if it is given. Links may lead to the folder
+    *follow_links*. Reads at most the first 8 KiB of a file, or 1 MiB of a text file. Raises the errors of `list_folder`
+    and `open_source`.
     """
     place = find_source(path, follow_links)
     if not place.is_dir():
@@ -80,7 +80,7 @@ def find_credentials(path: Path, top: Path | None = None, *, follow_links: Path 
 
 
 def _in_file(place: Path, shown: str, named: str, *, linked: bool = False) -> Iterator[str]:
-    """Yield the credentials in the file at *place*, the target of *named* if that is a link."""
+    """Yield the credentials in the file at *place*. *named* is the path before links were resolved."""
     for what, line in credentials_in_file(_beginning(place, shown, linked), *{named, str(place)}):
         yield f"{_shown(redacted(shown))}{f' line {line}' if line else ''} ({what})"
 

@@ -1,4 +1,4 @@
-"""Sources to store: the files behind a path, with a clear error if they cannot be stored."""
+"""Finding and opening the files that are to be stored, and refusing those that cannot be stored."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFDIR: "a folder",
 }
-# A file HEAD belongs to git if its content matches and one of these names is beside it.
+# A file HEAD is git's if its content matches and its folder has one of these names, too.
 _HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$"), 256
 _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
-# If more links lead to a folder, it is refused, because each level of links can double the number of files.
+# A folder to which more links lead is refused, because each level of links can double the number of files.
 _MOST_TIMES = 100
 
 
 class SourceFile(NamedTuple):
-    """A file to store: its path in a manifest, its place with links followed, its length in bytes.
+    """A file to store: its path in a manifest, its path with links resolved, its length in bytes.
 
     *linked* is True if a symbolic link led to it, or to a folder above it.
     """
@@ -46,8 +46,8 @@ class SourceFile(NamedTuple):
 def find_source(path: Path, follow_links: Path | None = None) -> Path:
     """Return the file or folder *path* with symbolic links resolved.
 
-    Raises NotFound if it does not exist, UsageError if it is not accessible, or if it is a link to a target outside the
-    folder *follow_links*, unless that is None.
+    Raises NotFound if it does not exist; UsageError if it is not accessible, or if it is a link to a target outside the
+    folder *follow_links* (None: any target is allowed).
     """
     if follow_links is not None and path.is_symlink():
         return _follow((links_root(follow_links),), path, follow_links)
@@ -58,7 +58,10 @@ def find_source(path: Path, follow_links: Path | None = None) -> Path:
 
 
 def links_root(folder: str | os.PathLike[str]) -> Path:
-    """Return *folder*, to which links may lead, with its own links resolved. Raises UsageError if it is no folder."""
+    """Return *folder*, to which links may lead, with links in its path resolved.
+
+    Raises UsageError if it is no folder.
+    """
     root = Path(os.path.realpath(Path(folder).expanduser()))
     if not root.is_dir():
         raise UsageError(
@@ -69,7 +72,7 @@ def links_root(folder: str | os.PathLike[str]) -> Path:
 
 
 def refuse_git(path: Path, follow_links: Path | None = None) -> None:
-    """Raise Refused if *path*, or the target of this link, is the `.git` folder or file of a repository.
+    """Raise Refused if *path*, with links followed, is the `.git` folder or file of a repository.
 
     Raises the errors of `find_source`.
     """
@@ -98,9 +101,9 @@ def list_folder(root: Path, follow_links: Path | None = None) -> list[SourceFile
 def open_source(path: Path, name: str, *, linked: bool = False) -> BinaryIO:
     """Open the file *path*, whose links are resolved. *name* is its name in messages.
 
-    The reader can be rewound, and raises Conflict at the end if the file changed after it was opened. If a link led to
-    the file (*linked*), raises Conflict if a part of *path* became a link before the file was open. Raises UsageError
-    if it is not a readable regular file.
+    The reader can be rewound, and raises Conflict at the end if the file changed after it was opened. Also raises
+    Conflict if a link led to the file (*linked*) and a part of *path* has become a link. Raises UsageError if it is not
+    a readable regular file.
     """
     try:
         _refuse_special(name, os.lstat(path).st_mode)
@@ -111,7 +114,7 @@ def open_source(path: Path, name: str, *, linked: bool = False) -> BinaryIO:
         raise _refusal(name, error) from None
     state = os.fstat(descriptor)
     try:
-        _refuse_special(name, state.st_mode)  # the opened file, which can be newer than the one that was checked
+        _refuse_special(name, state.st_mode)  # checked again, because the file can have been replaced since
         # At its end, the reader also checks that *path* still names the opened file.
         if linked and os.path.realpath(path) != str(path):
             raise _changed(name)
@@ -122,7 +125,7 @@ def open_source(path: Path, name: str, *, linked: bool = False) -> BinaryIO:
 
 
 class _WatchedFile(RawReader):
-    """A file that detects, at its end, that it was written or replaced while it was read."""
+    """Reads a file, and detects at its end that the file was written or replaced meanwhile."""
 
     def __init__(self, descriptor: int, path: Path, name: str, before: os.stat_result) -> None:
         self._descriptor = descriptor
@@ -168,9 +171,9 @@ def _identity(state: os.stat_result) -> tuple[int, int, int, int]:
 
 
 class _Folder(NamedTuple):
-    """A folder to list: the prefix of the names in it, its place with links followed, and True if a link led to it.
+    """A folder to list: the prefix of names in it, its path with links resolved, and True if a link led to it.
 
-    *above* are the places of the folders above it.
+    *above* are the resolved paths of its parent folders.
     """
 
     prefix: str
@@ -220,7 +223,7 @@ def _walk(root: Path, follow_links: Path | None) -> Iterator[SourceFile]:
 
 
 def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> None:
-    """Raise UsageError for a link *path* to the folder *place*, unless links are followed; Refused if it is `.git`."""
+    """Raise UsageError for a link *path* to the folder *place*, unless links are followed; Refused for `.git`."""
     if follow_links is None:
         raise UsageError(
             f"{_shown(path)} is a link to a folder",
@@ -234,7 +237,7 @@ def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> N
 def _refuse_again(path: Path, folder: _Folder, times: int) -> None:
     """Raise UsageError if *folder*, reached as *path*, contains itself, or was reached too many *times*.
 
-    Folders with links to each other could otherwise have more paths than fit on a disk.
+    Otherwise folders with links to each other could have more paths than fit on a disk.
     """
     if folder.place in folder.above:
         raise UsageError(f"{_shown(path)} leads to a folder that contains it", hint="fix or remove the link")
@@ -246,9 +249,9 @@ def _refuse_again(path: Path, folder: _Folder, times: int) -> None:
 
 
 def _follow(roots: Sequence[Path], link: Path, follow_links: Path | None, path: Path | None = None) -> Path:
-    """Return the target of *link*. Raises UsageError unless it is in one of *roots*: its folder and *follow_links*.
+    """Return the target of *link*. Raises UsageError unless the target is in one of the folders *roots*.
 
-    Messages call the link *path*.
+    Messages name the link *path* and the folder *follow_links*.
     """
     shown = _shown(path or link)
     try:
@@ -274,7 +277,7 @@ def _follow(roots: Sequence[Path], link: Path, follow_links: Path | None, path: 
 def _refuse_git_folder(folder: Path, names: list[str]) -> None:
     """Raise Refused for a git folder of any name, even if its `objects` and `refs` are empty.
 
-    The git folder of a linked work tree has `commondir` instead, and an incomplete copy may have only its config.
+    Recognizes the git folder of a linked work tree by `commondir`, and an incomplete copy by its config.
     """
     known = {name.casefold(): name for name in names}
     if "head" in known and not known.keys().isdisjoint(_BESIDE_HEAD) and _is_head(folder / known["head"]):
@@ -329,6 +332,6 @@ def _changed(name: str) -> Conflict:
 
 
 def _shown(path: Path | str) -> str:
-    # a file name can contain any character, including terminal escapes
+    # a file name can contain escape sequences of terminals
     text = str(path)
     return text if text.isprintable() else ascii(text)

@@ -47,7 +47,7 @@ writing = partial(failures.writing, hint="choose another path, or free space the
 
 
 class _WriteBehind:
-    """Writes to a file. A large file is written in a second thread, while the next piece is fetched and hashed."""
+    """Writes a file. A second thread writes a large file, while the caller fetches and hashes the next piece."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor

@@ -10,11 +10,11 @@ Sent = Callable[[int], None]
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all, by one thread at a time."""
 
-JOBS = 8  # files at a time; transfers wait for disks and networks, not for processors
+JOBS = 8  # files at a time: independent of the number of processors, because transfers wait for disks and networks
 
 
 class Transfer(NamedTuple):
-    """The options of a transfer: how many objects are transferred at a time, and a function to call as bytes arrive."""
+    """The options of a transfer: the number of objects at a time, and a function that is called as bytes arrive."""
 
     jobs: int = JOBS
     progress: Progress | None = None

@@ -12,7 +12,7 @@ from gitmodel.stores.backend import Upload
 from gitmodel.stores.transfer import Sent
 from gitmodel.stores.verified_reading import read_up_to
 
-LANES = 6  # how many parts and ranges of large objects this process keeps in memory at a time
+LANES = 6  # the number of parts and ranges of large objects in the memory of this process at a time
 
 _Result = TypeVar("_Result")
 
@@ -21,8 +21,8 @@ class Lanes:
     """The threads for parts and ranges of large objects, limited for the whole process.
 
     Each part or range occupies a place until its bytes are no longer needed, so the number of places also limits
-    memory. Parts and ranges have separate places. Otherwise, a thread that sends parts of an object whose ranges it
-    reads ahead could wait for a place that it occupies itself.
+    memory. Parts to send and ranges to read have separate places. Otherwise a thread that copies an object from server
+    to server could wait for a place that its own ranges occupy.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Lanes:
     def send(self, upload: Upload, number: int, source: BinaryIO, sent: Sent | None) -> Future[int] | None:
         """Wait for a free place, then read the next part of *source* and send it.
 
-        Return the future of its length, or None at the end of *source*.
+        Return the future of the part's length, or None at the end of *source*.
         """
         self._parts.acquire()
         try:

@@ -1,7 +1,7 @@
-"""Artifacts that are kept on this machine as files and folders, so that programs can read them directly.
+"""Unpacking artifacts to files and folders in a cache on this machine, so that programs can read them directly.
 
-A folder in the cache is verified on each use, and only files that differ are replaced, each atomically, so that other
-readers are not disturbed.
+A folder in the cache is verified on each use. Only files that differ are replaced, each atomically, because other
+processes may be reading the folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gitmodel.stores.transfer import JOBS
 
 
 def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
-    """Make sure that the object is at *place*: verify an existing file, and fetch it again if it differs.
+    """Verify the file at *place*. If it is missing or differs from the object, fetch the object to it.
 
     Raises the errors of `get_file`.
     """
@@ -44,22 +44,22 @@ def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) ->
 
 
 def unpack_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
-    """Make sure that the folder *digest* is at *place*: unpack it, or verify it and replace files that differ.
+    """Unpack the folder *digest* to *place*, or verify an existing folder there and replace files that differ.
 
-    Safe for any number of threads and processes: the folder appears when it is complete, and is never emptied. Files
-    that do not belong to the artifact are removed. Raises the errors of `get_folder`.
+    Several threads and processes may do this: the folder appears when it is complete, and is never empty. Deletes files
+    that do not belong to the artifact. Raises the errors of `get_folder`.
     """
     if not _is_real_folder(place):
-        with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # another process may be first
+        with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # another process may be faster
             os.unlink(place)
         try:
             get_folder(store, digest, place, size=size, mode=0o444)
             return
-        except UsageError:  # another process was first
+        except UsageError:  # another process was faster
             if not _is_real_folder(place):
                 raise
     entries = members_of(store, digest, size)
-    left_out = frozenset(git_paths([entry.path for entry in entries]))  # verified as the folder was unpacked
+    left_out = frozenset(git_paths([entry.path for entry in entries]))  # not unpacked
     entries = tuple(entry for entry in entries if entry.path not in left_out)
     if isinstance(store, WithoutPurged):
         for entry in entries:
@@ -97,7 +97,7 @@ def _locked(place: Path) -> Iterator[None]:
 
 
 class _FolderContent(NamedTuple):
-    """The content of a folder: the sizes of its regular files, its folders, and everything else, by relative path."""
+    """The content of a folder by relative path: the sizes of its regular files, its folders, and all other entries."""
 
     files: dict[str, int]
     folders: list[str]
@@ -123,12 +123,15 @@ def _look(root: Path) -> _FolderContent:
         except FileNotFoundError:  # another process removed it meanwhile
             continue
         except OSError:
-            found.others.append(prefix.rstrip("/"))  # the file is unreadable, so it is created again
+            found.others.append(prefix.rstrip("/"))  # an unreadable file is written again
     return found
 
 
 def _extra(found: _FolderContent, entries: Iterable[ManifestEntry]) -> list[str]:
-    """Return the paths in *found* that do not belong to the artifact. For such a folder, return only its own path."""
+    """Return the paths in *found* that do not belong to the artifact.
+
+    For a folder, only its path and not those in it.
+    """
     paths = {entry.path for entry in entries}
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     extra = {name for name in found.files if name not in paths}

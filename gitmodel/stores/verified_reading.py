@@ -1,4 +1,4 @@
-"""Reading the bytes of artifacts in pieces; the last piece is given only if all bytes match the digest."""
+"""Reading the bytes of artifacts in pieces. The last piece is returned only if all bytes match the digest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Result = TypeVar("_Result")
 
 
 class RawReader(io.RawIOBase):
-    """A raw file for reading. A subclass has the method `fill`."""
+    """A raw file for reading. Subclasses implement `fill`."""
 
     def fill(self, view: memoryview) -> int:
         """Put the next bytes into *view* and return their number; 0 at the end."""
@@ -40,10 +40,10 @@ def buffered(raw: io.RawIOBase, size: int = 1 << 16) -> BinaryIO:
 
 
 class VerifyingReader(RawReader):
-    """A reader of *size* bytes. *fill* puts bytes into a buffer and returns their number; *close* is called at the end.
+    """Reads *size* bytes. *fill* puts bytes into a buffer and returns their number; *close* is called at the end.
 
-    If the bytes do not hash to *digest* or have another length, raises the error that *wrong* returns, and never
-    returns the last bytes.
+    If the bytes do not match *digest* or have another length, raises the error that *wrong* returns instead of
+    returning the last bytes.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ def chunks(source: BinaryIO) -> Iterator[memoryview]:
 
 
 def read_to_end(source: BinaryIO) -> None:
-    """Read *source* to its end, where a reader verifies the digest."""
+    """Read *source* to its end, at which a verifying reader raises an error for wrong bytes."""
     for _ in chunks(source):
         pass
 
@@ -108,7 +108,7 @@ def rewinds(source: BinaryIO) -> bool:
 
 
 def bytes_left(source: BinaryIO) -> int:
-    """Return the number of bytes left in a *source* that can be read twice."""
+    """Return the number of bytes left in *source*, which can be rewound."""
     start = source.tell()
     size = source.seek(0, os.SEEK_END)
     source.seek(start)
@@ -117,7 +117,7 @@ def bytes_left(source: BinaryIO) -> int:
 
 def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
     """Return the next *count* bytes of *source*, fewer only at its end."""
-    # most files are small, and a raw file allocates the requested size
+    # Not *count* at once: most files are small, and a raw file would allocate *count* bytes.
     first = _taken(source.read(min(count, 1 << 16)))
     second = _taken(source.read(min(count - len(first), 1 << 16))) if first else b""
     if not second:

@@ -1,7 +1,7 @@
 """The artifact store in a container of Azure Blob Storage, with Microsoft's client azure-storage-blob.
 
-A large object is sent in blocks, whose names contain their numbers and hashes, so every process on every machine knows
-which exist. Committing a list of blocks creates the object. Azure deletes uncommitted blocks after a week.
+A large object is sent in blocks. Their names contain their numbers and hashes, so that any process on any machine can
+continue an upload. Committing a list of blocks creates the object. Azure deletes uncommitted blocks after a week.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _Result = TypeVar("_Result")
 
 
 class Container:
-    """Requests to one container, of a store or of external artifacts; *name* is its name in messages.
+    """Requests to one container, that of a store or of external artifacts. *name* is its name in messages.
 
-    *host* is that of its account, as in `abfss:` URIs; the default is the account in the environment.
+    *host* is the host of its account, as in `abfss:` URIs. By default the environment names the account.
     """
 
     def __init__(self, container: str, name: str, *, host: str = "", timeout: float = 60.0, attempts: int = 6) -> None:
@@ -130,7 +130,7 @@ class AzureBackend:
         self._container = Container(container, f"the artifact store {self.url}", timeout=timeout, attempts=attempts)
 
     def create(self) -> None:
-        """Verify that the container exists and accepts our credentials. gitmodel does not create containers."""
+        """Verify that the container exists and accepts the credentials. gitmodel does not create containers."""
         self._do(lambda: next(iter(self._container.client.list_blobs(results_per_page=1)), None), "")
 
     def stat(self, digest: Digest) -> StoredObject | None:
@@ -176,7 +176,7 @@ class AzureBackend:
         if self._do(lambda: put(overwrite=replace), digest):
             return
         there = self.has(digest, len(content))
-        if there is None or is_old(there):  # the object differs from what a put would write, or needs a new timestamp
+        if there is None or is_old(there):  # another program wrote the object, or it needs a new timestamp
             self._do(lambda: put(overwrite=True), digest)
 
     def upload(self, digest: Digest, size: int) -> AzureUpload:
@@ -199,7 +199,7 @@ class AzureBackend:
             return
 
     def leftovers(self) -> list[Leftover]:
-        """Return nothing: Azure deletes the blocks of an upload itself, a week after the last of them."""
+        """Return nothing: Azure itself deletes the blocks of an upload a week after the last block."""
         return []
 
     def remove_leftover(self, leftover: Leftover) -> None:
@@ -217,7 +217,7 @@ class AzureBackend:
         self._do(lambda: self._blob(digest).stage_block(name, bytes(content), validate_content=True), digest)
 
     def commit(self, digest: Digest, names: list[str]) -> bool:
-        """Create the object from its blocks; return False if one of them no longer exists."""
+        """Create the object from its blocks. Return False if a block no longer exists."""
         block = library("azure.storage.blob", extra="azure").BlobBlock
 
         def commit() -> None:
@@ -246,7 +246,7 @@ class AzureBackend:
 
 
 class AzureUpload:
-    """Blocks that are sent in any order, several at a time. They have no effect before they are committed."""
+    """Sends blocks in any order, several at a time. They have no effect before they are committed."""
 
     ordered = False
 
@@ -268,7 +268,7 @@ class AzureUpload:
 
     def finish(self) -> None:
         if not self._backend.commit(self._digest, [self._names[number] for number in sorted(self._names)]):
-            # another writer of the same digest committed its blocks, which deleted all others
+            # Another writer of the same object committed its blocks. Azure then deletes all other blocks.
             there = self._backend.stat(self._digest)
             if there is None or there.size != self._size:
                 raise Unreachable(

@@ -20,7 +20,7 @@ _HELPER_SECONDS = 60
 
 
 def docker_credentials(host: str) -> tuple[str, str]:
-    """Return the name and password for *host* that `docker login` stored; two empty texts if there are none.
+    """Return the name and password for *host* that `docker login` stored, or ("", "").
 
     Raises UsageError for a configuration that cannot be read, Unreachable for a credential helper that does not work.
     """
@@ -50,7 +50,7 @@ def _malformed(file: Path, host: str, why: str) -> UsageError:
 
 
 def _ask_helper(helper: str, host: str, file: Path) -> tuple[str, str]:
-    """Ask the program that *file* names, which keeps credentials for docker."""
+    """Ask the helper program that docker's configuration *file* names for the credentials."""
     program = f"docker-credential-{helper}"
     if not re.fullmatch(r"[\w.-]+", helper):
         raise _malformed(file, host, f"{helper!a} is no name of a credential helper")

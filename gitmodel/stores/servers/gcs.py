@@ -1,7 +1,7 @@
 """The artifact store in a bucket of Google Cloud Storage.
 
 google-auth provides credentials; libcurl sends the requests of https://cloud.google.com/storage/docs/json_api. A large
-object is sent in one resumable session, whose address is stored on this machine. Google ends sessions after a week.
+object is sent in one resumable session. Its address is stored on this machine. Google ends sessions after a week.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
 class Bucket:
-    """Requests to one bucket, of a store or of external artifacts; *name* is its name in messages."""
+    """Requests to one bucket, that of a store or of external artifacts. *name* is its name in messages."""
 
     def __init__(self, bucket: str, name: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
         if not _BUCKET.fullmatch(bucket):
@@ -44,7 +44,7 @@ class Bucket:
         self._credentials: Any = None
         self._signer: Any = None
         self._signing_in = threading.Lock()
-        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")  # an emulator, as in Google's libraries: no credentials
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")  # needs no credentials; Google's variable
         self._open_to_all = bool(emulator)
         base = emulator if "://" in emulator else f"http://{emulator}" if emulator else _google()
         self.server = Server(base.rstrip("/"), name, timeout=timeout, attempts=attempts, extra="gcs")
@@ -76,7 +76,7 @@ class Bucket:
         raise self.refusal(answer, method, about)
 
     def describe(self, key: str, *, fields: str, about: str, query: Mapping[str, str] | None = None) -> Any:
-        """Return Google's metadata of an object; None if there is no such object."""
+        """Return Google's metadata of an object; None if the object does not exist."""
         asked = {**(query or {}), "fields": fields}
         answer = self.request("GET", self.path_of(key), query=asked, about=about, allowed=(404,))
         return None if answer.status == 404 else answer.json()
@@ -145,7 +145,7 @@ class GcsBackend:
         self._seen = False  # True if the bucket was checked
 
     def create(self) -> None:
-        """Verify that the bucket exists and accepts our credentials. gitmodel does not create buckets."""
+        """Verify that the bucket exists and that Google accepts the credentials. gitmodel does not create buckets."""
         self._bucket.require()
         self._seen = True
 
@@ -160,7 +160,7 @@ class GcsBackend:
         return StoredObject(digest, size, _modified(found))
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Set `customTime`, which lifecycle rules also use, to now."""
+        """Set `customTime` to now. Lifecycle rules can use this time, too."""
         body = json.dumps({"customTime": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}).encode()
         headers = {"content-type": "application/json"}
         path = self._bucket.path_of(self._key(digest))
@@ -194,7 +194,7 @@ class GcsBackend:
             )
             if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
                 return
-            # the object differs from what a put would write, or needs a new timestamp
+            # another program wrote the object, or it needs a new timestamp
         self._bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
 
     def upload(self, digest: Digest, size: int) -> GcsUpload:
@@ -220,7 +220,7 @@ class GcsBackend:
         self._bucket.request("DELETE", self._bucket.path_of(self._key(digest)), about=digest, allowed=(404,))
 
     def leftovers(self) -> list[Leftover]:
-        """Return nothing: Google does not list uploads, and ends them after a week."""
+        """Return nothing: Google does not list unfinished uploads, and deletes them after a week."""
         return []
 
     def remove_leftover(self, leftover: Leftover) -> None:
@@ -240,7 +240,10 @@ class GcsBackend:
         return self._bucket.server.path_of(answer.headers.get("location", ""))
 
     def send_range(self, where: str, digest: Digest, range: str, content: bytes = b"", *, hashed: str = "") -> Answer:
-        """Send bytes of an upload, or query its progress (`*/SIZE` without bytes): 308 with the progress, or 200."""
+        """Send bytes of an upload, or query its progress (`*/SIZE` without bytes).
+
+        The answer is 308 with the progress, or 200.
+        """
         headers = {"content-range": f"bytes {range}", **({"x-goog-hash": f"md5={hashed}"} if hashed else {})}
         return self._bucket.request(
             "PUT", where, headers=headers, body=content, about=digest, allowed=(308, 400, 404, 410, 416)
@@ -274,7 +277,10 @@ class GcsBackend:
 
 
 class GcsUpload:
-    """An object in one session, sent part by part. The last part waits for `finish`, because it creates the object."""
+    """Sends an object part by part in one session.
+
+    Keeps the last part until `finish`, because it creates the object.
+    """
 
     ordered = True
     part_size = PART  # a multiple of 256 KiB, which Google requires
@@ -325,11 +331,11 @@ class GcsUpload:
         had = _received(answer)
         if answer.status == 308 and had < self._size:
             self._had = had
-        else:  # the upload expired, or it was completed and the object was removed
+        else:  # the upload has expired, or somebody deleted the completed object
             self._begun.where = ""
 
     def _send(self, content: bytes | bytearray, *, final: bool = False) -> dict[str, Any]:
-        """Send those bytes of *content*, the newest part, that Google lacks; return the last answer."""
+        """Send the bytes of *content*, the newest part, that Google lacks. Return the last answer."""
         where = self._begun.where or self._backend.begin(self._digest, self._size)
         end = self._passed
         while self._had < end:
@@ -340,7 +346,7 @@ class GcsUpload:
             if answer.status < 300:
                 return answer.json()
             refused = answer
-            if answer.status == 400:  # an answer was lost and Google already has these bytes, or it has other bytes
+            if answer.status == 400:  # an earlier answer was lost and Google has these bytes, or it has other bytes
                 answer = self._backend.send_range(where, self._digest, f"*/{self._size}")
                 if answer.status < 300:
                     return answer.json()

@@ -131,24 +131,24 @@ class OciBackend:
         self._request("DELETE", self._blob(digest), about=digest, missing=True, allowed=(405,))
 
     def leftovers(self) -> list[Leftover]:
-        """Return nothing: a registry deletes unfinished uploads itself, Docker's after a week."""
+        """Return nothing: registries delete unfinished uploads themselves; Docker's does so after a week."""
         return []
 
     def remove_leftover(self, leftover: Leftover) -> None:
         return None
 
     def begin(self, digest: Digest) -> str:
-        """Begin to send a blob, and return the address for its first part."""
+        """Start the upload of a blob, and return the address for its first part."""
         answer = self._request("POST", f"/v2/{self._name}/blobs/uploads/", about=digest)
         return self._located(answer)
 
     def append(self, where: str, start: int, content: bytes | bytearray, digest: Digest) -> str:
-        """Send a part; return the address of the next one."""
+        """Send a part, and return the address for the next part."""
         headers = {
             "content-type": "application/octet-stream",
             "content-range": f"{start}-{start + len(content) - 1}",
         }
-        # 416 is allowed: an answer was lost, and the registry has this part already
+        # 416: an earlier answer was lost, and the registry already has this part.
         answer = self._request(
             "PATCH", where, headers=headers, body=content, about=digest, missing=True, allowed=(416,)
         )
@@ -157,7 +157,7 @@ class OciBackend:
         return self._located(answer) if answer.status != 416 else self._after(where, start + len(content), digest)
 
     def complete(self, where: str, digest: Digest, size: int) -> None:
-        """Create a blob from the sent bytes, which the registry hashes, and then an object from the blob."""
+        """Create a blob from the sent bytes, which the registry verifies, and then the manifest of the object."""
         joined = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
         self._finish_blob(joined, digest, b"")
         self._put_manifest(digest, size)
@@ -166,12 +166,13 @@ class OciBackend:
         self._request("DELETE", where, about=digest, missing=True, allowed=(405,))
 
     def reached(self, where: str, digest: Digest) -> tuple[str, int]:
-        """Return the address at which an upload continues and its bytes so far; "" and 0 if it cannot be continued."""
+        """Return the address at which an upload continues, and the number of its bytes; ("", 0) if it cannot
+        continue."""
         answer = self._request("GET", where, about=digest, missing=True, allowed=(400, 410, 416))
         if answer.status >= 300:
             return "", 0
         last = answer.headers.get("range", "").rpartition("-")[2]
-        # "0-0" means one byte, but registries also answer it for no bytes; gitmodel never sends a single byte
+        # "0-0" means one byte, but registries also send it for no bytes. gitmodel never sends a single byte.
         return self._located(answer), int(last) + 1 if last.isdigit() and last != "0" else 0
 
     def _after(self, where: str, end: int, digest: Digest) -> str:
@@ -193,7 +194,7 @@ class OciBackend:
     def _finish_blob(self, where: str, digest: Digest, content: bytes | bytearray) -> None:
         headers = {"content-type": "application/octet-stream"}
         answer = self._request("PUT", where, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
-        # a repeated request can arrive after the upload ended, and concurrent equal requests can fail
+        # A repeated request can arrive after the end of the upload. Concurrent equal requests can fail, too.
         if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
             if "DIGEST_INVALID" in str(answer.json().get("errors")):
                 raise Invalid(
@@ -220,7 +221,8 @@ class OciBackend:
         headers = {"content-type": MANIFEST}
         content = json.dumps(manifest, indent=2).encode()
         for last in attempts(_MANIFEST_ATTEMPTS):
-            # Docker's registry can refuse a manifest as damaged (400) while others put a manifest under the same tag.
+            # Docker's registry can refuse a manifest as damaged (400) if another client writes the same tag at the same
+            # time.
             allowed = () if last else (400,)
             answer = self._request(
                 "PUT", self._manifest(digest), headers=headers, body=content, about=digest, allowed=allowed
@@ -256,7 +258,7 @@ class OciBackend:
         for attempt in (1, 2):
             used = self._token
             answer = self._server.request(method, path, headers=made, body=body, what=about or self._name)
-            if answer.status == 307 and method == "GET":  # a registry that keeps its blobs elsewhere
+            if answer.status == 307 and method == "GET":  # the registry has its blobs on another server
                 answer = self._server.elsewhere(answer.headers["location"], headers or {}, what=about)
             if answer.status < 300 or answer.status in accepted:
                 return answer
@@ -268,7 +270,7 @@ class OciBackend:
         raise self._refusal(answer, method, about)
 
     def _sign_in(self, answer: Answer) -> str:
-        """Return the `authorization` header that the registry's challenge asks for; fetch a token if needed."""
+        """Return the `authorization` header for the registry's challenge. Fetch a token if needed."""
         challenge = answer.headers.get("www-authenticate", "")
         user, password = docker_credentials(self._host)
         basic = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user or password else ""
@@ -307,7 +309,7 @@ class OciBackend:
 
 
 class OciUpload:
-    """A blob that is sent part by part, each to the address in the previous answer."""
+    """Sends a blob part by part, each to the address in the previous answer."""
 
     ordered = True
     part_size = PART

@@ -1,6 +1,6 @@
 """The artifact store in a bucket of S3, or of a server that speaks its protocol.
 
-botocore finds credentials, region and endpoint; libcurl signs and sends the requests. The operations are those of
+botocore finds credentials, region and endpoint; libcurl signs and sends the requests. The operations are described at
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html. Every request body
 is signed by its SHA-256, so the server refuses a body that changed on its way.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PARTS = 9_000  # S3 allows 10,000
 COPIED = 5 << 30  # the maximum of a copy in S3
 PAGE = "1000"  # names that S3 lists at a time
-OWN = "x-amz-meta-sha256"  # as `backend.OWN`, in S3's form
+OWN = "x-amz-meta-sha256"  # `backend.OWN` as S3 names it
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _NO_BODY = hashlib.sha256(b"").hexdigest()
@@ -64,7 +64,7 @@ class S3Backend:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def create(self) -> None:
-        """Verify that the bucket exists and accepts our credentials. gitmodel does not create buckets."""
+        """Verify that the bucket exists and accepts the credentials. gitmodel does not create buckets."""
         self._request("HEAD", "", about="")
         self._seen = True
 
@@ -98,7 +98,7 @@ class S3Backend:
             )
             if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
                 return
-            # the object differs from what a put would write, or needs a new timestamp
+            # another program wrote the object, or it needs a new timestamp
         self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
 
     def upload(self, digest: Digest, size: int) -> S3Upload:
@@ -151,7 +151,7 @@ class S3Backend:
         return answer.headers["etag"]
 
     def complete(self, digest: Digest, id: str, tags: Mapping[int, str]) -> bool:
-        """Combine the parts; return False if the upload no longer exists."""
+        """Create the object from the parts. Return False if the upload no longer exists."""
         body = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>" for number, tag in sorted(tags.items())
         )
@@ -161,13 +161,13 @@ class S3Backend:
         )
         if answer.status == 404 and _code(answer) == "NoSuchUpload":
             return False
-        # S3 answers 200 before it has finished, and reports a later failure in the body
+        # S3 sends status 200 before it has finished, and then reports a failure in the body.
         if answer.status == 404 or _code(answer):
             raise self._refusal(answer, "POST", digest)
         return True
 
     def parts(self, digest: Digest, id: str) -> list[tuple[int, str, int]]:
-        """Return the number, entity tag and length of each part that the server has of an upload."""
+        """Return the number, entity tag and length of each part of an upload that the server has."""
         return [(number, tag, size) for number, tag, size, _ in self._parts(self._key(digest), id)]
 
     def abort(self, digest: Digest, id: str) -> None:
@@ -179,7 +179,7 @@ class S3Backend:
         return StoredObject(digest, size, _modified(answer)) if answer.status == 200 and known else None
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Copy the object onto itself, within the server; in parts, if it is longer than S3 copies at once."""
+        """Make the server copy the object onto itself; in parts, if it is longer than S3's limit for a copy."""
         key = self._key(digest)
         source = {"x-amz-copy-source": quote(f"/{self.bucket}/{key}")}
         if size <= COPIED:
@@ -201,7 +201,7 @@ class S3Backend:
     def _copied(self, answer: Answer, digest: Digest) -> str:
         """Return the entity tag of a copy.
 
-        S3 answers 200 before it has finished, and reports a later failure in the body.
+        S3 sends status 200 before it has finished, and then reports a failure in the body.
         """
         if _code(answer):
             raise self._refusal(answer, "PUT", digest)
@@ -294,7 +294,7 @@ class S3Backend:
     def _endpoint(self) -> tuple[str, str]:
         """Return the address of the bucket and the region, from botocore's settings."""
         region = self._session.get_config_variable("region") or "us-east-1"
-        if endpoint := self._configured():  # creating a client takes a third of a second
+        if endpoint := self._configured():  # without a client of botocore, which takes a third of a second
             return f"{endpoint.rstrip('/')}/{self.bucket}", region
         config = library("botocore.config", extra="s3").Config(signature_version="s3v4")
         client = _calling(
@@ -346,7 +346,7 @@ class S3Backend:
 
 
 class S3Upload:
-    """A multipart upload; it has no effect before it is finished."""
+    """A multipart upload. It has no effect before it is finished."""
 
     ordered = False
 
@@ -366,7 +366,8 @@ class S3Upload:
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
         tag, size = self._found.get(number + 1, ("", -1))
-        # The entity tag of a part is its MD5, unless the server encrypts parts; then the part is sent again.
+        # The entity tag of a part is its MD5. A server that encrypts parts uses other tags: then the part is sent
+        # again.
         if size != len(content) or hashlib.md5(content, usedforsecurity=False).hexdigest() != tag.strip('"'):
             return False
         self._tags[number + 1] = tag
@@ -392,7 +393,7 @@ class S3Upload:
         """Do nothing: S3 lists the parts for a later attempt."""
 
     def _ended(self) -> None:
-        """Handle an upload that another writer of the same digest has completed, or that was aborted."""
+        """Handle a missing upload: another writer has stored the object, or somebody aborted the upload."""
         there = self._backend.stat(self._digest)
         if there is None or there.size != self._size:
             raise Unreachable(

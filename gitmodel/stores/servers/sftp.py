@@ -1,7 +1,7 @@
-"""The artifact store in a folder over SFTP, with sshfs, a file system of fsspec.
+"""The artifact store in a folder over SFTP, with the library sshfs.
 
-The layout is that of a local store: `<root>/sha256/<2 hex digits>/<62>`. An object is written as `<root>/tmp/<64 hex
-digits>` and renamed. An interrupted upload of a large object resumes from the length of that file.
+The layout is that of a local store: `<root>/sha256/<2 hex digits>/<62>`. An object is written to `<root>/tmp/<64 hex
+digits>`, and the file is then renamed. An interrupted upload of a large object resumes from the length of that file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 
 
 class Host:
-    """The files of *place*, a host with or without `USER@` and `:PORT`; *name* is its name in messages."""
+    """The files of a host. *place* is `[USER@]HOST[:PORT]`, *name* its name in messages."""
 
     def __init__(self, place: str, name: str) -> None:
         self._place = place
@@ -41,9 +41,9 @@ class Host:
         self._of_parent: Any = None
 
     def do(self, work: Callable[[Any], _Result]) -> _Result:
-        """Call *work* with sshfs's file system and return its result; reconnect and retry if the connection broke.
+        """Call *work* with sshfs's file system and return its result. If the connection broke, reconnect and retry.
 
-        FileNotFoundError is passed on. Raises Unreachable for all else.
+        Raises FileNotFoundError as *work* does, and Unreachable for every other error.
         """
         for last in attempts(_ATTEMPTS):
             try:
@@ -54,7 +54,7 @@ class Host:
                 final = isinstance(error, PermissionError) or type(error).__name__ in _FINAL
                 if final or last:
                     raise self._failure(error) from error
-                self._opened = None  # a broken connection stays broken: the next attempt opens a new one
+                self._opened = None  # a broken connection does not recover, so the next attempt connects again
         raise AssertionError("the loop returns or raises")
 
     def describe(self, path: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Host:
         self.do(write)
 
     def rename(self, path: str, target: str) -> None:
-        """Rename a file to *target*, which is replaced. Raises FileNotFoundError."""
+        """Rename a file to *target*, replacing an existing file. Raises FileNotFoundError."""
         try:
             self.do(lambda files: files.mv(path, target))
         except FileNotFoundError:
@@ -110,7 +110,7 @@ class Host:
         sync = library("fsspec.asyn", extra="sftp").sync
 
         def touch(files: Any) -> None:
-            async def touched() -> None:  # operations that sshfs does not provide
+            async def touched() -> None:  # sshfs has no function for this
                 async with files._pool.get() as channel:
                     await channel.utime(path)
 
@@ -124,7 +124,7 @@ class Host:
 
     def _files(self) -> Any:
         if self._process != os.getpid():
-            # kept, because garbage collection would close the connection, which belongs to the parent of a fork
+            # Keeps a reference: if Python collected the object, it would close the connection of the parent process.
             self._of_parent, self._opened, self._process = self._opened, None, os.getpid()
         if self._opened is None:
             user, _, address = self._place.rpartition("@")
@@ -179,7 +179,7 @@ class SftpBackend:
             raise missing(self.url, digest) from None
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
-        # written without a check: replacing an equal file takes no longer than looking for it
+        # No check if the object exists: replacing an equal file takes no longer.
         temporary = f"{self._root}/tmp/{hex_of(digest)}-{os.urandom(8).hex()}"
         self.host.write(temporary, 0, content)
         self.host.rename(temporary, self.key(digest))
@@ -233,7 +233,7 @@ class SftpBackend:
 
 
 class SftpUpload:
-    """A file that grows part by part, and is renamed when it is complete."""
+    """Writes a file part by part, and renames it when it is complete."""
 
     ordered = True
     part_size = PART
@@ -254,7 +254,7 @@ class SftpUpload:
         start = number * PART
         if self._had < start + len(content):
             return False
-        try:  # damage that a reader would detect only after the whole file was sent
+        try:  # the upload would end before a reader can detect the damage
             return self._backend.host.read(self._temporary, start, len(content)) == content
         except FileNotFoundError:
             return False
@@ -283,7 +283,7 @@ class SftpUpload:
         """Do nothing: the file stays for a later attempt."""
 
     def _ended(self) -> None:
-        """Handle a file that another writer of the same digest has renamed, or that was deleted."""
+        """Handle a missing file: another writer of the same object has renamed it, or somebody deleted it."""
         if not self._backend.has(self._digest, self._size):
             raise Unreachable(
                 f"the upload of {self._digest} to {self._backend.url} was removed by somebody else", hint="try again"
