@@ -41,7 +41,7 @@ def from_texts(function: Callable[..., Any], texts: Mapping[str, str], read: Cal
 
     *read* converts a text to a value. The text itself is used if the annotation is `str` (1.10 is not the number 1.1),
     or if the value does not fit the annotation. Raises UsageError for an unknown parameter, and if neither the value
-    nor the text fits.
+    nor the text fits the annotation.
     """
     hints = _known(function, texts, "")
     found = {}
@@ -86,7 +86,7 @@ class _Unfit(Exception):
 
 
 def _known(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Return the annotations of *function*. Raises UsageError if *given* has a name that is no parameter of it."""
+    """Return the annotations of *function*. Raises UsageError if *given* has a name that is not a parameter."""
     parameters = inspect.signature(function).parameters
     for name in given:
         if name not in parameters:
@@ -101,7 +101,7 @@ def _known(function: Callable[..., Any], given: Mapping[str, Any], where: str) -
 def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
     try:
         return get_type_hints(function, include_extras=True)
-    except Exception:  # the annotations name something that is not imported
+    except Exception:  # an annotation uses a name that is not imported
         return {}
 
 
@@ -117,17 +117,17 @@ def _fitting(value: Any, hint: Any) -> Any:
             return choice[value]
     if _is_plain(hint) and type(value) is hint:
         return value
-    from pydantic import ValidationError  # takes 100 ms
+    from pydantic import ValidationError  # imported here: it takes 100 ms
 
     adapter = _adapter(hint)
     if adapter is None:
         return value
     try:
-        # validated as JSON: a list fits a tuple, and a text fits a date or a path, but not a number
+        # Validated as JSON, so that a list fits a tuple, and a text fits a date or a path, but not a number.
         found = adapter.validate_json(json.dumps(value, default=_json_text), strict=True)
     except ValidationError as error:
         raise _unfit(error, value) from None
-    except Exception as error:  # raised by code of the class, such as __post_init__
+    except Exception as error:  # code of the class, such as __post_init__, can raise any error
         raise _Unfit(reason=f"it raised {type(error).__name__}: {message_of(error)}") from None
     _refuse_unlike(value, found, ())
     return found
@@ -141,19 +141,19 @@ def _lenient(value: Any, hint: Any) -> Any:
         return value
     try:
         return adapter.validate_python(value)
-    except Exception:  # pydantic's, or raised by code of the class
+    except Exception:  # an error of pydantic, or of code of the class
         raise _Unfit from None
 
 
 def _is_plain(hint: Any) -> bool:
-    return any(hint is kind for kind in _PLAIN)  # an annotation need not be hashable
+    return any(hint is kind for kind in _PLAIN)  # no look-up, because an annotation need not be hashable
 
 
 def _adapter(hint: Any) -> Any:
     """Return pydantic's adapter of *hint*; None if pydantic does not know the type, or the type's schema fails."""
     try:
         hash(hint)
-    except TypeError:  # Annotated[int, {...}]
+    except TypeError:  # its metadata, such as a dict, is not hashable
         return _new_adapter(hint)
     return _kept_adapter(hint)
 
@@ -163,7 +163,7 @@ def _new_adapter(hint: Any) -> Any:
 
     try:
         return TypeAdapter(hint)
-    except Exception:  # pydantic's, or raised by code of the class
+    except Exception:  # an error of pydantic, or of code of the class
         return None
 
 
@@ -187,7 +187,7 @@ def _unfit(error: Any, value: Any) -> _Unfit:
     found = error.errors(include_url=False)[0]
     path: list[Any] = []
     part = value
-    for key in found["loc"]:  # also has names of members of a union, which are skipped
+    for key in found["loc"]:  # skips names of members of a union
         if (isinstance(part, dict) and key in part) or (isinstance(part, list) and isinstance(key, int)):
             part = part[key]
             path.append(key)
@@ -199,7 +199,7 @@ def _unfit(error: Any, value: Any) -> _Unfit:
 
 
 def _refuse_unlike(value: Any, found: Any, path: tuple[Any, ...]) -> None:
-    """Raise _Unfit if *found*, the converted *value*, lacks keys of it or has text in place of a date."""
+    """Raise _Unfit if *found*, the converted *value*, lacks keys of *value* or has text in place of a date."""
     if isinstance(value, (date, time)) and isinstance(found, str):
         raise _Unfit(path, value, "expected a text: write it in quotes")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The cache of steps: the cache key of a step, and whether its cached outputs are still stored."""
+"""The cache of steps: computing the cache key of a step, and checking that its cached outputs are still stored."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
 def cache_key(
     node: Node, inputs: Mapping[str, str], model: str, code: str, files: list[tuple[str, str]], *, pickle: bool
 ) -> str | None:
-    """Return the cache key of a step, from its *code* (a digest), parameters, *inputs* (digests by name) and *model*.
+    """Compute the cache key of a step from its *code* (a digest), parameters, *inputs* (digests by name) and *model*.
 
-    *files* are the files that it declares, each with its digest; *pickle* allows outputs that are pickled. Returns None
-    if a parameter cannot be compared.
+    *files* are the files that the step declares, each with its digest. *pickle* allows outputs that are pickled.
+    Returns None if a parameter cannot be compared.
     """
     step = node.step
     outputs = [(name, spec.kind, spec.format) for name, spec in zip(node.outputs, step.outputs, strict=True)]

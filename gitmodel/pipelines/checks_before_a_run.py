@@ -1,4 +1,4 @@
-"""Checks before the first step of a run, which can take hours: problems must not appear only at its end."""
+"""Checks before the first step. A run can take hours, so problems must not appear only at its end."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _KINDS: tuple[type[GitModelError], ...] = (UsageError, NotFound, Conflict, Inval
 
 
 def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tuple[Job, Resolved]:
-    """Raise errors that would stop the run later. Return *job* with the rules of the registry, and its references.
+    """Raise errors that would stop the run later. Return *job* with the rules of the registry, and resolved references.
 
-    It checks the identity, the rules of the registry, the versions and their names, the types and formats of outputs,
-    the packages that they need, that the stores can be written (an object is stored there and stays), and that the
-    server of a registry by URL accepts a push. Raises one error for all problems that it finds.
+    Checks the user's identity, the rules of the registry, the versions and their names, the types and formats of
+    outputs, and the packages that they need. Checks that the stores can be written, by storing an object that stays
+    there. Checks that the server of a registry by URL accepts a push. Raises one error for all problems.
     """
     problems = _Problems()
     found = None
@@ -75,7 +75,7 @@ class _Problems:
                 self._found.append(error)
 
     def tell(self) -> None:
-        """Raise the noted error. Several are raised as one, of the first one's class, with all messages and hints."""
+        """Raise the noted errors as one error, with the class of the first and all messages and hints."""
         if len(self._found) == 1:
             raise self._found[0]
         if self._found:
@@ -116,18 +116,18 @@ def _check_types(job: Job) -> None:
 def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None:
     """Raise UsageError if a worker of *place* lacks gitmodel, or a package that a format needs.
 
-    Checks the workers that exist now, and none if *place* cannot ask them.
+    Checks the workers that exist at this moment, and no worker if *place* cannot call functions on them.
     """
     wanted = [*_formats_of_outputs(graph), *_formats_of_inputs(graph, found)]
     answers = place.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
     for worker, answer in answers.items():
-        # Dask reports a failed import while unpickling only in the text of another error
+        # If an import fails during unpickling, Dask mentions it only in the text of another error.
         if isinstance(answer, Exception) and ModuleNotFoundError.__name__ in repr(answer):
             raise UsageError(
                 f"the worker {worker} cannot run steps: {answer}",
                 hint="install gitmodel there, with the version and the extras of this machine",
             )
-        if isinstance(answer, dict):  # otherwise the worker could not answer
+        if isinstance(answer, dict):  # without an answer, nothing is known about the worker
             refuse_missing(_needed(wanted, answer.__getitem__), where=f" on the worker {worker}")
 
 
@@ -142,7 +142,7 @@ def _needed(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str]
     needed: dict[str, str] = {}
     for names, what in wanted:
         packages = list(map(missing, names))
-        if all(packages):  # if one type of a union needs no package, its values can be used
+        if all(packages):  # a union is usable if one of its types needs no missing package
             for package in (package for group in packages for package in group):
                 needed.setdefault(package, what)
     return needed
@@ -171,4 +171,4 @@ def _check_stores(client: Client, found: Resolved | None) -> None:
         if isinstance(store.origin, LocalStore):
             store.create()
         else:
-            keep_packages(store)  # writes an object, because an existing store can be read-only
+            keep_packages(store)  # stores an object, because a store can exist and be read-only

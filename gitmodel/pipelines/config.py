@@ -69,10 +69,10 @@ class ModelConfig(_ModelConfig):
     """The model and version that a pipeline or step works on.
 
     *version* is a number, name, stage, alias or "latest" (the default) of an existing version; with
-    *create_new_model_version* it is the name of the new one. With *delete_new_version_on_failure*, a failed run leaves
-    no version; otherwise it leaves one marked as failed. *renumbered* confirms a version number, or the name of a
-    model, that belonged to another one before a pull. *version_description* and *version_tags* describe the new
-    version. The descriptive fields of `Model` are used if the run creates the model.
+    *create_new_model_version* it is the name of the new version. With *delete_new_version_on_failure*, a failed run
+    leaves no version; otherwise it leaves a version marked as failed. *renumbered* confirms a version number, or a name
+    of a model, to which a pull gave another meaning. *version_description* and *version_tags* describe the new version.
+    The descriptive fields of `Model` are used if the run creates the model.
 
     Raises UsageError for a new version with a number or stage, and for bad names and fields.
 
@@ -114,7 +114,7 @@ class ModelConfig(_ModelConfig):
 
     @property
     def new_name(self) -> str | None:
-        """The name of the new version, if it gets one."""
+        """The name of the new version; None if it gets no name."""
         return self.selector if self.create_new_model_version and self.version is not None else None
 
     def described(self) -> dict[str, Any]:
@@ -150,8 +150,8 @@ def _shown_form(form: str, given: Any) -> str:
 class ArtifactConfig:
     """The configuration of an output as an artifact: `Annotated[T, ArtifactConfig(name="train")]`.
 
-    *kind* is "data", "model" or "deployment", *format* is one of `gitmodel.formats`; "" chooses by the type of the
-    value. Raises UsageError for a bad name or kind.
+    *kind* is "data", "model" or "deployment". *format* is the name of a format in `gitmodel.formats`. "" for either
+    chooses by the type of the value. Raises UsageError for a bad name or kind.
 
     >>> ArtifactConfig(name="train", format="csv").kind
     ''
@@ -203,11 +203,11 @@ class DeploymentArtifactConfig(ArtifactConfig):
 @checked_arguments
 @dataclass(frozen=True)
 class ExternalArtifact:
-    """An artifact of an existing version as the input of a step; `"demo@production:classifier"` is the same.
+    """An artifact of an existing version as the input of a step. The text `"demo@production:classifier"` does the same.
 
     *version* is resolved once, when the run starts. If the version has no artifact *name*, the output *name* of a run
-    that worked on the version is used; *run*, the id of a run, selects one of several. *trusted* allows formats that
-    run code when they are loaded, and types that are not trusted.
+    that worked on the version is used. If several runs did, *run* is the id of one of them. *trusted* allows formats
+    that run code when they are loaded, and types that are not trusted.
 
     >>> ExternalArtifact.parse("demo@production:classifier").name
     'classifier'
@@ -238,5 +238,5 @@ class ExternalArtifact:
 
     @property
     def ref(self) -> VersionRef:
-        """The version that the artifact belongs to."""
+        """The reference of the version to which the artifact belongs."""
         return VersionRef.of(self.model, self.version)

@@ -49,7 +49,10 @@ class VersionInput:
         return self._used.load(self.name, self._ref, trusted=trusted)
 
     def path(self) -> Path:
-        """Return a file or folder with the content, which exists until the step ends, and record it as an input."""
+        """Return a file or folder with the content, and record the artifact as an input.
+
+        The file exists until the step ends.
+        """
         return self._used.path(self.name, self._ref)
 
     def __repr__(self) -> str:
@@ -104,9 +107,10 @@ class PlannedVersion:
 
     @property
     def number(self) -> int:
-        """The version's number. If a step reads that of a new version, it is never reused, even if the run fails.
+        """The version's number.
 
-        A step whose process died, or was ended by a timeout or an interrupt, counts as one that has read it.
+        If a step reads the number of a new version, the number is never reused, even if the run fails. gitmodel assumes
+        that a step has read the number if its process died, or was ended by a timeout or an interrupt.
         """
         self._read()
         return self._facts.number
@@ -129,7 +133,7 @@ class PlannedVersion:
 
     @property
     def description(self) -> str:
-        """The description before the run; of a new version, the one in the ModelConfig."""
+        """The description before the run; for a new version, the description in the ModelConfig."""
         if self._facts.record is None:
             return self._context.model_config.version_description or ""
         self._read()
@@ -137,7 +141,7 @@ class PlannedVersion:
 
     @property
     def tags(self) -> list[str]:
-        """The tags before the run; of a new version, those in the ModelConfig."""
+        """The tags before the run; for a new version, those in the ModelConfig."""
         if self._facts.record is None:
             return sorted(set(self._context.model_config.version_tags or ()))
         self._read()
@@ -153,11 +157,11 @@ class PlannedVersion:
 
     @property
     def artifacts(self) -> list[VersionInput]:
-        """The artifacts that the version had before the run; none of a new version."""
+        """The artifacts that the version had before the run; empty for a new version."""
         return [self.get_artifact(name) for name in self._facts.readable]
 
     def get_artifact(self, name: str) -> VersionInput:
-        """Return an artifact that the version had before the run, to be loaded. The run records it as an input.
+        """Return an artifact that the version had before the run. If the step loads it, the run records it as an input.
 
         Raises NotFound. The artifacts of a new version are outputs of the run's steps, which a step takes as inputs.
         """
@@ -181,10 +185,10 @@ class PlannedVersion:
         add_tags: Iterable[str] = (),
         remove_tags: Iterable[str] = (),
     ) -> None:
-        """Change description and tags, or give a name to a version without one, when the run succeeds.
+        """Change description and tags, or give a name to a version without a name, when the run succeeds.
 
-        The arguments are those of `ModelVersion.update`. If a change is impossible then, such as a name that is taken,
-        gitmodel leaves it out with a warning, and the run succeeds.
+        The arguments are those of `ModelVersion.update`. If a change is impossible at that time, for example because
+        the name is taken, gitmodel leaves it out with a warning, and the run succeeds.
         """
         if name is not None:
             check_version_name(name)
@@ -197,8 +201,8 @@ class PlannedVersion:
     def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
         """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
 
-        gitmodel leaves the promotion out with a warning, and the run succeeds, if a rule of the stage refuses it, or if
-        it would empty a later stage and *leave* is False.
+        If a rule of the stage refuses the promotion, or if it would empty a later stage without *leave*, gitmodel
+        leaves it out with a warning, and the run succeeds.
         """
         wanted = str(getattr(stage, "value", stage))
         known = [*self._facts.stages, ARCHIVED, NONE]
@@ -216,7 +220,7 @@ class PlannedVersion:
     ) -> None:
         """Set metadata of the version, or of its *artifact*, when the run succeeds.
 
-        Raises NotFound for an artifact that neither the version has nor a step of the run makes.
+        Raises NotFound if neither the version has the *artifact* nor a step of the run makes it.
         """
         refuse_other_keywords(
             "log_metadata", values, f"it is of {self.model}; write artifact= for one of its artifacts"
@@ -248,7 +252,7 @@ class PlannedVersion:
 
 @shows_our_form
 class StepContext:
-    """The run, pipeline and step that are running, and the model version they work on.
+    """The run, pipeline and step that are running, and the model version on which they work.
 
     *is_particular* is True if the step read something that differs between runs; then its result is not cached.
     *left_out* are fields that looked like credentials, each with the kind of credential.
@@ -292,9 +296,9 @@ class StepContext:
     def model_version(self) -> PlannedVersion:
         """The version that the step's model configuration names, a `PlannedVersion`. Raises UsageError without one.
 
-        It has `number`, `name`, `reference`, `is_new`, `description`, `tags` and `metadata`. `artifacts` and
-        `get_artifact("NAME").load()` read what the version had before the run. `update`, `set_stage`, `add_alias` and
-        `log_metadata` plan changes, which take effect if the run succeeds. `link_artifact` of the context adds an
+        The version has `number`, `name`, `reference`, `is_new`, `description`, `tags` and `metadata`. `artifacts` and
+        `get_artifact("NAME").load()` read the artifacts that it had before the run. `update`, `set_stage`, `add_alias`
+        and `log_metadata` plan changes, which take effect if the run succeeds. `link_artifact` of the context adds an
         artifact.
         """
         if self._version is None:
@@ -315,10 +319,10 @@ class StepContext:
         format: str = "",
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store *source*, a value or path, as artifact *name* of the new version; without one, as an output of the run.
+        """Store *source*, a value or path, as artifact *name* of the new version; without a new version, as an output.
 
-        It is stored immediately, so that a checkpoint or a plot is kept if the step fails later. Raises Conflict for a
-        name that is taken, UsageError for *metadata* without a new version, and the errors of saving the value.
+        Stores it immediately, so that a checkpoint or a plot is kept even if the step fails later. Raises Conflict for
+        a name that is taken, UsageError for *metadata* without a new version, and the errors of saving the value.
 
         >>> get_step_context().link_artifact("checkpoint", weights, kind="model")      # doctest: +SKIP
         """
@@ -342,7 +346,7 @@ class StepContext:
                 self.model_version.log_metadata(metadata, artifact=name)
 
     def keep(self, values: Mapping[str, Any], where: str = "metadata") -> dict[str, Any]:
-        """Return *values* without fields that look like credentials. These are added to `left_out`."""
+        """Return *values* without fields that look like credentials. Add those fields to `left_out`."""
         kept, found = without_credentials(values)
         self.left_out += [(f"{where}.{field}" if where else field, what) for field, what in found]
         return kept
@@ -360,7 +364,7 @@ def current_step() -> StepContext | None:
 
 
 def get_step_context() -> StepContext:
-    """Return the context of the step that is running. Raises UsageError outside of one.
+    """Return the context of the step that is running. Raises UsageError outside of a step.
 
     >>> get_step_context().model_version.set_stage("staging")      # doctest: +SKIP
     """
@@ -372,7 +376,7 @@ def get_step_context() -> StepContext:
 
 @contextmanager
 def using_context(context: StepContext) -> Iterator[StepContext]:
-    """Make *context* the current one in the block."""
+    """Make *context* the current context during the block."""
     token = _current.set(context)
     try:
         with inside_run(f"step {context.step}"):
@@ -409,9 +413,9 @@ def log_artifact_metadata(
 ) -> None:
     """Set metadata of *artifact*, or of the only output of the running step.
 
-    The artifacts that the step linked with `get_step_context().link_artifact` count as its outputs. *artifact* is one
-    of the version that the step works on, or of *version*, as for `log_model_metadata`. Raises NotFound, and UsageError
-    for a value that a record cannot hold, and without *artifact* if the step has no or several outputs.
+    Artifacts that the step linked with `get_step_context().link_artifact` count as outputs. *artifact* belongs to the
+    version that the step works on, or to *version*, as for `log_model_metadata`. Raises NotFound; UsageError for a
+    value that a record cannot hold, and without *artifact* if the step has no output or several.
 
     >>> log_artifact_metadata(rows=150, artifact="train", version="demo@3")      # doctest: +SKIP
     """

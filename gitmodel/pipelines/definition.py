@@ -39,7 +39,7 @@ _OPTIONS = frozenset({"client", "executor", "listener"})
 _SETTING = "gitmodel.executor"
 # The options of a pipeline that a call can change.
 _CALL_OPTIONS = ("model_config", "enable_cache", "on_failure", "executor")
-# Characters. The record of a run has at most 64 KiB, and must hold more than the parameters.
+# Characters. The record of a run has at most 64 KiB, and holds more than the parameters.
 _LONGEST_PARAMETERS = 16_000
 
 
@@ -88,8 +88,8 @@ class Pipeline:
     def with_options(self, **options: Any) -> Pipeline:
         """Return a copy of the pipeline with other *options*: *model_config*, *enable_cache*, *executor*, *on_failure*.
 
-        All options of `@pipeline` can change except the name, by which `git model reproduce` finds the pipeline. The
-        pipeline itself does not change. Raises UsageError for an unknown option.
+        The name cannot be changed, because `git model reproduce` finds the pipeline by its name. The original pipeline
+        keeps its options. Raises UsageError for an unknown option.
 
         >>> train.with_options(enable_cache=False, executor="threads")(rounds=5)            # doctest: +SKIP
         """
@@ -113,13 +113,13 @@ class Pipeline:
     ) -> Run | None:
         """Build the graph by calling the function, check it, run its steps, and commit the results.
 
-        *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; the
+        *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client. The
         default is the variable `GITMODEL_EXECUTOR`, then the pipeline's executor, `git config gitmodel.executor`, and
-        "in-order". *listener* is called for every step with its event, its name and its seconds; the events are
+        "in-order". *listener* is called with each event of a step: event, name of the step, and seconds. The events are
         "started", "succeeded", "cached", "failed", "retrying" (it failed and has retries left) and "again" (its worker
-        died). Without one, a run that succeeded prints one line on stderr: the version, the registry and the code
-        (`GITMODEL_QUIET=1` prevents it). Returns None without running in a worker that only imports the script, and
-        (with a warning) while an artifact is loaded.
+        died). Without a listener, a run that succeeded prints one line on stderr: the version, the registry and the
+        code (`GITMODEL_QUIET=1` prevents it). Returns None without running in a worker that only imports the script,
+        and (with a warning) while an artifact is loaded.
 
         Raises UsageError before anything runs, also for an error of the function, with its line; RunFailed if a step
         fails, Conflict and other errors if the results cannot be committed.
@@ -161,7 +161,7 @@ class Pipeline:
         """Return the parameters in a TOML or YAML file, checked and converted by the annotations of the pipeline.
 
         A parameter that is annotated `Secret` becomes a Secret. Raises UsageError for a parameter that the pipeline
-        does not have, or whose value does not fit its annotation; NotFound for a missing file, Invalid for one that
+        does not have, or whose value does not fit its annotation; NotFound for a missing file, Invalid for a file that
         cannot be read.
 
         >>> train.run(**train.read_parameters("params.toml"))                # doctest: +SKIP
@@ -173,11 +173,11 @@ class Pipeline:
     def job(
         self, parameters: Mapping[str, Any], *, listener: Listener | None = None, secrets: Iterable[Secret] = ()
     ) -> Job:
-        """Return the job of a run with these *parameters*: the checked graph that calling the function builds.
+        """Call the function with *parameters*, and return the job of the run with the checked graph of steps.
 
-        The values of *secrets* are not recorded, in whatever parameter they are. Raises UsageError for a wrong call of
-        the pipeline, and with the line for an error that the function raises; Refused for a parameter that looks like a
-        credential and is no Secret.
+        The values of *secrets* are not recorded, even if they occur in other parameters. Raises UsageError for a wrong
+        call of the pipeline, and for an error that the function raises (with its line); Refused for a parameter that
+        looks like a credential and is no Secret.
         """
         if is_building() or current_step() is not None:
             raise UsageError(
@@ -189,7 +189,7 @@ class Pipeline:
             read = self._read_parameters(parameters)
             graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
             self.function(**parameters)
-        # The function may have wrapped a parameter in a Secret.
+        # Checked after the call, in which the function may have made a parameter a Secret.
         refuse_credentials(graph.known.values().hide_parameters(read), f"pipeline {self.name}", AS_SECRET)
         graph.refuse_credentials()
         if not graph.nodes:
@@ -200,7 +200,10 @@ class Pipeline:
         return f"Pipeline({self.name!r})"
 
     def _call_on_failure(self, failure: GitModelError) -> None:
-        """Call *on_failure* with the error of a run. Log an error of it: that of the run is more important."""
+        """Call *on_failure* with the error of a run.
+
+        If *on_failure* fails, log its error: that of the run is more important.
+        """
         if self.on_failure is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Executors of steps: the named ones and any `concurrent.futures.Executor`."""
+"""Executors of steps: those with a name, and any `concurrent.futures.Executor`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gitmodel.frozen import Frozen
 EXECUTORS = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
 _HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 set the number of workers"
 
-# Seconds that a worker has to end before it is killed. It may first have to save outputs of its step to files.
+# Seconds that a worker has to end before it is killed. Meanwhile it can save outputs of its step to files.
 _GRACE = 10.0
 
 
@@ -39,7 +39,7 @@ class InOrder(Executor):
 
 
 class RunningExecutor:
-    """A started executor. *slots* is the number of steps that it gets at a time; None is no limit.
+    """A started executor. *slots* is the number of steps that it gets at a time; None: no limit.
 
     *run_on_all* is the method `run` of a `distributed.Client`, which calls a function on each worker.
     """
@@ -60,7 +60,7 @@ class RunningExecutor:
         return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
-        """Run a call again after its worker died, separate from other calls; return None if the executor cannot."""
+        """Run a call again after its worker died, apart from other calls. Return None if this is impossible."""
         return None
 
     def done(self, future: Future[Any]) -> None:
@@ -84,7 +84,7 @@ class ProcessWorkers(RunningExecutor):
             return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        # In its own pool: if the worker dies again, this step is the cause.
+        # The step gets a pool of its own: if the worker dies again, this step is the cause.
         pool = _processes(1)
         future = pool.submit(fn, *args)
         self._alone[future] = pool
@@ -125,9 +125,9 @@ class ExecutorChoice(Frozen):
 
 
 def choose_executor(wanted: Any) -> ExecutorChoice:
-    """Return the executor *wanted*: a name of EXECUTORS, any Executor, or a `distributed.Client`; None is "in-order".
+    """Return the executor *wanted*: a name in EXECUTORS, any Executor, or a `distributed.Client`; None is "in-order".
 
-    An executor object stays open afterwards. Raises UsageError for anything else.
+    The run does not shut down an executor object. Raises UsageError for anything else.
     """
     if wanted is not None and not isinstance(wanted, str):
         return _choose_given(wanted)
@@ -167,7 +167,7 @@ def _threads(count: int) -> Iterator[RunningExecutor]:
     try:
         yield RunningExecutor(threads, count)
     except BaseException:
-        # Python cannot stop a thread, but the run can be recorded while the thread continues.
+        # Do not wait: Python cannot stop a thread, but the run can be recorded while the thread continues.
         threads.shutdown(wait=False, cancel_futures=True)
         raise
     threads.shutdown()
@@ -192,15 +192,15 @@ def _processes(count: int) -> Executor:
 
 
 def _begin_worker() -> None:
-    # Ctrl-C reaches every process of a terminal. Between steps, only the main process handles it.
+    # The terminal sends Ctrl-C to every process. Between steps, only the main process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # runs before Python waits for the children of this process
+    # A priority of 100 runs it before Python waits for the children of this process.
     multiprocessing.util.Finalize(None, _end_pools, exitpriority=100)
 
 
 def _end_pools() -> None:
-    """End the pools that steps left open: Python and joblib end them at exit, but not in a spawned process."""
+    """End the pools that steps left open. Python and joblib do this at exit, but not in a spawned process."""
     for name in ("joblib.externals.loky.reusable_executor", "loky.reusable_executor"):
         pool = getattr(sys.modules.get(name), "_executor", None)
         if pool is not None:

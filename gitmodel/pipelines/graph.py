@@ -23,8 +23,8 @@ from gitmodel.pipelines.steps import Output, Step, adding_calls
 class Node:
     """A step in a pipeline. *inputs* are outputs of other steps and artifacts.
 
-    *values* are the other arguments as the step gets them; *parameters* are these values as a record stores them. An
-    argument that holds inputs in lists, tuples or dicts is in *shapes*, and each of its parts is a separate input or
+    *values* are the other arguments as the step gets them; *parameters* are the same values as a record stores them. If
+    an argument holds inputs in lists, tuples or dicts, *shapes* has its structure, and each part is a separate input or
     value. *known* are the secrets of the whole run.
     """
 

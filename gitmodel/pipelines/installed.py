@@ -1,4 +1,4 @@
-"""Installed files and modules, as opposed to those of the project, and versions of distributions."""
+"""Telling installed files from those of the project, and finding the versions of distributions."""
 
 from __future__ import annotations
 

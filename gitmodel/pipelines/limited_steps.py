@@ -1,4 +1,7 @@
-"""Steps with a timeout: each runs in a separate process, which is ended with its children after the timeout."""
+"""Steps with a timeout: each runs in a separate process.
+
+After the timeout, gitmodel ends this process and its children.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,18 @@ from gitmodel.pipelines.step_requests import Request
 from gitmodel.pipelines.step_results import StepResult
 from gitmodel.pipelines.worker import run_step
 
-# Seconds between SIGTERM and SIGKILL. The worker itself has ten when the run is interrupted.
+# Seconds between SIGTERM and SIGKILL. They must fit into the ten seconds that an interrupted worker has.
 _GRACE = 5.0
 
 
 def run_limited_step(request: Request) -> StepResult:
-    """Run a step as `run_step` does, in a new process. If it exceeds its timeout, end the group of that process.
+    """Run a step in a new process. If it exceeds its timeout, end the group of processes.
 
     Raises BrokenExecutor if the process died.
     """
     if request.log is not None or not request.attempt:
         return _run_within(request)
-    # The process writes its output to files, because a killed process cannot return it.
+    # The process writes its output to files, because a killed process cannot return anything.
     with tempfile.TemporaryDirectory(prefix="gitmodel-log-", ignore_cleanup_errors=True) as folder:
         result = _run_within(replace(request, log=Path(folder)))
         return replace(result, output=read_files(Path(folder)))
@@ -68,7 +71,7 @@ def _run_within(request: Request) -> StepResult:
         "failed",
         seconds=time.perf_counter() - clock,
         error=ErrorText("TimeoutError", text, "give the step more time: @step(timeout=...)"),
-        read_version=True,  # the step may have read it
+        read_version=True,  # assume that the step read the number
         may_pass_later=True,
     )
 
@@ -97,7 +100,7 @@ def _result_of(process: subprocess.Popen[bytes], request: Request, receiver: Con
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGTERM to the process and all processes of its group, and later SIGKILL to those that still run."""
+    """Send SIGTERM to all processes in the group of *process*, and later SIGKILL to those that still run."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -128,7 +131,7 @@ def main() -> None:
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Wait until the worker ends, and then end this group of processes: it must not outlive the run."""
+    """Wait until the worker ends, and then end this group of processes, so that it does not outlive the run."""
     if os.read(lifeline, 1) == b"":
         os.killpg(0, signal.SIGTERM)
         time.sleep(_GRACE)

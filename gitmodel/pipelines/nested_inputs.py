@@ -1,4 +1,4 @@
-"""Arguments of steps that hold inputs in lists, tuples and dicts: taking them apart, and putting them together. Pure.
+"""Taking apart and putting together arguments of steps that hold inputs in lists, tuples and dicts. Pure.
 
 Each part of such an argument has a place: `scores[0]` for an item, `scores.first` for a value of a dict.
 """

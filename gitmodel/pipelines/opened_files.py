@@ -1,8 +1,9 @@
 """The files that a step opens or names while it runs.
 
 Python's audit events report the opened files (https://docs.python.org/3/library/audit_events.html). They do not report
-files that other processes open, or that a library opens without Python. Such a file counts only if the step names it in
-a text: a constant, a parameter, an argument of a process. A step declares all others with `@step(files=[...])`.
+files that other processes open, or that a library opens without Python. gitmodel notices such a file only if the step
+has its path in a text: a constant, a parameter, an argument of a process. A step declares other such files with
+`@step(files=[...])`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _IGNORED = frozenset({".git", "__pycache__"})
 _WORDS = re.compile(r"[^\s'\"`$()<>|&;=]+")
 _MOST_NAMES = 10_000
 _OURS = str(Path(__file__).parents[1]) + os.sep
-# Modules that read source code: to import it, or to show it.
+# Modules that open source code to import or to show it. Their files are no data of the step.
 _READERS_OF_CODE = frozenset({"importlib._bootstrap_external", "linecache", "tokenize", "_frozen_importlib_external"})
 
 
@@ -46,7 +47,7 @@ class FileState(NamedTuple):
 
 
 class OpenedState(Frozen):
-    """The state of the *files* that a step opened (None: did not exist), and hashes of the *folders* that it listed."""
+    """The state of the *files* that a step opened (None: did not exist), and hashes of the listings of *folders*."""
 
     files: Mapping[str, FileState | None]
     folders: Mapping[str, str]
@@ -58,7 +59,7 @@ class OpenedState(Frozen):
         return cls(files, found["folders"])
 
     def is_unchanged(self, root: str, code: Collection[str]) -> bool:
-        """Return True if files and folders below *root* are still in this state; files of *code* are not compared."""
+        """Return True if files and folders below *root* are still in this state, without regard to the files *code*."""
         for name, state in self.files.items():
             path = os.path.join(root, name)
             if os.path.realpath(path) not in code and not _is_same(path, state):
@@ -111,7 +112,7 @@ class OpenedFiles:
             self._folders.add(path)
 
     def finish(self) -> OpenedState | None:
-        """Return the state of each file and folder, to compare it later; None if a file changed while the step ran."""
+        """Return the state of the files and folders, to compare it later; None if a file changed during the step."""
         files: dict[str, FileState | None] = {}
         for path, before in self._files.items():
             if _stamp(path) != before:
@@ -174,7 +175,7 @@ def recording_opened_files(
 ) -> Iterator[OpenedFiles]:
     """Record the files that the block opens below *root*, and the existing ones among *named*.
 
-    Some files that this process opened earlier count too: those opened by a function in one of the files *code* that
+    Adds some files that this process opened earlier: those opened by a function in *code* (the step's files) that
     caches its result, and those opened by the modules *unloaded*, which the process of the run has not imported.
     """
     recorder = OpenedFiles(root)
@@ -198,7 +199,7 @@ def recording_opened_files(
 class OpenedByModule(NamedTuple):
     """A file that a module opened while it was imported, in the statement at *line*, with its stamp.
 
-    For a folder that it listed, *listing* is the hash of the names in it.
+    If the module listed a folder, *listing* is the hash of the names in the folder.
     """
 
     line: int
@@ -238,7 +239,7 @@ def _in_project(found: Mapping[tuple[int, str], OpenedByModule]) -> list[OpenedB
 
 
 _of_modules: dict[str, dict[tuple[int, str], OpenedByModule]] = {}
-_kept_by_functions: dict[tuple[str, str], _Stamp | None] = {}  # by the file of the function and the opened file
+_kept_by_functions: dict[tuple[str, str], _Stamp | None] = {}  # by the function's file and the opened file
 _active: list[OpenedFiles] = []
 _current: ContextVar[OpenedFiles | None] = ContextVar("gitmodel_opened_files", default=None)
 
@@ -254,9 +255,9 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
         return
     own = _current.get()
     try:
-        # a thread that a step started may belong to any of the running steps
+        # a thread that a step started can belong to any of the running steps
         handler([own] if own is not None else list(_active), arguments, own is not None)
-    except Exception:  # an error in a handler must not reach the program that opened the file
+    except Exception:  # the program that opened the file must not get errors of this handler
         for recorder in list(_active):
             recorder.reads_registry = True
 
@@ -264,7 +265,8 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
 def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
     """Remember that project code opens a file or lists a folder, if it may use the content again later.
 
-    Such code is a statement of a module, or a function that caches its result. Files that gitmodel opens do not count.
+    This is the case for statements of a module, and for functions that cache their results. Ignores files that gitmodel
+    opens.
     """
     frame: types.FrameType | None = sys._getframe(2)
     if frame is None or frame.f_globals.get("__name__") in _READERS_OF_CODE or isinstance(arguments[0], int):
@@ -279,7 +281,7 @@ def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
         if code.is_ours:
             return
         if code.is_module or code.assigns_global or _has_cache(frame):
-            # links in the path are followed later, for the files that matter: a program may open a million files here
+            # Links in paths are resolved later and only for some files: a program may open a million files here.
             path = path or os.path.join(os.getcwd(), os.fsdecode(arguments[0] if arguments[0] is not None else "."))
             if path.startswith(library_folders()):
                 return
@@ -302,9 +304,9 @@ class _KnownCode(NamedTuple):
     assigns_global: bool
 
 
-# Each `open` looks up the code of all frames of its stack, so these tables keep a look-up short.
-_library_files: set[str] = set()  # without those of gitmodel
-_known: dict[int, _KnownCode] = {}  # by id, because hashing a code object takes as long as reading it
+# Tables that make look-ups fast: each `open` looks up the code of all frames of its stack.
+_library_files: set[str] = set()  # except files of gitmodel
+_known: dict[int, _KnownCode] = {}  # by id, because hashing a code object is slow
 
 
 def _known_code(code: types.CodeType) -> _KnownCode | None:
@@ -368,10 +370,10 @@ def _on_database(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bo
 
 def _on_process(recorders: list[OpenedFiles], arguments: tuple[Any, ...], is_own: bool) -> None:
     if not is_own:
-        return  # gitmodel itself runs git, too
+        return  # git that gitmodel runs does not count
     words: Any = arguments[1] if len(arguments) > 1 else arguments[0]
     words = [words] if isinstance(words, (str, bytes, os.PathLike)) else words
-    # also the words of a shell command
+    # a shell command is one argument of several words
     texts = [part for word in words for part in (os.fsdecode(word), *_WORDS.findall(os.fsdecode(word)))]
     if _PROGRAMS & set(map(os.path.basename, texts)):
         recorders[0].reads_registry = True

@@ -1,4 +1,4 @@
-"""Reading files of parameters: TOML and YAML, as plain values. Runs nothing that a file names.
+"""Reading files of parameters, TOML and YAML, as plain values. A file cannot make gitmodel run code.
 
 YAML is read by the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): `1e-3` is a number, `no` is
 a text, and there are no tags, so that a file cannot create objects.
@@ -16,17 +16,17 @@ from gitmodel.errors import Invalid, NotFound, UsageError, message_of
 if TYPE_CHECKING:
     import yaml
 
-# A run records at most 16,000 characters of parameters.
+# Far more than the 16,000 characters of parameters that a run records.
 _LARGEST = 256 << 10  # bytes
-# Counts repeated values too: a short file with nested aliases can describe billions of values.
+# Repeated values count each time: a short file with nested aliases can describe billions of values.
 _MOST_VALUES = 20_000
 
 
 def read_parameter_file(path: Path) -> dict[str, Any]:
     """Return the parameters in the file *path*, which ends in `.toml`, `.yaml` or `.yml`.
 
-    Raises NotFound if there is no such file, UsageError for another ending, or if PyYAML is missing, and Invalid for a
-    file that is too long, or has a syntax error, a key twice or an alias inside its own value.
+    Raises NotFound for a missing file, UsageError for another ending or if PyYAML is missing, and Invalid for a file
+    that is too long, or that has a syntax error, a repeated key or an alias inside its own value.
     """
     suffix = path.suffix.lower()
     if suffix not in (".toml", ".yaml", ".yml"):
@@ -76,11 +76,11 @@ class _YamlReader:
     def read(self, text: str) -> Any:
         """Return the value of *text*. Raises ValueError."""
         loader = self._yaml.SafeLoader(text)
-        loader.yaml_implicit_resolvers = {}  # `_scalar` resolves plain scalars
+        loader.yaml_implicit_resolvers = {}  # disables PyYAML's own rules: `_scalar` resolves plain scalars
         try:
             node = loader.get_single_node()
         except self._yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)  # the text of the error quotes the file, which may hold secrets
+            mark = getattr(error, "problem_mark", None)  # the error's text may quote secrets
             where = f"line {mark.line + 1}: " if mark is not None else ""
             raise ValueError(f"{where}{getattr(error, 'problem', None) or 'it is not YAML'}") from None
         finally:

@@ -1,4 +1,4 @@
-"""Finding a pipeline in a script or module, which is imported without running the pipelines that it calls."""
+"""Finding a pipeline in a script or module. Importing the module does not run pipelines that it calls."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from gitmodel.pipelines.step_modules import import_module, import_script
 
 
 def pipeline_of_script(script: str) -> Pipeline:
-    """Return the pipeline that *script* names, `FILE:PIPELINE`, or the only one of a `FILE`. Imports the file.
+    """Import the file in *script* (`FILE:PIPELINE` or `FILE`), and return this pipeline or the only one in the file.
 
-    Raises NotFound if there is no such file or pipeline, UsageError for a file that cannot be imported, or that has
-    several pipelines.
+    Raises NotFound for a missing file or pipeline, UsageError if the file cannot be imported, or has several pipelines.
     """
     file, _, name = script.rpartition(":") if not os.path.isfile(script) else (script, "", "")
     file, name = (file, name) if file else (name, "")
@@ -29,9 +28,9 @@ def pipeline_of_script(script: str) -> Pipeline:
 
 
 def pipeline_of_module(module: str) -> Pipeline:
-    """Return the pipeline that *module* names, `package.module:PIPELINE`, or the only one of a `package.module`.
+    """Import *module* (`package.module:PIPELINE` or `package.module`), and return this pipeline or the only one in it.
 
-    Imports the module from the current folder or from `sys.path`. Raises the errors of `pipeline_of_script`.
+    Searches the current folder and `sys.path`. Raises the errors of `pipeline_of_script`.
     """
     module, _, name = module.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):
@@ -44,7 +43,7 @@ def pipeline_of_module(module: str) -> Pipeline:
             found = _imported(module, lambda: import_module(module))
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise  # a module that it imports is missing
+                raise  # the module exists, and imports a missing module
             raise NotFound(
                 f"there is no module {error.name}",
                 hint=f"the current folder is {os.getcwd()}; write the name that `python3 -m` takes",
@@ -53,7 +52,7 @@ def pipeline_of_module(module: str) -> Pipeline:
 
 
 def _imported(program: str, load: Callable[[], ModuleType]) -> ModuleType:
-    """Return the module that *load* imports, which sees *program* as its only argument."""
+    """Call *load* and return the module. During the import, `sys.argv` has only *program*."""
     before, sys.argv = sys.argv, [program]
     try:
         return load()

@@ -1,6 +1,6 @@
-"""The code that a step depends on: its file, the project files imported from there, and installed distributions.
+"""The code that a step depends on: its file, the project files that it imports, and installed distributions.
 
-Nothing is imported to find out.
+Imports no module.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BUILTINS = frozenset(dir(builtins))
 class StepCode(NamedTuple):
     """The hash of everything that a step depends on, and the paths of the project files in it.
 
-    *unloaded* are those of modules that this process has not imported.
+    *unloaded* are the files of modules that this process has not imported.
     """
 
     digest: str
@@ -42,16 +42,16 @@ class StepCode(NamedTuple):
 
 
 class ProjectCode(Project):
-    """The code of a project, as it is during one run, and what each step depends on."""
+    """The code of a project during one run, and the dependencies of each step."""
 
     def of(self, step: Step[..., Any], modules: Iterable[str] = ()) -> StepCode:
         """Return the code that *step* depends on, with the values that it names and the versions of libraries.
 
-        *modules* are those that its inputs use: a method of an estimator can change although the stored bytes of the
-        estimator stay the same.
+        *modules* are used by the inputs of the step: a method of an estimator can change although the stored bytes of
+        the estimator stay the same.
 
-        Raises UnknownCode if there is no source, a file was edited after it was loaded, or the step uses a value that
-        cannot be compared.
+        Raises UnknownCode if a source is missing, if a file was edited after it was loaded, or if the step uses a value
+        that cannot be compared.
         """
         found = self._dependencies(step, modules, values=True)
         versions = sorted({version for name in found.libraries for version in versions_of(name, self.find(name))})
@@ -64,7 +64,7 @@ class ProjectCode(Project):
         return hash_json([sys.version_info[:2], found.texts])
 
     def _dependencies(self, step: Step[..., Any], modules: Iterable[str], *, values: bool) -> _Dependencies:
-        """Collect what *step* depends on. Other steps of its file count if a project file uses them."""
+        """Collect the dependencies of *step*. They include other steps in its file if a project file uses these."""
         also: frozenset[str] = frozenset()
         while True:
             found = _Dependencies(self, values=values, also=also)
@@ -76,9 +76,9 @@ class ProjectCode(Project):
 
 
 class _Dependencies:
-    """The dependencies of a step: *texts* by their origin, paths of *files*, top-level names of *libraries*.
+    """The dependencies of a step: *texts* by their origin, paths of *files*, and top-level names of *libraries*.
 
-    *unloaded* are the files of modules that are not imported. *also* are other steps of its file that count.
+    *unloaded* are the files of modules that are not imported. *also* are other steps in its file on which it depends.
     """
 
     def __init__(self, project: Project, *, values: bool, also: frozenset[str]) -> None:
@@ -96,7 +96,7 @@ class _Dependencies:
         self._is_dynamic = False
 
     def collect(self, step: Step[..., Any], modules: Iterable[str]) -> None:
-        """Add the code that *step* depends on, and *modules*."""
+        """Add the code on which *step* depends, and the *modules*."""
         self._add_function(step.function)
         for name in sorted(modules):
             self._add_module(name, optional=True)
@@ -126,7 +126,7 @@ class _Dependencies:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
             try:
                 self._add_value(f"{function.__qualname__}.{name}", cell.cell_contents)
-            except ValueError:  # a name that is not bound yet
+            except ValueError:  # the name has no value yet
                 continue
         return None
 
@@ -168,7 +168,7 @@ class _Dependencies:
                 self.texts[f"{name} ="] = "nothing"
 
     def _add_value(self, name: str, value: Any) -> None:
-        """Add the definition of *value*. Raises UnknownCode if there is none that can be compared."""
+        """Add the definition of *value*. Raises UnknownCode if it has no definition that can be compared."""
         if isinstance(value, partial):
             for index, part in enumerate((value.func, *value.args, *value.keywords.values())):
                 self._add_value(f"{name}[{index}]", part)
@@ -227,7 +227,7 @@ class _Dependencies:
                     continue
                 self._add_module(name, path)
                 if names and self._is_project(name):
-                    # An imported name can be a module of the package; `*` can be any loaded module of it.
+                    # An imported name can be a module of the package, and `*` any loaded module of the package.
                     loaded = [one for one in sys.modules if one.startswith(f"{name}.")] if "*" in names else []
                     for each in (*(f"{name}.{one}" for one in names if one != "*"), *sorted(loaded)):
                         self._add_module(each, path, optional=True)
@@ -247,7 +247,7 @@ class _Dependencies:
         top = name.partition(".")[0]
         if not top or top == "__main__" or top in sys.builtin_module_names:
             return
-        if top in sys.stdlib_module_names and not self._is_project(top):  # a module of the project may have that name
+        if top in sys.stdlib_module_names and not self._is_project(top):  # no local module of this name
             return
         above = name.rpartition(".")[0]
         if above:
@@ -271,7 +271,7 @@ class _Dependencies:
         self.files.add(path)
         label = name or os.path.basename(path)
         if not path.endswith(".py"):
-            with open(path, "rb") as opened:  # an extension module that was built in place
+            with open(path, "rb") as opened:  # the file is an extension module that was built in place
                 self.texts[label] = hashlib.sha256(opened.read()).hexdigest()
             return
         file = self.project.read(path)
@@ -295,7 +295,7 @@ class _Dependencies:
                 self._add_module(name)
 
     def used_from_own_files(self) -> frozenset[str]:
-        """Return the names of steps of the step's own file that other project files use."""
+        """Return the names of steps in the step's own file that other project files use."""
         used: set[str] = set()
         for own, steps in self._own.items():
             reaching, left = {own}, [own]
@@ -315,8 +315,8 @@ def _relevant(
 ) -> tuple[list[Statement], frozenset[str]]:
     """Return the statements that *function* depends on, and the names that it uses, directly or through these.
 
-    These are all statements of the file, except definitions of steps and pipelines that neither *function* nor *also*
-    names.
+    Returns all statements of the file except definitions of other steps and pipelines. Those that *function* or *also*
+    names are included.
     """
     line = function.__code__.co_firstlineno
     spared = {
@@ -346,7 +346,7 @@ def _is_declared(value: Any) -> bool:
 
 
 def _global_names(code: types.CodeType) -> set[str]:
-    """Return the names of globals that *code* reads, in functions inside it too."""
+    """Return the names of globals that *code* and the functions in it read."""
     found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     inner = [one for one in code.co_consts if isinstance(one, types.CodeType)]
     return found.union(*map(_global_names, inner)) if inner else found

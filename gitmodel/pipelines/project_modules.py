@@ -1,4 +1,4 @@
-"""The modules of the project that are loaded, their files, and the files that they opened. Nothing is imported."""
+"""The loaded modules of the project, their files, and the files that they opened. Imports no module."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from gitmodel.pipelines.value_text import Description, describe_value, spell_val
 
 _Stamp = tuple[int, int, int]
 
-# Each loaded project module: an object that identifies this load, its file, and the file's state when it was noted.
+# By name of each loaded project module: an object that is new after a reload, its file, and the file's state at that
+# time.
 _loaded: dict[str, tuple[object, str, _Stamp | None]] = {}
 
 
 class UnknownCode(Exception):
-    """The code of a step cannot be determined, so the step runs. The text is the reason."""
+    """The code of a step cannot be determined, so the step is not skipped. The text is the reason."""
 
 
 def note_loaded_modules() -> None:
-    """Remember the state of the files of all loaded project modules, so that a later edit of one is noticed."""
+    """Remember the state of the files of all loaded project modules, to notice later edits."""
     for name, module in list(sys.modules.items()):
         load = getattr(module, "__spec__", None) or module
         known = _loaded.get(name)
@@ -43,7 +44,7 @@ def note_loaded_modules() -> None:
 
 
 class Project:
-    """The modules and files of a project during one run. Files below *root* count if a module opened them."""
+    """The modules and files of a project during one run. Includes files below *root* that a module opened."""
 
     def __init__(self, root: str = "") -> None:
         note_loaded_modules()
@@ -71,7 +72,7 @@ class Project:
         return self._specs[name]
 
     def origin_of(self, name: str) -> str:
-        """Return the real path of the file of the module *name*; "" if it has none or is not found."""
+        """Return the path of the module *name*, with links resolved; "" if it has no file or is not found."""
         if name not in self._origins:
             spec = self.find(name)
             found = spec.origin if spec is not None and spec.has_location else None
@@ -79,7 +80,7 @@ class Project:
         return self._origins[name]
 
     def values_of(self, name: str, file: SourceFile) -> Description:
-        """Return the hash of the values that the module *name* of *file* holds, and the modules that define them.
+        """Return the hash of the values in the module *name*, whose file is *file*, and the modules that define them.
 
         The module may have read its values from a file or the environment when it was imported. Both results are empty
         if the module is not loaded.
@@ -99,7 +100,7 @@ class Project:
     ) -> dict[str, str]:
         """Return the SHA-256 of each file that the module *path* opened to create an object that cannot be compared.
 
-        Only objects with the names *used* count; None stands for all. Raises UnknownCode if a file changed meanwhile.
+        Only objects with the names *used* count; None: all objects. Raises UnknownCode if a file changed meanwhile.
         """
         found: dict[str, str] = {}
         try:
@@ -126,7 +127,7 @@ class Project:
                 found = finder.find_spec(name, path)
             except (AttributeError, ImportError, ValueError):
                 continue
-            except KeyError:  # a namespace package inside a namespace package that is not loaded
+            except KeyError:  # the parent namespace package is not loaded
                 found = ModuleSpec(name, None, is_package=True)
                 places = (os.path.join(folder, name.rpartition(".")[2]) for folder in path or ())
                 found.submodule_search_locations = [place for place in places if os.path.isdir(place)]
@@ -136,7 +137,7 @@ class Project:
 
 
 def loaded_modules() -> dict[str, str]:
-    """Return the loaded modules of the project, except `__main__` and the like, with their files."""
+    """Return the loaded modules of the project with their files, except `__main__` and similar modules."""
     return {
         name: path for name, (_, path, _) in list(_loaded.items()) if path and name in sys.modules and name[:2] != "__"
     }
@@ -145,8 +146,8 @@ def loaded_modules() -> dict[str, str]:
 def project_modules_of(names: Iterable[str], pickled: Path | None) -> tuple[str, ...]:
     """Return the loaded modules of the project that a stored value uses.
 
-    *names* are full names of classes and functions; their modules are returned. So is each module whose name occurs in
-    the bytes of the file *pickled*. A module too many costs little: if it changes, the step runs again.
+    Returns the modules of the classes and functions *names* (full names), and each module whose name occurs in the
+    bytes of the file *pickled*. A superfluous module does little harm: if it changes, the step runs again.
     """
     note_loaded_modules()
     loaded = loaded_modules()
@@ -158,14 +159,14 @@ def project_modules_of(names: Iterable[str], pickled: Path | None) -> tuple[str,
 
 
 def is_library_module(name: str) -> bool:
-    """Return True for a module of Python's, gitmodel's or of an installed distribution."""
+    """Return True for a module of Python, gitmodel or an installed distribution."""
     module = sys.modules.get(name)
     file = getattr(module, "__file__", None)
     return module is not None and name != "__main__" and (file is None or is_library(file))
 
 
 def is_project(module: types.ModuleType | None) -> bool:
-    """Return True for a module of the project: a script, a notebook, a module that is not installed."""
+    """Return True for a module of the project: a script, a notebook, or a module that is not installed."""
     file = getattr(module, "__file__", None)
     if module is None or not file:
         return module is not None and module.__name__ == "__main__"
@@ -173,7 +174,7 @@ def is_project(module: types.ModuleType | None) -> bool:
 
 
 def _is_kept(file: SourceFile, line: int, globals_: Mapping[str, Any], used: frozenset[str] | None) -> bool:
-    """Return True if the statement at *line* created or changed an object with one of the names *used*.
+    """Return True if the statement at *line* created or changed an object with a name in *used* (None: any).
 
     Objects that are compared as values are ignored.
     """

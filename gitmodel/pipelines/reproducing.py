@@ -1,7 +1,7 @@
 """`reproduce`: run the recorded pipeline of a version again, and compare its outputs with the record.
 
-The pipeline runs with the recorded code, parameters and inputs, in a separate work tree and in a separate registry that
-is as the registry was before the run. It changes nothing in the user's registry, store, work tree or branches.
+The pipeline runs with the recorded code, parameters and inputs, in a separate work tree. It uses a separate registry
+with the state before the recorded run. Nothing in the user's registry, store, work tree or branches changes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 class OutputFacts(Frozen):
-    """Facts about an output, None if unknown: its size, and of an artifact of the version its format and metadata."""
+    """Facts about an output (None: unknown): its size; for an artifact of the version, also its format and metadata."""
 
     size: int | None = None
     format: str | None = None
@@ -59,7 +59,7 @@ class OutputFacts(Frozen):
 class ReproducedOutput(Frozen):
     """An output of a step in the recorded run (*old*, *then*) and in the new run (*new*, *now*).
 
-    *old* and *new* are digests, None if the run has no such output; *then* and *now* are facts about these outputs.
+    *old* and *new* are digests (None: that run has no such output); *then* and *now* are facts about the outputs.
     """
 
     step: str
@@ -78,8 +78,8 @@ class ReproducedOutput(Frozen):
 class Reproduced(Frozen):
     """The result of running the pipeline of a version again.
 
-    *run* is the recorded id; *outputs* are those of every step; *metadata* the old and new values of the version's
-    keys; *packages* the differences of the environment. *changed* is True if the code had uncommitted changes.
+    *run* is the recorded id. *outputs* are those of all steps, *metadata* the old and new values of the version's keys,
+    *packages* the differences between the environments. *changed* is True if the code had uncommitted changes.
     *unknown* are the items that could not be compared, each with advice.
     """
 
@@ -94,7 +94,7 @@ class Reproduced(Frozen):
 
     @property
     def identical(self) -> bool:
-        """True if every output has the bytes on record."""
+        """True if every output has the recorded bytes."""
         return all(output.same for output in self.outputs)
 
 
@@ -109,10 +109,10 @@ def reproduce(
 ) -> Reproduced:
     """Run the pipeline that made the version *reference* again, and compare the results with the record.
 
-    *folder* is a new folder that is kept, with the code in `code` and the registry in `registry`; without it, a
-    temporary folder is used. *secrets* are the values of Secret parameters, which are not recorded. This runs the code
-    of that commit. Raises NotFound for missing commits or artifacts, UsageError for missing secrets, RunFailed if the
-    pipeline fails.
+    *folder* is a new folder for the code (`code`) and the registry (`registry`), which is kept; the default is a
+    temporary folder. *secrets* are the values of Secret parameters, which are not recorded. This runs the code of that
+    commit. Raises NotFound for missing commits or artifacts, UsageError for missing secrets, RunFailed if the pipeline
+    fails.
 
     >>> from gitmodel import Client, reproduce                  # doctest: +SKIP
     >>> reproduce(Client(), "iris@production").identical        # doctest: +SKIP
@@ -179,9 +179,9 @@ def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _before(client: Client, run: RunRecord) -> Oid | None:
-    """Return the commit of the metadata branch before the run was recorded; None if it was the first.
+    """Return the commit of the metadata branch before the run was recorded; None if the run was in its first commit.
 
-    Raises NotFound if a shallow clone hides it.
+    Raises NotFound if a shallow clone lacks it.
     """
     repository = client.repository
     found = commit_adding(repository.git, repository.existing_tip(), paths.run_file(run.id))
@@ -208,7 +208,7 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 @contextmanager
 def _registry(client: Client, commit: Oid | None, path: Path) -> Iterator[Client]:
-    """Yield a new registry at *path*, with its own store, in the state that the client's registry had at *commit*."""
+    """Create a registry at *path*, with its own store, in the state of the client's at *commit*; yield its client."""
     repository = client.repository
     init_borrowing(repository.git, path)
     settings = {key: value for key, value in repository.git.environ.items() if not key.startswith("GITMODEL_")}
@@ -243,7 +243,7 @@ def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[
             try:
                 copy_artifacts(source, target, [(digest, True, None)])
                 continue
-            except GitModelError:  # the artifact is a file that only begins like a manifest
+            except GitModelError:  # the artifact is no manifest, although its first bytes look like one
                 pass
         copy_artifacts(source, target, [(digest, False, None)])
 
@@ -276,7 +276,7 @@ def _run_there(
     read, write = os.pipe()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GITMODEL_")}
     environ.update(clean_environment(environ), GITMODEL_REPO=registry, GITMODEL_STORE=f"{registry}/gitmodel/store")
-    # `-m` searches the current folder first, which here has no modules.
+    # With `-m`, Python searches the current folder first; this folder has no modules.
     command = [sys.executable, "-m", "gitmodel.pipelines.rerun_process", str(write)]
     with os.fdopen(read, "rb") as answers:
         try:
@@ -318,7 +318,7 @@ def _compared(
 
 
 def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | None:
-    """Return the version that the new run created of the model of *name*."""
+    """Return the version that the new run created of the model *name*."""
     for reference in run.versions:
         with suppress(GitModelError):
             model, record = versions.resolve(scratch.writer, VersionRef.parse(reference))
@@ -328,7 +328,7 @@ def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | N
 
 
 class _Known:
-    """Facts about artifacts by digest: from a version's links, or else their size in the store."""
+    """Finds facts about artifacts by digest: in the links of a version, or else the size in the store."""
 
     def __init__(self, store: ArtifactStore, record: VersionRecord | None) -> None:
         self._store = store

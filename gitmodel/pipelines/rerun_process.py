@@ -1,6 +1,6 @@
 """The process that runs a recorded pipeline again, in a work tree of its code.
 
-A separate process has the modules, folder and settings of that code.
+A separate process is needed, because it imports the modules of that code and starts in its folder.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from gitmodel.pipelines.step_modules import import_script
 
 
 class RerunRequest(Frozen):
-    """A pipeline to run in the work tree *code*: *script* and *module* as its run has them on record.
+    """A pipeline to run in the work tree *code*, with the recorded *script* and *module*.
 
-    *inputs* are digests by step and parameter; *secrets* are parameters that no record holds. *model* is the model of
+    *inputs* are digests by step and parameter. *secrets* are parameters that are not recorded. *model* is the model of
     the version to reproduce, *name* the version's own name.
     """
 
@@ -50,10 +50,10 @@ class RerunRequest(Frozen):
 
 def main() -> None:
     """Read a request from stdin, run it, and write the answer to the descriptor in the first argument."""
-    request = pickle.load(sys.stdin.buffer)  # from the process that started this one
+    request = pickle.load(sys.stdin.buffer)  # trusted: from the parent process
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as out:
         sys.argv = [request.script]
-        # The output of steps must not reach the stream of the answer.
+        # Output of steps goes to stderr, because the parent process reads the answer from a pipe.
         os.dup2(2, 1)
         json.dump(answer(request), out)
 
@@ -71,7 +71,7 @@ def answer(request: RerunRequest) -> dict[str, str]:
 def _run(request: RerunRequest) -> str:
     os.chdir(request.code)
     pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
-    # The function may wrap a value in a Secret itself, so it gets the plain value, which is hidden in the record.
+    # Plain values instead of Secrets: the function may make Secrets itself. The values are hidden in the record.
     given = {**as_annotated(pipeline.function, request.parameters), **request.secrets}
     # A parameter that is missing in the record was None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]

@@ -55,10 +55,10 @@ class _NumberTaken(Conflict):
 def commit_run(
     client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> RunRecord | None:
-    """Commit the run, its versions and its plans. For a failed run, leave out stages and metadata.
+    """Commit the run, its versions and its planned changes. For a failed run, leave out stages and metadata.
 
-    Returns the record as it was written, None if the registry's rules exclude it. *results* are in the order in which
-    their plans apply. A new version gets another number if a pull took its number meanwhile.
+    Returns the record as it was written; None if the registry's rules exclude it. Planned changes apply in the order of
+    *results*. If a pull took the number of a new version meanwhile, the version gets another number.
     """
     renumbered: dict[Numbered, Numbered] = {}
     while True:
@@ -67,7 +67,7 @@ def commit_run(
         except _NumberTaken as taken:
             old = taken.target
             new = _reserve_again(client.repository, old)
-            # the steps of the run know the old number
+            # Maps the number that the steps know to the newest number, even after several attempts.
             was, now = old.numbered, new.numbered
             renumbered = {told: now if found == was else found for told, found in renumbered.items()} | {was: now}
             log.warning("%s; its version is %s", taken.message, new.reference)
@@ -102,7 +102,7 @@ def _commit(
     if not is_recorded(rules, record, changes=bool(plans), has_journal=has_journal):
         return None
     if succeeded:
-        keep_packages(client.store)  # the list was stored when the run started, and may have been deleted since
+        keep_packages(client.store)  # stored at the start of the run; it may have been deleted meanwhile
         _check_outputs(client.access.everywhere(), results)
     record = store_details(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
@@ -165,7 +165,7 @@ def _is_of_withheld(plan: Plan, withheld: frozenset[tuple[Numbered, str]]) -> bo
 
 
 def _check_outputs(store: ArtifactStore, results: Mapping[str, StepResult]) -> None:
-    """Raise Conflict if an output of a step was removed during the run. Verifies those of cached steps."""
+    """Raise Conflict if an output was deleted from the store during the run. Verifies the outputs of cached steps."""
     for step, result in results.items():
         cached = result.status == "cached"
         there = are_stored(store, result.outputs, read_servers=False) if cached else are_kept(store, result.outputs)
@@ -193,7 +193,7 @@ def _renumbered(result: StepResult, old: Target, new: Target) -> StepResult:
 
 
 def _described(target: Target) -> dict[str, Any]:
-    """Return the description and tags of a new version, without what looks like a credential."""
+    """Return the description and tags of a new version, without text that looks like a credential."""
     given = {"description": target.config.version_description, "tags": target.config.version_tags}
     kept, found = without_credentials({name: value for name, value in given.items() if value})
     for field, what in found:
@@ -207,7 +207,7 @@ def _described(target: Target) -> dict[str, Any]:
 def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
     if snapshot.follow(target.model_ref)[0] != target.model:
         raise _NumberTaken(target)
-    model = snapshot.current_name(target.model)  # the model may have been renamed meanwhile
+    model = snapshot.current_name(target.model)  # a pull can have renamed the model meanwhile
     if snapshot.load(paths.model_file(model), records.ModelRecord) is not None:
         snapshot.model(model)
         return Change(model)
@@ -232,7 +232,10 @@ def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> C
 
 
 def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
-    """Name the run in an existing version. Its links do not change, because they may be in use."""
+    """Name the run in the record of an existing version.
+
+    The links of the version do not change, because they may be in use.
+    """
     model, number = snapshot.resolve(target.ref)
     change = version_plans.plan_change(
         snapshot,
@@ -250,7 +253,7 @@ def _plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Tar
     def now(target: Target) -> str | None:
         try:
             model, number = snapshot.resolve(target.ref)
-        except GitModelError:  # it was deleted meanwhile
+        except GitModelError:  # the version was deleted meanwhile
             return None
         return f"{model}@{number}"
 
@@ -292,13 +295,13 @@ def _plan_update(
         return version_plans.plan_version_update(
             snapshot, model, number, name=plan.name, description=plan.description, tags=plan.tags
         )
-    except (Refused, Conflict, NotFound, UsageError) as error:  # the run is recorded without it
+    except (Refused, Conflict, NotFound, UsageError) as error:  # the run is recorded without this change
         refused[f"{error.message} ({error.hint})"] = None
         return Change(None)
 
 
 def _clear_refusals(refused: dict[str, None]) -> Change[None]:
-    # All plans are made again after a concurrent change, and then another promotion may be refused.
+    # After a concurrent change, this function runs again, and other promotions may be refused.
     refused.clear()
     return Change(None)
 
@@ -311,7 +314,8 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
             snapshot, model, number, judge, to=plan.stage, why=why, leave=plan.leave
         )
         refuse_emptied(snapshot, change)
-        # checked for each promotion, so that one refused promotion does not stop the whole commit
+        # `plan_together` must not refuse: each promotion was checked alone, so that a refusal does not stop the whole
+        # commit
         return replace(change, may_empty=frozenset(StageRef(model, name) for name in snapshot.registry().stage_names))
     except Refused as error:  # the run is recorded without the promotion
         refused[f"{error.message} ({error.hint})"] = None

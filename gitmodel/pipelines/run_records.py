@@ -29,8 +29,8 @@ Listener = Callable[[str, str, float], None]
 class Job(Frozen):
     """The call of a pipeline: its graph, parameters, source and options.
 
-    *recorded_inputs* are digests from another run by step and parameter, which replace the current ones. *temporary* is
-    True if the registry is deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
+    *recorded_inputs* are digests by step and parameter that another run recorded; they replace the current inputs.
+    *temporary* is True if the registry is deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
     """
 
     pipeline: str
@@ -45,7 +45,7 @@ class Job(Frozen):
     pickle: bool = False
 
     def allows_pickle(self, step: Step[..., Any]) -> bool:
-        """Return True if outputs of *step* that no other format keeps are pickled."""
+        """Return True if outputs of *step* that no other format can store may be pickled."""
         return self.pickle if step.pickle is None else step.pickle
 
 
@@ -53,8 +53,8 @@ class Job(Frozen):
 class ActiveRun:
     """The state of an active run.
 
-    *begun* are the facts that were passed to steps, by step; *readers* are the steps that may have read their version.
-    *failed_attempts* are the errors of the attempts that were repeated, by step.
+    *begun* are the facts that each step got. *readers* are the steps that may have read the number of their version.
+    *failed_attempts* are the errors of each step's repeated attempts.
     """
 
     id: str
@@ -82,16 +82,16 @@ class ActiveRun:
         return next((output for output in (result.outputs if result else ()) if output.name == name), None)
 
     def in_order(self) -> dict[str, StepResult]:
-        """Return the results in an order that does not depend on which step was faster."""
+        """Return the results in the order of the steps, whichever ended first."""
         return {name: self.results[name] for name in self.order if name in self.results}
 
 
 def run_record(
     client: Client, active: ActiveRun, executor: str, error: ErrorText | None = None, *, keep: bool = True
 ) -> RunRecord:
-    """Return the record of the run *active*, which ended with *error*. Without *keep*, it leaves no failed version.
+    """Return the record of the run *active*, which ended with *error*.
 
-    Stores the executed cells of a notebook.
+    Without *keep*, the record names no failed version. Stores the executed cells of a notebook.
     """
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = active.status == "succeeded"
@@ -130,11 +130,11 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[s
             inputs[name] = active.pinned.inputs[node.name, name].digest
         elif (output := active.output(value)) is not None:
             inputs[name] = output.digest
-    for name, digest in (result.read if result else {}).items():  # artifacts of the version that the step read itself
+    for name, digest in (result.read if result else {}).items():  # artifacts that the step loaded from the version
         inputs[name if inputs.get(name, digest) == digest else f"version-{name}"] = digest
     made = result.outputs if result else ()
     target = active.targets.get(node.name)
-    # the links of a new version have kind, size and format of the outputs, so the step's record does not repeat them
+    # The links of a new version have the kind, size and format of the outputs. The record of the step omits them.
     is_linked = target is not None and target.new and target.reference in versions
     described = () if is_linked else made
     return StepRecord(
@@ -157,7 +157,7 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[s
 
 
 def order(needs: Mapping[str, set[str]]) -> list[str]:
-    """Return the steps in the order in which they run one at a time: always the one called first that can run."""
+    """Return the steps in the order in which they run one at a time: the next is the first called step that can run."""
     called = {name: index for index, name in enumerate(needs)}
     sorter = TopologicalSorter(needs)
     sorter.prepare()

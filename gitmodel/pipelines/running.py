@@ -35,7 +35,7 @@ log = logging.getLogger("gitmodel.pipelines")
 
 
 class RunFailed(GitModelError):
-    """A step failed, and only the failed run was recorded. *run* is the id of the run, *traceback* that of the step."""
+    """A step failed, and only the failed run was recorded. *run* is the run's id, *traceback* the step's traceback."""
 
     exit_code = 1
 
@@ -51,13 +51,13 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     """Run the steps of a pipeline, and commit their results and promotions in one transaction.
 
     Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results cannot
-    be committed, KeyboardInterrupt if it was interrupted. SIGTERM interrupts it and then ends the process.
+    be committed, KeyboardInterrupt if the run was interrupted. SIGTERM interrupts the run and then ends the process.
     """
     needs = job.graph.needs()
     choice = choose_executor(executor)
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
-    elif not job.temporary:  # `git model reproduce` ignores timeouts
+    elif not job.temporary:  # not for `git model reproduce`, which ignores timeouts
         _refuse_timeouts(job.graph, choice.name)
     job, found = check_before_the_run(client, job, choice)
     with ExitStack() as started:
@@ -68,7 +68,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
 
 @contextmanager
 def _ending(started: ExitStack, place: RunningExecutor) -> Iterator[RunningExecutor]:
-    """Yield *place*, and after the block end everything in *started*."""
+    """Yield *place*, and close *started* after the block."""
     with started.pop_all():
         yield place
 
@@ -92,7 +92,7 @@ def _begin(
         try:
             pinned = pin(client, found, journal, notes.id).with_inputs(job.recorded_inputs)
         except BaseException:
-            notes.discard()  # the run did not begin
+            notes.discard()  # no step ran
             raise
         notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
         notes.note_stored([(packages, "text")])
@@ -100,9 +100,9 @@ def _begin(
         try:
             return _run(client, active, choice, executor, journal, notes, needs)
         finally:
-            if active.job.graph.known.secrets:  # a step may have printed the Secret of a later one
+            if active.job.graph.known.secrets:  # a step may have printed the Secret of a later step
                 rewrite_logs(journal.logs(notes.id), active.job.graph.known.values().hide)
-            with suppress(GitModelError):  # a finished run reserves no name anyway
+            with suppress(GitModelError):  # harmless: a reservation of an ended run does not count
                 release_names(client, pinned.targets.values(), notes.id)
                 if active.status != "succeeded":
                     _release_unread_numbers(client, active, choice)
@@ -119,12 +119,12 @@ def _run(
 ) -> Run:
     try:
         with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, executor as place:
-            # Workers on other machines have their own temporary folders.
+            # Workers on other machines cannot use a folder of this machine.
             local = scratch if choice.is_local else ""
             Scheduler(client, active, place, choice, journal, notes, local).run(needs)
     except BaseException as error:
         active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        # Ctrl-C also ended the git process that reads objects.
+        # Ctrl-C also ended git, which reads objects; a new process is needed.
         client.repository.reader.close()
         _record_failure(client, active, choice, notes, _hidden(error, active))
         raise
@@ -135,7 +135,7 @@ def _run(
         _record_failure(client, active, choice, notes, text)
         raise _failure(active, text)
     done = _commit(client, active, choice, notes)
-    with suppress(GitModelError):  # the next run of the model does the same
+    with suppress(GitModelError):  # if this fails, the next run of the model does it
         release_numbers(client, active.targets.values(), journal)
     return done
 
@@ -145,11 +145,11 @@ def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: Ru
     active.status = "succeeded"
     record = run_record(client, active, choice.name)
     try:
-        for result in active.results.values():  # a later step may have made a Secret of a text in these plans
+        for result in active.results.values():  # a later step may have made a Secret from a text in these plans
             refuse_secrets_in_plans(result.plans, active.job.graph.known.values())
         written = commit_run(client, record, active.targets, active.in_order())
     except KeyboardInterrupt:
-        notes.note(status="cancelled")  # if the branch has the run nevertheless, its record there counts
+        notes.note(status="cancelled")  # if the commit was made nevertheless, the record on the branch counts
         raise
     except Exception as error:
         # Another run took the version's name meanwhile, or a step planned an impossible change.
@@ -173,7 +173,7 @@ def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:
 def _record_failure(
     client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal, error: ErrorText, *, keep: bool = True
 ) -> None:
-    """Record a run that did not succeed. If that fails too, log it: the error of the run itself is more important."""
+    """Record a run that did not succeed. If this fails, only log the error: the error of the run is more important."""
     try:
         notes.note(error=asdict(error), failed_step=active.failed)
         record = run_record(client, active, choice.name, error, keep=keep)
@@ -194,7 +194,7 @@ def _record_failure(
 def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorChoice) -> None:
     """Release the numbers of a run that created no version, unless a step may know them."""
     readers = set(active.readers)
-    for name in set(active.begun) - set(active.results):  # interrupted steps; with workers, they may still be running
+    for name in set(active.begun) - set(active.results):  # interrupted steps, which workers may still be running
         if choice.name != "in-order" or active.begun[name].has_read_version:
             readers.add(name)
     known = {active.targets[name].reference for name in readers if name in active.targets}
@@ -218,7 +218,7 @@ def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
 
 
 def _refuse_timeouts(graph: Graph, executor: str) -> None:
-    """Raise UsageError for a step with a timeout: a step in the process of the run cannot be ended alone."""
+    """Raise UsageError for a step with a timeout: in the process of the run, a step cannot be ended."""
     for node in graph.nodes.values():
         if node.step.timeout is not None:
             raise UsageError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Source(Frozen):
-    """The file of a pipeline, relative to the code repository, and its module's name if it was imported.
+    """The file of a pipeline, relative to the code repository, and the name of its module if it was imported.
 
     Both are None for a pipeline in a notebook, at a prompt or outside of the code repository.
     """
@@ -37,7 +37,7 @@ def find_source(function: Callable[..., Any], client: Client) -> Source:
 
 
 def find_file(function: Callable[..., Any]) -> Path | None:
-    """Return the file that *function* is in; None for a prompt or a notebook."""
+    """Return the file that contains *function*; None for a prompt or a notebook."""
     file = Path(inspect.unwrap(function).__code__.co_filename)
     return file.resolve() if file.is_file() else None
 

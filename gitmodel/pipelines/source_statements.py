@@ -1,4 +1,4 @@
-"""Source files as statements: the names that each top-level statement defines, uses and imports. Pure.
+"""Parsing source files into statements: the names that each top-level statement defines, uses and imports. Pure.
 
 Syntax trees are compared, so comments and formatting do not count.
 """
@@ -26,7 +26,7 @@ class Statement(Frozen):
 
     *names* are the names that it reads, *binds* those that it assigns or defines, *imports* the level, module and names
     of its imports. *dynamic* is True if it imports or runs code that its text does not name. *definition* is the name
-    of the function that it defines, "" if it defines none.
+    of the function that it defines, or "".
     """
 
     digest: str
@@ -39,7 +39,7 @@ class Statement(Frozen):
 
 
 class SourceFile(Frozen):
-    """A parsed file. *used* are the names and attributes that it uses; an imported name counts without its alias."""
+    """A parsed file. *used* are the names and attributes that it uses. An imported name is in it without its alias."""
 
     statements: tuple[Statement, ...]
     used: frozenset[str]
@@ -91,7 +91,7 @@ def _statement(node: ast.stmt) -> Statement:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    """Yield the names that *node* binds in its module. Inside a function only `global` statements count."""
+    """Yield the names that *node* binds in its module; inside a function, only the names in `global` statements."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
         if not isinstance(node, ast.Lambda):
             yield node.name

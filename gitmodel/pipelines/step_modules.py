@@ -22,20 +22,20 @@ from gitmodel.pipelines.project_modules import UnknownCode, is_project
 from gitmodel.pipelines.step_requests import Location
 from gitmodel.pipelines.steps import Step
 
-# The environment variable by which processes that a step starts get the id of the process of the step.
+# The environment variable with the id of the step's process, for the processes that the step starts.
 _RUNS_STEP = "GITMODEL_STEP_PROCESS"
 _steps_here = 0
 _counting = threading.Lock()
-# The files of the scripts that were imported here, by module.
+# The files of scripts that this process imported, by module.
 _scripts: dict[str, str] = {}
 
 _importing = threading.local()
 
 
 def is_importing(module: str) -> bool:
-    """Return True if this process only imports *module*: then a pipeline that the module calls must not run.
+    """Return True if this process only imports *module*, so that pipelines that the module calls must not run.
 
-    That is so in workers, and in the processes of a pool that a step has started.
+    This is the case in workers, and in processes of a pool that a step has started.
     """
     spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
     return bool(spawned) or getattr(_importing, "script", False) or _is_imported_for_step(module)
@@ -49,7 +49,7 @@ def _is_imported_for_step(module: str) -> bool:
 
 @contextmanager
 def running_step() -> Iterator[None]:
-    """Mark the child processes that the block starts as started by a step."""
+    """Mark child processes that start during the block as started by a step."""
     global _steps_here
     with _counting:
         _steps_here += 1
@@ -64,7 +64,7 @@ def running_step() -> Iterator[None]:
 
 
 def script_of(step: Step[..., Any]) -> tuple[str, str]:
-    """Return the name by which another process imports the module of *step*, and its file if a script, else ""."""
+    """Return the name by which another process imports the module of *step*, and the file of a script or ""."""
     module = step.function.__module__
     if module in _scripts:
         return module, _scripts[module]
@@ -76,7 +76,7 @@ def script_of(step: Step[..., Any]) -> tuple[str, str]:
 
 
 def name_of_main() -> str | None:
-    """Return the name of the module that `python -m package.module` runs as `__main__`; None for another `__main__`."""
+    """Return the name of the module that `python -m` runs as `__main__`; None for another `__main__`."""
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     return spec.name if spec is not None and getattr(main, "__package__", None) else None
@@ -112,7 +112,7 @@ def import_script(file: str) -> ModuleType:
     """Import the script at *file* under the name that other processes use, without running pipelines that it calls."""
     spawned = sys.modules.get("__mp_main__")
     if spawned is not None and os.path.realpath(getattr(spawned, "__file__", None) or "") == file:
-        adopt(spawned)  # a spawned process has imported the script already
+        adopt(spawned)  # a spawned process has already imported the script as `__mp_main__`
         return spawned
     for name, known in list(_scripts.items()):
         if known == file and name in sys.modules:
@@ -131,7 +131,7 @@ def import_script(file: str) -> ModuleType:
 
 
 def import_module(name: str) -> ModuleType:
-    """Import the module *name* as `python -m` does, with the current folder first, but run no pipelines that it calls.
+    """Import the module *name* as `python -m` does, with the current folder first. Do not run pipelines that it calls.
 
     Adds the current folder to `sys.path`.
     """
@@ -172,7 +172,7 @@ def find_step(where: Location) -> Step[..., Any]:
     sys.path += [folder for folder in where.path if folder not in sys.path and os.path.isdir(folder)]
     found = _imported(where)
     if not _has_code(found, where.code):
-        # A worker that lives longer than a run may have the code of an earlier one.
+        # A worker that outlives a run may still have the code of an earlier run.
         _forget_project()
         found = _imported(where)
         if not _has_code(found, where.code):

@@ -27,8 +27,8 @@ class Location(Frozen):
 class VersionFacts:
     """The version that a step works on. *read* becomes True when the step asks for its version.
 
-    *artifacts* are the names of its artifacts, also of those that the run adds. *record* and *readable*, its artifacts
-    by name, are those of a version that existed before the run.
+    *artifacts* are the names of its artifacts, including those that the run adds. For a version that existed before the
+    run, *record* is its record and *readable* are its artifacts by name.
     """
 
     model: str
@@ -43,7 +43,7 @@ class VersionFacts:
 
 
 class Facts(Frozen):
-    """The facts that the context of a step has."""
+    """The facts for the context of a step."""
 
     run: str
     pipeline: str
@@ -67,10 +67,10 @@ class StoreRequest(Frozen):
 class InputReference(Frozen):
     """An artifact that a step takes as an input.
 
-    *trusted* is True if loading it may run code in it; if not, loading may use only the classes and functions *names*.
-    *suggested* are those that the registry suggests to trust, and *modules* those of the project that it uses, as far
-    as they are on record. *size* is None if no record says it, *place* is None if it is in the store of the step,
-    *file* if the name of its file is unknown.
+    With *trusted*, loading may run code in the artifact; otherwise loading may use only the classes and functions
+    *names*. *suggested* are the names that the registry suggests to trust. *modules* are the recorded modules of the
+    project that the artifact uses. Each of these may be None: *size* if no record has it, *place* for the store of the
+    step, *file* if the file name is unknown.
     """
 
     digest: str
@@ -85,9 +85,9 @@ class InputReference(Frozen):
     file: str | None = None
 
     def spelled(self, wanted: Any) -> str:
-        """Return the text by which the cache compares this input of a step, which annotates it as *wanted*: its digest.
+        """Return the text by which the cache compares this input: its digest. *wanted* is the step's annotation.
 
-        If the step may get the input as a path, the text also has the name of the file.
+        If the step may get the input as a path, the text includes the file name.
         """
         is_path = wanted is Path or self.materializer == "path" or self.format == FOLDER_FORMAT
         return f"{self.digest} {self.file}" if is_path and self.file else self.digest
@@ -97,10 +97,10 @@ class Request(Frozen):
     """Everything that the process of a step needs.
 
     *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those
-    that the run itself has not imported. *pickle* allows pickle for values that no other format keeps. *keep* is the
-    folder for values that cannot be stored, "" if the process has none and may be on another machine. *timeout* is in
+    of them that the run itself has not imported. *pickle* allows pickle for values that no other format can store.
+    *keep* is the folder for values that cannot be stored ("" if the process may be on another machine). *timeout* is in
     seconds. *log* is the folder for the output of the step; if it is None, the result contains the output; *attempt* is
-    0 if the output is not kept. *alone* is True if no other step runs in the process at the same time.
+    0 if the output is discarded. *alone* is True if no other step runs in the process at the same time.
     """
 
     step: Location | None

@@ -1,4 +1,7 @@
-"""The result of a step: its process sends it to the run, and the journal keeps some results for later runs."""
+"""The result of a step.
+
+The process of the step sends it to the run, and the journal keeps some results for later runs.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class StagePlan(Frozen):
 
     @property
     def texts(self) -> Any:
-        """The values that the step itself gave."""
+        """The texts that the step gave, which may hold a secret."""
         return self.why.reason
 
 
@@ -58,7 +61,7 @@ class UpdatePlan(Frozen):
 class MetadataPlan(Frozen):
     """Metadata of the version *of*, or of its *artifact*, which is set if the run succeeds.
 
-    *of* is the version that the step works on, or a reference to another one.
+    *of* is the version that the step works on, or a reference to another version.
     """
 
     of: Numbered | VersionRef
@@ -76,8 +79,8 @@ Plan = StagePlan | AliasPlan | UpdatePlan | MetadataPlan
 class StoredOutput(Frozen):
     """An output of a step that is in the store.
 
-    *needs_trust* are the full names of the classes and functions that must be trusted to load it, *modules* are the
-    modules of the project that it uses. *file* is the name of its file or folder.
+    *needs_trust* are the full names of the classes and functions that a machine must trust to load it. *modules* are
+    the modules of the project that it uses. *file* is the name of its file or folder.
     """
 
     name: str
@@ -102,11 +105,11 @@ class StepResult(Frozen):
 
     *withheld* are outputs that were not stored because they seem to hold credentials, each with a message. *left_out*
     are fields that looked like credentials, each with the kind of credential. *opened* is the state of the files that
-    the step opened, None if one changed meanwhile. *particular* is True if another run could get another result. *read*
-    are the digests of artifacts of its version that the step read, by name. *secrets* are the values of the Secrets
-    that the step made. *read_version* is True if the step asked which version it works on. *may_pass_later* is True if
-    the step failed with an error that another attempt may not have. *output* are the files with the output of a step on
-    another machine, by name.
+    the step opened, None if a file changed meanwhile. *particular* is True if another run could get another result.
+    *read* are the digests, by name, of artifacts that the step loaded from its version. *secrets* are the values of the
+    Secrets that the step made. *read_version* is True if the step asked for the version on which it works.
+    *may_pass_later* is True if the step failed and another attempt may succeed. *output* are the files with the output
+    of a step on another machine, by name.
     """
 
     status: Literal["succeeded", "cached", "failed", "cancelled"]
@@ -131,7 +134,7 @@ class StepResult(Frozen):
 
 
 def to_json(result: StepResult) -> dict[str, Any]:
-    """Return the parts of a reusable *result* that a later run needs, as JSON values."""
+    """Return, as JSON values, the parts of a reusable *result* that a later run needs."""
     plans = [_plan_to_json(plan) for plan in result.plans if isinstance(plan, MetadataPlan)]
     outputs = [asdict(output) for output in result.outputs]
     opened = asdict(result.opened) if result.opened is not None else None

@@ -58,7 +58,7 @@ class Output(Frozen, eq=False):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # copying and pickling ask for these
+        if name.startswith("__"):  # copying and pickling look up such names
             raise AttributeError(name)
         return self._unknown()
 
@@ -128,7 +128,7 @@ class Step(Generic[P, R]):
         return typing.cast(R, outputs[0] if outputs else Output(node, -1))
 
     def with_options(self, **options: Any) -> Step[P, R]:
-        """Return a copy of the step with other *options*, which are those of `@step`. The step itself does not change.
+        """Return a copy of the step with other *options*: those of `@step`.
 
         Raises UsageError for an unknown option.
 
@@ -143,7 +143,7 @@ class Step(Generic[P, R]):
 
     @cached_property
     def outputs(self) -> tuple[OutputSpec, ...]:
-        """The outputs, by the annotation of the return value; without one, a single output is assumed.
+        """The outputs, from the annotation of the return value. A step without annotation has a single output.
 
         Raises UsageError for a bad name, or two of one name.
         """
@@ -187,7 +187,7 @@ class Step(Generic[P, R]):
     def wants_artifact(self, parameter: str) -> bool:
         """Return True if a text such as `demo@production:classifier` names the artifact that *parameter* gets.
 
-        It does if the annotation of the parameter excludes text; otherwise the step gets the text.
+        This is the case if the annotation of the parameter excludes text. Otherwise the step gets the text itself.
 
         >>> @step
         ... def read(model: dict, url: str | None, note) -> None: ...
@@ -197,7 +197,7 @@ class Step(Generic[P, R]):
         return not _admits_text(self.input_types.get(parameter, Any))
 
     def output_names(self, node: str) -> list[str]:
-        """Return the names of the outputs in a run where the step is called *node*; a second call has its own names.
+        """Return the names of the outputs of the call *node* of this step. A second call in a run has its own names.
 
         >>> @step
         ... def split() -> tuple[Annotated[str, "train"], Annotated[str, "test"]]: ...
@@ -240,7 +240,7 @@ class Step(Generic[P, R]):
         return arguments
 
 
-# Adds a call of a step, its arguments and the steps that it runs after to a graph, and returns the call's name there.
+# Adds a call to a graph: the step, its arguments, and the steps after which it runs. Returns the name of the call.
 AddCall = Callable[[Step[Any, Any], dict[str, Any], Iterable[Any]], str]
 _add_call: ContextVar[AddCall | None] = ContextVar("gitmodel_add_call", default=None)
 
@@ -297,16 +297,16 @@ def step(
     Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. With *pickle*, outputs that no other
     format keeps are pickled, and load only with `trusted=True`; it takes precedence over `[formats] pickle` of the
     registry. *files* (paths, folders or globs, from the current folder) and *env* (names of environment variables) are
-    further dependencies of the step: if one changes, the step runs again. *retries* is how often the step runs again
-    in the same run if it fails; errors that another attempt cannot avoid are not retried (`UsageError`, `Refused`,
-    `SystemExit` and an interrupt). *timeout* is the time in seconds after which the step is ended and fails, for each
-    attempt: *retries* repeat it. It needs the executor "processes" or "dask".
+    further dependencies of the step: if one changes, the step runs again. *retries* is the number of times that a
+    failed step runs again in the same run. Errors that another attempt cannot avoid are not retried (`UsageError`,
+    `Refused`, `SystemExit` and an interrupt). *timeout* is the limit in seconds of each attempt: after this time, the
+    step is ended and fails. It needs the executor "processes" or "dask".
 
     In the function, `get_step_context()` returns the run and the model version; see
     `help(gitmodel.pipelines.StepContext)`.
 
-    Raises UsageError for an unknown option, an output without a valid name, and what cannot be a step: a partial, a
-    method, an async function or a generator. The hint shows what to write instead.
+    Raises UsageError for an unknown option, an output without a valid name, and for a function that cannot be a step: a
+    partial, a method, an async function or a generator. The hint shows what to write instead.
 
     >>> from typing import Annotated
     >>> @step
@@ -341,7 +341,10 @@ def _listed(given: Any, name: str) -> tuple[Any, ...]:
 
 
 def check_function(function: Any, kind: str) -> None:
-    """Raise UsageError for a *function* that cannot be a step or pipeline, as *kind* says, with what to write."""
+    """Raise UsageError for a *function* that cannot be a *kind* ("step" or "pipeline").
+
+    The hint shows what to write.
+    """
     name = getattr(function, "__name__", type(function).__name__)
     if isinstance(function, functools.partial):
         inner = getattr(function.func, "__name__", "f")
@@ -380,7 +383,7 @@ def check_function(function: Any, kind: str) -> None:
 
 
 def name_of(function: Callable[..., Any], name: str | None, kind: str) -> str:
-    """Return *name*, or else the name of *function*, if it can be the name of a step or pipeline, as *kind* says."""
+    """Return *name*, or else the name of *function*, if it is valid for a *kind* ("step" or "pipeline")."""
     if not name and function.__name__ == "<lambda>":
         raise UsageError(f"a lambda has no name for the {kind}", hint=f'write `def NAME(...)`, or @{kind}(name="NAME")')
     return check_name(name or function.__name__.strip("_"), kind)

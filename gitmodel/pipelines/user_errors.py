@@ -14,9 +14,9 @@ from gitmodel.pipelines.installed import is_library, is_of_gitmodel
 
 @contextmanager
 def naming_lines(hide: Callable[[str], str]) -> Iterator[None]:
-    """Raise UsageError with file, line and function for an error that code called in the block raises.
+    """If code that the block calls raises an error, raise UsageError with its file, line and function.
 
-    *hide* replaces secrets in the message. Errors of gitmodel, also unexpected ones, stay as they are.
+    *hide* replaces secrets in the message. Does not change errors of gitmodel, even unexpected ones.
     """
     try:
         yield
@@ -26,7 +26,7 @@ def naming_lines(hide: Callable[[str], str]) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         if is_of_gitmodel(frames[-1].filename):
             raise
-        # an error inside a library is reported at the line that called it
+        # for an error inside a library, name the line that called the library
         frame = next((one for one in reversed(frames) if not is_library(one.filename)), frames[-1])
         hint = f"the line is: {frame.line}" if frame.line else "correct the code there"
         raise UsageError(

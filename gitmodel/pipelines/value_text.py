@@ -1,4 +1,4 @@
-"""The text of plain values and configuration objects, which is equal in all processes. Runs no code of the values."""
+"""Text of plain values and configuration objects, for comparisons between processes. Runs no code of the values."""
 
 from __future__ import annotations
 
@@ -50,10 +50,11 @@ class Description(NamedTuple):
 
 
 def describe_value(value: Any) -> Description:
-    """Return the text of *value*, in which a part that has no text is the name of its type.
+    """Return the text of *value*. In it, a part that is not plain is represented by the name of its type.
 
-    In contrast to `spell_value` it includes the attributes of the project's own classes and of their instances, and the
-    defaults, closures and arguments of functions. Their code is not in it, only the names of their modules.
+    In contrast to `spell_value`, the text includes the attributes of the project's own classes and of their instances,
+    and the defaults, closures and arguments of functions. Instead of their code, the result has the names of their
+    modules.
 
     >>> describe_value([1, object()])
     Description(text='list[1, <object>]', modules=frozenset())
@@ -67,20 +68,20 @@ class _NotPlain(Exception):
 
 
 class _Speller:
-    """Spells one value. An object that occurs again is spelled as its number, so that the text stays short."""
+    """Spells one value. If an object occurs again, its number is written, so that the text stays short."""
 
     def __init__(self, *, strict: bool, above: Iterable[int] = ()) -> None:
         self._strict = strict
         self._above = frozenset(above)
         self._seen: dict[int, int] = {}
-        self._kept: list[Any] = []  # keeps each object alive, so that no other gets its id
+        self._kept: list[Any] = []  # keeps each object alive, so that no other object gets its id
         self.modules: set[str] = set()
 
     def spell(self, value: Any, depth: int) -> str:
         if isinstance(value, enum.Enum):
             return f"{type(value).__qualname__}.{value.name}={self.spell(value.value, depth + 1)}"
         if isinstance(value, int) and value.bit_length() > _LONGEST_DECIMAL:
-            return hex(value)  # Python does not print such long numbers in decimal
+            return hex(value)  # Python refuses to print such long numbers in decimal
         if isinstance(value, (str, bytes)) and len(value) > _LONGEST_TEXT:
             data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
             return f"{type(value).__name__} {hashlib.sha256(data).hexdigest()}"
@@ -140,7 +141,7 @@ class _Speller:
         for cell in value.__closure__ or ():
             try:
                 held.append(cell.cell_contents)
-            except ValueError:  # a name that is not bound yet
+            except ValueError:  # the name has no value yet
                 held.append(None)
         return f"{value.__qualname__}({', '.join(self.spell(one, depth + 1) for one in held)})"
 
@@ -165,12 +166,12 @@ class _Speller:
         return f"<{value.__qualname__ if inspect.isclass(value) else type(value).__qualname__}>"
 
     def _pairs(self, name: str, pairs: Any, depth: int) -> str:
-        # a copy, because a step in a thread may change it meanwhile
+        # a copy, because a step in a thread may change the dict meanwhile
         each = ((self.spell(key, depth + 1), self.spell(item, depth + 1)) for key, item in list(pairs.items()))
         return f"{name}{{{', '.join(f'{key}: {item}' for key, item in each)}}}"
 
     def _apart(self, value: Any, depth: int) -> str:
-        """Return the text of an item of a set, which does not depend on the items before it."""
+        """Return the text of an item of a set, independent of the items before it."""
         speller = _Speller(strict=self._strict, above=self._above | self._seen.keys())
         text = speller.spell(value, depth)
         self.modules |= speller.modules
