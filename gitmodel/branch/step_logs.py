@@ -41,10 +41,11 @@ class OutputLine(Frozen):
 class LogWriter:
     """Writes the output of one attempt of a step to files, line by line. Safe for threads.
 
-    *hide* removes secrets from a text. If the disk is full, the log ends and the step goes on.
+    *folder* is called when there is something to write. *hide* removes secrets from a text. If the disk is full, the
+    log ends and the step goes on.
     """
 
-    def __init__(self, folder: Path, attempt: int, hide: Callable[[str], str]) -> None:
+    def __init__(self, folder: Callable[[], Path], attempt: int, hide: Callable[[str], str]) -> None:
         self._folder = folder
         self._attempt = attempt
         self._hide = hide
@@ -71,6 +72,11 @@ class LogWriter:
             if len(rest) > _LONGEST_PART:  # keep the last text of a progress bar, or the beginning of a long line
                 rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :][:_LONGEST_PART]
             self._parts[stream] = rest
+
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing has been written to a file."""
+        return not self._lines
 
     def close(self) -> None:
         """Write incomplete last lines, and close the file."""
@@ -120,8 +126,9 @@ class LogWriter:
         if self._file >= 0:
             os.close(self._file)
             self._file, self._turn = -1, self._turn + 1
-        make_folder(self._folder)
-        path = _path(self._folder, self._attempt, self._turn)
+        folder = self._folder()
+        make_folder(folder)
+        path = _path(folder, self._attempt, self._turn)
         self._file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._written = 0
         if self._turn:

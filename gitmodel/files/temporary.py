@@ -1,7 +1,7 @@
-"""Temporary folders beside a target, on the same file system.
+"""Temporary folders: created when the first file needs them, or beside a target, on the same file system.
 
-The process that creates one holds a lock on it. A folder without a lock is left over from a killed process, and the
-next process that creates one beside it deletes it.
+The process that creates one beside a target holds a lock on it. A folder without a lock is left over from a killed
+process, and the next process that creates one beside it deletes it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,35 @@ from pathlib import Path
 from gitmodel.files.locks import NoLocks, lock, try_lock
 
 _NAME = re.compile(r"\.gitmodel-[0-9a-f]{16}\.tmp")
+
+
+class TemporaryFiles:
+    """A temporary folder, created in *within* for the first file in it, and deleted at the end of the block.
+
+    >>> with TemporaryFiles("example-") as files:
+    ...     files.path("one").name
+    'one'
+    """
+
+    def __init__(self, prefix: str, within: str | None = None) -> None:
+        self._prefix = prefix
+        self._within = within
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> TemporaryFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def path(self, name: str) -> Path:
+        """Return the path of the file *name*, and create the folder first if necessary."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(
+                prefix=self._prefix, dir=self._within, ignore_cleanup_errors=True
+            )
+        return Path(self._folder.name, name)
 
 
 @contextmanager

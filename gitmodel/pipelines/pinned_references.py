@@ -120,8 +120,9 @@ def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | 
     given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
     chosen = {name: config for name, config in given.items() if config is not None}
     found = client.repository.read(lambda snapshot: _resolve(client, snapshot, graph, chosen, default))
+    for model in dict.fromkeys(config.name for config in found.configs.values()):
+        client.access.urls(model)  # an unusable store is an error before a step runs
     for config in found.configs.values():
-        client.access.urls(config.name)  # an unusable store is an error before a step runs
         key = _version_key(config)
         if key not in found.versions and key not in found.outputs:
             steps = [step for step, other in found.configs.items() if _version_key(other) == key]

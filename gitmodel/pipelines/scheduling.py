@@ -69,7 +69,9 @@ class Scheduler:
         self._logs = journal.logs(notes.id)
         self._keys: dict[str, str] = {}
         self._codes: dict[str, StepCode] = {}
-        self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in active.targets.values()))}
+        models = dict.fromkeys(target.model for target in active.targets.values())
+        self._stores = {model: client.access.urls(model) for model in ("", *models)}
+        self._everywhere = client.access.everywhere()
         self._running: dict[Future[Any], str] = {}
         self._replacing: set[str] = set()  # steps that run because their cached outputs are missing or damaged
         self._linked: dict[Numbered, dict[str, str]] = {}  # artifacts that steps linked to new versions, by folded name
@@ -297,7 +299,7 @@ class Scheduler:
         found = from_json(kept) if kept is not None else None
         if found is None or found.opened is None or not found.opened.is_unchanged(self._root, code.files):
             return False
-        if not are_stored(self._client.access.everywhere(), found.outputs):
+        if not are_stored(self._everywhere, found.outputs):
             self._replacing.add(node.name)
             return False
         # The cached plans were for the version of an earlier run; now they are for the version of this run.

@@ -7,10 +7,8 @@ import itertools
 import logging
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -29,6 +27,7 @@ from gitmodel.domain.secrets.credentials import OVERRIDE, redacted
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import RunSecrets, Secret, SecretValues, collecting_secrets
 from gitmodel.errors import NotFound, Refused, Unreachable, UsageError, message_of
+from gitmodel.files.temporary import TemporaryFiles
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.formats import materializers, trust
 from gitmodel.formats.catalogue import plugins
@@ -99,29 +98,24 @@ class _StepLog:
 
     def __init__(self, request: Request, known: RunSecrets, made: list[Secret]) -> None:
         self._request = request
-        self._folder = request.log
+        self._own = TemporaryFiles("gitmodel-log-")
         self._secrets: tuple[int, SecretValues] | None = None
         self._known = known
         self._made = made
-        if self._folder is None and request.attempt:
-            self._folder = Path(tempfile.mkdtemp(prefix="gitmodel-log-"))
-        self.writer = None
-        if self._folder is not None and request.attempt:
-            self.writer = LogWriter(self._folder, request.attempt, self._hide)
+        self.writer = LogWriter(self._folder, request.attempt, self._hide) if request.attempt else None
+
+    def _folder(self) -> Path:
+        return self._request.log or self._own.path("log")
 
     def end(self, traceback: str) -> tuple[tuple[str, bytes], ...]:
         """Write the *traceback* of a failed step, and return the files if they are in a temporary folder."""
-        if self.writer is None or self._folder is None:
+        if self.writer is None:
             return ()
         if traceback:
             self.writer.write(2, traceback.encode(errors="backslashreplace"))
         self.writer.close()
-        if self._request.log is not None:
-            return ()
-        try:
-            return read_files(self._folder)
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        with self._own:
+            return () if self._request.log is not None or self.writer.is_empty else read_files(self._folder())
 
     def _hide(self, text: str) -> str:
         made = list(self._made)
@@ -147,9 +141,7 @@ def _run(
         assert request.step is not None
         step = step_modules.find_step(request.step)
     config = ModelConfig(**request.config) if request.config else None
-    within = request.scratch or None
-    with tempfile.TemporaryDirectory(prefix="gitmodel-step-", dir=within, ignore_cleanup_errors=True) as folder:
-        scratch = Path(folder)
+    with TemporaryFiles("gitmodel-step-", request.scratch or None) as scratch:
         store = _open_store(request.store, shared=given is not None)
         arguments = _load_inputs(request, step, store, scratch)
         outputs = _Outputs(request, store, scratch, stored)
@@ -214,14 +206,16 @@ def _call_step(step: Step[..., Any], arguments: dict[str, Any], context: StepCon
             signal.signal(signal.SIGINT, before)
 
 
-def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, scratch: Path) -> dict[str, Any]:
+def _load_inputs(
+    request: Request, step: Step[..., Any], store: ArtifactStore, scratch: TemporaryFiles
+) -> dict[str, Any]:
     arguments = {
         name: value.value if isinstance(value, Secret) else copy.deepcopy(value)
         for name, value in request.values.items()
     }
     types = types_of_inputs(step, request.shapes)
     for index, (name, ref) in enumerate(request.inputs.items()):
-        target = scratch / f"input-{index}{suffix_of(ref.format)}"
+        target = scratch.path(f"input-{index}{suffix_of(ref.format)}")
         arguments[name] = _load_input(request, store, target, name, ref, types.get(name))
     parts = {name for shape in request.shapes.values() for name in places_of(shape)}
     whole = {name: put_together(shape, arguments) for name, shape in request.shapes.items()}
@@ -284,7 +278,7 @@ class _StepFiles:
         self,
         request: Request,
         store: ArtifactStore,
-        scratch: Path,
+        scratch: TemporaryFiles,
         outputs: _Outputs,
         secrets: Callable[[], RunSecrets],
     ) -> None:
@@ -314,7 +308,7 @@ class _StepFiles:
         self._outputs.link(name, value, OutputSpec(name, kind, format))
 
     def _target(self, ref: InputReference) -> Path:
-        return self._scratch / f"read-{next(self._count)}{suffix_of(ref.format)}"
+        return self._scratch.path(f"read-{next(self._count)}{suffix_of(ref.format)}")
 
 
 class _NotStored(Exception):
@@ -340,7 +334,9 @@ class _NotStored(Exception):
 class _Outputs:
     """Stores the outputs of a step; those that cannot be stored are kept in files of this machine."""
 
-    def __init__(self, request: Request, store: ArtifactStore, scratch: Path, stored: list[StoredOutput]) -> None:
+    def __init__(
+        self, request: Request, store: ArtifactStore, scratch: TemporaryFiles, stored: list[StoredOutput]
+    ) -> None:
         self._request = request
         self._store = store
         self._scratch = scratch
@@ -362,7 +358,7 @@ class _Outputs:
             try:
                 if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # nor can the rest be stored
                     raise failure
-                self._store_one(spec, name, item, self._scratch / f"output-{index}", written)
+                self._store_one(spec, name, item, f"output-{index}", written)
             except BaseException as error:
                 failure = failure or error
                 self.keep(name, item, *written)
@@ -395,22 +391,23 @@ class _Outputs:
 
     def link(self, name: str, value: Any, spec: OutputSpec) -> None:
         """Store the artifact *name*, which the step links itself. Raises Refused if it seems to hold credentials."""
-        self._store_one(spec, name, value, self._scratch / f"linked-{len(self.stored)}", [])
+        self._store_one(spec, name, value, f"linked-{len(self.stored)}", [])
         if name in self.withheld:
             raise Refused(self.withheld.pop(name), hint=f"link a copy without them; {OVERRIDE}")
 
-    def _store_one(self, spec: OutputSpec, name: str, value: Any, path: Path, written: list[tuple[Path, str]]) -> None:
-        """Store one output; a value that is no path is first saved at *path*, which is then added to *written*."""
+    def _store_one(self, spec: OutputSpec, name: str, value: Any, file: str, written: list[tuple[Path, str]]) -> None:
+        """Store one output; a value that is no path is first saved in *file*, whose path is added to *written*."""
         allow_credentials = self._request.allow_credentials
         if isinstance(value, Path) and not allow_credentials and (seen := find_credentials(value)):
             self.withheld[name] = describe_credentials(f"the artifact {name}", seen)
             return
         needs: list[str] = []
         modules: tuple[str, ...] = ()
-        file = None
+        kept_name = None
         if isinstance(value, Path):
             format, kind, materializer, path = spec.format, "data", "path", value
         else:
+            path = self._scratch.path(file)
             with trust.noting() as names:
                 format, kind, materializer = materializers.save(
                     value,
@@ -422,10 +419,10 @@ class _Outputs:
                 )
                 needs = names()
             written.append((path, format))
-            file = materializers.file_name(name, format, materializer)
+            kept_name = materializers.file_name(name, format, materializer)
             modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
         refuse_secrets(f"the output {name}", value, path, self.secrets)
-        given = LocalArtifact(name, path, spec.kind or kind, "" if path.is_dir() else format, needs, file)
+        given = LocalArtifact(name, path, spec.kind or kind, "" if path.is_dir() else format, needs, kept_name)
         # The step's own files were searched before, and files that gitmodel writes need no search.
         link = store_artifact(self._store, given, allow_credentials=True, warn=partial(log.warning, "%s"))
         if format in PICKLES and not spec.format and not isinstance(value, Path):

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import tempfile
 import threading
+from pathlib import Path
 
 import project
 import pytest
@@ -902,3 +904,29 @@ class TestLists:
         for id in ("nothing", "20261123T101112Z-train-7f3a", "../../config", ""):
             with pytest.raises(NotFound):
                 client.get_run(id)
+
+
+def test_a_step_has_a_temporary_folder_only_while_it_needs_one(client, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    seen = []
+
+    @step(enable_cache=False)
+    def produce() -> Path:
+        seen.append(list(temporary.rglob("gitmodel-step-*")))
+        file = tmp_path / "made.txt"
+        file.write_text("made")
+        return file
+
+    @step(enable_cache=False)
+    def consume(file: Path) -> None:
+        seen.append([path.name for path in temporary.rglob("gitmodel-step-*/*")])
+
+    @pipeline(name="passing")
+    def passing():
+        consume(produce())
+
+    passing.run(client=client)
+    assert seen == [[], ["input-0.txt.folder"]]
+    assert list(temporary.iterdir()) == []

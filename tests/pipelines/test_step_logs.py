@@ -89,7 +89,7 @@ def test_a_step_that_prints_100_mb_keeps_its_head_and_its_tail(client, tmp_path)
 
 
 def test_a_line_without_an_end_is_bounded(tmp_path):
-    log = step_logs.LogWriter(tmp_path, 1, str)
+    log = step_logs.LogWriter(lambda: tmp_path, 1, str)
     for number in range(200):
         log.write(1, b"%d%%\r" % number)
         log.write(2, b"y" * 10_000)
@@ -192,7 +192,8 @@ def test_a_run_is_named_by_the_beginning_or_end_of_its_id(client, capsys):
     assert client.attach_logs(first.id[-6:], "demo@1") == f"{first.id}.log"
     with pytest.raises(UsageError, match="'2026' names 2 runs") as info:
         client.get_run("2026")
-    assert info.value.hint == f"write more of the id: {second.id}, {first.id}"
+    newest, oldest = sorted((first.id, second.id), reverse=True)  # the date of the tests does not change
+    assert info.value.hint == f"write more of the id: {newest}, {oldest}"
     with pytest.raises(NotFound, match=f"there is no run '{first.id[-3:]}'"):
         client.get_run(first.id[-3:])
 
@@ -263,7 +264,7 @@ def test_a_process_that_a_step_leaves_running_can_still_print(code_repo, tmp_pat
 @pytest.mark.parametrize("size", [1, 65, 10_000])
 def test_a_private_key_that_is_printed_in_parts_is_hidden(tmp_path, size, end):
     text = "before\n-----BEGIN RSA " + "PRIVATE KEY-----\n" + ("Ab1/" * 16 + "\n") * 20 + end
-    writer = step_logs.LogWriter(tmp_path, 1, redacted)
+    writer = step_logs.LogWriter(lambda: tmp_path, 1, redacted)
     for start in range(0, len(text), size):
         writer.write(1, text[start : start + size].encode())
     writer.close()
