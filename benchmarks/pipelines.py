@@ -84,13 +84,13 @@ def _overheads(table: Table, folder: Path, environ: dict[str, str], times: int) 
 
 def overhead_of_step(path: Path, environ: dict[str, str], executor: str, measured: Any, times: int) -> Cost:
     """The cost of each of the steps of the pipeline *measured*, in a new registry at *path*."""
-    with _client(path, environ) as client:
-        return middle([_by_step(client, executor, measured) for _ in range(times)])
+    with open_client(path, environ) as client:
+        return middle([by_step(client, executor, measured) for _ in range(times)])
 
 
 def _whole_runs(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
     table.section(f"A run of {STEPS} steps with an output each, linked to a new version")
-    with _client(folder / "cached", environ) as client:
+    with open_client(folder / "cached", environ) as client:
         first = middle([_timed(lambda: cached.run(client=client, count=STEPS))])
         table.cost("first run", first)
         again = middle([_timed(lambda: cached.run(client=client, count=STEPS)) for _ in range(times)])
@@ -153,7 +153,8 @@ def _saving(table: Table, folder: Path, times: int, rows: int) -> None:
         table.ratio("  beside the library", middle(ours), middle(theirs), 1.5, "wall")
 
 
-def _client(path: Path, environ: dict[str, str]) -> Client:
+def open_client(path: Path, environ: dict[str, str] | None) -> Client:
+    """Open a new repository at *path*, in which a pipeline has run once."""
     registries.new_repository(path, environ)
     subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "Begin"], cwd=path, check=True, env=environ)
     client = Client(path, environ=environ)
@@ -161,7 +162,7 @@ def _client(path: Path, environ: dict[str, str]) -> Client:
     return client
 
 
-def _by_step(client: Client, executor: str, measured: Any) -> tuple[float, float]:
+def by_step(client: Client, executor: str, measured: Any) -> tuple[float, float]:
     """CPU and wall of a step: from the start of the first to the end of the last, so without starting workers."""
     times: list[tuple[float, float]] = []
 

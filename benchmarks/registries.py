@@ -36,7 +36,7 @@ def hermetic_environment(home: Path) -> dict[str, str]:
     }
 
 
-def new_repository(path: Path, environ: dict[str, str]) -> Path:
+def new_repository(path: Path, environ: dict[str, str] | None) -> Path:
     """An empty repository at *path*."""
     subprocess.run(["git", "init", "-q", str(path)], check=True, env=environ)
     return path
