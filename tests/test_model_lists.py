@@ -2,8 +2,8 @@
 
 import os
 import random
-import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
+from operator import methodcaller
 
 import pytest
 from editing import BRANCH, edit, read, run
@@ -12,6 +12,7 @@ from gitmodel import Client, GitModelError
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
+from gitmodel.index.index_file import IndexFile
 from gitmodel.registry import doctor, model_views, versions
 
 STAGES = """\
@@ -287,27 +288,6 @@ def test_an_index_that_is_deleted_while_a_list_uses_it_changes_no_answer(repo, m
         assert listed(client) == expected
 
 
-@pytest.mark.parametrize("damage", ["nothing", "random", "zeros", "no tables"])
-def test_a_damaged_index_changes_no_list_and_is_replaced(repo, monkeypatch, damage):
-    with Client(repo) as client:
-        expected = without_index(client, monkeypatch)
-        assert listed(client) == expected
-        path = database(repo)
-        size = path.stat().st_size
-        if damage == "no tables":
-            with closing(sqlite3.connect(path)) as connection, connection:
-                connection.execute("DROP TABLE listed")
-        else:
-            data = {"nothing": b"", "random": random.Random(1).randbytes(size), "zeros": bytes(size)}[damage]
-            path.write_bytes(data)
-        for _ in range(3):
-            assert listed(client) == expected
-        judged = []
-        monkeypatch.setattr(StageTags, "judge", lambda *given: judged.append(given))
-        assert listed(client) == expected
-        assert not judged
-
-
 def test_a_damaged_model_and_a_missing_object_are_read_again(repo, monkeypatch):
     with Client(repo) as client:
         edit(repo, {"models/iris/versions/3.toml": "number = 3\n"})
@@ -346,8 +326,7 @@ def test_doctor_finds_a_wrong_row_of_a_list(repo):
         expected = listed(client)
         assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
         for change in ("UPDATE listed SET latest = 1 WHERE model = 'wine'", "UPDATE stage_tag SET version = 3"):
-            with closing(sqlite3.connect(database(repo))) as connection, connection:
-                connection.execute(change)
+            IndexFile(client.repository.own_folder).change(methodcaller("execute", change))
             (finding,) = (one for one in doctor.repair(client.repository, None) if one.about == "index")
             assert "the index has wrong values for" in finding.message
             assert listed(client) == expected

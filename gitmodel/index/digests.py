@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -71,8 +70,7 @@ class RecordsByDigest:
 class DigestIndex:
     """The digests in all records of versions and runs, cached in the index that is in *folder*.
 
-    The cache is text: each line has an object id, a path and the digests in that object. If the text does not match its
-    checksum, all records are read again.
+    The cache is text: each line has an object id, a path and the digests in that object.
     """
 
     def __init__(self, git: Git, reader: ObjectReader, folder: Path) -> None:
@@ -125,16 +123,13 @@ class DigestIndex:
         return unread
 
     def _load(self) -> tuple[str, bytes]:
-        (rows,) = self._file.fetch("SELECT trees, sum, lines FROM digests") if self._file else [[]]
-        for trees, sum, lines in rows:
-            if isinstance(lines, bytes) and sum == zlib.crc32(lines):
-                return trees, lines
-        return "", b""
+        (rows,) = self._file.fetch("SELECT trees, lines FROM digests") if self._file else [[]]
+        return rows[0] if rows else ("", b"")
 
     def _save(self, trees: str, lines: bytes) -> None:
         def change(database: sqlite3.Connection) -> None:
             database.execute("DELETE FROM digests")
-            database.execute("INSERT INTO digests VALUES(?, ?, ?)", (trees, zlib.crc32(lines), lines))
+            database.execute("INSERT INTO digests VALUES(?, ?)", (trees, lines))
 
         if self._file is not None:
             self._file.change(change)

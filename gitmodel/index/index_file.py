@@ -1,6 +1,6 @@
-"""The file of the index: opened for one answer at a time, changed under a lock, and deleted if it is damaged.
+"""The file of the index: read whole, verified by its checksum, and replaced whole.
 
-SQLite documents what this relies on: https://www.sqlite.org/wal.html, https://www.sqlite.org/howtocorrupt.html.
+Each question is answered by a copy of the database in memory, so nothing that happens to the file changes an answer.
 """
 
 from __future__ import annotations
@@ -8,24 +8,23 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import stat
+import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from gitmodel.domain.schema import records
+from gitmodel.errors import Invalid
 from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import open_file
 
 # The format of the index. Increase it when you change the tables, the facts or the rules for a valid record.
-FORMAT = 4
-_SECONDS_TO_WAIT = 0.1
-_TOKEN = re.compile(r"[0-9a-f]{16}")
-# Errors of SQLite that say nothing about the content of the file.
-_PASSING = re.compile(
-    r"locked|full|readonly|I/O|unable to open|locking protocol|out of memory|interrupted|too (many|big|large)|stack"
-)
+FORMAT = 5
+# The file is an SQLite database, followed by its CRC-32 in this number of bytes, big-endian.
+_CHECKSUM_BYTES = 4
 
 # The id of a version combines the id of its model and its number. `tree` and `blob` begin with a byte that says if
 # unknown keys are allowed, because a record can be valid or damaged depending on that.
@@ -39,139 +38,148 @@ CREATE TABLE summary(version INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE fact(key INTEGER, value, version INTEGER, PRIMARY KEY(key, value, version)) WITHOUT ROWID;
 CREATE TABLE listed(model TEXT PRIMARY KEY, mark BLOB NOT NULL, record BLOB NOT NULL, latest INTEGER, count INTEGER);
 CREATE TABLE place(model TEXT, is_alias INTEGER, name TEXT, version INTEGER, PRIMARY KEY(model, is_alias, name));
-CREATE TABLE digests(trees TEXT NOT NULL, sum INTEGER NOT NULL, lines BLOB NOT NULL);
+CREATE TABLE digests(trees TEXT NOT NULL, lines BLOB NOT NULL);
 CREATE TABLE judged(tip BLOB NOT NULL, rules BLOB);
 CREATE TABLE stage_tag(
     model TEXT, stage TEXT, tag BLOB, version INTEGER, merged BLOB, PRIMARY KEY(model, stage)) WITHOUT ROWID;
 """
 
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Return True if *error* is about the content of the file, not about its use at this moment."""
-    return not _PASSING.search(str(error))
+# The path, inode, time and size of the file that was read last, and its verified content: a process that searches
+# several times reads the file once.
+_latest: tuple[tuple[Path, int, int, int], memoryview] | None = None
 
 
 class IndexFile:
-    """The files of the index in *folder*: one index for each format, user and host, and the lock file that names it.
-
-    The name of a database is never used again. Therefore a process that has a deleted database open and the users of
-    the next one cannot disturb each other.
-    """
+    """The index in *folder* for this format, user and host: a database in one file, and its lock file."""
 
     def __init__(self, folder: Path) -> None:
         host = re.sub(r"[^A-Za-z0-9.-]", "_", os.uname().nodename)
         formats = ".".join(map(str, (FORMAT, *records.FORMAT)))
-        self._name = f"index-{formats}-{os.geteuid()}-{host}"
-        self._folder = folder
-        self._lock = folder / f"{self._name}.lock"
-        # A database that was found damaged; the next change replaces it.
-        self._damaged: Path | None = None
+        self.path = folder / f"index-{formats}-{os.geteuid()}-{host}.sqlite"
+        self._lock = self.path.with_suffix(".lock")
 
-    def current(self) -> Path | None:
-        """Return the path of the database; None if there is none."""
-        try:
-            token = self._lock.read_text(encoding="ascii", errors="replace")
-        except OSError:
-            return None
-        path = self._folder / f"{self._name}-{token}.sqlite"
-        return path if _TOKEN.fullmatch(token) and path.exists() else None
+    def read(self) -> sqlite3.Connection:
+        """Return a copy of the database in memory; an empty database if there is no valid file."""
+        content = None
+        with suppress(Invalid):
+            content = self.content()
+        return new_database() if content is None else _load(content)
 
     def fetch(self, *queries: str, **values: str) -> list[list[Any]]:
         """Return the rows that each of *queries* finds in one state of the database; none if it cannot be used.
 
         Each `:name` in a query stands for one of *values*.
         """
-        path = self.current()
-        try:
-            if path is not None:
-                with reading(path) as database:
-                    if database.execute("PRAGMA user_version").fetchone() == (FORMAT,):
-                        return [database.execute(query, values).fetchall() for query in queries]
-        except sqlite3.Error as error:
-            self._damaged = path if is_damage(error) else None
-        except OSError:
-            pass
+        with suppress(sqlite3.Error), closing(self.read()) as database:
+            return [database.execute(query, values).fetchall() for query in queries]
         return [[] for _ in queries]
 
     def change(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        """Call *change* with the database, in a transaction; do nothing if it cannot be used."""
+        """Call *change* with a copy of the database, and replace the file with it; do nothing if this is impossible."""
         # A folder in a damaged registry can have a name that is no text.
-        with suppress(OSError, sqlite3.Error, UnicodeError), self.locked(unless=self._damaged) as path:
-            if path is not None:
-                with changing(path) as database:
+        with suppress(OSError, sqlite3.Error, UnicodeError), self.locked() as is_locked:
+            if is_locked:
+                with closing(self.read()) as database:
+                    database.execute("BEGIN")
                     change(database)
+                    self.save(database)
 
     @contextmanager
-    def locked(self, *, unless: Path | None = None) -> Iterator[Path | None]:
-        """Lock the index for a change and yield the path of its database; None if another process holds the lock.
-
-        Creates an empty database if there is none, or if the current one is *unless*, which the caller found damaged.
-        Deletes all other databases.
-        """
+    def locked(self) -> Iterator[bool]:
+        """Lock the index for a change; yield False if another process holds the lock, or if there can be no lock."""
         descriptor = open_locked(self._lock)
-        if descriptor is None:
-            yield None
-            return
         try:
-            path = self.current()
-            yield self._create(descriptor) if path is None or path == unless else path
+            yield descriptor is not None
         finally:
-            os.close(descriptor)
+            if descriptor is not None:
+                os.close(descriptor)
 
-    def _create(self, descriptor: int) -> Path:
-        token = os.urandom(8).hex()
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, token.encode(), 0)
-        for old in self._folder.glob(f"{self._name}-*.sqlite*"):
-            old.unlink(missing_ok=True)
-        path = self._folder / f"{self._name}-{token}.sqlite"
-        os.close(open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-        return path
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Yield the database at *path* in a transaction that sees one state of it."""
-    with closing(_open(path)) as database:
-        database.execute("BEGIN")
-        yield database
-
-
-@contextmanager
-def changing(path: Path) -> Iterator[sqlite3.Connection]:
-    """Yield the database at *path*, with its tables, in a transaction; commit it, and write the log into the file.
-
-    The caller holds the lock: SQLite before 3.51.3 can damage a file if one process writes while another one writes the
-    log into the file.
-    """
-    with closing(_open(path)) as database:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
-        database.execute("PRAGMA wal_autocheckpoint=0")
-        database.execute("BEGIN IMMEDIATE")
-        if database.execute("PRAGMA user_version").fetchone() != (FORMAT,):
-            create_tables(database)
-        yield database
+    def save(self, database: sqlite3.Connection) -> None:
+        """Replace the file with *database* atomically, and begin another transaction in it. The caller has the lock."""
         database.execute("COMMIT")
-        with suppress(sqlite3.OperationalError):  # a reader still uses the log
-            database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        content = _dump(database)
+        database.execute("BEGIN")
+        temporary = self.path.with_suffix(".new")
+        temporary.unlink(missing_ok=True)  # of a process that was killed
+        descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with open(descriptor, "wb", buffering=0) as file:
+                for part in (content, zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "big")):
+                    if file.write(part) != len(part):
+                        raise OSError(f"{temporary}: not written completely")
+            os.replace(temporary, self.path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def delete(self) -> None:
+        """Delete the file, unless another process is changing it."""
+        with suppress(OSError), self.locked() as is_locked:
+            if is_locked:
+                self.path.unlink(missing_ok=True)
+
+    def content(self) -> memoryview | None:
+        """Return the content of the file without its checksum; None if there is no file.
+
+        Raises Invalid if it does not match its checksum or cannot be read.
+        """
+        global _latest
+        try:
+            # A pipe in its place must not block.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with open(descriptor, "rb", buffering=0) as file:
+                state = os.fstat(descriptor)
+                now = self.path, state.st_ino, state.st_mtime_ns, state.st_size
+                kept = _latest
+                if kept is not None and kept[0] == now:
+                    return kept[1]
+                data = memoryview(file.readall() if stat.S_ISREG(state.st_mode) else b"")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Invalid(f"{self.path} cannot be read: {error.strerror}") from error
+        content = data[:-_CHECKSUM_BYTES]
+        if not content or zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "big") != data[-_CHECKSUM_BYTES:]:
+            raise Invalid(f"{self.path} does not match its checksum")
+        _latest = now, content
+        return content
 
 
-def create_tables(database: sqlite3.Connection) -> None:
-    """Create the tables of the index in an empty database."""
+def new_database() -> sqlite3.Connection:
+    """Return an empty database in memory with the tables of the index."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
     for statement in _TABLES.split(";"):
         database.execute(statement)
-    database.execute(f"PRAGMA user_version={FORMAT}")
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    uri = f"file:{quote(os.fspath(path))}?mode=rw"  # never creates it
-    database = sqlite3.connect(uri, timeout=_SECONDS_TO_WAIT, isolation_level=None, uri=True)
-    try:
-        database.execute("PRAGMA trusted_schema=OFF")
-        database.execute("PRAGMA cell_size_check=ON")
-        database.execute("PRAGMA cache_size=-16000")
-    except BaseException:
-        database.close()
-        raise
     return database
+
+
+def _load(content: memoryview) -> sqlite3.Connection:
+    """Return a copy of the database *content* in memory."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    database.execute("PRAGMA trusted_schema=OFF")
+    if sys.version_info >= (3, 11):
+        database.deserialize(content)
+        return database
+    with _temporary_file() as path:
+        path.write_bytes(content)
+        with closing(sqlite3.connect(path)) as copy:
+            copy.backup(database)
+    return database
+
+
+def _dump(database: sqlite3.Connection) -> bytes:
+    """Return the content of *database*."""
+    if sys.version_info >= (3, 11):
+        return database.serialize()
+    with _temporary_file() as path:
+        with closing(sqlite3.connect(path)) as copy:
+            database.backup(copy)
+        return path.read_bytes()
+
+
+@contextmanager
+def _temporary_file() -> Iterator[Path]:
+    import tempfile  # imported here: only Python 3.10 needs it
+
+    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
+        yield Path(folder, "database")

@@ -20,7 +20,7 @@ from gitmodel.expressions.names import Asked, type_of
 from gitmodel.expressions.operands import Literal
 from gitmodel.git.trees import CommitFiles
 from gitmodel.index.facts import CONTAINERS, TYPES, Range, Value, key_of, ranges_of, type_bounds
-from gitmodel.index.index_file import FORMAT, IndexFile, changing, create_tables, is_damage, reading
+from gitmodel.index.index_file import IndexFile, new_database
 from gitmodel.index.model_lists import ModelLists
 from gitmodel.index.updating import DAMAGED, DELETED, NUMBER_BITS, PRESENT, NotIndexable, Update, mark, row_of
 
@@ -129,10 +129,7 @@ class Index:
         left = iter(rows)
         while piece := list(islice(left, _PIECE)):
             stored = [(number, text) for number, text, _ in piece if text is not None]
-            try:
-                known = {one.number: one for one in read_summaries(stored)}
-            except (ValueError, TypeError, OverflowError):  # changed in a way that SQLite cannot detect
-                known = {}
+            known = {one.number: one for one in read_summaries(stored)}
             unread = [
                 Candidate(model, number, None if blob is None else _oid(blob))
                 for number, _, blob in piece if number not in known
@@ -166,65 +163,49 @@ class Index:
     def find_wrong(self) -> list[str]:
         """Return the up-to-date models whose rows differ from those of a new index, sorted.
 
-        Raises Invalid if the database is damaged.
+        Raises Invalid if the file is damaged.
         """
-        path = self._file.current()
-        if path is None:
-            return []
-        try:
-            with reading(path) as database, closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
-                create_tables(fresh)
-                fresh.execute("BEGIN")
-                update = Update(fresh, self._files, newer=self._newer)
-                described = []
-                for model in self._files.names(MODELS):
-                    tree = self._files.id(folder := f"{MODELS}/{model}/versions")
-                    if tree is not None and _describes(database, folder, mark(tree, self._newer)):
-                        update.folder(folder, tree)
-                        described.append(model)
-                theirs, ours = _digests(database), _digests(fresh)
-                return [model for model in described if theirs.get(model) != ours.get(model)]
-        except sqlite3.Error as error:
-            if is_damage(error):
-                raise Invalid(f"{path}: {error}") from error
-        except (OSError, NotIndexable, UnicodeError):
-            pass
+        self._file.content()
+        with (
+            suppress(NotIndexable, UnicodeError),
+            closing(self._file.read()) as database,
+            closing(new_database()) as fresh,
+        ):
+            fresh.execute("BEGIN")
+            update = Update(fresh, self._files, newer=self._newer, save=lambda _: None)
+            described = []
+            for model in self._files.names(MODELS):
+                tree = self._files.id(folder := f"{MODELS}/{model}/versions")
+                if tree is not None and _describes(database, folder, mark(tree, self._newer)):
+                    update.folder(folder, tree)
+                    described.append(model)
+            theirs, ours = _digests(database), _digests(fresh)
+            return [model for model in described if theirs.get(model) != ours.get(model)]
         return []
 
     def delete(self) -> None:
-        """Delete the database, unless another process is changing it. The next search creates another."""
-        with suppress(OSError), self._file.locked(unless=self._file.current()):
-            pass
+        """Delete the file, unless another process is changing it. The next search creates another."""
+        self._file.delete()
 
     def _ask(self, folder: str, question: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Return the answer to *question*, from an index that describes *folder*; None if it cannot be used.
-
-        The index is updated at most once, and created again at most once.
-        """
+        """Return the answer to *question*, from an index that describes *folder*; None if it cannot be used."""
         tree = self._files.id(folder)
         if tree is None:
             return None
-        damaged: Path | None = None
-        for attempt in range(4):  # read, update, read that it is damaged, create, read
-            path = self._file.current()
-            try:
-                if path is not None and path != damaged:
-                    with reading(path) as database:
-                        if _describes(database, folder, mark(tree, self._newer)):
-                            return question(database)
-                if attempt == 3:
-                    return None
-                with self._file.locked(unless=damaged) as path:
-                    if path is None:
+        # The name of a folder may be no text.
+        with (
+            suppress(OSError, sqlite3.Error, NotIndexable, Invalid, UnicodeError),
+            closing(self._file.read()) as database,
+        ):
+            if not _describes(database, folder, mark(tree, self._newer)):
+                # This can undo an update that another process made since; the next search makes it again.
+                with self._file.locked() as is_locked:
+                    if not is_locked:
                         return None
-                    with changing(path) as database:
-                        Update(database, self._files, newer=self._newer).folder(folder, tree)
-            except sqlite3.Error as error:
-                if damaged is not None or not is_damage(error):
-                    return None
-                damaged = path
-            except (OSError, NotIndexable, Invalid, UnicodeError):  # the name of a folder may be no text
-                return None
+                    database.execute("BEGIN")
+                    Update(database, self._files, newer=self._newer, save=self._file.save).folder(folder, tree)
+                    self._file.save(database)
+            return question(database)
         return None
 
 
@@ -234,8 +215,6 @@ def _oid(marked: bytes) -> Oid:
 
 
 def _describes(database: sqlite3.Connection, folder: str, tree: bytes) -> bool:
-    if database.execute("PRAGMA user_version").fetchone() != (FORMAT,):
-        return False  # another process is about to write the tables
     said = database.execute("SELECT tree FROM folder WHERE parent=? AND name=?", row_of(folder)).fetchone()
     return bool(said == (tree,))
 

@@ -6,7 +6,7 @@ An interrupted update keeps the records and folders that it completed, and the n
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from gitmodel.domain.schema import codec, paths
@@ -21,8 +21,8 @@ from gitmodel.index.facts import facts_of
 PRESENT, DELETED, DAMAGED = 0, 1, 2
 # The id of a version is the id of its model, shifted by this number of bits, plus its number.
 NUMBER_BITS = 30
-# Records that are read and written together, in one transaction.
-_PIECE = 2_000
+# Records that are read together, and after which the index is saved.
+_PIECE = 4_000
 
 
 class NotIndexable(Exception):
@@ -62,17 +62,28 @@ def mark(id: Oid, newer: bool) -> bytes:
 
 
 class Update:
-    """An update of *database*, which is in a transaction, with the files of *files*; see `folder`."""
+    """An update of *database*, which is in a transaction, with the files of *files*; see `folder`.
 
-    def __init__(self, database: sqlite3.Connection, files: CommitFiles, *, newer: bool) -> None:
+    *save* writes an incomplete database to its file, so that a killed update need not start from the beginning.
+    """
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        files: CommitFiles,
+        *,
+        newer: bool,
+        save: Callable[[sqlite3.Connection], None],
+    ) -> None:
         self._database = database
+        self._save = save
         self._files = files
         self._newer = newer
         self._keys: dict[str, int] = dict(database.execute("SELECT path, id FROM key"))
         self._models: dict[str, int] = {}
 
     def folder(self, path: str, tree: Oid | None) -> None:
-        """Make the index describe the folder at *path*, which is *tree*, and commit often.
+        """Make the index describe the folder at *path*, which is *tree*, and save it often.
 
         Its row, and the rows of the folders around it, are removed first; its own is written last. Raises NotIndexable.
         """
@@ -88,8 +99,7 @@ class Update:
                 self._write(steps)
                 steps.clear()
                 self._files.trees.forget_records()  # all records of a large registry would not fit into the memory
-                self._database.execute("COMMIT")
-                self._database.execute("BEGIN IMMEDIATE")
+                self._save(self._database)
         self._write(steps)
 
     def _walk(self, parent: str, name: str, tree: Oid | None) -> Iterator[_Change | _Done]:

@@ -2,10 +2,8 @@
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -134,9 +132,7 @@ def test_the_index_can_be_lost_torn_or_old_and_nothing_changes(past, story):
     first = past.lineage("measurements@3")
     (path,) = (story / ".git" / "gitmodel").glob("index-*.sqlite")
     assert past.lineage("measurements@3") == first
-    with closing(sqlite3.connect(path)) as database, database:
-        (lines,) = database.execute("SELECT lines FROM digests").fetchone()
-        database.execute("UPDATE digests SET lines = ?", (lines.replace(b"a", b"b"),))  # SQLite cannot detect it
+    path.write_bytes(path.read_bytes().replace(b"a", b"b"))
     assert past.lineage("measurements@3") == first
     path.write_bytes(path.read_bytes()[:-7])
     assert past.lineage("measurements@3") == first
