@@ -84,6 +84,10 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         example = example.replace("iris@production", "demo@1")
     if path == "git model runs cells":
         monkeypatch.setattr(executed_cells, "executed_cells", lambda: [Cell(1, "train()")])
+    if path == "git model ui":  # otherwise it serves until Ctrl-C
+        monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: [each.close() for each in sockets])
+        monkeypatch.setattr("webbrowser.open", lambda url: True)
+        example += " --port 0"
     before = {
         "git model register": "delete iris --yes --force",
         "git model rollback": "promote iris@2 production",

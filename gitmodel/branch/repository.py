@@ -224,6 +224,12 @@ class Repository:
             self.server.refresh()
         return self.tips.readable()
 
+    def fingerprint(self) -> str:
+        """Return a text that changes with the branch, the stage tags, the rules in force and the open proposals."""
+        if self.server:
+            self.server.refresh()
+        return self.tips.fingerprint()
+
     def existing_tip(self) -> Oid:
         """Return the commit that reads start from. Raises NotFound if there is no registry."""
         tip = self.tip()

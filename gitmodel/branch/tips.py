@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -129,6 +130,12 @@ class Tips:
         """Return the command of `missing_tags` if `git clone --no-tags` left the tags out; else ""."""
         said = self.config.get(f"remote.{self.remote_name()}.tagopt")
         return self.missing_tags() if said == "--no-tags" else ""
+
+    def fingerprint(self) -> str:
+        """Return a text that changes with the branch, the stage tags, the rules in force and the open proposals."""
+        refs = list_refs(self.git, STAGE_TAGS, RULES_TAGS, "refs/heads/propose/", "refs/gitmodel/remotes/")
+        found = "\n".join((str(self.find()), *(f"{ref} {id}" for ref, id in sorted(refs.items()))))
+        return hashlib.sha256(found.encode()).hexdigest()
 
     def ask_remote(self) -> Oid | None:
         """Fetch a remote's metadata branch and return its commit, None if no remote has one.

@@ -62,6 +62,8 @@ COMMANDS = {
     ),
     "export": Entry("exports:export", "Export a version with its runs and artifacts to a file.", "Lineage"),
     "import": Entry("exports:import_", "Import a version from a file.", "Lineage"),
+    "site": Entry("site:site", "Write the registry as a static site.", "Pages"),
+    "ui": Entry("site:ui", "Show the registry in a browser.", "Pages"),
     "remote": Entry("teams:remote", "Show the remote that pull and push use.", "Teams"),
     "pull": Entry("teams:pull", "Fetch the remote's registry and replay your changes on it.", "Teams"),
     "push": Entry("teams:push", "Push your changes to the remote.", "Teams"),

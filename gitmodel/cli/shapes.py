@@ -327,6 +327,14 @@ EXPORTED = shape(
     runs="list of text: the ids of the exported runs, of the version and of its sources",
     missing="list of text: what is recorded but not in the file",
 )
+SITE = shape(
+    "site",
+    "A static site that was written. Printed by `site`.",
+    folder="text: the folder",
+    files="number of files of the site",
+    written="number of files that changed",
+    removed="number of files that were removed",
+)
 IMPORTED = shape(
     "imported",
     "A version that was imported. Printed by `import`.",

@@ -180,6 +180,14 @@ class Client:
         """The folder of the default artifact store."""
         return self._opened.store_root
 
+    def fingerprint(self) -> str:
+        """Return a text that changes whenever the registry does: its branch, stages, rules or open proposals.
+
+        A program that keeps what it read compares the text with the current one, instead of reading again.
+        """
+        self.repository.renew()
+        return self.repository.fingerprint()
+
     def close(self) -> None:
         """Stop the git process that reads for this client. Using the client again starts a new one."""
         self.repository.close()

@@ -84,6 +84,15 @@ class Host(Frozen):
             return f"{self.site}/{self.path}/branches/compare/{_quoted(new)}..{_quoted(old)}"
         return self._compared(old, new)
 
+    def commit(self, id: str) -> str:
+        """Return the URL of the page of the commit *id*.
+
+        >>> find_host("https://gitlab.example.org/team/code").commit("a" * 7)
+        'https://gitlab.example.org/team/code/-/commit/aaaaaaa'
+        """
+        inner = {"gitlab": "-/commit", "bitbucket": "commits"}.get(self.kind, "commit")
+        return f"{self.site}/{self.path}/{inner}/{_quoted(id)}"
+
     def _compared(self, old: str, new: str) -> str:
         return f"{self.site}/{self.path}/compare/{_quoted(old)}...{_quoted(new)}"
 

@@ -1,0 +1,47 @@
+"""Markdown of people as HTML: without HTML of theirs, without images, with links to safe addresses only."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from gitmodel.web.shown_text import safe_url
+
+# Headings of a description are below those of the page.
+_DEEPER = {"h1": "h3", "h2": "h4", "h3": "h5"}
+
+
+def render_markdown(text: str) -> Markup:
+    """Return *text* as HTML.
+
+    >>> render_markdown("<b> [a](javascript:b) ![c](https://d)").strip()
+    Markup('<p>&lt;b&gt; [a](javascript:b) <a rel="nofollow noopener" href="https://d">c</a></p>')
+    """
+    tokens = _parser().parse(text)
+    for token in tokens:
+        token.tag = _DEEPER.get(token.tag, token.tag)
+        if token.children:
+            token.children = [changed for child in token.children for changed in _without_image(child)]
+    # Audited: markdown-it escapes all text (html=False), and the only attributes are addresses that are safe.
+    return Markup(_parser().renderer.render(tokens, _parser().options, {}))
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "typographer": False}).enable("table")
+    parser.validateLink = lambda url: bool(safe_url(url))  # type: ignore[method-assign]
+    return parser
+
+
+def _without_image(token: Token) -> list[Token]:
+    """Return *token*; for an image, a link to it."""
+    if token.type == "link_open":
+        token.attrs = {"rel": "nofollow noopener", "href": token.attrs["href"]}
+    if token.type != "image":
+        return [token]
+    opened = Token("link_open", "a", 1, attrs={"rel": "nofollow noopener", "href": token.attrs["src"]})
+    named = Token("text", "", 0, content=token.content or str(token.attrs["src"]))
+    return [opened, named, Token("link_close", "a", -1)]

@@ -1,0 +1,19 @@
+"""The options of a site, which the export and the server share."""
+
+from __future__ import annotations
+
+from gitmodel.frozen import Frozen
+
+
+class SiteOptions(Frozen, kw_only=True):
+    """The options of a site: its *title*, and the URL at which it is published, which feeds need.
+
+    With *public*, e-mail addresses are left out. With *only_staged*, only versions that are or were in a stage, have an
+    alias or are the latest have a page. With *artifacts*, pictures and small text artifacts are on the pages.
+    """
+
+    title: str = "Model registry"
+    base_url: str = ""
+    public: bool = False
+    only_staged: bool = False
+    artifacts: bool = False

@@ -1,0 +1,70 @@
+"""A kind of page: its address, the addresses that exist, and the function that reads its value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from gitmodel.frozen import Frozen
+
+if TYPE_CHECKING:
+    from gitmodel.web.registry_data import RegistryData
+
+Parameters = Mapping[str, str]
+
+
+def _only_one(registry: RegistryData) -> Iterable[Parameters]:
+    return [{}]
+
+
+class Page(Frozen, eq=False):
+    """A kind of page: *path* is its address, with parameters in braces, such as "/m/{model}/v/{number}".
+
+    *read* returns the value of the page with given parameters; it raises NotFound if there is no such page. *list*
+    returns the parameters of all pages; the default is one page without parameters. *template* is the file in
+    `templates/`; without one, *read* returns the text or bytes of the file. *label* is the name of the page in the
+    navigation: in the bar of the site, or below the name of the model if *path* has the parameter `model` only.
+
+    *state* returns a text that changes whenever the page does, so that the export need not read the page to know that
+    it is current. Without it, the page is read and rendered at each export after a change of the registry.
+    """
+
+    name: str
+    path: str
+    read: Callable[..., object]
+    list: Callable[[RegistryData], Iterable[Parameters]] = _only_one
+    template: str | None = None
+    label: str = ""
+    state: Callable[..., str] | None = None
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters in the path."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    def file(self, parameters: Mapping[str, object]) -> str:
+        """Return the path of the page's file in the export, without "/" at its start.
+
+        >>> Page("version", "/m/{model}/v/{number}", read=str, template="version.html").file(
+        ...     {"model": "iris", "number": 3}
+        ... )
+        'm/iris/v/3.html'
+        """
+        path = self.path.format_map({key: quote(str(value), safe="") for key, value in parameters.items()})
+        if self.template is None:
+            return path[1:]
+        return f"{path[1:]}index.html" if path.endswith("/") else f"{path[1:]}.html"
+
+    def find(self, path: str) -> Parameters | None:
+        """Return the parameters of the page at *path*, an address or the path of a file; None if it is not this page.
+
+        >>> Page("models", "/m/{model}/", read=str, template="model.html").find("/m/iris/index.html")
+        {'model': 'iris'}
+        """
+        if self.template is not None:
+            path = re.sub(r"(?<=/)index\.html$|(?<=[^/])\.html$", "", path)
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
+        match = re.fullmatch(pattern, path)
+        return match.groupdict() if match else None

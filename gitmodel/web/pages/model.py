@@ -1,0 +1,112 @@
+"""The page of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from gitmodel.domain.schema.records import HEADINGS
+from gitmodel.domain.views.record_views import VersionView
+from gitmodel.frozen import Frozen
+from gitmodel.web.page import Page, Parameters
+from gitmodel.web.pages.stage_pills import StagePill, stage_pills
+from gitmodel.web.registry_data import RegistryData
+
+# Versions in the table; the script reads the others from the data file.
+MOST_ROWS = 100
+# Metric columns that the table shows at first.
+_FIRST_COLUMNS = 4
+
+
+class VersionLine(Frozen):
+    """A version in the table: *metrics* are its numbers for the columns, None where it has none."""
+
+    number: int
+    name: str | None
+    stage: str | None
+    aliases: tuple[str, ...]
+    pending: tuple[str, ...]
+    created: datetime
+    description: str
+    tags: tuple[str, ...]
+    failed: bool
+    metrics: tuple[float | None, ...]
+
+
+class CardSection(Frozen):
+    """A part of the model card: a heading and text in Markdown."""
+
+    heading: str
+    text: str
+
+
+class ModelPage(Frozen):
+    """A model with its stages, its newest versions and their numbers under the keys *columns*."""
+
+    name: str
+    title: str
+    description: str
+    license: str
+    owners: tuple[str, ...]
+    tags: tuple[str, ...]
+    created: datetime
+    metadata: dict[str, Any]
+    card: tuple[CardSection, ...]
+    stages: tuple[StagePill, ...]
+    latest: int | None
+    versions: int
+    columns: tuple[str, ...]
+    metrics: tuple[str, ...]
+    rows: tuple[VersionLine, ...]
+
+
+def read(registry: RegistryData, model: str) -> ModelPage:
+    """Return the value of the page of *model*. Raises NotFound."""
+    view = registry.model(model)
+    record = view.record
+    metrics = tuple(registry.numbers(model))
+    columns = metrics[:_FIRST_COLUMNS]
+    newest = list(registry.versions(model).values())[:MOST_ROWS]
+    return ModelPage(
+        name=view.name,
+        title=record.title,
+        description=record.description,
+        license=record.license,
+        owners=record.owners,
+        tags=record.tags,
+        created=record.created,
+        metadata=dict(record.metadata),
+        card=tuple(CardSection(title, text) for key, title in HEADINGS.items() if (text := getattr(record, key))),
+        stages=stage_pills(registry, model),
+        latest=view.latest,
+        versions=view.count,
+        columns=columns,
+        metrics=metrics,
+        rows=tuple(_line(registry, each, columns) for each in newest),
+    )
+
+
+def _line(registry: RegistryData, view: VersionView, columns: tuple[str, ...]) -> VersionLine:
+    record = view.record
+    numbers = registry.numbers(view.model)
+    return VersionLine(
+        record.number,
+        record.name,
+        view.stage,
+        view.aliases,
+        tuple(state.name for state in view.pending if state.recorded == record.number),
+        record.created,
+        record.description,
+        record.tags,
+        record.failed,
+        tuple(numbers[key].get(record.number) for key in columns),
+    )
+
+
+def list_models(registry: RegistryData) -> Iterable[Parameters]:
+    """Yield the parameters of each page with one model."""
+    return ({"model": name} for name in registry.models)
+
+
+PAGE = Page("model", "/m/{model}/", read, list_models, "model.html", label="Overview")

@@ -1,0 +1,174 @@
+"""The page of a version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
+from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values, flat_values
+from gitmodel.domain.views.record_views import VersionView
+from gitmodel.frozen import Frozen
+from gitmodel.hosts.addresses import find_host
+from gitmodel.web.page import Page, Parameters
+from gitmodel.web.pages.stage_pills import StagePill, stage_pills
+from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.shown_text import safe_url
+
+# Values of the metadata on the page; the JSON of `git model show` has all.
+_MOST_VALUES = 200
+
+
+class ArtifactRow(Frozen):
+    """An artifact or attachment, with the command that downloads it and the Python expression that loads it."""
+
+    name: str
+    kind: str
+    format: str
+    size: int
+    digest: str
+    file: str
+    uri: str
+    command: str
+    python: str
+
+
+class CodeState(Frozen):
+    """The code of a version: *url* is the page of its commit on the host, "" if the host is not known."""
+
+    commit: str
+    url: str
+    dirty: bool
+    snapshot: str
+    repository: str
+
+
+class Change(Frozen):
+    """A difference from the previous holder: the values before and after, and by how much a number changed."""
+
+    name: str
+    kind: str
+    old: Any
+    new: Any
+    change: str
+
+
+class Predecessor(Frozen):
+    """The version that was in *stage* before, and the differences of this version from it."""
+
+    number: int
+    stage: str
+    changes: tuple[Change, ...]
+    same: int
+
+
+class VersionPage(Frozen):
+    """A version with everything that its record says, and its differences from the previous holder of its stage."""
+
+    model: str
+    title: str
+    number: int
+    name: str | None
+    stage: str | None
+    places: tuple[StagePill, ...]
+    aliases: tuple[str, ...]
+    created: datetime
+    description: str
+    tags: tuple[str, ...]
+    failed: bool
+    metadata: tuple[tuple[str, Any], ...]
+    more_metadata: int
+    artifacts: tuple[ArtifactRow, ...]
+    code: CodeState | None
+    runs: tuple[str, ...]
+    predecessor: Predecessor | None
+    newer: int | None
+    older: int | None
+
+
+def read(registry: RegistryData, model: str, number: str) -> VersionPage:
+    """Return the value of the page of a version. Raises NotFound."""
+    view = registry.version(model, number)
+    record = view.record
+    newer, older = registry.neighbours(model, record.number)
+    values = list(flat_values(record.metadata))
+    pills = (pill for pill in stage_pills(registry, model) if record.number in (pill.version, pill.recorded))
+    return VersionPage(
+        model=model,
+        title=registry.model(model).record.title,
+        number=record.number,
+        name=record.name,
+        stage=view.stage,
+        places=tuple(pills),
+        aliases=view.aliases,
+        created=record.created,
+        description=record.description,
+        tags=record.tags,
+        failed=record.failed,
+        metadata=tuple(values[:_MOST_VALUES]),
+        more_metadata=max(len(values) - _MOST_VALUES, 0),
+        artifacts=tuple(_artifacts(str(view), record)),
+        code=_code(record.code),
+        runs=record.runs,
+        predecessor=_predecessor(registry, view),
+        newer=newer,
+        older=older,
+    )
+
+
+def _artifacts(reference: str, record: VersionRecord) -> Iterator[ArtifactRow]:
+    for link in record.artifacts:
+        python = f'Client().get_version("{reference}").get_artifact("{link.name}").load()'
+        yield _artifact(link, f"git model get {reference} {link.name}", python)
+    for link in record.attachments:
+        yield _artifact(link, f"git model get {reference} --attachment {link.name}", "")
+
+
+def _artifact(link: ArtifactLink, command: str, python: str) -> ArtifactRow:
+    uri = safe_url(link.uri or "")
+    return ArtifactRow(link.name, link.kind, link.format, link.size, link.digest, link.file_name, uri, command, python)
+
+
+def _code(code: Code | None) -> CodeState | None:
+    if code is None or code.commit is None:
+        return None
+    repository = code.repository or ""
+    host = find_host(repository)
+    url = host.commit(code.snapshot or code.commit) if host else ""
+    return CodeState(code.commit, url, bool(code.dirty), code.snapshot or "", repository)
+
+
+def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | None:
+    """Return the previous holder of the stage of the version, with the differences; None if there was none."""
+    number = view.record.number
+    stages = [stage.name for stage in registry.stages]
+    entered = [e for e in registry.events(view.model) if e.version == number and e.stage in stages and e.previous]
+    event = max(entered, key=lambda e: (stages.index(e.stage), e.when), default=None)
+    if event is None or event.previous is None:
+        return None
+    before = registry.versions(view.model).get(event.previous)
+    if before is None:
+        return None
+    old, new = before.record, view.record
+    rows = [
+        *(_change(row, "metadata") for row in compare_values(old.metadata, new.metadata)),
+        *(_change(row, row.kind) for row in compare_artifacts(old.links, new.links)),
+    ]
+    changes = tuple(row for row in rows if row is not None)
+    return Predecessor(event.previous, event.stage, changes[:_MOST_VALUES], len(rows) - len(changes))
+
+
+def _change(row: Compared, kind: str) -> Change | None:
+    return None if row.same else Change(row.name, kind, row.old, row.new, row.shown_change)
+
+
+def list_versions(registry: RegistryData) -> Iterable[Parameters]:
+    """Yield the parameters of the page of each version that has one."""
+    for model in registry.models:
+        for number, view in registry.versions(model).items():
+            if registry.has_page(view):
+                yield {"model": model, "number": str(number)}
+
+
+PAGE = Page("version", "/m/{model}/v/{number}", read, list_versions, "version.html")

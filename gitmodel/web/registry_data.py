@@ -1,0 +1,196 @@
+"""Everything that pages show of a registry, read in bulk through the client and kept while the registry is the same."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.domain.views.comparison import flat_values
+from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.shown_text import TextRules
+
+if TYPE_CHECKING:
+    from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.client.client import Client
+    from gitmodel.domain.views.record_views import ModelView, VersionView
+    from gitmodel.registry.stage_rules import StageRules
+
+_GATED_KEY = re.compile(r"\bmetadata\.([A-Za-z_][\w.]*)")
+# Metric columns of a model; a registry may have thousands of keys.
+MOST_METRICS = 40
+
+
+class RegistryData:
+    """The registry of *client* at one moment. Each part is read once, when a page first needs it.
+
+    Raises NotFound without a registry. `is_current` tells whether the registry has changed since.
+    """
+
+    def __init__(self, client: Client, options: SiteOptions) -> None:
+        self.client = client
+        self.options = options
+        self.commit = client.repository.existing_tip()
+        self.fingerprint = client.fingerprint()
+        private = (str(client.repository.common_dir), str(client.repository.common_dir.parent), str(Path.home()))
+        self.rules_of_text = TextRules(public=options.public, private=private)
+
+    def is_current(self) -> bool:
+        """Return True if the registry is still the one that was read."""
+        return self.client.fingerprint() == self.fingerprint
+
+    @cached_property
+    def models(self) -> Mapping[str, ModelView]:
+        """The models by name, in the order of their names."""
+        return {view.name: view for view in self._models}
+
+    @cached_property
+    def _models(self) -> Sequence[ModelView]:
+        return self.client.view_models()
+
+    def model(self, name: str) -> ModelView:
+        """Return the model *name*. Raises NotFound."""
+        if name not in self.models:
+            raise NotFound(f"there is no model {name!a}", hint="`git model list` lists the models")
+        return self.models[name]
+
+    @cached_property
+    def damaged(self) -> Sequence[Invalid]:
+        """An error for each record of a model or version that cannot be read."""
+        of_models = getattr(self._models, "damaged", ())
+        return [*of_models, *getattr(self._all_versions, "damaged", ())]
+
+    @cached_property
+    def _all_versions(self) -> Sequence[VersionView]:
+        return self.client.find_versions()
+
+    @cached_property
+    def _versions(self) -> Mapping[str, Mapping[int, VersionView]]:
+        found: dict[str, dict[int, VersionView]] = {name: {} for name in self.models}
+        for view in self._all_versions:
+            found.setdefault(view.model, {})[view.record.number] = view
+        return found
+
+    def versions(self, model: str) -> Mapping[int, VersionView]:
+        """Return the versions of *model* that are not deleted by number, newest first. Raises NotFound."""
+        self.model(model)
+        return self._versions[model]
+
+    def version(self, model: str, number: str | int) -> VersionView:
+        """Return a version. Raises NotFound."""
+        found = self.versions(model).get(int(number)) if str(number).isdecimal() else None
+        if found is None:
+            raise NotFound(f"{model} has no version {number!a}", hint=f"`git model version list {model}` lists them")
+        return found
+
+    def neighbours(self, model: str, number: int) -> tuple[int | None, int | None]:
+        """Return the next newer and the next older version of *model* that has a page."""
+        if model not in self._neighbours:
+            numbers = [number for number, view in self.versions(model).items() if self.has_page(view)]
+            around = zip(numbers, [None, *numbers], [*numbers[1:], None], strict=False)
+            self._neighbours[model] = {number: (newer, older) for number, newer, older in around}
+        return self._neighbours[model].get(number, (None, None))
+
+    @cached_property
+    def _neighbours(self) -> dict[str, dict[int, tuple[int | None, int | None]]]:
+        return {}
+
+    def has_page(self, view: VersionView) -> bool:
+        """Return True if the version has a page of its own."""
+        if not self.options.only_staged:
+            return True
+        number = view.record.number
+        is_kept = view.stage not in (None, "archived") or view.aliases or view.pending
+        return bool(is_kept) or number == self.models[view.model].latest or number in self._held.get(view.model, ())
+
+    @cached_property
+    def _held(self) -> Mapping[str, set[int]]:
+        """The versions of each model that are or were in a stage or had an alias."""
+        return {
+            model: {event.version for event in events if event.version is not None}
+            for model, events in self._events.items()
+        }
+
+    @cached_property
+    def _events(self) -> Mapping[str, list[StageEvent]]:
+        """The changes of stages and aliases, newest first, by the current name of the model."""
+        names: dict[str, str] = {}
+        found: dict[str, list[StageEvent]] = {}
+        try:
+            for event in self.client.history():
+                if event.model not in names:
+                    names[event.model] = self._current_name(event.model)
+                found.setdefault(names[event.model], []).append(event)
+        except Invalid as error:  # a shallow clone hides older changes
+            self.history_fault = error.message
+        return found
+
+    # The reason why the history of stages is not complete; "" if it is. Set when the history is read.
+    history_fault = ""
+
+    def _current_name(self, model: str) -> str:
+        if model not in self.models:
+            with suppress(GitModelError):
+                return self.client.view_model(model).name
+        return model
+
+    def events(self, model: str | None = None) -> Sequence[StageEvent]:
+        """Return the changes of stages and aliases of *model*, or of all models, newest first."""
+        if model is not None:
+            return self._events.get(model, [])
+        found = [event for events in self._events.values() for event in events]
+        return sorted(found, key=lambda event: event.when, reverse=True)
+
+    def entered(self, model: str, stage: str, number: int) -> StageEvent | None:
+        """Return the change by which the version *number* came into *stage* the last time; None if it is not known."""
+        return next((e for e in self.events(model) if e.stage == stage and e.version == number), None)
+
+    @cached_property
+    def stages(self) -> Sequence[StageRules]:
+        """The stages with their rules, in order."""
+        return self.client.list_stages()
+
+    @cached_property
+    def gated_keys(self) -> Sequence[str]:
+        """The keys of the metadata that gates name, in the order of the stages."""
+        gates = (gate.expression for stage in self.stages for gate in stage.rule.gates)
+        return list(dict.fromkeys(key for expression in gates for key in _GATED_KEY.findall(expression)))
+
+    @cached_property
+    def _numbers(self) -> dict[str, Mapping[str, Mapping[int, float]]]:
+        return {}
+
+    def numbers(self, model: str) -> Mapping[str, Mapping[int, float]]:
+        """Return the numbers in the metadata of the versions of *model*, by key and by number of the version.
+
+        Keys that gates name are first, then the most frequent ones; at most 40 keys. Versions without a finite number
+        are left out.
+        """
+        if model not in self._numbers:
+            found: dict[str, dict[int, float]] = {}
+            for number, view in self.versions(model).items():
+                for key, value in flat_values(view.record.metadata):
+                    if is_finite_number(value):
+                        found.setdefault(key, {})[number] = value
+            gated = {key: place for place, key in enumerate(self.gated_keys)}
+            order = sorted(found, key=lambda key: (gated.get(key, len(gated)), -len(found[key]), key))
+            self._numbers[model] = {key: found[key] for key in order[:MOST_METRICS]}
+        return self._numbers[model]
+
+    def headline(self, model: str) -> str:
+        """Return the key of the number to show first for *model*, "" if no version has a number."""
+        return next(iter(self.numbers(model)), "")
+
+
+def is_finite_number(value: Any) -> bool:
+    """Return True if *value* is a number that a chart can show.
+
+    >>> is_finite_number(0.5), is_finite_number(True), is_finite_number(float("nan"))
+    (True, False, False)
+    """
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,203 @@
+"""The renderer: the value of a page to HTML and JSON. Pure: the same values always give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, timezone
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup
+
+from gitmodel.domain.views.comparison import rounded
+from gitmodel.domain.views.record_views import plain
+from gitmodel.frozen import Frozen
+from gitmodel.version import __version__
+from gitmodel.web import routes
+from gitmodel.web.markdown import render_markdown
+from gitmodel.web.page import Page, Parameters
+
+if TYPE_CHECKING:
+    from gitmodel.web.registry_data import RegistryData
+
+# The policy of each page, also in the page itself. Browsers ignore `frame-ancestors` there, so only the server adds it.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'"
+)
+
+
+class NavigationItem(Frozen):
+    """An entry of the navigation: its text, its relative address, and True for the current page."""
+
+    label: str
+    address: str
+    current: bool
+
+
+class Renderer:
+    """Renders the pages of *registry*."""
+
+    def __init__(self, registry: RegistryData) -> None:
+        self.registry = registry
+        self._options = registry.rules_of_text.value(registry.options)
+        self._files: dict[str, set[str]] = {}
+
+    def render(self, page: Page, parameters: Parameters) -> dict[str, bytes]:
+        """Return the files of *page* with *parameters*: the page and its JSON twin, each by its path.
+
+        Raises NotFound if there is no such page.
+        """
+        value = page.read(self.registry, **parameters)
+        file = page.file(parameters)
+        if page.template is None:
+            return {file: value if isinstance(value, bytes) else str(value).encode()}
+        value = self.registry.rules_of_text.value(value)
+        html = _template(page.template).render(page=value, **self._surroundings(page, parameters, file))
+        return {file: html.encode(), routes.twin_of(file): twin(value)}
+
+    def address(self, name: str, parameters: Mapping[str, object]) -> str:
+        """Return the file of the page called *name*, "" if there is no such page."""
+        page = _pages().get(name)
+        if page is None:
+            return ""
+        if name not in self._files:
+            self._files[name] = {page.file(one) for one in page.list(self.registry)}
+        file = page.file(parameters)
+        return file if file in self._files[name] else ""
+
+    def _surroundings(self, page: Page, parameters: Parameters, file: str) -> dict[str, Any]:
+        """Return the variables of the layout."""
+        root = "../" * file.count("/")
+
+        def link(name: str, **to: object) -> str:
+            found = self.address(name, to)
+            return root + found if found else ""
+
+        model = parameters.get("model", "")
+        return {
+            "site": self._options,
+            "root": root,
+            "link": link,
+            "kind": page.name,
+            "twin": routes.twin_of(file).rpartition("/")[2],
+            "navigation": self._navigation(page, {}, root),
+            "model_navigation": self._navigation(page, {"model": model}, root) if model else (),
+            "model": model,
+            "policy": POLICY,
+            "version_of_gitmodel": __version__,
+        }
+
+    def _navigation(self, page: Page, of: Parameters, root: str) -> tuple[NavigationItem, ...]:
+        labelled = (each for each in routes.PAGES if each.label and each.parameters == tuple(of))
+        found = ((each, self.address(each.name, of)) for each in labelled)
+        return tuple(NavigationItem(each.label, root + address, each is page) for each, address in found if address)
+
+
+@cache
+def _pages() -> Mapping[str, Page]:
+    return {page.name: page for page in routes.PAGES}
+
+
+def twin(value: object) -> bytes:
+    """Return *value* as JSON. All that HTML or JavaScript could take for markup is escaped."""
+    text = json.dumps(plain({"schema": 1, **plain(value)}), ensure_ascii=False, separators=(",", ":"), default=str)
+    return (escape_json(text) + "\n").encode()
+
+
+def escape_json(text: str) -> str:
+    r"""Escape the characters of JSON that HTML or JavaScript could read otherwise.
+
+    >>> escape_json('{"a":"</script>"}')
+    '{"a":"\\u003c/script\\u003e"}'
+    """
+    return text.translate(_ESCAPES)
+
+
+_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gitmodel.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        when=_when, day=_day, number=_number, value=_shown, size=_size, markdown=render_markdown, plural=_plural
+    )
+    return environment
+
+
+def _when(moment: datetime | None) -> Markup | str:
+    """Return *moment* as the element `time`, to the minute."""
+    if moment is None:
+        return ""
+    utc = moment.astimezone(timezone.utc)
+    return Markup('<time datetime="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M}")
+
+
+def _day(moment: datetime | None) -> Markup | str:
+    """Return the day of *moment* as the element `time`."""
+    if moment is None:
+        return ""
+    utc = moment.astimezone(timezone.utc)
+    return Markup('<time datetime="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d}")
+
+
+def _number(value: Any) -> str:
+    """Return a number for people; anything else as `value` does."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return _shown(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return rounded(value)
+
+
+def _shown(value: Any) -> str:
+    """Return a value of the metadata as text."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    return json.dumps(plain(value), ensure_ascii=False, default=str)
+
+
+def _size(size: int) -> str:
+    """Return a number of bytes for people.
+
+    >>> _size(570), _size(9_256), _size(5_000_000_000)
+    ('570 B', '9.3 kB', '5.0 GB')
+    """
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def _plural(count: int, noun: str) -> str:
+    """Return *count* and *noun*, with an s unless there is one.
+
+    >>> _plural(1, "version"), _plural(1200, "version")
+    ('1 version', '1,200 versions')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"

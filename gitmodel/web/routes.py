@@ -1,0 +1,45 @@
+"""The table of all pages, which the server, the export, the navigation and the links use."""
+
+from __future__ import annotations
+
+from gitmodel.frozen import Frozen
+from gitmodel.web.page import Page, Parameters
+from gitmodel.web.pages import model, models, version
+
+PAGES: tuple[Page, ...] = (
+    models.PAGE,
+    model.PAGE,
+    version.PAGE,
+)
+
+
+class Found(Frozen):
+    """The page at an address, its parameters, and True if the address is that of its JSON twin."""
+
+    page: Page
+    parameters: Parameters
+    is_twin: bool = False
+
+
+def find_page(path: str) -> Found | None:
+    """Return the page at *path*, an address or the path of a file; None if there is none.
+
+    >>> find_page("/m/iris/v/3.json").is_twin
+    True
+    """
+    is_twin = path.endswith(".json")
+    for page in PAGES:
+        address = f"{path.removesuffix('.json')}.html" if is_twin and page.template else path
+        found = page.find(address)
+        if found is not None:
+            return Found(page, found, is_twin and page.template is not None)
+    return None
+
+
+def twin_of(file: str) -> str:
+    """Return the path of the JSON twin of the page at the path *file*.
+
+    >>> twin_of("m/iris/index.html")
+    'm/iris/index.json'
+    """
+    return f"{file.removesuffix('.html')}.json"

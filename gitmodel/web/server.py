@@ -1,0 +1,137 @@
+"""The local server of the pages: it listens on this machine only, reads only, and renders what changed."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import webbrowser
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gitmodel.client.client import Client
+from gitmodel.errors import GitModelError, NotFound
+from gitmodel.web import routes
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.rendering import POLICY, Renderer
+from gitmodel.web.site import asset_files, renderer_id
+
+HOST = "127.0.0.1"
+_HOSTS = ("127.0.0.1", "localhost")
+_HEADERS = {
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "xml": "application/atom+xml",
+    "csv": "text/csv; charset=utf-8",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+}
+
+
+class PageServer:
+    """Answers requests for the pages of *client*, one at a time. The data is read again when the registry changed."""
+
+    def __init__(self, client: Client, options: SiteOptions) -> None:
+        self._client = client
+        self._options = options
+        self._pages: Renderer | None = None
+        self._assets = asset_files()
+        self._renderer = renderer_id()
+        self._lock = threading.Lock()
+
+    def answer(self, request: Request) -> Response:
+        """Return the response to *request*."""
+        if request.headers.get("host", "").rpartition(":")[0] not in _HOSTS:
+            return _text(421, "This server answers requests to 127.0.0.1 only.")
+        if request.method not in ("GET", "HEAD"):
+            return _text(405, "The pages can only be read.", {"Allow": "GET, HEAD"})
+        with self._lock:
+            try:
+                return self._find(request, request.url.path)
+            except NotFound as error:
+                return _text(404, error.message)
+            except GitModelError as error:
+                return _text(500, error.message)
+
+    def _find(self, request: Request, path: str) -> Response:
+        asset = self._assets.get(path[1:])
+        if asset is not None:
+            return _file(request, path, _etag(asset.hex()), lambda: asset)
+        pages = self._current()
+        etag = _etag(f"{self._renderer} {pages.registry.fingerprint} {path}")
+        return _file(request, path, etag, lambda: _render(pages, path))
+
+    def _current(self) -> Renderer:
+        """Return the renderer of the registry, which is read again if it has changed."""
+        if self._pages is None or not self._pages.registry.is_current():
+            self._pages = Renderer(RegistryData(self._client, self._options))
+        return self._pages
+
+
+def _render(pages: Renderer, path: str) -> bytes:
+    """Return the file at *path*. Raises NotFound."""
+    found = routes.find_page(path)
+    if found is None:
+        raise NotFound("there is no such page", hint="go to /")
+    file = found.page.file(found.parameters)
+    return pages.render(found.page, found.parameters)[routes.twin_of(file) if found.is_twin else file]
+
+
+def _file(request: Request, path: str, etag: str, read: Callable[[], bytes]) -> Response:
+    """Return the file at *path*, or 304 without reading it if the browser has it."""
+    headers = {**_HEADERS, "ETag": etag}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    ending = path.rpartition("/")[2].rpartition(".")[2]
+    kind = _TYPES.get(ending, _TYPES["html"])
+    return Response(read(), headers=headers, media_type=kind)
+
+
+def _text(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    text = "text/plain; charset=utf-8"
+    return Response(f"{message}\n", status, {**_HEADERS, **(headers or {})}, media_type=text)
+
+
+def _etag(about: str) -> str:
+    return f'"{hashlib.sha256(about.encode()).hexdigest()[:32]}"'
+
+
+def application(client: Client, options: SiteOptions) -> Starlette:
+    """Return the ASGI application."""
+    server = PageServer(client, options)
+    route = Route("/{path:path}", server.answer, methods=None)
+    route.methods = None  # the server itself answers other methods, with its headers
+    return Starlette(routes=[route])
+
+
+def serve(
+    client: Client, options: SiteOptions, *, port: int, on_start: Callable[[str], None], open_browser: bool
+) -> None:
+    """Serve the pages at http://127.0.0.1:PORT until Ctrl-C; port 0 takes a free one. Calls *on_start* with the URL."""
+    config = uvicorn.Config(
+        application(client, options), host=HOST, port=port, log_level="warning", server_header=False, lifespan="off"
+    )
+    socket = config.bind_socket()
+    url = f"http://{HOST}:{socket.getsockname()[1]}/"
+    on_start(url)
+    if open_browser:
+        webbrowser.open(url)
+    uvicorn.Server(config).run(sockets=[socket])

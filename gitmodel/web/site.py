@@ -1,0 +1,207 @@
+"""The static export of a registry: only changed files are written, and the old site stays whole until the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from gitmodel.client.client import Client
+from gitmodel.errors import Conflict, Refused
+from gitmodel.files.failures import FREE_SPACE, writing
+from gitmodel.files.locks import lock
+from gitmodel.frozen import Frozen
+from gitmodel.version import __version__
+from gitmodel.web import routes
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.page import Page, Parameters
+from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.rendering import Renderer
+
+# Called with the number of pages done and the number of all pages.
+Report = Callable[[int, int], None]
+
+# The folder in the site for what the export keeps about it.
+_OWN = ".gitmodel-site"
+_MANIFEST = "files.json"
+_ATTEMPTS = 5
+
+
+class Exported(Frozen):
+    """The result of an export: the folder, its files, those that were *written*, and those that were *removed*."""
+
+    folder: Path
+    files: int
+    written: int
+    removed: int
+
+
+class _Known(Frozen):
+    """A file of the site: its size, and the state of its page when it was written ("": not known)."""
+
+    size: int
+    state: str = ""
+
+
+def export_site(
+    client: Client, folder: Path, options: SiteOptions, *, report: Report = lambda done, total: None
+) -> Exported:
+    """Write the pages of the registry to *folder*. Files there that no export wrote are not touched.
+
+    New files are written beside the site first, and then renamed into place. Raises Refused if a file of somebody else
+    is in the place of a page, Conflict if the registry changes all the time, Unreachable if the disk is full; then the
+    site is as before.
+    """
+    for _ in range(_ATTEMPTS):
+        registry = RegistryData(client, options)
+        with _locked(folder) as own:
+            known = _read_manifest(own / _MANIFEST)
+            with writing(folder, f"the site is as before; {FREE_SPACE}"), _staging(own) as staging:
+                files = _write_changed(registry, folder, staging, known, report)
+                if not registry.is_current():
+                    continue
+                return _publish(folder, own, staging, known, files)
+    raise Conflict("the registry changed during each of 5 exports", hint="run the command again")
+
+
+def _write_changed(
+    registry: RegistryData, folder: Path, staging: Path, known: Mapping[str, _Known], report: Report
+) -> dict[str, _Known]:
+    """Write the files that differ from those in *folder* to *staging*; return all files of the site."""
+    files: dict[str, _Known] = {}
+    for path, data in asset_files().items():
+        files[path] = _write(path, data, "", folder, staging, known)
+    renderer = Renderer(registry)
+    everything = [(page, one) for page in routes.PAGES for one in page.list(registry)]
+    for done, (page, parameters) in enumerate(everything):
+        state = _state(registry, page, parameters)
+        file = page.file(parameters)
+        expected = (file,) if page.template is None else (file, routes.twin_of(file))
+        if state and all(path in known and known[path].state == state for path in expected):
+            files.update((path, known[path]) for path in expected)
+        else:
+            for path, data in renderer.render(page, parameters).items():
+                files[path] = _write(path, data, state, folder, staging, known)
+        if done % 100 == 0:
+            report(done, len(everything))
+    report(len(everything), len(everything))
+    return files
+
+
+def _state(registry: RegistryData, page: Page, parameters: Parameters) -> str:
+    """Return the state of a page; "" if it must be rendered to know whether it changed."""
+    if page.state is None:
+        return ""
+    found = f"{renderer_id()}\n{registry.options!r}\n{page.state(registry, **parameters)}"
+    return hashlib.sha256(found.encode()).hexdigest()[:24]
+
+
+def renderer_id() -> str:
+    """Return a text that changes with the templates, the assets and the version of gitmodel."""
+    return f"{__version__} {_resources_digest()}"
+
+
+def _write(path: str, data: bytes, state: str, folder: Path, staging: Path, known: Mapping[str, _Known]) -> _Known:
+    """Write *data* to *path* in *staging*, unless the site has this file already."""
+    target = folder / path
+    if path in known and known[path].size == len(data) and target.is_file() and target.read_bytes() == data:
+        return _Known(len(data), state)
+    if path not in known and os.path.lexists(target):
+        raise Refused(
+            f"{target} is not a file of an earlier export, and a page belongs there",
+            hint="nothing was changed; name another folder, or remove the file",
+        )
+    new = staging / path
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.write_bytes(data)
+    return _Known(len(data), state)
+
+
+def _publish(
+    folder: Path, own: Path, staging: Path, known: Mapping[str, _Known], files: Mapping[str, _Known]
+) -> Exported:
+    """Rename the files of *staging* into place, details before the lists that link to them; remove outdated files."""
+    text = json.dumps({path: [one.size, one.state] for path, one in files.items()}, separators=(",", ":"))
+    (staging / _MANIFEST).write_text(text, encoding="utf-8")
+    # Until the end, the manifest names the old and the new files, so that a later export may replace either.
+    both = {path: [one.size, ""] for path, one in {**known, **files}.items()}
+    (staging / "both.json").write_text(json.dumps(both, separators=(",", ":")), encoding="utf-8")
+    os.replace(staging / "both.json", own / _MANIFEST)
+    written = [path for path in files if (staging / path).is_file()]
+    for path in sorted(written, key=lambda path: (-path.count("/"), path)):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staging / path, folder / path)
+    removed = [path for path in known if path not in files]
+    for path in removed:
+        (folder / path).unlink(missing_ok=True)
+        _remove_empty(folder, Path(path).parent)
+    os.replace(staging / _MANIFEST, own / _MANIFEST)
+    return Exported(folder, len(files), len(written), len(removed))
+
+
+def _remove_empty(folder: Path, inner: Path) -> None:
+    while inner.parts:
+        try:
+            (folder / inner).rmdir()
+        except OSError:
+            return
+        inner = inner.parent
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    """Lock *folder* for one export at a time; wait while another one runs. Yields the folder of the export's files."""
+    own = folder / _OWN
+    with writing(folder, f"nothing was written; {FREE_SPACE}"):
+        own.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(own, os.O_RDONLY)
+    try:
+        lock(descriptor)
+        yield own
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _staging(own: Path) -> Iterator[Path]:
+    """Yield an empty folder for new files, which is removed at the end."""
+    for left in own.glob("new-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix="new-", dir=own))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _read_manifest(path: Path) -> dict[str, _Known]:
+    """Return the files that exports wrote; none if the manifest is missing or damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+        known = {str(name): _Known(int(size), str(state)) for name, (size, state) in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+    return {name: one for name, one in known.items() if ".." not in name.split("/") and not name.startswith("/")}
+
+
+def asset_files() -> dict[str, bytes]:
+    """Return the style sheet, the script and the icon, each by its path in the site."""
+    folder = resources.files("gitmodel.web") / "assets"
+    found = sorted(folder.iterdir(), key=lambda each: each.name)
+    return {f"assets/{each.name}": each.read_bytes() for each in found if each.is_file()}
+
+
+def _resources_digest() -> str:
+    digest = hashlib.sha256()
+    templates = resources.files("gitmodel.web") / "templates"
+    for each in sorted(templates.iterdir(), key=lambda each: each.name):
+        digest.update(each.read_bytes())
+    for data in asset_files().values():
+        digest.update(data)
+    return digest.hexdigest()

@@ -1,0 +1,293 @@
+"""The static site: its pages, links, twins and files."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from gitmodel import Client
+from gitmodel.errors import Conflict, Refused, Unreachable
+from gitmodel.web import site as site_module
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.site import export_site
+
+HOSTILE = "</script><script>alert(1)</script><u>\u202ex\u2028&amp;"
+
+
+@pytest.fixture
+def client(code_repo: Path) -> Iterator[Client]:
+    """A client of an empty registry."""
+    with Client(code_repo) as client:
+        yield client
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """The folder of the site, which does not exist yet."""
+    return tmp_path / "site"
+
+
+@pytest.fixture
+def registry(client: Client) -> Client:
+    """A registry with two models: `iris` has three versions, one in production; `empty` has none."""
+    iris = client.register_model("iris", title="Irises", tags=["flowers"], description="Knows **irises**.")
+    for number in (1, 2, 3):
+        iris.create_version(metadata={"accuracy": 0.9 + number / 100}, description=f"Week {number}")
+    client.promote("iris@1", "production", reason="the first")
+    client.promote("iris@2", "production", reason="better")
+    client.set_alias("iris@3", "champion")
+    client.register_model("empty")
+    return client
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Return the files of a site by path, without the export's own."""
+    found = (path for path in folder.rglob("*") if path.is_file() and ".gitmodel-site" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+class Links(HTMLParser):
+    """Collects the addresses in a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for key, value in attrs if key in ("href", "src") and value]
+
+
+def dead_links(folder: Path) -> Iterator[str]:
+    """Yield the links of the pages in *folder* to files that do not exist."""
+    for page in folder.rglob("*.html"):
+        links = Links()
+        links.feed(page.read_text(encoding="utf-8"))
+        for link in links.found:
+            parts = urlsplit(link)
+            if not parts.scheme and parts.path and not (page.parent / unquote(parts.path)).is_file():
+                yield f"{page.relative_to(folder)}: {link}"
+
+
+@pytest.mark.parametrize("only_staged", [False, True])
+def test_no_link_is_dead(registry: Client, target: Path, only_staged: bool) -> None:
+    export_site(registry, target, SiteOptions(only_staged=only_staged))
+    assert list(dead_links(target)) == []
+    pages = files_in(target)
+    assert {"index.html", "m/iris/index.html", "m/empty/index.html", "m/iris/v/2.html"} <= pages.keys()
+
+
+def test_each_page_has_a_twin_with_its_values(registry: Client, target: Path) -> None:
+    export_site(registry, target, SiteOptions())
+    files = files_in(target)
+    assert [path for path in files if path.endswith(".html") and f"{path[:-5]}.json" not in files] == []
+    twin = json.loads(files["m/iris/v/2.json"])
+    assert (twin["schema"], twin["model"], twin["number"], twin["stage"]) == (1, "iris", 2, "production")
+    assert twin["predecessor"]["number"] == 1
+    assert twin["predecessor"]["changes"] == [
+        {"name": "accuracy", "kind": "metadata", "old": 0.91, "new": 0.92, "change": "+0.01"}
+    ]
+
+
+def test_an_unchanged_registry_writes_no_file(registry: Client, target: Path) -> None:
+    first = export_site(registry, target, SiteOptions())
+    before = files_in(target)
+    second = export_site(registry, target, SiteOptions())
+    assert first.written == first.files == second.files
+    assert (second.written, second.removed) == (0, 0)
+    assert files_in(target) == before
+
+
+def test_a_changed_registry_writes_the_same_files_as_a_new_export(registry: Client, target: Path) -> None:
+    export_site(registry, target / "old", SiteOptions())
+    registry.promote("iris@3", "production", reason="the best")
+    registry.get_version("iris@1").delete()
+    registry.get_model("iris").create_version(metadata={"accuracy": 0.99})
+    changed = export_site(registry, target / "old", SiteOptions())
+    export_site(registry, target / "new", SiteOptions())
+    assert files_in(target / "old") == files_in(target / "new")
+    assert changed.removed > 0
+
+
+def test_two_clones_export_the_same_bytes(registry: Client, target: Path) -> None:
+    here = registry.repository.common_dir.parent
+    subprocess.run(["git", "clone", "-q", here, target / "clone"], check=True)
+    export_site(registry, target / "here", SiteOptions())
+    with Client(target / "clone") as clone:
+        clone.pull()
+        export_site(clone, target / "there", SiteOptions())
+    assert files_in(target / "here") == files_in(target / "there")
+
+
+def test_files_of_others_are_kept(registry: Client, target: Path) -> None:
+    kept = [target / "CNAME", target / "m/iris/notes.txt"]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine", encoding="utf-8")
+    export_site(registry, target, SiteOptions())
+    registry.delete_model("iris", force=True, reason="obsolete")
+    assert export_site(registry, target, SiteOptions()).removed > 0
+    assert [path.read_text(encoding="utf-8") for path in kept] == ["mine", "mine"]
+    assert not (target / "m/iris/index.html").exists()
+
+
+def test_a_file_of_somebody_else_at_the_place_of_a_page_is_refused(registry: Client, target: Path) -> None:
+    target.mkdir()
+    (target / "index.html").write_text("mine", encoding="utf-8")
+    with pytest.raises(Refused, match=r"index\.html is not a file of an earlier export"):
+        export_site(registry, target, SiteOptions())
+    assert files_in(target) == {"index.html": b"mine"}
+
+
+def test_the_old_site_stays_whole_if_the_disk_fills(
+    registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_site(registry, target, SiteOptions())
+    before = files_in(target)
+    registry.promote("iris@3", "production", reason="the best")
+    write = Path.write_bytes
+
+    def fill(path: Path, data: bytes) -> int:
+        if path.name == "2.html":
+            write(path, data[:10])
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "write_bytes", fill)
+        with pytest.raises(Unreachable, match="No space left on device"):
+            export_site(registry, target, SiteOptions())
+    assert files_in(target) == before
+    assert export_site(registry, target, SiteOptions()).written > 0
+    assert not [*target.glob(".gitmodel-site/new-*")]
+
+
+def test_hostile_text_stays_text(client: Client, target: Path) -> None:
+    model = client.register_model(
+        "iris", title=HOSTILE, description=HOSTILE, license=HOSTILE, owners=[HOSTILE], tags=[HOSTILE]
+    )
+    model.create_version(description=HOSTILE, tags=[HOSTILE], metadata={"note": HOSTILE, "k<u>": HOSTILE})
+    client.promote("iris@1", "production", reason=HOSTILE)
+    export_site(client, target, SiteOptions(title=HOSTILE))
+    for path, data in files_in(target).items():
+        text = data.decode()
+        assert "\u202e" not in text, path
+        assert "\u2028" not in text, path
+        if not path.startswith("assets/"):
+            assert "<u>" not in text, path
+            assert text.count("<script") == path.endswith(".html"), path
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_a_public_site_has_no_email_addresses(client: Client, target: Path, public: bool) -> None:
+    model = client.register_model("iris", owners=["Ada <ada@example.com>"])
+    model.create_version(description="ask bob@example.com")
+    client.promote("iris@1", "production", reason="cleo@example.com agreed; see https://bob@git.example.com/x")
+    export_site(client, target, SiteOptions(public=public))
+    everything = b"".join(files_in(target).values())
+    assert (b"example.com agreed" in everything) == (not public)
+    assert (b"bob@example.com" in everything) == (not public)
+    assert b"bob@git.example.com" not in everything
+    assert b"https://git.example.com/x" in everything
+
+
+def test_no_page_names_a_path_of_this_machine(registry: Client, target: Path) -> None:
+    here = registry.repository.common_dir.parent
+    registry.get_model("iris").create_version(description=f"from {here}/train.py")
+    export_site(registry, target, SiteOptions())
+    everything = b"".join(files_in(target).values())
+    assert str(here).encode() not in everything
+    assert b"from .../train.py" in everything
+
+
+def test_a_damaged_record_is_shown_as_damaged(registry: Client, target: Path) -> None:
+    folder = target.parent / "worktree"
+    here = registry.repository.common_dir.parent
+    subprocess.run(["git", "-C", here, "worktree", "add", "-q", folder, "gitmodel"], check=True)
+    (record,) = folder.glob("models/iris/versions/**/2.toml")
+    record.write_text("number = [", encoding="utf-8")
+    subprocess.run(["git", "-C", folder, "commit", "-qam", "Break it"], check=True)
+    with Client(here) as client:
+        export_site(client, target, SiteOptions())
+    pages = files_in(target)
+    assert b"1 record cannot be read" in pages["index.html"]
+    assert "m/iris/v/3.html" in pages
+    assert "m/iris/v/2.html" not in pages
+    assert list(dead_links(target)) == []
+
+
+def test_an_export_is_repeated_if_the_registry_changes_meanwhile(
+    registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_changed = site_module._write_changed
+    changes = iter(range(9))
+
+    def write(*arguments):
+        if next(changes) < 1:
+            registry.get_model("iris").create_version()
+        return write_changed(*arguments)
+
+    monkeypatch.setattr(site_module, "_write_changed", write)
+    export_site(registry, target, SiteOptions())
+    assert (target / "m/iris/v/4.html").is_file()
+    changes = iter([0] * 9)
+    with pytest.raises(Conflict, match="changed during each of 5 exports"):
+        export_site(registry, target, SiteOptions())
+
+
+def test_an_export_waits_for_another_one(registry: Client, target: Path) -> None:
+    code = "import sys; from gitmodel.cli import run; sys.exit(run(['site', sys.argv[1]]))"
+    here = registry.repository.common_dir.parent
+    both = [subprocess.Popen([sys.executable, "-c", code, target], cwd=here) for _ in range(2)]
+    assert [one.wait() for one in both] == [0, 0]
+    assert list(dead_links(target)) == []
+    assert os.listdir(target / ".gitmodel-site") == ["files.json"]
+
+
+def test_a_registry_without_models_has_a_page(client: Client, target: Path) -> None:
+    client.register_model("iris")
+    client.delete_model("iris")
+    export_site(client, target, SiteOptions())
+    assert "The registry has no model yet" in (target / "index.html").read_text(encoding="utf-8")
+
+
+def test_other_commands_do_not_import_the_libraries_of_pages(registry: Client) -> None:
+    code = """
+import sys
+from gitmodel.cli import run
+assert run(["list"]) == 0 and run(["show", "iris@2"]) == 0
+print([name for name in ("jinja2", "markdown_it", "starlette", "uvicorn") if name in sys.modules])
+"""
+    here = registry.repository.common_dir.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_pages_without_the_extra_name_the_command_that_installs_it(
+    registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import importlib.util
+
+    from gitmodel.cli import run
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "starlette" else find(name))
+    monkeypatch.chdir(registry.repository.common_dir.parent)
+    assert run(["site", str(target)]) == 2
+    assert "the pages need starlette" in (said := capsys.readouterr().err)
+    assert "pip install 'gitmodel[ui]'" in said
+    assert not target.exists()
+
+
+def test_templates_mark_nothing_as_safe() -> None:
+    folder = Path(site_module.__file__).parent
+    templates = [path.read_text(encoding="utf-8") for path in folder.glob("templates/*.html")]
+    assert not [text for text in templates if re.search(r"\|\s*safe|autoescape|<style|\bstyle=|\bon\w+=", text)]
+    audited = {path.name for path in folder.rglob("*.py") if re.search(r"\bMarkup\((?!')", path.read_text("utf-8"))}
+    assert audited <= {"markdown.py", "pictures.py", "rendering.py"}
