@@ -442,15 +442,19 @@ PLAN = shape(
     head="text: the commit that is merged",
     changes="list of objects: `model`, `stage` or `alias`, `previous` and `version` (numbers; null if empty), "
     "`who`, `reason`, `maker` (author of the version), `owners`, `reviewed` and `signed` (true if the stage "
-    "requires a review or a signature), `code` (`old` and `new` commit, `count` of "
+    "requires a review or a signature), `signature` (null, or `by` and `fault`: the signer, and why the signature does "
+    "not count, or empty), `approvers` (accounts that CODEOWNERS names), `code` (`old` and `new` commit, `count` of "
     "commits between or null, the newest of these as `commits`, `comparison`: a URL or empty), "
     "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` and `datasets` that differ (lists of `name`, "
-    "`kind`, `old`, `new`), `gates` (list of `gate`), `trend` (null, or the `metric` that charts show and its "
-    "`points`: `version` and `value` of the last 12 versions in the stage and of the one that enters)",
+    "`kind`, `old`, `new`), `packages` that differ (list of `name`, `old`, `new`), `texts` that differ (list of "
+    "`name`, `kind`, `diff`: the lines of a unified diff), `sources` (null, or a `lineage`), `gates` (list of `gate`), "
+    "`trend` (null, or the `metric` that charts show and its `points`: `version` and `value` of the last 12 versions "
+    "in the stage and of the one that enters)",
     renamed="list of objects: renamed models, each with `model` and the new name `to`; stages move with them",
     versions="list of text: new versions, as `MODEL@NUMBER`",
     rules="list of text: changed files that decide who may do what",
     rule_changes="list of text: changes of the rules of stages, each in a line",
+    page="text: the address of the page of the proposal, or empty",
     problems="list of `problem`: the reasons not to merge",
 )
 VERIFIED = shape(

@@ -1038,14 +1038,18 @@ class Client:
         *commits* is "BASE..HEAD". The default HEAD is the proposal that is checked out, else the only proposal, else
         the local commits that are not pushed. *force* allows the merge to delete versions in use.
 
+        Packages and text artifacts that differ are read from the stores that this machine has.
+
         Raises NotFound and UsageError for commits that do not exist.
         """
         from gitmodel.teams import commit_ranges, planning
+        from gitmodel.teams.stored_contents import StoredContents
 
         with self.repository.git.explaining_not_found():
             named = commit_ranges.read_range(self.repository, commits) if commits else None
             base, head = named or commit_ranges.default_range(self.repository)
-        return planning.plan(self.repository, base, head, force=force)
+        contents = StoredContents(lambda: self.access.everywhere(), lambda model, link: self.access.source(model, link))
+        return planning.plan(self.repository, base, head, force=force, contents=contents)
 
     def check(self, commit: str = "") -> list[Problem]:
         """Return the problems of the records on the metadata branch, or in *commit*.

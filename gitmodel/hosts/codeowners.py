@@ -1,4 +1,4 @@
-"""Files on the metadata branch that a git host reads: owners and approvals. Pure: text in, text out."""
+"""CODEOWNERS and other files that a git host reads on the metadata branch. Pure: text in, text out."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _INSTALL = re.compile(
     rf"(?:{_PACKAGE} ?@ ?)?{_REPOSITORY}@(?:[0-9a-f]{{64}}|[0-9a-f]{{40}})"
     rf"|{_PACKAGE}==[0-9][A-Za-z0-9.!+_-]*(?: --hash=sha(?:256|384|512):[0-9a-f]{{64,128}})+"
 )
+_MOST_WILDCARDS = 4  # more could take long to match
 _ACCOUNT = re.compile(r"@[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:/[A-Za-z0-9._-]+)*")
 _MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
@@ -112,6 +113,39 @@ def rule_owners(text: str) -> tuple[str, ...]:
         if path in ("/gitmodel.toml", r"gitmodel\.toml"):
             return tuple(accounts)
     return ()
+
+
+def owners_of(text: str, path: str) -> tuple[str, ...]:
+    """Return the accounts that CODEOWNERS names for *path*: those of the last line that matches.
+
+    It reads the patterns that `code_owners` writes, and those of gitignore with few wildcards. It skips other lines
+    and the headings of GitLab's sections.
+
+    >>> owners_of("* @org/all\\n/models/*/stages/ @org/ml # they decide", "models/iris/stages/production.toml")
+    ('@org/ml',)
+    """
+    read = _glob if made_for(text) == "forgejo" else str
+    for line in reversed(text.splitlines()):
+        pattern, *accounts = line.partition("#")[0].split() or [""]
+        if pattern and not pattern.startswith(("[", "^[")) and _matches(read(pattern), path):
+            return tuple(account for account in accounts if accounts_in(account) == (account,))
+    return ()
+
+
+def _glob(pattern: str) -> str:
+    """Return a regular expression that `code_owners` wrote for Forgejo as a pattern of gitignore."""
+    return "/" + pattern.removesuffix(".*").replace("[^/]+", "*").replace("\\", "")
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """Return True if the *pattern* of gitignore matches *path* or a folder above it."""
+    if pattern.count("*") > _MOST_WILDCARDS:
+        return False
+    anchored = "/" in pattern.rstrip("/")
+    words = re.split(r"(\*\*/|\*\*|\*|\?)", pattern.strip("/"))
+    found = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    text = "".join(found.get(word) or re.escape(word) for word in words)
+    return re.fullmatch(f"{'' if anchored else '(?:.*/)?'}{text}(?:/.*)?", path) is not None
 
 
 def _line(kind: str, path: str, accounts: tuple[str, ...]) -> str:

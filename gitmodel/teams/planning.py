@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from gitmodel.branch.change_authors import ChangeAuthors
+from gitmodel.branch.change_authors import ChangeAuthors, ChangeSignature
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.changes.rule_changes import describe_rule_changes
@@ -20,17 +20,23 @@ from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values
+from gitmodel.domain.views.lineage import Lineage
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.frozen import Frozen
 from gitmodel.git.trees import CommitFiles
 from gitmodel.hosts.addresses import find_host
+from gitmodel.hosts.codeowners import CODEOWNERS, owners_of
+from gitmodel.lineage.comparing import recorded_run
 from gitmodel.registry import in_force
 from gitmodel.teams.holder_trends import Trend, find_trend
 from gitmodel.teams.range_checks import check_between
+from gitmodel.teams.stored_contents import StoredContents, TextChange
+from gitmodel.teams.version_sources import find_sources
 
 T = TypeVar("T")
 DATA = "data"
 _MOST_COMMITS = 10
+_ID_DIGITS = 12
 
 
 class CodeRange(Frozen):
@@ -51,10 +57,11 @@ class PlannedChange(Frozen):
     """The planned change of a stage or alias: version *new* replaces *old* (None: empty), by *who*.
 
     *reviewed* is True if the stage changes only by a reviewed proposal, *signed* if the stage requires signatures.
+    *signature* is that of the newest commit that changes it, and *approvers* are the accounts that CODEOWNERS names.
 
-    The other fields describe an entering version: its *maker*, the *metadata* of both versions side by side, the
-    *artifacts* and *datasets* that differ, and the *trend* of a number that a gate reads. Datasets are artifacts of the
-    kind `data` and external inputs of runs.
+    The other fields describe an entering version: its *maker* and *sources*, the *metadata* of both versions side by
+    side, the *artifacts*, *datasets*, *packages* and *texts* that differ, and the *trend* of the headline. Datasets are
+    artifacts of the kind `data` and external inputs of runs.
     """
 
     model: str
@@ -68,10 +75,15 @@ class PlannedChange(Frozen):
     owners: tuple[str, ...] = ()
     reviewed: bool = False
     signed: bool = False
+    signature: ChangeSignature | None = None
+    approvers: tuple[str, ...] = ()
     code: CodeRange = CodeRange()
     metadata: tuple[Compared, ...] = ()
     artifacts: tuple[Compared, ...] = ()
     datasets: tuple[Compared, ...] = ()
+    packages: tuple[Compared, ...] = ()
+    texts: tuple[TextChange, ...] = ()
+    sources: Lineage | None = None
     outcomes: tuple[Outcome, ...] = ()
     trend: Trend | None = None
 
@@ -81,6 +93,7 @@ class Plan(Frozen):
 
     *rules* are the changed files that control permissions. *rule_changes* describe the changed rules of stages in
     words.
+    *page* is the address of the page of the proposal, "" if the registry has no published pages.
     """
 
     base: Oid
@@ -91,15 +104,26 @@ class Plan(Frozen):
     rules: tuple[str, ...]
     renamed: tuple[tuple[str, str], ...] = ()
     rule_changes: tuple[str, ...] = ()
+    page: str = ""
+
+    @property
+    def id(self) -> str:
+        """The name of the page of the proposal: the first digits of its commit."""
+        return self.head[:_ID_DIGITS]
 
 
-def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> Plan:
-    """Plan the merge of the commit *head* into *base*, and return its changes."""
+def plan(
+    repository: Repository, base: Oid, head: Oid, *, force: bool = False, contents: StoredContents | None = None
+) -> Plan:
+    """Plan the merge of the commit *head* into *base*, and return its changes.
+
+    Without *contents* it reads no store, and compares packages and texts by their digests only.
+    """
     found = check_between(repository, base, head, force=force)
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
         return Plan(base, head, (), (), found.problems, found.rules)
     after = replace(repository.recorded(head), files=CommitFiles(repository.trees, found.tree))
-    merge = _Merge(repository, repository.recorded(base), after, base, head, found.changed)
+    merge = _Merge(repository, repository.recorded(base), after, base, head, found.changed, contents)
     changes, versions = [], []
     registry = _or_none(merge.after.registry) or merge.before.registry()
     for path in found.changed:
@@ -116,7 +140,7 @@ def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -
                 continue  # unreadable records are among the problems
     return Plan(
         base, head, tuple(changes), tuple(versions), found.problems, found.rules, tuple(sorted(merge.renamed.items())),
-        _rule_changes(merge, registry),
+        _rule_changes(merge, registry), _page(merge),
     )  # fmt: skip
 
 
@@ -129,6 +153,7 @@ class _Merge(Frozen):
     base: Oid
     head: Oid
     changed: tuple[str, ...]
+    contents: StoredContents | None
 
     @cached_property
     def renamed(self) -> dict[str, str]:
@@ -144,12 +169,23 @@ class _Merge(Frozen):
         return next((old for old, new in self.renamed.items() if new == model), model)
 
     @cached_property
+    def code_owners(self) -> str:
+        """The text of CODEOWNERS before the merge; "" if there is none."""
+        return (_or_none(lambda: self.before.files.read(CODEOWNERS)) or b"").decode("utf-8", "replace")
+
+    @cached_property
     def authors(self) -> ChangeAuthors:
         return ChangeAuthors(self.repository, self.base, self.head)
 
     @cached_property
     def code(self) -> CodeRepository:
         return CodeRepository(self.repository.git, worktree=False)
+
+
+def _page(merge: _Merge) -> str:
+    """Return the address of the page of the proposal, below the address that the registry had before it."""
+    site = merge.before.registry().site
+    return f"{site.url.rstrip('/')}/proposals/{merge.head[:_ID_DIGITS]}.html" if site and site.url else ""
 
 
 def _rule_changes(merge: _Merge, registry: records.RegistryRecord) -> tuple[str, ...]:
@@ -192,6 +228,8 @@ def _planned(merge: _Merge, path: str, ref: StageRef, *, alias: bool) -> Planned
         owners=record.owners if record else (),
         reviewed=any(rule.proposal_only for rule in rules),
         signed=any(rule.signed for rule in rules),
+        signature=_or_none(lambda: merge.authors.signature_of_change(path)),
+        approvers=owners_of(merge.code_owners, path),
         outcomes=outcomes or (),
     )
     if new is None:
@@ -204,12 +242,17 @@ def _compared(merge: _Merge, model: str, old: VersionRecord | None, new: Version
     """Compare an entering version with the previous holder; return fields of a `PlannedChange`."""
     links = compare_artifacts(_links(old, data=False), _links(new, data=False))
     data = (*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(merge, old, new))
+    contents = merge.contents
+    runs = recorded_run(merge.before, old) if old else None, recorded_run(merge.after, new)
     return {
         "maker": merge.authors.author_of_creation(paths.version_file(model, new.number)),
         "code": _code_range(merge, old, new),
         "metadata": compare_values(old.metadata if old else {}, new.metadata),
         "artifacts": _differing(links),
         "datasets": _differing(data),
+        "packages": contents.packages(*runs) if contents else (),
+        "texts": contents.texts(model, old, new) if contents else (),
+        "sources": find_sources(merge.after, model, new),
     }
 
 

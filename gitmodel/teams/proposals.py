@@ -37,7 +37,7 @@ from gitmodel.registry import in_force
 from gitmodel.registry.checking import expression_fault
 from gitmodel.registry.stages import plan_rollback
 from gitmodel.registry.writer import plan_together
-from gitmodel.teams import plan_texts
+from gitmodel.teams.plan_markdown import markdown
 from gitmodel.teams.planning import Plan, plan
 
 _LONGEST_SUBJECT = 72
@@ -150,7 +150,7 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
         )
     host = _host(repository, proposal.remote)
     program = pull_requests.find_program(host, repository.git.environ) if host and open else ""
-    base, text = repository.branch_name, plan_texts.markdown(proposal.plan)
+    base, text = repository.branch_name, markdown(proposal.plan)
     options = host.push_options(base, proposal.subject, text) if host and open and not program else ()
     ref = f"refs/heads/{proposal.branch}"
     try:
@@ -361,11 +361,17 @@ def _read(repository: Repository, branch: str, commit: Oid, planned: Plan) -> Pr
 
 
 def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
-    """Return *proposal* with the address that opens its pull request; the text is in the address or in a file."""
-    text = plan_texts.markdown(proposal.plan)
-    bare, address = (_address(repository, proposal, said) for said in ("", text))
-    kept = str(pull_requests.keep_text(repository.common_dir, proposal.branch, text)) if address == bare else ""
-    return replace(proposal, address=address, text=kept)
+    """Return *proposal* with the address that opens its pull request; the text is in the address or in a file.
+
+    If the whole text is too long for an address, the brief one may fit.
+    """
+    text, bare = markdown(proposal.plan), _address(repository, proposal, "")
+    for said in (text, markdown(proposal.plan, brief=True)):
+        address = _address(repository, proposal, said)
+        if address != bare:
+            return replace(proposal, address=address)
+    kept = str(pull_requests.keep_text(repository.common_dir, proposal.branch, text))
+    return replace(proposal, address=bare, text=kept)
 
 
 def _address(repository: Repository, proposal: Proposal, text: str) -> str:

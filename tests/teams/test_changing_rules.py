@@ -274,7 +274,7 @@ class TestProposals:
         assert made.plan.rule_changes == ("production: gate good added: metadata.accuracy >= 0.9 (too low)",)
         assert "gate good added" in ask(capsys, "proposals")[1]
         assert "rule of a stage: production: gate good added" in ask(capsys, "plan")[1]
-        assert "### Rules of stages" in ask(capsys, "plan", "--markdown")[1]
+        assert "## Rules of stages" in ask(capsys, "plan", "--markdown")[1]
         assert json.loads(ask(capsys, "plan", "--format", "json")[1])["rule_changes"] == list(made.plan.rule_changes)
         merge(repo, {"gitmodel.toml": editing.read(repo, "gitmodel.toml", at=made.commit)})
         assert client.list_proposals() == []

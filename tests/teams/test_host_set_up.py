@@ -316,6 +316,43 @@ def test_a_pull_request_that_changes_workflows_is_reported_as_a_change_of_rules(
         assert f"warning: {path} is changed; this file controls permissions" in err
 
 
+@pytest.mark.parametrize("kind", codeowners.HOSTS)
+def test_the_owners_of_a_path_are_those_that_the_generated_file_names(kind):
+    owned = {"iris": ["@org/iris", "ada@example.com"], "iris-2.x": ["@grace"]}
+    text = codeowners.code_owners(kind, ["gitmodel.toml", ".github/"], ["@me"], owned, ["production"])
+    text = codeowners.marked(kind, text)
+    for path, owners in [
+        ("models/iris/stages/production.toml", ("@org/iris", "ada@example.com")),
+        ("models/iris-2.x/stages/production.toml", ("@grace",)),
+        ("models/iris-2yx/stages/production.toml", ("@me",)),
+        ("models/iris/aliases/best.toml", ("@org/iris", "ada@example.com")),
+        ("models/rose/aliases/best.toml", ("@me",)),
+        (".github/workflows/gitmodel.yml", ("@me",)),
+        ("models/iris/versions/1.toml", ()),
+    ]:
+        assert codeowners.owners_of(text, path) == owners
+
+
+@pytest.mark.parametrize(
+    ("lines", "owners"),
+    [
+        ("* @all", ("@all",)),
+        ("* @all\n/models/ @ml # of models", ("@ml",)),
+        ("stages/ @none\nstages @ml", ("@ml",)),
+        ("/stages/ @root", ()),
+        ("*.toml @toml\n*.md @md", ("@toml",)),
+        ("models/**/production.toml @deep", ("@deep",)),
+        ("models/*.toml @shallow", ()),
+        ("* @all\n/models/iris/", ()),
+        ("[Section] @heading\n^[Optional][2]\n* @all", ("@all",)),
+        ("* <b> @all |", ("@all",)),
+        ("*a*a*a*a*a*a* @slow", ()),
+    ],
+)
+def test_the_last_line_that_matches_a_path_names_its_owners(lines, owners):
+    assert codeowners.owners_of(lines, "models/iris/stages/production.toml") == owners
+
+
 def test_code_owners_of_a_thousand_models_fit_the_limit_of_hosts(repo):
     """Hosts read up to 3 MB; a record may have 64 KiB."""
     owned = {f"model-{number:04}": ("@org/a-team-of-some-length",) for number in range(1000)}

@@ -214,7 +214,7 @@ def test_the_plan_is_one_comment_that_is_edited_in_place(host, client, repo, cap
         code, out, err = ask(capsys, "plan", "gitmodel~1..gitmodel", "--markdown", "--comment")
         assert (code, err) == (0, "")
         assert host.comments[4] == out
-    assert "staging 2 \\-\\> 3" in host.comments[4]
+    assert "staging 2 → 3" in host.comments[4]
     assert len(host.comments) == 4
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import editing
@@ -17,7 +18,9 @@ from gitmodel.domain.views.comparison import compare_values
 from gitmodel.registry.checking import check
 from gitmodel.teams import plan_texts
 from gitmodel.teams.holder_trends import Trend
+from gitmodel.teams.plan_markdown import markdown
 from gitmodel.teams.planning import Plan, PlannedChange, plan
+from gitmodel.teams.stored_contents import TextChange
 
 STAGE = paths.stage_file("iris", "production")
 TOPIC = "refs/heads/topic"
@@ -99,25 +102,29 @@ def test_the_plan_as_json_has_the_same_content_as_text(client, repo, monkeypatch
 
 def test_markdown_has_the_hidden_line_and_no_markup_of_records(client, repo):
     propose(repo, 2, client, f"reason = {json.dumps(HOSTILE)}\n")
-    page = plan_texts.markdown(planned(client))
+    page = markdown(planned(client))
     assert page.startswith("<!-- gitmodel plan -->\n")
     assert page.count("<!-- gitmodel plan -->") == 1
     for live in (r"(?<!\\)<img", r"@everyone", r"(?<!\\)\[x\]", r"^## Approved", r"https://evil", "\u202e", r"#1"):
         assert not re.search(live, page, re.MULTILINE), live
     assert r"U\+202E" in page
     assert "](<https://github.com/org/code/compare/" in page
-    assert all(row.count(" | ") == 3 for row in page.splitlines() if row.startswith("| note"))
+    (note,) = (row for row in page.splitlines() if row.startswith("| note"))
+    assert note.count(" | ") == 3
 
 
 def test_the_page_begins_with_the_result_and_the_effect(client, repo):
     propose(repo, 2, client, 'reason = "better"\n')
-    page = plan_texts.markdown(planned(client)).replace("\u200b", "")
-    verdict = (
-        "**Rules of production: 1 of 1 passed.** After the merge and `git model apply`, iris\\@2 replaces iris\\@1"
-    )
-    assert verdict in page
+    page = markdown(planned(client)).replace("\u200b", "")
+    assert page.splitlines()[2:7] == [
+        "## iris\\: production 1 → 2",
+        "",
+        "**✅ 1 of 1 rule of production passed.**",
+        "",
+        "After the merge and `git model apply`, **iris\\@2 replaces iris\\@1 in production**.",
+    ]
     rows = [line for line in page.splitlines() if line.startswith("| ")]
-    table = rows[rows.index("| metadata | 1 | 2 | change |") :]
+    table = rows[rows.index("| metric | iris\\@1 | iris\\@2 | change |") :]
     assert table[1] == r"| accuracy | 0\.9 | 0\.95 | \+0\.05 |"
     assert "<details><summary>1 dataset differs</summary>" in page
 
@@ -130,10 +137,10 @@ def test_a_plan_shows_both_a_required_review_and_a_failed_rule(client, repo):
         Outcome("fast", passed=True),
     )
     made = Plan("1" * 40, "2" * 40, (replace(change, outcomes=outcomes, signed=True),), (), (), ())
-    page = plan_texts.markdown(made).replace("\u200b", "")
-    assert "**Rules of production: 1 of 3 passed; failed: good; forced: small.** " in page
-    assert "iris\\@2 enters production, which is empty now." in page
-    assert "The stage requires a review and a valid signature." in page
+    page = markdown(made).replace("\u200b", "")
+    assert "**❌ 1 of 3 rules of production passed; failed: good; forced: small.** " in page
+    assert "❌ **Not signed\\: production accepts only signed changes.** Must be reviewed." in page
+    assert "**iris\\@2 enters production**, which is empty now." in page
 
 
 class TestTrend:
@@ -152,12 +159,13 @@ class TestTrend:
         assert trend.metric == "accuracy"
         assert [number for number, _ in trend.points] == [*range(5, 18)]
         assert trend.points[-1] == (17, 0.99)
-        page = plan_texts.markdown(made)
+        page = markdown(made)
         chart = page[page.index("```mermaid") :].split("\n```\n")[0].splitlines()
-        assert chart[1:3] == ["xychart-beta", '    title "production: accuracy by version"']
-        assert chart[4:] == ["    y-axis 0.902 --> 0.99", chart[5]]
-        assert chart[5].startswith("    line [0.902, 0.903, ")
-        assert "```" not in plan_texts.markdown(made, charts=False)
+        assert chart[2:4] == ["xychart-beta", '    title "production: accuracy by version"']
+        assert chart[4].endswith(', "16", "17 new"]')
+        assert chart[5] == "    y-axis 0.8976 --> 0.9944"
+        assert chart[6].startswith("    line [0.902, 0.903, ")
+        assert "```" not in markdown(made, brief=True)
 
     def test_versions_that_were_never_in_force_and_versions_without_the_number_are_left_out(self, client, repo):
         iris = client.get_model("iris")
@@ -198,7 +206,7 @@ class TestTrend:
         change = PlannedChange("iris", "production", alias=False, old=1, new=2, who="", reason="")
         trend = Trend('x"]; evil `', ((1, value), (2, 0.0)))
         made = Plan("1" * 40, "2" * 40, (replace(change, trend=trend),), (), (), ())
-        page = plan_texts.markdown(made)
+        page = markdown(made)
         assert ("mermaid" in page) == (drawn is not None)
         if drawn:
             assert f"    line [{drawn}, 0]" in page
@@ -216,8 +224,10 @@ class TestTrend:
 
 def test_a_page_of_hostile_metadata_fits_into_a_comment(client, repo):
     rows = compare_values({}, {f"{'[' * 90}{number}": "!" * 500 for number in range(500)})
+    texts = tuple(TextChange(f"{number}", "model", ("`" * 70_000,) * 500) for number in range(200))
     change = PlannedChange("iris", "production", alias=False, old=1, new=2, who="", reason="", metadata=rows)
-    page = plan_texts.markdown(Plan("1" * 40, "2" * 40, (change,) * 9, (), (), ()))
+    change = replace(change, texts=texts, packages=rows, artifacts=compare_values({}, dict.fromkeys("ab", "!" * 500)))
+    page = markdown(Plan("1" * 40, "2" * 40, (change,) * 9, (), (), ()))
     assert len(page) < 60_000
     assert "| and " in page
     assert "more: `git model plan" in page
@@ -227,8 +237,74 @@ def test_a_plan_without_changes_of_stages_reports_that_there_are_none(client, re
     edit(repo, {"README.md": "x\n"}, onto=TOPIC)
     made = planned(client)
     assert made.changes == ()
-    assert "No stage and no alias changes" in plan_texts.markdown(made)
+    assert "No stage and no alias changes" in markdown(made)
     assert made.rules == ("README.md",)
+
+
+class TestContents:
+    """Texts and packages that differ, read from the stores of this machine."""
+
+    @pytest.fixture
+    def texts(self, client, repo, tmp_path):
+        """Return a function that proposes a version whose artifacts are new, and returns the plan."""
+
+        def write(name, data):
+            (tmp_path / name).write_bytes(data)
+            return tmp_path / name
+
+        def propose_with(old, new, **kinds):
+            iris = client.get_model("iris")
+            for data in (old, new):
+                iris.create_version(**{kind: {"config": write("config", data)} for kind in kinds or {"deployments": 1}})
+            iris.get_version(3).set_stage("production", force=True, reason="trial")
+            editing.run(repo, "update-ref", TOPIC, BRANCH)
+            propose(repo, 4, client)
+            return client.plan(f"{BRANCH}..{TOPIC}")
+
+        return propose_with
+
+    def test_a_text_that_differs_is_shown_as_a_diff(self, texts):
+        (change,) = texts(b"rate: 1\nseed: 2\n", b"rate: 3\nseed: 2\n").changes
+        (text,) = change.texts
+        assert (text.name, text.kind) == ("config", "deployment")
+        assert text.diff == ("@@ -1,2 +1,2 @@", "-rate: 1", "+rate: 3", " seed: 2")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "kinds"),
+        [
+            (b"1", b"\0", {}),
+            (b"1", b"\xff", {}),
+            (b"1", b"x" * 64_001, {}),
+            (b"1", b"x\n" * 2_001, {}),
+            (b"1", b"2", {"data": 1}),
+        ],
+        ids=["a NUL", "not UTF-8", "too long", "too many lines", "data"],
+    )
+    def test_other_artifacts_are_compared_by_their_digests_only(self, texts, old, new, kinds):
+        (change,) = texts(old, new, **kinds).changes
+        assert change.texts == ()
+        assert [row.name for row in (*change.artifacts, *change.datasets)] == ["config"]
+
+    def test_without_the_store_a_plan_shows_only_digests(self, texts, client, repo):
+        texts(b"rate: 1\n", b"rate: 3\n")
+        shutil.rmtree(repo / ".git" / "gitmodel" / "store")
+        (change,) = client.plan(f"{BRANCH}..{TOPIC}").changes
+        assert (change.texts, [row.name for row in change.artifacts]) == ((), ["config"])
+
+
+def test_the_address_of_the_pages_is_that_before_the_merge(client, repo):
+    edit(repo, {"gitmodel.toml": f'{read(repo, "gitmodel.toml")}\n[site]\nurl = "https://models.example.org/a/"\n'})
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml").replace("models.example.org", "evil.example")}, onto=TOPIC)
+    made = planned(client)
+    assert made.page == f"https://models.example.org/a/proposals/{made.head[:12]}.html"
+    assert f"](<{made.page}>)" in markdown(made)
+
+
+@pytest.mark.parametrize("url", ["ftp://a.example", "https://ada:pw@a.example", "https://a.example/?x", "https://a b"])
+def test_check_reports_an_address_of_the_pages_that_is_none(client, repo, url):
+    edit(repo, {"gitmodel.toml": f'{read(repo, "gitmodel.toml")}\n[site]\nurl = "{url}"\n'})
+    assert [problem.key for problem in check(client.repository)] == ["site.url"]
 
 
 def test_aliases_demotions_and_new_versions_are_reported(client, repo):
@@ -260,7 +336,7 @@ def test_a_plan_shows_the_newest_code_commits_and_says_if_the_code_goes_back(cli
     propose(repo, 1, client)
     told = plan_texts.text(planned(client))
     assert "(back to an earlier commit)" in told
-    assert ", back to an earlier commit" in plan_texts.markdown(planned(client))
+    assert ", back to an earlier commit" in markdown(planned(client))
     editing.run(repo, "update-ref", TOPIC, BRANCH)
     propose(repo, client.get_model("iris").create_version().number, client)
     assert ", as before" in plan_texts.text(planned(client))

@@ -15,6 +15,8 @@ from gitmodel.cli import run as run_program
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry import checking, doctor
+from gitmodel.teams import plan_texts
+from gitmodel.teams.plan_markdown import markdown
 
 STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"
@@ -148,6 +150,20 @@ class TestSigning:
         assert ada.get_version("iris@production").number == 2
         assert run(repo, "fsck", "--strict") == ""
         assert checking.check(ada.repository) == []
+
+    def test_a_plan_names_the_signer_and_the_reason_why_a_signature_does_not_count(self, ada, repo, keys):
+        promote(ada, 1)
+        for number, key, said in [
+            (2, "ada", "signed by ada"),
+            (1, "mallory", "no valid signature: commit"),
+            (2, "", "not signed: production accepts only signed changes"),
+        ]:
+            links = links_digest(ada.get_version(f"iris@{number}").view.record.artifacts)
+            commit = commit_by_hand(repo, keys, {STAGE: f'version = {number}\nartifacts = "{links}"\n'}, key=key)
+            plan = ada.plan(f"{run(repo, 'rev-parse', f'{commit}^')}..{commit}")
+            assert f"\n  {said}" in plan_texts.text(plan)
+            words = markdown(plan).replace("\\", "").replace("\u200b", "")
+            assert f"{'❌ **N' if said[0] == 'n' else 'S'}{said[1:]}" in words
 
     def test_other_changes_are_not_signed_unless_git_is_told_to(self, ada, repo, keys):
         promote(ada, 3, "staging")

@@ -12,7 +12,7 @@ from gitmodel.cli import options, shapes
 from gitmodel.cli.commands.diff import row_fields
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.views import cell_text
+from gitmodel.domain.views import cell_text, lineage_drawing
 from gitmodel.errors import GitModelError, Invalid, Refused
 
 if TYPE_CHECKING:
@@ -94,13 +94,14 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
     merge. Markdown starts with a hidden line by which a job finds its comment.
     """
     from gitmodel.client import administration
-    from gitmodel.teams import plan_texts
+    from gitmodel.teams import plan_markdown, plan_texts
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output
-    page = plan_texts.markdown(made, charts=not os.environ.get("BITBUCKET_BUILD_NUMBER")) if markdown or comment else ""
+    brief = bool(os.environ.get("BITBUCKET_BUILD_NUMBER"))  # Bitbucket draws no Mermaid, and folds nothing
+    page = plan_markdown.markdown(made, brief=brief) if markdown or comment else ""
     if comment:
-        _write_comment(invocation, page, plan_texts.MARKER)
+        _write_comment(invocation, page, plan_markdown.MARKER)
     if markdown:
         output.text(page)
     else:
@@ -158,10 +159,15 @@ def _change_fields(change: PlannedChange) -> dict[str, Any]:
         "owners": change.owners,
         "reviewed": change.reviewed,
         "signed": change.signed,
+        "signature": {"by": change.signature.by, "fault": change.signature.fault} if change.signature else None,
+        "approvers": change.approvers,
         "code": change.code,
         "metadata": row_fields(change.metadata),
         "artifacts": [_digests(row) for row in change.artifacts],
         "datasets": [_digests(row) for row in change.datasets],
+        "packages": [{"name": row.name, "old": row.old, "new": row.new} for row in change.packages],
+        "texts": [{"name": text.name, "kind": text.kind, "diff": text.diff} for text in change.texts],
+        "sources": lineage_drawing.fields(change.sources) if change.sources else None,
         "gates": [shapes.GATE.of(outcome) for outcome in change.outcomes],
         "trend": _trend_fields(change.trend),
     }

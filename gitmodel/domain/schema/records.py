@@ -87,6 +87,13 @@ def _full_names(value: Any) -> tuple[str, ...]:
     return found
 
 
+def _web_address(value: Any) -> str:
+    found = codec.text(value)
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._~/-]*)?", found):
+        raise Wrong("takes the address of a site, such as https://models.example.org, without user, query or fragment")
+    return found
+
+
 def _stores(value: Any) -> dict[str, str]:
     return {_name(name): codec.text(url) for name, url in codec.metadata(value).items()}
 
@@ -170,12 +177,13 @@ class FormatRules(Record, kw_only=True):
 
 
 class SiteRules(Record, kw_only=True):
-    """The registry's choices for charts: *headline* is the key of metadata that they show; "": a number of a gate.
+    """The registry's choices for its pages: *headline* is the key of metadata that charts show; "": a number of a gate.
 
-    The keys of inner tables are joined by dots.
+    The keys of inner tables are joined by dots. *url* is the address of the published pages, which a plan links.
     """
 
     headline: MetadataKey = ""
+    url: Annotated[str, _web_address] = ""
 
 
 # The hint of errors about values of `gitmodel.toml` that no command can change.

@@ -61,15 +61,31 @@ def tree(lineage: Lineage) -> Iterator[str]:
         yield from _branches(lineage.root, downward, _beneath(lineage, lineage.down))
 
 
-def mermaid(lineage: Lineage) -> str:
-    """Return the graph as [Mermaid](https://mermaid.js.org/syntax/flowchart.html), which git hosts draw in Markdown."""
-    ids = {node.id: f"n{number}" for number, node in enumerate(lineage.nodes)}
+def mermaid(lineage: Lineage, most: int | None = None) -> str:
+    """Return the graph as [Mermaid](https://mermaid.js.org/syntax/flowchart.html), which git hosts draw in Markdown.
+
+    It has at most the *most* nodes that are nearest to the root, and one that counts the others.
+    """
+    nodes = lineage.nodes[:most]
+    ids = {node.id: f"n{number}" for number, node in enumerate(nodes)}
     shapes = {VERSION: '[["{}"]]', RUN: '(["{}"])', ARTIFACT: '["{}"]'}
-    lines = [f"    {ids[node.id]}{shapes[node.kind].format(_entities(_told(node)))}" for node in lineage.nodes]
+    lines = [f"    {ids[node.id]}{shapes[node.kind].format(mermaid_label(_told(node)))}" for node in nodes]
     for edge in lineage.edges:
-        label = f'|"{_entities(edge.label)}"| ' if edge.label else " "
-        lines.append(f"    {ids[edge.source]} -->{label}{ids[edge.target]}")
+        if edge.source in ids and edge.target in ids:
+            label = f'|"{mermaid_label(edge.label)}"| ' if edge.label else " "
+            lines.append(f"    {ids[edge.source]} -->{label}{ids[edge.target]}")
+    left = len(lineage.nodes) - len(nodes)
+    lines += [f'    more["and {left} more"]'] if left else []
     return "\n".join(["flowchart TD", *lines]) + "\n"
+
+
+def mermaid_label(text: str) -> str:
+    """Return *text* for the quotes of a label of Mermaid: each other character than letters, digits and few marks is _.
+
+    >>> mermaid_label('iris@2 "; click n0 <b>')
+    'iris@2 __ click n0 _b_'
+    """
+    return re.sub(r"[^A-Za-z0-9 ._@:/-]", "_", text)
 
 
 def dot(lineage: Lineage) -> str:
@@ -139,11 +155,6 @@ def _told(node: Node) -> str:
 
 def _node_fields(node: Node) -> dict[str, Any]:
     return {"id": node.id, "kind": node.kind, **node.facts, "missing": node.missing, "more": bool(node.more)}
-
-
-def _entities(text: str) -> str:
-    """Escape *text* for Mermaid: all characters except letters, digits and a few marks become entities."""
-    return re.sub(r"[^A-Za-z0-9 @:._,-]", lambda found: f"#{ord(found[0])};", text)
 
 
 def _quoted(text: str) -> str:
