@@ -1,4 +1,4 @@
-"""Formats by the annotation of an output, before there is a value. Imports no library."""
+"""Finding the format of an output from its annotation, before it has a value. Imports no library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
 def formats_of(hint: Any) -> Iterator[str]:
-    """Yield the format of the values of each type in *hint*, "" if the type does not determine it.
+    """Yield the format for each type in *hint*; "" if values of the type can have different formats.
 
     >>> list(formats_of(dict[str, int] | bytes | None)), list(formats_of(Any))
     (['json', 'bytes'], [''])
@@ -28,14 +28,15 @@ def formats_of(hint: Any) -> Iterator[str]:
 
 
 def is_path(hint: Any) -> bool:
-    """Return True if values of the type *hint* are paths, which no format loads or saves."""
+    """Return True if values of the type *hint* are paths, for which no format is needed."""
     return isinstance(hint, type) and issubclass(hint, Path)
 
 
 def without_format(hint: Any) -> str:
-    """Return the name of the type in *hint* that no format of gitmodel keeps; "" if a value may have a format.
+    """Return the name of the type in *hint* that no format can store; "" if a value may have a format.
 
-    A value can be of a subclass, so all existing subclasses are checked. Returns "" for abstract classes and protocols.
+    Checks all existing subclasses, too, because a value can be of a subclass. Returns "" for abstract classes and
+    protocols.
 
     >>> class Net: ...
     >>> without_format(list[Net]).rpartition(".")[2], without_format(dict[str, int] | None), without_format(object)
@@ -68,7 +69,7 @@ def _without_format(hint: Any) -> str:
 
 
 def _misfit_inside(hint: Any, *, in_dict: bool) -> str:
-    """Return the name of the type *hint* if no list or dict with values of it can be kept, "" if one may be."""
+    """Return the name of the type *hint* if no list or dict with such values can be stored, else ""."""
     found = []
     for one in _alternatives(hint):
         kind = get_origin(one) or one
@@ -89,7 +90,7 @@ def _may_be_kept(kind: type) -> bool:
 
 
 def _is_open(kind: type) -> bool:
-    """Return True if the class does not restrict its values, or if classes that gitmodel cannot list implement it."""
+    """Return True if values can be of any class, or of classes that gitmodel cannot list."""
     says_nothing = kind is object or kind is Any or typing.is_typeddict(kind)
     return says_nothing or inspect.isabstract(kind) or getattr(kind, "_is_protocol", False)
 

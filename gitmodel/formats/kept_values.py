@@ -1,4 +1,4 @@
-"""Saving a value that could not be stored to a file on this machine, so that it need not be computed again."""
+"""Saving the value of a failed upload to a file on this machine, so that it need not be computed again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class KeptValue(NamedTuple):
 
 
 def told_kept(kept: Sequence[KeptValue], *, machine: str = "") -> tuple[str, str]:
-    """Return the end of a message with the files of *kept*, on another *machine* if given, and a hint to load them.
+    """Return the end of a message with the files of *kept* (on another *machine*, if given), and a hint to load them.
 
     >>> told_kept([KeptValue("log", Path("train.log"), "")])
     ('; kept: log in train.log', '')
@@ -54,10 +54,10 @@ def keep_value(
 ) -> KeptValue | None:
     """Write *value* to a file called *name* in *folder*, which is created for this user alone.
 
-    Where that is impossible, or *folder* is None, the file is in a new folder of the system's temporary one. A file or
-    folder of *written*, each with its format, is moved there; without one the value is pickled. Returns None if no file
-    can be written, and for a file in which *holds_secret* finds a Secret; that one is deleted. An interrupt leaves no
-    part of a file.
+    If this is impossible, or *folder* is None, uses a new folder below the system's folder for temporary files.
+    *written* are existing files of the value, each with its format: the first that can be moved is used, and otherwise
+    the value is pickled. Returns None if no file can be written. If *holds_secret* finds a Secret in the file, deletes
+    it and returns None. An interrupt leaves no part of a file.
     """
     for place in _folders(folder):
         for write, format_name in _ways(value, written):
@@ -69,7 +69,7 @@ def keep_value(
                 _remove(path)
                 _remove_empty(place)
                 return None
-            except Exception:  # a full disk, or the __reduce__ of another library: the next way may work
+            except Exception:  # a full disk, or a failing __reduce__ of another library; try the next way
                 _remove(path)
             except BaseException:
                 _remove(path)
@@ -94,7 +94,7 @@ def _ways(value: Any, written: Iterable[tuple[Path, str]]) -> Iterator[tuple[Cal
         yield partial(shutil.move, found), format
     for name in ("pickle", "cloudpickle"):
         yield partial(_pickle, value, name), name
-    # a class of a notebook or prompt: the file can be loaded there
+    # for a class of a notebook or prompt, which can load the file
     yield lambda path: path.write_bytes(pickle.dumps(value)), "pickle"
 
 

@@ -70,7 +70,7 @@ def load_with(
     trusted: bool,
     content: io.BytesIO | None = None,
 ) -> Any:
-    """Load the file *path* with *loader*. All files are loaded by this function. *content* are its bytes, if known.
+    """Load the file *path* with *loader*; every load goes through this function. *content* are its bytes, if known.
 
     Without *trusted*, raises Refused if the loader is *unsafe* or if the content is a pickle, whatever its name or
     recorded format. With *trusted*, raises Invalid for a pickle in a safe format. Raises Invalid for a file that the
@@ -78,7 +78,7 @@ def load_with(
     """
     if unsafe and not trusted:
         raise _unsafe(path, format_name)
-    # A safe loader fails on a pickle anyway; this gives the reason.
+    # A safe loader fails for a pickle anyway; this error gives the reason.
     if not unsafe and format_name != "bytes" and is_pickle(path, content):
         if not trusted:
             raise _unsafe(path, "pickle")
@@ -107,7 +107,7 @@ def called(path: Path, name: str) -> Iterator[None]:
 
 
 def is_loading() -> bool:
-    """Return True while this thread loads a file, which can import the module of a class."""
+    """Return True while this thread loads a file. Loading can import the module of a class."""
     return _loading.get()
 
 
@@ -158,7 +158,7 @@ def save_with(
                 saver(value, temporary)
                 if loader is not None:
                     _prove(value, temporary, format_name, saver, loader)
-            os.replace(temporary, path)  # fails if the saver wrote nothing
+            os.replace(temporary, path)  # raises an error if the saver wrote nothing
     except BaseException:
         with suppress(OSError):
             shutil.rmtree(temporary) if temporary.is_dir() else os.unlink(temporary)
@@ -166,14 +166,14 @@ def save_with(
 
 
 def _named(names: AbstractContextManager[None], format_name: str) -> AbstractContextManager[None]:
-    """Return *names*, or nothing for a format that never names classes or functions."""
+    """Return *names*, or an empty context for a format that never names classes or functions."""
     return nullcontext() if format_name in _WITHOUT_NAMES else names
 
 
 def _prove(
     value: Any, path: Path, format_name: str, saver: Callable[[Any, Path], None], loader: Callable[[Path], Any]
 ) -> None:
-    """Raise UsageError if *path* gives another value. Types of other packages are not compared."""
+    """Raise UsageError if loading *path* gives another value. Does not compare values of other packages' types."""
     # imported here because it costs 8 ms, and only saving a value needs it
     from gitmodel.formats.comparison import differences as comparison
 
@@ -201,7 +201,7 @@ def _unsafe(path: Path, name: str) -> Refused:
 
 @contextmanager
 def explaining(kind: type[GitModelError], what: str) -> Iterator[None]:
-    """Convert exceptions of libraries for a file or value to a one-line error of gitmodel."""
+    """Convert exceptions of libraries to a one-line error of gitmodel about the file or value *what*."""
     try:
         yield
     except (GitModelError, MemoryError):

@@ -36,9 +36,9 @@ def save(
 ) -> tuple[str, str, str]:
     """Write *value* to *path*. Return the format, the kind and the materializer's name ("" for a built-in one).
 
-    Reads values of built-in materializers back and compares them. With *pickle*, a value that no materializer accepts,
-    or that would change, is pickled. Otherwise raises UsageError with advice. *what* is the value in messages ("output
-    clf"), *allow_pickle* the way to allow pickle for it.
+    If the materializer is built in, loads the file and compares the result with *value*. With *pickle*, pickles a value
+    that no materializer accepts, or that would change. Otherwise raises UsageError with advice. In messages, *what*
+    names the value ("output clf"), and *allow_pickle* says how to allow pickle.
     """
     kind, name = "data", ""
     if format:
@@ -72,14 +72,14 @@ def save(
 def _save_pickled(value: Any, path: Path, refused: UsageError) -> str:
     """Write *value* as a pickle, or as a cloudpickle, and return the format. Does not compare the file with *value*.
 
-    Raises *refused* with the reason if it can be neither.
+    If both fail, raises *refused* with the reason.
     """
     reason = ""
     for format in ("pickle", "cloudpickle"):
         try:
             save_with(value, path, format, find_format(format).save, None)
             return format
-        except UnusableFormat:  # of cloudpickle; the reason of pickle is of more use
+        except UnusableFormat:  # cloudpickle is missing; the error of pickle is more useful
             continue
         except UsageError as error:
             reason = error.message
@@ -98,10 +98,10 @@ def file_name(name: str, format: str, materializer: str) -> str:
 
 
 def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trusted: bool) -> Any:
-    """Return the value in *path*. *trusted* is for files that this run wrote, or whose authors the caller trusts.
+    """Return the value in *path*. Use *trusted* for files that this run wrote, or whose authors the caller trusts.
 
-    *materializer* is the name of the one that wrote the file ("" if unknown, as for artifacts of versions). *wanted* is
-    the type that the step asks for.
+    *materializer* is the name of the materializer that wrote the file ("" if unknown, as for artifacts of versions).
+    *wanted* is the type in the step's annotation.
     """
     found = _named(materializer) if materializer else _for_type(format, wanted)
     if found is not None and found.load is not None:
@@ -128,7 +128,7 @@ def _named(name: str) -> Materializer | None:
 
 
 def _all() -> Iterator[Materializer]:
-    """Yield the built-in materializers, then the others, which are imported only if no built-in one is right."""
+    """Yield the built-in materializers, then the others. These are imported only if the caller asks for them."""
     yield from _BUILT_IN
     yield from other_materializers()
 
@@ -143,7 +143,7 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
 
 
 class _OfType(Frozen):
-    """Returns True for values of a type that *accepts* returns True for. It imports nothing."""
+    """Returns True for values whose type *accepts* accepts. Imports nothing."""
 
     accepts: Callable[[type], bool]
 
@@ -152,10 +152,10 @@ class _OfType(Frozen):
 
 
 def format_of_type(kind: type) -> str:
-    """Return the format in which values of *kind* are saved, "" if gitmodel has none.
+    """Return the format in which values of *kind* are saved, or "".
 
-    The values of a dict can require another format. Materializers of other packages are not asked, because they decide
-    by the value.
+    A dict can require another format because of its values. Ignores materializers of other packages, which decide by
+    the value and not by its type.
 
     >>> format_of_type(dict), format_of_type(str), format_of_type(object)
     ('json', 'text', '')
@@ -209,7 +209,7 @@ def _load_series(path: Path) -> Any:
     return found.iloc[:, 0] if hasattr(found, "columns") else found
 
 
-# The first one that handles a value is used.
+# The first materializer that handles a value is used.
 _BUILT_IN = (
     Materializer("text", _OfType(lambda kind: kind is str), "text"),
     Materializer("bytes", _OfType(lambda kind: kind is bytes), "bytes"),

@@ -1,7 +1,7 @@
 """The importable name of a script, and saving its classes and functions under that name.
 
-Python calls the script that it runs `__main__`. If pickle wrote this name, no service could load the file, and the same
-value would have another digest in `git model run`.
+Python gives the script that it runs the name `__main__`. If pickle wrote this name, no service could load the file, and
+`git model run` would give the same value another digest.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import Any
 
 from gitmodel.formats.catalogue.format import NotImportable
 
-# The name of a script that cannot be imported by the name of its file. Only workers of gitmodel use it.
+# The name of a script whose file name is no module name. Only workers of gitmodel use it.
 UNNAMED = "__gitmodel_main__"
-# The names of a script that runs, that a spawned process imports, and that gitmodel imports.
+# The names of a script: if it runs, if a spawned process imports it, and if gitmodel imports it.
 SCRIPTS = ("__main__", "__mp_main__", UNNAMED)
 _KINDS = (type, FunctionType, type(lru_cache(len)))
 
-# Temporary modules for definitions that no other process can import, one each, so that an error can name them.
+# While saving, a definition that no other process can import gets a module of its own with this name. If the file has
+# the name, the error names the definition.
 _NOWHERE = "__gitmodel_nowhere_{}__"
 _FOUND = re.compile(rb"__gitmodel_nowhere_(\d+)__")
 
@@ -61,7 +62,7 @@ def _name_in_package(path: Path) -> str | None:
 
 
 def adopt(module: ModuleType) -> None:
-    """Permanently give the importable name to a script that a spawned process imported, and to all its definitions."""
+    """Give a script that a spawned process imported its importable name permanently, and its definitions, too."""
     name = _name_of(module)
     if name is not None:
         sys.modules[name] = module
@@ -77,7 +78,7 @@ def module_of(member: Any) -> str:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Load classes saved under the running script's importable name as its own classes, inside the `with` block."""
+    """Inside the `with` block, load classes that were saved under the script's importable name as its own classes."""
     main = _main()
     name = None if main is None else _name_of(main)
     if main is None or name is None or not _members(main):
@@ -89,9 +90,9 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
-    """Save classes and functions of the script to *path* under its importable name, inside the `with` block.
+    """Inside the `with` block, save classes and functions of the script to *path* under its importable name.
 
-    *by_value* is for a format that writes the definitions in `__main__` to the file. Raises NotImportable if the file
+    Use *by_value* for a format that writes definitions in `__main__` to the file. Raises NotImportable if the file
     names a class or function that no other process can import.
     """
     scripts = {id(module): module for module in map(sys.modules.get, SCRIPTS) if module is not None}
@@ -156,7 +157,7 @@ def _main() -> ModuleType | None:
 def _name_of(module: ModuleType) -> str | None:
     """Return the name by which other processes import the script *module*."""
     spec = getattr(module, "__spec__", None)
-    if spec is not None and spec.name not in SCRIPTS:  # with `python -m`
+    if spec is not None and spec.name not in SCRIPTS:  # started by `python -m`
         return str(spec.name)
     file = getattr(module, "__file__", None)
     return importable_name(os.path.realpath(file)) if file and module.__name__ != UNNAMED else None

@@ -1,8 +1,9 @@
 """The names of classes and functions that a file may use when it is loaded.
 
-A name is the full one, such as `sklearn.tree._tree.Tree`. It counts only for the object that has it as its own
-`__module__` and `__qualname__`: `sklearn.utils._testing.check_output` is `subprocess.check_output`, so no prefix and no
-other name of an object is ever trusted. gitmodel ships the names of classes; a person can trust more on a machine.
+A name is a full name, such as `sklearn.tree._tree.Tree`. It counts only for the object with this `__module__` and
+`__qualname__`. A prefix is never trusted, and neither is another name of an object:
+`sklearn.utils._testing.check_output` is `subprocess.check_output`. gitmodel ships names of classes, and the user of a
+machine can trust more names.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ _noted: ContextVar[set[str] | None] = ContextVar("gitmodel_noted_names", default
 
 @lru_cache(maxsize=1)
 def shipped() -> frozenset[str]:
-    """Return the names of classes that gitmodel trusts: estimators of scikit-learn and the classes that they keep."""
+    """Return the names of classes that gitmodel trusts: scikit-learn's estimators and their parts."""
     lines = Path(__file__).with_name("trusted_names.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
 @contextmanager
 def trusting(read: Callable[[], Iterable[str]], read_suggested: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
-    """Trust the names that *read* returns as well, inside the `with` block. It is called if a file needs more names.
+    """Inside the `with` block, also trust the names that *read* returns. *read* is called only if a file needs them.
 
-    *read_suggested* is called for a refusal, which says which of the names a registry suggests to trust.
+    *read_suggested* is called for a refusal, whose message marks the names that the registry suggests to trust.
     """
     token, suggested = _trusted_here.set(read), _suggested.set(read_suggested)
     try:
@@ -51,7 +52,7 @@ def trusting(read: Callable[[], Iterable[str]], read_suggested: Callable[[], Ite
 
 @contextmanager
 def trusting_all() -> Iterator[None]:
-    """Trust every name inside the `with` block: for a file that was just saved."""
+    """Inside the `with` block, trust every name. Used for a file that was just saved."""
     token = _all.set(True)
     try:
         yield
@@ -61,7 +62,7 @@ def trusting_all() -> Iterator[None]:
 
 @contextmanager
 def loading(file: str, trusted: bool) -> Iterator[None]:
-    """Call the file *file* in refusals inside the `with` block, and trust every name if the file is *trusted*."""
+    """Inside the `with` block, name the file *file* in refusals. If it is *trusted*, trust every name."""
     tokens = _file.set(file), _all.set(trusted)
     try:
         yield
@@ -72,9 +73,9 @@ def loading(file: str, trusted: bool) -> Iterator[None]:
 
 @contextmanager
 def noting() -> Iterator[Callable[[], list[str]]]:
-    """Note the names that files need inside the `with` block, in which values are saved and read back.
+    """Collect the names that files need inside the `with` block, in which values are saved and loaded again.
 
-    Yields a function that returns those that gitmodel does not ship, sorted.
+    Yields a function that returns the sorted names that gitmodel does not ship.
     """
     noted: set[str] = set()
     token = _noted.set(noted)
@@ -85,7 +86,7 @@ def noting() -> Iterator[Callable[[], list[str]]]:
 
 
 def note(names: Iterable[str]) -> None:
-    """Add *names* that a file needs to those that `noting` returns."""
+    """Pass *names* that a file needs to `noting`."""
     if (noted := _noted.get()) is not None:
         noted.update(names)
 

@@ -12,7 +12,7 @@ from gitmodel.formats.catalogue.plugins import folder_formats, other_formats
 PICKLES = frozenset({"pickle", "joblib", "cloudpickle", "torch-pickle"})
 
 _HEAD = 1 << 16
-_MOST_BEFORE_SVG = 20  # declarations and comments before the first element
+_MOST_BEFORE_SVG = 20  # the limit of declarations and comments before the first element
 _STARTS = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpeg"),
@@ -25,9 +25,9 @@ _STARTS = (
 )
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HDF5_STARTS = (0, 512, 1024, 2048, 4096, 8192, 16384, 32768)  # HDF5 allows a block of other data before its signature
-# The tags of the fields of an ONNX model in protobuf: ir_version, producer_name, ..., opset_import.
+# The protobuf tags of an ONNX model's fields: ir_version, producer_name, ..., opset_import.
 _ONNX = frozenset(b"\x08\x12\x1a\x22\x28\x32\x3a\x42")
-# Only formats without known first bytes. A file called .parquet with other first bytes is not Parquet.
+# Only formats without known first bytes. Others, such as Parquet, are recognized by their first bytes alone.
 _EXTENSIONS = {
     ".csv": "csv",
     ".joblib": "joblib",  # compressed pickles start like any compressed file
@@ -79,7 +79,7 @@ def detect_format(path: Path) -> str:
 
 
 def is_pickle(path: Path, content: io.BytesIO | None = None) -> bool:
-    """Return True if *path* is a file with the content or name of a pickle. *content* is what was read of it.
+    """Return True if *path* is a file with the content or name of a pickle. *content* are its bytes, if known.
 
     >>> is_pickle(Path("model.skops"), io.BytesIO(b"\\x80\\x04]."))
     True
@@ -100,7 +100,7 @@ def _head_of(path: Path) -> bytes:
 
 
 def _own_format(file: Path | io.BytesIO | None, path: Path, head: bytes) -> str:
-    """Return the built-in format of *file* by its content, or else by the name of *path*; "" if neither tells it."""
+    """Return the built-in format of *file* by its content, or else by the name of *path*; "" if both are unknown."""
     if found := _format_of_content(file, head):
         return found
     found = _EXTENSIONS.get(path.suffix.lower(), "")
@@ -108,7 +108,7 @@ def _own_format(file: Path | io.BytesIO | None, path: Path, head: bytes) -> str:
 
 
 def folder_format(path: Path) -> str:
-    """Return the format of the folder *path*. Raises UsageError if no format is for it, or several are."""
+    """Return the format of the folder *path*. Raises UsageError if no format or several formats accept it."""
     found = _folder_formats(path)
     if not found:
         raise UsageError(
@@ -118,7 +118,7 @@ def folder_format(path: Path) -> str:
 
 
 def is_value(path: Path) -> bool:
-    """Return True if the folder *path* is a value in a format of folders."""
+    """Return True if the folder *path* holds a value in a format of folders."""
     return bool(_folder_formats(path))
 
 
@@ -165,7 +165,7 @@ def _format_of_content(file: Path | io.BytesIO | None, head: bytes) -> str:
 
 
 def _is_svg(head: bytes) -> bool:
-    """Return True if the first element of an XML file is `svg`; a page with a drawing in it is none."""
+    """Return True if the first element of an XML file is `svg`. A web page that contains a drawing is no SVG file."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     for _ in range(_MOST_BEFORE_SVG):
         if not text.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")):

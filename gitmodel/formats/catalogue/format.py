@@ -1,4 +1,4 @@
-"""The interfaces Format and Materializer, for built-in ones and those of other packages."""
+"""The interfaces Format and Materializer, which gitmodel and other packages implement."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Format(NamedTuple):
     difference, or "" if they are equal. For a format of folders, *is_folder* returns True for a folder in the format;
     *save* then creates a folder.
 
-    With *load_content*, a file that was verified is loaded from memory, and not read again. It gets the content, the
-    path for messages, and whether the caller trusts the file.
+    *load_content* loads a verified file from memory, so that it is not read again. It gets the content, the path for
+    messages, and whether the caller trusts the file.
 
     `gitmodel.formats.register_format` adds a format in this process. Packages add formats as entry points of the group
     `gitmodel.formats`, whose name is the name of the format. It cannot be the name of a built-in format.
@@ -52,11 +52,11 @@ class UnusableFormat(UsageError):
 
 
 class NotImportable(UsageError):
-    """A value uses a class or function that no other process can import. Pickle does not help; cloudpickle does."""
+    """A value uses a class or function that no other process can import. Only cloudpickle can save such a value."""
 
 
 class TooLarge(UsageError):
-    """A value is larger than its format may be. gitmodel does not try another format then."""
+    """A value is too large for its format. gitmodel then tries no other format."""
 
 
 def library(module: str, *, install: str) -> Any:
@@ -99,15 +99,14 @@ class Materializer(NamedTuple):
     """A way to save and load the values of one type.
 
     *handles* returns True for a value that it can save. *format* is the recorded format (see `gitmodel.formats`),
-    *kind* is "data", "model" or "deployment". *save* writes a value to a new file, and *load* reads it (None: like the
-    format). *library* is the package of the type: if a step annotates an input with a type of this package, the
+    *kind* is "data", "model" or "deployment". *save* writes a value to a new file, and *load* reads the file (None: the
+    format does). *library* is the package of the type: if a step annotates an input with a type of this package, the
     materializer loads it. *unsafe* means that loading can run code from the file.
 
-    The path that *save* gets ends in *suffix*, or in that of the format.
+    The path that *save* gets ends in *suffix*, or in the suffix of the format.
 
     `gitmodel.pipelines.register_materializer` adds a materializer in this process. Packages add materializers as entry
-    points of the group `gitmodel.materializers`. A format that only a materializer has can be used with `.load()` as
-    well.
+    points of the group `gitmodel.materializers`. `.load()` can load a format that only a materializer has.
     """
 
     name: str

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 FORMATS = "gitmodel.formats"
 MATERIALIZERS = "gitmodel.materializers"
 
-# Each built-in format: its `module:NAME` in `formats.shipped`, which is imported when it is used, and the packages that
-# the module imports, unless it can do without them.
+# Each built-in format: its `module:NAME` in `formats.shipped`, which is imported on first use, and the packages that
+# the module requires.
 _BUILT_IN = {
     "bytes": ("plain:BYTES",),
     "cloudpickle": ("pickles:CLOUDPICKLE", "cloudpickle"),
@@ -61,9 +61,10 @@ _registered_materializers: dict[str, Materializer] = {}
 
 
 def register_format(format: Format) -> None:
-    """Add *format* in this process, or replace a registered one of the same name. Steps need it where they are defined.
+    """Add *format* in this process, or replace a registered format of the same name.
 
-    Raises UsageError for the name of a format of gitmodel or of an installed package.
+    Call this in the module that defines the steps, so that the processes of the steps register it, too. Raises
+    UsageError for the name of a format of gitmodel or of an installed package.
 
     >>> register_format(Format("hex", lambda path, trusted: bytes.fromhex(path.read_text()),
     ...     lambda value, path: path.write_text(value.hex()), extensions=(".hex",)))
@@ -74,10 +75,10 @@ def register_format(format: Format) -> None:
 
 
 def register_materializer(materializer: Materializer) -> None:
-    """Add *materializer* in this process, or replace a registered one of the same name.
+    """Add *materializer* in this process, or replace a registered materializer of the same name.
 
-    Call this in the module that defines the steps, so that the processes of the steps register it too. A notebook
-    registers it in a cell.
+    Call this in the module that defines the steps, so that the processes of the steps register it, too; in a notebook,
+    in a cell.
 
     >>> register_materializer(Materializer("board", is_board, "json", save=save, load=load))      # doctest: +SKIP
     """
@@ -94,8 +95,9 @@ def format_names() -> list[str]:
 
 
 class DescribedFormat(NamedTuple):
-    """A format as `git model formats list` shows it. *package* is "" for a format of gitmodel. *error* says why the
-    format of a package cannot be used.
+    """A format as `git model formats list` shows it.
+
+    *package* is "" for a format of gitmodel. *error* says why the format of a package cannot be used.
     """
 
     name: str
@@ -149,7 +151,7 @@ def find_format(name: str) -> Format:
 def missing_packages(name: str) -> list[str]:
     """Return the packages that the built-in format *name* needs and that are not installed, by their names for pip.
 
-    Imports none of them.
+    Does not import the packages.
 
     >>> missing_packages("json")
     []
@@ -163,9 +165,10 @@ def missing_packages_of(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def refuse_missing(needed: Mapping[str, str], *, where: str = "") -> None:
-    """Raise UnusableFormat if packages are *needed*, each for the output or artifact of the mapping.
+    """Raise UnusableFormat if *needed* is not empty.
 
-    *where* names another machine, such as " on the worker tcp://node:8786".
+    It maps missing packages to the output or artifact that needs them. *where* names another machine, such as " on the
+    worker tcp://node:8786".
 
     >>> refuse_missing({"skops": "artifact clf"})
     Traceback (most recent call last):
@@ -181,7 +184,7 @@ def refuse_missing(needed: Mapping[str, str], *, where: str = "") -> None:
 
 
 def suffix_of(name: str) -> str:
-    """Return the usual suffix of files in the format *name*; "" if there is none, or no such format."""
+    """Return the usual suffix of files in the format *name*; "" if it has no suffix, or does not exist."""
     try:
         return find_format(name).suffix
     except UsageError:
@@ -189,9 +192,9 @@ def suffix_of(name: str) -> str:
 
 
 def other_formats() -> list[Format]:
-    """Return the formats that are registered, and those of installed packages.
+    """Return the registered formats, and those of installed packages.
 
-    Skips one that cannot be imported; using it raises the error.
+    Skips a format that cannot be imported; using it raises the error.
     """
     found = list(_registered.values())
     for point in _entry_points(FORMATS):
@@ -208,15 +211,15 @@ def folder_formats() -> list[Format]:
 def other_materializers() -> tuple[Materializer, ...]:
     """Return the registered materializers, then those of installed packages by name.
 
-    One that cannot be imported, or is of another type, comes last: it raises UsageError when it is asked for a value.
+    An entry point that cannot be imported, or is no materializer, comes last: it raises UsageError for every value.
     """
     return (*_registered_materializers.values(), *_installed_materializers())
 
 
 def has_other_materializers() -> bool:
-    """Return True if a materializer is registered, or of an installed package.
+    """Return True if a materializer is registered, or an installed package has one.
 
-    Raises UsageError if there are some, and none of them can be imported.
+    Raises UsageError if packages have materializers and none can be imported.
     """
     found = other_materializers()
     if found and found[0].format == _UNUSABLE:
@@ -253,7 +256,7 @@ def _raising(error: UsageError) -> Callable[[Any], Any]:
 
 @cache
 def _entry_points(group: str) -> list[EntryPoint]:
-    """Return the entry points of installed packages in *group*, by name. They are searched once in a process."""
+    """Return the entry points of installed packages in *group*, by name. A process searches them only once."""
     from importlib.metadata import entry_points  # imported here: it is slow, and only formats of packages need it
 
     return sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
@@ -265,7 +268,7 @@ def _format_of_materializer(name: str) -> Format | None:
         if found.format == name and found.load is not None and found.save is not None:
             extensions = (found.suffix,) if found.suffix else ()
             return Format(name, _ignoring_trust(found.load), found.save, extensions, unsafe=found.unsafe)
-        if found.format == _UNUSABLE:  # raises its error, because *name* may be its format
+        if found.format == _UNUSABLE:  # raises the error of its import, because *name* may be its format
             found.handles(None)
     return None
 

@@ -230,7 +230,7 @@ def _difference_of_arrays(saved: Any, loaded: Any, where: str) -> str:
     import numpy
 
     where = where or ("value" if saved.ndim == 0 else "the array")
-    # NumPy's long and long long have equal values; a file has only one of them
+    # NumPy's long and long long can be the same type of number; a file has only one of the two
     if saved.dtype != loaded.dtype or (saved.dtype.kind not in "iu" and saved.dtype.type is not loaded.dtype.type):
         return _said(where, f"dtype {saved.dtype}", f"{loaded.dtype}")
     if saved.shape != loaded.shape:
@@ -325,7 +325,7 @@ def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
     if said:
         return said
     if saved.nlevels > 1 or hasattr(saved, "levels"):
-        # pandas would use a numeric name as the position of a level
+        # pandas would take a numeric name for the position of a level
         one, other = (index.set_names([None] * index.nlevels) for index in (saved, loaded))
         for level in range(saved.nlevels):
             x, y = one.get_level_values(level), other.get_level_values(level)
@@ -344,7 +344,7 @@ def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
 
 
 def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
-    """Compare two Series, Index or arrays of pandas."""
+    """Compare two Series, Index objects or arrays of pandas."""
     same_type = type(saved.dtype) is type(loaded.dtype) or getattr(saved.dtype, "kind", "") in ("i", "u")
     if saved.dtype != loaded.dtype or not same_type:
         return _said(where, f"dtype {saved.dtype}", f"{loaded.dtype}")
@@ -374,7 +374,7 @@ def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
         return f"the order of the dictionary of {where}"
     if x.equals(y):
         return ""
-    if kind == "ArrowDtype":  # its own comparison distinguishes NaN from NaN
+    if kind == "ArrowDtype":  # in pyarrow's own comparison, NaN differs from NaN
         return difference(x.__arrow_array__().to_pylist(), y.__arrow_array__().to_pylist(), f"{where}: row ")
     return f"the values of {where}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _CONSTANTS = (int, str, bool, bytes, type(None))
-_CHUNK = 1 << 13  # parts fit into the cache of the processor
+_CHUNK = 1 << 13  # so that parts fit into the processor's cache
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -16,12 +16,12 @@ def is_same(one: Any, other: Any) -> bool:
     """
     try:
         return _Comparison().is_same(one, other)
-    except Exception:  # the state of an object can be computed by its class
+    except Exception:  # an object's class can compute its state, and raise any error
         return False
 
 
 class _Comparison:
-    """A walk through two objects, which knows the partner of each part by memory address."""
+    """A walk through two objects at the same time. It knows the counterpart of each part by memory address."""
 
     def __init__(self) -> None:
         self._partners: tuple[dict[int, Any], dict[int, Any]] = {}, {}
@@ -35,7 +35,7 @@ class _Comparison:
         if kind in (float, complex):
             return repr(one) == repr(other)
         known, back = self._partners
-        if id(one) in known or id(other) in back:  # both are kept alive, so that no other object gets their ids
+        if id(one) in known or id(other) in back:  # the tables keep objects alive, so that ids stay unique
             return id(one) in known and id(other) in back and known[id(one)][1] is other and back[id(other)][1] is one
         known[id(one)], back[id(other)] = (one, other), (other, one)
         if kind in (list, tuple):
@@ -55,7 +55,7 @@ class _Comparison:
 
 
 def _state(value: Any) -> Any:
-    """Return what a file holds of an object of another library."""
+    """Return the state of a library's object that its file contains."""
     kind: Any = type(value)
     if kind.__module__ == "numpy.random.mtrand":
         return value.get_state(legacy=False)  # the state without the seed, which the file does not contain
@@ -69,7 +69,7 @@ def _is_fortran(array: Any) -> bool:
 
 
 def _has_same_bits(one: Any, other: Any) -> bool:
-    """Compare two arrays without objects, a part at a time, and without the padding between fields."""
+    """Compare two arrays without Python objects, part by part, ignoring the padding between fields."""
     if one.dtype.names:
         parts = range(0, len(one) if one.ndim else 0, _CHUNK)
         return one.ndim == 1 and all(

@@ -1,7 +1,7 @@
 """Conversion of pandas tables to Arrow tables and back, with equal types, index, labels and cells.
 
 Each column is an Arrow column that every reader of Parquet understands. The metadata key `gitmodel` of the file
-describes how to create the pandas column from it; docs/reference/format.md specifies it.
+describes how to create the pandas column from the Arrow column; docs/reference/format.md specifies it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def to_arrow(value: Any) -> Any:
 
     if told["type"] in ("DataFrame", "Series") and value.attrs:
         misfit = values.CELLS.misfit(value.attrs, "attrs")
-        if misfit:  # checked before a column is accessed, which makes a deep copy of attrs
+        if misfit:  # checked first, because accessing a column makes a deep copy of attrs
             raise _refused(misfit, "take it out of attrs")
         told["attrs"] = values.encode(value.attrs)
     if told["type"] == "DataFrame":
@@ -100,7 +100,7 @@ def from_arrow(table: Any, *, start: int = 0) -> Any:
         name = values.decode(told["name"])
         found = pandas.Series(columns[0], dtype=columns[0].dtype, index=index, name=name, copy=False)
     else:
-        # with dtype, because pandas converts Python objects to its text type if all are text
+        # With dtype: otherwise pandas converts a column of Python objects to text if all objects are text.
         series = [pandas.Series(column, dtype=column.dtype, index=index, copy=False) for column in columns]
         found = pandas.DataFrame(dict(enumerate(series)), index=index, copy=False)
         found.columns = _decode_labels(pandas, told["labels"])
@@ -110,7 +110,7 @@ def from_arrow(table: Any, *, start: int = 0) -> Any:
 
 
 def dictionary_of(column: Any) -> Spec:
-    """Return the dictionary of an Arrow column if Parquet does not keep it: Parquet keeps those of text and bytes."""
+    """Return the dictionary of an Arrow column, unless Parquet keeps it: it keeps dictionaries of text and bytes."""
     arrow, _ = _libraries()
     if not arrow.types.is_dictionary(column.type):
         return {}
@@ -152,7 +152,7 @@ def _type_of(pandas: Any, value: Any) -> str:
 
 
 def _fresh(wanted: str, taken: dict[str, None]) -> str:
-    """Return *wanted*, with a number appended if an earlier column has that name."""
+    """Return *wanted*, with a number if an earlier column has this name."""
     name, count = wanted.encode(errors="replace").decode(), 1
     while name in taken:
         count += 1
@@ -204,7 +204,7 @@ def _encode(part: Any, where: str) -> tuple[Any, Spec]:
         found = array.__arrow_array__()
         return found, {"arrow": _in_base64(arrow, arrow.nulls(0, found.type)), **dictionary_of(found)}
     if kind.removesuffix("Dtype") in _MASKED:
-        if kind.startswith("Float"):  # a NaN that is not a missing value stays NaN
+        if kind.startswith("Float"):  # in a nullable column, a NaN stays different from a missing value
             numbers = array.to_numpy(dtype=dtype.numpy_dtype, na_value=0)
             return arrow.array(numbers, mask=array.isna(), from_pandas=False), {"masked": dtype.name}
         return arrow.array(array), {"masked": dtype.name}
@@ -236,7 +236,7 @@ def _encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
         try:
             return arrow.array(cells, native[kind], from_pandas=False), {"objects": kind.__name__}
         except (arrow.ArrowInvalid, OverflowError, UnicodeEncodeError, TypeError):
-            pass  # an integer of more than 64 bits, or invalid Unicode
+            pass  # write JSON text for integers of more than 64 bits, and invalid Unicode
     if kind is type(None):
         return arrow.nulls(len(cells)), {"objects": "None"}
     uniform = None
@@ -398,14 +398,14 @@ def _encode_index(pandas: Any, index: Any, add: Any) -> Spec:
     """Return the description of a row index: the ends of a range, or a column for each level."""
     if isinstance(index, pandas.MultiIndex):
         levels = []
-        nameless = index.set_names([None] * index.nlevels)  # pandas would use a numeric name as a position
+        nameless = index.set_names([None] * index.nlevels)  # pandas would take a numeric name for a position
         for place, name in enumerate(index.names):
             level = nameless.get_level_values(place).rename(name)
             wanted = f"__index_level_{place}__" if name is None else str(name)
             where = f"level {place} of the index"
             if level.dtype == index.levels[place].dtype:
                 levels.append({"spec": add(wanted, level, where), **_about(level)})
-            else:  # integers with missing values, which would become floats
+            else:  # integers with missing values: as a column, they would become floats
                 codes = add(wanted, index.codes[place], where)
                 levels.append({"spec": codes, "level": _encode_labels(index.levels[place]), **_about(level)})
         return {"levels": levels}
@@ -451,7 +451,7 @@ def _index_of(pandas: Any, array: Any, told: Spec) -> Any:
     if "freq" in told:
         try:
             found.freq = told["freq"]
-        except ValueError:  # pandas 2.2 renamed "M" to "ME", and others
+        except ValueError:  # pandas 2.2 renamed frequencies, such as "M" to "ME"
             warnings.warn(f"this version of pandas does not know the frequency {told['freq']!a}", stacklevel=2)
     return found
 
@@ -500,9 +500,9 @@ def _from_base64(arrow: Any, text: str) -> Any:
 
 
 def _for_pandas(pandas: Any, told: Spec, names: list[str]) -> Spec:
-    """Return the minimum metadata with which `pandas.read_parquet` finds the index. This is pandas' own format.
+    """Return the metadata by which `pandas.read_parquet` finds the index, in pandas' own format.
 
-    It is specified at https://pandas.pydata.org/docs/development/developer.html.
+    The format is specified at https://pandas.pydata.org/docs/development/developer.html.
     """
     count = len(told["columns"])
     index: list[Any] = list(names[count:])

@@ -1,8 +1,8 @@
 """Reading and writing NumPy's files: an array, or a dict of arrays by name.
 
-A value that a `.npy` file cannot describe (scalars, `np.matrix`, record and masked arrays, bfloat16, Python objects) is
-a `.npz` file with a member `gitmodel.json` that describes it; docs/reference/format.md specifies it. NumPy's formats
-are specified at https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
+Values that a `.npy` file cannot describe are scalars, `np.matrix`, record and masked arrays, bfloat16 and Python
+objects. They are stored in a `.npz` file with a description in the member `gitmodel.json`; docs/reference/format.md
+specifies it. NumPy's formats are specified at https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TYPES = ("ndarray", "matrix", "recarray", "chararray")
 class Cells(NamedTuple):
     """The functions for Python objects in cells of an array: check, write as JSON, read.
 
-    *misfit* returns place and type of the first object that cannot be written; "" if there is none.
+    *misfit* returns place and type of the first object that cannot be written, or "".
     """
 
     misfit: Callable[[Any, str], str]
@@ -59,7 +59,7 @@ def is_dict_of_arrays(value: Any) -> bool:
 
 
 def misfit(value: Any, cells: Cells) -> str:
-    """Return place and type of the first Python object in the array *value* that files do not support; "" if none."""
+    """Return place and type of the first Python object in the array *value* that files do not support, or ""."""
     if value.dtype.kind != "O":
         return f"value has the dtype {value.dtype}" if value.dtype.hasobject and value.dtype.kind != "T" else ""
     return cells.misfit(value.tolist() if value.ndim else value[()], "value")
@@ -130,7 +130,7 @@ def _of_ml_dtypes(dtype: Any) -> bool:
 
 
 def without_padding(numpy: Any, array: Any) -> Any:
-    """Return *array*, or a copy with zeros in the padding between fields, which otherwise has random memory content."""
+    """Return *array*, or a copy with zeros instead of random bytes in the padding between fields."""
     dtype = array.dtype
     if not dtype.names or all(field[0] for field in _described(dtype)):
         return array
@@ -145,7 +145,7 @@ def clear_padding(numpy: Any, array: Any) -> None:
     size = array.dtype.itemsize
     fields = without_padding(numpy, numpy.frombuffer(b"\xff" * size, array.dtype)).view("u1")
     padding = (fields == 0).nonzero()[0]
-    for start in range(0, len(array), 1 << 12):  # parts fit into the cache of the processor
+    for start in range(0, len(array), 1 << 12):  # in parts that fit into the processor's cache
         part = array[start : start + (1 << 12)].view("u1").reshape(-1, size)
         for column in padding:
             part[:, column] = 0

@@ -1,4 +1,7 @@
-"""Enums, dataclasses and pydantic models as plain data. Only values of classes that are trusted by name are rebuilt."""
+"""Writing enums, dataclasses and pydantic models as plain data.
+
+Only classes that are trusted by name are built again.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def tag_of_type(kind: type) -> str:
 
 
 def state_of(value: Any) -> Any:
-    """Return the plain data of a value that has a tag."""
+    """Return the plain data of a value for which `tag_of` returns a key."""
     tag = tag_of(value)
     if tag == "$enum":
         return value.value
@@ -36,7 +39,7 @@ def state_of(value: Any) -> Any:
 
 
 def misfit(value: Any) -> str:
-    """Return the reason why a value that has a tag cannot be built again; "" if it can."""
+    """Return the reason why such a value cannot be built again; "" if it can."""
     name = type_name(value)
     if "<locals>" in name:
         return f"a {name}, which is defined inside a function"

@@ -1,7 +1,7 @@
 """Writing Python values as JSON that reads back equal: types, tuples, keys of any type, NaN, dates, NumPy scalars.
 
-Values that JSON supports are unchanged. Every other value is an object with one key that starts with `$`, such as
-`{"$tuple": [1, 2]}`; docs/reference/format.md lists them.
+Values that JSON supports are unchanged. Every other value becomes an object with one key that starts with `$`, such as
+`{"$tuple": [1, 2]}`; docs/reference/format.md lists these keys.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset)
 
 
 def is_plain_json(value: Any) -> bool:
-    """Return True if JSON represents *value* without any `$` object."""
+    """Return True if JSON can hold *value* without a `$` object."""
     kind = type(value)
     if kind is float:
         return math.isfinite(value)
@@ -42,7 +42,7 @@ def is_plain_json(value: Any) -> bool:
 def misfit(value: Any, where: str = "value", *, classes: bool = True) -> str:
     """Return place and type of the first part of *value* that `encode` cannot write; "" if there is none.
 
-    Without *classes*, values of a person's own classes do not fit.
+    Without *classes*, values of the user's own classes do not fit.
     """
     try:
         return _misfit(value, where, classes)
@@ -224,7 +224,7 @@ _ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     range: ("$range", lambda value: [value.start, value.stop, value.step]),
     slice: ("$slice", lambda value: encode([value.start, value.stop, value.step])),
     Decimal: ("$decimal", str),
-    # two numbers, because Fraction("1e999999999") in a malicious file would fill the memory
+    # two numbers and no text, because Fraction("1e999999999") in a malicious file would fill the memory
     Fraction: ("$fraction", lambda value: [value.numerator, value.denominator]),
     uuid.UUID: ("$uuid", str),
     datetime.date: ("$date", datetime.date.isoformat),
@@ -298,5 +298,5 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$uuid": uuid.UUID,
 }
 
-# cells of tables and arrays cannot be values of a person's own classes
+# cells of tables and arrays cannot hold values of the user's own classes
 CELLS = Cells(partial(misfit, classes=False), encode, decode)

@@ -27,7 +27,7 @@ def _save_numpy(value: Any, path: Path) -> None:
     library("numpy", install="gitmodel[numpy]")
     if not (is_array(value) or is_scalar(value) or _is_dict_of_arrays(value)):
         raise _unfit(value, "numpy", "an array or a dict of arrays by name")
-    with open(path, "wb") as file:  # with a path, NumPy would add an extension
+    with open(path, "wb") as file:  # a file, because NumPy adds an extension to a path
         numpy_files.write(value, file, CELLS)
 
 
@@ -65,7 +65,7 @@ def _save_arrays(value: Any, path: Path) -> None:
     safetensors = library("safetensors.numpy", install="gitmodel[safetensors]")
     if not _is_dict_of_arrays(value):
         raise _unfit(value, "safetensors", "a dict of arrays or tensors by name")
-    # the memory is written unchanged, so a transposed or strided array must first be made contiguous
+    # Safetensors writes the memory of an array, so a transposed or strided array is copied first.
     ordered = {name: numpy.asarray(array, order="C") for name, array in value.items()}
     scalars = sorted(name for name in value if is_scalar(value[name]))
     safetensors.save_file(ordered, path, {_SCALARS: json.dumps(scalars)} if scalars else None)

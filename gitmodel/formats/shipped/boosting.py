@@ -1,7 +1,7 @@
-"""The formats xgboost and lightgbm: boosters and their estimators, in the libraries' own files.
+"""The formats xgboost and lightgbm: boosters and estimators, in the own formats of these libraries.
 
-An estimator's class and attributes are stored in the file as well, where the library ignores them, so that the library
-itself, and its other languages, load the file as a booster.
+The file also has the class and the attributes of an estimator, in a place that the library ignores. So the library, in
+any language, can load the file as a booster.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _described(package: str, estimator: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return *value* with the mappings of training logs as dicts."""
+    """Return *value* with plain dicts instead of the mappings in training logs."""
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 

@@ -1,4 +1,4 @@
-"""The format skops: trained scikit-learn models that are loaded without running code, from types known to be safe.
+"""The format skops: trained scikit-learn models, which are loaded from trusted types without running code.
 
 skops is described at https://skops.readthedocs.io/en/stable/persistence.html.
 """
@@ -33,7 +33,7 @@ def _load_skops(path: Path, trusted: bool) -> Any:
 
 
 def _load_content(content: io.BytesIO, path: Path, trusted: bool) -> Any:
-    """Build the model from types that are trusted by name; with *trusted*, from every type that the file names.
+    """Build the model from trusted types; with *trusted*, from all types that the file names.
 
     Raises Refused for other types, Invalid for a tree whose indices lead out of its arrays.
     """
@@ -59,9 +59,9 @@ def _skops() -> Any:
 
 
 def _restored_boosters(file: io.BytesIO, named: Iterable[str]) -> set[str]:
-    """Return the names of boosters among *named* that *file* uses for nothing but objects restored from their state.
+    """Return the boosters in *named* that *file* uses only as classes of objects that are restored from their state.
 
-    skops finds these names nowhere else in the file: not as classes to be called, and not as values.
+    The file uses these names neither as values nor for classes that skops calls.
     """
     found = boosting.NAMES.intersection(named)
     if found:
@@ -70,9 +70,9 @@ def _restored_boosters(file: io.BytesIO, named: Iterable[str]) -> set[str]:
 
 
 def _without_arrays(file: io.BytesIO, *, restored: Collection[str] = ()) -> bytes:
-    """Return the skops *file* with empty arrays: skops would read them to tell the types, which takes long.
+    """Return the skops *file* with empty arrays, because skops would read all arrays to find the types.
 
-    Objects of the classes *restored* get another class where skops restores them from their state.
+    Replaces the classes *restored* where skops restores objects from their state.
     """
     content = io.BytesIO()
     with zipfile.ZipFile(file) as old, zipfile.ZipFile(content, "w") as new:
@@ -104,7 +104,7 @@ def _save_skops(value: Any, path: Path) -> None:
     files: dict[str, str] = {}
     _renumber(schema, count(1).__next__, {}, files)
     with zipfile.ZipFile(path, "w") as archive:
-        # the default time of ZipInfo is constant; not compressed, because compressors differ in their output
+        # ZipInfo has a constant time. Not compressed, because the output of compressors differs.
         archive.writestr(zipfile.ZipInfo(SCHEMA), json.dumps(schema, separators=(",", ":")).encode())
         for name in sorted(held, key=lambda name: files.get(name, name)):
             content = held[name]
@@ -115,7 +115,7 @@ def _save_skops(value: Any, path: Path) -> None:
 
 
 def _dumped(value: Any) -> tuple[Any, dict[str, Any]]:
-    """Return the schema of *value*, and the contents of its other files by name; for decision trees their arrays."""
+    """Return the schema of *value*, and its other files by name. For decision trees, these are arrays."""
     for model, trees in (forest_files.light_copy(value), (value, [])):
         dumped = io.BytesIO()
         _skops().dump(model, dumped)
@@ -151,7 +151,7 @@ def _renumber(node: Any, fresh: Callable[[], int], ids: dict[int, int], files: d
     if not isinstance(node, dict):
         return
     if isinstance(node.get("__id__"), int):
-        # Python decides if two equal constants are the same object
+        # two equal constants may or may not be the same object
         constant = node.get("__loader__") == "JsonNode"
         node["__id__"] = fresh() if constant else ids.setdefault(node["__id__"], fresh())
     if isinstance(node.get("file"), str) and "__loader__" in node:

@@ -1,7 +1,7 @@
-"""Decision trees in skops files, whose arrays are written and read here, without the copies that skops makes of them.
+"""Writing and reading the arrays of decision trees in skops files without the copies that skops makes of them.
 
-skops itself writes and reads a *light* model: in the place of each decision tree it has one without nodes, whose
-`n_features` is minus the number of the tree. A file has the bytes that skops alone would give it.
+skops itself writes and reads a *light* model, in which each decision tree is replaced by an empty tree whose
+`n_features` is minus the number of the tree. The file has the same bytes as a file that skops alone would write.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROWS = 1 << 12  # parts fit into the cache of the processor
 class LightFile(NamedTuple):
     """A skops file of a light model, and the number of features and the state of each of its *trees*.
 
-    *objects* is the number of different trees: the file can have a tree several times.
+    *objects* is the number of different trees, because the same tree can occur several times.
     """
 
     content: io.BytesIO
@@ -36,7 +36,10 @@ class LightFile(NamedTuple):
 
 
 def light_copy(model: Any) -> tuple[Any, list[Any]]:
-    """Return a copy of *model* with light trees, and the trees by number. It shares its arrays with *model*."""
+    """Return a copy of *model* with light trees, and the original trees by number.
+
+    The copy shares arrays with *model*.
+    """
     trees: list[Any] = []
     copies: dict[int, Any] = {}
     for part in tree_arrays.parts(model):
@@ -84,13 +87,16 @@ def write_array(archive: zipfile.ZipFile, name: str, array: Any) -> None:
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
             if array.dtype.names:
-                part = part.copy()  # of raw bytes, because a copy of records would not copy their padding
+                part = part.copy()  # a copy of the raw bytes, because a copy of records would omit their padding
                 clear_padding(numpy, part.view(array.dtype))
             file.write(part.view("u1").data)
 
 
 def light_file(content: io.BytesIO) -> LightFile:
-    """Return the light file of the skops file *content*: itself if it has no trees, or their arrays are compressed."""
+    """Return the light file of the skops file *content*.
+
+    It has all data if there are no trees, or compressed arrays.
+    """
     with zipfile.ZipFile(content) as archive:
         schema = json.loads(archive.read(SCHEMA))
         trees, arrays, objects = [], set(), set()
@@ -106,7 +112,7 @@ def light_file(content: io.BytesIO) -> LightFile:
             trees.append((int(arguments[0]["content"]), found))
             objects.add(node.get("__id__", -len(trees)))
             arrays |= set(files)
-            # skops takes the first node with an id for all others, so new content has none
+            # Without an id: skops uses the first node with an id for all nodes that have the same id.
             arguments[0] = {**arguments[0], "__id__": None, "content": str(-len(trees))}
             keys = {**node["content"]["key_types"], "__id__": None, "content": []}
             node["content"] = {**node["content"], "__id__": None, "key_types": keys, "content": {}}
@@ -123,7 +129,7 @@ def fill(model: Any, light: LightFile) -> bool:
     """Fill the trees of *model*, which was loaded from *light*. Returns False if some of them were not found."""
     found = [part for part in tree_arrays.parts(model) if tree_arrays.is_decision_tree(part) and part.n_features < 0]
     for tree in found:
-        if tree.capacity:  # __setstate__ would write beyond the nodes that it already has
+        if tree.capacity:  # not a light tree: __setstate__ would write beyond its nodes
             return False
         tree.n_features, state = light.trees[-1 - tree.n_features]
         tree.__setstate__(state)
@@ -133,7 +139,7 @@ def fill(model: Any, light: LightFile) -> bool:
 def stored(content: io.BytesIO, info: zipfile.ZipInfo) -> memoryview:
     """Return the bytes of a file in the archive *content* that is not compressed."""
     whole = content.getbuffer()
-    # a file begins after its header, whose last two fields are the lengths of its name and of extra data
+    # A file begins after its header, whose last two fields are the lengths of the name and of extra data.
     start = info.header_offset + 30 + sum(struct.unpack_from("<2H", whole, info.header_offset + 26))
     return whole[start : start + info.file_size]
 

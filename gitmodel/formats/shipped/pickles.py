@@ -1,4 +1,4 @@
-"""The pickle formats. Loading one can run code from the file, so all are unsafe and need trust."""
+"""The pickle formats. Loading a pickle can run code from the file, so these formats are unsafe and need trust."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def _load_joblib(path: Path, trusted: bool) -> Any:
 
 
 def _load_cloudpickle(path: Path, trusted: bool) -> Any:
-    library("cloudpickle", install="cloudpickle")  # its pickles contain the names of its own functions
+    library("cloudpickle", install="cloudpickle")  # imported first: cloudpickle's files use its functions
     return _load_pickle(path, trusted)
 
 
 def _save_with(module: str, install: str, value: Any, path: Path) -> None:
-    with open(path, "wb") as file:  # with a path, joblib would compress depending on its extension
+    with open(path, "wb") as file:  # a file, because joblib compresses by the extension of a path
         library(module, install=install).dump(value, file)
 
 

@@ -27,7 +27,7 @@ def _save(value: Any, path: Path) -> None:
         dpi = library("matplotlib", install="matplotlib").rcParams["savefig.dpi"]
         width, height = value.get_size_inches() * (value.dpi if dpi == "figure" else dpi)
         _check_size(int(width), int(height))
-        # without a name of the software, equal figures give equal files
+        # without the name and version of matplotlib, equal figures give equal files
         value.savefig(path, format="png", metadata={"Software": None})
         return
     if not is_subclass_of(type(value), "PIL.Image", "Image"):

@@ -10,7 +10,7 @@ from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format
 from gitmodel.formats.encoding import values
 
-# A JSON object with this key alone holds values that plain JSON would change, in an encoding.
+# A JSON object with only this key holds a value that plain JSON would change, in the encoding of `encoding/values.py`.
 _MARK = "$gitmodel.values"
 
 

@@ -12,7 +12,7 @@ from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format, library
 from gitmodel.formats.encoding import frames
 
-# The bytes of a group of rows, which are read at a time to compare a file with the saved value.
+# The size in bytes of a group of rows. A file is compared with the saved value group by group.
 _GROUP = 64 << 20
 _UNNAMED = "__unnamed_series__"
 
@@ -54,7 +54,7 @@ def _value_of(table: Any, schema: Any, start: int) -> Any:
 
 
 def _arrow_schema(source: Any) -> Any:
-    """Return the schema of the Arrow table that was written, which can differ from the one that is read."""
+    """Return the schema of the Arrow table that was written. It can differ from the schema that Parquet returns."""
     held = (source.metadata.metadata or {}).get(b"ARROW:schema")
     if held is None:
         return source.schema_arrow
@@ -118,7 +118,7 @@ def parts_of_parquet(path: Path) -> Iterator[tuple[int, int, Any]]:
     """Read a new Parquet file in groups of rows. Yields the first row, the row after the last one, and the value."""
     with open(path, "rb") as file, _parquet().ParquetFile(file) as source:
         schema, start = _arrow_schema(source), 0
-        # Parquet has no rows for a table without columns, so it is read at once
+        # a table without columns has no rows in Parquet, so it is read at once
         groups = range(source.num_row_groups) if source.metadata.num_columns and source.num_row_groups else [None]
         for group in groups:
             table = source.read() if group is None else source.read_row_group(group)
@@ -127,7 +127,7 @@ def parts_of_parquet(path: Path) -> Iterator[tuple[int, int, Any]]:
             start += len(found)
 
 
-# An identifier such as 007, or an integer that a column with missing values cannot represent.
+# Identifiers such as 007, and long integers: as numbers, they could lose digits.
 _IDENTIFIER = r"^\s*[+-]?0\d"
 _LONG = r"^\s*[+-]?\d{16,}\s*$"
 

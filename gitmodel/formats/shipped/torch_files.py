@@ -1,8 +1,8 @@
 """PyTorch: state dicts (format safetensors), whole modules (format torch) and files of `torch.save` (torch-pickle).
 
-A module is a safetensors file with its tensors. Its metadata describes the tree of modules: class, plain attributes and
-the names of parameters and buffers. Loading builds the objects from classes that are trusted by name, without calling
-their `__init__`.
+A module becomes a safetensors file with its tensors. Its metadata describes the tree of modules: class, plain
+attributes and the names of parameters and buffers. Loading builds the objects from classes that are trusted by name,
+without calling their `__init__`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from gitmodel.formats.catalogue.format import Format, is_of_library, library, ty
 from gitmodel.formats.encoding import own_types, values
 
 _KEY = "gitmodel.module"
-# the metadata of the file of a state dict; other files of tensors are loaded as arrays of NumPy
+# Marks the file of a state dict. Tensors in a file without this mark are loaded as NumPy arrays.
 OF_TORCH = {"gitmodel.tensors": "torch"}
 _INSTALL = "torch"
-# the last two hold the parameters of a recurrent layer again
+# the last two repeat the parameters of a recurrent layer
 _OWN = ("_parameters", "_buffers", "_modules", "_flat_weights", "_flat_weight_refs")
 
 
@@ -76,7 +76,10 @@ def _save_module(value: Any, path: Path) -> None:
 
 
 def _described(torch: Any, module: Any, where: str, known: dict[int, int], tensors: dict[str, Any]) -> Any:
-    """Return the tree of *module* as JSON, and add its tensors to *tensors*. Describes a module in two places once."""
+    """Return the tree of *module* as JSON, and add its tensors to *tensors*.
+
+    A module in two places is described once.
+    """
     if id(module) in known:
         return {"same": known[id(module)]}
     known[id(module)] = len(known)
@@ -109,7 +112,7 @@ def _described(torch: Any, module: Any, where: str, known: dict[int, int], tenso
 
 
 def _tensor(tensor: Any, name: str, tensors: dict[str, Any]) -> str:
-    """Add *tensor* to *tensors*, and return its name there: the same one for a tensor in two places."""
+    """Add *tensor* to *tensors*, and return its name there. A tensor in two places has one name."""
     for known, held in tensors.items():
         if held is tensor:
             return known

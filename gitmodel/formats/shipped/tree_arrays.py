@@ -1,6 +1,6 @@
-"""Verification of the trees in scikit-learn models, whose prediction follows indices and reads features unchecked.
+"""Verifying the trees in scikit-learn models, because predictions follow indices and read features without a check.
 
-An index outside its array reads foreign memory or ends the process, so a trusted class is not enough: see
+With an index outside of an array, a prediction reads other memory or crashes, so a trusted class is not enough: see
 https://github.com/scikit-learn/scikit-learn/pull/34558, for which skops does not trust `Tree` by itself.
 """
 
@@ -21,7 +21,7 @@ _ATOMS = (str, bytes, int, float, complex, bool, type(None))
 def fault(model: Any) -> str:
     """Return the problem of the first tree in *model* that could read outside of an array; "" if there is none.
 
-    A tree reads only features that the model requires of its input, and indices inside its own arrays.
+    A tree may read only features that the model requires in its input, and only indices inside its own arrays.
 
     >>> fault({"a": [1, "x"]})
     ''
@@ -73,7 +73,7 @@ def parts(model: Any) -> Iterator[Any]:
 def _fits_its_trees(owner: Any) -> bool:
     """Return False if *owner* would pass its trees an input with fewer columns than they read.
 
-    *owner* must check the input, because trees do not. It can only do so if it has the number of features.
+    *owner* must check the input, because trees do not. This requires that it knows the number of features.
     """
     bases = {base.__qualname__ for base in type(owner).__mro__ if base.__module__.startswith("sklearn.")}
     has = getattr(owner, "__dict__", {})
@@ -82,7 +82,7 @@ def _fits_its_trees(owner: Any) -> bool:
     if "BaseHistGradientBoosting" in bases and "_predictors" in has:
         nodes = [predictor.nodes for group in owner._predictors for predictor in group]
         used = [part["feature_idx"][part["is_leaf"] == 0].max(initial=-1) + 1 for part in nodes]
-        # with categories, another estimator validates the input, and keeps a function for it, which needs trust
+        # With categories, another estimator validates the input. It has a function, which needs trust.
         return _takes(has, max(used, default=0), exactly=False) and _is_preprocessor(has.get("_preprocessor"))
     if "estimators_" not in has or not bases & {"BaseForest", "BaseGradientBoosting", "IsolationForest"}:
         return True
@@ -122,7 +122,7 @@ def _is_sound_tree(tree: Any) -> bool:
     if not (len(left) == len(right) == len(tree.feature) == len(tree.value) == count >= 1):
         return False
     inner = (left != -1).nonzero()[0]
-    # a child comes after its parent, so no path is endless
+    # children must come after their parents, so that no path is endless
     children_fit = all(bool(((side[inner] > inner) & (side[inner] < count)).all()) for side in (left, right))
     features = tree.feature[inner]
     return children_fit and bool(((features >= 0) & (features < tree.n_features)).all())
