@@ -1,4 +1,4 @@
-"""Filters and gates: expressions of one language, CEL, evaluated on one record. Pure: no I/O."""
+"""Filters and gates: expressions in the language CEL, which are evaluated on one record. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from gitmodel.expressions.program import Program, check_size, compile_text
 from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, spelled, split_clauses
 
 LONGEST = 2_000  # characters of an expression
-_MOST_SUGGESTED = 1_000  # recorded names that are kept for suggestions
+_MOST_SUGGESTED = 1_000  # the limit of recorded names that are kept for suggestions
 
 
 class Verdict(NamedTuple):
-    """The result of a gate for one record: whether it passes, and otherwise the clause that fails and the reason.
+    """The result of a gate for one record. If the gate fails, it has the failing clause and the reason.
 
-    *missing* is the dotted key that the record lacks, *clause* the source of the failing clause. *unreadable* is True
-    if the gate itself is malformed. *values* are those of the record that the gate reads, by their names; None if the
-    record has none. A verdict is true if the gate passes.
+    *missing* is the dotted key that the record lacks, *clause* the text of the failing clause. *unreadable* is True if
+    the gate itself is malformed. *values* maps the names that the gate reads to the values in the record (None: not
+    set). A verdict is true if the gate passes.
 
     >>> parse("metadata.accuracy > 0.9").judge({"metadata": {}})
     Verdict(passed=False, clause='metadata.accuracy > 0.9', reason='metadata.accuracy is not set', \
@@ -77,9 +77,9 @@ class Expression:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Comparisons that are true for every record for which `matches` returns True or raises an error.
+        """Comparisons that are necessary for a match: they are true for every record that matches or raises an error.
 
-        They are the first clauses, before any that is not a comparison with a literal or that can be a fault.
+        They are the clauses before the first that is no comparison with a literal or that can raise an error.
         """
         found = takewhile(lambda condition: condition is not None, (clause.condition for clause in self._clauses))
         return tuple(condition for condition in found if condition is not None)
@@ -90,7 +90,7 @@ class Expression:
         return len(self.conditions) < len(self._clauses)
 
     def matches(self, record: Mapping[str, object]) -> bool:
-        """Return True if *record* matches. Missing keys and values that cannot be compared do not match.
+        """Return True if *record* matches. A missing key or a value that cannot be compared does not match.
 
         Raises UsageError if a clause is neither true nor false, or needs too much work for this record.
         """
@@ -106,7 +106,8 @@ class Expression:
     def judge(self, record: Mapping[str, object]) -> Verdict:
         """Evaluate the expression as a gate of *record*. A failure is returned as a Verdict, not raised.
 
-        A clause that reads NaN never passes, whatever its comparison: NaN is the result of a failed computation.
+        A clause that reads NaN never passes, even if its comparison is true, because NaN comes from a failed
+        computation.
         """
         return self._judge(record)._replace(values=read_values(read_tokens(self.text), record))
 
@@ -127,7 +128,7 @@ class Expression:
 class Filter:
     """A filter that raises for unknown names and values instead of matching nothing.
 
-    *known* are the names of the records. *names* are all words of the filter: it reads no other fields.
+    *known* are the names that records can have. *names* are all words in the filter, so it reads no other fields.
 
     >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
     >>> wanted.matches({"metadata": {"accuracy": 0.95}})
@@ -153,12 +154,12 @@ class Filter:
 
     @property
     def unseen(self) -> bool:
-        """True while a recorded name (such as a key of metadata), a value or a type of the filter is in no record."""
+        """True until each recorded name (such as a key of metadata), value and type in the filter is in some record."""
         return bool(self._unseen) or any(value is not None for value in self._uncompared.values())
 
     @property
     def asked(self) -> tuple[Asked, ...]:
-        """The recorded names, unknown values and types of literals that none of the searched records has."""
+        """The recorded names, values and types of literals that were found in no searched record."""
         return (*self._unseen, *self._uncompared)
 
     @property
@@ -172,7 +173,7 @@ class Filter:
         return self._expression.can_raise
 
     def settle(self) -> None:
-        """Treat all names as found, because records that are not searched have them with comparable values."""
+        """Treat all names as found, because records that are not searched have these names with comparable values."""
         self._unseen, self._uncompared = [], {}
 
     def matches(self, record: Mapping[str, object]) -> bool:
@@ -262,6 +263,6 @@ def parse(text: str) -> Expression:
     if None not in plain:
         return Expression(text, tuple(clause for clause in plain if clause is not None))
     check_size(text, tokens)
-    compile_text(text)  # the whole text first, so that positions in errors are correct
+    compile_text(text)  # the whole text and not single clauses, so that positions in errors are correct
     clauses = tuple(clause or Program(text, part) for clause, part in zip(plain, parts, strict=True))
     return Expression(text, clauses)

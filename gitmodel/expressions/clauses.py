@@ -1,4 +1,4 @@
-"""The clauses of an expression, which are joined by `&&`, and the evaluation of plain ones without the CEL library."""
+"""The clauses of an expression, joined by `&&`, and the evaluation of plain clauses without the CEL library."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
     """Return the value at *steps*, or the Trouble that prevents it. A key whose value is None is absent."""
     value: Any = record
     for depth, step in enumerate(steps):
-        if isinstance(value, (dict, Mapping)):  # dict first: asking an abstract class is slow
+        if isinstance(value, (dict, Mapping)):  # dict comes first, because a check with an abstract class is slow
             value = value.get(step)
             if value is not None:
                 continue
@@ -51,7 +51,7 @@ def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
 
 
 def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> bool:
-    """Return True if *value* is NaN or contains it in lists and tables; in tables of a list, only at the paths *below*.
+    """Return True if *value* is or contains NaN. In a list of tables, only the values at the paths *below* count.
 
     >>> holds_nan([{"auc": float("nan"), "rows": 3}], (("rows",),))
     False
@@ -65,9 +65,9 @@ def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> b
 
 
 class Clause(ABC):
-    """One clause of an expression. Evaluates to True, False or the reason why it has no result.
+    """One clause of an expression. Its result is True, False, or the reason why there is no result.
 
-    *condition* is the comparison that the clause consists of; None if it has another form, or can be a fault.
+    If the clause is a comparison that cannot raise an error, *condition* is this comparison, else None.
     """
 
     plain = True
@@ -77,7 +77,7 @@ class Clause(ABC):
 
     @abstractmethod
     def answer(self, record: Mapping[str, object]) -> bool | Trouble:
-        """Return True if the clause is true for *record*, False if not, or the Trouble that prevents a result."""
+        """Return True or False for *record*, or the Trouble that prevents a result."""
 
     @abstractmethod
     def find_nan(self, record: Mapping[str, object]) -> str | None:
@@ -124,7 +124,7 @@ class _Plain(Clause):
 
 
 def plain_clause(text: str, tokens: list[Token]) -> _Plain | None:
-    """Return the clause if it needs no library (a comparison with a literal, `in`, or a flag), else None."""
+    """Return the clause if it needs no library: a comparison with a literal, `in`, or a flag. Else return None."""
     written = text_of(text, tokens)
     bare = read_path(tokens)
     if bare is not None:
@@ -208,7 +208,7 @@ def as_scalar(value: Any) -> Any:
     """Return *value* as one of the types that CEL compares."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    if isinstance(value, date | time):  # TOML's local dates and times: no point in time, so compared as text
+    if isinstance(value, date | time):  # TOML's local dates and times are no points in time: compare text
         return value.isoformat()
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value) if -(2**63) <= value < 2**63 else _double(value)

@@ -22,7 +22,7 @@ class Field(NamedTuple):
     steps: tuple[str | int, ...]
 
     def value(self, record: Mapping[str, object]) -> Any:
-        """Return the value of the field in *record*, None if it has none."""
+        """Return the value of the field in *record*, or None."""
         found = look_up(record, self.steps)
         return None if type(found) is Trouble else found
 
@@ -55,7 +55,7 @@ def read_field(text: str, known: Mapping[str, Names]) -> Field:
 
 
 def metadata_values(table: Mapping[str, Any], within: tuple[str, ...] = ("metadata",)) -> Iterator[tuple[Field, Any]]:
-    """Yield each field of the metadata *table* that is no table, also inside of other tables, and its value.
+    """Yield each field of the metadata *table* with its value. Yields the fields of inner tables instead of the tables.
 
     >>> [(str(field), value) for field, value in metadata_values({"accuracy": 0.9, "split": {"rows": 150}})]
     [('metadata.accuracy', 0.9), ('metadata.split.rows', 150)]
@@ -107,7 +107,7 @@ def missing_field(field: Field, beside: Iterable[str], nothing: str) -> UsageErr
 
 
 def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
-    """Return the order that *text* names: a field as in `read_field`, after "-" for descending order; None for "".
+    """Return the order that *text* names: a field as in `read_field`, descending with "-" before it; None for "".
 
     Raises UsageError for a field that does not exist, and for a list or table, which has no order.
     """

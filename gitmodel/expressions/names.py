@@ -22,10 +22,10 @@ _MOST_SHOWN = 12
 
 
 class Asked(NamedTuple):
-    """A *name* that a filter reads at the character *start*, or the *value* there that is compared with the name.
+    """A *name* that a filter reads at the character *start*, or a *value* at *start* that is compared with the name.
 
-    *known* are the possible values of the name; () if only the type of the value matters. *contained* is True if the
-    filter searches the value in a field of this name, which must be a list or a map.
+    *known* are the possible values of the name; () if only the type of the value matters. *contained* is True for
+    `value in name`, where the field must be a list or a map.
     """
 
     name: Steps
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     contained: bool = False
 
     def fits(self, value: object) -> bool:
-        """Return True if CEL can compare the *value* of a record with the literal, or search the literal in it."""
+        """Return True if CEL can compare the *value* of a record with the literal, or find the literal in it."""
         if self.contained:
             return isinstance(value, (list, tuple, set, frozenset, Mapping))
         return self.value is not None and is_comparable(value, self.value)
@@ -47,7 +47,7 @@ class Asked(NamedTuple):
 
 
 class _Scope(NamedTuple):
-    """The part of an expression in which a macro's *variable* is an item. *macro* is the position of the macro."""
+    """The part of an expression in which *variable* is the variable of the macro at the position *macro*."""
 
     variable: str
     start: int
@@ -56,11 +56,10 @@ class _Scope(NamedTuple):
 
 
 def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
-    """Return the recorded names that *tokens* read, except those in `has()`, the unknown values, and other literals.
+    """Return the recorded names, the unknown values and the other literals in *tokens*, except names in `has()`.
 
-    People choose recorded names, such as keys of metadata. All other names are fixed: raises UsageError for one that is
-    not in *known*, and suggests the nearest. A value is unknown if its name has `Words` and the value is not one of
-    them.
+    People choose recorded names, such as keys of metadata. All other names are fixed: raises UsageError for a fixed
+    name that is not in *known*, with a suggestion. A value is unknown if its name has `Words` without this value.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> text = "metadata.accuracy > 0.9 && status == 'sucess'"
@@ -81,7 +80,7 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
         scope = next((s for s in scopes if s.variable == steps[0] and s.start < read.start < s.end), None)
         if scope is not None:
             if scope.macro not in items:
-                continue  # an item of a literal, such as [1, 2]
+                continue  # an item of a list literal, such as [1, 2]
             (above, names), steps = items[scope.macro], steps[1:]
         names = _follow(text, read, names, steps)
         path = (*above, *steps)
@@ -111,7 +110,7 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
 
 
 def has_name(record: Mapping[str, object], path: Steps) -> bool:
-    """Return True if *record* has a value at *path*. If the path leads into items of a list, one item is enough.
+    """Return True if *record* has a value at *path*. In a list, it is enough if one item has the value.
 
     >>> has_name({"artifacts": [{"metadata": {"rows": 1}}]}, ("artifacts", EACH, "metadata", "rows"))
     True
@@ -120,7 +119,7 @@ def has_name(record: Mapping[str, object], path: Steps) -> bool:
 
 
 def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
-    """Yield the values of *record* at *path*. If the path leads into items of a list, yield the value of every item.
+    """Yield the values of *record* at *path*. In a list, yield the value of every item.
 
     >>> list(values_at({"artifacts": [{"kind": "data"}, {}]}, ("artifacts", EACH, "kind")))
     ['data']
@@ -136,7 +135,7 @@ def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
 
 
 def read_values(tokens: list[Token], record: Mapping[str, object]) -> dict[str, object]:
-    """Return the values of *record* that *tokens* read, by their names; None for a name that it does not have.
+    """Map the names that *tokens* read to their values in *record*; None: not set.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> read_values(read_tokens("metadata.f1 > 0.9 || tags.exists(t, t == 'ok')"), {"tags": ["new"]})
@@ -171,9 +170,9 @@ def type_of(literal: Literal) -> str:
 
 
 def describe_unlike(name: str, value: object, literal: Literal, *, contained: bool = False) -> str:
-    """Return the type of *name* in words, and how to compare it: its *value* cannot be compared with *literal*.
+    """Return a text for a *value* of *name* that cannot be compared with *literal*: its type, and the right comparison.
 
-    *contained* is True if the filter searched the literal in the value.
+    *contained* is True if the filter tested if the value contains the literal.
 
     >>> describe_unlike("aliases", ["best"], "best")
     'aliases is a list; write "best" in aliases'
@@ -243,7 +242,7 @@ def unknown(
 
 
 def _follow(text: str, read: NameUse, names: Names, steps: Steps) -> Names:
-    """Return the known names below *steps*, the last steps of *read*. Raises UsageError if a step leads to no field."""
+    """Return the known names below *steps*, the last steps of *read*. Raises UsageError for a step that is no field."""
     for depth, step in enumerate(steps, start=len(read.steps) - len(steps)):
         if names == RECORDED:
             return RECORDED

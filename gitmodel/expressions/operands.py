@@ -9,7 +9,7 @@ from gitmodel.expressions.reading import CLOSERS, COMPARISONS, Token, read_liter
 
 Literal = str | bool | int | float
 
-_BELOW = (".", "[")  # followed by an access to a part of the value, or a call of its function
+_BELOW = (".", "[")  # the start of an access to a part of the value, or of a call of its method
 _NONE = Token("sign", "", 0)
 
 
@@ -22,9 +22,9 @@ class Compared(NamedTuple):
 
 
 def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compared]:
-    """Yield each literal with which `tokens[first:end]` is compared; of a list of texts after `in`, each by `==`.
+    """Yield each literal with which `tokens[first:end]` is compared. Yields each text of a list after `in`, with `==`.
 
-    Literals that are part of a sum or of a call are skipped, because they are not themselves compared.
+    Skips literals in sums and calls, because the comparison is not with the literal itself.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> [[*find_compared(read_tokens(text), 0, 1)] for text in ("number > 1", "stage in ['a']")]
@@ -42,7 +42,7 @@ def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compare
 
 
 class _Around:
-    """The *tokens* of an expression, read in either direction."""
+    """The *tokens* of an expression, which can be read in both directions."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
@@ -57,13 +57,13 @@ class _Around:
         return self.text(at) in ("+", "-", "*", "/", "%")
 
     def widen(self, first: int, end: int) -> tuple[int, int]:
-        """Return the position of `tokens[first:end]` including surrounding parentheses."""
+        """Return the positions of `tokens[first:end]` with the parentheses around them."""
         while self.text(first - 1) == "(" and self.text(end) == ")" and not self._is_call(first - 1):
             first, end = first - 1, end + 1
         return first, end
 
     def literal(self, at: int, step: int) -> Iterator[tuple[Literal, int]]:
-        """Yield the literal *at* a position. Parentheses and the rest of the operand are in the direction of *step*."""
+        """Yield the literal *at* a position and its start, if it is the whole operand in the direction of *step*."""
         opening = "(" if step > 0 else ")"
         while self.text(at) == opening:
             at += step

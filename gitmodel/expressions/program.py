@@ -11,7 +11,7 @@ from gitmodel.expressions.clauses import NO_ANSWER, Clause, Trouble, as_scalar, 
 from gitmodel.expressions.reading import COMPARISONS, FUNCTIONS, MACROS, Token, shown, spelled, text_of, wrong
 from gitmodel.expressions.work import MOST_WORK, NameUse, find_reads, most_pattern_work, most_work
 
-MOST_OPERATIONS = 250  # the library recurses for each link of a chain: 900 overflow a stack of 512 KiB
+MOST_OPERATIONS = 250  # the library recurses for each operator of a chain: 900 overflow a stack of 512 KiB
 
 MOST_ADDITIONS = 8  # the library copies the left side for each `+`: 900 of them took 461 s
 
@@ -36,7 +36,7 @@ def _library() -> Any:
 
 
 def compile_text(text: str) -> Any:
-    """Compile *text* with the CEL library. Raises UsageError with gitmodel's own message for errors of the library."""
+    """Compile *text* with the CEL library. Replaces errors of the library by UsageError with a clear message."""
     library = _library()
     try:
         return library.compile(text)
@@ -66,7 +66,7 @@ def check_size(text: str, tokens: list[Token]) -> None:
     added = [token for token in tokens if token.kind == "sign" and token.text == "+"]
     if len(added) > MOST_ADDITIONS:
         raise wrong(text, added[MOST_ADDITIONS].start, f"more than {MOST_ADDITIONS} additions")
-    if most_pattern_work(tokens) > MOST_WORK // 4:  # `parse` compiles each clause once
+    if most_pattern_work(tokens) > MOST_WORK // 4:  # a part of the limit, because `parse` compiles each clause again
         raise wrong(text, 0, "its patterns for matches are too much work")
     for i, token in enumerate(tokens):
         called = tokens[i + 1].text == "(" if i + 1 < len(tokens) else False
@@ -141,7 +141,7 @@ class Program(Clause):
         return read.first > 1 and self.tokens[read.first - 2].text in MACROS
 
     def _asks_only_for_keys(self, read: NameUse) -> bool:
-        """Return True for a use after `in` or as the argument of `size`."""
+        """Return True if the expression uses only the keys or the length: after `in`, or as the argument of `size`."""
         before = [token.text for token in self.tokens[max(0, read.first - 2) : read.first]]
         return before[-1:] == ["in"] or before == ["size", "("]
 

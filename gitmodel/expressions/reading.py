@@ -23,13 +23,13 @@ FUNCTIONS = frozenset(
 
 _CONSTANTS = frozenset({"true", "false", "null", "in"})
 
-# not names of record keys: CEL's reserved words, and the types, which the library resolves itself
+# Words that are no record keys: CEL's reserved words, and types, which the library resolves itself.
 _RESERVED = _CONSTANTS | frozenset(
     """as break const continue else for function if import let loop package namespace return var void while
     int uint double string bytes bool list map type null_type dyn optional""".split()  # noqa: SIM905
 )
 
-# compiled at first use: importing this module must stay cheap
+# Compiled at first use, so that importing this module stays fast.
 _TOKEN = r"""(?P<space>[ \t\r\n\f]+|//[^\n]*)
     |(?P<string>(?:[rR][bB]?|[bB][rR])(?:\"{3}(?:.|\n)*?\"{3}|'{3}(?:.|\n)*?'{3}|"[^"\n\r]*"|'[^'\n\r]*')
       |[bB]?(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n\r]|\\.)*"|'(?:[^'\\\n\r]|\\.)*'))
@@ -96,7 +96,7 @@ def _why_no_token(character: str) -> str:
 
 def check_shape(text: str, tokens: list[Token]) -> None:
     """Raise UsageError for obvious mistakes, so that most of them get a clear message without the library."""
-    wanted, open_, unary = True, [], 0  # wanted: a value must come next
+    wanted, open_, unary = True, [], 0  # wanted: True if a value must come next
     before = Token("sign", "", 0)
     for token in tokens:
         kind, sign, start = token
@@ -134,7 +134,7 @@ def check_shape(text: str, tokens: list[Token]) -> None:
 
 
 def split_clauses(tokens: list[Token]) -> list[list[Token]]:
-    """Return the clauses between the outermost `&&`, or a single clause if the expression has an outer `||` or `?:`."""
+    """Split the expression at the outermost `&&` into clauses. With an outer `||` or `?:`, it is a single clause."""
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
@@ -163,7 +163,7 @@ def read_literal(tokens: list[Token]) -> bool | int | float | str | None:
     if not word.isdigit():
         number = float(word)
         return None if abs(number) == float("inf") else (-number if negative else number)
-    if len(word) > 19:  # int() of thousands of digits is slow, then refused
+    if len(word) > 19:  # int() is slow for thousands of digits
         return None
     whole = -int(word) if negative else int(word)
     return whole if -(2**63) <= whole < 2**63 else None

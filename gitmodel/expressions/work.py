@@ -14,7 +14,7 @@ MOST_WORK = 200_000_000  # units of at most 10 ns on one record, see most_work
 class NameUse(NamedTuple):
     """A use of a record key or a macro's variable at *start*. *call_start* is the position of a function called on it.
 
-    *guarded* is True inside of `has()`. *first* and *end* are its positions among the tokens.
+    *guarded* is True inside of `has()`. *first* and *end* are the positions of the use in the list of tokens.
     """
 
     steps: tuple[str | int, ...]
@@ -60,7 +60,7 @@ def _macro_nesting(tokens: list[Token]) -> int:
 
 
 class _Size(NamedTuple):
-    """The size of a value: total, longest list, heaviest item of a list. The unit is a value or 64 characters."""
+    """The size of a value: total, longest list, largest item of a list. A unit is a value or 64 characters."""
 
     weight: int
     widest: int
@@ -83,7 +83,7 @@ def _size(value: Any) -> _Size:
 
 
 def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) -> int:
-    """Return an upper bound for the work of macros and patterns on these values, in units of at most 10 ns.
+    """Return an upper bound for the work of macros and patterns on the values *known*, in units of at most 10 ns.
 
     For each combination of items: 0.2 us for each token, 0.2 us for each value that a comparison can visit, 0.8 us for
     each item that a filter can copy, and the compilation of each pattern.
@@ -95,7 +95,7 @@ def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) 
         token.text == "{" or (token.text == "[" and before.kind == "sign" and before.text not in (")", "]"))
         for before, token in zip([Token("sign", "", 0), *tokens], tokens, strict=False)
     )
-    if builds:  # an item can then be as large as the whole value
+    if builds:  # a macro that builds values can make an item as large as the whole value
         widest, item = widest * (1 + additions), whole.weight
     walked = 0
     for read in reads:
