@@ -24,11 +24,10 @@ FOLDER = "artifacts"
 
 
 class CheckedOut(Frozen):
-    """A work tree of the code of *reference*: where it is, at which *commit*, and where its *artifacts* are, by name.
+    """A work tree with the code of *reference*: its path, its *commit*, and the paths of its *artifacts* by name.
 
-    *attachments* are those that were written on request, like *artifacts*. *changed* is True if the files of the work
-    tree differed from the commit when the version was created. *left_out* are the paths of its submodules, if these
-    were not checked out.
+    *attachments* are the paths of attachments that were written on request. *changed* is True if the code had
+    uncommitted changes when the version was created. *left_out* are the paths of submodules that were not checked out.
     """
 
     reference: str
@@ -53,13 +52,14 @@ def checkout(
 ) -> CheckedOut:
     """Create a work tree at *target* with the code of the version *reference*, and its artifacts in *folder* below it.
 
-    An artifact is written to ARTIFACT/FILE in *folder*: ARTIFACT is its name, FILE the recorded name of its file. If no
-    file name is recorded, it is written to ARTIFACT. If the folder *attachments* is given, attachments are written
-    there in the same way.
+    An artifact is written to ARTIFACT/FILE in *folder*: ARTIFACT is its name, FILE its recorded file name. Without a
+    recorded file name, it is written to ARTIFACT. Attachments are written to the folder *attachments* in the same way,
+    if it is given.
 
-    A missing commit is fetched from the remote where a push kept it; *submodules* are checked out too, or left out. No
-    branch, index or other work tree changes; `git worktree remove` deletes it. On failure, nothing is left. Raises
-    NotFound for a missing commit or artifact, with the way to get it; UsageError if *target* exists.
+    A missing commit is fetched from the remote to which a push copied it. *submodules* says if submodules are checked
+    out, too. No branch, index or other work tree changes; `git worktree remove` deletes the work tree. On failure,
+    nothing is left. Raises NotFound for a missing commit or artifact, with the way to get it; UsageError if *target*
+    exists.
     """
     wanted: list[tuple[str, str, Sequence[ArtifactLink]]] = [("--artifacts", folder, record.artifacts)]
     if attachments is not None:
@@ -91,7 +91,7 @@ def checkout(
 def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> Oid:
     """Return the commit with all of *code*: the snapshot of uncommitted changes if available, else the commit.
 
-    A missing commit is fetched from the remote, if a push kept it there. Raises NotFound.
+    A missing commit is fetched from the remote, if a push copied it there. Raises NotFound.
     """
     for commit in (code.snapshot, code.commit) if code else ():
         if commit and (repository.holds(commit) or KeptCommits(repository).fetch(commit)):
@@ -135,12 +135,12 @@ def _is_taken(target: Path, folder: str) -> bool:
 def _write(
     links: Sequence[ArtifactLink], place: Path, source: Callable[[ArtifactLink], ArtifactStore]
 ) -> dict[str, Path]:
-    """Write the files of *links* to a new folder *place*, which git ignores, and return their paths by name."""
-    # one folder for each link, because the files of two may have the same name
+    """Write the artifacts *links* to a new folder *place*, which git ignores, and return their paths by name."""
+    # a folder for each artifact, because two artifacts may have the same file name
     found = {link.name: place / link.name / (link.file or "") for link in links}
     if found:
         place.mkdir(parents=True)
-        # Otherwise the work tree would count as changed.
+        # Without this file, git would report the work tree as changed.
         (place / ".gitignore").write_text("*\n", encoding="ascii")
     for link in links:
         found[link.name].parent.mkdir(exist_ok=True)

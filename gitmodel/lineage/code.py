@@ -19,7 +19,7 @@ _TOLD = 3
 
 
 def choose_dirty(policy: str, mine: str) -> str:
-    """Return the handling of uncommitted changes: the stricter of the registry's *policy* and *mine* ("": not set).
+    """Return the stricter rule for uncommitted changes: the registry's *policy* or *mine* ("": not set).
 
     Raises UsageError for a word that is none of "record", "snapshot" and "refuse".
 
@@ -55,8 +55,8 @@ def snapshot_limit(config: Mapping[str, str]) -> int:
 def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bool) -> None:
     """Raise Refused if no version may be created from the current code; *dirty* is the result of `choose_dirty`.
 
-    With "refuse", any uncommitted change is refused; with "snapshot", a changed file that looks like credentials,
-    unless *allow_credentials*.
+    "refuse" refuses every uncommitted change. "snapshot" refuses a changed file that looks like credentials, unless
+    *allow_credentials*.
     """
     if code is None or dirty == "record" or (dirty == "snapshot" and allow_credentials):
         return
@@ -72,7 +72,7 @@ def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bo
 
 
 def _refuse_credentials(code: CodeRepository, paths: list[str]) -> None:
-    """Raise Refused if a file that a snapshot of *code* would hold seems to hold credentials."""
+    """Raise Refused if a snapshot of *code* would contain a file that seems to hold credentials."""
     files = [code.git.top / path for path in paths]
     found = [
         place
@@ -90,8 +90,8 @@ def _refuse_credentials(code: CodeRepository, paths: list[str]) -> None:
 def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: int) -> Code:
     """Return *code* as a version records it, and keep its commit with a ref.
 
-    With *dirty* "record", only the fact that there are uncommitted changes is recorded; with "snapshot", they are
-    stored as a commit. `check_code` refuses the rest.
+    If *dirty* is "record", only the existence of uncommitted changes is recorded; "snapshot" stores them as a commit.
+    `check_code` refuses other cases.
     """
     if keeping is None:
         return code
@@ -102,7 +102,7 @@ def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: i
     if commit:
         try:
             keeping.keep(commit)
-        except Unreachable as error:  # the code repository is read-only, and the registry is in another one
+        except Unreachable as error:  # the code repository can be read-only if the registry is in another repository
             warn(
                 f"the commit {commit[:10]} of the code is recorded, but not kept here: {error.message}",
                 hint="push it to a branch that stays",
@@ -111,7 +111,7 @@ def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: i
 
 
 def choose_pushed(config: Mapping[str, str]) -> str:
-    """Return which code commits a push publishes, by `git config gitmodel.pushCode`. Raises UsageError."""
+    """Return the kind of code commits that a push publishes, by `git config gitmodel.pushCode`. Raises UsageError."""
     word = config.get("gitmodel.pushcode", "published")
     if word not in PUSHED:
         raise UsageError(

@@ -34,7 +34,7 @@ _PACKAGES_LIMIT = 16 << 20  # bytes
 class CodeRange(Frozen):
     """The code from *old* to *new*, commit ids ("": not recorded), and the commits of `git log OLD..NEW`.
 
-    *left* are the commits of *old* that *new* lacks; *changed* says for each whether there were uncommitted changes.
+    *left* are the commits of *old* that *new* lacks. *changed* says for each side if it had uncommitted changes.
     """
 
     old: str = ""
@@ -68,8 +68,8 @@ class ComparedVersion(Frozen):
 class Comparison(Frozen):
     """Several versions and their fields side by side.
 
-    *fields* has those that differ first, in the order of the records; *code* the commits from each version to the next.
-    *gaps* are the items that could not be compared, each with advice.
+    *fields* are in the order of the records, those that differ first. *code* are the commits from each version to the
+    next. *gaps* are the items that could not be compared, each with advice.
     """
 
     versions: tuple[ComparedVersion, ...]
@@ -86,9 +86,9 @@ def compare(
     store: Callable[[], ArtifactStore],
     code: Callable[[], CodeRepository],
 ) -> Comparison:
-    """Compare two or more versions, each at its own date; those without a date are read by *writer* from one state.
+    """Compare two or more versions, each at its own date. *writer* reads all versions without a date from one state.
 
-    *code* opens the code repository. Raises UsageError for fewer than two references, or one that is given twice;
+    *code* opens the code repository. Raises UsageError for fewer than two references, or for the same reference twice;
     NotFound, Invalid.
     """
     _check_references(refs)
@@ -106,7 +106,7 @@ def compare(
 
 
 def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
-    """Return the run that made a version: the last of its runs that did, or None. Raises NotFound if it is missing."""
+    """Return the last run that made the version, or None. Raises NotFound if the record of the run is missing."""
     for id in reversed(record.runs):
         run = find_run(snapshot, id)
         if made_version(run, record):
@@ -151,7 +151,7 @@ def _check_references(refs: Sequence[DatedRef]) -> None:
 def _read_sides(
     repository: Repository, writer: Writer, refs: Sequence[DatedRef], store: Callable[[], ArtifactStore]
 ) -> list[_Side]:
-    """Read the versions that *refs* name, in their order; those of one date are read from one state."""
+    """Read the versions that *refs* name, in this order. Versions with the same date are read from one state."""
     found: dict[DatedRef, _Side] = {}
     for when in dict.fromkeys(ref.when for ref in refs):
         state = None if when is None else find_state(repository, when)
@@ -207,12 +207,12 @@ def _compared_records(sides: Sequence[_Side]) -> Iterator[Compared]:
 
 
 def _named(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *values* of the field *name* by the names that filters use."""
+    """Return *values* with the names that filters use for fields of *name*."""
     return {str(field): value for field, value in metadata_values(values, (name,))}
 
 
 def _run_fields(run: RunRecord | None) -> dict[str, Any]:
-    """Return the parameters of a run, and those of its steps as `steps.STEP.NAME`; none without a run."""
+    """Return the parameters of a run, and those of its steps as `steps.STEP.NAME`; {} without a run."""
     found = _named("parameters", run.parameters) if run is not None else {}
     for step in run.steps if run is not None else ():
         found |= {str(field): value for field, value in metadata_values(step.parameters, ("steps", step.name))}
@@ -224,7 +224,7 @@ def _lacking(sides: Sequence[_Side], part: str) -> frozenset[int]:
 
 
 def run_parameters(run: RunRecord | None) -> dict[str, Any]:
-    """Return the parameters of a run, and those of its steps as STEP.NAME; none without a run."""
+    """Return the parameters of a run, and those of its steps as STEP.NAME; {} without a run."""
     if run is None:
         return {}
     steps = {f"{step.name}.{name}": value for step in run.steps for name, value in step.parameters.items()}
@@ -234,7 +234,7 @@ def run_parameters(run: RunRecord | None) -> dict[str, Any]:
 def _compared_packages(
     sides: Sequence[_Side], store: Callable[[], ArtifactStore]
 ) -> tuple[list[Compared], list[tuple[str, str]]]:
-    """Compare Python, the digests of the lists of packages and, if these differ, the packages of the versions."""
+    """Compare the Python versions, the digests of the package lists and, if these differ, the packages."""
     runs = [side.run for side in sides]
     without_run = frozenset(place for place, run in enumerate(runs) if run is None)
     unknown = _lacking(sides, "packages")
@@ -255,7 +255,10 @@ def _compared_packages(
 def _package_lists(
     sides: Sequence[_Side], store: Callable[[], ArtifactStore], gaps: list[tuple[str, str]]
 ) -> tuple[list[dict[str, str]], frozenset[int]]:
-    """Return the packages of each version, and the places of those that cannot be read, which it adds to *gaps*."""
+    """Return the packages of each version, and the positions of versions whose list cannot be read.
+
+    Add these to *gaps*.
+    """
     lists: list[dict[str, str]] = []
     known: dict[str | None, dict[str, str]] = {}
     unreadable = set()
@@ -284,7 +287,7 @@ def _compared_code(sides: Sequence[_Side]) -> Iterator[Compared]:
 def _code_between(
     sides: Sequence[_Side], code: Callable[[], CodeRepository]
 ) -> tuple[tuple[CodeRange, ...], list[tuple[str, str]]]:
-    """Return the code from each version to the next, and what could not be compared."""
+    """Return the code from each version to the next, and the gaps: items that could not be compared."""
     found, gaps = [], []
     for before, after in pairwise(sides):
         range_, missing = _code_range(before, after, code)

@@ -22,9 +22,9 @@ _NOTES_AUTHOR = "gitmodel"
 
 
 class Containing(Frozen):
-    """The answer whether the code of a version contains a commit: *contains* is None if unknown, *why* the reason.
+    """The answer for one version: *contains* is True if its code contains the commit, None if unknown (*why*).
 
-    *exact* is True if the version was made from this very commit.
+    *exact* is True if the version was made from exactly this commit.
     """
 
     view: VersionView
@@ -36,7 +36,7 @@ class Containing(Frozen):
 class WrittenNotes(Frozen):
     """The result of `write_notes`: *commit* is the commit of the notes, "" if there are none.
 
-    *notes* is the number of code commits with a note, *missing* that of code commits not in this repository.
+    *notes* is the number of code commits with a note, *missing* the number of code commits that this repository lacks.
     """
 
     commit: str
@@ -45,7 +45,7 @@ class WrittenNotes(Frozen):
 
 
 def containing(writer: Writer, code: CodeRepository, named: str, model: str = "") -> Iterator[Containing]:
-    """Return for every version (of *model*), newest first, whether its code contains the commit *named*.
+    """Yield for every version (of *model*), newest first, the answer if its code contains the commit *named*.
 
     The answer is unknown if this repository does not have the code commit, or only a shallow history of it. Raises
     NotFound if the commit or model does not exist.
@@ -72,8 +72,8 @@ def containing(writer: Writer, code: CodeRepository, named: str, model: str = ""
 def write_notes(writer: Writer, repository: Repository, code: CodeRepository) -> WrittenNotes:
     """Write a note to every code commit: the versions that were made from it, and their current stages.
 
-    The notes depend only on the registry, with the date of its tip, so every clone writes the same ones. They can be
-    deleted at any time. Raises Refused if another program wrote to their ref.
+    The notes depend only on the registry and have the date of its tip, so every clone writes the same notes. They can
+    be deleted at any time. Raises Refused if another program wrote to their ref.
     """
     _check_owner(code)
     lines_of: dict[Oid, list[str]] = {}

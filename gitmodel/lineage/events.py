@@ -1,4 +1,4 @@
-"""Everything that happened to a model or version, and which change set each field of a version."""
+"""`log` and `blame`: the events of a model or version, and the commit that set each field of a version."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _CREATED = "created"
 class Event(Frozen):
     """The effect of a commit of the branch on one record: *what* in words, *fields* by their dotted names.
 
-    *model* is the name that it had then; without a *version* it is the model itself. Recorded at *when*.
+    *model* is the name of the model at that time. Without a *version*, the event concerns the model itself. *when* is
+    the time of the commit.
     """
 
     model: str
@@ -52,10 +53,10 @@ class FieldOrigin(Frozen):
 
 
 def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event]:
-    """Return the events of the version that *ref* names, of a model (no selector) or of all (None), newest first.
+    """Yield the events of the version that *ref* names, of a model (no selector) or of all models (None), newest first.
 
-    A renamed model is followed under its former names. Raises NotFound, and Invalid after the last event that can be
-    read, if a shallow clone lacks the older ones.
+    Includes events under former names of a model. Raises NotFound, and Invalid after the last event that can be read,
+    if a shallow clone lacks older events.
     """
     snapshot = repository.snapshot()
     if not snapshot.commit:
@@ -75,7 +76,7 @@ def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event
 def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
     """Return the commit that last set each field of a version, in the record's order, with its stage and aliases.
 
-    Raises NotFound; Invalid where a shallow clone hides the commit.
+    Raises NotFound; Invalid if a shallow clone lacks the commit.
     """
     snapshot = repository.snapshot()
     name, number = _number(snapshot, ref)
@@ -105,7 +106,7 @@ def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
 def _set_origins(
     repository: Repository, tip: Oid, model: str, number: int, now: dict[str, Any], origins: dict[str, FieldOrigin]
 ) -> None:
-    """Find the commits that set the fields of *now* without an origin, while the model was called *model*."""
+    """Find the commits that set those fields of *now* that have no origin yet, while the model had the name *model*."""
     path = paths.version_file(model, number)
     for step in walk_branch(repository, tip, path):
         for change in step.changes:
@@ -146,7 +147,7 @@ def _facts(repository: Repository, step: BranchCommit, path: str) -> tuple[str, 
 
 
 def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: int | None = None) -> Iterator[Event]:
-    """Return the events of a model under its current and previous names, or of its version *number*."""
+    """Yield the events of a model, or of its version *number*, under its current and previous names."""
     made = False
     for at in (name, *snapshot.former_names(name)):
         folder = paths.model_folder(at)
@@ -174,14 +175,14 @@ def _all_events(
             if found is None or not found.model or found.kind == "name":
                 continue
             if found.kind in ("stage", "alias") and place_at(registry, found) is None:
-                continue  # a file that is never read
+                continue  # no record
             if number is not None and not _can_concern(change, found, number):
                 continue
             carried = (change.before is None) != (change.after is None) or found.kind == "model"
             if carried and found.model not in names:
                 names[found.model] = _other_name(repository, step, found.model)
             if carried and names[found.model]:
-                # a rename moves every file; it is one event, under the new name
+                # A rename moves every file, and is one event under the new name.
                 if found.kind == "model" and change.before is None and number is None:
                     yield _event(repository, step, change, found, None, f"renamed from {names[found.model]}", ())
                 continue
@@ -193,13 +194,13 @@ def _all_events(
                     what += _never(repository, step, found, version)
                 yield _event(repository, step, change, found, version, what, fields)
         if made and number is not None:
-            return  # nothing happened to a version before it was made
+            return  # a version has no events before its creation
 
 
 def _never(repository: Repository, step: BranchCommit, found: RecordPath, version: int | None) -> str:
     """Return the text about a change of a stage that was never in force, or "".
 
-    It also applies to the version that the change archived.
+    Also used for the version that the change archived.
     """
     stages: Iterable[str] = [found.key]
     if found.kind == "archived":
@@ -214,7 +215,7 @@ def _never(repository: Repository, step: BranchCommit, found: RecordPath, versio
 
 
 def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:
-    """Return True if a change may be about the version *number*; a cheap test that saves reading other records."""
+    """Return True if a change may concern the version *number*. A fast test, to read fewer records."""
     if found.kind in ("version", "archived"):
         return int(found.key) == number
     digits = str(number).encode()
@@ -222,7 +223,7 @@ def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:
 
 
 def _told(change: FileChange, found: RecordPath) -> Iterator[tuple[int | None, str, tuple[str, ...]]]:
-    """Yield the events in a change of one file: the version that it is about, the event in words, the fields."""
+    """Yield the events in a change of one file: the version, the event in words, the fields."""
     before, after = fields_of(change.before, change.path), fields_of(change.after, change.path)
     fields = changed_fields(before, after)
     if found.kind in ("stage", "alias"):
@@ -258,7 +259,7 @@ def _event(
 
 
 def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:
-    """Return the other name of *model* if *step* renamed it: the previous or the new one. "" if it did not."""
+    """If *step* renamed *model*, return its other name: the previous or the new name. Otherwise return ""."""
     if not step.commit.parent:
         return ""
     now, before = repository.recorded(step.commit.id), repository.recorded(step.commit.parent)

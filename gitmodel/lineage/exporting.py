@@ -27,7 +27,7 @@ from gitmodel.stores.interface import ArtifactStore, wrong_size
 class Exported(Frozen):
     """An export: the version *reference* with *runs*, in the file *path* of *size* bytes.
 
-    *missing* are recorded items that are not in it, each with advice.
+    *missing* are recorded items that the file lacks, each with advice.
     """
 
     reference: str
@@ -42,8 +42,8 @@ def export(
 ) -> Exported:
     """Write the version *ref* with its records, lineage and artifacts to the file *target*.
 
-    With *inputs*, the file also contains the bytes of everything that the version was made from. Raises NotFound for an
-    artifact of the version that the store does not have, UsageError if something is at *target*.
+    With *inputs*, the file also contains all artifacts from which the version was made. Raises NotFound for an artifact
+    of the version that the store does not have, UsageError if *target* exists.
     """
     model, number = repository.read(lambda snapshot: snapshot.resolve(ref))
     reference = f"{model}@{number}"
@@ -63,16 +63,16 @@ def export(
 def import_export(
     writer: Writer, path: Path, *, store: ArtifactStore, model: str = "", renumbered: bool = False
 ) -> Imported:
-    """Import the export at *path* as a version of *model*, if given. Verifies all of it before anything is stored.
+    """Import the export at *path*, as a version of *model* if given. Verifies the whole file before it stores anything.
 
     *renumbered* confirms that *model* means the model that has this name now, although another model had it before a
-    pull. Raises Invalid, and leaves nothing, for an incomplete export; Conflict for a name that is taken; NotFound;
+    pull. Raises Invalid for an incomplete export, and then stores nothing; Conflict for a name that is taken; NotFound;
     Refused.
     """
     with open_archive(path) as archive:
         export = read_export(archive.records)
         chosen = ModelRef(check_name(model or export.model, "model"), renumbered)
-        writer.read(lambda snapshot: plan_import(snapshot, export, chosen))  # a refused file must store nothing
+        writer.read(lambda snapshot: plan_import(snapshot, export, chosen))  # raises before anything is stored
         _check(archive, export)
         for digest, size in archive.sizes.items():
             if digest not in _record_digests(archive) and not keep_artifact(store, digest, folder=False):
@@ -109,7 +109,10 @@ def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterato
 def _beside(
     store: ArtifactStore, runs: list[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
 ) -> Iterator[tuple[str, int]]:
-    """Yield the digests of files about *runs*, and with *graph* all its artifacts; add to *missing* the absent ones."""
+    """Yield the digests of files about *runs* and, if given, of the artifacts in *graph*.
+
+    Add absent files to *missing*.
+    """
     wanted = {digest: False for run in runs for digest in run.stored}
     for node in graph.nodes if graph else ():
         if node.kind == ARTIFACT:
@@ -132,7 +135,7 @@ def _record_digests(archive: Archive) -> set[str]:
 
 
 def _check(archive: Archive, export: Export) -> None:
-    """Raise Invalid unless *archive* has exactly the objects that its records need and mention."""
+    """Raise Invalid unless *archive* has all objects that its records need, and only objects that they mention."""
     folders = {link.digest: link for link in export.version.links if link.is_folder}
     allowed, files = mentioned(export), set(needed(export))
     for digest in folders.keys() & archive.sizes.keys():
@@ -157,7 +160,7 @@ def _check(archive: Archive, export: Export) -> None:
 def _entries(archive: Archive, digest: str, *, strict: bool = True) -> Mapping[str, int]:
     """Return the files and sizes of the folder *digest* in *archive*.
 
-    For an object that is not a folder, raises Invalid if *strict*, else returns no files.
+    If the object is no folder, raises Invalid (*strict*) or returns no files.
     """
     try:
         if archive.sizes[digest] > MANIFEST_LIMIT:

@@ -1,4 +1,4 @@
-"""`lineage`: the sources and results of a version, run or artifact, from the records of the tip."""
+"""`lineage`: the sources and results of a version, run or artifact, by the records at the tip of the branch."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def lineage(
 def readers(repository: Repository, model: str, number: int, *, store: Callable[[], ArtifactStore]) -> list[str]:
     """Return the ids of the runs that took an artifact of a version as an input, oldest first.
 
-    Leaves out the runs that the record of the version names. Their outputs count as artifacts of the version.
+    Leaves out the runs that the record of the version names, because their outputs count as artifacts of the version.
 
-    Runs are found by digest, so a run that read equal content from another version is among them; a run that made this
-    content itself is not.
+    Runs are found by digest. So a run that read equal content from another version is included, but not a run that made
+    the content itself.
     """
 
     def question(snapshot: Snapshot) -> list[str]:
@@ -88,7 +88,7 @@ def _root(known: _Records, subject: str) -> tuple[str, Kind]:
 
 
 class _Records:
-    """The records of a snapshot during a walk, each decoded once; implements `domain.views.lineage.Known`."""
+    """The records of a snapshot during a search, each decoded once; implements `domain.views.lineage.Known`."""
 
     def __init__(self, repository: Repository, snapshot: Snapshot, store: Callable[[], ArtifactStore]) -> None:
         self.snapshot = snapshot
@@ -116,7 +116,7 @@ class _Records:
 
     @property
     def unread(self) -> tuple[tuple[str, str], ...]:
-        """The paths of records that could not be read, with the reason. The answer lacks their content."""
+        """The paths of unreadable records, with the reasons. The lineage lacks their content."""
         return tuple(sorted({**self._mentioned.unread, **self._damaged}.items()))
 
     def version(self, reference: str) -> VersionRecord | None:
@@ -189,7 +189,7 @@ class _Records:
         return index.at(commit, trees, self._more)
 
     def _more(self, path: str, data: bytes) -> Iterable[str] | None:
-        """Return the digests that only the details of a long run contain; None if the store lacks the details."""
+        """Return the digests that only the details of a long run have; None if the store lacks the details."""
         if b"\ndetails = " not in data:
             return ()
         try:

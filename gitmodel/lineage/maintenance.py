@@ -1,4 +1,4 @@
-"""Maintenance that keeps questions about the past fast when there are many commits."""
+"""`maintenance`: keep queries about the past fast in a registry with many commits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gitmodel.git.maintenance import pack_loose_objects, write_path_filters
 
 
 class Maintained(Frozen):
-    """The result of `maintain`: *commits* of the metadata branch that git finds by path now, loose objects *packed*."""
+    """The result of `maintain`: the number of *commits* that git can find by path, and of loose objects *packed*."""
 
     commits: int
     packed: int
@@ -18,7 +18,7 @@ class Maintained(Frozen):
 def maintain(repository: Repository) -> Maintained:
     """Write git's commit-graph of the metadata branch with changed-path filters, and pack loose objects.
 
-    The written files contain nothing new: they can be deleted at any time. Unreferenced objects are not changed. Raises
+    The files that it writes can be deleted at any time. It does not touch unreferenced objects. Raises
     Unreachable if the disk is full.
     """
     tip = repository.tip()

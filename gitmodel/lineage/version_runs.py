@@ -1,4 +1,4 @@
-"""The runs of a version: those that made it or worked on it, and those that only read it."""
+"""The runs of a version: runs that made it or worked on it, and runs that only read it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class VersionRun(Frozen):
 def version_runs(
     repository: Repository, version: VersionView, *, store: Callable[[], ArtifactStore]
 ) -> list[VersionRun]:
-    """Return the runs that made or worked on *version*, then those that only read it."""
+    """Return the runs that made *version* or worked on it, then the runs that only read it."""
     readers = graph.readers(repository, version.model, version.record.number, store=store)
     return [VersionRun(id, _find_run(repository, id), id in readers) for id in (*version.record.runs, *readers)]
 
