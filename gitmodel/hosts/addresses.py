@@ -1,4 +1,4 @@
-"""Git hosts: recognizing one by a remote's URL, and the addresses of its pages. Pure: text in, text out."""
+"""Recognizing a git host by the URL of a remote, and the addresses of the host's pages. Pure: text in, text out."""
 
 from __future__ import annotations
 

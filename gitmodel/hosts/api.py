@@ -26,7 +26,7 @@ _LONGEST = 60_000
 
 
 class CiJob(Frozen):
-    """The job that this program runs in: *kind* of host, address of its *api*, *repository* as the API names it.
+    """The current CI job: the *kind* of host, the address of its *api*, and the *repository* as the API names it.
 
     *pull_request* is its number, 0 if the job runs for none.
     """
@@ -111,7 +111,7 @@ def _gitlab_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
 
 
 def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
-    """Return True if another user than the author approved the last commit of *request* and no last review objects."""
+    """Return True if a user other than the author approved the last commit, and no reviewer's last review objects."""
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
     words: dict[str, Mapping[str, Any]] = {}
     for review in _list(job, f"pulls/{request['number']}/reviews"):
@@ -121,7 +121,7 @@ def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
         who
         for who, review in words.items()
         if review["state"] == "APPROVED" and review.get("commit_id") == head and who != author
-        # only Forgejo has these keys: the reviewer is authorized, and the review is of the current commit
+        # Only Forgejo has these keys. They mean: an authorized reviewer, a valid review, of the current commit.
         and review.get("official", True) and not review.get("dismissed") and not review.get("stale")
     ]  # fmt: skip
     return bool(approving) and not any(
@@ -139,14 +139,17 @@ def _list(job: CiJob, path: str) -> list[dict[str, Any]]:
     for page in range(1, _MOST_PAGES + 1):
         found = _ask(job, "GET", f"{path}?per_page={_PAGE}&limit={_PAGE}&page={page}", missing=[])
         items += found
-        # a host may return fewer items than requested
+        # only an empty page is the last, because a host may return fewer items than requested
         if not found:
             break
     return items
 
 
 def _ask(job: CiJob, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: Any = None) -> Any:
-    """Send a request to the host and return its answer; *missing* for a 404, unless *missing* is None."""
+    """Send a request to the host and return its answer.
+
+    For a 404, return *missing*, or raise an error if that is None.
+    """
     gitlab = job.kind == "gitlab"
     where = f"projects/{quote(job.repository, safe='')}" if gitlab else f"repos/{quote(job.repository)}"
     headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "gitmodel"}
@@ -188,7 +191,7 @@ def _event(path: str) -> dict[str, Any]:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A handler that follows no redirect, since the token would be sent to its target."""
+    """Follows no redirect, because its target would get the token."""
 
     def redirect_request(self, *_: Any) -> None:
         return None

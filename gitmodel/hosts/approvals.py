@@ -1,4 +1,4 @@
-"""Reviews that the git host confirms. A merge commit alone is no proof: every user who may push can make one."""
+"""Reviews that the git host confirms. A merge commit alone is no proof, because every user who may push can make it."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class HostApprovals(Collection[str]):
 
 
 def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
-    """Return a function that gives the host's objection to putting a change of a `proposal_only` stage in force.
+    """Return a function that returns the host's objection to a change of a `proposal_only` stage, or None.
 
-    The function returns None if the commit is *approved*, or signed by a signer on the list before it, and if the same
-    holds for every change of the stage's rules since it became `proposal_only`.
+    It returns None if the commit is in *approved*, or if a signer who is listed in its parent signed it. The same must
+    be true for every change of the stage's rules since it became `proposal_only`.
     """
 
     def objection(snapshot: Snapshot, ref: StageRef) -> Refusal | None:
@@ -81,7 +81,7 @@ def _is_seen(repository: Repository, commit: Oid, approved: HostApprovals) -> bo
 
 
 def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApprovals) -> str:
-    """Return the reason to suspect that the rules of *stage* at *tip* were loosened without approval, or ""."""
+    """Return the reason why the rules of *stage* at *tip* may have been loosened without approval, or ""."""
     for commit in commits_changing(repository.git, tip, paths.REGISTRY):
         parents = repository.commits.read(commit).parents
         if not parents:
@@ -97,7 +97,7 @@ def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApp
 
 
 def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostApprovals) -> bool:
-    """Return True if *commit* returns the stage to a holder that an approved change put there, and *rule* allows it."""
+    """Return True if *commit* restores a holder that an approved change put into the stage, and *rule* allows this."""
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
         return False

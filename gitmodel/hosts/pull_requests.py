@@ -71,7 +71,7 @@ def keep_text(common_dir: Path, branch: str, text: str) -> Path:
     path = common_dir / "gitmodel" / "proposals" / f"{branch.removeprefix('propose/').replace('/', '-')}.md"
     with writing(path):
         make_folder(path.parent)
-        path.unlink(missing_ok=True)  # because a file of another user can be deleted but not overwritten
+        path.unlink(missing_ok=True)  # deleted first: another user's file cannot be overwritten
         path.write_text(text, encoding="utf-8")
         share(path, path.parent)
     return path

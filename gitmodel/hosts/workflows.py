@@ -28,7 +28,7 @@ _BEGUN = {
     "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
     "forgejo": {".forgejo/gitmodel-deploy.sh": "forgejo-deploy.sh"},
 }
-# The maximum size of CODEOWNERS that hosts read. The file has lines for each model.
+# The maximum size of a CODEOWNERS file that hosts read. It has lines for each model.
 _LONGEST = 3 << 20
 _SPEC = (
     'name a full commit, --install "git+https://HOST/OWNER/gitmodel@COMMIT", or a version with its hash, '
@@ -50,11 +50,11 @@ class HostSetUp(Frozen):
 
 
 def set_up(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool = False) -> HostSetUp:
-    """Commit the files for the host *kind* to the metadata branch. Files that are up to date stay.
+    """Commit the files for the host *kind* to the metadata branch, unless they are up to date.
 
     *owners* are the accounts responsible for the registry, *install* is the package that pip installs in the jobs
-    (`codeowners.is_pinned`). If one is empty, its previous value is used. Raises UsageError if there is none, Conflict
-    for a file that was changed by hand or not generated, unless *force*.
+    (`codeowners.is_pinned`). If an argument is empty, its previous value is used. Raises UsageError if there is no
+    previous value; Conflict, without *force*, for a file that was changed by hand or not generated.
     """
     return transact(repository, _planned(repository, kind, owners, install, force=force))
 
@@ -66,13 +66,16 @@ def check(repository: Repository, kind: str, owners: Iterable[str], install: str
 
 
 def check_given(owners: Collection[str], install: str) -> None:
-    """Raise UsageError if *install* is given and not pinned. The error also reports missing *owners*."""
+    """Raise UsageError if *install* is given and not pinned. The message also reports missing *owners*."""
     if install and not codeowners.is_pinned(install):
         _refuse_missing(owners, install)
 
 
 def _refuse_missing(in_charge: Collection[str], install: str) -> None:
-    """Raise one UsageError if *in_charge* (the owners) is empty or *install* is not pinned. It reports both."""
+    """Raise UsageError if *in_charge* (the owners) is empty or *install* is not pinned.
+
+    The message reports both problems.
+    """
     why, hints = [], []
     if not in_charge:
         why.append("no owner of the registry is named")
@@ -124,7 +127,7 @@ def _planned(
 
 
 def is_stale(repository: Repository) -> str:
-    """Return the host whose generated CODEOWNERS is outdated by models, owners or stages; "" if there is none."""
+    """Return the host whose CODEOWNERS lacks current models, owners or stages; "" if it is up to date."""
     snapshot = repository.snapshot()
     try:
         now = _text(repository, snapshot, CODEOWNERS) if snapshot.commit else None
