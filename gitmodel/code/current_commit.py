@@ -17,7 +17,7 @@ _STATUS = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untra
 
 
 def read_code(repository: CodeRepository | None) -> Code:
-    """Return the state of the code repository. Outside of any (None), the state says so.
+    """Return the state of the code repository. None: the current folder is in no repository, and the state says so.
 
     Raises Unreachable if the repository cannot be read.
     """
@@ -39,7 +39,7 @@ def read_code(repository: CodeRepository | None) -> Code:
 def _read_worktree(git: Git) -> tuple[str, int]:
     """Return the current commit ("(initial)" if there is none), and the number of files that differ from it.
 
-    A new folder counts as one, and so do hidden changes in submodules.
+    A new folder counts as one file, and hidden changes in submodules together count as one.
     """
     asked = replace(git, environ={**git.environ, "GIT_WORK_TREE": str(git.top)})
     # One process prints both: `# branch.oid COMMIT`, and the changes in all other lines.

@@ -1,4 +1,4 @@
-"""The code commits of versions: each is kept by a ref, here and on a remote.
+"""The code commits of versions: a ref keeps each commit in this repository and on a remote.
 
 Writes only refs below `refs/gitmodel/code/`.
 """
@@ -21,17 +21,17 @@ from gitmodel.git.configuration import list_remotes, push_urls, read_setting
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.refs import list_refs, set_refs
 
-# The number of refs of one push. git compares each of them with all existing refs.
+# The number of refs in one push. git compares each pushed ref with all existing refs.
 _REFS_AT_ONCE = 500
-# A hook of the user can take long without output, for example to run tests.
+# Seconds. A hook of the user can run for a long time without output, for example to run tests.
 _HOOK_SILENCE = 3600.0
 _LONGEST_CACHE = 1 << 26
 
 
 class PushedCode(Frozen):
-    """The result of pushing code: commits that the remote keeps now, and those that it never saw (*unpublished*).
+    """The result of pushing code: commits that the remote keeps now, and *unpublished* commits, which it never had.
 
-    *fault* is the reason why the host refused them, "" if it took them.
+    *fault* is the reason why the host refused the commits, or "".
     """
 
     pushed: tuple[Oid, ...] = ()
@@ -50,7 +50,7 @@ class KeptCommits:
 
     def keep(self, commit: Oid) -> None:
         """Keep *commit* with a ref that is named after it, even if its branch is deleted."""
-        if commit in self._done:  # only people delete such a ref, and writing it again would sync the disk
+        if commit in self._done:  # the ref exists, and writing it again would flush the disk
             return
         set_refs(self._git, {kept_ref(commit): commit}, "gitmodel: keep the code of a version")
         self._done.add(commit)
@@ -60,7 +60,7 @@ class KeptCommits:
         return [commit for commit in found if is_code_oid(commit)]
 
     def remote(self, named: str = "") -> str:
-        """Return the remote *named*, or `origin`, or the only one; "" if there is none."""
+        """Return the remote *named*, or else `origin`, or the only remote; "" without a remote."""
         remotes = list_remotes(self._git)
         wanted = named or ("origin" if "origin" in remotes or len(remotes) != 1 else remotes[0])
         return wanted if wanted in remotes else ""
@@ -72,14 +72,15 @@ class KeptCommits:
 
     def published(self, commits: list[Oid], remote: str) -> frozenset[Oid]:
         """Return those of *commits* that a branch of *remote* contains or has contained."""
-        from gitmodel.git.remote_commands import published_commits  # imported here: `create` needs none of them
+        from gitmodel.git.remote_commands import published_commits  # imported here: `create` does not need it
 
         return published_commits(self._git, commits, remote, SILENCE)
 
     def push(self, commits: list[Oid], remote: str) -> None:
-        """Keep *commits* on *remote* too, after the user's `pre-push` hook, which may send more data (such as Git LFS).
+        """Keep *commits* on *remote*, too.
 
-        Raises Refused with the message of the host or the hook, Unreachable.
+        First runs the user's `pre-push` hook, which may send more data (such as Git LFS). Raises Refused with the
+        message of the host or the hook, Unreachable.
         """
         from gitmodel.git.remote_commands import push
 
@@ -87,7 +88,7 @@ class KeptCommits:
         shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
             SharedPermissions(shared).make_folder(self._git.common_dir / "gitmodel")
-        # Without a terminal, Git LFS prints progress only on request. Without progress, it would be ended as silent.
+        # Without a terminal, Git LFS prints progress only on request. gitmodel would end it after a long silence.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         silence = _HOOK_SILENCE if self._has_hook() else SILENCE
         whole = len(commits) > 1 and set(commits) >= set(self.kept())
@@ -105,7 +106,10 @@ class KeptCommits:
                 self._facts.put("pushed", commit, address)
 
     def fetch(self, commit: Oid) -> bool:
-        """Fetch a commit that the remote keeps, and keep it here too. Return True if it is here now."""
+        """Fetch *commit* if the remote keeps it, and keep it in this repository, too.
+
+        Return True if this repository has it now.
+        """
         remote = self.remote()
         if not remote or not is_code_oid(commit):
             return False

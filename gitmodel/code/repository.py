@@ -23,7 +23,7 @@ from gitmodel.git.failures import BareRefused
 from gitmodel.git.process import Git
 from gitmodel.git.shallow import read_edge
 
-# Seconds for which a remote may send nothing.
+# Seconds for which a remote may be silent.
 SILENCE = 120.0
 
 
@@ -71,7 +71,10 @@ class CodeRepository:
         return is_code_oid(commit) and not missing_commits(self.git, [commit])
 
     def require(self, code: Code | None, whose: str) -> Oid:
-        """Return the commit of *code*, which belongs to *whose* (`iris@4`). Raises NotFound with the way to get it."""
+        """Return the commit of *code*, the code of *whose* (`iris@4`).
+
+        Raises NotFound with advice for getting the commit.
+        """
         if code is None or code.commit is None:
             why = "was created outside a repository" if code and code.outside else "has no code commit on record"
             raise NotFound(f"{whose} {why}", hint=f"`git model show {whose}` shows its record")
@@ -92,15 +95,15 @@ class CodeRepository:
         ]
 
     def is_cut(self, old: Oid, new: Oid) -> bool:
-        """Return True if the edge of a shallow clone lies between the two, so that commits are missing there."""
+        """Return True if commits between *old* and *new* are missing because the clone is shallow."""
         edge = self._edge()
         return bool(edge) and not edge.isdisjoint(commits_of_either(self.git, old, new))
 
     def add_submodules(self, target: Path) -> None:
         """Check out the submodules of the work tree at *target*, and their submodules, each at the recorded commit.
 
-        git decides which transports are allowed (`protocol.allow`), as for every submodule. Raises Refused if one
-        cannot be fetched.
+        git decides which transports are allowed (`protocol.allow`), as for every submodule. Raises Refused if a
+        submodule cannot be fetched.
         """
         from gitmodel.git.worktrees import update_submodules  # imported here: only a checkout needs it
 
@@ -120,9 +123,9 @@ class CodeRepository:
 
 
 def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> CodeRepository | None:
-    """Return the code repository that contains *path*, or None; *named* as for `find_repository`.
+    """Return the code repository that contains *path*, or None. For *named* see `find_repository`.
 
-    Raises UsageError if a variable names another one, because then the recorded state would be ambiguous.
+    Raises UsageError if a variable names another repository, because then the recorded state would be ambiguous.
     """
     try:
         found = find_repository(path, environ=environ, named=named)

@@ -1,6 +1,6 @@
 """The submodules of a work tree of the code.
 
-The only module that imports GitPython. The import takes 40 ms, and only `checkout --no-submodules` needs it.
+A separate module, because it imports GitPython: that takes 40 ms, and only `checkout --no-submodules` needs it.
 """
 
 from __future__ import annotations
