@@ -1,7 +1,7 @@
-"""Locks on files and folders that belong to one process at a time (`man 2 flock`).
+"""Locks on files and folders, each held by one process at a time (`man 2 flock`).
 
-The operating system unlocks a file when its last descriptor is closed, at the latest when the process ends. A lock file
-that another process can lock is left over from an ended process.
+The operating system unlocks a file when its last descriptor is closed, at the latest when the process ends. So a lock
+file that another process can lock is a leftover of an ended process.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def try_lock(descriptor: int) -> bool:
 def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_RDWR) -> tuple[Path, int]:
     """Create and lock a file in *folder*, and return its path and descriptor. Creates the folder if it does not exist.
 
-    *new_name* is called until it returns a name that is free. Raises Unreachable.
+    Calls *new_name* until it returns an unused name. Raises Unreachable.
     """
     with writing(folder, f"nothing was changed; {FREE_SPACE}"):
         make_folder(folder)
@@ -65,7 +65,7 @@ def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_R
                 ) from error
             if os.fstat(descriptor).st_nlink:
                 return path, descriptor
-            os.close(descriptor)  # another process removed it as a leftover before it was locked
+            os.close(descriptor)  # another process deleted the file as a leftover before this one locked it
 
 
 def open_locked(path: Path) -> int | None:

@@ -1,7 +1,7 @@
 """Permissions of files that gitmodel creates in a shared repository: `core.sharedRepository`.
 
-The folder `gitmodel` in the common git directory gets the permissions of the setting. Everything below gets those of
-its folder, so code that creates files there does not need the setting.
+The folder `gitmodel` in the common git directory gets the permissions of the setting. Each file in it gets the
+permissions of its own folder, so code that creates files does not need the setting.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# Either bit of a folder means that its files are shared. git sets the first for group access.
+# A folder with one of these bits is shared, and so are its files. git sets the first for group access.
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 _DEEPEST = 3
 
@@ -31,7 +31,7 @@ class SharedPermissions:
         return bool(self._granted)
 
     def mode(self, mode: int) -> int:
-        """The permissions that git's `adjust_shared_perm` gives a file or folder that the umask left with *mode*."""
+        """Return the permissions that git's `adjust_shared_perm` gives a file or folder with the permissions *mode*."""
         bits = stat.S_IMODE(mode)
         if not self._granted:
             return bits
@@ -55,10 +55,10 @@ class SharedPermissions:
             os.chmod(folder, self.mode(os.stat(folder).st_mode))
 
     def faults(self, folder: Path) -> Iterator[tuple[Path, bool]]:
-        """Return the folders below *folder*, and files beside them, whose permissions differ from the setting.
+        """Yield the folders below *folder*, and the files beside them, whose permissions differ from the setting.
 
-        Each comes with True if this process may repair it. Files in the deepest folders are skipped: a store may have
-        millions of such files, and nobody writes to them.
+        Each comes with True if this process may repair it. Skips files in the deepest folders: a store can have
+        millions of them, and they are never changed.
         """
         me = os.geteuid()
         for path, state in _walk(folder, 0):
@@ -67,7 +67,7 @@ class SharedPermissions:
                 yield path, me in (0, state.st_uid)
 
     def repair(self, folder: Path) -> None:
-        """Set the permissions of the setting for the results of `faults` that this process may change."""
+        """Give the permissions of the setting to those results of `faults` that this process may change."""
         for path, own in list(self.faults(folder)):
             if own:
                 with suppress(OSError):
@@ -75,7 +75,7 @@ class SharedPermissions:
 
 
 def make_folder(folder: Path) -> None:
-    """Create *folder* and its parents if they do not exist. Each new one gets the permissions of its parent."""
+    """Create *folder* and its parents if they do not exist. Each new folder gets the permissions of its parent."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -95,9 +95,9 @@ def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write *content* to *path*, which is replaced atomically. A new file gets the permissions of its folder.
+    """Replace the file *path* atomically by *content*. A new file gets the permissions of its folder.
 
-    Creates the folder if it does not exist. Raises OSError, and leaves no temporary file then.
+    Creates the folder if it does not exist. Raises OSError, without leaving a temporary file.
     """
     make_folder(path.parent)
     temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
@@ -111,9 +111,9 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def open_to_lock(path: Path) -> int:
-    """Open *path* for locking. A file of another user that is not writable can be locked as well.
+    """Open *path* for locking, even if it is another user's read-only file.
 
-    Some network file systems need a writable descriptor.
+    Prefers a writable descriptor, which some network file systems need.
     """
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -133,7 +133,7 @@ def share(file: int | Path, folder: Path) -> None:
         runnable = readable >> 2 if state.st_mode & stat.S_IXUSR else 0
         mode = stat.S_IMODE(state.st_mode) & ~0o077 | readable | writable | runnable
         if mode != stat.S_IMODE(state.st_mode):
-            with suppress(OSError):  # the file of another user
+            with suppress(OSError):  # another user's file
                 os.chmod(file, mode)
 
 
@@ -172,7 +172,7 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, os.stat_result]]:
                 yield from _walk(Path(entry.path), depth + 1)
             elif depth < _DEEPEST - 1:
                 yield Path(entry.path), entry.stat(follow_symlinks=False)
-    except OSError:  # deleted meanwhile, or not accessible, which another check reports
+    except OSError:  # deleted meanwhile, or not accessible (another check reports this)
         return
 
 
