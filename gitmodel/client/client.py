@@ -818,6 +818,22 @@ class Client:
             )
         return HistoryTable(found, damaged=damaged)
 
+    def signature_faults(self, commits: Iterable[str]) -> dict[str, str | None]:
+        """Map each of *commits* on the metadata branch to the reason why its signature does not count; "" if it counts.
+
+        None means that the commit is not signed. The list of signers that the branch had before a commit decides.
+
+        >>> events = list(client.history("iris", "production"))                 # doctest: +SKIP
+        >>> client.signature_faults(event.commit for event in events)           # doctest: +SKIP
+        {'8f41c02...': '', '13e33b3...': None}
+
+        Raises Invalid for a commit that does not exist, and if a shallow clone hides the list of signers.
+        """
+        from gitmodel.domain.schema.object_ids import Oid
+        from gitmodel.lineage.history import signature_faults
+
+        return signature_faults(self.repository, list(map(Oid, commits)))
+
     def log(self, reference: str = "") -> Iterator[Event]:
         """Yield the events of the version `"iris@3"`, of the model `"iris"` or of all (""), newest first.
 

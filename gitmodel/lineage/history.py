@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
@@ -13,6 +13,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import StageEvent, stage_events
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.schema.refs import StageRef
@@ -140,6 +141,22 @@ def _record_then(repository: Repository, event: StageEvent) -> VersionRecord | N
         then = repository.recorded(event.commit)
         return then.load(paths.version_file(event.model, event.version or 0), VersionRecord)
     return None
+
+
+def signature_faults(repository: Repository, commits: Sequence[Oid]) -> dict[str, str | None]:
+    """Map each of *commits* to the reason why its signature does not count; "" if it counts.
+
+    None means that the commit is not signed. The list of signers in the first parent of a commit decides. Raises
+    Invalid if a commit is missing.
+    """
+    from gitmodel.git.signatures import is_signed  # imported here: only pages judge signatures that no rule requires
+
+    found: dict[str, str | None] = {}
+    for id, read in zip(commits, repository.reader.get_many(commits), strict=True):
+        if isinstance(read, Invalid):
+            raise read
+        found[id] = repository.tags.signatures.commit_fault(id) if is_signed(read.data) else None
+    return found
 
 
 def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str]:

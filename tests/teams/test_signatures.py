@@ -175,6 +175,17 @@ class TestSigning:
         assert "\ngpgsig " in run(repo, "cat-file", "commit", BRANCH)
         assert "BEGIN SSH SIGNATURE" in run(repo, "cat-file", "tag", "model/iris/staging")
 
+    def test_the_signature_of_each_change_of_the_history_is_judged_by_the_signers_before_it(self, ada, repo, keys):
+        promote(ada)
+        commit_by_hand(repo, keys, {"models/iris/stages/production.toml": stage_file(ada, 3)}, key="mallory")
+        faults = ada.signature_faults(event.commit for event in ada.history("iris"))
+        assert list(map(bool, faults.values())) == [True, False, False]
+        newest, signed, unsigned = faults.values()
+        assert "is not listed for ada@example.com in allowed_signers" in newest
+        assert (signed, unsigned) == ("", None)
+        with pytest.raises(Invalid):
+            ada.signature_faults(["0" * 39 + "1"])
+
     def test_without_a_key_nothing_changes_and_the_hint_shows_how_to_set_one(self, ada, repo, capsys, monkeypatch):
         run(repo, "config", "--unset", "user.signingKey")
         before = state(repo)
