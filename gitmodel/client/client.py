@@ -891,13 +891,15 @@ class Client:
         """Return the sources of *subject* (*up*) and everything made from it (*down*), over at most *depth* runs.
 
         *subject* is a version such as `"iris@4"`, the id of a run, or a digest, of which `sha256:` and the first 7
-        digits are enough. Raises NotFound for an unknown subject.
+        digits are enough. A notebook shows it as a drawing. Raises NotFound for an unknown subject.
 
         >>> client.lineage("iris@production", down=False).nodes         # doctest: +SKIP
         """
+        from gitmodel.client.drawn_lineage import DrawnLineage
         from gitmodel.lineage import graph
 
-        return graph.lineage(self.repository, subject, store=lambda: self.store, up=up, down=down, depth=depth)
+        found = graph.lineage(self.repository, subject, store=lambda: self.store, up=up, down=down, depth=depth)
+        return DrawnLineage(**vars(found))
 
     def diff(self, *references: str) -> VersionDiff:
         """Return the fields of two or more versions side by side, with the code commits between them.

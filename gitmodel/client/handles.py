@@ -383,10 +383,12 @@ class Model:
 
     def _repr_html_(self) -> str:
         from gitmodel.client import html  # imported here: only notebooks need it
+        from gitmodel.domain.views.cell_text import stages_of_model
 
         view = self.view if self._opened else None
         rows = [("name", self.name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
-        rows += [("versions", view.count), ("latest", view.latest)] if view else []
+        if view:
+            rows += [("versions", view.count), ("latest", view.latest), ("stages", stages_of_model(view))]
         return html.fields_table(rows)
 
     @property
@@ -1193,7 +1195,7 @@ class Models(tuple[Model, ...]):
 
 
 class Versions(tuple[ModelVersion, ...]):
-    """A list of versions with a table for notebooks.
+    """A list of versions with a chart and a table for notebooks.
 
     *total* is the number of versions of the model, without deleted ones; None if a filter and a limit selected a part.
 

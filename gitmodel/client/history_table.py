@@ -9,7 +9,7 @@ from gitmodel.lineage.history import Holding
 
 
 class HistoryTable(Table[Holding]):
-    """Changes of stages and aliases with the versions that entered, with a table for notebooks.
+    """Changes of stages and aliases with the versions that entered, with swim lanes and a table for notebooks.
 
     >>> HistoryTable()
     HistoryTable(0 events)
@@ -30,6 +30,11 @@ class HistoryTable(Table[Holding]):
             }
             for row in self
         ]
+
+    def _repr_html_(self) -> str:
+        from gitmodel.client import html  # imported here: only notebooks need it
+
+        return html.history_drawing([row.event for row in self]) + super()._repr_html_()
 
 
 _OF_EVENT = ("model", "stage", "version", "when", "until", "author", "reason", "fault")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gitmodel.domain.views.version_numbers import finite_number
 from gitmodel.svg.markup import cut, drawing, element, text, text_width, titled
-from gitmodel.svg.scales import Scale, finite, number_text
+from gitmodel.svg.scales import Scale, number_text
 
 _ROW = 24
 _BAR = 14
@@ -16,7 +17,7 @@ def bars(rows: Iterable[tuple[str, object]], *, name: str, width: int = 360) -> 
 
     A value that is not a finite number has no bar, only the word "none".
     """
-    known = [(label, finite(value)) for label, value in rows]
+    known = [(label, finite_number(value)) for label, value in rows]
     numbers = [value for _, value in known if value is not None]
     told = "; ".join(f"{label}: {_shown(value)}" for label, value in known) or "Nothing to show."
     labels = min(max((text_width(label) for label, _ in known), default=0), width * 0.4)

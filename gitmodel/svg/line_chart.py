@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from gitmodel.domain.views.version_numbers import finite_number
 from gitmodel.frozen import Frozen
 from gitmodel.svg.markup import SMALL, cut, drawing, element, short, text, text_width, titled
 from gitmodel.svg.reduction import Point, line_runs
-from gitmodel.svg.scales import Scale, finite, number_text, round_steps
+from gitmodel.svg.scales import Scale, number_text, round_steps
 
 _MOST_DOTS = 60
 _MOST_MARKS = 8
@@ -46,7 +47,7 @@ def line_chart(
     A value that is not a finite number leaves a gap. *name* says what the values are and *unit* what is counted.
     *marks* are drawn with their names and a shape of their own. Of many points, those stay that *width* can show.
     """
-    known = sorted(((x, finite(value)) for x, value in points), key=lambda point: point[0])
+    known = sorted(((x, finite_number(value)) for x, value in points), key=lambda point: point[0])
     numbers = [(x, y) for x, y in known if y is not None]
     title = f"{name} over {unit}s"
     told = _description(known, numbers, marks, unit)
@@ -72,7 +73,7 @@ def line_chart(
 
 def sparkline(values: Iterable[object], *, name: str, width: int = 96, height: int = 24) -> str:
     """Return a small line without axes through *values*, which end with a dot. A value without a number is a gap."""
-    points = [(place, finite(value)) for place, value in enumerate(values)]
+    points = [(place, finite_number(value)) for place, value in enumerate(values)]
     numbers = [(x, y) for x, y in points if y is not None]
     told = _description(points, numbers, (), "value", numbered=False)
     if not numbers:

@@ -29,21 +29,6 @@ class Scale(Frozen):
         return self.start + part * (self.end - self.start)
 
 
-def finite(value: object) -> float | None:
-    """Return *value* if it is a number that a scale can show. Text, booleans, NaN and infinity give None.
-
-    >>> [finite(value) for value in (1, 0.5, True, "1", float("nan"), 10**400)]
-    [1.0, 0.5, None, None, None, None]
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def number_text(value: float) -> str:
     """Return a number for people, with at most six digits.
 

@@ -51,7 +51,7 @@ def swim_lanes(
         return drawing("lanes", title, told, (width, 40), text("no changes", width / 2, 24, text_anchor="middle"))
     moments = [seconds(moment) for span in all_ for moment in (span.start, span.end) if moment is not None]
     end = max([*moments, *([seconds(until)] if until else [])])
-    scale = Scale(min(moments), max(end, min(moments) + 1), 2, width - 10)
+    scale = Scale(min(moments), _last(all_, min(moments), end, width), 2, width - 10)
     parts: list[str] = []
     top = 0
     for lane, found in shown.items():
@@ -61,6 +61,14 @@ def swim_lanes(
         top += _LABEL + _BAR + _GAP
     parts += _time_axis(scale, top, width)
     return drawing("lanes", title, told, (width, top + 24), *parts)
+
+
+def _last(spans: Iterable[Span], first: float, end: float, width: int) -> float:
+    """Return the end of the axis: *end*, or later, so that the block of the last holder is wide enough for its name."""
+    opened = [(seconds(span.start), span.holder) for span in spans if span.end is None and not span.refused]
+    start, holder = max(opened, default=(first, ""))
+    room = min((text_width(holder) + _TARGET) / (width - 12), 0.5)
+    return max(end, start + (start - first) * room / (1 - room), first + 1)
 
 
 def _description(by_lane: dict[str, list[Span]], shown: int) -> str:

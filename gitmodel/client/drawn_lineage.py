@@ -1,0 +1,14 @@
+"""A lineage that notebooks show as a drawing."""
+
+from __future__ import annotations
+
+from gitmodel.domain.views.lineage import Lineage
+
+
+class DrawnLineage(Lineage):
+    """A lineage with a graph and a text tree for notebooks."""
+
+    def _repr_html_(self) -> str:
+        from gitmodel.client import html  # imported here: only notebooks need it
+
+        return html.lineage_drawing(self)
