@@ -25,14 +25,16 @@ class _Place(Frozen):
     y: float
 
 
-def lineage_graph(lineage: Lineage, *, links: Mapping[str, str] | None = None, width: int = 720) -> str:
+def lineage_graph(
+    lineage: Lineage, *, links: Mapping[str, str] | None = None, most: int = MOST_NODES, width: int = 720
+) -> str:
     """Return the graph of *lineage*, with the addresses *links* of nodes by id.
 
-    Of more than 200 nodes, the nearest to the root are shown. A layer that is wider than *width* takes several rows.
+    Of more than *most* nodes, the nearest to the root are shown. A layer that is wider than *width* takes several rows.
     """
     ids = [node.id for node in lineage.nodes]
     edges = [(edge.source, edge.target) for edge in lineage.edges]
-    shown = nearest(lineage.root, ids, edges, MOST_NODES)
+    shown = nearest(lineage.root, ids, edges, most)
     kept = frozenset(shown)
     near = [edge for edge in edges if edge[0] in kept and edge[1] in kept]
     nodes = {node.id: node for node in lineage.nodes if node.id in kept}

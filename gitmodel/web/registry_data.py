@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gitmodel.domain.views.comparison import flat_values
+from gitmodel.domain.views.version_numbers import numbers_by_key
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.shown_text import TextRules
@@ -150,6 +150,21 @@ class RegistryData:
         """Return the change by which the version *number* came into *stage* the last time; None if it is not known."""
         return next((e for e in self.events(model) if e.stage == stage and e.version == number), None)
 
+    def signatures(self, commits: Iterable[str]) -> dict[str, str]:
+        """Return a word for the signature of each of *commits*: "valid", "not signed", or why it does not count."""
+        missing = [commit for commit in dict.fromkeys(commits) if commit not in self._signatures]
+        try:
+            faults = self.client.signature_faults(missing)
+        except GitModelError as error:  # in a shallow clone, or without the program that verifies signatures
+            faults = dict.fromkeys(missing, f"not checked: {error.message}")
+        for commit, fault in faults.items():
+            self._signatures[commit] = "not signed" if fault is None else fault or "valid"
+        return self._signatures
+
+    @cached_property
+    def _signatures(self) -> dict[str, str]:
+        return {}
+
     @cached_property
     def stages(self) -> Sequence[StageRules]:
         """The stages with their rules, in order."""
@@ -172,25 +187,10 @@ class RegistryData:
         are left out.
         """
         if model not in self._numbers:
-            found: dict[str, dict[int, float]] = {}
-            for number, view in self.versions(model).items():
-                for key, value in flat_values(view.record.metadata):
-                    if is_finite_number(value):
-                        found.setdefault(key, {})[number] = value
-            gated = {key: place for place, key in enumerate(self.gated_keys)}
-            order = sorted(found, key=lambda key: (gated.get(key, len(gated)), -len(found[key]), key))
-            self._numbers[model] = {key: found[key] for key in order[:MOST_METRICS]}
+            found = numbers_by_key(self.versions(model).values(), self.gated_keys)
+            self._numbers[model] = dict(islice(found.items(), MOST_METRICS))
         return self._numbers[model]
 
     def headline(self, model: str) -> str:
         """Return the key of the number to show first for *model*, "" if no version has a number."""
         return next(iter(self.numbers(model)), "")
-
-
-def is_finite_number(value: Any) -> bool:
-    """Return True if *value* is a number that a chart can show.
-
-    >>> is_finite_number(0.5), is_finite_number(True), is_finite_number(float("nan"))
-    (True, False, False)
-    """
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

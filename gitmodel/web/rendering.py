@@ -17,8 +17,10 @@ from gitmodel.domain.views.record_views import plain
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
 from gitmodel.web import routes
+from gitmodel.web.drawings import draw_history, draw_lineage
 from gitmodel.web.markdown import render_markdown
 from gitmodel.web.page import Page, Parameters
+from gitmodel.web.pages.history import MOST_ROWS
 
 if TYPE_CHECKING:
     from gitmodel.web.registry_data import RegistryData
@@ -137,6 +139,7 @@ def _environment() -> jinja2.Environment:
     environment.filters.update(
         when=_when, day=_day, number=_number, value=_shown, size=_size, markdown=render_markdown, plural=_plural
     )
+    environment.globals.update(draw_history=draw_history, draw_lineage=draw_lineage, history_rows=MOST_ROWS)
     return environment
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages import model, models, version
+from gitmodel.web.pages import history, lineage, model, models, stages, version
 
 PAGES: tuple[Page, ...] = (
     models.PAGE,
+    stages.PAGE,
+    history.HISTORIES,
+    history.HISTORIES_CSV,
     model.PAGE,
     version.PAGE,
+    history.HISTORY,
+    history.HISTORY_CSV,
+    lineage.PAGE,
 )
 
 

@@ -290,6 +290,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(map(plain, value))
     if is_dataclass(value):
         return plain(vars(value))
     if isinstance(value, datetime):

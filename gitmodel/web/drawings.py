@@ -1,0 +1,57 @@
+"""The drawings of `svg` for templates: each in two widths, of which the style sheet shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from markupsafe import Markup
+
+from gitmodel.domain.views.lineage import RUN, VERSION, Lineage, Node
+from gitmodel.svg.lineage_graph import MOST_NODES, lineage_graph
+from gitmodel.svg.swim_lanes import Span, swim_lanes
+from gitmodel.web.pages.history import HistoryEvent
+
+# Pixels: on a screen and on paper; on a phone.
+WIDE = 900
+NARROW = 328
+
+# Returns the address of the page called as the first argument, with its parameters; "" if there is none.
+Link = Callable[..., str]
+
+
+def draw_history(events: Iterable[HistoryEvent], lanes: Sequence[str], model: str, link: Link) -> Markup:
+    """Return the stages over time as swim lanes. *model* is "" for the stages of all models."""
+    spans = [_span(event, bool(model), link) for event in events if event.version is not None]
+    spans = [span for span in spans if span.lane in lanes]
+    title = f"Stages of {model or 'all models'} over time"
+    return _in_both_widths(lambda width: swim_lanes(spans, title=title, lanes=lanes, width=width))
+
+
+def draw_lineage(lineage: Lineage, link: Link, most: int = MOST_NODES) -> Markup:
+    """Return the graph of *lineage*, with links to the versions and runs that have a page."""
+    return _in_both_widths(lambda width: lineage_graph(lineage, links=_links(lineage, link), most=most, width=width))
+
+
+def _in_both_widths(draw: Callable[[int], str]) -> Markup:
+    # the drawings escape the text of the registry: see `svg/markup.py`
+    wide, narrow = Markup(draw(WIDE)), Markup(draw(NARROW))
+    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
+
+
+def _span(event: HistoryEvent, of_model: bool, link: Link) -> Span:
+    lane = event.stage if of_model else f"{event.model} {event.stage}"
+    address = link("version", model=event.model, number=event.version) or None
+    return Span(lane, str(event.version), event.when, event.until, event.state == "never in force", address)
+
+
+def _links(lineage: Lineage, link: Link) -> dict[str, str]:
+    """Return the addresses of the nodes of *lineage* that have a page."""
+    found = {node.id: _address(node, link) for node in lineage.nodes}
+    return {id: address for id, address in found.items() if address}
+
+
+def _address(node: Node, link: Link) -> str:
+    if node.kind == VERSION:
+        model, _, number = node.id.partition("@")
+        return link("version", model=model, number=number)
+    return link("run", id=node.id) if node.kind == RUN else ""

@@ -1,0 +1,70 @@
+"""The lineage of the versions of a model that are in use: as a drawing, and the same as a text tree."""
+
+from __future__ import annotations
+
+from gitmodel.domain.views.lineage import Lineage
+from gitmodel.domain.views.lineage_drawing import in_stages, tree
+from gitmodel.errors import GitModelError
+from gitmodel.frozen import Frozen
+from gitmodel.web.page import Page
+from gitmodel.web.pages.model import list_models
+from gitmodel.web.pages.stage_pills import stage_pills
+from gitmodel.web.registry_data import RegistryData
+
+# Versions with a section on the page; `git model lineage` shows that of any other.
+MOST_VERSIONS = 10
+# Lines of a text tree.
+_MOST_LINES = 1000
+
+
+class VersionLineage(Frozen):
+    """The lineage of the version *number*, which is in *places*.
+
+    *in_use* are the versions made from it that are in a stage or have an alias. *fault* is the reason why it could not
+    be read; then there is no *lineage*.
+    """
+
+    number: int
+    places: tuple[str, ...]
+    lineage: Lineage | None
+    in_use: tuple[str, ...]
+    tree: tuple[str, ...]
+    more_lines: int
+    fault: str
+
+
+class LineagePage(Frozen):
+    """The lineage of the versions of *model* that are in a stage, have an alias or are the latest."""
+
+    model: str
+    title: str
+    versions: tuple[VersionLineage, ...]
+    others: int
+
+
+def read(registry: RegistryData, model: str) -> LineagePage:
+    """Return the value of the page of *model*. Raises NotFound."""
+    view = registry.model(model)
+    places: dict[int, list[str]] = {}
+    for pill in stage_pills(registry, model):
+        if pill.version is not None:
+            places.setdefault(pill.version, []).append(pill.name)
+    if view.latest is not None:
+        places.setdefault(view.latest, []).append("latest")
+    found = tuple(
+        _lineage(registry, model, number, tuple(held)) for number, held in list(places.items())[:MOST_VERSIONS]
+    )
+    return LineagePage(model, view.record.title, found, len(registry.versions(model)) - len(found))
+
+
+def _lineage(registry: RegistryData, model: str, number: int, places: tuple[str, ...]) -> VersionLineage:
+    try:
+        lineage = registry.client.lineage(f"{model}@{number}")
+    except GitModelError as error:
+        return VersionLineage(number, places, None, (), (), 0, error.message)
+    lines = list(tree(lineage))
+    shown = tuple(lines[:_MOST_LINES])
+    return VersionLineage(number, places, lineage, tuple(in_stages(lineage)), shown, len(lines) - len(shown), "")
+
+
+PAGE = Page("lineage", "/m/{model}/lineage", read, list_models, "lineage.html", label="Lineage")

@@ -1,0 +1,64 @@
+"""The stages board: which version of each model is in each stage, since when, by whom, and whether it counts."""
+
+from __future__ import annotations
+
+from gitmodel.frozen import Frozen
+from gitmodel.web.page import Page
+from gitmodel.web.pages.stage_pills import StagePill, stage_pills
+from gitmodel.web.registry_data import RegistryData
+
+
+class Holder(Frozen):
+    """A stage of a model: its *pill*, the signature of the change in words, and the command that goes back.
+
+    *rollback* is "" if no version was in the stage before.
+    """
+
+    pill: StagePill
+    signature: str
+    rollback: str
+
+
+class BoardRow(Frozen):
+    """A model with a holder for each stage of the board; None where no version is, and nothing is pending."""
+
+    model: str
+    title: str
+    holders: tuple[Holder | None, ...]
+
+
+class StagesPage(Frozen):
+    """All models and all stages, at *commit* of the metadata branch."""
+
+    commit: str
+    stages: tuple[str, ...]
+    rows: tuple[BoardRow, ...]
+    pending: int
+    forged: int
+
+
+def read(registry: RegistryData) -> StagesPage:
+    """Return the value of the page."""
+    stages = tuple(stage.name for stage in registry.stages)
+    rows = tuple(_row(registry, name, stages) for name in registry.models)
+    states = [holder.pill.state for row in rows for holder in row.holders if holder]
+    return StagesPage(registry.commit, stages, rows, states.count("pending"), states.count("forged"))
+
+
+def _row(registry: RegistryData, model: str, stages: tuple[str, ...]) -> BoardRow:
+    pills = {pill.name: pill for pill in stage_pills(registry, model) if not pill.alias}
+    holders = tuple(_holder(registry, model, pills.get(stage)) for stage in stages)
+    return BoardRow(model, registry.model(model).record.title, holders)
+
+
+def _holder(registry: RegistryData, model: str, pill: StagePill | None) -> Holder | None:
+    if pill is None or pill.state == "empty":
+        return None
+    event = registry.entered(model, pill.name, pill.version) if pill.version is not None else None
+    if event is None:
+        return Holder(pill, "", "")
+    signature = registry.signatures([event.commit])[event.commit]
+    return Holder(pill, signature, f"git model rollback {model} {pill.name}" if event.previous else "")
+
+
+PAGE = Page("stages", "/stages", read, template="stages.html", label="Stages")

@@ -1,0 +1,175 @@
+"""The pages of stages, history and lineage: their values, their drawings, and how a browser shows them."""
+
+import csv
+import io
+import json
+import subprocess
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+
+import editing
+import pytest
+from browser import Visitor, accessibility_faults
+from web_pages import QuietHandler, QuietServer, running
+
+from gitmodel import Client
+from gitmodel.domain.schema.records import links_digest
+from gitmodel.web import rendering
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.site import export_site
+
+EVIL = "=cmd()</script><b>\u202ex"
+PATHS = ("stages", "history", "m/iris/history", "m/iris/lineage")
+
+
+@pytest.fixture
+def client(code_repo: Path) -> Iterator[Client]:
+    """A registry whose stages changed: by promotions, past a gate, by a rollback, and by hand against a rule."""
+    (code_repo / "train.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    with Client(code_repo) as client:
+        iris = client.register_model("iris", title="Irises")
+        client.register_model("empty")
+        for number in (1, 2, 3):
+            iris.create_version(data={"train": code_repo / "train.csv"}, metadata={"accuracy": 0.9 + number / 100})
+        client.add_gate("production", "accuracy", "metadata.accuracy > 0.925")
+        client.promote("iris@1", "production", reason="the first", force=True)
+        client.promote("iris@3", "production", reason=EVIL)
+        client.set_alias("iris@2", "champion")
+        client.rollback("iris", "production", reason="too slow", force=True)
+        client.update_stage("staging", proposal_only=True)
+        links = links_digest(client.get_version("iris@2").view.record.artifacts)
+        editing.edit(code_repo, {"models/iris/stages/staging.toml": f'version = 2\nartifacts = "{links}"\n'})
+        yield client
+
+
+@pytest.fixture
+def site(client: Client, tmp_path: Path) -> Path:
+    """The exported site of the registry."""
+    export_site(client, tmp_path / "site", SiteOptions())
+    return tmp_path / "site"
+
+
+def twin(site: Path, path: str) -> dict:
+    return json.loads((site / f"{path}.json").read_text(encoding="utf-8"))
+
+
+def test_the_history_has_each_change_with_its_state_and_evidence(site: Path) -> None:
+    page = twin(site, "m/iris/history")
+    assert [(e["stage"], e["version"], e["previous"], e["state"]) for e in page["events"]] == [
+        ("staging", 2, None, "never in force"),
+        ("production", 1, 3, "in force"),
+        ("champion", 2, None, "in force"),
+        ("production", 3, 1, "ended"),
+        ("production", 1, None, "ended"),
+    ]
+    assert {e["signature"] for e in page["events"]} == {"not signed"}
+    assert page["events"][4]["forced"] == ["accuracy"]
+    assert "staging accepts only reviewed changes" in page["events"][0]["note"]
+    assert page["lanes"] == ["staging", "production", "champion"]
+    assert twin(site, "history")["events"] == page["events"]
+    assert twin(site, "history")["lanes"] == ["iris staging", "iris production"]
+    assert twin(site, "m/empty/history")["events"] == []
+
+
+def test_the_history_is_drawn_as_swim_lanes_and_shown_as_a_table(site: Path) -> None:
+    text = (site / "m/iris/history.html").read_text(encoding="utf-8")
+    assert text.count("<svg") == 3  # the icon, and the drawing in two widths
+    assert "production: 1 since " in text
+    assert "staging: 2 at " in text  # the cross of the change that was never in force
+    assert text.count("<tr data-stage=") == 5
+    assert "forced past accuracy" in text
+    assert '<a href="../../m/iris/history.csv" download>CSV</a>' in text
+
+
+def test_the_csv_has_all_changes_and_no_cell_that_is_a_formula(site: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO((site / "m/iris/history.csv").read_text(encoding="utf-8"))))
+    assert [(row["stage"], row["version"]) for row in rows][:2] == [("staging", "2"), ("production", "1")]
+    assert rows[3]["reason"].startswith("'=cmd()")
+    assert "\u202e" not in rows[3]["reason"]
+    assert rows[4]["forced"] == "accuracy"
+    assert rows[1]["until"] == ""
+
+
+def test_a_long_history_shows_the_newest_rows_and_says_where_all_are(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(rendering._environment().globals, "history_rows", 2)
+    rendering._template.cache_clear()
+    export_site(client, tmp_path / "site", SiteOptions())
+    rendering._template.cache_clear()
+    text = (tmp_path / "site/history.html").read_text(encoding="utf-8")
+    assert text.count("<tr data-stage=") == 2
+    assert "The newest 2 of 5 changes." in text
+    assert len(twin(tmp_path / "site", "history")["events"]) == 5
+
+
+def test_the_board_shows_holders_pending_changes_and_the_rollback_command(site: Path) -> None:
+    page = twin(site, "stages")
+    (empty, iris) = page["rows"]
+    assert (empty["model"], empty["holders"]) == ("empty", [None, None])
+    staging, production = iris["holders"]
+    assert (production["pill"]["version"], production["pill"]["author"]) == (1, "Ada Example")
+    assert production["rollback"] == "git model rollback iris production"
+    assert staging["pill"]["state"] == "pending"
+    text = (site / "stages.html").read_text(encoding="utf-8")
+    assert "1 change pending" in text
+    assert "version 2 is recorded and" in text
+    assert "git model rollback iris production" in text
+
+
+def test_a_forged_tag_is_shown_as_forged(client: Client, code_repo: Path, tmp_path: Path) -> None:
+    subprocess.run(["git", "-C", code_repo, "tag", "-fam", "x", "model/iris/production", "HEAD"], check=True)
+    export_site(client, tmp_path / "site", SiteOptions())
+    text = (tmp_path / "site/stages.html").read_text(encoding="utf-8")
+    assert "1 forged tag" in text
+    assert "its tag does not count" in text
+
+
+def test_the_lineage_is_a_graph_and_a_text_tree_of_each_version_in_use(site: Path) -> None:
+    page = twin(site, "m/iris/lineage")
+    assert [(each["number"], each["places"]) for each in page["versions"]] == [
+        (1, ["production"]),
+        (2, ["champion"]),
+        (3, ["latest"]),
+    ]
+    assert page["others"] == 0
+    first = page["versions"][0]
+    assert first["tree"][:2] == ["made from:", "iris@1  production"]
+    assert {node["kind"] for node in first["lineage"]["nodes"]} == {"version", "artifact"}
+    assert first["in_use"] == ["iris@1 production", "iris@2 champion"]
+    text = (site / "m/iris/lineage.html").read_text(encoding="utf-8")
+    assert '<section id="1"' in text
+    assert text.count('class="drawing lineage"') == 6
+    assert '<a href="../../m/iris/v/2.html"><g class="node version held">' in text
+    assert "The model has no version yet." in (site / "m/empty/lineage.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def served(site: Path) -> Iterator[str]:
+    """The address of a web server with the site."""
+
+    class Files(QuietHandler, SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(site))
+
+    with running(QuietServer(Files)) as server:
+        yield server.url
+
+
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 360)])
+def test_a_browser_shows_the_pages_without_faults(served: str, visitor: Visitor, dark: bool, width: int) -> None:
+    for path in PATHS:
+        page = visitor.open(f"{served}/{path}.html", width=width, dark=dark)
+        assert accessibility_faults(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        drawings = page.query_selector_all("svg.drawing")
+        assert sum(drawing.is_visible() for drawing in drawings) == len(drawings) / 2, path
+
+
+def test_on_paper_the_history_is_a_table_without_navigation(served: str, visitor: Visitor) -> None:
+    page = visitor.open(f"{served}/m/iris/history.html", width=690)
+    page.emulate_media(media="print")
+    assert not page.is_visible("nav.tabs")
+    assert page.is_visible("thead")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 690
