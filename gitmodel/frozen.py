@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError
 from operator import attrgetter
@@ -37,13 +38,35 @@ class _SignatureOfFields:
         return inspect.Signature(parameters[1:], return_annotation=None)
 
 
+# Held by the thread that finds the fields of a class: `dataclasses` changes the class, so it must do this once.
+_finding_fields = threading.RLock()
+
+
+class _OnFirstUse:
+    """An attribute that follows from the fields of a class: the first use of one finds the fields, and sets all."""
+
+    def __init__(self, name: str, *, kw_only: bool) -> None:
+        self._name = name
+        self._kw_only = kw_only
+
+    def __get__(self, value: object, owner: type[Frozen]) -> Any:
+        with _finding_fields:
+            if vars(owner)[self._name] is self:  # no other thread was first
+                dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=self._kw_only)(owner)
+                names = [field.name for field in owner.__dataclass_fields__.values() if field.compare]
+                # A single name is given twice, because `attrgetter` returns no tuple for one name.
+                owner.__compared__ = attrgetter(*(names if len(names) > 1 else [*names, *names] or ["__class__"]))
+        return getattr(owner, self._name)
+
+
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 class Frozen:
     """A value whose fields are declared as those of a dataclass. `dataclasses.fields` and `replace` accept it.
 
     `dataclasses.dataclass(frozen=True)` compiles six methods for each class at import, which takes 0.4 ms; a command
-    imports some fifty classes and creates values of a few. Here the classes share all methods except `__init__`, which
-    is compiled when the first value is created. The options *kw_only* and *eq* are those of `dataclasses.dataclass`.
+    imports some sixty classes and creates values of a few. Here the classes share all methods except `__init__`, which
+    is compiled when the first value is created, and the fields are found when they are first needed. The options
+    *kw_only* and *eq* are those of `dataclasses.dataclass`.
 
     >>> class Point(Frozen):
     ...     x: int
@@ -61,10 +84,8 @@ class Frozen:
     def __init_subclass__(cls, *, kw_only: bool = False, eq: bool = True) -> None:
         super().__init_subclass__()
         cls.__doc__ = cls.__doc__ or cls.__name__  # otherwise `dataclasses` writes a docstring, which takes 1 ms
-        dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
-        names = [field.name for field in cls.__dataclass_fields__.values() if field.compare]
-        # A single name is given twice, because `attrgetter` returns no tuple for one name.
-        cls.__compared__ = attrgetter(*(names if len(names) > 1 else [*names, *names] or ["__class__"]))
+        for name in ("__dataclass_fields__", "__compared__"):
+            setattr(cls, name, _OnFirstUse(name, kw_only=kw_only))
         if not eq:
             for name in {"__eq__", "__hash__"} - vars(cls).keys():
                 setattr(cls, name, getattr(object, name))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import field, fields, replace
 from typing import Any
 
@@ -160,3 +161,28 @@ def test_threads_that_make_the_first_value_of_a_class_at_once_all_get_one(monkey
     for thread in threads:
         thread.join()
     assert {value.number for value in made} == {1, 2}
+
+
+def test_threads_that_ask_for_the_fields_of_a_class_at_once_find_them_once(monkeypatch):
+    class First(Frozen):
+        number: int = field(default=0)
+        words: Mapping[str, Any] = field(default_factory=dict)
+
+    dataclass, both, calls = dataclasses.dataclass, threading.Barrier(2), []
+
+    def dataclass_together(**options):
+        calls.append(options)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.2)  # the second thread should not get here
+        return dataclass(**options)
+
+    monkeypatch.setattr(dataclasses, "dataclass", dataclass_together)
+    found: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: found.append([each.name for each in fields(First)])) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [["number", "words"]] * 2
+    assert len(calls) == 1
+    assert First().words == {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.required_signatures import RequiredSignatures
 from gitmodel.domain.schema import messages, paths, records
+from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
@@ -91,7 +91,7 @@ class StageTags:
             signatures = self.signatures
             if tip is None or signatures.never_required(tip) or not signatures.are_required((tip,), ref.stage):
                 return None
-            key = hashlib.sha256(f"{tip} {ref.name}".encode()).hexdigest()
+            key = sha256(f"{tip} {ref.name}".encode())
             known = self._facts.get_oid(_SIGNED, key)
             if known:
                 return known

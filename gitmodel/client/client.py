@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -692,10 +691,12 @@ class Client:
         >>> client.attach_logs(run.id, "demo@3", step="fit")                              # doctest: +SKIP
         'fit.log'
         """
+        from tempfile import TemporaryDirectory  # imported here: few calls need it, and it takes 2 ms
+
         from gitmodel.registry.run_logs import text_of
 
         name = f"{step or self.get_run(run).id}.log"
-        with tempfile.TemporaryDirectory(prefix="gitmodel-log-") as folder:
+        with TemporaryDirectory(prefix="gitmodel-log-") as folder:
             file = Path(folder, "log.txt")
             file.write_text(text_of(self.get_logs(run, step)), encoding="utf-8")
             self.get_version(version).attach(name, file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import field
 
@@ -69,6 +68,8 @@ class Address(Frozen):
         >>> Address.parse("ssh://ada@example.org/x").key == Address.parse("ssh://bob@example.org/x").key
         False
         """
+        import hashlib  # imported here: it loads OpenSSL, which takes 2 ms
+
         return hashlib.sha256(self._known_as.encode("utf-8", "surrogateescape")).hexdigest()
 
     @property

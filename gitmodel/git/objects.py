@@ -6,7 +6,6 @@ commits and tags of "Git Internals" in the Pro Git book.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import struct
@@ -76,7 +75,7 @@ class NewObject(Frozen):
 
     @property
     def id(self) -> Oid:
-        return Oid(hashlib.sha1(self._framed).hexdigest())
+        return Oid(_sha1(self._framed).hex())
 
     @property
     def _framed(self) -> bytes:
@@ -144,7 +143,13 @@ def format_pack(objects: Iterable[NewObject]) -> bytes:
     distinct = {new.id: new for new in objects}
     packed = b"".join(_packed_head(new) + zlib.compress(new.data, 1) for new in distinct.values())
     pack = b"PACK" + struct.pack(">II", 2, len(distinct)) + packed
-    return pack + hashlib.sha1(pack).digest()
+    return pack + _sha1(pack)
+
+
+def _sha1(data: bytes) -> bytes:
+    import hashlib  # imported here: it loads OpenSSL, which takes 2 ms, and only writers need it
+
+    return hashlib.sha1(data).digest()
 
 
 def _packed_head(new: NewObject) -> bytes:

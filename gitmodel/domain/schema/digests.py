@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from gitmodel.errors import Invalid
@@ -66,4 +65,15 @@ def digest_of(content: bytes) -> Digest:
     >>> digest_of(b"")
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
     """
-    return PREFIX + hashlib.sha256(content).hexdigest()
+    return PREFIX + sha256(content)
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of *content*, as 64 lowercase hex digits.
+
+    >>> sha256(b"")[:8]
+    'e3b0c442'
+    """
+    import hashlib  # imported here: it loads OpenSSL, which takes 2 ms, and many commands compute no hash
+
+    return hashlib.sha256(content).hexdigest()

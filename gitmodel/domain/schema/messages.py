@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 
+from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.refs import StageRef
 
 MAX_TRAILER = 500
@@ -54,7 +54,7 @@ def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]
 
 def transaction_id(*parts: str) -> str:
     """Return 16 hex digits that are the same for the same *parts*."""
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+    return sha256("\0".join(parts).encode("utf-8", "replace"))[:16]
 
 
 def keyed_transaction(model: str, key: str) -> str:

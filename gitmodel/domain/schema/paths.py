@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import lru_cache
 from typing import Literal
 
 from gitmodel.domain.schema import names
+from gitmodel.domain.schema.digests import sha256
 from gitmodel.frozen import Frozen
 
 REGISTRY = "gitmodel.toml"
@@ -69,7 +69,7 @@ def name_file(model: str, name: str) -> str:
 def name_folder(model: str, name: str) -> str:
     """Return the folder of *name* and of all version names with the same two hex digits of their hash."""
     folded = names.fold(name).encode("utf-8", "surrogatepass")
-    return f"{MODELS}/{model}/names/{hashlib.sha256(folded).hexdigest()[:2]}"
+    return f"{MODELS}/{model}/names/{sha256(folded)[:2]}"
 
 
 def stage_file(model: str, stage: str) -> str:
