@@ -1,6 +1,6 @@
 """Generates the man page and the reference pages of the commands: `python tests/command_reference.py`.
 
-A test checks that the pages in `docs/` are up to date. Nothing imports it when a command runs.
+A test checks that the pages in `docs/` are up to date. No command imports this module.
 """
 
 from __future__ import annotations

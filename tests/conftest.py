@@ -27,7 +27,7 @@ PREFIXES = ("AWS_", "AZURE_", "GIT_", "GITMODEL_", "GOOGLE_", "STORAGE_", "XDG_"
 TERMINAL = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PAGER", "LANGUAGE")
 
 
-# A process that a shell starts with "&" ignores SIGINT, and so do its children: tests of Ctrl-C would never end.
+# A process that a shell starts with "&" ignores SIGINT, and its children do, too: tests of Ctrl-C would never end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -53,7 +53,10 @@ _numbers = itertools.count()
 
 
 def make_folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    """Make a new folder. With its own numbers, pytest would list the folders of all earlier tests each time."""
+    """Make a new folder.
+
+    The numbers of pytest's own folders take long: it lists the folders of all earlier tests each time.
+    """
     return factory.mktemp(f"{name}{next(_numbers)}", numbered=False)
 
 
@@ -107,7 +110,7 @@ def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="session")
 def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """One S3 server for all tests of a process; those that use it share `@pytest.mark.xdist_group("s3")`."""
+    """One S3 server for all tests of a process. Tests that use it share `@pytest.mark.xdist_group("s3")`."""
     from store_servers import seaweedfs
 
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:

@@ -15,7 +15,7 @@ def run(repo, *arguments, input=b"", index=None):
 
 
 def edit(repo, files, message="Edit by hand", *, onto=BRANCH, parents=None):
-    """Commit *files* (path to text or bytes; None deletes) on top of *onto*; moves the branch *onto*, no tag."""
+    """Commit *files* (path to text or bytes; None deletes) on top of *onto*. Moves the branch *onto*, but no tag."""
     tip = run(repo, "rev-parse", "--verify", "--quiet", onto)
     with tempfile.TemporaryDirectory() as folder:
         index = str(Path(folder) / "index")

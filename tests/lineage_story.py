@@ -1,6 +1,6 @@
 """A repository with a history: three models, forty versions, a hundred runs of real pipelines over ten days.
 
-`python lineage_story.py FOLDER` makes it; the tests copy what was made once.
+`python lineage_story.py FOLDER` creates it. The tests create it once and copy it.
 """
 
 import os
@@ -76,7 +76,7 @@ def main(folder: Path) -> None:
     (folder / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
     os.chdir(folder)
     _on_day(1)
-    assert run(["init", "--new", "--quiet"]) == 0  # --new, because the remote does not exist
+    assert run(["init", "--new", "--quiet"]) == 0  # --new: do not contact the remote, which does not exist
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
     from gitmodel.registry import runs

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be other users")
-# Imports modules before the process changes its user, because the user may not read this installation.
+# Modules are imported before the process changes its user, because the other user may not read this installation.
 _PROGRAM = """
 import difflib, encodings.idna, importlib, os, pkgutil, random, shutil, sys, tempfile, textwrap, traceback
 import git, gitmodel

@@ -7,7 +7,7 @@ import pytest
 # A kind that is added here must pass all tests of tests/test_artifact_store.py and tests/stores/test_interruptions.py.
 SERVERS = ("s3", "oci", "sftp", "gcs", "azure")
 KINDS = ["default", "shared", *(pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in SERVERS)]
-# Servers that delete unfinished uploads by themselves and list none of them.
+# Servers that delete unfinished uploads themselves and do not list them.
 EXPIRING = ("oci", "gcs", "azure")
 
 

@@ -1,4 +1,4 @@
-"""A proxy before a server on loopback that fails, delays or truncates answers on request."""
+"""A proxy for a server on loopback. On request, it fails, delays or truncates answers."""
 
 import http.client
 import socket
@@ -10,8 +10,8 @@ from web_pages import QuietHandler, QuietServer, running
 class Proxy:
     """`proxy.plan(number, method, path)` decides what to do with a request, counted from 1 in the order of arrival.
 
-    "" passes it on; a number such as "503" is the answer; "reset" closes the connection; "cut" passes on half of the
-    body of the answer; "hang" waits until the proxy is closed, having set `proxy.hanging`.
+    "" passes the request on; a number such as "503" is the answer; "reset" closes the connection; "cut" passes on half
+    of the body of the answer; "hang" sets `proxy.hanging` and waits until the proxy is closed.
     """
 
     def __init__(self, port):

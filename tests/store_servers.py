@@ -32,7 +32,7 @@ def weed():
 
 
 def free_ports(count):
-    """Return free ports. All of them stay bound until the last one is found, so that no port occurs twice."""
+    """Return free ports. Each stays bound until all are found, so that no port occurs twice."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -44,7 +44,7 @@ def free_ports(count):
 
 
 def wait_for(url, process, log, *, timeout=60):
-    """Return when *url* answers anything; fail with the end of the server's log if the server ends or stays silent."""
+    """Wait until *url* answers. Fail with the end of the server's log if the server ends or stays silent."""
     ends = time.monotonic() + timeout
     while True:
         try:

@@ -91,7 +91,7 @@ def handles(client):
 
 
 def good(name, parameter, tmp_path):
-    """Return a value of the right type: the method works, or refuses it for another reason than the type."""
+    """Return a value of the right type, with which the method works or raises an error about something else."""
     known = {
         "path": tmp_path / "file.txt",
         "folder": tmp_path / "folder",
@@ -356,7 +356,7 @@ def test_a_call_that_does_not_match_the_parameters_names_the_argument(client, ca
         call(model)
     assert said in caught.value.message
     assert hint in caught.value.hint
-    assert isinstance(caught.value, TypeError)  # Python itself raises TypeError for such a call
+    assert isinstance(caught.value, TypeError)  # also a TypeError, as Python raises for such a call
     assert editing.state(client.repository.common_dir) == before
 
 

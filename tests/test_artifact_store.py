@@ -293,7 +293,7 @@ class TestEveryStore:
             verify_folder(store, digest)
 
     def test_an_object_longer_than_its_record_says_is_refused_before_it_is_written(self, store, tmp_path):
-        big = bytes(range(256)) * (9 << 12)  # 9 MiB: more than one range of a store on a server
+        big = bytes(range(256)) * (9 << 12)  # 9 MiB: a store on a server reads it in several ranges
         digest = put(store, big)
         folder = put(store, format_manifest([ManifestEntry(digest, 8, "a")]))
         limits = {"size": 8}
@@ -433,7 +433,7 @@ class TestSources:
         folder.mkdir()
         Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(b"")
         self.refused(local, folder, UsageError, "cannot be stored")
-        # a single file is stored without its name, so any name is accepted
+        # A single file is stored without its name, so its name may be anything.
         assert put_path(local, Path(os.fsdecode(bytes(folder) + b"/" + name))).size == 0
 
     @pytest.mark.parametrize("change", ["grown", "rewritten", "replaced", "removed"])
@@ -657,7 +657,7 @@ class TestLocalStore:
             monkeypatch.setattr(local_store.os, name, lambda *a, n=name, r=real: (calls.append(n), r(*a))[1])
         put(local, b"a")
         assert calls.index("fsync") < calls.index("replace")
-        assert calls[-1] == "fsync"  # of the folder, so that the new name survives a power failure
+        assert calls[-1] == "fsync"  # flushes the folder, so that the new name survives a power failure
 
     def test_two_processes_that_put_the_same_content_both_succeed(self, local, tmp_path):
         (tmp_path / "big").write_bytes(BIG * 4)
@@ -727,7 +727,7 @@ class TestLocalStore:
         def count():
             found = 0
             for descriptor in os.listdir("/proc/self/fd"):
-                with suppress(FileNotFoundError):  # the descriptor of the listing is closed already
+                with suppress(FileNotFoundError):  # the descriptor of the listing itself
                     found += os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(tmp_path))
             return found
 

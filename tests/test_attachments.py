@@ -115,7 +115,7 @@ ATTACHED = '\n[[attachments]]\nname = "{}"\ndigest = "sha256:{:064x}"\nsize = 3\
         (ATTACHED.format("cm", 1) + 'uri = "s3://ada:pw@bucket/cm.png"\n', "registry.stores"),
     ],
 )
-def test_records_that_others_edited_are_checked(staged, added, rule):
+def test_check_finds_faults_in_attachments_that_were_edited_by_hand(staged, added, rule):
     folder = staged.repository.common_dir
     editing.edit(folder, {FILE: editing.read(folder, FILE) + added})
     found = {problem.rule for problem in checking.check(staged.repository)}

@@ -20,7 +20,7 @@ def bundle(code_repo, tmp_path, git):
     return tmp_path / "iris.bundle"
 
 
-def test_a_registry_in_a_bundle_is_read(bundle, capsys, monkeypatch):
+def test_commands_read_a_registry_in_a_bundle(bundle, capsys, monkeypatch):
     with Client(repo=str(bundle)) as client:
         assert client.get_version("iris@production").metadata == {"accuracy": 0.9}
         folder = client.repository.common_dir

@@ -1,4 +1,4 @@
-"""Model cards: the hub's library can read them, equal records give equal cards, and text is escaped."""
+"""Model cards: the hub's library can read them, equal records give equal cards, and text of records is escaped."""
 
 import json
 from dataclasses import replace

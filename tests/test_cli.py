@@ -695,7 +695,7 @@ def test_init_new_does_not_ask_a_remote_that_is_out_of_reach(repo, capsys, git, 
     assert ask(capsys, "init", "--new")[0] == 0
 
 
-def test_config_shows_what_is_in_effect_and_sets_it(iris, capsys, git, tmp_path, monkeypatch):
+def test_config_shows_the_settings_in_effect_and_changes_them(iris, capsys, git, tmp_path, monkeypatch):
     code, out, _ = ask(capsys, "config", "--format", "json")
     assert {setting["key"]: setting["source"] for setting in json.loads(out)} == {
         "repo": "the repository you stand in",
@@ -745,13 +745,13 @@ def test_get_into_a_folder_that_does_not_exist_is_refused(iris, capsys):
     assert ask(capsys, "get", "iris@1", "train", "-o", ".")[0] == 2
 
 
-def test_renaming_and_updating_a_model_is_one_commit(iris, capsys, git):
+def test_a_model_is_renamed_and_updated_in_one_commit(iris, capsys, git):
     before = int(git(iris, "rev-list", "--count", "gitmodel"))
     assert ask(capsys, "update", "iris", "--rename", "flowers", "--title", "Flowers")[0] == 0
     assert int(git(iris, "rev-list", "--count", "gitmodel")) == before + 1
 
 
-def test_updating_and_promoting_a_version_is_one_commit(iris, capsys, git):
+def test_a_version_is_updated_and_promoted_in_one_commit(iris, capsys, git):
     before = int(git(iris, "rev-list", "--count", "gitmodel"))
     assert ask(capsys, "version", "update", "iris", "--stage", "production", "--description", "x")[0] == 0
     assert int(git(iris, "rev-list", "--count", "gitmodel")) == before + 1

@@ -84,7 +84,7 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         example = example.replace("iris@production", "demo@1")
     if path == "git model runs cells":
         monkeypatch.setattr(executed_cells, "executed_cells", lambda: [Cell(1, "train()")])
-    if path == "git model ui":  # otherwise it serves until Ctrl-C
+    if path == "git model ui":  # this command would run until Ctrl-C
         monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: [each.close() for each in sockets])
         monkeypatch.setattr("webbrowser.open", lambda url: True)
         example += " --port 0"
@@ -303,7 +303,7 @@ def test_bash_completes_commands_options_models_and_versions(registry):
     assert complete("git-model versions l") == ["list"]
     assert "--reason" in complete("gitmodel promote --r")
     assert complete("git model show ir") == ["iris"]
-    # bash splits the word at @ and expects only the part after it
+    # bash splits a word at @, and expects only the part after the @.
     assert complete("git model promote iris@pro") == ["production"]
     assert complete("git model promote iris@1.") == ["1.2.3"]
     assert complete("git model show nothing@") == []

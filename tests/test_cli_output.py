@@ -201,7 +201,7 @@ def test_ctrl_c_at_a_question_changes_nothing(repo, capsys):
     while b"[y/N]" not in shown:
         shown += os.read(ours, 1024)
     ended = None
-    while ended is None:  # repeated: Python misses a signal between the question and reading the answer
+    while ended is None:  # repeated, because Python can miss a signal that comes just before it reads the answer
         child.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             ended = child.wait(10)
@@ -264,7 +264,7 @@ def test_times_commits_and_reasons_are_not_cut_on_a_narrow_terminal(repo, capsys
     assert max(map(len, [head, row, *told])) <= 80
     assert reason in ask(capsys, "history", "iris", "production")[1].splitlines()[1]
     _, shown = on_terminal("history", columns=40, env={"NO_COLOR": "1"})
-    assert max(map(len, shown.replace("\r", "").splitlines())) <= 72  # each column keeps eight characters
+    assert max(map(len, shown.replace("\r", "").splitlines())) <= 72  # columns have at least eight characters each
 
 
 def test_labels_and_their_text_wrap_on_a_terminal(repo, capsys):

@@ -70,7 +70,7 @@ def commits(client, git):
 
 
 class TestModels:
-    def test_a_model_keeps_every_descriptive_field(self, client):
+    def test_a_registered_model_has_every_descriptive_field_that_was_given(self, client):
         said = {
             "title": "Iris flowers",
             "license": "Apache-2.0",
@@ -919,7 +919,7 @@ class TestTransactions:
                 change.get_version("iris@1").log_metadata(slow=True)
                 inside.set()
                 assert written.wait(20)
-                # this thread is not in the transaction, so its write is a commit of its own, made at once
+                # This thread is not in the transaction, so its write is immediately a separate commit.
                 assert other.get_version("iris@staging").metadata == {"thread": True}
                 assert client.get_version("iris@1").metadata == {}
                 if fails:
@@ -1026,7 +1026,7 @@ class TestTransactions:
 
 
 class TestLeftovers:
-    """Two merges without a conflict can leave stage files that put one version into two stages."""
+    """After two merges without conflict, two stage files can name the same version."""
 
     EMPTY = records.links_digest(())
 
@@ -1170,7 +1170,7 @@ class TestShown:
         assert "&lt;script&gt;" in iris._repr_html_()
         assert "iris" in client.list_models()._repr_html_()
 
-    def test_a_client_closes_and_opens_again(self, client, iris):
+    def test_a_closed_client_opens_again_when_it_is_used(self, client, iris):
         client.close()
         client.close()
         assert iris.get_version(1).number == 1
@@ -1232,5 +1232,5 @@ def test_reading_the_name_of_a_handle_after_close_starts_no_git(code_repo):
         made = client.register_model("iris").create_version()
     assert (made.reference, made.number, made.model.name) == ("iris@1", 1, "iris")
     assert not client.repository.reader.is_running
-    assert client.get_version("iris@1").number == 1  # using a closed client opens it again
+    assert client.get_version("iris@1").number == 1  # a closed client opens again
     client.close()

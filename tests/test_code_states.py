@@ -73,7 +73,7 @@ class TestSha256:
         with Client(tmp_path / "other", repo=tmp_path / "registry.git") as client:
             assert client.get_version("iris@2").checkout(tmp_path / "again").commit == snapshot
 
-    def test_a_run_is_reproduced(self, sha256, tmp_path, capsys, git, monkeypatch):
+    def test_a_run_with_code_in_a_sha256_repository_is_reproduced(self, sha256, tmp_path, capsys, git, monkeypatch):
         monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
         ask(capsys, "config", "repo", "../registry.git")
         (sha256 / ".gitignore").write_text("__pycache__/\n")
@@ -172,7 +172,7 @@ class TestChangesThatGitIsToldToOverlook:
         with Client() as client, pytest.raises(Refused, match=r"not committed: train\.py"):
             client.get_model("iris").create_version()
         (code / "train.py").unlink()
-        # a sparse checkout sets --skip-worktree for files that it leaves out: no change
+        # No change: a sparse checkout sets --skip-worktree for the files that it leaves out.
         assert self.dirty() is (mark == "--assume-unchanged")
 
     def test_a_sparse_checkout_is_clean(self, code, git):
@@ -208,7 +208,7 @@ class TestChangesThatGitIsToldToOverlook:
 
 
 @needs_root
-def test_read_only_code_is_recorded(code_repo, git):
+def test_the_state_of_a_read_only_code_repository_is_recorded(code_repo, git):
     with open_folder() as top:
         ada = User(top, 12345, 12345)
         git(top, "clone", "-q", str(code_repo), "code")
@@ -281,7 +281,7 @@ class TestHooksOfAPush:
         assert (code_, err) == (0, "")
         stored = [path.read_bytes() for path in (tmp_path / "host.git/lfs/objects").rglob("*") if path.is_file()]
         assert stored == [b"large"]
-        # the same for a snapshot of uncommitted changes
+        # Pushing a snapshot of uncommitted changes uploads its files, too.
         (code / "weights.bin").write_bytes(b"larger")
         git(code, "config", "gitmodel.dirty", "snapshot")
         ask(capsys, "version", "create", "iris")
@@ -300,7 +300,7 @@ def edit_in_the_second_of_the_index(code, name, text):
     os.utime(path, (1_700_000_000, 1_700_000_000))
     stat = path.stat()
     data = bytearray(index.read_bytes()[:-20])
-    # the entry begins with the times, 62 bytes before its name (`gitformat-index`)
+    # An index entry begins with the times, 62 bytes before the name (`gitformat-index`).
     start = data.index(name.encode() + b"\0") - 62
     for offset, time_ns in ((0, stat.st_ctime_ns), (8, stat.st_mtime_ns)):
         seconds, rest = divmod(time_ns, 10**9)

@@ -1,4 +1,4 @@
-"""Keeping the code of a version: by a ref, with uncommitted changes if requested, and on the remote."""
+"""A ref keeps the code commit of a version, with uncommitted changes on request, and a push keeps it on the remote."""
 
 import os
 import shutil

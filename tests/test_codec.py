@@ -75,7 +75,7 @@ def depth(value):
     return 0 if items is None else 1 + max(map(depth, items), default=0)
 
 
-# Hypothesis also takes constants from imported modules, so the values can differ from run to run
+# Hypothesis also uses constants of imported modules, so the values can differ between runs.
 METADATA = st.dictionaries(KEYS, VALUES, max_size=5).filter(lambda values: depth(values) <= codec.MAX_NESTING)
 
 

@@ -152,7 +152,7 @@ def test_many_versions_of_several_models_stand_in_columns(client, capsys):
     assert [cell for block in rows for cell in block] == row.split()[1:]
 
 
-def test_two_references_to_one_version_get_columns_of_their_own(client, capsys):
+def test_diff_has_a_column_for_each_of_two_references_to_the_same_version(client, capsys):
     create(client, {"accuracy": 0.5}, {"accuracy": 0.6})
     client.promote("iris@2", "production")
     client.set_alias("iris@2", "champion")

@@ -14,7 +14,7 @@ from gitmodel.cli import run
 from gitmodel.domain.schema.codec import encode
 from gitmodel.domain.secrets.credentials import credential_in, redacted, without_credentials
 
-# Made from parts, so that no scanner takes this file for a leak.
+# In parts, so that no scanner reports this file as a leak of a credential.
 CREDENTIALS = {
     "AWS": "AKIA" + "IOSFODNN7EXAMPLE",
     "AWS secret": "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY",
@@ -89,7 +89,7 @@ KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "Ab1/" * 16 + "\n" + "Cd2+" * 3
     ],
 )
 def test_a_credential_is_hidden_completely(text):
-    """Recognizing a credential may stop before its end, but hiding must cover all of it."""
+    """A pattern may match only the start of a credential, but all of the credential must be hidden."""
     hidden = redacted(f"see {text} there")
     assert not any(part in hidden for part in (text[-12:-2], text[24:32])), hidden
     assert hidden.startswith("see (a")

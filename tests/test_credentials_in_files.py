@@ -1,4 +1,4 @@
-"""A file or folder with credentials is not stored; one that only resembles them is."""
+"""A file or folder with credentials is not stored. A file that only looks similar is stored."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from gitmodel import Client, Refused
 from gitmodel.domain.secrets.credential_files import TEXT_SIZE, credentials_in_file
 from gitmodel.stores.source_credentials import find_credentials
 
-# Made from parts, so that no scanner takes this file for a leak.
+# In parts, so that no scanner reports this file as a leak of a credential.
 TOKEN = "ghp_" + "a1B2" * 9
 KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA " + "PRIVATE KEY-----\n"
 SERVICE_ACCOUNT = json.dumps({"type": "service_account", "private_key_id": "1", "private_key": KEY})
@@ -108,7 +108,7 @@ def test_a_file_with_credentials_is_refused_in_a_folder_and_alone(client, folder
         lambda: client.get_model("iris").create_version(model_objects={"weights": folder}),
         lambda: client.get_model("iris").create_version(data={"a": __file__}, deployments={"weights": folder}),
     ]
-    if name != TOKEN:  # the name of a single file is not stored
+    if name != TOKEN:  # for a single file, its name does not matter, because it is not stored
         ways.append(lambda: version.link_artifact("weights", path))
     for store in ways:
         with pytest.raises(Refused, match=r"^the artifact weights seems to hold credentials: ") as refused:

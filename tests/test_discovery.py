@@ -82,7 +82,7 @@ class TestBareRepositories:
         assert "git model --repo PATH" in err
         inside = bare / "objects"
         assert model(inside, "list")[0] == 6
-        # a folder inside of a bare repository does not name the repository
+        # Naming a folder inside of a bare repository does not count as naming the repository.
         assert model(inside, "--repo", ".", "list")[0] == 6
         monkeypatch.chdir(bare)
         with pytest.raises(BareRefused):
@@ -124,7 +124,7 @@ class TestBareRepositories:
         assert model(b / "sub", "version", "create", "iris")[0] == 3
         assert not has_registry(b)
 
-    def test_clones_pulls_pushes_and_registries_by_url(self, bare, two, git, tmp_path):
+    def test_clone_pull_push_and_access_by_url_work_with_a_bare_repository(self, bare, two, git, tmp_path):
         a, _ = two
         git(a, "remote", "add", "origin", str(bare))
         assert model(a, "init", "--new")[0] == 0
@@ -140,7 +140,7 @@ class TestBareRepositories:
         assert model(tmp_path, "--repo", url, "version", "create", "iris")[0] == 0
         assert model(tmp_path, "--repo", url, "list", "-q")[1] == "iris\n"
 
-    def test_a_bare_repository_with_work_trees(self, bare, two, git, tmp_path):
+    def test_commands_work_in_a_work_tree_of_a_bare_repository(self, bare, two, git, tmp_path):
         a, _ = two
         git(a, "push", "-q", str(bare), "main")
         git(tmp_path, f"--git-dir={bare}", "worktree", "add", "-q", str(tmp_path / "tree"), "main")
@@ -229,7 +229,8 @@ class TestVariables:
         code, _, err = model(b, "register", "third", GIT_DIR=a / ".git")
         assert (code, err) == (0, "")
         assert model(a, "list", "-q")[1] == "second\nthird\n"
-        # gitmodel.repo names the registry but not the code repository, so a version is refused
+        # The setting gitmodel.repo names only the registry. The code repository is still ambiguous, so a version is
+        # refused.
         code, _, err = model(b, "version", "create", "third", GIT_DIR=a / ".git")
         assert (code, "GIT_DIR names" in err) == (2, True)
 
@@ -240,7 +241,7 @@ class TestVariables:
         assert ask(nowhere, "git", f"--git-dir={a}/.git", "model", "register", "iris")[0] == 0
         assert ask(nowhere, "git", "--git-dir=../a/.git", "model", "version", "create", "iris")[0] == 0
         made = json.loads(model(a, "show", "iris@1", "--format", "json")[1])
-        # git would use the current folder as the work tree and report all files as deleted
+        # git itself would use the current folder as the work tree and report all files as deleted.
         assert (made["code"]["commit"], made["code"].get("dirty")) == (editing.run(a, "rev-parse", "HEAD"), None)
         code, _, err = ask(nowhere, PROGRAM, "list", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone, which is not a git repository" in err) == (3, True)
@@ -249,7 +250,7 @@ class TestVariables:
         _, b = two
         code, _, err = model(b, "register", "iris", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone" in err) == (2, True)
-        # in a server hook GIT_DIR is ".", which names nothing after the hook changes into a clone
+        # In a server hook GIT_DIR is ".", which is no repository after the hook changes to another folder.
         code, _, err = model(b, "register", "iris", GIT_DIR=".")
         assert (code, "GIT_DIR names" in err) == (2, True)
         assert not has_registry(b)
@@ -312,7 +313,7 @@ class TestVariables:
         with Client() as client, pytest.raises(UsageError), client.transaction("Both"):
             client.register_model("second")
 
-    def test_a_lookup_of_a_client_names_the_repository_that_was_read(self, two, monkeypatch):
+    def test_the_error_of_a_client_names_the_repository_that_was_read(self, two, monkeypatch):
         a, b = two
         with Client(a) as client:
             client.register_model("iris").create_version()
@@ -368,7 +369,7 @@ class TestVariables:
         assert model(a, "-C", b, "register", "iris", **variables)[0] == 2
         assert not has_registry(b)
         assert model(b, "--repo", b, "register", "iris", **variables)[0] == 0
-        # 2 if the code is concerned
+        # The exit code is 2 if the variable concerns the code.
         assert model(b, "--repo", b, "version", "create", "iris", **variables)[0] in (0, 2)
         code, out, err = model(b, "list", "-q", **variables)
         assert (code, out, said in err) == (0, "iris\n", True)
@@ -432,7 +433,7 @@ class TestVariables:
         assert json.loads(model(a, "show", "iris@1", "--format", "json")[1])["code"]["dirty"] is False
 
     def test_a_server_hook_can_write_to_another_registry_during_a_push(self, two, git, tmp_path):
-        """The quarantine of the push belongs to another repository than the registry of the hook."""
+        """The quarantine folder of the push belongs to the pushed repository, and not to the registry."""
         a, b = two
         model(b, "register", "iris")
         git(tmp_path, "init", "-q", "--bare", "host.git")

@@ -51,7 +51,7 @@ def test_push_and_pull_report_that_neither_side_has_a_registry(
 def test_a_transaction_that_creates_the_registry_may_take_longer_than_a_second(
     code_repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number was reserved at a first commit that has another date than the first commit of the branch."""
+    """The ref of the reserved number points at a first commit with another date than the branch's first commit."""
     for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.delenv(name)
     seconds = count(1_790_000_000)

@@ -286,7 +286,7 @@ def test_a_table_is_compared_some_rows_at_a_time(tmp_path, monkeypatch):
     assert max(parts) * 4 * 8 <= 10_000
 
 
-def test_nan_in_tuples_is_loaded_equal(tmp_path):
+def test_a_loaded_table_with_nan_in_tuples_equals_the_saved_table(tmp_path):
     frame = pandas.DataFrame({"a": [(numpy.nan, 1.0), (), (None,)], "b": [[numpy.nan, 1], [], ["x"]]})
     save(frame, tmp_path / "x", "parquet")
     assert difference(frame, load(tmp_path / "x", "parquet")) == ""
@@ -308,7 +308,7 @@ def test_nan_in_tuples_is_loaded_equal(tmp_path):
         ([b"a"], ["a"]),
     ],
 )
-def test_a_difference_in_a_list_is_found(one, other):
+def test_comparing_values_finds_a_difference_in_a_list(one, other):
     assert difference(one, other)
     assert difference({"a": one}, {"a": other})
     assert difference(objects(*one), objects(*other))
@@ -393,7 +393,7 @@ class Thing:
 
 
 class Frame(pandas.DataFrame):
-    """A subclass of DataFrame: no format knows what it adds."""
+    """A subclass of DataFrame, whose additions no format can store."""
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_plain_expression_is_evaluated_without_the_library(text, expected):
 
 @needs_library
 @pytest.mark.parametrize(("text", "expected"), PLAIN)
-def test_the_library_gives_the_same_results_for_plain_expressions(text, expected):
+def test_the_cel_library_gives_the_same_results_for_plain_expressions(text, expected):
     assert by_library(text).matches(VERSION) is expected
 
 
@@ -185,7 +185,7 @@ CLAUSES = (
 def test_gitmodel_and_the_cel_library_give_the_same_answer(text, record):
     here, there = parse(text), by_library(text)
     assert answer(here, record) == answer(there, record)
-    whole = program.Program(text, reading.read_tokens(text))  # the whole expression in CEL, not split at &&
+    whole = program.Program(text, reading.read_tokens(text))  # one expression, not split at &&
     assert (answer(here, record) is True) == (whole.answer(record) is True)
     verdict, other = here.judge(record), there.judge(record)
     assert (verdict.passed, verdict.clause, verdict.missing) == (other.passed, other.clause, other.missing)
@@ -411,7 +411,7 @@ def test_ten_thousand_records_are_searched_in_milliseconds():
     expression = parse('metadata.accuracy > 0.9 && "baseline" in tags')
     start = time.perf_counter()
     assert sum(map(expression.matches, records)) == 999
-    assert time.perf_counter() - start < 0.25  # it took 11 ms when written; the limit allows for slow machines
+    assert time.perf_counter() - start < 0.25  # measured: 11 ms; the limit allows for slow machines
 
 
 def test_the_library_is_imported_only_when_an_expression_needs_it():
@@ -440,7 +440,7 @@ def test_without_the_library_plain_expressions_work_and_others_name_the_package(
 
 
 class PanicException(BaseException):
-    """Like the exception that the Rust binding raises: same name, and derived from BaseException."""
+    """Stands for the exception of the Rust binding, with the same name and base class."""
 
 
 @needs_library
@@ -552,7 +552,7 @@ def test_an_evaluation_ends_in_time_or_is_refused(text):
     record = {"a": WIDE, "s": "a" * 60_000}
     start = time.perf_counter()
     verdict = parse(text).judge(record)
-    assert time.perf_counter() - start < 4  # it took about 2 s when the limit was set
+    assert time.perf_counter() - start < 4  # measured: about 2 s
     assert verdict.reason in ("", "it is false", "it is too much work on a record of this size")
 
 

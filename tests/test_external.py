@@ -26,7 +26,7 @@ def pages():
 
 @pytest.fixture
 def elsewhere():
-    """A second web server, such as an internal one: trust in the first host does not include it."""
+    """A second web server, which trust in the first host does not include."""
     with serving() as server:
         yield server
 
@@ -212,7 +212,7 @@ def test_push_does_not_upload_an_external_artifact(iris, huge, capsys, tmp_path,
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external")[0] == 0
-    git(iris, "push", "-q", "origin", "main")  # push warns if no branch of the remote has the code of a version
+    git(iris, "push", "-q", "origin", "main")  # otherwise `push` warns that the remote lacks the code
     code, _, err = ask(capsys, "push")
     assert (code, err) == (0, "")
 
@@ -237,7 +237,7 @@ def test_the_local_copy_of_a_page_is_used_while_intact_and_else_repaired(iris, p
         path = artifact.path()
         inode = path.stat().st_ino
         pages.pages["/raw.csv"] = 500
-        assert artifact.path() == path  # the copy is intact, so the server is not asked
+        assert artifact.path() == path  # the intact copy is used without a request
         assert path.stat().st_ino == inode
         path.chmod(0o644)
         path.write_bytes(b"changed!")

@@ -191,7 +191,7 @@ def test_a_file_name_that_is_not_portable_is_replaced_by_the_name_of_the_artifac
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]*", fullmatch=True))
 def test_a_valid_name_of_an_artifact_is_a_valid_file_name(name):
-    if fault_in(name) is None:  # a record without `file` uses the name of its artifact as file name
+    if fault_in(name) is None:  # The name of the artifact is the file name if the record has no `file`.
         assert not file_name_fault(name)
 
 

@@ -270,8 +270,8 @@ def test_a_comparison_with_a_type_that_some_record_has_is_no_error(client):
     iris.create_version(metadata={"accuracy": "high", "note": 5})
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy == 'high'")] == [4]
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy > 0.92")] == [2]
-    assert list(iris.list_versions(filter="name == 9")) == []  # no version has a name
-    assert list(iris.list_versions(filter="'b' in metadata.split")) == []  # `in` also takes a table
+    assert list(iris.list_versions(filter="name == 9")) == []  # no error, although no version has a name
+    assert list(iris.list_versions(filter="'b' in metadata.split")) == []  # no error, because `in` also accepts a table
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy != 'low'", limit=2)] == [2, 4]
     iris.create_version(metadata={"accuracy": ["a"]})
     assert list(iris.list_versions(filter="'b' in metadata.accuracy")) == []
@@ -332,7 +332,7 @@ def test_doctor_reports_that_a_filter_hides_minor_findings(client, repo, capsys)
 
 
 @pytest.mark.parametrize("wrong", ["abuot == 'tag'", "about == 'tga'", "about"])
-def test_a_refused_filter_repairs_nothing(client, repo, capsys, wrong):
+def test_doctor_fix_with_a_refused_filter_repairs_nothing(client, repo, capsys, wrong):
     run(repo, "tag", "-d", "model/iris/production")
     before = state(repo)
     assert ask(capsys, "doctor", "--fix", "--filter", wrong)[0] == 2
@@ -344,7 +344,7 @@ def test_a_filter_on_an_empty_stage_matches_no_model(client):
     assert list(client.list_models(filter="stages.staging == 2")) == []
 
 
-def test_the_names_that_filters_know_are_those_of_the_fields(client):
+def test_filters_know_exactly_the_names_of_the_json_fields(client):
     assert VERSION_NAMES.keys() == shapes.VERSION.fields.keys() - {"at"}
     assert model_names(()).keys() == shapes.MODEL.fields.keys() - {"at"}
     assert RUN_NAMES.keys() == shapes.RECORDED_RUN.fields.keys() - {"at", "traceback"}

@@ -80,7 +80,7 @@ def test_the_bytes_behind_the_links_are_stored(client, make, tmp_path):
     got = artifact.download(tmp_path / "got")
     assert {name: (got / name).read_bytes() for name in FILES} == FILES
     assert not any(path.is_symlink() for path in got.rglob("*"))
-    # the digest is that of a copy of the folder without links
+    # A copy of the folder without links has the same digest.
     copy = tmp_path / "copy"
     for name, content in FILES.items():
         write(copy / name, content)
@@ -119,7 +119,7 @@ def test_a_link_out_of_the_root_is_refused_and_named(client, tmp_path):
     link(folder / "bad", secret)
     assert f"outside {root}: {secret}" in refused(client, folder, root, f"{folder}/bad is a link to a target outside")
     (folder / "bad").unlink()
-    link(root / "hop", secret)  # the final target decides, not the first one
+    link(root / "hop", secret)  # the final target of the link decides
     link(folder / "bad", root / "hop")
     refused(client, folder, root, f"{folder}/bad is a link to a target outside")
     refused(client, folder / "bad", root, f"{folder}/bad is a link to a target outside")
@@ -153,7 +153,7 @@ def test_a_folder_behind_a_link_is_stored_with_its_content(client, tmp_path, cap
     link(root / "shared/tokenizer/again", folder / "sub")
     (root / "shared/empty").mkdir()
     link(folder / "inner", "sub")  # to a folder inside of the artifact
-    for name in ("one", "two"):  # two links to the same folder, each by way of a third link
+    for name in ("one", "two"):  # each leads to the same folder by another link
         link(folder / name, root / "hop")
     link(root / "hop", "shared/tokenizer")
     link(folder / "deep/three", "../../../../shared")
@@ -195,7 +195,7 @@ def test_a_git_repository_behind_a_link_to_a_folder_is_refused(client, code_repo
         link(folder / "bad", target)
         write(folder / "file", b"x")
         if target.name == "refs":
-            # refs alone is no repository
+            # a folder `refs` alone is no repository
             client.get_version("net").link_artifact("refs", folder, follow_links=code_repo)
             continue
         with pytest.raises(Refused, match="a git repository, which is not stored"):
@@ -273,7 +273,7 @@ def test_a_link_that_is_swapped_after_the_check_stores_nothing_from_outside(clie
 
 def test_credentials_behind_a_link_are_found(client, tmp_path):
     folder, root = hugging_face(tmp_path)
-    # made from parts, so that no scanner takes this file for a leak
+    # In parts, so that no scanner reports this file as a leak of a credential.
     write(root / "hidden", b"TOKEN=" + b"ghp_" + b"a1B2" * 9)
     link(folder / "notes.txt", root / "hidden")
     with pytest.raises(Refused, match="seems to hold credentials"):

@@ -26,12 +26,12 @@ from gitmodel.formats.catalogue import plugins
 
 try:
     import cloudpickle
-except ImportError:  # joblib before 1.6 contains a copy
+except ImportError:  # joblib before 1.6 contains a copy of the library
     from joblib.externals import cloudpickle
 
 
 class Bomb:
-    """An object that creates a file when it is unpickled: the file shows that code was run."""
+    """An object that creates a file when it is unpickled. The file shows that loading ran code."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -128,7 +128,7 @@ def test_pickle_formats_are_refused_without_trust_with_the_reason(tmp_path, name
 def test_no_format_runs_a_pickle_in_a_file_with_its_extension(tmp_path, name, protocol):
     path = tmp_path / f"model.{name}"
     path.write_bytes(pickle.dumps(Bomb(tmp_path / "went off"), protocol=protocol))
-    # protocols 0 and 1 can be plain text, which a loader may return; it must only not run the pickle
+    # A pickle of protocol 0 or 1 can be plain text. A loader may return this text, but must not run the pickle.
     with pytest.raises(Refused) if protocol > 1 else suppress(GitModelError):
         load(path, name)
     assert not (tmp_path / "went off").exists()
@@ -212,7 +212,7 @@ def test_cloudpickle_keeps_functions(tmp_path, monkeypatch):
         ("a.npy", b"not so", "bytes"),
         ("a.skops", b"PK\x03\x04 cut off", "bytes"),
         ("a", b"\x80", "bytes"),
-        # for formats with known first bytes, only the content decides and not the extension
+        # For formats with known first bytes, only the content decides.
         ("a.gguf", b"GGUF\x03\0\0\0", "gguf"),
         ("weights", b"GGUF\x03\0\0\0", "gguf"),
         ("a.gguf", b"not so", "bytes"),
@@ -301,7 +301,7 @@ def test_a_file_that_is_not_in_its_format_is_reported(tmp_path, name, content):
     for start in (b"", b"\x93NUMPY\x01\x00", b"PAR1", b"PK\x03\x04", b"\x80\x04\x95"):
         path.write_bytes(start + content)
         if name in ("pickle", "joblib"):
-            continue  # loading these formats can run code, and the bytes are random
+            continue  # not these formats: loading random bytes could run code
         said = ""
         try:
             load(path, name)

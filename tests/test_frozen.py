@@ -1,4 +1,4 @@
-"""`Frozen`: its values behave as frozen dataclasses do."""
+"""Values of `Frozen` behave like frozen dataclasses."""
 
 import copy
 import dataclasses

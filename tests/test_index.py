@@ -1,4 +1,4 @@
-"""The index of versions: it finds what reading all records finds, whatever happens to its files."""
+"""A search with the index finds the same versions as reading all records, even if the index is damaged."""
 
 import os
 import random
@@ -124,7 +124,7 @@ def databases(repo):
 
 
 def awkward(rng, number):
-    """Return a random version whose metadata, tags and state are hard to search."""
+    """Return a random version with values that are hard to search: metadata, tags, state."""
     chosen = rng.sample(KEYS, rng.randint(0, 5))
     fields = {"metadata": {key: rng.choice(VALUES) for key in chosen}}
     if "split" in fields["metadata"]:
@@ -325,7 +325,7 @@ def test_an_index_whose_builder_was_killed_is_right_and_is_completed(repo, monke
         def killed(self, steps):
             write_piece(self, steps)
             written.append(steps)
-            if len(written) == commits + 1:  # inside a transaction, after this number of commits
+            if len(written) == commits + 1:  # stop inside a transaction, after this number of commits
                 os.kill(os.getpid(), signal.SIGKILL)
 
         updating.Update._write = killed
@@ -411,7 +411,7 @@ def test_an_index_that_is_deleted_while_it_is_read_still_gives_the_right_answer(
     def delete_first(search, *arguments, **options):
         for path in (repo / ".git" / "gitmodel").iterdir():
             path.unlink()
-        # stands for another process, which creates a new index
+        # Stands for another process that creates a new index.
         with monkeypatch.context() as patch, Client(repo) as other:
             patch.setattr(searching._Search, "run", run_search)
             assert outcome(other, "metadata.a >= 8") == ([8], [])
@@ -549,7 +549,7 @@ def test_doctor_compares_the_index_with_a_new_one_and_deletes_a_wrong_one(repo, 
         assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
         file = index_file.IndexFile(client.repository.own_folder)
         file.change(lambda database: database.execute("DELETE FROM fact WHERE value = 8"))
-        # the result is wrong, because the checksum is right
+        # The wrong row is used, because its checksum is right.
         assert outcome(client, "metadata.a >= 7") == ([7], [])
         (finding,) = (one for one in doctor.repair(client.repository, None) if one.about == "index")
         assert "for iris:" in finding.message

@@ -1,4 +1,4 @@
-"""The file of the index: whatever happens to it, every answer stays right, and the next search replaces it."""
+"""If the file of the index is damaged or replaced, answers stay right, and the next search writes it again."""
 
 import os
 import random

@@ -127,7 +127,7 @@ def test_deleted_versions_and_models_still_have_a_log(iris):
             client.log("iris@9")
 
 
-def test_a_shallow_clone_is_refused(iris, code_repo, tmp_path):
+def test_log_and_blame_in_a_shallow_clone_are_refused(iris, code_repo, tmp_path):
     for name in ("production", "champion"):
         run(code_repo, "update-ref", "-d", f"refs/tags/model/iris/{name}")
     shallow = tmp_path / "shallow"
@@ -187,7 +187,7 @@ def test_an_empty_registry_has_no_log(code_repo):
         assert list(client.log()) == []
 
 
-def test_fields_are_distinguished_by_type_and_value():
+def test_changed_fields_compares_types_and_values():
     one = fields_of(b'a = 1\nb = nan\nc = ["x"]\n', "x")
     two = fields_of(b'a = true\nb = nan\nc = ["x", "y"]\n', "x")
     assert changed_fields(one, two) == ("a", "c")

@@ -44,7 +44,7 @@ def told(model, stage="production"):
     return [(event.previous, event.version, event.author, event.reason) for event in model.history(stage)]
 
 
-def test_history_says_from_when_to_when_each_version_held_the_stage(iris):
+def test_history_shows_the_start_and_end_of_each_version_in_a_stage(iris):
     second, first = iris.history("production")
     assert (first.version, first.when.isoformat(), first.until.isoformat()) == (
         1, "2026-10-01T12:00:00+00:00", "2026-11-01T12:00:00+00:00",
@@ -160,7 +160,7 @@ def test_a_shallow_clone_reports_missing_history_and_how_to_deepen_it(
     code, out, _ = ask(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")
     assert code == 0
     assert '"version":2' in out.replace(" ", "")
-    # a stage without changes in the fetched commits may have changed earlier: an error as well
+    # An error, too: a stage without changes in the fetched commits may have changed earlier.
     assert ask(capsys, "history", "iris", "staging")[0] == 5
     git(shallow, "fetch", "-q", "--unshallow", "origin")
     assert ask(capsys, "history", "iris", "staging")[0] == 0

@@ -211,7 +211,7 @@ def test_a_clock_that_was_ahead_is_reported(repo, capsys):
     assert f"clocks disagree: {ahead[:10]} came before" in err
     with Client(repo) as client:
         assert client.at("2026-12-25").get_version("iris@2").metadata["later"] is True
-        # the only date of the other commit is the wrong one in 2030
+        # The other commit has only a wrong date, in 2030.
         assert "late" not in client.at("2026-12-23").get_version("iris@2").metadata
 
 
@@ -225,7 +225,7 @@ def test_leftover_stage_files_of_a_merge_are_no_second_holder(repo):
             past.get_version("iris@staging")
 
 
-def test_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, monkeypatch):
+def test_at_in_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, monkeypatch):
     shallow = tmp_path / "shallow"
     subprocess.run(["git", "clone", "-q", "--depth=2", "--no-single-branch", repo.as_uri(), str(shallow)], check=True)
     old = run(repo, "rev-parse", f"{BRANCH}~6")

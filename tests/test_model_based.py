@@ -29,7 +29,7 @@ class Expected:
     archived: set = field(default_factory=set)
     aliases: dict = field(default_factory=dict)
     named: dict = field(default_factory=dict)
-    # for each stage, its holder after each change, oldest first; None if it was empty
+    # The holders of each stage, oldest first; None: empty.
     events: dict = field(default_factory=lambda: {stage: [None] for stage in EXCLUSIVE})
     metadata: dict = field(default_factory=dict)
 
@@ -65,7 +65,10 @@ class Expected:
             if number not in (None, held):
                 if number not in self.deleted:
                     return number
-                if None not in (held, newer):  # another version replaced it, so a rollback does not skip it
+                if None not in (
+                    held,
+                    newer,
+                ):  # a rollback does not skip a version that was replaced
                     return None
             newer = number
         return None

@@ -106,7 +106,7 @@ def test_a_page_by_name_reads_only_the_models_before_its_end(repo, judged, sort,
         assert {name.split("/")[1] for name in judged} <= {*page}
         listed(client)
         judged.clear()
-    with Client(repo) as client:  # the index now has the results for all stage tags
+    with Client(repo) as client:  # fills the index for all stage tags
         assert len(listed(client)[0]) == 4
         client.get_version("tulip@1").set_stage("staging")
         judged.clear()
@@ -144,7 +144,7 @@ def test_a_first_list_asks_git_for_many_objects_at_once(repo, monkeypatch):
     with Client(repo) as client:
         assert len(listed(client)[0]) == 44
     alone = [requests for requests in asked if len(requests) == 1]
-    assert len(alone) < 30  # less than one single request for each of the 44 models
+    assert len(alone) < 30  # less than one request for each of the 44 models
 
 
 def test_a_search_of_all_models_asks_git_for_many_objects_at_once(repo, monkeypatch):
@@ -243,7 +243,7 @@ def test_stage_tags_are_checked_separately_for_another_branch_with_a_registry(re
 
 
 def test_a_process_with_an_older_commit_does_not_record_later_tags_as_valid(repo, monkeypatch):
-    """The process writes its results after another process wrote tags of later commits."""
+    """The process writes its results after another process has written tags of later commits."""
     with Client(repo) as client, Client(repo) as other:
         listed(client)
         before = run(repo, "rev-parse", BRANCH)

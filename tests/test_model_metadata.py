@@ -54,7 +54,7 @@ def test_metadata_that_cannot_be_recorded_is_refused(client):
     assert client.get_model("rose").metadata == {"a": 1}
 
 
-def test_removing_what_is_not_there_is_refused_with_the_nearest_name(client):
+def test_removing_a_missing_tag_or_key_is_refused_with_the_nearest_name(client):
     version = client.get_version("iris@1")
     version.update(add_tags=["baseline"])
     version.log_metadata(accuracy=0.9)
@@ -101,7 +101,7 @@ def test_a_card_shows_metadata_of_the_model_and_that_of_the_version_comes_first(
 
 
 @pytest.mark.parametrize("wrong", ["metadata = 3\n", '[metadata]\n"" = 1\n', "[[metadata]]\na = 1\n"])
-def test_metadata_that_others_edited_is_checked(client, wrong):
+def test_check_finds_faults_in_metadata_of_a_model_that_was_edited_by_hand(client, wrong):
     client.register_model("rose", metadata={"a": 1})
     folder = client.repository.common_dir
     text = editing.read(folder, PATH).partition("\n[metadata]")[0]

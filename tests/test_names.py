@@ -1,4 +1,4 @@
-"""Valid names are unchanged in paths and refs; all others are refused with a message."""
+"""Valid names are used unchanged in paths and refs. All other names are refused with a message."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ def named(inner=INNER):
     return st.one_of(
         st.sampled_from(ENDS),
         st.tuples(st.sampled_from(ENDS), st.text(inner, max_size=61), st.sampled_from(ENDS)).map("".join),
-        # names that are or resemble a device, a lock file or a stage
+        # Names of devices, lock files or stages, and similar names.
         st.sampled_from(["con", "com1.x", "a.lock", "a..b", "production", "latest", "1", "0.1", "CON", "x.LOCK"]),
     )
 

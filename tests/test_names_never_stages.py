@@ -37,7 +37,7 @@ def plant(repo, word, number=1, *, record=False):
 def test_a_hand_written_stage_name_is_refused_by_every_command(repo, capsys, word, record):
     plant(repo, word, record=record)
     before = state(repo)
-    # 5: a record with such a name is damaged. 2: the word is a stage of this registry, so it is refused earlier.
+    # 5: the record with such a name is damaged. 2: the word is refused earlier, because it is a stage of this registry.
     assert ask(capsys, "version", "update", "iris@1", "--name", word)[0] in ((2, 5) if record else (2,))
     assert ask(capsys, "version", "create", "iris", "--name", word)[0] == 2
     with Client(repo) as client:

@@ -112,7 +112,7 @@ class TestNumbers:
             ("new", (5000,), None),
         ],
     )
-    def test_a_gap_in_numbers_is_an_error_in_new_commits_only(self, repo, model, numbers, found):
+    def test_check_of_a_range_reports_a_gap_in_numbers_only_in_new_commits(self, repo, model, numbers, found):
         with Client(repo) as client:
             base = client.repository.tip()
             if model == "new":

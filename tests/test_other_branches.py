@@ -218,7 +218,7 @@ class TestForeignTags:
         code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
         assert (code, "model/iris/staging" in err) == (6, True)
         assert git(tmp_path / "bare.git", "for-each-ref") == before
-        # the command of the hint deletes the tag in the repository that has it
+        # The command in the hint deletes the tag in the remote repository.
         deleting = f"git push {(tmp_path / 'bare.git').as_uri()} :refs/tags/model/iris/staging"
         assert f"`{deleting}`; if the stage is recorded, `git model doctor --fix`" in err
         assert "git tag -d" not in err
@@ -305,7 +305,7 @@ class TestTwoRegistries:
         ]
         assert ask(capsys, "pull")[0] == 0
 
-    def test_the_first_registry_still_works(self, both, capsys):
+    def test_the_first_of_two_registries_can_still_promote(self, both, capsys):
         assert ask(capsys, "promote", "iris@2", "production")[0] == 0
         assert ask(capsys, "promote", "iris@1", "staging")[0] == 0
 
@@ -322,9 +322,9 @@ class TestTwoRegistries:
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
     def test_a_clone_never_reads_versions_from_a_copy_of_the_branch(self, repo, capsys, git, monkeypatch):
-        """The settings page describes this limit: a write to a copy of the branch moves the stage tags to it."""
+        """The settings page describes this limit: a write to a copy of the branch moves the stage tags to the copy."""
         git(promoted(repo), "branch", "copy", "gitmodel")
-        # a copy that nobody writes to has no effect
+        # A copy without writes has no effect.
         assert ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0
         assert ask(capsys, "promote", "iris@1", "production")[0] == 0
         git(repo, "branch", "-f", "copy", "gitmodel")

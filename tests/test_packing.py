@@ -54,7 +54,7 @@ def test_many_objects_are_packed_and_nothing_is_pruned(repo):
         assert not any(is_loose(repo, id) for id in written)
         assert is_loose(repo, unnamed)
         tip = run(repo, "rev-parse", "gitmodel")
-        version.log_metadata(checked=True)  # too few new objects to pack again
+        version.log_metadata(checked=True)  # too few new objects for another packing
         assert is_loose(repo, run(repo, "rev-parse", "gitmodel"))
         assert not is_loose(repo, tip)
         assert client.get_version("iris@1").metadata == {"checked": True}
@@ -76,7 +76,7 @@ def test_only_one_process_packs_and_a_killed_process_does_not_keep_the_lock(repo
     written = write_many(repo)
     with Client(repo) as client:
         with lock_of(repo).open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # stands for a process that packs
+            fcntl.flock(file, fcntl.LOCK_EX)  # stands for a process that is packing
             client.get_model("iris").create_version()
             assert all(is_loose(repo, id) for id in written)
         # That process was killed, and left a part of a pack.

@@ -1,4 +1,4 @@
-"""Metadata takes the values that people have; what a record cannot hold is named by its path."""
+"""Metadata accepts common types of values. The error for another value has the path of the value."""
 
 import argparse
 import collections

@@ -40,7 +40,7 @@ def test_help_shows_the_page_of_the_module_and_of_each_public_name(module):
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_every_public_function_and_class_that_a_user_calls_has_an_example(module):
-    # users do not create these; a page has examples
+    # users do not create these, and a page has examples
     returned = {"Format", "Materializer", "Pipeline", "Run", "Step", "StepContext"}
     for name in set(module.__all__) - returned:
         found = getattr(module, name)

@@ -41,7 +41,7 @@ def stale(repo, index):
     return done.stdout.split()
 
 
-def test_the_copy_is_refreshed_and_the_index_stays_as_it_is(copied):
+def test_a_refreshed_copy_of_the_index_is_made_and_the_index_is_unchanged(copied):
     index = copied / ".git" / "index"
     before = index.read_bytes(), index.stat()
     assert changed(copied) == 0
@@ -53,7 +53,7 @@ def test_the_copy_is_refreshed_and_the_index_stays_as_it_is(copied):
     assert copies(copied) == [copy]
 
 
-def test_times_that_change_again_are_refreshed_again(copied):
+def test_the_copy_of_the_index_is_refreshed_again_when_times_of_files_change_again(copied):
     assert changed(copied) == 0
     for path in copied.rglob("*.py"):
         os.utime(path, (1_600_000_000, 1_600_000_000))
@@ -127,7 +127,7 @@ def test_hooks_of_the_user_do_not_run(copied):
 def test_a_copy_that_cannot_be_written_changes_no_answer(copied):
     folder = copied / ".git" / "gitmodel"
     folder.parent.mkdir(exist_ok=True)
-    folder.write_text("", encoding="utf-8")  # a file in the place of the folder for the copy
+    folder.write_text("", encoding="utf-8")  # a file where the folder for the copy should be
     assert changed(copied) == 0
     (copied / "file3.py").write_text("y = 12345\n", encoding="utf-8")
     assert changed(copied) == 1

@@ -11,7 +11,7 @@ from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, Ref
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.registry.writer import transact
 
-NOTES = "gitmodel/notes"  # the fact cache, which commands that only read also write
+NOTES = "gitmodel/notes"  # the fact cache: commands that read also write it
 
 WITHOUT_REGISTRY = """\
 register bad/name

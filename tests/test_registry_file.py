@@ -45,7 +45,10 @@ def decoded(text):
 
 
 def changed(text, change):
-    """Return the text after *change*, a function that returns the new record; check that the text has its values."""
+    """Return the text after *change*, which returns the new record.
+
+    Check that the text has the values of this record.
+    """
     record = change(decoded(text))
     data = encode_registry(record, text.encode())
     assert decode_registry(data, "gitmodel.toml") == record

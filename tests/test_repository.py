@@ -154,7 +154,7 @@ class TestPlaces:
         assert touched(code_repo, git) == before
         assert (code_repo / ".git" / "MERGE_HEAD").exists()
 
-    def test_packed_refs_gc_and_repacking_between_operations(self, code_repo, git):
+    def test_operations_work_with_pack_refs_gc_and_repack_between_them(self, code_repo, git):
         with Client(code_repo) as client:
             iris = client.register_model("iris")
             for number, command in enumerate(
@@ -761,7 +761,7 @@ class TestDamage:
 def children():
     found = set()
     for task in Path("/proc/self/task").iterdir():
-        with suppress(FileNotFoundError):  # the thread has ended meanwhile
+        with suppress(FileNotFoundError):  # the thread ended during the listing
             found.update(map(int, (task / "children").read_text().split()))
     return found
 
@@ -786,7 +786,7 @@ def test_operations_leave_no_descriptor_or_child_process(code_repo, operations):
             iris.get_version(1).set_stage("nonsense")
         begun = begun or (number == 5 and (descriptors(), len(children() - before[1])))
     assert (descriptors(), len(children() - before[1])) == begun
-    assert begun[1] <= 2  # one git process reads objects, and one moves refs
+    assert begun[1] <= 2  # one git for reading objects, one for moving refs
     client.close()
     assert (descriptors(), children()) == before
 

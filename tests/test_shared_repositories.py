@@ -23,13 +23,13 @@ needs_strace = pytest.mark.skipif(
 
 @pytest.fixture
 def users():
-    """Two users of one group; the umask of the first one gives others no access."""
+    """Two users of one group. The umask of the first user gives others no access."""
     with open_folder() as top:
         yield top, User(top, 12345, GROUP, umask="077"), User(top, 12346, GROUP)
 
 
 def begin(top, ada, shared):
-    """Create a repository of Ada with git, which shares it with the group as *shared* says."""
+    """Create a repository that belongs to Ada, with git and the setting *shared* for access by the group."""
     repo = top / "repo"
     repo.mkdir()
     os.chown(repo, ada.uid, GROUP)
@@ -84,7 +84,7 @@ def test_two_users_write_in_turn(users, shared, git):
     assert len(seen) > 20
     for path in seen:
         state = path.lstat()
-        if stat.S_ISLNK(state.st_mode):  # a symbolic link has no permissions of its own
+        if stat.S_ISLNK(state.st_mode):  # symbolic links have no permissions
             continue
         wanted = SharedPermissions(shared).mode(state.st_mode)
         assert state.st_gid == GROUP, path
@@ -297,7 +297,7 @@ def test_a_command_on_a_share_warns_once_and_succeeds(code_repo, tmp_path, monke
 
 @needs_strace
 @pytest.mark.parametrize("fault", ["ENOLCK", "EOPNOTSUPP"])
-def test_the_error_for_a_repository_without_locks_says_what_to_change(code_repo, git, fault):
+def test_a_write_to_a_repository_on_a_disk_without_locks_is_refused_with_advice(code_repo, git, fault):
     program = str(Path(sys.executable).with_name("git-model"))
     before = git(code_repo, "for-each-ref")
     done = subprocess.run(
@@ -312,7 +312,7 @@ def test_the_error_for_a_repository_without_locks_says_what_to_change(code_repo,
 
 
 @needs_strace
-def test_an_export_to_a_share_without_hard_links(code_repo, tmp_path):
+def test_an_export_to_a_share_without_hard_links_succeeds_once_and_replaces_no_file(code_repo, tmp_path):
     program = str(Path(sys.executable).with_name("git-model"))
     for words in (["register", "iris"], ["version", "create", "iris"]):
         subprocess.run([program, *words], cwd=code_repo, check=True, capture_output=True)

@@ -55,7 +55,7 @@ def test_pull_is_recommended_only_if_there_is_a_remote(repo, capsys, git, tmp_pa
     code, _, err = ask(capsys, "apply", "iris")
     assert (code, "did not know which rules are in force" in err) == (0, True)
     assert ("git model pull" in err, "hint: `git model apply` without MODELS" in err) == (remote, not remote)
-    # the command from the hint gives another hint and not the same one again
+    # The command in the hint has another hint, so that the user does not go in a circle.
     code, _, err = ask(capsys, "apply", *(["--push"] if remote else []))
     assert (code, "did not know which rules are in force" in err) == (0, True)
     assert "hint: the rules on the branch are now in force for later changes" in err

@@ -151,7 +151,7 @@ def test_a_model_can_use_one_of_several_stores(iris, capsys, tmp_path):
     assert ask(capsys, "verify")[0] == 5
 
 
-def test_a_named_store_is_overridden_on_this_machine(iris, git, tmp_path):
+def test_a_setting_of_this_machine_overrides_the_url_of_a_named_store(iris, git, tmp_path):
     with Client(iris) as client:
         client.add_store("archive", (tmp_path / "archive").as_uri())
         assert client.access.open("archive").url.endswith("/archive")

@@ -182,7 +182,7 @@ def test_copy_repairs_damaged_objects_of_the_target(iris, store, capsys, tmp_pat
     assert (code, out) == (5, f"copied 1 object (4 B) to {shared.url}; 3 were there\n")
     assert f"1 of the objects could not be copied: {TRAIN}" in err
     assert shared.open(NET).read() == b"net\n"
-    # no other store has this object intact, so it stays as it is
+    # The object stays damaged, because no other store has an intact copy.
     assert object_of(shared, TRAIN).read_bytes() == b"Train"
 
 
@@ -233,7 +233,7 @@ def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, store, capsy
     with Client(iris) as client:
         found = client.find_garbage()
         assert [one.digest for one in found.objects] == [TRAIN]
-        client.get_version("iris@2").link_artifact("train", iris / "train")  # after gc has found it unneeded
+        client.get_version("iris@2").link_artifact("train", iris / "train")  # after gc has listed it as not needed
         removed = remove_garbage(client.access.open(), found)
     assert (removed.objects, removed.recent) == ((), 1)
     assert ask(capsys, "verify")[0] == 0
@@ -243,13 +243,13 @@ def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git
     shared = LocalStore(tmp_path / "shared", shared=True)
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", tmp_path / "remote.git")
-    # as if a registry that no longer exists had stored the objects
+    # The store has objects that a deleted registry could have left.
     assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
     age(shared, 15)
     assert ask(capsys, "config", "store", shared.root)[0] == 0
     assert ask(capsys, "push")[0] == 0
     assert {one.digest for one in shared.objects() if time.time() - one.modified < 3600} == set(store.digests())
-    # an old manifest does not prove that its files still exist
+    # If a manifest is old, its files may have been deleted.
     age(shared, 15)
     shared.remove(FIRST)
     assert ask(capsys, "version", "create", "iris")[0] == 0
@@ -271,9 +271,9 @@ def test_gc_keeps_objects_that_a_stage_tag_a_proposal_or_the_remote_needs(iris, 
         bob.get_version("iris@2").link_artifact("bobs", tmp_path / "bobs")
         bob.push()
     age(shared, 30)
-    code, found = said(capsys, "store", "gc")  # this clone has not pulled the commit that links bobs
+    code, found = said(capsys, "store", "gc")  # this clone has not pulled the commit that links the artifact bobs
     assert (code, found["digests"], found["needed"]) == (0, [], 6)
-    # a change by hand removes the artifacts of iris@2 from the branch, but its stage tag still needs them
+    # After a change by hand, only the stage tag of iris@2 needs its artifacts, and not the branch.
     assert ask(capsys, "pull")[0] == 0
     assert ask(capsys, "promote", "iris@2", "production")[0] == 0
     bare = read(iris, "models/iris/versions/2.toml").partition("\n[[artifacts]]")[0] + "\n"
@@ -419,7 +419,7 @@ def test_purge_of_a_folder_erases_only_the_files_that_nothing_else_needs(iris, s
     with Client(iris) as client:
         folder = client.get_version("rose@1").get_artifact("data").digest
         done = client.purge(folder, reason="asked for")
-    # kept: first and second are also in the folder of iris@1, and the content of shared is train of iris@2
+    # The kept files are also in the folder of iris@1 (first, second) and in iris@2 (train, with the content of shared).
     assert (len(done.digests), sorted(done.kept)) == (1, sorted([FIRST, digest_of(b"second\n"), TRAIN]))
     assert ask(capsys, "verify")[0] == 0
     assert store.holds(TRAIN)
@@ -461,7 +461,7 @@ def test_purge_waits_until_others_see_the_tombstone(iris, capsys, git, tmp_path)
     assert (code, done["pending"]) == (0, False)
     assert done["removed"] == [shared.url, (iris / ".git/gitmodel/store").as_uri()]
     assert not shared.holds(NET)
-    # gc in another clone deletes the copy that this clone has
+    # gc in Ada's clone deletes the copy there.
     git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "bob")
     with Client(tmp_path / "bob") as bob:
         bob.pull()
@@ -502,6 +502,6 @@ def test_a_purged_artifact_does_not_stop_a_push(iris, capsys, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
-    git(iris, "push", "-q", "origin", "main")  # push warns if no branch of the remote has the code of a version
+    git(iris, "push", "-q", "origin", "main")  # otherwise `push` warns that the remote lacks the code
     code, _, err = ask(capsys, "push")
     assert (code, err) == (0, "")

@@ -69,7 +69,7 @@ def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, m
         all_of_them.wait()
         return members_of(*arguments)
 
-    assert unpacked.members_of is members_of  # imported before, so that only `get_folder` waits
+    assert unpacked.members_of is members_of  # the original function, so that only `get_folder` waits
     monkeypatch.setattr(artifacts, "members_of", wait)
 
     def read(_):
@@ -82,7 +82,7 @@ def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, m
 
 
 def test_a_folder_that_another_process_creates_first_is_used(artifact, monkeypatch):
-    """Another reader creates the folder after this reader found none, and before it removes what is no folder."""
+    """Another reader creates the folder after this reader found none, and before this reader clears its place."""
     path = artifact.path()
     away = path.parent / "away"
     path.rename(away)
@@ -246,7 +246,7 @@ def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_rep
     assert reader.stdout.readline() == "unpacking\n"
     cache = Path(code_repo) / ".git" / "gitmodel" / "cache"
     assert len(list(cache.glob(".gitmodel-*"))) == 1
-    path = artifact.path()  # a running reader keeps its temporary folder
+    path = artifact.path()  # the temporary folder of a running reader stays
     assert len(list(cache.glob(".gitmodel-*"))) == 1
     reader.send_signal(signal.SIGKILL)
     reader.communicate()

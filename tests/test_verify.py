@@ -71,7 +71,7 @@ def test_a_lost_folder_of_a_hundred_versions_does_not_hide_the_others(two, capsy
 
 def test_an_unreachable_store_is_not_reported_as_damage(two, capsys, tmp_path):
     ask(capsys, "init", "--store", tmp_path / "store")
-    assert ask(capsys, "verify")[0] == 5  # the new store is reachable but empty
+    assert ask(capsys, "verify")[0] == 5  # the new store answers, but is empty
     (tmp_path / "store/sha256").rmdir()
     (tmp_path / "store/tmp").rmdir()
     (tmp_path / "store").rmdir()

@@ -145,7 +145,7 @@ def test_a_column_or_order_that_no_version_has_is_named_with_the_nearest(client,
         ("history iris@production", "write the model alone: iris;"),
     ],
 )
-def test_a_key_or_reference_without_a_meaning_there_is_refused(client, capsys, words, said):
+def test_a_key_or_reference_that_a_command_does_not_support_is_refused(client, capsys, words, said):
     client.register_model("wool").create_version()
     client.promote("iris@1", "production")
     code, out, err = ask(capsys, *words.split())
@@ -210,7 +210,7 @@ def test_a_search_over_models_reads_only_the_tags_of_found_versions_in_one_proce
     assert [(str(view), view.stage) for view in found] == [("iris@2", "production"), ("wine@1", "production")]
     found = client.find_versions(sort="accuracy", limit=1)
     assert [(str(view), view.stage) for view in found] == [("other@1", "staging")]
-    assert listed == [{"iris", "other", "wine"}] * 2  # without the index, the versions of each model are read
+    assert listed == [{"iris", "other", "wine"}] * 2  # without the index, every model is read
     monkeypatch.setattr(versions, "_HUNDREDS_FOR_INDEX", 0)
     listed.clear()
     assert numbers(client.find_versions(filter="metadata.accuracy > 0.94")) == ["iris@2", "wine@1"]
@@ -355,7 +355,7 @@ def test_the_history_shows_the_columns_that_fit_and_can_be_sorted_and_filtered_b
     assert [(row.event.version, row.metadata["accuracy"]) for row in best] == [(2, 0.97)]
     assert [row.event.version for row in holders.view_history(filter="metadata.accuracy > 0.94")] == [1, 2]
     assert [row.event.model for row in holders.view_history(filter="stage == 'staging'")] == ["wine"]
-    holders.get_version("iris@1").log_metadata(accuracy=0.5)  # the history uses the current metadata of a version
+    holders.get_version("iris@1").log_metadata(accuracy=0.5)  # the history shows current metadata
     assert holders.view_history("iris", "production", sort="accuracy")[0].metadata["accuracy"] == 0.5
 
 

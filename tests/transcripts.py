@@ -43,9 +43,8 @@ def make_registry(folder, keep, capsys, commands):
 def check_transcript(capsys, text):
     """Run every command of *text* and compare: stdout as it is, stderr behind `! `, an exit code as `[3]`.
 
-    `<commit>` stands for the ten digits by which a commit is named, and `...` in a line of stderr for any text. The
-    full wording of a message stands in one test. The others name its values and a key phrase:
-    `! error: ...version 9 of iris`.
+    `<commit>` stands for the ten digits that name a commit, and `...` in a line of stderr for any text. Only one test
+    has the full wording of a message. Other tests have its values and a key phrase: `! error: ...version 9 of iris`.
     """
     expected = textwrap.dedent(text).strip("\n").split("\n")
     commands = _COMMAND.findall("\n".join(expected))
@@ -53,7 +52,7 @@ def check_transcript(capsys, text):
     found = [line for command in commands for line in _lines(capsys, command)]
     if "<commit>" in text:
         found = [_SHORT_ID.sub("<commit>", line) for line in found]
-    # A line that matches is compared as it was printed, so that the difference shows no other line.
+    # A line that matches gets the printed text, so that the difference shows only other lines.
     pairs = zip(found, expected, strict=False)
     expected[: len(found)] = [line if _matches(line, pattern) else pattern for line, pattern in pairs]
     if found != expected:

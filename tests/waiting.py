@@ -4,7 +4,7 @@ import time
 
 
 def wait_for(question, seconds=60):
-    """Call *question* until its result is true; return the result. A missing file counts as false."""
+    """Call *question* until its result is true, and return the result. FileNotFoundError counts as false."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:

@@ -64,7 +64,7 @@ class Pages(QuietHandler):
 
 
 class Endless(bytes):
-    """A page that never ends; *count* is how many bytes of it were sent."""
+    """A page that never ends; *count* is the number of bytes that were sent."""
 
     count = 0
 

@@ -114,7 +114,7 @@ def alike(shown: str, printed: str) -> bool:
 
 
 def _without_varying_values(text: str) -> str:
-    """*text* without hashes, ids of runs, durations, and sizes, which depend on the versions of libraries."""
+    """*text* without hashes, ids of runs, durations, and sizes (they depend on the versions of libraries)."""
     text = re.sub(r"\b[0-9a-f]{7,64}\b|(?<=-)[0-9a-f]{6}\b", "<hash>", trimmed(text))
     text = re.sub(r"\bin [\d.]+ m?s\b|(?<=, )[\d.]+ s$|^took +\d+ s$", "<time>", text, flags=re.MULTILINE)
     return re.sub(r"\b\d[\d.]* (?:[kM]?B\b|bytes\b)|\bsize = \d+$", "<size>", text, flags=re.MULTILINE)

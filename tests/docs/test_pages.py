@@ -28,7 +28,7 @@ def test_each_decision_has_a_number_of_its_own_and_its_row() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_page_says_the_same_twice_in_a_row(page: str) -> None:
-    """Finds sentences that an edit left beside their new wording."""
+    """An edit can leave a sentence beside its new wording; this test finds such sentences."""
     text = re.sub(r"^```.*?^```$", "```", read(page), flags=re.MULTILINE | re.DOTALL)
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     introductions = [paragraph.endswith(":") and paragraph[:1] not in "#|-<" for paragraph in paragraphs]

@@ -44,7 +44,7 @@ def test_the_documented_python_calls_run_unchanged(
 
     print(model.versions)
     version = model.get_version(version="1.2.3")
-    version.set_stage(stage=ModelStages.PRODUCTION)  # the version that was there is archived
+    version.set_stage(stage=ModelStages.PRODUCTION)  # archives the previous holder
     model.versions[-1].set_stage(stage=ModelStages.STAGING)
 
     assert client.get_model(model_name="iris_logistic_regression") == model

@@ -28,7 +28,7 @@ def follow(page: str, folder: Folder) -> list[tuple[int, int, str, str]]:
 
 
 def check(page: str, folder: Folder, request: pytest.FixtureRequest) -> None:
-    """Compare what *page* shows with what its commands print; with `--rewrite`, write that into the page."""
+    """Compare what *page* shows with what its commands print; with `--rewrite`, write their output into the page."""
     found = follow(page, folder)
     if request.config.getoption("--rewrite", default=False):
         text = read(page)
@@ -47,7 +47,7 @@ def test_the_tutorial_on_pipelines_prints_what_it_shows(folder: Folder, request:
 def test_the_tutorial_prints_what_it_shows_and_git_alone_answers_the_questions_of_lineage(
     folder: Folder, request: pytest.FixtureRequest
 ) -> None:
-    """Both pages in one test, because the second uses the first one's repository, where training takes long."""
+    """Both pages are in one test, because the second uses the repository of the first, in which training takes long."""
     check(TUTORIAL, folder, request)
     for block in blocks(LINEAGE):
         for step in steps(block.text) if block.language == "console" else ():

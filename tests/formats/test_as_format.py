@@ -21,7 +21,7 @@ def iris(code_repo, monkeypatch, capsys):
     return code_repo
 
 
-def test_a_format_is_chosen_for_one_of_several_files(iris, capsys):
+def test_as_format_sets_the_format_of_one_of_several_files(iris, capsys):
     files = ("--data", "scores=scores", "--model-object", "net=model.onnx")
     assert ask(capsys, "version", "create", "iris", *files, "--as-format", "scores=json")[0] == 0
     assert ask(capsys, "link", "iris@1", "--data", "more=scores", "--as-format", "more=text")[0] == 0

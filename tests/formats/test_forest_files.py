@@ -60,7 +60,7 @@ def test_a_saved_forest_has_the_bytes_that_skops_alone_writes(model, tmp_path, m
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("model", MODELS[:6], ids=lambda model: type(model).__name__)
-def test_a_file_that_skops_wrote_is_read(model, compression, tmp_path):
+def test_gitmodel_reads_a_file_that_skops_wrote(model, compression, tmp_path):
     path = tmp_path / "model"
     skops.io.dump(model, path, compression=compression)
     assert object_state.is_same(model, load(path, "skops"))

@@ -1,4 +1,4 @@
-"""Formats and materializers that a script registers, a package brings, or that claim the same file."""
+"""Formats and materializers that a script registers or a package has, and formats that claim the same file."""
 
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -173,7 +173,7 @@ def installed(monkeypatch):
     plugins._installed_materializers.cache_clear()
 
 
-def test_a_package_that_cannot_be_imported_does_not_stop_those_of_others(installed, tmp_path):
+def test_a_plug_in_that_cannot_be_imported_does_not_affect_other_plug_ins(installed, tmp_path):
     installed(plugins.FORMATS, ("broken", "nowhere:X"), ("hex", f"{__name__}:HEX"))
     (tmp_path / "x.hex").write_text("6162")
     assert detect_format(tmp_path / "x.hex") == "hex"
@@ -188,7 +188,7 @@ def test_a_package_that_cannot_be_imported_does_not_stop_those_of_others(install
             asked()
 
 
-def test_two_packages_with_one_name_of_a_format_are_refused_and_named(installed, code_repo, monkeypatch, capsys):
+def test_two_packages_that_define_the_same_format_name_are_refused_and_named(installed, code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     installed(plugins.FORMATS, ("hex", f"{__name__}:HEX"), ("hex", "other:HEX"))
     Path("x.hex").write_text("6162")
@@ -198,18 +198,18 @@ def test_two_packages_with_one_name_of_a_format_are_refused_and_named(installed,
     assert "provide different formats hex" in ask(capsys, "formats", "list")[1]
 
 
-def test_a_format_of_gitmodel_comes_before_those_of_others(tmp_path):
+def test_a_format_of_gitmodel_takes_precedence_over_formats_of_packages(tmp_path):
     register_format(HEX._replace(extensions=(".json",), magic=(b"GGUF",)))
     for name, content, format in (("a.json", b"{}", "json"), ("b", b"GGUF", "gguf")):
         (tmp_path / name).write_bytes(content)
         assert detect_format(tmp_path / name) == format
 
 
-def test_a_materializer_that_fails_on_a_value_is_an_error_of_that_value(tmp_path):
+def test_an_error_in_a_materializer_is_reported_as_an_error_of_the_value(tmp_path):
     value = {"a": Point(1)}
 
     def handles(found):
-        for key in found:  # changes the value while it is saved, as another thread can
+        for key in found:  # stands for another thread that changes the value during saving
             found[f"{key}!"] = 1
         return False
 

@@ -12,7 +12,7 @@ DENSE = numpy.array([[0, 1.5, 0], [2, 0, 0]])
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo", "bsr", "dia"])
 @pytest.mark.parametrize("family", ["matrix", "array"])
-def test_a_sparse_array_keeps_its_type_and_equal_ones_give_equal_files(kind, family, tmp_path):
+def test_a_sparse_array_keeps_its_type_and_equal_arrays_give_equal_files(kind, family, tmp_path):
     value = getattr(scipy.sparse, f"{kind}_{family}")(DENSE)
     for name in ("one", "two"):
         assert materializers.save(value, tmp_path / name, "output x", "") == ("sparse", "data", "sparse")
@@ -43,7 +43,7 @@ def test_indices_that_lead_out_of_the_shape_are_refused(kind, part, tmp_path):
         load(tmp_path / "x.npz", "sparse")
 
 
-def test_objects_are_neither_written_nor_unpickled(tmp_path):
+def test_a_sparse_array_of_objects_is_neither_saved_nor_unpickled(tmp_path):
     value = scipy.sparse.csr_array(DENSE)
     parts = {"format": numpy.array("csr"), "shape": numpy.array([2, 3]), "indptr": value.indptr}
     numpy.savez(tmp_path / "x.npz", data=numpy.array([print, print]), indices=value.indices, **parts)

@@ -33,7 +33,7 @@ from gitmodel.formats.shipped import tree_arrays
 
 FEATURES = numpy.random.RandomState(0).rand(80, 3)
 TARGET = (FEATURES[:, 0] > 0.5).astype(int)
-# Estimators that contain a function, and its name. They need trust, because the list has only classes.
+# Estimators that contain a function, each with its name. They need trust, because the list has only classes.
 WITH_FUNCTIONS = {
     "BisectingKMeans": "sklearn.cluster._kmeans._kmeans_single_lloyd",
     "FeatureAgglomeration": "numpy.mean",
@@ -138,7 +138,7 @@ class TestHostileFiles:
     @pytest.mark.parametrize(
         "name",
         [
-            "sklearn.utils._testing.check_output",  # is subprocess.check_output
+            "sklearn.utils._testing.check_output",  # the same object as subprocess.check_output
             "sklearn.utils.fixes.threadpoolctl",
             "sklearn.externals.joblib.load",
             "sklearn.tree._tree.Tree.__setstate__",

@@ -180,7 +180,7 @@ def test_a_registry_by_url_suggests_names(client, code_repo, capsys):
         assert load(service).k == 1
 
 
-def test_remove_needs_names(client, capsys):
+def test_formats_trust_remove_without_a_name_is_refused(client, capsys):
     code, _, err = ask(capsys, "formats", "trust", "--remove")
     assert code == 2
     assert "--remove needs the names to remove" in err
@@ -201,7 +201,7 @@ def test_only_full_names_can_be_suggested(client, wrong):
     assert "formats.trust" in str(checking.check(client.repository))
 
 
-def test_a_pipeline_says_which_names_the_registry_suggests(client):
+def test_the_error_of_a_pipeline_lists_the_names_that_the_registry_suggests(client):
     suggest(client, NAME)
 
     @step

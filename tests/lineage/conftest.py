@@ -16,12 +16,12 @@ STORY = Path(__file__).parents[1] / "lineage_story.py"
 
 @pytest.fixture(scope="session")
 def told_once(tmp_path_factory):
-    """The repository of `lineage_story.py`, which the first worker creates. Tests must not change it."""
+    """The repository of `lineage_story.py`. The first worker that needs it creates it, and tests must not change it."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = (
             shared.parent
-        )  # the folder that all workers of this run share; without workers, the parent has other runs
+        )  # The folder that all workers of this run share. Without workers, its parent would be shared with other runs.
     home = shared / "story-home"
     with (shared / "story.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

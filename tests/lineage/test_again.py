@@ -55,7 +55,7 @@ def project(code_repo, monkeypatch, git):
 
 
 def state_of(git, folder):
-    """Return the refs, index, work trees and store of the user, which no command may change."""
+    """Return the refs, index, work trees and store of the user, which no command of this file may change."""
     store = folder / ".git" / "gitmodel" / "store"
     return (
         git(folder, "for-each-ref"),
@@ -111,7 +111,7 @@ def test_reproducing_a_run_of_a_script_shows_different_outputs_and_the_metadata_
     assert found["packages"] == []
 
 
-def test_a_configuration_of_the_call_is_used_again(project, capsys):
+def test_reproduce_uses_the_configuration_that_the_call_gave(project, capsys):
     call = (
         "import sys\nsys.path.insert(0, 'flows')\nfrom train import *\n"
         "train.with_options(model_config=ModelConfig(name='trial', create_new_model_version=True))(seed=3)\n"
@@ -123,7 +123,7 @@ def test_a_configuration_of_the_call_is_used_again(project, capsys):
     assert "  accuracy  0.9  (same)\n" in out
 
 
-def test_the_recorded_code_runs_whatever_the_current_work_tree_has(project, capsys, git):
+def test_reproduce_runs_the_recorded_code_and_not_that_of_the_work_tree(project, capsys, git):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     script = project / "flows" / "train.py"
     script.write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")
@@ -153,7 +153,7 @@ def test_reproduce_into_a_folder_keeps_code_registry_and_store(project, tmp_path
     git(project, "worktree", "remove", "--force", str(kept / "code"))
 
 
-def test_a_secret_is_prompted_for_and_other_parameters_are_refused(project, capsys):
+def test_reproduce_prompts_for_a_secret_and_refuses_other_parameters(project, capsys):
     code = (
         "import sys; sys.path.insert(0, 'flows')\nimport train\nfrom gitmodel import Secret\n"
         "train.train.run(token=Secret('hunter2'))"
@@ -180,7 +180,7 @@ def test_a_secret_is_prompted_for_and_other_parameters_are_refused(project, caps
     assert "hunter2" not in out
 
 
-def test_a_pipeline_that_now_fails_is_reported(project, capsys, monkeypatch, git):
+def test_reproduce_reports_a_pipeline_that_fails_now(project, capsys, monkeypatch, git):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     before = state_of(git, project)
     monkeypatch.setenv("FAIL", "1")
@@ -198,7 +198,7 @@ def test_a_checkout_reports_uncommitted_changes_of_the_version(project, capsys):
     assert err.startswith("warning: when demo@1 was created, its files had changes that are not in the commit")
 
 
-def test_a_version_that_cannot_be_reproduced_gives_the_reason(project, capsys):
+def test_reproduce_gives_the_reason_if_a_version_cannot_be_reproduced(project, capsys):
     with Client() as client:
         model = client.register_model("hand")
         model.create_version()
@@ -220,7 +220,7 @@ def test_a_version_that_cannot_be_reproduced_gives_the_reason(project, capsys):
     assert (code, err.splitlines()[0]) == (3, f"error: there is no run '{run}'")
 
 
-def test_a_run_of_a_notebook_has_no_file_to_run(project, capsys):
+def test_a_run_of_a_notebook_cannot_be_reproduced_because_it_has_no_file(project, capsys):
     code = SCRIPT + "\n\ntrain()\n"
     done = subprocess.run([sys.executable, "-"], input=code, text=True, check=True, capture_output=True)
     assert done.stderr.endswith(
@@ -240,7 +240,7 @@ def test_a_run_records_the_file_of_its_pipeline(project, capsys):
     assert (json.loads(out)["script"], json.loads(out)["module"], err) == ("flows/train.py", None, "")
 
 
-def test_an_input_that_the_store_lost_is_named(story, past, capsys):
+def test_reproduce_names_an_input_that_the_store_lost(story, past, capsys):
     digest = past.get_version("measurements@5").artifacts[0].digest
     past.store.remove(digest)
     code, _, err = ask(capsys, "reproduce", "petals@5")
@@ -262,7 +262,7 @@ def test_a_shallow_clone_of_the_registry_reports_missing_commits(story, tmp_path
             assert caught.value.hint == "run `git fetch --unshallow`, then try again"
 
 
-def test_checkout_makes_a_work_tree_of_the_code_with_the_files_in_it(story, past, git, capsys, tmp_path):
+def test_checkout_creates_a_work_tree_with_the_code_and_the_artifacts(story, past, git, capsys, tmp_path):
     before = state_of(git, story)[:3]
     version = past.get_version("iris@3")
     place = tmp_path / "iris-3"
@@ -280,7 +280,7 @@ def test_checkout_makes_a_work_tree_of_the_code_with_the_files_in_it(story, past
     assert json.loads(out)["artifacts"]["report"] == str(place / "files" / "report" / "report.json")
 
 
-def test_checkout_refuses_and_leaves_nothing(story, git, tmp_path, capsys):
+def test_a_refused_checkout_leaves_nothing(story, git, tmp_path, capsys):
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "mine").write_text("mine")
@@ -305,7 +305,9 @@ def test_checkout_refuses_and_leaves_nothing(story, git, tmp_path, capsys):
     assert git(story, "worktree", "list").count("\n") == 0
 
 
-def test_missing_code_is_reported_with_its_origin(story, tmp_path, git, monkeypatch, capsys):
+def test_the_error_for_missing_code_names_the_repository_and_the_fetch_to_run(
+    story, tmp_path, git, monkeypatch, capsys
+):
     elsewhere = tmp_path / "elsewhere"
     git(tmp_path, "init", "-q", str(elsewhere))
     monkeypatch.chdir(elsewhere)
@@ -326,6 +328,6 @@ def test_missing_code_is_reported_with_its_origin(story, tmp_path, git, monkeypa
     )
 
 
-def test_python_refuses_a_folder_of_artifacts_that_leaves_the_work_tree(story, past, tmp_path):
+def test_in_python_a_folder_for_artifacts_outside_of_the_work_tree_is_refused(story, past, tmp_path):
     with pytest.raises(UsageError, match="is not a folder in a work tree"):
         past.get_version("iris@3").checkout(tmp_path / "new", artifacts="../out")

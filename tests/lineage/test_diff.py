@@ -61,7 +61,7 @@ def test_artifacts_with_the_same_bytes_are_equal_fields(story, capsys):
     assert ["parameters.day", "3", "10", "+7"] in [line.split() for line in out.splitlines()]
 
 
-def test_a_version_at_a_date_is_compared_with_now(story, past, capsys):
+def test_diff_compares_a_version_at_a_date_with_the_current_version(story, past, capsys):
     earlier = list(past.history("iris", "production"))[1]
     moment = f"{earlier.when:%Y-%m-%dT%H:%M:%SZ}"
     then = f"iris@production@{{{moment}}}"
@@ -81,7 +81,7 @@ def test_a_version_at_a_date_is_compared_with_now(story, past, capsys):
     assert found["at"] is not None
 
 
-def test_packages_without_a_run_are_not_compared(story, past):
+def test_diff_does_not_compare_packages_of_a_version_without_a_run(story, past):
     made = past.get_model("iris").create_version(metadata={"accuracy": 0.5})
     found = past.diff("iris@20", made.reference)
     assert not [row for row in found if row.name.startswith(("packages", "python"))]
@@ -99,7 +99,7 @@ def test_diff_reports_commits_that_only_the_first_version_has(story, git, capsys
     assert "  1 of the first are not in the second: git log " in out
 
 
-def test_a_code_commit_that_is_not_here_is_named_with_how_to_get_it(story, tmp_path, git, capsys, monkeypatch):
+def test_diff_names_a_missing_code_commit_and_the_fetch_to_run(story, tmp_path, git, capsys, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     git(tmp_path, "init", "-q", str(elsewhere))
     git(elsewhere, "commit", "-q", "--allow-empty", "-m", "Begin")
@@ -113,7 +113,9 @@ def test_a_code_commit_that_is_not_here_is_named_with_how_to_get_it(story, tmp_p
     assert warning["hint"].startswith("run `git fetch https://git.example.com/flowers.git ")
 
 
-def test_a_shallow_clone_reports_missing_commits_between_two(story, tmp_path, git, capsys, monkeypatch):
+def test_in_a_shallow_clone_diff_reports_missing_commits_between_two_versions(
+    story, tmp_path, git, capsys, monkeypatch
+):
     clone = tmp_path / "clone"
     git(story, "tag", "day5", "HEAD~5")
     git(tmp_path, "clone", "-q", "--depth", "3", f"file://{story}", str(clone))
@@ -129,7 +131,7 @@ def test_a_shallow_clone_reports_missing_commits_between_two(story, tmp_path, gi
     assert "warning" not in err
 
 
-def test_a_missing_run_leaves_a_reported_gap(story, past, capsys):
+def test_diff_reports_a_missing_run_as_a_gap(story, past, capsys):
     (run,) = past.get_version("iris@4").runs
     transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))
     _, out, err = ask(capsys, "diff", "iris@4", "iris@5", "--format", "json")
@@ -137,7 +139,7 @@ def test_a_missing_run_leaves_a_reported_gap(story, past, capsys):
     assert run in err
 
 
-def test_packages_that_differ_are_named_and_a_lost_list_is_reported(story, past, capsys):
+def test_diff_names_different_packages_and_reports_a_lost_list_of_packages(story, past, capsys):
     code = (
         "from gitmodel.registry import runs\n"
         "runs._installed_packages = lambda: b'gitmodel==0.1.0\\nnothing==9.9\\n'\n"

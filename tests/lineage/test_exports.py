@@ -31,7 +31,7 @@ def elsewhere(tmp_path, git):
         assert checking.check(client.repository) == []
 
 
-def test_a_version_is_the_same_elsewhere_with_its_lineage_and_its_bytes(past, elsewhere, tmp_path):
+def test_an_imported_version_has_the_same_lineage_and_the_same_bytes(past, elsewhere, tmp_path):
     file = tmp_path / "iris.gitmodel"
     made = past.get_version("iris@19").export(file)
     assert made.size == file.stat().st_size
@@ -51,7 +51,7 @@ def test_a_version_is_the_same_elsewhere_with_its_lineage_and_its_bytes(past, el
     assert [elsewhere.get_run(run).record.versions for run in collected] == [(), ()]
 
 
-def test_the_same_version_is_the_same_bytes(past, tmp_path):
+def test_exporting_a_version_twice_gives_the_same_bytes(past, tmp_path):
     version = past.get_version("iris@19")
     version.export(tmp_path / "one")
     with Client() as other:
@@ -187,7 +187,7 @@ def parts(*objects, version=VERSION, model="iris", more=(), drop=()):
 
 
 def written(found, *, entries=None, change=None, after=b""):
-    """Return an archive of *found*. *entries* replace those of its manifest, and *change* alters its members."""
+    """Return an archive of *found*. *entries* replace the entries of its manifest, and *change* alters its members."""
     entries = entries or [entry(path, data) for path, data in found.items()]
     index = format_manifest(entries)
     members = [("gitmodel-export", index)]
@@ -305,7 +305,7 @@ def test_a_well_formed_archive_of_the_same_parts_is_imported(elsewhere, tmp_path
     assert elsewhere.import_version(tmp_path / "file").get_artifact("weights").open().read() == BYTES
 
 
-def test_an_archive_that_nobody_exported_is_refused_and_leaves_nothing(elsewhere, tmp_path):
+def test_a_crafted_archive_is_refused_and_leaves_nothing(elsewhere, tmp_path):
     file = tmp_path / "file"
     for what, data in HOSTILE.items():
         file.write_bytes(data)

@@ -38,7 +38,7 @@ def client(code_repo, monkeypatch):
         yield client
 
 
-def test_a_version_leads_to_its_runs_their_inputs_and_the_runs_that_made_those(past):
+def test_lineage_leads_to_the_runs_of_a_version_their_inputs_and_the_makers_of_the_inputs(past):
     found = past.lineage("iris@production", down=False)
     kinds = [(node.kind, node.id.split("Z-")[-1]) for node in found.nodes]
     assert kinds[0] == ("version", "iris@19")
@@ -77,7 +77,7 @@ def test_a_run_that_made_no_artifact_leads_to_its_version_directly(client):
     assert [(edge.source, edge.target) for edge in found.edges] == [(id, "iris@1"), (A, id)]
 
 
-def test_the_same_bytes_lead_across_models_pipelines_and_time(past):
+def test_lineage_follows_equal_bytes_across_models_pipelines_and_time(past):
     (readings,) = past.get_version("measurements@3").artifacts
     found = past.lineage(readings.digest, up=False)
     versions = {node.id for node in found.nodes if node.kind == "version"}
@@ -102,7 +102,7 @@ def test_depth_limits_the_graph_and_marks_nodes_that_have_more(past):
 
 
 def test_depth_marks_only_the_direction_of_a_lineage_that_has_more(story, capsys):
-    """Runs made the artifacts of the version, so depth 0 hides them. Nothing more used the artifacts."""
+    """Depth 0 hides the runs that made the artifacts of the version. No run used these artifacts."""
     _, out, err = ask(capsys, "lineage", "iris@production", "--depth", "0")
     lines = out.splitlines()
     assert lines[1] == "iris@19  production"
@@ -128,7 +128,7 @@ def test_git_grep_and_lineage_give_the_same_answer(past, git, story):
     assert len(holders) == sum(":models/" in line for line in said) == 2
 
 
-def test_the_index_can_be_lost_torn_or_old_and_nothing_changes(past, story):
+def test_lineage_is_the_same_with_a_missing_damaged_or_outdated_index(past, story):
     first = past.lineage("measurements@3")
     (path,) = (story / ".git" / "gitmodel").glob("index-*.sqlite")
     assert past.lineage("measurements@3") == first
@@ -227,7 +227,7 @@ def test_mermaid_and_dot_name_every_node(story, capsys):
         subprocess.run(["dot", "-Tsvg"], input=out, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def test_text_in_a_step_cannot_escape_its_quotes(client, capsys):
+def test_the_text_of_a_step_cannot_end_its_quotes_in_a_drawing(client, capsys):
     write_runs(client, ("make", {'in"]; x': A}, {"out\x1b[2J": B}))
     _, out, _ = ask(capsys, "lineage", B, "--format", "mermaid")
     assert 'in"]' not in out
@@ -238,7 +238,7 @@ def test_text_in_a_step_cannot_escape_its_quotes(client, capsys):
     assert "\x1b" not in out
 
 
-def test_a_run_that_is_gone_is_named(past, story, capsys, git):
+def test_lineage_names_a_run_whose_record_is_missing(past, story, capsys, git):
     (run,) = past.get_version("iris@4").runs
     path = paths.run_file(run)
     transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={path: None}))
@@ -261,8 +261,8 @@ def test_lineage_ends_at_a_cycle_of_records_and_names_it(client, capsys):
     assert find_cycle(client.lineage(B, down=False))
 
 
-def test_an_output_that_equals_an_input_is_still_an_input(client):
-    """A step may return its input unchanged, such as one that sorts sorted data."""
+def test_an_input_that_a_step_returns_unchanged_is_still_an_input(client):
+    """A step may return its input unchanged, for example when it sorts data that is sorted already."""
     write_runs(client, ("sort", {"rows": A}, {"sorted": A}))
     found = client.lineage(A)
     assert {node.id for node in found.nodes} == {A, "20261101T000000Z-sort-0000"}
@@ -295,7 +295,7 @@ def test_a_record_that_cannot_be_read_is_reported_and_the_rest_continues(client,
     assert bad in err
 
 
-def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, capsys):
+def test_lineage_follows_a_long_run_whose_steps_are_in_the_store_or_names_it(client, capsys):
     from gitmodel.registry.runs import store_details
 
     now = client.writer.moment()
@@ -320,7 +320,7 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
     for path in client.repository.own_folder.glob("index-*"):
         path.unlink()
     client.store.remove(record.details)
-    for _ in range(2):  # the index remembers no failure, so the second call reads the store again
+    for _ in range(2):  # The index does not record failures, so the second call reads the store again.
         with pytest.raises(NotFound, match="but 1 cannot be read"):
             client.lineage(A)
     code, _, err = ask(capsys, "lineage", id, "--format", "json")

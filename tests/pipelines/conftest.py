@@ -12,7 +12,7 @@ from gitmodel.registry import checking
 
 # All tests with Dask are in one group, so that one worker of pytest runs them, with one cluster.
 DASK = pytest.param("dask", marks=pytest.mark.xdist_group("dask"), id="dask")
-# The cluster's processes stay until the last test. Without their monitors, they use 2 % of a core instead of 13.
+# The cluster's processes run until the last test. Without these monitors, they use 2 % of a core instead of 13 %.
 QUIET = {
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.admin.system-monitor.interval": "10s",
@@ -101,7 +101,7 @@ def written(client):
 
 @pytest.fixture
 def set_rules(client):
-    """Set the rules under `[runs]` in gitmodel.toml, or those under `[formats]` to *formats*."""
+    """Set the rules of gitmodel.toml: those under `[runs]`, and *formats* under `[formats]`."""
 
     def set_rules_(formats=None, **rules):
         from dataclasses import replace

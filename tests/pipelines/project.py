@@ -225,7 +225,7 @@ def unpicklable() -> Annotated[object, "thing"]:
 def train_while_the_store_breaks(store: str) -> tuple[Annotated[dict, "weights"], Annotated[Path, "log"]]:
     if os.path.isdir(store):
         os.rename(store, store + ".away")
-    Path(store).touch()  # a file in place of the folder of the store, so that nothing can be stored
+    Path(store).touch()  # a file where the folder of the store should be: nothing can be stored
     Path("train.log").write_text("done")
     return {"w": [1.5, 2.5]}, Path("train.log")
 
@@ -274,7 +274,7 @@ def fork_and_leave() -> int:
 
 @step
 def fork_and_come_back() -> Annotated[int, "status"]:
-    """Fork a child process that returns from the step instead of exiting."""
+    """Fork a child process that wrongly returns from the step instead of exiting."""
     child = os.fork()
     if child == 0:
         return -1

@@ -39,7 +39,7 @@ def test_an_unchanged_step_is_skipped_and_its_outputs_are_linked(client):
     assert statuses(run) == ["cached"] * 3
     first, second = client.get_model("demo").versions
     assert [artifact.link for artifact in first.artifacts] == [artifact.link for artifact in second.artifacts]
-    # the metadata that the cached step planned is recorded for the new version
+    # The new version has the metadata that the cached step planned in the earlier run.
     assert second.metadata == {"accuracy": 0.5}
     assert second.runs == [run.id]
 
@@ -147,7 +147,7 @@ def test_a_step_runs_again_if_its_output_is_missing_in_the_store(client):
     os.chdir(client.repository.common_dir)
     first = one.run(client=client)
     assert statuses(one.run(client=client)) == ["cached"]
-    client.store.remove(first.steps[0].outputs["file"])  # the folder's manifest lists this file too
+    client.store.remove(first.steps[0].outputs["file"])  # the manifest of the folder lists this file, too
     assert statuses(one.run(client=client)) == ["succeeded"]
     assert statuses(one.run(client=client)) == ["cached"]
     client.store.remove(first.steps[0].outputs["folder"])
@@ -185,7 +185,7 @@ def test_a_damaged_object_is_detected_before_a_version_names_it(client, tmp_path
     stored.chmod(0o644)
     stored.write_bytes(damage(content))
     assert statuses(one.run(client=client)) == ["succeeded"]
-    assert stored.read_bytes() == content  # the step that ran stored the object again
+    assert stored.read_bytes() == content  # the step ran and stored the object again
     assert client.get_version("demo").get_artifact("file").load() == {"a": 1}
 
 
@@ -406,7 +406,7 @@ PROJECTS = {
 
 
 @pytest.mark.parametrize("case", PROJECTS.values(), ids=PROJECTS)
-def test_an_edit_elsewhere_in_the_project_is_detected(script, code_repo, case):
+def test_a_step_runs_again_after_an_edit_of_project_code_that_it_uses(script, code_repo, case):
     imports, value, before, after = case
 
     def write(files):

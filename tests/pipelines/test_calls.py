@@ -38,7 +38,7 @@ def test_options_of_a_call_do_not_change_the_pipeline(client):
     assert train.run(client=client, x=2).steps[0].status == "cached"
 
 
-def test_a_listed_run_is_a_handle_that_reads_what_it_is_asked_for(client):
+def test_a_listed_run_is_a_handle_with_steps_outputs_and_packages(client):
     run = train.run(client=client, x=2)
     (listed,) = client.list_runs()
     assert repr(listed) == f"Run('{run.id}', 'succeeded')"
@@ -72,7 +72,7 @@ def test_an_attribute_that_a_run_does_not_have_is_refused_with_the_form_to_write
         _ = client.list_runs()[0].other
 
 
-def test_a_second_run_with_the_name_of_a_version_is_told_how_to_give_it_another(client):
+def test_the_error_for_a_version_name_that_exists_shows_how_a_second_run_sets_another(client):
     named = train.with_options(
         model_config=ModelConfig(name="demo", version="1.0", create_new_model_version=True), enable_cache=False
     )
@@ -84,7 +84,7 @@ def test_a_second_run_with_the_name_of_a_version_is_told_how_to_give_it_another(
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
-def test_a_step_with_options_runs_everywhere_under_its_name(client, executor):
+def test_a_step_with_another_name_runs_under_this_name_on_every_executor(client, executor):
     @pipeline(model_config=DEMO)
     def one():
         project.number.with_options(name="other", enable_cache=False)(3)

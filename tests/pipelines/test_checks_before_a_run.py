@@ -199,7 +199,7 @@ def test_a_missing_package_of_an_input_is_found(client, refused, monkeypatch):
 
 
 @pytest.mark.parametrize("package", ["skops", "pyarrow", "cloudpickle", "joblib"])
-def test_a_package_needed_for_saving_is_known_before_saving(tmp_path, monkeypatch, package):
+def test_the_packages_that_saving_needs_are_known_before_saving(tmp_path, monkeypatch, package):
     value, format = {
         "skops": (LogisticRegression(), "skops"),
         "pyarrow": (pandas.DataFrame({"a": [1]}), "parquet"),
@@ -224,7 +224,7 @@ def test_a_plug_in_that_cannot_be_imported_is_refused_before_it_is_needed(refuse
         assert "the materializer net cannot be imported from no_such_module:NET" in error.message
         assert error.hint == "repair or remove the package that provides it"
         with pytest.raises(UsageError, match="the materializer net cannot be imported"):
-            materializers.save(Net(), Path("never"), "output", "", pickle=True)  # raises although pickle is allowed
+            materializers.save(Net(), Path("never"), "output", "", pickle=True)  # even with pickle
     finally:
         plugins._installed_materializers.cache_clear()
 
@@ -242,13 +242,13 @@ def test_a_missing_identity_is_refused(code_repo, refused, monkeypatch, hermetic
 
 @pytest.mark.parametrize("own_store", [False, True], ids=["the default store", "the model's own store"])
 def test_a_read_only_store_is_refused(client, code_repo, refused, monkeypatch, own_store, tmp_path):
-    assert client.store.put_stream  # this process has opened the store while it was writable
+    assert client.store.put_stream  # this process opened the store while it was writable
     if own_store:
         client.register_model("demo")
         assert run_program(["store", "add", "large", (tmp_path / "large").as_uri()]) == 0
         assert run_program(["store", "use", "demo", "large"]) == 0
         (tmp_path / "large" / "tmp").rmdir()
-        (tmp_path / "large" / "tmp").touch()  # a file in place of the folder: root may write to any folder
+        (tmp_path / "large" / "tmp").touch()  # a file where a folder should be, because root may write to any folder
         assert str(tmp_path / "large" / "tmp") in refused(int, Unreachable).message
     else:
         monkeypatch.setenv("GITMODEL_STORE_READ_ONLY", "1")
@@ -272,7 +272,7 @@ def test_a_model_or_version_that_cannot_be_used_is_refused(client, refused, conf
     refused(int, error, config=config)
 
 
-def test_a_server_that_takes_no_push_is_found_before_the_first_step(
+def test_a_server_that_refuses_pushes_is_reported_before_the_first_step(
     client, code_repo, refused, git, hermetic, tmp_path
 ):
     client.register_model("demo")

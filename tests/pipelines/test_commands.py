@@ -42,7 +42,7 @@ def script(code_repo, monkeypatch):
 
 @pytest.fixture
 def fixed_ids(monkeypatch):
-    """End the ids of runs with a counter instead of random digits, so that transcripts are the same each time."""
+    """End the ids of runs with a counter instead of random digits, so that transcripts are always the same."""
     from gitmodel.registry import runs
 
     count = iter(range(100))
@@ -74,7 +74,7 @@ def test_run_runs_the_pipeline_and_reports_its_steps(script, fixed_ids, capsys):
     assert re.search(r"\nfit +succeeded, \d\.\d s\n +rate = 0\.25\n +seed = 4\n +fit -> sha256:[0-9a-f]{64}\n", out)
 
 
-def test_output_of_a_script_is_not_mixed_with_json(script, capsys):
+def test_with_json_the_output_of_a_script_goes_to_stderr(script, capsys):
     code, out, err = ask(capsys, "run", "train.py:train", "--format", "json", "--executor", "threads:2")
     assert code == 0
     assert json.loads(out)["versions"] == ["demo@1"]
@@ -82,7 +82,7 @@ def test_output_of_a_script_is_not_mixed_with_json(script, capsys):
     assert "fitting" in err
 
 
-def test_steps_of_a_script_run_in_other_processes_too(script, capsys):
+def test_git_model_run_can_run_steps_of_a_script_in_other_processes(script, capsys):
     command = [sys.executable, "-m", "gitmodel", "run", "train.py", "--executor", "processes:1", "-q"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "fitting" in done.stderr
@@ -97,7 +97,7 @@ def test_a_parameter_of_another_type_than_its_annotation_is_refused_before_the_r
     assert ask(capsys, "runs", "list", "-q") == (0, "", "")
 
 
-def test_a_failed_run_names_the_step_and_the_journal(script, fixed_ids, capsys):
+def test_the_error_of_a_failed_run_names_the_step_and_the_journal(script, fixed_ids, capsys):
     code, _, err = ask(capsys, "run", "train.py", "--param", "seed=-1")
     assert code == 1
     assert "error: step fit failed: ValueError: a seed is not negative\n" in err
@@ -228,13 +228,13 @@ def test_an_error_of_on_failure_does_not_hide_the_failure_of_the_run(script, cap
     assert "LookupError: nobody to tell" in caplog.text
 
 
-def test_an_option_of_the_pipeline_is_hinted(script, capsys):
+def test_the_error_for_an_option_of_the_pipeline_names_with_options(script, capsys):
     code, _, err = ask(capsys, "run", "train.py", "--model", "other")
     assert (code, err.splitlines()[0]) == (2, "error: no such option '--model'")
     assert "Pipeline.with_options" in err
 
 
-def test_metadata_of_a_pipeline_is_looked_for_on_its_versions(script, capsys):
+def test_the_error_for_metadata_of_a_pipeline_run_names_the_list_of_versions(script, capsys):
     ask(capsys, "run", "train.py")
     for option in ("--sort=-accuracy", "--filter=metadata.accuracy > 0.9"):
         code, _, err = ask(capsys, "runs", "list", option)
@@ -370,7 +370,7 @@ def test_a_module_that_cannot_be_run_is_refused(package, capsys):
     )
 
 
-def test_a_script_with_relative_imports_names_the_command_that_runs_it(package, capsys):
+def test_the_error_for_a_script_with_relative_imports_names_the_command_that_runs_it(package, capsys):
     code, _, err = ask(capsys, "run", "lines/train.py")
     assert code == 2
     assert "hint: it uses relative imports, so run it as a module: `git model run -m lines.train`\n" in err

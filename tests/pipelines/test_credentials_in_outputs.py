@@ -19,7 +19,7 @@ from gitmodel import (
 from gitmodel.cli import run as run_program
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
-# Joined from parts, so that no scanner reports a leaked credential in this file.
+# In parts, so that no scanner reports this file as a leak of a credential.
 TOKEN = "ghp_" + "a1B2" * 9
 Outputs = tuple[Annotated[Path, "site"], Annotated[dict[str, float], "scores"]]
 
@@ -70,7 +70,7 @@ def needing():
 def test_an_output_with_credentials_is_left_out_with_a_warning_and_the_run_succeeds(
     client, written, caplog, far_or_near
 ):
-    for _ in range(2):  # the step is not cached, so the second run is like the first
+    for _ in range(2):  # the second run warns, too, because the step is not cached
         caplog.clear()
         run = standing.run(client=client, executor=far_or_near)
         version = client.get_version(run.versions[0])
@@ -83,7 +83,7 @@ def test_an_output_with_credentials_is_left_out_with_a_warning_and_the_run_succe
     assert TOKEN not in written() + caplog.text
 
 
-def test_a_step_fails_if_another_needs_what_it_returned(client, written, far_or_near):
+def test_a_step_fails_if_another_step_needs_its_output_with_credentials(client, written, far_or_near):
     with pytest.raises(
         RunFailed, match=r"step build failed: Refused: the artifact site .*step publish needs it"
     ) as failed:

@@ -28,7 +28,7 @@ class TestSteps:
         assert project.hand_over(Secret("four")) == 4
         assert (project.total.__name__, project.total.__doc__) == ("total", None)
 
-    def test_a_step_called_inside_another_step_is_its_function(self, client):
+    def test_a_step_called_inside_another_step_runs_as_a_plain_function(self, client):
         @step
         def outer() -> int:
             return project.double(4)
@@ -295,7 +295,7 @@ class TestPipelines:
 
         assert one.run(client=client).steps[0].parameters == {"items": [1, 2]}
 
-    def test_after_takes_names_steps_and_calls(self, client):
+    def test_after_accepts_names_steps_and_calls(self, client):
         told = []
 
         def listen(event, name, seconds):

@@ -17,7 +17,7 @@ from gitmodel.domain.secrets.secret_values import Secret, SecretValues
 from gitmodel.errors import Invalid, NotFound
 
 TOKEN = "ghp_" + "a1B2" * 9
-# A cell that is executed after a run is not stored with that run.
+# The run stores the cells before it, and not the cell after it.
 CELLS = (
     "from gitmodel import Client, Secret, pipeline, step, ModelConfig\n%env GREETING=hello",
     f'API_KEY = "very-secret-1"\nheaders = {{"x": "{TOKEN}"}}\nrate = 0.25',

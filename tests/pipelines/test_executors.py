@@ -81,7 +81,7 @@ class TestEveryExecutor:
         assert (run.status, run.record.failed_step) == ("failed", name)
         assert [step.status for step in run.record.steps] == ["succeeded", "failed", "skipped"]
         assert client.list_models() == ()
-        if name == "odd" and executor != "processes:2":  # the executor can still be used
+        if name == "odd" and executor != "processes:2":  # the same executor can still be used
             assert sums.run(client=client, executor=executor).status == "succeeded"
 
     @pytest.mark.parametrize("name", ["fork_and_leave", "fork_and_come_back"])
@@ -215,7 +215,8 @@ def test_a_worker_that_outlives_a_run_loads_changed_code(client, cluster, tmp_pa
     source = "from gitmodel import step\n@step\ndef answer() -> int:\n    return {}\n"
     for value in (41, 42):
         (tmp_path / "changing.py").write_text(source.format(value))
-        # A .pyc file is stale if size or time in seconds differ. The two sources have one size, so set their times.
+        # Python compares the size and the time (in whole seconds) of a source with its .pyc file. Both sources have the
+        # same size, so their times must differ.
         os.utime(tmp_path / "changing.py", (value, value))
         importlib.invalidate_caches()
         sys.modules.pop("changing", None)
@@ -281,7 +282,7 @@ def test_the_executor_of_a_call_overrides_variable_decorator_and_setting(
         assert client.list_runs()[0].record.executor == used
 
 
-def test_a_dask_scheduler_that_does_not_answer_is_out_of_reach(client):
+def test_a_dask_scheduler_that_does_not_answer_is_reported_as_unreachable(client):
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
         pytest.raises(Unreachable, match="no Dask scheduler"),

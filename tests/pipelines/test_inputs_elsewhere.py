@@ -145,7 +145,7 @@ def test_a_run_stores_artifacts_of_a_model_in_its_store(client, demo, tmp_path, 
     artifact = client.get_version("demo@latest").get_artifact("extend")
     assert (artifact.load(), artifact.digest) == ("made!", digest_of(b"made!"))
     assert not any(found.error for found in client.verify())
-    # the cached outputs are in the model's store, and a second run takes them from there
+    # A second run takes the cached outputs from the model's store.
     again = give_to_demo.run(client=client, executor=executor)
     assert [step.status for step in again.steps] == ["cached", "cached"]
     assert run.steps[0].outputs == again.steps[0].outputs

@@ -205,7 +205,7 @@ def test_a_step_runs_again_if_a_file_changed_that_an_earlier_step_read_for_both(
         return [found.status for found in one.run(client=client).steps]
 
     statuses()
-    statuses()  # runs once more: the data that the first run read is now a value of the module
+    statuses()  # The step runs once more, because the data that the first run read is now a value of the module.
     assert statuses() == ["cached"] * 2
     (code_repo / "data.txt").write_text("2")
     assert statuses() == ["succeeded"] * 2

@@ -68,7 +68,7 @@ def test_a_value_without_a_format_is_kept(client):
     assert file == client.repository.common_dir / "gitmodel" / "runs" / f"{error.run}.kept" / "clf.pkl"
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert [value.numbers for value in loaded(error)] == [[1, 2]]
-    assert f"clf in {file}" in client.get_run(error.run).error  # the error in the journal; the record has no path
+    assert f"clf in {file}" in client.get_run(error.run).error  # from the journal: the record has no path
     assert "pkl" not in client.get_run(error.run).record.error
 
 
@@ -176,7 +176,7 @@ def test_a_value_is_kept_in_the_temporary_folder_if_the_journal_has_no_room(clie
     @step
     def fit() -> Annotated[object, "clf"]:
         (folder,) = client.repository.common_dir.glob("gitmodel/runs/*.jsonl")
-        folder.with_suffix(".kept").touch()  # a file in place of the folder of kept values
+        folder.with_suffix(".kept").touch()  # a file where the folder of kept values should be
         return Weights([1])
 
     error = failure_of(client, fit)
@@ -215,7 +215,7 @@ def test_values_are_kept_if_storing_them_is_interrupted(client, monkeypatch, cap
     clf = values[0].numbers[0] if where == "saving" else values[0]["w"]
     files = kept_files(client)
     assert (clf, files[0].stem, f"kept: clf in {files[0]}" in text) == (3, "clf", True)
-    stored = where == "saving" and error is not KeyboardInterrupt  # after an interrupt, the next output is not tried
+    stored = where == "saving" and error is not KeyboardInterrupt  # after an interrupt, no further output is stored
     assert values[1:] == ([] if stored else [7])
     (run,) = client.list_runs()
     assert run.status == ("cancelled" if error is KeyboardInterrupt else "failed")
@@ -273,5 +273,5 @@ def test_kept_values_are_deleted_with_the_journal_of_their_run(client, monkeypat
     second = failure_of(client, fit)
     assert {path.parent.name for path in kept_files(client)} == {f"{first.run}.kept", f"{second.run}.kept"}
     third = failure_of(client, fit)
-    newest = max(first.run, second.run)  # both runs may start in one second; then their ids decide which is newer
+    newest = max(first.run, second.run)  # if both runs start in the same second, their ids decide
     assert {path.parent.name for path in kept_files(client)} == {f"{newest}.kept", f"{third.run}.kept"}

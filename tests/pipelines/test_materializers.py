@@ -119,7 +119,7 @@ def test_loaded_tensors_of_unusual_types_and_layouts_equal_the_saved_ones(tmp_pa
         (lambda torch: {1: torch.ones(1)}, "the key 1 is no text"),
     ],
 )
-def test_a_tensor_that_cannot_be_saved_is_named(tmp_path, make, named):
+def test_the_error_names_a_tensor_that_cannot_be_saved(tmp_path, make, named):
     torch = pytest.importorskip("torch")
     with pytest.raises(UsageError, match=named):
         materializers.save(make(torch), tmp_path / "x", "output", "")
@@ -180,7 +180,7 @@ def test_pickle_is_used_for_an_output_that_allows_it(client):
     def two(trusted):
         measure(ExternalArtifact(model="demo", version=1, name="thing", trusted=trusted))
 
-    # a pickle that another run wrote is not trusted either
+    # A pickle of another run is not trusted either.
     with pytest.raises(RunFailed, match="can run any code"):
         two.run(client=client, trusted=False)
     assert two.run(client=client, trusted=True).status == "succeeded"

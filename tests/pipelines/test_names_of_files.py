@@ -50,7 +50,7 @@ def test_a_step_gets_a_file_under_its_name_also_from_the_cache(client):
         ("rows", "rows.json"),
     ]
     assert version.get_artifact("names").load() == ["one.onnx", "rows.json"]
-    # the same bytes under another file name are a different input
+    # The same bytes with another file name are a different input, so the step runs again.
     both.run(client=client, name="two.onnx")
     assert client.get_version("demo").get_artifact("names").load() == ["two.onnx", "rows.json"]
     again = both.run(client=client, name="one.onnx")
@@ -87,7 +87,7 @@ def test_an_output_of_a_run_on_an_existing_version_has_its_name(client, report):
 
 
 def test_a_hostile_name_in_the_details_of_a_long_run_is_refused(client, report, monkeypatch):
-    monkeypatch.setattr(codec, "MAX_BYTES", 600)  # so that the details of this run go to the store
+    monkeypatch.setattr(codec, "MAX_BYTES", 600)  # the details of this run go to the store
     done = report.run(client=client)
     monkeypatch.undo()
     record = client.get_run(done.id).record

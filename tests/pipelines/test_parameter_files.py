@@ -95,7 +95,7 @@ def test_a_value_gets_the_type_of_its_annotation(write: Callable[..., Path], tex
     assert (found, type(found)) == (value, type(value))
 
 
-def test_toml_has_dates_and_no_null(write: Callable[..., Path]) -> None:
+def test_a_date_in_a_toml_file_of_parameters_is_read_as_a_date(write: Callable[..., Path]) -> None:
     path = write("rounds = 3\nday = 2026-01-02\n[options]\ndepth = 1\n", "params.toml")
     assert from_file(train, path) == {"rounds": 3, "day": date(2026, 1, 2), "options": Options(1)}
 
@@ -119,7 +119,9 @@ def test_toml_has_dates_and_no_null(write: Callable[..., Path]) -> None:
         ("rounds: ghp_0123456789abcdefghijklmnopqrstuvwxyzABCD", r"parameter rounds in params.yaml is \(hidden\)"),
     ],
 )
-def test_a_wrong_parameter_names_file_key_expected_and_found(write: Callable[..., Path], text: str, error: str) -> None:
+def test_the_error_for_a_wrong_parameter_names_file_key_expected_type_and_value(
+    write: Callable[..., Path], text: str, error: str
+) -> None:
     with pytest.raises(UsageError, match=error):
         from_file(train, write(text))
 

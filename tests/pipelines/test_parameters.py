@@ -57,7 +57,7 @@ def test_a_pipeline_takes_the_same_values_as_a_step(client):
     assert client.get_run(run.id).record.parameters == kept
 
 
-def test_values_with_one_record_are_told_apart_by_the_cache(client):
+def test_the_cache_distinguishes_values_that_are_recorded_alike(client):
     def runs(value):
         @pipeline
         def one():

@@ -69,7 +69,7 @@ def test_a_worker_that_dies_twice_counts_as_a_failed_attempt(client, count):
     assert count.read_text() == "xxx"
 
 
-def test_retries_do_not_change_the_cache_key(client, monkeypatch):
+def test_the_number_of_retries_does_not_change_the_cache_key(client, monkeypatch):
     @pipeline
     def again():
         project.double(1)

@@ -78,7 +78,7 @@ class TestOneCommit:
         assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
         assert Journal(client.repository.common_dir).runs() == {}
 
-    def test_a_run_in_a_repository_without_commits(self, tmp_path, git):
+    def test_a_run_in_a_repository_without_commits_succeeds(self, tmp_path, git):
         git(tmp_path, "init", "-q")
         with Client(tmp_path) as client:
             train_and_promote.run(client=client)
@@ -124,7 +124,7 @@ class TestFailure:
         assert commits()[0] == "Run promote_and_fail (failed)"
         view = last_run()
         assert (view.status, view.record.failed_step, view.record.versions) == ("failed", "fail", ())
-        # the message of the error stays in the journal on this machine
+        # Only the type of the error is recorded. The message stays in the journal on this machine.
         assert view.error == "RuntimeError: no"
         assert "project.py" in view.traceback
         assert (view.record.error, view.record.traceback) == ("RuntimeError", "")
@@ -290,7 +290,7 @@ class TestFailure:
         one.run(client=client, fail=False)
         assert client.get_version("demo@1.0").view.record.failed is False
 
-    def test_on_failure_is_called(self, client):
+    def test_a_failed_run_calls_on_failure(self, client):
         told = []
 
         @pipeline(on_failure=told.append)
@@ -347,7 +347,7 @@ class TestFailure:
         client.register_model("other")
 
         def full(objects):
-            if list(objects):  # a reservation of a number writes no objects and succeeds
+            if list(objects):  # reserving a number writes no objects, so it succeeds
                 raise Unreachable("git objects cannot be written: No space left on device")
 
         monkeypatch.setattr(client.repository.objects, "write", full)
@@ -356,7 +356,7 @@ class TestFailure:
         assert "could not be recorded" in caplog.text
         assert client.list_runs()[0].status == "failed"
 
-    def test_the_author_is_required_before_anything_runs(self, client, monkeypatch, tmp_path):
+    def test_a_run_without_an_author_is_refused_before_anything_runs(self, client, monkeypatch, tmp_path):
         ran = []
 
         @step
@@ -373,7 +373,7 @@ class TestFailure:
         assert ran == []
         assert len(client.list_runs()) == 0
 
-    def test_an_interrupt_is_recorded_as_cancelled(self, client, last_run, caplog):
+    def test_an_interrupted_run_is_recorded_as_cancelled(self, client, last_run, caplog):
         @step
         def interrupted() -> None:
             raise KeyboardInterrupt
@@ -531,7 +531,7 @@ class TestTargets:
         assert [artifact.name for artifact in client.get_version("other").artifacts] == ["elsewhere"]
         assert [artifact.name for artifact in client.get_version("demo").artifacts] == ["double"]
 
-    def test_configurations_for_a_new_version_share_it_and_must_have_the_same_name(self, client):
+    def test_steps_share_a_new_version_and_their_configurations_must_have_the_same_name(self, client):
         @step(model_config=new("1.0", description="another"))
         def named() -> int:
             return 1
@@ -646,7 +646,7 @@ class TestTargets:
         client.update_model("demo", new_name="shown")
         assert train_and_promote.run(client=client).versions == ("shown@1",)
 
-    def test_inputs_come_from_existing_versions(self, client):
+    def test_a_step_takes_inputs_from_existing_versions(self, client):
         train_and_promote.run(client=client)
 
         @step
@@ -823,7 +823,7 @@ class TestRules:
         with pytest.raises(RunFailed):
             promote_and_fail.run(client=client)
         assert commits() == before
-        # the journal on this machine has them
+        # They are in the journal on this machine.
         assert sorted((run.pipeline, run.status) for run in client.list_runs()) == [
             ("alone", "failed"),
             ("alone", "succeeded"),

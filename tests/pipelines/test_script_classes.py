@@ -107,7 +107,7 @@ def load_elsewhere(client, folder, name, format="pickle"):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_class_of_the_script_has_one_name_and_digest_however_it_is_started(client, launch, tmp_path):
+def test_a_class_of_a_script_has_one_name_and_digest_however_the_script_is_started(client, launch, tmp_path):
     (tmp_path / "service").mkdir()
     (tmp_path / "service" / "train.py").write_text(GUARDED)
     digests = set()

@@ -115,9 +115,9 @@ def test_the_inputs_of_a_run_are_recorded_and_in_the_lineage_of_its_version(clie
     base.set_stage("production")
     with client.start_run("train") as run:
         assert run.use("sales@v2026", "train").load() == [1, 2]
-        assert run.use(base).load() == {"w": 1}  # no name is needed: the version has one model object
+        assert run.use(base).load() == {"w": 1}  # without a name: the version has only one model object
         assert run.use(sales.get_artifact("test"), name="held_out").load() == [3]
-        assert run.use("sales@1", "train").name == "train"  # the same input a second time
+        assert run.use("sales@1", "train").name == "train"  # the same input again
         run.create_version("iris", model_objects={"clf": {"w": 2}})
     record = client.get_run(run.id).record
     digests = {each.name: each.digest for version in (sales, base) for each in version.artifacts}
@@ -227,7 +227,7 @@ def test_a_value_is_kept_if_storing_it_is_interrupted(client, monkeypatch, caplo
     assert str(file) not in client.get_run(run.id).record.error
 
 
-def test_a_server_that_takes_no_push_is_found_when_a_script_starts(client, code_repo, git, hermetic, tmp_path):
+def test_a_server_that_refuses_pushes_is_reported_when_a_script_starts(client, code_repo, git, hermetic, tmp_path):
     (hermetic / ".gitconfig").touch()
     git(".", "config", "--global", f"url.{(tmp_path / 'nowhere').as_uri()}.pushInsteadOf", code_repo.as_uri())
     client.register_model("iris")
@@ -361,7 +361,7 @@ def test_a_promotion_that_a_gate_refuses_is_left_out(client, caplog):
     assert client.get_run(run.id).status == "succeeded"
 
 
-def test_a_version_that_others_create_meanwhile_keeps_its_number_and_a_taken_name_fails(client, code_repo):
+def test_a_run_gets_the_next_number_if_its_number_was_taken_and_fails_if_its_name_was(client, code_repo):
     client.register_model("iris")
     with Client(code_repo) as other:
         with client.start_run("train") as run:

@@ -70,7 +70,7 @@ def address(request):
 
 
 class TestScript:
-    # The other executors only with --soak: the next test begins with a run of the example in order.
+    # The other executors run only with --soak. The next test runs the example in order, too.
     @pytest.mark.parametrize(
         "address",
         [*(pytest.param(name, marks=pytest.mark.soak) for name in ("in-order", "threads:2", "processes:2")), DASK],
@@ -178,7 +178,7 @@ class TestEnd:
         (tmp_path / "endless.py").write_text(ENDLESS)
         process = start(tmp_path / "endless.py", cwd=folder, executor=address)
         worker = wait_for(lambda: int((folder / "started").read_text()))
-        # the signal goes to every process of the group, as Ctrl-C does in a terminal
+        # Like Ctrl-C in a terminal, the signal goes to every process of the group.
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGINT
@@ -221,7 +221,7 @@ class TestEnd:
         wait_for(lambda: (folder / "started").read_text())
         assert [(found.status, found.since) for found in client.list_runs()] == [("running", None)]
         process.kill()
-        # the child process of a step lives on, and has inherited open files of the killed process
+        # The child process of a step still runs. It has inherited open files of the killed process.
         process.wait()
         process.stderr.close()
         try:
@@ -295,7 +295,7 @@ def test_a_notebook_runs_in_order_and_in_threads_and_refuses_other_processes(cli
     for refusal, executor in ((shown[4], "processes"), (shown[5], "dask")):
         assert f"is defined in a notebook or prompt, where {executor} workers cannot find it\nhint: " in refusal
         assert "%%writefile" in refusal
-    # an edited cell defines a different step, which is not cached
+    # After an edit of its cell, the step has other code and runs again.
     assert "status='cached'" in shown[8].partition("name='note'")[0]
     assert "status='succeeded'" in shown[10].partition("name='note'")[0]
     assert [version.number for version in client.get_model("demo").versions] == [1, 2, 3, 4, 5]

@@ -328,11 +328,11 @@ def test_a_dataclass_with_a_secret_in_it_is_recorded_without_its_value(client, w
 
 
 class TestASecretMadeInTheBody:
-    """A parameter from which the body creates a `Secret` is handled as a secret, too."""
+    """If the body of a pipeline makes a Secret of a parameter, the parameter itself is handled as a secret, too."""
 
     @pytest.mark.parametrize("body", BODIES)
     @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
-    def test_is_in_no_record_or_log(self, client, written, caplog, body, executor):
+    def test_a_parameter_that_becomes_a_secret_is_in_no_record_or_log(self, client, written, caplog, body, executor):
         @pipeline
         def one(token):
             BODIES[body](token)
@@ -355,7 +355,7 @@ class TestASecretMadeInTheBody:
         assert VALUE not in written()
         assert TOKENS[1] not in written()
 
-    def test_keeps_other_parameters(self, client):
+    def test_parameters_beside_one_that_becomes_a_secret_are_recorded(self, client):
         @pipeline
         def one(token, rate, name):
             project.hand_over(Secret(token))
@@ -371,7 +371,7 @@ class TestASecretMadeInTheBody:
 
         assert one.run(client=client, password=TOKENS[1]).status == "succeeded"
 
-    def test_is_neither_recorded_nor_printed_by_the_commands_run_and_reproduce(
+    def test_a_parameter_that_becomes_a_secret_is_not_printed_by_run_and_reproduce(
         self, client, code_repo, written, git, capfd
     ):
         (code_repo / "secretive.py").write_text(
@@ -391,7 +391,9 @@ class TestASecretMadeInTheBody:
         assert run_program(["reproduce", "demo@1", "--param", f"k={VALUE}"]) == 0
         assert VALUE not in written() + "".join(capfd.readouterr())
 
-    def test_is_not_in_the_error_of_another_step(self, client, written, caplog, set_rules):
+    def test_a_parameter_that_becomes_a_secret_is_not_in_the_error_of_another_step(
+        self, client, written, caplog, set_rules
+    ):
         set_rules(record_traceback=True)
 
         @step
@@ -407,7 +409,7 @@ class TestASecretMadeInTheBody:
             one.run(client=client, token=VALUE)
         assert VALUE not in written() + caplog.text + caught.value.traceback
 
-    def test_is_not_logged_by_another_step(self, client, written):
+    def test_a_parameter_that_becomes_a_secret_is_not_logged_by_another_step(self, client, written):
         @step
         def other() -> None:
             log_model_metadata(note=f"with {VALUE}")

@@ -21,7 +21,7 @@ def is_running(pid):
         return False
 
 
-def test_a_timeout_of_one_second_is_told_in_the_singular(client):
+def test_the_message_about_a_timeout_of_one_second_uses_the_singular(client):
     @pipeline
     def rest():
         project.rest.with_options(timeout=1)(60)
@@ -46,7 +46,7 @@ def test_a_step_and_its_child_that_ignore_sigterm_are_killed(client, far_executo
     assert last_run().record.steps[0].seconds >= 5
 
 
-def test_a_timeout_is_retried(client, tmp_path):
+def test_a_step_that_timed_out_is_retried(client, tmp_path):
     @pipeline(model_config=DEMO)
     def train():
         project.hang_once(str(tmp_path / "count"))
@@ -107,7 +107,7 @@ def test_invalid_timeouts_are_refused(timeout):
         step(name="fit", timeout=timeout)(lambda: None)
 
 
-def test_a_timeout_does_not_change_the_cache_key(client, monkeypatch):
+def test_the_timeout_of_a_step_does_not_change_its_cache_key(client, monkeypatch):
     @pipeline
     def again():
         project.double(1)

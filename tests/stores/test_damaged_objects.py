@@ -24,7 +24,7 @@ LARGE = random.Random(2).randbytes((17 << 20) + 5)
 
 
 class Place:
-    """A store of one kind. Damaging an object here keeps its size and the metadata that gitmodel set."""
+    """A store of one kind. Its methods damage an object and keep its size and the metadata that gitmodel set."""
 
     def __init__(self, kind, request, tmp_path):
         self.kind = kind
@@ -82,7 +82,7 @@ class Place:
 def place(request, tmp_path):
     place = Place(request.param, request, tmp_path)
     yield place
-    if place.kind == "oci":  # a registry has one blob for all repositories, and other tests store the same bytes
+    if place.kind == "oci":  # The repositories of a registry share a blob, and other tests store the same bytes.
         for digest, content in place.damaged.items():
             place.file_of(digest).write_bytes(content)
 
@@ -126,7 +126,7 @@ def test_a_damaged_output_on_a_server_makes_its_step_run_again(place, client, tm
     with place.open().open(digest) as reader:
         content = reader.read()
     with client.access.open().open(digest) as reader:
-        assert reader.read() == content  # so this clone has an intact copy
+        assert reader.read() == content  # this clone gets an intact copy
     assert statuses(one.run(client=client)) == ["cached"]
     place.damage(digest, content)
     assert not place.is_whole(digest)
@@ -141,7 +141,7 @@ def test_a_step_fails_whose_worker_does_not_replace_a_damaged_output(place, clie
     digest = one.run(client=client).steps[0].outputs["file"]
     with client.access.open().open(digest) as reader:
         place.damage(digest, reader.read())
-    # the worker has no record of the damage, as on a machine that never read the object
+    # The worker has no note of the damage, as if it were on another machine.
     monkeypatch.setattr("gitmodel.pipelines.worker.open_urls", lambda urls, root: place.open("far"))
     with pytest.raises(GitModelError, match="step make is damaged in s3://"):
         one.run(client=client)
@@ -159,7 +159,7 @@ def test_a_run_fails_and_names_an_oci_registry_that_keeps_a_damaged_blob(place, 
         with pytest.raises(GitModelError, match=f"keeps a damaged object {digest}"):
             one.run(client=again)
         assert [version.number for version in again.get_model("demo").versions] == [1]
-        place.file_of(digest).unlink()  # as the administrator of the registry must do
+        place.file_of(digest).unlink()  # what the administrator of the registry must do
         assert statuses(one.run(client=again)) == ["succeeded"]
     assert place.is_whole(digest)
 
@@ -171,7 +171,7 @@ def test_a_large_damaged_output_on_a_server_makes_its_step_run_again(place, clie
     @step
     def make() -> Annotated[Path, "file"]:
         with Path(folder, "large").open("wb") as file:
-            file.truncate(65 << 20)  # zeros; the test damages the first one below
+            file.truncate(65 << 20)  # zeros; the test damages the first byte below
         return Path(folder, "large")
 
     @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
@@ -202,7 +202,7 @@ def test_the_same_file_stored_again_repairs_an_object_that_verify_found_damaged(
     assert ask(capsys, "link", "iris@1", "--model-object", "net=net")[0] == 0
     assert place.is_whole(digest)
     assert ask(capsys, "verify")[0] == 0
-    # no note of the damage remains, so the next process does not store the object again
+    # Without a note of the damage, the next process does not store the object again.
     assert not list(Path(".git/gitmodel").glob("damaged/*"))
 
 

@@ -112,7 +112,7 @@ def store(url, tmp_path):
 
 @pytest.fixture
 def content(store):
-    return LARGE + os.urandom(8)  # different for each test, because the stores of a server may share objects
+    return LARGE + os.urandom(8)  # other bytes for each test, because stores on a server may share objects
 
 
 def put_and_signal(number, store, content, tmp_path):
@@ -128,7 +128,7 @@ def put_and_signal(number, store, content, tmp_path):
 def count_parts(kind, store, monkeypatch):
     """Return a list to which each part that this process sends to the server adds an entry."""
     backend, sent = store.origin.backend, []
-    if kind == "gcs":  # its `send` gets every part to hash it, also parts that the server has
+    if kind == "gcs":  # its `send` also gets parts that the server has, because it hashes every part
         real_range = backend.send_range
 
         def send_range(where, digest, span, content=b"", **hashed):
@@ -168,7 +168,7 @@ def test_the_next_try_sends_only_the_rest_of_a_killed_upload(kind, store, conten
     store.put_known(digest_of(content), len(content), io.BytesIO(content))
     assert len(sent) == (2 if kind in SERVERS else 0)  # of four
     assert read(store.origin, digest_of(content)) == content
-    if kind in SERVERS:  # a store in a folder does not resume uploads
+    if kind in SERVERS:  # stores in a folder do not resume uploads
         assert store.leftovers() == []
 
 
@@ -181,7 +181,7 @@ def test_ctrl_c_ends_an_upload_and_leaves_no_object(kind, store, content, tmp_pa
     assert read(store.origin, digest_of(content)) == content
 
 
-def test_a_fork_uses_the_store_beside_its_parent(url, tmp_path):
+def test_a_forked_process_and_its_parent_use_the_store_at_the_same_time(url, tmp_path):
     command = [sys.executable, "-W", "error::ResourceWarning", "-c", FORK, url, tmp_path / "copies"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
@@ -206,8 +206,8 @@ def write_random(path, size):
 
 @pytest.mark.parametrize(
     "size", [192, pytest.param(2048, marks=pytest.mark.soak)]
-)  # larger than MAXRSS, together with Python
-def test_memory_is_bounded_whatever_the_size(url, tmp_path, size):
+)  # with the memory of Python, more than MAXRSS
+def test_transfers_need_the_same_memory_for_files_of_any_size(url, tmp_path, size):
     write_random(tmp_path / "large", size)
     assert memory_for(url, tmp_path) <= MAXRSS
 

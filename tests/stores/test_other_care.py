@@ -25,7 +25,7 @@ KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("g
 
 @pytest.fixture(params=KINDS)
 def url(request, tmp_path):
-    """The URL of a store of each kind. With `-other` appended, it is the URL of a second store."""
+    """The URL of a store, for each kind. With `-other` appended, it is the URL of a second store."""
     found = request.getfixturevalue({"oci": "registry"}.get(request.param, request.param))
     if request.param == "sftp":
         return f"sftp://{found}{tmp_path}/store"
@@ -132,7 +132,7 @@ def test_an_object_stays_where_it_is_and_is_checked_when_it_is_read(local, place
     with Client(local) as client:
         artifact = client.get_version("iris@1").get_artifact("raw")
         place.write(body[:-2] + b"?\n")
-        # a server with versions no longer has the linked one; on others, the content differs
+        # A server that keeps versions has lost the linked version. On other servers, the content differs.
         with pytest.raises((Invalid, NotFound), match=r"is not what was linked|nothing at .* in the version"):
             artifact.open().read()
     assert said(capsys, "verify")[0] == 5
@@ -266,7 +266,7 @@ def test_google_is_used_with_the_credentials_of_this_machine(gcs, gcs_endpoint, 
 
 
 def test_without_credentials_google_says_how_to_sign_in(tmp_path, monkeypatch):
-    monkeypatch.setenv("NO_GCE_CHECK", "true")  # do not look for the metadata server of a machine at Google
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # do not search for Google's metadata server
     store = open_store("gs://models/x", default_root=tmp_path).origin
     with pytest.raises(Unreachable, match="nobody is signed in for the artifact store gs://models/x") as caught:
         store.create()

@@ -29,7 +29,10 @@ put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[
 
 
 class Server:
-    """A server behind a proxy: the *url* of its store. *is_part* tells if a request sends a part of an object."""
+    """A server behind a proxy, and the *url* of its store.
+
+    *is_part* returns True if a request sends a part of an object.
+    """
 
     def __init__(self, url, proxy, is_part):
         self.url = url
@@ -134,7 +137,7 @@ def test_an_upload_that_the_server_dropped_starts_again(server, request, tmp_pat
     upload.send(0, content[:PART])
     upload.pause()
     for kept in (tmp_path / "copies").glob("uploads/*"):
-        assert kept.stat().st_mode & 0o777 == 0o600  # anybody who knows the address of the upload can write the object
+        assert kept.stat().st_mode & 0o777 == 0o600  # anybody with this address can write the object
         kept.write_text(kept.read_text().replace("upload_id=", "upload_id=x").replace("uploads/", "uploads/0"))
     (tmp_path / "model").write_bytes(content)
     put_path(store, tmp_path / "model")
@@ -152,7 +155,7 @@ def test_wrong_parts_of_an_earlier_upload_never_become_an_object(server, request
     (tmp_path / "model").write_bytes(content)
     with suppress(
         Invalid
-    ):  # if the store detects the wrong part only at the end, it raises, and the next try starts again
+    ):  # If the store detects the wrong part only at the end, it raises an error, and the next try starts again.
         put_path(store, tmp_path / "model")
         assert read(store.origin, digest) == content
     put_path(store, tmp_path / "model")

@@ -28,7 +28,7 @@ def iris(s3, code_repo, monkeypatch, capsys, tmp_path):
     assert ask(capsys, "init", "--store", s3.prefix())[0] == 0
     assert ask(capsys, "register", "iris")[0] == 0
     assert ask(capsys, "version", "create", "iris", "--model-object", "net=net")[0] == 0
-    assert ask(capsys, "get", "iris@1", "net", "-o", tmp_path / "got")[0] == 0  # leaves a copy on this machine
+    assert ask(capsys, "get", "iris@1", "net", "-o", tmp_path / "got")[0] == 0  # this machine now has a copy
     return code_repo
 
 
@@ -80,7 +80,7 @@ def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, monkeypatch)
         monkeypatch.setattr(interface, "RENEWED", -10.0)  # make the object look old
         while (
             store.stat(digest_of(content)).modified <= found.objects[0].modified
-        ):  # repeat: times of the server are in whole seconds
+        ):  # repeated, because times of the server are in whole seconds
             client.get_version("iris@1").link_artifact("script", iris / "train.py")
         assert remove_garbage(store, found).objects == ()
         assert store.holds(digest_of(content))
@@ -128,7 +128,7 @@ def test_an_object_stays_in_its_bucket_and_its_version_is_read_forever(iris, buc
     assert f"{name} has no raw/huge 1.csv in the version {raw['version_id']}" in str(found)
 
 
-def test_the_providers_checksum_is_used_on_request_and_marked(iris, bucket, capsys):
+def test_with_provider_digest_the_checksum_of_the_store_is_recorded_and_marked(iris, bucket, capsys):
     client, name = bucket
     body = b"e,f\n"
     checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()

@@ -98,7 +98,7 @@ class TestDamage:
         assert not (tmp_path / "got").exists()
         assert not [path for path in tmp_path.glob("elsewhere/*/*") if path.parent.name != "damaged"]
         with pytest.raises(Invalid):
-            verify_file(store, digest)  # although this machine has an intact copy
+            verify_file(store, digest)  # an error, although this machine has an intact copy
         assert put(store, content) == digest
         assert read(store.origin, digest) == content
 
@@ -317,7 +317,7 @@ class TestDisk:
         state = path.stat()
         real = store.origin.put_known
 
-        def changing(*arguments, **options):  # called after the file was hashed for its name
+        def changing(*arguments, **options):  # called after the file was hashed
             if how == "altered without a new time":
                 with path.open("r+b") as file:
                     file.write(b"?")
@@ -340,7 +340,7 @@ class TestTwoWriters:
         with ThreadPoolExecutor(4) as pool:
             assert set(pool.map(lambda each: put(each, content), stores)) == {digest_of(content)}
         assert read(store.origin, digest_of(content)) == content
-        for left in store.leftovers():  # writers that start at the same moment each create an upload
+        for left in store.leftovers():  # writers that start at the same time create an upload each
             store.remove_leftover(left)
         assert store.leftovers() == []
         assert read(store.origin, digest_of(content)) == content
@@ -350,7 +350,7 @@ class TestTwoWriters:
         backend = store.origin.backend
         upload = backend.upload(digest, len(LARGE))
         upload.send(0, LARGE[:PART])
-        put(store.origin, LARGE)  # another writer, which continues and finishes the upload
+        put(store.origin, LARGE)  # stands for another writer that continues and finishes the upload
         upload.send(1, LARGE[PART : 2 * PART])
         upload.finish()
         assert read(store.origin, digest) == LARGE

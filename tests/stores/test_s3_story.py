@@ -39,7 +39,7 @@ def clones(s3, tmp_path, monkeypatch, git, capsys):
 
 def test_two_clones_meet_in_a_bucket(clones, s3, capsys, tmp_path):
     ada, bob = clones
-    shutil.rmtree(ada)  # so Bob's files cannot come from Ada's clone
+    shutil.rmtree(ada)  # Bob's files must come from the bucket
     assert not (bob / ".git" / "gitmodel" / "store").exists()
     assert ask(capsys, "get", "iris@production", "net", "-o", "net.json")[::2] == (0, "")
     assert (bob / "net.json").read_text() == '{"weights": [1, 2, 3]}'
@@ -85,7 +85,7 @@ def test_get_file_downloads_only_that_file_of_a_folder(clones, s3, capsys, tmp_p
     assert (code, out, err) == (0, "wrote 7.csv in train of iris@1 to 7.csv (200 B, verified)\n", "")
     assert (bob / "7.csv").read_text() == "7\n" * 100
     copies = [path for path in (bob / ".git" / "gitmodel" / "store" / "sha256").rglob("*") if path.is_file()]
-    assert len(copies) == 2  # the manifest, and this file
+    assert len(copies) == 2  # the manifest and this file
     assert ask(capsys, "get", "iris@1", "train", "--file", "7.cvs", "-o", "x") == (
         3,
         "",

@@ -34,7 +34,7 @@ def team(tmp_path, bare):
     """A remote by its path, and a shared store."""
     (tmp_path / "store").mkdir()
     with ExitStack() as opened:
-        # relative to the clone, so that the remote and its clones can be copied together
+        # The path is relative to the clone, so that a copy of the folder has its own remote.
         yield Team(tmp_path, "../remote.git", (tmp_path / "store").as_uri(), opened)
 
 
@@ -59,7 +59,7 @@ def bob(team, ada):
 
 @pytest.fixture
 def host(team, ada, bare, tmp_path):
-    """The team's remote on a server of smart HTTP that can leave files out; its registry names the store."""
+    """The team's remote on a server of smart HTTP that supports partial clones; its registry names the store."""
     setup.begin(ada.repository, store=team.store)
     ada.push()
     for key in ("uploadpack.allowFilter", "http.receivepack"):

@@ -99,9 +99,10 @@ REQUESTS = [(method, f"git-{service}-pack") for service in ("upload", "receive")
 
 @contextmanager
 def http_server(root, passwords=None):
-    """Serve the repositories below *root*; gives the server: `url`, `seen` requests, and where to `cut` the next.
+    """Serve the repositories below *root*.
 
-    With *passwords* (by name) only these people are let in, and hooks know them as `REMOTE_USER`.
+    Yields the server: its `url`, the `seen` requests, and where to `cut` the next. With *passwords* (by name), only
+    these people have access, and hooks get their name as `REMOTE_USER`.
     """
     server = QuietServer(_GitHandler)
     server.root, server.seen, server.cut, server.over = root, [], None, threading.Event()
@@ -115,7 +116,7 @@ def http_server(root, passwords=None):
 
 @contextmanager
 def ssh_server(folder):
-    """Run sshd on a free port with keys of its own; gives the URL's beginning and what `GIT_SSH_COMMAND` must be."""
+    """Run sshd on a free port with its own keys. Yields the start of the URL and the value for `GIT_SSH_COMMAND`."""
     with _sshd(folder, ["user"]) as (url, commands):
         (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
         with _shared_connection(commands["user"], url) as command:
@@ -126,7 +127,7 @@ def ssh_server(folder):
 def gitolite_server(folder, users, rules):
     """Run gitolite with *rules* (`conf/gitolite.conf`) for *users*, each with a key of their own, behind sshd.
 
-    Gives the URL's beginning and what `GIT_SSH_COMMAND` must be, for each user.
+    Yields the start of the URL, and the value for `GIT_SSH_COMMAND` of each user.
     """
     with _sshd(folder, users) as (url, commands):
         home = folder / "home"
@@ -145,7 +146,7 @@ def gitolite_server(folder, users, rules):
         gitolite("compile")
         gitolite("trigger", "POST_COMPILE")
         authorized = (home / ".ssh" / "authorized_keys").read_text(encoding="utf-8")
-        # sshd sets HOME to that of the account, but gitolite needs its own
+        # sshd sets HOME to the home of the account, but gitolite needs its own home.
         (folder / "authorized").write_text(authorized.replace('command="', f'command="env HOME={home} '), "utf-8")
         with ExitStack() as shared:
             yield url, {user: shared.enter_context(_shared_connection(commands[user], url)) for user in users}

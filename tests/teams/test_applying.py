@@ -146,7 +146,7 @@ def test_the_tags_move_together_or_not_at_all(ada, bob, bare, merge):
 
 def test_a_second_apply_finds_nothing_to_do(team, ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
-    # both clones saw the old tag; the second push expects this tag on the remote
+    # Both clones have seen the old tag, so the second push expects the old tag on the remote.
     ada.pull()
     bob.pull()
     ada.apply(push=True)
@@ -155,7 +155,7 @@ def test_a_second_apply_finds_nothing_to_do(team, ada, bob, bare, merge):
 
 
 class TestTwoConcurrentApplies:
-    """Each moved tag is reported by one of two concurrent applies, so that a deployment runs once."""
+    """If two applies run at the same time, only one reports a moved tag, so that a deployment runs only once."""
 
     @pytest.fixture(params=["promotion", "demotion"])
     def change(self, request, bob, merge):

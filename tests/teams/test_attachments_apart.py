@@ -1,4 +1,7 @@
-"""Attachments that two clones add apart from each other merge; a name in conflict keeps the remote's."""
+"""Attachments that two clones add independently are merged.
+
+If both use the same name, the remote's attachment is kept.
+"""
 
 import pytest
 

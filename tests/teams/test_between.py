@@ -161,7 +161,7 @@ def test_changes_of_files_with_permissions_are_reported(client, repo, topic):
     assert found(client).problems == ()
 
 
-def test_an_invalid_result_of_a_merge_without_conflict_is_found(client, repo, topic):
+def test_check_finds_an_invalid_result_of_a_merge_without_conflict(client, repo, topic):
     client.get_version("iris@2").delete(reason="trained on the wrong data")
     topic({STAGE: text(repo, STAGE).replace("version = 1", "version = 2")})
     assert "stage.usable" in rules(client)
@@ -214,7 +214,7 @@ def test_the_exit_code_is_0_5_or_6(client, repo, topic, monkeypatch, capsys):
     assert run_program(["check", "nowhere..topic"]) == 3
 
 
-def test_every_rule_has_its_own_name():
+def test_names_of_rules_for_changes_begin_with_change():
     assert all(rule.startswith("change.") for rule in RULES)
 
 

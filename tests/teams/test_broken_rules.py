@@ -125,7 +125,7 @@ def test_nothing_enters_the_stage_and_the_refusal_names_file_and_key(client, cas
     if "signed" not in case:
         assert client.get_version("iris@production").number == 2
     assert any(problem.path == "gitmodel.toml" for problem in check(client.repository))
-    # `apply` does not put in force what was recorded under such rules
+    # `apply` puts no change in force that was recorded under such rules.
     merge(repo, {STAGE: recorded})
     applied = client.apply()
     assert not applied.changes

@@ -307,7 +307,7 @@ class TestProposals:
             "production: stage removed", "canary: stage added", "canary: after any place -> staging",
         )  # fmt: skip
 
-    def test_the_command_prints_what_propose_prints(self, client, repo, capsys):
+    def test_the_commands_of_rules_with_propose_print_what_propose_prints(self, client, repo, capsys):
         code, out, _ = ask(capsys, "stage", "gate", "add", "production", "g", "true", "--propose", "--reason", "agreed")
         assert code == 0
         assert out.startswith("Add the gate g of production: proposed on the branch propose/rules/production-")

@@ -43,7 +43,7 @@ name = "staging"
 name = "production"
 """
 SPEC = "git+https://git.example.org/tools/gitmodel@" + "1a2b" * 10
-# only this job: act reads the matrix of a job even if the event does not start the job that it needs
+# Only this job, because act reads the matrix of a job even if the event does not start the job on which it depends.
 CHECK = ("--job", "check")
 PRODUCTION = "refs/tags/model/iris/production"
 TOPIC = "refs/heads/propose/x"
@@ -115,7 +115,7 @@ def needs(there, how):
 
 
 def act(site, event, commit, *more):
-    """Run the workflows of *commit* for *event*; the exit code, and what was printed."""
+    """Run the workflows of *commit* for *event*. Return the exit code and the output."""
     path, environ = site.machine(f"machine-{event}-{commit[:7]}", commit)
     payload = {"ref": BRANCH}
     if event == "merge_group":
@@ -140,7 +140,7 @@ def act(site, event, commit, *more):
 
 
 def gitlab(site, source, commit, *more):
-    """Run the pipeline of *commit* for *source*; the exit code, and what was printed."""
+    """Run the pipeline of *commit* for *source*. Return the exit code and the output."""
     path, environ = site.machine(f"machine-{source}-{commit[:7]}", commit)
     variables = {
         "CI_PIPELINE_SOURCE": source,
@@ -293,7 +293,7 @@ def test_gitlab_continues_if_a_stage_was_refused(pipelines):
     site.ada.get_version("iris@1").set_stage("staging")
     editing.run(site.clone, "push", "-q", "origin", BRANCH)
     code, said = gitlab(site, "push", editing.run(site.clone, "rev-parse", BRANCH))
-    assert code == 0, said  # exit code 6 of `apply` is only a warning in this job
+    assert code == 0, said  # in this job, exit code 6 of `apply` is only a warning
     assert "the host knows of no approved pull request" in said
     assert handed_on(said, "deploy") == {("iris", "staging", 1)}
     assert site.in_production() == 2
@@ -410,7 +410,10 @@ def test_the_action_refuses_another_command(site):
 
 
 def test_the_component_is_what_init_commits():
-    """A copy, because GitLab follows no symbolic links. Only the default of the input `install` is left out."""
+    """The component is a copy, because GitLab follows no symbolic links.
+
+    It only lacks the default of the input `install`.
+    """
     component = (ROOT / "templates/gitmodel.yml").read_text(encoding="utf-8")
     assert component == (HOSTS / "gitlab.yml").read_text(encoding="utf-8").replace('      default: "@INSTALL@"\n', "")
 
@@ -490,7 +493,7 @@ class TestInstalling:
         assert (code != 0, "DO NOT MATCH THE HASHES" in said) == (True, True), said
         code, said = self.run(path, f"{wrong} --hash=sha256:{digest}", index, tmp_path)
         assert code == 0, said
-        if path.name == "gitlab.yml":  # a job of GitLab has the keys in its environment from the start
+        if path.name == "gitlab.yml":  # in GitLab, a job has the keys in its environment from the start
             assert "hunter2" not in (tmp_path / "environ").read_text()
 
     @pytest.mark.parametrize("path", [HOSTS / "gitlab.yml", ROOT / "action.yml"], ids=["component", "action"])
@@ -510,7 +513,10 @@ class TestInstalling:
     ],
 )
 def test_the_files_are_as_the_schemas_of_the_hosts_say(schema, path, tmp_path):
-    """The schemas are those of the package check-jsonschema. Only gitlab-ci-local validates the head of a component."""
+    """The schemas are those of the package check-jsonschema.
+
+    They do not cover the head of a component, which gitlab-ci-local validates.
+    """
     *_, jobs = yaml.safe_load_all(path.read_text(encoding="utf-8"))
     (tmp_path / "jobs.json").write_text(json.dumps({str(key).replace("True", "on"): jobs[key] for key in jobs}))
     command = [

@@ -1,4 +1,4 @@
-"""Two clones make random changes, pull and push. They reach the same registry and lose nothing."""
+"""Two clones make random changes, pull and push. At the end, both have the same registry, and no change is lost."""
 
 import random
 import subprocess
@@ -175,7 +175,7 @@ def test_two_clones_converge_to_one_registry_and_lose_nothing(team, bare, git, s
         assert_sound(bare)
         there = [version.metadata.get("id") for model in clients[0].list_models() for version in model.list_versions()]
         assert len(there) == len(set(there)), "a version occurs twice"
-        # a pull drops local additions to a model that the other side deleted, and reports them
+        # A pull leaves out local additions to a model that the other side deleted, and reports this.
         if not any("is gone there" in str(line) for line in story.lines):
             assert story.made - set(there) <= story.deleted, "a version was lost"
         added = added_versions(bare)

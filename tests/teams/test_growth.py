@@ -1,4 +1,4 @@
-"""The check of a change reads only related records, and finds the same as a complete check."""
+"""The check of a change reads only related records, and finds the same problems as a complete check."""
 
 import editing
 import pytest

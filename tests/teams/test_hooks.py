@@ -153,7 +153,7 @@ def test_a_pushed_stage_tag_must_agree_with_the_branch(ada, clone, server):
         code, told = push(clone, refspec)
         assert (code, said in told) == (1, True), told
     assert push(clone, f"+{PRODUCTION}")[0] == 0
-    assert push(clone, f"{new}:refs/tags/model/iris")[0] == 1  # git cannot have this tag beside tags below model/iris/
+    assert push(clone, f"{new}:refs/tags/model/iris")[0] == 1  # there are tags below model/iris/
     ada.get_version("iris@3").set_stage("none")
     assert push(clone, BRANCH)[0] == 0
     assert push(clone, f":{PRODUCTION}")[0] == 0
@@ -278,7 +278,7 @@ def pre_commit(folder, *arguments):
 
 
 def test_pre_commit_runs_the_hook_of_the_manifest(clone, tmp_path):
-    """The hook runs in this environment. Another test lets pre-commit create the environment by pip."""
+    """The hook runs in the environment of the tests. In another test, pre-commit creates the environment by pip."""
     assert pre_commit(tmp_path, "validate-manifest", str(MANIFEST)).returncode == 0
     (hook,) = yaml.safe_load(MANIFEST.read_text())
     program, _, words = hook["entry"].partition(" ")
@@ -321,7 +321,7 @@ def test_staged_files_of_the_metadata_branch_are_checked_before_the_commit(clone
     assert "1 problem on the staged change" in done.stderr
     assert "git diff --staged -- models/iris/versions/1.toml" in done.stderr
     editing.run(rules, "checkout", "-q", "HEAD", "--", ".")
-    # a changed version is a fault that only the comparison with the branch shows
+    # Only a comparison with the branch shows that a version was changed.
     created = version.read_text().partition("created = ")[2].partition("\n")[0]
     version.write_text(version.read_text().replace(created, "2020-01-01T00:00:00Z"))
     editing.run(rules, "add", "-A")
@@ -344,7 +344,7 @@ def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(
 ):
     monkeypatch.chdir(clone)
     sound = (0, "", "all records are valid\n")
-    assert ask(capsys, "check", "--staged") == sound  # the code has no commit yet
+    assert ask(capsys, "check", "--staged") == sound  # the same result although the code has no commit yet
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     (clone / "train.py").write_text("x = 1\n")
     editing.run(clone, "add", "train.py")

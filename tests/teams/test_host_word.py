@@ -88,7 +88,7 @@ def test_a_merge_made_by_hand_does_not_count_when_the_host_is_asked(host, client
     record(client, 2)
     merge(repo)
     assert "the host knows of no" in refused(client)["production"]
-    assert client.apply().moved  # without asking the host, a merge commit counts as a review
+    assert client.apply().moved  # a merge commit counts as a review if the host is not asked
 
 
 @pytest.mark.parametrize("how", [{"by": ()}, {"by": ("ada",)}, {"base": "main"}])

@@ -91,7 +91,7 @@ def test_import_and_store_use_are_refused_too(team, ada, here, capsys):
 
 
 @pytest.mark.parametrize("name", ["iris", "rose"])
-def test_the_other_names_of_both_models_need_no_confirmation(here, bob, name):
+def test_the_current_name_and_other_former_names_of_both_models_need_no_confirmation(here, bob, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bob.get_model(name).update(title="x")
@@ -143,7 +143,7 @@ def test_every_command_that_reads_by_the_name_warns_once_on_stderr(here, capsys,
     assert "warning" not in out
 
 
-def test_the_handle_of_the_model_follows(bob, lost):
+def test_a_handle_follows_its_model_to_the_new_name(bob, lost):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert lost.name == "iris"
@@ -229,7 +229,7 @@ def test_registering_a_lost_name_makes_it_usable_again(ada, bob):
         bob.get_version("flower@1").set_stage("production")
 
 
-def test_other_clones_are_not_affected(team, ada, bob, lost):
+def test_other_clones_need_no_confirmation_of_the_lost_name(team, ada, bob, lost):
     bob.push()
     ada.pull()
     with warnings.catch_warnings():

@@ -70,7 +70,7 @@ def test_a_merged_and_applied_proposal_keeps_names_and_attachments(ada, bob, bar
     ada.pull()
     proposal = ada.propose(("iris@4", "production"), rename=[("iris", "rose")], push=True)
     made.detach("reports")
-    made.attach("reports", {"later": True})  # meanwhile
+    made.attach("reports", {"later": True})  # while the proposal is open
     bob.push()
     merge_within(bare, proposal)
     bob.pull()

@@ -65,7 +65,7 @@ def test_python_names_the_fetch_to_run(clone):
                 read()
 
 
-def test_a_full_clone_without_a_registry_starts_one(code_repo, tmp_path, git, monkeypatch, capsys):
+def test_the_first_write_in_a_full_clone_without_a_registry_starts_one(code_repo, tmp_path, git, monkeypatch, capsys):
     git(tmp_path, "clone", "-q", code_repo.as_uri(), "clone")
     monkeypatch.chdir(tmp_path / "clone")
     assert ask(capsys, "list")[0] == 0
@@ -228,7 +228,7 @@ class TestFilteredClones:
         assert git(path, "for-each-ref", "refs/heads/gitmodel") == ""
 
 
-def test_a_range_in_a_shallow_clone_in_python(clone, upstream, git):
+def test_in_python_a_range_with_missing_commits_names_the_shallow_clone(clone, upstream, git):
     git(upstream, "branch", "old", "gitmodel~2")
     path = clone("--depth", "1", "--branch", "gitmodel")
     git(path, "fetch", "-q", "--depth", "1", "origin", "+refs/heads/old:refs/remotes/origin/old")

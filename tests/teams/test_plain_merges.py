@@ -1,4 +1,4 @@
-"""A merge by plain git, whose first parent is the local side, takes nothing out of force."""
+"""After a merge by plain git, whose first parent is the local branch, all versions in force stay in force."""
 
 import subprocess
 
@@ -147,7 +147,10 @@ def test_a_tag_on_a_commit_that_was_never_merged_is_refused(team, ada, bob):
 def test_a_fast_forward_of_a_proposal_that_was_updated_by_a_merge_keeps_what_is_in_force(
     team, ada, bob, bare, capsys, monkeypatch
 ):
-    """A host's button "Update branch" merges the base into the proposal; then the branch is fast-forwarded."""
+    """The button "Update branch" of a host merges the base into the proposal.
+
+    Then the branch is fast-forwarded to it.
+    """
     proposal = ada.propose(("iris@1", "staging"))
     git(team.folder / "ada", "push", "-q", "origin", f"{proposal.commit}:refs/heads/{proposal.branch}")
     bob.get_version("iris@3").set_stage("production")

@@ -144,7 +144,7 @@ def test_a_plan_shows_both_a_required_review_and_a_failed_rule(client, repo):
 
 
 class TestTrend:
-    """The number that a gate reads, of the last versions in the stage and of the one that enters."""
+    """The chart of the number that a gate reads, for the last versions in the stage and the entering version."""
 
     def test_the_last_twelve_versions_and_the_one_that_enters_are_in_the_chart(self, client, repo):
         iris = client.get_model("iris")
@@ -342,7 +342,7 @@ def test_a_plan_shows_the_newest_code_commits_and_says_if_the_code_goes_back(cli
     assert ", as before" in plan_texts.text(planned(client))
 
 
-def test_a_plan_of_a_conflict_shows_only_the_conflict(client, repo):
+def test_the_plan_of_a_conflicting_merge_shows_only_the_conflict(client, repo):
     propose(repo, 2, client)
     client.get_model("iris").create_version(metadata={"accuracy": 1.0}).set_stage("production")
     client.repository.reader.close()

@@ -229,7 +229,7 @@ class TestCommand:
         ]
         assert (made["ready"], made["pushed"], made["models"], made["request"]) == (True, False, ["iris"], "")
 
-    def test_the_output_shows_the_next_steps(self, capsys):
+    def test_the_output_of_propose_shows_the_next_steps(self, capsys):
         code, out, _ = self.run(capsys, "propose", "--demote", "iris", "production")
         first, second, third = out.splitlines()
         assert code == 0

@@ -123,7 +123,7 @@ def test_offline_the_list_is_what_was_last_seen(team, host):
     assert len(host.seen) == seen
 
 
-def test_the_output_shows_the_next_steps(team, ada, bare, capsys, monkeypatch, tmp_path):
+def test_by_url_the_output_of_propose_shows_the_next_steps(team, ada, bare, capsys, monkeypatch, tmp_path):
     setup.begin(ada.repository, store=team.store)
     ada.push()
     (tmp_path / "nowhere").mkdir()

@@ -90,7 +90,7 @@ def test_round_trips_are_few_and_two_where_nothing_is_new(team, host):
     assert {name for _, name in host.seen} == {"git-upload-pack"}
     again = team.by_url("service", host.registry)
     assert trips(host, lambda: again.get_version("iris@production")) == 2
-    # two of them read the rules in force, at a commit before the first artifact raised the format
+    # Two requests read the rules in force. Their commit precedes the one in which the first artifact raised the format.
     assert trips(host, again.list_models) <= 7
     assert trips(host, again.list_models) == 2
     lazy = team.by_url("service", host.registry, max_age=60)
@@ -205,7 +205,7 @@ def test_a_missing_item_is_not_found(team, host, reference, message, hint):
     assert hint in error.value.hint
 
 
-def test_a_promotion_that_waits_is_not_in_force(team, ada, host, git, bare):
+def test_by_url_a_pending_promotion_is_not_in_force(team, ada, host, git, bare):
     ada.get_version("iris@3").set_stage("staging")
     ada.push()
     git(bare, "update-ref", "-d", "refs/tags/model/iris/staging")
@@ -353,7 +353,7 @@ def test_an_unreachable_server_is_reported_with_the_offline_option(team, host, t
     assert service.get_version("iris@production").number == 2
 
 
-def test_two_urls_never_mix(team, ada, bob, host, tmp_path, git):
+def test_registries_at_two_urls_never_share_cached_answers(team, ada, bob, host, tmp_path, git):
     git(tmp_path, "clone", "-q", "--bare", "remote.git", "other.git")
     git(tmp_path / "bob", "remote", "set-url", "origin", str(tmp_path / "other.git"))
     bob.get_version("iris@3").set_stage("production")
@@ -376,7 +376,7 @@ def test_only_the_user_can_read_the_cache_of_a_registry_by_url(team, host, herme
     assert entry(service).parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_the_cache_is_where_other_programs_have_theirs():
+def test_the_cache_is_in_the_cache_folder_of_the_user():
     assert str(cache_folder({"XDG_CACHE_HOME": "/var/cache/ada", "HOME": "/home/ada"})) == "/var/cache/ada/gitmodel"
     assert str(cache_folder({"XDG_CACHE_HOME": "relative", "HOME": "/home/ada"})).endswith("/gitmodel")
     assert str(cache_folder({"HOME": "/home/ada"})).startswith("/home/ada/")

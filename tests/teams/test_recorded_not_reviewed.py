@@ -135,14 +135,14 @@ class TestRevertingADirectChange:
         iris.rollback("production")
         assert states(iris) == {"staging": (2, 2), "production": (3, 3)}
 
-    def test_later_changes_are_kept(self, client, iris, code_repo):
+    def test_the_rollback_of_a_direct_change_keeps_later_changes(self, client, iris, code_repo):
         promote_by_hand(iris, code_repo)
         iris.get_version(5).set_stage("staging")
         iris.rollback("production")
         assert states(iris) == {"staging": (5, 5), "production": (3, 3)}
         assert check(client.repository) == []
 
-    def test_a_stage_that_was_empty_is_empty_again(self, client, iris, code_repo):
+    def test_the_rollback_of_a_direct_change_empties_a_stage_that_was_empty(self, client, iris, code_repo):
         other = client.register_model("other")
         other.create_version()
         text = f'version = 1\nartifacts = "{links_digest(())}"\n'
@@ -231,7 +231,7 @@ class TestHistory:
         assert [one.value for one in client.blame("iris@3") if one.field == "stage"] == ["production"]
 
 
-def test_another_clone_knows_what_was_vouched_for(team, ada, bob):
+def test_another_clone_knows_for_which_commits_a_user_vouched(team, ada, bob):
     folder = ada.repository.common_dir
     editing.edit(folder, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
     ada.push()

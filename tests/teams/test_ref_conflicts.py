@@ -43,7 +43,7 @@ def test_a_pull_waits_for_the_lock_of_another_fetch_in_the_same_clone(team, ada,
     push_something(ada)
     lock = team.folder / "bob" / ".git" / f"{ref}.lock"
     script = team.folder / "upload-pack"
-    # the requests are: ls-remote, the fetch that finds the lock, and the second try
+    # The requests are ls-remote, the fetch that finds the lock, and the second fetch.
     script.write_text(
         f"#!/bin/sh\necho >>{team.folder}/asked\n"
         f"case $(wc -l <{team.folder}/asked) in 2) mkdir -p {lock.parent}; : >{lock};; 3) rm {lock};; esac\n"
@@ -59,7 +59,7 @@ def test_a_pull_waits_for_the_lock_of_another_fetch_in_the_same_clone(team, ada,
 def test_a_pull_is_repeated_if_another_fetch_moved_a_ref_first(team, ada, bob, bare):
     push_something(ada)
     folder = team.folder / "bob"
-    # this hook runs after the fetch moved its first ref, and moves the second one as another fetch would
+    # The hook runs after the fetch moved its first ref. It moves the second ref, as another fetch could.
     write_hook(
         folder,
         "reference-transaction",
@@ -75,7 +75,7 @@ def test_a_pull_is_repeated_if_another_fetch_moved_a_ref_first(team, ada, bob, b
 
 
 def test_a_push_succeeds_although_its_remote_tracking_refs_are_locked_meanwhile(team, ada, bare, monkeypatch):
-    """The server's hook takes the lock; a wrapper of git removes it when refs are moved the second time."""
+    """The server's hook creates the lock. A wrapper of git removes the lock when git moves refs for the second time."""
     ada.get_model("iris").create_version(data={"train": source(team, "ada")})
     lock = team.folder / "ada" / ".git" / f"{COPIES}/branches/gitmodel.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A person who may push but not sign: the last signed change stays in force, and a signer repairs the rest."""
+"""A person without a listed key changes a signed stage: the last signed change stays in force until a signer acts."""
 
 import subprocess
 

@@ -40,7 +40,7 @@ def on_a_branch(repo, name, *commands, capsys):
 def merge(repo, name):
     """Merge the branch as a host does, with a commit whose first parent is the registry."""
     base, head = run(repo, "rev-parse", BRANCH), run(repo, "rev-parse", name)
-    # as on a host: a new file in a folder that the other side renamed stays in the old folder
+    # As on a host, a new file stays in its folder even if the other side renamed the folder.
     tree = run(repo, "-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", base, head).split()[0]
     commit = run(repo, "commit-tree", tree, "-p", base, "-p", head, "-m", f"Merge {name}")
     run(repo, "update-ref", BRANCH, commit, base)

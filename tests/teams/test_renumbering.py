@@ -157,7 +157,7 @@ def test_in_a_transaction_one_confirmation_is_enough_and_a_failed_one_does_not_c
     assert held(bob)["staging"] == 4
 
 
-def test_names_stages_aliases_and_latest_are_not_numbers(ada, bob):
+def test_references_by_name_stage_alias_or_latest_need_no_confirmation(ada, bob):
     ada.get_model("iris").create_version("1.0")
     ada.push()
     bob.get_model("iris").create_version("1.1")
@@ -172,7 +172,7 @@ def test_names_stages_aliases_and_latest_are_not_numbers(ada, bob):
     assert held(bob) == {"best": 4, "production": 2, "staging": 5}
 
 
-def test_other_clones_are_not_affected(team, ada, bob, handle, capsys):
+def test_other_clones_have_no_notes_on_the_renumbering(team, ada, bob, handle, capsys):
     bob.push()
     ada.pull()
     with warnings.catch_warnings():
@@ -195,7 +195,7 @@ def renumbered(team, ada, bob):
 
 
 def refused_until_confirmed(here, capsys, words):
-    """Run the command *words*, which must be refused, then again with --renumbered. Return stderr of both."""
+    """Run the command *words*, which must be refused, and then with --renumbered. Return the stderr of both."""
     before = all_refs(here)
     code, out, refusal = ask(capsys, "-C", here, *words)
     assert (code, out) == (6, "")

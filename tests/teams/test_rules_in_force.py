@@ -58,7 +58,7 @@ def loosen(repo, iris, number=1, *, files=None):
 def bring_in(repo, how):
     """Merge `topic` as the merge button of a host does, with the method *how*."""
     old, side = (editing.run(repo, "rev-parse", ref) for ref in (editing.BRANCH, TOPIC))
-    if how == "rebase":  # copies both commits, as a rebase does after the branch moved
+    if how == "rebase":  # make new commits, as a rebase does if the branch has moved
         base = editing.run(repo, "merge-base", old, side)
         for commit in editing.run(repo, "rev-list", "--reverse", side, f"^{base}").split():
             tree = editing.run(repo, "rev-parse", f"{commit}^{{tree}}")
@@ -77,7 +77,7 @@ def bring_in(repo, how):
 def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, iris, repo, how):
     loosen(repo, iris)
     bring_in(repo, how)
-    for _ in range(3):  # the first `apply` puts the looser rules in force, but not the promotion that came with them
+    for _ in range(3):  # the first puts the looser rules in force, but not the promotion
         done = client.apply()
         assert not done.moved
         assert [why.split(":")[0] for _, why in done.refused] == ["good"]
@@ -429,7 +429,7 @@ class TestInAClone:
         editing.edit(gated.repository.common_dir, rules())
         gated.push()
         bob.pull()
-        bob.apply()  # in bob's clone only
+        bob.apply()  # only in Bob's clone
         gated.get_model("iris").create_version()
         gated.push()
         gated.apply(push=True)
@@ -451,7 +451,7 @@ class TestInAClone:
 
     def test_rules_that_were_applied_before_the_first_push_stay_in_force_after_a_pull(self, ada, bob, bare):
         editing.edit(bob.repository.common_dir, rules(production=GOOD))
-        bob.apply()  # in bob's clone only
+        bob.apply()  # only in Bob's clone
         ada.get_model("iris").create_version()
         ada.push()
         bob.pull()
@@ -495,7 +495,10 @@ class TestByUrl:
 class TestAServerWithTheHook:
     @pytest.fixture
     def served(self, ada, bare):
-        """Ada's registry, gated, with a second change of the rules in force at the remote; the tag before it."""
+        """Ada's registry with a gate.
+
+        A second change of the rules is in force at the remote. Yields the tag before that change, too.
+        """
         editing.edit(ada.repository.common_dir, rules(production=GOOD.replace("0.9", "0.2")))
         ada.push()
         ada.apply(push=True)
@@ -549,7 +552,7 @@ class TestAServerWithTheHook:
         editing.run(repository.common_dir, "update-ref", editing.BRANCH, TOPIC)
         code, err = self.push(ada, editing.BRANCH)
         assert (code == 0, "change.gate" in err) == (False, True), err
-        # the hook refuses the tag also if the change was pushed before the hook was installed
+        # The hook refuses the tag even if the change was pushed before the hook was installed.
         hook = bare / "hooks" / "pre-receive"
         hook.rename(bare / "hooks" / "aside")
         assert self.push(ada, editing.BRANCH)[0] == 0

@@ -127,11 +127,11 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
         in_force = refs(bare)[PRODUCTION]
         folder = tmp_path / "trainer"
 
-        # the identity that trains registers a version and promotes to staging
+        # The identity that trains registers a version and promotes it to staging.
         version = trainer.get_model("iris").create_version(metadata={"accuracy": 1.0})
         trainer.get_version("iris@3").set_stage("staging")
         trainer.push()
-        # its direct promotion is refused; a promotion by plain git is recorded, but not in force
+        # Its direct promotion is refused. A promotion by plain git is recorded, but not in force.
         with pytest.raises(Refused, match="proposal_only"):
             version.set_stage("production")
         text = f'version = {version.number}\nartifacts = "{links_digest(version.view.record.artifacts)}"\n'
@@ -139,7 +139,7 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
         trainer.push()
         assert refs(bare)[PRODUCTION] == in_force
         assert [ref.stage for ref, _ in trainer.apply().refused] == ["production"]
-        # the host refuses the tag, whether `apply --reviewed` or plain git created it
+        # The host refuses the tag, even if `apply --reviewed` or plain git created it.
         commit = git(folder, "rev-parse", "gitmodel")
         assert [ref.stage for ref in trainer.apply(reviewed=[commit]).moved] == ["production"]
         with pytest.raises(Refused, match="trainer may not move refs/tags/model/iris/production"):

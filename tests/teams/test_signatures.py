@@ -121,7 +121,7 @@ def stage_file(client, number):
 
 
 def commit_by_hand(repo, keys, files, *, key="", author="ada", when="2026-11-23T10:12:13Z"):
-    """A commit of *files*, made with plain git by *author* at *when*, signed with *key* ("": not signed)."""
+    """Commit *files* with plain git as *author* at *when*, signed with *key* ("": not signed)."""
     tip = run(repo, "rev-parse", BRANCH)
     made = edit(repo, files)
     run(repo, "update-ref", BRANCH, tip)
@@ -393,7 +393,7 @@ def edit_signed(repo, keys):
 
 
 class TestMergesByGit:
-    """After a merge with the local side as first parent, tags are checked by the rules of the branch before it."""
+    """After a merge whose first parent is the local branch, tags are checked by the rules before the merge."""
 
     def merge(self, repo, first, second, files):
         """Make the branch a merge of *second* into *first*, with the tree of *first* and *files*."""
@@ -412,7 +412,7 @@ class TestMergesByGit:
         file = run(repo, "show", f"{promoted}:{STAGE}") + "\n"
         self.merge(repo, local, promoted, {STAGE: file})
         assert ada.get_version("iris@production").number == 2
-        # the merged branch cannot list a person who was not listed before the merge
+        # A signer whom only the merged branch lists does not count.
         assert [why for ref, why in ada.apply().refused if ref == PRODUCTION]
         assert ada.get_version("iris@production").number == 2
 
@@ -429,7 +429,7 @@ class TestMergesByGit:
 
 
 class TestTimes:
-    """A key counts while the list says it is valid. A date that the signer sets does not change this."""
+    """A key counts at times at which it is valid by the list. A signer cannot change this by a false date."""
 
     @pytest.fixture
     def until(self, repo, keys):
@@ -506,7 +506,10 @@ class TestTeam:
         assert refs(team.bare)[TAG] == tags[TAG] == refs(team.folder / "bob")[TAG]
 
     def test_an_old_tag_that_is_set_back_stays_valid_and_is_reported(self, team):
-        """The signature only proves that the version was in force once. The branch shows that another one followed."""
+        """The signature only proves that the version was in force at some time.
+
+        The branch shows that another version followed.
+        """
         old = refs(team.bare)[TAG]
         promote(team.ada, 3)
         team.ada.push()
@@ -595,7 +598,7 @@ class TestTeam:
 
 
 class TestReview:
-    """In a `proposal_only` stage, a listed signature proves the review, of which a squash leaves no trace."""
+    """In a `proposal_only` stage, the signature of a listed signer proves the review of a squashed proposal."""
 
     @pytest.fixture
     def reviewed(self, tmp_path, keys):
@@ -669,7 +672,7 @@ class TestCheck:
 class TestOpenPGP:
     @pytest.fixture
     def gnupg(self, monkeypatch):
-        """A key ring of Ada's own, with the line that lists her key."""
+        """Ada's own key ring, and the line of `allowed_signers` with her key."""
         if shutil.which("gpg") is None:
             assert not os.environ.get("CI"), "CI has no gpg: apt-get install gnupg"
             pytest.skip("there is no gpg: apt-get install gnupg")

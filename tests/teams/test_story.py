@@ -52,7 +52,7 @@ def test_two_clones_register_promote_propose_and_merge(team, remote, bare, tmp_p
 
     host = Host(tmp_path, bare)
     for how, number, before in (("merge", 5, None), ("squash", 4, 5), ("rebase", 5, 4)):
-        # the first proposes it, and the check prints the plan
+        # Ada proposes the version, and the check prints the plan.
         proposal = ada.propose((f"iris@{number}", "production"), reason=f"{how} it", push=True)
         monkeypatch.chdir(ada.repository.git.top)
         assert run_program(["check", f"gitmodel..{proposal.branch}"]) == 0
@@ -67,7 +67,7 @@ def test_two_clones_register_promote_propose_and_merge(team, remote, bare, tmp_p
         )
         assert change["owners"] == ["grace"]
 
-        # it is merged by plain git, and apply moves the tag
+        # The proposal is merged by plain git, and `apply` moves the tag.
         assert host.merge(proposal.branch, how)
         ada.pull()
         assert [state.in_force for state in ada.get_model("iris").stages if state.name == "production"] == [before]

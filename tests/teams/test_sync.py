@@ -111,7 +111,7 @@ def test_edits_of_different_keys_merge_and_for_one_key_theirs_is_kept(ada, bob):
     ]
 
 
-def test_two_holders_of_one_stage_is_a_conflict_that_names_both(team, ada, bob, bare):
+def test_a_stage_filled_on_both_sides_is_a_conflict_that_names_both_versions(team, ada, bob, bare):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     bob.get_version("iris@3").set_stage("production")
@@ -170,7 +170,7 @@ def test_promotions_to_different_stages_are_both_kept(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_version_promoted_to_different_stages_on_both_sides_ends_in_one(ada, bob, bare):
+def test_a_version_promoted_to_different_stages_on_both_sides_ends_in_one_stage(ada, bob, bare):
     ada.get_version("iris@3").set_stage("production")
     ada.push()
     bob.get_version("iris@3").set_stage("staging")
@@ -218,7 +218,7 @@ def test_a_version_name_given_in_two_clones_stays_with_the_remotes_version(ada, 
     assert_sound(bare)
 
 
-def test_names_that_differ_by_case_only_are_one_name(ada, bob, bare):
+def test_a_pull_treats_version_names_that_differ_only_by_case_as_one_name(ada, bob, bare):
     ada.get_model("iris").create_version("rc-One")
     ada.register_model("Demo").create_version()
     ada.push()
@@ -307,7 +307,7 @@ def test_a_stage_that_was_changed_and_changed_back_has_the_tag_of_its_newest_com
 
 def test_a_promotion_merged_but_not_applied_is_pending_for_all_until_one_applies_it(ada, bob, bare, git):
     ada.get_version("iris@3").set_stage("production")
-    # moves the branch, as a merge does, and not the tag
+    # Moves only the branch and not the tag, like a merge on a host.
     git(bare, "fetch", "-q", str(ada.repository.common_dir), "gitmodel:gitmodel")
     assert not bob.pull().conflicts
     (state,) = bob.get_model("iris").stages
@@ -560,7 +560,7 @@ def test_a_pull_does_not_replay_a_commit_that_the_remote_has_in_another_form(ada
     team_backup.close()
 
 
-def test_a_remote_out_of_reach_or_unknown_is_reported(team, bob, bare, tmp_path):
+def test_a_pull_reports_a_remote_that_is_unreachable_or_unknown(team, bob, bare, tmp_path):
     bare.rename(tmp_path / "gone.git")
     with pytest.raises(Unreachable) as error:
         bob.pull()
@@ -569,7 +569,7 @@ def test_a_remote_out_of_reach_or_unknown_is_reported(team, bob, bare, tmp_path)
         bob.pull("upstream")
 
 
-def test_the_remote_can_be_configured(team, bob, git, tmp_path):
+def test_the_setting_gitmodel_remote_chooses_one_of_several_remotes(team, bob, git, tmp_path):
     folder = tmp_path / "bob"
     git(folder, "remote", "rename", "origin", "hub")
     git(folder, "remote", "add", "spare", "nowhere")
@@ -750,7 +750,7 @@ def test_a_push_of_a_record_that_check_refuses_is_refused_and_pushes_nothing(ada
     assert run(["push"]) == 0
 
 
-def test_the_first_push_is_checked_too(team, bare):
+def test_the_records_of_a_first_push_are_checked(team, bare):
     carol = team.clone("carol")
     carol.register_model("iris", license="MIT").create_version()
     path = "models/iris/versions/1.toml"

@@ -35,7 +35,7 @@ def test_two_people_clone_pull_and_push_on_the_command_line(team, ada, bob, caps
     assert ask(capsys, "-C", "bob", "pull")[:2] == (0, "pulled 3 commits, 1 tag from origin\n")
 
 
-def test_a_tag_that_somebody_set_back_is_reported(ada, bob, bare, capsys, git, team):
+def test_the_command_pull_reports_a_stage_tag_that_somebody_set_back(ada, bob, bare, capsys, git, team):
     old = refs(bare)["refs/tags/model/iris/production"]
     ada.get_version("iris@3").set_stage("production")
     ada.push()

@@ -85,7 +85,7 @@ def test_the_first_write_starts_the_registry(team, tmp_path, git):
     assert_sound(tmp_path / "empty.git")
 
 
-def test_a_registry_without_a_shared_store_gets_advice(team, tmp_path, git):
+def test_by_url_the_error_for_a_missing_shared_store_shows_how_to_set_one(team, tmp_path, git):
     git(tmp_path, "init", "-q", "--bare", "empty.git")
     job = team.by_url("job", (tmp_path / "empty.git").as_uri())
     rose = job.register_model("rose")
@@ -102,7 +102,7 @@ def test_a_registry_without_a_shared_store_gets_advice(team, tmp_path, git):
 
 
 def test_twenty_concurrent_jobs_all_succeed(team, ada, bare):
-    # by path instead of a server, which would make thousands of requests slow; the writers compete in the same way
+    # By a file URL: the writers compete in the same way, and a server would be slow for thousands of requests.
     jobs = [team.by_url(f"job{number}", bare.as_uri(), timeout=300) for number in range(20)]
     made = []
 
@@ -241,7 +241,7 @@ def test_a_stage_for_proposals_only_is_refused_by_url_too(team, ada, host, bare)
     assert refs(bare)["refs/tags/model/iris/production"] == next(iter(ada.repository.tags.all().values()))
 
 
-def test_apply_puts_in_force_what_was_merged(team, ada, host, bare, git):
+def test_by_url_apply_puts_a_merged_proposal_in_force(team, ada, host, bare, git):
     ada.get_version("iris@3").set_stage("staging")
     ada.push()
     git(bare, "update-ref", "-d", "refs/tags/model/iris/staging")
@@ -259,7 +259,7 @@ def test_by_url_pull_and_push_are_refused(team, host):
             work()
 
 
-def test_a_remote_that_was_rewound_is_followed(team, ada, host, bare, git):
+def test_by_url_a_rewound_branch_is_read_and_written_in_its_current_state(team, ada, host, bare, git):
     job = team.by_url("job", host.registry)
     job.get_model("iris").create_version()
     git(bare, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~1")
@@ -271,7 +271,7 @@ def test_a_remote_that_was_rewound_is_followed(team, ada, host, bare, git):
 # Jobs that run again
 
 
-def test_a_key_that_was_used_returns_the_existing_version(team, host, bare):
+def test_creating_a_version_with_a_used_key_returns_the_existing_version(team, host, bare):
     first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
     made = first.get_model("iris").create_version(metadata={"try": 1}, idempotency_key="job 7")
     again = second.get_model("iris").create_version(metadata={"try": 2}, idempotency_key="job 7")
@@ -294,7 +294,7 @@ def test_a_key_outlives_the_rename_of_its_model(team, host):
     assert job.get_model("blossom").create_version(idempotency_key="job 7").number == 4
 
 
-def test_a_version_created_by_two_clones_with_one_key_is_one_after_a_pull(ada, bob, bare):
+def test_after_a_pull_versions_that_two_clones_created_with_one_key_are_one(ada, bob, bare):
     for client in (ada, bob):
         assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4
         assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4
@@ -305,7 +305,7 @@ def test_a_version_created_by_two_clones_with_one_key_is_one_after_a_pull(ada, b
     assert_sound(bare)
 
 
-def test_a_key_that_several_versions_were_made_under_is_a_conflict(ada):
+def test_a_key_with_which_several_versions_were_created_is_a_conflict(ada):
     iris = ada.get_model("iris")
     message = f"Add two\n\nTxn: {messages.keyed_transaction('iris', 'job 7')}\n"
     base = ada.repository.tip()

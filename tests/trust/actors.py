@@ -1,6 +1,7 @@
 """Other processes that use a registry. `Actor` starts one; as a script, this is such a process.
 
-A request is one line of JSON, `{"do": VERB, ...}`; so is the answer, which has "error" if the verb raised one.
+A request is one line of JSON, `{"do": VERB, ...}`. The answer is one line of JSON, with "error" if the verb raised an
+error.
 """
 
 import json
@@ -88,7 +89,7 @@ def demote(registry, *, model="iris", stage="production", reason=""):
 
 
 def look(registry, *, model="iris"):
-    """Read everything once; "wrong" in the answer lists everything that no reader should see."""
+    """Read everything once. "wrong" in the answer lists each inconsistency that the reader saw."""
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.errors import NotFound
     from gitmodel.registry import checking, model_views, versions

@@ -1,7 +1,7 @@
 """Fuzz targets: each takes any bytes and raises only if a guarantee is broken.
 
-`python tests/trust/fuzz_targets.py NAME [libFuzzer options] FOLDER` fuzzes the target NAME with atheris; FOLDER takes
-what is found and `corpus/NAME` is where it starts. An input that found a bug belongs into `corpus/NAME`.
+`python tests/trust/fuzz_targets.py NAME [libFuzzer options] FOLDER` fuzzes the target NAME with atheris; The fuzzer
+starts with the inputs in `corpus/NAME` and writes new inputs to FOLDER. Add an input that found a bug to `corpus/NAME`.
 """
 
 import sys
@@ -34,7 +34,7 @@ def record(data):
                 continue
             again = codec.decode(kind, written, "written", newer=newer)
             assert codec.encode(again) == written
-            # NaN is not equal to itself, but it is written in one way.
+            # Values with NaN are not equal to themselves; only their text is compared.
             assert again == found or b"nan" in written
 
 

@@ -106,7 +106,7 @@ def test_processes_promoting_into_one_stage_leave_one_holder(
             for number, actor in enumerate(actors, start=1):
                 actor.send("promote", ref=f"iris@{number}")
             answers = ok([actor.answer() for actor in actors])
-            # Each answer names the version and the previous holder: together, the answers form one chain.
+            # Each answer names the version and the previous holder. Together, the answers must form one chain.
             held = 9 if occupied else None
             chain = {answer["previous"]: answer["version"] for answer in answers}
             assert len(chain) == count

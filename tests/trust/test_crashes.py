@@ -24,7 +24,7 @@ needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed (on Debian and Ubuntu: apt install strace)"
 )
 HERE = Path(__file__).parent
-# System calls that change or sync the disk. No error is injected into `unlink`: git ignores it, and gitmodel may.
+# System calls that change or flush the disk. `unlink` gets no errors, because git and gitmodel may ignore them.
 CALLS = {
     "write": "write,pwrite64,writev",
     "rename": "rename,renameat,renameat2,link,linkat",
@@ -70,8 +70,8 @@ def write_under_strace(path, request, *options, log):
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         stdout, stderr = running.communicate()
-        # A timeout is accepted only if strace made a write to a pipe fail, so that an answer of git was lost.
-        # A fault of a real disk cannot do this.
+        # A timeout is accepted only if strace let a write to a pipe fail, so that an answer of git was lost. A real
+        # disk cannot cause this.
         injected = [line for line in log.read_text().splitlines() if "(INJECTED)" in line]
         assert injected, stderr
         assert any("<pipe:" in line for line in injected), injected
@@ -111,7 +111,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
     pending = (before[0], (wanted[1][0], before[1][1]))
     assert (numbers, held) in (before, wanted, pending)
     if code == 0:
-        # Exit code 0 is only correct if the change was made.
+        # With exit code 0, the change must have been made.
         assert answer is not None
         assert "error" not in answer
         assert (numbers, held) == wanted
@@ -130,7 +130,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
     assert number == numbers[-1] + 1
     without_the_locks_that_are_named(made, lambda: doctor.repair(made.repository, made.store))
     for lock in made.repository.writer_marks.locks():
-        # packed-refs.lock does not stop writes, so only doctor names it.
+        # Only `doctor` reports packed-refs.lock, because it does not stop writes.
         os.unlink(lock.path)
     assert_whole(made.path, repair=True)
     assert state(made)[1] in ((wanted[1][0],) * 2, (before[1][0],) * 2)
@@ -184,7 +184,7 @@ def test_a_kill_or_error_at_any_call_that_changes_the_disk_leaves_a_valid_state(
     points = []
     for name, most in counted(copy("count"), REQUESTS[verb], log).items():
         if fault == "signal=KILL" or name not in ("lock", "unlink"):
-            # The earlier ones of hundreds of `open` calls are those of Python as it starts.
+            # Only the last `open` calls: the hundreds before them belong to the start of Python.
             points += [(name, number) for number in range(max(1, most - 60) if name == "open" else 1, most + 1)]
     chosen = points if soak else random.Random(f"{verb}{fault}").sample(points, 3)
     harmed = 0
@@ -223,7 +223,7 @@ def test_writers_killed_at_random_moments_lose_no_reported_version(registry, sta
             os.killpg(actor.process.pid, signal.SIGKILL)
         else:
             actor.process.kill()
-        # The pipe still holds the few answers. An incomplete last line does not count as an answer.
+        # The pipe still has the answers. An incomplete last line does not count.
         for line in actor.process.stdout.read().splitlines(keepends=True):
             if not line.endswith("\n"):
                 break
@@ -337,7 +337,7 @@ def test_a_fault_at_any_call_never_leaves_an_object_under_a_wrong_digest(tmp_pat
             check=True, capture_output=True,
         )  # fmt: skip
         shutil.rmtree(tmp_path / "count")
-        # strace counts per thread, and the threads share the work differently in each run.
+        # strace counts calls for each thread, and threads share the work differently in each run.
         points += [(name, number) for number in range(1, 1 + len(log.read_text().splitlines()))]
     for turn, (name, number) in enumerate(points if soak else random.Random(fault).sample(points, 5)):
         copy = tmp_path / f"turn-{turn}"

@@ -73,7 +73,7 @@ class Edited:
 @pytest.fixture
 def edited(registry, git):
     """The undamaged model `rose`, and the model `iris`, whose files the test damages."""
-    # the title makes the records differ, so that the models share no git object
+    # With another title, the models share no git object.
     models.register_model(registry.writer, "rose", {"title": "Rose"})
     for model in ("rose", "iris"):
         for _ in range(2):
@@ -235,7 +235,7 @@ def assert_answered_or_refused_in_words(registry, model):
         lambda: registry.register(model=model),
         lambda: registry.promote(f"{model}@2"),
     ):
-        # Damaged, missing or taken: the errors of the exit codes 5, 3 and 4. Any other error is a bug.
+        # Only errors for damaged, missing or taken items (exit codes 5, 3, 4) are allowed. Any other error is a bug.
         with suppress(Invalid, NotFound, Conflict):
             ask()
 
@@ -282,7 +282,7 @@ def test_renames_in_a_cycle_affect_no_other_model(edited, registry, names):
 
 
 def each_with_each(first, second):
-    """All pairs. By default each element occurs in at least one pair that runs; the other pairs run with `--soak`."""
+    """All pairs. By default only some run, so that each element occurs at least once; the others run with `--soak`."""
     pairs = [(one, two) for one in first for two in second]
     kept = {(first[n % len(first)], second[n % len(second)]) for n in range(max(len(first), len(second)))}
     return [pytest.param(*pair, marks=() if pair in kept else pytest.mark.soak) for pair in pairs]

@@ -134,7 +134,7 @@ def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monke
     assert git(registry.path, "for-each-ref") == before
 
 
-# By default, git syncs neither refs nor loose objects to disk. gitmodel makes both durable.
+# By default, git flushes neither refs nor loose objects to disk. gitmodel flushes both.
 
 
 @needs_strace
@@ -149,7 +149,7 @@ def test_objects_and_refs_are_on_disk_before_a_ref_names_them(registry, git, tmp
         cwd=Path(__file__).parent, check=True,
     )  # fmt: skip
     synced, placed, refs = set(), [], []
-    # With -f, strace may print a call in two lines; both name the file.
+    # With -f, strace may print a call in two lines, each with the name of the file.
     for line in log.read_text().splitlines():
         if (call := re.search(r"f(?:data)?sync\(\d+<([^>]*)>", line)) is not None:
             synced.add(call[1])
@@ -206,7 +206,10 @@ def test_a_lock_with_an_id_that_no_killed_writer_recorded_is_not_removed(registr
 
 
 def test_a_lock_that_may_belong_to_a_running_writer_is_not_removed(registry):
-    """Two writers of one person can make the same commit in one second: the lock may belong to either."""
+    """Two writers of the same person can create the same commit in one second.
+
+    The lock may belong to either of them.
+    """
     import fcntl
 
     killed_writer(registry, {BRANCH: "1" * 40}, lock="1" * 40 + "\n")
@@ -219,7 +222,7 @@ def test_a_lock_that_may_belong_to_a_running_writer_is_not_removed(registry):
 
 
 def test_an_empty_lock_beside_the_mark_of_a_killed_writer_is_removed_after_a_minute(registry):
-    """A git that packs or deletes the ref also holds an empty lock, so the text does not show the owner."""
+    """A git that packs or deletes the ref also has an empty lock, so an empty lock does not show its owner."""
     killed_writer(registry, {BRANCH: "1" * 40}, lock="")
     assert registry.repository.writer_marks.remove_dead() == []
     assert branch_lock(registry).exists()
@@ -300,7 +303,7 @@ def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
         actor.process.kill()
     actor.process.wait()
     hook.unlink()
-    # If only gitmodel was killed, its git may still create version 1. The next version then has the number 2.
+    # If only gitmodel was killed, its git may still create version 1. Then the next version has the number 2.
     assert registry.register()["number"] in ([1] if whole_group else [1, 2])
     assert_whole(registry.path, repair=True)
 
@@ -310,7 +313,7 @@ def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
     written.write([NewObject("blob", b"%d" % number) for number in range(4)])
     child = os.fork()
     if not child:
-        signal.alarm(30)  # ends the child if the flushes wait forever, because a fork copies no threads
+        signal.alarm(30)  # Ends the child if it waits forever for threads of the parent, which a fork does not copy.
         written.write([NewObject("blob", b"%d" % number) for number in range(4, 8)])
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0

@@ -1,4 +1,4 @@
-"""Writes in quick succession share a git process. It is as safe as one for each write."""
+"""Writes in quick succession share a git process. This is as safe as a git process for each write."""
 
 import fcntl
 import os
@@ -178,7 +178,7 @@ def test_a_writer_that_is_killed_while_its_shared_process_holds_locks_does_not_s
         writer.kill()
     writer.wait()
     (registry.path / ".git/hooks/reference-transaction").unlink()
-    # A git process whose writer was killed ends without the write, because nobody told it to commit.
+    # After its writer was killed, the git process ends without a commit.
     assert registry.register()["number"] == 5
     assert_whole(registry.path, repair=True)
 
@@ -211,7 +211,7 @@ def test_a_forked_process_keeps_neither_the_shared_process_nor_the_lock_of_its_m
     if not child:
         try:
             os.close(told)
-            os.write(started, b"x")  # the child has closed its descriptors: `os.register_at_fork` ran before
+            os.write(started, b"x")  # sent after the child has closed its descriptors (`os.register_at_fork`)
             os.read(go_on, 1)
             os._exit(registry.register()["number"])
         finally:
@@ -223,7 +223,7 @@ def test_a_forked_process_keeps_neither_the_shared_process_nor_the_lock_of_its_m
     os.kill(process, signal.SIGKILL)
     kept(registry)._process.wait()
     descriptor = os.open(mark, os.O_RDWR)
-    assert registry.register()["number"] == 3  # finds git killed, and closes its own descriptor of the mark
+    assert registry.register()["number"] == 3  # notices that git was killed, and closes the mark
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(descriptor)
     registry.repository.ref_transactions.close()

@@ -122,7 +122,7 @@ def test_leftovers_of_a_killed_get_are_removed_by_the_next(iris, tmp_path):
         assert len(list(tmp_path.glob(".gitmodel-*"))) == 1
         with Client(iris) as client:
             client.get_version("iris@1").get_artifact("one").download(tmp_path / "one")
-        assert len(list(tmp_path.glob(".gitmodel-*"))) == 1  # that of the running process
+        assert len(list(tmp_path.glob(".gitmodel-*"))) == 1  # the folder of the running process
         running.kill()
         running.wait(30)
     with Client(iris) as client:

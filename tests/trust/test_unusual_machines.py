@@ -22,7 +22,7 @@ COMMANDS = [
 
 
 def use(folder, git, monkeypatch, capsys):
-    """Run `COMMANDS` in a new repository *folder*; returns everything that they print."""
+    """Run `COMMANDS` in the new repository *folder* and return their output."""
     git(folder.parent, "init", "-q", "--bare", f"{folder.name}.git")
     git(folder, "init", "-q")
     git(folder, "remote", "add", "origin", f"../{folder.name}.git")

@@ -1,6 +1,6 @@
-"""Fixtures for all frameworks: one life of a value, from saving it to loading it in another process.
+"""Fixtures for all frameworks: saving a value, and loading it in another process.
 
-Each module skips itself where its library is not installed: the session `formats` of nox installs them one by one.
+A test module skips itself if its library is not installed: the session `formats` of nox installs one library at a time.
 """
 
 import subprocess

@@ -113,7 +113,7 @@ class TestXGBoost:
         again.load_model(tmp_path / "model.ubj")
         numpy.testing.assert_array_equal(again.predict(training[0]), model.predict(training[0]))
 
-    def test_files_of_the_library_itself_are_recognized(self, xgboost, training, tmp_path):
+    def test_a_file_that_the_library_wrote_itself_is_recognized(self, xgboost, training, tmp_path):
         model = xgboost.XGBRegressor(n_estimators=2).fit(*training)
         for name in ("model.ubj", "model.json"):
             model.save_model(tmp_path / name)
@@ -134,7 +134,7 @@ class TestXGBoost:
         model = xgboost.XGBClassifier(n_estimators=2).fit(*training).get_booster()
         check_that_a_booster_is_never_called(model, tmp_path / "x", monkeypatch)
 
-    def test_an_unfitted_estimator_one_with_a_function_and_a_subclass_are_refused(self, xgboost, training, tmp_path):
+    def test_estimators_that_are_unfitted_subclassed_or_have_a_function_are_refused(self, xgboost, training, tmp_path):
         class Mine(xgboost.XGBRegressor):
             pass
 

@@ -21,9 +21,10 @@ from gitmodel.errors import GitModelError
 
 
 class Use(NamedTuple):
-    """A value of a framework: *make* is the body of a function that creates it, *predict* of one that uses it.
+    """A value of a framework.
 
-    *packages* are needed in addition to those of the other tests. *trusted* is the argument of `load`.
+    *make* is the body of a function that creates it, *predict* that of a function that uses it. *packages* are needed
+    in addition to those of the other tests. *trusted* is the argument of `load`.
     """
 
     session: str
@@ -173,7 +174,7 @@ USES = [
         "figure = Figure(figsize=(2, 1), dpi=100)\n"
         "figure.subplots().plot(Y)\n"
         "return figure",
-        # a figure of matplotlib is loaded as a picture of Pillow, which has a size in pixels
+        # A figure of matplotlib is loaded as a picture of Pillow, whose `size` is in pixels.
         "return list(value.size if hasattr(value, 'size') else value.get_size_inches() * 100)",
     ),
 ]

@@ -22,7 +22,7 @@ def model(training):
     return found
 
 
-def test_a_model_is_loaded_with_trust_and_predicts_the_same(model, kept, training):
+def test_a_keras_model_loaded_with_trust_gives_the_same_predictions(model, kept, training):
     found = kept(model, "keras", kind="model", trusted=True)
     numpy.testing.assert_array_equal(found.predict(training[0], verbose=0), model.predict(training[0], verbose=0))
     assert found.optimizer.name == model.optimizer.name
@@ -33,7 +33,7 @@ def test_a_keras_model_predicts_in_another_process(model, promoted):
     assert promoted(model, script, trusted=True) == str(model.predict(numpy.ones((1, 3)), verbose=0).tolist())
 
 
-def test_a_file_with_code_runs_nothing_without_trust(tmp_path, monkeypatch):
+def test_loading_a_keras_file_with_code_without_trust_runs_nothing(tmp_path, monkeypatch):
     mark = tmp_path / "mark"
     layer = keras.layers.Lambda(eval(f"lambda x: (open({str(mark)!r}, 'w'), x)[1]"), output_shape=(3,))
     value = keras.Sequential([keras.layers.Input((3,)), layer])

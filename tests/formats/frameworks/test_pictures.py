@@ -49,7 +49,7 @@ def test_a_picture_of_200_mb_is_refused_before_it_is_written(tmp_path):
             materializers.save(value, tmp_path / "x", "output x", "")
         with pytest.raises(
             UsageError, match="more than the limit"
-        ) as caught:  # allowing pickle does not lift the limit
+        ) as caught:  # the limit counts even if pickle is allowed
             materializers.save(value, tmp_path / "x", "output x", "", pickle=True)
         assert "pickle" not in caught.value.hint
     assert list(tmp_path.iterdir()) == []

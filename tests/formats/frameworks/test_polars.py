@@ -33,7 +33,7 @@ def test_a_polars_frame_is_loaded_in_another_process(promoted):
     assert promoted(FRAME, "    print(type(value).__name__, value.height)") == "DataFrame 3"
 
 
-def test_a_lazy_frame_is_refused_with_the_call_that_helps(tmp_path):
+def test_a_lazy_frame_is_refused_and_the_hint_names_collect(tmp_path):
     with pytest.raises(UsageError, match="polars holds a DataFrame or a Series") as caught:
         materializers.save(FRAME.lazy(), tmp_path / "x", "output x", "")
     assert ".collect()" in caught.value.hint
@@ -65,7 +65,7 @@ def test_a_column_of_objects_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_input_gets_the_type_that_a_step_asks_for(tmp_path):
+def test_a_step_gets_an_input_in_the_annotated_type(tmp_path):
     pandas = pytest.importorskip("pandas")
     materializers.save(FRAME.select("number", "name"), tmp_path / "ours", "output x", "")
     found = materializers.load(tmp_path / "ours", "polars", "", wanted=pandas.DataFrame, trusted=False)

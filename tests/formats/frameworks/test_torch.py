@@ -64,7 +64,7 @@ def test_a_module_predicts_in_another_process(promoted):
     assert promoted(value, "    import torch\n    print(value(torch.ones(1, 2)).item())") == str(expected)
 
 
-def test_a_state_dict_is_loaded_as_tensors_in_every_way(kept, tmp_path):
+def test_a_state_dict_is_loaded_as_tensors_from_an_artifact_and_a_file(kept, tmp_path):
     value = {"weight": torch.ones(2, 3, dtype=torch.bfloat16).T, "bias": torch.zeros(2)}
     save(value, tmp_path / "by-format", "safetensors")
     for found in (kept(value, "safetensors", kind="model"), load(tmp_path / "by-format", "safetensors")):
@@ -79,7 +79,7 @@ def test_a_file_of_tensors_from_another_program_is_loaded_as_arrays(tmp_path):
     assert type(load(tmp_path / "x.safetensors", "safetensors")["a"]).__module__ == "numpy"
 
 
-def test_hooks_lambdas_and_objects_are_refused_with_their_place(tmp_path):
+def test_the_refusal_names_the_place_of_a_hook_lambda_or_object_in_a_module(tmp_path):
     hooked, odd, other = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
     hooked.register_forward_hook(print)
     odd.act = lambda x: x
@@ -114,12 +114,12 @@ def test_a_file_that_names_no_module_class_is_refused_and_runs_nothing(name, tmp
     for changes in ({"class": name}, {"attributes": attributes}):
         with pytest.raises((Refused, Invalid)):
             load(crafted(tmp_path / "x", **changes), "torch")
-    with pytest.raises(Invalid):  # also with `trusted=True`, because only subclasses of torch.nn.Module are built
+    with pytest.raises(Invalid):  # even with trust: only subclasses of torch.nn.Module are built
         load(crafted(tmp_path / "x", **{"class": name}), "torch", trusted=True)
     assert not mark.exists()
 
 
-def test_every_module_of_torch_is_on_the_list():
+def test_the_list_of_trusted_names_has_every_module_of_torch():
     kinds = [kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Module)]
     ours = [kind for kind in kinds if kind.__module__.startswith("torch.nn.modules.")]
     wanted = {f"{kind.__module__}.{kind.__qualname__}" for kind in ours}

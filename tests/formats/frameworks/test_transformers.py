@@ -31,7 +31,7 @@ def test_a_transformers_model_predicts_in_another_process(model, promoted):
     assert promoted(model, script) == f"{model(torch.tensor([[1, 2]])).logits.tolist()} True"
 
 
-def test_steps_return_and_take_models(model, code_repo, monkeypatch):
+def test_steps_can_return_and_take_transformers_models(model, code_repo, monkeypatch):
     monkeypatch.chdir(code_repo)
 
     @step
