@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 import sys
 import textwrap
 from contextlib import suppress
@@ -798,3 +799,20 @@ def test_many_clients_in_a_row_leave_no_descriptor_or_child_process(code_repo):
         with Client(code_repo) as client:
             assert client.get_version("iris@production").number == 2
     assert (descriptors(), children()) == before
+
+
+def test_a_pipe_in_place_of_the_cached_facts_stops_no_command(tmp_path, git):
+    git(tmp_path, "init", "-q", "repo")
+    build(tmp_path / "repo")
+    notes = tmp_path / "repo" / ".git" / "gitmodel" / "notes"
+    notes.unlink(missing_ok=True)
+    os.mkfifo(notes)
+    code = f"""
+        from gitmodel import Client
+        with Client({str(tmp_path / "repo")!r}) as client:
+            client.promote("iris@3", "production")
+            print(client.get_version("iris@production").number)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    assert subprocess.run(command, capture_output=True, check=True, timeout=60).stdout == b"3\n"
+    assert stat.S_ISFIFO(notes.stat().st_mode)

@@ -6,6 +6,7 @@ permissions of its own folder, so code that creates files does not need the sett
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -92,6 +93,15 @@ def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
     if flags & os.O_CREAT:
         share(descriptor, path.parent)
     return descriptor
+
+
+def open_regular(path: Path) -> int:
+    """Open the file *path* to read. Raises OSError for anything else: reading a pipe would block."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from typing import Any
 from gitmodel.domain.schema import records
 from gitmodel.errors import Invalid
 from gitmodel.files.locks import open_locked
-from gitmodel.files.permissions import open_file
+from gitmodel.files.permissions import open_file, open_regular
 
 # The format of the index. Increase it when you change the tables, the facts or the rules for a valid record.
 FORMAT = 5
@@ -125,15 +124,13 @@ class IndexFile:
         """
         global _latest
         try:
-            # A pipe in its place must not block.
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with open(descriptor, "rb", buffering=0) as file:
-                state = os.fstat(descriptor)
+            with open(open_regular(self.path), "rb", buffering=0) as file:
+                state = os.fstat(file.fileno())
                 now = self.path, state.st_ino, state.st_mtime_ns, state.st_size
                 kept = _latest
                 if kept is not None and kept[0] == now:
                     return kept[1]
-                data = memoryview(file.readall() if stat.S_ISREG(state.st_mode) else b"")
+                data = memoryview(file.readall())
         except FileNotFoundError:
             return None
         except OSError as error:
