@@ -139,6 +139,12 @@ def test_a_column_or_order_that_no_version_has_is_named_with_the_nearest(client,
         ("stage show --sort=pending", "pending has no order"),
         ("history iris --sort=forced", "forced has no order"),
         ("list --columns accuracy", "no model in this list has metadata.accuracy\nhint: none of them has metadata"),
+        ("version list --columns code.comit", "there is no field code.comit\nhint: did you mean code.commit?"),
+        (
+            "list --columns stages.prodution",
+            "there is no field stages.prodution\nhint: did you mean stages.production?",
+        ),
+        ("runs list --columns code.comit", "there is no field code.comit\nhint: did you mean code.commit?"),
         ("version list wool --columns loss", "no version in this list has metadata.loss"),
         ("version list wool --sort=loss", "no version of wool has metadata.loss\nhint: none of them has metadata"),
         ("version list iris@3", "write the model alone: iris;"),
@@ -297,6 +303,15 @@ def test_an_order_or_column_that_no_run_has_is_named_with_the_nearest(runs, caps
     code, out, err = ask(capsys, "runs", "list", "--columns", "acuracy,parameters.lr")
     assert (code, out) == (2, "")
     assert "no run in this list has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
+
+
+def test_a_column_with_metadata_that_no_run_has_is_looked_for_in_versions(client, capsys):
+    with client.start_run("fit") as run:
+        run.log_parameters(lr=0.1)
+    code, out, err = ask(capsys, "runs", "list", "--columns", "accuracy")
+    assert (code, out) == (2, "")
+    assert "the metadata that a step logs is on its version: run `git model version list`" in err
+    assert "did you mean parameters.lr?" in ask(capsys, "runs", "list", "--columns", "lr")[2]
 
 
 def test_a_list_of_models_is_sorted_by_metadata_and_shows_it(client, capsys):

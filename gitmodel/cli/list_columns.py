@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
@@ -19,6 +20,7 @@ from gitmodel.frozen import Frozen
 
 if TYPE_CHECKING:
     from gitmodel.cli.options import Part, TableOptions
+    from gitmodel.domain.views.filter_names import Names
     from gitmodel.expressions.fields import Field
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ class RowKind(Frozen, Generic[T]):
     A table with chosen columns still has the columns *first*, and JSON and TSV the fields *keys*. *others* are the
     remaining usual columns. *measured* returns the values of a row by key; the keys that most rows have become columns,
     in front of the column *before*. *fields* returns the fields of a row for JSON, at least those with the given names.
+    *tables* are the fields that are tables with fixed names. *elsewhere* says where there is metadata that no row has.
     """
 
     shape: Shape
@@ -43,6 +46,8 @@ class RowKind(Frozen, Generic[T]):
     before: str
     measured: Callable[[T], Mapping[str, Any]]
     fields: Callable[[T, Set[str]], Mapping[str, Any]]
+    tables: Mapping[str, Names] = dataclasses.field(default_factory=dict)
+    elsewhere: str = ""
 
     @property
     def usual(self) -> tuple[Column[T], ...]:
@@ -93,7 +98,7 @@ class _Chosen(Generic[T]):
     """The columns that *text* names, with commas: fields and keys of the metadata of rows. Raises UsageError."""
 
     def __init__(self, text: str, kind: RowKind[T]) -> None:
-        from gitmodel.expressions.fields import read_field  # imported here: few lists need it
+        from gitmodel.expressions.fields import names_below, read_field  # imported here: few lists need it
 
         names = [name.strip() for name in text.split(",")]
         twice = [name for name, count in Counter(names).items() if count > 1]
@@ -101,6 +106,9 @@ class _Chosen(Generic[T]):
             raise UsageError(f"--columns names {twice[0]} twice", hint="name each column once")
         self._kind = kind
         self._fields = {name: read_field(name, kind.shape.fields) for name in names}
+        for field in self._fields.values():
+            if field.steps[0] in kind.tables:
+                names_below(field, kind.tables)
         # Also read the fields with names that can be suggested for a missing one.
         self._read = {*kind.keys, *(str(field.steps[0]) for field in self._fields.values())}
         self._read |= kind.shape.fields.keys() & {*RECORDED_FIELDS}
@@ -133,7 +141,8 @@ class _Chosen(Generic[T]):
         if missing and searched:
             from gitmodel.expressions.fields import missing_field
 
-            error = missing_field(missing[0], beside, f"no {self._kind.noun} in this list")
+            elsewhere = self._kind.elsewhere if missing[0].steps[0] == "metadata" else ""
+            error = missing_field(missing[0], beside, f"no {self._kind.noun} in this list", elsewhere)
             if part.is_whole:
                 raise error
             output.warn(error.message, error.hint)

@@ -13,7 +13,7 @@ from gitmodel.cli.options import TableOptions
 from gitmodel.cli.version_view import note_pending
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.views import cell_text
-from gitmodel.domain.views.record_views import VersionView
+from gitmodel.domain.views.record_views import CODE_NAMES, VersionView
 from gitmodel.domain.views.version_summaries import VersionRow
 from gitmodel.errors import Invalid
 
@@ -42,6 +42,7 @@ VERSIONS_OF_MODEL: RowKind[VersionView | VersionRow] = RowKind(
     before="CREATED (UTC)",
     measured=lambda view: view.record.metadata,
     fields=_fields,
+    tables={"code": CODE_NAMES},
 )
 VERSIONS = replace(VERSIONS_OF_MODEL, first=(("MODEL", lambda view: view.model), *VERSIONS_OF_MODEL.first))
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from gitmodel.domain.schema.names import did_you_mean
-from gitmodel.domain.views.filter_names import RECORDED, RECORDED_FIELDS, Names
+from gitmodel.domain.views.filter_names import RECORDED, RECORDED_FIELDS, VALUE, Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
 from gitmodel.expressions.reading import read_path, read_tokens, spelled
@@ -93,8 +93,10 @@ class Order(NamedTuple):
         return found
 
 
-def missing_field(field: Field, beside: Iterable[str], nothing: str) -> UsageError:
+def missing_field(field: Field, beside: Iterable[str], nothing: str, elsewhere: str = "") -> UsageError:
     """Return the error for a *field* that no record has. *nothing* is the subject, such as "no version of iris".
+
+    The hint is a similar name of those in *beside*, or where to look *elsewhere*.
 
     >>> missing_field(Field(("metadata", "acuracy")), ["metadata.accuracy"], "no run").hint
     'did you mean metadata.accuracy?'
@@ -102,22 +104,20 @@ def missing_field(field: Field, beside: Iterable[str], nothing: str) -> UsageErr
     known = sorted(beside)
     same = [name for name in known if name.rpartition(".")[2] == str(field).rpartition(".")[2]]
     names = f"known: {', '.join(known[:_MOST_SHOWN])}" if known else f"none of them has {field.steps[0]}"
-    hint = f"did you mean {same[0]}?" if same else did_you_mean(str(field), known) or names
+    hint = f"did you mean {same[0]}?" if same else did_you_mean(str(field), known) or elsewhere or names
     return UsageError(f"{nothing} has {field}", hint=hint)
 
 
-def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
-    """Return the order that *text* names: a field as in `read_field`, descending with "-" before it; None for "".
+def names_below(field: Field, known: Mapping[str, Names]) -> Names:
+    """Return the names below *field*, whose first step is in *known*. Raises UsageError if there is no such field.
 
-    Raises UsageError for a field that does not exist, and for a list or table, which has no order.
+    >>> names_below(Field(("code",)), {"code": {"commit": "value"}})
+    {'commit': 'value'}
     """
-    if not text:
-        return None
-    field = read_field(text.removeprefix("-"), known)
     names: Names = known
     for depth, step in enumerate(field.steps):
         if names == RECORDED:
-            return Order(field, text.startswith("-"))
+            return VALUE
         if isinstance(names, Mapping) and step in names:
             names = names[str(step)]
         elif isinstance(names, list) and isinstance(step, int):
@@ -128,6 +128,18 @@ def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
                 f"there is no field {field}",
                 hint=did_you_mean(str(field), below, f"known: {', '.join(below)}" if below else "name another one"),
             )
+    return names
+
+
+def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
+    """Return the order that *text* names: a field as in `read_field`, descending with "-" before it; None for "".
+
+    Raises UsageError for a field that does not exist, and for a list or table, which has no order.
+    """
+    if not text:
+        return None
+    field = read_field(text.removeprefix("-"), known)
+    names = names_below(field, known)
     if names == RECORDED or isinstance(names, (list, Mapping)):
         raise UsageError(f"{field} has no order: it is a list or a table", hint="name a field that is a single value")
     return Order(field, text.startswith("-"))

@@ -17,6 +17,7 @@ from gitmodel.client import Model
 from gitmodel.domain.schema.records import DESCRIPTIVE_TEXTS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text
+from gitmodel.domain.views.filter_names import VALUE
 from gitmodel.domain.views.record_views import ModelView
 from gitmodel.errors import Invalid, UsageError
 
@@ -70,6 +71,7 @@ def list_models(invocation: Invocation, asked: options.TableOptions) -> None:
         before="TITLE",
         measured=lambda view: view.record.metadata,
         fields=lambda view, _: view.fields(),
+        tables={"stages": dict.fromkeys(invocation.client.stage_names, VALUE)},
     )
     found = invocation.client.view_models(**asked.rows)
     otherwise = "no model that can be read" if found.damaged else "no models yet; `git model register NAME` creates one"

@@ -19,6 +19,7 @@ from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.list_columns import RowKind, print_rows
 from gitmodel.cli.version_view import print_version
 from gitmodel.domain.views import cell_text
+from gitmodel.domain.views.record_views import CODE_NAMES
 from gitmodel.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ RUNS: RowKind[RunView] = RowKind(
     before="TOOK",
     measured=lambda view: {**view.parameters, **view.metadata},
     fields=_fields,
+    tables={"code": CODE_NAMES},
+    elsewhere="the metadata that a step logs is on its version: run `git model version list` with these columns",
 )
 
 
