@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 HOSTS = ("github", "gitlab", "forgejo")
+# Where the job for the pages of the registry keeps them: nowhere, because there is no such job; as its artifact; or on
+# the pages of the host, which Forgejo does not have.
+NO_SITE, ARTIFACT, PUBLISHED = SITES = ("none", "artifact", "publish")
 CODEOWNERS = "CODEOWNERS"
 # Additions below this line are kept. On hosts, the last matching line counts.
 OWN_PART = "# What follows is yours, and stays as it is.\n"
@@ -68,6 +71,22 @@ def installed_by(text: str) -> str:
     'git+https://git.example.org/gitmodel@bbb'
     """
     return next((found for found in re.findall(r'"([^"\n]*)"', text) if is_pinned(found)), "")
+
+
+def with_extra(install: str, extra: str) -> str:
+    """Return *install*, a pinned package of gitmodel, with one more *extra*.
+
+    >>> with_extra("git+https://git.example.org/gitmodel@1a2b", "ui")
+    'gitmodel[ui] @ git+https://git.example.org/gitmodel@1a2b'
+    >>> with_extra("gitmodel[s3]==0.1.0 --hash=sha256:00", "ui"), with_extra("gitmodel==0.1.0", "ui")
+    ('gitmodel[s3,ui]==0.1.0 --hash=sha256:00', 'gitmodel[ui]==0.1.0')
+    """
+    if install.startswith("git+"):
+        return f"gitmodel[{extra}] @ {install}"
+    found = re.match(r"gitmodel(?:\[([^]]*)\])?", install)
+    assert found is not None  # a pinned package is gitmodel
+    extras = [*filter(None, (found[1] or "").split(",")), extra]
+    return f"gitmodel[{','.join(dict.fromkeys(extras))}]{install[found.end() :]}"
 
 
 def accounts_in(owner: str) -> tuple[str, ...]:

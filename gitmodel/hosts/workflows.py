@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import resources
 
@@ -12,7 +13,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.hosts import codeowners
-from gitmodel.hosts.codeowners import CODEOWNERS, HOSTS
+from gitmodel.hosts.codeowners import ARTIFACT, CODEOWNERS, HOSTS, NO_SITE, PUBLISHED, SITES
 from gitmodel.registry.writer import transact
 
 NAMES = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
@@ -28,6 +29,7 @@ _BEGUN = {
     "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
     "forgejo": {".forgejo/gitmodel-deploy.sh": "forgejo-deploy.sh"},
 }
+_SITE_PARTS = {NO_SITE: (), ARTIFACT: ("site",), PUBLISHED: ("site", "publish")}
 # The maximum size of a CODEOWNERS file that hosts read. It has lines for each model.
 _LONGEST = 3 << 20
 _SPEC = (
@@ -49,20 +51,33 @@ class HostSetUp(Frozen):
     advice: str
 
 
-def set_up(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool = False) -> HostSetUp:
-    """Commit the files for the host *kind* to the metadata branch, unless they are up to date.
+class HostFiles(Frozen):
+    """The wanted files for the host *kind*. *owners* are the accounts responsible for the registry.
 
-    *owners* are the accounts responsible for the registry, *install* is the package that pip installs in the jobs
-    (`codeowners.is_pinned`). If an argument is empty, its previous value is used. Raises UsageError if there is no
-    previous value; Conflict, without *force*, for a file that was changed by hand or not generated.
+    *install* is the package that pip installs in the jobs (`codeowners.is_pinned`), and *site* one of `SITES`. If one
+    of these is empty, its previous value is used. With *force*, files that were changed by hand are replaced.
     """
-    return transact(repository, _planned(repository, kind, owners, install, force=force))
+
+    kind: str
+    owners: tuple[str, ...] = ()
+    install: str = ""
+    site: str = ""
+    force: bool = False
 
 
-def check(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool, ask: bool) -> None:
+def set_up(repository: Repository, wanted: HostFiles) -> HostSetUp:
+    """Commit the files for a host to the metadata branch, unless they are up to date.
+
+    Raises UsageError if there is no previous value for an empty one, and if the host cannot publish pages; Conflict,
+    without *force*, for a file that was changed by hand or not generated.
+    """
+    return transact(repository, _planned(repository, wanted))
+
+
+def check(repository: Repository, wanted: HostFiles, *, ask: bool) -> None:
     """Raise the errors of `set_up` without changes. With *ask*, contact the remotes if there is no registry here."""
     tip = repository.tip() or (repository.tips.ask_remote() if ask else None)
-    _planned(repository, kind, owners, install, force=force)(repository.snapshot_at(tip))
+    _planned(repository, wanted)(repository.snapshot_at(tip))
 
 
 def check_given(owners: Collection[str], install: str) -> None:
@@ -90,25 +105,28 @@ def _refuse_missing(in_charge: Collection[str], install: str) -> None:
         raise UsageError(", and ".join(why), hint="; and ".join(hints))
 
 
-def _planned(
-    repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool
-) -> Callable[[Snapshot], Change[HostSetUp]]:
-    given = [account for owner in owners for account in _accounts(owner)]
+def _planned(repository: Repository, asked: HostFiles) -> Callable[[Snapshot], Change[HostSetUp]]:
+    kind = asked.kind
+    given = [account for owner in asked.owners for account in _accounts(owner)]
+    if kind == "forgejo" and asked.site == PUBLISHED:
+        raise UsageError("Forgejo has no pages of its own", hint="--site keeps them as an artifact of the job")
 
     def plan(snapshot: Snapshot) -> Change[HostSetUp]:
         now = {path: _text(repository, snapshot, path) for path in (*_KEPT[kind], *_BEGUN[kind], CODEOWNERS)}
         in_charge = given or codeowners.rule_owners(now[CODEOWNERS] or "")
-        before = (codeowners.installed_by(now[path] or "") for path in _KEPT[kind])
-        spec = install or next(filter(None, before), "")
+        before = "".join(now[path] or "" for path in _KEPT[kind])
+        spec = asked.install or codeowners.installed_by(before)
+        site = asked.site or _kept_site(kind, before)
         _refuse_missing(in_charge, spec)
         wanted = {
-            path: codeowners.marked(kind, _template(repository, name, spec)) for path, name in _KEPT[kind].items()
+            path: codeowners.marked(kind, _with_site(repository, name, spec, site))
+            for path, name in _KEPT[kind].items()
         }
         owned, unknown = _owned(snapshot)
         wanted[CODEOWNERS] = _code_owners(snapshot, kind, in_charge, owned)
         for path, text in wanted.items():
             old = now[path]
-            if old is not None and not codeowners.is_untouched(old) and not force:
+            if old is not None and not codeowners.is_untouched(old) and not asked.force:
                 raise _by_hand(path, old, repository.branch_name)
             wanted[path] = codeowners.keep_own_part(text, old or "")
         wanted |= {path: _template(repository, name, spec) for path, name in _BEGUN[kind].items() if now[path] is None}
@@ -118,7 +136,7 @@ def _planned(
             new,
             tuple(path for path in files if path not in new),
             unknown,
-            _template(repository, f"{kind}.txt", spec).rstrip("\n"),
+            _with_site(repository, f"{kind}.txt", spec, site).rstrip("\n"),
         )
         verb = "Update" if any(now.values()) else "Add"
         return Change(done, subject=f"{verb} the files that {NAMES[kind]} reads", files=files)
@@ -185,6 +203,37 @@ def _text(repository: Repository, snapshot: Snapshot, path: str) -> str | None:
         raise Conflict(f"{path} cannot be read: {error.message}", hint="run `git model check`") from None
 
 
-def _template(repository: Repository, name: str, install: str) -> str:
-    text = (resources.files("gitmodel.hosts") / "templates" / name).read_text(encoding="utf-8")
-    return text.replace("@BRANCH@", repository.branch_name).replace("@INSTALL@", install)
+def _with_site(repository: Repository, name: str, install: str, site: str) -> str:
+    """Return the template *name*, followed by those for the pages: `github.yml`, `github-site.yml`."""
+    kind, _, extension = name.partition(".")
+    names = (name, *(f"{kind}-{part}.{extension}" for part in _SITE_PARTS[site]))
+    return "".join(_template(repository, each, install, site) for each in names)
+
+
+def _kept_site(kind: str, text: str) -> str:
+    """Return the choice of `SITES` with which the workflow file *text* was generated."""
+    sites = SITES if kind != "forgejo" else SITES[: SITES.index(PUBLISHED)]
+    return [site for site in sites if all(_first_job(kind, part) in text for part in _SITE_PARTS[site])][-1]
+
+
+def _first_job(kind: str, part: str) -> str:
+    """Return the line that begins the job of the template *part*."""
+    text = _read(f"{kind}-{part}.yml")
+    return next(f"\n{line}\n" for line in text.splitlines() if re.fullmatch(r" *[a-z-]+:", line))
+
+
+def _template(repository: Repository, name: str, install: str, site: str = NO_SITE) -> str:
+    filled = {
+        "@BRANCH@": repository.branch_name,
+        "@INSTALL@": install,
+        "@SITE_INSTALL@": codeowners.with_extra(install, "ui"),
+        "@SITE_OPTIONS@": " --public" if site == PUBLISHED else "",
+    }
+    text = _read(name)
+    for key, value in filled.items():
+        text = text.replace(key, value)
+    return text
+
+
+def _read(name: str) -> str:
+    return (resources.files("gitmodel.hosts") / "templates" / name).read_text(encoding="utf-8")

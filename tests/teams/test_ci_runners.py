@@ -59,13 +59,23 @@ class Site:
         rules = RULES.format(store=team.store)
         edit(self.clone, {"gitmodel.toml": rules})
         edit(self.clone, {"gitmodel.toml": rules + "proposal_only = true\n"})
-        workflows.set_up(ada.repository, kind, ["@org/registry"], SPEC)
-        if kind == "forgejo":
-            workflow = ".forgejo/workflows/gitmodel.yml"
-            contained = "    container:\n      image: python:3.12\n"
-            assert contained in read(self.clone, workflow)
-            edit(self.clone, {workflow: read(self.clone, workflow).replace(contained, "")})
+        workflows.set_up(ada.repository, workflows.HostFiles(kind, ("@org/registry",), SPEC))
+        self.fit_to_act()
         ada.push()
+
+    def fit_to_act(self):
+        """Remove the images of Forgejo's jobs, which run without containers here, and the server of its actions."""
+        if self.kind == "forgejo":
+            workflow = ".forgejo/workflows/gitmodel.yml"
+            text, count = re.subn(r"    container:\n(?:      .*\n)+", "", read(self.clone, workflow))
+            assert count >= 2
+            edit(self.clone, {workflow: text.replace("uses: https://data.forgejo.org/", "uses: ")})
+
+    def add_pages(self, where="artifact"):
+        """Add the job that builds the pages to the workflow, and push it."""
+        workflows.set_up(self.ada.repository, workflows.HostFiles(self.kind, site=where, force=True))
+        self.fit_to_act()
+        self.ada.push()
 
     def propose(self, files):
         """Push a pull request's branch with *files* changed; returns its commit."""
@@ -114,15 +124,18 @@ def needs(there, how):
     assert there, how
 
 
-def act(site, event, commit, *more):
-    """Run the workflows of *commit* for *event*. Return the exit code and the output."""
+def act(site, event, commit, *more, head=()):
+    """Run the workflows of *commit* for *event*. Return the exit code and the output.
+
+    *head* are more keys of the pull request's head.
+    """
     path, environ = site.machine(f"machine-{event}-{commit[:7]}", commit)
     payload = {"ref": BRANCH}
     if event == "merge_group":
         queued = f"{BRANCH.replace('gitmodel', 'gh-readonly-queue/gitmodel/pr-5')}-{commit}"
         payload = {"merge_group": {"head_sha": commit, "head_ref": queued, "base_ref": BRANCH}}
     if event == "pull_request":
-        payload["pull_request"] = {"number": 5, "head": {"sha": commit}, "base": {"ref": "gitmodel"}}
+        payload["pull_request"] = {"number": 5, "head": {"sha": commit, **dict(head)}, "base": {"ref": "gitmodel"}}
     file = site.folder / "event.json"
     variables = site.host.variables(file)
     file.write_text(json.dumps(payload), encoding="utf-8")
@@ -194,7 +207,7 @@ def test_a_pull_request_is_planned_and_checked(actions):
     site = actions
     code, said = act(site, "pull_request", site.propose(site.promotion(3)), *CHECK)
     assert code == 0, said
-    assert "iris\\: production 2 \\-\\> 3" in site.host.comments[1].replace("\u200b", "")
+    assert "iris\\: production 2 → 3" in site.host.comments[1].replace("\u200b", "")
     code, said = act(site, "pull_request", site.propose({"models/iris/README": "x"}), *CHECK)
     assert code != 0
     assert "tree.path" in said
@@ -271,7 +284,7 @@ def test_gitlab_plans_and_checks_a_merge_request(pipelines):
     site = pipelines
     code, said = gitlab(site, "merge_request_event", site.propose(site.promotion(3)))
     assert code == 0, said
-    assert "production 2 \\-\\> 3" in site.host.comments[1].replace("\u200b", "")
+    assert "production 2 → 3" in site.host.comments[1].replace("\u200b", "")
     code, said = gitlab(site, "merge_request_event", site.propose({"models/iris/README": "x"}))
     assert code != 0
     assert "tree.path" in said
@@ -297,6 +310,94 @@ def test_gitlab_continues_if_a_stage_was_refused(pipelines):
     assert "the host knows of no approved pull request" in said
     assert handed_on(said, "deploy") == {("iris", "staging", 1)}
     assert site.in_production() == 2
+
+
+# The pages of the registry
+
+
+def stored_pages(site):
+    """Return the options with which act uses actions of this machine, and the folder in which they keep pages.
+
+    The actions of a host need its server.
+    """
+    kept = site.folder / "kept"
+    kept.mkdir()
+    scripts = {
+        "upload-artifact@v4": f'cp -r "${{{{ inputs.path }}}}" "{kept}/${{{{ inputs.name }}}}"',
+        "download-artifact@v4": f'cp -r "{kept}/${{{{ inputs.name }}}}" "${{{{ inputs.path }}}}"',
+        "upload-pages-artifact@v3": f'cp -r "${{{{ inputs.path }}}}" "{kept}/github-pages"',
+        "deploy-pages@v4": f'mv "{kept}/github-pages" "{kept}/published"',
+    }
+    options = []
+    for name, script in scripts.items():
+        folder = site.folder / "actions" / name
+        folder.mkdir(parents=True)
+        steps = [{"run": script, "shell": "bash"}]
+        inputs = {key: {"required": False} for key in ("path", "name")}
+        action = {"name": name, "inputs": inputs, "runs": {"using": "composite", "steps": steps}}
+        (folder / "action.yml").write_text(yaml.safe_dump(action), encoding="utf-8")
+        place = "forgejo" if site.kind == "forgejo" else "actions"
+        options += ["--local-repository", f"{place}/{name}={folder}"]
+    return options, kept
+
+
+def test_the_job_for_pages_keeps_them_as_an_artifact(actions):
+    site = actions
+    site.add_pages()
+    options, kept = stored_pages(site)
+    merged = site.merge(site.propose(site.promotion(3)))
+    site.host.approve(merged)
+    code, said = act(site, "push", merged, *options)
+    assert code == 0, said
+    assert "iris" in (kept / "gitmodel-site" / "index.html").read_text(encoding="utf-8")
+    assert [path.name for path in kept.iterdir()] == ["gitmodel-site"]
+
+
+def test_the_github_job_publishes_pages_without_addresses_if_asked(site):
+    site.add_pages("publish")
+    options, kept = stored_pages(site)
+    merged = site.merge(site.propose(site.promotion(3)))
+    site.host.approve(merged)
+    code, said = act(site, "push", merged, *options)
+    assert code == 0, said
+    pages = {path.relative_to(kept / "published"): path.read_text() for path in (kept / "published").rglob("*.html")}
+    assert "production" in pages[Path("m/iris/index.html")]
+    assert "@example.com" not in "".join(pages.values())
+
+
+@pytest.mark.parametrize("source", ["org/models", "eve/models"])
+def test_a_pull_request_of_a_fork_gets_no_pages(actions, source):
+    site = actions
+    site.add_pages()
+    options, kept = stored_pages(site)
+    commit = site.propose(site.promotion(3))
+    code, said = act(site, "pull_request", commit, "--job", "site", *options, head={"repo": {"full_name": source}})
+    assert code == 0, said
+    assert (kept / "gitmodel-site").exists() == (source == "org/models")
+
+
+@pytest.mark.parametrize("where", ["artifact", "publish"])
+def test_the_gitlab_job_builds_pages_and_publishes_them_if_asked(pipelines, where):
+    site = pipelines
+    site.add_pages(where)
+    merged = site.merge(site.propose(site.promotion(3)))
+    site.host.approve(merged)
+    code, said = gitlab(site, "push", merged)
+    assert code == 0, said
+    machine = site.folder / f"machine-push-{merged[:7]}"
+    found = {path.parent.name for path in machine.rglob("index.html")} & {"site", "public"}
+    assert found == ({"site"} if where == "artifact" else {"site", "public"})
+
+
+@pytest.mark.parametrize("project", ["1", "2"])
+def test_a_merge_request_of_a_fork_gets_no_pages(pipelines, project):
+    site = pipelines
+    site.add_pages()
+    variables = {"CI_PROJECT_ID": "1", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": project}
+    words = [word for name, value in variables.items() for word in ("--variable", f"{name}={value}")]
+    code, said = gitlab(site, "merge_request_event", site.propose(site.promotion(3)), *words)
+    assert code == 0, said
+    assert ("gitmodel-site" in said) == (project == "1")
 
 
 # Stages that ask for signatures

@@ -11,7 +11,7 @@ from transcripts import ask
 
 from gitmodel import Client
 from gitmodel.hosts import codeowners, workflows
-from gitmodel.hosts.workflows import set_up
+from gitmodel.hosts.workflows import HostFiles, set_up
 from gitmodel.registry.checking import check
 
 FILES = {
@@ -360,7 +360,7 @@ def test_code_owners_of_a_thousand_models_fit_the_limit_of_hosts(repo):
     assert 1 << 16 < len(text) < 3 << 19
     edit(repo, {"CODEOWNERS": codeowners.marked("github", text)})
     with Client(repo) as client:
-        assert set_up(client.repository, "github", (), INSTALL[1], force=True).changed == ("CODEOWNERS",)
+        assert set_up(client.repository, HostFiles("github", install=INSTALL[1], force=True)).changed == ("CODEOWNERS",)
     assert owners(repo)[-4] == ("/gitmodel.toml", "@me")
 
 
@@ -376,4 +376,52 @@ def test_no_file_is_left_over_or_missing():
     """The package contains exactly the templates that `init --ci` writes."""
     names = {path.name for path in (resources.files("gitmodel.hosts") / "templates").iterdir()}
     made = (*workflows._KEPT.values(), *workflows._BEGUN.values())
-    assert names == {name for files in made for name in files.values()} | {f"{kind}.txt" for kind in FILES}
+    parts = [
+        f"{kind}-{part}" for kind in FILES for part in ("site", "publish") if (kind, part) != ("forgejo", "publish")
+    ]
+    of_sites = {f"{part}.{extension}" for part in parts for extension in ("yml", "txt")}
+    assert names == {name for files in made for name in files.values()} | {f"{kind}.txt" for kind in FILES} | of_sites
+
+
+class TestSite:
+    """`init --ci HOST --site`: the job that builds the pages."""
+
+    @pytest.fixture
+    def workflow(self, repo, capsys):
+        """Return a function that runs `init --ci KIND` with words, and returns the workflow and the output."""
+
+        def write(kind, *words):
+            code, out, err = ask(capsys, "init", "--ci", kind, "--owner", "@org/registry", *INSTALL, *words)
+            assert (code, err) == (0, "")
+            return read(repo, FILES[kind][0]), out
+
+        return write
+
+    @pytest.mark.parametrize("kind", FILES)
+    def test_the_job_is_added_remembered_and_removed(self, workflow, kind):
+        plain, out = workflow(kind)
+        assert ("git-model site" in plain, "pages" in out) == (False, kind == "gitlab" and "pages" in out)
+        text, out = workflow(kind, "--site")
+        assert text.count("git-model site") == 1
+        assert f'GITMODEL_INSTALL: "gitmodel[ui] @ {COMMIT}"' in text
+        assert "Everybody who can read the" in out
+        assert "fork" in text
+        assert "--public" not in text
+        assert "pages: write" not in text
+        assert workflow(kind)[0] == text
+        assert workflow(kind, "--site", "none")[0] == plain
+
+    @pytest.mark.parametrize(("kind", "warned"), [("github", "Everybody on the internet"), ("gitlab", "Visibility")])
+    def test_pages_are_published_only_on_request_and_without_addresses(self, workflow, kind, warned):
+        text, out = workflow(kind, "--site", "publish")
+        assert "--public" in text
+        assert ("pages: write" if kind == "github" else "\npages:\n") in text
+        assert warned in out
+        assert workflow(kind)[0] == text
+        assert "--public" not in workflow(kind, "--site", "artifact")[0]
+
+    def test_forgejo_publishes_nothing(self, repo, capsys):
+        before = editing.run(repo, "rev-parse", BRANCH)
+        code, _, err = ask(capsys, "init", "--ci", "forgejo", "--owner", "@me", *INSTALL, "--site=publish")
+        assert (code, "Forgejo has no pages" in err) == (2, True)
+        assert editing.run(repo, "rev-parse", BRANCH) == before

@@ -13,7 +13,7 @@ from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.client import administration
 from gitmodel.errors import UsageError
-from gitmodel.hosts.codeowners import HOSTS
+from gitmodel.hosts.codeowners import HOSTS, SITES
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
@@ -40,6 +40,13 @@ SHELLS = ("bash", "zsh", "fish")
     metavar="SPEC",
     help="With --ci: package that the jobs install, a commit or a version with hashes.",
 )
+@click.option(
+    "--site",
+    type=click.Choice(SITES),
+    is_flag=False,
+    flag_value=SITES[1],
+    help="With --ci: add a job that builds the pages. It keeps them as its artifact (the default), or publishes them.",
+)
 @click.option("--force", is_flag=True, help="With --ci: replace files that were changed by hand.")
 def init(
     invocation: Invocation,
@@ -49,6 +56,7 @@ def init(
     ci: str | None,
     owners: tuple[str, ...],
     install: str,
+    site: str | None,
     force: bool,
 ) -> None:
     """Create a registry in this repository, or adopt the remote's.
@@ -57,11 +65,17 @@ def init(
     gitmodel.toml. --ci commits CI jobs and CODEOWNERS to the metadata branch and prints the settings to enable at the
     git host. The jobs check and plan pull requests, and run apply after a merge. SPEC is what pip installs in these
     jobs: "git+https://HOST/OWNER/gitmodel@COMMIT" or "gitmodel==VERSION --hash=sha256:DIGEST". Run --ci again when
-    models or owners change; --owner and --install are remembered for each host.
+    models or owners change; --owner, --install and --site are remembered for each host.
+
+    --site adds a job that builds the pages after apply and keeps them as an artifact, for everybody who can read the
+    repository (on GitLab: the artifacts of its jobs). --site publish puts them on GitHub Pages or GitLab Pages: on
+    GitHub, everybody can then read the pages, also of a private repository, unless GitHub Enterprise Cloud restricts
+    it; on GitLab, the settings of the project say who can. --site none removes the job.
     """
-    if (owners or install or force) and ci is None:
+    if (owners or install or site or force) and ci is None:
         raise UsageError(
-            "--owner, --install and --force go with --ci", hint="for example: git model init --ci github --owner @me"
+            "--owner, --install, --site and --force go with --ci",
+            hint="for example: git model init --ci github --owner @me",
         )
     client = invocation.client
     if ci is not None:
@@ -69,9 +83,10 @@ def init(
 
         if source:  # checked before anything is fetched
             workflows.check_given(owners, install)
+        wanted = workflows.HostFiles(ci, owners, install, site or "", force)
     joined = administration.adopt(client, source, new=new) if source else ""
     if ci is not None:
-        workflows.check(client.repository, ci, owners, install, force=force, ask=not new)
+        workflows.check(client.repository, wanted, ask=not new)
     done = administration.begin(client, store=url_of(store), new=new)
     done = replace(done, adopted=joined or done.adopted)
     fields: dict[str, Any] = {
@@ -86,7 +101,7 @@ def init(
     kept = f"artifacts are kept in {fields['store']}" if fields["store"] else "no artifact store is named yet: --store"
     said = [_begun_text(done, branch), kept]
     if ci is not None:
-        made = workflows.set_up(client.repository, ci, owners, install, force=force)
+        made = workflows.set_up(client.repository, wanted)
         fields["written"] = [*made.written, *made.changed]
         said = [said[0], *_host_lines(made, "" if client.repository.url else branch)]
         for owner in made.unknown:
