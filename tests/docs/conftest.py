@@ -18,3 +18,9 @@ def folder(tmp_path: Path) -> Folder:
     place = tmp_path / "work"
     place.mkdir()
     return Folder(place)
+
+
+@pytest.fixture
+def rewrite(request: pytest.FixtureRequest) -> bool:
+    """True if what the commands print is written into the pages."""
+    return bool(request.config.getoption("--rewrite", default=False))

@@ -118,3 +118,41 @@ def _without_varying_values(text: str) -> str:
     text = re.sub(r"\b[0-9a-f]{7,64}\b|(?<=-)[0-9a-f]{6}\b", "<hash>", trimmed(text))
     text = re.sub(r"\bin [\d.]+ m?s\b|(?<=, )[\d.]+ s$|^took +\d+ s$", "<time>", text, flags=re.MULTILINE)
     return re.sub(r"\b\d[\d.]* (?:[kM]?B\b|bytes\b)|\bsize = \d+$", "<size>", text, flags=re.MULTILINE)
+
+
+def follow(page: str, folder: Folder, section: str = "") -> list[tuple[Block, str]]:
+    """Run the commands of *page*, or of its *section*. Return each console block, and its text as of now."""
+    found = []
+    for block in blocks(page):
+        if section and _section_of(page, block) != section:
+            continue
+        if block.file:
+            (folder.place / block.file).write_text(block.text.partition("\n")[2], encoding="utf-8")
+        if block.language != "console":
+            continue
+        printed = []
+        for step in steps(block.text):
+            status, output = folder.run(step.command)
+            assert status == 0 or "error:" in step.shown, f"{page}: {step.command}\n{output}"
+            shown = step.shown if alike(step.shown, output) else trimmed(output)
+            printed.append(f"$ {step.command}\n{shown}")
+        found.append((block, "".join(printed)))
+    return found
+
+
+def check(page: str, folder: Folder, *, rewrite: bool, section: str = "") -> None:
+    """Compare the output of commands of *page*, or of its *section*, with what it shows; *rewrite* updates the page."""
+    found = follow(page, folder, section)
+    if rewrite:
+        text = read(page)
+        for block, printed in reversed(found):
+            text = text[: block.start] + printed + text[block.start + len(block.text) :]
+        (ROOT / page).write_text(text, encoding="utf-8")
+    else:
+        for block, printed in found:
+            assert printed == block.text
+
+
+def _section_of(page: str, block: Block) -> str:
+    """Return the heading above *block*; "" if there is none."""
+    return ["", *re.findall(r"^## (.+)$", read(page)[: block.start], re.MULTILINE)][-1]
