@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -115,10 +116,15 @@ def run_types(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Install gitmodel from this checkout and run examples/iris, the story of the README."""
-    session.log("installing gitmodel[iris] from this checkout (the first time: about half a minute)")
-    session.install("-c", str(constraints().relative_to(ROOT)), ".[iris]")
-    session.run("python", "examples/iris/run.py", *session.posargs)
+    """Install gitmodel from this checkout and create the demo and its pages in a new folder, or that after `--`."""
+    session.log("installing gitmodel[ui] from this checkout (the first time: about half a minute)")
+    session.install("-c", str(constraints().relative_to(ROOT)), ".[ui]")
+    place = Path(session.posargs[0] if session.posargs else tempfile.mkdtemp(prefix="gitmodel-demo-")).absolute()
+    folder, pages = place / "demo", place / "pages"
+    session.run("git-model", "init", "--demo", str(folder))
+    session.run("git-model", "-C", str(folder), "site", str(pages))
+    say(f'to type these commands: export PATH={session.bin}:"$PATH"')
+    say(f"the pages of the demo: {pages.as_uri()}/index.html")
 
 
 def install_node_tools(session: nox.Session) -> None:

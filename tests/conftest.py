@@ -109,6 +109,15 @@ def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository of `git model init --demo`, built once. A test that changes it copies it first."""
+    from demo import build_once
+
+    base = tmp_path_factory.getbasetemp()
+    return build_once(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base, os.environ)
+
+
+@pytest.fixture(scope="session")
 def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One S3 server for all tests of a process. Tests that use it share `@pytest.mark.xdist_group("s3")`."""
     from store_servers import seaweedfs

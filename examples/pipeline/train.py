@@ -1,6 +1,6 @@
 """Train a classifier on iris: a pipeline that creates a version of `demo` and puts it into staging.
 
-$ pip install 'gitmodel[iris,parquet]'
+$ pip install 'gitmodel[parquet,skops]'
 $ python3 train.py                              # steps run in order, in this process
 $ GITMODEL_EXECUTOR=dask:2 python3 train.py     # the same on two Dask workers, with gitmodel[dask]
 """

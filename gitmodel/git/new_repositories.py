@@ -37,6 +37,21 @@ def check_out(git: Git, *, only_top: bool) -> None:
     git.run("checkout", "--quiet", "--force", "--no-recurse-submodules")
 
 
+def init(path: Path, environ: Mapping[str, str]) -> None:
+    """Create a repository at *path* whose branch is `main`, and which signs nothing, whatever the user's defaults."""
+    clean = clean_environment(environ)
+    process.run(["git", "init", "--quiet", "--template=", "--initial-branch=main", str(path)], clean)
+    for key in ("commit.gpgSign", "tag.gpgSign"):
+        process.run(["git", "-C", str(path), "config", key, "false"], clean)
+
+
+def commit_files(path: Path, subject: str, environ: Mapping[str, str]) -> None:
+    """Commit all files in the work tree at *path*, without hooks of the user."""
+    git = ["git", "-C", str(path), "-c", f"core.hooksPath={os.devnull}"]
+    process.run([*git, "add", "--all"], clean_environment(environ))
+    process.run([*git, "commit", "--quiet", f"--message={subject}"], clean_environment(environ))
+
+
 def init_bare(path: Path, environ: Mapping[str, str]) -> None:
     """Create a bare repository with SHA-1 ids and refs in files at *path*, whatever the user's defaults are."""
     options = ("--quiet", "--bare", "--template=", "--object-format=sha1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
     from gitmodel.hosts.workflows import HostSetUp
 
 SHELLS = ("bash", "zsh", "fish")
+# What a newcomer types in the folder of the demo, each with what it shows.
+_DEMO_COMMANDS = (
+    ("git model list", "what is in production"),
+    ("git model history demand production", "since when, by whom and why"),
+    ("git model lineage triage@production", "what it was made from"),
+    ("git model proposals", "what waits for a decision"),
+    ("git model run churn.py --params churn.toml", "train the next version"),
+    ("git model ui", "all of this in the browser"),
+    ("git model site ../pages", "the same pages in a folder"),
+)
 
 
 @command(example="git model init --store file:///tmp/models")
@@ -48,6 +59,7 @@ SHELLS = ("bash", "zsh", "fish")
     help="With --ci: add a job that builds the pages. It keeps them as its artifact (the default), or publishes them.",
 )
 @click.option("--force", is_flag=True, help="With --ci: replace files that were changed by hand.")
+@click.option("--demo", default="", metavar="DIR", help="Create a registry with a history in the new folder DIR.")
 def init(
     invocation: Invocation,
     store: str,
@@ -58,6 +70,7 @@ def init(
     install: str,
     site: str | None,
     force: bool,
+    demo: str,
 ) -> None:
     """Create a registry in this repository, or adopt the remote's.
 
@@ -71,7 +84,16 @@ def init(
     repository (on GitLab: the artifacts of its jobs). --site publish puts them on GitHub Pages or GitLab Pages: on
     GitHub, everybody can then read the pages, also of a private repository, unless GitHub Enterprise Cloud restricts
     it; on GitLab, the settings of the project say who can. --site none removes the job.
+
+    --demo creates a repository in DIR, trains three models in it, and promotes their versions with the dates of nine
+    months: a registry to look at and to try commands on.
     """
+    if demo:
+        given = {"--store": store, "--new": new, "--from": source, "--ci": ci, "--repo": invocation.repo}
+        if others := [name for name, value in given.items() if value]:
+            raise UsageError(f"--demo and {others[0]} cannot be combined", hint="leave one of them out")
+        _make_demo(invocation, Path(demo))
+        return
     if (owners or install or site or force) and ci is None:
         raise UsageError(
             "--owner, --install, --site and --force go with --ci",
@@ -109,6 +131,28 @@ def init(
     else:
         said.append(f"next: {_next_command(client, begun=done.begun, store=store)}")
     invocation.output.outcome("\n".join(said), shapes.REGISTRY, fields, name=client.repository.branch)
+
+
+def _make_demo(invocation: Invocation, folder: Path) -> None:
+    from gitmodel.demo.building import build
+
+    made = build(folder, environ=os.environ, tell=invocation.output.note)
+    fields = {
+        "registry": str(made.folder / ".git"),
+        "branch": made.branch,
+        "store": made.store,
+        "begun": True,
+        "adopted": None,
+        "written": [],
+    }
+    said = [
+        f"created a registry in {folder}: {len(made.versions)} models, {sum(made.versions.values())} versions, "
+        f"{made.runs} runs, {made.proposals} open proposals",
+        "next:",
+        f"  cd {shlex.quote(str(folder))}",
+        *(f"  {line:42}  # {reason}" for line, reason in _DEMO_COMMANDS),
+    ]
+    invocation.output.outcome("\n".join(said), shapes.REGISTRY, fields, name=str(folder))
 
 
 def _next_command(client: Client, *, begun: bool, store: str) -> str:

@@ -1,0 +1,1 @@
+"""The demo: a registry with a history of nine months, made by training models and promoting their versions."""
