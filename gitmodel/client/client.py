@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.changes.stages import Promotion
     from gitmodel.domain.notebook_cells import Cell
     from gitmodel.domain.schema.codec import Problem
+    from gitmodel.domain.schema.object_ids import Oid
     from gitmodel.domain.schema.records import Code
     from gitmodel.domain.views.lineage import Lineage
     from gitmodel.domain.views.record_views import ModelView, VersionView
@@ -399,6 +400,16 @@ class Client:
         self.repository.renew()
         found, damaged = find_versions(self.writer, model, filter=filter, sort=sort, limit=limit, offset=offset)
         return VersionTable(found, damaged=damaged)
+
+    def record_ids(self, model: str) -> dict[int, Oid]:
+        """Return the git object id of the record of each version of *model*, also of deleted ones.
+
+        The id changes whenever the record does. Raises NotFound.
+        """
+        from gitmodel.registry import versions
+
+        self.repository.renew()
+        return versions.record_ids(self.repository, model)
 
     def view_stages(
         self,

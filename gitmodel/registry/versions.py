@@ -11,6 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
@@ -19,6 +20,7 @@ from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import codec, messages, paths
 from gitmodel.domain.schema.names import check_version_name
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -148,6 +150,15 @@ def list_versions(
             else:
                 views.append(found)
     return views, damaged
+
+
+def record_ids(repository: Repository, model: str | ModelRef) -> dict[int, Oid]:
+    """Return the object id of the record of each version of *model*, also of deleted ones. Raises NotFound."""
+    snapshot = repository.snapshot()
+    name = existing_model(snapshot, model)
+    files = repository.files(snapshot.commit)
+    found = ((number, files.id(paths.version_file(name, number))) for number in snapshot.numbers(name))
+    return {number: id for number, id in found if id is not None}
 
 
 def count_versions(writer: Writer, model: str | ModelRef) -> int:

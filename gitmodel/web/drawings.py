@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from markupsafe import Markup
 
 from gitmodel.domain.views.lineage import RUN, VERSION, Lineage, Node
+from gitmodel.svg.line_chart import Mark, line_chart, sparkline
 from gitmodel.svg.lineage_graph import MOST_NODES, lineage_graph
 from gitmodel.svg.swim_lanes import Span, swim_lanes
 from gitmodel.web.pages.history import HistoryEvent
@@ -30,6 +31,20 @@ def draw_history(events: Iterable[HistoryEvent], lanes: Sequence[str], model: st
 def draw_lineage(lineage: Lineage, link: Link, most: int = MOST_NODES) -> Markup:
     """Return the graph of *lineage*, with links to the versions and runs that have a page."""
     return _in_both_widths(lambda width: lineage_graph(lineage, links=_links(lineage, link), most=most, width=width))
+
+
+def draw_line_chart(points: Sequence[tuple[int, float]], name: str, marks: Sequence[tuple[int, str]]) -> Markup:
+    """Return a line through *points*, pairs of a version and a number called *name*.
+
+    *marks* are versions with the names of their stages.
+    """
+    named = [Mark(number, mark) for number, mark in marks]
+    return _in_both_widths(lambda width: line_chart(points, name=name, marks=named, width=width))
+
+
+def draw_sparkline(values: Sequence[float], name: str) -> Markup:
+    """Return a small line through *values*, which are called *name*."""
+    return Markup(sparkline(values, name=name, width=104, height=22))
 
 
 def _in_both_widths(draw: Callable[[int], str]) -> Markup:

@@ -24,7 +24,8 @@ class Page(Frozen, eq=False):
 
     *read* returns the value of the page with given parameters; it raises NotFound if there is no such page. *list*
     returns the parameters of all pages; the default is one page without parameters. *template* is the file in
-    `templates/`; without one, *read* returns the text or bytes of the file. *label* is the name of the page in the
+    `templates/`; without one, *read* returns the text or bytes of the file or, for JSON
+    and scripts, its value. *label* is the name of the page in the
     navigation: in the bar of the site, or below the name of the model if *path* has the parameter `model` only.
 
     *state* returns a text that changes whenever the page does, so that the export need not read the page to know that

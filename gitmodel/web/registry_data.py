@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -10,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gitmodel.domain.schema.paths import version_file
 from gitmodel.domain.views.version_numbers import numbers_by_key
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.web.options import SiteOptions
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.client import Client
     from gitmodel.domain.views.record_views import ModelView, VersionView
+    from gitmodel.registry.runs import RunView
     from gitmodel.registry.stage_rules import StageRules
 
-_GATED_KEY = re.compile(r"\bmetadata\.([A-Za-z_][\w.]*)")
 # Metric columns of a model; a registry may have thousands of keys.
 MOST_METRICS = 40
 
@@ -38,6 +38,9 @@ class RegistryData:
         self.commit = client.repository.existing_tip()
         self.fingerprint = client.fingerprint()
         private = (str(client.repository.common_dir), str(client.repository.common_dir.parent), str(Path.home()))
+        self._record_ids: dict[str, Mapping[int, str]] = {}
+        self._numbers: dict[str, Mapping[str, Mapping[int, float]]] = {}
+        self._neighbours: dict[str, dict[int, tuple[int | None, int | None]]] = {}
         self.rules_of_text = TextRules(public=options.public, private=private)
 
     def is_current(self) -> bool:
@@ -88,6 +91,19 @@ class RegistryData:
             raise NotFound(f"{model} has no version {number!a}", hint=f"`git model version list {model}` lists them")
         return found
 
+    def deleted(self, model: str) -> tuple[int, ...]:
+        """Return the numbers of the versions of *model* that were deleted, in order."""
+        known = self.versions(model)
+        damaged = " ".join(error.message for error in self.damaged)
+        gone = (number for number in self.record_ids(model) if number not in known)
+        return tuple(number for number in gone if not damaged or version_file(model, number) not in damaged)
+
+    def record_ids(self, model: str) -> Mapping[int, str]:
+        """Return the object id of the record of each version of *model*, also of deleted ones."""
+        if model not in self._record_ids:
+            self._record_ids[model] = self.client.record_ids(model)
+        return self._record_ids[model]
+
     def neighbours(self, model: str, number: int) -> tuple[int | None, int | None]:
         """Return the next newer and the next older version of *model* that has a page."""
         if model not in self._neighbours:
@@ -95,10 +111,6 @@ class RegistryData:
             around = zip(numbers, [None, *numbers], [*numbers[1:], None], strict=False)
             self._neighbours[model] = {number: (newer, older) for number, newer, older in around}
         return self._neighbours[model].get(number, (None, None))
-
-    @cached_property
-    def _neighbours(self) -> dict[str, dict[int, tuple[int | None, int | None]]]:
-        return {}
 
     def has_page(self, view: VersionView) -> bool:
         """Return True if the version has a page of its own."""
@@ -166,28 +178,56 @@ class RegistryData:
         return {}
 
     @cached_property
+    def runs(self) -> Mapping[str, RunView]:
+        """The recorded runs by id, newest first. Those that only this machine knows are left out."""
+        return {run.id: run for run in self.client.list_runs() if run.record is not None}
+
+    def holders_of(self, digest: str) -> Sequence[tuple[str, int]]:
+        """Return the versions that have an artifact or attachment with *digest*: models and numbers, oldest first."""
+        return self._by_digest.get(digest, ())
+
+    @cached_property
+    def _by_digest(self) -> Mapping[str, list[tuple[str, int]]]:
+        found: dict[str, list[tuple[str, int]]] = {}
+        for model in self.models:
+            for number, view in reversed(list(self._versions[model].items())):
+                for digest in {link.digest for link in view.record.links}:
+                    found.setdefault(digest, []).append((model, number))
+        return found
+
+    def readers_of(self, digest: str) -> Sequence[tuple[str, int]]:
+        """Return the versions of which a run read what has *digest*: models and numbers, newest run first."""
+        return self._readers.get(digest, ())
+
+    @cached_property
+    def _readers(self) -> Mapping[str, list[tuple[str, int]]]:
+        found: dict[str, list[tuple[str, int]]] = {}
+        for run in self.runs.values():
+            made = [(model, int(number)) for model, _, number in (one.partition("@") for one in run.versions)]
+            for digest in {
+                digest for step in (run.record.steps if run.record else ()) for digest in step.inputs.values()
+            }:
+                found.setdefault(digest, []).extend(made)
+        return found
+
+    @cached_property
     def stages(self) -> Sequence[StageRules]:
         """The stages with their rules, in order."""
         return self.client.list_stages()
 
     @cached_property
-    def gated_keys(self) -> Sequence[str]:
-        """The keys of the metadata that gates name, in the order of the stages."""
-        gates = (gate.expression for stage in self.stages for gate in stage.rule.gates)
-        return list(dict.fromkeys(key for expression in gates for key in _GATED_KEY.findall(expression)))
-
-    @cached_property
-    def _numbers(self) -> dict[str, Mapping[str, Mapping[int, float]]]:
-        return {}
+    def headline_keys(self) -> Sequence[str]:
+        """The keys of the metadata to show first."""
+        return self.client.headline_keys()
 
     def numbers(self, model: str) -> Mapping[str, Mapping[int, float]]:
         """Return the numbers in the metadata of the versions of *model*, by key and by number of the version.
 
-        Keys that gates name are first, then the most frequent ones; at most 40 keys. Versions without a finite number
-        are left out.
+        The keys of `headline_keys` are first, then the most frequent ones; at most 40 keys. Versions without a finite
+        number are left out.
         """
         if model not in self._numbers:
-            found = numbers_by_key(self.versions(model).values(), self.gated_keys)
+            found = numbers_by_key(self.versions(model).values(), self.headline_keys)
             self._numbers[model] = dict(islice(found.items(), MOST_METRICS))
         return self._numbers[model]
 

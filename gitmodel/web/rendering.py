@@ -17,10 +17,11 @@ from gitmodel.domain.views.record_views import plain
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
 from gitmodel.web import routes
-from gitmodel.web.drawings import draw_history, draw_lineage
+from gitmodel.web.drawings import draw_history, draw_line_chart, draw_lineage, draw_sparkline
 from gitmodel.web.markdown import render_markdown
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages.history import MOST_ROWS
+from gitmodel.web.shown_text import TextRules
 
 if TYPE_CHECKING:
     from gitmodel.web.registry_data import RegistryData
@@ -56,7 +57,7 @@ class Renderer:
         value = page.read(self.registry, **parameters)
         file = page.file(parameters)
         if page.template is None:
-            return {file: value if isinstance(value, bytes) else str(value).encode()}
+            return {file: _file(file, value, self.registry.rules_of_text)}
         value = self.registry.rules_of_text.value(value)
         html = _template(page.template).render(page=value, **self._surroundings(page, parameters, file))
         return {file: html.encode(), routes.twin_of(file): twin(value)}
@@ -99,6 +100,14 @@ class Renderer:
         return tuple(NavigationItem(each.label, root + address, each is page) for each, address in found if address)
 
 
+def _file(file: str, value: object, rules: TextRules) -> bytes:
+    """Return the bytes of a page without a template."""
+    if isinstance(value, (bytes, str)):
+        return value if isinstance(value, bytes) else value.encode()
+    data = twin(rules.value(value))
+    return b"gitmodelData(" + data.strip() + b");\n" if file.endswith(".js") else data
+
+
 @cache
 def _pages() -> Mapping[str, Page]:
     return {page.name: page for page in routes.PAGES}
@@ -137,7 +146,15 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        when=_when, day=_day, number=_number, value=_shown, size=_size, markdown=render_markdown, plural=_plural
+        when=_when,
+        day=_day,
+        number=_number,
+        value=_shown,
+        size=_size,
+        markdown=render_markdown,
+        plural=_plural,
+        sparkline=draw_sparkline,
+        line_chart=draw_line_chart,
     )
     environment.globals.update(draw_history=draw_history, draw_lineage=draw_lineage, history_rows=MOST_ROWS)
     return environment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages import history, lineage, model, models, stages, version
+from gitmodel.web.pages import compare, data, history, lineage, model, models, stages, version
 
 PAGES: tuple[Page, ...] = (
     models.PAGE,
@@ -16,6 +16,9 @@ PAGES: tuple[Page, ...] = (
     history.HISTORY,
     history.HISTORY_CSV,
     lineage.PAGE,
+    compare.PAGE,
+    data.PAGE,
+    data.SCRIPT,
 )
 
 

@@ -194,7 +194,13 @@ def asset_files() -> dict[str, bytes]:
     """Return the style sheet, the script and the icon, each by its path in the site."""
     folder = resources.files("gitmodel.web") / "assets"
     found = sorted(folder.iterdir(), key=lambda each: each.name)
-    return {f"assets/{each.name}": each.read_bytes() for each in found if each.is_file()}
+    return {f"assets/{each.name}": _shorter(each.read_bytes()) for each in found if each.is_file()}
+
+
+def _shorter(data: bytes) -> bytes:
+    """Return a style sheet or script without indentation and lines of comments."""
+    lines = (line.strip() for line in data.split(b"\n"))
+    return b"\n".join(line for line in lines if line and not line.startswith(b"//")) + b"\n"
 
 
 def _resources_digest() -> str:

@@ -34,6 +34,14 @@ class VersionLine(Frozen):
     metrics: tuple[float | None, ...]
 
 
+class Chart(Frozen):
+    """The numbers of the versions under the key *metric*, oldest first, and the versions that hold stages."""
+
+    metric: str
+    points: tuple[tuple[int, float], ...]
+    marks: tuple[tuple[int, str], ...]
+
+
 class CardSection(Frozen):
     """A part of the model card: a heading and text in Markdown."""
 
@@ -56,6 +64,7 @@ class ModelPage(Frozen):
     stages: tuple[StagePill, ...]
     latest: int | None
     versions: int
+    chart: Chart | None
     columns: tuple[str, ...]
     metrics: tuple[str, ...]
     rows: tuple[VersionLine, ...]
@@ -81,10 +90,20 @@ def read(registry: RegistryData, model: str) -> ModelPage:
         stages=stage_pills(registry, model),
         latest=view.latest,
         versions=view.count,
+        chart=_chart(registry, model),
         columns=columns,
         metrics=metrics,
         rows=tuple(_line(registry, each, columns) for each in newest),
     )
+
+
+def _chart(registry: RegistryData, model: str) -> Chart | None:
+    """Return the chart of the headline number of *model*; None if fewer than two versions have the number."""
+    metric = registry.headline(model)
+    points = tuple(sorted(registry.numbers(model).get(metric, {}).items()))
+    held = ((state.in_force, state.name) for state in registry.model(model).stages)
+    marks = tuple((number, name) for number, name in held if number is not None)
+    return Chart(metric, points, marks) if len(points) > 1 else None
 
 
 def _line(registry: RegistryData, view: VersionView, columns: tuple[str, ...]) -> VersionLine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values, flat_values
@@ -15,6 +15,9 @@ from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
+
+if TYPE_CHECKING:
+    from gitmodel.registry.runs import RunView
 
 # Values of the metadata on the page; the JSON of `git model show` has all.
 _MOST_VALUES = 200
@@ -63,6 +66,36 @@ class Predecessor(Frozen):
     same: int
 
 
+class RunLine(Frozen):
+    """A run that made or changed the version. Without a record, only the id is known."""
+
+    id: str
+    pipeline: str
+    status: str
+    started: datetime | None
+    seconds: float | None
+
+
+class Input(Frozen):
+    """Something that the runs of the version read: its name, its digest, and the first version that has it."""
+
+    name: str
+    digest: str
+    model: str
+    number: int | None
+
+
+class HistoryLine(Frozen):
+    """What happened to the version: *what* in words, who did it and why."""
+
+    when: datetime
+    what: str
+    author: str
+    merged_by: str
+    pull_request: str
+    reason: str
+
+
 class VersionPage(Frozen):
     """A version with everything that its record says, and its differences from the previous holder of its stage."""
 
@@ -81,8 +114,14 @@ class VersionPage(Frozen):
     more_metadata: int
     artifacts: tuple[ArtifactRow, ...]
     code: CodeState | None
-    runs: tuple[str, ...]
+    runs: tuple[RunLine, ...]
+    parameters: tuple[tuple[str, Any], ...]
+    packages: str
+    inputs: tuple[Input, ...]
+    used_by: tuple[tuple[str, int], ...]
+    history: tuple[HistoryLine, ...]
     predecessor: Predecessor | None
+    has_production: bool
     newer: int | None
     older: int | None
 
@@ -92,6 +131,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
     view = registry.version(model, number)
     record = view.record
     newer, older = registry.neighbours(model, record.number)
+    runs = [registry.runs[id] for id in record.runs if id in registry.runs]
     values = list(flat_values(record.metadata))
     pills = (pill for pill in stage_pills(registry, model) if record.number in (pill.version, pill.recorded))
     return VersionPage(
@@ -110,8 +150,14 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         more_metadata=max(len(values) - _MOST_VALUES, 0),
         artifacts=tuple(_artifacts(str(view), record)),
         code=_code(record.code),
-        runs=record.runs,
+        runs=tuple(_run(registry, id) for id in record.runs),
+        parameters=tuple((key, value) for run in runs for key, value in flat_values(run.parameters))[:_MOST_VALUES],
+        packages=next((run.record.packages for run in runs if run.record and run.record.packages), ""),
+        inputs=tuple(_inputs(registry, view, runs))[:_MOST_VALUES],
+        used_by=_used_by(registry, view),
+        history=tuple(_history(registry, view)),
         predecessor=_predecessor(registry, view),
+        has_production=any(s.name == "production" and s.in_force is not None for s in registry.model(model).stages),
         newer=newer,
         older=older,
     )
@@ -137,6 +183,47 @@ def _code(code: Code | None) -> CodeState | None:
     host = find_host(repository)
     url = host.commit(code.snapshot or code.commit) if host else ""
     return CodeState(code.commit, url, bool(code.dirty), code.snapshot or "", repository)
+
+
+def _run(registry: RegistryData, id: str) -> RunLine:
+    run = registry.runs.get(id)
+    if run is None:
+        return RunLine(id, "", "not recorded", None, None)
+    return RunLine(id, run.pipeline, run.status, run.started, run.seconds)
+
+
+def _inputs(registry: RegistryData, view: VersionView, runs: list[RunView]) -> Iterator[Input]:
+    """Yield what the steps of *runs* read and no step of them made."""
+    steps = [step for run in runs if run.record for step in run.record.steps]
+    made = {digest for step in steps for digest in step.outputs.values()}
+    own = (view.model, view.record.number)
+    seen: set[str] = set()
+    for step in steps:
+        for name, digest in step.inputs.items():
+            if digest in made or digest in seen:
+                continue
+            seen.add(digest)
+            model, number = next((one for one in registry.holders_of(digest) if one != own), ("", None))
+            yield Input(name, digest, model, number)
+
+
+def _used_by(registry: RegistryData, view: VersionView) -> tuple[tuple[str, int], ...]:
+    """Return the versions of which a run read an artifact of this version: models and numbers."""
+    own = (view.model, view.record.number)
+    found = (one for link in view.record.links for one in registry.readers_of(link.digest) if one != own)
+    return tuple(dict.fromkeys(found))[:_MOST_VALUES]
+
+
+def _history(registry: RegistryData, view: VersionView) -> Iterator[HistoryLine]:
+    """Yield the stages and aliases that the version entered and left, newest first, and its creation."""
+    number = view.record.number
+    for event in registry.events(view.model):
+        if number not in (event.version, event.previous):
+            continue
+        verb = ("entered" if event.version == number else "left") if event.counts else "did not enter"
+        what = f"{verb} {event.stage}{f' ({event.fault})' if event.fault else ''}"
+        yield HistoryLine(event.when, what, event.author, event.merged_by, event.pull_request, event.reason)
+    yield HistoryLine(view.record.created, "created", "", "", "", view.record.description)
 
 
 def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | None:

@@ -1,0 +1,25 @@
+"""The page that compares versions of a model. A script fills it from the data file and the twins of the versions."""
+
+from __future__ import annotations
+
+from gitmodel.frozen import Frozen
+from gitmodel.web.page import Page
+from gitmodel.web.pages.model import list_models
+from gitmodel.web.registry_data import RegistryData
+
+
+class ComparePage(Frozen):
+    """The model whose versions are compared, and two versions to begin with; () if it has no two versions."""
+
+    model: str
+    title: str
+    example: tuple[int, ...]
+
+
+def read(registry: RegistryData, model: str) -> ComparePage:
+    """Return the value of the page of *model*. Raises NotFound."""
+    example = tuple(sorted(list(registry.versions(model))[:2]))
+    return ComparePage(model, registry.model(model).record.title, example if len(example) == 2 else ())
+
+
+PAGE = Page("compare", "/m/{model}/compare", read, list_models, "compare.html", label="Compare")
