@@ -53,7 +53,10 @@ class Page(Frozen, eq=False):
         ... )
         'm/iris/v/3.html'
         """
-        path = self.path.format_map({key: quote(str(value), safe="") for key, value in parameters.items()})
+        path = self.path
+        for key, value in parameters.items():
+            text = str(value)
+            path = path.replace(f"{{{key}}}", text if text.isalnum() and text.isascii() else quote(text, safe=""))
         if self.template is None:
             return path[1:]
         return f"{path[1:]}index.html" if path.endswith("/") else f"{path[1:]}.html"

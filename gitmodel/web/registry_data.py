@@ -18,6 +18,7 @@ from gitmodel.web.shown_text import TextRules
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.client import Client
+    from gitmodel.domain.changes.stages import StageState
     from gitmodel.domain.views.record_views import ModelView, VersionView
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.stage_rules import StageRules
@@ -38,6 +39,8 @@ class RegistryData:
         self.commit = client.repository.existing_tip()
         self.fingerprint = client.fingerprint()
         private = (str(client.repository.common_dir), str(client.repository.common_dir.parent), str(Path.home()))
+        self._events_by_number: dict[str, dict[int, list[StageEvent]]] = {}
+        self._states_by_number: dict[str, dict[int, list[StageState]]] = {}
         self._record_ids: dict[str, Mapping[int, str]] = {}
         self._numbers: dict[str, Mapping[str, Mapping[int, float]]] = {}
         self._neighbours: dict[str, dict[int, tuple[int | None, int | None]]] = {}
@@ -61,6 +64,20 @@ class RegistryData:
         if name not in self.models:
             raise NotFound(f"there is no model {name!a}", hint="`git model list` lists the models")
         return self.models[name]
+
+    def states_of(self, model: str, number: int) -> Sequence[StageState]:
+        """Return the stages and aliases in which the version *number* is, or is recorded."""
+        if model not in self._states_by_number:
+            found: dict[int, list[StageState]] = {}
+            for state in self.model(model).stages:
+                for one in {state.in_force, state.recorded} - {None}:
+                    found.setdefault(one, []).append(state)  # type: ignore[arg-type]
+            self._states_by_number[model] = found
+        return self._states_by_number[model].get(number, ())
+
+    def has_production(self, model: str) -> bool:
+        """Return True if a version of *model* is in the stage called production."""
+        return any(state.name == "production" and state.in_force is not None for state in self.model(model).stages)
 
     @cached_property
     def damaged(self) -> Sequence[Invalid]:
@@ -158,9 +175,19 @@ class RegistryData:
         found = [event for events in self._events.values() for event in events]
         return sorted(found, key=lambda event: event.when, reverse=True)
 
+    def events_of(self, model: str, number: int) -> Sequence[StageEvent]:
+        """Return the changes by which the version *number* entered or left a stage or alias, newest first."""
+        if model not in self._events_by_number:
+            found: dict[int, list[StageEvent]] = {}
+            for event in self.events(model):
+                for one in {event.version, event.previous} - {None}:
+                    found.setdefault(one, []).append(event)  # type: ignore[arg-type]
+            self._events_by_number[model] = found
+        return self._events_by_number[model].get(number, ())
+
     def entered(self, model: str, stage: str, number: int) -> StageEvent | None:
         """Return the change by which the version *number* came into *stage* the last time; None if it is not known."""
-        return next((e for e in self.events(model) if e.stage == stage and e.version == number), None)
+        return next((e for e in self.events_of(model, number) if e.stage == stage and e.version == number), None)
 
     def signatures(self, commits: Iterable[str]) -> dict[str, str]:
         """Return a word for the signature of each of *commits*: "valid", "not signed", or why it does not count."""

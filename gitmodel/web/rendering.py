@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from datetime import date, datetime, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ class Renderer:
         self.registry = registry
         self._options = registry.rules_of_text.value(registry.options)
         self._files: dict[str, set[str]] = {}
+        self._parameters: dict[str, list[Parameters]] = {}
 
     def render(self, page: Page, parameters: Parameters) -> dict[str, bytes]:
         """Return the files of *page* with *parameters*: the page and its JSON twin, each by its path.
@@ -68,9 +70,15 @@ class Renderer:
         if page is None:
             return ""
         if name not in self._files:
-            self._files[name] = {page.file(one) for one in page.list(self.registry)}
+            self._files[name] = {page.file(one) for one in self.parameters(page)}
         file = page.file(parameters)
         return file if file in self._files[name] else ""
+
+    def parameters(self, page: Page) -> list[Parameters]:
+        """Return the parameters of each page of the kind *page*."""
+        if page.name not in self._parameters:
+            self._parameters[page.name] = list(page.list(self.registry))
+        return self._parameters[page.name]
 
     def _surroundings(self, page: Page, parameters: Parameters, file: str) -> dict[str, Any]:
         """Return the variables of the layout."""
@@ -115,8 +123,21 @@ def _pages() -> Mapping[str, Page]:
 
 def twin(value: object) -> bytes:
     """Return *value* as JSON. All that HTML or JavaScript could take for markup is escaped."""
-    text = json.dumps(plain({"schema": 1, **plain(value)}), ensure_ascii=False, separators=(",", ":"), default=str)
+    fields = {"schema": 1, **vars(value)}
+    try:
+        text = _encode(fields)
+    except ValueError:  # a number that JSON lacks
+        text = _encode(plain(fields))
     return (escape_json(text) + "\n").encode()
+
+
+def _plain_fields(value: object) -> object:
+    return vars(value) if is_dataclass(value) else plain(value)
+
+
+_encode = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False, default=_plain_fields
+).encode
 
 
 def escape_json(text: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from gitmodel.client.client import Client
 from gitmodel.errors import Conflict, Refused
@@ -42,7 +44,7 @@ class Exported(Frozen):
     removed: int
 
 
-class _Known(Frozen):
+class _Known(NamedTuple):
     """A file of the site: its size, and the state of its page when it was written ("": not known)."""
 
     size: int
@@ -77,13 +79,14 @@ def _write_changed(
     files: dict[str, _Known] = {}
     for path, data in asset_files().items():
         files[path] = _write(path, data, "", folder, staging, known)
-    renderer = Renderer(registry)
-    everything = [(page, one) for page in routes.PAGES for one in page.list(registry)]
+    renderer, existing = Renderer(registry), set(_files_in(folder))
+    renderer_now = renderer_id()
+    everything = [(page, one) for page in routes.PAGES for one in renderer.parameters(page)]
     for done, (page, parameters) in enumerate(everything):
-        state = _state(registry, page, parameters)
+        state = _state(renderer_now, registry, page, parameters)
         file = page.file(parameters)
         expected = (file,) if page.template is None else (file, routes.twin_of(file))
-        if state and all(path in known and known[path].state == state for path in expected):
+        if state and all(path in existing and path in known and known[path].state == state for path in expected):
             files.update((path, known[path]) for path in expected)
         else:
             for path, data in renderer.render(page, parameters).items():
@@ -94,11 +97,17 @@ def _write_changed(
     return files
 
 
-def _state(registry: RegistryData, page: Page, parameters: Parameters) -> str:
+def _files_in(folder: Path) -> Iterator[str]:
+    for root, _, names in os.walk(folder):
+        inner = os.path.relpath(root, folder)
+        yield from names if inner == "." else (f"{inner}/{name}" for name in names)
+
+
+def _state(renderer_id: str, registry: RegistryData, page: Page, parameters: Parameters) -> str:
     """Return the state of a page; "" if it must be rendered to know whether it changed."""
     if page.state is None:
         return ""
-    found = f"{renderer_id()}\n{registry.options!r}\n{page.state(registry, **parameters)}"
+    found = f"{renderer_id}\n{registry.options!r}\n{page.state(registry, **parameters)}"
     return hashlib.sha256(found.encode()).hexdigest()[:24]
 
 
@@ -127,13 +136,10 @@ def _publish(
     folder: Path, own: Path, staging: Path, known: Mapping[str, _Known], files: Mapping[str, _Known]
 ) -> Exported:
     """Rename the files of *staging* into place, details before the lists that link to them; remove outdated files."""
-    text = json.dumps({path: [one.size, one.state] for path, one in files.items()}, separators=(",", ":"))
-    (staging / _MANIFEST).write_text(text, encoding="utf-8")
-    # Until the end, the manifest names the old and the new files, so that a later export may replace either.
-    both = {path: [one.size, ""] for path, one in {**known, **files}.items()}
-    (staging / "both.json").write_text(json.dumps(both, separators=(",", ":")), encoding="utf-8")
-    os.replace(staging / "both.json", own / _MANIFEST)
-    written = [path for path in files if (staging / path).is_file()]
+    if new := {path: one for path, one in files.items() if path not in known}:
+        # Until the end, the manifest names the old and the new files, so that a later export may replace either.
+        _write_manifest(own, staging, {**known, **new})
+    written = sorted(_files_in(staging))
     for path in sorted(written, key=lambda path: (-path.count("/"), path)):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staging / path, folder / path)
@@ -141,8 +147,14 @@ def _publish(
     for path in removed:
         (folder / path).unlink(missing_ok=True)
         _remove_empty(folder, Path(path).parent)
-    os.replace(staging / _MANIFEST, own / _MANIFEST)
+    if files != known:
+        _write_manifest(own, staging, files)
     return Exported(folder, len(files), len(written), len(removed))
+
+
+def _write_manifest(own: Path, staging: Path, files: Mapping[str, _Known]) -> None:
+    (staging / _MANIFEST).write_text(json.dumps(files, separators=(",", ":")), encoding="utf-8")
+    os.replace(staging / _MANIFEST, own / _MANIFEST)
 
 
 def _remove_empty(folder: Path, inner: Path) -> None:
@@ -184,23 +196,33 @@ def _read_manifest(path: Path) -> dict[str, _Known]:
     """Return the files that exports wrote; none if the manifest is missing or damaged."""
     try:
         found = json.loads(path.read_bytes())
-        known = {str(name): _Known(int(size), str(state)) for name, (size, state) in found.items()}
+        known = {name: _Known(size, state) for name, (size, state) in found.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
-    return {name: one for name, one in known.items() if ".." not in name.split("/") and not name.startswith("/")}
+    is_safe = not any(name.startswith("/") or "../" in name for name in known)
+    return known if is_safe else {}
 
 
 def asset_files() -> dict[str, bytes]:
     """Return the style sheet, the script and the icon, each by its path in the site."""
     folder = resources.files("gitmodel.web") / "assets"
     found = sorted(folder.iterdir(), key=lambda each: each.name)
-    return {f"assets/{each.name}": _shorter(each.read_bytes()) for each in found if each.is_file()}
+    return {
+        f"assets/{each.name}": _shorter(each.name, each.read_text(encoding="utf-8")) for each in found if each.is_file()
+    }
 
 
-def _shorter(data: bytes) -> bytes:
-    """Return a style sheet or script without indentation and lines of comments."""
-    lines = (line.strip() for line in data.split(b"\n"))
-    return b"\n".join(line for line in lines if line and not line.startswith(b"//")) + b"\n"
+# Strings, templates and regular expressions of our script, in which spaces count; and spaces around punctuation.
+_SPACES = re.compile(r'("[^"\n]*"|`[^`]*`|/(?! )(?:[^/\\\n]|\\.)+/)| *([=+\-*/<>!&|?:;,(){}[\]]) *')
+
+
+def _shorter(name: str, text: str) -> bytes:
+    """Return a style sheet or script without indentation and lines of comments; a script also without most spaces."""
+    lines = (line.strip() for line in text.splitlines())
+    text = "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+    if name.endswith(".js"):
+        text = _SPACES.sub(lambda found: found[1] or found[2], text)
+    return text.encode()
 
 
 def _resources_digest() -> str:

@@ -5,26 +5,24 @@ const all = (query, inside = document) => [...inside.querySelectorAll(query)];
 const one = (query, inside = document) => inside.querySelector(query);
 const { root, model } = document.body.dataset;
 
-// Create an element. Text is always a text node.
-function el(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) if (value !== null && value !== false) made.setAttribute(key, value);
+// Create an element: h("td.num", {"data-label": "loss"}, "0.1"). Text is always a text node.
+const SVG = ["svg", "g", "path", "text", "title", "circle", "rect"];
+function h(kind, ...children) {
+  const [tag, ...classes] = kind.split("."), given = children[0]?.constructor === Object ? children.shift() : {};
+  const made = SVG.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  if (classes.length) made.setAttribute("class", classes.join(" "));
+  for (const [key, value] of Object.entries(given)) made.setAttribute(key, value);
   made.append(...children.filter(child => child !== null));
   return made;
 }
-function svg(tag, attributes, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
+const on = (target, event, act) => target.addEventListener(event, act);
+const linked = (to, text) => to ? h("a", { href: to }, text) : text;
 
 // The state is in the fragment, so that it can be sent as a link and works without a server.
 const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
 function keep(changes) {
   for (const [key, value] of Object.entries(changes)) value ? state.set(key, value) : state.delete(key);
-  const text = String(state).replaceAll("%2C", ",");
-  if (text || location.hash.includes("=")) location.replace("#" + text);
+  if (`${state}` || location.hash.includes("=")) location.replace("#" + `${state}`.replaceAll("%2C", ","));
 }
 
 // Numbers as Python shows them: whole numbers exactly, others with four digits.
@@ -33,210 +31,191 @@ function shown(value) {
   const size = Math.abs(value);
   return size >= 9999.5 && size < 1e15 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
 }
+const many = count => count.toLocaleString("en");
 
 for (const button of navigator.clipboard ? all(".copier") : []) {
   button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
+  on(button, "click", async () => {
     const label = button.textContent;
+    await navigator.clipboard.writeText(button.dataset.copy);
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = label; }, 1500);
   });
 }
 
-// Make the head cells of a table buttons that sort it. *sort* is called with a column and true for descending order.
+// Make the head cells of a table buttons that sort it: *sort* gets a cell, and true for descending order.
 function sortable(table, sort) {
   for (const head of all("thead th[data-sort]", table)) {
     if (one("button", head)) continue;
-    const button = el("button", { type: "button" }, head.textContent);
+    const button = h("button", { type: "button" }, head.textContent);
     head.replaceChildren(button);
-    button.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") === "ascending"
-        || (!head.hasAttribute("aria-sort") && head.dataset.sort === "number");
+    on(button, "click", () => {
+      const now = head.getAttribute("aria-sort"), down = now ? now === "ascending" : head.dataset.sort === "number";
       all("th[aria-sort]", table).forEach(other => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       sort(head, down);
     });
   }
 }
-// Compare two values; those that are missing come last in both directions.
-function order(a, b, down) {
-  const [noA, noB] = [a === null || a === "", b === null || b === ""];
-  if (noA || noB) return noA - noB;
-  const found = typeof a === "number" ? a - b : a < b ? -1 : a > b ? 1 : 0;
-  return down ? -found : found;
+// Sort by value; items without one come last in both directions.
+function sorted(items, value, down) {
+  const pairs = items.map(item => [value(item), item]), none = value => value === null || value === "";
+  pairs.sort(([a], [b]) => none(a) || none(b) ? none(a) - none(b) : (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1));
+  return pairs.map(([, item]) => item);
 }
-function sortRows(table, head, down) {
-  const place = head.cellIndex, numeric = head.dataset.sort === "number";
+for (const table of all("table.sortable:not(#versions)")) sortable(table, (head, down) => {
   const value = row => {
-    const cell = row.cells[place], text = cell.dataset.value ?? cell.textContent.trim();
-    return numeric && text !== "" ? Number(text) : text.toLowerCase();
+    const cell = row.cells[head.cellIndex], text = cell.dataset.value ?? cell.textContent.trim();
+    return head.dataset.sort === "number" && text ? Number(text) : text.toLowerCase();
   };
-  const rows = all("tbody tr", table).map(row => [value(row), row]);
-  rows.sort(([a], [b]) => order(a, b, down));
-  one("tbody", table).append(...rows.map(([, row]) => row));
-}
-for (const table of all("table.sortable:not(#versions)")) sortable(table, (head, down) => sortRows(table, head, down));
+  one("tbody", table).append(...sorted(all("tbody tr", table), value, down));
+});
 
-// A filter of the rows of a table: words that must all be in a row, and tags that it must have.
+// A filter of the rows of a table: words and tags that a row must have, its stage, and a time in which it held.
 function filterRows(form) {
-  const table = document.getElementById(form.dataset.filters), query = form.elements.q;
+  const table = document.getElementById(form.dataset.filters), fields = [...form.elements].filter(field => field.name);
   const rows = all("tbody tr", table).map(row => [row, row.textContent.toLowerCase(), (row.dataset.tags || "").split("\n")]);
-  const boxes = all("input[name=tag]", form);
-  query.value = state.get("q") || "";
-  const chosen = new Set((state.get("tag") || "").split(",").map(decodeURIComponent));
-  boxes.forEach(box => { box.checked = chosen.has(box.value); });
+  const tests = {
+    q: (value, row, text) => value.toLowerCase().split(/\s+/).every(word => text.includes(word)),
+    tag: (value, row, text, tags) => tags.includes(value),
+    stage: (value, row) => row.dataset.stage === value,
+    from: (value, row) => !row.dataset.until || row.dataset.until >= value,
+    to: (value, row) => row.dataset.when <= value,
+  };
+  for (const field of fields) field.type === "checkbox" ? field.checked = state.getAll(field.name).includes(field.value) : field.value = state.get(field.name) || "";
   function filter() {
-    const words = query.value.toLowerCase().split(/\s+/).filter(Boolean), tags = boxes.filter(box => box.checked).map(box => box.value);
+    const set = fields.filter(field => field.type === "checkbox" ? field.checked : field.value);
     let count = 0;
-    for (const [row, text, has] of rows) {
-      row.hidden = !(words.every(word => text.includes(word)) && tags.every(tag => has.includes(tag)));
+    for (const [row, text, tags] of rows) {
+      row.hidden = !set.every(field => tests[field.name](field.value, row, text, tags));
       count += !row.hidden;
     }
     one(".count", form).textContent = count === rows.length ? "" : `${count} of ${rows.length} shown`;
-    keep({ q: query.value, tag: tags.map(encodeURIComponent).join(",") });
+    fields.forEach(field => state.delete(field.name));
+    set.forEach(field => state.append(field.name, field.value));
+    keep({});
   }
   form.hidden = false;
-  form.addEventListener("input", filter);
-  form.addEventListener("submit", event => event.preventDefault());
-  if (query.value || chosen.size) filter();
+  on(form, "input", filter);
+  on(form, "submit", event => event.preventDefault());
+  filter();
 }
 all("form[data-filters]").forEach(filterRows);
 
 // The data file of the model, as a script, because pages from a folder cannot fetch files.
 let loading = null;
 function load() {
-  loading ??= new Promise((done, fail) => {
+  return loading ??= new Promise((done, fail) => {
     window.gitmodelData = done;
-    const script = el("script", { src: `${root}data/${model}.js` });
-    script.addEventListener("error", () => fail(new Error("the data file cannot be loaded")));
+    const script = h("script", { src: `${root}data/${model}.js` });
+    on(script, "error", fail);
     document.head.append(script);
   }).then(data => {
-    data.at = new Map(data.numbers.map((number, place) => [number, place]));
-    data.held = number => [data.stage[number], ...(data.aliases[number] || []), ...(data.pending[number] || []).map(name => `${name} pending`)].filter(Boolean);
-    const failed = new Set(data.failed);
-    data.rows = data.numbers.map((number, place) => ({
-      number, place, name: data.names[number] || "", created: data.created[place], description: data.description[place],
-      tags: data.tags[place].map(tag => data.tagset[tag]), held: data.held(number), stage: data.stage[number], failed: failed.has(number),
-    }));
-    for (const row of data.rows) row.text = [row.number, row.name, row.description, ...row.tags, ...row.held].join(" ").toLowerCase();
-    const pages = data.pages && new Set(data.pages);
-    data.link = number => pages && !pages.has(number) ? null : `${root}m/${model}/v/${number}.html`;
+    const failed = new Set(data.failed), pages = data.pages && new Set(data.pages);
+    data.rows = data.numbers.map((number, place) => {
+      const held = [data.stage[number], ...(data.aliases[number] || []), ...(data.pending[number] || []).map(name => `${name} pending`)].filter(Boolean);
+      const row = { number, place, held, name: data.names[number] || "", created: data.created[place], description: data.description[place], tags: data.tags[place].map(tag => data.tagset[tag]), failed: failed.has(number) };
+      row.text = [number, row.name, row.description, ...row.tags, ...held].join(" ").toLowerCase();
+      row.page = pages && !pages.has(number) ? "" : `${root}m/${model}/v/${number}.html`;
+      return row;
+    });
+    data.row = new Map(data.rows.map(row => [row.number, row]));
     return data;
   });
-  return loading;
-}
-const linked = (to, text) => to ? el("a", { href: to }, text) : text;
-function pills(row) {
-  const kind = name => name.endsWith(" pending") ? "pending" : name === "archived" ? "plain" : name === row.stage ? "in-force" : "alias";
-  const found = row.held.map(name => el("span", { class: `pill ${kind(name)}` }, name));
-  if (row.failed) found.push(el("span", { class: "pill forged" }, "failed"));
-  return found.flatMap(pill => [pill, " "]);
 }
 
 const table = document.getElementById("versions"), tools = one("form.versions");
 if (table && tools) {
   const MOST = 100, chosen = new Set((state.get("select") || "").split(",").filter(Boolean).map(Number));
-  let columns = all("th[data-key]", table).map(head => head.dataset.key), most = MOST, sorted = null;
-  const compare = one("a.compare", tools), more = one("button.more");
+  const compare = one("a.compare", tools), more = one("button.more"), query = tools.elements.q, boxes = all("input[name=column]", tools);
+  let columns = all("th[data-key]", table).map(head => head.dataset.key), most = MOST, by = state.get("sort") || "";
 
   function choose(number, is) {
     is ? chosen.add(number) : chosen.delete(number);
-    const ready = chosen.size >= 2 && chosen.size <= 5, list = [...chosen].sort((a, b) => a - b).join(",");
+    const size = chosen.size, ready = size >= 2 && size <= 5, list = [...chosen].sort((a, b) => a - b).join(",");
     ready ? compare.href = `compare.html#v=${list}` : compare.removeAttribute("href");
     compare.setAttribute("aria-disabled", !ready);
-    compare.textContent = ready ? `Compare ${chosen.size} versions` : chosen.size > 5 ? "Compare at most 5" : "Select 2 to 5 to compare";
+    compare.textContent = ready ? `Compare ${size} versions` : size > 5 ? "Compare at most 5" : "Select 2 to 5 to compare";
     keep({ select: list });
   }
   function box(number) {
-    const input = el("input", { type: "checkbox", "aria-label": `Select version ${number}` });
+    const input = h("input", { type: "checkbox", "aria-label": `Select version ${number}` });
     input.checked = chosen.has(number);
-    input.addEventListener("change", () => choose(number, input.checked));
-    return el("td", { class: "box", "data-label": "Select" }, input);
+    on(input, "change", () => choose(number, input.checked));
+    return h("td.box", { "data-label": "Select" }, input);
   }
-  function drawHead() {
-    const row = one("thead tr", table), after = row.cells[2];
+  function setColumns(keys) {
+    const row = one("thead tr", table);
+    columns = keys;
     all("th[data-key]", row).forEach(head => head.remove());
-    columns.forEach(key => row.insertBefore(el("th", { scope: "col", class: "num", "data-sort": "number", "data-key": key }, key), one("th.after", row)));
+    for (const key of keys) row.insertBefore(h("th.num", { scope: "col", "data-sort": "number", "data-key": key }, key), one(".after", row));
+    boxes.forEach(input => { input.checked = keys.includes(input.value); });
     sortable(table, sort);
   }
   function drawRow(data, row) {
-    return el("tr", { "data-number": row.number }, box(row.number),
-      el("th", { scope: "row", class: "num" }, linked(data.link(row.number), String(row.number)), row.name ? el("span", { class: "under" }, row.name) : null),
-      el("td", { "data-label": "Stage" }, ...pills(row)),
-      ...columns.map(key => el("td", { class: "num", "data-label": key }, shown(data.metrics[key]?.[row.place] ?? null))),
-      el("td", { "data-label": "Description" }, row.description, ...row.tags.flatMap(tag => [" ", el("span", { class: "tag" }, tag)])),
-      el("td", { "data-label": "Created" }, el("time", { datetime: row.created }, row.created.slice(0, 10))));
+    const kind = name => name.endsWith(" pending") ? "pending" : name === "archived" ? "plain" : name === data.stage[row.number] ? "in-force" : "alias";
+    const pills = row.held.map(name => h(`span.pill.${kind(name)}`, name));
+    if (row.failed) pills.push(h("span.pill.forged", "failed"));
+    const cell = (label, ...content) => h("td", { "data-label": label }, ...content);
+    return h("tr", box(row.number),
+      h("th.num", { scope: "row" }, linked(row.page, `${row.number}`), row.name ? h("span.under", row.name) : null),
+      cell("Stage", ...pills.flatMap(pill => [pill, " "])),
+      ...columns.map(key => h("td.num", { "data-label": key }, shown(data.metrics[key]?.[row.place]))),
+      cell("Description", row.description, ...row.tags.flatMap(tag => [" ", h("span.tag", tag)])),
+      cell("Created", h("time", { datetime: row.created }, row.created.slice(0, 10))));
   }
   // Words must be in the row; accuracy>0.9 compares a number.
   function matcher(data, text) {
-    const tests = text.toLowerCase().split(/\s+/).filter(Boolean).map(word => {
-      const [, key, sign, value] = word.match(/^([\w.]+)(>=|<=|>|<|=)(-?[\d.e]+)$/) || [];
-      const name = key && Object.keys(data.metrics).find(name => name.toLowerCase() === key);
+    const tests = text.toLowerCase().split(/\s+/).map(word => {
+      const [, key, sign, limit] = word.match(/^(.+?)(>=|<=|>|<|=)(-?[\d.e]+)$/) || [];
+      const name = Object.keys(data.metrics).find(name => name.toLowerCase() === key);
       if (!name) return row => row.text.includes(word);
-      const limit = Number(value), numbers = data.metrics[name];
-      const test = { ">": a => a > limit, "<": a => a < limit, ">=": a => a >= limit, "<=": a => a <= limit, "=": a => a === limit }[sign];
-      return row => numbers[row.place] !== null && test(numbers[row.place]);
+      return row => {
+        const value = data.metrics[name][row.place], difference = value - limit;
+        return value !== null && (difference ? sign.includes(difference > 0 ? ">" : "<") : sign.includes("="));
+      };
     });
     return row => tests.every(test => test(row));
   }
-  function draw(data) {
-    const query = tools.elements.q.value, found = data.rows.filter(matcher(data, query));
-    if (sorted) {
-      const { key, down } = sorted, numbers = data.metrics[key];
-      const value = numbers ? row => numbers[row.place] : row => row[key];
-      found.sort((a, b) => order(value(a), value(b), down));
-    }
+  async function draw() {
+    const data = await load(), key = by.replace(/^-/, ""), numbers = data.metrics[key];
+    let found = data.rows.filter(matcher(data, query.value));
+    if (by) found = sorted(found, row => numbers ? numbers[row.place] : row[key], by[0] === "-");
     one("tbody", table).replaceChildren(...found.slice(0, most).map(row => drawRow(data, row)));
-    const count = Math.min(most, found.length).toLocaleString("en");
-    one("caption", table).textContent = found.length === data.rows.length && count === found.length.toLocaleString("en") ? `${count} versions` : `${count} of ${found.length.toLocaleString("en")} versions${query ? " that match" : ""}`;
+    const of = found.length > most || query.value ? ` of ${many(found.length)}` : "";
+    one("caption", table).textContent = `${many(Math.min(most, found.length))}${of} versions${query.value ? " that match" : ""}`;
     more.hidden = found.length <= most;
-    keep({ q: query, sort: sorted && (sorted.down ? "-" : "") + sorted.key, columns: columnsChanged ? columns.join(",") : "" });
+    keep({ q: query.value, sort: by });
   }
-  let columnsChanged = false;
-  const redraw = () => load().then(draw);
   function sort(head, down) {
-    sorted = { key: head.dataset.key || head.dataset.field, down };
-    redraw();
+    by = (down ? "-" : "") + (head.dataset.key || head.dataset.field);
+    draw();
   }
-  const boxes = all("input[name=column]", tools);
-  boxes.forEach(input => input.addEventListener("change", () => {
-    columns = boxes.filter(each => each.checked).map(each => each.value);
-    columnsChanged = true;
-    drawHead();
-    redraw();
+  boxes.forEach(input => on(input, "change", () => {
+    setColumns(boxes.filter(each => each.checked).map(each => each.value));
+    keep({ columns: columns.join(",") });
+    draw();
   }));
-  one("thead tr", table).prepend(el("th", { scope: "col", class: "box" }, el("span", { class: "unseen" }, "Select")));
+  one("thead tr", table).prepend(h("td.box"));
   all("tbody tr", table).forEach(row => row.prepend(box(Number(row.dataset.number))));
-  sortable(table, sort);
   tools.hidden = false;
-  tools.elements.q.addEventListener("input", () => { most = MOST; redraw(); });
-  tools.addEventListener("submit", event => event.preventDefault());
-  more.addEventListener("click", () => { most += MOST; redraw(); });
-  more.hidden = Number(table.dataset.total) <= all("tbody tr", table).length;
-  if (state.get("columns")) {
-    columns = state.get("columns").split(",");
-    columnsChanged = true;
-    boxes.forEach(input => { input.checked = columns.includes(input.value); });
-    drawHead();
-  }
-  const by = state.get("sort");
-  if (by) {
-    const key = by.replace(/^-/, ""), head = all("thead th[data-sort]", table).find(each => (each.dataset.key || each.dataset.field) === key);
-    sorted = { key, down: by.startsWith("-") };
-    head?.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
-  }
-  tools.elements.q.value = state.get("q") || "";
+  query.value = state.get("q") || "";
+  on(query, "input", () => { most = MOST; draw(); });
+  on(tools, "submit", event => event.preventDefault());
+  on(more, "click", () => { most += MOST; draw(); });
+  more.hidden = table.dataset.total <= MOST;
+  setColumns(state.get("columns")?.split(",") || columns);
+  all("thead th[data-sort]", table).find(each => by.endsWith(each.dataset.key || each.dataset.field))?.setAttribute("aria-sort", by[0] === "-" ? "descending" : "ascending");
   choose(0, false);
-  if (state.get("q") || by || columnsChanged) redraw();
+  if (query.value || by || state.get("columns")) draw();
 }
 
 // The chart of another number, drawn as the page shows the first one.
 const figure = document.getElementById("chart"), key = document.getElementById("key");
 if (key) {
+  const change = async () => { keep({ key: key.value }); drawChart(await load()); };
   key.parentElement.hidden = false;
-  const change = () => { keep({ key: key.value }); load().then(drawChart); };
-  key.addEventListener("change", change);
+  on(key, "change", change);
   if (state.get("key")) {
     key.value = state.get("key");
     change();
@@ -246,17 +225,17 @@ function drawChart(data) {
   const values = data.metrics[key.value];
   if (!values) return;
   const points = data.rows.map(row => [row.number, values[row.place]]).filter(([, value]) => value !== null).reverse();
-  const width = Math.min(Math.max(figure.clientWidth, 320), 1152), [left, right, top, bottom] = [64, width - 10, 48, 210];
+  const width = Math.min(figure.clientWidth, 900), [left, right, top, bottom] = [64, width - 10, 48, 200];
   const from = points[0][0], to = points.at(-1)[0];
   let low = Infinity, high = -Infinity;
   for (const [, value] of points) { low = Math.min(low, value); high = Math.max(high, value); }
   const at = (value, from, to, start, end) => start + (end - start) * (to > from ? (value - from) / (to - from) : .5);
   const x = number => at(number, from, to, left, right), y = value => at(value, low, high, bottom, top);
-  const text = (content, x, y, anchor, kind = "axis") => svg("text", { x, y, "text-anchor": anchor, "font-size": 11, class: kind }, content);
-  const lineOf = (d, kind) => svg("path", { class: kind, fill: "none", stroke: "currentColor", d });
+  const text = (content, x, y, anchor) => h("text.axis", { x, y, "text-anchor": anchor, "font-size": 11 }, content);
+  const line = (kind, d) => h(`path.${kind}`, { d, fill: "none", stroke: "currentColor" });
   const title = `${key.value} over versions`;
-  const drawing = svg("svg", { class: "drawing line-chart", viewBox: `0 0 ${width} 250`, width, height: 250, role: "img", fill: "currentColor", "font-family": "system-ui, sans-serif" }, svg("title", {}, title), text(key.value, 4, 14, "start", "name"));
-  for (const value of new Set([low, (low + high) / 2, high])) drawing.append(lineOf(`M${left - 6} ${y(value)}H${width}`, "grid"), text(shown(value), left - 10, y(value) + 4, "end"));
+  const drawing = h("svg.drawing.line-chart", { viewBox: `0 0 ${width} 240`, width, height: 240, role: "img", fill: "currentColor" }, h("title", title), text(key.value, 4, 14, "start"));
+  for (const value of new Set([low, (low + high) / 2, high])) drawing.append(line("grid", `M${left - 6} ${y(value)}H${width}`), text(shown(value), left - 10, y(value) + 4, "end"));
   for (const number of new Set([from, to])) drawing.append(text(number, x(number), bottom + 20, "middle"));
   // Of the points in each two pixels, the smallest and the largest are enough.
   const columns = new Map();
@@ -265,80 +244,61 @@ function drawChart(data) {
     columns.set(column, [point[1] < least[1] ? point : least, point[1] > most[1] ? point : most]);
   }
   const kept = [...columns.values()].flatMap(([a, b]) => a === b ? [a] : a[0] < b[0] ? [a, b] : [b, a]);
-  drawing.append(lineOf("M" + kept.map(([n, v]) => `${x(n).toFixed(1)} ${y(v).toFixed(1)}`).join("L"), "line"));
-  for (const [n, v] of points.length <= 60 ? points : []) drawing.append(svg("g", { class: "dot" }, svg("title", {}, `version ${n}: ${shown(v)}`), svg("circle", { cx: x(n), cy: y(v), r: 2.5 })));
+  drawing.append(line("line", "M" + kept.map(([n, v]) => `${x(n).toFixed(1)} ${y(v).toFixed(1)}`).join("L")));
+  for (const [n, v] of points.length <= 60 ? points : []) drawing.append(h("g.dot", h("title", `version ${n}: ${shown(v)}`), h("circle", { cx: x(n), cy: y(v), r: 2.5 })));
   for (const [number, name] of Object.entries(data.stage)) {
-    const value = values[data.at.get(Number(number))], place = x(number);
-    if (name !== "archived" && value != null) drawing.append(svg("g", { class: "mark" }, lineOf(`M${place} 26V${bottom}`, "grid"), svg("path", { d: `M${place} ${y(value)}m0-6l6 6l-6 6l-6-6z` }), text(`${name} ${number}`, place - 4, 34, place > 120 ? "end" : "start")));
+    const value = values[data.row.get(Number(number)).place], place = x(number);
+    if (name !== "archived" && value !== null) drawing.append(h("g.mark", line("rule", `M${place} 26V${bottom}`), h("path", { d: `M${place} ${y(value)}m0-6l6 6l-6 6l-6-6z` }), text(`${name} ${number}`, place - 4, 34, place > 120 ? "end" : "start")));
   }
-  figure.replaceChildren(drawing, el("figcaption", {}, `${points.length.toLocaleString("en")} versions: smallest ${shown(low)}, largest ${shown(high)}, last ${shown(points.at(-1)[1])}.`));
+  figure.replaceChildren(drawing, h("figcaption", `${many(points.length)} versions: smallest ${shown(low)}, largest ${shown(high)}, last ${shown(points.at(-1)[1])}.`));
   document.getElementById("chart-title").textContent = title;
 }
 
 // The comparison of the versions that the fragment names; "production" means the version in this stage.
 const comparison = document.getElementById("comparison");
 if (comparison) {
-  const only = one("input[name=only]");
-  only.addEventListener("change", () => { keep({ only: only.checked ? "yes" : "" }); });
-  addEventListener("hashchange", () => location.reload());
+  on(window, "hashchange", () => { if (new URLSearchParams(location.hash.slice(1)).get("v") !== state.get("v")) location.reload(); });
   load().then(async data => {
-    const byStage = name => Number(Object.keys(data.stage).find(number => data.stage[number] === name) || Object.keys(data.aliases).find(number => data.aliases[number].includes(name)));
-    const wanted = (state.get("v") || "").split(",").filter(Boolean).map(word => /^\d+$/.test(word) ? Number(word) : byStage(word));
-    const numbers = [...new Set(wanted)].filter(number => data.at.has(number)).slice(0, 5);
-    if (numbers.length < 2) { one(".hint").hidden = false; return; }
+    const find = word => data.row.get(Number(word)) || data.rows.find(row => row.held.includes(word));
+    const rows = [...new Set((state.get("v") || "").split(",").map(find).filter(Boolean))].slice(0, 5);
+    one(".hint").hidden = rows.length > 1;
+    if (rows.length < 2) return;
     // A server or a host of pages also has the JSON twin of each version, with all values.
-    const twins = location.protocol === "file:" ? [] : await Promise.all(numbers.map(number => fetch(`v/${number}.json`).then(found => found.ok ? found.json() : null, () => null)));
-    drawComparison(data, numbers, twins);
+    const twin = row => fetch(row.page.replace(/html$/, "json")).then(found => found.json()).catch(() => null);
+    drawComparison(rows, await Promise.all(rows.map(row => location.protocol === "file:" || !row.page ? null : twin(row))), data);
   });
-  function rowsOf(data, number, twin) {
-    const row = data.rows[data.at.get(number)], found = new Map();
-    const add = (kind, name, value) => { if (value !== null && value !== undefined && value !== "") found.set(`${kind}\n${name}`, value); };
-    add("version", "stage", row.held.join(", "));
-    add("version", "created", row.created.slice(0, 10));
-    add("version", "tags", row.tags.join(", "));
-    add("version", "description", row.description);
-    if (!twin) {
-      add("code", "commit", data.code[row.place]);
-      for (const [key, values] of Object.entries(data.metrics)) add("metadata", key, values[row.place]);
-      return found;
-    }
-    for (const [key, value] of twin.metadata) add("metadata", key, typeof value === "object" ? JSON.stringify(value) : value);
-    for (const [key, value] of twin.parameters) add("parameter", key, typeof value === "object" ? JSON.stringify(value) : value);
-    for (const each of twin.artifacts) add(each.kind, each.name, each.digest.slice(7, 17));
-    add("code", "commit", twin.code?.commit.slice(0, 10));
-    add("packages", "installed", twin.packages?.slice(7, 17));
-    return found;
+}
+function valuesOf(row, twin, data) {
+  const found = new Map(), plain = value => value !== null && typeof value === "object" ? JSON.stringify(value) : value;
+  const add = (kind, name, value) => { if ((value ?? "") !== "") found.set(`${kind}\n${name}`, plain(value)); };
+  add("", "stage", row.held.join(", "));
+  add("", "created", row.created.slice(0, 10));
+  add("", "tags", row.tags.join(", "));
+  add("", "description", row.description);
+  add("code", "commit", data.code[row.place]);
+  if (!twin) for (const [key, values] of Object.entries(data.metrics)) add("", key, values[row.place]);
+  for (const [key, value] of twin?.metadata || []) add("", key, value);
+  for (const [key, value] of twin?.parameters || []) add("parameter", key, value);
+  for (const each of twin?.artifacts || []) add(each.kind, each.name, each.digest.slice(7, 17));
+  if (twin) add("packages", "installed", twin.packages.slice(7, 17));
+  return found;
+}
+function drawComparison(rows, twins, data) {
+  const columns = rows.map((row, place) => valuesOf(row, twins[place], data)), names = [...new Set(columns.flatMap(column => [...column.keys()]))];
+  const lines = names.map(name => columns.map(column => column.get(name) ?? null)).map((values, place) => [names[place].split("\n"), values, values.every(value => value === values[0])]);
+  const body = h("tbody"), only = one("input[name=only]");
+  for (const [[kind, name], values, same] of sorted(lines, line => line[2] ? 1 : 0)) {
+    const numbers = values.filter(value => typeof value === "number"), low = Math.min(0, ...numbers), size = Math.max(0, ...numbers) - low;
+    const bar = value => h("svg.bar-of", { viewBox: "0 0 100 4", width: 100, height: 4, "aria-hidden": "true" }, h("rect.back", { width: 100, height: 4 }), h("rect", { x: 100 * (Math.min(value, 0) - low) / size, width: Math.max(100 * Math.abs(value) / size, 1), height: 4 }));
+    body.append(h(same ? "tr.same" : "tr", h("th", { scope: "row" }, name, kind ? h("span.under", kind) : null), ...values.map((value, place) =>
+      h("td", { "data-label": `Version ${rows[place].number}` }, value === null ? h("span.none", "none") : shown(value), typeof value === "number" && numbers.length > 1 && size && !same ? bar(value) : null))));
   }
-  function drawComparison(data, numbers, twins) {
-    const columns = numbers.map((number, place) => rowsOf(data, number, twins[place]));
-    const names = [...new Set(columns.flatMap(column => [...column.keys()]))];
-    const rows = names.map(name => ({ name, values: columns.map(column => column.get(name) ?? null) }));
-    rows.forEach(row => { row.same = row.values.every(value => value === row.values[0]); });
-    rows.sort((a, b) => a.same - b.same);
-    const body = el("tbody");
-    for (const { name, values, same } of rows) {
-      const [kind, key] = name.split("\n"), numeric = values.filter(value => typeof value === "number");
-      const low = Math.min(0, ...numeric), high = Math.max(...numeric, 0);
-      body.append(el("tr", { class: same ? "same" : "differs" }, el("th", { scope: "row" }, key, kind === "version" || kind === "metadata" ? null : el("span", { class: "under" }, kind)),
-        ...values.map((value, place) => {
-          const cell = el("td", { "data-label": `Version ${numbers[place]}` }, value === null ? el("span", { class: "none" }, "none") : el("span", {}, typeof value === "number" ? shown(value) : String(value)));
-          if (typeof value === "number" && numeric.length > 1 && !same && high > low) {
-            cell.append(svg("svg", { class: "bar-of", viewBox: "0 0 100 4", width: 100, height: 4, preserveAspectRatio: "none", "aria-hidden": "true" },
-              svg("rect", { class: "back", width: 100, height: 4 }), svg("rect", { x: 100 * (Math.min(value, 0) - low) / (high - low), width: Math.max(100 * Math.abs(value) / (high - low), 1), height: 4 })));
-          }
-          return cell;
-        })));
-    }
-    const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "What"), ...numbers.map(number => el("th", { scope: "col" }, linked(data.link(number), `Version ${number}`)))));
-    const differing = rows.filter(row => !row.same).length;
-    comparison.replaceChildren(el("caption", {}, `${differing} of ${rows.length} values differ; differences are first`), head, body);
-    comparison.hidden = false;
-    only.checked = state.get("only") === "yes";
-    const hide = () => all("tr.same", body).forEach(row => { row.hidden = only.checked; });
-    only.addEventListener("change", hide);
-    only.closest("form").hidden = false;
-    hide();
-    document.title = `${model} ${numbers.join(", ")} compared`;
-  }
+  comparison.replaceChildren(h("caption", `${lines.filter(line => !line[2]).length} of ${lines.length} values differ`),
+    h("thead", h("tr", h("th", { scope: "col" }, "What"), ...rows.map(row => h("th", { scope: "col" }, linked(row.page, `Version ${row.number}`))))), body);
+  only.checked = state.has("only");
+  const hide = () => { keep({ only: only.checked ? "yes" : "" }); all(".same", body).forEach(row => { row.hidden = only.checked; }); };
+  on(only, "change", hide);
+  hide();
+  comparison.hidden = only.form.hidden = false;
 }
 })();

@@ -35,6 +35,11 @@ def stage_pills(registry: RegistryData, model: str) -> tuple[StagePill, ...]:
     return tuple(_pill(registry, model, state) for state in registry.model(model).stages)
 
 
+def pills_of(registry: RegistryData, model: str, number: int) -> tuple[StagePill, ...]:
+    """Return the stages and aliases in which the version *number* of *model* is, or is recorded."""
+    return tuple(_pill(registry, model, state) for state in registry.states_of(model, number))
+
+
 def _pill(registry: RegistryData, model: str, state: StageState) -> StagePill:
     word, note = _state(state)
     event = None if state.in_force is None else registry.entered(model, state.name, state.in_force)

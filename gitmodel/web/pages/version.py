@@ -12,11 +12,12 @@ from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
 from gitmodel.hosts.addresses import find_host
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages.stage_pills import StagePill, stage_pills
+from gitmodel.web.pages.stage_pills import StagePill, pills_of
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
 if TYPE_CHECKING:
+    from gitmodel.branch.stage_history import StageEvent
     from gitmodel.registry.runs import RunView
 
 # Values of the metadata on the page; the JSON of `git model show` has all.
@@ -86,7 +87,7 @@ class Input(Frozen):
 
 
 class HistoryLine(Frozen):
-    """What happened to the version: *what* in words, who did it and why."""
+    """An event of the version: *what* in words, who did it and why."""
 
     when: datetime
     what: str
@@ -133,14 +134,13 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
     newer, older = registry.neighbours(model, record.number)
     runs = [registry.runs[id] for id in record.runs if id in registry.runs]
     values = list(flat_values(record.metadata))
-    pills = (pill for pill in stage_pills(registry, model) if record.number in (pill.version, pill.recorded))
     return VersionPage(
         model=model,
         title=registry.model(model).record.title,
         number=record.number,
         name=record.name,
         stage=view.stage,
-        places=tuple(pills),
+        places=pills_of(registry, model, record.number),
         aliases=view.aliases,
         created=record.created,
         description=record.description,
@@ -157,7 +157,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         used_by=_used_by(registry, view),
         history=tuple(_history(registry, view)),
         predecessor=_predecessor(registry, view),
-        has_production=any(s.name == "production" and s.in_force is not None for s in registry.model(model).stages),
+        has_production=registry.has_production(model),
         newer=newer,
         older=older,
     )
@@ -217,9 +217,7 @@ def _used_by(registry: RegistryData, view: VersionView) -> tuple[tuple[str, int]
 def _history(registry: RegistryData, view: VersionView) -> Iterator[HistoryLine]:
     """Yield the stages and aliases that the version entered and left, newest first, and its creation."""
     number = view.record.number
-    for event in registry.events(view.model):
-        if number not in (event.version, event.previous):
-            continue
+    for event in registry.events_of(view.model, number):
         verb = ("entered" if event.version == number else "left") if event.counts else "did not enter"
         what = f"{verb} {event.stage}{f' ({event.fault})' if event.fault else ''}"
         yield HistoryLine(event.when, what, event.author, event.merged_by, event.pull_request, event.reason)
@@ -228,14 +226,9 @@ def _history(registry: RegistryData, view: VersionView) -> Iterator[HistoryLine]
 
 def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | None:
     """Return the previous holder of the stage of the version, with the differences; None if there was none."""
-    number = view.record.number
-    stages = [stage.name for stage in registry.stages]
-    entered = [e for e in registry.events(view.model) if e.version == number and e.stage in stages and e.previous]
-    event = max(entered, key=lambda e: (stages.index(e.stage), e.when), default=None)
-    if event is None or event.previous is None:
-        return None
-    before = registry.versions(view.model).get(event.previous)
-    if before is None:
+    event = _replacement(registry, view)
+    before = registry.versions(view.model).get(event.previous or 0) if event is not None else None
+    if event is None or before is None:
         return None
     old, new = before.record, view.record
     rows = [
@@ -243,11 +236,42 @@ def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | Non
         *(_change(row, row.kind) for row in compare_artifacts(old.links, new.links)),
     ]
     changes = tuple(row for row in rows if row is not None)
-    return Predecessor(event.previous, event.stage, changes[:_MOST_VALUES], len(rows) - len(changes))
+    return Predecessor(old.number, event.stage, changes[:_MOST_VALUES], len(rows) - len(changes))
+
+
+def _replacement(registry: RegistryData, view: VersionView) -> StageEvent | None:
+    """Return the change by which the version replaced another one in its highest stage; None if there is none."""
+    number = view.record.number
+    order = {stage.name: place for place, stage in enumerate(registry.stages)}
+    entered = (event for event in registry.events_of(view.model, number) if event.version == number and event.previous)
+    known = (event for event in entered if event.stage in order)
+    return max(known, key=lambda event: (order[event.stage], event.when), default=None)
 
 
 def _change(row: Compared, kind: str) -> Change | None:
     return None if row.same else Change(row.name, kind, row.old, row.new, row.shown_change)
+
+
+def state(registry: RegistryData, model: str, number: str) -> str:
+    """Return a text that changes with everything that the page shows."""
+    view = registry.version(model, number)
+    record, ids, events = view.record, registry.record_ids(model), registry.events_of(model, view.record.number)
+    replaced = _replacement(registry, view) if events else None
+    known = [registry.runs[id] for id in record.runs if id in registry.runs]
+    return repr((
+        ids[record.number],
+        ids.get(replaced.previous or 0) if replaced is not None else None,
+        view.stage,
+        view.aliases,
+        registry.model(model).record.title,
+        registry.has_production(model),
+        registry.neighbours(model, record.number),
+        [(event.commit, event.stage, event.fault) for event in events],
+        registry.states_of(model, record.number),
+        [run.id for run in known],
+        list(_inputs(registry, view, known)),
+        _used_by(registry, view),
+    ))  # fmt: skip
 
 
 def list_versions(registry: RegistryData) -> Iterable[Parameters]:
@@ -258,4 +282,4 @@ def list_versions(registry: RegistryData) -> Iterable[Parameters]:
                 yield {"model": model, "number": str(number)}
 
 
-PAGE = Page("version", "/m/{model}/v/{number}", read, list_versions, "version.html")
+PAGE = Page("version", "/m/{model}/v/{number}", read, list_versions, "version.html", state=state)

@@ -1,0 +1,206 @@
+"""The pages of models and versions in a real browser: with and without script, from a server and from a folder."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from browser import Visitor, accessibility_faults
+from playwright.sync_api import Page
+
+from gitmodel import Client
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.server import HOST, application
+from gitmodel.web.site import asset_files, export_site
+
+PATHS = ("index", "m/iris/index", "m/iris/v/105", "m/iris/v/90", "m/iris/compare", "m/wine/index", "m/empty/index")
+
+# Elements that reach out of the window, or whose content is cut off.
+_FIND_OVERFLOW = """() => {
+    const width = document.documentElement.clientWidth
+    const found = document.documentElement.scrollWidth > width ? ["the page scrolls sideways"] : []
+    for (const element of document.querySelectorAll("body *")) {
+        const box = element.getBoundingClientRect()
+        const shown = box.width > 2 && box.height > 2 && !element.closest(".skip, .unseen")
+        const name = `${element.tagName}.${element.getAttribute("class")}`
+        if (shown && (box.right > width + 1 || box.left < -1)) found.push(`${name} reaches out of the window`)
+        const cuts = getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1
+        if (shown && cuts && element.tagName !== "PRE") found.push(`${name} is cut off`)
+    }
+    return found
+}"""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A registry with 105 versions of `iris`, a model with one version, and one without."""
+    import subprocess
+
+    folder = tmp_path_factory.mktemp("registry")
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    for key, value in (("user.name", "Ada"), ("user.email", "ada@example.com")):
+        subprocess.run(["git", "-C", folder, "config", key, value], check=True)
+    with Client(folder) as client:
+        client.register_model("iris", title="Irises", tags=["flowers", "small"], description="Knows *irises*.")
+        client.register_model("wine", owners=["cleo"], tags=["small"]).create_version(metadata={"note": "x" * 300})
+        client.register_model("empty", title="A" * 60)
+        with client.transaction("Train") as change:
+            for number in range(1, 106):
+                change.get_model("iris").create_version(
+                    description=f"Trained in week {number}",
+                    tags=["weekly"] if number % 10 == 0 else [],
+                    metadata={"accuracy": 0.8 + number / 1000, "loss": 1 / number, "rows": 100 * number},
+                )
+        for number in (90, 104):
+            client.promote(f"iris@{number}", "production", reason=f"the best until week {number}")
+        client.promote("iris@105", "staging")
+        client.set_alias("iris@80", "champion")
+        yield client
+
+
+@pytest.fixture(scope="module")
+def site(registry: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    export_site(registry, folder, SiteOptions())
+    return folder
+
+
+@contextmanager
+def serving(client: Client) -> Iterator[str]:
+    """Serve the pages of *client* in a thread; yields the address."""
+    config = uvicorn.Config(application(client, SiteOptions()), host=HOST, port=0, log_level="error", lifespan="off")
+    socket = config.bind_socket()
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+    thread.start()
+    try:
+        yield f"http://{HOST}:{socket.getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join()
+        socket.close()
+
+
+@pytest.fixture(scope="module")
+def url(registry: Client) -> Iterator[str]:
+    with serving(registry) as url:
+        yield url
+
+
+def column(page: Page, place: int) -> list[str]:
+    return page.locator(f"#versions tbody tr > *:nth-child({place})").all_inner_texts()
+
+
+def test_the_style_sheet_and_the_script_are_small() -> None:
+    sizes = {path: len(data) for path, data in asset_files().items()}
+    assert sizes["assets/site.js"] <= 15_000
+    assert sizes["assets/site.css"] <= 12_000
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False), (360, True)])
+def test_pages_are_accessible_and_nothing_is_cut_off(url: str, visitor: Visitor, width: int, dark: bool) -> None:
+    found = {}
+    for path in PATHS:
+        address = f"{url}{path}.html" + ("#v=90,104,105" if path.endswith("compare") else "")
+        page = visitor.open(address, width=width, dark=dark)
+        if path.endswith("compare"):
+            page.wait_for_selector("#comparison tbody tr")
+        faults = accessibility_faults(page) + page.evaluate(_FIND_OVERFLOW)
+        if faults:
+            found[path] = faults
+        page.close()
+    assert found == {}
+
+
+def test_versions_are_filtered_and_sorted_and_the_address_keeps_it(url: str, visitor: Visitor) -> None:
+    page = visitor.open(f"{url}m/iris/")
+    page.get_by_role("searchbox", name="Filter").fill("weekly accuracy>=0.85")
+    page.wait_for_function("document.querySelectorAll('#versions tbody tr').length === 6")
+    page.get_by_role("button", name="loss").click()
+    page.wait_for_function("document.querySelector('#versions tbody th').innerText === '50'")
+    assert column(page, 2) == ["50", "60", "70", "80", "90", "100"]
+    assert page.locator("th[aria-sort]").inner_text().startswith("loss")
+    again = visitor.open(page.url)
+    again.wait_for_function("document.querySelector('#versions tbody th').innerText === '50'")
+    assert column(again, 2) == ["50", "60", "70", "80", "90", "100"]
+
+
+def test_columns_are_chosen_and_older_versions_shown(url: str, visitor: Visitor) -> None:
+    page = visitor.open(f"{url}m/iris/")
+    page.get_by_text("Columns", exact=True).first.click()
+    page.get_by_label("accuracy", exact=True).uncheck()
+    page.wait_for_function("document.querySelectorAll('#versions th[data-key]').length === 2")
+    assert column(page, 4)[0] == "0.009524"
+    page.get_by_role("button", name="Show 100 more").click()
+    page.wait_for_function("document.querySelectorAll('#versions tbody tr').length === 105")
+
+
+def test_selected_versions_are_compared(url: str, visitor: Visitor) -> None:
+    page = visitor.open(f"{url}m/iris/")
+    compare = page.locator("a.compare")
+    assert compare.get_attribute("aria-disabled") == "true"
+    for number in (105, 104):
+        page.get_by_label(f"Select version {number}", exact=True).check()
+    compare.click()
+    page.wait_for_selector("#comparison tbody tr")
+    assert page.url.endswith("compare.html#v=104,105")
+    rows = page.locator("#comparison tbody tr").all_inner_texts()
+    assert any(row.startswith("stage") and "production" in row and "staging" in row for row in rows)
+    page.get_by_label("Only differences").check()
+    assert page.locator("#comparison tbody tr:visible").count() < len(rows)
+
+
+def test_the_chart_shows_another_number(url: str, visitor: Visitor) -> None:
+    page = visitor.open(f"{url}m/iris/")
+    page.get_by_label("Number").select_option("loss")
+    page.wait_for_function("document.querySelector('#chart title').textContent === 'loss over versions'")
+    assert page.get_by_role("heading", name="loss over versions").is_visible()
+    assert "production 104" in page.locator("#chart").inner_text()
+
+
+def test_models_are_filtered_by_words_and_tags(url: str, visitor: Visitor) -> None:
+    page = visitor.open(url)
+    page.get_by_label("small").check()
+    assert page.locator("#models tbody tr:visible").count() == 2
+    page.get_by_role("searchbox").fill("cleo")
+    assert page.locator("#models tbody tr:visible").all_inner_texts()[0].startswith("wine")
+    again = visitor.open(page.url)
+    assert again.locator("#models tbody tr:visible").count() == 1
+
+
+def test_every_control_is_reached_by_keyboard(url: str, visitor: Visitor) -> None:
+    page = visitor.open(f"{url}m/wine/")
+    wanted = page.evaluate(
+        """() => [...document.querySelectorAll("a[href], button, input, select, summary")].filter(element =>
+        element.checkVisibility()).map((element, place) => element.dataset.place = String(place))"""
+    )
+    reached = set()
+    for _ in range(len(wanted) + 5):
+        page.keyboard.press("Tab")
+        place = page.evaluate("document.activeElement.dataset.place")
+        if place is not None:
+            reached.add(place)
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert reached == set(wanted)
+
+
+def test_pages_work_from_a_folder(site: Path, visitor: Visitor) -> None:
+    page = visitor.open(f"{site.as_uri()}/index.html")
+    page.get_by_role("link", name="iris", exact=True).click()
+    page.wait_for_selector("#versions")
+    page.get_by_role("searchbox", name="Filter").fill("weekly")
+    page.wait_for_function("document.querySelectorAll('#versions tbody tr').length === 10")
+    page.goto(f"{site.as_uri()}/m/iris/compare.html#v=80,production")
+    page.wait_for_selector("#comparison tbody tr")
+    assert page.locator("#comparison thead").inner_text().split()[1:] == ["Version", "80", "Version", "104"]
+
+
+def test_pages_can_be_read_without_script(url: str, visitor: Visitor) -> None:
+    page = visitor.open(f"{url}m/iris/", script=False)
+    assert page.locator("#versions tbody tr").count() == 100
+    assert page.locator("form:visible, button:visible").count() == 0
+    page.get_by_role("link", name="104", exact=True).first.click()
+    assert "accuracy" in page.locator("main").inner_text()
+    assert page.get_by_text("From version 90, which was in production before").is_visible()
