@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gitmodel.branch import remote_pushes
-from gitmodel.branch.local_ref_moves import LocalRefs
+from gitmodel.branch.local_ref_moves import Refs
 from gitmodel.branch.remote_pushes import RemoteMoved
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import Retries, pause, retry
-from gitmodel.branch.url_cache import ALL, REMOTE, UrlCache
+from gitmodel.branch.url_cache import REMOTE, UrlCache
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RULES_TAGS, SEEN_RULES, STAGE_TAGS
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
 from gitmodel.git.failures import Locked, Moved
@@ -41,14 +42,17 @@ def check_push(repository: Repository) -> None:
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
-    *fetch* fetches the branch and the stage tags. *retry_with_new_cache* takes two functions. It calls the first, and
-    calls it again with a new cache if the cache is damaged and the second function returns False.
+    *fetch* fetches what changes are planned on, for which the cache records the answer to *question*. *has_on_branch*
+    returns True if the server's branch has a commit. *retry_with_new_cache* takes two functions. It calls the first,
+    and calls it again with a new cache if the cache is damaged and the second function returns False.
     """
 
     repository: Repository
-    local: LocalRefs
+    local: Refs
     cache: UrlCache
+    question: str
     fetch: Callable[[], None]
+    has_on_branch: Callable[[Oid], bool]
     retry_with_new_cache: Callable[[Callable[[], Any], Callable[[], bool]], Any]
     _pushed: bool = False
 
@@ -110,21 +114,21 @@ class PushedRefs:
         self._pushed = True
         with suppress(GitModelError):  # the change is on the server, even if updating the cache fails
             set_refs(self.repository.git, {move.ref: move.new for move in moves})
-            self.cache.note_asked(ALL, self.repository.reader.resolve_id(self.repository.branch))
+            self.cache.note_asked(self.question, self.repository.reader.resolve_id(self.repository.branch))
         return left
 
     def _landed(self, moves: Sequence[RefMove], error: Unreachable) -> bool:
         """Return True if the server has the change, although the push reported a failure."""
         try:
+            for move in moves:
+                if move.ref == self.repository.branch and move.new:
+                    return self.has_on_branch(move.new)
             self.fetch()
         except Unreachable:
             raise Unreachable(
                 f"{error.message}; it is not known whether the change was made",
                 hint="run it again when the server can be reached; a new version needs the same --idempotency-key then",
             ) from None
-        for move in moves:
-            if move.ref == self.repository.branch and move.new:
-                return self.repository.commits.is_on_chain(self.repository.tips.find(), move.new)
         return all(self.repository.reader.resolve_id(move.ref) == move.new for move in moves)
 
 

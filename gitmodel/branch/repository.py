@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from gitmodel.branch.renumbered_ref import RenumberedRef
 from gitmodel.branch.retrying import ATTEMPTS
 from gitmodel.branch.stage_tags import StageTags
+from gitmodel.branch.tip_alone import WholeBranchNeeded
 from gitmodel.branch.tips import Tips
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
@@ -45,8 +46,6 @@ T = TypeVar("T")
 class Server(Protocol):
     """The server of a registry by URL, of which the repository is a cache."""
 
-    url: str
-
     def refresh(self) -> None:
         """Fetch the branch and all stage tags, unless the cache is fresh enough."""
 
@@ -65,6 +64,21 @@ class Server(Protocol):
     def retry_with_new_cache(self, work: Callable[[], T]) -> T:
         """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing."""
 
+    def read_tip(self, question: Callable[[Snapshot], T]) -> T:
+        """Call *question* with a snapshot of the tip alone. Raises WholeBranchNeeded if more is needed or cached."""
+
+    def change_tip(self, change: Callable[[Repository, Snapshot], T]) -> T:
+        """Call *change* with the tip alone and the repository to write to, again each time that the branch moves.
+
+        Raises WholeBranchNeeded with nothing changed if more than the tip is needed or cached.
+        """
+
+    def find_message(self, tip: Oid, text: str) -> tuple[Repository, list[Oid]]:
+        """Return the commits in the history of *tip* with *text* in their message, newest first, and their repository.
+
+        It has their parents, too. Raises WholeBranchNeeded if they cannot be fetched alone.
+        """
+
     def pushed(self, local: LocalRefs) -> Refs:
         """Return an object that moves refs on the server first, and then in the cache by *local*."""
 
@@ -75,8 +89,8 @@ class Server(Protocol):
 class Repository:
     """A git repository as a registry: reads its metadata branch by object id; `transaction` changes it.
 
-    Open it with `open_repository`. It is safe to use from several threads, and `close` ends its processes. For the
-    cache of a registry by URL, *trees* returns its trees and *connect* its server.
+    Open it with `open_repository`. It is safe to use from several threads, and `close` ends its processes. The cache of
+    a registry by URL has that *url*; *trees* returns its trees and *connect* its server.
     """
 
     def __init__(
@@ -87,6 +101,7 @@ class Repository:
         config: Mapping[str, str],
         objects_folder: Path,
         shallow: bool,
+        url: str = "",
         trees: Callable[[Repository], Trees] | None = None,
         connect: Callable[[Repository], Server] | None = None,
     ) -> None:
@@ -94,6 +109,7 @@ class Repository:
         self.branch = branch
         self.config = config
         self.shallow = shallow
+        self.url = url
         self.reader = ObjectReader(git)
         self.facts = FactCache(git.common_dir / "gitmodel" / "notes")
         self.trees = trees(self) if trees else Trees(self.reader, self.facts)
@@ -168,11 +184,6 @@ class Repository:
         from gitmodel.domain.secrets import credentials  # imported here because only writes need it
 
         return self.config.get(credentials.SETTING.lower(), "").lower() in ("true", "yes", "on", "1")
-
-    @property
-    def url(self) -> str:
-        """The URL of the registry, "" for a repository on this machine."""
-        return self.server.url if self.server else ""
 
     @property
     def branch_name(self) -> str:
@@ -311,6 +322,16 @@ class Repository:
             return self._read(question) if least is None else question(least)
 
         return server.retry_with_new_cache(ask)
+
+    def read_records(self, question: Callable[[Snapshot], T]) -> T:
+        """Do the same as `read`, for a *question* about records and not about stages: by URL, less is fetched for it.
+
+        If *question* does read a stage tag, it is called again with a complete snapshot.
+        """
+        if self.server is not None:
+            with suppress(WholeBranchNeeded):
+                return self.server.read_tip(question)
+        return self.read(question)
 
     def _read(self, question: Callable[[Snapshot], T]) -> T:
         for _ in range(ATTEMPTS):

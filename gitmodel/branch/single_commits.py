@@ -8,7 +8,8 @@ from itertools import islice
 from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import SingleStageTag, target_of
-from gitmodel.branch.url_cache import ALL, HEAD, REMOTE, UrlCache
+from gitmodel.branch.tip_alone import WholeBranchNeeded
+from gitmodel.branch.url_cache import ALL, COMMITS, HEAD, REMOTE, UrlCache
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.object_ids import Oid
@@ -17,11 +18,17 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import MOST_RENAMES, Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import StageTag
 from gitmodel.errors import NotFound
+from gitmodel.git.commits import commits_saying, first_parents
 from gitmodel.git.partial_clone import PartialCloneFiles
-from gitmodel.git.refs import set_refs
+from gitmodel.git.process import GitOutput
+from gitmodel.git.refs import named_id, set_refs
 from gitmodel.git.remote_commands import ask_refs, fetch, refs_in
 
 FILTER = "--filter=blob:none"
+# Folders up to `models/NAME/versions`, and the files in the first three of them. Those of a hundred versions each, of
+# which there can be thousands, are fetched when they are read.
+_FEW_FOLDERS = "--filter=tree:4"
+_NO_FILES = "--filter=tree:0"
 # "iris 3 -> 4 in production", the first line of a stage tag's message
 _GUESS = re.compile(rb"\n\n[^\n]*?([1-9][0-9]{0,17}) in [^\n]*\n")
 
@@ -75,13 +82,46 @@ class SingleCommits:
     def tip(self) -> Snapshot:
         """Return the branch at its tip, without stage tags."""
         if self._tip is None:
-            at = self._find(HEAD, self._whole.branch, "--heads", "the branch")
-            commit = at.reader.resolve_id(self._whole.branch) if at else None
-            files = files_of(at or self._whole, commit)
-            if commit:
-                self._whole.tips.require_registry(files, NotFound)
-            self._tip = Snapshot(commit, files, SingleStageTag(), lambda _, __: False)
+            self._tip = self._tip_in(self._find(HEAD, self._whole.branch, "--heads", "the branch"))
         return self._tip
+
+    def fetch_tip(self) -> None:
+        """Fetch the tip, however recent the last answer is. Raises Unreachable."""
+        self.renew()
+        id = self._ask(HEAD, self._whole.branch, "--heads")
+        self._tip = self._tip_in(self._holder(self._whole.branch, id) if id else None)
+
+    def move_tip(self) -> None:
+        """Let `tip` return the commit that was pushed from the repository of single commits."""
+        self.renew()
+        self._tip = self._tip_in(self._single)
+
+    def find_message(self, tip: Oid, text: str) -> list[Oid]:
+        """Return the commits in the history of *tip* with *text* in their message, newest first, fetched with parents.
+
+        To search, it fetches all commits, without files. Raises Unreachable; WholeBranchNeeded if *tip* is no longer on
+        the branch, or the server does not give away single commits.
+        """
+        git, branch, silence = self._cache.git(COMMITS), self._whole.branch, remotes.silence_timeout(self._whole)
+        with self._cache.lock():
+            answer = fetch(git, REMOTE, [f"+{branch}:{branch}"], "--no-prune", _NO_FILES, silence=silence)
+            if answer.code:
+                raise self._cache.out_of_reach(remotes.unreachable(self._whole.url, "fetched", answer), HEAD)
+            newest = named_id(git, branch)
+            # looked for in a list, because git would fetch a missing commit with all that it reaches
+            if newest is None or (tip != newest and tip not in first_parents(git, newest)):
+                raise WholeBranchNeeded
+            found = commits_saying(git, tip, text)
+            if found and self._fetch_commits(found, depth=2).code:
+                raise WholeBranchNeeded
+        return found
+
+    def _tip_in(self, at: Repository | None) -> Snapshot:
+        commit = at.reader.resolve_id(self._whole.branch) if at else None
+        files = files_of(at or self._whole, commit)
+        if commit:
+            self._whole.tips.require_registry(files, NotFound)
+        return Snapshot(commit, files, SingleStageTag(), lambda _, __: False)
 
     def _read(self, at: Repository, ref: StageRef) -> Snapshot | None:
         found = at.tags.read(ref)
@@ -108,8 +148,9 @@ class SingleCommits:
         else:
             self._cache.refuse_offline(what)
             id = self._ask(question, ref, kind)
-        if not id:
-            return None
+        return self._holder(ref, id) if id else None
+
+    def _holder(self, ref: str, id: Oid) -> Repository:
         return self._single if self._single.reader.resolve_id(ref) == id else self._whole
 
     def _has(self, ref: str, id: Oid) -> bool:
@@ -124,13 +165,22 @@ class SingleCommits:
         id = refs_in(answer).get(ref)
         with self._cache.lock():
             if id and not self._has(ref, id):
-                answer = fetch(git, REMOTE, [id], "--no-prune", "--depth=1", FILTER, silence=silence)
+                answer = self._fetch_commits([id], depth=1)
                 if answer.code:
                     raise self._cache.out_of_reach(remotes.unreachable(called, "fetched", answer), question)
                 set_refs(git, {ref: id})
                 self._single.reader.close()
             self._cache.note_asked(question, id)
         return id
+
+    def _fetch_commits(self, ids: list[Oid], *, depth: int) -> GitOutput:
+        """Fetch commits with *depth* - 1 generations of parents, and with few folders if the server can do that."""
+        git, silence = self._single.git, remotes.silence_timeout(self._single)
+        options = ("--no-prune", f"--depth={depth}")
+        answer = fetch(git, REMOTE, ids, *options, _FEW_FOLDERS, silence=silence)
+        if answer.code and "filter" in answer.stderr:  # a host may allow only the filter for files
+            answer = fetch(git, REMOTE, ids, *options, FILTER, silence=silence)
+        return answer
 
 
 def _expect(snapshot: Snapshot, model: str, ref: VersionRef) -> None:

@@ -74,12 +74,16 @@ def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None =
                     yield from _events(repository, entry, change, found)
 
 
-def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> Oid | None:
-    """Return the newest commit in the history of *tip* with the transaction id *txn*; None if no commit has it."""
+def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> tuple[Repository, Oid] | None:
+    """Return the newest commit in the history of *tip* with the transaction id *txn*, and its repository; else None.
+
+    By URL, that can be a repository which has only this commit and its parents.
+    """
     if tip is None:
         return None
-    found = commits_saying(repository.git, tip, f"Txn: {txn}")
-    carries = (id for id in found if messages.carries_transaction(repository.commits.read(id).message, txn))
+    server, text = repository.server, f"Txn: {txn}"
+    at, found = server.find_message(tip, text) if server else (repository, commits_saying(repository.git, tip, text))
+    carries = ((at, id) for id in found if messages.carries_transaction(at.commits.read(id).message, txn))
     return next(carries, None)
 
 

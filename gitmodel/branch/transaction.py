@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from gitmodel.branch.foreign_tags import refuse_foreign, refuse_second_registry
@@ -12,6 +13,7 @@ from gitmodel.branch.new_commits import BEGIN, check_paths, first_commit, made_c
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import half_done_error
 from gitmodel.branch.rules_in_force import have_same_rules
+from gitmodel.branch.tip_alone import WholeBranchNeeded, require_only_files
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import leftovers
@@ -46,6 +48,9 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
     credential, UsageError before planning if a variable names another repository, and the errors of *plan*.
     """
     repository.git.refuse_read_only()
+    if repository.server is not None:
+        with suppress(WholeBranchNeeded):
+            return repository.server.change_tip(partial(_change_tip, plan))
 
     def make() -> T:
         snapshot = repository.snapshot_at(repository.latest())
@@ -57,6 +62,15 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
         return change.result
 
     return repository.refs.retry(make)
+
+
+def _change_tip(plan: Callable[[Snapshot], Change[T]], repository: Repository, tip: Snapshot) -> T:
+    """Write the change that *plan* returns for *tip*, without the history. Raises WholeBranchNeeded."""
+    change = plan(tip)
+    require_only_files(change)
+    refuse_credentials(repository, tip, change)
+    _make(repository, tip, change)
+    return change.result
 
 
 def begin(repository: Repository, registry: RegistryRecord) -> bool:

@@ -21,8 +21,9 @@ from gitmodel.git.process import Git, clean_environment, with_settings
 
 # The name of the remote in the cache. The user's settings of other remotes, such as `origin`, do not apply to it.
 REMOTE = "gitmodel"
-# The repositories of the cache: for the whole branch with its history, and for single commits.
-BRANCH, SINGLE = "branch.git", "single.git"
+# The repositories of the cache: for the whole branch with its history, for single commits, and for the commits of the
+# branch without files and folders.
+BRANCH, SINGLE, COMMITS = "branch.git", "single.git", "commits.git"
 # The names of queries: for everything, for the branch alone, and for proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
 # Seconds between checks of the lock, without growing pauses: another process holds it only while it fetches.
@@ -51,7 +52,7 @@ class CachedAnswer(NamedTuple):
 
 
 class UrlCache:
-    """The cache of the registry at one URL: two bare repositories, and the time of each query.
+    """The cache of the registry at one URL: up to three bare repositories, and the time of each query.
 
     All of it may be deleted at any time. Credentials of the URL are not written there; git gets them through its
     environment.
@@ -140,10 +141,11 @@ class UrlCache:
         with self.lock():
             if self._said_url() != self._address.shown or any(self.folder.rglob("*.lock")):
                 return False
-            for name in (BRANCH, SINGLE):
+            for name in (BRANCH, SINGLE, COMMITS):
                 try:
                     git = Git(self.folder / name, self.folder / name, self._top, self._environ)
-                    check_objects(git)
+                    if name != COMMITS or git.git_dir.exists():
+                        check_objects(git)
                 except GitModelError:
                     return False
             return True

@@ -11,7 +11,8 @@ from gitmodel.branch import remotes
 from gitmodel.branch.opening import checked_branch
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.single_commits import FILTER, SingleCommits
-from gitmodel.branch.url_cache import ALL, BRANCH, PROPOSED, REMOTE, SINGLE, UrlCache
+from gitmodel.branch.tip_alone import WholeBranchNeeded, without_rest
+from gitmodel.branch.url_cache import ALL, BRANCH, HEAD, PROPOSED, REMOTE, SINGLE, UrlCache
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
@@ -20,6 +21,7 @@ from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, S
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.git import remote_commands
+from gitmodel.git.commits import commits_saying
 from gitmodel.git.configuration import read_config
 from gitmodel.git.failures import GitError, Locked, Moved
 from gitmodel.git.partial_clone import PartialCloneTrees
@@ -44,9 +46,9 @@ _MOST = 20_000
 class UrlServer:
     """The server of the registry at a URL, with the cache *whole*; `open_url` connects both.
 
-    The cache consists of a bare clone of the branch and the stage tags without file contents, and of single commits
-    without history, which suffice for some reads. Its refs have the server's last known values. A new commit gets a
-    ref only after the server has accepted it.
+    The cache consists of a bare clone of the branch and the stage tags without file contents, of single commits
+    without history, which suffice for some reads and writes, and of commits without files. Its refs have the server's
+    last known values. A new commit gets a ref only after the server has accepted it.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache, url: str) -> None:
@@ -65,7 +67,10 @@ class UrlServer:
     def pushed(self, local: LocalRefs) -> Refs:
         from gitmodel.branch.pushed_ref_moves import PushedRefs  # imported here because only writes need it
 
-        return PushedRefs(self._whole, local, self._cache, self.fetch_all, self.retry_with_new_cache)
+        whole = self._whole
+        return PushedRefs(
+            whole, local, self._cache, ALL, self.fetch_all, self._has_on_branch, self.retry_with_new_cache
+        )
 
     def renew(self) -> None:
         self._current = False
@@ -73,6 +78,43 @@ class UrlServer:
 
     def head(self) -> Snapshot:
         return self.retry_with_new_cache(lambda: self._whole.snapshot() if self._current else self._commits.tip())
+
+    def read_tip(self, question: Callable[[Snapshot], T]) -> T:
+        self._require_no_branch()
+        return self.retry_with_new_cache(lambda: question(without_rest(self._commits.tip())))
+
+    def change_tip(self, change: Callable[[Repository, Snapshot], T]) -> T:
+        from gitmodel.branch.pushed_ref_moves import PushedRefs  # imported here because only writes need it
+
+        single, fetch = self._single, self._fetch_tip
+        if not isinstance(single.refs, PushedRefs):
+            single.refs = PushedRefs(
+                single, single.refs, self._cache, HEAD, fetch, self._has_on_branch, self.retry_with_new_cache
+            )
+        done = single.refs.retry(lambda: change(single, without_rest(self._commits.tip())))
+        if not self._current:
+            self._commits.move_tip()
+        return done
+
+    def find_message(self, tip: Oid, text: str) -> tuple[Repository, list[Oid]]:
+        if self._whole.reader.resolve_id(self._whole.branch):
+            return self._whole, commits_saying(self._whole.git, tip, text)
+        return self._single, self._commits.find_message(tip, text)
+
+    def _fetch_tip(self) -> None:
+        self._require_no_branch()
+        self._commits.fetch_tip()
+
+    def _require_no_branch(self) -> None:
+        """Raise WholeBranchNeeded if the whole branch is cached: then its new commits are fetched, which are few."""
+        if self._current or self._whole.reader.resolve_id(self._whole.branch):
+            raise WholeBranchNeeded
+
+    def _has_on_branch(self, commit: Oid) -> bool:
+        """Return True if the server's branch has *commit*. Fetches the branch."""
+        with self._cache.lock():
+            self.fetch_all()
+        return self._whole.commits.is_on_chain(self._whole.tips.find(), commit)
 
     def read_single_commit(self, about: VersionRef) -> Snapshot | None:
         if self._has_whole(about):
@@ -202,7 +244,8 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
     # Without the remotes of the cache: they are the registry itself, and no remotes of the user.
     config = {key: value for key, value in read_config(whole).items() if not key.startswith("remote.")}
     name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
-    build = partial(Repository, branch=name, config=config, trees=partial(_partial_clone_trees, cache, url))
+    trees = partial(_partial_clone_trees, cache, url)
+    build = partial(Repository, branch=name, config=config, url=url, trees=trees)
     commits = build(single, objects_folder=single.git_dir / "objects", shallow=True)
     repository = build(
         whole, objects_folder=whole.git_dir / "objects", shallow=False,
@@ -228,7 +271,9 @@ def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> P
                 if answer.code:
                     raise remotes.unreachable(url, "fetched", answer)
 
-    return PartialCloneTrees(repository.git, fetch, repository.reader, repository.facts)
+    return PartialCloneTrees(
+        repository.git, fetch, repository.reader, repository.facts, lacks_folders=repository.shallow
+    )
 
 
 def _fetch_unfiltered(repository: Repository) -> GitOutput:

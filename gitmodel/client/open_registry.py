@@ -197,7 +197,7 @@ class OpenRegistry:
 
     def allows_pickle(self) -> bool:
         """Return True if `[formats] pickle` of the registry allows pickle for values that no other format can store."""
-        rules = self.writer.read(lambda snapshot: snapshot.registry().require("formats").formats)
+        rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("formats").formats)
         return rules is not None and rules.pickle
 
     def _check_code(self, dirty: str) -> None:
@@ -210,7 +210,7 @@ class OpenRegistry:
         """Return the setting for uncommitted changes: "record", "snapshot" or "refuse"."""
         from gitmodel.lineage.code import choose_dirty
 
-        rules = self.writer.read(lambda snapshot: snapshot.registry().require("code").code)
+        rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("code").code)
         policy = rules.dirty if rules else "record"
         if mine := self.environ.get("GITMODEL_DIRTY"):
             return choose_dirty(policy, mine)

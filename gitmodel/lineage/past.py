@@ -58,6 +58,9 @@ class Past:
             with_recorded_stages(snapshot, partial(self._counting, snapshot) if in_force.is_guarded(snapshot) else None)
         )
 
+    def read_records(self, question: Callable[[Snapshot], T]) -> T:
+        return self.read(question)
+
     def _counting(self, snapshot: Snapshot, ref: StageRef) -> StageRecord | None:
         """Return the record of a stage in its newest change that counted."""
         found, _ = in_force.newest_counting(self._repository, snapshot.commit, ref)

@@ -45,7 +45,7 @@ def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
         noted = ref.since is None and snapshot.note_on(ref) is not None
         return ModelRef(name, since=snapshot.renumberings.count), noted
 
-    return writer.read(question)
+    return writer.read_records(question)
 
 
 def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
@@ -54,7 +54,7 @@ def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
     Raises Refused for a name that a pull gave to another model, unless *model* confirms that it means the model that
     has the name now.
     """
-    return writer.read(partial(choose_to_change, ref=ModelRef.of(model)))
+    return writer.read_records(partial(choose_to_change, ref=ModelRef.of(model)))
 
 
 def choose_to_change(snapshot: Snapshot, ref: ModelRef) -> ModelRef:

@@ -117,7 +117,7 @@ def check_creation(
 
 def find_keyed(writer: Writer, model: str | ModelRef, key: str) -> int | None:
     """Return the version of *model* that was created with the idempotency *key*, or None. Raises NotFound, Conflict."""
-    return writer.read(lambda snapshot: _find_keyed(writer, snapshot, existing_model(snapshot, model), key))
+    return writer.read_records(lambda snapshot: _find_keyed(writer, snapshot, existing_model(snapshot, model), key))
 
 
 def get_version(writer: Writer, ref: VersionRef) -> VersionView:

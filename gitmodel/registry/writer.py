@@ -33,6 +33,9 @@ class Writer(Protocol):
         For *about* see `Repository.read`.
         """
 
+    def read_records(self, question: Callable[[Snapshot], T]) -> T:
+        """Do the same as `read`, with less to fetch by URL, for a *question* that seldom needs stage tags."""
+
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         """Commit the change that *plan* returns for a snapshot."""
 
@@ -98,6 +101,9 @@ class Direct:
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         return self._repository.read(question, about=about)
 
+    def read_records(self, question: Callable[[Snapshot], T]) -> T:
+        return self._repository.read_records(question)
+
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         self.refuse_inside()
         return transact(self._repository, plan)
@@ -105,7 +111,7 @@ class Direct:
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         self.refuse_inside()
         self._repository.git.refuse_read_only()
-        return self._repository.read(_checked(self._repository, plan)).result
+        return self._repository.read_records(_checked(self._repository, plan)).result
 
     def refuse_inside(self) -> None:
         """Raise UsageError if the calling thread or task is inside the block of a transaction on this repository."""
@@ -123,12 +129,15 @@ class Direct:
         from gitmodel.branch.changed_paths import changed_paths
         from gitmodel.branch.stage_history import find_transaction
 
-        commit = find_transaction(self._repository, snapshot.commit, txn)
-        parents = self._repository.commits.read(commit).parents if commit else ()
-        if commit is None or not parents:
+        found = find_transaction(self._repository, snapshot.commit, txn)
+        if found is None:
             return None
-        before, made = self._repository.files(parents[0]), []
-        for path in changed_paths(self._repository, parents[0], commit):
+        at, commit = found
+        parents = at.commits.read(commit).parents
+        if not parents:
+            return None
+        before, made = at.files(parents[0]), []
+        for path in changed_paths(at, parents[0], commit):
             what = paths.parse_path(path)
             if what is not None and what.kind == "version" and before.id(path) is None:
                 made += [int(what.key)] if snapshot.current_name(what.model) == model else []
@@ -180,6 +189,9 @@ class Batch:
                 return question(_overlaid(self._base, self._change))
             except Moved:
                 return self.repository.read(lambda snapshot: self._read_again(snapshot, question))
+
+    def read_records(self, question: Callable[[Snapshot], T]) -> T:
+        return self.read(question)
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         with self._lock:

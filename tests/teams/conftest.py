@@ -80,6 +80,18 @@ def ssh(tmp_path, monkeypatch):
         yield url
 
 
+@pytest.fixture(params=["http", "ssh", "file", "http without filters"])
+def url(request, host, bare, git):
+    """The registry's URL, by each kind of server."""
+    if request.param.startswith("http"):
+        git(bare, "config", "uploadpack.allowFilter", "false" if "without" in request.param else "true")
+        yield host.registry
+    elif request.param == "file":
+        yield bare.as_uri()
+    else:
+        yield f"{request.getfixturevalue('ssh')}{bare}"
+
+
 @pytest.fixture(params=["http", "ssh", "path"])
 def remote(request, bare, tmp_path, git):
     """The URL of the bare repository, as each kind of server has it."""

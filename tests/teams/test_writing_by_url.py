@@ -162,6 +162,7 @@ def test_after_a_lost_race_the_change_is_planned_again(team, host, bare):
 
 def test_a_race_that_is_always_lost_ends_with_the_timeout_and_changes_nothing(team, host, bare):
     first, second = team.by_url("first", host.registry, timeout=0), team.by_url("second", host.registry)
+    first.list_models()  # fetches the branch; otherwise the change would be planned on the tip alone first
 
     def plan(snapshot):
         second.get_model("iris").create_version()

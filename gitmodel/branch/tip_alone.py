@@ -1,0 +1,56 @@
+"""The tip of a branch by URL, without its history and the stage tags: enough for changes that touch no stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import StageTag
+
+# The files whose change needs neither stage tags nor earlier commits.
+_KINDS = frozenset({"model", "version", "name", "run"})
+
+
+class WholeBranchNeeded(Exception):
+    """A question or a change needs the history of the branch or the stage tags, and only the tip was fetched."""
+
+
+class UnfetchedTags:
+    """Implements `domain.snapshots.snapshot_sources.Tags`: everything raises WholeBranchNeeded."""
+
+    all_known = False
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        raise WholeBranchNeeded
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        raise WholeBranchNeeded
+
+    def models(self) -> frozenset[str]:
+        raise WholeBranchNeeded
+
+
+def without_rest(tip: Snapshot) -> Snapshot:
+    """Return *tip* as a snapshot that raises WholeBranchNeeded if anything but its files is read.
+
+    Raises WholeBranchNeeded if there is no registry yet.
+    """
+    if tip.commit is None:
+        raise WholeBranchNeeded
+    return replace(tip, tags=UnfetchedTags(), refusal=_needed, missing_tags=_needed, other_rules=_needed)
+
+
+def require_only_files(change: Change[Any]) -> None:
+    """Raise WholeBranchNeeded if *change* needs more than the files of the commit that it was planned on."""
+    found = map(paths.parse_path, change.files)
+    if change.apply or change.drop or not all(what is not None and what.kind in _KINDS for what in found):
+        raise WholeBranchNeeded
+
+
+def _needed(*_: object) -> NoReturn:
+    raise WholeBranchNeeded

@@ -1,0 +1,267 @@
+"""Writing to a registry by URL whose history was never fetched: only the tip, unless a change needs more."""
+
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from teamwork import PROPOSAL_ONLY, assert_sound, refs, source
+from url_caches import entry, objects, trips
+
+from gitmodel import Conflict, NotFound, Refused
+from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.schema import paths
+from gitmodel.registry.writer import transact
+
+
+@pytest.fixture
+def job(team, host):
+    """A client with an empty cache, whose registry is on an HTTP server."""
+    return team.by_url("job", host.registry)
+
+
+def change_license(snapshot):
+    record = snapshot.files.read("models/iris/model.toml").replace(b"MIT", b"Apache-2.0")
+    return Change(None, subject="Change the license", files={"models/iris/model.toml": record})
+
+
+def has_history(client):
+    """Return True if the cache of *client* has the whole branch."""
+    return objects(client, "branch.git", "commit") > 0
+
+
+def test_each_kind_of_server_takes_a_version_without_a_fetch_of_the_history(team, url, bare):
+    job = team.by_url("job", url)
+    version = job.get_model("iris").create_version("1.0", data={"train": source(team, "roses")}, metadata={"rows": 1})
+    assert (version.number, version.name, version.metadata) == (4, "1.0", {"rows": 1})
+    assert not has_history(job)
+    version.log_metadata(checked=True)
+    job.register_model("rose").create_version()
+    assert job.get_version("iris@4").metadata == {"rows": 1, "checked": True}
+    assert not has_history(job)
+    assert objects(job, "single.git", "commit") == 1 + 4
+    assert_sound(bare)
+    # later questions fetch what they need
+    assert [version.number for version in job.get_model("iris").versions] == [1, 2, 3, 4]
+    assert [event.what for event in job.log()][:2] == ["created", "registered"]
+    assert job.get_model("iris").create_version().number == 5
+    assert_sound(bare)
+
+
+def test_git_asks_for_no_object_twice_and_for_none_by_itself(job, host):
+    iris = job.get_model("iris")
+    assert trips(host, iris.create_version) == 4
+    assert trips(host, iris.create_version) == 4
+    git_dir = entry(job) / "single.git"
+    fsck = ["git", "-C", str(git_dir), "fsck", "--no-progress", "--no-dangling"]
+    assert subprocess.run(fsck, check=True, capture_output=True, text=True).stdout == ""
+
+
+def test_in_a_large_model_only_the_newest_folder_of_versions_is_fetched(team, ada, job):
+    old = (
+        paths.version_file("iris", 3),
+        ada.repository.files(ada.repository.tip()).read(paths.version_file("iris", 3)),
+    )
+    files = {paths.version_file("iris", n): old[1].replace(b"number = 3", b"number = %d" % n) for n in range(4, 350)}
+    transact(ada.repository, lambda _: Change(None, subject="Add many", files=files))
+    ada.push()
+    assert job.get_model("iris").create_version(metadata={"last": True}).number == 350
+    # the tip's folders are those of the registry, models, iris, its three, and the newest hundred; four are new
+    assert objects(job, "single.git", "tree") <= 7 + 5
+    assert ada.pull().tip
+    assert ada.get_version("iris@350").metadata == {"last": True}
+
+
+def test_a_host_that_refuses_the_filter_for_folders_gets_the_one_for_files(team, job, bare, git):
+    git(bare, "config", "uploadpackfilter.tree.allow", "false")
+    assert job.get_model("iris").create_version().number == 4
+    assert not has_history(job)
+    assert_sound(bare)
+
+
+def test_a_change_of_a_stage_fetches_the_history(job, bare):
+    version = job.get_model("iris").create_version()
+    assert not has_history(job)
+    version.set_stage("production")
+    assert has_history(job)
+    assert job.get_version("iris@production").number == 4
+    assert_sound(bare)
+
+
+def test_a_rule_of_the_registry_is_obeyed_after_a_write_at_the_tip(team, ada, job, bare):
+    transact(
+        ada.repository, lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": PROPOSAL_ONLY.encode()})
+    )
+    ada.push()
+    version = job.get_model("iris").create_version()
+    before = refs(bare)
+    with pytest.raises(Refused, match="proposal_only"):
+        version.set_stage("production")
+    assert refs(bare) == before
+
+
+def test_a_forged_tag_is_found_after_a_write_at_the_tip(job, bare, git):
+    job.get_model("iris").create_version()
+    other = git(bare, "commit-tree", "-m", "forged", "gitmodel^{tree}")
+    text = f"object {other}\ntype commit\ntag model/iris/production\ntagger A <a@example.com> 1 +0000\n\nforged\n"
+    forged = git(bare, "hash-object", "-t", "tag", "-w", "--stdin", input=text)
+    git(bare, "update-ref", "refs/tags/model/iris/production", forged)
+    (state,) = (state for state in job.get_model("iris").stages if state.name == "production")
+    assert "not on the metadata branch" in state.forged
+
+
+@pytest.mark.parametrize(
+    "reader", [lambda job: job.get_version("iris@4"), lambda job: job.get_model("iris").get_version(4)]
+)
+def test_an_old_answer_never_hides_the_own_write(team, host, reader):
+    job = team.by_url("job", host.registry, max_age=3_600)
+    assert job.get_version("iris").number == 3
+    assert job.get_model("iris").create_version(metadata={"mine": True}).number == 4
+    assert job.get_version("iris").number == 4
+    assert reader(job).metadata == {"mine": True}
+    again = team.by_url("job", host.registry, max_age=3_600)
+    assert reader(again).metadata == {"mine": True}
+    assert [version.number for version in again.get_model("iris").versions] == [1, 2, 3, 4]
+
+
+def test_a_lost_race_is_planned_again_on_the_new_tip(team, job, host, bare):
+    second, seen = team.by_url("second", host.registry), []
+
+    def plan(snapshot):
+        if len(seen) < 2:
+            second.get_model("iris").create_version()
+        seen.append(snapshot.last_number("iris"))
+        return change_license(snapshot)
+
+    transact(job.repository, plan)
+    assert seen == [3, 4, 5]
+    assert not has_history(job)
+    assert_sound(bare)
+
+
+def test_a_race_that_is_always_lost_changes_nothing(team, host, bare):
+    first, second = team.by_url("first", host.registry, timeout=0), team.by_url("second", host.registry)
+
+    def plan(snapshot):
+        second.get_model("iris").create_version()
+        return change_license(snapshot)
+
+    with pytest.raises(Conflict, match=r"others kept changing http.* for 0 s, and nothing was changed"):
+        transact(first.repository, plan)
+    assert first.get_version("iris").number == 4
+    assert_sound(bare)
+
+
+def test_a_push_whose_answer_is_lost_is_found_behind_a_later_commit(team, job, host, bare):
+    iris, second = job.get_model("iris"), team.by_url("second", host.registry)
+    hook = bare / "hooks" / "post-receive"
+    hook.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    host.cut = ("POST", "git-receive-pack", "after")
+    fetch_all, landed = job.repository.server.fetch_all, []
+
+    def fetch_later():
+        host.cut = None
+        landed.append(second.get_model("iris").create_version().number)
+        fetch_all()
+
+    job.repository.server.fetch_all = fetch_later
+    assert iris.create_version(metadata={"mine": True}).number == 4
+    assert landed == [5]
+    assert job.get_version("iris@4").metadata == {"mine": True}
+    assert_sound(bare)
+
+
+def test_a_missing_model_is_reported_without_a_fetch_of_the_history(job):
+    with pytest.raises(NotFound, match="there is no model rose"):
+        job.get_model("rose")
+    assert not has_history(job)
+
+
+class TestKeys:
+    """An idempotency key is searched in all messages of the branch, for which only commits are fetched."""
+
+    def test_a_new_key_fetches_commits_only(self, team, job, host, bare):
+        made = job.get_model("iris").create_version(metadata={"try": 1}, idempotency_key="job 7")
+        assert (made.number, has_history(job)) == (4, False)
+        assert objects(job, "commits.git", "commit") > 4
+        assert objects(job, "commits.git", "tree") == objects(job, "commits.git", "blob") == 0
+        other = team.by_url("other", host.registry)
+        again = other.get_model("iris").create_version(metadata={"try": 2}, idempotency_key="job 7")
+        assert (again.number, again.metadata, has_history(other)) == (4, {"try": 1}, False)
+        assert_sound(bare)
+
+    def test_a_server_that_gives_away_no_single_commits_gets_a_fetch_of_the_branch(self, team, host, bare):
+        old = ["remote.gitmodel.uploadpack", "env -u GIT_PROTOCOL git-upload-pack"]  # speaks the first protocol
+        subprocess.run(["git", "config", "--global", *old], check=True)
+        job = team.by_url("job", bare.as_uri())
+        for number, key in ((4, "job 7"), (5, "job 8"), (6, "")):
+            assert job.get_model("iris").create_version(idempotency_key=key).number == number
+        assert not has_history(job)
+        other = team.by_url("other", bare.as_uri())
+        assert other.get_model("iris").create_version(idempotency_key="job 7").number == 4
+        assert has_history(other)
+        assert_sound(bare)
+
+    def test_a_key_that_another_job_used_meanwhile_is_found_in_its_push(self, team, job, host, bare):
+        iris, other = job.get_model("iris"), team.by_url("other", host.registry)
+        assert iris.create_version(idempotency_key="first").number == 4
+        other.get_model("iris").create_version(metadata={"by": "other"}, idempotency_key="job 7")
+        assert iris.create_version(idempotency_key="job 7").metadata == {"by": "other"}
+        assert_sound(bare)
+
+
+def spoil_objects(folder):
+    for pack in folder.glob("*/objects/pack/*.pack"):
+        pack.chmod(0o644)
+        pack.write_bytes(pack.read_bytes()[:40])
+
+
+def remove_tip(folder):
+    (folder / "single.git" / "refs" / "heads" / "gitmodel").unlink()
+
+
+def remove_single(folder):
+    shutil.rmtree(folder / "single.git")
+
+
+def remove_commits(folder):
+    (folder / "commits.git" / "HEAD").unlink()
+
+
+def leave_locks(folder):
+    for name in ("shallow.lock", "refs/heads/gitmodel.lock", "config.lock"):
+        (folder / "single.git" / name).touch()
+
+
+@pytest.mark.parametrize("damage", [spoil_objects, remove_tip, remove_single, remove_commits, leave_locks])
+def test_a_damaged_cache_of_a_job_that_only_writes_is_created_again(team, job, host, bare, damage):
+    assert job.get_model("iris").create_version(idempotency_key="one").number == 4
+    damage(entry(job))
+    assert job.get_model("iris").create_version(idempotency_key="two").number == 5
+    damage(entry(job))
+    other = team.by_url("job", host.registry)
+    assert other.get_model("iris").create_version(idempotency_key="three").number == 6
+    assert other.get_model("iris").create_version(idempotency_key="one").number == 4
+    assert_sound(bare)
+
+
+@pytest.mark.parametrize("command", ["push", "fetch", "update-ref"])
+def test_a_job_that_is_killed_at_a_git_command_leaves_a_cache_that_works(team, job, host, bare, tmp_path, command):
+    """The first `git` on PATH kills the job when it is asked for *command*, after git has done it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    real = shutil.which("git")
+    (folder / "git").write_text(
+        f'#!/bin/sh\ncase " $* " in *" {command} "*) {real} "$@"; kill -9 $PPID;; *) exec {real} "$@";; esac\n'
+    )
+    (folder / "git").chmod(0o755)
+    environ = {**team.environ("job"), "XDG_CACHE_HOME": str(tmp_path / "cache-job")}
+    environ["PATH"] = f"{folder}:{environ['PATH']}"
+    words = ["--repo", host.registry, "-q", "version", "create", "iris"]
+    killed = subprocess.run([sys.executable, "-m", "gitmodel", *words], env=environ, cwd=tmp_path, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    before = job.get_version("iris").number
+    assert before in (3, 4)
+    assert job.get_model("iris").create_version().number == before + 1
+    assert_sound(bare)

@@ -1,0 +1,22 @@
+"""The cache of a registry by URL, and the requests that are made for it."""
+
+import subprocess
+
+
+def entry(client):
+    """Return the folder in the cache for the registry of *client*."""
+    return client.repository.common_dir.parent
+
+
+def objects(client, name, kind):
+    """Return the number of objects of a *kind* in a repository of the cache, without fetching any."""
+    command = ["git", "-C", str(entry(client) / name), "cat-file", "--batch-all-objects", "--batch-check=%(objecttype)"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return said.split().count(kind)
+
+
+def trips(host, work):
+    """Return the number of requests that *work* made."""
+    host.seen.clear()
+    work()
+    return len(host.seen)
