@@ -82,10 +82,10 @@ class Address(Frozen):
 
 
 class Terms(Frozen):
-    """The terms of use of a registry by URL.
+    """The limits for the use of a registry by URL.
 
-    Cached answers may be *max_age* seconds old, or of any age if *offline*. While others write, a write is retried for
-    up to *timeout* seconds.
+    Cached answers may be *max_age* seconds old, or of any age if *offline*. A write that loses races is retried for up
+    to *timeout* seconds.
     """
 
     max_age: float = 0.0

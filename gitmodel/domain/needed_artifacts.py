@@ -1,4 +1,4 @@
-"""The artifacts that the registry needs in its stores. Damage in one record does not hide the others. Pure."""
+"""The artifacts that the registry needs in its stores. A damaged record does not hide the artifacts of others. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gitmodel.errors import Invalid
 def every_version(snapshot: Snapshot, model: str) -> Iterator[tuple[str, VersionRecord | Invalid]]:
     """Yield every version of *model* as `MODEL@NUMBER` with its record or error, by number.
 
-    A missing folder of versions is yielded as *model* with the error, before the versions of the other folders.
+    For a missing folder of versions, yields *model* with the error, before the versions of the other folders.
     """
     folder = f"{paths.model_folder(model)}/versions"
     folders = [folder]

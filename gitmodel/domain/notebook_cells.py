@@ -16,7 +16,7 @@ from gitmodel.domain.secrets.secret_values import SecretValues
 from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
 
-# The characters of the cells that a run stores; pasted data can be longer.
+# The limit in characters of the cells that a run stores, because pasted data can be very long.
 LONGEST_CELLS = 1 << 20
 _TOO_LONG = "# gitmodel left this cell out: the cells of the run are too long"
 
@@ -31,7 +31,7 @@ class Cell(Frozen):
 def cells_without_secrets(cells: Iterable[Cell], secrets: SecretValues) -> list[Cell]:
     """Return *cells* with secrets and credentials replaced.
 
-    A comment replaces the source of a cell in which a credential is left, and of cells beyond `LONGEST_CELLS`.
+    A comment replaces the source of a cell that still holds a credential, and of cells beyond `LONGEST_CELLS`.
     """
     cells = list(cells)
     lengths = accumulate(len(cell.source) for cell in cells)

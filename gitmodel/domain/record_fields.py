@@ -10,7 +10,7 @@ from gitmodel.errors import Invalid
 
 
 def fields_of(data: bytes | None, path: str) -> dict[str, Any]:
-    """Return every field of the record in *data*, such as `metadata.accuracy`; none if it is damaged.
+    """Return every field of the record in *data*, such as `metadata.accuracy`; {} if the record is damaged.
 
     >>> fields_of(b"number = 3\\n\\n[metadata]\\naccuracy = 0.9\\n", "x.toml")
     {'number': 3, 'metadata.accuracy': 0.9}
@@ -27,7 +27,7 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple
     >>> changed_fields({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
     ('b', 'c')
     """
-    # by type and text, so that NaN equals NaN, and 1 does not equal true
+    # Compared by type and text, so that NaN equals NaN, and 1 differs from true.
     old, new = ({name: (type(value), repr(value)) for name, value in side.items()} for side in (before, after))
     return tuple(name for name in {**after, **before} if old.get(name) != new.get(name))
 

@@ -63,7 +63,7 @@ class RecordedTags:
 
 
 def read_moment(text: str) -> datetime | None:
-    """Return the last second of the date or time *text*, in UTC; None if it is neither.
+    """Return the last second of the date or time *text*, in UTC; None if *text* is neither a date nor a time.
 
     A date means the whole day; a time without a zone is in UTC. Raises UsageError for an invalid date.
 

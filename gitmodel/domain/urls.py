@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-# Names of secrets in signed URLs and store clients; an endpoint, region or profile is not secret.
+# Names of secrets in signed URLs and in URLs for store clients. An endpoint, region or profile is no secret.
 _SECRET = re.compile(
     r"(x-amz-(signature|credential|security-token)|x-goog-(signature|credential)|awsaccesskeyid|googleaccessid|signature"
     r"|sig|token|access_?token|sas(_?token)?|key|secret|access_?key(_?id)?|secret_?access_?key|account_?key|api_?key"
@@ -86,7 +86,7 @@ def covers(entry: str, url: str) -> bool:
 
 
 def _normal(url: str) -> str:
-    """Normalise *url* for comparison: a web address has scheme and host in lower case, no default port, and a path."""
+    """Normalize *url* to compare it: a web address gets a lower-case scheme and host, no default port, and a path."""
     scheme, separator, rest = url.partition("://")
     if scheme.lower() not in ("http", "https"):
         return url
@@ -103,7 +103,7 @@ def _climbs(path: str) -> bool:
 
 
 def path_of(quoted: str) -> str:
-    """Return the path of a `file:` URL from its *quoted* form, as the functions of `os` take it in any locale.
+    """Return the path of a `file:` URL from its *quoted* form, for functions of `os` in any locale.
 
     >>> path_of("/srv/our%20models")
     '/srv/our models'
@@ -114,7 +114,7 @@ def path_of(quoted: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Return *url* for a message; if it contains credentials, a text instead.
+    """Return *url* for a message, or another text if it contains credentials.
 
     >>> shown_url("s3://id:secret@bucket/models")
     '(a URL that holds credentials)'

@@ -19,13 +19,13 @@ ArtifactSource = Any
 """The source of an artifact: the path of a file or folder (text or a path object), or another value, which is saved."""
 ArtifactSources = Mapping[str, ArtifactSource]
 """Sources of artifacts by the names of the artifacts."""
-# The functions that read these arguments check them; `checked` does not.
+# `checked` skips these arguments, because the functions that read them check them.
 _CHECKED_LATER = frozenset({"limit", "offset", *DESCRIPTIVE} - {"metadata"})
 _LONGEST_NAME = 255  # bytes of a file's name, on every usual file system
 
 
 class WrongCall(UsageError, TypeError):
-    """A call of a public function with an unknown argument, without a required one, or with too many by position."""
+    """A call of a public function with an unknown argument, a missing argument, or too many arguments by position."""
 
 
 class _Check(NamedTuple):
@@ -57,9 +57,9 @@ def checked_arguments(cls: type[T]) -> type[T]:
 def checked(function: Callable[..., T]) -> Callable[..., T]:
     """Return *function* with a check that raises UsageError if an argument does not match its annotation.
 
-    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. An iterator that is passed by
-    keyword for a list is replaced by a list, because functions read it more than once. A call that does not match the
-    parameters raises WrongCall.
+    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. If an iterator is passed by
+    keyword for a list, it is replaced by a list, because functions read a list more than once. A call that does not
+    match the parameters raises WrongCall.
     """
 
     @functools.wraps(function)
@@ -87,8 +87,10 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
 
 
 class _Parameters(NamedTuple):
-    """The parameters of a function: their *checks* by name, those that take *lists*, those that take an argument by
-    position, and *rest*, which takes further ones ("": none).
+    """The parameters of a function, with their *checks* by name.
+
+    *lists* are the parameters for lists, *names* those that take an argument by position, and *rest* takes further ones
+    ("": none).
     """
 
     checks: Mapping[str, _Check]
@@ -99,7 +101,10 @@ class _Parameters(NamedTuple):
 
 @functools.cache
 def _parameters_of(function: Callable[..., Any]) -> _Parameters:
-    """Return the parameters of *function*. Determined at its first call, because a command calls few functions."""
+    """Return the parameters of *function*.
+
+    Called when *function* is first called, because a command calls few functions.
+    """
     parameters = inspect.signature(function).parameters.values()
     found = {
         one.name: _JOBS if one.name == "jobs" else _CHECKS.get(one.annotation)
@@ -160,7 +165,7 @@ def _is_flag(value: object) -> bool:
 
 
 def _list_of(items: str, of: Callable[[Any], bool], hint: str = "") -> _Check:
-    """Return the check of a list, or of another collection, of *items*, which pass *of*."""
+    """Return the check of a list or another collection of *items*. Each item must pass *of*."""
 
     def fits(value: object) -> bool:
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
@@ -265,9 +270,9 @@ def _wrong_call(
 ) -> WrongCall:
     """Return the error for a call that does not match *parameters*; *why* is Python's reason.
 
-    The class of a method can explain arguments that other tools have, in a table `_other_arguments`. Its keys are NAME
-    (an argument of any method), METHOD.NAME (of one method) and METHOD (for too many arguments by position); its values
-    are gitmodel's forms.
+    A class can have a table `_other_arguments` for arguments that other tools have. Its keys are NAME (an argument of
+    any method), METHOD.NAME (of one method) and METHOD (for too many arguments by position). Its values are gitmodel's
+    forms.
     """
     called = _name_of(function)
     shown_parameters = [one for one in parameters if one.name != "self"]

@@ -1,4 +1,4 @@
-"""Errors for names of ZenML's and MLflow's interfaces, which show gitmodel's form. Pure."""
+"""Errors for names of ZenML's and MLflow's interfaces. They show gitmodel's form. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class OtherName(UsageError, AttributeError):
-    """An attribute that ZenML or MLflow has and gitmodel has not; the hint shows gitmodel's form."""
+    """An attribute that ZenML or MLflow has and gitmodel lacks. The hint shows gitmodel's form."""
 
 
 def shows_our_form(cls: type[T]) -> type[T]:
-    """Let *cls* answer names of other tools, the keys of `_other_names`, with an error that shows gitmodel's form.
+    """Make *cls* raise an error with gitmodel's form for names of other tools, the keys of `_other_names`.
 
     A decorator and not a base class, so that `help` of *cls* does not describe a second class.
 
@@ -31,14 +31,14 @@ def shows_our_form(cls: type[T]) -> type[T]:
         form = cls._other_names.get(name)  # type: ignore[attr-defined]
         if form is not None:
             raise OtherName(f"{cls.__name__} has no {name}", hint=form)
-        return object.__getattribute__(self, name)  # raises the error that led here
+        return object.__getattribute__(self, name)  # raises the original error again
 
     cls.__getattr__ = __getattr__  # type: ignore[attr-defined]
     return cls
 
 
 def refuse_other_keywords(of: str, values: Mapping[str, Any], form: str) -> None:
-    """Raise UsageError if the function *of* got a keyword argument by which ZenML says what the metadata belongs to.
+    """Raise UsageError if the function *of* got a keyword argument with which ZenML names the target of metadata.
 
     *values* are the keyword arguments, *form* is gitmodel's form.
 

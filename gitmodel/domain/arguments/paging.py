@@ -11,7 +11,7 @@ _MOST = 10**18  # more than the length of any list; the sum of two fits in 64 bi
 
 
 def read_page(limit: int | None, offset: int) -> slice:
-    """Return the slice that skips *offset* items and has at most *limit* (None: all others).
+    """Return the slice that skips *offset* items and has at most *limit* items (None: all others).
 
     Raises UsageError for a negative number and for a value that is not an integer.
 

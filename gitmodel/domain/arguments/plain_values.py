@@ -1,4 +1,4 @@
-"""Metadata and parameters as a record holds them: values of Python and of libraries become text, numbers and tables.
+"""Converting metadata and parameters for records: values of Python and of libraries become text, numbers and tables.
 
 Pure. No library is imported to recognize its values.
 """
@@ -30,7 +30,7 @@ def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[s
     namespaces become tables; sets and arrays become lists; scalars of NumPy and similar libraries become numbers. Keys
     that are numbers or dates become text. A key whose value is None is left out.
 
-    Raises UsageError if a record cannot hold one of them; its message names *what* and the path of the value.
+    Raises UsageError if a record cannot hold a value; the message names *what* and the path of the value.
 
     >>> import pathlib
     >>> read_values({"weights": {0: 1.0, 1: 5.0}, "data": pathlib.PurePosixPath("a/b"), "depth": None})
@@ -51,9 +51,9 @@ def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[s
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """Return *value* with known types as plain ones. Other values, and those too deep for a record, stay as they are.
+    """Return *value* with plain types instead of known types.
 
-    Raises codec.Wrong.
+    Does not change other values, and values too deep for a record. Raises codec.Wrong.
     """
     if isinstance(value, _PLAIN) or value is None or depth > codec.MAX_NESTING + 1:
         return value
@@ -87,7 +87,7 @@ def is_configuration(value: Any) -> bool:
     """Return True for a namespace, and for an instance of a dataclass or of a class of pydantic or attrs."""
     kind = type(value)
     marks = ("__dataclass_fields__", "model_fields", "__attrs_attrs__")
-    argparse = sys.modules.get("argparse")  # no value can be of its class if the module is not imported
+    argparse = sys.modules.get("argparse")  # if the module is not imported, no value can be of its class
     namespaces = (SimpleNamespace, argparse.Namespace) if argparse else SimpleNamespace
     return isinstance(value, namespaces) or any(hasattr(kind, mark) for mark in marks)
 
@@ -136,7 +136,7 @@ def _array_items(value: Any) -> Any:
     if count > _MOST_ITEMS:
         raise codec.Wrong(f"holds an array of {count} items, more than a record can have; store it as an artifact")
     if getattr(value.dtype, "kind", "") == "M":
-        value = value.astype("datetime64[us]")  # finer units have integers as items
+        value = value.astype("datetime64[us]")  # because `tolist` returns integers for finer units
     items = value.tolist()
     if type(items) is type(value):
         raise codec.Wrong(f"holds {with_article(type(value).__name__)}, which is not a number of 64 bits")

@@ -1,4 +1,4 @@
-"""The content of an export, and the files that an import writes. Pure; the archive is `stores/archives.py`.
+"""The content of an export, and the files that an import writes. Pure; for the archive see `stores/archives.py`.
 
 An export has the records of one version: those of its model, the version itself, and the runs that created it.
 """
@@ -79,9 +79,9 @@ def read_export(found: Mapping[str, bytes]) -> Export:
 def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Change[Imported]:
     """Import the version of *export* into *model*, which is created if it does not exist.
 
-    The version keeps its number if that is free and higher than all others, else it gets the next number, and the
-    records of its runs get the new number too. If it was imported before, nothing changes. Raises Conflict for a name
-    that is taken, NotFound for a model that was deleted.
+    The version keeps its number if the number is higher than all others. Otherwise it gets the next number, also in the
+    records of its runs. If the version was imported before, nothing changes. Raises Conflict for a name that is taken,
+    NotFound for a model that was deleted.
     """
     known_as, settled = snapshot.model_to_change(model)
     name = snapshot.current_name(known_as)

@@ -24,8 +24,8 @@ def plan_registration(
 ) -> Change[str]:
     """Create a model with the fields *given* (see `read_description`). Raises Conflict if the name is or was in use.
 
-    With *exist_ok*, a model that exists is left as it is. If a pull noted that the name belonged to another model, the
-    note is deleted: the name belongs to the new model now.
+    With *exist_ok*, an existing model stays unchanged. If a pull noted that the name belonged to another model, deletes
+    this note, because the name belongs to the new model now.
     """
     check_name(name, "model")
     if exist_ok and snapshot.has_model(name):
@@ -53,7 +53,7 @@ def plan_update(
     """Change the descriptive fields, tags and *metadata* of the model *name*, which may be a former name.
 
     A key of *metadata* with the value None is removed. *tags* apply to the tags in *given*, or else to the current
-    ones. Raises NotFound, also for a tag or key to remove that the model does not have.
+    tags. Raises NotFound for a missing model, and for a tag or key to remove that the model does not have.
     """
     name = snapshot.current_name(name)
     old = snapshot.model(name)
@@ -97,9 +97,9 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
 
 
 def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
-    """Return the stage files under former names of models, each with its stage. They are never read.
+    """Return the stage files under former names of models, each with its stage. These files are never read.
 
-    A proposal wrote them that was made before the rename. The stage is None for an archived marker.
+    They come from proposals that were made before the rename. The stage is None for an archived marker.
     """
     found: dict[str, StageRef | None] = {}
     for name in snapshot.model_names():
@@ -169,7 +169,7 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
 
 
 class TagChanges(NamedTuple):
-    """Changes of tags: *whole*, if it is not None, replaces all of them; then *remove* are removed and *add* are added.
+    """Changes of tags: *whole* (unless None) replaces all tags; then *remove* are removed, and *add* are added.
 
     >>> TagChanges(add=("c",), remove=("a",)).of("iris@1", ("a", "b"))
     ('b', 'c')
@@ -195,7 +195,10 @@ class TagChanges(NamedTuple):
         return read
 
     def of(self, owner: str, tags: Iterable[str]) -> tuple[str, ...]:
-        """Return the new tags of *owner*, which has *tags*. Raises NotFound if one to remove is not among them."""
+        """Return the new tags of *owner*, which has *tags*.
+
+        Raises NotFound for a tag to remove that it does not have.
+        """
         refuse_absent("tag", owner, self.remove, tags)
         return tuple(sorted((set(tags if self.whole is None else self.whole) - set(self.remove)) | set(self.add)))
 
@@ -203,10 +206,10 @@ class TagChanges(NamedTuple):
 def changed_metadata(
     of: str, old: Mapping[str, Any], values: Mapping[str, Any], remove: Iterable[str]
 ) -> dict[str, Any]:
-    """Return *old* with *values* and without the keys *remove*; a value of None removes its key too.
+    """Return *old* with *values* and without the keys *remove*. A value of None also removes its key.
 
-    Raises UsageError for a key that is both set and removed, NotFound for one of *remove* that is not in *old*. *of* is
-    the name of the object in the errors.
+    Raises UsageError for a key that is both set and removed, NotFound for a key in *remove* that *old* lacks. Errors
+    name the object *of*.
 
     >>> changed_metadata("iris", {"a": 1, "b": 2}, {"c": 3, "a": None}, ["b"])
     {'c': 3}
@@ -220,7 +223,9 @@ def changed_metadata(
 
 
 def refuse_absent(what: str, of: str, remove: Iterable[str], there: Iterable[str]) -> None:
-    """Raise NotFound if one of *remove* is not among *there*: the tags or metadata keys (*what*) of the object *of*.
+    """Raise NotFound unless *there* has all of *remove*.
+
+    *there* are the tags or metadata keys (*what*) of the object *of*.
 
     >>> refuse_absent("tag", "iris@1", ["basline"], ["baseline"])
     Traceback (most recent call last):

@@ -20,24 +20,24 @@ T = TypeVar("T")
 class Justification(NamedTuple):
     """The reason for a change, and whether the change overrides rules that refuse it.
 
-    *force* overrides the rules of a stage, which needs a reason, and allows a deletion of something in use.
+    *force* overrides the rules of a stage, which requires a reason, and allows deleting objects in use.
     """
 
     reason: str = ""
     force: bool = False
 
 
-# Nothing compares changes; to generate comparison methods would cost each command 1 ms.
+# eq=False, because nothing compares changes, and generating comparison methods would take 1 ms in each command.
 class Change(Frozen, Generic[T], eq=False):
     """A planned change: files to write (None: delete) in one commit with this message, and the *result* for the caller.
 
-    Stage tags follow their files and are not listed, with two exceptions: *apply* are stages whose tag moves although
-    their file does not change, *drop* are stages whose tag is deleted. *admitted* are `proposal_only` stages that the
-    change may change directly. *may_empty* are later stages that may become empty because their version moves to an
+    Stage tags follow their files and are not listed, with two exceptions: the tags of the stages *apply* move although
+    the file does not change, and the tags of the stages *drop* are deleted. *admitted* are `proposal_only` stages that
+    the change may change directly. *may_empty* are later stages that may become empty because their version moves to an
     earlier stage. *numbers* are the (model, number) pairs that come into use. *settled* are references whose notes of a
-    renumbering are dropped, because the user confirmed them; *renumbered* maps versions that were returned under
-    another number to their current one. *txn* is the transaction id of the commit, by which a caller can find it; by
-    default a new one.
+    renumbering are dropped, because the user confirmed the references. *renumbered* maps versions that callers know
+    under another number to their current number. *txn* is the transaction id by which a caller can find the commit; by
+    default a new id.
     """
 
     result: T
@@ -63,7 +63,7 @@ def record_files(snapshot: Snapshot, path: str, record: Record) -> dict[str, byt
 def registry_file(snapshot: Snapshot, registry: RegistryRecord, written: Record) -> dict[str, bytes | None]:
     """Return gitmodel.toml with *registry*, in at least the format that *written* needs; {} if it does not change.
 
-    Comments and layout of the present file are kept. Raises Invalid if the file has faults.
+    Comments and layout of the current file are kept. Raises Invalid if the file has faults.
     """
     needed = records.format_of(written)
     if records.format_version(registry.format) < needed:

@@ -1,4 +1,4 @@
-"""Changes of the rules of stages: stages and gates are added, updated and removed. Pure."""
+"""Changes of the rules of stages: adding, updating and removing stages and gates. Pure."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class RulesEdit(ABC):
 class Settings:
     """The settings of a stage to change; None keeps a setting.
 
-    *after* are the places from which a version may enter; () allows any. *proposal_only*, *signed* and
-    *direct_rollback* are the rules of these names in `gitmodel.toml`. *before* is the stage that follows it in the
+    *after* are the places from which a version may enter; () allows any place. *proposal_only*, *signed* and
+    *direct_rollback* are the rules with these names in `gitmodel.toml`. *before* is the stage that comes next in the
     order.
     """
 
@@ -100,7 +100,7 @@ class Settings:
 @checked_arguments
 @dataclass(frozen=True)
 class AddStage(Settings, RulesEdit):
-    """Add a stage, before the stage *before* or as the last one.
+    """Add a stage, before the stage *before* or as the last stage.
 
     >>> client.propose(rules=[AddStage("canary", before="production")])                  # doctest: +SKIP
     """
@@ -136,7 +136,7 @@ class AddStage(Settings, RulesEdit):
 @checked_arguments
 @dataclass(frozen=True)
 class UpdateStage(Settings, RulesEdit):
-    """Change the settings of a stage; those that are not given stay.
+    """Change the given settings of a stage.
 
     >>> client.propose(rules=[UpdateStage("production", proposal_only=True)])            # doctest: +SKIP
     """
@@ -158,7 +158,7 @@ class UpdateStage(Settings, RulesEdit):
 @checked_arguments
 @dataclass(frozen=True)
 class RemoveStage(RulesEdit):
-    """Remove a stage that no version is in.
+    """Remove an empty stage.
 
     >>> client.propose(rules=[RemoveStage("canary")])                                    # doctest: +SKIP
     """
@@ -191,9 +191,9 @@ class RemoveStage(RulesEdit):
 @checked_arguments
 @dataclass(frozen=True)
 class AddGate(RulesEdit):
-    """Add a gate to a stage: an *expression* that a version must satisfy, and the *message* for one that does not.
+    """Add a gate to a stage: an *expression* that a version must satisfy, and the *message* if it does not.
 
-    With *again*, it replaces an existing gate of this name.
+    *again* replaces an existing gate of this name.
 
     >>> client.propose(rules=[AddGate("production", "accuracy", "metadata.accuracy >= 0.9")])      # doctest: +SKIP
     """
@@ -298,7 +298,7 @@ def _refuse_direct(snapshot: Snapshot, edit: RulesEdit) -> None:
 
 
 def _check_names(snapshot: Snapshot, before: RegistryRecord, after: RegistryRecord) -> None:
-    """Raise Refused if a removed stage is in use, Conflict if a version or alias has the name of a new one."""
+    """Raise Refused if a removed stage is in use, Conflict if a version or alias has the name of a new stage."""
     for stage in before.stage_names:
         if stage not in after.stage_names:
             held = next(_holders(snapshot, stage), None)

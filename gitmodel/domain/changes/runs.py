@@ -17,7 +17,7 @@ _MOST_SHOWN = 5
 
 
 def run_id(pipeline: str, started: datetime, unique: str) -> str:
-    """Return the id of a run: its start time, the pipeline, and a part that distinguishes runs of the same second.
+    """Return the id of a run: start time, pipeline, and the part *unique*, which distinguishes runs of the same second.
 
     >>> from datetime import timezone
     >>> run_id("train", datetime(2026, 11, 23, 10, 11, 12, tzinfo=timezone.utc), "7f3a")
@@ -38,16 +38,16 @@ def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
 
 
 def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRecord:
-    """Return *record* with the references to versions that *now* returns for its own; None removes a reference."""
+    """Return *record* with each reference to a version replaced by the result of *now*; None removes the reference."""
     versions = sorted(found for found in map(now, record.versions) if found is not None)
     steps = (replace(step, version=now(step.version)) if step.version else step for step in record.steps)
     return replace(record, versions=tuple(versions), steps=tuple(steps))
 
 
 def named_run(given: str, known: Iterable[str]) -> str | None:
-    """Return the id among *known* that *given* names: itself, or the only one that begins or ends with it.
+    """Return the id among *known* that equals *given*, or the only id that begins or ends with *given*.
 
-    An abbreviation has at least 4 characters. Raises UsageError if it names several.
+    An abbreviation has at least 4 characters. Raises UsageError if it names several ids.
 
     >>> named_run("7f3a", ["20261123T101112Z-train-7f3a", "20261123T101113Z-train-04b2"])
     '20261123T101112Z-train-7f3a'

@@ -1,4 +1,4 @@
-"""Refusing changes of stages before they are recorded, with the command to type instead. Pure."""
+"""Refusing changes of stages before they are recorded. The hint is the command to type instead. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_stage_changes(snapshot: Snapshot, change: Change[Any]) -> None:
 def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
     """Raise Refused if *change* touches a stage that is `proposal_only`; the hint is the `git model propose` line.
 
-    A change on a proposal's branch is not refused, nor is a change of a stage that *change* lists as admitted.
+    Accepts changes on the branch of a proposal, and of stages that *change* lists in `admitted`.
     """
     entries = list(_entries(snapshot, change))
     if snapshot.proposed or not (entries or change.apply or change.drop):
@@ -107,7 +107,10 @@ def _named(refs: list[StageRef]) -> str:
 
 
 def _proposal(snapshot: Snapshot, change: Change[Any], entries: list[_Entry], changed: list[StageRef]) -> str:
-    """Return the arguments of `git model propose` for the same change of the models whose stages *changed*."""
+    """Return the arguments of `git model propose` for the same change.
+
+    *changed* are the stages of the models to name.
+    """
     models = {ref.model for ref in changed}
     words = []
     for model in sorted(models):

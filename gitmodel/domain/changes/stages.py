@@ -36,8 +36,8 @@ class Promotion(Frozen):
 class StageState(Frozen):
     """A stage or alias of a model: the version *recorded* on the branch, and the version *in_force* by the tag.
 
-    *forged* is the reason why the tag does not count; *refusal* why a rule refuses to put the recorded change in force.
-    *merged_by* is as in `StageTag`. *former* is True if the tag is still the one of a former name of the model.
+    *forged* is the reason why the tag does not count, *refusal* the reason why a rule refuses to put the recorded
+    change in force. For *merged_by* see `StageTag`. *former* is True if the tag still has a former name of the model.
     *untagged* is True if the stage is `signed` and has no tag: its first promotion is pending, or somebody deleted the
     tag.
     """
@@ -93,9 +93,10 @@ def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
 
 
 def leftovers(snapshot: Snapshot, model: str) -> list[str]:
-    """Return the files that do not count because their version is in another stage.
+    """Return the stage files of *model* that do not count, because their version is in another stage.
 
-    They are files of earlier stages, and archived markers of versions in a stage. Merges without conflicts cause them.
+    These are files of earlier stages, and archived markers of versions in a stage. They come from merges without
+    conflicts.
     """
     held = recorded_places(snapshot, model)
     files = []
@@ -107,7 +108,7 @@ def leftovers(snapshot: Snapshot, model: str) -> list[str]:
 
 
 def without_leftovers(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-    """Return *files* and the removal of the leftovers of *model*, except those that only a proposal may remove.
+    """Return *files* with the removal of the leftovers of *model*, except leftovers that only a proposal may remove.
 
     Raises Invalid for a damaged stage or alias, because then the current state is unknown.
     """
@@ -128,7 +129,7 @@ def stage_states(
 ) -> list[StageState]:
     """Return every stage and alias of *model* that the branch or a tag has, exclusive stages first, in their order.
 
-    *recorded* are the places that the branch records, *tags* the states of the tags; None: they are read.
+    *recorded* are the places on the branch, *tags* the states of the tags. If None, they are read.
     """
     if tags is None:
         tags = {stage: tag.state for stage, tag in snapshot.tags.of(model).items()}
@@ -154,7 +155,7 @@ def stage_states(
 
 
 def stray_tags(snapshot: Snapshot, model: str) -> list[StageTag]:
-    """Return the tags of *model* with an invalid name for a stage or alias, such as `latest`. They are never read."""
+    """Return the tags of *model* with a name that no stage or alias can have, such as `latest`. They are never read."""
     registry = snapshot.registry()
     tags = sorted(snapshot.tags.of(model).items())
     return [tag for name, tag in tags if name not in registry.stage_names and registry.alias_fault(name)]
@@ -174,9 +175,9 @@ def plan_promotion(
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to* (also "archived" and "none"), and archive its previous holder.
 
-    Does not check the rules of the stage; `gates.plan_gated_promotion` does. *leave* lets a later stage that the
-    version leaves become empty. With *again*, a version that is already recorded is recorded again, so that the rules
-    judge the new change. Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
+    Does not check the rules of the stage; `gates.plan_gated_promotion` does. *leave* allows a later stage to become
+    empty because the version leaves it. *again* records a version again that is already recorded in the stage, so that
+    the rules judge the new change. Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -194,7 +195,7 @@ def plan_promotion(
     if previous == number and _same_links(recorded, record) and not forced and not again:
         result = Promotion(model, number, to, number)
         return _applied(snapshot, ref, result)
-    while record == recorded:  # the file must differ, so that the commit changes it
+    while record == recorded:  # the commit must change the file
         record = replace(record, reason=f"{record.reason} (again)" if record.reason else "promoted again")
     files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(record)}
     left = tuple(stage for stage, holder in held.items() if holder == number and stage != to)
@@ -217,10 +218,10 @@ def plan_promotion(
 
 
 def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, leave: bool) -> Iterator[StageRef]:
-    """Yield the stages whose tag the promotion of *number* to *to* deletes: the version is in them by their tag only.
+    """Yield the stages in which *number* is in force only by a tag, and whose tag its promotion to *to* deletes.
 
-    The branch has no version in such a stage. Later stages keep their tags unless *leave*, as do stages that change
-    only after a review.
+    On the branch, such a stage is empty. Keeps the tags of later stages without *leave*, and of stages that change only
+    after a review.
     """
     stages = snapshot.registry().stage_names
     closed = snapshot.closed_stages
@@ -233,7 +234,10 @@ def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, lea
 
 
 def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "") -> Change[Promotion]:
-    """Empty the exclusive stage *stage* of *model*, also by a former name. Raises NotFound if the stage is empty."""
+    """Empty the exclusive stage *stage* of *model*, which may be a former name.
+
+    Raises NotFound if the stage is empty.
+    """
     check_stage(stage, snapshot.registry())
     model = snapshot.current_name(model)
     snapshot.model(model)
@@ -272,9 +276,9 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
 
 
 def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: str = "") -> Change[Promotion]:
-    """Remove *alias* of *model*, also by a former name. Raises NotFound if the alias does not exist.
+    """Remove *alias* of *model*, which may be a former name. Raises NotFound if the alias does not exist.
 
-    Also removes the file of a word that cannot be an alias, such as a stage; no tag changes then.
+    Also removes the file of a word that cannot be an alias, such as the name of a stage. In this case no tag changes.
     """
     model = snapshot.current_name(model)
     snapshot.model(model)
@@ -341,7 +345,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
     files: dict[str, bytes | None] = {paths.stage_file(model, name): None for name in left}
     archived = snapshot.is_archived(model, number)
     if archive and (files or not archived):
-        # written even if the marker exists: after a merge without conflicts, it would be removed as a leftover
+        # Written even if the marker exists, which otherwise would be removed as a leftover of a merge.
         files[paths.archived_file(model, number)] = ARCHIVED_MARKER
     if archived and not archive:
         files[paths.archived_file(model, number)] = None

@@ -13,7 +13,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 
 DEFAULT = "default"
-# The store inside the clone, if another store is the default. It holds copies, and artifacts not pushed yet.
+# The clone's own store, if another store is the default. It has copies, and artifacts that are not pushed yet.
 CLONE = "clone"
 # The keys of `gitmodel.toml` that define the stores.
 KEYS = "store", "stores"

@@ -27,7 +27,7 @@ def plan_version(
 ) -> Change[int]:
     """Create the version that *draft* describes, with the number *reserved*, or else the next free number.
 
-    *txn* is the transaction id of the commit; by default a new one.
+    *txn* is the transaction id of the commit; by default a new id.
 
     Raises NotFound if there is no such model, Conflict if the version's name is taken.
     """
@@ -56,7 +56,10 @@ def plan_version(
 def plan_change(
     snapshot: Snapshot, model: str, number: int, change: Callable[[VersionRecord], VersionRecord], *, what: str
 ) -> Change[int]:
-    """Write version *number* as *change* returns it. *what* is the subject of the commit ("Set rows of iris 4")."""
+    """Replace the record of version *number* by the result of *change*.
+
+    *what* is the subject ("Set rows of iris 4").
+    """
     snapshot.model(model)
     old = snapshot.present_version(model, number)
     new = change(old)
@@ -146,14 +149,14 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
         for link in new:
             there = links.get(link.name)
             if there is not None and records.links_digest([there]) == records.links_digest([link]):
-                # the recorded name of the file stays, because it may be in use
+                # keep the recorded file name, which may be in use
                 moved = (link.uri, link.version_id, link.digest_by)
                 links[link.name] = replace(
                     there,
                     metadata={**there.metadata, **link.metadata},
                     needs_trust=link.needs_trust or there.needs_trust,
                 )
-                if moved != (None, None, None):  # the same bytes, at another place
+                if moved != (None, None, None):  # the same bytes at another location
                     uri, version_id, digest_by = moved
                     links[link.name] = replace(links[link.name], uri=uri, version_id=version_id, digest_by=digest_by)
             else:
@@ -177,7 +180,7 @@ def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Chang
 
 
 def plan_attachments(snapshot: Snapshot, model: str, number: int, attachments: Iterable[Attachment]) -> Change[int]:
-    """Add attachments to a version, also if it is in use. Raises Conflict for a name that has other content."""
+    """Add attachments to a version, even if it is in use. Raises Conflict for a name that has other content."""
     new = tuple(attachments)
 
     def change(old: VersionRecord) -> VersionRecord:
@@ -199,7 +202,7 @@ def plan_attachments(snapshot: Snapshot, model: str, number: int, attachments: I
 
 
 def plan_detachment(snapshot: Snapshot, model: str, number: int, name: str) -> Change[int]:
-    """Remove an attachment from a version, also if it is in use. Raises NotFound."""
+    """Remove an attachment from a version, even if it is in use. Raises NotFound."""
 
     def change(old: VersionRecord) -> VersionRecord:
         gone = attachment(old, model, name)
@@ -220,8 +223,8 @@ def plan_metadata(
 ) -> Change[int]:
     """Set metadata of a version, of its artifact *on*, or of its attachment *attached*. None removes a key.
 
-    The version may be in use. Raises NotFound if there is no such key to *remove*, UsageError for a key that is both
-    set and removed, and for both *on* and *attached*.
+    The version may be in use. Raises NotFound for a missing key in *remove*, UsageError for a key that is both set and
+    removed, and if both *on* and *attached* are given.
     """
     if on is not None and attached is not None:
         raise UsageError(
@@ -255,7 +258,7 @@ def plan_metadata(
 
 
 def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
-    """Return the artifact link *name* of a version. Raises NotFound with the existing ones."""
+    """Return the artifact link *name* of a version. Raises NotFound, which lists the existing artifacts."""
     link = record.artifact(name)
     if link is None:
         raise missing_artifact(f"{model}@{record.number}", name, record)
@@ -263,7 +266,7 @@ def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
 
 
 def attachment(record: VersionRecord, model: str, name: str) -> Attachment:
-    """Return the attachment *name* of a version. Raises NotFound with the existing ones."""
+    """Return the attachment *name* of a version. Raises NotFound, which lists the existing attachments."""
     found = next((each for each in record.attachments if each.name == name), None)
     if found is None:
         names = [each.name for each in record.attachments]
@@ -277,7 +280,10 @@ def attachment(record: VersionRecord, model: str, name: str) -> Attachment:
 
 
 def missing_artifact(reference: str, name: str, record: VersionRecord, outputs: Sequence[str] = ()) -> NotFound:
-    """Return the error for an artifact *name* that a version lacks; it lists its artifacts and its runs' *outputs*."""
+    """Return the error for an artifact *name* that a version lacks.
+
+    It lists the version's artifacts and its runs' *outputs*.
+    """
     if any(each.name == name for each in record.attachments):
         return NotFound(
             f"{name} of {reference} is an attachment, not an artifact",
@@ -295,7 +301,7 @@ def check_free_name(
 ) -> None:
     """Raise Conflict or UsageError if *name* cannot be the name of a new version of *model*, which *runs* made.
 
-    The hint of a name that a version has ends in *instead*.
+    If a version has the name, the hint ends in *instead*.
     """
     _check_name_allowed(snapshot, model, name)
     snapshot.check_not_reserved(model, name, runs=runs)
@@ -331,7 +337,7 @@ def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
 
 
 def _check_apart(new: Iterable[ArtifactLink], others: Iterable[ArtifactLink], of: str) -> None:
-    """Raise Conflict if one of *new* has the name of one of *others*, the artifacts or attachments of version *of*."""
+    """Raise Conflict if *new* and *others*, the artifacts or attachments of version *of*, have a name in common."""
     taken = {fold(link.name): link for link in others}
     for link in new:
         if there := taken.get(fold(link.name)):

@@ -1,1 +1,1 @@
-"""Replaying local changes on a branch that moved on, record by record. Pure."""
+"""Replaying local changes, record by record, on a branch that has new commits. Pure."""

@@ -12,7 +12,7 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Files
 
-# A record by its path, and a key of it; "" for all of it.
+# The path of a record, and one of its keys; "": the whole record.
 Place = tuple[str, str]
 
 
@@ -26,7 +26,8 @@ class Fault(NamedTuple):
 def faults(snapshot: Snapshot, was: Files, model: str, touched: Collection[str]) -> Iterator[Fault]:
     """Yield the invariants that the records of *model* at the paths *touched* break, together with related records.
 
-    *was* are the files before they were touched. A version in two places is no fault here: the replay removes one.
+    *was* are the files before they were touched. A version in two places is no fault here, because the replay removes
+    it from one place.
     """
     files = snapshot.files
     holds = invariants.read_records(files, related(files, touched) | related(was, touched))
@@ -48,7 +49,7 @@ def _text(problem: Problem) -> str:
 
 
 def _places(files: Files, problem: Problem) -> Iterator[Place]:
-    """Yield the place of *problem*, and the place of the version or name that contradicts its record."""
+    """Yield the place of *problem*, and the place of the version or name that contradicts the record."""
     what = paths.parse_path(problem.path)
     yield problem.path, problem.key if what is not None and what.kind in ("model", "version") else ""
     if what is None:

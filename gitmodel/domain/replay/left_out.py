@@ -31,7 +31,7 @@ class FileInReplay(Frozen):
 
 
 def left_out(what: RecordPath | None, file: FileInReplay) -> Iterator[tuple[Place, str]]:
-    """Yield the places of *file* where the commit's change was lost, each with that change in words."""
+    """Yield the places of *file* at which the commit's change was lost, each with the change in words."""
     if file.ours in (file.base, file.now):
         return
     if what is None:
@@ -73,7 +73,7 @@ def _of_record(what: RecordPath, file: FileInReplay) -> Iterator[tuple[Place, st
             yield (file.path, "deleted" if deleted else ""), whole
         return
     if isinstance(ours, ModelRecord) and base is None:
-        # registered on both sides: the remote's creation time is used
+        # a model registered on both sides has the remote's creation time
         ours = replace(ours, created=now.created)
     there = set(lost_keys(base, theirs, base)) if base is not None and theirs is not None else None
     for key in lost_keys(base, ours, now):

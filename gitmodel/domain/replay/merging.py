@@ -19,7 +19,7 @@ _RULES = ("stages", "gates")
 
 
 def merged(base: Any, ours: Any, theirs: Any) -> Any:
-    """Return a record merged key by key. If both sides changed a key, theirs is kept; see `lost_keys`.
+    """Return a record merged key by key. If both sides changed a key, their value is kept; see `lost_keys`.
 
     *base* is None for a record that both sides created.
     """
@@ -39,7 +39,7 @@ def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:
 
 
 def _before(base: Any, entry: Field[Any]) -> Any:
-    """Return the earlier value of a field; its default if the record is new."""
+    """Return the earlier value of a field, or its default if the record is new."""
     if base is not None:
         return getattr(base, entry.name)
     if entry.default_factory is not MISSING:
@@ -73,8 +73,8 @@ def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> Any:
 def _merged_rules(base: Any, ours: Any, theirs: Any) -> tuple[Record, ...]:
     """Merge the stages of the registry or the gates of a stage, in the order of *theirs*.
 
-    A rule that one side removed and the other changed is kept. A rule that *ours* added comes after the rule that it
-    follows in *ours*.
+    A rule that one side removed and the other changed is kept. A rule that *ours* added comes after the same rule as in
+    *ours*.
     """
     old, mine, other = _by_name(base), _by_name(ours), _by_name(theirs)
     kept: dict[str, Record] = {}

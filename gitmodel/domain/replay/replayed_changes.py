@@ -1,4 +1,4 @@
-"""Changes that a replay carries from commit to commit: new numbers and names, and the messages with them. Pure."""
+"""Changes that a replay applies to all later commits: new numbers and names, also in commit messages. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Renumbering = dict[tuple[str, int], int]
 class ReplayState:
     """Changes of numbers and names by the commits replayed so far, which apply to all later commits.
 
-    *numbers* and *models* map the numbers and names in our commits to those on the new tip. *changed_there* are the
-    models that the other side changed.
+    *numbers* and *models* map the numbers and names in local commits to those on the new tip. *changed_there* are the
+    models that the remote side changed.
     """
 
     numbers: Renumbering = field(default_factory=dict)
@@ -31,11 +31,11 @@ class ReplayState:
     changed_there: frozenset[str] = frozenset()
 
     def model(self, name: str) -> str:
-        """Return the name that our model *name* has on the new tip."""
+        """Return the name on the new tip of the local model *name*."""
         return self.models.get(name, name)
 
     def follow(self, old: str, new: str, there: str) -> None:
-        """Note that our commits rename the model *old* to *new*, and that the other side calls it *there*."""
+        """Record that local commits rename the model *old* to *new*, and that the other side calls it *there*."""
         if new == there:
             self.models.pop(new, None)
         else:
@@ -45,11 +45,11 @@ class ReplayState:
 
 @dataclass
 class Replayed:
-    """A commit as replayed on the new tip: its *files*, and *conflicts*: changes that were dropped in favour of theirs.
+    """A replayed commit: its *files* on the new tip, and *conflicts*: local changes that were dropped.
 
-    *previous* are the stages and aliases that it sets, each with its previous version on the other side. *versions* are
-    the numbers by model that it creates, changes or moves. *kept_names* are the renames (old and new name) that were
-    left out, with the model's name on the other side.
+    *previous* are the stages and aliases that the commit sets, each with the previous version on the other side.
+    *versions* are the numbers, by model, that it creates, changes or moves. *kept_names* maps renames that were left
+    out (old and new name) to the model's name on the other side.
     """
 
     files: dict[str, bytes | None] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Replayed:
 
 
 def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
-    """Return the new references of the versions in *ours* that have another one, or none, *after* the replay.
+    """Map the versions in *ours* whose reference is another, or missing, *after* the replay to their new references.
 
     The number 0 stands for a model itself. A model's previous names count as well.
     """
@@ -84,9 +84,11 @@ def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numb
 
 
 def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> str:
-    r"""Return a commit's message for the replayed change *done*: the subject and trailers change, the body stays.
+    r"""Return the message of the replayed change *done*: *message* with another subject and trailers, and the same
+    body.
 
-    They get the new numbers and names and the other side's previous version. Changes that were left out are removed.
+    Subject and trailers get the new numbers and names and the other side's previous version, without changes that were
+    left out.
 
     >>> print(reworded("Add iris 4\n\nModel: iris\nVersion: 4\nTxn: 4f\n", ReplayState({("iris", 4): 5})))
     Add iris 5
@@ -103,7 +105,7 @@ def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> 
     for old_name, new_name in done.kept_names if done else ():
         subject = subject.replace(f"Rename {old_name} to {new_name}", f"Change {new_name}")
     for (model, old), new in state.numbers.items():
-        # The mark distinguishes a replaced number from one that must still be replaced.
+        # The mark shows that a number was replaced already.
         subject = re.sub(rf"(?<![\w.+-]){re.escape(model)} {old}(?![\w.+-])", f"{model} {_MARK}{new}", subject)
         if re.search(rf"^Model: {re.escape(model)}$", trailers, re.MULTILINE):
             pattern = rf"^((?:Previous-)?Version: ){old}$"
@@ -119,7 +121,7 @@ def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> 
 def _true_of(done: Replayed, trailers: Iterable[str]) -> Iterator[str]:
     """Yield the lines of *trailers* that apply to the replayed change, with the other side's previous versions.
 
-    If they are about several models, the numbers follow the name of their own model.
+    In trailers about several models, each number follows the name of its model.
     """
     lines = list(trailers)
     several = sum(line.startswith("Model: ") for line in lines) > 1

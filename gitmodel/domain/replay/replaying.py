@@ -1,4 +1,4 @@
-"""Replaying a change on a branch that moved on: record by record, key by key, with new numbers where needed. Pure."""
+"""Replaying a change on a branch with new commits: record by record, key by key, with new numbers if needed. Pure."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from gitmodel.errors import GitModelError, Refused
 def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState) -> Replayed:
     """Return the change from *before* to *after* of the paths *changed*, replayed on *onto*.
 
-    A version whose number is taken there gets the next one. That number and the new names of models are added to
-    *state*, and all references are changed to them. If both sides changed the same thing, the other side's change is
-    kept. The conflicts name all local changes that are left out.
+    A version whose number is taken in *onto* gets the next number. Adds this number and new names of models to *state*,
+    and changes all references to them. If both sides changed the same record or key, the other side's change is kept.
+    The conflicts name all local changes that are left out.
     """
     return _Replay(before, after, changed, onto, state).run()
 
 
 class _Replay:
-    """A commit in replay on a new tip."""
+    """The replay of one commit on a new tip."""
 
     def __init__(
         self, before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState
@@ -49,7 +49,7 @@ class _Replay:
         self.after = after
         self.was = onto.files
         self.prior: dict[str, bytes | None] = {}
-        # With *proposed*, no rule judges the local changes again; they only need to fit *onto*.
+        # *proposed*: rules do not judge the local changes again.
         self.before = replace(before, files=ChangedFiles(before.files, self.prior), tags=NoTags(), proposed=True)
         self.onto = replace(onto, files=ChangedFiles(onto.files, self.done.files), tags=NoTags())
         self.found = [(path, paths.parse_path(path)) for path in changed]
@@ -58,7 +58,7 @@ class _Replay:
         self.settled: set[str] = set()
         # The models whose stages stay as they are on the other side.
         self.refused: set[str] = set()
-        # The places that a conflict mentions already.
+        # The places that are named in a conflict.
         self.named: set[Place] = set()
 
     def run(self) -> Replayed:
@@ -79,7 +79,7 @@ class _Replay:
         return self.done
 
     def _tell(self) -> None:
-        """Collect what the message names: the previous versions of stages, and the versions in the commit."""
+        """Collect the facts for the message: the previous versions of stages, and the versions in the commit."""
         for path, data in self.done.files.items():
             what = paths.parse_path(path)
             if what is None or data is None:
@@ -95,7 +95,7 @@ class _Replay:
     # Models
 
     def _follow_names(self) -> None:
-        """Find the names that our models have on the other side, if they were renamed or differ in case."""
+        """Find the names on the other side of local models that were renamed, or whose names differ in case."""
         for model in {what.model for _, what in self.found if what is not None and what.model}:
             there = self.onto.current_name(self.state.model(model))
             if self.onto.files.read(paths.model_file(there)) is None:
@@ -105,7 +105,7 @@ class _Replay:
                 self.state.follow(model, model, there)
 
     def _keep_registered_names(self) -> None:
-        """Report a conflict for each model that was registered here and that the other side knows by another name."""
+        """Report a conflict for each model that was registered locally and has another name on the other side."""
         for path, what in self.found:
             if what is None or what.kind != "model" or what.model in self.settled:
                 continue
@@ -150,7 +150,10 @@ class _Replay:
             self._plan(change.files)
 
     def _rename(self, old: str, new: str, there: str) -> None:
-        """Rename the model. If the other side renamed it too, keep that name and leave ours unused."""
+        """Rename the model.
+
+        If the other side renamed it, too, keep the other side's name and do not use the local one.
+        """
         self.prior.update(models.plan_rename(self.before, old, new).files)
         self.settled.add(old)
         if there not in (old, new):
@@ -207,7 +210,7 @@ class _Replay:
         return paths.model_folder(model) + path.removeprefix(paths.model_folder(what.model))
 
     def _carry(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
-        """Return *data* with the names and numbers of the other branch."""
+        """Return *data* with the names and numbers of the new tip."""
         if data is None or what is None or what.kind not in records.RECORDS:
             return data
         numbers = self.state.numbers
@@ -249,12 +252,12 @@ class _Replay:
             self._merge(target, what, (base, ours, theirs))
 
     def _is_closed(self, stage: str) -> bool:
-        """Return True if the stage accepts no direct change, not even a rollback; `apply` checks direct rollbacks."""
+        """Return True if the stage accepts no direct change. `apply` checks direct rollbacks."""
         rule = self.onto.registry().rule(stage)
         return rule.proposal_only and rule.rollback != "direct"
 
     def _merge(self, path: str, what: RecordPath | None, sides: tuple[bytes | None, ...]) -> None:
-        """Merge a file that both sides changed. If this is impossible, theirs is kept."""
+        """Merge a file that both sides changed. If this is impossible, keep the other side's file."""
         base, ours, theirs = sides
         if what is None or what.kind in ("archived", "purge"):
             return
@@ -279,7 +282,7 @@ class _Replay:
         if what.kind == "model" and not other.exists:
             return
         if what.kind == "model" and old is None:
-            # registered on both sides: the remote's creation time is used
+            # a model registered on both sides has the remote's creation time
             mine = replace(mine, created=other.created)
         data = codec.encode(merged(old, mine, other))
         if data != theirs:
@@ -308,7 +311,7 @@ class _Replay:
         self.done.lost_names.append(name)
 
     def _drop_lost_names(self) -> None:
-        """Remove a version's name that another version has there; the version keeps its number."""
+        """Remove the name of a local version if another version has this name on the other side."""
         for path, data in list(self.done.files.items()):
             what = paths.parse_path(path)
             if what is None or what.kind != "version" or data is None:
@@ -342,7 +345,7 @@ class _Replay:
     # All records
 
     def _make_sound(self) -> None:
-        """Remove invalid results of a merge without conflicts, such as a stage of a version that was deleted."""
+        """Remove invalid results of a merge without conflicts, such as the stage of a deleted version."""
         for model in sorted({what.model for _, what in self._touched()} | self.refused):
             if model in self.refused:
                 self._drop(model, PLACES)
@@ -363,7 +366,7 @@ class _Replay:
         return [(path, what) for path, what in found if what is not None and what.model and model in ("", what.model)]
 
     def _drop(self, model: str, kinds: tuple[str, ...]) -> None:
-        """Drop our changes of *kinds* completely: the stage of a promotion and the markers that it set."""
+        """Drop all local changes of *kinds*: the stage of a promotion and the markers that it set."""
         for path, what in self._touched(model):
             if what.kind not in kinds:
                 continue
@@ -385,7 +388,7 @@ class _Replay:
                 del self.done.files[path]
 
     def _tidy(self, model: str) -> None:
-        """Drop our changes of stages if both sides together put a version into two stages."""
+        """Drop local changes of stages if both sides together put a version into two stages."""
         if not self._touched(model):
             return
         for path in leftovers(self.onto, model):
@@ -403,7 +406,7 @@ class _Replay:
         return faults(replace(self.onto, files=files), self.was, model, [path for path, _ in self._touched(model)])
 
     def _name_left_out(self) -> None:
-        """Report every change of the commit that was lost and that no conflict mentions."""
+        """Report every change of the commit that was lost and is not in a conflict."""
         for path, what in self.found:
             if what is not None and what.model in self.settled:
                 continue
@@ -423,6 +426,6 @@ class _Replay:
 
 
 def _new_fault(theirs: bytes, merged: bytes) -> Problem | None:
-    """Return a fault of the stages of *merged*, bytes of `gitmodel.toml`, that *theirs* do not have, or None."""
+    """Return a fault in the stages of *merged* (content of `gitmodel.toml`) that *theirs* does not have, or None."""
     known, found = (decode_registry(data, paths.REGISTRY).faults for data in (theirs, merged))
     return next((fault for fault in found if fault not in known), None)

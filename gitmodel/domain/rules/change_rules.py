@@ -1,4 +1,4 @@
-"""The rules of a change by name, judged on the branch before and after it. Pure."""
+"""The rules of a change by name, judged by the branch before and after the change. Pure."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _MOST_CHANGED = 20
 class ChangedBranch(Frozen):
     """The branch *before* and *after* a change, and a function that judges versions that enter a stage.
 
-    *judge* evaluates the expression of a gate. *may_return* returns True if the history allows returning to an earlier
-    version without the gates of the stage. *force* allows the change to delete versions in use, and many records.
+    *judge* evaluates the expression of a gate. *may_return* returns True if an earlier version may return by its
+    history, without the gates of the stage. *force* allows the change to delete versions in use, and many records.
     """
 
     before: Snapshot
@@ -59,14 +59,14 @@ class ChangedBranch(Frozen):
         return cache(self.before.last_number)
 
     def problems(self, changed: Sequence[str]) -> Iterator[Problem]:
-        """Yield the problems of a change of the paths *changed*. Skips unreadable records: they break invariants."""
+        """Yield the problems of a change of the paths *changed*. Skips unreadable records, which break invariants."""
         for path in changed:
             what = paths.parse_path(path)
             if what is not None:
                 try:
                     yield from _problems_at(self, path, what)
                 except Invalid:
-                    continue  # reported as a broken invariant
+                    continue  # the record is reported as a broken invariant
         yield from () if self.force else _size_problems(self.before, self.after, changed)
 
 
@@ -91,7 +91,7 @@ def _problems_at(branch: ChangedBranch, path: str, what: RecordPath) -> Iterator
 
 
 def _skipped(after: Snapshot, model: str, number: int) -> int:
-    """Count the numbers directly before *number* that no version of *model* has."""
+    """Return the number of unused numbers of *model* directly before *number*."""
     near = range(number - 1, max(0, number - paths.MOST_SKIPPED - 2), -1)
     below = next((other for other in near if after.files.read(paths.version_file(model, other)) is not None), None)
     if below is None:
@@ -192,7 +192,7 @@ def _stage_problems(branch: ChangedBranch, path: str, what: RecordPath) -> Itera
 
 
 def _is_carried(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> bool:
-    """Return True if the stage's file moved with its model, which was renamed."""
+    """Return True if the stage's file only moved because its model was renamed."""
     if before.load(paths.model_file(what.model), records.ModelRecord) is not None:
         return False
     data, former = after.files.read(path), after.former_names(what.model)

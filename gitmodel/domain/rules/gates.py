@@ -1,4 +1,4 @@
-"""Judging the rules of a stage: the gates that a version passes, the gates that it fails, and the reasons. Pure."""
+"""Judging the rules of a stage: the gates that a version passes or fails, with reasons. Pure."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ class Answer(Protocol):
 
     @property
     def unreadable(self) -> bool:
-        """True if the expression cannot be parsed; then no version passes it, not even by force."""
+        """True if the expression cannot be parsed. Then no version passes, even by force."""
 
     @property
     def values(self) -> Mapping[str, object]:
-        """The values that the expression reads, by their names; None if the record has none."""
+        """The values that the expression reads, by name (None: not set)."""
 
 
-# The names that a gate may read. Local and tag-dependent names are excluded, so that results are the same everywhere.
+# The names that a gate may read. Names whose values depend on the clone or on tags are excluded, so that results are
+# the same everywhere.
 _SEEN = {name: value for name, value in VERSION_NAMES.items() if name not in ("model", "pending", "local")}
 _SAID: dict[str, Names] = {
     **dict.fromkeys(("name", *DESCRIPTIVE), VALUE),
@@ -57,9 +58,9 @@ Judge = Callable[[str, Mapping[str, object]], Answer]
 class Outcome(Frozen):
     """The result of one rule for a version: *finding* is the reason for a failure, *message* the text of the gate.
 
-    *forced* is True if the stage's file lists the rule as passed by force. *values* are those that the *expression* of
-    the gate reads, by their names; None if they are not set. *waits* is True if the branch has a looser rule that is
-    not in force yet.
+    *forced* is True if the stage's file lists the rule as passed by force. *values* are the values that the gate's
+    *expression* reads, by name (None: not set). *waits* is True if the branch has a looser rule that is not in force
+    yet.
     """
 
     gate: str
@@ -83,7 +84,7 @@ class Outcome(Frozen):
 
     @property
     def explained(self) -> str:
-        """The values found, and the reason for the failure if the values do not explain it."""
+        """The values that were found, and the reason for the failure if the values do not explain it."""
         says_more = self.finding not in self.found and not self.finding.endswith(_NOT_SET)
         parts = (", ".join(self.found), self.finding if says_more else "", _RULE_IN_FORCE if self.waits else "")
         return "; ".join(filter(None, parts))
@@ -119,9 +120,9 @@ def judge_entry(
 ) -> tuple[Outcome, ...]:
     """Judge each rule of the stage *ref* for the entry of version *number*, and return the outcomes.
 
-    The rules, the holder and the version's previous stage are those of *before*, the first parent of the commit that
-    changes the stage; the version is that of *after*, the commit's own tree. Raises NotFound, Invalid, and GateRefused
-    for rules that cannot be judged.
+    *after* is the commit that changes the stage, *before* its first parent. The rules, the holder and the version's
+    previous stage are read from *before*, the version from *after*. Raises NotFound, Invalid, and GateRefused for rules
+    that cannot be judged.
     """
     for registry in before.registries:
         check_rules(registry, ref.stage)
@@ -142,7 +143,7 @@ def judge_entry(
 def judge_recorded(
     before: Snapshot, after: Snapshot, ref: StageRef, record: StageRecord, judge: Judge
 ) -> tuple[Outcome, ...]:
-    """Judge the entry of *record* into *ref* as `judge_entry` does. With a reason, the gates that it forced pass."""
+    """Judge the entry of *record* into *ref* as `judge_entry` does. If *record* has a reason, its forced gates pass."""
     forced = record.forced if record.reason.strip() else ()
     return judge_entry(before, after, ref, record.version, judge, forced=forced)
 
@@ -178,8 +179,7 @@ def _judge_rule(
 def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: int) -> dict[str, object]:
     """Return the fields for a gate's expression: those of the version, the current holder, and the model.
 
-    All come from the records, not from tags, so that results are the same everywhere. Without a holder, `holder` is
-    empty.
+    Reads only records and no tags, so that results are the same everywhere. Without a holder, `holder` is empty.
     """
     fields = _fields(before, after.version(ref.model, number), ref.model)
     held = recorded_places(before, ref.model).get(ref.stage)
@@ -208,9 +208,9 @@ def plan_gated_promotion(
     """Put version *number* into the stage *to*, if the rules of the snapshot or *why* allow it.
 
     *leave* lets a later stage become empty. A version that is recorded but not in force is recorded again, so that the
-    current rules judge the new change; a proposal does not know what is in force, and records it again only with
-    *again*. Raises GateRefused, which names every failed gate; UsageError for force without a reason; and what
-    `plan_promotion` raises.
+    current rules judge the new change. A proposal does not know which version is in force, so it records a version
+    again only with *again*. Raises GateRefused, which names every failed gate; UsageError for force without a reason;
+    and the errors of `plan_promotion`.
     """
     before = snapshot.committed or snapshot
     for registry in before.registries if to not in (ARCHIVED, NONE) else ():
@@ -249,8 +249,8 @@ def refusal(
 ) -> GateRefused:
     """Return the error that names every gate that stops *version* (`iris@4`), with the findings.
 
-    *recorded* is True if the version is recorded in the stage already, and not in force. *reviewed* is True if only a
-    proposal can change the stage.
+    *recorded*: the version is already recorded in the stage, and not in force. *reviewed*: only a proposal can change
+    the stage.
     """
     failed = [outcome for outcome in outcomes if outcome.stops]
     said = "; ".join(map(str, failed))

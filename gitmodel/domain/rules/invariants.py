@@ -80,7 +80,7 @@ class ModelRecords:
     archived: set[int] = field(default_factory=set)
 
     def add(self, path: str, what: RecordPath, record: Any) -> None:
-        """Add the *record* at *path*; None stands for a record that cannot be read."""
+        """Add the *record* at *path* (None: it cannot be read)."""
         self.files[path] = what
         if what.kind == "archived":
             self.archived.add(int(what.key))
@@ -165,7 +165,7 @@ def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> I
 def file_faults(
     registry: RegistryRecord, path: str, what: RecordPath, data: bytes | Invalid, holds: ModelRecords
 ) -> Iterator[Problem]:
-    """Yield the problems of one record of a model, and add the record to *holds*. *data* is Invalid if unreadable."""
+    """Yield the problems of one record of a model, and add the record to *holds*. *data* is its content or an error."""
     record = None
     try:
         if isinstance(data, Invalid):
@@ -262,7 +262,7 @@ def _place_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> 
 def _place_fault(path: str, record: StageRecord, holds: ModelRecords) -> Iterator[Problem]:
     version = holds.versions.get(record.version)
     if version is None and record.version in holds.versions:
-        return  # its file cannot be read, which is reported separately
+        return  # the unreadable file is reported separately
     rule = broken_by_place(record, version)
     if rule == "stage.version":
         yield Problem(path, "version", rule, f"there is no version {record.version}")
@@ -291,10 +291,10 @@ def read_record(kind: type[Record], data: bytes, path: str, *, newer: bool) -> t
 
 
 def _canonical_fault(record: Record, data: bytes) -> str | None:
-    """Return the first lines in which *data* differs from the canonical form of *record*, None if there are none."""
+    """Return the first lines in which *data* differs from the canonical form of *record*, or None."""
     try:
         canonical = codec.canonical(record)
-    except GitModelError:  # a record can exceed the size limit in its canonical form only
+    except GitModelError:  # only the canonical form of the record exceeds the limit
         return "it would be too large"
     if canonical == data:
         return None

@@ -15,9 +15,9 @@ from gitmodel.errors import Invalid
 
 
 def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tuple[RegistryRecord, list[Problem]]:
-    """Return the record of the registry in *files* and its problems. An unreadable record becomes the default one.
+    """Return the record of the registry in *files*, or the default record if it is unreadable, and its problems.
 
-    *expression_fault* returns the problem of a gate's expression, "" if there is none.
+    *expression_fault* returns the problem of a gate's expression, or "".
     """
     path = paths.REGISTRY
     try:
@@ -42,7 +42,7 @@ def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tup
 
 
 def _direction_faults(data: bytes) -> Iterator[Problem]:
-    """Yield a problem if the file, which people also edit, has characters that change the direction of its text."""
+    """Yield a problem if the file has characters that change the direction of text. People edit this file by hand."""
     found = codec.find_bidi(data.decode())
     if found:
         message = f"has the character U+{ord(found):04X}, which reorders what a reviewer sees: write it as an escape"

@@ -14,8 +14,8 @@ from gitmodel.errors import Invalid
 def related(files: Files, changed: Collection[str]) -> set[str]:
     """Return the paths *changed*, and the paths of records that the invariants compare with them.
 
-    These are the model's own record, its stages and aliases; the version that a stage, alias, name or marker names; the
-    name and the marker of a version. Their number grows with the change, not with the registry.
+    These are the model's own record, its stages and aliases, the version that a stage, alias, name or marker names, and
+    the name and the marker of a version. Their number depends on the change and not on the size of the registry.
     """
     return set(changed).union(*(_Related(files, what).found for what in _by_model(changed)))
 
@@ -37,7 +37,7 @@ def _load(files: Files, path: str, kind: type[R]) -> R | None:
 
 
 class _Related:
-    """The paths that belong together with *changed* records of one model."""
+    """Collects the paths that are related to *changed* records of one model."""
 
     def __init__(self, files: Files, changed: list[RecordPath]) -> None:
         self.files = files

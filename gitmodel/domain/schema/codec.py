@@ -18,7 +18,7 @@ MAX_NESTING = 8
 MAX_KEY = 128
 _INT64 = 2**63
 _NO_OFFSET = timedelta(0)
-# Characters that reorder what a reviewer sees (Unicode bidi controls), written as escapes.
+# Unicode bidi controls are written as escapes, because they reorder the text that a reviewer sees.
 _BIDI = {code: f"\\u{code:04X}" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 
 
@@ -28,7 +28,7 @@ class Wrong(ValueError):
     path = ""
 
     def below(self, step: str) -> Wrong:
-        """Return the same with *step* before its path."""
+        """Return this error with *step* before its path."""
         self.path = step + self.path
         return self
 
@@ -43,7 +43,7 @@ class Problem(Frozen):
 
     @property
     def overridable(self) -> bool:
-        """True if a person may override the rule; a break of any other rule is damage."""
+        """True if a person may override the rule. A break of any other rule is damage."""
         return self.rule in ("change.held", "change.gate", "change.size")
 
     def __str__(self) -> str:
@@ -65,12 +65,12 @@ def since(major: int, minor: int) -> dict[str, Any]:
 class Record(Frozen, kw_only=True):
     """A file or a table on the metadata branch. A subclass declares its keys as fields, in the order of the TOML.
 
-    The type of a field says which values its key takes: `Annotated[type, read]`, where *read* turns a TOML value into
-    the record's value or raises Wrong, a plain type of `_READERS`, another Record (a table) or a tuple of one (an array
-    of tables). A field without default is required; the default of any other is never written. The metadata REQUIRED
-    makes a field with a default required, NOT_A_KEY keeps a field out of the file, `since(1, 1)` says that format 1.1
-    introduced the key; *introduced* is the format that introduced the record. *extra* holds the keys that a newer
-    gitmodel wrote.
+    The type of a field defines the values of its key: `Annotated[type, read]`, where *read* converts a TOML value to
+    the record's value or raises Wrong; a plain type of `_READERS`; another Record (a table); or a tuple of a Record (an
+    array of tables). A field without default is required. The default of another field is never written. The metadata
+    REQUIRED makes a field with a default required, NOT_A_KEY keeps a field out of the file, `since(1, 1)` says that
+    format 1.1 introduced the key; *introduced* is the format that introduced the record. *extra* holds the keys that a
+    newer gitmodel wrote.
     """
 
     introduced: ClassVar[tuple[int, int]] = OLDEST_FORMAT
@@ -82,7 +82,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Key(Frozen):
-    """A key of a record: *read* reads its value. A table has no *read*: *table* is its kind of record instead.
+    """A key of a record. *read* reads its value; for a table, *table* is its kind of record instead.
 
     *many* is True for an array of tables. *since* is the format that introduced the key.
     """
@@ -114,7 +114,7 @@ class Schema:
     def make(self, values: dict[str, Any]) -> Any:
         """Create a record from *values*, each already converted by its key.
 
-        Three times as fast as its own `__init__`.
+        Three times as fast as the record's own `__init__`.
         """
         record = object.__new__(self.kind)
         fields = record.__dict__
@@ -131,7 +131,7 @@ class _Schemas(dict[type[Record], Schema]):
         return self[kind]
 
 
-# The schema of each kind of record, made of its fields when it is first needed.
+# The schema of each kind of record. It is made from the fields when it is first needed.
 SCHEMAS = _Schemas()
 
 
@@ -197,7 +197,7 @@ def inspect(
     known = 0
     for name, key, read in schema.rows:
         value = table.get(name)
-        if value is None:  # not supported by TOML
+        if value is None:  # TOML has no null
             if key.required:
                 problems.append(Problem(path, within + name, "record.required", "is missing"))
             continue
@@ -329,7 +329,7 @@ def _encode_value(name: str, value: Any) -> str:
 
     if _holds_moment(value):
         return f"{_quoted(name)} = {_encode_moments(value, 1)}\n"
-    # tomli_w writes CR LF as LF inside a multi-line string, which would lose the CR.
+    # no multi-line string for CR LF: tomli_w would lose the CR
     lines = isinstance(value, str) and "\n" in value and "\r" not in value
     return tomli_w.dumps({name: value}, multiline_strings=lines).translate(_BIDI)
 
@@ -362,7 +362,7 @@ def find_bidi(text: str) -> str:
 
 
 def shown(name: str) -> str:
-    """Return a key from a record in a form for messages: printable, at most as long as a valid key."""
+    """Return a key of a record for messages: printable, and at most as long as a valid key."""
     return ascii(name[:MAX_KEY])[1:-1]
 
 
@@ -462,7 +462,7 @@ def _metadata_value(value: Any, depth: int) -> Any:
     if type(value) in (str, bool, float):
         return value
     if isinstance(value, str):
-        return str.__str__(value)  # the value of an enum, not its text
+        return str.__str__(value)  # the value of an enum member, not its name
     if isinstance(value, float):
         return float(value)
     if isinstance(value, int):

@@ -15,7 +15,7 @@ _OBJECT = r"sha256/([0-9a-f]{2})/([0-9a-f]{62})"
 
 
 def parse_digest(text: str) -> Digest:
-    """Return *text* if it is a digest; raise Invalid, which shows at most its first 80 characters, if not.
+    """Return *text* if it is a digest. Otherwise raise Invalid, which shows at most its first 80 characters.
 
     >>> parse_digest("sha256:" + "0" * 64) == "sha256:" + "0" * 64
     True

@@ -1,7 +1,7 @@
 """A folder artifact as bytes: one line per file, in a fixed order. Pure: bytes <-> entries.
 
 The first line is `gitmodel-manifest 1`; each other line is `<digest> <size> <path>`, LF at its end, sorted by
-the UTF-8 bytes of the path. There is one way to write a folder, so equal folders have equal digests.
+the UTF-8 bytes of the path. A folder has only one manifest, so equal folders have equal digests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIZE_LIMIT = 2**63 - 1  # the limit of file sizes in other tools
 
 _HEADER = re.compile(rb"gitmodel-manifest ([0-9]{1,9})\n")
 _LINE = re.compile(r"(sha256:[0-9a-f]{64}) (0|[1-9][0-9]{0,18}) (.+)", re.DOTALL)
-# C0, DEL and C1: they break lines, or drive the terminal that a path is printed on
+# C0, DEL and C1: control characters that break lines or control a terminal
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -65,7 +65,7 @@ def format_manifest(entries: Iterable[ManifestEntry]) -> bytes:
     >>> format_manifest([])
     b'gitmodel-manifest 1\n'
 
-    Raises Invalid for an entry that is not allowed, or two that cannot be in one folder.
+    Raises Invalid for an entry that is not allowed, or two entries that cannot be in one folder.
     """
     ordered = sorted(entries, key=lambda entry: entry.path)
     for entry in ordered:
@@ -135,8 +135,8 @@ def _parse_line(line: str, number: int) -> ManifestEntry:
 
 
 def _refuse_file_as_folder(paths: list[str]) -> None:
-    # With the separator ordered before every other character, what is in a folder comes right after a file of
-    # that name, so comparing neighbours is enough, however deep a malicious path is.
+    # "\0" as separator sorts before every other character, so the content of a folder comes right after a file of the
+    # same name. So comparing neighbours is enough, even for very deep paths.
     keys = sorted((path.replace("/", "\0"), number) for number, path in enumerate(paths, start=2))
     for (before, _), (after, number) in pairwise(keys):
         if after.startswith(before) and after[len(before)] == "\0":

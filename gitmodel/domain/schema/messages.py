@@ -9,14 +9,13 @@ from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.refs import StageRef
 
 MAX_TRAILER = 500
-# C0 except tab and line feed, DEL and C1: git refuses NUL in a message, and `git log` prints the others on the
-# terminal.
+# C0 except tab and line feed, DEL and C1. git refuses NUL in a message, and `git log` would print the others.
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 
-# For git, a message ends at a scissors line or the start of a patch, and its trailers are above that.
+# For git, a message ends at a scissors line or the start of a patch. Trailers below it would not count.
 _CUT = r"(?m)^(?=#|---)"
 
-# GitHub, Gitea and Forgejo (merged, then squashed), Bitbucket, Azure DevOps; GitLab names it in the body.
+# GitHub, Gitea and Forgejo (merged, then squashed), Bitbucket, Azure DevOps; GitLab names the request in the body.
 _PULL_REQUESTS = (
     r"\AMerge pull request (#[0-9]{1,9})\b",
     r"\A[^\n]*\((#[0-9]{1,9})\)(?: from [^\n]*)?(?:\n|\Z)",
@@ -53,12 +52,12 @@ def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]
 
 
 def transaction_id(*parts: str) -> str:
-    """Return 16 hex digits that are the same for the same *parts*."""
+    """Return 16 hex digits, the same for equal *parts*."""
     return sha256("\0".join(parts).encode("utf-8", "replace"))[:16]
 
 
 def keyed_transaction(model: str, key: str) -> str:
-    """Return the transaction id for creating a version of *model* with the idempotency *key*. It is always the same."""
+    """Return the transaction id for a version of *model* with the idempotency *key*, the same in each call."""
     return transaction_id("idempotency-key", model, key)
 
 

@@ -33,7 +33,7 @@ def fold(name: str) -> str:
     return name.casefold()
 
 
-@lru_cache(maxsize=1024)  # a listing meets the same few names again and again
+@lru_cache(maxsize=1024)  # a list has the same few names many times
 def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
     """Return the fault of *name*, in words that follow "because it", or None.
 
@@ -56,7 +56,7 @@ def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
 
 
 def is_device(name: str) -> bool:
-    """Return True if *name* is a device on Windows, whatever follows its first dot.
+    """Return True if *name* is a device on Windows, with any text after its first dot.
 
     >>> is_device("AUX.txt"), is_device("auxiliary")
     (True, False)
@@ -127,7 +127,7 @@ def _word_fault(name: str) -> str | None:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the one of *known* that *word* was probably meant to be; "" if none is similar."""
+    """Return the word in *known* that is most similar to *word*, or ""."""
     import difflib  # imported here: it costs 5 ms, and only errors need it
 
     names = list(known)
@@ -136,7 +136,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], hint: str = "") -> str:
-    """Return *hint*, after a question with the `nearest` of *known* to *word* if one is similar.
+    """Return *hint*. If a word in *known* is similar to *word*, a question comes first.
 
     >>> did_you_mean("prodution", ["staging", "production"], "see `git model stages`")
     'did you mean production? see `git model stages`'
@@ -173,7 +173,7 @@ def _bad_character(name: str, pattern: re.Pattern[str]) -> str:
 
 
 def _told(character: str) -> str:
-    """Return *character*, with its code point if it can be confused with another one."""
+    """Return *character*, with its code point if it can be confused with another character."""
     number = "" if character.isascii() or not character.isprintable() else f" (U+{ord(character):04X})"
     return f"{character!r}{number}"
 

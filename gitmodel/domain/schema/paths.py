@@ -19,7 +19,7 @@ PURGED = "purged"
 HIGHEST_NUMBER = 10**9
 # How many numbers a new version may skip.
 MOST_SKIPPED = 1_000
-# Hosts read these from the branch; they are kept on every write and never read as records.
+# Files that hosts read from the branch. gitmodel preserves them and never reads them as records.
 HOST_FILES = frozenset(
     {".github", ".gitlab-ci.yml", ".gitlab", ".forgejo", "CODEOWNERS", "README.md", ".gitattributes"}
 )
@@ -117,7 +117,7 @@ def purge_file(digest: str) -> str:
 
 
 def is_host_file(path: str) -> bool:
-    """Return True if *path* is (in) one of the files that the git host reads from the branch."""
+    """Return True if the git host reads the file *path* from the branch."""
     return path.split("/", 1)[0] in HOST_FILES
 
 
@@ -126,7 +126,7 @@ def is_rule(path: str) -> bool:
     return path in (REGISTRY, SIGNERS) or is_host_file(path)
 
 
-# `re` compiles these patterns when they are first used: `resolve` uses none.
+# Text, because `resolve` uses none of these patterns; `_patterns` compiles them.
 _RUN_ID = r"([0-9]{4})([0-9]{2})([0-9]{2})T[0-9]{6}Z-[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _MODEL = r"models/(?P<model>[^/]+)"
 _IN_HUNDREDS = r"(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml"
@@ -183,7 +183,7 @@ def parse_path(path: str) -> RecordPath | None:
 
 
 def _is_home(found: RecordPath, path: str) -> bool:
-    """Return True if the record would be written to *path*."""
+    """Return True if *path* is the path at which the record is written."""
     if found.kind in ("version", "archived") and len(found.key) > 18:
         return False
     homes = {

@@ -1,9 +1,9 @@
 """Paths in a folder that are dangerous to write, or that other systems do not support. Pure: strings in, strings out.
 
-A folder with a `.git` in it is a git repository wherever it is written: its config can hold credentials, and git runs
-commands that the config names as soon as somebody types `git status` there. The spellings are those that git itself
+A folder that contains `.git` is a git repository. Its config can hold credentials, and git runs commands that the
+config names as soon as somebody types `git status` there. The refused spellings of `.git` are those that git itself
 refuses (`is_ntfs_dotgit` in https://github.com/git/git/blob/master/path.c, `is_hfs_dotgit` in utf8.c), and those that
-file systems without case, and with Cygwin's or SMB's mapping of special characters, read as `.git`.
+file systems read as `.git` if they ignore case or map special characters as Cygwin and SMB do.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _IGNORED = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_MAPPED = re.compile("[\uf001-\uf07f]")  # Cygwin, WSL and SMB store characters that Windows does not support as these
+_MAPPED = re.compile("[\uf001-\uf07f]")  # Cygwin, WSL and SMB map characters that Windows does not support to these
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufff9-\ufffb]")
-_SFM = {"\uf022": ":", "\uf028": " ", "\uf029": "."}  # further ones, of SMB on macOS
+_SFM = {"\uf022": ":", "\uf028": " ", "\uf029": "."}  # further mappings of SMB on macOS
 MOST_BYTES = 255  # the limit of most file systems
 _WINDOWS = re.compile(r'[<>:"|?*]')
 
@@ -44,15 +44,15 @@ def is_git_name(part: str) -> bool:
 
 
 def git_paths(paths: Sequence[str]) -> list[str]:
-    """Return the *paths* of a git repository: with a part that means `.git`, or the HEAD of a bare repository.
+    """Return the *paths* of a git repository: those with a part that means `.git`, and the HEAD of a bare repository.
 
     git also recognizes a folder with `HEAD`, `objects` and `refs`, or with a `commondir` file instead of the last two.
-    A clone with packed refs has `packed-refs`, and the empty folders of `refs` are in no artifact.
+    In a clone with packed refs, `packed-refs` counts, because an artifact lacks the empty folders of `refs`.
 
     >>> git_paths(["config", "HEAD", "objects/ab/cd", "refs/heads/main", "sub/.git/config", "weights.bin"])
     ['HEAD', 'sub/.git/config']
     """
-    # most paths are plain, and a folder may have a million of them
+    # a cheap test first, because a folder may have a million paths, most of them plain
     doubtful = (path for path in paths if not path.isascii() or "git" in path.lower())
     found = {path for path in doubtful if any(map(is_git_name, path.split("/")))}
     heads = {path.rpartition("/")[0].casefold(): path for path in paths if _last(path) == "head"}
@@ -107,7 +107,7 @@ def file_name_fault(name: str) -> str:
         return f"it begins with '{name[0]}'"
     if "/" in name or "\\" in name:
         return f"it holds a {'slash' if '/' in name else 'backslash'}"
-    # not isprintable(), whose answer for new characters depends on the version of Python
+    # not isprintable(): its result for new characters depends on the version of Python
     if any(pattern.search(name) for pattern in (_CONTROL, _IGNORED, _MAPPED)):
         return "it holds a character that cannot be seen"
     if len(name.encode()) > MOST_BYTES:

@@ -20,7 +20,7 @@ from gitmodel.errors import Invalid, UsageError
 FORMAT = (1, 2)
 KINDS = ("data", "model", "deployment")
 RUN_STATUSES = ("succeeded", "failed", "cancelled")
-# The statuses above, and those of runs that only the journal of this machine has.
+# These, and the statuses of runs that only the journal of this machine has.
 ALL_RUN_STATUSES = (*RUN_STATUSES, "running", "lost")
 STEP_STATUSES = ("succeeded", "cached", "failed", "skipped")
 DIGEST_SOURCES = ("provider",)
@@ -59,7 +59,7 @@ def _version_name(value: Any) -> str:
 
 
 def _file_name(value: Any) -> str:
-    if names.fault_in(codec.text(value)) is None:  # most files have such a name
+    if names.fault_in(codec.text(value)) is None:  # most file names are valid names of artifacts, too
         return str(value)
     # imported here because its patterns cost 1 ms, and only unusual names need them
     from gitmodel.domain.schema.portable_paths import file_name_fault
@@ -115,7 +115,7 @@ Kind = Annotated[str, _one_of(*KINDS)]
 
 
 class GateRule(Record, kw_only=True):
-    """A gate: an *expression* that a version must satisfy to enter a stage, and the *message* for one that does not."""
+    """A gate: an *expression* that a version must satisfy to enter a stage, and the *message* if it does not."""
 
     name: Name
     expression: str
@@ -125,10 +125,11 @@ class GateRule(Record, kw_only=True):
 class StageRule(Record, kw_only=True):
     """An exclusive stage of the registry: at most one version of a model is in it.
 
-    A version enters it only from a place in *after* (stages, "archived", "none"; empty: from anywhere), and only if the
-    version passes the *gates*. With *proposal_only*, a change is in force only after review; with *signed*, only if its
-    commit and tag are signed by a key in `allowed_signers`. With *rollback* "direct", a previous version can return
-    without these checks, except the signatures. *faults* are the problems of the file that concern the stage.
+    A version enters the stage only from a place in *after* (stages, "archived", "none"; empty: from anywhere), and only
+    if it passes the *gates*. With *proposal_only*, a change is in force only after review. With *signed*, a change is
+    in force only if its commit and tag are signed by a key in `allowed_signers`. With *rollback* "direct", a previous
+    version can return without these checks, except the signatures. *faults* are the problems of the file that concern
+    the stage.
     """
 
     name: Name
@@ -146,7 +147,7 @@ class StageRule(Record, kw_only=True):
 
 
 class RunRules(Record, kw_only=True):
-    """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (those that made a version).
+    """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (runs that made a version).
 
     With *record_cells*, a run in a notebook stores the executed cells.
     """
@@ -159,14 +160,14 @@ class RunRules(Record, kw_only=True):
 class CodeRules(Record, kw_only=True):
     """The registry's rules for the code of versions: *dirty* is the rule for uncommitted changes.
 
-    "record" records that there were some, "snapshot" stores them as a commit, "refuse" creates no version.
+    "record" records only that they exist, "snapshot" stores them as a commit, "refuse" refuses to create the version.
     """
 
     dirty: Annotated[str, _one_of(*DIRTY)] = "record"
 
 
 class FormatRules(Record, kw_only=True):
-    """The registry's rules for the formats of values: with *pickle*, a value that no other format keeps is pickled.
+    """The registry's rules for the formats of values. With *pickle*, a value that no other format can store is pickled.
 
     *trust* are the names of classes and functions that the registry suggests to trust. They have an effect only on
     machines whose users accept them.
@@ -295,8 +296,8 @@ class ModelRecord(Record, kw_only=True):
         return self.deleted is None and self.renamed_to is None
 
 
-# The keys with which a person describes a model, with their help; the keys among them that take text; the headings of
-# keys in a model card.
+# The keys with which a person describes a model, with their help; those of them that are text; the headings of keys in
+# a model card.
 DESCRIPTIVE = {field.name: field.metadata["help"] for field in fields(ModelRecord) if "help" in field.metadata}
 DESCRIPTIVE_TEXTS = tuple(name for name in DESCRIPTIVE if getattr(ModelRecord, name, None) == "")
 HEADINGS = {field.name: field.metadata["heading"] for field in fields(ModelRecord) if field.metadata.get("heading")}
@@ -305,9 +306,9 @@ HEADINGS = {field.name: field.metadata["heading"] for field in fields(ModelRecor
 class Code(Record, kw_only=True):
     """The code of a version: the commit, whether it had uncommitted changes, and the URL of the code repository.
 
-    *outside* is True if there was no code repository; without a *commit*, it had no commit yet. *snapshot* is the
-    commit that stores the work tree, if it was dirty and stored. *changed* is the number of uncommitted changes, where
-    a new folder counts as one. It is not recorded: only the process that read the code knows it.
+    *outside* is True if there was no code repository. Without a *commit*, the repository had no commit yet. *snapshot*
+    is the commit that stores uncommitted changes, if they were stored. *changed* is the number of uncommitted changes,
+    where a new folder counts as one. It is not recorded.
     """
 
     commit: CommitId | None = None
@@ -321,10 +322,10 @@ class Code(Record, kw_only=True):
 class ArtifactLink(Record, kw_only=True):
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
-    An external artifact stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if
-    the digest is that of its store; otherwise the bytes were read and hashed. *needs_trust* are the full names of the
-    classes and functions that a machine must trust before it loads the artifact. *file* is the name that the file or
-    folder had; older records have none.
+    An external artifact stays at *uri*, with the *version_id* of its store. *digest_by* is "provider" if its store
+    reported the digest; otherwise the bytes were read and hashed. *needs_trust* are the full names of the classes and
+    functions that a machine must trust before it loads the artifact. *file* is the name of the original file or folder;
+    older records lack it.
     """
 
     name: Name
@@ -353,7 +354,7 @@ class ArtifactLink(Record, kw_only=True):
 
     @property
     def is_folder(self) -> bool:
-        """True if the digest is that of a manifest."""
+        """True if the artifact is a folder: the digest is that of a manifest."""
         return self.format == FOLDER_FORMAT
 
 
@@ -367,7 +368,7 @@ ATTACHMENT = "attachment"
 
 
 class Attachment(ArtifactLink, kw_only=True):
-    """A file or folder that was added to a version, at any time. Promotions do not depend on it."""
+    """A file or folder that was added to a version at any time. Promotions do not depend on attachments."""
 
     introduced: ClassVar[tuple[int, int]] = (1, 2)
     kind: Annotated[str, _one_of(ATTACHMENT)] = ATTACHMENT
@@ -420,7 +421,7 @@ class StageRecord(Record, kw_only=True):
     forced: Words = ()
 
     def promoted(self, version: VersionRecord) -> bool:
-        """Return True if *version* still has the artifacts with which it was promoted."""
+        """Return True if *version* has the same artifacts as at its promotion."""
         return links_digest(version.artifacts) == self.artifacts
 
 
@@ -436,9 +437,9 @@ class PurgeRecord(Record, kw_only=True):
 class StepRecord(Record, kw_only=True):
     """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is the duration.
 
-    *version* is the reference of the existing version that the step worked on, if any. *failed_attempts* are the errors
-    of the attempts before the last one, each in one line. *kinds*, *sizes*, *formats* and
-    *files* map the names of its outputs to the values that the links of a new version would have.
+    *version* is the reference of the existing version on which the step worked, if any. *failed_attempts* are the
+    errors of all attempts but the last, each in one line. *kinds*, *sizes*, *formats* and *files* map the names of
+    outputs to the values that a new version would have in its links.
     """
 
     name: str
@@ -459,10 +460,10 @@ class RunRecord(Record, kw_only=True):
     """The file of a run: one execution of a pipeline, its steps, and the versions that it created.
 
     *status* is "succeeded", "failed" or "cancelled". *error* describes the failure in one line; *traceback* is recorded
-    only if the registry asks for it. *packages* is the digest of the list of installed packages in the artifact store;
-    *details* is that of the inputs and outputs of the steps of a long run, which do not fit into the record. *script*
-    is the file of the pipeline, relative to the top of the code repository; *module* is the name by which it was
-    imported, if any. *cells* is the digest of the executed cells of a notebook, *metadata* that of a run of a script.
+    only if the registry asks for it. The artifact store has the list of installed packages (its digest is *packages*),
+    the executed cells of a notebook (*cells*), and the inputs and outputs of the steps of a long run, which do not fit
+    into the record (*details*). *script* is the file of the pipeline, relative to the top of the code repository;
+    *module* is the name by which it was imported, if any. *metadata* is that of a run of a script.
     """
 
     id: RunId
@@ -488,7 +489,7 @@ class RunRecord(Record, kw_only=True):
 
     @property
     def stored(self) -> tuple[str, ...]:
-        """The digests of what the artifact store has about the run itself."""
+        """The digests of the objects in the artifact store that describe the run itself."""
         return tuple(digest for digest in (self.packages, self.cells, self.details) if digest)
 
 
@@ -501,7 +502,7 @@ def is_newer(written: str) -> bool:
     return format_version(written) > FORMAT
 
 
-# The record at each kind of `paths.RecordPath` that has one.
+# The type of the record for each kind of `paths.RecordPath`.
 RECORDS: Mapping[str, type[Record]] = {
     "registry": RegistryRecord,
     "model": ModelRecord,
@@ -528,7 +529,7 @@ def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
     """Return the digest in a stage file: SHA-256 of the links' canonical TOML, sorted by name, without metadata.
 
     The digest of an external artifact counts, but not its location. *needs_trust* and *file* do not count, because
-    earlier releases do not know them.
+    earlier releases lack them.
 
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'

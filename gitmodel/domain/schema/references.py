@@ -10,17 +10,17 @@ from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.errors import UsageError
 from gitmodel.frozen import Frozen
 
-# 18 digits stay within the 64-bit integers that every TOML reader has.
+# Numbers of 18 digits fit into the 64-bit integers of every TOML reader.
 _MAX_DIGITS = 18
 
 
 class ModelRef(Frozen):
     """A reference to a model by its name.
 
-    *renumbered* confirms that the reference means the model that has the name now, although another model had it before
-    a pull. *since* is None for a name that a person wrote. For a handle, *model* is the name after the pull *since*;
-    the names that later pulls gave the model are looked up (see `renumbering`). *settles* are the notes that its first
-    change drops.
+    *renumbered* confirms that the reference means the model that has the name now, although another model had the name
+    before a pull. *since* is None for a name that a person wrote. For a handle, *model* is the name after the pull
+    *since*; later names of the model are looked up (see `renumbering`). *settles* are the notes that the first change
+    drops.
     """
 
     model: str
@@ -30,7 +30,7 @@ class ModelRef(Frozen):
 
     @classmethod
     def of(cls, model: str | ModelRef) -> ModelRef:
-        """Return *model* as a reference; a text counts as written by a person. Raises UsageError for a bad name."""
+        """Return *model* as a reference. A text counts as written by a person. Raises UsageError for a bad name."""
         return model if isinstance(model, ModelRef) else cls(check_name(model, "model"))
 
     @property
@@ -44,10 +44,10 @@ class ModelRef(Frozen):
 class VersionRef(Frozen):
     """A reference to a version; *selector* is a number, name, stage, alias, "latest" or "" (left out).
 
-    *renumbered* confirms that the reference means the version that has the number now, although another version had it
-    before a pull. *since* is None for a reference that a person wrote. For a handle, the number is that after the pull
-    *since*; the numbers that later pulls gave the version are looked up (see `renumbering`). *settles* are the notes
-    that its first change drops.
+    *renumbered* confirms that the reference means the version that has the number now, although another version had the
+    number before a pull. *since* is None for a reference that a person wrote. For a handle, the number is the one after
+    the pull *since*; later numbers of the version are looked up (see `renumbering`). *settles* are the notes that the
+    first change drops.
 
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')
@@ -68,7 +68,7 @@ class VersionRef(Frozen):
             raise UsageError(f"{text!a} has a date, which only diff reads", hint="leave it out, or add --at DATE")
         model, at, selector = text.partition("@")
         if at and not selector:
-            meant = suggest(model) or "MODEL"  # an invalid name can contain anything, so it is not printed
+            meant = suggest(model) or "MODEL"  # not printed, because an invalid name can contain anything
             raise UsageError(
                 f"{text!a} names no version after '@'",
                 hint=f"write {meant}@3, {meant}@production or {meant}@latest",

@@ -12,7 +12,7 @@ PROPOSALS = "refs/heads/propose/"
 RESERVED = "refs/gitmodel/reserved/"
 RENUMBERED = "refs/gitmodel/renumbered"
 REMOTES = "refs/gitmodel/remotes/"
-# Not below the names of stage tags, because a model can be called `rules`.
+# Not below the folder of stage tags, because a model can have the name `rules`.
 RULES_TAGS = "refs/tags/gitmodel-rules/"
 SEEN_RULES = "refs/gitmodel/rules/"
 KEPT_CODE = "refs/gitmodel/code/"
@@ -79,7 +79,7 @@ def reserved_name_ref(model: str, name: str) -> str:
 
 
 def vouched_ref(ref: StageRef, commit: Oid) -> str:
-    """Return the tag that records that a person vouched for *commit* when putting it in force in the stage *ref*.
+    """Return the tag that records that a user vouched for *commit* in the stage *ref*.
 
     No model can have this name. A host that protects `model/*/production` protects it as well.
 
@@ -99,12 +99,14 @@ def rules_ref(branch: str) -> str:
 
 
 def seen_rules_ref(branch: str) -> str:
-    """Return the ref, local to the clone, that keeps the tag of the rules in force as the clone last saw it."""
+    """Return the local ref that keeps the tag of the rules in force as this clone last saw it."""
     return f"{SEEN_RULES}{branch.removeprefix('refs/heads/')}"
 
 
 def remote_branch_ref(remote: str, branch: str) -> str:
-    """Return the ref of a remote's metadata branch as last fetched; a plain `git fetch` never moves it.
+    """Return the ref of a remote's metadata branch as gitmodel last fetched it.
+
+    A plain `git fetch` never moves this ref.
 
     >>> remote_branch_ref("origin", "refs/heads/gitmodel")
     'refs/gitmodel/remotes/origin/branches/gitmodel'

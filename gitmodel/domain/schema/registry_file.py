@@ -1,4 +1,4 @@
-"""Writing `gitmodel.toml`: people edit this file too, so its comments, order and layout stay. Pure."""
+"""Writing `gitmodel.toml`. People edit this file, too, so its comments, order and layout stay. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gitmodel.errors import Invalid
 
 
 def encode_registry(record: RegistryRecord, written: bytes | None = None) -> bytes:
-    """Return the bytes of `gitmodel.toml` for *record*; *written* are those of the present file, which is changed.
+    """Return the content of `gitmodel.toml` for *record*: a changed version of *written*, the current content.
 
-    A file in canonical form stays canonical. Raises Invalid if *record* was read from a file with faults, which would
-    be lost, and UsageError for an invalid value.
+    A file in canonical form stays canonical. Raises Invalid if *record* was read from a file with faults, because the
+    faulty parts would be lost; UsageError for an invalid value.
     """
     lost = next((fault for fault in record.faults if fault.rule != UNKNOWN), None)
     if lost is not None:

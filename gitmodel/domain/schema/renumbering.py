@@ -1,4 +1,7 @@
-"""Versions that got another reference by a pull, so that no reference silently means another version. Pure."""
+"""Renumberings: versions to which a pull gave another reference.
+
+So no reference silently means another version. Pure.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,15 @@ Numbered = tuple[str, int]
 
 _HEAD = "gitmodel-renumbered 1"
 _LINE = r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?"
-# The number of lines that are kept. The oldest are dropped; gitmodel then no longer follows handles and references from
-# that time.
+# The number of lines that are kept. After the oldest lines are dropped, gitmodel no longer follows handles and
+# references from that time.
 _MOST = 20_000
 
 
 class Renumbered(NamedTuple):
     """A version that was *old* in this clone and is *new* since the pull *event*.
 
-    While it is *noted*, a write by the old reference is refused.
+    While it is *noted*, a write with the old reference is refused.
     """
 
     event: int
@@ -33,7 +36,7 @@ class Renumbered(NamedTuple):
 
     @property
     def warning(self) -> str:
-        """The warning for reading by the old reference, which may be from before the pull."""
+        """The warning for a read with the old reference, which may have been written before the pull."""
         if not self.old[1]:
             old, new = self.old[0], self.new[0]
             return f"{old} names another model since a pull: your {old} is now {new}, and this is the new {old}"
@@ -55,11 +58,11 @@ class Renumberings(Frozen):
 
     @property
     def count(self) -> int:
-        """The number of the last pull that renumbered anything, 0 if none did."""
+        """The number of the last pull that renumbered versions, or 0."""
         return self.moves[-1].event if self.moves else 0
 
     def follow(self, old: Numbered, *, since: int) -> Numbered:
-        """Return the current reference of the version that was *old* after the pull *since*."""
+        """Return the current reference of the version that had the reference *old* after the pull *since*."""
         now, event = old, since
         for move in self.moves:
             if move.event > event and move.old == now:

@@ -1,7 +1,7 @@
 """The tag of the rules in force: formatting and parsing the commits that it lists. Pure.
 
-Its target is the commit up to which the rules of the branch were last put in force. Its message lists the previous
-ones, newest first. Putting rules in force adds a commit and removes none.
+The tag points at the commit whose rules were last put in force. Its message lists the earlier such commits, newest
+first. Putting rules in force adds a commit to the list and removes none.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ _LINE = r"Before: ([0-9a-f]{40})"
 
 
 def rules_message(branch: str, before: tuple[Oid, ...]) -> str:
-    """Return the message of the tag of the metadata branch *branch*, if the commits *before* put rules in force
-    earlier.
+    """Return the message of the tag for the metadata branch *branch*. *before* are the earlier commits in force.
 
     >>> print(rules_message("gitmodel", ("1" * 40,)), end="")
     Rules of gitmodel in force
@@ -29,7 +28,7 @@ def rules_message(branch: str, before: tuple[Oid, ...]) -> str:
 
 
 def read_before(message: str) -> tuple[Oid, ...] | None:
-    """Return the commits that the message names, or None if `rules_message` did not write it.
+    """Return the commits in *message*, or None if `rules_message` did not write it.
 
     >>> read_before(rules_message("gitmodel", ("1" * 40, "2" * 40))) == ("1" * 40, "2" * 40)
     True
@@ -44,7 +43,7 @@ def read_before(message: str) -> tuple[Oid, ...] | None:
 
 
 def extends(new: tuple[Oid, ...], old: tuple[Oid, ...]) -> bool:
-    """Return True if the commits *new* are *old*, perhaps with newer ones before them.
+    """Return True if *new* is *old*, possibly with newer commits before it.
 
     >>> extends(("c", "b", "a"), ("b", "a")), extends(("b", "a"), ("c", "b", "a")), extends(("c", "a"), ("b", "a"))
     (True, False, False)

@@ -27,7 +27,7 @@ _MOMENT = re.compile(r"(\d{8})(\d{4}(?:\d{2})?)?Z?")
 
 
 class Signer(Frozen):
-    """A key and its owners: *principals* are e-mail addresses, as patterns with `*`, `?` and a leading `!` for not.
+    """A key and its owners: *principals* are patterns of e-mail addresses, with `*`, `?`, and `!` for "not".
 
     *valid_after* and *valid_before* are seconds since 1970.
 
@@ -44,7 +44,7 @@ class Signer(Frozen):
     namespaces: str = ""
 
     def speaks_for(self, email: str) -> bool:
-        """Return True if a principal matches *email* and none excludes it."""
+        """Return True if a principal matches *email* and no principal excludes it."""
         return _matches(self.principals, email)
 
     def fault_at(self, when: int) -> str:
@@ -129,7 +129,7 @@ def _said(when: int) -> str:
 
 
 def _matches(patterns: str, word: str) -> bool:
-    """`match_pattern_list` of OpenSSH: a comma-separated list of globs, where one with `!` that matches excludes."""
+    """Do the same as OpenSSH's `match_pattern_list`: match a list of globs, in which a match with `!` excludes."""
     found = False
     for pattern in patterns.split(","):
         negated, glob = pattern.startswith("!"), pattern.removeprefix("!")

@@ -1,4 +1,4 @@
-"""Reading `gitmodel.toml` so that a malformed, contradictory or unknown rule lets no version in. Pure."""
+"""Reading `gitmodel.toml`. A malformed, contradictory or unknown rule lets no version into its stage. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
 from gitmodel.domain.schema.records import FORMAT, REPAIR, GateRule, RegistryRecord, StageRule
 from gitmodel.errors import GateRefused, Invalid
 
-# The records of stages list a forced rule `after` among forced gates by this name, so no gate may have this name.
+# In records of stages, the list of forced gates has this name for a forced rule `after`, so no gate may have this name.
 AFTER = "after"
 UNKNOWN = "record.unknown-key"
 # Keys that count as misspellings of `stages`, in any case.
@@ -20,7 +20,7 @@ _NEARLY_STAGES = frozenset({"stages", "stage"})
 
 
 def decode_registry(data: bytes, path: str) -> RegistryRecord:
-    """Return `gitmodel.toml` with the errors of its stages in `faults`: nothing enters the stages that they concern.
+    """Return `gitmodel.toml` with the errors of its stages in `faults`. No version enters the stages that they concern.
 
     Unknown keys are kept, and ignored outside of stages. Other keys with invalid values are in `unread`, and do not
     prevent reading stages. Raises Invalid if the file is not that of a registry, or if its major format is newer; the
@@ -50,12 +50,12 @@ def _without(table: Mapping[str, Any], unread: Mapping[str, Problem], path: str)
 
 
 def without_rules(path: str) -> RegistryRecord:
-    """Return the record of a branch without a `gitmodel.toml`: the default stages, which nothing enters."""
+    """Return the record of a branch without a `gitmodel.toml`: the default stages, which no version may enter."""
     return _nothing_enters(RegistryRecord(), Problem(path, "", "registry.record", "is missing"))
 
 
 def _nothing_enters(record: RegistryRecord, fault: Problem) -> RegistryRecord:
-    """Return *record* with the default stages, which nothing enters because of *fault*."""
+    """Return *record* with the default stages, which no version may enter because of *fault*."""
     stages = tuple(replace(rule, faults=(fault,)) for rule in RegistryRecord().stages)
     return replace(record, stages=stages, faults=(fault,))
 
@@ -91,7 +91,7 @@ def _upgrade(registry: RegistryRecord, key: str) -> str:
 
 
 class _Entry(NamedTuple):
-    """One `[[stages]]` as far as it is readable: its rule, its key, and its errors."""
+    """An entry of `[[stages]]`: the readable parts of its rule, its key, and its errors."""
 
     key: str
     rule: StageRule
@@ -119,7 +119,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 
 
 def _misspelt(word: str, path: str) -> _Entry:
-    """Return an entry for the misspelt key *word*. Its rules may have been meant for any stage."""
+    """Return an entry for the misspelled key *word*. Its rules may concern any stage."""
     key = codec.shown(word)
     fault = Problem(path, key, "registry.rules", "holds rules that are not read: write it as [[stages]]")
     return _Entry(key, StageRule(name=""), (fault,), named=False)
@@ -133,7 +133,7 @@ def _entry(table: Mapping[str, Any], path: str, key: str) -> _Entry:
     if named and (names.fold(str(name)) in names.STAGE_WORDS or str(name).isdigit()):
         named = False
         problems.append(Problem(path, f"{key}.name", "registry.stages", f"{name} cannot be an exclusive stage"))
-    # if one of these two is unreadable, the stricter value is used
+    # an unreadable value counts as the stricter value, True
     proposal_only, signed = (table.get(word, False) is not False for word in ("proposal_only", "signed"))
     rule = inspected[0] or StageRule(name=str(name) if named else "", proposal_only=proposal_only, signed=signed)
     problems += _unknown(rule, path, key)
@@ -154,7 +154,7 @@ def _unknown(rule: StageRule, path: str, key: str) -> Iterable[Problem]:
 def _contradictions(
     entry: _Entry, named: Mapping[str, _Entry], places: tuple[str, ...], path: str
 ) -> Iterable[Problem]:
-    """Yield the contradictions between *entry* and the others of the list."""
+    """Yield the contradictions between *entry* and the other entries."""
     first = named.get(names.fold(entry.rule.name)) if entry.named else None
     if first is not None and first.key != entry.key:
         message = f"{entry.rule.name} is listed already, as {first.key}: keep one of the two"

@@ -54,9 +54,9 @@ class _Section:
 def edited(text: str, old: str, new: str) -> str:
     """Return the TOML document *text* with the changes from the document *old* to the document *new*.
 
-    Everything else stays as it is written in *text*, with its comments. What is added is written as in *new*. Comments
-    on the lines directly above a removed key or table are removed with it. Comments inside a value that changes are
-    moved to the lines above it. Tables of an array are matched by their `name`.
+    Everything else keeps its form and comments in *text*. Added keys and tables have the form that they have in *new*.
+    Comments directly above a removed key or table are removed, too. Comments inside a value that changes are moved to
+    the lines above the value. Tables of an array are matched by their `name`.
 
     >>> print(edited("# ours\\na = 0x1 # one\\nb = 2\\n", "a = 1\\nb = 2\\n", "a = 1\\nc = 3\\n"), end="")
     # ours
@@ -147,7 +147,10 @@ class _Document:
             yield from ((statement.path, statement) for statement in section.statements)
 
     def named_parts(self) -> dict[Path, _Section | _Statement]:
-        """Return each table and key by its path, with the name of a table of an array instead of its position."""
+        """Return each table and key by its path.
+
+        In paths, tables of an array have their name instead of their position.
+        """
         parts = list(self.parts())
         keys = ((path, part) for path, part in parts if path[-1:] == ("name",) and isinstance(part, _Statement))
         names = {path[:-1]: part.value.strip("\"'") for path, part in keys}
@@ -178,7 +181,7 @@ class _Document:
             self._renumber(array)
 
     def remove_to_replace(self, path: Path) -> None:
-        """Remove everything at *path* or below; its comments stay, as lines of their own."""
+        """Remove everything at *path* or below, but keep its comments as separate lines."""
         for section in self.sections:
             for statement in [s for s in section.statements if s.path[: len(path)] == path]:
                 at = section.statements.index(statement)
@@ -198,7 +201,7 @@ class _Document:
                     return
         table = wanted.path[:-1]
         home = next((section for section in self.sections if section.path == table), None)
-        if home is None:  # its table has no header: it is written again as a table, with its other keys
+        if home is None:  # The table has no header: write it again with all its keys.
             self.remove_to_replace(table)
             self.add_sections(table, source.sections_of(table), source)
             return
@@ -211,7 +214,7 @@ class _Document:
     def add_sections(self, path: Path, added: Sequence[_Section], source: _Document) -> None:
         """Add the tables *added*, at *path*, after the tables that precede them in *source*."""
         order = list(dict.fromkeys(section.path[: len(path)] for section in source.sections_of(path[:-1])))
-        before = order[: order.index(path)]  # with the table that they are in
+        before = order[: order.index(path)]  # includes the table that contains them
         at = max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] in before), default=1)
         self._insert(at, added)
 
@@ -351,7 +354,7 @@ def _header_path(header: str, counts: dict[Path, int]) -> Path:
 
 
 def _split_lead(lines: str) -> tuple[str, str]:
-    """Return the lines before a header that belong to the table above, and those that belong to the header."""
+    """Split the lines before a header into those of the table above, and those of the header."""
     above = _without_last(_without_last(lines, _is_comment), _is_blank)
     return above, lines[len(above) :]
 
@@ -381,7 +384,7 @@ def _give(section: _Section, at: int, lines: str) -> None:
 
 
 def _comments_in(text: str, newline: str) -> str:
-    """Return the comments in *text* as lines of their own."""
+    """Return the comments in *text* as separate lines."""
     found = (token.rstrip() for token in _TOKEN.findall(text) if token.startswith("#"))
     return "".join(f"{comment}{newline}" for comment in found)
 

@@ -39,7 +39,7 @@ def hide_in_code(source: str, secrets: SecretValues) -> str:
 
 
 def _without_value(found: re.Match[str]) -> str:
-    # "any text" is a credential only because of the name: forms inside of a value are replaced later
+    # "any text" is a credential only because of the name. Credentials inside of a value are replaced later.
     is_secret = all(credential_in({found["name"]: text}) for text in (found["value"], "any text"))
     is_secret |= found["before"].startswith(f"{found['name']}(")
     return f"{found['before']}{HIDDEN}{found['after']}" if is_secret else found[0]

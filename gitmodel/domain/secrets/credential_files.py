@@ -17,13 +17,14 @@ from typing import NamedTuple
 
 from gitmodel.domain.secrets.credentials import PUBLISHED
 
-# A file without NUL in its first HEAD_SIZE bytes is text. TEXT_SIZE bytes of a text are searched, HEAD_SIZE of others.
+# A file without NUL in its first HEAD_SIZE bytes is text. TEXT_SIZE bytes of a text file are searched, or else
+# HEAD_SIZE.
 HEAD_SIZE = 8 << 10
 TEXT_SIZE = 1 << 20
 
 
 class Found(NamedTuple):
-    """A credential in a file: *what* it looks like, and its *line*, None if only the path of the file shows it."""
+    """A credential in a file: its kind *what*, and its *line* (None: only the path of the file shows it)."""
 
     what: str
     line: int | None
@@ -50,11 +51,11 @@ _NAMES: tuple[tuple[str, str], ...] = (
     ("a key for RubyGems", r"\.gem/credentials"),
     ("secrets of Streamlit", r"\.streamlit/secrets\.toml"),
 )
-# `.env` files that are made to be shared: their values are to be filled in, or encrypted.
+# `.env` files that are made to be shared: their values are placeholders, or encrypted.
 _SHARED_ENV = frozenset(
     {"example", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema", "vault"}
 )
-# Ambiguous names, with the text that such a file contains if it has credentials.
+# Ambiguous names of files, each with a text that the file contains only if it has credentials.
 _ORDINARY: tuple[tuple[str, str, str], ...] = (
     ("a token for npm", r"\.npmrc", r"_(?:authToken|auth|password)[ \t]*=[ \t]*[\"']?[^\s$\"'<]"),
     ("a token for npm", r"\.yarnrc\.yml", r"npmAuth(?:Token|Ident)[\"']?:[ \t]*[\"']?[^\s$\"'<]"),
@@ -68,7 +69,7 @@ _ORDINARY: tuple[tuple[str, str, str], ...] = (
 # A token starts at a word boundary, or after an escaped line break (\n).
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 _BREAK = r"(?:\\+[rn]|\s)"
-# The start of a key, not a mention of it in code or prose.
+# The start of a key. A mention in code or prose does not match.
 _PRIVATE_KEY = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     rf"(?:{_BREAK}*\Z|[ \t]*(?:\\+[rn]|[\r\n]){_BREAK}*(?!(?i:x{{3}}|your|redacted|placeholder|base64))[A-Za-z0-9+/=]"
@@ -96,15 +97,16 @@ _FORMS = (
 _MARKS = tuple((mark, (what, pattern)) for what, marks, pattern in _FORMS for mark in marks)
 # A token that documentation shows: AKIAIOSFODNN7EXAMPLE, ghp_xxxxxxxx, hf_YOUR_TOKEN.
 _IN_EXAMPLE = re.compile(r"(?i)example|x{4}|your|placeholder|redacted|\.{3}|(.)\1{9}")
-# Words with hyphens, as in URLs (pypi-packages-that-steal-data), which are not random characters.
+# Words with hyphens, as in URLs (pypi-packages-that-steal-data), are no random characters.
 _WORDS = re.compile(r"[a-z]+(?:[-_][a-z]+){2,}-?")
 
 
 def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
     r"""Yield the credentials in a file with the *paths*; *content* is the part of it that is searched.
 
-    Recognizes files by a name that only files with credentials have, in any case, and published forms of credentials in
-    the text, each with the line of the first. Names of fields and examples from documentation do not count.
+    Recognizes files by names that only files with credentials have, ignoring case. Recognizes published forms of
+    credentials in the text, and yields the line of the first of each form. Names of fields and examples from
+    documentation do not count.
 
     >>> list(credentials_in_file(b"", "weights/.ENV")), list(credentials_in_file(b"TOKEN=", ".env.example"))
     ([Found(what='environment variables', line=None)], [])
@@ -131,7 +133,7 @@ def credential_in_path(path: str) -> str:
 
 
 def _published(text: str) -> Iterator[tuple[str, int]]:
-    """Yield the first of each published form in *text*, and where it is."""
+    """Yield the first credential of each published form in *text*, and its position."""
     for what, pattern in dict.fromkeys([form for mark, form in _MARKS if mark in text]):
         for match in _compiled(pattern).finditer(text):
             if not _is_example(match[0]):
@@ -164,5 +166,5 @@ def _ordinary() -> tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Return the compiled form. Compiling takes up to 1 ms, and most texts do not need it."""
+    """Compile *pattern* when it is first needed: compiling takes up to 1 ms, and most texts need few patterns."""
     return re.compile(pattern)

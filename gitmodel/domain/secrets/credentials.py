@@ -1,4 +1,4 @@
-"""Recognizing credentials in text to be recorded, by their form or the name of their field. Pure."""
+"""Recognizing credentials in text before it is recorded, by their form or by the name of their field. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _PLACEHOLDER = (
     r"(?:\*+|\.{3}|<[^<>]*>|\[[^\[\]]*\]|\(secret\)|\$\{?[A-Za-z_][A-Za-z0-9_]*\}?|\{\{?[^{}]*\}?\}|%\([a-z_]*\)s|%s"
     r"|x{3,}|none|null|nil|true|false|yes|no|redacted|hidden|unset)"
 )
-# A password can follow any word, as in PGPASSWORD; other words must be separate, unlike pad_token.
+# A password can follow any word, as in PGPASSWORD. Other secret words must be separate, so that pad_token does not
+# match.
 _PASSWORD = r"(?:pass_?words?|passwds?)"
 _SECRET_WORD = (
     r"(?:pass_?phrase|pwd|secrets?|connection_?string|authorization|(?:api|access|secret|private|account)_?key"
@@ -39,7 +40,7 @@ _SECRET_WORD = (
 )
 # Kinds of GitLab's tokens: https://docs.gitlab.com/security/tokens/#token-prefixes
 _GITLAB = ("pat", "dt", "rt", "rtr", "cbt", "ptt", "ft", "soat", "oas", "imt", "agent", "ffct", "wt")
-# Forms that issuers publish, each with its marks: only a text that contains one of them needs a search.
+# Forms that issuers publish, each with its marks. Only a text that contains a mark is searched for the form.
 PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), r"A(?:KI|SI|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9])"),
     (
@@ -71,7 +72,7 @@ PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an API key", ("sk-",), r"sk-(?:(?:proj|ant|svcacct|admin|or|lf)-[A-Za-z0-9_-]{20}|[A-Za-z0-9]{20})"),
     ("an Azure key", ("AccountKey=", "SharedAccessKey="), r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/=]{40}"),
     ("an Azure client secret", ("Q~",), r"(?<![_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31}"),
-    # only the start of a run of these characters, so that the search is linear
+    # matches only at the start of a run of these characters, so that the search is linear
     ("a JSON web token", ("eyJ",), r"(?<![_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."),
 )
 # In machine learning, a token is a part of a text. So the value of a field "token" is a credential only if it looks
@@ -99,7 +100,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
         rf"[?&;](?i:[a-z_-]*token|api_?key|apikey|auth|secret|client_secret|password|passwd|pwd)="
         rf"(?!(?i:{_PLACEHOLDER})(?:[&;#\s\"']|$))[^&;#\s\"']+",
     ),
-    # password=hunter2, of a command line or a connection string
+    # password=hunter2, in a command line or a connection string
     (
         "a password",
         rf"(?i:{_PASSWORD}|(?<![a-z]){_SECRET_WORD})=[\"']?(?!(?i:{_PLACEHOLDER})(?:[\s\"';,&)]|$))"
@@ -112,10 +113,10 @@ _IN_EXPRESSIONS = (
     rf"(?i:{_PASSWORD}|(?<![a-z]){_SECRET_WORD})=(?![\"'])(?!(?i:{_PLACEHOLDER})(?:[\s\"';,&)]|$))"
     rf"(?![A-Za-z_][\w.]*[(\[.])(?!(?i:\w*{_PASSWORD}|\w*{_SECRET_WORD})\b)[^\s\"';,&)=]{{4,}}"
 )
-# A form matches only as much of a credential as identifies it. This matches the rest, which is hidden too. After the
-# `@` of a URL there is no rest.
+# A form matches only the part of a credential that identifies it. This pattern matches the rest, which is hidden, too.
+# After the `@` of a URL there is no rest.
 _REST = r"(?:(?<=[^@])[A-Za-z0-9_~+/=%-]+(?:\.[A-Za-z0-9_~+/=%-]+)*)?"
-# A private key with its lines, also if its end is missing or its line breaks are escaped.
+# A private key with its lines, even if its end is missing or its line breaks are escaped.
 _KEY_BLOCK = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"(?:(?:(?!-----BEGIN)[\s\S]){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
@@ -134,16 +135,16 @@ _NAME = rf".*{_PASSWORD}|(?:.*[_./ ])?{_SECRET_WORD}"
 _NUMERIC = rf".*(?:{_PASSWORD}|pwd|pass_?phrase)"
 # Text that each of these names contains, in any case.
 _NAME_HINTS = ("pass", "pwd", "secret", "key", "token", "string", "authorization")
-# A number with at least this many digits counts as a password in such a field.
+# From this number on, a number in such a field counts as a password.
 _LEAST_NUMBER = 1000
-# The user of an ssh URL that is not secret.
+# A user name in an ssh URL that is no secret.
 _LOGIN = "[a-z_][a-z0-9_-]{0,31}"
 # Ids from a store are random but not secret.
 _IDS = ("version_id",)
 
 
 def credential_in(value: Any) -> str:
-    """Describe the credential that *value* seems to hold, or return "".
+    """Return the kind of credential that *value* seems to hold, or "".
 
     >>> credential_in("https://ada:pw@example.com"), credential_in("0.97"), credential_in({"db_password": "pw"})
     ('a password in a URL', '', 'a db password, by its name')
@@ -221,10 +222,10 @@ def recordable_url(url: str) -> str | None:
     url = url.strip()
     if scheme := re.match(r"(?i)([a-z][a-z0-9+.-]*)(::|://)", url):
         if scheme[2] == "::" or scheme[1].lower() == "file":
-            return None  # a path, or the command line of a helper
+            return None  # a path, or the command line of a remote helper
         clean = re.split(r"[?#]", addresses.without_credentials(url), maxsplit=1)[0]
         if not re.match(r"[^:]+://(?:\[[^\]/]*\]|[^/:]*)(?::[0-9]*)?(?:/|$)", clean):
-            return None  # a user and the beginning of a password with a slash in it look like a host and its port
+            return None  # a user, and a password that contains a slash, look like a host and its port
         if login := re.match(rf"(?:git\+)?ssh(?:\+git)?://({_LOGIN})@(?=[^@]*$)", url):
             clean = clean.replace("://", f"://{login[1]}@", 1)
     else:
@@ -234,7 +235,7 @@ def recordable_url(url: str) -> str | None:
             return None
         user, host, path = found.groups()
         if "@" in path.partition("/")[0] or (user or "").startswith("["):
-            return None  # a URL without its slashes, or in brackets
+            return None  # a URL without slashes, or in brackets
         plain = user and re.fullmatch(_LOGIN, user)
         clean = f"{user}@{host}:{path}" if plain else f"{host}:{path}"
         clean = re.split(r"[?#]", clean, maxsplit=1)[0]
@@ -244,7 +245,7 @@ def recordable_url(url: str) -> str | None:
 def refuse_new(snapshot: Snapshot, change: Change[Any]) -> None:
     """Raise Refused if *change* would record a new value that looks like a credential.
 
-    Values that are already recorded do not prevent changes of the rest of the record.
+    Values that are already recorded are accepted, so that the rest of the record can change.
     """
     for field, text in (("the reason", change.reason), ("the message", change.subject)):
         what = _form_of(text)
@@ -317,7 +318,7 @@ def _kept(value: Any, name: str) -> tuple[Any, list[tuple[str, str]]]:
 
 
 def _named(name: str, value: Any) -> str:
-    """Return the kind of credential that the field *name* announces if *value* may be one, else ""."""
+    """Return the kind of credential by the field *name*, if *value* may be such a credential, else ""."""
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not name:
         return ""
     if not any(hint in name.casefold() for hint in _NAME_HINTS):
@@ -335,7 +336,7 @@ def _named(name: str, value: Any) -> str:
 
 
 def _form_of(text: str, name: str = "") -> str:
-    """Describe the credential that *text* holds, recognized by its form, or return ""."""
+    """Return the kind of credential that *text* holds, by its form, or ""."""
     if _HINTS.search(text):
         for what, pattern in _searches():
             if pattern.search(text):
@@ -353,13 +354,13 @@ def _is_random(text: str) -> bool:
 
 @cache
 def _searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Return the forms compiled, which costs 20 ms: few texts have a hint of one."""
+    """Compile the forms. This takes 20 ms, so it waits for a text with a hint of a credential."""
     return tuple((what, re.compile(pattern)) for what, pattern in _FORMS)
 
 
 @cache
 def _whole_searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Return the forms compiled, each with the rest of a credential after it."""
+    """Compile the forms, each followed by the rest of a credential."""
     return tuple((what, re.compile(pattern + _REST)) for what, pattern in _FORMS)
 
 

@@ -1,4 +1,4 @@
-"""An error as text, without secrets and credentials, as the record and the journal of a run hold it. Pure."""
+"""An error as text without secrets and credentials, for the record and the journal of a run. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ErrorText(Frozen):
         text = cls.of(error)
         try:
             lines = traceback.format_exception(type(error), error, frames)
-        except Exception:  # a traceback may hold other errors, and their messages cannot always be read
+        except Exception:  # a traceback can contain other errors, whose messages cannot always be read
             lines = traceback.format_tb(error.__traceback__)
         return replace(text, message=text.message.strip()[:1000], traceback="".join(lines))
 

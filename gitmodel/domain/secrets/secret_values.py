@@ -33,7 +33,7 @@ _collecting = threading.Lock()
 def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
     """Add each Secret that is made in this process during the block to *secrets*.
 
-    A parameter may contain the same value. Secrets of other threads are added too; masking them does no harm.
+    A parameter may contain the same value. Secrets of other threads are added, too, because masking them does no harm.
     """
     with _collecting:
         _collectors.append(secrets)
@@ -62,10 +62,10 @@ class Secret:
 
 
 class SecretValues:
-    """The values of Secrets in all forms that are searched for: plain, escaped as in JSON and URLs, and Base64.
+    """The values of Secrets in all forms for which text is searched: plain, escaped as in JSON and URLs, and Base64.
 
-    *given* are the parameters of the run: text in them that is a part of a Secret, such as k in `Secret("pre" + k)`, is
-    also hidden in parameters and messages.
+    *given* are the parameters of the run. If a text in them is a part of a Secret, such as k in `Secret("pre" + k)`,
+    this text is hidden in parameters and messages, too.
 
     >>> values = SecretValues([Secret("hunter2")])
     >>> values.hide("cannot log in with hunter2"), values.holds({"deep": ["hunter2"]}), values.holds("hunter")
@@ -92,7 +92,7 @@ class SecretValues:
         return text
 
     def hide_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *parameters* as they are recorded: "(secret)" for a value with a secret, or a part of one, in it."""
+        """Return *parameters* for the record, with "(secret)" for values with a secret or a part of a secret."""
         return {
             name: HIDDEN if any(self._is_secret(leaf) or self._has_part(leaf) for leaf in _leaves(value)) else value
             for name, value in parameters.items()
@@ -100,7 +100,7 @@ class SecretValues:
         }
 
     def are_in_bytes(self, chunks: Iterable[bytes]) -> bool:
-        """Return True if the bytes of *chunks* contain a secret, also across chunks."""
+        """Return True if the bytes of *chunks* contain a secret, even one that spans two chunks."""
         wanted = [form.encode("utf-8", "surrogateescape") for form in self._forms]
         wanted = [form for form in wanted if len(form) >= _SHORTEST_IN_BYTES]
         longest = max(map(len, wanted), default=0)
@@ -127,7 +127,7 @@ class SecretValues:
 
 @dataclass
 class RunSecrets:
-    """The Secrets that a run knows so far, and the parameters that it was given."""
+    """The Secrets that a run knows so far, and its parameters."""
 
     secrets: list[Secret] = field(default_factory=list)
     given: list[Any] = field(default_factory=list)

@@ -1,1 +1,1 @@
-"""The snapshot that a change is planned on, and the sources that it reads."""
+"""Snapshots, on which changes are planned, and the sources that a snapshot reads."""

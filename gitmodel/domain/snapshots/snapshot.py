@@ -1,4 +1,4 @@
-"""The snapshot that a change is planned on. Pure: files are read through `Files`."""
+"""Snapshots, on which changes are planned. Pure: files are read through `Files`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gitmodel.domain.snapshots.snapshot_sources import RETAG, TOO_SHALLOW, UNTAG
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.frozen import Frozen
 
-# The most renames of one model that are followed. If there are more, the records form a cycle.
+# The limit for following renames of a model. More renames mean that the records form a cycle.
 MOST_RENAMES = 100
 
 # Every query reads the record of the registry, which rarely changes.
@@ -43,14 +43,14 @@ def read_registry(files: Files) -> RegistryRecord:
 
 
 def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
-    """Return the files that can name the version in the stage or alias *ref*; the first one counts.
+    """Return the files that can name the version in the stage or alias *ref*. The first existing file counts.
 
-    A stage is never read from an alias's file. A word that cannot be an alias is read from no file.
+    A stage is never read from the file of an alias. For a word that cannot be an alias, no file is read.
     """
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
     if ref.stage in registry.stage_names:
         return (stage,)
-    # The file of a stage that gitmodel.toml no longer lists still says what its tag means.
+    # If gitmodel.toml no longer lists a stage, the file of the stage still gives the meaning of its tag.
     return () if registry.alias_fault(ref.stage) else (alias, stage)
 
 
@@ -68,13 +68,13 @@ class Snapshot(Frozen, eq=False):
 
     *committed* is the snapshot of the commit itself, if *files* has uncommitted changes. *shared* is the remote's
     commit as last seen (None: no remote has a registry); `is_local` returns True for a version that this commit lacks.
-    *frozen* is the stage tag through which the commit was read, if only that was fetched; the branch may be newer.
-    `refusal` returns why a rule keeps the recorded change of a stage out of force, or None. *proposed* is True if
-    changes planned on the snapshot become a proposal, which may change `proposal_only` stages. `read_renumberings`
-    reads the versions that pulls renumbered in this clone; *settled* are notes on them that no longer count; `warn` is
-    called with the note on a reference that is read. `reserved_for` returns the id of the running run that reserved the
-    name of a version, or "". *other_rules* returns the rules that apply in addition to those of the commit: those in
-    force then and since.
+    *frozen* is the stage tag whose commit was read, if only this tag was fetched; the branch may be newer. `refusal`
+    returns why a rule keeps the recorded change of a stage out of force, or None. *proposed* is True if changes planned
+    on the snapshot become a proposal, which may change `proposal_only` stages. `read_renumberings` reads the versions
+    that pulls renumbered in this clone; *settled* are notes on them that no longer count; `warn` is called with the
+    note on a reference that is read. `reserved_for` returns the id of the running run that reserved the name of a
+    version, or "". *other_rules* returns further rules that apply besides those of the commit: the rules that were in
+    force at the commit, and later rules.
     """
 
     commit: Oid | None
@@ -100,9 +100,9 @@ class Snapshot(Frozen, eq=False):
 
     @cached_property
     def registries(self) -> tuple[RegistryRecord, ...]:
-        """The record of the commit, then those of *other_rules*: their rules also apply to a change on this commit.
+        """The record of the commit and those of *other_rules*.
 
-        Raises Invalid if some cannot be read.
+        The rules of all of them apply to a change on this commit. Raises Invalid if a record cannot be read.
         """
         others = (record for record in self.other_rules() if record.stages != self.registry().stages)
         return (self.registry(), *others)
@@ -132,7 +132,7 @@ class Snapshot(Frozen, eq=False):
     @cached_property
     def _registry(self) -> RegistryRecord:
         if self.commit is None and self.files.read(paths.REGISTRY) is None:
-            return RegistryRecord()  # the changes of a first transaction, without the file that begins the registry
+            return RegistryRecord()  # a first transaction whose changes do not include gitmodel.toml
         return read_registry(self.files)
 
     @cached_property
@@ -141,7 +141,7 @@ class Snapshot(Frozen, eq=False):
         return self.read_renumberings()
 
     def model_names(self) -> tuple[str, ...]:
-        """Return the names of all models, also deleted ones."""
+        """Return the names of all models, including deleted models."""
         return self.files.names(paths.MODELS)
 
     def model(self, name: str) -> ModelRecord:
@@ -157,7 +157,7 @@ class Snapshot(Frozen, eq=False):
         raise NotFound(f"there is no model {name}", hint=self._missing_model_hint(name))
 
     def has_model(self, name: str, *, tolerant: bool = False) -> bool:
-        """Return True if a model has this very name and is neither deleted nor renamed.
+        """Return True if a model has exactly this name and is neither deleted nor renamed.
 
         Raises Invalid for a record that cannot be read, or returns False for it if *tolerant*.
         """
@@ -176,8 +176,8 @@ class Snapshot(Frozen, eq=False):
     def current_name(self, name: str, *, tolerant: bool = False) -> str:
         """Return the current name of the model *name*, which may have been renamed.
 
-        Raises Invalid for a record that cannot be read and for renames that form a cycle; *tolerant* treats the model
-        as not renamed then.
+        Raises Invalid for a record that cannot be read and for renames that form a cycle. With *tolerant*, such a model
+        counts as not renamed.
         """
         now = name
         for count, now in enumerate(self._names_since(name, tolerant=tolerant)):
@@ -190,7 +190,7 @@ class Snapshot(Frozen, eq=False):
         return now
 
     def _names_since(self, name: str, *, tolerant: bool = False) -> Iterator[str]:
-        """Yield *name*, then each later name of the model; endless if the renames form a cycle."""
+        """Yield *name*, then each later name of the model. Endless if the renames form a cycle."""
         while True:
             yield name
             record = self._model_record(name, tolerant=tolerant)
@@ -210,7 +210,7 @@ class Snapshot(Frozen, eq=False):
 
     @cached_property
     def _renamed(self) -> Mapping[str, tuple[str, ...]]:
-        """The former names of models, by the name that each was renamed to."""
+        """The former names of models, by the new name of each rename."""
         found: dict[str, tuple[str, ...]] = {}
         names = self.model_names()
         read = self.files.load_many(map(paths.model_file, names), records.ModelRecord, newer=self.newer)
@@ -220,12 +220,12 @@ class Snapshot(Frozen, eq=False):
         return found
 
     def former_tag(self, ref: StageRef) -> StageTag | None:
-        """Return the tag under a former name of the model, which counts until `apply` sets one for the new name."""
+        """Return the tag under a former name of the model. It counts until `apply` sets the tag under the new name."""
         found = (self.tags.get(StageRef(former, ref.stage)) for former in self.former_names(ref.model))
         return next((tag for tag in found if tag is not None and not tag.forged and tag.record is not None), None)
 
     def numbers(self, model: str) -> list[int]:
-        """Return the numbers of all versions of *model*, also deleted ones, ascending."""
+        """Return the numbers of all versions of *model*, including deleted versions, ascending."""
         return sorted(self.newest_numbers(model))
 
     def newest_numbers(self, model: str) -> Iterator[int]:
@@ -237,11 +237,11 @@ class Snapshot(Frozen, eq=False):
         return version_numbers.count_present(self.files, model, newer=self.newer)
 
     def last_number(self, model: str) -> int:
-        """Return the highest number that *model* ever used, 0 if none."""
+        """Return the highest number that *model* ever used, or 0."""
         return version_numbers.last_number(self.files, model)
 
     def check_not_reserved(self, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
-        """Raise Conflict if a run that is under way, other than *runs*, reserved *name* for a version of *model*."""
+        """Raise Conflict if a running run, other than *runs*, reserved *name* for a version of *model*."""
         run = self.reserved_for(model, name)
         if run and run not in runs:
             raise Conflict(
@@ -289,7 +289,7 @@ class Snapshot(Frozen, eq=False):
         return record
 
     def versions(self, model: str, numbers: Iterable[int]) -> Iterator[VersionRecord | Invalid]:
-        """Yield the records of *numbers*, in that order; for a damaged one, its error."""
+        """Yield the record, or the error of a damaged record, of each of *numbers*, in this order."""
         found = (paths.version_file(model, number) for number in numbers)
         return self.files.load_many(found, records.VersionRecord, newer=self.newer)
 
@@ -303,7 +303,7 @@ class Snapshot(Frozen, eq=False):
         )
 
     def number_named(self, model: str, name: str) -> int | None:
-        """Return the number of the version *name*; None for a word that cannot be a name, even if a file exists."""
+        """Return the number of the version with this *name*; None for an invalid name, even if a file exists."""
         if self.registry().version_name_fault(name):
             return None
         record = self.load(paths.name_file(model, name), records.NameRecord)
@@ -336,9 +336,9 @@ class Snapshot(Frozen, eq=False):
     def resolve(self, ref: VersionRef) -> tuple[str, int]:
         """Return the model's current name and the number that *ref* names. A stage or alias means its version in force.
 
-        A selector is first a stage, then an alias, then a version's name. *warn* is called for a number that a pull
-        gave to another version. Raises NotFound, which lists what exists; Invalid for a forged tag and for links that
-        differ from those that were promoted.
+        A selector is first a stage, then an alias, then the name of a version. *warn* is called for a number that a
+        pull gave to another version. Raises NotFound, which lists the existing references; Invalid for a forged tag,
+        and for links that differ from those that were promoted.
         """
         self.warn_of(ref)
         return self._resolve(ref, self.note_on(ref))
@@ -356,14 +356,14 @@ class Snapshot(Frozen, eq=False):
         """Return the name of *model*, for a change, and the notes that the change settles.
 
         A handle follows its model to a new name. Text with the former name of a model is returned unchanged. Raises
-        Refused for a name that a pull gave to another model, unless *model* confirms that this one is meant; UsageError
-        if there is nothing to confirm, or for a text that is not a name.
+        Refused for a name that a pull gave to another model, unless *model* confirms that it means the model that has
+        the name now; UsageError if there is nothing to confirm, or for a text that is no name.
         """
         ref = ModelRef.of(model)
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
 
     def follow(self, ref: VersionRef | ModelRef) -> Numbered:
-        """Return the model and number (0: none) of *ref*; for a handle, those that a later pull gave them."""
+        """Return the model and number (0: none) of *ref*; for a handle, with the changes by later pulls."""
         named = ref.model, ref.number or 0
         return named if ref.since is None else self.renumberings.follow(named, since=ref.since)
 
@@ -377,14 +377,17 @@ class Snapshot(Frozen, eq=False):
         """Resolve a version for a change; return also the notes of renumbering that the change settles.
 
         Raises the errors of `resolve`; Refused for a number that a pull gave to another version, unless *ref* confirms
-        that this one is meant; UsageError if there is nothing to confirm.
+        that it means the version that has the number now; UsageError if there is nothing to confirm.
         """
         notes = self._notes_on(ref)
         model, number = self._resolve(ref, notes[0] if notes else None)
         return model, number, self._settled_by(ref, notes, f"{model}@{number}")
 
     def _settled_by(self, ref: VersionRef | ModelRef, notes: list[Renumbered], now: str) -> frozenset[Numbered]:
-        """Return the *notes* that a change of *ref*, now *now*, settles. Raises the errors of `resolve_to_change`."""
+        """Return the *notes* that a change of *ref* settles.
+
+        *now* is its current reference. Raises as `resolve_to_change` does.
+        """
         if ref.since is not None:
             return ref.settles & self.renumberings.noted_references
         if notes and ref.renumbered:
@@ -412,7 +415,7 @@ class Snapshot(Frozen, eq=False):
     def _notes_on(self, ref: VersionRef | ModelRef) -> list[Renumbered]:
         """Return the notes on *ref*, the newest first; none if the model does not exist.
 
-        A number keeps its note under later names of its model.
+        A note on a number also counts under later names of the model.
         """
         found = [
             note
@@ -511,7 +514,7 @@ class Snapshot(Frozen, eq=False):
 
     def _missing_selector_hint(self, model: str, wanted: str = "") -> str:
         stages = self.registry().stage_names
-        # if only one tag was fetched, the branch lists the others
+        # if only one tag was fetched, use the records on the branch
         known = self.tags.of(model) if self.tags.all_known else self._recorded_names(model)
         tagged = [name for name in sorted(known) if name in stages or not self.registry().alias_fault(name)]
         held = [f"{model}@{name}" for name in tagged]

@@ -14,9 +14,9 @@ from gitmodel.frozen import Frozen
 
 
 class Refusal(NamedTuple):
-    """The *reason* why a recorded change is not in force, and its *way_out*: the advice for the user.
+    """The *reason* why a recorded change is not in force, and the advice for the user (*way_out*).
 
-    *unreviewed* is True if the change was made directly in a stage that takes only reviewed proposals.
+    *unreviewed* is True if a direct change was made in a stage that accepts only reviewed proposals.
 
     >>> str(Refusal("gate `tested` fails", "run `git model rollback iris production`"))
     'gate `tested` fails; run `git model rollback iris production`'
@@ -46,7 +46,7 @@ class Files(Protocol):
         """Return the names in *folder*, sorted as git sorts them; empty if the folder does not exist."""
 
 
-# The reason if the tag's commit or its parent is beyond the edge of a shallow clone.
+# The reason if a shallow clone lacks the tag's commit or its parent.
 TOO_SHALLOW = "this clone is too shallow to tell who set it"
 # The message about a `signed` stage without a tag.
 UNTAGGED = "which takes signed tags and has none here: either this waits for `git model apply`, or the tag was deleted"
@@ -54,7 +54,7 @@ RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a 
 
 
 class TagState(NamedTuple):
-    """The version that a stage tag puts in force, if any; *forged* and *merged_by* as in `StageTag`."""
+    """The version that a stage tag puts in force, if any. For *forged* and *merged_by* see `StageTag`."""
 
     version: int | None
     forged: str = ""
@@ -62,12 +62,12 @@ class TagState(NamedTuple):
 
 
 class StageTag(Frozen):
-    """A stage tag: its commit, the record of the stage there, and *forged*, the reason why it does not count, if any.
+    """A stage tag: its commit, the stage's record there, and *forged*, the reason why the tag does not count, or "".
 
-    *merged_by* is the commit of the branch that merged the tag's commit; None if that commit is itself one of the first
-    parents. After a merge by `git pull`, commits that others pushed are not: the first parent of such a merge is the
-    local commit. *instead* is what stays in force if the tag of a `signed` stage does not count: the record of its
-    newest signed change.
+    *merged_by* is the commit of the branch that merged the tag's commit; None if the tag's commit is itself on the
+    chain of first parents. After a merge by `git pull`, commits of others are not on this chain, because the first
+    parent of such a merge is the local commit. If the tag of a `signed` stage does not count, *instead* is in force:
+    the record of its newest signed change.
     """
 
     ref: StageRef
@@ -80,7 +80,7 @@ class StageTag(Frozen):
 
     @property
     def in_force(self) -> StageRecord | None:
-        """Return the record in force in the stage; None if the stage is empty or that is unknown."""
+        """Return the record in force in the stage; None if the stage is empty or its record is unknown."""
         return self.instead if self.forged else self.record
 
     @property
@@ -90,7 +90,10 @@ class StageTag(Frozen):
 
 
 class Tags(Protocol):
-    """The stage tags, judged against the commit of the snapshot. *all_known* is False if only some are available."""
+    """The stage tags, judged against the commit of the snapshot.
+
+    *all_known* is False if only some tags were fetched.
+    """
 
     all_known: bool
 
@@ -105,7 +108,7 @@ class Tags(Protocol):
 
 
 class NoTags:
-    """The empty `Tags`, for readers that use the records only."""
+    """`Tags` without any tag, for readers that use only records."""
 
     all_known = True
 

@@ -24,13 +24,13 @@ def newest_numbers(files: Files, model: str) -> Iterator[int]:
 
 
 def number_of(name: str) -> int:
-    """Return the number of the version in the file *name*, 0 if it is not the file of a version."""
+    """Return the number of the version in the file *name*; 0 for another file."""
     found = _VERSION_FILE.fullmatch(name)
     return int(found[1]) if found else 0
 
 
 def hundred_of(name: str) -> int:
-    """Return the hundred whose versions are in the folder *name*, 0 if it is not the folder of one.
+    """Return the hundred of the versions in the folder *name*; 0 for another folder.
 
     >>> hundred_of("4xx"), number_of("412.toml"), number_of("model.toml")
     (4, 412, 0)
@@ -40,7 +40,7 @@ def hundred_of(name: str) -> int:
 
 
 def count_present(files: Files, model: str, *, newer: bool) -> tuple[int, bool]:
-    """Count the versions of *model* that are not deleted; a damaged version counts. *newer*: ignore unknown keys.
+    """Count the versions of *model* that are not deleted, including damaged versions. *newer*: ignore unknown keys.
 
     The second value is True if no version is damaged.
     """
@@ -54,7 +54,7 @@ def count_present(files: Files, model: str, *, newer: bool) -> tuple[int, bool]:
 
 
 def last_number(files: Files, model: str) -> int:
-    """Return the highest number that *model* ever used, 0 if none."""
+    """Return the highest number that *model* ever used, or 0."""
     return next(newest_numbers(files, model), 0)
 
 
@@ -75,5 +75,5 @@ def _folder(model: str) -> str:
 
 
 def _numbers_of(files: Files, folder: str, hundred: int) -> list[int]:
-    """Return the numbers of *hundred* in *folder*; files that do not belong there are ignored."""
+    """Return the numbers of *hundred* in *folder*. Ignores files that do not belong to it."""
     return [number for number in map(number_of, files.names(folder)) if number // 100 == hundred]

@@ -8,7 +8,7 @@ from gitmodel.domain.schema.records import ArtifactLink
 
 
 def artifact_fields(link: ArtifactLink, run: str | None = None) -> dict[str, Any]:
-    """Return an artifact link for JSON; *size* in bytes, *run* if it is an output of that run instead of a link."""
+    """Return an artifact link for JSON, with *size* in bytes, and *run* if it is an output of this run."""
     return {
         "name": link.name,
         "kind": link.kind,

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from gitmodel.domain.schema.records import ATTACHMENT, HEADINGS, ArtifactLink, ModelRecord, VersionRecord
 from gitmodel.domain.views.picture_files import PICTURES
 
-# The identifiers of licenses that the hub supports; others need `license_name`.
+# The identifiers of licenses that the hub supports. Other licenses need `license_name`.
 _LICENSES = frozenset(
     re.findall(
         r"\S+",
@@ -33,12 +33,12 @@ _LICENSES = frozenset(
         """,
     )
 )
-# The library that the hub names for a format of gitmodel.
+# The hub's name of the library for a format of gitmodel.
 _LIBRARIES = {"skops": "sklearn"}
-# The names of files that a card can hold as they are.
+# File names that a card can show unchanged.
 _FILE = re.compile(r"[\w -]+(\.[\w -]+)+")
-# Metadata of the version, or else of the model, with these names is copied to the header if it is text or a list of
-# texts.
+# Metadata with these names is copied to the header if it is text or a list of texts. That of the version comes before
+# that of the model.
 _HEADER_KEYS = ("language", "library_name", "pipeline_tag", "datasets", "metrics", "base_model")
 _UNKNOWN_DATASET = "not recorded"
 # The id of a dataset on the hub: NAME or OWNER/NAME.
@@ -58,7 +58,7 @@ def card(
 ) -> str:
     """Return the card of a version, which a run with *parameters* made. *repeatable* is True for a run of a pipeline.
 
-    It depends only on the records: equal records give equal bytes.
+    Depends only on the records, so equal records give equal bytes.
     """
     header = "".join(f"{line}\n" for line in _yaml(_header(model, described, version))) or "{}\n"
     body = "\n\n".join(block for block in _body(model, described, version, parameters or {}, repeatable) if block)
@@ -66,7 +66,7 @@ def card(
 
 
 def metrics(version: VersionRecord) -> list[tuple[str, str, float]]:
-    """Return the measurements of a version as (dataset, name, value): finite floats, or those listed in `metrics`.
+    """Return the measurements of a version as (dataset, name, value): finite floats, or the values in `metrics`.
 
     A table of numbers contains measurements on the dataset with the table's name.
     """
@@ -111,7 +111,7 @@ def _license(text: str) -> dict[str, str]:
 
 def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]], declared: Sequence[str]) -> list[Any]:
     def dataset_of(name: str) -> dict[str, str]:
-        """Return the entry of a dataset. A hub shows an id in `type` as a link, so only *declared* ids are used."""
+        """Return the entry of a dataset. A hub shows an id in `type` as a link, so only *declared* ids get there."""
         linked = name in declared or not _DATASET.fullmatch(name)
         return {"type": name if linked else _UNKNOWN_DATASET, "name": name}
 
@@ -214,9 +214,9 @@ def _prose(text: str) -> str:
 def _prose_line(line: str) -> str:
     line = line.expandtabs(4)
     text = re.sub(r"^[*] +", "- ", line.lstrip(" "))
-    indent = " " * min(len(line) - len(line.lstrip(" ")), 3)  # four would make a block of code
+    indent = " " * min(len(line) - len(line.lstrip(" ")), 3)  # four spaces would make a block of code
     if re.fullmatch(r"[-=][-= ]*", text):
-        return f"{indent}\\{text}"  # unescaped, it would be a rule, or make the previous line a heading
+        return f"{indent}\\{text}"  # unescaped, the line would be a rule, or make the previous line a heading
     return indent + _escape_inline(text)
 
 
@@ -226,7 +226,7 @@ def _escape_inline(text: str) -> str:
     >>> print(_escape_inline("a <b> & [c](https://d) ![e](f)"))
     a &lt;b&gt; &amp; [c\]\(https://d) !\[e\]\(f)
     """
-    # a link or an image needs the closing bracket, so escaping it is enough
+    # Escaping the closing bracket is enough, because a link or an image needs it.
     text = re.sub(r"[\\`*_|#~$]|\]\(?|(?<=!)\[", lambda found: "".join(f"\\{c}" for c in found[0]), text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

@@ -66,7 +66,7 @@ def count(number: int, what: str) -> str:
 
 def utc_time(moment: datetime) -> str:
     """Return a time for people, in UTC."""
-    return moment.isoformat(" ", "minutes")[:16]  # a tenth of the time of strftime
+    return moment.isoformat(" ", "minutes")[:16]  # ten times as fast as strftime
 
 
 def size(count: int) -> str:
@@ -97,7 +97,7 @@ def commas(found: Iterable[Any]) -> str:
 
 
 def stage_cell(state: StageState) -> str:
-    """Return a stage or alias with the version in force and the recorded one.
+    """Return a stage or alias with the version in force and the recorded version.
 
     >>> from gitmodel.domain.changes.stages import StageState
     >>> stage_cell(StageState("production", 4, 3))
@@ -116,7 +116,7 @@ def is_hidden_by_shallow_clone(state: StageState) -> bool:
 
 
 def pending_suffix(state: StageState) -> str:
-    """Return the part of a stage or alias that is recorded and not in force, or ""."""
+    """Return the text about a recorded change that is not in force, or ""."""
     if state.forged:
         return " (clone too shallow)" if is_hidden_by_shallow_clone(state) else " (forged tag)"
     if not state.pending:

@@ -12,8 +12,8 @@ from gitmodel.frozen import Frozen
 class Compared(Frozen):
     """A field, such as a key of metadata or an artifact, in several versions.
 
-    *values* are in the order of the versions; None if a version does not have the field. *unknown* are the positions of
-    the versions whose value is not known.
+    *values* are in the order of the versions (None: the version does not have the field). *unknown* are the positions
+    of the versions whose value is not known.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Compared(Frozen):
 
 
 def rounded(value: float, *, sign: str = "") -> str:
-    """Return *value* for people: a whole number exactly, others with four digits or rounded to a whole number.
+    """Return *value* for people: whole numbers exactly, other numbers with four digits or rounded to a whole number.
 
     The *sign* "+" also marks positive numbers.
 
@@ -72,7 +72,7 @@ def rounded(value: float, *, sign: str = "") -> str:
 
 
 def same_value(one: Any, other: Any) -> bool:
-    """Return True if two values have the same type and are equal; NaN equals NaN, also in lists and tables.
+    """Return True if two values have the same type and are equal. NaN equals NaN, even inside lists and tables.
 
     >>> same_value(1, 1.0), same_value([float("nan")], [float("nan")])
     (False, True)

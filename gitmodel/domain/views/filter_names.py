@@ -12,8 +12,8 @@ class Words(NamedTuple):
     known: tuple[str, ...]
 
 
-# A mapping of fields, a list of what each of its items has, a text with known values, or one of the two words below.
+# A mapping of fields, a list with the fields of its items, a text with known values, or one of the two words below.
 Names: TypeAlias = "Mapping[str, Names] | list[Names] | Words | str"
-VALUE = "value"  # a single value: there is nothing below it
-RECORDED = "recorded"  # below it are names that people chose, such as the keys of the metadata
-RECORDED_FIELDS = ("metadata", "parameters")  # the fields of records with recorded names that lists show
+VALUE = "value"  # a single value without inner fields
+RECORDED = "recorded"  # its inner fields have names that people chose, such as the keys of metadata
+RECORDED_FIELDS = ("metadata", "parameters")  # fields with recorded names that lists show

@@ -25,8 +25,8 @@ DOWN: Way = "down"
 class Node(Frozen):
     """A version (`iris@4`), run (its id) or artifact (its digest), with its known facts.
 
-    *missing* is the reason why facts are missing. *more* are the directions, UP or DOWN, in which the walk ended here
-    because of the limit of the depth.
+    *missing* is the reason why facts are missing. *more* are the directions, UP or DOWN, in which the walk ended at
+    this node because of the limit for its depth.
     """
 
     id: str
@@ -47,8 +47,8 @@ class Edge(Frozen):
 class Lineage(Frozen):
     """The lineage of *root*: *up* leads to its sources, *down* to everything made from it.
 
-    None means that this direction was not requested. Every edge goes from the source to the product. *unread* are the
-    paths of records that could not be read, with the reason; they are missing here.
+    None: this direction was not requested. Every edge goes from the source to the product. *unread* are the paths of
+    records that could not be read, with the reasons. The graph lacks their content.
     """
 
     root: str
@@ -88,8 +88,7 @@ class Known(Protocol):
 def inputs_of(run: RunRecord) -> dict[str, list[str]]:
     """Return the digests that *run* took as inputs, each with `step.parameter` for every use.
 
-    The output of an earlier step of the run is not an input, unless a step reads the same digest before that output
-    exists.
+    The output of an earlier step of the run is no input, unless a step read the same digest before this output existed.
     """
     given: set[str] = set()
     found: dict[str, list[str]] = {}
@@ -111,7 +110,7 @@ def outputs_of(run: RunRecord) -> dict[str, list[str]]:
 
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Return the runs in which a step made *digest*; if all took it from the cache, return all that have it."""
+    """Return the runs in which a step made *digest*, or all runs that have it if all took it from the cache."""
     all_ = [run for run in runs if digest in outputs_of(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_
@@ -132,7 +131,7 @@ def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: i
 
 
 def find_cycle(lineage: Lineage) -> list[str]:
-    """Return a cycle in the lineage, as ids; empty if there is none, which is the valid state."""
+    """Return a cycle in the lineage, as ids; [] if the lineage is valid and has no cycle."""
     sources: dict[str, list[str]] = {}
     for edge in lineage.edges:
         sources.setdefault(edge.target, []).append(edge.source)
@@ -170,7 +169,10 @@ class _Walk(ABC):
         return tuple(self.edges)
 
     def step(self, here: str, edges: Iterable[Edge], kind: Kind, runs: int) -> None:
-        """Continue from *here* along *edges* to a node that is *runs* away. If that is too far, mark *here*."""
+        """Continue from *here* along *edges*.
+
+        *runs* is the number of runs up to there; if it exceeds the limit, mark *here*.
+        """
         for edge in edges:
             if self.depth is not None and runs > self.depth:
                 self.nodes[here] = replace(self.nodes[here], more=self.nodes[here].more | {self.way})
@@ -203,8 +205,7 @@ class _Up(_Walk):
 
     def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
         super().__init__(known, nodes, depth)
-        # For each digest, the runs of the version that made it. Other runs can have made the same bytes, and are not
-        # followed.
+        # For each digest, those runs of the version that made it. Other runs that made the same bytes are not followed.
         self._makers: dict[str, list[RunRecord]] = {}
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
@@ -236,8 +237,8 @@ class _Down(_Walk):
     way = DOWN
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
-        # The walk ends at a version that it reached through an artifact: the results of its other artifacts were not
-        # made from this one.
+        # At a version that was reached by an artifact, the walk ends, because results of its other artifacts were not
+        # made from this artifact.
         record = self.known.version(id) if is_root else None
         for link in record.artifacts if record else ():
             self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)

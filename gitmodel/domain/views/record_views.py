@@ -68,9 +68,10 @@ def model_names(stages: Iterable[str]) -> dict[str, Names]:
 
 
 class VersionView(Frozen):
-    """A version for readers: *stage* and *aliases* are those in force, *pending* are those with a pending change.
+    """A version for readers.
 
-    *local* is True if the remote does not have it yet, so that a pull may give it another number.
+    *stage* and *aliases* are in force; *pending* are the stages and aliases with a pending change. *local* is True if
+    the remote does not have the version yet, so that a pull may give it another number.
     """
 
     model: str
@@ -88,7 +89,7 @@ class VersionView(Frozen):
         return {name: read(self) for name, read in _VERSION_FIELDS.items()}
 
     def filtered_fields(self, names: Iterable[str] = VERSION_NAMES) -> dict[str, Any]:
-        """Return the version as filters see it: those of its `fields` that are in *names*.
+        """Return the version for filters: those of its `fields` that are in *names*.
 
         A version in no stage is in the stage "none".
         """
@@ -167,7 +168,7 @@ class Places:
         for state in states:
             for number in {state.recorded, state.in_force}:
                 self._held.setdefault(number, []).append(state)
-        # The names of the archived markers in the folder of each hundred that was asked for.
+        # Caches the names of the archived markers by the hundred of their versions.
         self._archived: dict[int, frozenset[str]] = {}
 
     def of(self, number: int) -> tuple[str | None, tuple[str, ...], tuple[StageState, ...], bool]:
@@ -207,7 +208,7 @@ class ModelSummary(Frozen):
 def summarize(
     snapshot: Snapshot, name: str, record: ModelRecord, count: Callable[[str], tuple[int, bool]] | None = None
 ) -> ModelSummary:
-    """Return the summary of the model *name*. *count* counts as `Snapshot.count_present` does, which is the default.
+    """Return the summary of the model *name*. *count* counts its versions, by default `Snapshot.count_present`.
 
     Raises Invalid for a damaged stage or alias.
     """
@@ -218,7 +219,7 @@ def summarize(
 
 
 def latest_usable(snapshot: Snapshot, name: str) -> int | None:
-    """Return the latest usable version of the model *name*; None if there is none or a damaged version hides it."""
+    """Return the latest usable version of the model *name*; None if there is none, or if a version is damaged."""
     try:
         return snapshot.latest(name)
     except (NotFound, Invalid):
@@ -228,7 +229,7 @@ def latest_usable(snapshot: Snapshot, name: str) -> int | None:
 def view_model(
     snapshot: Snapshot, name: str, summary: ModelSummary, tags: Mapping[str, TagState] | None = None
 ) -> ModelView:
-    """Return the view of the model *name*, which has *summary*. *tags* are the states of its tags, None: read them."""
+    """Return the view of the model *name* with its *summary*. *tags* are the states of its tags (None: read them)."""
     local = summary.latest is not None and snapshot.is_local(name, summary.latest)
     states = tuple(stage_states(snapshot, name, summary.recorded, tags))
     return ModelView(name, summary.record, summary.latest, summary.count, states, local)
@@ -237,7 +238,7 @@ def view_model(
 def existing_models(
     snapshot: Snapshot, names: Iterable[str] | None = None
 ) -> Iterator[tuple[str, ModelRecord | Invalid]]:
-    """Yield the models that are neither deleted nor renamed, all or among *names*; of a damaged one, its error."""
+    """Yield the models, all or among *names*, that are neither deleted nor renamed, or the error of a damaged model."""
     known = snapshot.model_names() if names is None else tuple(names)
     read = snapshot.files.load_many(map(paths.model_file, known), ModelRecord, newer=snapshot.newer)
     for name, record in zip(known, read, strict=True):
@@ -248,7 +249,7 @@ def existing_models(
 
 
 def _error_of_model(snapshot: Snapshot, name: str, error: Invalid) -> Invalid:
-    """Return *error* if the model's record cannot be read, or an error that says that the record is missing."""
+    """Return *error* if the model's record cannot be read, or else the error for a missing record."""
     folder = paths.model_folder(name)
     try:
         is_missing = "model.toml" not in snapshot.files.names(folder)
@@ -280,7 +281,7 @@ def pending_fields(state: StageState) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Convert *value* for JSON: times, paths and floats that JSON lacks become text, dataclasses their fields.
+    """Convert *value* for JSON: times, paths, NaN and infinity become text, dataclasses become tables of their fields.
 
     >>> from datetime import timezone
     >>> plain({"at": datetime(2026, 11, 23, tzinfo=timezone.utc), "loss": float("nan")})

@@ -1,4 +1,4 @@
-"""Versions as rows of tables: the part of a record that a table shows, without the rest. Pure."""
+"""Versions as rows of tables, with only the part of a record that a table shows. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from gitmodel.domain.changes.stages import StageState
 
-# Values of one row, such as a version, that may become columns of a table.
+# The limit of values of a row, such as a version, that may become columns of a table.
 MOST_KEYS = 16
 
 
