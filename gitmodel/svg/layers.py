@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 _SWEEPS = 4
 
 Edges = Sequence[tuple[str, str]]
-
-
-def nearest(root: str, ids: Iterable[str], edges: Edges, most: int) -> list[str]:
-    """Return *root* and the ids that the fewest edges separate from it, nearest first: at most *most*."""
-    neighbours: dict[str, list[str]] = {id: [] for id in ids}
-    for source, target in edges:
-        neighbours[source].append(target)
-        neighbours[target].append(source)
-    found = {root: None}
-    left = deque([root])
-    while left and len(found) < most:
-        for id in neighbours[left.popleft()]:
-            if id not in found and len(found) < most:
-                found[id] = None
-                left.append(id)
-    return list(found)
 
 
 def layers(ids: Sequence[str], edges: Edges) -> list[list[str]]:

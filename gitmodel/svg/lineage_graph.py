@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gitmodel.domain.views.cell_text import count
-from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Lineage, Node
+from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Lineage, Node, nearest
 from gitmodel.domain.views.lineage_drawing import SHORT_DIGEST, held_places, in_stages
 from gitmodel.frozen import Frozen
-from gitmodel.svg.layers import layers, nearest
+from gitmodel.svg.layers import layers
 from gitmodel.svg.markup import SMALL, cut, drawing, element, linked, short, text, titled
 
 MOST_NODES = 200
-_BOX = (148, 42)
-_ACROSS = 14
+_BOX = (154, 42)
+_ACROSS = 12
 _DOWN = 40
 _WITHIN = 14  # pixels between the rows of one layer
 
@@ -32,35 +32,32 @@ def lineage_graph(
 
     Of more than *most* nodes, the nearest to the root are shown. A layer that is wider than *width* takes several rows.
     """
-    ids = [node.id for node in lineage.nodes]
-    edges = [(edge.source, edge.target) for edge in lineage.edges]
-    shown = nearest(lineage.root, ids, edges, most)
-    kept = frozenset(shown)
-    near = [edge for edge in edges if edge[0] in kept and edge[1] in kept]
-    nodes = {node.id: node for node in lineage.nodes if node.id in kept}
-    places, height = _places(layers(shown, near), width)
+    part = nearest(lineage, most)
+    nodes = {node.id: node for node in part.nodes}
+    edges = [(edge.source, edge.target) for edge in part.edges]
+    places, height = _places(layers(list(nodes), edges), width)
     links = links or {}
     labels: dict[tuple[str, str], list[str]] = {}
-    for edge in lineage.edges:
+    for edge in part.edges:
         labels.setdefault((edge.source, edge.target), []).append(edge.label)
     parts = [
-        *(_edge(places[source], places[target], labels[source, target]) for source, target in dict.fromkeys(near)),
-        *(_box(nodes[id], places[id], is_root=id == lineage.root, href=links.get(id)) for id in shown),
+        *(_edge(places[source], places[target], labels[source, target]) for source, target in labels),
+        *(_box(node, places[id], is_root=id == lineage.root, href=links.get(id)) for id, node in nodes.items()),
     ]
     title = f"Lineage of {lineage.root}"
-    return drawing("lineage", title, _description(lineage, nodes), (width, height), *parts)
+    return drawing("lineage", title, _description(lineage, part), (width, height), *parts)
 
 
-def _description(lineage: Lineage, nodes: Mapping[str, Node]) -> str:
-    kinds = [node.kind for node in nodes.values()]
-    left = len(lineage.nodes) - len(nodes)
+def _description(lineage: Lineage, part: Lineage) -> str:
+    kinds = [node.kind for node in part.nodes]
+    left = len(lineage.nodes) - len(part.nodes)
     held = in_stages(lineage)
     return "".join(
         [
             ", ".join(count(kinds.count(kind), kind) for kind in (VERSION, RUN, ARTIFACT)),
             ", from the sources above to the products below.",
             f" In use: {'; '.join(held)}." if held else "",
-            f" {left} more in the text tree." if left else "",
+            f" {left} more nodes are not shown." if left else "",
         ]
     )
 
@@ -100,7 +97,7 @@ def _box(node: Node, place: _Place, *, is_root: bool, href: str | None) -> str:
     held = node.kind == VERSION and bool(held_places(node))
     states = [node.kind, *["root"] * is_root, *["held"] * held, *["missing"] * bool(node.missing)]
     weight = 2.5 if is_root else 1
-    room = _BOX[0] - 16
+    room = _BOX[0] - 12
     x, y = place.x + _BOX[0] / 2, place.y
     drawn = titled(
         f"{first}: {second}" if second else first,

@@ -56,7 +56,7 @@ def linked(href: str | None, content: str) -> str:
 
 def text_width(content: str, size: int = FONT_SIZE) -> float:
     """Return the estimated width of *content* in pixels, which is rather too large than too small."""
-    return width(escape(content)) * size * 0.6
+    return width(escape(content)) * size * 0.64
 
 
 def cut(content: str, room: float, size: int = FONT_SIZE) -> str:

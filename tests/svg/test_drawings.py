@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Edge, Lineage, Node
+from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Edge, Lineage, Node, nearest
+from gitmodel.domain.views.lineage_drawing import mermaid
 from gitmodel.svg.bars import bars
 from gitmodel.svg.layers import layers
 from gitmodel.svg.line_chart import Mark, line_chart, sparkline
@@ -263,12 +264,12 @@ class TestLineageGraph:
         for width in (328, 720):
             svg = lineage_graph(Lineage("iris@1", tuple(nodes), edges, None), width=width)
             assert len(of_class(svg, "node")) == MOST_NODES
-            assert "201 more in the text tree" in svg
+            assert "201 more nodes are not shown" in svg
             boxes = list(read(svg).iter(f"{NAMESPACE}rect"))
             places = {(float(box.get("x")), float(box.get("y"))) for box in boxes}
             assert len(places) == MOST_NODES
             assert min(x for x, _ in places) >= 0
-            assert max(x for x, _ in places) + 148 <= width
+            assert max(x for x, _ in places) + 154 <= width
 
     def test_a_cycle_of_a_damaged_registry_is_drawn(self):
         assert sum(map(len, layers(["a", "b", "c"], [("a", "b"), ("b", "a"), ("b", "c"), ("c", "c")]))) == 3
@@ -302,3 +303,15 @@ def test_steps_of_time_are_few_and_inside(days):
 
 def test_a_scale_without_extent_maps_to_its_middle():
     assert Scale(5, 5, 0, 10).at(5) == 5
+
+
+def test_the_nearest_part_of_a_lineage_has_few_versions_of_each_artifact():
+    links = [f"iris@{number}:train" for number in range(1, 101)]
+    data = Node("sha256:" + "a" * 64, ARTIFACT, {"kind_of_artifact": "data", "versions": links})
+    versions = tuple(Node(f"iris@{number}", VERSION) for number in range(1, 101))
+    down = tuple(Edge(data.id, version.id, "train") for version in versions)
+    part = nearest(Lineage(data.id, (*versions, data), None, down), 30)
+    assert [len(part.nodes), part.nodes[0].id, len(part.down), part.up] == [30, data.id, 29, None]
+    assert (len(part.nodes[0].facts["versions"]), part.nodes[0].facts["more_versions"]) == (20, 80)
+    assert "iris@20:train_ and 80 more" in mermaid(part)
+    assert 'more["and 71 more"]' in mermaid(Lineage(data.id, (*versions, data), None, down), 30)

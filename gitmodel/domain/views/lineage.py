@@ -20,6 +20,8 @@ ARTIFACT: Kind = "artifact"
 Way = Literal["up", "down"]
 UP: Way = "up"
 DOWN: Way = "down"
+# Versions that an artifact in a part of a lineage names.
+_MOST_VERSIONS = 20
 
 
 class Node(Frozen):
@@ -128,6 +130,30 @@ def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: i
     above = _Up(known, nodes, depth).go(root, kind) if up else None
     below = _Down(known, nodes, depth).go(root, kind) if down else None
     return Lineage(root, tuple(nodes.values()), above, below)
+
+
+def nearest(lineage: Lineage, most: int) -> Lineage:
+    """Return the part of *lineage* with its root and the nodes that the fewest edges separate from it: *most* nodes.
+
+    An artifact names at most 20 of the versions that have it; the fact `more_versions` is the number of the others.
+    """
+    neighbours: dict[str, list[str]] = {}
+    for edge in lineage.edges:
+        neighbours.setdefault(edge.source, []).append(edge.target)
+        neighbours.setdefault(edge.target, []).append(edge.source)
+    found = {lineage.root: None}
+    left = deque([lineage.root])
+    while left and len(found) < most:
+        new = [id for id in dict.fromkeys(neighbours.get(left.popleft(), ())) if id not in found]
+        found.update(dict.fromkeys(new[: most - len(found)]))
+        left.extend(new)
+    nodes = {node.id: _with_few_versions(node) for node in lineage.nodes if node.id in found}
+
+    def kept(edges: tuple[Edge, ...] | None) -> tuple[Edge, ...] | None:
+        return None if edges is None else tuple(e for e in edges if e.source in found and e.target in found)
+
+    ordered = tuple(nodes[id] for id in found)
+    return Lineage(lineage.root, ordered, kept(lineage.up), kept(lineage.down), lineage.unread)
 
 
 def find_cycle(lineage: Lineage) -> list[str]:
@@ -261,6 +287,14 @@ class _Down(_Walk):
         for run in self.known.runs_with(id):
             labels = inputs_of(run).get(id, [])
             self.step(id, [Edge(id, run.id, label) for label in labels], RUN, runs + 1)
+
+
+def _with_few_versions(node: Node) -> Node:
+    links = node.facts.get("versions", ()) if node.kind == ARTIFACT else ()
+    if len(links) <= _MOST_VERSIONS:
+        return node
+    few = {"versions": links[:_MOST_VERSIONS], "more_versions": len(links) - _MOST_VERSIONS}
+    return replace(node, facts={**node.facts, **few})
 
 
 def _links_of(run: RunRecord, record: VersionRecord) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Lineage, Node
+from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Lineage, Node, nearest
 
 SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10
@@ -55,7 +55,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
         yield from ["went into:"] if both else []
         # The versions that have an artifact are children of its node, so its label does not name them again.
         downward = {
-            node.id: replace(node, more=node.more & {DOWN}, facts={**node.facts, "versions": ()})
+            node.id: replace(node, more=node.more & {DOWN}, facts={**node.facts, "versions": (), "more_versions": 0})
             for node in lineage.nodes
         }
         yield from _branches(lineage.root, downward, _beneath(lineage, lineage.down))
@@ -66,15 +66,14 @@ def mermaid(lineage: Lineage, most: int | None = None) -> str:
 
     It has at most the *most* nodes that are nearest to the root, and one that counts the others.
     """
-    nodes = lineage.nodes[:most]
-    ids = {node.id: f"n{number}" for number, node in enumerate(nodes)}
+    part = lineage if most is None else nearest(lineage, most)
+    ids = {node.id: f"n{number}" for number, node in enumerate(part.nodes)}
     shapes = {VERSION: '[["{}"]]', RUN: '(["{}"])', ARTIFACT: '["{}"]'}
-    lines = [f"    {ids[node.id]}{shapes[node.kind].format(mermaid_label(_told(node)))}" for node in nodes]
-    for edge in lineage.edges:
-        if edge.source in ids and edge.target in ids:
-            label = f'|"{mermaid_label(edge.label)}"| ' if edge.label else " "
-            lines.append(f"    {ids[edge.source]} -->{label}{ids[edge.target]}")
-    left = len(lineage.nodes) - len(nodes)
+    lines = [f"    {ids[node.id]}{shapes[node.kind].format(mermaid_label(_told(node)))}" for node in part.nodes]
+    for edge in part.edges:
+        label = f'|"{mermaid_label(edge.label)}"| ' if edge.label else " "
+        lines.append(f"    {ids[edge.source]} -->{label}{ids[edge.target]}")
+    left = len(lineage.nodes) - len(part.nodes)
     lines += [f'    more["and {left} more"]'] if left else []
     return "\n".join(["flowchart TD", *lines]) + "\n"
 
@@ -149,7 +148,9 @@ def _told(node: Node) -> str:
         changed = " with changes" if commit and code.get("dirty") else ""
         parts = [f"run {node.id}", str(facts.get("status", "")), commit + changed]
     else:
-        parts = [node.id[:SHORT_DIGEST], str(facts.get("kind_of_artifact", "")), ", ".join(facts.get("versions", ()))]
+        more = [f"and {facts['more_versions']} more"] if facts.get("more_versions") else []
+        links = ", ".join([*facts.get("versions", ()), *more])
+        parts = [node.id[:SHORT_DIGEST], str(facts.get("kind_of_artifact", "")), links]
     return "  ".join([*filter(None, parts), *([f"({node.missing})"] if node.missing else [])])
 
 

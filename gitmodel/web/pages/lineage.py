@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gitmodel.domain.views.lineage import Lineage
+from gitmodel.domain.views.lineage import Lineage, nearest
 from gitmodel.domain.views.lineage_drawing import in_stages, tree
 from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
+from gitmodel.svg.lineage_graph import MOST_NODES
 from gitmodel.web.page import Page
 from gitmodel.web.pages.model import list_models
 from gitmodel.web.pages.stage_pills import stage_pills
@@ -13,23 +14,23 @@ from gitmodel.web.registry_data import RegistryData
 
 # Versions with a section on the page; `git model lineage` shows that of any other.
 MOST_VERSIONS = 10
-# Lines of a text tree.
-_MOST_LINES = 1000
+# Versions in use that are made from one version.
+_MOST_IN_USE = 50
 
 
 class VersionLineage(Frozen):
     """The lineage of the version *number*, which is in *places*.
 
-    *in_use* are the versions made from it that are in a stage or have an alias. *fault* is the reason why it could not
-    be read; then there is no *lineage*.
+    The *lineage* has the nearest nodes; *more_nodes* is the number of the others. *in_use* are the versions made from
+    it that are in a stage or have an alias. *fault* is the reason why it could not be read; then there is no *lineage*.
     """
 
     number: int
     places: tuple[str, ...]
     lineage: Lineage | None
+    more_nodes: int
     in_use: tuple[str, ...]
     tree: tuple[str, ...]
-    more_lines: int
     fault: str
 
 
@@ -61,10 +62,10 @@ def _lineage(registry: RegistryData, model: str, number: int, places: tuple[str,
     try:
         lineage = registry.client.lineage(f"{model}@{number}")
     except GitModelError as error:
-        return VersionLineage(number, places, None, (), (), 0, error.message)
-    lines = list(tree(lineage))
-    shown = tuple(lines[:_MOST_LINES])
-    return VersionLineage(number, places, lineage, tuple(in_stages(lineage)), shown, len(lines) - len(shown), "")
+        return VersionLineage(number, places, None, 0, (), (), error.message)
+    part = nearest(lineage, MOST_NODES)
+    left = len(lineage.nodes) - len(part.nodes)
+    return VersionLineage(number, places, part, left, tuple(in_stages(lineage)[:_MOST_IN_USE]), tuple(tree(part)), "")
 
 
 PAGE = Page("lineage", "/m/{model}/lineage", read, list_models, "lineage.html", label="Lineage")
