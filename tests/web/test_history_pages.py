@@ -44,10 +44,12 @@ def client(code_repo: Path) -> Iterator[Client]:
 
 
 @pytest.fixture
-def site(client: Client, tmp_path: Path) -> Path:
-    """The exported site of the registry."""
-    export_site(client, tmp_path / "site", SiteOptions())
-    return tmp_path / "site"
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported site of the registry. Tests must not change it: all of a process share it."""
+    kept = tmp_path_factory.getbasetemp() / "history-site"
+    if not kept.exists():
+        export_site(request.getfixturevalue("client"), kept, SiteOptions())
+    return kept
 
 
 def twin(site: Path, path: str) -> dict:
