@@ -42,7 +42,7 @@ def lineage_graph(
         labels.setdefault((edge.source, edge.target), []).append(edge.label)
     parts = [
         *(_edge(places[source], places[target], labels[source, target]) for source, target in labels),
-        *(_box(node, places[id], is_root=id == lineage.root, href=links.get(id)) for id, node in nodes.items()),
+        *(_box(node, places[id], lineage.root, links.get(id)) for id, node in nodes.items()),
     ]
     title = f"Lineage of {lineage.root}"
     return drawing("lineage", title, _description(lineage, part), (width, height), *parts)
@@ -91,16 +91,17 @@ def _edge(source: _Place, target: _Place, labels: list[str]) -> str:
     return titled(label, line, class_="edge") if label else line
 
 
-def _box(node: Node, place: _Place, *, is_root: bool, href: str | None) -> str:
+def _box(node: Node, place: _Place, root: str, href: str | None) -> str:
     """Return a node: its shape says its kind, and its second line says more in words."""
-    first, second = _texts(node)
+    first, second = _texts(node, root)
+    is_root = node.id == root
     held = node.kind == VERSION and bool(held_places(node))
     states = [node.kind, *["root"] * is_root, *["held"] * held, *["missing"] * bool(node.missing)]
     weight = 2.5 if is_root else 1
     room = _BOX[0] - 12
     x, y = place.x + _BOX[0] / 2, place.y
     drawn = titled(
-        f"{first}: {second}" if second else first,
+        f"{first}: {second} ({node.id})" if first != node.id else f"{first}: {second}",
         *_outline(node, place, weight),
         text(cut(first, room), x, y + 17, text_anchor="middle", font_weight="bold" if held or is_root else None),
         text(cut(second, room, SMALL), x, y + 33, text_anchor="middle", font_size=SMALL),
@@ -109,8 +110,8 @@ def _box(node: Node, place: _Place, *, is_root: bool, href: str | None) -> str:
     return linked(href, drawn)
 
 
-def _texts(node: Node) -> tuple[str, str]:
-    """Return the two lines in the box of a node."""
+def _texts(node: Node, root: str) -> tuple[str, str]:
+    """Return the two lines in the box of a node. An artifact of other versions than *root* names one of them."""
     facts = node.facts
     beyond = " …" if node.more else ""
     if node.missing:
@@ -118,10 +119,13 @@ def _texts(node: Node) -> tuple[str, str]:
     if node.kind == VERSION:
         return node.id + beyond, ", ".join(held_places(node)) or facts.get("stage") or "version, in no stage"
     if node.kind == RUN:
-        return node.id + beyond, f"run of {facts['pipeline']}, {facts['status']}"
-    names = dict.fromkeys(link.partition(":")[2] for link in facts.get("versions", ()))
-    kind = facts.get("kind_of_artifact", ARTIFACT)
-    return (", ".join(names) or node.id[:SHORT_DIGEST]) + beyond, f"{kind} {node.id[:SHORT_DIGEST]}"
+        kind = "run" if facts["status"] == "succeeded" else f"{facts['status']} run"
+        return str(facts["pipeline"]) + beyond, f"{kind} of {facts['started']:%Y-%m-%d}"
+    links = [link.partition(":") for link in facts.get("versions", ())]
+    names = ", ".join(dict.fromkeys(name for _, _, name in links)) or node.id[:SHORT_DIGEST]
+    versions = [version for version, _, _ in links]
+    owner = f"of {versions[0]}" if versions and root not in versions else node.id[:SHORT_DIGEST]
+    return names + beyond, f"{facts.get('kind_of_artifact', ARTIFACT)} {owner}"
 
 
 def _outline(node: Node, place: _Place, weight: float) -> Iterator[str]:

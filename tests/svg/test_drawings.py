@@ -46,7 +46,7 @@ def some_lineage(name: str = "classifier") -> Lineage:
     nodes = (
         Node("iris@4", VERSION, {"stage": "production", "aliases": ["champion"]}),
         Node(model, ARTIFACT, {"kind_of_artifact": "model", "versions": [f"iris@4:{name}"]}),
-        Node("20260302-train", RUN, {"pipeline": name, "status": "succeeded"}),
+        Node("20260302-train", RUN, {"pipeline": name, "status": "failed", "started": MONDAY}),
         Node(data, ARTIFACT, {"kind_of_artifact": "data", "versions": []}),
         Node("wine@1", VERSION, {}, name),
     )
@@ -247,7 +247,7 @@ class TestLineageGraph:
     def test_kinds_differ_in_shape_and_words_and_edges_go_down(self):
         svg = lineage_graph(some_lineage(), links={"iris@4": "v/4"})
         shown = texts(svg)
-        assert {"iris@4", "production, champion", "classifier", "20260302-train"} <= set(shown)
+        assert {"iris@4", "production, champion", "classifier", "failed run of 2026-…"} <= set(shown)
         assert "version, classifier" in shown  # the reason why the record of wine@1 is missing
         (root,) = of_class(svg, "root")
         assert root.get("class") == "node version root held"
@@ -255,7 +255,7 @@ class TestLineageGraph:
         assert [link.get("href") for link in read(svg).iter(f"{NAMESPACE}a")] == ["v/4"]
         heights = {node[0].text: float(node.find(f"{NAMESPACE}text").get("y")) for node in of_class(svg, "node")}
         order = sorted(heights, key=heights.__getitem__)
-        assert [text.partition(":")[0] for text in order[:4]] == ["sha256", "20260302-train", "classifier", "iris@4"]
+        assert [text.partition(":")[0] for text in order[:4]] == ["sha256", "classifier", "classifier", "iris@4"]
         assert "2 versions, 1 run, 2 artifacts" in svg
 
     def test_only_the_nearest_nodes_are_drawn_and_no_box_leaves_the_width(self):

@@ -21,8 +21,9 @@ _MOST_IN_USE = 50
 class VersionLineage(Frozen):
     """The lineage of the version *number*, which is in *places*.
 
-    The *lineage* has the nearest nodes; *more_nodes* is the number of the others. *in_use* are the versions made from
-    it that are in a stage or have an alias. *fault* is the reason why it could not be read; then there is no *lineage*.
+    The *lineage* has the nearest nodes; *more_nodes* is the number of the others. *in_use* are other versions
+    made from it, or with one of its artifacts, that are in a stage or have an alias. *fault* is the reason why it could
+    not be read; then there is no *lineage*.
     """
 
     number: int
@@ -65,7 +66,8 @@ def _lineage(registry: RegistryData, model: str, number: int, places: tuple[str,
         return VersionLineage(number, places, None, 0, (), (), error.message)
     part = nearest(lineage, MOST_NODES)
     left = len(lineage.nodes) - len(part.nodes)
-    return VersionLineage(number, places, part, left, tuple(in_stages(lineage)[:_MOST_IN_USE]), tuple(tree(part)), "")
+    others = [held for held in in_stages(lineage) if held.partition(" ")[0] != lineage.root]
+    return VersionLineage(number, places, part, left, tuple(others[:_MOST_IN_USE]), tuple(tree(part)), "")
 
 
 PAGE = Page("lineage", "/m/{model}/lineage", read, list_models, "lineage.html", label="Lineage")
