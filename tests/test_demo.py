@@ -87,7 +87,9 @@ def test_a_demo_is_refused_in_a_folder_that_is_not_empty(tmp_path, capsys):
     assert ask(capsys, "init", "--demo", str(tmp_path / "mine.txt"))[0] == 2
 
 
-@pytest.mark.parametrize("other", ["--store=file:///tmp/x", "--new", "--from=x", "--ci=github"])
+@pytest.mark.parametrize(
+    "other", ["--store=file:///tmp/x", "--new", "--from=x", "--ci=github", "--owner=@me", "--force"]
+)
 def test_a_demo_is_refused_with_an_option_for_another_registry(tmp_path, capsys, other):
     code, _, err = ask(capsys, "init", "--demo", str(tmp_path / "demo"), other)
     assert (code, f"--demo and {other.partition('=')[0]} cannot be combined" in err) == (2, True)

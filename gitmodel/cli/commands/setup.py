@@ -89,7 +89,8 @@ def init(
     months: a registry to look at and to try commands on.
     """
     if demo:
-        given = {"--store": store, "--new": new, "--from": source, "--ci": ci, "--repo": invocation.repo}
+        given = {"--store": store, "--new": new, "--from": source, "--ci": ci, "--owner": owners, "--install": install,
+                 "--site": site, "--force": force, "--repo": invocation.repo}  # fmt: skip
         if others := [name for name, value in given.items() if value]:
             raise UsageError(f"--demo and {others[0]} cannot be combined", hint="leave one of them out")
         _make_demo(invocation, Path(demo))
