@@ -751,7 +751,8 @@ class Client:
         *reviewed* are ids of commits that you vouch for: they were reviewed, although the history does not show it.
         With *ask_host*, in a job of GitHub, GitLab or Forgejo, the host decides if a change was reviewed, and not the
         history. With *push*, *remote* is pulled first, and then only the tags are pushed, atomically. This is retried
-        for *timeout* seconds while others push.
+        for *timeout* seconds while others push. If the settings of this machine name a receiver of notices, the changes
+        are posted to it afterwards, for at most 10 seconds; `notice` of the result says why that failed.
 
         Raises Refused if the branch does not descend from the commits of the tags; UsageError for *ask_host* outside of
         a job. Raises Conflict at the end if the pull could not keep some local changes: the error names them, and its
@@ -762,8 +763,9 @@ class Client:
         if remote and not push:
             raise UsageError(f"the remote {remote} is used only with push", hint="add push, or leave the remote out")
         self._opened.require_branch("apply")
-        apply = sharing.plan_apply(self._opened, names, reviewed=frozenset(reviewed), ask_host=ask_host)
-        return sharing.apply_at_remote(self._opened, remote, apply, names, timeout=timeout) if push else apply()
+        there = remote if push else None
+        vouched = frozenset(reviewed)
+        return sharing.apply(self._opened, names, reviewed=vouched, ask_host=ask_host, remote=there, timeout=timeout)
 
     # The past
 

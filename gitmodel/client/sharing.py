@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import cast
 
 from gitmodel.branch import remotes
+from gitmodel.branch.repository import Repository
 from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.errors import GitModelError
 from gitmodel.registry import put_in_force
 from gitmodel.registry.put_in_force import Applied
 from gitmodel.stores.local_store import LocalStore
@@ -61,3 +66,69 @@ def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfe
     if pulling.left_out(done.pulled):
         raise pushing.LeftOut(done, chosen, done.pulled)
     return done
+
+
+def apply(
+    opened: OpenRegistry,
+    names: tuple[str, ...],
+    *,
+    reviewed: frozenset[str],
+    ask_host: bool,
+    remote: str | None,
+    timeout: float,
+) -> Applied:
+    """Apply the changes that were reviewed, here or, with the name of a *remote* ("": the default), there as well.
+
+    Then send the notice of this machine's settings. Raises LeftOut if the pull left out local changes.
+    """
+    apply = plan_apply(opened, names, reviewed=reviewed, ask_host=ask_host)
+    if remote is None:
+        return _with_notice(opened, apply())
+    try:
+        return _with_notice(opened, apply_at_remote(opened, remote, apply, names, timeout=timeout))
+    except pushing.LeftOut as error:
+        error.done = _with_notice(opened, cast("Applied", error.done))
+        raise
+
+
+def _with_notice(opened: OpenRegistry, done: Applied) -> Applied:
+    """Tell the receiver of this machine's settings of the changes. A failure is in `notice` of the result."""
+    if not done.changes:
+        return done
+    try:
+        from gitmodel.hosts.notices import read_receiver, send  # imported here: most machines send no notice
+
+        receiver = read_receiver(opened.environ, opened.repository.config)
+        if receiver is not None:
+            send(receiver, _notice(opened.repository, done))
+    except Exception as error:  # the changes are in force, whatever happens here
+        shown = error.message if isinstance(error, GitModelError) else f"{type(error).__name__}"
+        return replace(done, notice=shown)
+    return done
+
+
+def _notice(repository: Repository, done: Applied) -> bytes:
+    """Return the JSON of a notice: the changes, each with its commit, author, time and reason."""
+    from gitmodel.lineage.history import history
+
+    changes = []
+    for change in done.changes:
+        ref = change.ref
+        event = next(iter(history(repository, ref.model, ref.stage)))
+        changes.append(
+            {
+                "model": ref.model,
+                "stage": ref.stage,
+                "version": change.version,
+                "previous": change.previous,
+                "tag": ref.name,
+                "pushed": change.pushed,
+                "commit": event.commit,
+                "author": event.author,
+                "when": event.when.isoformat(),
+                "reason": event.reason,
+                "forced": list(event.forced),
+            }
+        )
+    said = {"schema": 1, "event": "apply", "commit": repository.tip(), "changes": changes}
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()

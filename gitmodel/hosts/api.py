@@ -17,6 +17,7 @@ from urllib.parse import quote
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Refused, Unreachable, UsageError
 from gitmodel.frozen import Frozen
+from gitmodel.hosts.requests import open_without_redirects
 
 _TIMEOUT = 30
 _PAGE = 100
@@ -158,7 +159,7 @@ def _ask(job: CiJob, method: str, path: str, body: Mapping[str, Any] | None = No
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{job.api.rstrip('/')}/{where}/{path}", data, headers, method=method)
     try:
-        with _opener.open(request, timeout=_TIMEOUT) as answer:
+        with open_without_redirects(request, timeout=_TIMEOUT) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -188,13 +189,3 @@ def _event(path: str) -> dict[str, Any]:
         return {}
     request = found.get("pull_request") if isinstance(found, dict) else None
     return request if isinstance(request, dict) else {}
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect, because its target would get the token."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(_NoRedirect)

@@ -50,13 +50,15 @@ class Applied(Frozen):
     """The result of `apply`: *changes* are the tags that it moved, *refused* the other pending tags with the reasons.
 
     *rules* is the new tag of the rules, "" if the rules in force are unchanged. *unguarded* is True if this clone had
-    never seen which rules are in force: then each change was judged only by the rules of its first parent.
+    never seen which rules are in force: then each change was judged only by the rules of its first parent. *notice* is
+    the reason why the notice of the changes was not delivered, "" if it was, or if none is sent.
     """
 
     changes: tuple[InForce, ...] = ()
     refused: tuple[tuple[StageRef, str], ...] = ()
     rules: str = ""
     unguarded: bool = False
+    notice: str = ""
 
     @property
     def moved(self) -> tuple[StageRef, ...]:

@@ -124,6 +124,9 @@ def apply(
     Forgejo, it accepts changes from a pull request that somebody else approved. With --push, the tags move at the
     remote, all or none; jobs that deploy use the output of this command. Exit code 4: everything was applied, but the
     pull left out some of your changes.
+
+    After the changes, a notice is posted to the URL in `git config gitmodel.notify.url` or GITMODEL_NOTIFY_URL. It
+    is only a warning if that fails.
     """
     from gitmodel.client import administration
 
@@ -147,6 +150,8 @@ def apply(
         ),
         empty="nothing was pending",
     )
+    if done.notice:
+        invocation.output.warn(done.notice, "the changes are in force; see `git config --get-regexp gitmodel.notify`")
     if done.rules:
         invocation.output.note("the rules on the branch are now in force for later changes")
     if done.unguarded:
