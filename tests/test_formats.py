@@ -433,3 +433,20 @@ def test_a_format_is_imported_only_when_used(tmp_path):
 
 def test_gitmodel_formats_exports_six_names():
     assert formats.__all__ == ["Format", "detect_format", "format_names", "load", "register_format", "save"]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("archive", ["", zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_array_longer_than_its_file_is_refused_before_memory_is_allocated(tmp_path, version, archive):
+    text = b"{'descr': '<f8', 'fortran_order': False, 'shape': (9000000, 9000000), }\n"
+    length = len(text).to_bytes(2 if version == 1 else 4, "little")
+    content = b"\x93NUMPY" + bytes([version, 0]) + length + text + bytes(80)
+    path = tmp_path / "claims.npy"
+    path.write_bytes(content)
+    if archive != "":
+        path = tmp_path / "claims.npz"
+        with zipfile.ZipFile(path, "w", archive) as file:
+            file.writestr("claims.npy", content)
+    with pytest.raises(Invalid, match="is 648000000000000 bytes, but there are") as info:
+        load(path, "numpy")
+    assert "\n" not in info.value.message

@@ -8,6 +8,8 @@ specifies it. NumPy's formats are specified at https://numpy.org/doc/stable/refe
 from __future__ import annotations
 
 import json
+import math
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,8 @@ from gitmodel.formats.catalogue.format import library, type_name
 
 DESCRIPTION = "gitmodel.json"
 
+# The most bytes that one byte of deflated data can stand for (https://www.zlib.net/zlib_tech.html).
+_MOST_DEFLATED = 1_032
 _TYPES = ("ndarray", "matrix", "recarray", "chararray")
 
 
@@ -91,11 +95,16 @@ def write(value: Any, file: IO[bytes], cells: Cells) -> None:
 def read(file: IO[bytes], cells: Cells, *, mapped: Path | None = None) -> Any:
     """Return the value of a file from `write` or NumPy. With *mapped*, the path, arrays are mapped into memory."""
     numpy = library("numpy", install="gitmodel[numpy]")
-    magic = file.read(4)
+    magic = file.read(6)
     file.seek(0)
-    if magic != b"PK\x03\x04":
+    if not magic.startswith(b"PK\x03\x04"):
         if mapped is not None:
             return _map(numpy, file, mapped)
+        if magic == numpy.lib.format.MAGIC_PREFIX:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            _check_claim(numpy, file, size)
+            file.seek(0)
         return numpy.load(file, allow_pickle=False)
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
@@ -188,17 +197,35 @@ def _map(numpy: Any, file: IO[bytes], path: Path) -> Any:
     """Return the array at the position of *file*, mapped into memory from *path*."""
     start = file.tell()
     version = numpy.lib.format.read_magic(file)
-    read_header = numpy.lib.format.read_array_header_1_0 if version == (1, 0) else None
-    if read_header is None and version == (2, 0):
-        read_header = numpy.lib.format.read_array_header_2_0
-    if read_header is not None:
-        shape, fortran, dtype = read_header(file)
+    if version in ((1, 0), (2, 0)):
+        shape, fortran, dtype = _read_header(numpy, file, version)
         if 0 not in shape and dtype.itemsize and not dtype.hasobject:
             order = "F" if fortran else "C"
             found = numpy.memmap(path, dtype, "r", file.tell(), shape, order)
             return found.view(numpy.ndarray)
     file.seek(start)
     return numpy.lib.format.read_array(file, allow_pickle=False)
+
+
+def _read_header(numpy: Any, file: IO[bytes], version: tuple[int, int]) -> tuple[tuple[int, ...], bool, Any]:
+    """Return shape, order and dtype of the array at the position of *file*, which is after the version.
+
+    Version 3.0 differs from 2.0 only in the encoding of the names of fields, which are then wrong in the result.
+    """
+    formats = numpy.lib.format
+    read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
+    found: tuple[tuple[int, ...], bool, Any] = read(file)
+    return found
+
+
+def _check_claim(numpy: Any, file: IO[bytes], size: int) -> None:
+    """Raise ValueError if the array in *file*, of *size* bytes, is longer than the file: NumPy allocates it first."""
+    shape, _, dtype = _read_header(numpy, file, numpy.lib.format.read_magic(file))
+    needed, there = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if needed > there and not dtype.hasobject:
+        raise ValueError(
+            f"its header says that {dtype} of the shape {shape} follows, which is {needed} bytes, but there are {there}"
+        )
 
 
 class _Members:
@@ -220,7 +247,15 @@ class _Members:
                 file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
                 return _map(self._numpy, file, self._mapped)
         with self._archive.open(name) as member:
+            _check_claim(self._numpy, member, self._most_bytes(info))
+        with self._archive.open(name) as member:
             return self._numpy.lib.format.read_array(member, allow_pickle=False)
+
+    def _most_bytes(self, info: zipfile.ZipInfo) -> int:
+        """Return the most bytes that a member can have, which may be fewer than the archive says."""
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            return info.file_size
+        return min(info.file_size, min(info.compress_size, self._archive.start_dir) * _MOST_DEFLATED)
 
     def write(self, value: Any) -> dict[str, Any]:
         """Write *value* to new members and return its description."""
