@@ -30,7 +30,6 @@ from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.step_modules import is_importing
 from gitmodel.pipelines.steps import check_function, is_building, name_of
-from gitmodel.pipelines.user_errors import naming_lines
 from gitmodel.registry.runs import refuse_inside_run
 
 log = logging.getLogger("gitmodel.pipelines")
@@ -121,8 +120,8 @@ class Pipeline:
         code (`GITMODEL_QUIET=1` prevents it). Returns None without running in a worker that only imports the script,
         and (with a warning) while an artifact is loaded.
 
-        Raises UsageError before anything runs, also for an error of the function, with its line; RunFailed if a step
-        fails, Conflict and other errors if the results cannot be committed.
+        Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results
+        cannot be committed. An error that the function raises is not changed, and nothing runs.
         """
         if is_importing(self.function.__module__):
             return None
@@ -176,15 +175,15 @@ class Pipeline:
         """Call the function with *parameters*, and return the job of the run with the checked graph of steps.
 
         The values of *secrets* are not recorded, even if they occur in other parameters. Raises UsageError for a wrong
-        call of the pipeline, and for an error that the function raises (with its line); Refused for a parameter that
-        looks like a credential and is no Secret.
+        call of the pipeline, Refused for a parameter that looks like a credential and is no Secret, and the errors of
+        the function.
         """
         if is_building() or current_step() is not None:
             raise UsageError(
                 f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it separately"
             )
         refuse_inside_run(f"pipeline {self.name}")
-        with building() as graph, naming_lines(lambda text: graph.known.values().hide(text)):
+        with building() as graph:
             graph.known.secrets += [value for value in (*parameters.values(), *secrets) if isinstance(value, Secret)]
             read = self._read_parameters(parameters)
             graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]

@@ -26,6 +26,7 @@ from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_source
 from gitmodel.pipelines.step_modules import import_script
+from gitmodel.pipelines.user_errors import naming_lines
 
 
 class RerunRequest(Frozen):
@@ -75,7 +76,9 @@ def _run(request: RerunRequest) -> str:
     given = {**as_annotated(pipeline.function, request.parameters), **request.secrets}
     # A parameter that is missing in the record was None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
-    job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=map(Secret, request.secrets.values()))
+    secrets = {name: Secret(value) for name, value in request.secrets.items()}
+    with naming_lines(secrets):
+        job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=secrets.values())
     configs = [job.model_config, *(node.step.model_config for node in job.graph.nodes.values())]
     if not any(config and config.create_new_model_version and config.name == request.model for config in configs):
         # the configuration was given at the call, by with_options

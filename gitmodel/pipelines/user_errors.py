@@ -1,37 +1,48 @@
-"""Errors that the code of a user raises while gitmodel calls it, with the line that raised them."""
+"""Errors in the body of a pipeline, as a command reports them: with the line that raised them."""
 
 from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from gitmodel.domain.secrets.secret_values import Secret, SecretValues, collecting_secrets
 from gitmodel.errors import GitModelError, UsageError, message_of
+from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.installed import is_library, is_of_gitmodel
 
 
 @contextmanager
-def naming_lines(hide: Callable[[str], str]) -> Iterator[None]:
-    """If code that the block calls raises an error, raise UsageError with its file, line and function.
+def naming_lines(parameters: Mapping[str, Any]) -> Iterator[None]:
+    """If the body of a pipeline that the block calls raises an error, raise UsageError with its file and line.
 
-    *hide* replaces secrets in the message. Does not change errors of gitmodel, even unexpected ones.
+    The values of *parameters* that are Secrets, and Secrets that the body makes, are replaced in the message. Does not
+    change other errors.
     """
+    made: list[Secret] = []
     try:
-        yield
+        with collecting_secrets(made):
+            yield
     except GitModelError:
         raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
-        if is_of_gitmodel(frames[-1].filename):
+        if not _is_of_body(error) or is_of_gitmodel(frames[-1].filename):
             raise
         # for an error inside a library, name the line that called the library
         frame = next((one for one in reversed(frames) if not is_library(one.filename)), frames[-1])
+        secrets = SecretValues([value for value in (*parameters.values(), *made) if isinstance(value, Secret)])
         hint = f"the line is: {frame.line}" if frame.line else "correct the code there"
-        raise UsageError(
-            hide(f"{_place(frame)}: {type(error).__name__}: {message_of(error)}"), hint=hide(hint)
-        ) from error
+        message = f"{_place(frame)}: {type(error).__name__}: {message_of(error)}"
+        raise UsageError(secrets.hide(message), hint=secrets.hide(hint)) from error
+
+
+def _is_of_body(error: Exception) -> bool:
+    """Return True if the error comes from building the graph of a pipeline, which calls its body."""
+    return any(frame.f_code is Pipeline.job.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _place(frame: traceback.FrameSummary) -> str:

@@ -197,3 +197,17 @@ def test_a_call_without_a_client_returns_outputs_that_load(client):
     with Client() as another:
         assert another.get_run(run.id) == run
     run._opened.repository.close()
+
+
+def test_python_code_gets_the_error_of_the_body_of_a_pipeline_itself(client):
+    error = LookupError("no such part")
+
+    @pipeline(name="broken")
+    def broken():
+        raise error
+
+    with pytest.raises(LookupError) as info:
+        broken.run(client=client)
+    assert info.value is error
+    assert info.value.__cause__ is None
+    assert list(client.list_runs()) == []

@@ -82,6 +82,7 @@ def run(
     """
     from gitmodel.pipelines.annotated_parameters import from_texts
     from gitmodel.pipelines.pipeline_modules import pipeline_of_module, pipeline_of_script
+    from gitmodel.pipelines.user_errors import naming_lines
 
     options.refuse_both("SCRIPT", script, "-m MODULE", module)
     texts = options.read_pairs(parameters, option="--param")
@@ -102,7 +103,8 @@ def run(
             raise UsageError("SCRIPT is missing", hint="name a script, or a module with -m")
         given = found.read_parameters(file) if file is not None else {}
         given |= from_texts(found.function, texts, options.read_value)
-        done = found.run(client=invocation.client, executor=executor, listener=tell, **given)
+        with naming_lines(given):
+            done = found.run(client=invocation.client, executor=executor, listener=tell, **given)
     assert done is not None  # the call of a pipeline returns None only while its script is imported
     view: RunView | None = None
     with contextlib.suppress(NotFound):
