@@ -24,7 +24,6 @@ _LONGEST_LINE = 4_000  # characters
 _LONGEST_PART = 64 * 1024  # bytes kept of a line whose end is not printed yet
 _STREAMS = {1: "stdout", 2: "stderr"}
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CACHED = "cached"
 # A private key has several lines, which can be hidden only together.
 _KEY = re.compile(rb"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _LONGEST_KEY = 16 * 1024  # bytes
@@ -143,13 +142,6 @@ def read_attempts(folder: Path) -> Iterator[tuple[int, list[OutputLine]]]:
             yield attempt, list(_lines(folder, attempt))
 
 
-def note_cached(folder: Path, made_by: str) -> None:
-    """Note that the step of *folder* did not run, because *made_by*, a run and its step, made its outputs."""
-    with suppress(OSError):
-        make_folder(folder)
-        replace_file(folder / _CACHED, made_by.encode())
-
-
 def keep_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write the *files* of a log from another machine to *folder*."""
     with suppress(OSError):
@@ -162,14 +154,6 @@ def keep_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
 def read_files(folder: Path) -> tuple[tuple[str, bytes], ...]:
     """Return the files of a log in *folder*, to keep them on another machine."""
     return tuple((path.name, path.read_bytes()) for path in sorted(folder.iterdir()))
-
-
-def read_cached(folder: Path) -> str | None:
-    """Return the run and its step that made the outputs of the step of *folder*; None if it ran."""
-    try:
-        return (folder / _CACHED).read_text()
-    except OSError:
-        return None
 
 
 def rewrite_logs(folder: Path, change: Callable[[str], str]) -> None:

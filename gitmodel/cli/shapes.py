@@ -240,6 +240,8 @@ RECORDED_RUN = shape(
     "`failed_attempts` (the errors of the attempts that were repeated), "
     "`parameters`, `inputs` and `outputs` (name to digest); if no new version has the outputs, also `kinds`, `sizes` "
     "(bytes), `formats` and `files` (the own names of the files) of the outputs",
+    cache="object: for each step, why it ran, or which run and step made its outputs; only in `runs show`, on the "
+    "machine that ran it",
 )
 CELL = shape(
     "cell",

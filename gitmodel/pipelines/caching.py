@@ -1,9 +1,7 @@
-"""The cache of steps: computing the cache key of a step, and checking that its cached outputs are still stored."""
+"""The cache of steps: what a result depends on, what changed since then, and whether its outputs are still stored."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +10,8 @@ from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.opened_files import hash_declared
+from gitmodel.pipelines.project_modules import UnknownCode
+from gitmodel.pipelines.source_statements import hash_json
 from gitmodel.pipelines.step_results import StoredOutput
 from gitmodel.pipelines.steps import Step
 from gitmodel.pipelines.value_text import spell_value
@@ -19,6 +19,10 @@ from gitmodel.stores.artifacts import are_whole, keep_artifact, manifest_of
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.parallel_transfers import in_parallel
 from gitmodel.stores.transfer import JOBS
+
+# The parts of what a result depends on, in the order in which a reason names them.
+_KINDS = ("parameter", "input", "code", "value", "file", "files", "variable", "package")
+_MOST_CHANGES = 3
 
 
 def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
@@ -32,23 +36,47 @@ def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
         ) from None
 
 
-def cache_key(
-    node: Node, inputs: Mapping[str, str], model: str, code: str, files: list[tuple[str, str]], *, pickle: bool
-) -> str | None:
-    """Compute the cache key of a step from its *code* (a digest), parameters, *inputs* (digests by name) and *model*.
+def cache_parts(
+    node: Node, inputs: Mapping[str, str], model: str, code: Mapping[str, str], *, pickle: bool
+) -> dict[str, str]:
+    """Return the digest of everything that a result of a step depends on, by a name to show.
 
-    *files* are the files that the step declares, each with its digest. *pickle* allows outputs that are pickled.
-    Returns None if a parameter cannot be compared.
+    These are its *code*, parameters, *inputs* (digests by name), *model*, declared files and variables. *pickle* allows
+    outputs that are pickled. Raises UnknownCode if a parameter cannot be compared, UsageError if a file is missing.
     """
     step = node.step
+    parts = {**code, **{f"input {name}": digest for name, digest in inputs.items()}}
+    for name, value in (*node.values.items(), *node.shapes.items()):
+        if (text := spell_value(value)) is None:
+            raise UnknownCode(f"parameter {name} cannot be compared")
+        parts[f"parameter {name}"] = hash_json(text)
+    parts |= {f"file {path}": digest for path, digest in declared_files(step)}
+    parts |= {f"variable {name}": hash_json(os.environ.get(name)) for name in step.env}
     outputs = [(name, spec.kind, spec.format) for name, spec in zip(node.outputs, step.outputs, strict=True)]
-    variables = [(name, os.environ.get(name)) for name in step.env]
-    parameters = sorted((name, spell_value(value)) for name, value in node.values.items())
-    if any(text is None for _, text in parameters):
-        return None
-    told = [code, parameters, sorted(inputs.items()), outputs, model, files, variables, *([pickle] if pickle else [])]
-    told += sorted((name, spell_value(shape)) for name, shape in node.shapes.items())
-    return hashlib.sha256(json.dumps(told, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
+    parts["its outputs"] = hash_json(outputs)
+    if model:
+        parts["the model"] = model
+    if pickle:
+        parts["the rule for pickle"] = "allowed"
+    return parts
+
+
+def what_changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return the names of the parts that differ, as the beginning of a sentence; "" if none does.
+
+    >>> what_changed({"parameter x": "1", "input y": "2"}, {"parameter x": "3", "input y": "2"})
+    'parameter x changed'
+    """
+    names = sorted({name for name in {*before, *now} if before.get(name) != now.get(name)}, key=_importance)
+    shown = names[:_MOST_CHANGES]
+    if len(names) > len(shown):
+        shown.append(f"{len(names) - len(shown)} more")
+    return f"{' and '.join(filter(None, (', '.join(shown[:-1]), shown[-1])))} changed" if shown else ""
+
+
+def _importance(name: str) -> tuple[int, str]:
+    kind = name.partition(" ")[0]
+    return (_KINDS.index(kind) if kind in _KINDS else len(_KINDS)), name
 
 
 def are_kept(store: ArtifactStore, outputs: Sequence[StoredOutput]) -> bool:

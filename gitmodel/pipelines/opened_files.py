@@ -58,13 +58,16 @@ class OpenedState(Frozen):
         files = {path: None if state is None else FileState(*state) for path, state in found["files"].items()}
         return cls(files, found["folders"])
 
-    def is_unchanged(self, root: str, code: Collection[str]) -> bool:
-        """Return True if files and folders below *root* are still in this state, without regard to the files *code*."""
+    def first_change(self, root: str, code: Collection[str]) -> str | None:
+        """Return the first file or folder below *root* that changed since then; files of *code* are not compared."""
         for name, state in self.files.items():
             path = os.path.join(root, name)
             if os.path.realpath(path) not in code and not _is_same(path, state):
-                return False
-        return all(_hash_listing(os.path.join(root, name)) == digest for name, digest in self.folders.items())
+                return f"file {name}"
+        for name, digest in self.folders.items():
+            if _hash_listing(os.path.join(root, name)) != digest:
+                return f"the list of files in {name}"
+        return None
 
 
 class OpenedFiles:

@@ -31,12 +31,12 @@ _BUILTINS = frozenset(dir(builtins))
 
 
 class StepCode(NamedTuple):
-    """The hash of everything that a step depends on, and the paths of the project files in it.
+    """The hashes of everything that a step depends on, by a name to show, and the paths of the project files in it.
 
     *unloaded* are the files of modules that this process has not imported.
     """
 
-    digest: str
+    parts: Mapping[str, str]
     files: frozenset[str]
     unloaded: frozenset[str]
 
@@ -54,9 +54,11 @@ class ProjectCode(Project):
         that cannot be compared.
         """
         found = self._dependencies(step, modules, values=True)
-        versions = sorted({version for name in found.libraries for version in versions_of(name, self.find(name))})
-        digest = hash_json([sys.version_info[:2], found.texts, versions])
-        return StepCode(digest, frozenset(found.files), frozenset(found.unloaded))
+        parts = {_shown(origin): hash_json(text) for origin, text in found.texts.items()}
+        for version in {version for name in found.libraries for version in versions_of(name, self.find(name))}:
+            parts[f"package {version.partition(' ')[0]}"] = version
+        parts["Python"] = ".".join(map(str, sys.version_info[:2]))
+        return StepCode(dict(sorted(parts.items())), frozenset(found.files), frozenset(found.unloaded))
 
     def source_digest(self, step: Step[..., Any]) -> str:
         """Return the hash of the project's code alone, which is the same in every process. Raises UnknownCode."""
@@ -308,6 +310,19 @@ class _Dependencies:
             for path in reaching - set(self._own):
                 used |= self.project.read(path).used & steps
         return frozenset(used)
+
+
+def _shown(origin: str) -> str:
+    """Return a name to show for what has this origin: a file or module, its values, or the files that it opened.
+
+    >>> list(map(_shown, ["train.py fit", "/code/train.py RATE =", "features =", "features opened"]))
+    ['code train.py fit', 'value /code/train.py RATE', 'value features', 'files opened by features']
+    """
+    if origin.endswith(" ="):
+        return f"value {origin.removesuffix(' =')}"
+    if origin.endswith(" opened"):
+        return f"files opened by {origin.removesuffix(' opened')}"
+    return f"code {origin}"
 
 
 def _relevant(

@@ -12,27 +12,26 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
-from gitmodel.branch.step_logs import keep_files, note_cached
+from gitmodel.branch.step_logs import keep_files
 from gitmodel.client import Client
 from gitmodel.domain.schema.names import fold
-from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.credentials import OVERRIDE
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import Refused, UsageError
-from gitmodel.pipelines.caching import are_stored, cache_key, declared_files
+from gitmodel.pipelines.caching import are_stored
 from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import ExecutorChoice, RunningExecutor
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.limited_steps import run_limited_step
 from gitmodel.pipelines.pinned_references import Target
-from gitmodel.pipelines.project_code import ProjectCode, StepCode
-from gitmodel.pipelines.project_modules import UnknownCode
+from gitmodel.pipelines.project_code import ProjectCode
 from gitmodel.pipelines.run_records import ActiveRun
+from gitmodel.pipelines.step_cache import StepCache
 from gitmodel.pipelines.step_modules import location
 from gitmodel.pipelines.step_requests import Facts, InputReference, Request, StoreRequest, VersionFacts
-from gitmodel.pipelines.step_results import StepResult, from_json, to_json
+from gitmodel.pipelines.step_results import StepResult
 from gitmodel.pipelines.steps import Output
 from gitmodel.pipelines.worker import refuse_secrets_in_plans, run_step
 from gitmodel.registry.store_access import open_urls
@@ -67,13 +66,10 @@ class Scheduler:
         self._died: set[str] = set()
         self._attempts: Counter[str] = Counter()
         self._logs = journal.logs(notes.id)
-        self._keys: dict[str, str] = {}
-        self._codes: dict[str, StepCode] = {}
+        self._cache = StepCache(client, active, journal, self._code, self._root)
         models = dict.fromkeys(target.model for target in active.targets.values())
         self._stores = {model: client.access.urls(model) for model in ("", *models)}
-        self._everywhere = client.access.everywhere()
         self._running: dict[Future[Any], str] = {}
-        self._replacing: set[str] = set()  # steps that run because their cached outputs are missing or damaged
         self._linked: dict[Numbered, dict[str, str]] = {}  # artifacts that steps linked to new versions, by folded name
         self._suspects: deque[tuple[Node, dict[str, InputReference]]] = deque()
 
@@ -109,6 +105,8 @@ class Scheduler:
             for future in self._running:
                 future.cancel()
             raise
+        finally:
+            self._cache.end()
 
     def _cancel_all(self) -> None:
         """Cancel the submitted steps, and wait no longer for those that could be cancelled.
@@ -129,7 +127,9 @@ class Scheduler:
         node = self._active.job.graph.nodes[name]
         try:
             inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
-            if self._is_cached(node, inputs):
+            cached = self._cache.find(node, inputs)
+            if cached is not None:
+                self._record(name, cached)
                 return True
             self._notes.note(step=name)
             self._tell("started", name, 0.0)
@@ -219,16 +219,15 @@ class Scheduler:
         self._active.job.graph.known.secrets += map(Secret, result.secrets)
         result = replace(result, secrets=())
         result = self._without_taken(name, self._without_withheld(name, self._without_secrets(result)))
-        if name in self._replacing and result.status == "succeeded":
+        if name in self._cache.replaced and result.status == "succeeded":
             result = self._verified(name, result)
         self._active.results[name] = result
         for field, what in result.left_out:
             log.warning("%s of step %s looks like %s and is left out; the run continues without it", field, name, what)
+        is_kept = self._cache.keep(name, result)
         if result.status == "failed":
             self._active.failed = self._active.failed or name
-        elif self._keys.get(name) and result.is_reusable:
-            self._journal.keep_step(self._keys[name], {**to_json(result), "made_by": f"{self._active.id} {name}"})
-        elif result.outputs:
+        elif result.outputs and not is_kept:
             self._notes.note_stored([(output.digest, output.format) for output in result.outputs])
         self._tell(result.status, name, result.seconds)
 
@@ -274,45 +273,9 @@ class Scheduler:
             log.warning("%s; it is left out, and the run continues without it (%s)", message, OVERRIDE)
         return result
 
-    def _is_cached(self, node: Node, inputs: dict[str, InputReference]) -> bool:
-        job = self._active.job
-        enabled = job.enable_cache if node.step.enable_cache is None else node.step.enable_cache
-        if not enabled or node.has_secrets:
-            return False
-        target = self._active.targets.get(node.name)
-        types = node.input_types
-        spelled = {name: ref.spelled(types.get(name)) for name, ref in inputs.items()}
-        files = declared_files(node.step)
-        try:
-            code = self._code.of(node.step, {module for ref in inputs.values() for module in ref.modules})
-        except UnknownCode as error:
-            log.info("step %s runs: %s", node.name, error)
-            return False
-        pickle = job.allows_pickle(node.step)
-        key = cache_key(node, spelled, target.model if target else "", code.digest, files, pickle=pickle)
-        if key is None:
-            log.info("step %s runs: one of its parameters cannot be compared", node.name)
-            return False
-        self._keys[node.name] = key
-        self._codes[node.name] = code
-        kept = self._journal.find_step(key)
-        found = from_json(kept) if kept is not None else None
-        if found is None or found.opened is None or not found.opened.is_unchanged(self._root, code.files):
-            return False
-        if not are_stored(self._everywhere, found.outputs):
-            self._replacing.add(node.name)
-            return False
-        # The cached plans were for the version of an earlier run; now they are for the version of this run.
-        of = target.numbered if target is not None else None
-        if kept is not None and isinstance(kept.get("made_by"), str) and not job.temporary:
-            note_cached(self._logs / node.name, kept["made_by"])
-        plans = (replace(plan, of=of) if of and not isinstance(plan.of, VersionRef) else plan for plan in found.plans)
-        self._record(node.name, replace(found, plans=tuple(plans)))
-        return True
-
     def _request(self, node: Node, inputs: dict[str, InputReference]) -> Request:
         target = self._active.targets.get(node.name)
-        code = self._codes.get(node.name)
+        code = self._cache.codes.get(node.name)
         return Request(
             step=None if self._shares else location(node.step, self._code),
             root=self._root,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from gitmodel.branch.cache_outcomes import read_outcomes
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
-from gitmodel.branch.step_logs import OutputLine, read_attempts, read_cached
+from gitmodel.branch.step_logs import OutputLine, read_attempts
 from gitmodel.errors import NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.registry.runs import RunView, get_run, list_runs
@@ -61,10 +62,12 @@ def get_logs(repository: Repository, id: str, step: str | None = None) -> list[S
     if step is not None and step not in known:
         there = f"its steps are {', '.join(known)}" if known else "no step has printed anything yet"
         raise NotFound(f"run {view.id} has no step {step!a}", hint=there)
+    outcomes = read_outcomes(folder)
     found = []
     for name in known if step is None else [step]:
         attempts = [StepLog(name, attempt, tuple(lines)) for attempt, lines in read_attempts(folder / name)]
-        found += attempts or [StepLog(name, 1, made_by=read_cached(folder / name))]
+        outcome = outcomes.get(name)
+        found += attempts or [StepLog(name, 1, made_by=outcome.made_by if outcome is not None else None)]
     return found
 
 
@@ -80,4 +83,4 @@ def _steps(view: RunView, folder: Path) -> list[str]:
     """Return the names of the steps of a run. The output of the run is in *folder*."""
     if view.record:
         return [one.name for one in view.record.steps]
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import fields, replace
+from dataclasses import field, fields, replace
 from datetime import datetime, timezone
 from functools import cache
 from itertools import chain
 from typing import Any
 
+from gitmodel.branch.cache_outcomes import read_outcomes
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
 from gitmodel.domain.changes.runs import find_run, named_run, run_id
@@ -49,7 +50,7 @@ RUN_NAMES: dict[str, Names] = {
     "metadata": RECORDED,
     "steps": [_STEP_NAMES],
 }
-_STEP_KEYS = tuple(field.name for field in fields(StepRecord) if field.name != "extra")
+_STEP_KEYS = tuple(one.name for one in fields(StepRecord) if one.name != "extra")
 _DETAILS_LIMIT = 256 << 20  # bytes: some hundred thousand steps
 _CELLS_LIMIT = 16 * LONGEST_CELLS  # bytes: a character can be escaped
 
@@ -59,7 +60,8 @@ class RunView(Frozen):
 
     *status* is "succeeded", "failed" or "cancelled"; for a run that is not recorded, "running" or "lost". *since* is
     the time of the last event of a lost run. *error* and *traceback* are those of the failing step, if this machine has
-    them.
+    them. *cache* says for each step why it ran, or which run and step made its outputs; only `get_run` on the machine
+    that ran the steps has it.
     """
 
     id: str
@@ -70,6 +72,7 @@ class RunView(Frozen):
     since: datetime | None = None
     error: str = ""
     traceback: str = ""
+    cache: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def seconds(self) -> float | None:
@@ -116,6 +119,7 @@ class RunView(Frozen):
             "parameters": dict(self.parameters),
             "metadata": dict(self.metadata),
             "steps": [_step_fields(step) for step in record.steps] if record else [],
+            "cache": dict(self.cache),
         }
 
     def __repr__(self) -> str:
@@ -164,7 +168,8 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
         if whole is None or whole == id:
             raise
         return get_run(repository, whole, store=store)
-    return _of_record(record if store is None else with_details(record, store), noted or {})
+    view = _of_record(record if store is None else with_details(record, store), noted or {})
+    return replace(view, cache={step: str(found) for step, found in read_outcomes(journal.logs(id)).items()})
 
 
 def new_run_id(name: str, started: datetime) -> str:

@@ -71,7 +71,8 @@ def test_run_runs_the_pipeline_and_reports_its_steps(script, fixed_ids, capsys):
     )
     _, out, _ = ask(capsys, "runs", "show")
     assert "parameters  rate = 0.25\n            seed = 4\n" in out
-    assert re.search(r"\nfit +succeeded, \d\.\d s\n +rate = 0\.25\n +seed = 4\n +fit -> sha256:[0-9a-f]{64}\n", out)
+    told = r"ran because the cache is off\n +rate = 0\.25\n +seed = 4\n +fit -> sha256:[0-9a-f]{64}\n"
+    assert re.search(rf"\nfit +succeeded, \d\.\d s\n +{told}", out)
 
 
 def test_with_json_the_output_of_a_script_goes_to_stderr(script, capsys):

@@ -50,7 +50,7 @@ def project(code_repo, monkeypatch):
 
 
 def code_of(step):
-    return ProjectCode(os.getcwd()).of(step).digest
+    return str(ProjectCode(os.getcwd()).of(step).parts)
 
 
 FROM_ENVIRONMENT = {

@@ -39,9 +39,9 @@ CELLS = (
     ],
 )
 def test_a_step_in_a_notebook_depends_on_the_cells_that_define_the_names_it_uses(old, new, changes):
-    before = ProjectCode().of(notebook(*CELLS)["fit"]).digest
-    assert ProjectCode().of(notebook(*CELLS)["fit"]).digest == before
-    after = ProjectCode().of(notebook(*(cell.replace(old, new) for cell in CELLS))["fit"]).digest
+    before = ProjectCode().of(notebook(*CELLS)["fit"]).parts
+    assert ProjectCode().of(notebook(*CELLS)["fit"]).parts == before
+    after = ProjectCode().of(notebook(*(cell.replace(old, new) for cell in CELLS))["fit"]).parts
     assert (after != before) is changes
 
 

@@ -151,8 +151,8 @@ def show(invocation: Invocation, id: str | None) -> None:
 
     RUN is the id of a run, or the beginning or end of it, as in every command.
 
-    It shows the steps, parameters, digests of inputs and outputs, and the traceback of a failed step if this machine
-    has it.
+    It shows the steps, parameters, digests of inputs and outputs. On the machine that ran them, it also shows why a
+    step ran and did not come from the cache, and the traceback of a failed step.
     """
     client = invocation.client
     view = client.get_run(id or _newest(client))
@@ -312,6 +312,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
     lines.append(("error", view.error))
     for step in record.steps if record else ():
         about = [f"{step.status}, {step.seconds:.1f} s"]
+        about += [view.cache[step.name]] if step.name in view.cache else []
         about += [f"attempt {number} failed: {error}" for number, error in enumerate(step.failed_attempts, 1)]
         about += [f"on {step.version}"] if step.version else []
         about += [_pairs(step.parameters)] if step.parameters else []

@@ -1,0 +1,77 @@
+"""The file of a run that says which steps came from the cache, and why the others ran. It is beside the logs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, field
+from pathlib import Path
+
+from gitmodel.files.permissions import replace_file
+from gitmodel.frozen import Frozen
+
+# No step has this name.
+_FILE = ".cache.json"
+# An id of a run is its start (17 characters with the hyphen), its pipeline, a hyphen and a part without hyphens.
+_START = 17
+# A step that failed runs ended before is looked up in so many earlier runs.
+_MOST_RUNS = 20
+
+
+class CacheOutcome(Frozen):
+    """The reason why a step ran, or *made_by*: the run and step whose outputs it took from the cache.
+
+    *parts* are the digests of everything that the cache compares, by a name to show. *not_kept* is the reason why its
+    result is not in the cache; "" if it is.
+    """
+
+    reason: str = ""
+    made_by: str | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
+    not_kept: str = ""
+
+    def __str__(self) -> str:
+        """The outcome as a sentence without a subject.
+
+        >>> print(CacheOutcome("parameter rate changed"), CacheOutcome(made_by="r1 fit"), sep=", ")
+        ran because parameter rate changed, taken from r1 fit
+        """
+        return f"taken from {self.made_by}" if self.made_by is not None else f"ran because {self.reason}"
+
+
+def write_outcomes(folder: Path, outcomes: Mapping[str, CacheOutcome]) -> None:
+    """Write the outcomes of the steps of the run whose logs are in *folder*, by step. A full disk loses them."""
+    with suppress(OSError):
+        found = {step: asdict(outcome) for step, outcome in outcomes.items()}
+        replace_file(folder / _FILE, json.dumps(found).encode("utf-8", "surrogatepass"))
+
+
+def read_outcomes(folder: Path) -> dict[str, CacheOutcome]:
+    """Return the outcomes that `write_outcomes` wrote, by step; {} if there are none."""
+    try:
+        found = json.loads((folder / _FILE).read_bytes())
+        return {step: CacheOutcome(**outcome) for step, outcome in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def earlier_outcomes(folder: Path) -> Iterator[tuple[str, dict[str, CacheOutcome]]]:
+    """Yield the ids and outcomes of earlier runs of the pipeline whose run has its logs in *folder*, newest first."""
+    names = os.listdir(folder.parent) if folder.parent.is_dir() else []
+    same = [folder.parent / name for name in names if _pipeline(name) == _pipeline(folder.name)]
+    for one in sorted(same, key=_written, reverse=True)[:_MOST_RUNS]:
+        yield one.name, read_outcomes(one)
+
+
+def _pipeline(id: str) -> str:
+    return id[_START:].rpartition("-")[0]
+
+
+def _written(folder: Path) -> int:
+    """Return the time at which the outcomes of a run were written; 0 if they are not."""
+    try:
+        return (folder / _FILE).stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,113 @@
+"""`runs show` says why a step ran and was not taken from the cache."""
+
+import json
+import re
+import shutil
+
+import pytest
+from transcripts import ask
+
+from gitmodel import Secret, get_step_context, pipeline, step
+
+RATE = 1
+
+
+@step
+def number(x: int) -> int:
+    return x
+
+
+@step
+def times(x: int, rate: int = 2) -> int:
+    return x * rate * RATE
+
+
+@pipeline
+def chain(x=1, rate=2):
+    times(number(x), rate)
+
+
+def reason(client, run, name):
+    return client.get_run(run.id).cache[name]
+
+
+def test_a_step_tells_the_parameters_and_inputs_that_changed(client, capsys):
+    first = chain.run(client=client)
+    assert reason(client, first, "times") == "ran because there is no earlier result"
+    second = chain.run(client=client, rate=3)
+    assert reason(client, second, "number") == f"taken from {first.id} number"
+    assert reason(client, second, "times") == "ran because parameter rate changed"
+    third = chain.run(client=client, x=5, rate=2)
+    assert reason(client, third, "times") == "ran because parameter rate and input x changed"
+    capsys.readouterr()
+    told = r"number +succeeded, 0.0 s\n +ran because parameter x changed\n"
+    assert re.search(told, ask(capsys, "runs", "show", third.id)[1])
+    shown = json.loads(ask(capsys, "--format", "json", "runs", "show", third.id)[1])
+    assert shown["cache"]["number"] == "ran because parameter x changed"
+
+
+def test_a_step_tells_the_value_of_its_code_that_changed(client, monkeypatch):
+    chain.run(client=client)
+    monkeypatch.setattr(f"{__name__}.RATE", 7)
+    assert reason(client, chain.run(client=client), "times").endswith("test_cache_reasons.py RATE changed")
+
+
+def test_a_step_tells_the_opened_file_that_changed(client):
+    file = client.repository.common_dir.parent / "data.txt"
+
+    @step
+    def read() -> str:
+        return file.read_text()
+
+    @pipeline(name="reading")
+    def reading():
+        read()
+
+    for content in ("one", "two"):
+        file.write_text(content)
+        run = reading.run(client=client)
+    assert reason(client, run, "read") == "ran because file data.txt changed"
+
+
+@pytest.mark.parametrize(
+    ("lost", "expected"),
+    [
+        ("gitmodel/steps", "ran because the cache no longer has its result of run {}"),
+        ("gitmodel/logs", "ran because there is no earlier result"),
+        ("artifacts", "ran because one of its outputs is missing from the store, or damaged there"),
+    ],
+)
+def test_a_step_tells_that_its_record_or_output_is_missing(client, lost, expected):
+    first = chain.run(client=client)
+    if lost == "gitmodel/logs":
+        shutil.rmtree(client.repository.common_dir / "gitmodel" / "steps")
+    shutil.rmtree(client.store_root if lost == "artifacts" else client.repository.common_dir / lost)
+    assert reason(client, chain.run(client=client), "number") == expected.format(first.id)
+
+
+def test_a_step_tells_that_the_cache_is_off_or_never_holds_its_result(client):
+    @step
+    def ask_for_run() -> str:
+        return get_step_context().run
+
+    @step
+    def log_in(token: Secret) -> None:
+        pass
+
+    @step(enable_cache=False)
+    def always() -> None:
+        pass
+
+    @pipeline(name="never")
+    def never():
+        ask_for_run()
+        log_in(Secret("hush-hush"))
+        always()
+
+    first, second = never.run(client=client), never.run(client=client)
+    used = "it used a version, the registry, git or a Secret, or an output was withheld"
+    assert client.get_run(second.id).cache == {
+        "ask_for_run": f"ran because its result in run {first.id} is not in the cache: {used}",
+        "log_in": "ran because it has a Secret",
+        "always": "ran because the cache is off",
+    }
