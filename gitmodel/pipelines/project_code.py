@@ -230,7 +230,7 @@ class _Dependencies:
                 self._add_module(name, path)
                 if names and self._is_project(name):
                     # An imported name can be a module of the package, and `*` any loaded module of the package.
-                    loaded = [one for one in sys.modules if one.startswith(f"{name}.")] if "*" in names else []
+                    loaded = [one for one in sys.modules.copy() if one.startswith(f"{name}.")] if "*" in names else []
                     for each in (*(f"{name}.{one}" for one in names if one != "*"), *sorted(loaded)):
                         self._add_module(each, path, optional=True)
 

@@ -31,7 +31,7 @@ class UnknownCode(Exception):
 
 def note_loaded_modules() -> None:
     """Remember the state of the files of all loaded project modules, to notice later edits."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # while a list is made, the garbage collector can import
         load = getattr(module, "__spec__", None) or module
         known = _loaded.get(name)
         if known is not None and known[0] is load:

@@ -202,7 +202,7 @@ def _imported(where: Location) -> Step[..., Any]:
 
 
 def _forget_project() -> None:
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # while a list is made, the garbage collector can import
         if name != "__main__" and is_project(module):
             del sys.modules[name]
     importlib.invalidate_caches()

@@ -1,5 +1,6 @@
 """Edits of project code that a step depends on make it run again, and no other edits."""
 
+import gc
 import importlib
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from gitmodel import Client, step
 from gitmodel.pipelines import project_code, project_modules
 from gitmodel.pipelines.project_code import ProjectCode
-from gitmodel.pipelines.project_modules import UnknownCode
+from gitmodel.pipelines.project_modules import UnknownCode, note_loaded_modules
 
 FILES = {
     "flow.py": """
@@ -311,3 +312,22 @@ def test_a_virtual_environment_inside_the_project_does_not_belong_to_it(tmp_path
 
     assert is_library(str(tmp_path / ".venv/lib/python3.11/site-packages/numpy/__init__.py"))
     assert not is_library(str(tmp_path / "lib/numpy.py"))
+
+
+def test_modules_are_listed_while_the_garbage_collector_imports_one(monkeypatch):
+    def import_one(phase, info):
+        monkeypatch.setitem(sys.modules, f"imported_{len(sys.modules)}", sys)
+
+    threshold = gc.get_threshold()
+    note_loaded_modules()
+    kept = [(sys, number) for number in range(10_000)]  # Python allocates no memory for tuples that it has in reserve
+    gc.freeze()  # so a collection takes microseconds
+    gc.callbacks.append(import_one)
+    gc.set_threshold(20)
+    try:
+        note_loaded_modules()
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(import_one)
+        gc.unfreeze()
+        kept.clear()
