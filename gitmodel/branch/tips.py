@@ -133,7 +133,8 @@ class Tips:
 
     def fingerprint(self) -> str:
         """Return a text that changes with the branch, the stage tags, the rules in force and the open proposals."""
-        refs = list_refs(self.git, STAGE_TAGS, RULES_TAGS, "refs/heads/propose/", "refs/gitmodel/remotes/")
+        proposals = ("refs/heads/propose/", "refs/remotes/*/propose/**")
+        refs = list_refs(self.git, STAGE_TAGS, RULES_TAGS, "refs/gitmodel/remotes/", *proposals)
         found = "\n".join((str(self.find()), *(f"{ref} {id}" for ref, id in sorted(refs.items()))))
         return hashlib.sha256(found.encode()).hexdigest()
 

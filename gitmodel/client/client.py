@@ -1064,6 +1064,15 @@ class Client:
 
         return proposals.list_proposals(self.repository, remote)
 
+    def known_proposals(self) -> list[Proposal]:
+        """Return the open proposals that this repository has, without asking a remote.
+
+        Those of a remote are as of the last `git fetch` or `list_proposals`.
+        """
+        from gitmodel.teams import proposals
+
+        return proposals.known_proposals(self.repository)
+
     def plan(self, commits: str = "", *, force: bool = False) -> Plan:
         """Return what a merge would change in the stages, without merging.
 

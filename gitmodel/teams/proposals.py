@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -186,13 +186,37 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
     if chosen and not away:
         base = remotes.fetch(repository, chosen).tip or base
         found |= {branch: (id, True) for branch, id in _fetch_proposals(repository, chosen)}
-    proposals = []
+    return list(_open_proposals(repository, base, found, chosen))
+
+
+def known_proposals(repository: Repository) -> list[Proposal]:
+    """Return the open proposals that this repository has, as `list_proposals` does, without asking a remote.
+
+    Those of a remote are as of the last `git fetch` or `list_proposals`.
+    """
+    try:
+        chosen = _choose(repository, "")
+    except GitModelError:  # there are several remotes, and no setting names one
+        chosen = ""
+    found: dict[str, tuple[Oid, bool]] = {}
+    for folder in (_copies(chosen), f"refs/remotes/{chosen}/propose/") if chosen else ():
+        copies = list_branches(repository.git, folder)
+        found |= {f"propose/{ref.removeprefix(folder)}": (id, True) for ref, id in copies.items()}
+    for ref, id in list_branches(repository.git, PROPOSALS).items():
+        branch = ref.removeprefix("refs/heads/")
+        found[branch] = (id, bool(repository.url) or found.get(branch) == (id, True))
+    return list(_open_proposals(repository, repository.tip(), found, chosen))
+
+
+def _open_proposals(
+    repository: Repository, base: Oid | None, found: Mapping[str, tuple[Oid, bool]], remote: str
+) -> Iterator[Proposal]:
+    """Yield the proposals among *found*, commits by branch and whether they are pushed, that would change *base*."""
     for branch, (commit, pushed) in sorted(found.items()):
         planned = _planned(repository, base, commit) if base else None
         if planned is not None and (planned.changes or planned.renamed or planned.rule_changes or planned.problems):
-            read = replace(_read(repository, branch, commit, planned), remote=chosen, pushed=pushed)
-            proposals.append(replace(read, address=_address(repository, read, "")))
-    return proposals
+            read = replace(_read(repository, branch, commit, planned), remote=remote, pushed=pushed)
+            yield replace(read, address=_address(repository, read, ""))
 
 
 def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
@@ -393,8 +417,13 @@ def _choose(repository: Repository, named: str) -> str:
     return remotes.choose_remote(repository, named) if named or list_remotes(repository.git) else ""
 
 
+def _copies(remote: str) -> str:
+    """Return the folder of the refs at which the proposals of *remote* are kept when they are listed."""
+    return f"refs/gitmodel/remotes/{remote}/propose/"
+
+
 def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str, Oid]]:
-    copies = f"refs/gitmodel/remotes/{remote}/propose/"
+    copies = _copies(remote)
     try:
         repository.refs.retry(lambda: fetch_refs(repository.git, remote, f"+{PROPOSALS}*:{copies}*", prune=True))
     except Conflict:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.views.record_views import ModelView, VersionView
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.stage_rules import StageRules
+    from gitmodel.teams.proposals import Proposal
 
 # Metric columns of a model; a registry may have thousands of keys.
 MOST_METRICS = 40
@@ -246,6 +247,11 @@ class RegistryData:
     def headline_keys(self) -> Sequence[str]:
         """The keys of the metadata to show first."""
         return self.client.headline_keys()
+
+    @cached_property
+    def proposals(self) -> Mapping[str, Proposal]:
+        """The open proposals that the repository has, by the names of their pages, sorted by branch."""
+        return {found.plan.id: found for found in self.client.known_proposals()}
 
     def numbers(self, model: str) -> Mapping[str, Mapping[int, float]]:
         """Return the numbers in the metadata of the versions of *model*, by key and by number of the version.

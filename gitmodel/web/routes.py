@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages import compare, data, history, lineage, model, models, stages, version
+from gitmodel.web.pages import compare, data, history, lineage, model, models, proposals, stages, version
 
 PAGES: tuple[Page, ...] = (
     models.PAGE,
     stages.PAGE,
     history.HISTORIES,
     history.HISTORIES_CSV,
+    proposals.PROPOSALS,
+    proposals.PROPOSAL,
     model.PAGE,
     version.PAGE,
     history.HISTORY,

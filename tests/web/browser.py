@@ -75,10 +75,20 @@ class Visitor:
         self._browser = browser
         self.faults: list[str] = []
 
-    def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False, script: bool = True) -> Page:
+    def open(
+        self,
+        url: str,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        script: bool = True,
+        site: Path | None = None,
+    ) -> Page:
         """Open *url* in a window of its own, without cookies or a cache. Only its origin may receive requests.
 
-        The scheme `file` has no origins: there, only files of the folder of the page may be read.
+        The scheme `file` has no origins: there, only files of the folder *site* may be read, by default that of the
+        page.
         """
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
@@ -87,7 +97,7 @@ class Visitor:
             reduced_motion="reduce",
         )
         context.set_default_timeout(TIMEOUT)
-        allowed = _allowed(url)
+        allowed = f"{site.as_uri()}/" if site else _allowed(url)
         page = context.new_page()
         page.on("console", lambda said: self._note(f"console: {said.text}") if said.type == "error" else None)
         page.on("pageerror", lambda error: self._note(f"exception: {error}"))

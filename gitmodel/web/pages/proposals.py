@@ -1,0 +1,240 @@
+"""The pages of proposals: the open ones, and what the merge of one would change, as `git model plan` says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gitmodel.domain.rules.gates import Outcome
+from gitmodel.domain.views.comparison import Compared
+from gitmodel.domain.views.lineage import Lineage
+from gitmodel.errors import GitModelError, NotFound
+from gitmodel.frozen import Frozen
+from gitmodel.teams import plan_texts
+from gitmodel.teams.holder_trends import gate_keys
+from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
+from gitmodel.teams.proposals import Proposal
+from gitmodel.web.page import Page, Parameters
+from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.shown_text import safe_url
+
+# Rows of a table; `git model plan` shows all.
+_MOST_ROWS = 100
+
+
+class ProposalRow(Frozen):
+    """An open proposal: *changes* has a line for each, *verdict* the result of the rules, *state* that of a pill."""
+
+    id: str
+    subject: str
+    author: str
+    branch: str
+    changes: tuple[str, ...]
+    verdict: str
+    state: str
+
+
+class ProposalsPage(Frozen):
+    """The open proposals that this repository knows, sorted by branch."""
+
+    proposals: tuple[ProposalRow, ...]
+
+
+class Rule(Frozen):
+    """The *result* of a rule of a stage: passed, forced or FAILED."""
+
+    name: str
+    result: str
+    expression: str
+    found: str
+    message: str
+
+
+class Difference(Frozen):
+    """A value, digest or package that differs; *old* and *new* are "-" for none. A gate reads a *gated* value."""
+
+    name: str
+    kind: str
+    old: str
+    new: str
+    change: str = ""
+    gated: bool = False
+    is_number: bool = False
+
+
+class Differences(Frozen):
+    """The *rows* of a kind that differ, and the number of those that are left out."""
+
+    title: str
+    rows: tuple[Difference, ...]
+    more: int
+
+
+class TextDifference(Frozen):
+    """A text artifact that differs: the lines of its diff."""
+
+    name: str
+    kind: str
+    diff: tuple[str, ...]
+
+
+class Chart(Frozen):
+    """The headline of the last versions in the stage and of the new one; *marks* names the new and the old one."""
+
+    metric: str
+    points: tuple[tuple[int, float], ...]
+    marks: tuple[tuple[int, str], ...]
+
+
+class StageChange(Frozen):
+    """The change of one stage or alias, as `git model plan` describes it.
+
+    *verdict* and *state* are those of the rules, *signature* says who signed, or why no signature counts.
+    """
+
+    model: str
+    place: str
+    alias: bool
+    old: int | None
+    new: int | None
+    verdict: str
+    state: str
+    signature: str
+    lacks_signature: bool
+    approvers: tuple[str, ...]
+    reviewed: bool
+    who: str
+    reason: str
+    maker: str
+    owners: tuple[str, ...]
+    code: CodeRange
+    rules: tuple[Rule, ...]
+    metrics: tuple[Difference, ...]
+    chart: Chart | None
+    sources: Lineage | None
+    differences: tuple[Differences, ...]
+    texts: tuple[TextDifference, ...]
+
+
+class ProposalPage(Frozen):
+    """A proposal and the effect of its merge into *base*. *address* opens its pull request, "" without a known host."""
+
+    id: str
+    subject: str
+    author: str
+    branch: str
+    commit: str
+    base: str
+    address: str
+    command: str
+    changes: tuple[StageChange, ...]
+    versions: tuple[str, ...]
+    renamed: tuple[str, ...]
+    rule_changes: tuple[str, ...]
+    permissions: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def read_all(registry: RegistryData) -> ProposalsPage:
+    """Return the value of the page of all proposals."""
+    return ProposalsPage(tuple(map(_row, registry.proposals.values())))
+
+
+def list_ids(registry: RegistryData) -> Iterable[Parameters]:
+    """Return the parameters of the pages of proposals."""
+    return [{"id": id} for id in registry.proposals]
+
+
+def read(registry: RegistryData, id: str) -> ProposalPage:
+    """Return the value of the page of a proposal. Raises NotFound."""
+    found = registry.proposals.get(id)
+    if found is None:
+        raise NotFound(f"there is no open proposal {id!a}", hint="`git model proposals` lists them")
+    plan = _whole_plan(registry, found)
+    return ProposalPage(
+        id, found.subject, found.author, found.branch, found.commit, plan.base, safe_url(found.address),
+        f"git model plan {registry.client.repository.branch_name}..{found.commit[:10]}",
+        tuple(map(_change, plan.changes)), plan.versions,
+        tuple(f"{old} is renamed to {new}; its stages do not change" for old, new in plan.renamed),
+        plan.rule_changes, plan.rules, tuple(map(str, plan.problems)),
+    )  # fmt: skip
+
+
+def _whole_plan(registry: RegistryData, proposal: Proposal) -> Plan:
+    """Return the plan of *proposal*, with packages and texts from the store if the site may contain artifacts."""
+    if not registry.options.artifacts:
+        return proposal.plan
+    try:
+        return registry.client.plan(f"{proposal.base}..{proposal.commit}")
+    except GitModelError:
+        return proposal.plan
+
+
+def _row(proposal: Proposal) -> ProposalRow:
+    plan = proposal.plan
+    changes = [plan_texts.place_text(change, "→") for change in plan.changes]
+    changes += [f"{old} is renamed to {new}" for old, new in plan.renamed]
+    verdict, state = _verdict([outcome for change in plan.changes for outcome in change.outcomes])
+    if plan.problems:
+        verdict, state = "not to be merged", "forged"
+    said = (proposal.subject, proposal.author, proposal.branch)
+    return ProposalRow(plan.id, *said, (*changes, *plan.rule_changes), verdict, state)
+
+
+def _verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
+    """Return the result of the rules in words, and the state of its pill."""
+    if not outcomes:
+        return "no rules", "plain"
+    failed = [outcome for outcome in outcomes if outcome.stops]
+    forced = [outcome for outcome in outcomes if outcome.forced and not outcome.passed]
+    passed = len(outcomes) - len(failed) - len(forced)
+    said = f"{passed} of {len(outcomes)} rules passed" + (f", {len(forced)} forced" if forced else "")
+    return said, "forged" if failed else "pending" if forced else "in-force"
+
+
+def _change(change: PlannedChange) -> StageChange:
+    gated = gate_keys(change.outcomes)
+    metrics = [row for row in change.metadata if row.name in gated or not row.same]
+    metrics.sort(key=lambda row: (row.name not in gated, row.change is None))
+    kinds = (("Data", change.datasets), ("Artifacts", change.artifacts), ("Packages", change.packages))
+    verdict, state = _verdict(change.outcomes)
+    valid = change.signature is not None and not change.signature.fault
+    return StageChange(
+        change.model, change.place, change.alias, change.old, change.new, verdict, state,
+        plan_texts.signature_text(change), change.signed and not valid, change.approvers, change.reviewed,
+        change.who, change.reason, change.maker, change.owners, change.code,
+        tuple(
+            Rule(one.gate, plan_texts.mark(one), one.expression, one.explained, one.message)
+            for one in change.outcomes
+        ),
+        tuple(
+            Difference(row.name, "", *plan_texts.pair(row), row.shown_change, row.name in gated, row.change is not None)
+            for row in metrics[:_MOST_ROWS]
+        ),
+        _chart(change), change.sources,
+        tuple(_differences(title, rows) for title, rows in kinds if rows),
+        tuple(TextDifference(text.name, text.kind, text.diff) for text in change.texts),
+    )  # fmt: skip
+
+
+def _chart(change: PlannedChange) -> Chart | None:
+    trend = change.trend
+    if trend is None or len(trend.points) < 2:
+        return None
+    held = [(change.old, change.place)] if change.old is not None else []
+    marks = [*held, (change.new, "new")] if change.new is not None else held
+    shown = {number for number, _ in trend.points}
+    return Chart(trend.metric, trend.points, tuple((number, name) for number, name in marks if number in shown))
+
+
+def _differences(title: str, rows: Sequence[Compared]) -> Differences:
+    shown = tuple(Difference(row.name, row.kind, _short(row.old), _short(row.new)) for row in rows[:_MOST_ROWS])
+    return Differences(title, shown, max(0, len(rows) - _MOST_ROWS))
+
+
+def _short(value: str | None) -> str:
+    """Return a digest by its first digits, and the version of a package as it is."""
+    return plan_texts.short_digest(value) if value is None or value.startswith("sha256:") else value
+
+
+PROPOSALS = Page("proposals", "/proposals/", read_all, template="proposals.html", label="Proposals")
+PROPOSAL = Page("proposal", "/proposals/{id}", read, list_ids, "proposal.html")

@@ -1,0 +1,122 @@
+"""The pages of proposals: what the merge of an open proposal would change."""
+
+import json
+
+import editing
+import pytest
+from browser import accessibility_faults
+from editing import BRANCH, edit, read
+
+from gitmodel import Client
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.site import export_site
+
+GATE = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.9"\nmessage = "needs 0.9"\n'
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> \u202e **b**"
+
+
+@pytest.fixture
+def client(code_repo, git, tmp_path):
+    """A registry with iris@1 and iris@2 in production one after the other, and a proposal of iris@3."""
+    with Client(code_repo) as client:
+        iris = client.register_model("iris", owners=["ada", "@org/vision"])
+        git(code_repo, "remote", "add", "origin", "https://github.com/org/code.git")
+        for number in (1, 2, 3):
+            report = tmp_path / "report"
+            report.write_text(f"# Report\nseed: {number} {HOSTILE}\n", encoding="utf-8")
+            git(code_repo, "commit", "-q", "--allow-empty", "-m", f"Change {number} {HOSTILE}")
+            with client.start_run("train") as run:
+                metadata = {"accuracy": 0.9 + number / 100, "note": f"{number} {HOSTILE}"}
+                run.create_version("iris", metadata=metadata, deployments={"report": str(report)})
+            if number < 3:
+                iris.get_version(number).set_stage("production")
+        edit(code_repo, {"gitmodel.toml": read(code_repo, "gitmodel.toml") + GATE})
+        git(code_repo, "remote", "remove", "origin")
+        yield client
+
+
+@pytest.fixture
+def proposal(client):
+    """The proposal of iris@3."""
+    return client.propose(("iris@3", "production"), reason=f"better {HOSTILE}")
+
+
+def export(client, folder, **options):
+    """Export the pages, and return the JSON twin of a page by its path."""
+    export_site(client, folder, SiteOptions(**options))
+    return lambda path: json.loads((folder / f"{path}.json").read_text(encoding="utf-8"))
+
+
+def test_a_page_says_what_plan_says(client, proposal, tmp_path):
+    twin = export(client, tmp_path / "site")
+    (row,) = twin("proposals/index")["proposals"]
+    assert (row["id"], row["branch"]) == (proposal.commit[:12], proposal.branch)
+    assert (row["changes"], row["verdict"]) == (["iris: production 2 → 3"], "1 of 1 rules passed")
+    page = twin(f"proposals/{row['id']}")
+    (change,) = page["changes"]
+    assert (change["old"], change["new"], change["owners"]) == (2, 3, ["@org/vision", "ada"])
+    first = change["metrics"][0]
+    assert (first["name"], first["old"], first["new"], first["gated"]) == ("accuracy", "0.92", "0.93", True)
+    assert change["chart"] == {
+        "metric": "accuracy",
+        "points": [[1, 0.91], [2, 0.92], [3, 0.93]],
+        "marks": [[2, "production"], [3, "new"]],
+    }
+    assert [rule["result"] for rule in change["rules"]] == ["passed"]
+    assert [part["title"] for part in change["differences"]] == ["Artifacts"]
+    assert change["sources"]["root"] == "iris@3"
+    assert page["command"] == f"git model plan gitmodel..{proposal.commit[:10]}"
+    assert page["problems"] == []
+
+
+@pytest.mark.parametrize("artifacts", [False, True])
+def test_texts_are_on_the_page_only_if_the_site_may_contain_artifacts(client, proposal, tmp_path, artifacts):
+    twin = export(client, tmp_path / "site", artifacts=artifacts)
+    (change,) = twin(f"proposals/{proposal.commit[:12]}")["changes"]
+    assert [text["name"] for text in change["texts"]] == (["report"] if artifacts else [])
+
+
+def test_a_merged_proposal_has_no_page(client, proposal, tmp_path):
+    export(client, tmp_path / "site")
+    assert (tmp_path / "site" / "proposals" / f"{proposal.commit[:12]}.html").exists()
+    editing.run(client.repository.common_dir, "update-ref", BRANCH, proposal.commit)
+    client.apply()
+    twin = export(client, tmp_path / "site")
+    assert twin("proposals/index")["proposals"] == []
+    assert not (tmp_path / "site" / "proposals" / f"{proposal.commit[:12]}.html").exists()
+
+
+def test_the_known_proposals_are_those_of_this_clone_and_those_last_fetched(client, proposal, tmp_path, git):
+    bare, clone = tmp_path / "bare.git", tmp_path / "clone"
+    git(client.repository.common_dir, "clone", "-q", "--bare", ".", str(bare))
+    git(tmp_path, "clone", "-q", str(bare), str(clone))
+    git(clone, "update-ref", BRANCH, "refs/remotes/origin/gitmodel")
+    git(bare, "update-ref", "-d", f"refs/heads/{proposal.branch}")  # which this clone does not know
+    with Client(clone) as other:
+        (found,) = other.known_proposals()
+        assert (found.branch, found.commit, found.pushed) == (proposal.branch, proposal.commit, True)
+        assert other.list_proposals() == []
+    assert [found.pushed for found in client.known_proposals()] == [False]
+
+
+def test_a_proposal_that_a_rule_forbids_is_marked(client, tmp_path):
+    made = client.propose(("iris@3", "production"))
+    repo = client.repository.common_dir
+    edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml").replace("0.9", "0.99")})
+    page = export(client, tmp_path / "site")(f"proposals/{made.commit[:12]}")
+    assert "good" in page["problems"][0]
+    assert (page["changes"][0]["verdict"], page["changes"][0]["state"]) == ("0 of 1 rules passed", "forged")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)])
+def test_the_pages_are_accessible_and_hostile_text_stays_text(client, proposal, tmp_path, visitor, width, dark):
+    site = tmp_path / "site"
+    export(client, site, artifacts=True)
+    for path in ("index", proposal.commit[:12]):
+        url = (site / "proposals" / f"{path}.html").as_uri()
+        page = visitor.open(url, width=width, dark=dark, site=site)
+        assert accessibility_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator("main :is(img, script)").count() == 0
+    assert "“better </script><script>alert(1)</script><img" in page.text_content("main")
+    assert page.locator("main svg.drawing:visible").count() == 2
