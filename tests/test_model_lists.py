@@ -10,6 +10,7 @@ from editing import BRANCH, edit, read, run
 
 from gitmodel import Client, GitModelError
 from gitmodel.branch.stage_tags import StageTags
+from gitmodel.git import trees
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
 from gitmodel.index.index_file import IndexFile
@@ -394,3 +395,27 @@ def test_the_holders_of_a_stage_are_the_same_with_and_without_the_index(repo, ju
             judged.clear()
             assert [str(view) for view in client.view_stages("production")] == ["iris@2", "rose@1"]
         assert judged == []
+
+
+@pytest.mark.parametrize("judge", [methodcaller("view_models"), methodcaller("apply")])
+def test_judging_all_stage_tags_parses_the_folder_of_all_models_once(tmp_path, monkeypatch, judge):
+    """Otherwise the time for *n* models grows with the square of *n*: the folder has *n* entries."""
+    run(tmp_path, "init", "-q", "many")
+    with Client(tmp_path / "many") as client:
+        with client.transaction("Register many") as change:
+            for number in range(20):
+                change.register_model(f"m{number:02}").create_version()
+        for number in range(20):
+            client.get_version(f"m{number:02}@1").set_stage("production")
+    large, parse = [], trees.parse_tree
+
+    def spy(data):
+        found = parse(data)
+        large.extend([len(found)] if len(found) >= 20 else [])
+        return found
+
+    monkeypatch.setattr(trees, "parse_tree", spy)
+    with Client(tmp_path / "many") as client:
+        judge(client)
+        assert len(large) <= 1
+        assert stages_of(client, "m19") == {"production": 1}

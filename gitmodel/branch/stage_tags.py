@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,7 @@ from gitmodel.git.commit_chains import Commits
 from gitmodel.git.commits import commits_changing
 from gitmodel.git.failures import Moved
 from gitmodel.git.object_reader import GitObject
-from gitmodel.git.objects import NewObject, format_tag, parse_commit, parse_tag
+from gitmodel.git.objects import FOLDER, NewObject, format_tag, parse_commit, parse_tag
 from gitmodel.git.process import Git
 from gitmodel.git.refs import list_refs
 from gitmodel.git.trees import CommitFiles, Trees
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 _SIGNED = "signedby"
 # For more models than this, the tags of all models are listed.
 _MOST_PREFIXES = 100
+# How many models are read together; what is read of them fits into the caches. With more than a few, reading the whole
+# chain of commits takes less time than looking for each commit.
+_MODELS_AHEAD, _FEW_MODELS = 100, 16
 _OFF_BRANCH = "its commit is not on the metadata branch"
 
 
@@ -67,6 +72,29 @@ class StageTags:
         prefixes = [f"{STAGE_TAGS}{model}/" for model in models] or [STAGE_TAGS]
         found = ((StageRef.parse(name), id) for name, id in list_refs(self._git, *prefixes).items())
         return {ref: id for ref, id in found if ref is not None}
+
+    def read_ahead(self, refs: Iterable[StageRef]) -> None:
+        """Read into the caches what `judge` reads about the tags of *refs*, in few requests to git.
+
+        Otherwise it would read the folder of all models twice for each tag. Errors are left to `judge`.
+        """
+        wanted = list(refs)
+        with suppress(Invalid):
+            tags = self._reader.resolve_many([ref.full for ref in wanted])
+            targets = [(ref, *target_of(ref, tag)) for ref, tag in zip(wanted, tags, strict=True) if tag is not None]
+            sound = [(ref, target) for ref, target, fault in targets if not fault]
+            self.commits.read_ahead(target for _, target in sound)
+            commits = [(ref, self.commits.read(target)) for ref, target in sound]
+            self.commits.read_ahead(commit.parent for _, commit in commits if commit.parent)
+            folders = [
+                (self.commits.read(id).tree, paths.model_folder(ref.model))
+                for ref, commit in commits
+                for id in (commit.id, commit.parent)
+                if id
+            ]
+            self._trees.read_folders(folders)
+            entries = (self._trees.folder(*folder).values() for folder in folders)
+            self._trees.read_ahead(entry.id for found in entries for entry in found if entry.mode == FOLDER)
 
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
         """Read the tag object *found* under *ref* and judge whether it counts on the branch at *tip*.
@@ -290,12 +318,17 @@ class SnapshotTags:
         # The ids of the tags that were listed so far.
         self._by_model: dict[str, dict[StageRef, Oid]] = {}
         self._has_all = False
+        # The models whose tags `of` will probably be asked for, in order, and those that were read ahead.
+        self._names: list[str] = []
+        self._ahead: set[str] = set()
 
     def get(self, ref: StageRef) -> StageTag | None:
         found = self._tags.read(ref)
         return None if found is None else self._judge(ref, found)
 
     def of(self, model: str) -> Mapping[str, StageTag]:
+        if self._has_all and model in self._by_model and model not in self._ahead:
+            self._read_ahead_from(model)
         found = {ref.stage: self.get(ref) for ref in self.ids(model)}
         return {stage: tag for stage, tag in found.items() if tag is not None}
 
@@ -304,6 +337,7 @@ class SnapshotTags:
             self._by_model, self._has_all = {}, True
             for ref, id in self._tags.all().items():
                 self._by_model.setdefault(ref.model, {})[ref] = id
+            self._names = sorted(self._by_model)
         return frozenset(self._by_model)
 
     def list_of(self, models: Collection[str]) -> None:
@@ -314,6 +348,10 @@ class SnapshotTags:
             self._by_model |= {model: {} for model in models}
             for ref, id in self._tags.all(*models).items():
                 self._by_model.setdefault(ref.model, {})[ref] = id
+
+    def read_ahead(self, refs: Iterable[StageRef]) -> None:
+        """Read what `get` needs for the tags of *refs*, in few requests to git."""
+        self._tags.read_ahead(refs)
 
     def ids(self, model: str) -> Mapping[StageRef, Oid]:
         """Return the ids of the stage tags of *model*."""
@@ -330,6 +368,15 @@ class SnapshotTags:
     def commits(self) -> Commits:
         """The commits of the repository."""
         return self._tags.commits
+
+    def _read_ahead_from(self, model: str) -> None:
+        """Read what is needed to judge the tags of *model* and the models after it, of which all are listed."""
+        if self._commit and not self._ahead and len(self._names) > _FEW_MODELS:
+            self.commits.read_chain(self._commit)
+        begin = bisect_left(self._names, model)
+        names = self._names[begin : begin + _MODELS_AHEAD]
+        self._ahead.update(names)
+        self.read_ahead(ref for name in names for ref in self._by_model[name])
 
     def _judge(self, ref: StageRef, found: GitObject) -> StageTag:
         judged = self._tags.judge(ref, found, self._commit)

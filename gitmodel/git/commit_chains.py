@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
@@ -44,6 +45,13 @@ class Commits:
             found = parse_commit(id, self._reader.get(id).data)
             self._parsed.remember(id, found)
         return found
+
+    def read_ahead(self, ids: Iterable[Oid]) -> None:
+        """Read the commits *ids* into the cache, in one request. Errors are left to the later call of `read`."""
+        wanted = [id for id in dict.fromkeys(ids) if id not in self._parsed]
+        for found in self._reader.get_many(wanted):
+            if not isinstance(found, Invalid):
+                self._parsed.remember(found.id, parse_commit(found.id, found.data))
 
     def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
         """Return the commit on the chain of first parents of *tip* that merged *commit*, or None."""

@@ -25,6 +25,8 @@ _BLOBS_KEPT = 2_000
 _FOLDERS_KEPT = 2_000
 _SHORT = 1_024  # bytes; longer blobs are not cached
 _BATCH = 500
+# Requests with a path are longer than those with an id, and those of a batch must fit into a pipe.
+_NAMED_BATCH = 100
 
 
 class BoundedCache(OrderedDict[Any, Any]):
@@ -99,6 +101,20 @@ class Trees:
             found = self.tree(entry.id) if entry is not None and entry.mode == FOLDER else {}
             self._folders.remember(key, found)
         return found
+
+    def read_folders(self, found: Iterable[tuple[Oid, str]]) -> None:
+        """Read folders into the cache, each given by a tree and its path below it, in few requests to git.
+
+        git looks for the path, so that large folders on the way are not parsed here. Errors and missing folders are
+        left to the later call that needs the folder.
+        """
+        wanted = iter(dict.fromkeys(found))
+        while batch := list(islice(wanted, _NAMED_BATCH)):
+            with suppress(Invalid):
+                read = self.reader.resolve_many([f"{root}:{path}" for root, path in batch])
+                for key, folder in zip(batch, read, strict=True):
+                    if folder is not None and folder.type == "tree":
+                        self._folders.remember(key, self._parsed(folder))
 
     def has_folder(self, root: Oid, path: str) -> bool:
         """Return True if the folder at *path* in the tree *root* is cached."""

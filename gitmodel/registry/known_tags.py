@@ -47,6 +47,12 @@ class KnownTags:
         if len(ids) - len(known) > _FEW:
             tags.commits.read_chain(self._tip)
 
+    def read_ahead(self, models: Collection[str]) -> None:
+        """Read into the caches what is needed to judge the tags of *models* that are not known to count."""
+        if self._lists is not None:
+            refs = (ref for model in models for ref in self._tags.ids(model))
+            self._tags.read_ahead([ref for ref in refs if ref not in self.counting])
+
     def of(self, model: str) -> Mapping[str, TagState]:
         """Return the states of the tags of *model*, by stage or alias."""
         if self._lists is None:

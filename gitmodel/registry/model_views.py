@@ -140,6 +140,7 @@ class _Lister:
             self._lists.write_models()
 
     def _views(self, names: list[str], known: Mapping[str, ModelSummary]) -> Iterator[ModelView | Invalid]:
+        self._tags.read_ahead(names)
         unknown = [name for name in names if name not in known]
         _read_ahead(self._snapshot, unknown)
         records = dict(existing_models(self._snapshot, unknown))
