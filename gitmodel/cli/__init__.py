@@ -19,7 +19,7 @@ from gitmodel import __version__, errors
 from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, usage_of
 from gitmodel.errors import GitModelError, GitModelWarning
 
-INTERRUPTED = 130  # as in shells: 128 and the number of the signal
+INTERRUPTED = 130  # as in shells: 128 plus the number of the signal
 READER_GONE = 141
 
 COMMANDS = {
@@ -77,7 +77,7 @@ COMMANDS = {
     "doctor": Entry("checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
 }
 ALSO = {"versions": "version"}
-# Commands of ZenML 0.52 and later, and usual words of other tools.
+# Commands of ZenML 0.52 and later, and usual words of other tools, with the command to suggest.
 MEANT = {
     "add": "link",
     "create": "version create",
@@ -153,7 +153,7 @@ def program(
 def main(prog_name: str | None = None) -> NoReturn:
     """Run the program on the arguments of the process, and exit."""
     called = os.path.basename(sys.argv[0])
-    from gitmodel.files.termination import cleaning_up_when_terminated  # only the program handles SIGTERM
+    from gitmodel.files.termination import cleaning_up_when_terminated  # only the program needs it
 
     with cleaning_up_when_terminated():
         code = run(sys.argv[1:], prog_name=prog_name or ("gitmodel" if called.startswith("gitmodel") else "git model"))
@@ -163,7 +163,7 @@ def main(prog_name: str | None = None) -> NoReturn:
 def _end_process(code: int) -> NoReturn:
     """End the process as `sys.exit` does, without freeing every object, which takes 4 ms."""
     gc.freeze()
-    if threading.active_count() > 1:  # Python waits for the other threads
+    if threading.active_count() > 1:  # other threads may still run, and Python waits for them
         sys.exit(code)
     atexit._run_exitfuncs()
     try:
@@ -205,7 +205,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
 
 @contextmanager
 def _telling_warnings(invocation: Invocation) -> Iterator[None]:
-    """Print warnings of gitmodel as a command prints them, while the block runs."""
+    """Print warnings of gitmodel in the same way as warnings of commands while the block runs."""
     with warnings.catch_warnings():
         others = warnings.showwarning
 
@@ -222,7 +222,7 @@ def _telling_warnings(invocation: Invocation) -> Iterator[None]:
 
 def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> int:
     try:
-        # click's own main would report interrupts, broken pipes and usage errors in its own way
+        # Not click's `main`, which would handle interrupts, broken pipes and usage errors itself.
         with program.make_context(prog_name, [*arguments], obj=invocation) as ctx:
             ctx.call_on_close(invocation.close)
             program.invoke(ctx)
@@ -239,7 +239,7 @@ def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> i
 
 
 def _message(error: click.UsageError) -> str:
-    """Return the message of *error*, without a suggestion of --help, which click finds similar to --model."""
+    """Return the message of *error*, without click's suggestion of --help for --model."""
     if isinstance(error, click.NoSuchOption) and error.possibilities == ["--help"] and "--h" not in error.option_name:
         return error.message
     return error.format_message()
@@ -261,7 +261,7 @@ def _usage_hint(error: click.UsageError) -> str:
 
 
 def _report(error: GitModelError, invocation: Invocation, arguments: Sequence[str]) -> int:
-    # read from the arguments, because parsing can fail before it reaches --format
+    # Searched in the arguments, because parsing can fail before it gets to --format.
     invocation.output.format = _wanted_format(arguments) or invocation.output.format
     public = next((kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__), GitModelError)
     invocation.output.error(error, kind=public.__name__)
@@ -294,7 +294,7 @@ def _wanted_format(arguments: Sequence[str]) -> str:
 
 
 def _discard_output() -> None:
-    """Redirect stdout to nowhere, so that Python's flush at exit cannot fail."""
+    """Redirect stdout to /dev/null, so that Python's flush at exit cannot fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stdout.fileno())

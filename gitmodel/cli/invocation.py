@@ -27,7 +27,7 @@ _LOCATING = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 }  # fmt: skip
-# The name of the format for people of commands that draw a tree.
+# The name of the output format for people, in commands that draw a tree.
 TREE = "tree"
 
 
@@ -49,7 +49,7 @@ class Invocation:
     def client(self) -> Client:
         from gitmodel.client.client import Client
 
-        gc.freeze()  # otherwise a garbage collection during a long list would search all imported objects
+        gc.freeze()  # otherwise each garbage collection during a long list searches all imported objects
         gc.enable()
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         found.repository.on_renumbered = self._warn_of_renumbering
@@ -57,7 +57,7 @@ class Invocation:
 
     @property
     def folder(self) -> str:
-        """The folder that -C names, else ".". If no variable names a repository, -C names it as --repo does."""
+        """The folder of -C, or ".". If no variable names a repository, -C also names it, like --repo."""
         return os.getcwd() if self._named and not _LOCATING & os.environ.keys() else "."
 
     def _in_the_past(self, client: Client, moment: str) -> Client:
@@ -73,7 +73,10 @@ class Invocation:
         return client.at(state.commit)
 
     def note_past(self, what: str, state: State, by_commit: str) -> None:
-        """Print the past *state* in which *what* was read. If its date is doubtful, warn and suggest *by_commit*."""
+        """Print the past *state* from which *what* was read.
+
+        If its date is doubtful, warn and suggest the command *by_commit*.
+        """
         self.output.note(f"{what} is what the branch recorded at {state}; it may not have been in force")
         if state.ahead:
             self.output.warn(
@@ -100,7 +103,10 @@ class Invocation:
             self.output.warn(note.warning)
 
     def name_contested_repository(self, error: GitModelError) -> GitModelError:
-        """Return *error*; for NotFound, if a variable names another repository, return an error that names both."""
+        """Return *error*.
+
+        If it is NotFound and a variable names another repository, return an error that names both.
+        """
         if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
             return error
         from gitmodel.git.process import NAME_ONE
@@ -258,7 +264,7 @@ class LazyGroup(click.Group):
         return [*self.lazy, *self.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the command; None if there is none."""
+        """Import and return the command *cmd_name*, or None."""
         name = self.also.get(cmd_name, cmd_name)
         return self.lazy[name].load() if name in self.lazy else self.commands.get(name)
 
@@ -279,7 +285,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the options. Without any argument, print the help and exit as for a usage error."""
+        """Parse the options. Without arguments, print the help and exit with the code of a usage error."""
         if not args and not ctx.resilient_parsing:
             ctx.obj.output.text(ctx.get_help())
             ctx.exit(2)

@@ -1,4 +1,4 @@
-"""Tables of rows: with columns that the user chose, or with the usual columns and the values that most rows have."""
+"""Tables with columns that the user chose, or with the usual columns and the values that most rows have."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _WIDEST_LAST = len("DESCRIPTION")  # the same for the last column, which is cut
 class RowKind(Frozen, Generic[T]):
     """A kind of rows: their columns for people, and their fields for JSON and TSV.
 
-    A table with chosen columns still has the columns *first*, and JSON and TSV the fields *keys*. *others* are the
-    remaining usual columns. *measured* returns the values of a row by key; the keys that most rows have become columns,
+    A table with chosen columns also has the columns *first*, and JSON and TSV the fields *keys*. *others* are the
+    remaining usual columns. *measured* returns the values of a row by key. The keys that most rows have become columns,
     in front of the column *before*. *fields* returns the fields of a row for JSON, at least those with the given names.
-    *tables* are the fields that are tables with fixed names. *elsewhere* says where there is metadata that no row has.
+    *tables* are the fields that are tables with fixed names. *elsewhere* is advice for metadata that no row has.
     """
 
     shape: Shape
@@ -51,7 +51,7 @@ class RowKind(Frozen, Generic[T]):
 
     @property
     def usual(self) -> tuple[Column[T], ...]:
-        """The columns of a table in which none were chosen."""
+        """The columns of a table without chosen columns."""
         return (*self.first, *self.others)
 
     @property
@@ -67,7 +67,7 @@ class RowKind(Frozen, Generic[T]):
 def print_rows(
     output: Output, kind: RowKind[T], found: Iterable[T | Invalid], asked: TableOptions, *, otherwise: str
 ) -> None:
-    """Print *found* with the columns that were *asked* for, then a warning for each row that could not be read.
+    """Print *found* with the columns in *asked*, then a warning for each unreadable row.
 
     *otherwise* is the line for a list without rows.
     """
@@ -109,7 +109,7 @@ class _Chosen(Generic[T]):
         for field in self._fields.values():
             if field.steps[0] in kind.tables:
                 names_below(field, kind.tables)
-        # Also read the fields with names that can be suggested for a missing one.
+        # Also read the fields whose names can be suggested for a missing name.
         self._read = {*kind.keys, *(str(field.steps[0]) for field in self._fields.values())}
         self._read |= kind.shape.fields.keys() & {*RECORDED_FIELDS}
         self.columns = tuple(self._column(name, field) for name, field in self._fields.items())
@@ -119,16 +119,17 @@ class _Chosen(Generic[T]):
         return head, lambda row: measurement(field.value(self._kind.fields(row, self._read)))
 
     def fields(self, row: T) -> Mapping[str, Any]:
-        """Return *row* for JSON and TSV, with exact values; None without a value."""
+        """Return *row* for JSON and TSV, with exact values (None: no value)."""
         fields = self._kind.fields(row, self._read)
         return {key: fields[key] for key in self._kind.keys} | {
             name: field.value(fields) for name, field in self._fields.items()
         }
 
     def checked(self, rows: Iterator[T], output: Output, part: Part) -> Iterator[T]:
-        """Return *rows* after checking that each chosen parameter or key of the metadata is in one of them.
+        """Return *rows* after checking that each chosen parameter and key of the metadata occurs in some row.
 
-        Raises UsageError if no row has it. If *part* leaves out rows, one of those may have it: then prints a warning.
+        Raises UsageError for a key that occurs in no row. If *part* leaves out rows, prints a warning instead, because
+        the key may occur in a row that is left out.
         """
         missing = [field for field in self._fields.values() if field.steps[0] in RECORDED_FIELDS]
         searched: list[T] = []
@@ -150,16 +151,16 @@ class _Chosen(Generic[T]):
 
 
 def _measured_table(kind: RowKind[T], items: Iterable[T], sort: str) -> tuple[list[str], list[list[str]]]:
-    """Return heads and cells of the usual columns and of the values that most of *items* have.
+    """Return heads and cells of the usual columns and of values that most of *items* have.
 
     As many values as fit on the terminal become columns. The key by which *sort* sorts comes first, even if few items
-    have it. Of each item, only cells and values are kept in memory, because there may be many items.
+    have it. Keeps only the cells and values of each item in memory, because there may be many items.
     """
     values = _Values()
     heads = [head for head, _ in kind.usual]
     cells = cells_of([read for _, read in kind.usual], values.noted(items, kind.measured))
     place = heads.index(kind.before)
-    room = terminal_width() + 2 - sum(_room(heads, cells))  # the last column has no space after it
+    room = terminal_width() + 2 - sum(_room(heads, cells))  # no space follows the last column
     first = sort.removeprefix("-").removeprefix("metadata.").removeprefix("parameters.")
     for key in values.most_common(first):
         if room < 3:
@@ -188,7 +189,7 @@ def measurement(value: Any) -> str:
 
 
 class _Values:
-    """The values of items that may become columns, with the keys of each item, which most items share."""
+    """The values of items that may become columns. The keys are stored once for all items with the same keys."""
 
     def __init__(self) -> None:
         self._keys: list[tuple[str, ...]] = []
@@ -232,5 +233,5 @@ def _room(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> Iterator[in
     """Yield the width of each column that has a value, with the space after it."""
     for head, column in zip(heads, columns, strict=True):
         taken = _widest(column)
-        if taken and head != PROSE:  # printed below its row if the terminal is too narrow
+        if taken and head != PROSE:  # not this column, which moves below its row if the terminal is too narrow
             yield max(width(head), taken if head != heads[-1] else min(taken, _WIDEST_LAST)) + 2

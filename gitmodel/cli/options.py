@@ -27,7 +27,8 @@ T = TypeVar("T")
 def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple[VersionRef, list[str]]:
     """Return the version at the start of *words*, `MODEL@VERSION` or `MODEL VERSION`, and the words after it.
 
-    *after* is the number of words that must follow, *usage* the usage line. Raises UsageError for too few or too many.
+    *after* is the number of words that must follow, *usage* the usage line. Raises UsageError for too few or too many
+    words.
 
     >>> read_reference(["iris", "3", "production"], after=1, usage="REF STAGE")
     (VersionRef(model='iris', selector='3'), ['production'])
@@ -48,7 +49,10 @@ def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple
 
 
 def refuse_stdout(path: str | None, writes: str) -> None:
-    """Raise UsageError if *path* is `-`, which means stdout elsewhere; *writes* describes what the command writes."""
+    """Raise UsageError if *path* is `-`, which means stdout in other programs.
+
+    *writes* describes the output of the command.
+    """
     if path == "-":
         raise UsageError(f"{writes}, and cannot write to stdout", hint="write ./- for a file of this name")
 
@@ -77,7 +81,7 @@ def read_pairs(pairs: Iterable[str], *, option: str = "") -> dict[str, str]:
 
 
 def read_value(text: str) -> Any:
-    """Return *text* as a TOML value (a number, true, a time, a list), or unchanged if it is none.
+    """Return the TOML value *text* (a number, true, a time, a list), or *text* itself if it is no TOML value.
 
     >>> read_value("[1, 2]"), read_value('"7"'), read_value("007"), read_value("5 # five")
     ([1, 2], '7', '007', '5 # five')
@@ -87,7 +91,7 @@ def read_value(text: str) -> Any:
     if "\n" in text or "\r" in text:
         return text
     try:
-        # parsed within brackets too, which fails if the text has a comment: `5 # five` is text and not the number 5
+        # Parsing within brackets fails if the text has a comment: `5 # five` is text and not the number 5.
         alone, listed = rtoml.loads(f"v = {text}"), rtoml.loads(f"v = [{text}]")
     except (rtoml.TomlParsingError, ValueError):
         return text
@@ -95,9 +99,9 @@ def read_value(text: str) -> Any:
 
 
 def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return paths or URIs by the names of artifacts, for each parameter whose option has values NAME=PATH.
+    """Return paths or URIs by artifact name, for each option with values NAME=PATH.
 
-    Raises UsageError for a wrong value and, if the artifacts are to be *stored*, for a URI.
+    Raises UsageError for a wrong value and, if the artifacts will be *stored*, for a URI.
     """
     found: dict[str, dict[str, str]] = {kind: {} for kind in given}
     for kind, pairs in given.items():
@@ -132,9 +136,9 @@ def read_formats(pairs: Iterable[str]) -> dict[str, str]:
 def matching(
     items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words
 ) -> list[T]:
-    """Return the *items* that match *expression* (CEL; "" matches all) with their *fields*, which *shape* names.
+    """Return the *items* that match *expression* (CEL; "" matches all). *shape* names the *fields* of an item.
 
-    *words* are the values that fields can have. Raises UsageError for a wrong expression, name or value.
+    *words* are the possible values of fields. Raises UsageError for a wrong expression, name or value.
     """
     if not expression:
         return list(items)
@@ -218,9 +222,9 @@ def tag_changes(function: F) -> F:
 
 
 def given_tags(set_tags: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the tags that --set-tags gives, None without it; `--set-tags ''` gives none.
+    """Return the tags of --set-tags; None without this option, () for `--set-tags ''`.
 
-    Raises UsageError if --tag (*add*) or --remove-tag (*remove*) is given too, or if both have the same tag.
+    Raises UsageError if --tag (*add*) or --remove-tag (*remove*) is also given, or if these two have the same tag.
 
     >>> given_tags((), ("a",), ()), given_tags(("",), (), ()), given_tags(("a", "b"), (), ())
     (None, (), ('a', 'b'))
@@ -239,7 +243,7 @@ def refuse_both(first: str, first_given: object, second: str, second_given: obje
 
 
 def refuse_alone(option: str, given: object, needed: str, needed_given: object) -> None:
-    """Raise UsageError if *option* is given without the option that it needs."""
+    """Raise UsageError if *option* is given without the option *needed*."""
     if given and not needed_given:
         raise UsageError(f"{option} is for {needed}", hint=f"add {needed}, or leave {option} out")
 
@@ -276,7 +280,7 @@ def complete_stage(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
 
 
 def complete_model_and_stage(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the completions of `complete_stage` after a version (one word or two), else those of `complete_model`."""
+    """Complete a stage after a version (of one word or two), and otherwise a model."""
     words: tuple[str, ...] = ctx.params.get(str(parameter.name)) or ()
     is_after_version = bool(words) and ("@" in words[-1] or (len(words) == 2 and "@" not in words[0]))
     return (complete_stage if is_after_version else complete_model)(ctx, parameter, incomplete)
@@ -357,7 +361,7 @@ filtered = click.option(
 
 
 def listed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that select a part of a list; the command gets them as one value, *part*."""
+    """Add the options that select a part of a list. The command gets them as the argument *part*."""
 
     @functools.wraps(function)
     def with_part(*args: Any, filter: str, limit: int | None, offset: int, **others: Any) -> Any:
@@ -369,7 +373,7 @@ def listed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def tabled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `listed`, --columns and --sort; the command gets them as one value, *asked*."""
+    """Add the options of `listed`, --columns and --sort. The command gets them as the argument *asked*."""
 
     @functools.wraps(function)
     def with_table(*args: Any, columns: str, sort: str, part: Part, **others: Any) -> Any:

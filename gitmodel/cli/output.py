@@ -1,6 +1,6 @@
 """The only module that prints: results on stdout as a table, JSON or TSV; warnings, errors and progress on stderr.
 
-Text that came from a record is escaped here before a person or a TSV reader sees it.
+Text of records is escaped here for people and for TSV.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ _PATIENCE, _TICK = 0.5, 0.1
 _PLAIN_TICK = 10.0
 _SPAN = 10.0  # seconds over which the rate is measured
 _NARROWEST = 8
-_NARROW_CELL = 12  # the width that a cell keeps before columns go into another table
-# If the last column has one of these heads and the terminal is too narrow, it is printed below each row, uncut.
+_NARROW_CELL = 12  # if cells would be narrower than this, columns are moved to another table
+# A last column with one of these heads is printed below each row, uncut, if the terminal is too narrow.
 PROSE = "REASON"
 _WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
 _INDENT = "    "
-# Heads of columns whose values are useless if they are cut.
+# Heads of columns whose values must not be cut.
 _FIRM = ("(UTC)", "COMMIT", "FIELD")
 
-# How many items are read together, and how many different cells of a column are remembered to share equal ones.
+# The number of items that are read together, and of different cells of a column that are kept, so that equal cells
+# share memory.
 _PIECE = 1_000
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Output:
     def __init__(self, format: str = "table", *, quiet: bool = False) -> None:
         self.format = format
         self.quiet = quiet
-        # The commit of the metadata branch that --at selects instead of the tip.
+        # The commit of the metadata branch that --at selects.
         self.at: str | None = None
 
     @property
@@ -78,9 +79,9 @@ class Output:
             self.table([head for head, _ in columns], cells_of([read for _, read in columns], items), empty)
 
     def table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
-        """Print a table for people from the cells of each column, without empty columns; without rows, print *empty*.
+        """Print a table for people from the cells of each column, without empty columns.
 
-        The cells are escaped in place, because there may be very many.
+        If it has no rows, print *empty*. Escapes the cells in place, because there may be very many.
         """
         if not any(columns):
             return self.note(empty)
@@ -91,9 +92,9 @@ class Output:
         _write_all(_table([head for head, _ in filled], [column for _, column in filled], sys.stdout))
 
     def wide_table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
-        """Print a table as `table` does; if the terminal is too narrow, several tables with the same first column.
+        """Print a table as `table` does. On a narrow terminal, print several tables with the same first column.
 
-        So the head of no column is cut.
+        No head of a column is cut.
         """
         if not (any(columns) and sys.stdout.isatty()):
             return self.table(heads, columns, empty)
@@ -105,12 +106,12 @@ class Output:
         return None
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
-        """Print one thing: for people *lines* of a label and a text, which may have several lines."""
+        """Print a single object: for people *lines* of a label and a text, which may have several lines."""
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))
 
     def outcome(self, said: str, shape: Shape, fields: Mapping[str, Any], *, name: str) -> None:
-        """Print the result of a change: a sentence for people, only the *name* of the changed thing if quiet."""
+        """Print the result of a change: the sentence *said* for people, or only the *name* of the object if quiet."""
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, "".join(f"{escape(line)}\n" for line in said.split("\n")))
 
@@ -123,7 +124,7 @@ class Output:
         _write(sys.stdout, text if text.endswith("\n") else f"{text}\n")
 
     def source(self, text: str) -> None:
-        """Print source code of a person; control characters other than tabs and line breaks are escaped."""
+        """Print source code that a person wrote. Escapes control characters other than tabs and line breaks."""
         lines = ("\t".join(map(escape, line.split("\t"))) for line in text.split("\n"))
         _write_all(f"{line}\n" for line in lines)
 
@@ -155,7 +156,7 @@ class Output:
 
     @contextmanager
     def late_warnings(self) -> Iterator[Callable[[str], None]]:
-        """Yield a function that takes warnings, and print them at the end, when no progress is on the screen."""
+        """Yield a function that collects warnings. They are printed at the end, when the progress line is gone."""
         found: list[str] = []
         yield found.append
         for warning in found:
@@ -163,7 +164,7 @@ class Output:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
-        """Yield a function to call with the bytes done and the bytes in all. It shows progress if the work is slow.
+        """Yield a function to call with the number of bytes done and the total. It shows progress if the work is slow.
 
         Without a terminal it prints lines. Yields None if nothing would be shown.
         """
@@ -172,7 +173,10 @@ class Output:
 
     @contextmanager
     def progress_of_each(self, verb: str) -> Iterator[Callable[[str, int, int], None] | None]:
-        """Yield a function as `progress` does, for several things in turn; its first argument is the name of each."""
+        """Do the same as `progress` for several objects in turn.
+
+        The first argument of the function is the object's name.
+        """
         terminal = sys.stderr.isatty()
         if self.quiet or not (terminal or self.format == "table"):
             yield None
@@ -193,7 +197,10 @@ class Output:
                 bar.clear()
 
     def _for_machines(self, shape: Shape, fields: Mapping[str, Any], name: str) -> bool:
-        """Print one thing as JSON or TSV, or its name if quiet. Return False, without printing, for a table."""
+        """Print a single object as JSON or TSV, or its name if quiet.
+
+        In the format for people, print nothing and return False.
+        """
         if self.quiet:
             _write(sys.stdout, f"{escape(name)}\n")
         elif self.format == "json":
@@ -205,7 +212,7 @@ class Output:
         return True
 
     def _dated(self, shape: Shape, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return *fields* with the commit that was read."""
+        """Return *fields* with the commit that --at selected."""
         return {**fields, "at": self.at} if "at" in shape.fields else fields
 
     def _complain(self, word: str, colour: str, message: str, hint: str, fields: Mapping[str, Any]) -> None:
@@ -272,7 +279,7 @@ def _duration(seconds: float) -> str:
 
 
 def terminal_width() -> int:
-    """Return the width of the terminal in columns: `COLUMNS`, else the terminal's own, else 80."""
+    """Return the width of the terminal in columns: `COLUMNS`, else the width of the terminal, else 80."""
     told = os.environ.get("COLUMNS", "")
     if told.isascii() and told.isdigit() and int(told):
         return int(told)
@@ -310,7 +317,7 @@ def _json(value: Any) -> str:
 
 
 def _json_list(items: Iterable[Any]) -> Iterator[str]:
-    """Yield a JSON array with one item per line, which is compact and can be searched by line."""
+    """Yield a JSON array with one item per line, so that it is compact and can be searched by line."""
     import json
 
     from gitmodel.domain.views.record_views import plain
@@ -331,7 +338,7 @@ def _tsv(shape: Shape, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 def cells_of(columns: Sequence[Callable[[T], str]], items: Iterable[T]) -> list[list[str]]:
     """Return the cells of each column of a table of *items*. Only the cells stay in memory."""
     found: list[list[str]] = [[] for _ in columns]
-    shared: list[dict[str, str]] = [{} for _ in columns]  # so that equal cells are one object, which saves memory
+    shared: list[dict[str, str]] = [{} for _ in columns]  # equal cells share one object, to save memory
     left = iter(items)
     while piece := list(islice(left, _PIECE)):
         for read, column, known in zip(columns, found, shared, strict=True):
@@ -341,7 +348,7 @@ def cells_of(columns: Sequence[Callable[[T], str]], items: Iterable[T]) -> list[
 
 
 def widest(column: Iterable[str]) -> int:
-    """Return the number of columns that the widest of the texts in *column* takes on a terminal."""
+    """Return the width on a terminal of the widest text in *column*."""
     column = list(column)
     return max(map(len if "".join(column).isascii() else width, column), default=0)
 
@@ -366,7 +373,7 @@ def _table(heads: Sequence[str], columns: Sequence[Sequence[str]], stream: TextI
 
 
 def _parts(columns: Sequence[tuple[str, list[str]]], room: int) -> Iterator[list[tuple[str, list[str]]]]:
-    """Yield the heads and columns of tables that fit into *room*, each with the first column."""
+    """Split *columns* into tables that fit into *room*. Each table has the first column."""
     first, *others = columns
     begin = taken = min(_widest_of(*first), room // 2)
     part = [first]

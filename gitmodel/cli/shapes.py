@@ -1,6 +1,6 @@
 """The shapes of JSON and TSV output: each field, in order, with a description of its value.
 
-`docs/reference/json.md` is generated from this, and a test compares both with the output of commands.
+`docs/reference/json.md` is generated from this module, and a test compares both with the output of commands.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Shape(NamedTuple):
         return tuple(self.fields)
 
     def of(self, value: object, **computed: Any) -> dict[str, Any]:
-        """Return the fields of *value*: those *computed*, else its attributes with their names.
+        """Return the fields of *value*: the *computed* ones, and its attributes with the names of the other fields.
 
-        The commit that was read, `at`, is added when they are printed.
+        The field `at`, the commit that was read, is added during printing.
         """
         return {key: computed[key] if key in computed else getattr(value, key) for key in self.fields if key != "at"}
 
@@ -642,5 +642,5 @@ WARNING = shape(
     message="text: the problem",
     hint="text: how to solve it, or empty",
 )
-# Every shape above, in order: collected, so that none can be forgotten.
+# Every shape above, in order. Collected and not listed by hand, so that no shape is forgotten.
 ALL = tuple(value for value in tuple(globals().values()) if isinstance(value, Shape))

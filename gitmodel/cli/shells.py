@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from gitmodel.cli.invocation import Invocation
 
-# bash splits words at @ and =. So the script reads words from the line itself, and replies without the part before
-# the last @ or =.
+# bash splits words at @ and =. So the script splits the line itself, and replies without the part before the last @ or
+# =.
 _BASH = r"""
 _gitmodel_complete() {
     local line=${COMP_LINE:0:COMP_POINT} current cut reply value IFS=$' \t\n'
@@ -105,7 +105,7 @@ SCRIPTS = {"bash": _BASH.lstrip(), "zsh": _ZSH.lstrip(), "fish": _FISH.lstrip()}
 
 
 def complete(program: click.Command) -> int:
-    """Answer the request of a completion script, which is in the environment. Return the exit code."""
+    """Answer the request of a completion script, which is in environment variables. Return the exit code."""
     from click.shell_completion import shell_complete
 
     from gitmodel.cli.invocation import Invocation
@@ -116,7 +116,7 @@ def complete(program: click.Command) -> int:
             program, {"obj": invocation}, "git-model", "_GITMODEL_COMPLETE", os.environ["_GITMODEL_COMPLETE"]
         )
     except Exception:
-        return 1  # a traceback would destroy the line that is being typed
+        return 1  # no traceback: it would disturb the line that the user is typing
     finally:
         invocation.close()
         sys.stdout.flush()
@@ -137,7 +137,7 @@ def stages(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 def _complete(
     ctx: click.Context, incomplete: str, names: Callable[[Invocation], Iterable[str]]
 ) -> list[CompletionItem]:
-    """Return those of the *names* in the registry of the command that begin with *incomplete*; none after an error."""
+    """Return the *names* in the registry that begin with *incomplete*; [] after an error."""
     from click.shell_completion import CompletionItem
 
     found = ctx.find_root()
@@ -159,7 +159,7 @@ def _references(invocation: Invocation, incomplete: str) -> list[str]:
     if not at:
         return [view.name for view in invocation.client.view_models()]
     VersionRef.of(model)
-    invocation.client.repository.on_renumbered = lambda note: None  # the shell would print it into the line
+    invocation.client.repository.on_renumbered = lambda note: None  # no warning: the shell would print it into the line
     states = invocation.client.view_model(model).stages
     selectors = [state.name for state in states if state.in_force is not None]
     newest = [view for view in invocation.client.view_versions(model, limit=20) if isinstance(view, VersionView)]

@@ -22,7 +22,7 @@ def _fields(view: VersionView | VersionRow, wanted: Set[str]) -> Mapping[str, An
     few = {"model": view.model, "number": view.record.number, "metadata": view.record.metadata}
     if wanted <= few.keys():
         return few
-    assert isinstance(view, VersionView)  # other rows are only in tables with the usual columns
+    assert isinstance(view, VersionView)  # a `VersionRow` occurs only in tables with the usual columns
     return view.fields()
 
 

@@ -15,7 +15,7 @@ __all__ = ["Artifact", "Client", "Model", "ModelStages", "ModelVersion", "Models
 
 
 def __getattr__(name: str) -> Any:
-    # Commands that return no handle do not import handles, which takes 5 ms.
+    # Commands without handles do not import their module, which takes 5 ms.
     if name not in __all__:
         raise AttributeError(f"module 'gitmodel.client' has no attribute {name!r}")
     import importlib

@@ -1,4 +1,4 @@
-"""Functions that administer a registry, its clones and its stores. Commands call them; a service needs none of them.
+"""Functions for administering a registry, its clones and its stores. Commands call them, and services do not need them.
 
 Each function imports the modules that it needs only when it is called, so that commands start fast.
 """
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SAMPLE = 8  # how many artifacts of the clone's own store are looked for in another store
+_SAMPLE = 8  # the number of artifacts of the clone's own store that are searched in another store
 
 # Setting up
 
 
 def begin(client: Client, *, store: str, new: bool) -> Beginning:
-    """Create the registry, or adopt a remote's; see `registry.setup.begin`."""
+    """Create the registry, or adopt that of a remote; see `registry.setup.begin`."""
     from gitmodel.registry import setup
 
     return setup.begin(client.repository, store=store, new=new)
@@ -128,7 +128,7 @@ def _find_store(client: Client) -> tuple[ArtifactStore | None, list[GitModelErro
 
 
 def find_broken_tags(client: Client, model: str, stage: str) -> list[str]:
-    """Return the faults of the tags of *model*, or of its *stage*, that the branch does not confirm."""
+    """Return the faults of forged tags of *model*, or of its *stage*."""
     from gitmodel.lineage.history import broken_tags
 
     return broken_tags(client.repository, model, stage)
@@ -142,7 +142,7 @@ def find_merged_tags(client: Client) -> list[Merged]:
 
 
 def is_cut_off(client: Client, plan: Plan) -> bool:
-    """Return True if a shallow clone has no history before one of the commits of *plan*."""
+    """Return True if a shallow clone lacks the history before a commit of *plan*."""
     if not client.repository.shallow:
         return False
     from gitmodel.branch.first_parents import shallow_edge
@@ -179,7 +179,7 @@ def list_rules() -> tuple[str, ...]:
 
 
 def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> RangeCheck:
-    """Find the problems of a push that moves refs as *updates* say."""
+    """Find the problems of a push that makes the ref moves *updates*."""
     from gitmodel.teams import received_pushes
 
     return received_pushes.judge_push(client.repository, updates, force=force)
@@ -196,7 +196,7 @@ def list_store_users(client: Client) -> dict[str, list[str]]:
 
 
 def distrust_store(client: Client, which: str) -> NamedStore:
-    """Remove trust that was given to a store in this clone, by name or URL. Raises NotFound if there was none."""
+    """Remove the trust of this clone in a store, given by name or URL. Raises NotFound if it was not trusted."""
     from gitmodel.registry import stores
     from gitmodel.registry.store_access import NamedStore
 
@@ -224,7 +224,7 @@ def plan_purge(client: Client, digest: str) -> Purged:
 
 
 def check_copied(done: Copied) -> None:
-    """Raise Invalid if objects could not be copied, naming the first."""
+    """Raise Invalid, which names the first object, if objects could not be copied."""
     from gitmodel.registry.copying import check_copied
 
     check_copied(done)
@@ -234,7 +234,7 @@ def check_copied(done: Copied) -> None:
 
 
 def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
-    """Return the result of *call*, a push or apply, and the error if its pull left out local changes."""
+    """Call *call*, a push or apply. Return its result, and the error if its pull left out local changes."""
     from gitmodel.teams.pushing import LeftOut
 
     try:
@@ -244,7 +244,7 @@ def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
 
 
 def hint_of_left_out(commit: Oid | None) -> str:
-    """Return a hint how to find the changes that a pull left out; *commit* was the branch before the pull."""
+    """Return the hint for finding the changes that a pull left out. *commit* is the tip before the pull."""
     from gitmodel.teams.pulling import had_before
 
     return had_before(commit)

@@ -26,7 +26,7 @@ def names_url(text: str) -> bool:
 
 
 def local_file(text: str) -> str:
-    """Return the path of the file that the URL *text* names on this machine; *text* itself if it names none.
+    """Return the path of the local file that the URL *text* names, or *text* itself if it names no such file.
 
     >>> local_file("file:///nowhere/iris.bundle"), local_file("https://host/iris.bundle")
     ('file:///nowhere/iris.bundle', 'https://host/iris.bundle')
@@ -37,12 +37,12 @@ def local_file(text: str) -> str:
     from urllib.parse import unquote  # imported here: only file: URLs need it
 
     host, slash, path = place.partition("/")
-    file = unquote(slash + path)  # as git reads it
+    file = unquote(slash + path)  # decoded, as git does
     return file if host in ("", "localhost") and os.path.isfile(file) else text
 
 
 def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bool | None, timeout: float) -> Terms:
-    """Return the terms of use of a registry by URL; for None, those of `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE`.
+    """Return the limits for a registry by URL. `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE` replace None.
 
     Raises UsageError if the age is not a number of seconds.
     """

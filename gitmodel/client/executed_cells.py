@@ -1,4 +1,4 @@
-"""The cells that this process has executed, if it is the kernel of a notebook or IPython, stored with a run."""
+"""Storing the cells that this process has executed, if it is the kernel of a notebook or IPython."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def store_cells(config: Mapping[str, str], rules: RunRules, store: ArtifactStore
 
 
 def executed_cells() -> list[Cell]:
-    """Return the cells that were executed in this process, in order, with the current one; none outside of IPython."""
+    """Return the cells that this process has executed, in order, with the current cell; [] outside of IPython."""
     get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = get_shell() if get_shell is not None else None
     history = getattr(shell, "history_manager", None)

@@ -115,15 +115,15 @@ class Model:
         owners: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        given = dict(locals())  # the arguments, by name
+        given = dict(locals())  # the arguments of this call
         from gitmodel.domain.arguments.description import read_description
 
         self._ref = ModelRef(check_name(name, "model"), since=0)
-        # The name by which the user found the model, if a pull had given that name to another model.
+        # The reference of the user, if a pull had given its name to another model and the user has not confirmed it.
         self._unconfirmed: ModelRef | None = None
         self._given = {"metadata": {}, **read_description({field: given[field] for field in DESCRIPTIVE})}
         self._origin: OpenRegistry | None = None
-        # The model as the list showed it, if the handle comes from a list.
+        # For a handle from a list: the model as the list showed it.
         self._listed: ModelView | None = None
 
     @classmethod
@@ -146,7 +146,7 @@ class Model:
 
     @classmethod
     def _find(cls, opened: OpenRegistry, ref: ModelRef, *, for_change: bool = False) -> Model:
-        """Return the model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
+        """Return the model that *ref* names now. A person wrote *ref*. Raises NotFound, UsageError."""
         if ref.renumbered or for_change:
             return cls._from_ref(opened, models.find_to_change(opened.writer, ref))
         found, noted = models.find(opened.writer, ref)
@@ -227,7 +227,7 @@ class Model:
         """
         selector = version.value if isinstance(version, ModelStages) else version
         ref = replace(VersionRef.of(self.name, selector), renumbered=renumbered)
-        if ref.number is None and not renumbered and self._unconfirmed is None:  # the model is unambiguous
+        if ref.number is None and not renumbered and self._unconfirmed is None:  # the model is not in doubt
             asked = self._ref
             ref = VersionRef(asked.model, ref.selector, since=asked.since, settles=asked.settles)
         return ModelVersion._find(self._registered(), ref)
@@ -451,12 +451,13 @@ class ModelVersion:
     code: _Field[Code | None] = _Field(_as_it_is, "The code it was made from: commit, uncommitted changes, repository.")
     runs: _Field[list[str]] = _Field(list, "The ids of the runs that made it or worked on it.")
     _origin: OpenRegistry
-    # The reference that follows the version, and that of the user if a pull had given its number to another version.
+    # The reference that follows the version. If a pull had given the user's number to another version and the user has
+    # not confirmed it: also the user's reference.
     _ref: VersionRef
     _unconfirmed: VersionRef | None
     _frozen: Found | None
     _is_new: bool
-    # The version as the list showed it, if the handle comes from a list.
+    # For a handle from a list: the version as the list showed it.
     _listed: VersionView | None
 
     def __init__(self, *_: object, **__: object) -> None:
@@ -491,7 +492,7 @@ class ModelVersion:
     def _find(
         cls, opened: OpenRegistry, ref: VersionRef, *, for_change: bool = False, is_new: bool = False
     ) -> ModelVersion:
-        """Return the version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
+        """Return the version that *ref* names now. A person wrote *ref*. Raises NotFound, Invalid, UsageError."""
         find = finding.find_to_change if ref.renumbered or ref.settles or for_change else finding.find
         found = find(opened.writer, ref)
         unconfirmed, frozen = ref if found.note else None, found if found.frozen else None
@@ -940,9 +941,9 @@ class ModelVersion:
         return self._now[0]
 
     def _require_confirmed(self) -> None:
-        """Prepare a change: drop the values from a list.
+        """Raise Refused for an unconfirmed number, and drop values from a list. Called before each change.
 
-        Raises Refused if the version was found by a number that a pull gave to it, unless *renumbered* was given.
+        A number is unconfirmed if a pull gave it to this version and *renumbered* was not given.
         """
         self._listed = None
         if self._unconfirmed is not None:
@@ -1046,7 +1047,7 @@ class Artifact:
         """The record of the artifact: name, kind, digest, size in bytes, format, metadata."""
         from gitmodel.registry import artifacts
 
-        if self._output is not None:  # a run does not change
+        if self._output is not None:  # runs do not change
             return self._output.link
         return artifacts.only_artifact(self._version._record(), self._version._model, self._name)
 

@@ -1,4 +1,4 @@
-"""The history of stages, with the versions that entered, as a table."""
+"""The history of stages as a table, with the versions that entered."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ from gitmodel.svg.lineage_graph import lineage_graph
 from gitmodel.svg.markup import words
 from gitmodel.svg.swim_lanes import Span, swim_lanes
 
-# Columns for numbers of the metadata.
+# The limit of columns for numbers of the metadata.
 _MOST_NUMBERS = 4
 
 
 def fields_table(fields: Iterable[tuple[str, Any]]) -> str:
-    """Return a table of *fields* and their values, without empty ones."""
+    """Return a table of *fields* and their values, without empty fields."""
     return table(("field", "value"), [row for row in fields if row[1] not in ("", [], {}, None)])
 
 
@@ -32,9 +32,9 @@ def models_table(views: Iterable[ModelView]) -> str:
 
 
 def versions_table(views: Sequence[VersionView], total: int | None) -> str:
-    """Return a chart of the most frequent number, and a table of versions.
+    """Return a chart of the number that most versions have, and a table of the versions.
 
-    If the model has more than these versions, the table says so; *total* is their number.
+    *total* is the number of all versions of the model. If the table lacks some, it says so.
     """
     numbers = numbers_by_key(views)
     keys = list(numbers)[:_MOST_NUMBERS]
@@ -59,7 +59,7 @@ def versions_table(views: Sequence[VersionView], total: int | None) -> str:
 
 
 def history_drawing(events: Sequence[StageEvent]) -> str:
-    """Return the stages and aliases over time as swim lanes; with several models, a lane names its model."""
+    """Return the stages and aliases over time as swim lanes. If there are several models, each lane names its model."""
     models = {event.model for event in events}
     spans = []
     for event in reversed(events):
@@ -86,7 +86,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _text(text: str) -> str:
-    """Return *text* for a cell, its lines joined, with control characters and direction marks as escapes."""
+    """Return *text* for a cell, on one line, with control characters and direction marks as escapes."""
     return " ".join(map(words, text.splitlines()))
 
 

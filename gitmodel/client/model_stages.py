@@ -8,7 +8,7 @@ from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE
 
 
 class ModelStages(str, Enum):
-    """The stages of a registry that defines no others, and the words for no stage, archived and latest.
+    """The default stages, and the words for no stage, archived versions and the latest version.
 
     >>> str(ModelStages.PRODUCTION)
     'production'

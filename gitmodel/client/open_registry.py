@@ -48,7 +48,7 @@ class OpenRegistry:
         if names_url(path) or os.path.isfile(path):  # a URL or a git bundle names the registry, as *repo* does
             path, repo = ".", repo or path
         self.environ = environ
-        # False for the default, the current folder: then `GIT_DIR` may name another repository.
+        # False: the folder is the default, so that `GIT_DIR` may name another repository.
         self.path = Path(path).expanduser()
         self.path_named = self.path != Path()
         self.repository = self._open(repo, terms)
@@ -63,7 +63,7 @@ class OpenRegistry:
 
     @property
     def lasting(self) -> OpenRegistry:
-        """The registry that handles use: this one, or after a transaction the one on which it was started."""
+        """The registry for handles: this one, or the original registry after the end of a transaction."""
         return self._outer or self
 
     @cached_property
@@ -80,7 +80,7 @@ class OpenRegistry:
         return trusted_names(self.repository, self.environ)
 
     def suggested_names(self) -> tuple[str, ...]:
-        """Return the names that the registry suggests to trust; none if its rule cannot be read."""
+        """Return the names that the registry suggests to trust; () if `gitmodel.toml` cannot be read."""
         from gitmodel.registry.trusted_names import suggested_names  # imported here because few files need it
 
         try:
@@ -100,15 +100,15 @@ class OpenRegistry:
 
     @property
     def job(self) -> str:
-        """The CI job that creates versions by URL, as used in its idempotency keys; "" elsewhere."""
+        """The id of the CI job for the idempotency keys of versions that it creates by URL; "" elsewhere."""
         by_job = self.repository.url and not isinstance(self.writer, Batch)
         return by_url.job_key(self.environ) if by_job else ""
 
     def job_key(self, content: Callable[[], str]) -> str:
         """Return the default idempotency key of a version with this *content*, for a CI job and a registry by URL.
 
-        Two keys are equal if the attempt of the job, the content, and the number of versions that were created here
-        before with this content are equal. Elsewhere the key is "".
+        The key depends on the attempt of the job, on the content, and on the number of versions that this process
+        created before with the same content. Elsewhere the key is "".
         """
         if not self.job:
             return ""
@@ -220,7 +220,7 @@ class OpenRegistry:
 
     @cached_property
     def _code_config(self) -> Mapping[str, str]:
-        """The settings of git in the code repository; none if the registry is in the same repository."""
+        """git's settings of the code repository; {} if the registry is in the same repository."""
         code = self.find_code()
         if code is None or code.git.common_dir == self.repository.git.common_dir:
             return {}
@@ -233,7 +233,7 @@ class OpenRegistry:
             found = named or open_chosen(self.path, environ=self.environ, branch=branch, named=self.path_named)
             if not isinstance(found, str):
                 return found
-            found = local_file(found)  # a path, because git cannot fetch from a bundle by URL
+            found = local_file(found)  # git can read a bundle only by its path
             if names_url(found):
                 from gitmodel.branch.url_server import open_url
                 from gitmodel.domain.addresses import Address
@@ -252,7 +252,7 @@ class OpenRegistry:
 
 
 def _refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    from gitmodel.registry import in_force  # imported here: the rules are read only if a change is not in force
+    from gitmodel.registry import in_force  # imported here: only a change that is not in force needs the rules
 
     return in_force.refusal(repository, snapshot, ref)
 

@@ -1,4 +1,4 @@
-"""The content of an artifact on this machine: as a file or folder to read in place, or as a loaded object."""
+"""Reading an artifact: in place as a file or folder on this machine, or as a loaded object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gitmodel.stores.target_files import making_beside
 
 
 def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLink) -> Path:
-    """Verify the artifact and return its path: a link in the cache, with the artifact's own name, to the content.
+    """Verify the artifact and return the path of its content: a link in the cache with the recorded file name.
 
     The content is in a local store, or unpacked in the cache. If the artifact has no recorded name, or the cache cannot
     be written, returns the path of the content.
@@ -66,7 +66,7 @@ def _content(repository: Repository, store: ArtifactStore, link: ArtifactLink) -
 
 
 def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, shown: str, trusted: bool) -> Any:
-    """Load the object in the artifact, which messages call *shown*. Raises Refused for an unsafe format."""
+    """Load the object in the artifact. Messages name it *shown*. Raises Refused for an unsafe format."""
     with (
         tempfile.TemporaryDirectory(prefix="gitmodel-") as folder,
         trust.trusting(opened.trusted_names, opened.suggested_names),
@@ -76,13 +76,13 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
             if not link.is_folder and find_format(link.format).load_content is not None:
                 content = artifacts.read_verified(store, link.digest, link.size)
                 return load_content(content, target, link.format, trusted=trusted)
-        # an external file is copied, because it can change after it was verified
+        # An external file is copied, because it can change after it was verified.
         is_here = not (link.is_folder or link.uri)
         with artifacts.held_file(store, link.digest, link.size) if is_here else nullcontext() as here:
             if link.is_folder:
-                target = _content(opened.repository, store, link)  # in most cases already unpacked, and only verified
+                target = _content(opened.repository, store, link)  # usually unpacked already
             elif here is not None:
-                target.symlink_to(here)  # the suffix tells some libraries the format
+                target.symlink_to(here)  # some libraries choose the format by the suffix
             else:
                 fetch_artifact(store, link, target)
             with called(target, shown):

@@ -26,12 +26,12 @@ def print_result(
     if environ.get("GITMODEL_QUIET", "0") not in ("", "0"):
         return
     place = shown_url(repository.url) if repository.url else str(repository.git.top)
-    with suppress(OSError, ValueError, AttributeError):  # stderr is closed, or there is none
+    with suppress(OSError, ValueError, AttributeError):  # stderr is closed or missing
         print(result_line(run, made, used, place=place, branch=repository.branch_name, code=code), file=sys.stderr)
 
 
 def result_line(run: str, made: Sequence[str], used: Sequence[str], *, place: str, branch: str, code: Code) -> str:
-    """Return the line about the run with the id *run*, which *made* and *used* versions in the registry at *place*.
+    """Return the line about the run with the id *run*. *made* and *used* are its versions in the registry at *place*.
 
     >>> code = Code(commit="1a2b3c4d" * 5, dirty=True, changed=2)
     >>> result_line("r", ["iris@3"], [], place="/iris", branch="gitmodel", code=code)

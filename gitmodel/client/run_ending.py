@@ -26,7 +26,7 @@ from gitmodel.stores.artifacts import keep_artifact
 
 log = logging.getLogger("gitmodel.runs")
 
-# A version is planned again if others wrote in the meantime.
+# The number of attempts to commit a run while others write.
 _TRIES = 5
 Status = Literal["succeeded", "failed", "cancelled"]
 
@@ -45,7 +45,7 @@ def succeed(run: RunRecording) -> None:
         try:
             written = _commit(run, rules, with_stages=not leave_out)
             break
-        except Refused as error:  # only the commit shows that a required signature or tag cannot be made
+        except Refused as error:  # such as a signature that cannot be made
             if leave_out or run.version is None or not run.version.changes:
                 raise
             leave_out = f"{error.message}; {error.hint}"
@@ -61,10 +61,10 @@ def succeed(run: RunRecording) -> None:
 
 
 def fail(run: RunRecording, error: BaseException) -> None:
-    """Record the run as failed or cancelled. If that fails too, log it and do not raise, so that *error* is seen."""
+    """Record the run as failed or cancelled. If this fails, only log it, so that the caller sees *error*."""
     status: Status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
     repository = run.opened.repository
-    repository.reader.close()  # because Ctrl-C also ended the git process that reads objects
+    repository.reader.close()  # Ctrl-C also ended git, which reads objects
     frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
     text = ErrorText.with_frames(error, frames).hidden(run.known.values())
     run.status = status
@@ -88,7 +88,7 @@ def fail(run: RunRecording, error: BaseException) -> None:
 
 
 def _refuse_removed(run: RunRecording) -> None:
-    """Raise Conflict if an artifact of the run is no longer in its store. Renews the timestamps of old ones."""
+    """Raise Conflict if an artifact of the run is no longer in its store. Renew old timestamps of artifacts."""
     keep_packages(run.opened.store)
     store = run.opened.access.everywhere()
     for name, link in run.links.items():
@@ -161,7 +161,7 @@ def _record(
 ) -> RunRecord:
     start = run.start
     links = dict(sorted(run.links.items()))
-    described = links if made is None else {}  # not needed with a version, whose own links have kind, size and format
+    described = links if made is None else {}  # a version has kind, size and format in its own links
     record = RunRecord(
         id=start.id,
         pipeline=start.name,

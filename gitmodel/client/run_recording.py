@@ -1,4 +1,4 @@
-"""A run of a script: the values and artifacts that it has recorded so far. Each is checked when it is recorded."""
+"""The values and artifacts that a run of a script has recorded so far. Each is checked when it is recorded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from gitmodel.stores.source_credentials import holds_secret, refuse_secrets
 
 log = logging.getLogger("gitmodel.runs")
 
-# The maximum length of parameters or metadata, because the whole record of a run has at most 64 KiB.
+# The maximum length in characters of parameters or metadata: the whole record of a run has at most 64 KiB.
 _LONGEST_VALUES = 16_000
 
 
@@ -54,9 +54,10 @@ class RunStart(Frozen):
 
 
 class NewVersion:
-    """The version that a run creates at its end: its description, and its *changes* of stages and aliases.
+    """The version that a run creates at its end: its description, and the *changes* of its stages and aliases.
 
-    *register* is the description of a model to register with it. *made* is the version after the run has ended.
+    *register* is the description of a model to register in the same commit. *made* is the version, after the run has
+    ended.
     """
 
     def __init__(self, model: ModelRef, draft: Draft, register: dict[str, Any] | None) -> None:
@@ -86,8 +87,8 @@ class RunRecording:
         self.inputs: dict[str, str] = {}
         self.links: dict[str, ArtifactLink] = {}
         self.version: NewVersion | None = None
-        self.incomplete = False  # the script ended itself while values were stored
-        self._tries: Counter[str] = Counter()  # how often a value was kept under each file name
+        self.incomplete = False  # True if the script ended while values were stored
+        self._tries: Counter[str] = Counter()  # the number of values that were kept under each file name
 
     @property
     def shown_parameters(self) -> dict[str, Any]:
@@ -152,12 +153,12 @@ class RunRecording:
         self.links[name] = replace(link, metadata={**link.metadata, **metadata})
 
     def link(self, given: storing.GivenArtifacts) -> None:
-        """Store artifacts and link them. If that fails, objects among them are kept in files."""
+        """Store artifacts and link them. If this fails, keep objects among them in files."""
         with self.keeping_values(given.sources):
             self.store(given)
 
     def store(self, given: storing.GivenArtifacts, *, model: str = "") -> None:
-        """Store artifacts and link them. If one of them cannot be linked, raises before any artifact is stored."""
+        """Store artifacts and link them. Raises before any is stored if one of them cannot be linked."""
         self.refuse_ended()
         for name, _, kind in given.sources:
             planned = ArtifactLink(name=check_name(name, "artifact"), kind=kind, digest=NO_DIGEST, size=0)
@@ -187,7 +188,7 @@ class RunRecording:
                     continue
                 file = f"value-{index}" if fault_in(str(name)) else name
                 self._tries[file] += 1
-                if self._tries[file] > 1:  # another value of this name was kept before
+                if self._tries[file] > 1:  # the name of the file is taken by an earlier value
                     file = f"{file}-{self._tries[file]}"
                 holds = partial(holds_secret, secrets)
                 kept.append(keep_value(file, value, self.notes.kept_values, holds_secret=holds))

@@ -44,7 +44,7 @@ class RunVersion:
 
     @property
     def number(self) -> int:
-        """The version's number. Raises UsageError before the run has ended: the number is given then."""
+        """The version's number. Raises UsageError before the end of the run, at which the version gets its number."""
         return self._created("number").number
 
     @property

@@ -35,7 +35,10 @@ from gitmodel.stores.transfer import JOBS, Progress
 @checked_arguments
 @shows_our_form
 class ScriptRun:
-    """A run of a script, which `Client.start_run` starts. All it records is written in one commit at its end."""
+    """A run of a script, which `Client.start_run` starts.
+
+    Its values and artifacts are recorded in one commit at its end.
+    """
 
     _other_names: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("log_param", "log_params"), "write run.log_parameters(learning_rate=0.1)"),
@@ -148,8 +151,8 @@ class ScriptRun:
     ) -> None:
         """Store *source* as the artifact *name* of the version that the run creates, or else as an output of the run.
 
-        *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. It is stored now and
-        linked at the end of the run. Raises Conflict for a name that is taken, and the errors of
+        *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. The artifact is stored now
+        and linked at the end of the run. Raises Conflict for a name that is taken, and the errors of
         `ModelVersion.link_artifact`.
 
         >>> run.link_artifact("confusion_matrix", figure)                                  # doctest: +SKIP
@@ -272,7 +275,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
     repository.git.refuse_read_only()
     if repository.url:
         check_push(repository)
-    repository.identity.now()  # so that a missing identity is an error before the training and not after it
+    repository.identity.now()  # raises for a missing identity now, and not after the training
     run_ending.read_rules(opened)
     started = opened.writer.moment()
     code = opened.record_code()
@@ -301,7 +304,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
             run.refuse_ended()
             run_ending.succeed(run)
         except BaseException as error:
-            if os.getpid() == start.process:  # a forked process does not end the run
+            if os.getpid() == start.process:  # not in a forked process
                 run_ending.fail(run, error)
             raise
         made = run.version.made if run.version is not None else None
@@ -312,7 +315,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
 
 
 def _find_script(opened: OpenRegistry) -> tuple[str | None, str | None]:
-    """Return the script of this process, relative to the code repository, and its name for `python -m`; else None."""
+    """Return the script of this process, relative to the code repository, and its name for `python -m`, or None."""
     main, code = sys.modules.get("__main__"), opened.find_code()
     file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
     place = Path(file).resolve() if file else None

@@ -24,10 +24,10 @@ from gitmodel.teams.pushing import Pushed
 def plan_apply(
     opened: OpenRegistry, names: tuple[str, ...], *, reviewed: frozenset[str], ask_host: bool
 ) -> Callable[[], Applied]:
-    """Return a function that applies the changes that were reviewed, by *reviewed*, by the host or by the history."""
+    """Return a function that applies reviewed changes: by *reviewed*, by the host (*ask_host*), or by the history."""
     if not ask_host:
         return partial(put_in_force.apply, opened.repository, names, reviewed=reviewed)
-    from gitmodel.hosts.api import read_job  # imported here: most calls ask no host
+    from gitmodel.hosts.api import read_job  # imported here: few calls ask a host
     from gitmodel.hosts.approvals import HostApprovals, objection_by
 
     approved = HostApprovals(opened.repository, read_job(opened.environ), reviewed)
@@ -38,7 +38,10 @@ def plan_apply(
 def apply_at_remote(
     opened: OpenRegistry, remote: str, apply: Callable[[], Applied], names: tuple[str, ...], *, timeout: float
 ) -> Applied:
-    """Pull from *remote*, *apply*, and move the tags there. Raises LeftOut if the pull left out local changes."""
+    """Pull from *remote*, call *apply*, and move the tags at *remote*.
+
+    Raises LeftOut if the pull left out local changes.
+    """
     from gitmodel.teams import applying
 
     chosen = remotes.choose_remote(opened.repository, remote)
@@ -57,7 +60,7 @@ def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfe
     repository = opened.repository
     uploads = pushing.Uploads(LocalStore(opened.store_root), opened.access.of_model, transfer)
     chosen = remotes.choose_remote(repository, remote)
-    # Like artifacts, the code is pushed before the versions that name its commits.
+    # Like artifacts, code commits are pushed before the versions that name them.
     here = opened.find_kept()
     alone = here is None or here.code.git.common_dir != repository.common_dir
     pushed_code = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(repository.config))

@@ -1,4 +1,4 @@
-"""Store files, or describe external ones, and record them in a version. Imported only for writing."""
+"""Storing files and objects, or describing external files, and linking them to a version. Imported only for writing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GivenArtifacts(NamedTuple):
     """Artifacts that a caller gives, with the options for storing them.
 
     *formats* and *follow_links* are those of `Model.create_version`. All artifacts get the *metadata*. *transfer*
-    returns the options of the transfer of the artifact of that name.
+    returns the options for the transfer of an artifact by its name.
     """
 
     sources: Sequence[Given]
@@ -91,7 +91,8 @@ def is_path(source: Any) -> bool:
 def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalArtifact]]:
     """Yield the artifacts as files, after saving the objects among them in a temporary folder.
 
-    Raises UsageError if no format keeps an object as it is, or, before any is saved, if packages are missing.
+    Raises UsageError if no format can store an object unchanged, or, before any object is saved, if packages are
+    missing.
     """
     _check_packages(given)
     pickle = not all(is_path(source) for _, source, _ in given.sources) and opened.allows_pickle()
@@ -137,7 +138,7 @@ def create_version(
     if key or not opened.job:  # the job may already have created this version
         planned = [(artifact, kind) for artifact, _, kind in given.sources]
         chosen = versions.check_creation(opened.writer, chosen, draft, artifacts=planned)
-    if given.sources:  # checked here, before artifacts are stored; `record_code` checks again afterwards
+    if given.sources:  # checked before artifacts are stored; `record_code` checks again
         opened.check_code()
     check_formats(given)
     links = store_given(opened, model, given)
@@ -161,7 +162,7 @@ def _content_key(model: str, draft: Draft, links: Iterable[ArtifactLink], code: 
 def store_links(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenArtifacts) -> list[ArtifactLink]:
     """Store artifacts for the version *ref* of *model*, and return their links.
 
-    Stores nothing if the version cannot have the links.
+    Stores nothing if the version cannot have one of the links.
     """
     check_formats(given)
     names = [(name, kind) for name, _, kind in given.sources]
@@ -172,7 +173,7 @@ def store_links(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenA
 def store_attachments(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenArtifacts) -> list[ArtifactLink]:
     """Store attachments for the version *ref* of *model*, and return links to them.
 
-    Stores nothing if the version cannot have them.
+    Stores nothing if the version cannot have one of the attachments.
     """
     check_formats(given)
     artifacts.check_attachments(opened.writer, ref, [name for name, _, _ in given.sources], metadata=given.metadata)
@@ -187,11 +188,11 @@ def store_given(
 ) -> list[ArtifactLink]:
     """Store artifacts in the store of *model* ("": the default store), and return their links.
 
-    The caller has checked their formats with `check_formats`. Before the first file is stored, *check* is called for
-    each, with its value or path as given and the folder *follow_links*.
+    The caller has checked the formats with `check_formats`. Before any file is stored, *check* is called for each file,
+    with the given value or path and the folder *follow_links*.
     """
     if not given.sources:
-        return []  # a registry by URL without artifacts needs no store
+        return []  # without artifacts, a registry by URL needs no store
     root = links_root(given.follow_links) if given.follow_links is not None else None
     allow_credentials = opened.repository.allows_credentials
     with _files(opened, given) as files:
@@ -244,7 +245,7 @@ def describe_links(
 
 
 def check_formats(given: GivenArtifacts) -> None:
-    """Raise UsageError if a format is for an artifact that is not given, or one that the artifact cannot have."""
+    """Raise UsageError for a format of an artifact that is not given, or for a format that the artifact cannot have."""
     sources = {name: source for name, source, _ in given.sources}
     for name, format in given.formats.items():
         if name not in sources:

@@ -1,4 +1,4 @@
-"""Immutable rows that a client returns, as a data frame and as a table for notebooks."""
+"""Immutable rows that a client returns. They can be shown as a table in notebooks, and converted to a data frame."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Table(tuple[T, ...]):
 
 
 def flat_fields(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *values* of the field *name* by the names that filters use, such as `metadata.accuracy`."""
+    """Return *values* of the field *name* with the names that filters use, such as `metadata.accuracy`."""
     from gitmodel.expressions.fields import metadata_values  # imported here: few callers need the rows of a table
 
     return {str(field): value for field, value in metadata_values(values, (name,))}

@@ -185,7 +185,7 @@ def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | Non
 def _artifact(
     invocation: Invocation, words: tuple[str, ...], *, run: str | None, attachment: str | None
 ) -> tuple[ModelVersion, Artifact]:
-    """Return the version and its artifact, output of a run or attachment that *words* and options name."""
+    """Return the version that *words* name, and its artifact, attachment or output of a run by the options."""
     ref, name = _read_artifact(words)
     try:
         version = invocation.client.get_version(ref)
@@ -206,7 +206,7 @@ def _artifact(
 def _output(
     invocation: Invocation, words: tuple[str, ...], *, run: str | None, attachment: str | None
 ) -> tuple[Run, Artifact]:
-    """Return the run at the start of *words*, and its output that the next word names, by default the only one."""
+    """Return the run that the first word names, and the output that the second names (default: the only output)."""
     if len(words) > 2 or run is not None or attachment is not None:
         raise UsageError(
             "the output of a run is named by RUN and its name only", hint=f"write `git model get {words[0]} OUTPUT`"

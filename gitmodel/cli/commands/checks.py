@@ -67,7 +67,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         ),
         empty=options.Part(filter).empty("the change is valid" if between else "all records are valid", "problem"),
     )
-    with suppress(NotFound):  # this repository may only have a checked-out commit of a registry
+    with suppress(NotFound):  # this repository may have no branch, but a checked-out commit of a registry
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
         warn_of_credentials(invocation, recorded)
         if commit is None and between is None:
@@ -141,7 +141,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         )
 
     if fix:
-        if filter:  # so that a wrong filter is an error before anything is fixed
+        if filter:  # an invalid filter raises an error before anything is fixed
             matching(administration.examine(client))
         repaired += administration.repair(client)
     left = administration.examine(client)
@@ -197,7 +197,7 @@ def _judge_verified(found: list[Verified]) -> None:
 
 
 def _join_references(words: tuple[str, ...]) -> list[str]:
-    """Return references of one word each. A number or `latest` after a model without `@` is its version."""
+    """Return references of one word each. After a model without `@`, a number or `latest` is its version."""
     joined: list[str] = []
     for word in words:
         if joined and "@" not in joined[-1] and (word.isdigit() or word == "latest"):
@@ -228,18 +228,18 @@ def _warn_of_merges(invocation: Invocation) -> None:
 
 
 def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
-    """Warn of recorded credentials, which only their issuer can revoke."""
+    """Warn of recorded credentials. Only their issuer can revoke them."""
     for place, field in enumerate(found, 1):
         last = place == len(found)
         invocation.output.warn(field, "revoke it where it was issued: it stays in the history" if last else "")
 
 
 def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> RangeCheck | None:
-    """Find the problems of the change that the options name; None if a whole branch is to be checked."""
+    """Return the problems of the change that the options name; None if they name a whole branch."""
     if staged:
         from gitmodel.client import Client
 
-        # a commit is checked in the current repository, even if the settings name another registry
+        # A commit belongs to the current repository, even if the settings name another registry.
         with Client(repo=".") as here:
             return here.check_staged(os.environ.get("GIT_INDEX_FILE") or None, force=force)
     return invocation.client.check_between(commit, force=force) if commit is not None and ".." in commit else None

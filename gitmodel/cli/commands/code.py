@@ -101,7 +101,7 @@ def _fields(found: Containing) -> Mapping[str, Any]:
 
 
 def _filtered_fields(found: Containing) -> Mapping[str, Any]:
-    """Return the fields of a version for filters, in which a version without a stage has the stage "none"."""
+    """Return the fields of a version for filters. For a version without a stage, the stage is "none"."""
     return {**_fields(found), "stage": found.view.stage or NONE}
 
 

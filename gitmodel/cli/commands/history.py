@@ -25,7 +25,7 @@ _SHORT = 10
 
 
 def _holdings(asked: Mapping[str, str | None], found: Sequence[Holding]) -> RowKind[Holding]:
-    """Return how rows of the history are printed, without the columns for which the user *asked* for a single value."""
+    """Return the columns of the history, without those for which the user *asked* for a single value."""
     first: tuple[Column[Holding], ...] = (
         ("FROM (UTC)", lambda row: cell_text.utc_time(row.event.when)),
         ("UNTIL (UTC)", lambda row: _until(row.event)),
@@ -124,7 +124,7 @@ def log(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> N
     events = invocation.client.log(ref)
     found = options.matching(events, part.filter, vars, shapes.LOGGED) if part.filter else events
     page = read_page(part.limit, part.offset)
-    shown = list(islice(found, page.start, page.stop))  # no more events are read than needed
+    shown = list(islice(found, page.start, page.stop))  # reads only the events that are printed
     invocation.output.listing(
         shown,
         shapes.LOGGED,
@@ -154,7 +154,7 @@ def blame(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
 
 
 def _first_fields(fields: tuple[str, ...]) -> str:
-    """Return the first few of *fields* as text, with all fields of an artifact or attachment as one."""
+    """Return the first few of *fields* as text. All fields of an artifact or attachment count as one."""
     fields = tuple(dict.fromkeys(map(_without_key, fields)))
     return cell_text.commas(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
 

@@ -79,7 +79,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
             f"the push goes to the namespace {namespace!a}, which gitmodel does not support",
             hint="push to another repository",
         )
-    # the push goes to this repository, so a setting that names another registry is ignored
+    # The push goes to this repository, so ignore a setting that names another registry.
     invocation.repo = "."
     client = invocation.client
     if not any(pushed_refs.concerns(update, client.repository.branch) for update in updates):
@@ -96,7 +96,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
 def _of_files(invocation: Invocation, *, server: bool) -> Repository:
     """Return the repository into which hooks are written. Raises UsageError for a registry by URL."""
     if server and not os.environ.get("GITMODEL_REPO") and not os.environ.get("GIT_DIR"):
-        # on a server, the hook is installed in the bare repository in the current folder
+        # On a server, the current folder is the bare repository.
         invocation.repo = invocation.repo or "."
     repository = invocation.client.repository
     if repository.url:

@@ -51,7 +51,7 @@ def propose(invocation: Invocation, /, words: tuple[str, ...], **given: Any) -> 
 
 
 def print_proposal(invocation: Invocation, made: Proposal) -> None:
-    """Print a proposal that was made, with the commands and the URL to go on."""
+    """Print a new proposal, with the next commands and the URL."""
     said = _proposal_text(made, invocation.client.repository.branch_name)
     invocation.output.outcome(said, shapes.PROPOSAL, fields(made), name=made.branch)
 
@@ -133,7 +133,7 @@ def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
 
 
 def _write_comment(invocation: Invocation, text: str, marker: str) -> None:
-    """Write the comment; warn if that fails, because jobs of forks may not write comments."""
+    """Write the comment. Only warn if this fails, because jobs of forks may not write comments."""
     from gitmodel.hosts import api
 
     try:
@@ -190,7 +190,7 @@ def fields(one: Proposal) -> dict[str, Any]:
 
 
 def _entering(one: Proposal) -> Sequence[PlannedChange]:
-    """Return the changes of a proposal, without the stages that a version leaves because it enters another."""
+    """Return the changes of a proposal, without stages that become empty because their version enters another stage."""
     entering = [change for change in one.plan.changes if change.new is not None]
     moved = {(change.model, change.new) for change in entering}
     return [change for change in one.plan.changes if change.new is not None or (change.model, change.old) not in moved]

@@ -1,4 +1,4 @@
-"""The command resolve. It has a module of its own because scripts and shell prompts run it often."""
+"""The command resolve. A separate module, so that it starts fast: scripts and shell prompts run it often."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def init(
     if ci is not None:
         from gitmodel.hosts import workflows
 
-        if source:  # checked before anything is fetched
+        if source:  # checked before the fetch
             workflows.check_given(owners, install)
         wanted = workflows.HostFiles(ci, owners, install, site or "", force)
     joined = administration.adopt(client, source, new=new) if source else ""
@@ -157,7 +157,10 @@ def _make_demo(invocation: Invocation, folder: Path) -> None:
 
 
 def _next_command(client: Client, *, begun: bool, store: str) -> str:
-    """Return the next command to type: one that copies the clone's artifacts if the default store lacks some."""
+    """Return the next command to type.
+
+    If the default store lacks artifacts of the clone, it is the command that copies them.
+    """
     if begun:
         return "git model register NAME"
     if store and administration.lacks_artifacts(client):
@@ -218,7 +221,7 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
         from gitmodel.pipelines.executors import choose_executor
 
         choose_executor(value)
-    if key == "repo":  # set in the current repository, not in that of the registry
+    if key == "repo":  # set in the current repository, not in the registry's
         now = administration.choose_registry(invocation.folder, value, environ=os.environ)
     else:
         now = administration.change_setting(invocation.client, key, url_of(value) if key == "store" else value)

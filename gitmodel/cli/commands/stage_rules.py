@@ -76,7 +76,10 @@ def settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def changing(function: Callable[..., RulesEdit]) -> Callable[..., None]:
-    """Add the options of a change of rules. The command returns the change, which is then made or proposed."""
+    """Add the options for a change of rules.
+
+    The decorated command returns the change; this function makes or proposes it.
+    """
 
     @functools.wraps(function)
     def change(

@@ -1,4 +1,4 @@
-"""Commands on stages: stage show, promote, demote, rollback, apply; those on rules are in `stage_rules`."""
+"""Commands on stages: stage show, promote, demote, rollback, apply. For rules of stages see `stage_rules`."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def _now(row: Mapping[str, Any]) -> str:
 
 
 def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:
-    """Return the ids of commits that are named one by one or as BASE..HEAD."""
+    """Return the ids of *named* commits. A name is a commit or a range BASE..HEAD."""
     from gitmodel.git.commits import list_commits  # imported here: only `apply --reviewed` needs it
 
     found: set[str] = set()
