@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.views.record_views import ModelView, VersionView
     from gitmodel.domain.views.version_summaries import VersionRow
     from gitmodel.errors import Invalid
+    from gitmodel.hosts.addresses import Host
     from gitmodel.lineage.containing import Containing, WrittenNotes
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.lineage.maintenance import Maintained
@@ -1054,6 +1055,16 @@ class Client:
         )  # fmt: skip
         made = proposals.propose(self.repository, wanted, remote=remote)
         return proposals.publish(self.repository, made, open=open) if push or open or self.repository.url else made
+
+    def find_host(self) -> Host | None:
+        """Return the git host of the registry, which knows the addresses of its pages. None if it is not known.
+
+        >>> client.find_host().pull_request("#12")                     # doctest: +SKIP
+        'https://github.com/org/models/pull/12'
+        """
+        from gitmodel.teams.proposals import registry_host
+
+        return registry_host(self.repository)
 
     def list_proposals(self, remote: str = "") -> list[Proposal]:
         """Return the open proposals, local and on *remote*, with the effects of merging each of them now.

@@ -93,6 +93,15 @@ class Host(Frozen):
         inner = {"gitlab": "-/commit", "bitbucket": "commits"}.get(self.kind, "commit")
         return f"{self.site}/{self.path}/{inner}/{_quoted(id)}"
 
+    def pull_request(self, request: str) -> str:
+        """Return the URL of the page of a pull or merge request such as "#12" or "!12".
+
+        >>> find_host("https://gitlab.example.org/team/models").pull_request("!12")
+        'https://gitlab.example.org/team/models/-/merge_requests/12'
+        """
+        inner = {"github": "pull", "gitlab": "-/merge_requests", "forgejo": "pulls", "bitbucket": "pull-requests"}
+        return f"{self.site}/{self.path}/{inner[self.kind]}/{_quoted(request.lstrip('#!'))}"
+
     def _compared(self, old: str, new: str) -> str:
         return f"{self.site}/{self.path}/compare/{_quoted(old)}...{_quoted(new)}"
 

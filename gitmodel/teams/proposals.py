@@ -398,6 +398,14 @@ def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
     return replace(proposal, address=bare, text=kept)
 
 
+def registry_host(repository: Repository) -> Host | None:
+    """Return the host of the remote that the registry is shared through; None if there is none, or it is not known."""
+    try:
+        return _host(repository, _choose(repository, ""))
+    except NotFound:  # there are several remotes, and no setting names one
+        return None
+
+
 def _address(repository: Repository, proposal: Proposal, text: str) -> str:
     host = _host(repository, proposal.remote)
     return host.new_pull_request(repository.branch_name, proposal.branch, proposal.subject, text) if host else ""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gitmodel.client.client import Client
     from gitmodel.domain.changes.stages import StageState
     from gitmodel.domain.views.record_views import ModelView, VersionView
+    from gitmodel.hosts.addresses import Host
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.stage_rules import StageRules
     from gitmodel.teams.proposals import Proposal
@@ -189,6 +190,14 @@ class RegistryData:
     def entered(self, model: str, stage: str, number: int) -> StageEvent | None:
         """Return the change by which the version *number* came into *stage* the last time; None if it is not known."""
         return next((e for e in self.events_of(model, number) if e.stage == stage and e.version == number), None)
+
+    def pull_request_url(self, request: str) -> str:
+        """Return the URL of a pull request such as "#12" at the host of the registry; "" if it is not known."""
+        return self._host.pull_request(request) if request and self._host else ""
+
+    @cached_property
+    def _host(self) -> Host | None:
+        return self.client.find_host()
 
     def signatures(self, commits: Iterable[str]) -> dict[str, str]:
         """Return a word for the signature of each of *commits*: "valid", "not signed", or why it does not count."""

@@ -39,7 +39,10 @@ def client(code_repo: Path) -> Iterator[Client]:
         client.rollback("iris", "production", reason="too slow", force=True)
         client.update_stage("staging", proposal_only=True)
         links = links_digest(client.get_version("iris@2").view.record.artifacts)
-        editing.edit(code_repo, {"models/iris/stages/staging.toml": f'version = 2\nartifacts = "{links}"\n'})
+        staged = {"models/iris/stages/staging.toml": f'version = 2\nartifacts = "{links}"\n'}
+        editing.edit(code_repo, staged, "Promote iris 2 to staging (#7)")
+        url = "git@github.com:org/models.git"
+        subprocess.run(["git", "-C", code_repo, "remote", "add", "origin", url], check=True)
         yield client
 
 
@@ -68,6 +71,7 @@ def test_the_history_has_each_change_with_its_state_and_evidence(site: Path) -> 
     assert {e["signature"] for e in page["events"]} == {"not signed"}
     assert page["events"][4]["forced"] == ["accuracy"]
     assert "staging accepts only reviewed changes" in page["events"][0]["note"]
+    assert page["events"][0]["pull_request_url"] == "https://github.com/org/models/pull/7"
     assert page["lanes"] == ["staging", "production", "champion"]
     assert twin(site, "history")["events"] == page["events"]
     assert twin(site, "history")["lanes"] == ["iris staging", "iris production"]
@@ -81,6 +85,7 @@ def test_the_history_is_drawn_as_swim_lanes_and_shown_as_a_table(site: Path) -> 
     assert "staging: 2 at " in text  # the cross of the change that was never in force
     assert text.count("<tr data-stage=") == 5
     assert "forced past accuracy" in text
+    assert 'href="https://github.com/org/models/pull/7">#7</a>' in text
     assert '<a href="../../m/iris/history.csv" download>CSV</a>' in text
 
 
@@ -144,6 +149,8 @@ def test_the_lineage_is_a_graph_and_a_text_tree_of_each_version_in_use(site: Pat
     assert '<section id="1"' in text
     assert text.count('class="drawing lineage"') == 6
     assert '<a href="../../m/iris/v/2.html"><g class="node version held">' in text
+    assert 'href="../../../m/iris/lineage.html#2"' in (site / "m/iris/v/2.html").read_text(encoding="utf-8")
+    assert "git model lineage iris@3" in (site / "m/iris/v/3.html").read_text(encoding="utf-8")
     assert "The model has no version yet." in (site / "m/empty/lineage.html").read_text(encoding="utf-8")
 
 

@@ -12,6 +12,7 @@ from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
 from gitmodel.web.pages.model import list_models
 from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.shown_text import safe_url
 
 # Rows of the table; the JSON and the CSV have all.
 MOST_ROWS = 500
@@ -36,6 +37,7 @@ class HistoryEvent(Frozen):
     reason: str
     forced: tuple[str, ...]
     pull_request: str
+    pull_request_url: str
     commit: str
     state: str
     note: str
@@ -112,6 +114,7 @@ def _event(registry: RegistryData, event: StageEvent, alias: bool, signatures: d
         reason=event.reason,
         forced=event.forced,
         pull_request=event.pull_request,
+        pull_request_url=safe_url(registry.pull_request_url(event.pull_request)),
         commit=event.commit,
         state=state,
         note=note,

@@ -6,17 +6,19 @@ from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.shown_text import safe_url
 
 
 class Holder(Frozen):
     """A stage of a model: its *pill*, the signature of the change in words, and the command that goes back.
 
-    *rollback* is "" if no version was in the stage before.
+    *rollback* is "" if no version was in the stage before, *pull_request_url* if its host is not known.
     """
 
     pill: StagePill
     signature: str
     rollback: str
+    pull_request_url: str = ""
 
 
 class BoardRow(Frozen):
@@ -58,7 +60,8 @@ def _holder(registry: RegistryData, model: str, pill: StagePill | None) -> Holde
     if event is None:
         return Holder(pill, "", "")
     signature = registry.signatures([event.commit])[event.commit]
-    return Holder(pill, signature, f"git model rollback {model} {pill.name}" if event.previous else "")
+    rollback = f"git model rollback {model} {pill.name}" if event.previous else ""
+    return Holder(pill, signature, rollback, safe_url(registry.pull_request_url(event.pull_request)))
 
 
 PAGE = Page("stages", "/stages", read, template="stages.html", label="Stages")
