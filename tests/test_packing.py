@@ -3,11 +3,15 @@
 import fcntl
 import hashlib
 import os
+import resource
+import signal
 import threading
 from itertools import count, islice
+from pathlib import Path
 
 import pytest
-from editing import edit, run
+from editing import BRANCH, edit, run
+from waiting import wait_for
 
 from gitmodel import Client
 
@@ -101,4 +105,93 @@ def test_packing_beside_git_and_writers_loses_nothing(repo, beside):
             wait(repo)
         assert len(client.get_model("iris").versions) == 8
         assert client.get_version("iris@production").number == 7
+    assert run(repo, "fsck", "--no-dangling", "--no-progress") == ""
+
+
+def test_objects_that_a_pull_fetched_are_packed(repo, tmp_path):
+    run(tmp_path, "clone", "-q", str(repo), "clone")
+    clone = tmp_path / "clone"
+    for key, value in (("gc.auto", "1"), ("fetch.unpackLimit", "100000")):
+        run(clone, "config", key, value)
+    with Client(clone) as client:
+        client.pull()
+        assert not lock_of(clone).exists()
+        written = write_many(repo)
+        client.pull()
+        wait(clone)
+    assert not any(is_loose(clone, id) for id in written)
+
+
+def processes_in(repo):
+    """Return the ids of the processes that pack *repo*."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes().split(b"\0")
+            if b"pack-objects" in words and (path / "cwd").resolve() in (repo, repo / ".git"):
+                found.append(int(path.name))
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def test_a_packer_that_is_killed_loses_nothing_and_the_next_write_packs(repo, tmp_path):
+    # a comparison of each object with thousands of others takes minutes
+    slow = {"pack.window": "100000", "pack.depth": "4000", "pack.threads": "1", "core.bigFileThreshold": "1g"}
+    for key, value in slow.items():
+        run(repo, "config", key, value)
+    edit(repo, {f"large/{number}": f"{number}\n" + "x y z\n" * 20_000 for number in range(200)})
+    written = write_many(repo)
+    with Client(repo) as client:
+        client.get_model("iris").create_version()
+        for pid in wait_for(lambda: processes_in(repo)):
+            os.killpg(os.getpgid(pid), signal.SIGKILL)
+        wait(repo)
+        assert all(is_loose(repo, id) for id in written)
+        for key in slow:
+            run(repo, "config", "--unset", key)
+        written += write_many(repo, 10_000)
+        client.get_model("iris").create_version()
+        wait(repo)
+        assert not any(is_loose(repo, id) for id in written)
+        assert len(client.get_model("iris").versions) == 2
+    assert run(repo, "fsck", "--no-dangling", "--no-progress") == ""
+
+
+@pytest.mark.parametrize("writes", [1_500, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_a_clone_with_thousands_of_unpacked_writes_stays_fast_and_is_packed(repo, writes):
+    run(repo, "config", "gc.auto", "0")
+    stream = ""
+    for number in range(1, writes + 1):
+        path = f"models/iris/versions/{f'{number // 100}xx/' if number > 99 else ''}{number}.toml"
+        record = f"number = {number}\ncreated = 2026-11-23T10:12:13Z\n"
+        stream += f"commit {BRANCH}\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\n"
+        stream += f"from {BRANCH}^0\n" if number == 1 else ""
+        stream += f"M 100644 inline {path}\ndata {len(record)}\n{record}\n"
+    run(repo, "-c", "fastimport.unpackLimit=1000000", "fast-import", "--quiet", input=stream.encode())
+    assert int(run(repo, "count-objects").split()[0]) > 5 * writes
+
+    def cost(work):
+        """Return the least CPU of three calls of *work*, with that of git."""
+        costs = []
+        for _ in range(3):
+            before = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+            work()
+            after = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+            costs.append(after - before)
+        return min(costs)
+
+    def create():
+        with Client(repo) as client:
+            client.get_model("iris").create_version()
+
+    unpacked = cost(create)
+    run(repo, "config", "gc.auto", "6700")
+    create()
+    assert lock_of(repo).exists()
+    wait(repo)
+    assert int(run(repo, "count-objects").split()[0]) < 100
+    assert unpacked < 3 * cost(create) + 0.05
+    with Client(repo) as client:
+        assert client.get_version("iris").number == writes + 7
     assert run(repo, "fsck", "--no-dangling", "--no-progress") == ""
