@@ -1,0 +1,48 @@
+"""Every kind of page, with the data of the demo registry, in a real browser."""
+
+import pytest
+from browser import accessibility_faults
+from layout import keyboard_faults, layout_faults
+
+from gitmodel import Client
+from gitmodel.web import routes
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.site import export_site
+
+PAGES = [page for page in routes.PAGES if page.template]
+
+
+@pytest.fixture(scope="module")
+def site(demo, tmp_path_factory):
+    """The site of the demo registry, and by the name of each kind its first and last page."""
+    folder = tmp_path_factory.mktemp("site")
+    with Client(demo) as client:
+        export_site(client, folder, SiteOptions(artifacts=True))
+        registry = RegistryData(client, SiteOptions(artifacts=True))
+        files = {page.name: [page.file(one) for one in page.list(registry)] for page in PAGES}
+    return folder, {name: sorted({found[0], found[-1]}) for name, found in files.items()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
+def test_nothing_overlaps_or_is_cut_off_and_axe_finds_nothing(site, visitor, page, width, dark):
+    folder, files = site
+    for file in files[page.name]:
+        seen = visitor.open((folder / file).as_uri(), width=width, dark=dark, site=folder)
+        assert (file, layout_faults(seen)) == (file, [])
+        if width == 1280:
+            assert (file, keyboard_faults(seen)) == (file, [])
+        seen.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert (file, layout_faults(seen), accessibility_faults(seen)) == (file, [], [])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_without_script_has_the_same_headings_and_rows(site, visitor, page):
+    folder, files = site
+    url = (folder / files[page.name][0]).as_uri()
+    visits = [visitor.open(url, site=folder, script=script) for script in (True, False)]
+    found = [visit.locator("main :is(h1, h2, tbody th):visible").all_text_contents() for visit in visits]
+    assert found[0][0]
+    assert set(found[0]) <= set(found[1])
+    assert layout_faults(visits[1]) == []
