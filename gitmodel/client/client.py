@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from gitmodel.lineage.containing import Containing, WrittenNotes
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.lineage.maintenance import Maintained
+    from gitmodel.lineage.rule_history import RuleChange
     from gitmodel.lineage.version_runs import VersionRun
     from gitmodel.registry.artifacts import Verified
     from gitmodel.registry.copying import Copied
@@ -848,6 +849,29 @@ class Client:
         from gitmodel.lineage.history import signature_faults
 
         return signature_faults(self.repository, list(map(Oid, commits)))
+
+    def rule_history(self) -> Iterator[RuleChange]:
+        """Yield the changes of the rules of stages, of other settings in `gitmodel.toml` and of the signers.
+
+        The newest is first. Raises Invalid if a shallow clone hides older changes.
+
+        >>> for change in client.rule_history():                        # doctest: +SKIP
+        ...     print(change.when, change.author, change.changes, change.reason)
+        """
+        from gitmodel.lineage.rule_history import rule_history
+
+        with self.repository.git.explaining_not_found():
+            return rule_history(self.repository)
+
+    def list_signers(self) -> list[str]:
+        """Return the persons whose signatures count, each with the kind of the key.
+
+        >>> client.list_signers()                                       # doctest: +SKIP
+        ['ada@example.com (ssh-ed25519)']
+        """
+        from gitmodel.lineage.rule_history import list_signers
+
+        return list_signers(self.repository)
 
     def log(self, reference: str = "") -> Iterator[Event]:
         """Yield the events of the version `"iris@3"`, of the model `"iris"` or of all (""), newest first.

@@ -21,7 +21,7 @@ from gitmodel.web import routes
 from gitmodel.web.drawings import draw_history, draw_line_chart, draw_lineage, draw_sparkline
 from gitmodel.web.markdown import render_markdown
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages.history import MOST_ROWS
+from gitmodel.web.pages import history, rules, runs
 from gitmodel.web.shown_text import TextRules
 
 if TYPE_CHECKING:
@@ -177,7 +177,13 @@ def _environment() -> jinja2.Environment:
         sparkline=draw_sparkline,
         line_chart=draw_line_chart,
     )
-    environment.globals.update(draw_history=draw_history, draw_lineage=draw_lineage, history_rows=MOST_ROWS)
+    environment.globals.update(
+        draw_history=draw_history,
+        draw_lineage=draw_lineage,
+        history_rows=history.MOST_ROWS,
+        rule_rows=rules.MOST_ROWS,
+        run_rows=runs.MOST_ROWS,
+    )
     return environment
 
 

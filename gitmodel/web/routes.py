@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages import compare, data, history, lineage, model, models, proposals, stages, version
+from gitmodel.web.pages import (
+    compare,
+    data,
+    feed,
+    health,
+    history,
+    lineage,
+    model,
+    models,
+    proposals,
+    releases,
+    rules,
+    runs,
+    stages,
+    version,
+)
 
 PAGES: tuple[Page, ...] = (
     models.PAGE,
@@ -21,6 +36,12 @@ PAGES: tuple[Page, ...] = (
     compare.PAGE,
     data.PAGE,
     data.SCRIPT,
+    releases.PAGE,
+    runs.RUNS,
+    runs.RUN,
+    rules.PAGE,
+    health.PAGE,
+    feed.PAGE,
 )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
+from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values, flat_values
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
-from gitmodel.hosts.addresses import find_host
 from gitmodel.web.page import Page, Parameters
+from gitmodel.web.pages.code_state import CodeState, code_state
 from gitmodel.web.pages.stage_pills import StagePill, pills_of
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
@@ -36,16 +36,6 @@ class ArtifactRow(Frozen):
     uri: str
     command: str
     python: str
-
-
-class CodeState(Frozen):
-    """The code of a version: *url* is the page of its commit on the host, "" if the host is not known."""
-
-    commit: str
-    url: str
-    dirty: bool
-    snapshot: str
-    repository: str
 
 
 class Change(Frozen):
@@ -149,7 +139,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         metadata=tuple(values[:_MOST_VALUES]),
         more_metadata=max(len(values) - _MOST_VALUES, 0),
         artifacts=tuple(_artifacts(str(view), record)),
-        code=_code(record.code),
+        code=code_state(record.code),
         runs=tuple(_run(registry, id) for id in record.runs),
         parameters=tuple((key, value) for run in runs for key, value in flat_values(run.parameters))[:_MOST_VALUES],
         packages=next((run.record.packages for run in runs if run.record and run.record.packages), ""),
@@ -174,15 +164,6 @@ def _artifacts(reference: str, record: VersionRecord) -> Iterator[ArtifactRow]:
 def _artifact(link: ArtifactLink, command: str, python: str) -> ArtifactRow:
     uri = safe_url(link.uri or "")
     return ArtifactRow(link.name, link.kind, link.format, link.size, link.digest, link.file_name, uri, command, python)
-
-
-def _code(code: Code | None) -> CodeState | None:
-    if code is None or code.commit is None:
-        return None
-    repository = code.repository or ""
-    host = find_host(repository)
-    url = host.commit(code.snapshot or code.commit) if host else ""
-    return CodeState(code.commit, url, bool(code.dirty), code.snapshot or "", repository)
 
 
 def _run(registry: RegistryData, id: str) -> RunLine:

@@ -1,0 +1,27 @@
+"""The code of a version or run, as pages show it."""
+
+from __future__ import annotations
+
+from gitmodel.domain.schema.records import Code
+from gitmodel.frozen import Frozen
+from gitmodel.hosts.addresses import find_host
+
+
+class CodeState(Frozen):
+    """The state of the code: *url* is the page of its commit on the host, "" if the host is not known."""
+
+    commit: str
+    url: str
+    dirty: bool
+    snapshot: str
+    repository: str
+
+
+def code_state(code: Code | None) -> CodeState | None:
+    """Return the state that a record has; None if it has no commit."""
+    if code is None or code.commit is None:
+        return None
+    repository = code.repository or ""
+    host = find_host(repository)
+    url = host.commit(code.snapshot or code.commit) if host else ""
+    return CodeState(code.commit, url, bool(code.dirty), code.snapshot or "", repository)

@@ -1,0 +1,75 @@
+"""The page of the health: the problems that `git model check` finds, damaged records, and pending changes."""
+
+from __future__ import annotations
+
+from gitmodel.errors import GitModelError
+from gitmodel.frozen import Frozen
+from gitmodel.web.page import Page
+from gitmodel.web.registry_data import RegistryData
+
+# Problems in the table; `git model check` has all.
+MOST_ROWS = 500
+
+
+class Finding(Frozen):
+    """A problem: the file of the record ("": the registry as a whole), the rule of the format, and a message."""
+
+    path: str
+    rule: str
+    message: str
+
+
+class WaitingChange(Frozen):
+    """A recorded change of a stage or alias that is not in force: the versions, and the reason."""
+
+    model: str
+    stage: str
+    in_force: int | None
+    recorded: int | None
+    reason: str
+
+
+class HealthPage(Frozen):
+    """The findings of `git model check` at *commit*; *others* is the number of those that are left out.
+
+    *unchecked* is the reason why the registry could not be checked, or "". *waiting* are the changes that are not in
+    force.
+    """
+
+    commit: str
+    models: int
+    versions: int
+    runs: int
+    findings: tuple[Finding, ...]
+    others: int
+    unchecked: str
+    waiting: tuple[WaitingChange, ...]
+
+
+def read(registry: RegistryData) -> HealthPage:
+    """Return the value of the page."""
+    unchecked = ""
+    findings: list[Finding] = []
+    try:
+        findings = [Finding(one.path, one.rule, one.message) for one in registry.client.check()]
+    except GitModelError as error:
+        unchecked = error.message
+    waiting = tuple(
+        WaitingChange(name, state.name, state.in_force, state.recorded, state.doubt or "it waits for `git model apply`")
+        for name, view in registry.models.items()
+        for state in view.stages
+        if state.pending
+    )
+    return HealthPage(
+        commit=registry.commit,
+        models=len(registry.models),
+        versions=sum(view.count for view in registry.models.values()),
+        runs=len(registry.runs),
+        findings=tuple(findings[:MOST_ROWS]),
+        others=max(len(findings) - MOST_ROWS, 0),
+        unchecked=unchecked,
+        waiting=waiting,
+    )
+
+
+PAGE = Page("health", "/health", read, template="health.html", label="Health")

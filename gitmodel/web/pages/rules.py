@@ -1,0 +1,98 @@
+"""The page of the rules: stages and gates, who may sign, and who changed a rule, when and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
+from gitmodel.web.page import Page
+from gitmodel.web.registry_data import RegistryData
+
+if TYPE_CHECKING:
+    from gitmodel.domain.schema.records import StageRule
+
+# Changes in the table; the JSON has all.
+MOST_ROWS = 200
+
+
+class Gate(Frozen):
+    """An expression that a version must satisfy to enter a stage, and the message if it does not."""
+
+    name: str
+    expression: str
+    message: str
+
+
+class StageLine(Frozen):
+    """The rules of a stage. *conditions* are those other than gates, in words.
+
+    *in_force* is False while other rules count, too, until `git model apply`. *faults* are problems of the file.
+    """
+
+    name: str
+    conditions: tuple[str, ...]
+    gates: tuple[Gate, ...]
+    in_force: bool
+    faults: tuple[str, ...]
+
+
+class RuleChangeRow(Frozen):
+    """A commit that changed rules, with the changes in words."""
+
+    commit: str
+    author: str
+    when: datetime
+    changes: tuple[str, ...]
+    reason: str
+    pull_request: str
+
+
+class RulesPage(Frozen):
+    """The rules at *commit* of the metadata branch. *incomplete* is the reason why older changes are missing, or ""."""
+
+    commit: str
+    stages: tuple[StageLine, ...]
+    signers: tuple[str, ...]
+    changes: tuple[RuleChangeRow, ...]
+    incomplete: str
+
+
+def read(registry: RegistryData) -> RulesPage:
+    """Return the value of the page."""
+    changes: list[RuleChangeRow] = []
+    incomplete = ""
+    try:
+        for one in registry.client.rule_history():
+            changes.append(RuleChangeRow(one.commit, one.author, one.when, one.changes, one.reason, one.pull_request))
+    except Invalid as error:  # a shallow clone
+        incomplete = error.message
+    stages = tuple(
+        StageLine(
+            stage.name,
+            tuple(_conditions(stage.rule)),
+            tuple(Gate(gate.name, gate.expression, gate.message) for gate in stage.rule.gates),
+            stage.in_force,
+            tuple(fault.message for fault in stage.rule.faults),
+        )
+        for stage in registry.stages
+    )
+    signers = tuple(registry.client.list_signers())
+    return RulesPage(registry.commit, stages, signers, tuple(changes), incomplete)
+
+
+def _conditions(rule: StageRule) -> Iterator[str]:
+    """Yield the conditions of a stage other than its gates."""
+    if rule.after:
+        yield f"only versions in {', '.join(rule.after)} may enter"
+    if rule.proposal_only:
+        yield "each change needs a reviewed proposal"
+    if rule.signed:
+        yield "each change must be signed"
+    if rule.rollback:
+        yield "a previous version may return without these rules, except signatures"
+
+
+PAGE = Page("rules", "/rules", read, template="rules.html", label="Rules")

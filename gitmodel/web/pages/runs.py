@@ -1,0 +1,198 @@
+"""The pages of runs: the list, and each run with its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.errors import NotFound
+from gitmodel.frozen import Frozen
+from gitmodel.web.page import Page, Parameters
+from gitmodel.web.pages.code_state import CodeState, code_state
+from gitmodel.web.registry_data import RegistryData
+
+if TYPE_CHECKING:
+    from gitmodel.domain.schema.records import RunRecord, StepRecord
+
+# Runs in the table; the JSON has all.
+MOST_ROWS = 200
+# Parameters of a run in the table.
+_MOST_PARAMETERS = 6
+
+Version = tuple[str, int]
+Pairs = tuple[tuple[str, Any], ...]
+
+
+class RunRow(Frozen):
+    """A run in the list: the *versions* that it made or worked on, and its first *parameters*."""
+
+    id: str
+    pipeline: str
+    status: str
+    started: datetime
+    seconds: float
+    versions: tuple[Version, ...]
+    parameters: Pairs
+
+
+class RunsPage(Frozen):
+    """All recorded runs, newest first, and how many have each status."""
+
+    statuses: Mapping[str, int]
+    runs: tuple[RunRow, ...]
+
+
+class StepValue(Frozen):
+    """An input or output of a step: its *digest*, and the first version that has it; "" and None if no version has."""
+
+    name: str
+    digest: str
+    model: str
+    number: int | None
+    size: int | None
+
+
+class StepRow(Frozen):
+    """A step of a run. *failed_attempts* are the errors of all attempts but the last."""
+
+    name: str
+    status: str
+    seconds: float
+    version: str | None
+    failed_attempts: tuple[str, ...]
+    parameters: Pairs
+    inputs: tuple[StepValue, ...]
+    outputs: tuple[StepValue, ...]
+
+
+class RunPage(Frozen):
+    """A run with its steps. *packages* is the digest of the list of installed packages.
+
+    *has_details* is True if inputs and outputs of the steps are in the artifact store instead of the record.
+    """
+
+    id: str
+    pipeline: str
+    status: str
+    started: datetime
+    finished: datetime
+    seconds: float
+    versions: tuple[Version, ...]
+    parameters: Pairs
+    metadata: Pairs
+    code: CodeState | None
+    script: str
+    executor: str
+    python: str
+    packages: str | None
+    failed_step: str
+    error: str
+    steps: tuple[StepRow, ...]
+    has_details: bool
+
+
+def read_all(registry: RegistryData) -> RunsPage:
+    """Return the value of the list."""
+    rows = tuple(
+        RunRow(
+            id,
+            run.pipeline,
+            run.status,
+            run.started,
+            _seconds(run.record),
+            _versions(run.versions),
+            tuple(run.parameters.items())[:_MOST_PARAMETERS],
+        )
+        for id, run in registry.runs.items()
+        if run.record is not None
+    )
+    statuses: dict[str, int] = {}
+    for row in rows:
+        statuses[row.status] = statuses.get(row.status, 0) + 1
+    return RunsPage(statuses, rows)
+
+
+def read(registry: RegistryData, id: str) -> RunPage:
+    """Return the value of the page of the run *id*. Raises NotFound."""
+    record = _record(registry, id)
+    return RunPage(
+        id=id,
+        pipeline=record.pipeline,
+        status=record.status,
+        started=record.started,
+        finished=record.finished,
+        seconds=_seconds(record),
+        versions=_versions(record.versions),
+        parameters=tuple(record.parameters.items()),
+        metadata=tuple(record.metadata.items()),
+        code=code_state(record.code),
+        script=record.script or record.module or "",
+        executor=record.executor,
+        python=record.python,
+        packages=record.packages,
+        failed_step=record.failed_step or "",
+        error=record.error,
+        steps=tuple(_step(registry, step) for step in record.steps),
+        has_details=record.details is not None,
+    )
+
+
+def _seconds(record: RunRecord) -> float:
+    """Return the duration of a run. The record has whole seconds; the durations of steps are exact for a short run."""
+    whole = (record.finished - record.started).total_seconds()
+    return whole or round(sum(step.seconds for step in record.steps), 3)
+
+
+def _record(registry: RegistryData, id: str) -> RunRecord:
+    run = registry.runs.get(id)
+    if run is None or run.record is None:
+        raise NotFound(f"there is no run {id!a}", hint="`git model runs list` lists the runs")
+    return run.record
+
+
+def _step(registry: RegistryData, step: StepRecord) -> StepRow:
+    return StepRow(
+        step.name,
+        step.status,
+        step.seconds,
+        step.version,
+        step.failed_attempts,
+        tuple(step.parameters.items()),
+        tuple(_value(registry, name, digest, None) for name, digest in step.inputs.items()),
+        tuple(_value(registry, name, digest, step.sizes.get(name)) for name, digest in step.outputs.items()),
+    )
+
+
+def _value(registry: RegistryData, name: str, digest: str, size: int | None) -> StepValue:
+    model, number = next(iter(registry.holders_of(digest)), ("", None))
+    return StepValue(name, digest, model, number, size)
+
+
+def _versions(references: Iterable[str]) -> tuple[Version, ...]:
+    return tuple((model, int(number)) for model, _, number in (one.partition("@") for one in references))
+
+
+def state(registry: RegistryData, id: str) -> str:
+    """Return a text that changes with the page: a record of a run does not change, but the versions that it names."""
+    record = _record(registry, id)
+    digests = {digest for step in record.steps for digest in (*step.inputs.values(), *step.outputs.values())}
+    holders = [next(iter(registry.holders_of(digest)), None) for digest in sorted(digests)]
+    named = {*_versions(record.versions), *filter(None, holders)}
+    with_page = [one for one in sorted(named) if _has_page(registry, one)]
+    return repr((id, record.versions, holders, with_page))
+
+
+def _has_page(registry: RegistryData, version: Version) -> bool:
+    model, number = version
+    view = registry.versions(model).get(number) if model in registry.models else None
+    return view is not None and registry.has_page(view)
+
+
+def list_runs(registry: RegistryData) -> Iterator[Parameters]:
+    """Yield the parameters of the page of each run."""
+    return ({"id": id} for id in registry.runs)
+
+
+RUNS = Page("runs", "/runs/", read_all, template="runs.html", label="Runs")
+RUN = Page("run", "/runs/{id}", read, list_runs, "run.html", state=state)

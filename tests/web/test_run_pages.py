@@ -1,0 +1,212 @@
+"""The pages of runs, rules and health, the feed, and the files for bots: on the demo, and on a registry with faults."""
+
+import json
+import re
+import shutil
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urljoin
+
+import editing
+import pytest
+from browser import Visitor, accessibility_faults
+
+from gitmodel import Client, RunFailed, pipeline, step
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.site import export_site
+
+EVIL = "</script><b>\u202ex & \x0b"
+ATOM = {"a": "http://www.w3.org/2005/Atom"}
+
+
+@pytest.fixture(scope="module")
+def site(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The exported site of the demo."""
+    folder = tmp_path_factory.mktemp("pages")
+    with Client(demo) as client:
+        export_site(client, folder, SiteOptions(base_url="https://example.org/models"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def twin(site: Path, path: str) -> dict:
+    return json.loads((site / f"{path}.json").read_text(encoding="utf-8"))
+
+
+def run_of(site: Path, pipeline: str, *, status: str = "succeeded") -> str:
+    """Return the path of the page of the newest run of *pipeline* with this *status*."""
+    runs = twin(site, "runs/index")["runs"]
+    return f"runs/{next(run['id'] for run in runs if (run['pipeline'], run['status']) == (pipeline, status))}"
+
+
+def test_the_list_of_runs_has_their_status_versions_and_parameters(site: Path) -> None:
+    page = twin(site, "runs/index")
+    assert page["statuses"] == {"succeeded": 40, "failed": 1}
+    assert [run["versions"] for run in page["runs"][:2]] == [[["triage", 8]], [["demand", 16]]]
+    assert dict(page["runs"][0]["parameters"]) == {"count": 1200, "known": 3, "smoothing": 1.0}
+    assert all(run["seconds"] > 0 for run in page["runs"])
+    text = (site / "runs/index.html").read_text(encoding="utf-8")
+    assert text.count('<th scope="row">') == 41
+    assert '<a href="../m/triage/v/8.html">triage@8</a>' in text
+
+
+def test_a_run_shows_its_steps_with_inputs_and_the_versions_that_have_them(site: Path) -> None:
+    page = twin(site, run_of(site, "train_triage"))
+    steps = {each["name"]: each for each in page["steps"]}
+    assert list(steps) == ["load_messages", "fit", "evaluate"]
+    (classifier,) = (value for value in steps["evaluate"]["inputs"] if value["name"] == "classifier")
+    assert (classifier["model"], classifier["number"]) == ("churn", 13)
+    assert [value["name"] for value in steps["fit"]["outputs"]] == ["words"]
+    assert page["script"] == "triage.py"
+    assert page["packages"].startswith("sha256:")
+    text = (site / f"{run_of(site, 'train_triage')}.html").read_text(encoding="utf-8")
+    assert "git model reproduce triage@8" in text
+    assert '<a href="../m/churn/v/13.html">churn@13</a>' in text
+
+
+def test_a_failed_run_names_its_step_and_its_error(site: Path) -> None:
+    path = run_of(site, "train_demand", status="failed")
+    assert twin(site, path)["failed_step"] == "fit"
+    text = (site / f"{path}.html").read_text(encoding="utf-8")
+    assert "Step fit failed: ValueError" in text
+    assert "git model reproduce" not in text
+
+
+def test_the_rules_have_gates_and_who_changed_them_why(site: Path) -> None:
+    page = twin(site, "rules")
+    gates = {stage["name"]: [gate["expression"] for gate in stage["gates"]] for stage in page["stages"]}
+    assert gates["production"] == ["metadata.accuracy >= 0.87"]
+    changes = page["changes"]
+    assert [(each["author"], each["when"][:10]) for each in changes] == [
+        ("Ada Example", "2025-09-08"),
+        ("Cleo Example", "2025-04-22"),
+        ("Ada Example", "2025-01-14"),
+        ("Ada Example", "2025-01-14"),
+        ("Ada Example", "2025-01-13"),
+    ]
+    assert changes[1]["reason"] == "after the rollback of churn 8"
+    assert changes[1]["changes"][0] == "production: gate accurate metadata.accuracy >= 0.7 -> metadata.accuracy >= 0.85"
+    assert changes[-1]["changes"] == ["the registry was created"]
+
+
+def test_the_feed_has_each_promotion_with_its_author_reason_and_page(site: Path) -> None:
+    feed = ElementTree.parse(site / "feed.xml").getroot()
+    entries = feed.findall("a:entry", ATOM)
+    assert len(entries) == len(twin(site, "history")["events"])
+    newest = entries[0]
+    assert newest.findtext("a:title", namespaces=ATOM) == "churn staging: 15 -> 16"
+    assert newest.findtext("a:author/a:name", namespaces=ATOM) == "Ada Example"
+    assert newest.find("a:link", ATOM).get("href") == "https://example.org/models/m/churn/v/16.html"
+    assert (site / "m/churn/v/16.html").exists()
+    assert feed.findtext("a:updated", namespaces=ATOM) == "2025-08-26T09:00:00Z"
+    assert len({entry.findtext("a:id", namespaces=ATOM) for entry in entries}) == len(entries)
+    summaries = {entry.findtext("a:title", namespaces=ATOM): entry.findtext("a:summary", "", ATOM) for entry in entries}
+    assert summaries["demand production: 12 -> 15"].endswith("(forced past accurate)")
+
+
+def test_bots_find_the_version_in_each_stage(site: Path) -> None:
+    releases = {"version": "13", "releaseTimestamp": "2025-06-16T09:20:00Z"}
+    assert twin(site, "data/churn/production") == {"schema": 1, "releases": [releases]}
+    assert twin(site, "data/triage/staging") == {"schema": 1, "releases": []}
+
+
+def test_no_link_of_the_demo_is_dead(site: Path) -> None:
+    dead = set()
+    for file in site.rglob("*.html"):
+        for address in re.findall(r'(?:href|src)="([^"#]+)', file.read_text(encoding="utf-8")):
+            target = unquote(urljoin(f"/{file.relative_to(site)}", address))
+            if ":" not in address and not (site / target[1:]).is_file():
+                dead.add((str(file.relative_to(site)), address))
+    assert dead == set()
+
+
+@pytest.mark.parametrize(("dark", "width"), [(False, 360), (True, 1280)])
+def test_a_browser_shows_the_pages_without_faults(site: Path, visitor: Visitor, dark: bool, width: int) -> None:
+    failed = run_of(site, "train_demand", status="failed")
+    for path in ("runs/index", run_of(site, "train_triage"), failed, "rules", "health"):
+        page = visitor.open((site / f"{path}.html").as_uri(), width=width, dark=dark, script=True)
+        assert accessibility_faults(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    assert [fault for fault in visitor.take_faults() if "a request left" not in fault] == []
+
+
+@step
+def _fails(note: str) -> None:
+    raise ValueError(note)
+
+
+@pipeline
+def faulty(note: str) -> None:
+    _fails(note)
+
+
+@pytest.fixture
+def client(code_repo: Path) -> Iterator[Client]:
+    """A registry with all rules, signers, a hostile run, a change that waits, and a damaged record."""
+    with Client(code_repo) as client:
+        client.register_model("iris").create_version(metadata={"accuracy": 0.9})
+        client.promote("iris@1", "production", reason=EVIL)
+        with pytest.raises(RunFailed):
+            faulty.run(client=client, note=EVIL)
+        client.add_stage("canary", after=["staging"], proposal_only=True, direct_rollback=True, reason=EVIL)
+        editing.edit(code_repo, {"allowed_signers": "# keys\nada@example.com ssh-ed25519 AAAA Ada\n"}, "Add a signer")
+        editing.edit(code_repo, {"models/iris/versions/7.toml": "number = [\n"}, "Break a record")
+        yield client
+
+
+def test_conditions_signers_and_hostile_text_are_shown_as_text(client: Client, tmp_path: Path) -> None:
+    export_site(client, tmp_path / "site", SiteOptions())
+    page = twin(tmp_path / "site", "rules")
+    (canary,) = (stage for stage in page["stages"] if stage["name"] == "canary")
+    assert canary["conditions"] == [
+        "only versions in staging may enter",
+        "each change needs a reviewed proposal",
+        "a previous version may return without these rules, except signatures",
+    ]
+    assert page["signers"] == ["ada@example.com (ssh-ed25519)"]
+    assert page["changes"][0]["changes"] == ["signer added: ada@example.com (ssh-ed25519)"]
+    for path in ("rules.html", "runs/index.html", "feed.xml"):
+        text = (tmp_path / "site" / path).read_text(encoding="utf-8")
+        assert "<b>" not in text
+        assert "\u202e" not in text
+    ElementTree.parse(tmp_path / "site/feed.xml")
+
+
+def test_a_public_site_leaves_out_the_addresses_of_signers(client: Client, tmp_path: Path) -> None:
+    export_site(client, tmp_path / "site", SiteOptions(public=True))
+    assert "ada@example.com" not in (tmp_path / "site/rules.html").read_text(encoding="utf-8")
+
+
+def test_health_has_problems_of_records_and_changes_that_wait(client: Client, code_repo: Path, tmp_path: Path) -> None:
+    editing.run(code_repo, "tag", "-d", "model/iris/production")
+    export_site(client, tmp_path / "site", SiteOptions())
+    page = twin(tmp_path / "site", "health")
+    assert "models/iris/versions/7.toml" in {finding["path"] for finding in page["findings"]}
+    (waiting,) = page["waiting"]
+    assert (waiting["model"], waiting["stage"], waiting["in_force"], waiting["recorded"]) == (
+        "iris",
+        "production",
+        None,
+        1,
+    )
+    text = (tmp_path / "site/health.html").read_text(encoding="utf-8")
+    assert "git model apply" in text
+    assert "All records are valid." not in text
+
+
+def test_a_registry_without_runs_shows_how_to_run_one(code_repo: Path, tmp_path: Path) -> None:
+    with Client(code_repo) as client:
+        client.register_model("iris")
+        export_site(client, tmp_path / "site", SiteOptions())
+    assert "git model run train.py" in (tmp_path / "site/runs/index.html").read_text(encoding="utf-8")
+    assert ElementTree.parse(tmp_path / "site/feed.xml").getroot().findall("a:entry", ATOM) == []
+
+
+def test_a_run_that_did_not_change_is_not_written_again(client: Client, tmp_path: Path) -> None:
+    export_site(client, tmp_path / "site", SiteOptions())
+    (run,) = (tmp_path / "site/runs").glob("*faulty*.html")
+    before = run.stat().st_mtime_ns
+    client.get_version("iris@1").log_metadata(note="x")
+    assert export_site(client, tmp_path / "site", SiteOptions()).written > 0
+    assert run.stat().st_mtime_ns == before
