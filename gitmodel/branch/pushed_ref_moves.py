@@ -43,8 +43,8 @@ class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
     *fetch* fetches what changes are planned on, for which the cache records the answer to *question*. *has_on_branch*
-    returns True if the server's branch has a commit. *retry_with_new_cache* takes two functions. It calls the first,
-    and calls it again with a new cache if the cache is damaged and the second function returns False.
+    returns True if the server's branch has a commit. *retry_with_new_cache* takes two functions. It calls the first
+    function, and calls it again with a new cache if the cache is damaged and the second function returns False.
     """
 
     repository: Repository

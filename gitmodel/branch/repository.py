@@ -76,7 +76,7 @@ class Server(Protocol):
     def find_message(self, tip: Oid, text: str) -> tuple[Repository, list[Oid]]:
         """Return the commits in the history of *tip* with *text* in their message, newest first, and their repository.
 
-        It has their parents, too. Raises WholeBranchNeeded if they cannot be fetched alone.
+        It has their parents, too. Raises WholeBranchNeeded if a server cannot send these commits alone.
         """
 
     def pushed(self, local: LocalRefs) -> Refs:
@@ -346,7 +346,7 @@ class Repository:
         return self.reservations.has_number(model, number)
 
     def _renumberings_at(self, commit: Oid | None) -> Renumberings:
-        """Return the renumberings made while the branch was at *commit*. Raises Moved if it no longer is."""
+        """Return the renumberings made while the branch was at *commit*. Raises Moved if the branch has moved on."""
         found = self.renumberings()
         if found.moves and self.tip() != commit:
             raise Moved("the branch moved while it was read", hint="try again")

@@ -202,7 +202,7 @@ class RequiredSignatures:
     def _allowed(self, commit: Oid) -> str:
         """Return the list of signers in *commit*, "" if there is none.
 
-        Raises Invalid if it is not a file, or too long.
+        Raises Invalid if the list is not a file, or too long.
         """
         return (self._files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
 

@@ -50,7 +50,7 @@ class Reservations:
         return [found for found in self.names() if not self.run_reserving(*found[:2])]
 
     def used_up(self, snapshot: Snapshot) -> list[tuple[str, int]]:
-        """Return the reserved numbers that *snapshot* has reached, each with its model. They are never used again."""
+        """Return the reserved numbers that *snapshot* has reached, each with its model. No version gets them again."""
         found = []
         for model, number, _ in self.numbers():
             with suppress(Invalid):  # a reservation for a damaged record stays

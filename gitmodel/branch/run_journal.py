@@ -141,7 +141,7 @@ class RunJournal:
         return _kept_values(self._path)
 
     def note(self, **facts: Any) -> None:
-        """Append *facts* to the file. Raises Unreachable if they cannot be written."""
+        """Append *facts* to the file. Raises Unreachable if the file cannot be written."""
         line = json.dumps({"at": round(time.time(), 3), **facts}, default=str).encode() + b"\n"
         with writing(self._path):
             while line:

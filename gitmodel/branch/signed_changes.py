@@ -101,7 +101,7 @@ class ChangeSigning:
         """Return *tag*, which was read without the branch.
 
         If the reader has its own list of signers, judge the tag by that list. The list is the file that `git config
-        gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
+        gitmodel.allowedSigners` names. Raises UsageError if this file cannot be read.
         """
         if not self.config.get("gitmodel.allowedsigners"):
             return tag

@@ -23,9 +23,9 @@ class StageEvent(Frozen):
     """A commit that changed a stage or alias: *version* entered it (None: it became empty) after *previous*.
 
     *model* is the name of the model at that time. *author* made the change at *authored*. The branch has had it since
-    *when*. If a merge brought it in, *merged_by* made the merge, and *pull_request* is its number ("#12", "!12") if the
-    commit names one. The commit *ended_by* replaced the version at *until* ("" and None for the current version).
-    *refusal* is the reason why the change was never in force, or "".
+    *when*. If a merge brought the change in, *merged_by* made the merge, and *pull_request* is its number ("#12",
+    "!12") if the commit names one. The commit *ended_by* replaced the version at *until* ("" and None for the current
+    version). *refusal* is the reason why the change was never in force, or "".
     """
 
     model: str

@@ -76,7 +76,7 @@ class StageTags:
     def read_ahead(self, refs: Iterable[StageRef]) -> None:
         """Read into the caches what `judge` reads about the tags of *refs*, in few requests to git.
 
-        Otherwise it would read the folder of all models twice for each tag. Errors are left to `judge`.
+        Otherwise `judge` would read the folder of all models twice for each tag. Errors are left to `judge`.
         """
         wanted = list(refs)
         with suppress(Invalid):

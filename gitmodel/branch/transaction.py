@@ -112,7 +112,7 @@ def reserve(
     """Reserve a number of *model* for a version that is not created yet. Other writers skip it.
 
     With *name*, also reserve this name for the version until the run with the id *run* ends. Raises Conflict if another
-    run has reserved it.
+    run has reserved the name.
     """
     repository.git.refuse_read_only()
 
@@ -224,7 +224,7 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
 def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
     """Return the ref move that removes the renumberings that *change* settles, and adds those that it makes.
 
-    Raises Moved if another process has settled them.
+    Raises Moved if another process has settled these renumberings.
     """
 
     def noted(found: Renumberings) -> Renumberings:
@@ -270,8 +270,8 @@ def _with_former(
 ) -> Iterator[tuple[StageRef, NewObject | None, GitObject | None]]:
     """Yield *moves*, each with the current tag of its stage.
 
-    If a stage has no tag under the model's current name, the tag under a former name counted. Its removal is yielded,
-    too.
+    If a stage has no tag under the model's current name, the tag under a former name counted. The removal of that tag
+    is yielded, too.
     """
     for ref, wanted in moves:
         tag = repository.tags.read(ref)

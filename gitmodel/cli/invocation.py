@@ -75,7 +75,7 @@ class Invocation:
     def note_past(self, what: str, state: State, by_commit: str) -> None:
         """Print the past *state* from which *what* was read.
 
-        If its date is doubtful, warn and suggest the command *by_commit*.
+        If the date of the state is doubtful, warn and suggest the command *by_commit*.
         """
         self.output.note(f"{what} is what the branch recorded at {state}; it may not have been in force")
         if state.ahead:

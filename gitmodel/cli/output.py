@@ -81,7 +81,7 @@ class Output:
     def table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
         """Print a table for people from the cells of each column, without empty columns.
 
-        If it has no rows, print *empty*. Escapes the cells in place, because there may be very many.
+        Print *empty* for a table without rows. Escapes the cells in place, because there may be very many.
         """
         if not any(columns):
             return self.note(empty)
@@ -156,7 +156,7 @@ class Output:
 
     @contextmanager
     def late_warnings(self) -> Iterator[Callable[[str], None]]:
-        """Yield a function that collects warnings. They are printed at the end, when the progress line is gone."""
+        """Yield a function that collects warnings. The warnings are printed after the progress line is gone."""
         found: list[str] = []
         yield found.append
         for warning in found:
@@ -164,9 +164,10 @@ class Output:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
-        """Yield a function to call with the number of bytes done and the total. It shows progress if the work is slow.
+        """Yield a function to call with the number of bytes done and the total.
 
-        Without a terminal it prints lines. Yields None if nothing would be shown.
+        The function shows the progress of slow work; without a terminal, in lines. Yields None if nothing would be
+        shown.
         """
         with self.progress_of_each(label) as show:
             yield partial(show, "") if show is not None else None

@@ -196,7 +196,7 @@ def list_store_users(client: Client) -> dict[str, list[str]]:
 
 
 def distrust_store(client: Client, which: str) -> NamedStore:
-    """Remove the trust of this clone in a store, given by name or URL. Raises NotFound if it was not trusted."""
+    """Remove the trust of this clone in a store, given by name or URL. Raises NotFound if the store was not trusted."""
     from gitmodel.registry import stores
     from gitmodel.registry.store_access import NamedStore
 

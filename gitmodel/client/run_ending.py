@@ -32,7 +32,7 @@ Status = Literal["succeeded", "failed", "cancelled"]
 
 
 def read_rules(opened: OpenRegistry) -> RunRules:
-    """Return the registry's rules on runs. Raises Invalid if they cannot be read."""
+    """Return the registry's rules on runs. Raises Invalid if the rules cannot be read."""
     return opened.repository.read(lambda snapshot: snapshot.registry().require("runs").runs) or RunRules()
 
 

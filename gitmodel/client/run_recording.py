@@ -145,7 +145,7 @@ class RunRecording:
         return read
 
     def change_link(self, name: str, metadata: Mapping[str, Any]) -> None:
-        """Add *metadata* to the artifact *name*. Raises UsageError if the run has not linked it."""
+        """Add *metadata* to the artifact *name*. Raises UsageError if the run has not linked the artifact."""
         if name not in self.links:
             there = ", ".join(self.links) or "none"
             raise UsageError(f"run {self.start.name} has no artifact {name!a}", hint=f"its artifacts: {there}")
@@ -158,7 +158,7 @@ class RunRecording:
             self.store(given)
 
     def store(self, given: storing.GivenArtifacts, *, model: str = "") -> None:
-        """Store artifacts and link them. Raises before any is stored if one of them cannot be linked."""
+        """Store artifacts and link them. If one of the artifacts cannot be linked, raises an error and stores none."""
         self.refuse_ended()
         for name, _, kind in given.sources:
             planned = ArtifactLink(name=check_name(name, "artifact"), kind=kind, digest=NO_DIGEST, size=0)

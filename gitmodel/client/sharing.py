@@ -54,7 +54,7 @@ def apply_at_remote(
 
 
 def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfer, code: bool) -> Pushed:
-    """Push code, artifacts, branch and tags to *remote*. Raises LeftOut if its pulls left out local changes."""
+    """Push code, artifacts, branch and tags to *remote*. Raises LeftOut if a pull left out local changes."""
     from gitmodel.lineage.code import choose_pushed, push_code
 
     repository = opened.repository

@@ -1,4 +1,4 @@
-"""Immutable rows that a client returns. They can be shown as a table in notebooks, and converted to a data frame."""
+"""Immutable rows that a client returns. Notebooks show the rows as a table; a data frame can be made of them."""
 
 from __future__ import annotations
 

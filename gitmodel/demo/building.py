@@ -83,7 +83,7 @@ class _Builder:
         }
 
     def client(self, event: Event) -> Client:
-        """Return a client for *event*. Its store is in the repository, whatever the user's settings say."""
+        """Return a client for *event* with a store in the repository, whatever the user's settings say."""
         store = (self._folder / ".git" / "gitmodel" / "store").as_uri()
         return Client(self._folder, repo=self._folder, store=store, environ=self.environ_of(event))
 

@@ -51,9 +51,10 @@ missing='metadata.accuracy', unreadable=False, values={'metadata.accuracy': None
 
 
 class Expression:
-    """A parsed filter or gate: clauses joined by `&&`. They are evaluated from left to right until one is not true.
+    """A parsed filter or gate: clauses joined by `&&`.
 
-    *names* are the top-level keys that the expression reads. *plain* is True if it needs no CEL library.
+    The clauses are evaluated from left to right until one is not true. *names* are the top-level keys that the
+    expression reads. *plain* is True if it needs no CEL library.
 
     >>> expression = parse('metadata.accuracy > 0.9 && "baseline" in tags')
     >>> expression.matches({"metadata": {"accuracy": 1}, "tags": ["baseline"]})
@@ -79,7 +80,7 @@ class Expression:
     def conditions(self) -> tuple[Condition, ...]:
         """Comparisons that are necessary for a match: they are true for every record that matches or raises an error.
 
-        They are the clauses before the first that is no comparison with a literal or that can raise an error.
+        These are the clauses before the first clause that is no comparison with a literal or that can raise an error.
         """
         found = takewhile(lambda condition: condition is not None, (clause.condition for clause in self._clauses))
         return tuple(condition for condition in found if condition is not None)

@@ -52,7 +52,7 @@ class TemporaryFiles:
 def folder_beside(target: Path) -> Iterator[Path]:
     """Create a temporary folder beside *target*, and delete it at the end. Deletes those of killed processes first.
 
-    Raises OSError if it cannot be created.
+    Raises OSError if no file can be created.
     """
     parent = target.absolute().parent
     _remove_leftovers(parent)

@@ -1,7 +1,7 @@
 """The names of classes and functions that a file may use when it is loaded.
 
-A name is a full name, such as `sklearn.tree._tree.Tree`. It counts only for the object with this `__module__` and
-`__qualname__`. A prefix is never trusted, and neither is another name of an object:
+A name is a full name, such as `sklearn.tree._tree.Tree`. A trusted name counts only for the object with this
+`__module__` and `__qualname__`. A prefix is never trusted, and neither is another name of an object:
 `sklearn.utils._testing.check_output` is `subprocess.check_output`. gitmodel ships names of classes, and the user of a
 machine can trust more names.
 """
@@ -62,7 +62,7 @@ def trusting_all() -> Iterator[None]:
 
 @contextmanager
 def loading(file: str, trusted: bool) -> Iterator[None]:
-    """Inside the `with` block, name the file *file* in refusals. If it is *trusted*, trust every name."""
+    """Inside the `with` block, name the file *file* in refusals. If the file is *trusted*, trust every name."""
     tokens = _file.set(file), _all.set(trusted)
     try:
         yield
@@ -92,7 +92,7 @@ def note(names: Iterable[str]) -> None:
 
 
 def require(name: str) -> Any:
-    """Return the class or function *name*. Raises Refused if it is not trusted, ValueError if it does not exist."""
+    """Return the class or function *name*. Raises Refused without trust in it, ValueError without such an object."""
     note([name])
     if not _all.get() and not trusted([name]):
         raise refused([name])

@@ -39,7 +39,7 @@ class Commits:
         self._on_chain: set[Oid] = set()
 
     def read(self, id: Oid) -> Commit:
-        """Return the commit *id*. Raises Invalid if the repository does not have it."""
+        """Return the commit *id*. Raises Invalid if the repository does not have the commit."""
         found: Commit | None = self._parsed.get(id)
         if found is None:
             found = parse_commit(id, self._reader.get(id).data)

@@ -49,7 +49,7 @@ def read_path_outside(folder: Path, key: str, environ: Mapping[str, str]) -> str
 
 
 def read_setting(git: Git, key: str) -> str:
-    """Return the value of the setting *key* ("": not set). If it has several values, the last one counts."""
+    """Return the value of the setting *key* ("": not set). If the setting has several values, the last value counts."""
     return "".join(git.lines("config", "--get", key, answers=(0, 1))[-1:])
 
 

@@ -19,7 +19,7 @@ _LONGEST = 1 << 20
 class FactCache:
     """A file of lines `<kind> <object id> <value> <checksum>`.
 
-    If several lines have the same kind and id, the last one counts. The file can be deleted at any time. Its content is
+    If several lines have the same kind and id, the last one counts. The file can be deleted at any time. The cache is
     never outdated, because objects do not change. A damaged or foreign line does not match its checksum and is skipped.
     If the file cannot be written, nothing is cached. A file of more than *longest* bytes is emptied before the next
     line is written.

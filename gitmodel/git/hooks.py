@@ -61,7 +61,7 @@ def install(git: Git, name: str, program: Path) -> Hook:
 
 
 def uninstall(git: Git, name: str) -> Hook:
-    """Delete the hook *name*. Raises Conflict if it is not a hook of gitmodel."""
+    """Delete the hook *name*. Raises Conflict for a hook that gitmodel did not write."""
     git.refuse_read_only()
     path = hooks_folder(git) / name
     now = _read(path)

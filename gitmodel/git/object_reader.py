@@ -77,7 +77,7 @@ class ObjectReader:
         return found
 
     def get(self, id: Oid, *, limit: int | None = None) -> GitObject:
-        """Return the object *id*. Raises Invalid if it is missing, damaged or longer than *limit* bytes."""
+        """Return the object *id*. Raises Invalid if the object is missing, damaged or longer than *limit* bytes."""
         found = next(iter(self.get_many([id], limit=limit)))
         if isinstance(found, Invalid):
             raise found

@@ -174,7 +174,7 @@ class LooseObjects:
         self._owner = 0
 
     def write(self, objects: Iterable[NewObject]) -> None:
-        """Write *objects* and flush them to disk. Raises Unreachable if they cannot be written."""
+        """Write *objects* and flush them to disk. Raises Unreachable if writing fails."""
         pending: list[tuple[int, Path, Path]] = []
         try:
             for new in objects:

@@ -90,8 +90,8 @@ def _is_harmless(name: str, value: str) -> bool:
 def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return *environ* with more settings of git in it (GIT_CONFIG_COUNT in `git help config`).
 
-    Other users cannot see these settings in the list of processes, unlike arguments. They can contain a password in a
-    URL.
+    Other users cannot see these settings in the list of processes, unlike arguments. The settings can contain a
+    password in a URL.
     """
     changed = dict(environ)
     count = changed.get("GIT_CONFIG_COUNT", "")
@@ -223,7 +223,7 @@ def run(
     answers: tuple[int, ...] = (0,),
     inherit: tuple[int, ...] = (),
 ) -> bytes:
-    """Return the output of one git process. Raises the GitModelError for its failure."""
+    """Return the output of one git process. Raises a GitModelError if git fails."""
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
@@ -256,7 +256,7 @@ _versions: dict[str | None, str] = {}
 
 
 def check_git(environ: Mapping[str, str]) -> str:
-    """Return the version of git, asked once per PATH. Raises UsageError if it is too old for gitmodel."""
+    """Return the version of git, asked once per PATH. Raises UsageError for a version that is too old for gitmodel."""
     path = environ.get("PATH")
     if path not in _versions:
         said = run(["git", "version"], clean_environment(environ)).decode().strip()

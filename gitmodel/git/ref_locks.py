@@ -157,7 +157,7 @@ class WriterMarks:
 
 
 def gc_runs(common_dir: Path) -> bool:
-    """Return True if a `git gc` is running. Its file `gc.pid` names its process and host."""
+    """Return True if a `git gc` is running. The file `gc.pid` names its process and host."""
     try:
         process, _, host = (common_dir / "gc.pid").read_text().partition(" ")
         if host.strip() == os.uname().nodename:

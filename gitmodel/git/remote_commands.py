@@ -120,8 +120,8 @@ def push_moves(
 def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
     """Return a Git with a remote `_OUTLET` that has the URLs of *remote* and no other settings, and push options.
 
-    The push options are those that the user set for this command alone, by `git -c` or the environment. If the remote
-    had its fetch refspecs, a push would update local refs: in a mirror it would undo a concurrent local commit.
+    The push options are those that the user set for this command alone, by `git -c` or the environment. If git read the
+    fetch refspecs of the remote, a push would update local refs: in a mirror it would undo a concurrent local commit.
     """
     names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
     settings: list[tuple[str, str]] = []

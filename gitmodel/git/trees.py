@@ -136,7 +136,7 @@ class Trees:
         return found
 
     def blob(self, id: Oid, path: str) -> bytes:
-        """Return the bytes of the blob *id*. Raises Invalid if it is longer than a record may be."""
+        """Return the bytes of the blob *id*. Raises Invalid for a blob that is longer than a record may be."""
         found: bytes | None = self._blobs.get(id)
         if found is None:
             try:
@@ -196,9 +196,9 @@ class CommitFiles:
         return tuple(self.trees.folder(self.root, folder)) if self.root else ()
 
     def read_ahead(self, folders: Iterable[str]) -> None:
-        """Read the trees of *folders* into the cache, in one request. Their parent folders should already be cached.
+        """Read the trees of *folders* into the cache, in one request.
 
-        Reports no errors: the later call that needs a tree does.
+        The parents of *folders* should already be cached. Reports no errors: the later call that needs a tree does.
         """
         found = []
         for folder in folders:

@@ -40,10 +40,10 @@ _IN_SUBMODULES = (
 
 
 def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
-    """Return `ask(git)`, with a *git* that reports every change of the work tree. Its index is *index_file*.
+    """Return `ask(git)`, with a *git* that reports every change of the work tree.
 
-    *ask* is called a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or
-    leaves out existing files (`--skip-worktree`).
+    This *git* uses the index *index_file*. *ask* is called a second time if the index marks files as unchanged (`git
+    update-index --assume-unchanged`), or leaves out existing files (`--skip-worktree`).
     """
     settings = {**SETTINGS, **_properties(git)}
     environ = with_settings(git.environ, settings.items())

@@ -50,8 +50,8 @@ class HostApprovals(Collection[str]):
 def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
     """Return a function that returns the host's objection to a change of a `proposal_only` stage, or None.
 
-    It returns None if the commit is in *approved*, or if a signer who is listed in its parent signed it. The same must
-    be true for every change of the stage's rules since it became `proposal_only`.
+    That function returns None for a commit in *approved*, and for a commit signed by a signer whom its parent lists.
+    The same must be true for every change of the stage's rules since it became `proposal_only`.
     """
 
     def objection(snapshot: Snapshot, ref: StageRef) -> Refusal | None:

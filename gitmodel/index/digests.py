@@ -1,4 +1,4 @@
-"""Digests and the records that mention them: read in one pass over the branch, and cached in the index."""
+"""Finds the records that mention a digest, with the digests of all records from a cache in the index."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _RECORD = re.compile(rb"100(?:644|755) blob ([0-9a-f]{40})\t((?:models/[!-.0-~]+
 # Finding one digest in the lines takes 1 ms; parsing all lines takes 20 ms.
 _FEW = 16
 
-# Further digests to which a record refers; None if they are not available now.
+# Returns further digests to which a record refers; None if they are not available now.
 More = Callable[[str, bytes], "Iterable[str] | None"]
 
 
 class RecordsByDigest:
-    """The records of one commit by the digests in them; *unread* are incomplete records, each with the reason."""
+    """The records of one commit by the digests in them. *unread* maps each incomplete record to the reason."""
 
     def __init__(self, lines: bytes, unread: Mapping[str, str]) -> None:
         self._lines = lines
@@ -85,8 +85,8 @@ class DigestIndex:
     def at(self, commit: Oid | None, trees: str, more: More) -> RecordsByDigest:
         """Return the records of *commit* by digest; only records that are not cached are read.
 
-        *trees* are the ids of its folders of models and runs, joined: if the cache has the same ids, git is not run.
-        *more* returns the digests that a record refers to without containing them.
+        *trees* is a text of the ids of the folders of models and runs. If the cache has the same text, git does not
+        run. *more* returns the digests that a record refers to without containing them.
         """
         if commit is None:
             return RecordsByDigest(b"", {})

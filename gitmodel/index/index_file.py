@@ -1,6 +1,6 @@
-"""The file of the index: read whole, verified by its checksum, and replaced whole.
+"""The file of the index, which is read whole, verified by its checksum, and replaced whole.
 
-Each question is answered by a copy of the database in memory, so nothing that happens to the file changes an answer.
+A copy of the database in memory answers each question, so a change of the file does not change an answer.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ CREATE TABLE stage_tag(
     model TEXT, stage TEXT, tag BLOB, version INTEGER, merged BLOB, PRIMARY KEY(model, stage)) WITHOUT ROWID;
 """
 
-# The path, inode, time and size of the file that was read last, and its verified content: a process that searches
-# several times reads the file once.
+# The path, inode, time and size of the file that was read last, and its verified content, so that a process that
+# searches several times reads the file once.
 _latest: tuple[tuple[Path, int, int, int], memoryview] | None = None
 
 
@@ -65,7 +65,7 @@ class IndexFile:
         return new_database() if content is None else _load(content)
 
     def fetch(self, *queries: str, **values: str) -> list[list[Any]]:
-        """Return the rows that each of *queries* finds in one state of the database; none if it cannot be used.
+        """Return the rows that each of *queries* finds in one state of the database; none if the index cannot be used.
 
         Each `:name` in a query stands for one of *values*.
         """
@@ -99,7 +99,7 @@ class IndexFile:
         content = _dump(database)
         database.execute("BEGIN")
         temporary = self.path.with_suffix(".new")
-        temporary.unlink(missing_ok=True)  # of a process that was killed
+        temporary.unlink(missing_ok=True)  # a killed process can have left it
         descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             with open(descriptor, "wb", buffering=0) as file:
@@ -120,7 +120,7 @@ class IndexFile:
     def content(self) -> memoryview | None:
         """Return the content of the file without its checksum; None if there is no file.
 
-        Raises Invalid if it does not match its checksum or cannot be read.
+        Raises Invalid if the content does not match the checksum or cannot be read.
         """
         global _latest
         try:

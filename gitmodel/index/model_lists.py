@@ -1,4 +1,4 @@
-"""The rows of a list of models, and the stage tags that count: cached with the ids of all objects they depend on."""
+"""Caches the rows of a list of models, and the stage tags that count, with the ids of all objects they depend on."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from gitmodel.index.index_file import IndexFile
 class ModelLists:
     """The models and tags that the index in *file* knows, for the commit with *files*.
 
-    Answers leave out a model or tag if the index has no row for it, or only one for other objects. *newer* is True if
-    records may have unknown keys. Nothing is read or written if the index cannot be used.
+    Answers leave out a model or tag if the index has no row for it, or only a row for earlier objects. *newer* is True
+    if records may have unknown keys. Nothing is read or written if the index cannot be used.
     """
 
     def __init__(self, file: IndexFile, files: CommitFiles, *, newer: bool) -> None:
         self._file = file
         self._files = files
         self._newer = newer
-        # The models that are not written yet, each with the id of its record.
+        # The models that are not written to the index yet, each with the id of its record.
         self._new: dict[str, tuple[bytes | None, ModelSummary]] = {}
-        # The tags that were read, and the commit at which they were judged.
+        # The tags in the index, and the commit for which they are known to count.
         self._known: set[StageRef] = set()
         self._judged_at: Oid | None = None
 
     def read_models(self, names: Collection[str]) -> dict[str, ModelSummary]:
-        """Return the summaries of those *names* whose files and rules have not changed since they were written."""
+        """Return the summaries of those *names* whose files and rules are unchanged since the last write."""
         # A folder in a damaged registry can have a name that is no text, which SQLite refuses.
         asked = frozenset(name for name in names if name.isprintable())
         if not asked:
@@ -122,7 +122,7 @@ class ModelLists:
             written = new
             now = database.execute("SELECT tip, rules FROM judged").fetchone()
             if now != (_bytes(self._judged_at), self._rules()):
-                # Another process wrote its tags since, and they may not count on this commit.
+                # Another process has written its tags meanwhile, and these may not count on this commit.
                 database.execute("DELETE FROM stage_tag")
                 written = rows
             database.execute("DELETE FROM judged")

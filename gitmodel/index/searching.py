@@ -1,4 +1,4 @@
-"""Searching the index: it names all versions that a filter may match, and their records in git decide."""
+"""Searches the index, which names all versions that a filter may match. Their records in git decide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gitmodel.index.updating import DAMAGED, DELETED, NUMBER_BITS, PRESENT, NotI
 
 T = TypeVar("T")
 
-# Summaries that are read together.
+# The number of summaries that are read together.
 _PIECE = 500
 
 # The fields of a version whose values all have one type, each with an example of that type.
@@ -49,7 +49,7 @@ class Candidate(NamedTuple):
 class Candidates(NamedTuple):
     """The versions that may match, and those that are damaged.
 
-    If not *complete*, there may be more *versions* after these, in the order that was asked for.
+    If not *complete*, more versions may follow *versions* in the order that the caller wants.
     """
 
     versions: list[Candidate]
@@ -60,8 +60,8 @@ class Candidates(NamedTuple):
 class Index:
     """The index in *folder*, which is brought up to date with *files* before it answers.
 
-    It can be deleted at any time; if it cannot be used, there is no answer. *newer* is True if records may have unknown
-    keys.
+    The index can be deleted at any time; if it cannot be used, there is no answer. *newer* is True if records may have
+    unknown keys.
     """
 
     def __init__(self, folder: Path, files: CommitFiles, *, newer: bool) -> None:
@@ -80,8 +80,8 @@ class Index:
     ) -> Candidates | None:
         """Return the versions of *models* (a name or several) that may meet *conditions*, but no deleted ones.
 
-        They are sorted by *order*; without *order* by model, the newest first. With *most*, only the first ones are
-        returned: at least that many, and all that have the same value as the last of these.
+        The versions are sorted by *order*; without *order*, by model, the newest first. With *most*, only the first
+        ones are returned: at least that many, and all that have the same value as the last of these.
 
         Returns None if the index cannot be used. Also returns None unless the index knows, for each of *asked*, a
         version (even a deleted one) of the registry or model that has the name, with a value that can be compared with
@@ -146,7 +146,7 @@ class Index:
     def count_versions(self, model: str) -> int | None:
         """Return the number of versions of *model* that are not deleted; None if the index cannot be used.
 
-        Also returns None if a record is damaged: it may be readable the next time.
+        Also returns None if a record is damaged, because the record may be readable the next time.
         """
 
         def question(database: sqlite3.Connection) -> int | None:
@@ -192,7 +192,7 @@ class Index:
         tree = self._files.id(folder)
         if tree is None:
             return None
-        # The name of a folder may be no text.
+        # The name of a folder in a damaged registry may not be text.
         with (
             suppress(OSError, sqlite3.Error, NotIndexable, Invalid, UnicodeError),
             closing(self._file.read()) as database,
@@ -220,7 +220,7 @@ def _describes(database: sqlite3.Connection, folder: str, tree: bytes) -> bool:
 
 
 def _digests(database: sqlite3.Connection) -> dict[str, int]:
-    """Return a checksum for each model, of its versions and their facts; their order and ids do not count."""
+    """Return a checksum for each model, of its versions and their facts, whatever their order and ids."""
     names = dict(database.execute("SELECT id, name FROM model"))
     found: dict[str, int] = {}
     for query in (
@@ -257,7 +257,7 @@ class _Search:
         wanted = {models} if isinstance(models, str) else frozenset(models)
         self._names: dict[int, str] = {id: name for id, name in said if name in wanted}
         ids = sorted(self._names) or [0]
-        # Bounds for the ids of versions of these models; with several models, others can be between.
+        # Bounds for the ids of versions of these models. Ids of other models can lie between.
         self._first, self._end = ids[0] << NUMBER_BITS, (ids[-1] + 1) << NUMBER_BITS
         clauses, self._values = [f"version.state = {PRESENT} AND version.id >= ? AND version.id < ?"], []
         self._values += [self._first, self._end]
@@ -287,7 +287,7 @@ class _Search:
         return Candidates(found, self.damaged(), complete=most is None or len(found) <= most)
 
     def _sorted(self, key: str | None, *, descending: bool) -> Iterator[tuple[str, list[str | Value]]]:
-        """Yield the queries of which the results, one after the other, are sorted by *key*: id, blob and value."""
+        """Yield queries for id, blob and value. Their results, one after the other, are sorted by *key*."""
         down = " DESC" if descending else ""
         for low, high in TYPES if key is not None else ():
             yield (
@@ -306,7 +306,7 @@ class _Search:
         )
 
     def _fetch(self, query: str, values: list[str | Value], most: int | None) -> Iterator[Candidate]:
-        """Yield the results of *query*: with *most*, at least so many, and all whose value equals that of the last."""
+        """Yield the results of *query*. With *most*: at least this number, and all equal to the last of these."""
         count, last = 0, None
         for id, blob, value in self._database.execute(query, values):
             if most is not None and count >= most and (value is None or value != last):

@@ -17,7 +17,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 
 
 def summary_text(record: VersionRecord) -> str | None:
-    """Return the summary of *record* as `read_summaries` reads it; None if it is long or has a value without JSON."""
+    """Return the summary of *record* for `read_summaries`; None if it is too long or has a value that JSON lacks."""
     values = dict(islice(flat_values(record.metadata), MOST_KEYS))
     times = {key: value.isoformat() for key, value in values.items() if isinstance(value, datetime)}
     for key in times:

@@ -1,4 +1,4 @@
-"""Bringing the index up to date with a folder of a tree: only folders whose id differs are read.
+"""Brings the index up to date with a folder of a tree, by reading only the folders whose ids differ.
 
 An interrupted update keeps the records and folders that it completed, and the next update does the rest.
 """
@@ -21,16 +21,16 @@ from gitmodel.index.facts import facts_of
 PRESENT, DELETED, DAMAGED = 0, 1, 2
 # The id of a version is the id of its model, shifted by this number of bits, plus its number.
 NUMBER_BITS = 30
-# Records that are read together, and after which the index is saved.
+# The number of records that are read together; then the index is saved.
 _PIECE = 4_000
 
 
 class NotIndexable(Exception):
-    """The tree has files that the index cannot describe. They must be read from git."""
+    """The tree has files that the index cannot describe. These files must be read from git."""
 
 
 class _Change(NamedTuple):
-    """A version whose file changed: from the blob *old* to *new*; None: there was or is none.
+    """A version whose file changed from the blob *old* to *new* (None: there was or is no file).
 
     *blob* is the id of the new one; None if the entry at *path* is not a file.
     """
@@ -51,7 +51,7 @@ class _Done(NamedTuple):
 
 
 def row_of(folder: str) -> tuple[str, str]:
-    """Return the parent and the name of *folder*, as the table of folders has them."""
+    """Return the parent and the name of *folder*, as in the table of folders."""
     parent, _, name = folder.rpartition("/")
     return parent, name
 
@@ -85,7 +85,8 @@ class Update:
     def folder(self, path: str, tree: Oid | None) -> None:
         """Make the index describe the folder at *path*, which is *tree*, and save it often.
 
-        Its row, and the rows of the folders around it, are removed first; its own is written last. Raises NotIndexable.
+        First, the rows of this folder and of the folders around it are removed; the row of this folder is written last.
+        Raises NotIndexable.
         """
         parent, name = row_of(path)
         above = parent
@@ -104,7 +105,7 @@ class Update:
 
     def _walk(self, parent: str, name: str, tree: Oid | None) -> Iterator[_Change | _Done]:
         """Yield the changes below the folder *name*, and each folder after its changes."""
-        # From here on, the folders inside may differ from what the row says.
+        # The following changes make the row of this folder wrong.
         self._database.execute("DELETE FROM folder WHERE parent=? AND name=?", (parent, name))
         path = f"{parent}/{name}" if parent else name
         entries = self._files.trees.tree(tree) if tree else {}
@@ -122,7 +123,7 @@ class Update:
         yield _Done(parent, name, tree)
 
     def _versions(self, path: str, model: str, hundred: int, entries: Mapping[str, Entry]) -> Iterator[_Change]:
-        """Yield the changes of the versions of *model* in the folder at *path*, which has those of one *hundred*."""
+        """Yield the changes of the versions of *model* in the folder at *path*, which holds one *hundred* of them."""
         first = (self._model(model) << NUMBER_BITS) + hundred * 100
         said = self._database.execute("SELECT id, blob FROM version WHERE id>=? AND id<?", (first, first + 100))
         known: dict[int, bytes] = dict(said.fetchall())

@@ -72,8 +72,8 @@ def containing(writer: Writer, code: CodeRepository, named: str, model: str = ""
 def write_notes(writer: Writer, repository: Repository, code: CodeRepository) -> WrittenNotes:
     """Write a note to every code commit: the versions that were made from it, and their current stages.
 
-    The notes depend only on the registry and have the date of its tip, so every clone writes the same notes. They can
-    be deleted at any time. Raises Refused if another program wrote to their ref.
+    The notes depend only on the registry and have the date of its tip, so every clone writes the same notes. The notes
+    can be deleted at any time. Raises Refused if another program wrote to their ref.
     """
     _check_owner(code)
     lines_of: dict[Oid, list[str]] = {}

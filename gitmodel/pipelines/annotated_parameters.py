@@ -134,7 +134,7 @@ def _fitting(value: Any, hint: Any) -> Any:
 
 
 def _lenient(value: Any, hint: Any) -> Any:
-    """Return *value*, which a record holds, in the type of *hint*. Raises _Unfit if it cannot be converted."""
+    """Return *value*, which a record holds, in the type of *hint*. Raises _Unfit for a value that does not fit."""
     if isinstance(hint, EnumMeta) and isinstance(value, str) and value in hint.__members__:
         return hint[value]
     if hint in (Any, str, *_PLAIN) or (adapter := _adapter(hint)) is None:

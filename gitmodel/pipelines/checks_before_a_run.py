@@ -35,7 +35,7 @@ def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tu
 
     Checks the user's identity, the rules of the registry, the versions and their names, the types and formats of
     outputs, and the packages that they need. Checks that the stores can be written, by storing an object that stays
-    there. Checks that the server of a registry by URL accepts a push. Raises one error for all problems.
+    there. Checks that the server of a registry by URL accepts a push. Raises a single error for all problems.
     """
     problems = _Problems()
     found = None

@@ -161,9 +161,10 @@ class PlannedVersion:
         return [self.get_artifact(name) for name in self._facts.readable]
 
     def get_artifact(self, name: str) -> VersionInput:
-        """Return an artifact that the version had before the run. If the step loads it, the run records it as an input.
+        """Return an artifact that the version had before the run.
 
-        Raises NotFound. The artifacts of a new version are outputs of the run's steps, which a step takes as inputs.
+        If the step loads the artifact, the run records it as an input. Raises NotFound. The artifacts of a new version
+        are outputs of the run's steps, which a step takes as inputs.
         """
         if name not in self._facts.readable:
             there = ", ".join(self._facts.readable) or "none"

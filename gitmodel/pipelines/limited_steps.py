@@ -31,7 +31,7 @@ _GRACE = 5.0
 
 
 def run_limited_step(request: Request) -> StepResult:
-    """Run a step in a new process. If it exceeds its timeout, end the group of processes.
+    """Run a step in a new process. If the step exceeds its timeout, end the group of processes.
 
     Raises BrokenExecutor if the process died.
     """

@@ -1,8 +1,8 @@
 """The files that a step opens or names while it runs.
 
-Python's audit events report the opened files (https://docs.python.org/3/library/audit_events.html). They do not report
-files that other processes open, or that a library opens without Python. gitmodel notices such a file only if the step
-has its path in a text: a constant, a parameter, an argument of a process. A step declares other such files with
+Python's audit events report the opened files (https://docs.python.org/3/library/audit_events.html). No event reports a
+file that another process opens, or that a library opens without Python. gitmodel notices such a file only if a text in
+the step has its path: a constant, a parameter, an argument of a process. A step declares other such files with
 `@step(files=[...])`.
 """
 
@@ -213,7 +213,7 @@ class OpenedByModule(NamedTuple):
     def digest_below(self, root: str) -> str | None:
         """Return the SHA-256 of the file or listing; None if it is not below *root*.
 
-        Raises ValueError if the file changed after it was opened.
+        Raises ValueError if the file changed after a step had opened it.
         """
         if not _is_below(root, self.path):
             return None
@@ -268,8 +268,7 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
 def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
     """Remember that project code opens a file or lists a folder, if it may use the content again later.
 
-    This is the case for statements of a module, and for functions that cache their results. Ignores files that gitmodel
-    opens.
+    Statements of a module and functions that cache their results may do this. Ignores files that gitmodel opens.
     """
     frame: types.FrameType | None = sys._getframe(2)
     if frame is None or frame.f_globals.get("__name__") in _READERS_OF_CODE or isinstance(arguments[0], int):

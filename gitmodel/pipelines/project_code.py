@@ -66,7 +66,7 @@ class ProjectCode(Project):
         return hash_json([sys.version_info[:2], found.texts])
 
     def _dependencies(self, step: Step[..., Any], modules: Iterable[str], *, values: bool) -> _Dependencies:
-        """Collect the dependencies of *step*. They include other steps in its file if a project file uses these."""
+        """Collect the dependencies of *step*, with other steps in the same file if a project file uses these."""
         also: frozenset[str] = frozenset()
         while True:
             found = _Dependencies(self, values=values, also=also)
@@ -170,7 +170,7 @@ class _Dependencies:
                 self.texts[f"{name} ="] = "nothing"
 
     def _add_value(self, name: str, value: Any) -> None:
-        """Add the definition of *value*. Raises UnknownCode if it has no definition that can be compared."""
+        """Add the definition of *value*. Raises UnknownCode for a value without a definition that can be compared."""
         if isinstance(value, partial):
             for index, part in enumerate((value.func, *value.args, *value.keywords.values())):
                 self._add_value(f"{name}[{index}]", part)

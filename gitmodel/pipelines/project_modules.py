@@ -59,7 +59,7 @@ class Project:
         }
 
     def read(self, path: str) -> SourceFile:
-        """Return the parsed file *path*. Raises UnknownCode if it cannot be read or was edited after it was loaded."""
+        """Return the parsed file *path*. Raises UnknownCode if it is unreadable, or edited after Python loaded it."""
         stamp = _stamp_of(path)
         if stamp is None or self._stamps.get(path, stamp) != stamp:
             raise UnknownCode(f"{path} was edited after it was loaded")

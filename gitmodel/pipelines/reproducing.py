@@ -1,7 +1,7 @@
 """`reproduce`: run the recorded pipeline of a version again, and compare its outputs with the record.
 
-The pipeline runs with the recorded code, parameters and inputs, in a separate work tree. It uses a separate registry
-with the state before the recorded run. Nothing in the user's registry, store, work tree or branches changes.
+The pipeline runs with the recorded code, parameters and inputs, in a separate work tree. The run uses a separate
+registry with the state before the recorded run. Nothing in the user's registry, store, work tree or branches changes.
 """
 
 from __future__ import annotations
@@ -110,9 +110,9 @@ def reproduce(
     """Run the pipeline that made the version *reference* again, and compare the results with the record.
 
     *folder* is a new folder for the code (`code`) and the registry (`registry`), which is kept; the default is a
-    temporary folder. *secrets* are the values of Secret parameters, which are not recorded. This runs the code of that
-    commit. Raises NotFound for missing commits or artifacts, UsageError for missing secrets, RunFailed if the pipeline
-    fails.
+    temporary folder. *secrets* are the values of Secret parameters, which are not recorded. Reproducing runs the code
+    of the recorded commit. Raises NotFound for missing commits or artifacts, UsageError for missing secrets, RunFailed
+    if the pipeline fails.
 
     >>> from gitmodel import Client, reproduce                  # doctest: +SKIP
     >>> reproduce(Client(), "iris@production").identical        # doctest: +SKIP
@@ -181,7 +181,7 @@ def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
 def _before(client: Client, run: RunRecord) -> Oid | None:
     """Return the commit of the metadata branch before the run was recorded; None if the run was in its first commit.
 
-    Raises NotFound if a shallow clone lacks it.
+    Raises NotFound if a shallow clone lacks the commit.
     """
     repository = client.repository
     found = commit_adding(repository.git, repository.existing_tip(), paths.run_file(run.id))

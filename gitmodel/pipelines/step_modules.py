@@ -33,9 +33,9 @@ _importing = threading.local()
 
 
 def is_importing(module: str) -> bool:
-    """Return True if this process only imports *module*, so that pipelines that the module calls must not run.
+    """Return True if this process only imports *module*, as workers and processes of a pool that a step has started do.
 
-    This is the case in workers, and in processes of a pool that a step has started.
+    Then pipelines that the module calls must not run.
     """
     spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
     return bool(spawned) or getattr(_importing, "script", False) or _is_imported_for_step(module)

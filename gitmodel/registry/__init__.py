@@ -1,1 +1,1 @@
-"""A function for each command. It takes a repository and a store, returns values, and never prints."""
+"""A function for each command. The functions take a repository and a store, return values, and never print."""

@@ -111,7 +111,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
 def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], repository: Repository) -> list[Finding]:
     """Return the findings of *look*.
 
-    If it raises an error, the error becomes a finding, so that the other checks still run.
+    An error of *look* becomes a finding, so that the other checks still run.
     """
     try:
         return list(look(repository))

@@ -51,9 +51,9 @@ def entry_refusal(
 ) -> Refusal | None:
     """Return why the recorded change of the stage *ref* must not be in force, or None.
 
-    The change is the newest commit that changed the stage's file. It is judged by the rules in its first parent and by
-    those that were in force at that time. *reviewed* are commits that the caller vouches for. For other commits, a
-    required signature must also be valid now. Raises Invalid if a shallow clone hides that commit.
+    The change is the newest commit that changed the stage's file. This change is judged by the rules in its first
+    parent and by the rules that were in force at that time. *reviewed* are commits that the caller vouches for. For
+    other commits, a required signature must also be valid now. Raises Invalid if a shallow clone hides that commit.
     """
     found = changed_by(repository, snapshot.commit, ref)
     if found is None:
@@ -137,7 +137,7 @@ def newest_counting(
 ) -> tuple[StageChange | None, list[StageChange]]:
     """Return the newest change of the stage *ref* up to *tip* that counts, or None, and the changes after it.
 
-    Reads at most the newest thousand changes. Raises Invalid if a shallow clone lacks one of them.
+    Reads at most the newest thousand changes. Raises Invalid if a shallow clone lacks one of these changes.
     """
     later: list[StageChange] = []
     for change in _changes(repository, tip, ref):

@@ -111,8 +111,8 @@ def apply(
     putting a change in force. Without *models*, the rules of the branch also come into force, for later changes.
 
     Raises NotFound if there is no registry or one of *models* does not exist. Raises Refused, with nothing moved, if it
-    is not known which rules are in force. Raises it also if the branch no longer contains the commit of a tag, unless
-    *rewound* allows this.
+    is not known which rules are in force. Raises Refused also if the branch no longer contains the commit of a tag,
+    unless *rewound* allows this.
     """
     fetch = repository.tips.lacks_tags()
     if fetch:

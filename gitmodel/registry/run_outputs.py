@@ -1,4 +1,4 @@
-"""Outputs of runs that worked on an existing version. They belong to the run, and can be found by the version."""
+"""Outputs of runs that worked on an existing version: they belong to the run, and the version leads to them."""
 
 from __future__ import annotations
 

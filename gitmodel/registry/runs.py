@@ -258,7 +258,7 @@ def told_stored(outputs: Iterable[tuple[str, str]]) -> str:
 
 
 def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* in a form that can be written. If it is too long, its inputs and outputs are moved to *store*."""
+    """Return *record* in a form that can be written: if it is too long, with inputs and outputs moved to *store*."""
     if _fits(record):
         return record
     steps = json.dumps([_step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
@@ -276,7 +276,7 @@ def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
 def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
     """Return *record* with the inputs and outputs of its steps. For a long run, they are read from the *store*.
 
-    Raises NotFound if the store lacks them, Invalid if the stored object is no list of steps.
+    Raises NotFound if the store lacks this list, Invalid if the stored object is no list of steps.
     """
     if record.details is None:
         return record

@@ -150,8 +150,8 @@ class Access:
     def of_model(self, model: str) -> ArtifactStore:
         """Return the store for new artifacts of *model*.
 
-        It reads from the model's own store, then from the other stores. It neither returns a purged artifact nor stores
-        it again.
+        This store reads from the model's own store, then from the other stores. It neither returns a purged artifact
+        nor stores one again.
         """
         snapshot = self._repository.head()
         registry = snapshot.registry().require(*KEYS)
@@ -184,7 +184,7 @@ class Access:
         return [named.url for named in (self.named(own), *others)]
 
     def every(self) -> ArtifactStore:
-        """Open all stores of the registry, the default store first. They also return purged artifacts."""
+        """Open all stores of the registry, the default store first. These stores also return purged artifacts."""
         others = [named.name for named in self.places() if named.name != DEFAULT]
         return SeveralStores(self.open(), [partial(self.open, name) for name in others])
 
@@ -257,7 +257,7 @@ def open_urls(urls: Sequence[str], root: Path) -> ArtifactStore:
 def trust(repository: Repository, url: str) -> bool:
     """Let this clone use its credentials for *url*; if *url* ends in `/`, for all URLs below it.
 
-    Returns False if this clone trusted it already.
+    Returns False if this clone trusted *url* already.
     """
     if any(covers(entry, url) for entry in read_values(repository.git, TRUSTED)):
         return False

@@ -67,5 +67,5 @@ def trust_store(access: Access, which: str = DEFAULT) -> NamedStore:
 
 
 def distrust_store(access: Access, which: str = DEFAULT) -> bool:
-    """Revoke trust, by name or URL. Returns False if this clone did not trust it."""
+    """Revoke trust, by name or URL. Returns False if this clone did not trust the store."""
     return access.distrust(which if ":" in which else access.named(which).url)

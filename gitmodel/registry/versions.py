@@ -345,7 +345,7 @@ def update_version(
 def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Justification()) -> int:
     """Delete a version and never use its number and name again.
 
-    Raises Refused if it is in use, unless *why* forces it.
+    Raises Refused for a version in use, unless *why* forces the deletion.
     """
     return change_version(writer, ref, planning.plan_version_deletion, now=writer.moment(), why=why)
 

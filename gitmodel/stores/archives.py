@@ -37,7 +37,7 @@ def write_archive(
 ) -> int:
     """Write *records* (by path on the branch) and *artifacts* (digest, bytes) of *store* to *target*, atomically.
 
-    Returns its length in bytes. Raises UsageError if *target* exists, and the errors of the store.
+    Returns the length of the archive in bytes. Raises UsageError if *target* exists, and the errors of the store.
     """
     entries = [ManifestEntry(digest_of(data), len(data), path) for path, data in records.items()]
     entries += [ManifestEntry(digest, size, object_path(digest)) for digest, size in artifacts]

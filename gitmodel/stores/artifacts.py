@@ -151,7 +151,7 @@ def get_folder(
     transfer: Transfer = Transfer(),
     mode: int = 0o666,
 ) -> tuple[str, ...]:
-    """Create the folder of the manifest *digest*. It appears at *target* only after all files are verified.
+    """Create the folder of the manifest *digest*. The folder appears at *target* only after all files are verified.
 
     Each file has the permissions *mode* minus the umask. Files that would make the folder a git repository are verified
     but not written; their paths are returned.
@@ -309,7 +309,7 @@ def verify_file(
 ) -> StoredArtifact:
     """Read and hash the object in its store, not a cached copy.
 
-    Raises Invalid if it does not match *digest* or its recorded *size*; NotFound if it is missing.
+    Raises Invalid if the object does not match *digest* or the recorded *size*, NotFound if it is missing.
     """
     count = Tally(progress, store.size(digest) if progress else 0)
     with store.origin.open(digest, size) as reader:
@@ -363,7 +363,7 @@ def _put_folder(store: ArtifactStore, root: Path, follow_links: Path | None, tra
 
 
 def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:
-    """Return the files of the folder *digest*. Raises Invalid if it is not a folder, NotFound, Unreachable."""
+    """Return the files of the folder *digest*. Raises Invalid for another object, NotFound, Unreachable."""
     content = read_object(store, digest, MANIFEST_LIMIT, "a manifest")
     try:
         return parse_manifest(content)
@@ -374,7 +374,8 @@ def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ..
 def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> bytes:
     """Return all bytes of an object.
 
-    Raises Invalid if it has more than *limit* bytes, so that it cannot be *what* ("a manifest"); NotFound, Unreachable.
+    Raises Invalid for an object of more than *limit* bytes, which cannot be *what* ("a manifest"); NotFound,
+    Unreachable.
     """
     if (size := store.size(digest)) > limit:
         raise Invalid(f"{digest} is not {what}: it is too long ({size} bytes)", hint="run `git model check`")

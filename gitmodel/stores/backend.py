@@ -96,7 +96,7 @@ def missing(url: str, digest: Digest) -> GitModelError:
 
 
 def size_of(backend: Backend, digest: Digest) -> int:
-    """Return the length in bytes of an object on a server. Raises NotFound if it does not exist."""
+    """Return the length in bytes of an object on a server. Raises NotFound if there is no such object."""
     there = backend.stat(digest)
     if there is None:
         raise missing(backend.url, digest)

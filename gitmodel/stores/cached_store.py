@@ -1,7 +1,8 @@
 """An artifact store on a server that keeps copies of the transferred objects on this machine.
 
 The copies are in a local store, which verifies objects on every read. An interrupted download leaves the file
-`<root>/partial/<64 hex digits>`, from which the next download resumes. Its writer holds a lock on it (flock).
+`<root>/partial/<64 hex digits>`, from which the next download resumes. The process that writes this file holds a lock
+on it (flock).
 """
 
 from __future__ import annotations

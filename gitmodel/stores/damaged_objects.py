@@ -18,7 +18,7 @@ from gitmodel.files.permissions import make_folder, open_file
 class DamagedObjects:
     """The objects of the store *url* that are known to be damaged.
 
-    They are kept in *folder* for other processes, or only in memory if the folder cannot be written.
+    This knowledge is kept in *folder* for other processes, or only in memory if the folder cannot be written.
     """
 
     def __init__(self, url: str, folder: Path | None = None) -> None:

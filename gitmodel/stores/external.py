@@ -80,7 +80,7 @@ def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> E
 def read_once(
     found: External, *, trusted: Sequence[str] = (), progress: Callable[[int, int], None] | None = None
 ) -> ReadResult:
-    """Read and hash the whole object. Raises Conflict if it changed meanwhile, and the errors of `look_up`."""
+    """Read and hash the whole object. Raises Conflict if the object changed meanwhile, and the errors of `look_up`."""
     hashed, size, head = hashlib.sha256(), 0, b""
     with closing(_kind_of(found.uri, trusted).open(found.uri, found.version_id)) as reader:
         for chunk in _chunks(reader, found.uri):

@@ -1,6 +1,6 @@
 """Requests to a server, with retries and a timeout for silence.
 
-libcurl sends the requests, and signs some of them. Its options are documented at
+libcurl sends the requests, and signs some of them. The options of libcurl are documented at
 https://curl.se/libcurl/c/curl_easy_setopt.html.
 """
 

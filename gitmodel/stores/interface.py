@@ -175,7 +175,7 @@ def where_else(url: str, *, shared: bool) -> str:
 def library(module: str, *, extra: str) -> Any:
     """Import and return the *module* of an optional library.
 
-    If it is missing, raises UsageError with the command that installs it.
+    If the library is missing, raises UsageError with the command that installs it.
     """
     import importlib
 

@@ -134,8 +134,8 @@ class LocalStore:
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """Open the object for reading once, from start to end.
 
-        Raises NotFound if it does not exist, Invalid if it is not a regular file or longer than *size*. The reader
-        raises Invalid instead of returning the last bytes if they do not match *digest*.
+        Raises NotFound if there is no such object, Invalid if the object is not a regular file or longer than *size*.
+        The reader raises Invalid instead of returning the last bytes if they do not match *digest*.
         """
         return self._reader(digest, *self._open(digest, size))
 

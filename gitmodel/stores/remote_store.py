@@ -60,8 +60,8 @@ class RemoteStore:
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         """Store all bytes of *source*; return digest and length in bytes.
 
-        A source longer than `SMALL` is read twice, because its digest is known only at its end. If it can be read only
-        once, its bytes are first written to a temporary file.
+        A source longer than `SMALL` is read twice, because its digest is known only at its end. The bytes of a source
+        that can be read only once are first written to a temporary file.
         """
         import tempfile
 
@@ -114,7 +114,7 @@ class RemoteStore:
             self._read_back(digest)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Open the object for reading once, from start to end. Raises Invalid if it is longer than *size*.
+        """Open the object for reading once, from start to end. Raises Invalid for an object that is longer than *size*.
 
         The reader fetches ahead, and raises Invalid instead of returning the last bytes if they do not match *digest*.
         """
@@ -139,7 +139,7 @@ class RemoteStore:
         return self.backend.stat(digest)
 
     def is_whole(self, there: StoredObject, *, read: bool) -> bool:
-        """Return True if the object that the server describes is intact. Raises Invalid if it is damaged.
+        """Return True if the object that the server describes is intact. Raises Invalid for a damaged object.
 
         *read*: read and hash its bytes; otherwise compare its size and the metadata that gitmodel set.
         """

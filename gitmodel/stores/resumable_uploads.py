@@ -1,8 +1,9 @@
-"""The addresses at which interrupted uploads continue. They are kept on this machine between processes.
+"""The addresses at which interrupted uploads continue. These addresses are kept on this machine between processes.
 
 S3 and Azure tell any client which parts of an upload they have. To continue an upload to Google's store or an OCI
 registry, a client needs an address that the server returned at the beginning. The file `<root>/uploads/<64 hex digits>`
-has this address. Its name is the SHA-256 of the store and the digest. The sending process locks the file (flock).
+has this address. The name of the file is the SHA-256 of the store and the digest. The sending process locks the file
+(flock).
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class SourceFile(NamedTuple):
 def find_source(path: Path, follow_links: Path | None = None) -> Path:
     """Return the file or folder *path* with symbolic links resolved.
 
-    Raises NotFound if it does not exist; UsageError if it is not accessible, or if it is a link to a target outside the
+    Raises NotFound if there is none; UsageError if *path* is not accessible, or is a link to a target outside the
     folder *follow_links* (None: any target is allowed).
     """
     if follow_links is not None and path.is_symlink():
@@ -60,7 +60,7 @@ def find_source(path: Path, follow_links: Path | None = None) -> Path:
 def links_root(folder: str | os.PathLike[str]) -> Path:
     """Return *folder*, to which links may lead, with links in its path resolved.
 
-    Raises UsageError if it is no folder.
+    Raises UsageError for anything but a folder.
     """
     root = Path(os.path.realpath(Path(folder).expanduser()))
     if not root.is_dir():
@@ -102,8 +102,8 @@ def open_source(path: Path, name: str, *, linked: bool = False) -> BinaryIO:
     """Open the file *path*, whose links are resolved. *name* is its name in messages.
 
     The reader can be rewound, and raises Conflict at the end if the file changed after it was opened. Also raises
-    Conflict if a link led to the file (*linked*) and a part of *path* has become a link. Raises UsageError if it is not
-    a readable regular file.
+    Conflict if a link led to the file (*linked*) and a part of *path* has become a link. Raises UsageError for anything
+    but a readable regular file.
     """
     try:
         _refuse_special(name, os.lstat(path).st_mode)

@@ -92,7 +92,7 @@ class _WriteBehind:
 def making_beside(target: Path) -> Iterator[Path]:
     """Create a temporary folder beside *target*, and delete it at the end.
 
-    Raises Unreachable if it cannot be created.
+    Raises Unreachable if no folder can be created there.
     """
     with ExitStack() as opened:
         with writing(target):

@@ -28,7 +28,7 @@ from gitmodel.stores.transfer import JOBS
 
 
 def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
-    """Verify the file at *place*. If it is missing or differs from the object, fetch the object to it.
+    """Verify the file at *place*. If the file is missing or differs from the object, fetch the object to it.
 
     Raises the errors of `get_file`.
     """

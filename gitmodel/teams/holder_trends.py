@@ -39,8 +39,8 @@ def find_trend(
 ) -> Trend | None:
     """Return the trend of the stage *ref* for `[site] headline`, or else the first number that a gate of it reads.
 
-    It has the last 12 versions that were in force. Returns None if the version *new* has none of these numbers, or
-    without earlier points.
+    The trend has the last 12 versions that were in force. Returns None if the version *new* has none of these numbers,
+    or without earlier points.
     """
     site = before.registry().site
     keys = [*((site.headline,) if site and site.headline else ()), *gate_keys(outcomes)]

@@ -29,7 +29,7 @@ RULES: Mapping[str, str] = {
 
 
 class _Anything(frozenset[str]):
-    """A set that contains every commit. It stands for "reviewed": the host decides who may move an unsigned tag."""
+    """The set of all commits. Used as the reviewed commits, it leaves to the host who may move an unsigned tag."""
 
     def __contains__(self, _: object) -> bool:
         return True

@@ -14,8 +14,8 @@ from gitmodel.errors import GitModelError
 def find_sources(snapshot: Snapshot, model: str, record: VersionRecord) -> Lineage | None:
     """Return the lineage of a version, up to the inputs of its runs; None if it has no run.
 
-    It follows only what the records of the version and its runs say, and needs no index: other records that have the
-    same digests are not read.
+    Needs no index, because it reads only the records of the version and its runs, and not other records with the same
+    digests.
     """
     if not record.runs:
         return None

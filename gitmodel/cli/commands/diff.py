@@ -111,7 +111,7 @@ def _columns(rows: Sequence[Compared], count: int) -> list[list[str]]:
 
 
 def _cells(row: Compared) -> list[str]:
-    """Return the values of a field for people. They are rounded, unless different values would look the same."""
+    """Return the values of a field for people. Numbers are rounded, unless different numbers would look the same."""
     distinct: list[Any] = []
     for value in row.known:
         if not any(same_value(value, other) for other in distinct):

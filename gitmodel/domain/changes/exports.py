@@ -46,7 +46,7 @@ class Imported(Frozen):
 
 
 def read_export(found: Mapping[str, bytes]) -> Export:
-    """Return the records of an export, given by their paths. Raises Invalid unless they belong to one version."""
+    """Return the records of an export at these paths. Raises Invalid unless the records belong to one version."""
     model: tuple[str, ModelRecord] | None = None
     version: tuple[str, VersionRecord] | None = None
     runs = []
@@ -79,9 +79,9 @@ def read_export(found: Mapping[str, bytes]) -> Export:
 def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Change[Imported]:
     """Import the version of *export* into *model*, which is created if it does not exist.
 
-    The version keeps its number if the number is higher than all others. Otherwise it gets the next number, also in the
-    records of its runs. If the version was imported before, nothing changes. Raises Conflict for a name that is taken,
-    NotFound for a model that was deleted.
+    The version keeps its number if the number is higher than all others. Otherwise the version gets the next number,
+    also in the records of its runs. If the version was imported before, nothing changes. Raises Conflict for a name
+    that is taken, NotFound for a model that was deleted.
     """
     known_as, settled = snapshot.model_to_change(model)
     name = snapshot.current_name(known_as)

@@ -97,9 +97,10 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
 
 
 def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
-    """Return the stage files under former names of models, each with its stage. These files are never read.
+    """Return the stage files under former names of models, each with its stage.
 
-    They come from proposals that were made before the rename. The stage is None for an archived marker.
+    Such files come from proposals that were made before the rename, and are never read. The stage is None for an
+    archived marker.
     """
     found: dict[str, StageRef | None] = {}
     for name in snapshot.model_names():
@@ -181,7 +182,7 @@ class TagChanges(NamedTuple):
 
     @classmethod
     def read(cls, whole: Iterable[str] | None, add: Iterable[str], remove: Iterable[str]) -> TagChanges:
-        """Read the tags to add and to remove. Raises UsageError if they contradict each other or *whole*."""
+        """Read the tags to add and to remove. Raises UsageError if these tags contradict each other or *whole*."""
         read = cls(whole, read_words(add), read_words(remove))
         for name, words in (("add_tags", read.add), ("remove_tags", read.remove)):
             if whole is not None and words:
@@ -197,7 +198,7 @@ class TagChanges(NamedTuple):
     def of(self, owner: str, tags: Iterable[str]) -> tuple[str, ...]:
         """Return the new tags of *owner*, which has *tags*.
 
-        Raises NotFound for a tag to remove that it does not have.
+        Raises NotFound for a tag to remove that *owner* does not have.
         """
         refuse_absent("tag", owner, self.remove, tags)
         return tuple(sorted((set(tags if self.whole is None else self.whole) - set(self.remove)) | set(self.add)))

@@ -27,7 +27,7 @@ def run_id(pipeline: str, started: datetime, unique: str) -> str:
 
 
 def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
-    """Write the record of a run. Raises Conflict if another run has its id."""
+    """Write the record of a run. Raises Conflict if another run has the same id."""
     path = paths.run_file(record.id)
     if snapshot.load(path, records.RunRecord) not in (None, record):
         raise Conflict(f"there is a run {record.id} already", hint="run the pipeline again")
@@ -47,7 +47,7 @@ def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRec
 def named_run(given: str, known: Iterable[str]) -> str | None:
     """Return the id among *known* that equals *given*, or the only id that begins or ends with *given*.
 
-    An abbreviation has at least 4 characters. Raises UsageError if it names several ids.
+    An abbreviation has at least 4 characters. Raises UsageError for the abbreviation of several ids.
 
     >>> named_run("7f3a", ["20261123T101112Z-train-7f3a", "20261123T101113Z-train-04b2"])
     '20261123T101112Z-train-7f3a'

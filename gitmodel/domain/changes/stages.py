@@ -95,8 +95,7 @@ def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
 def leftovers(snapshot: Snapshot, model: str) -> list[str]:
     """Return the stage files of *model* that do not count, because their version is in another stage.
 
-    These are files of earlier stages, and archived markers of versions in a stage. They come from merges without
-    conflicts.
+    Merges without conflicts leave such files: files of earlier stages, and archived markers of versions in a stage.
     """
     held = recorded_places(snapshot, model)
     files = []

@@ -111,7 +111,7 @@ def plan_version_deletion(
 ) -> Change[int]:
     """Delete a version: its file keeps its number and name, so that neither is used again.
 
-    Raises Refused if a stage or alias names it, unless *why* has `force`.
+    Raises Refused if a stage or alias names the version, unless *why* has `force`.
     """
     snapshot.model(model)
     old = snapshot.present_version(model, number)
@@ -282,7 +282,7 @@ def attachment(record: VersionRecord, model: str, name: str) -> Attachment:
 def missing_artifact(reference: str, name: str, record: VersionRecord, outputs: Sequence[str] = ()) -> NotFound:
     """Return the error for an artifact *name* that a version lacks.
 
-    It lists the version's artifacts and its runs' *outputs*.
+    The error lists the version's artifacts and its runs' *outputs*.
     """
     if any(each.name == name for each in record.attachments):
         return NotFound(

@@ -169,8 +169,8 @@ class CodeRules(Record, kw_only=True):
 class FormatRules(Record, kw_only=True):
     """The registry's rules for the formats of values. With *pickle*, a value that no other format can store is pickled.
 
-    *trust* are the names of classes and functions that the registry suggests to trust. They have an effect only on
-    machines whose users accept them.
+    *trust* are the names of classes and functions that the registry suggests to trust. The suggestions have an effect
+    only on machines whose users accept them.
     """
 
     pickle: bool = False

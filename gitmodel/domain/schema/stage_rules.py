@@ -119,7 +119,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 
 
 def _misspelt(word: str, path: str) -> _Entry:
-    """Return an entry for the misspelled key *word*. Its rules may concern any stage."""
+    """Return an entry for the misspelled key *word*. The rules of the entry may concern any stage."""
     key = codec.shown(word)
     fault = Problem(path, key, "registry.rules", "holds rules that are not read: write it as [[stages]]")
     return _Entry(key, StageRule(name=""), (fault,), named=False)

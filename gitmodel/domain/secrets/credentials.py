@@ -354,7 +354,7 @@ def _is_random(text: str) -> bool:
 
 @cache
 def _searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Compile the forms. This takes 20 ms, so it waits for a text with a hint of a credential."""
+    """Compile the forms. The import takes 20 ms, so it waits for a text with a hint of a credential."""
     return tuple((what, re.compile(pattern)) for what, pattern in _FORMS)
 
 

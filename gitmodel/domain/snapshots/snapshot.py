@@ -220,7 +220,7 @@ class Snapshot(Frozen, eq=False):
         return found
 
     def former_tag(self, ref: StageRef) -> StageTag | None:
-        """Return the tag under a former name of the model. It counts until `apply` sets the tag under the new name."""
+        """Return the tag under a former name of the model, which counts until `apply` sets a tag under the new name."""
         found = (self.tags.get(StageRef(former, ref.stage)) for former in self.former_names(ref.model))
         return next((tag for tag in found if tag is not None and not tag.forged and tag.record is not None), None)
 

@@ -34,10 +34,10 @@ class Files(Protocol):
     """The files of one commit."""
 
     def read(self, path: str) -> bytes | None:
-        """Return the bytes of the file at *path*, or None. Raises Invalid if it is not a file."""
+        """Return the bytes of the file at *path*, or None. Raises Invalid if *path* is not a file."""
 
     def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
-        """Return the record at *path*, or None. Raises Invalid if it cannot be read."""
+        """Return the record at *path*, or None. Raises Invalid for a damaged record."""
 
     def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
         """Return the record at each path, in order. An unreadable record is returned as its error."""
@@ -90,7 +90,7 @@ class StageTag(Frozen):
 
 
 class Tags(Protocol):
-    """The stage tags, judged against the commit of the snapshot.
+    """The stage tags, and which of them count at the commit of the snapshot.
 
     *all_known* is False if only some tags were fetched.
     """

@@ -64,7 +64,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
 def mermaid(lineage: Lineage, most: int | None = None) -> str:
     """Return the graph as [Mermaid](https://mermaid.js.org/syntax/flowchart.html), which git hosts draw in Markdown.
 
-    It has at most the *most* nodes that are nearest to the root, and one that counts the others.
+    The drawing has at most the *most* nodes that are nearest to the root, and a node that counts the others.
     """
     part = lineage if most is None else nearest(lineage, most)
     ids = {node.id: f"n{number}" for number, node in enumerate(part.nodes)}

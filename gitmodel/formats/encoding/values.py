@@ -101,7 +101,7 @@ def _is_leaf(value: Any) -> bool:
 
 
 def encode(value: Any) -> Any:
-    """Convert *value* for `json.dumps`, so that `decode` returns an equal value. Raises UsageError if it cannot."""
+    """Convert *value* for `json.dumps`, so that `decode` returns an equal value. Raises UsageError for other values."""
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value

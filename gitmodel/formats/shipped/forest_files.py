@@ -95,7 +95,7 @@ def write_array(archive: zipfile.ZipFile, name: str, array: Any) -> None:
 def light_file(content: io.BytesIO) -> LightFile:
     """Return the light file of the skops file *content*.
 
-    It has all data if there are no trees, or compressed arrays.
+    The light file has all data if there are no trees, or compressed arrays.
     """
     with zipfile.ZipFile(content) as archive:
         schema = json.loads(archive.read(SCHEMA))
@@ -126,7 +126,7 @@ def light_file(content: io.BytesIO) -> LightFile:
 
 
 def fill(model: Any, light: LightFile) -> bool:
-    """Fill the trees of *model*, which was loaded from *light*. Returns False if some of them were not found."""
+    """Fill the trees of *model*, which was loaded from *light*. Returns False if some trees were not found."""
     found = [part for part in tree_arrays.parts(model) if tree_arrays.is_decision_tree(part) and part.n_features < 0]
     for tree in found:
         if tree.capacity:  # not a light tree: __setstate__ would write beyond its nodes

@@ -54,7 +54,7 @@ def _value_of(table: Any, schema: Any, start: int) -> Any:
 
 
 def _arrow_schema(source: Any) -> Any:
-    """Return the schema of the Arrow table that was written. It can differ from the schema that Parquet returns."""
+    """Return the schema of the Arrow table that was written; Parquet can return another schema."""
     held = (source.metadata.metadata or {}).get(b"ARROW:schema")
     if held is None:
         return source.schema_arrow

@@ -1,8 +1,8 @@
 """PyTorch: state dicts (format safetensors), whole modules (format torch) and files of `torch.save` (torch-pickle).
 
-A module becomes a safetensors file with its tensors. Its metadata describes the tree of modules: class, plain
-attributes and the names of parameters and buffers. Loading builds the objects from classes that are trusted by name,
-without calling their `__init__`.
+A module becomes a safetensors file with its tensors. The metadata of the file describes the tree of modules: class,
+plain attributes and the names of parameters and buffers. Loading builds the objects from classes that are trusted by
+name, without calling their `__init__`.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def parts(model: Any) -> Iterator[Any]:
 def _fits_its_trees(owner: Any) -> bool:
     """Return False if *owner* would pass its trees an input with fewer columns than they read.
 
-    *owner* must check the input, because trees do not. This requires that it knows the number of features.
+    *owner* must check the input, because trees do not. For this, *owner* must know the number of features.
     """
     bases = {base.__qualname__ for base in type(owner).__mro__ if base.__module__.startswith("sklearn.")}
     has = getattr(owner, "__dict__", {})

@@ -1,7 +1,8 @@
 """The artifact store in a container of Azure Blob Storage, with Microsoft's client azure-storage-blob.
 
-A large object is sent in blocks. Their names contain their numbers and hashes, so that any process on any machine can
-continue an upload. Committing a list of blocks creates the object. Azure deletes uncommitted blocks after a week.
+A large object is sent in blocks. The names of blocks contain their numbers and hashes, so that any process on any
+machine can continue an upload. Committing a list of blocks creates the object. Azure deletes uncommitted blocks after a
+week.
 """
 
 from __future__ import annotations
@@ -246,7 +247,7 @@ class AzureBackend:
 
 
 class AzureUpload:
-    """Sends blocks in any order, several at a time. They have no effect before they are committed."""
+    """Sends blocks in any order, several at a time. Blocks have no effect before they are committed."""
 
     ordered = False
 

@@ -1,7 +1,8 @@
 """The artifact store in a bucket of Google Cloud Storage.
 
 google-auth provides credentials; libcurl sends the requests of https://cloud.google.com/storage/docs/json_api. A large
-object is sent in one resumable session. Its address is stored on this machine. Google ends sessions after a week.
+object is sent in one resumable session. The address of the session is stored on this machine. Google ends sessions
+after a week.
 """
 
 from __future__ import annotations
