@@ -14,7 +14,7 @@ from gitmodel.domain.views.version_numbers import numbers_by_key
 from gitmodel.svg.line_chart import Mark, line_chart
 from gitmodel.svg.lineage_graph import lineage_graph
 from gitmodel.svg.markup import words
-from gitmodel.svg.swim_lanes import Span, swim_lanes
+from gitmodel.svg.swim_lanes import HELD, REFUSED, Span, swim_lanes
 
 # The limit of columns for numbers of the metadata.
 _MOST_NUMBERS = 4
@@ -65,7 +65,8 @@ def history_drawing(events: Sequence[StageEvent]) -> str:
     for event in reversed(events):
         lane = event.stage if len(models) == 1 else f"{event.model} {event.stage}"
         if event.version is not None:
-            spans.append(Span(lane, str(event.version), event.when, event.until, not event.counts))
+            state = HELD if event.counts else REFUSED
+            spans.append(Span(lane, str(event.version), event.when, event.until, state))
     return swim_lanes(spans, title="Stages over time", lanes=list(dict.fromkeys(span.lane for span in spans)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Literal
 
 from gitmodel.domain.views.cell_text import count, utc_time
 from gitmodel.frozen import Frozen
@@ -18,18 +19,24 @@ _NARROW = 3  # pixels; shorter times are drawn together
 _TARGET = 24  # pixels: the least width of a link
 
 
+State = Literal["held", "pending", "refused"]
+HELD: State = "held"
+PENDING: State = "pending"
+REFUSED: State = "refused"
+
+
 class Span(Frozen):
     """The time in which *holder* was in *lane*, a stage or alias. *end* is None if it still is.
 
-    A span that was *refused* was never in force. *holder* is short, such as the number of a version; *href* is the
-    address of its page.
+    A span that is *pending* is recorded and waits to come into force; one that was *refused* was never in force. The
+    *holder* is short, such as the number of a version; *href* is the address of its page.
     """
 
     lane: str
     holder: str
     start: datetime
     end: datetime | None = None
-    refused: bool = False
+    state: State = HELD
     href: str | None = None
 
 
@@ -65,7 +72,7 @@ def swim_lanes(
 
 def _last(spans: Iterable[Span], first: float, end: float, width: int) -> float:
     """Return the end of the axis: *end*, or later, so that the block of the last holder is wide enough for its name."""
-    opened = [(seconds(span.start), span.holder) for span in spans if span.end is None and not span.refused]
+    opened = [(seconds(span.start), span.holder) for span in spans if span.end is None and span.state != REFUSED]
     start, holder = max(opened, default=(first, ""))
     room = min((text_width(holder) + _TARGET) / (width - 12), 0.5)
     return max(end, start + (start - first) * room / (1 - room), first + 1)
@@ -75,19 +82,29 @@ def _description(by_lane: dict[str, list[Span]], shown: int) -> str:
     """Return in words what holds each lane, and how often it changed."""
     parts = []
     for lane, found in list(by_lane.items())[:shown]:
-        now = [span for span in found if span.end is None and not span.refused]
-        held = f"{now[-1].holder} since {utc_time(now[-1].start)}" if now else "empty"
+        now = [span for span in found if span.end is None and span.state != REFUSED]
+        held = f"{now[-1].holder} {_words(now[-1])}since {utc_time(now[-1].start)}" if now else "empty"
         parts.append(f"{lane}: {held}, {count(len(found), 'change')}")
     left = len(by_lane) - shown
     more = f" {count(left, 'lane')} more in the table." if left else ""
     return ("; ".join(parts) + "." if parts else "No changes.") + more
 
 
+def _words(span: Span) -> str:
+    return "pending " if span.state == PENDING else ""
+
+
+def _end_words(span: Span) -> str:
+    if span.state == PENDING:
+        return "not in force yet"
+    return "it is still there" if span.end is None else f"until {utc_time(span.end)}"
+
+
 def _blocks(spans: Sequence[Span], scale: Scale, top: float) -> Iterator[str]:
     """Yield the blocks of a lane; neighbours that are too narrow to be seen become one."""
     group: list[Span] = []
     reached = scale.start
-    for span in (span for span in spans if not span.refused):
+    for span in (span for span in spans if span.state != REFUSED):
         start, end = _ends(span, scale)
         if end - start >= _NARROW:
             yield from _narrow_block(group, scale, top)
@@ -101,7 +118,7 @@ def _blocks(spans: Sequence[Span], scale: Scale, top: float) -> Iterator[str]:
         reached = end
     yield from _narrow_block(group, scale, top)
     last = scale.start - _NARROW
-    for span in (span for span in spans if span.refused):
+    for span in (span for span in spans if span.state == REFUSED):
         x = scale.at(seconds(span.start))
         if x - last >= _NARROW:
             last = x
@@ -115,17 +132,18 @@ def _ends(span: Span, scale: Scale) -> tuple[float, float]:
 def _block(span: Span, start: float, end: float, top: float) -> str:
     """Return the block of *span*. One that has not ended has a point at its end."""
     is_open = span.end is None
+    is_pending = span.state == PENDING
     tip = f"l7 {_BAR / 2:g}l-7 {_BAR / 2:g}" if is_open else f"v{_BAR}"
-    until = "it is still there" if is_open else f"until {utc_time(span.end)}" if span.end else ""
     room = end - start
-    shape = element("path", d=f"M{short(start)} {short(top)}H{short(end)}{tip}H{short(start)}z", **_BLOCK)
+    outline = f"M{short(start)} {short(top)}H{short(end)}{tip}H{short(start)}z"
+    shape = element("path", d=outline, stroke_dasharray="4 3" if is_pending else None, **_BLOCK)
     fits = text_width(span.holder) + 4 <= room
     label = [text(span.holder, (start + end) / 2, top + 17, text_anchor="middle")] if fits else []
     drawn = titled(
-        f"{span.lane}: {span.holder} from {utc_time(span.start)}, {until}",
+        f"{span.lane}: {span.holder} from {utc_time(span.start)}, {_end_words(span)}",
         shape,
         *label,
-        class_="span open" if is_open else "span",
+        class_=" ".join(["span", *["pending"] * is_pending, *["open"] * (is_open and not is_pending)]),
     )
     return linked(span.href if fits and room >= _TARGET else None, drawn)
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from gitmodel.domain.views.lineage import RUN, VERSION, Lineage, Node
 from gitmodel.svg.line_chart import Mark, line_chart, sparkline
 from gitmodel.svg.lineage_graph import MOST_NODES, lineage_graph
-from gitmodel.svg.swim_lanes import Span, swim_lanes
+from gitmodel.svg.swim_lanes import HELD, PENDING, REFUSED, Span, swim_lanes
 from gitmodel.web.pages.history import HistoryEvent
 
 # Pixels: on a screen and on paper; on a phone.
@@ -53,10 +53,13 @@ def _in_both_widths(draw: Callable[[int], str]) -> Markup:
     return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
 
 
+_STATES = {"pending": PENDING, "never in force": REFUSED}
+
+
 def _span(event: HistoryEvent, of_model: bool, link: Link) -> Span:
     lane = event.stage if of_model else f"{event.model} {event.stage}"
     address = link("version", model=event.model, number=event.version) or None
-    return Span(lane, str(event.version), event.when, event.until, event.state == "never in force", address)
+    return Span(lane, str(event.version), event.when, event.until, _STATES.get(event.state, HELD), address)
 
 
 def _links(lineage: Lineage, link: Link) -> dict[str, str]:

@@ -17,7 +17,7 @@ from gitmodel.svg.line_chart import Mark, line_chart, sparkline
 from gitmodel.svg.lineage_graph import MOST_NODES, lineage_graph
 from gitmodel.svg.reduction import line_runs
 from gitmodel.svg.scales import Scale, round_steps, time_steps
-from gitmodel.svg.swim_lanes import Span, swim_lanes
+from gitmodel.svg.swim_lanes import PENDING, REFUSED, Span, swim_lanes
 
 NAN = float("nan")
 HOSTILE = "</svg><script>alert(1)</script>\" onload='x' & \u202egpj.\x1b[2J\n"
@@ -59,7 +59,7 @@ DRAWINGS = {
     "sparkline": lambda text: sparkline([0.5, text, 0.7], name=text),
     "bars": lambda text: bars([(text, 0.5), ("2", text)], name=text),
     "swim lanes": lambda text: swim_lanes(
-        [Span(text, text, day(0), day(1)), Span(text, text, day(1), refused=True), Span(text, "2", day(1), href=text)],
+        [Span(text, text, day(0), day(1)), Span(text, text, day(1), state=REFUSED), Span(text, "2", day(1), href=text)],
         title=text,
         lanes=[text],
     ),
@@ -219,10 +219,19 @@ class TestSwimLanes:
         assert "staging: empty, 0 changes" in svg
 
     def test_a_refused_change_is_a_cross_and_no_block(self):
-        spans = [Span("production", "1", day(0)), Span("production", "2", day(9), refused=True)]
+        spans = [Span("production", "1", day(0)), Span("production", "2", day(9), state=REFUSED)]
         svg = swim_lanes(spans, title="Stages of iris", lanes=["production"])
         assert len(of_class(svg, "span")) == 1
         assert of_class(svg, "refused")[0][0].text == "production: 2 at 2026-03-11 00:00, never in force"
+
+    def test_a_pending_change_is_a_block_with_dashes_that_says_so(self):
+        spans = [Span("production", "1", day(0), day(9)), Span("production", "2", day(9), state=PENDING)]
+        svg = swim_lanes(spans, title="Stages of iris", lanes=["production"])
+        (block,) = of_class(svg, "pending")
+        assert block[0].text == "production: 2 from 2026-03-11 00:00, not in force yet"
+        assert block[1].get("stroke-dasharray")
+        assert "production: 2 pending since 2026-03-11 00:00" in svg
+        assert of_class(svg, "open") == []
 
     def test_many_changes_are_drawn_as_one_block_with_their_number(self):
         spans = [Span("production", str(number), day(number / 100), day(number / 100 + 0.01)) for number in range(9999)]

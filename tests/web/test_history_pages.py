@@ -118,7 +118,7 @@ def test_the_board_shows_holders_pending_changes_and_the_rollback_command(site: 
     staging, production = iris["holders"]
     assert (production["pill"]["version"], production["pill"]["author"]) == (1, "Ada Example")
     assert production["rollback"] == "git model rollback iris production"
-    assert staging["pill"]["state"] == "pending"
+    assert (staging["pill"]["state"], staging["recorded_by"]) == ("pending", "Ada Example")
     text = (site / "stages.html").read_text(encoding="utf-8")
     assert "1 change pending" in text
     assert "version 2 is recorded and" in text

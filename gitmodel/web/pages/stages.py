@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
@@ -13,12 +15,15 @@ class Holder(Frozen):
     """A stage of a model: its *pill*, the signature of the change in words, and the command that goes back.
 
     *rollback* is "" if no version was in the stage before, *pull_request_url* if its host is not known.
+    A pending change was *recorded* at this time.
     """
 
     pill: StagePill
     signature: str
     rollback: str
     pull_request_url: str = ""
+    recorded: datetime | None = None
+    recorded_by: str = ""
 
 
 class BoardRow(Frozen):
@@ -56,12 +61,17 @@ def _row(registry: RegistryData, model: str, stages: tuple[str, ...]) -> BoardRo
 def _holder(registry: RegistryData, model: str, pill: StagePill | None) -> Holder | None:
     if pill is None or pill.state == "empty":
         return None
-    event = registry.entered(model, pill.name, pill.version) if pill.version is not None else None
-    if event is None:
-        return Holder(pill, "", "")
-    signature = registry.signatures([event.commit])[event.commit]
-    rollback = f"git model rollback {model} {pill.name}" if event.previous else ""
-    return Holder(pill, signature, rollback, safe_url(registry.pull_request_url(event.pull_request)))
+    held = registry.entered(model, pill.name, pill.version) if pill.version is not None else None
+    is_pending = pill.state == "pending" and pill.recorded is not None
+    pending = registry.entered(model, pill.name, pill.recorded or 0) if is_pending else None
+    return Holder(
+        pill,
+        signature=registry.signatures([held.commit])[held.commit] if held else "",
+        rollback=f"git model rollback {model} {pill.name}" if held and held.previous else "",
+        pull_request_url=safe_url(registry.pull_request_url(held.pull_request)) if held else "",
+        recorded=pending.when if pending else None,
+        recorded_by=pending.author if pending else "",
+    )
 
 
 PAGE = Page("stages", "/stages", read, template="stages.html", label="Stages")
