@@ -233,7 +233,7 @@ def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, store, capsy
     with Client(iris) as client:
         found = client.find_garbage()
         assert [one.digest for one in found.objects] == [TRAIN]
-        client.get_version("iris@2").link_artifact("train", iris / "train")  # after gc has listed it as not needed
+        client.get_version("iris@2").link_artifact("train", iris / "train")  # after gc has listed the object as garbage
         removed = remove_garbage(client.access.open(), found)
     assert (removed.objects, removed.recent) == ((), 1)
     assert ask(capsys, "verify")[0] == 0

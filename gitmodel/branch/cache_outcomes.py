@@ -12,19 +12,19 @@ from pathlib import Path
 from gitmodel.files.permissions import replace_file
 from gitmodel.frozen import Frozen
 
-# No step has this name.
+# No step can have the name of this file.
 _FILE = ".cache.json"
 # An id of a run is its start (17 characters with the hyphen), its pipeline, a hyphen and a part without hyphens.
 _START = 17
-# A step that failed runs ended before is looked up in so many earlier runs.
+# The number of earlier runs in which a step is looked up, because failed runs may have ended before the step.
 _MOST_RUNS = 20
 
 
 class CacheOutcome(Frozen):
     """The reason why a step ran, or *made_by*: the run and step whose outputs it took from the cache.
 
-    *parts* are the digests of everything that the cache compares, by a name to show. *not_kept* is the reason why its
-    result is not in the cache; "" if it is.
+    *parts* maps names of everything that the cache compares to digests. *not_kept* is the reason why the result of the
+    step is not in the cache, or "".
     """
 
     reason: str = ""
@@ -42,7 +42,7 @@ class CacheOutcome(Frozen):
 
 
 def write_outcomes(folder: Path, outcomes: Mapping[str, CacheOutcome]) -> None:
-    """Write the outcomes of the steps of the run whose logs are in *folder*, by step. A full disk loses them."""
+    """Write the outcomes of the steps of the run whose logs are in *folder*. If the disk is full, they are lost."""
     with suppress(OSError):
         found = {step: asdict(outcome) for step, outcome in outcomes.items()}
         replace_file(folder / _FILE, json.dumps(found).encode("utf-8", "surrogatepass"))
@@ -58,7 +58,7 @@ def read_outcomes(folder: Path) -> dict[str, CacheOutcome]:
 
 
 def earlier_outcomes(folder: Path) -> Iterator[tuple[str, dict[str, CacheOutcome]]]:
-    """Yield the ids and outcomes of earlier runs of the pipeline whose run has its logs in *folder*, newest first."""
+    """Yield ids and outcomes of earlier runs of the pipeline, newest first; *folder* has the logs of this run."""
     names = os.listdir(folder.parent) if folder.parent.is_dir() else []
     same = [folder.parent / name for name in names if _pipeline(name) == _pipeline(folder.name)]
     for one in sorted(same, key=_written, reverse=True)[:_MOST_RUNS]:
@@ -70,7 +70,7 @@ def _pipeline(id: str) -> str:
 
 
 def _written(folder: Path) -> int:
-    """Return the time at which the outcomes of a run were written; 0 if they are not."""
+    """Return the time at which the outcomes of a run were written; 0 without a file."""
     try:
         return (folder / _FILE).stat().st_mtime_ns
     except OSError:

@@ -34,8 +34,8 @@ _HINT = "free space on the disk or repair it, or name another folder with XDG_CA
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder for files of this user that can be fetched again.
 
-    It is the folder `gitmodel` in `XDG_CACHE_HOME`, if that is an absolute path (XDG Base Directory Specification 0.8),
-    else in `~/Library/Caches` on macOS and in `~/.cache` elsewhere.
+    This is the folder `gitmodel` in `XDG_CACHE_HOME`, if this variable is an absolute path (XDG Base Directory
+    Specification 0.8), else in `~/Library/Caches` on macOS and in `~/.cache` elsewhere.
     """
     named = environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(named):
@@ -54,7 +54,7 @@ class CachedAnswer(NamedTuple):
 class UrlCache:
     """The cache of the registry at one URL: up to three bare repositories, and the time of each query.
 
-    All of it may be deleted at any time. Credentials of the URL are not written there; git gets them through its
+    The cache may be deleted at any time. Credentials of the URL are not written there; git gets them through its
     environment.
     """
 
@@ -72,7 +72,7 @@ class UrlCache:
         path = self.folder / name
         if not (path / "HEAD").is_file():
             with self.lock():
-                if not (path / "HEAD").is_file():  # otherwise another process created it
+                if not (path / "HEAD").is_file():  # otherwise another process has created the repository
                     self._make(path)
         # with an empty list of protocols, git never fetches missing objects
         environ = {**self._environ, "GIT_ALLOW_PROTOCOL": ""} if self.terms.offline else self._environ
@@ -151,7 +151,7 @@ class UrlCache:
             return True
 
     def remove(self) -> None:
-        """Delete all of the cache, so that it is created again. The lock file stays, because others may wait for it."""
+        """Delete the cache, so that it is created again. The lock file stays: other processes may wait for it."""
         import shutil
 
         aside = self._top / f"{self._address.key}.{os.urandom(6).hex()}"

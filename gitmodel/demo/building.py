@@ -1,4 +1,4 @@
-"""Building the demo: the repository, and each event of the story at its time and by its author."""
+"""Builds the demo: creates a repository, and makes each event of the story with its time and author."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Demo(Frozen):
 
 
 def build(folder: Path, *, environ: Mapping[str, str], tell: Callable[[str], object]) -> Demo:
-    """Create a repository in *folder*, which must be empty or absent, and make in it what the story tells.
+    """Create a repository in *folder*, which must be empty or absent, and make the events of the story in it.
 
     *tell* is called with a line for each event. Names, numbers, values, dates and reasons are the same each time; the
     ids of commits and runs differ, because gitmodel draws a part of them at random. Raises UsageError.
@@ -157,7 +157,7 @@ class _Builder:
 
 @contextmanager
 def _silent_steps() -> Iterator[None]:
-    """Print and log nothing of the steps that the block runs; `git model runs logs` shows what they printed."""
+    """Keep the output of steps off the terminal while the block runs; `git model runs logs` shows it."""
     log = logging.getLogger("gitmodel.pipelines")
     before, log.disabled = log.disabled, True
     try:

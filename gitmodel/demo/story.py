@@ -16,7 +16,7 @@ class Person(Frozen):
 
 
 class Commit(Frozen):
-    """Commit *files* of the code, each a name and its text; with *scripts*, also those that train."""
+    """Commit *files* of the code by name; with *scripts*, also the scripts that train."""
 
     subject: str
     files: Mapping[str, str]

@@ -25,7 +25,7 @@ _BLOBS_KEPT = 2_000
 _FOLDERS_KEPT = 2_000
 _SHORT = 1_024  # bytes; longer blobs are not cached
 _BATCH = 500
-# Requests with a path are longer than those with an id, and those of a batch must fit into a pipe.
+# All requests of a batch must fit into a pipe. A request with a path is longer than a request with an id.
 _NAMED_BATCH = 100
 
 

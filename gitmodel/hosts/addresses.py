@@ -1,4 +1,4 @@
-"""Recognizing a git host by the URL of a remote, and the addresses of the host's pages. Pure: text in, text out."""
+"""Recognizes a git host by the URL of a remote, and returns addresses of the host's pages. Pure: text in, text out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Host(Frozen):
     def new_pull_request(self, base: str, branch: str, title: str = "", text: str = "") -> str:
         """Return the URL of the page that opens a pull request of *branch* to *base*.
 
-        It includes *text* if the host supports this and the URL is not longer than `LONGEST_ADDRESS`.
+        The URL includes *text* if the host supports this and the URL is not longer than `LONGEST_ADDRESS`.
 
         >>> find_host("git@github.com:org/models.git").new_pull_request("gitmodel", "propose/iris/production/4-1a2b3c4")
         'https://github.com/org/models/compare/gitmodel...propose/iris/production/4-1a2b3c4?expand=1'

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 HOSTS = ("github", "gitlab", "forgejo")
-# Where the job for the pages of the registry keeps them: nowhere, because there is no such job; as its artifact; or on
-# the pages of the host, which Forgejo does not have.
+# Where a job publishes the pages of the registry: there is no such job; as an artifact of the job; or on the pages of
+# the host, which Forgejo does not have.
 NO_SITE, ARTIFACT, PUBLISHED = SITES = ("none", "artifact", "publish")
 CODEOWNERS = "CODEOWNERS"
 # Additions below this line are kept. On hosts, the last matching line counts.
@@ -137,8 +137,8 @@ def rule_owners(text: str) -> tuple[str, ...]:
 def owners_of(text: str, path: str) -> tuple[str, ...]:
     """Return the accounts that CODEOWNERS names for *path*: those of the last line that matches.
 
-    It reads the patterns that `code_owners` writes, and those of gitignore with few wildcards. It skips other lines
-    and the headings of GitLab's sections.
+    Reads the patterns that `code_owners` writes, and patterns of gitignore with few wildcards. Skips other lines and
+    the headings of GitLab's sections.
 
     >>> owners_of("* @org/all\\n/models/*/stages/ @org/ml # they decide", "models/iris/stages/production.toml")
     ('@org/ml',)

@@ -28,7 +28,7 @@ _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Receiver(Frozen):
-    """The address that gets notices, and the secret that signs them ("": they are not signed).
+    """The address that gets notices, and the secret that signs the notices ("": no signature).
 
     An attempt waits *timeout* seconds for an answer, and all attempts together take at most *limit* seconds.
     """

@@ -31,9 +31,9 @@ _BATCH = 100  # events whose versions are read together
 def history(repository: Repository, model: str | ModelRef | None = None, stage: str = "") -> Iterator[StageEvent]:
     """Yield the changes of stages and aliases of *model*, of one *stage*, or of all models, newest first.
 
-    A model that was renamed is followed under its former names. Raises NotFound if there is no such model, or if it
-    never had such a stage or alias; UsageError for a stage without a model; Invalid after the last change that can be
-    read, if a shallow clone lacks the older ones.
+    A model that was renamed is followed under its former names. Raises NotFound if there is no such model, or if the
+    model never had such a stage or alias; UsageError for a stage without a model; Invalid after the last readable
+    change, if a shallow clone lacks older changes.
     """
     if model is None and stage:
         raise UsageError(f"the stage or alias {stage!a} is given without a model", hint="name the model, too")
@@ -57,8 +57,8 @@ def history(repository: Repository, model: str | ModelRef | None = None, stage: 
 class Holding(Frozen):
     """A change of a stage or alias, and the *record* of the version that entered.
 
-    The record is the present one, so it has metadata that was added later; for a deleted version, the one at the time
-    of the change. It is None if the stage became empty, or if the record cannot be read.
+    The record is the present record, with metadata that was added later; for a deleted version, the record at the time
+    of the change. *record* is None if the stage became empty, or if the record cannot be read.
     """
 
     event: StageEvent
@@ -160,7 +160,7 @@ def signature_faults(repository: Repository, commits: Sequence[Oid]) -> dict[str
 
 
 def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str]:
-    """Return the faults of *model*'s tags that the branch does not confirm, as when it was rewritten."""
+    """Return the faults of *model*'s tags that the branch does not confirm, such as after a rewrite of it."""
 
     def question(snapshot: Snapshot) -> list[str]:
         tags = snapshot.tags.of(snapshot.current_name(model))
@@ -173,7 +173,7 @@ def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str
 def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
     """Yield *events*, each with the reason if it was never in force, and with the version in force before.
 
-    If no rule of the registry can prevent a change, they are unchanged.
+    Without a rule that can prevent a change, the events are unchanged.
     """
     if not in_force.is_guarded(snapshot):
         yield from events

@@ -39,10 +39,11 @@ def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
 def cache_parts(
     node: Node, inputs: Mapping[str, str], model: str, code: Mapping[str, str], *, pickle: bool
 ) -> dict[str, str]:
-    """Return the digest of everything that a result of a step depends on, by a name to show.
+    """Return digests, by a name to show, of everything that the result of a step depends on.
 
-    These are its *code*, parameters, *inputs* (digests by name), *model*, declared files and variables. *pickle* allows
-    outputs that are pickled. Raises UnknownCode if a parameter cannot be compared, UsageError if a file is missing.
+    The result depends on *code*, parameters, *inputs* (digests by name), *model*, declared files and variables.
+    *pickle* allows outputs that are pickled. Raises UnknownCode if a parameter cannot be compared, UsageError if a file
+    is missing.
     """
     step = node.step
     parts = {**code, **{f"input {name}": digest for name, digest in inputs.items()}}
@@ -80,7 +81,7 @@ def _importance(name: str) -> tuple[int, str]:
 
 
 def are_kept(store: ArtifactStore, outputs: Sequence[StoredOutput]) -> bool:
-    """Return True if the store still has the outputs of a step that has run, and renew their timestamps."""
+    """Return True if the store still has all *outputs*, and renew their timestamps."""
     return all(
         in_parallel(
             lambda output: keep_artifact(store, output.digest, folder=output.format == FOLDER_FORMAT), outputs, JOBS

@@ -195,7 +195,7 @@ def _begin_worker() -> None:
     # The terminal sends Ctrl-C to every process. Between steps, only the main process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # A priority of 100 runs it before Python waits for the children of this process.
+    # With a priority of 100, the pools end before Python waits for the children of this process.
     multiprocessing.util.Finalize(None, _end_pools, exitpriority=100)
 
 

@@ -107,7 +107,7 @@ class Pinned(Frozen):
         inputs = dict(self.inputs)
         for place, digest in digests.items():
             if place in inputs and inputs[place].digest != digest:
-                inputs[place] = replace(inputs[place], digest=digest, size=None)  # its size is not recorded
+                inputs[place] = replace(inputs[place], digest=digest, size=None)  # no record has the new size
         return replace(self, inputs=inputs)
 
 

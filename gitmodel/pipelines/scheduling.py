@@ -109,7 +109,7 @@ class Scheduler:
             self._cache.end()
 
     def _cancel_all(self) -> None:
-        """Cancel the submitted steps, and wait no longer for those that could be cancelled.
+        """Cancel the submitted steps. After this, the run waits only for steps that could not be cancelled.
 
         `wait` can miss a cancelled future of Dask: if the step ends at this moment, Dask notifies nobody.
         """
@@ -123,7 +123,7 @@ class Scheduler:
         return not self._suspects and (self._place.slots is None or len(self._running) < self._place.slots)
 
     def _begin(self, name: str) -> bool:
-        """Start a step. Return True if it is over already: its result is cached, or it cannot run."""
+        """Start a step. Return True if the step has ended already: its result is cached, or it cannot run."""
         node = self._active.job.graph.nodes[name]
         try:
             inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
@@ -150,7 +150,7 @@ class Scheduler:
                 future = submit(run_step, request, node.step)
             else:
                 future = submit(run_step if request.timeout is None else run_limited_step, request)
-        except Exception as error:  # the caller gave the executor, so gitmodel does not replace it
+        except Exception as error:  # gitmodel does not replace an executor that the caller gave
             future = Future()
             future.set_exception(error)
         if future is not None:
@@ -207,7 +207,7 @@ class Scheduler:
     def _submit_again(self, node: Node, *, apart: bool) -> None:
         """Submit a step again; *apart* from other steps if it may kill its worker."""
         if self._suspects and self._suspects[0][0] is node:
-            return  # it is submitted once the running steps have ended
+            return  # the step is submitted once the running steps have ended
         inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
         if not apart:
             self._submit(self._place.submit, node, inputs)
@@ -215,7 +215,7 @@ class Scheduler:
             self._suspects.append((node, inputs))
 
     def _record(self, name: str, result: StepResult) -> None:
-        # A step may have made Secrets of its inputs. They are kept only in memory.
+        # A step may have made Secrets of its inputs. Their values are kept only in memory.
         self._active.job.graph.known.secrets += map(Secret, result.secrets)
         result = replace(result, secrets=())
         result = self._without_taken(name, self._without_withheld(name, self._without_secrets(result)))

@@ -26,8 +26,8 @@ log = logging.getLogger("gitmodel.pipelines")
 class StepCache:
     """Finds and keeps results of steps of one run.
 
-    *codes* is the code of each step as far as it is known; *replaced* are steps that run because their cached outputs
-    are missing or damaged.
+    *codes* maps steps to their code, if known. *replaced* are steps that run because their cached outputs are missing
+    or damaged.
     """
 
     def __init__(self, client: Client, active: ActiveRun, journal: Journal, code: ProjectCode, root: str) -> None:
@@ -65,7 +65,7 @@ class StepCache:
         return None
 
     def keep(self, name: str, result: StepResult) -> bool:
-        """Keep the *result* of a step that ran for later runs. Return False if they cannot use it."""
+        """Keep the *result* of a step for later runs. Return False if no later run can use the result."""
         parts = self._outcomes[name].parts if name in self._outcomes else {}
         if not parts or result.status == "cached":
             return False

@@ -332,7 +332,7 @@ class _NotStored(Exception):
 
 
 class _Outputs:
-    """Stores the outputs of a step; those that cannot be stored are kept in files of this machine."""
+    """Stores the outputs of a step. An output that cannot be stored is kept in a file on this machine."""
 
     def __init__(
         self, request: Request, store: ArtifactStore, scratch: TemporaryFiles, stored: list[StoredOutput]
@@ -349,14 +349,14 @@ class _Outputs:
     def store(self, outputs: Iterable[tuple[OutputSpec, str, Any]]) -> None:
         """Store *outputs*, except files that seem to hold credentials.
 
-        Raises _NotStored if one could not be stored, KeyboardInterrupt if it was interrupted; in both cases, values
+        Raises _NotStored if an output could not be stored, KeyboardInterrupt after an interrupt. In both cases, values
         that are not stored are saved to local files.
         """
         failure: BaseException | None = None
         for index, (spec, name, item) in enumerate(outputs):
             written: list[tuple[Path, str]] = []
             try:
-                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # nor can the rest be stored
+                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # the other outputs cannot be stored either
                     raise failure
                 self._store_one(spec, name, item, f"output-{index}", written)
             except BaseException as error:

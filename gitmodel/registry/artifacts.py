@@ -139,7 +139,7 @@ def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, fo
         check_kind(each.kind)
         source_files.refuse_git(each.path, follow_links)
         refuse_large_picture(each.path, each.name, each.format)
-    if len(given) > 1 and not allow_credentials:  # `store_artifact` searches a single one
+    if len(given) > 1 and not allow_credentials:  # `store_artifact` searches a single artifact
         for each in given:
             refuse_credentials(each.path, each.name, follow_links)
 

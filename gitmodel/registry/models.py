@@ -78,7 +78,7 @@ def update_model(
     Return its name. Raises NotFound, UsageError, Refused.
     """
     read = _read_description(given)
-    read.pop("metadata", None)  # these lack the keys with the value None, which are removed
+    read.pop("metadata", None)  # *given* also has the keys with the value None, which are removed
     metadata, gone = given.get("metadata"), tuple(remove_metadata)
     plan = planning.plan_update
     return change_model(writer, model, plan, read, tags=tags, metadata=metadata, remove_metadata=gone)

@@ -24,7 +24,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFDIR: "a folder",
 }
-# A file HEAD is git's if its content matches and its folder has one of these names, too.
+# A file HEAD belongs to a git repository if its content matches and one of these names is beside it.
 _HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$"), 256
 _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
 # A folder to which more links lead is refused, because each level of links can double the number of files.

@@ -13,9 +13,10 @@ _BAR = 14
 
 
 def bars(rows: Iterable[tuple[str, object]], *, name: str, width: int = 360) -> str:
-    """Return a bar for each pair of a label and a value, from zero, with the value in words beside it.
+    """Return a drawing with a bar for each pair of label and value.
 
-    A value that is not a finite number has no bar, only the word "none".
+    Bars start at zero, and the value is beside the bar. A value that is not a finite number has no bar, only the word
+    "none".
     """
     known = [(label, finite_number(value)) for label, value in rows]
     numbers = [value for _, value in known if value is not None]

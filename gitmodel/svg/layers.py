@@ -38,7 +38,7 @@ def _depths(ids: Sequence[str], sources: Mapping[str, list[str]], targets: Mappi
     depth: dict[str, int] = {}
     ready = deque(id for id in ids if not waiting[id])
     while len(depth) < len(ids):
-        # In a damaged registry, a cycle may be left: begin it with the first of its nodes.
+        # A damaged registry may have a cycle. Then begin with its first node.
         id = ready.popleft() if ready else next(id for id in ids if id not in depth)
         if id in depth:
             continue
@@ -54,7 +54,7 @@ def _depths(ids: Sequence[str], sources: Mapping[str, list[str]], targets: Mappi
 
 
 def _sort_by_neighbours(layers: list[list[str]], neighbours: Mapping[str, list[str]]) -> None:
-    """Sort each layer by the mean place of the neighbours of a node in the layers before it."""
+    """Sort each layer by the mean place of each node's neighbours in the layers before."""
     place: dict[str, float] = {}
     for layer in layers:
         means: dict[str, float] = {}

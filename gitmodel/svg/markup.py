@@ -76,7 +76,7 @@ def cut(content: str, room: float, size: int = FONT_SIZE) -> str:
 def drawing(kind: str, title: str, description: str, size: tuple[float, float], *content: str) -> str:
     """Return a drawing of *size* (width, height) in pixels with a title and a description for screen readers.
 
-    A reader of a drawing without links hears only these; the parts of one with links are read, too.
+    In a drawing without links, a screen reader reads only these two. In a drawing with links, it also reads the parts.
     """
     across, down = size
     has_links = any("<a " in part for part in content)

@@ -66,7 +66,7 @@ def round_steps(low: float, high: float, most: int, *, whole: bool = False) -> l
 
 
 def seconds(moment: datetime) -> float:
-    """Return a time as seconds since 1970. A time without a zone is one in UTC."""
+    """Return a time as seconds since 1970. A time without a zone is in UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return (aware - _EPOCH).total_seconds()
 
@@ -119,7 +119,7 @@ def _time_text(at: float, pattern: str) -> str:
 
 
 def _decimal_text(value: Decimal) -> str:
-    """Return a round value: in full, or with an exponent if that has more than nine digits."""
+    """Return the text of a round value: in full, or with an exponent instead of more than nine digits."""
     plain = value.normalize()
     exponent = plain.adjusted()
     return f"{plain:f}" if -5 <= exponent <= 8 else f"{plain.scaleb(-exponent):f}e{exponent}"

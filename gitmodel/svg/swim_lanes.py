@@ -26,7 +26,7 @@ REFUSED: State = "refused"
 
 
 class Span(Frozen):
-    """The time in which *holder* was in *lane*, a stage or alias. *end* is None if it still is.
+    """The time in which *holder* was in *lane*, a stage or alias. *end* is None if *holder* is still there.
 
     A span that is *pending* is recorded and waits to come into force; one that was *refused* was never in force. The
     *holder* is short, such as the number of a version; *href* is the address of its page.
@@ -45,7 +45,7 @@ def swim_lanes(
 ) -> str:
     """Return the *lanes*, in this order, with their *spans* over time, from the first start to *until*.
 
-    *until* is the time of the last change if it is None: the drawing has no clock, so that it is the same everywhere.
+    Without *until*, the lanes end at the last change: the drawing reads no clock, so that it is the same everywhere.
     Blocks that are too narrow to be seen are drawn together as one.
     """
     by_lane: dict[str, list[Span]] = {lane: [] for lane in lanes}
@@ -130,7 +130,7 @@ def _ends(span: Span, scale: Scale) -> tuple[float, float]:
 
 
 def _block(span: Span, start: float, end: float, top: float) -> str:
-    """Return the block of *span*. One that has not ended has a point at its end."""
+    """Return the block of *span*. The block of a span that has not ended is pointed at its end."""
     is_open = span.end is None
     is_pending = span.state == PENDING
     tip = f"l7 {_BAR / 2:g}l-7 {_BAR / 2:g}" if is_open else f"v{_BAR}"

@@ -25,7 +25,7 @@ from gitmodel.teams.plan_texts import (
 from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 from gitmodel.teams.stored_contents import TextChange
 
-# A job finds its own comment by this line, to edit it.
+# By this line, a job finds its own comment and edits it.
 MARKER = "<!-- gitmodel plan -->"
 _LONGEST = 200
 # The limit for one change. Hosts allow about 65,000 characters. A change takes a few thousand, as does the other text.
@@ -36,7 +36,7 @@ _MOST_METRICS = 12  # on the first screen; the others are folded
 _MOST_NODES = 20
 # Smaller and larger numbers need an exponent, which Mermaid cannot read.
 _LEAST, _LARGEST = 1e-9, 1e15
-# Without it, the line has a colour that can hardly be seen, and the chart fills the screen.
+# Without this style, the line is hardly visible, and the chart fills the screen.
 _CHART_STYLE = (
     '%%{init: {"xyChart": {"width": 720, "height": 300}, '
     '"themeVariables": {"xyChart": {"plotColorPalette": "#2f7ed8"}}}}%%'

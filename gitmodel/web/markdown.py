@@ -1,4 +1,4 @@
-"""Markdown of people as HTML: without HTML of theirs, without images, with links to safe addresses only."""
+"""Renders Markdown that people wrote as HTML, without inner HTML and images, and with links to safe addresses only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from gitmodel.web.shown_text import safe_url
 
-# Headings of a description are below those of the page.
+# Headings of a description get a lower level than the headings of the page.
 _DEEPER = {"h1": "h3", "h2": "h4", "h3": "h5"}
 
 

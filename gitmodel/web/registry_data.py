@@ -216,7 +216,7 @@ class RegistryData:
 
     @cached_property
     def runs(self) -> Mapping[str, RunView]:
-        """The recorded runs by id, newest first. Those that only this machine knows are left out."""
+        """The recorded runs by id, newest first. Runs that only this machine knows are left out."""
         return {run.id: run for run in self.client.list_runs() if run.record is not None}
 
     def holders_of(self, digest: str) -> Sequence[tuple[str, int]]:
@@ -233,7 +233,7 @@ class RegistryData:
         return found
 
     def readers_of(self, digest: str) -> Sequence[tuple[str, int]]:
-        """Return the versions of which a run read what has *digest*: models and numbers, newest run first."""
+        """Return the versions of which a run read an object with *digest*: models and numbers, newest run first."""
         return self._readers.get(digest, ())
 
     @cached_property

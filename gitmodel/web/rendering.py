@@ -122,7 +122,7 @@ def _pages() -> Mapping[str, Page]:
 
 
 def twin(value: object) -> bytes:
-    """Return *value* as JSON. All that HTML or JavaScript could take for markup is escaped."""
+    """Return *value* as JSON. Characters that HTML or JavaScript could take for markup are escaped."""
     fields = {"schema": 1, **vars(value)}
     try:
         text = _encode(fields)

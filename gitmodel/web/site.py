@@ -29,7 +29,7 @@ from gitmodel.web.rendering import Renderer
 # Called with the number of pages done and the number of all pages.
 Report = Callable[[int, int], None]
 
-# The folder in the site for what the export keeps about it.
+# The folder in the site for files that only the export reads.
 _OWN = ".gitmodel-site"
 _MANIFEST = "files.json"
 _ATTEMPTS = 5
@@ -112,7 +112,7 @@ def _state(renderer_id: str, registry: RegistryData, page: Page, parameters: Par
 
 
 def renderer_id() -> str:
-    """Return a text that changes with the templates, the assets and the version of gitmodel."""
+    """Return a text that is different for other templates, assets and versions of gitmodel."""
     return f"{__version__} {_resources_digest()}"
 
 

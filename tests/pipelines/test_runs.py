@@ -823,7 +823,7 @@ class TestRules:
         with pytest.raises(RunFailed):
             promote_and_fail.run(client=client)
         assert commits() == before
-        # They are in the journal on this machine.
+        # The journal on this machine has these runs.
         assert sorted((run.pipeline, run.status) for run in client.list_runs()) == [
             ("alone", "failed"),
             ("alone", "succeeded"),

@@ -277,7 +277,7 @@ class TestCaught:
         run(repo, "update-ref", TAG, tag)
         with pytest.raises(Invalid, match="the tag inside is called 'model/iris/staging'"):
             ada.get_version("iris@production")
-        # also if the name inside the tag is changed to that of the ref
+        # A tag whose inner name was changed to the name of the ref is refused, too.
         text = run(repo, "cat-file", "tag", tag).replace("tag model/iris/staging", "tag model/iris/production") + "\n"
         both = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3), STAGING: None}, key="ada")
         target = run(repo, "rev-parse", f"{tag}^{{}}")

@@ -42,7 +42,7 @@ def test_each_kind_of_server_takes_a_version_without_a_fetch_of_the_history(team
     assert not has_history(job)
     assert objects(job, "single.git", "commit") == 1 + 4
     assert_sound(bare)
-    # later questions fetch what they need
+    # commands that need more objects fetch them
     assert [version.number for version in job.get_model("iris").versions] == [1, 2, 3, 4]
     assert [event.what for event in job.log()][:2] == ["created", "registered"]
     assert job.get_model("iris").create_version().number == 5
@@ -67,7 +67,8 @@ def test_in_a_large_model_only_the_newest_folder_of_versions_is_fetched(team, ad
     transact(ada.repository, lambda _: Change(None, subject="Add many", files=files))
     ada.push()
     assert job.get_model("iris").create_version(metadata={"last": True}).number == 350
-    # the tip's folders are those of the registry, models, iris, its three, and the newest hundred; four are new
+    # The tip has 7 folders: the root, models, iris, three folders in iris, and the newest hundred. The write adds at
+    # most 5.
     assert objects(job, "single.git", "tree") <= 7 + 5
     assert ada.pull().tip
     assert ada.get_version("iris@350").metadata == {"last": True}

@@ -52,7 +52,7 @@ def fit(
 def evaluate(
     words: dict[str, float], messages: list[Message], classifier: dict[str, list[float]]
 ) -> Annotated[str, "answer_first"]:
-    """Measure the words on the other messages, and list those to answer first."""
+    """Measure the words on the other messages, and list the messages to answer first."""
     scores = [
         (sum(words.get(word, 0.0) for word in str(text).split()), text, urgent) for text, urgent in messages[1::2]
     ]

@@ -20,7 +20,7 @@ from gitmodel.errors import Invalid, UsageError
 FORMAT = (1, 2)
 KINDS = ("data", "model", "deployment")
 RUN_STATUSES = ("succeeded", "failed", "cancelled")
-# These, and the statuses of runs that only the journal of this machine has.
+# Runs that only the journal of this machine has can also be running or lost.
 ALL_RUN_STATUSES = (*RUN_STATUSES, "running", "lost")
 STEP_STATUSES = ("succeeded", "cached", "failed", "skipped")
 DIGEST_SOURCES = ("provider",)

@@ -214,7 +214,7 @@ class _Document:
     def add_sections(self, path: Path, added: Sequence[_Section], source: _Document) -> None:
         """Add the tables *added*, at *path*, after the tables that precede them in *source*."""
         order = list(dict.fromkeys(section.path[: len(path)] for section in source.sections_of(path[:-1])))
-        before = order[: order.index(path)]  # includes the table that contains them
+        before = order[: order.index(path)]  # includes the table around *added*
         at = max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] in before), default=1)
         self._insert(at, added)
 

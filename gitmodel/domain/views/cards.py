@@ -37,8 +37,8 @@ _LICENSES = frozenset(
 _LIBRARIES = {"skops": "sklearn"}
 # File names that a card can show unchanged.
 _FILE = re.compile(r"[\w -]+(\.[\w -]+)+")
-# Metadata with these names is copied to the header if it is text or a list of texts. That of the version comes before
-# that of the model.
+# Metadata with these names is copied to the header if it is text or a list of texts. Metadata of the version comes
+# before metadata of the model.
 _HEADER_KEYS = ("language", "library_name", "pipeline_tag", "datasets", "metrics", "base_model")
 _UNKNOWN_DATASET = "not recorded"
 # The id of a dataset on the hub: NAME or OWNER/NAME.

@@ -9,7 +9,7 @@ from gitmodel.web.page import Page
 from gitmodel.web.pages.model import list_models
 from gitmodel.web.registry_data import RegistryData
 
-# Characters of a description.
+# The most characters of a description.
 _MOST_TEXT = 140
 
 

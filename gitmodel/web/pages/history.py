@@ -14,7 +14,7 @@ from gitmodel.web.pages.model import list_models
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
-# Rows of the table; the JSON and the CSV have all.
+# The most rows of the table; the JSON and the CSV have all rows.
 MOST_ROWS = 500
 
 
@@ -22,7 +22,7 @@ class HistoryEvent(Frozen):
     """A change of a stage or alias: *version* entered it (None: it became empty) after *previous*.
 
     *state* is "in force", "ended", "pending" (recorded, waits for `git model apply`) or "never in force", which *note*
-    explains. *signature* says if the commit is signed and if that counts.
+    explains. *signature* says if the commit is signed and if the signature counts.
     """
 
     model: str

@@ -14,16 +14,16 @@ from gitmodel.web.registry_data import RegistryData
 
 # Versions with a section on the page; `git model lineage` shows that of any other.
 MOST_VERSIONS = 10
-# Versions in use that are made from one version.
+# The most versions in use that a section lists.
 _MOST_IN_USE = 50
 
 
 class VersionLineage(Frozen):
     """The lineage of the version *number*, which is in *places*.
 
-    The *lineage* has the nearest nodes; *more_nodes* is the number of the others. *in_use* are other versions
-    made from it, or with one of its artifacts, that are in a stage or have an alias. *fault* is the reason why it could
-    not be read; then there is no *lineage*.
+    The *lineage* has the nearest nodes; *more_nodes* is the number of the others. *in_use* are other versions that are
+    in a stage or have an alias, and were made from the version or have one of its artifacts. *fault* is the reason why
+    there is no *lineage*.
     """
 
     number: int

@@ -9,7 +9,7 @@ from gitmodel.web.page import Page
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
 
-# Versions in the small chart of a row.
+# The most versions in the small chart of a row.
 _MOST_POINTS = 60
 
 

@@ -17,12 +17,12 @@ from gitmodel.web.page import Page, Parameters
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
-# Rows of a table; `git model plan` shows all.
+# The most rows of a table; `git model plan` shows all rows.
 _MOST_ROWS = 100
 
 
 class ProposalRow(Frozen):
-    """An open proposal: *changes* has a line for each, *verdict* the result of the rules, *state* that of a pill."""
+    """An open proposal: a line for each of its *changes*, the *verdict* of the rules, and the *state* of its pill."""
 
     id: str
     subject: str
@@ -88,7 +88,7 @@ class Chart(Frozen):
 class StageChange(Frozen):
     """The change of one stage or alias, as `git model plan` describes it.
 
-    *verdict* and *state* are those of the rules, *signature* says who signed, or why no signature counts.
+    *verdict* and *state* are the result of the rules. *signature* says who signed, or why no signature counts.
     """
 
     model: str

@@ -14,7 +14,7 @@ from gitmodel.web.registry_data import RegistryData
 if TYPE_CHECKING:
     from gitmodel.domain.schema.records import StageRule
 
-# Changes in the table; the JSON has all.
+# The most changes in the table; the JSON has all changes.
 MOST_ROWS = 200
 
 
@@ -27,7 +27,7 @@ class Gate(Frozen):
 
 
 class StageLine(Frozen):
-    """The rules of a stage. *conditions* are those other than gates, in words.
+    """The rules of a stage. *conditions* are all rules except gates, in words.
 
     *in_force* is False while other rules count, too, until `git model apply`. *faults* are problems of the file.
     """

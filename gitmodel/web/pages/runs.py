@@ -15,9 +15,9 @@ from gitmodel.web.registry_data import RegistryData
 if TYPE_CHECKING:
     from gitmodel.domain.schema.records import RunRecord, StepRecord
 
-# Runs in the table; the JSON has all.
+# The most runs in the table; the JSON has all runs.
 MOST_ROWS = 200
-# Parameters of a run in the table.
+# The most parameters of a run in the table.
 _MOST_PARAMETERS = 6
 
 Version = tuple[str, int]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.registry.runs import RunView
 
-# Values of the metadata on the page; the JSON of `git model show` has all.
+# The most values of the metadata on the page; the JSON of `git model show` has all values.
 _MOST_VALUES = 200
 
 
