@@ -10,19 +10,20 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.failures import DAMAGED, GitError
 from gitmodel.git.process import Git
+from gitmodel.git.refs import read_ref_file
 
 # How many ids are sent to git before its answers are read. `get_soon` and the next call can each send 500:
 # 1,000 ids of 41 bytes fit into a pipe (64 KiB).
 _WINDOW = 500
 # git prepares answers in advance as long as they fit into the pipe.
 _PIPE = 1 << 20
+_MOST_KNOWN = 100  # refs whose objects are kept in memory
 
 
 class GitObject(NamedTuple):
@@ -43,10 +44,24 @@ class ObjectReader:
         self._owner = 0
         self._packed: tuple[int, int, int] | None = None
         self._asked: Sequence[str] = []
+        # The last answers for refs that were asked for one at a time.
+        self._known: dict[str, GitObject | None] = {}
+        self._newest: GitObject | None = None
 
     def resolve(self, ref: str) -> GitObject | None:
-        """Return the current object of *ref* (a full ref name), or None if the ref does not exist."""
-        return self.resolve_many([ref])[0]
+        """Return the current object of *ref* (a full ref name), or None if the ref does not exist.
+
+        If the files of the repository show that *ref* has not moved since it was last asked for, git is not asked.
+        """
+        with self._lock:
+            if self._is_unmoved(ref):
+                sys.audit("gitmodel.read", ref)
+                return self._known[ref]
+            (found,) = self.resolve_many([ref])
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[ref] = self._newest = found
+            return found
 
     def resolve_id(self, ref: str) -> Oid | None:
         """Return the id of the current object of *ref*, or None if the ref does not exist."""
@@ -61,12 +76,13 @@ class ObjectReader:
         # All names of refs are printable (`git help check-ref-format`), and a line feed would end the request.
         asked = [ref for ref in refs if ref.isprintable()]
         with self._lock:
-            packed = _signature(self._git.common_dir / "packed-refs")
+            packed = self._signature()
             if packed != self._packed:
                 # git compares the times of packed-refs in whole seconds, so a running git may miss a change. A new
                 # process reads it.
                 self.close()
                 self._packed = packed
+                self._known = {ref: known for ref, known in self._known.items() if known is not None}
             answers = dict(zip(asked, self._answers(asked, limit=None), strict=True))
         found = []
         for ref in refs:
@@ -78,6 +94,9 @@ class ObjectReader:
 
     def get(self, id: Oid, *, limit: int | None = None) -> GitObject:
         """Return the object *id*. Raises Invalid if the object is missing, damaged or longer than *limit* bytes."""
+        newest = self._newest
+        if newest is not None and newest.id == id and limit is None:  # in most cases the commit of the branch
+            return newest
         found = next(iter(self.get_many([id], limit=limit)))
         if isinstance(found, Invalid):
             raise found
@@ -127,6 +146,25 @@ class ObjectReader:
             process.stdin.close()
             process.stdout.close()
             process.wait()
+
+    def _is_unmoved(self, ref: str) -> bool:
+        """Return True if git would give the same answer for *ref* as the last time.
+
+        The file of a ref has precedence over packed-refs. A ref without a file cannot have appeared in an unchanged
+        packed-refs, which is looked at last, because git writes it before it deletes files.
+        """
+        common = os.fspath(self._git.common_dir)
+        if ref not in self._known or not ref.startswith("refs/"):
+            return False
+        known = self._known[ref]
+        try:
+            held = read_ref_file(common, ref)
+        except (OSError, ValueError):  # a file that cannot be read, or a name that cannot be a path
+            return False
+        if known is not None:
+            return held == known.id.encode()
+        # With the format `reftable`, refs have no files (`git help init`).
+        return not held and not os.path.exists(f"{common}/reftable") and self._signature() == self._packed
 
     def _get_batch(self, ids: list[Oid], limit: int | None) -> list[GitObject | Invalid]:
         with self._lock:
@@ -206,6 +244,14 @@ class ObjectReader:
             return Invalid(f"{said}, and cannot fetch it", hint=f"{hint} --no-filter`")
         return Invalid(said, hint=DAMAGED)
 
+    def _signature(self) -> tuple[int, int, int] | None:
+        """Return values that change when git writes packed-refs; None if there is no such file."""
+        try:
+            found = os.stat(f"{self._git.common_dir}/packed-refs")
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
             self.close()
@@ -225,11 +271,3 @@ class ObjectReader:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         return self._process.stdin, self._process.stdout
-
-
-def _signature(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +30,7 @@ FOLDER = "40000"
 FILE_MODES = frozenset({FILE, "100755"})
 _TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 # Threads flush at the same time, so that the file system writes its journal once for all of them.
-_FLUSHERS = 8
+_FLUSHERS = 7
 _CAN_START_WRITING = hasattr(os, "posix_fadvise")  # macOS lacks it
 # Attempts to move a file into a new folder, which `git gc` may delete while it is empty. No pauses are needed.
 _FOLDER_ATTEMPTS = 10
@@ -102,15 +103,16 @@ def parse_tree(data: bytes) -> dict[str, Entry]:
 
 def format_tree(entries: Mapping[str, Entry]) -> bytes:
     """Return the bytes of a tree, with its entries in git's order (folders as if their name ended in a slash)."""
+    return b"".join(line for _, line in sorted(map(_tree_line, entries.keys(), entries.values())))
 
-    def order(item: tuple[str, Entry]) -> bytes:
-        name = item[0].encode("utf-8", "surrogateescape")
-        return name + b"/" if item[1].mode == FOLDER else name
 
-    return b"".join(
-        b"%s %s\0%s" % (entry.mode.encode(), name.encode("utf-8", "surrogateescape"), bytes.fromhex(entry.id))
-        for name, entry in sorted(entries.items(), key=order)
-    )
+# A writer formats the same folder again and again, with one other entry each time.
+@lru_cache(1 << 12)
+def _tree_line(name: str, entry: Entry) -> tuple[bytes, bytes]:
+    """Return the place of an entry in git's order, and its bytes in a tree."""
+    raw = name.encode("utf-8", "surrogateescape")
+    line = b"%s %s\0%s" % (entry.mode.encode(), raw, bytes.fromhex(entry.id))
+    return raw + b"/" if entry.mode == FOLDER else raw, line
 
 
 def parse_commit(id: Oid, data: bytes) -> Commit:
@@ -168,18 +170,18 @@ class LooseObjects:
     """Writes new objects into a repository's object folder (in a hook of a server, into the quarantine folder)."""
 
     def __init__(self, folder: Path, shared: str) -> None:
-        self._folder = folder
+        self._folder = os.fspath(folder)  # as text, because joining a `Path` takes as long as writing a small file
         self._permissions = SharedPermissions(shared)
         self._flushers: ThreadPoolExecutor | None = None
         self._owner = 0
 
     def write(self, objects: Iterable[NewObject]) -> None:
         """Write *objects* and flush them to disk. Raises Unreachable if writing fails."""
-        pending: list[tuple[int, Path, Path]] = []
+        pending: list[tuple[int, str, str]] = []
         try:
             for new in objects:
                 id = new.id
-                final = self._folder / id[:2] / id[2:]
+                final = f"{self._folder}/{id[:2]}/{id[2:]}"
                 if not _refreshed(final):
                     pending.append(self._begin(final, new.compressed()))
             self._flush([descriptor for descriptor, _, _ in pending])
@@ -187,7 +189,7 @@ class LooseObjects:
                 self._place(temporary, final)
         except OSError as error:
             for _, temporary, _ in pending:
-                temporary.unlink(missing_ok=True)
+                _unlink(temporary)
             raise Unreachable(
                 f"git objects cannot be written to {self._folder}: {error.strerror}",
                 hint="nothing was changed; free space on the disk or repair it, then try again",
@@ -202,10 +204,10 @@ class LooseObjects:
             self._flushers.shutdown()
             self._flushers = None
 
-    def _begin(self, final: Path, data: bytes) -> tuple[int, Path, Path]:
+    def _begin(self, final: str, data: bytes) -> tuple[int, str, str]:
         # All temporary files are in one folder: the file system flushes them in half the time that it needs for files
         # in the folders of the objects. `git gc` deletes files of this name that a killed writer left.
-        temporary = self._folder / f"tmp_obj_{os.urandom(8).hex()}"
+        temporary = f"{self._folder}/tmp_obj_{os.urandom(8).hex()}"
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444)
         try:
             view = memoryview(data)
@@ -215,18 +217,18 @@ class LooseObjects:
                 os.fchmod(descriptor, self._permissions.mode(os.fstat(descriptor).st_mode))
         except OSError:
             os.close(descriptor)
-            temporary.unlink(missing_ok=True)
+            _unlink(temporary)
             raise
         return descriptor, temporary, final
 
-    def _place(self, temporary: Path, final: Path) -> None:
+    def _place(self, temporary: str, final: str) -> None:
         for _ in range(_FOLDER_ATTEMPTS):
             # The folder may not exist. While it is empty, `git gc` may delete it again.
             with suppress(FileNotFoundError):
                 os.replace(temporary, final)
                 return
             with suppress(FileNotFoundError):
-                self._permissions.make_folder(final.parent)
+                self._permissions.make_folder(Path(final).parent)
         os.replace(temporary, final)
 
     def _flush(self, descriptors: list[int]) -> None:
@@ -242,11 +244,20 @@ class LooseObjects:
         for descriptor in descriptors if _CAN_START_WRITING else ():
             # Linux then starts to write the file in the background, while gitmodel writes the next file.
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        for _ in self._flushers.map(os.fsync, descriptors):
-            pass
+        others = [self._flushers.submit(os.fsync, descriptor) for descriptor in descriptors[1:]]
+        try:
+            os.fsync(descriptors[0])
+        finally:
+            for other in others:
+                other.result()
 
 
-def _refreshed(path: Path) -> bool:
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _refreshed(path: str) -> bool:
     """Return True if the object exists; refresh its timestamp, as git does, so that a running gc keeps it."""
     try:
         os.utime(path)

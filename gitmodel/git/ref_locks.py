@@ -54,19 +54,20 @@ class WriterMark:
         with writing(self.path, f"nothing was changed; {FREE_SPACE}"):
             os.pwrite(self.descriptor, text, 0)
             if self.path != self._active:
-                make_folder(self._active.parent)
                 self._move_to(self._active)
 
     def rest(self) -> None:
         """Empty the mark and move it to the folder of idle marks until the next transaction."""
         with suppress(OSError):  # an active mark without locks does no harm
             os.ftruncate(self.descriptor, 0)
-            idle = self._active.parent.with_name(_IDLE) / self._active.name
-            make_folder(idle.parent)
-            self._move_to(idle)
+            self._move_to(self._active.parent.with_name(_IDLE) / self._active.name)
 
     def _move_to(self, path: Path) -> None:
-        self.path.rename(path)
+        try:
+            os.rename(self.path, path)
+        except FileNotFoundError:
+            make_folder(path.parent)
+            os.rename(self.path, path)
         self.path = path
 
     def remove(self) -> None:

@@ -23,7 +23,7 @@ from gitmodel.errors import GitModelError, Unreachable
 from gitmodel.git.failures import GitError, Moved, translate
 from gitmodel.git.process import Git
 from gitmodel.git.ref_locks import WriterMark, WriterMarks
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs import RefMove, read_ref_file
 from gitmodel.git.silence_timeout import end_program
 
 # A write within this many seconds after another write starts a kept process. The process is used for the same time at
@@ -231,21 +231,22 @@ class _RefFiles:
 
     def read(self, ref: str, links: int = 5) -> Oid | None:
         """Return the id of *ref*, following at most *links* symbolic refs; None if the ref does not exist."""
-        held = self._read_file(ref)
+        held = read_ref_file(os.fspath(self._common_dir), ref)
         if held.startswith(b"ref:"):
             return self.read(os.fsdecode(held[4:].strip()), links - 1) if links else None
         if held:
             return Oid(held[:40].decode("ascii", "replace"))
         if self._packed is None:
-            self._packed = self._read_file("packed-refs")
+            self._packed = _read_packed_refs(self._common_dir)
         found = self._packed.find(b" %s\n" % os.fsencode(ref))
         return None if found < 0 else Oid(self._packed[found - 40 : found].decode("ascii", "replace"))
 
-    def _read_file(self, name: str) -> bytes:
-        try:
-            return (self._common_dir / name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return b""
+
+def _read_packed_refs(common_dir: Path) -> bytes:
+    try:
+        return (common_dir / "packed-refs").read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _lines(moves: Sequence[RefMove]) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
 from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
 from gitmodel.git.process import Git
+
+_LONGEST_REF_FILE = 1 << 12
 
 
 class RefMove(Frozen):
@@ -40,6 +43,20 @@ class RefMove(Frozen):
         if self.verifies:
             return f"verify {self.ref} {self.old or NO_OBJECT}"
         return f"update {self.ref} {self.new} {self.old or NO_OBJECT}" if self.new else f"delete {self.ref} {self.old}"
+
+
+def read_ref_file(common_dir: str, ref: str) -> bytes:
+    """Return what the file of *ref* contains, without the line feed; b"" if the ref has no file of its own."""
+    try:
+        descriptor = os.open(f"{common_dir}/{ref}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    try:
+        return os.read(descriptor, _LONGEST_REF_FILE).rstrip(b"\n")
+    except IsADirectoryError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def list_refs(git: Git, *patterns: str, without: Oid | None = None) -> dict[str, Oid]:

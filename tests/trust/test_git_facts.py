@@ -2,6 +2,7 @@
 
 import ast
 import os
+import random
 import re
 import shutil
 import signal
@@ -91,6 +92,39 @@ def test_a_repository_kept_open_sees_a_packed_branch_that_is_rewritten_within_a_
 
 
 # `update-ref --stdin` with an empty new id deletes the ref and exits 0. On a full disk, commit-tree exits 0.
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_repository_kept_open_sees_every_change_of_a_ref_and_asks_git_about_few(registry, git, monkeypatch, seed):
+    rng, path = random.Random(seed), registry.path
+    refs = ["refs/heads/a", "refs/heads/b", "refs/gitmodel/renumbered", "refs/gitmodel/reserved/iris/7"]
+    commits = [git(path, "commit-tree", "-m", word, f"{BRANCH}^{{tree}}") for word in ("one", "two")]
+    reader = open_repository(path, environ=os.environ).reader
+    sent, send = [], type(reader)._send
+
+    def spy(self, requests):
+        sent.extend(requests)
+        send(self, requests)
+
+    monkeypatch.setattr(type(reader), "_send", spy)
+    for _ in range(25):
+        ref = rng.choice(refs)
+        change = rng.choice([
+            ["update-ref", ref, rng.choice(commits)], ["update-ref", ref, rng.choice(commits)],
+            ["update-ref", "-d", ref], ["symbolic-ref", refs[0], refs[1]], ["symbolic-ref", "--delete", refs[0]],
+            ["pack-refs", "--all"], ["pack-refs", "--all", "--no-prune"],
+        ])  # fmt: skip
+        subprocess.run(["git", *change], cwd=path, capture_output=True, check=False)
+        told = git(path, "for-each-ref", "--format=%(refname) %(objectname)")
+        expected = dict(line.split() for line in told.splitlines())
+        assert [reader.resolve_id(one) for one in refs] == [expected.get(one) for one in refs], change
+        sent.clear()
+        assert [reader.resolve_id(one) for one in refs] == [expected.get(one) for one in refs], change
+        common = path / ".git"
+        alone = {one for one in expected if (common / one).is_file() and "ref:" not in (common / one).read_text()}
+        assert not alone & {*sent}
+        assert {*sent} <= expected.keys() | {refs[0]}, "git was asked again for a ref that does not exist"
+    reader.close()
 
 
 def test_git_deletes_a_ref_if_its_new_id_is_empty(registry, git):
@@ -331,9 +365,9 @@ def test_an_object_folder_that_gc_removes_is_created_again(tmp_path, monkeypatch
     tried = []
 
     def replace(source, target):
-        tried.append(target)
-        if len(tried) < 4 and target.parent.exists():
-            target.parent.rmdir()
+        tried.append(Path(target))
+        if len(tried) < 4 and tried[-1].parent.exists():
+            tried[-1].parent.rmdir()
         return real(source, target)
 
     monkeypatch.setattr(os, "replace", replace)

@@ -321,7 +321,8 @@ def _named(name: str, value: Any) -> str:
     """Return the kind of credential by the field *name*, if *value* may be such a credential, else ""."""
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not name:
         return ""
-    if not any(hint in name.casefold() for hint in _NAME_HINTS):
+    folded = name.casefold()
+    if not any(hint in folded for hint in _NAME_HINTS):
         return ""
     last = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()).casefold().replace("-", "_")
     if re.fullmatch(_NAME, last) is None:

@@ -9,7 +9,7 @@ from gitmodel.domain.schema import paths, records
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
 
-_VERSION_FILE = re.compile(r"([1-9][0-9]{0,17})\.toml")
+_MOST_DIGITS = 18
 _HUNDRED_FOLDER = re.compile(r"([1-9][0-9]{0,17})xx")
 
 
@@ -25,8 +25,9 @@ def newest_numbers(files: Files, model: str) -> Iterator[int]:
 
 def number_of(name: str) -> int:
     """Return the number of the version in the file *name*; 0 for another file."""
-    found = _VERSION_FILE.fullmatch(name)
-    return int(found[1]) if found else 0
+    digits = name.removesuffix(".toml")  # without a regular expression, because lists read many names
+    is_number = digits.isascii() and digits.isdecimal() and digits[0] != "0" and len(digits) <= _MOST_DIGITS
+    return int(digits) if is_number and len(digits) < len(name) else 0
 
 
 def hundred_of(name: str) -> int:
