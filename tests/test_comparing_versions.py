@@ -152,6 +152,19 @@ def test_many_versions_of_several_models_stand_in_columns(client, capsys):
     assert [cell for block in rows for cell in block] == row.split()[1:]
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_values_that_differ_at_their_end_are_not_cut_on_a_narrow_terminal(client, capsys, count):
+    paths = [f"s3://bucket/a/rather/long/folder/{'x' * 50}/data-{number}.parquet" for number in range(count)]
+    create(client, *({"accuracy": 0.5 + place / 10, "data": path} for place, path in enumerate(paths)))
+    lines = on_a_terminal(80, "diff", *(f"iris@{number + 1}" for number in range(count))).splitlines()
+    assert max(map(len, lines)) <= 80
+    below = lines[lines.index("metadata.data") + 1 : lines.index("code:") - 1]
+    assert "".join(line[12:] for line in below) == "".join(paths)
+    assert [line.split()[0] for line in below if line[4] != " "] == [f"iris@{n + 1}" for n in range(count)]
+    assert lines[1].split()[:3] == ["metadata.accuracy", "0.5", "0.6"]
+    assert "\n".join(lines) not in ask(capsys, "diff", "iris@1", "iris@2")[1]  # not a terminal: one table
+
+
 def test_diff_has_a_column_for_each_of_two_references_to_the_same_version(client, capsys):
     create(client, {"accuracy": 0.5}, {"accuracy": 0.6})
     client.promote("iris@2", "production")

@@ -27,7 +27,8 @@ _PATIENCE, _TICK = 0.5, 0.1
 _PLAIN_TICK = 10.0
 _SPAN = 10.0  # seconds over which the rate is measured
 _NARROWEST = 8
-_NARROW_CELL = 12  # if cells would be narrower than this, columns are moved to another table
+_WIDEST_CELL = 20  # on a narrow terminal, a row with a wider cell is printed below the table
+_MOST_LINES = 5  # of such a cell
 # A last column with one of these heads is printed below each row, uncut, if the terminal is too narrow.
 PROSE = "REASON"
 _WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
@@ -94,15 +95,25 @@ class Output:
     def wide_table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
         """Print a table as `table` does. On a narrow terminal, print several tables with the same first column.
 
-        No head of a column is cut.
+        Rows with a wide cell follow, with a line for each cell. So no head is cut, and no cell but in the first column.
         """
-        if not (any(columns) and sys.stdout.isatty()):
-            return self.table(heads, columns, empty)
         filled = [(head, column) for head, column in zip(heads, columns, strict=True) if any(column)]
-        for place, part in enumerate(_parts(filled, terminal_width())):
-            if place:
-                _write(sys.stdout, "\n")
+        room = terminal_width()
+        if not (filled and sys.stdout.isatty()) or _length([_widest_of(*part) for part in filled]) <= room:
+            return self.table(heads, columns, empty)
+        heads = [head for head, _ in filled]
+        rows = list(zip(*(column for _, column in filled), strict=True))
+        short = [row for row in rows if _widest_of("", row[1:]) <= _WIDEST_CELL]
+        printed = False
+        for part in _parts(list(zip(heads, zip(*short, strict=True), strict=True)), room) if short else ():
+            _write(sys.stdout, "\n" if printed else "")
             self.table([head for head, _ in part], [[*column] for _, column in part], empty)
+            printed = True
+        for row in rows:
+            if row not in short:
+                _write(sys.stdout, "\n" if printed else "")
+                _write(sys.stdout, _listed(row[0], list(zip(heads[1:], row[1:], strict=True)), room))
+                printed = True
         return None
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
@@ -373,13 +384,13 @@ def _table(heads: Sequence[str], columns: Sequence[Sequence[str]], stream: TextI
         yield from (f"{_INDENT}{line}\n" for line in said)
 
 
-def _parts(columns: Sequence[tuple[str, list[str]]], room: int) -> Iterator[list[tuple[str, list[str]]]]:
+def _parts(columns: Sequence[tuple[str, Sequence[str]]], room: int) -> Iterator[list[tuple[str, Sequence[str]]]]:
     """Split *columns* into tables that fit into *room*. Each table has the first column."""
     first, *others = columns
     begin = taken = min(_widest_of(*first), room // 2)
     part = [first]
     for head, column in others:
-        needed = 2 + max(width(head), min(_widest_of(head, column), _NARROW_CELL))
+        needed = 2 + _widest_of(head, column)
         if len(part) > 1 and taken + needed > room:
             yield part
             part, taken = [first], begin
@@ -390,6 +401,16 @@ def _parts(columns: Sequence[tuple[str, list[str]]], room: int) -> Iterator[list
 
 def _widest_of(head: str, column: Iterable[str]) -> int:
     return max(width(head), *(width(escape(cell)) for cell in column))
+
+
+def _listed(name: str, cells: Sequence[tuple[str, str]], room: int) -> str:
+    """Return *name* and, below it, each head and cell that is not empty, in lines that fit into *room*."""
+    import textwrap
+
+    beside = max(room - max(width(head) for head, _ in cells) - len(_INDENT) - 2, _NARROWEST)
+    fold = partial(textwrap.wrap, width=beside, break_on_hyphens=False, max_lines=_MOST_LINES, placeholder=" …")
+    lines = [(f"{_INDENT}{head}", "\n".join(fold(escape(cell)))) for head, cell in cells if cell]
+    return f"{_coloured(escape(name), '1', sys.stdout)}\n{_labelled(lines, sys.stdout)}"
 
 
 def _paragraphs(texts: Iterable[str], room: int) -> list[str]:
