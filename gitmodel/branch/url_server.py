@@ -39,6 +39,8 @@ T = TypeVar("T")
 # there are few of them. The files of versions, names and runs are many.
 _FEW = 2_000
 _WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
+# The depth by which git means a history without an end.
+_WHOLE_HISTORY = 2**31 - 1
 # The most ids on one command line: an id takes 41 bytes, and Linux allows 2 MiB.
 _MOST = 20_000
 
@@ -282,11 +284,11 @@ def _fetch_unfiltered(repository: Repository) -> GitOutput:
     Such a server speaks an old protocol: sshd must be configured to accept GIT_PROTOCOL.
     """
     refs = list_refs(repository.git, repository.branch, STAGE_TAGS)
-    depth = ["--depth=1"] if repository.shallow else []
-    options = ("--no-prune", "--refetch", "--no-filter", *depth)
+    # With a depth, git also fetches what it has. `git fetch --refetch` needs git 2.36.
+    depth = 1 if repository.shallow else _WHOLE_HISTORY
     refspecs = [f"+{ref}:{ref}" for ref in refs]
     silence = remotes.silence_timeout(repository)
-    return remote_commands.fetch(repository.git, REMOTE, refspecs, *options, silence=silence)
+    return fetch_objects(repository.git, REMOTE, refspecs, "--no-filter", f"--depth={depth}", silence=silence)
 
 
 def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:

@@ -80,8 +80,8 @@ def fetch(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence
     return git.run_remote(*_FETCH, *words, silence=silence)
 
 
-def fetch_objects(git: Git, remote: str, ids: Iterable[Oid], *options: str, silence: float) -> GitOutput:
-    """Fetch objects by id, without telling the remote which commits this repository has."""
+def fetch_objects(git: Git, remote: str, ids: Iterable[str], *options: str, silence: float) -> GitOutput:
+    """Fetch objects by id or refspec, without telling the remote which commits this repository has."""
     alone = replace(git, environ=with_settings(git.environ, [("fetch.negotiationAlgorithm", "noop")]))
     return fetch(alone, remote, ids, "--no-prune", *options, silence=silence)
 
