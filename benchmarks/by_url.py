@@ -46,6 +46,8 @@ def serve(place: Path, made: Path, environ: dict[str, str]) -> Iterator[Any]:
     remote = place / "remote.git"
     subprocess.run(["git", "clone", "-q", "--bare", str(made), str(remote)], check=True, env=environ)
     subprocess.run(["git", "-C", str(remote), "symbolic-ref", "HEAD", registries.BRANCH], check=True, env=environ)
+    # as on a host, which packs its repositories with a bitmap of what each commit reaches
+    subprocess.run(["git", "-C", str(remote), "repack", "-adbq"], check=True, env=environ)
     for key in ("uploadpack.allowFilter", "http.receivepack"):
         subprocess.run(["git", "-C", str(remote), "config", key, "true"], check=True, env=environ)
     with http_server(place) as server:

@@ -95,6 +95,14 @@ class Table:
         self._line(what, _number(cost.cpu), _number(cost.wall), target, reached)
         return cost
 
+    def judge(self, what: str, found: tuple[Cost, float], most: float) -> None:
+        """Say what *what* costs, with its spread and the CPU of this side; *most* is the target in ms of wall time."""
+        cost, own = found
+        self.cost(what, cost, f"<= {most:,g} ms wall" if most else "", cost.wall <= most if most else None)
+        low, high = cost.spread or (cost.wall, cost.wall)
+        spread = f"{_number(low)}-{_number(high)}"
+        self._line("    CPU of the client alone; wall, from the fastest to the slowest", _number(own), spread, "", None)
+
     def ratio(self, what: str, first: Cost, second: Cost, at_most: float, unit: str = "CPU") -> None:
         """Say how often *second* goes into *first*."""
         cpu, wall = first.cpu / (second.cpu or 1e-9), first.wall / (second.wall or 1e-9)

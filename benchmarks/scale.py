@@ -1,28 +1,39 @@
-"""The cost of scale: lists of many models, a first write by URL, and a clone: `python benchmarks/scale.py`."""
+"""The cost of scale: lists of many models, writes by URL, and clones: `python benchmarks/scale.py [--only PART]`."""
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import registries
 from by_url import serve
-from measuring import Cost, Table, describe_machine, measure, measure_command
+from measuring import Cost, Table, cpu_seconds, describe_machine, measure, measure_command, middle
 
-from gitmodel.client import Client
 from gitmodel.domain.schema import codec, paths
-from gitmodel.domain.schema.records import ModelRecord, RegistryRecord
+from gitmodel.domain.schema.records import ModelRecord, RegistryRecord, StageRecord, links_digest
 
 _PER_COMMIT = 100
+_GIT_MODEL = str(Path(sys.executable).parent / "git-model")
+# Creates a version by URL: argv has the URL, the model, and the idempotency key.
+_CREATE = """
+import sys
+from gitmodel import Client
+
+with Client(repo=sys.argv[1], timeout=600) as client:
+    client.get_model(sys.argv[2]).create_version(metadata={"accuracy": 0.9}, idempotency_key=sys.argv[3])
+"""
 
 
 def main() -> None:
     """Measure, print a line for each figure, and end with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print the figures of large registries.")
     parser.add_argument("--quick", action="store_true", help="a hundredth of the sizes")
+    parser.add_argument("--only", choices=("models", "url", "million"), help="one part")
     parser.add_argument("--folder", type=Path, help="where registries are made (on a disk, not in memory)")
     given = parser.parse_args()
     part = 100 if given.quick else 1
@@ -30,9 +41,14 @@ def main() -> None:
         folder, table = Path(temporary), Table()
         print(describe_machine(folder))
         environ = registries.hermetic_environment(folder / "home")
-        for count in (10_000, 50_000):
-            _measure_models(table, folder / f"models-{count}", environ, count // part, is_full=part == 1)
-        _measure_by_url(table, folder, environ, 100_000 // part, is_full=part == 1)
+        if given.only in (None, "models"):
+            for count in (10_000, 50_000):
+                _measure_models(table, folder / f"models-{count}", environ, count // part, is_full=part == 1)
+            _measure_tagged(table, folder / "tagged", environ, 10_000 // part)
+        if given.only in (None, "url"):
+            _measure_by_url(table, folder / "url", environ, 100_000 // part, is_full=part == 1)
+        if given.only in (None, "million"):
+            _measure_million(table, folder / "million", environ, 10_000 // part)
     raise SystemExit(1 if table.missed else 0)
 
 
@@ -69,38 +85,123 @@ def _models(count: int) -> Iterator[tuple[list[registries.File], str]]:
         yield files, f"Register models from {start}"
 
 
+def _measure_tagged(table: Table, path: Path, environ: dict[str, str], count: int) -> None:
+    """Print what the first list and `apply` cost if each of *count* models has a stage tag, which both judge."""
+    table.section(f"{count:,} models with a version and a stage tag each")
+    registries.new_repository(path, environ)
+    registries.write(path, lambda begun: _models(count), environ)
+    registries.write(path, lambda begun: _promotions(count), environ)
+    log = ["git", "-C", str(path), "rev-list", "--first-parent", "--reverse", registries.BRANCH]
+    commits = subprocess.run(log, check=True, env=environ, capture_output=True, text=True).stdout.split()[-count:]
+    tag = "tag model/model-%05d/production\nfrom %s\ntagger %s 1767225600 +0000\ndata 9\npromoted\n\n"
+    stream = "".join(tag % (number, commit, registries.WHO) for number, commit in enumerate(commits))
+    subprocess.run(["git", "-C", str(path), "fast-import", "--quiet"], input=stream.encode(), check=True, env=environ)
+    table.cost("git model list, the first in the clone", _once(["list"], environ, path))
+    table.cost("git model list", _command(["list"], environ, path))
+    table.cost("git model apply", _once(["apply"], environ, path))
+
+
+def _promotions(count: int) -> Iterator[tuple[list[registries.File], str]]:
+    """Yield a commit for each of *count* models that puts its version into production."""
+    for number in range(count):
+        name = f"model-{number:05}"
+        digest = links_digest(registries.version(1, shift=number).artifacts)
+        record = StageRecord(version=1, artifacts=digest, reason="better")
+        yield [(paths.stage_file(name, "production"), codec.encode(record))], f"Promote {name} 1 to production"
+
+
 def _measure_by_url(table: Table, folder: Path, environ: dict[str, str], count: int, *, is_full: bool) -> None:
-    """Print what a first write and a first clone cost with *count* versions, each a commit, over HTTP."""
-    table.section(f"{count:,} versions by URL, with empty caches")
+    """Print what a first write and a first clone cost with *count* versions, each a commit."""
+    table.section(f"{count:,} versions of a model, each a commit, by URL, with empty caches")
     made = registries.new_repository(folder / "made", environ)
     registries.build(made, {"iris": range(1, count + 1)}, environ)
     with serve(folder, made, environ) as server:
-        url = f"{server.url}/remote.git"
+        _compare_by_url(table, folder, environ, server.url, "iris", is_full=is_full)
 
-        def create() -> None:
-            cache = tempfile.mkdtemp(dir=folder)
-            with Client(folder, repo=url, environ={**environ, "XDG_CACHE_HOME": cache}, timeout=600) as client:
-                client.get_model("iris").create_version(metadata={"accuracy": 0.9})
 
-        def clone() -> None:
-            shutil.rmtree(folder / "clone", ignore_errors=True)
-            command = [str(Path(sys.executable).parent / "git-model"), "clone", url, str(folder / "clone")]
-            subprocess.run(command, check=True, env=environ, stdout=subprocess.DEVNULL)
+def _compare_by_url(
+    table: Table, folder: Path, environ: dict[str, str], server: str, model: str, *, is_full: bool
+) -> None:
+    """Print the costs by HTTP and by path, each beside those of git commands that fetch what they need."""
+    tip = ["git", "clone", "-q", "--bare", "--depth=1"]
+    cases: list[tuple[str, Callable[[str, Path], list[str]], int]] = [
+        ("create a version", lambda url, place: [sys.executable, "-c", _CREATE, url, model, ""], 1_500),
+        ("  with a key", lambda url, place: [sys.executable, "-c", _CREATE, url, model, place.name], 0),
+        (
+            "  git clone --depth=1 --filter=blob:none",
+            lambda url, place: [*tip, "--filter=blob:none", url, str(place)],
+            0,
+        ),
+        ("git model clone", lambda url, place: [_GIT_MODEL, "clone", url, str(place)], 10_000),
+        ("  git clone --no-checkout", lambda url, place: ["git", "clone", "-q", "--no-checkout", url, str(place)], 0),
+    ]
+    # from a path, git would copy files
+    for how, url in (("HTTP", f"{server}/remote.git"), ("path", (folder / "remote.git").as_uri())):
+        for what, command, most in cases:
+            times = 3 if "clone" in what else 7
+            found = _of_both_sides(command, url, folder, environ, times)
+            table.judge(f"{what}, by {how}", found, most if is_full else 0)
 
-        for what, work, most in (("create a version", create, 1_500), ("git model clone", clone, 10_000)):
-            cost = measure(work, times=3, warm=0)
-            table.cost(what, cost, f"<= {most:,} ms wall" if is_full else "", cost.wall <= most if is_full else None)
+
+def _of_both_sides(
+    command: Callable[[str, Path], list[str]], url: str, folder: Path, environ: dict[str, str], times: int
+) -> tuple[Cost, float]:
+    """Return the cost of a command with an empty cache and a new folder each time, and the CPU ms of its own side."""
+    costs, own = [], []
+    for number in range(times):
+        place = folder / f"new-{number}-{os.urandom(4).hex()}"
+        cpu, wall = cpu_seconds(), time.perf_counter()
+        process = subprocess.Popen(
+            command(url, place),
+            env={**environ, "XDG_CACHE_HOME": f"{place}.cache"},
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - wall
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"{process.args} ended with {process.returncode}")
+        costs.append(((cpu_seconds() - cpu) * 1000, wall * 1000))
+        own.append((usage.ru_utime + usage.ru_stime) * 1000)
+        for made in (place, Path(f"{place}.cache")):
+            shutil.rmtree(made, ignore_errors=True)
+    return middle(costs), sorted(own)[times // 2]
+
+
+def _measure_million(table: Table, folder: Path, environ: dict[str, str], models: int) -> None:
+    """Print what commands cost with *models* models of 100 versions, each model's versions in one commit."""
+    table.section(f"{models:,} models of 100 versions each ({100 * models:,} versions)")
+    made = registries.new_repository(folder / "made", environ)
+    names = [f"model-{number:05}" for number in range(models)]
+    built = measure(
+        lambda: registries.build(made, {name: range(1, 101) for name in names}, environ, versions_per_commit=100),
+        times=1,
+        warm=0,
+    )
+    table.cost("(git fast-import of this registry)", built)
+    page = ["list", "--limit", "50"]
+    for words in (page, ["list"], ["version", "list", "--filter", "metadata.epochs == 25", "--limit", "50"]):
+        table.cost(" ".join(["git model", *words]) + ", the first in the clone", _once(words, environ, made))
+        table.cost(" ".join(["git model", *words]), _command(words, environ, made))
+    for words in (["resolve", f"{names[-1]}@latest"], ["version", "list", names[-1], "--limit", "50"]):
+        table.cost(" ".join(["git model", *words]), _command(words, environ, made))
+    table.cost("git model version create", _command(["version", "create", names[0]], environ, made))
+    index = sum(path.stat().st_size for path in (made / ".git" / "gitmodel").rglob("*") if path.is_file())
+    table.value("size of the index", f"{index >> 20} MB")
+    with serve(folder, made, environ) as server:
+        _compare_by_url(table, folder, environ, server.url, names[0], is_full=False)
 
 
 def _command(words: list[str], environ: dict[str, str], path: Path) -> Cost:
-    return measure_command([str(Path(sys.executable).parent / "git-model"), *words], environ, path, times=5)
+    return measure_command([_GIT_MODEL, *words], environ, path, times=5)
 
 
 def _once(words: list[str], environ: dict[str, str], path: Path) -> Cost:
     """Return the cost of a command in a clone without an index."""
     shutil.rmtree(path / ".git" / "gitmodel", ignore_errors=True)
-    command = [str(Path(sys.executable).parent / "git-model"), *words]
-    done = {"check": True, "env": environ, "cwd": path, "stdout": subprocess.DEVNULL}
+    command = [_GIT_MODEL, *words]
+    done = {"check": True, "env": environ, "cwd": path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return measure(lambda: subprocess.run(command, **done), times=1, warm=0)
 
 
