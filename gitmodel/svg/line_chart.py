@@ -45,10 +45,12 @@ def line_chart(
     """Return a line through *points*: pairs of a whole number, such as that of a version, and the value there.
 
     A value that is not a finite number leaves a gap. *name* says what the values are and *unit* what is counted.
-    *marks* are drawn with their names and a shape of their own. Of many points, those stay that *width* can show.
+    *marks* are drawn with their names and a shape of their own, except those before the first or after the last point.
+    Of many points, those stay that *width* can show.
     """
     known = sorted(((x, finite_number(value)) for x, value in points), key=lambda point: point[0])
     numbers = [(x, y) for x, y in known if y is not None]
+    marks = [mark for mark in marks if known and known[0][0] <= mark.x <= known[-1][0]]
     title = f"{name} over {unit}s"
     told = _description(known, numbers, marks, unit)
     if not numbers:

@@ -135,6 +135,11 @@ class TestLineChart:
         svg = line_chart(points, name="accuracy")
         assert len(of_class(svg, "dot")) == 1
 
+    def test_a_mark_before_the_first_or_after_the_last_point_is_left_out(self):
+        marks = [Mark(1, "champion"), Mark(3, "staging"), Mark(9, "production")]
+        svg = line_chart([(2, 0.5), (3, 0.6), (4, 0.7)], name="accuracy", marks=marks)
+        assert [name in svg for name in ("champion", "staging", "production")] == [False, True, False]
+
     def test_marks_have_a_word_a_shape_and_a_line_and_no_label_covers_another(self):
         marks = [Mark(38, "production"), Mark(40, "staging"), Mark(40, "champion"), Mark(3, "challenger")]
         svg = line_chart([(number, number % 7) for number in range(1, 41)], name="accuracy", marks=marks)

@@ -9,17 +9,25 @@ _FIND_FAULTS = """() => {
         return `${element.tagName.toLowerCase()}${kind ? "." + kind : ""} "${element.textContent.trim().slice(0, 30)}"`
     }
     if (document.documentElement.scrollWidth > width) found.add("the page scrolls sideways")
-    const isShown = element => {
-        for (let at = element; at; at = at.parentElement)
-            if (getComputedStyle(at).clipPath !== "none") return false  // only for screen readers
-        return element.checkVisibility({visibilityProperty: true}) && !element.closest(".skip")
+    // what an element has from those around it is asked once
+    const remembered = ask => {
+        const known = new Map()
+        return element => known.get(element) ?? known.set(element, ask(element)).get(element)
     }
+    const isHidden = remembered(element =>  // for screen readers only
+        element ? getComputedStyle(element).clipPath !== "none" || isHidden(element.parentElement) : false)
+    const isShown = remembered(element =>
+        element.checkVisibility({visibilityProperty: true}) && !element.closest(".skip") && !isHidden(element))
     // text in a place that is scrolled, such as a diff, may be wider than the place
-    const isScrolled = element => {
-        for (let at = element; at; at = at.parentElement)
-            if (["auto", "scroll"].includes(getComputedStyle(at).overflowX)) return true
-        return false
-    }
+    const isScrolled = remembered(element => element ?
+        ["auto", "scroll"].includes(getComputedStyle(element).overflowX) || isScrolled(element.parentElement) : false)
+    const checkCut = remembered(element => {
+        const cuts = ["hidden", "clip"].includes(getComputedStyle(element).overflowX)
+        if (cuts && element.clientWidth > 2 && element.scrollWidth > element.clientWidth + 1)
+            found.add(`${named(element)} is cut off`)
+        if (element !== document.body) checkCut(element.parentElement)
+        return true
+    })
     const texts = []
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
     while (walker.nextNode()) {
@@ -34,16 +42,12 @@ _FIND_FAULTS = """() => {
             if ((box.right > width + 1 || box.left < -1) && !isScrolled(element))
                 found.add(`${named(element)} reaches out of the window`)
         }
-        for (let at = element; at && at !== document.body; at = at.parentElement) {
-            const style = getComputedStyle(at)
-            const cuts = ["hidden", "clip"].includes(style.overflowX) && at.scrollWidth > at.clientWidth + 1
-            if (cuts && at.clientWidth > 2) found.add(`${named(at)} is cut off`)
-        }
+        checkCut(element)
     }
     texts.sort((one, other) => one.box.top - other.box.top)
     texts.forEach((one, place) => {
-        for (const other of texts.slice(place + 1)) {
-            if (other.box.top >= one.box.bottom - 3) break
+        for (let next = place + 1; next < texts.length && texts[next].box.top < one.box.bottom - 3; next++) {
+            const other = texts[next]
             const across = Math.min(one.box.right, other.box.right) - Math.max(one.box.left, other.box.left)
             const down = Math.min(one.box.bottom, other.box.bottom) - other.box.top
             if (across > 2 && down > 3 && one.element !== other.element && !isScrolled(one.element))

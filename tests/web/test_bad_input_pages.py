@@ -1,0 +1,78 @@
+"""Pages of a registry with hostile, huge, missing and damaged content, in a real browser."""
+
+import subprocess
+
+import pytest
+from layout import layout_faults
+
+from gitmodel import Client
+from gitmodel.web import routes
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.site import export_site
+
+HOSTILE = (
+    "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u2028 [x](javascript:alert(1)) " + "W" * 90
+)
+LONG = "word " * 12_000  # a record has at most 64 kB
+
+
+@pytest.fixture
+def registry(code_repo, tmp_path):
+    """A registry with hostile text in every field, long text, many keys, and numbers that change their type."""
+    page, drawing = tmp_path / "page.html", tmp_path / "drawing.svg"
+    page.write_text("<script>alert(1)</script>", encoding="utf-8")
+    drawing.write_text('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', encoding="utf-8")
+    with Client(code_repo) as client:
+        words = ("title", "license", "description", "audience", "use_cases", "limitations", "trade_offs", "ethics")
+        fields = dict.fromkeys(words, HOSTILE)
+        iris = client.register_model("iris", owners=[HOSTILE], tags=["a" * 60], metadata={"note": HOSTILE}, **fields)
+        client.register_model("a" * 60, description=LONG)
+        for value in (0.5, float("nan"), float("inf"), "high", 10**18, True, None, 0.7):
+            metadata = {"accuracy": value, HOSTILE[:120]: HOSTILE} if value is not None else {}
+            iris.create_version(metadata=metadata, description=HOSTILE, tags=["b" * 60])
+        iris.create_version(metadata={f"k{number}": 1 for number in range(5_000)})
+        version = iris.create_version(description=LONG, data={"page": page, "drawing": drawing})
+        version.attach("picture", drawing)
+        for number in (1, 2, 9, 10):
+            iris.get_version(number).set_stage("production", reason=HOSTILE)
+        iris.get_version(8).add_alias("champion")
+        client.propose(("iris@1", "production"), reason=HOSTILE)
+        yield client
+
+
+def visit_all(client, folder, visitor, **options):
+    """Export the pages of *client*, and open the first and the last of each kind."""
+    export_site(client, folder, SiteOptions(**options))
+    data = RegistryData(client, SiteOptions(**options))
+    for page in routes.PAGES:
+        found = [page.file(one) for one in page.list(data)] if page.template else []
+        for file in sorted({*found[:1], *found[-1:]}):
+            seen = visitor.open((folder / file).as_uri(), width=360, site=folder)
+            yield file, seen
+
+
+def test_hostile_and_huge_content_stays_text_within_the_window(registry, tmp_path, visitor):
+    for file, page in visit_all(registry, tmp_path / "site", visitor, artifacts=True):
+        assert page.locator("main :is(script, img, iframe, object, embed)").count() == 0, file
+        assert page.locator("a[href^='javascript']").count() == 0, file
+        assert (file, layout_faults(page)) == (file, [])
+        assert (tmp_path / "site" / file).stat().st_size < 1_000_000, file
+    assert [path.name for path in (tmp_path / "site").rglob("*.svg")] == ["icon.svg"]
+
+
+@pytest.mark.parametrize("kind", ["no tags", "shallow"])
+def test_a_clone_without_tags_or_history_has_all_pages(registry, tmp_path, kind):
+    clone = tmp_path / "clone"
+    words = ["--depth", "1"] if kind == "shallow" else []
+    url = registry.repository.common_dir.as_uri()
+    subprocess.run(["git", "clone", "-q", "--no-tags", *words, "--branch", "gitmodel", url, str(clone)], check=True)
+    export_site(registry, tmp_path / "whole", SiteOptions())
+    with Client(clone) as client:
+        export_site(client, tmp_path / "site", SiteOptions())
+    pages = [
+        {str(path.relative_to(folder)) for path in folder.rglob("*.html") if path.parent.name != "proposals"}
+        for folder in (tmp_path / "whole", tmp_path / "site")
+    ]
+    assert pages[0] == pages[1]
+    assert len(pages[0]) > 10
