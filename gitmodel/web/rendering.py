@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
+from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.comparison import rounded
 from gitmodel.domain.views.record_views import plain
 from gitmodel.frozen import Frozen
@@ -171,7 +172,7 @@ def _environment() -> jinja2.Environment:
         day=_day,
         number=_number,
         value=_shown,
-        size=_size,
+        size=cell_text.size,
         markdown=render_markdown,
         plural=_plural,
         sparkline=draw_sparkline,
@@ -225,20 +226,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, (date, datetime)):
         return value.isoformat()
     return json.dumps(plain(value), ensure_ascii=False, default=str)
-
-
-def _size(size: int) -> str:
-    """Return a number of bytes for people.
-
-    >>> _size(570), _size(9_256), _size(5_000_000_000)
-    ('570 B', '9.3 kB', '5.0 GB')
-    """
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
 
 
 def _plural(count: int, noun: str) -> str:
