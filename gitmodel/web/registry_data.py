@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema.paths import version_file
+from gitmodel.domain.schema.records import StageRule
 from gitmodel.domain.views.version_numbers import numbers_by_key
 from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.registry.stage_rules import StageRules
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.shown_text import TextRules
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from gitmodel.domain.views.record_views import ModelView, VersionView
     from gitmodel.hosts.addresses import Host
     from gitmodel.registry.runs import RunView
-    from gitmodel.registry.stage_rules import StageRules
     from gitmodel.teams.proposals import Proposal
 
 # Metric columns of a model; a registry may have thousands of keys.
@@ -249,8 +250,15 @@ class RegistryData:
 
     @cached_property
     def stages(self) -> Sequence[StageRules]:
-        """The stages with their rules, in order."""
-        return self.client.list_stages()
+        """The stages with their rules, in order. If a shallow clone hides the rules, there are only their names."""
+        try:
+            return self.client.list_stages()
+        except Invalid as error:
+            self.rules_fault = error.message
+            return [StageRules(StageRule(name=name), False) for name in self.client.stage_names]
+
+    # The reason why the rules of the stages are not known; "" if they are. Set when the stages are read.
+    rules_fault = ""
 
     @cached_property
     def headline_keys(self) -> Sequence[str]:

@@ -154,6 +154,33 @@ def test_the_lineage_is_a_graph_and_a_text_tree_of_each_version_in_use(site: Pat
     assert "The model has no version yet." in (site / "m/empty/lineage.html").read_text(encoding="utf-8")
 
 
+def test_a_shallow_clone_shows_what_it_has_and_says_what_is_missing(
+    client: Client, code_repo: Path, tmp_path: Path
+) -> None:
+    url, clone = code_repo.as_uri(), tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "--depth=2", "--branch=gitmodel", url, clone], check=True)
+    with Client(clone) as shallow:
+        export_site(shallow, tmp_path / "site", SiteOptions())
+    page = twin(tmp_path / "site", "history")
+    assert "this clone is too shallow" in page["incomplete"]
+    assert "Older changes are missing" in (tmp_path / "site/history.html").read_text(encoding="utf-8")
+    rules = twin(tmp_path / "site", "rules")
+    assert rules["stages"] == []
+    assert "the rules in force are not known" in rules["unknown"]
+    assert twin(tmp_path / "site", "stages")["stages"] == ["staging", "production"]
+
+
+def test_the_lineage_of_a_damaged_version_says_why_it_is_missing(
+    client: Client, code_repo: Path, tmp_path: Path
+) -> None:
+    editing.edit(code_repo, {"models/iris/versions/1.toml": "number = ["})
+    export_site(client, tmp_path / "site", SiteOptions())
+    (first, *others) = twin(tmp_path / "site", "m/iris/lineage")["versions"]
+    assert (first["number"], first["lineage"]) == (1, None)
+    assert first["fault"]
+    assert all(each["lineage"] for each in others)
+
+
 @pytest.fixture
 def served(site: Path) -> Iterator[str]:
     """The address of a web server with the site."""

@@ -51,13 +51,17 @@ class RuleChangeRow(Frozen):
 
 
 class RulesPage(Frozen):
-    """The rules at *commit* of the metadata branch. *incomplete* is the reason why older changes are missing, or ""."""
+    """The rules at *commit* of the metadata branch. *incomplete* is the reason why older changes are missing, or "".
+
+    *unknown* is the reason why the rules of the *stages* are not known, or "".
+    """
 
     commit: str
     stages: tuple[StageLine, ...]
     signers: tuple[str, ...]
     changes: tuple[RuleChangeRow, ...]
     incomplete: str
+    unknown: str = ""
 
 
 def read(registry: RegistryData) -> RulesPage:
@@ -80,7 +84,8 @@ def read(registry: RegistryData) -> RulesPage:
         for stage in registry.stages
     )
     signers = tuple(registry.client.list_signers())
-    return RulesPage(registry.commit, stages, signers, tuple(changes), incomplete)
+    unknown = registry.rules_fault
+    return RulesPage(registry.commit, () if unknown else stages, signers, tuple(changes), incomplete, unknown)
 
 
 def _conditions(rule: StageRule) -> Iterator[str]:
