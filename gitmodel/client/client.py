@@ -1142,6 +1142,16 @@ class Client:
         found = (checking.check(self.repository, one) for one in commit_ranges.current_states(self.repository))
         return list(dict.fromkeys(problem for problems in found for problem in problems))
 
+    def list_problems(self) -> list[Problem]:
+        """Return the problems that `check` finds on the branch now, for programs that ask again and again.
+
+        Commits without problems are noted in the clone. If a recent one is noted, only what changed since is read.
+        """
+        from gitmodel.teams.range_checks import list_problems
+
+        self.repository.renew()
+        return list_problems(self.repository)
+
     def find_credentials(self, commit: str = "") -> list[str]:
         """Return a message for each recorded value that looks like a credential.
 

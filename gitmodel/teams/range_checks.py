@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,13 @@ from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import in_force
 from gitmodel.registry.checking import check_files
 from gitmodel.registry.recorded_credentials import credentials_in
+from gitmodel.version import __version__
 
 _SHOWN = 3
+# The kind of the note that a commit has no problems, by the rules of this release.
+_VALID = "valid"
+_RULES_NOW = hashlib.sha256(__version__.encode()).hexdigest()[:16]
+_MOST_COMMITS = 256
 
 
 class RangeCheck(Frozen):
@@ -99,6 +105,44 @@ def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
             hint="`git model check` lists every problem; correct the file in a work tree of the branch "
             f"(`git worktree add ../registry {repository.branch_name}`), commit, and push again",
         )
+
+
+def list_problems(repository: Repository) -> list[Problem]:
+    """Return the problems of the branch, as `checking.check` does. Notes on disk that the tip has none.
+
+    If one of the newest commits is noted, only the files that changed since and the records related to them are read.
+    """
+    tip = repository.tip()
+    if not tip:
+        return []
+    base = _newest_valid(repository, tip)
+    if base == tip:
+        return []
+    found = [] if base and _stays_valid(repository, base, tip) else check_files(repository.files(tip))
+    if not found:
+        repository.facts.put(_VALID, tip, _RULES_NOW)
+    return found
+
+
+def _newest_valid(repository: Repository, tip: Oid) -> Oid | None:
+    """Return the newest of the last commits up to *tip* that is noted to have no problems; None if there is none."""
+    at: Oid | None = tip
+    for _ in range(_MOST_COMMITS):
+        if at is None or not repository.commits.is_here(at):
+            return None
+        if repository.facts.get(_VALID, at) == _RULES_NOW:
+            return at
+        at = next(iter(repository.commits.read(at).parents), None)
+    return None
+
+
+def _stays_valid(repository: Repository, base: Oid, tip: Oid) -> bool:
+    """Return True if *tip* has no problems, as *base* has none."""
+    try:
+        changed = changed_paths(repository, base, tip)
+    except Invalid:  # too many files
+        return False
+    return not _new_problems(repository.recorded(base), repository.recorded(tip), changed)
 
 
 def _judge_tree(repository: Repository, base: Oid, head: Oid, tree: Oid, force: bool) -> RangeCheck:

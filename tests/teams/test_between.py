@@ -15,7 +15,8 @@ from gitmodel.cli import run as run_program
 from gitmodel.domain.rules.change_rules import RULES
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.git.merging import merged_tree
-from gitmodel.registry.checking import check
+from gitmodel.registry.checking import check, check_files
+from gitmodel.teams import range_checks
 from gitmodel.teams.range_checks import check_between
 
 VERSION = paths.version_file("iris", 1)
@@ -276,3 +277,22 @@ def test_a_link_that_one_side_made_of_a_file_stays_a_link_with_an_old_git(code_r
         head = editing.run(code_repo, "commit-tree", "-p", TOPIC, "-m", "Link", tree)
         found = check_between(client.repository, editing.run(code_repo, "rev-parse", BRANCH), head)
     assert ("models/iris/model.toml", "tree.file") in {(one.path, one.rule) for one in found.problems}
+
+
+def test_problems_are_listed_as_check_finds_them_and_unchanged_records_are_not_read_again(client, repo, monkeypatch):
+    read_files = []
+    monkeypatch.setattr(
+        range_checks, "check_files", lambda files, wanted=None: read_files.append(wanted) or check_files(files, wanted)
+    )
+    assert client.list_problems() == []
+    assert read_files == [None]
+    assert client.list_problems() == []
+    client.get_version("iris@2").set_stage("production")
+    assert client.list_problems() == []
+    assert None not in read_files[1:]
+    edit(repo, {SECOND: "number = ["})
+    assert client.list_problems() == client.check() != []
+    edit(repo, {VERSION: read(repo, VERSION) + "\n"})  # the problem is older than the last commit
+    assert client.list_problems() == client.check() != []
+    edit(repo, {SECOND: read(repo, SECOND, at=f"{BRANCH}~2")})
+    assert client.list_problems() == client.check()

@@ -51,7 +51,7 @@ def read(registry: RegistryData) -> HealthPage:
     unchecked = ""
     findings: list[Finding] = []
     try:
-        findings = [Finding(one.path, one.rule, one.message) for one in registry.client.check()]
+        findings = [Finding(one.path, one.rule, one.message) for one in registry.client.list_problems()]
     except GitModelError as error:
         unchecked = error.message
     waiting = tuple(
