@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitmodel.frozen import Frozen
+from gitmodel.web.verified import VerifiedArtifacts
 
 
 class SiteOptions(Frozen, kw_only=True):
@@ -10,6 +11,7 @@ class SiteOptions(Frozen, kw_only=True):
 
     With *public*, e-mail addresses are left out. With *only_staged*, only versions that are or were in a stage, have an
     alias or are the latest have a page. With *artifacts*, pictures and small text artifacts are on the pages.
+    *verified* is the result of a verification of the artifacts.
     """
 
     title: str = "Model registry"
@@ -17,3 +19,4 @@ class SiteOptions(Frozen, kw_only=True):
     public: bool = False
     only_staged: bool = False
     artifacts: bool = False
+    verified: VerifiedArtifacts | None = None

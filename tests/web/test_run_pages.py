@@ -13,6 +13,7 @@ import pytest
 from browser import Visitor, accessibility_faults
 
 from gitmodel import Client, RunFailed, pipeline, step
+from gitmodel.cli import run as run_program
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.site import export_site
 
@@ -193,6 +194,38 @@ def test_health_has_problems_of_records_and_changes_that_wait(client: Client, co
     text = (tmp_path / "site/health.html").read_text(encoding="utf-8")
     assert "git model apply" in text
     assert "All records are valid." not in text
+
+
+def test_health_has_the_result_of_a_verification_only_if_it_is_given(client: Client, tmp_path: Path, capsys) -> None:
+    model = client.get_model("iris")
+    lost, kept = (model.create_version(data={"train": rows}) for rows in ([1, 2], [3]))
+    digest = lost.get_artifact("train").digest
+    (client.store_root / "sha256" / digest[7:9] / digest[9:]).unlink()
+    folder = client.repository.common_dir.parent
+    assert run_program(["-C", str(folder), "verify", "--format", "json"]) == 5
+    (tmp_path / "verified.json").write_text(capsys.readouterr().out, encoding="utf-8")
+    command = ["-C", str(folder), "site", str(tmp_path / "site")]
+    assert run_program(command) == 0
+    assert twin(tmp_path / "site", "health")["verified"] is None
+    assert run_program([*command, "--verified", str(tmp_path / "verified.json")]) == 0
+    verified = twin(tmp_path / "site", "health")["verified"]
+    faulty = {one["digest"]: one["versions"] for one in verified["faulty"]}
+    assert faulty[digest] == [lost.reference]
+    assert kept.get_artifact("train").digest not in faulty
+    text = (tmp_path / "site/health.html").read_text(encoding="utf-8")
+    assert f"{len(faulty)} problems in {verified['count']} artifacts" in text  # one is the damaged record
+
+
+@pytest.mark.parametrize(("text", "code"), [("{", 2), ('[{"error": "x"}]', 2), ("7", 2), (None, 3)])
+def test_another_file_is_refused_as_the_result_of_a_verification(
+    client: Client, tmp_path: Path, text: str | None, code: int
+) -> None:
+    if text is not None:
+        (tmp_path / "verified.json").write_text(text)
+    folder = str(client.repository.common_dir.parent)
+    command = ["-C", folder, "site", str(tmp_path / "site"), "--verified", str(tmp_path / "verified.json")]
+    assert run_program(command) == code
+    assert not (tmp_path / "site").exists()
 
 
 def test_a_registry_without_runs_shows_how_to_run_one(code_repo: Path, tmp_path: Path) -> None:

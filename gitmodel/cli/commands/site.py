@@ -23,7 +23,10 @@ from gitmodel.errors import UsageError
     default="all",
     help="Versions with a page: all (default), or those that are or were in use.",
 )
-def site(invocation: Invocation, folder: str, title: str, base_url: str, public: bool, pages: str) -> None:
+@click.option("--verified", metavar="FILE", help="Show the result of `git model verify --format json` in FILE.")
+def site(
+    invocation: Invocation, folder: str, title: str, base_url: str, public: bool, pages: str, verified: str | None
+) -> None:
     """Write the registry as a static site.
 
     DIR is the folder of the site. Any web server, GitHub Pages or GitLab Pages can publish it, and a browser can open
@@ -35,8 +38,10 @@ def site(invocation: Invocation, folder: str, title: str, base_url: str, public:
     _require_extra()
     from gitmodel.web.options import SiteOptions
     from gitmodel.web.site import export_site
+    from gitmodel.web.verified import read_verified
 
-    chosen = SiteOptions(title=title, base_url=base_url, public=public, only_staged=pages == "staged")
+    result = read_verified(Path(verified)) if verified is not None else None
+    chosen = SiteOptions(title=title, base_url=base_url, public=public, only_staged=pages == "staged", verified=result)
     client = invocation.client
     gc.disable()  # each collection would search all records; the process ends soon
     made = export_site(client, Path(folder), chosen)

@@ -6,6 +6,7 @@ from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
 from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.verified import VerifiedArtifacts
 
 # Problems in the table; `git model check` has all.
 MOST_ROWS = 500
@@ -33,7 +34,7 @@ class HealthPage(Frozen):
     """The findings of `git model check` at *commit*; *others* is the number of those that are left out.
 
     *unchecked* is the reason why the registry could not be checked, or "". *waiting* are the changes that are not in
-    force.
+    force. *verified* is the result of a verification that was given to the export, if one was.
     """
 
     commit: str
@@ -44,6 +45,7 @@ class HealthPage(Frozen):
     others: int
     unchecked: str
     waiting: tuple[WaitingChange, ...]
+    verified: VerifiedArtifacts | None
 
 
 def read(registry: RegistryData) -> HealthPage:
@@ -69,6 +71,7 @@ def read(registry: RegistryData) -> HealthPage:
         others=max(len(findings) - MOST_ROWS, 0),
         unchecked=unchecked,
         waiting=waiting,
+        verified=registry.options.verified,
     )
 
 

@@ -1,0 +1,46 @@
+"""The result of `git model verify --format json`, for the page of the health."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.frozen import Frozen
+
+
+class FaultyArtifact(Frozen):
+    """An artifact with an *error*, and the versions that have it. *unreachable*: its state is not known."""
+
+    digest: str
+    versions: tuple[str, ...]
+    error: str
+    unreachable: bool
+
+
+class VerifiedArtifacts(Frozen):
+    """The number of artifacts that were read, and those with a problem."""
+
+    count: int
+    faulty: tuple[FaultyArtifact, ...]
+
+
+def read_verified(path: Path) -> VerifiedArtifacts:
+    """Return the result in the file *path*. Raises NotFound, and UsageError for another file."""
+    try:
+        found = json.loads(path.read_bytes())
+        faulty = tuple(
+            FaultyArtifact(
+                str(one["digest"]), tuple(map(str, one["versions"])), str(one["error"]), one["unreachable"] is True
+            )
+            for one in found
+            if one["error"]
+        )
+        return VerifiedArtifacts(len(found), faulty)
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror}", hint="write it with the command in --help") from None
+    except (ValueError, TypeError, KeyError):
+        raise UsageError(
+            f"{path} is not the result of a verification",
+            hint=f"write it with: git model verify --format json > {path}",
+        ) from None
