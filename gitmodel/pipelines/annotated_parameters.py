@@ -92,7 +92,7 @@ def _known(function: Callable[..., Any], given: Mapping[str, Any], where: str) -
         if name not in parameters:
             there = f"its parameters are {', '.join(parameters)}" if parameters else "it has no parameters"
             raise UsageError(
-                f"pipeline {function.__name__} has no parameter {name}{where}",
+                f"pipeline {function.__name__} has no parameter {name or repr(name)}{where}",
                 hint=did_you_mean(name, parameters, there),
             )
     return _hints(function)

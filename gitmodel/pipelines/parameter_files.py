@@ -141,6 +141,8 @@ _WORDS: dict[str, Any] = {
 def _scalar(node: yaml.Node) -> Any:
     """Return the value of a scalar: text if it is quoted, else as the core schema of YAML 1.2 says."""
     text: str = node.value
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(f"{_line(node)}: a text has an incomplete character (a lone surrogate)")
     if node.tag not in ("tag:yaml.org,2002:str", "!"):
         raise ValueError(f"{_line(node)}: the tag {node.tag} is not allowed")
     if node.style is not None or node.tag == "!":

@@ -134,6 +134,7 @@ def test_the_error_for_a_wrong_parameter_names_file_key_expected_type_and_value(
         ("a.yaml", "a: 1\nb: 2\na: 3", "line 3: the key a is given twice", Invalid),
         ("a.yaml", "a: !!python/object/apply:os.system [ls]", "the tag .*os.system is not allowed", Invalid),
         ("a.yaml", "a: " + "[" * 5000 + "]" * 5000, "nested too deep", Invalid),
+        ("a.yaml", 'a: "\\uD800"', "line 1: a text has an incomplete character", Invalid),
         ("a.yaml", "a: *b", "line 1: found undefined alias", Invalid),
         ("a.yaml", "- 1", "holds no table of parameters", Invalid),
         ("a.yaml", "a" * 10_000_000, "longer than 256 KiB", Invalid),
