@@ -134,6 +134,14 @@ class LogWriter:
             self._written = os.write(self._file, f"{self._lines}\n".encode())
 
 
+def is_reachable(folder: Path) -> bool:
+    """Return True if this process can write the log of a step to *folder*: only if the folder of its run is there.
+
+    The name of that folder is the id of the run, so no other machine has one by chance.
+    """
+    return os.access(folder.parent, os.W_OK)
+
+
 def read_attempts(folder: Path) -> Iterator[tuple[int, list[OutputLine]]]:
     """Yield the number and the lines of each attempt whose output is in *folder*."""
     names = os.listdir(folder) if folder.is_dir() else []
@@ -153,7 +161,7 @@ def keep_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
 
 def read_files(folder: Path) -> tuple[tuple[str, bytes], ...]:
     """Return the files of a log in *folder*, to keep them on another machine."""
-    return tuple((path.name, path.read_bytes()) for path in sorted(folder.iterdir()))
+    return tuple((path.name, path.read_bytes()) for path in sorted(folder.iterdir())) if folder.is_dir() else ()
 
 
 def rewrite_logs(folder: Path, change: Callable[[str], str]) -> None:

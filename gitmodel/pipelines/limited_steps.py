@@ -19,7 +19,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
-from gitmodel.branch.step_logs import read_files
+from gitmodel.branch.step_logs import is_reachable, read_files
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.step_requests import Request
@@ -35,12 +35,13 @@ def run_limited_step(request: Request) -> StepResult:
 
     Raises BrokenExecutor if the process died.
     """
-    if request.log is not None or not request.attempt:
+    if is_reachable(request.log) or not request.attempt:
         return _run_within(request)
     # The process writes its output to files, because a killed process cannot return anything.
     with tempfile.TemporaryDirectory(prefix="gitmodel-log-", ignore_cleanup_errors=True) as folder:
-        result = _run_within(replace(request, log=Path(folder)))
-        return replace(result, output=read_files(Path(folder)))
+        log = Path(folder, "log")
+        result = _run_within(replace(request, log=log))
+        return replace(result, output=read_files(log))
 
 
 def _run_within(request: Request) -> StepResult:

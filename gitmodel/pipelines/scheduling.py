@@ -287,7 +287,7 @@ class Scheduler:
             allow_credentials=self._client.repository.allows_credentials,
             pickle=self._active.job.allows_pickle(node.step),
             scratch=self._scratch,
-            log=self._logs / node.name if self._shares or self._scratch else None,
+            log=self._logs / node.name,
             attempt=0 if self._active.job.temporary else self._attempts[node.name],
             alone=self._runs_alone,
             keep=str(self._notes.kept_values) if self._keeps_values else "",

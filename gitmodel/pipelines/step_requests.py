@@ -99,8 +99,9 @@ class Request(Frozen):
     *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those
     of them that the run itself has not imported. *pickle* allows pickle for values that no other format can store.
     *keep* is the folder for values that cannot be stored ("" if the process may be on another machine). *timeout* is in
-    seconds. *log* is the folder for the output of the step; if it is None, the result contains the output; *attempt* is
-    0 if the output is discarded. *alone* is True if no other step runs in the process at the same time.
+    seconds. *log* is the folder for the output of the step; if the process cannot write there, the result contains the
+    output. *attempt* is 0 if the output is discarded. *alone* is True if no other step runs in the process at the same
+    time.
     """
 
     step: Location | None
@@ -112,7 +113,7 @@ class Request(Frozen):
     pickle: bool
     scratch: str
     keep: str
-    log: Path | None
+    log: Path
     attempt: int
     alone: bool
     inputs: dict[str, InputReference]

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gitmodel.branch.step_logs import LogWriter, read_files
+from gitmodel.branch.step_logs import LogWriter, is_reachable, read_files
 from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.domain.secrets.credentials import OVERRIDE, redacted
@@ -97,15 +97,15 @@ class _StepLog:
     """The log of an attempt of a step: in the folder of the request, or else in a temporary one."""
 
     def __init__(self, request: Request, known: RunSecrets, made: list[Secret]) -> None:
-        self._request = request
-        self._own = TemporaryFiles("gitmodel-log-")
+        self._own = None if is_reachable(request.log) else TemporaryFiles("gitmodel-log-")
+        self._shared = request.log
         self._secrets: tuple[int, SecretValues] | None = None
         self._known = known
         self._made = made
         self.writer = LogWriter(self._folder, request.attempt, self._hide) if request.attempt else None
 
     def _folder(self) -> Path:
-        return self._request.log or self._own.path("log")
+        return self._shared if self._own is None else self._own.path("log")
 
     def end(self, traceback: str) -> tuple[tuple[str, bytes], ...]:
         """Write the *traceback* of a failed step, and return the files if they are in a temporary folder."""
@@ -114,8 +114,10 @@ class _StepLog:
         if traceback:
             self.writer.write(2, traceback.encode(errors="backslashreplace"))
         self.writer.close()
+        if self._own is None or self.writer.is_empty:
+            return ()
         with self._own:
-            return () if self._request.log is not None or self.writer.is_empty else read_files(self._folder())
+            return read_files(self._folder())
 
     def _hide(self, text: str) -> str:
         made = list(self._made)

@@ -142,6 +142,17 @@ def talk(name: str, token: str = "") -> Annotated[str, "said"]:
 
 
 @step
+def wait_for_own_log(logs: str) -> None:
+    """Print a line, and end when it is in the log."""
+    print("printed while it runs")
+    for _ in range(1000):
+        if any("printed while it runs" in path.read_text() for path in Path(logs).glob("*/wait_for_own_log/1.head")):
+            return
+        time.sleep(0.01)
+    raise TimeoutError("the log does not have the line")
+
+
+@step
 def make_secret(said: str, text: str) -> None:
     Secret(text)
 

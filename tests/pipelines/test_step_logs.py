@@ -6,6 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
 
 import project
 import pytest
@@ -29,6 +32,15 @@ def talk():
     project.talk("a", Secret(TOKEN))
 
 
+class Elsewhere(Executor):
+    """Runs each step in this process, but without the folder of logs, as a worker on another machine."""
+
+    def submit(self, run, request):
+        future = Future()
+        future.set_result(run(replace(request, log=Path("/nowhere", request.log.name))))
+        return future
+
+
 def lines_of(client, run, step=None):
     return [line.text for log in client.get_logs(run.id, step) for line in log.lines]
 
@@ -39,6 +51,20 @@ def test_the_log_has_all_output_of_a_step_and_its_children(client, executor, wri
     assert (log.step, log.attempt, log.made_by) == ("talk", 1, None)
     assert {line.text: line.stream for line in log.lines} == SAID
     assert all(abs(line.at - time.time()) < 600 for line in log.lines)
+    assert TOKEN not in written()
+
+
+def test_the_log_of_a_running_step_has_what_it_printed(client, executor):
+    @pipeline(name="watched")
+    def watched():
+        project.wait_for_own_log(str(client.repository.common_dir / "gitmodel" / "logs"))
+
+    assert watched.run(client=client, executor=executor).status == "succeeded"
+
+
+def test_a_worker_without_the_folder_of_logs_sends_the_output(client, written):
+    run = talk.run(client=client, executor=Elsewhere())
+    assert set(lines_of(client, run)) == set(SAID)
     assert TOKEN not in written()
 
 
@@ -117,7 +143,7 @@ def test_each_attempt_has_its_output_and_traceback(client, tmp_path, capsys):
     assert out.endswith("== talk_and_fail, attempt 2 ==\nattempt 2\n")
 
 
-@pytest.mark.parametrize("executor", ["processes:1"])
+@pytest.mark.parametrize("executor", ["processes:1", Elsewhere()], ids=["here", "elsewhere"])
 def test_the_output_before_a_timeout_is_kept(client, executor):
     @pipeline
     def hang():
