@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import mmap
 import os
 import select
+import socket
+import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from importlib.machinery import ExtensionFileLoader
 from typing import Any, TextIO
 
 from gitmodel.branch.step_logs import LogWriter
+from gitmodel.pipelines import output_relay
 
 _CHUNK = 1 << 16
-# A large pipe, so that C code that prints while it holds the interpreter's lock does not wait for the reader.
 _PIPE = 1 << 20
+# Packages of gitmodel's dependencies with C code. It prints nothing.
+_NEEDED = frozenset({"pydantic_core", "rtoml"})
 _DRAINS = 64
 
 _log_here: ContextVar[LogWriter | None] = ContextVar("gitmodel_step_log", default=None)
@@ -60,17 +67,12 @@ class _Redirection:
         self.logs: list[LogWriter] = []
         self._reading = threading.Lock()
         self._saved: dict[int, int] = {}  # where each stream led before
-        self._writers: dict[int, int] = {}
-        self._readers: dict[int, int] = {}  # the stream of each reading end
         self._streams: list[tuple[str, Any, bool]] = []
-        self._poll = select.poll()
-        for number in (1, 2):
-            reader, self._writers[number] = os.pipe()
-            self._readers[reader] = number
-            self._poll.register(reader, select.POLLIN)
-            with suppress(OSError, AttributeError):
-                fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _PIPE)
-        threading.Thread(target=self._pass_on, daemon=True, name="gitmodel-output").start()
+        self._ends, self._writers = _pipes()
+        self._readers = self._ends  # the stream of each end from which this process reads
+        self._relay: _Relay | None = None
+        self._modules = 0  # their number when it was last known that no C code can stop the thread
+        self._start_thread()
         atexit.register(self.drain)  # passes on what processes that steps left running printed
 
     def begin(self, log: LogWriter, *, alone: bool) -> None:
@@ -79,6 +81,10 @@ class _Redirection:
         if self.logs:
             self.drain()
         else:
+            if self._relay is None and self._modules != len(sys.modules):
+                self._modules = len(sys.modules)
+                if _has_foreign_c_code():
+                    self._start_relay()
             self._redirect(alone)
         self.logs = [*self.logs, log]
 
@@ -128,14 +134,35 @@ class _Redirection:
             if buffered:
                 stream.reconfigure(line_buffering=False)
 
-    def _pass_on(self) -> None:
-        while True:
-            for reader, _ in self._poll.poll():
+    def _start_thread(self) -> None:
+        threading.Thread(target=self._pass_on, args=(self._readers,), daemon=True, name="gitmodel-output").start()
+
+    def _pass_on(self, readers: dict[int, int]) -> None:
+        waiting = select.poll()
+        for reader in readers:
+            waiting.register(reader, select.POLLIN)
+        while self._readers is readers:
+            for reader, _ in waiting.poll():
                 self._read(reader)
 
+    def _start_relay(self) -> None:
+        with suppress(OSError):
+            relay = _Relay(self._ends)
+            with self._reading:
+                self._relay, self._readers = relay, relay.readers
+            self._start_thread()
+
+    def _leave_relay(self) -> None:
+        """Read from the pipes again, because the process of the relay ended."""
+        self._relay, self._readers = None, self._ends
+        self._start_thread()
+
     def drain(self) -> None:
-        """Pass on everything that is in the pipes."""
-        for reader in self._readers:
+        """Pass on everything that was printed so far."""
+        relay = self._relay
+        if relay is not None:
+            relay.wait_until_empty(self._read)
+        for reader in list(self._readers):
             for _ in range(_DRAINS):  # a process that a step left running may never stop printing
                 if not self._read(reader):
                     break
@@ -143,13 +170,86 @@ class _Redirection:
     def _read(self, reader: int) -> bool:
         """Pass on what is in a pipe. Return False if there was nothing."""
         with self._reading:
-            if not select.select([reader], [], [], 0)[0]:
+            number = self._readers.get(reader)
+            if number is None or not _is_readable(reader):
                 return False
-            data, number = os.read(reader, _CHUNK), self._readers[reader]
+            data = os.read(reader, _CHUNK)
+            if not data:
+                self._leave_relay()
+                return False
             self.show(number, data)
             for log in self.logs:
                 log.write(number, data)
             return True
+
+
+class _Relay:
+    """The process of `output_relay`, which reads from the pipes *ends*; *readers* are the ends of its own pipes."""
+
+    def __init__(self, ends: dict[int, int]) -> None:
+        self.readers, writers = _pipes()
+        self._control, theirs = socket.socketpair()
+        self._asking = threading.Lock()
+        self._ends = ends
+        with tempfile.TemporaryFile() as file:
+            file.truncate(1)
+            self._busy = mmap.mmap(file.fileno(), 1)
+            passed = (*ends, *writers.values(), *self.readers, theirs.fileno(), file.fileno())
+            # Ctrl-C must not end it, so it is in a session of its own.
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", output_relay.__file__, *map(str, passed)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=passed,
+                start_new_session=True,
+            )
+        theirs.close()
+        for writer in writers.values():
+            os.close(writer)
+
+    def wait_until_empty(self, read: Callable[[int], bool]) -> None:
+        """Call *read* with each end that has text, until everything that was printed before this call was read."""
+        if not any(map(_is_readable, self._ends)) and not self._busy[0]:
+            return  # the relay has passed on everything
+        waiting = select.poll()
+        for number in (self._control.fileno(), *self.readers):
+            waiting.register(number, select.POLLIN)
+        with self._asking, suppress(OSError):
+            self._control.sendall(output_relay.ASK)
+            while True:
+                ready = [number for number, _ in waiting.poll()]
+                for number in ready:
+                    if number in self.readers:
+                        read(number)
+                if self._control.fileno() in ready:
+                    self._control.recv(1)
+                    return
+
+
+def _pipes() -> tuple[dict[int, int], dict[int, int]]:
+    """Return large pipes for stdout and stderr: the streams by their reading ends, and the writing ends by stream."""
+    readers, writers = {}, {}
+    for number in (1, 2):
+        reader, writers[number] = os.pipe()
+        readers[reader] = number
+        with suppress(OSError, AttributeError):
+            fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _PIPE)
+    return readers, writers
+
+
+def _is_readable(number: int) -> bool:
+    found = select.poll()
+    found.register(number, select.POLLIN)
+    return bool(found.poll(0))
+
+
+def _has_foreign_c_code() -> bool:
+    """Return True if an extension module is loaded that is not of Python or of a package that gitmodel needs."""
+    for name, module in sys.modules.copy().items():
+        loader = getattr(getattr(module, "__spec__", None), "loader", None)
+        top = name.partition(".")[0]
+        if isinstance(loader, ExtensionFileLoader) and top not in sys.stdlib_module_names and top not in _NEEDED:
+            return True
+    return False
 
 
 def _forget_in_child() -> None:

@@ -296,3 +296,71 @@ def test_a_private_key_that_is_printed_in_parts_is_hidden(tmp_path, size, end):
     writer.close()
     ((_, lines),) = step_logs.read_attempts(tmp_path)
     assert [line.text for line in lines] == ["before", "(a private key)"]
+
+
+C_CODE = """
+import ctypes, os, sys
+import numpy  # C code that is not of Python
+from gitmodel import pipeline, step
+
+@step
+def print_much() -> None:
+    text = (b"x" * 1023 + b"\\n") * 5000
+    ctypes.PyDLL(None).write(1, text, len(text))  # it holds the lock of the interpreter
+
+@step
+def crash() -> None:
+    ctypes.PyDLL(None).__assert_fail(b"the last words", b"code.c", 1, b"fit")  # prints this and ends the process
+
+@step
+def print_without_relay() -> None:
+    import subprocess
+    from gitmodel.pipelines import step_output
+    os.kill(step_output._redirection._relay._process.pid, 9)
+    step_output._redirection._relay._process.wait()
+    for number in range(20000):
+        print("a line", number)
+    subprocess.run(["echo", "from a child"], check=True)
+
+@pipeline
+def train():
+    globals()[sys.argv[1]]()
+
+train()
+"""
+
+
+@pytest.fixture
+def c_code(code_repo, tmp_path):
+    """Run a step of C_CODE in a new process; return the process and the lines of the log."""
+    script = tmp_path / "train.py"
+    script.write_text(C_CODE)
+
+    def c_code_(name):
+        command = [sys.executable, str(script), name]
+        done = subprocess.run(command, cwd=code_repo, capture_output=True, text=True, check=False, timeout=60)
+        with Client(code_repo) as client:
+            (run,) = client.list_runs()
+            return done, lines_of(client, run)
+
+    return c_code_
+
+
+def test_c_code_that_holds_the_lock_of_the_interpreter_can_print_more_than_a_pipe_holds(c_code):
+    done, lines = c_code("print_much")
+    assert done.returncode == 0
+    assert done.stdout == ("x" * 1023 + "\n") * 5000
+    assert lines[0] == lines[-1] == "x" * 1023
+
+
+def test_the_last_words_of_a_process_that_crashes_are_shown(c_code):
+    done, _ = c_code("crash")
+    assert done.returncode < 0
+    assert "the last words" in done.stderr
+
+
+def test_a_killed_relay_does_not_stop_the_step(c_code):
+    done, lines = c_code("print_without_relay")
+    assert done.returncode == 0
+    assert done.stdout.endswith("a line 19999\nfrom a child\n")
+    assert lines[-1] == "from a child"

@@ -1,0 +1,129 @@
+"""The program that empties the pipes of a process whose steps print, and passes the text back to a thread of it.
+
+C code that holds the lock of the interpreter stops that thread. The relay keeps the text meanwhile, so the C code does
+not wait. `python -I -S` runs this file in a process of its own, so it imports only fast modules of Python.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import sys
+from collections import deque
+
+_CHUNK = 1 << 16
+# Bytes that the relay keeps for a stream. After that, what prints waits, so a child process cannot fill the memory.
+_MOST = 256 << 20
+_MOST_CHUNKS = 64
+ASK, DONE = b"?", b"!"
+
+
+class Stream:
+    """The text of one stream, which is read from *source* and written to *target*."""
+
+    def __init__(self, source: int, target: int) -> None:
+        self.source = source
+        self.target = target
+        self.kept: deque[bytes] = deque()
+        self.size = 0
+        os.set_blocking(target, False)
+
+    def take(self) -> bool:
+        """Read from the source, if something is there. Return False if nothing was."""
+        if not _is_readable(self.source):
+            return False
+        data = os.read(self.source, _CHUNK)
+        self.kept.append(data)
+        self.size += len(data)
+        return bool(data)
+
+    def give(self) -> None:
+        """Write to the target, as much as it takes. Raises BrokenPipeError."""
+        data = self.kept.popleft()
+        try:
+            written = os.write(self.target, data)
+        except BlockingIOError:
+            written = 0
+        self.size -= written
+        if written < len(data):
+            self.kept.appendleft(data[written:])
+
+
+def relay(streams: list[Stream], control: int, busy: mmap.mmap) -> None:
+    """Pass on what the streams have, until the process at the other end of *control* ends.
+
+    If that process asks, answer when everything that was printed until then is passed on. *busy* is 1 from before a
+    text is read until it is passed on, so the process need not ask while it is 0 and the sources are empty.
+    """
+    asked = False
+    while True:
+        busy[0] = any(stream.kept for stream in streams)
+        waiting = select.poll()
+        waiting.register(control, select.POLLIN)
+        for stream in streams:
+            if not asked and stream.size < _MOST:
+                waiting.register(stream.source, select.POLLIN)
+            if stream.kept:
+                waiting.register(stream.target, select.POLLOUT)
+        ready = {number for number, _ in waiting.poll()}
+        busy[0] = 1
+        if control in ready:
+            if os.read(control, 1) != ASK:
+                return
+            asked = True
+            for stream in streams:
+                for _ in range(_MOST_CHUNKS):
+                    if not stream.take():
+                        break
+        for stream in streams:
+            if stream.source in ready and not asked:
+                stream.take()
+            if stream.target in ready and stream.kept:
+                stream.give()
+        if asked and not any(stream.kept for stream in streams):
+            os.write(control, DONE)
+            asked = False
+
+
+def show_rest(streams: list[Stream], readers: list[int]) -> None:
+    """Write what is left to the output of this process: the last words of a process that was killed.
+
+    *readers* are the ends from which that process read.
+    """
+    for number, (stream, reader) in enumerate(zip(streams, readers, strict=True), 1):
+        while _is_readable(reader):
+            _write(number, os.read(reader, _CHUNK))
+        while stream.size < _MOST and stream.take():
+            pass
+        for data in stream.kept:
+            _write(number, data)
+
+
+def _write(number: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(number, data) :]
+
+
+def _is_readable(number: int) -> bool:
+    found = select.poll()
+    found.register(number, select.POLLIN)
+    return any(event & select.POLLIN for _, event in found.poll(0))
+
+
+def main() -> None:
+    """Relay between the file descriptors in the arguments.
+
+    These are two sources, two targets, the reading ends of the targets, the control socket, and a file of one byte.
+    """
+    *pipes, control, file = map(int, sys.argv[1:])
+    streams = [Stream(*pair) for pair in zip(pipes[:2], pipes[2:4], strict=True)]
+    try:  # noqa: SIM105 (importing contextlib takes a third of the time of this program)
+        relay(streams, control, mmap.mmap(file, 1))
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    show_rest(streams, pipes[4:])
+
+
+if __name__ == "__main__":
+    main()
