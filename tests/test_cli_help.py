@@ -267,6 +267,13 @@ def test_commands_that_read_import_no_slow_modules(registry, command):
     assert sorted(set(HEAVY) & set(done.stdout.split())) == []
 
 
+@pytest.mark.parametrize("command", ["resolve iris@1", "version list iris --limit 1"])
+def test_commands_that_compute_no_hash_and_write_no_file_import_no_modules_for_it(registry, command):
+    code = f"import sys; from gitmodel.cli import run; run({command.split()!r}); print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"hashlib", "tempfile", "shutil"} & set(done.stdout.split())
+
+
 def test_creating_a_version_does_not_import_gitpython(registry):
     command = ["version", "create", "iris", "--data", "x=x.csv"]
     (registry / "x.csv").write_text("a\n1\n", encoding="utf-8")

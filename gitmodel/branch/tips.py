@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RULES_TAGS, STAGE_TAGS, remote_branch_ref
 from gitmodel.domain.snapshots.snapshot import holds_registry
@@ -136,7 +136,7 @@ class Tips:
         proposals = ("refs/heads/propose/", "refs/remotes/*/propose/**")
         refs = list_refs(self.git, STAGE_TAGS, RULES_TAGS, "refs/gitmodel/remotes/", *proposals)
         found = "\n".join((str(self.find()), *(f"{ref} {id}" for ref, id in sorted(refs.items()))))
-        return hashlib.sha256(found.encode()).hexdigest()
+        return sha256(found.encode())
 
     def ask_remote(self) -> Oid | None:
         """Fetch a remote's metadata branch and return its commit, None if no remote has one.
