@@ -586,7 +586,7 @@ class TestRollback:
             change.get_model("iris").rollback("production")
         assert held(iris) == {"production": 1}
 
-    def test_a_rollback_with_nothing_but_deleted_holders_names_them(self, iris):
+    def test_a_rollback_lists_the_deleted_versions_if_all_previous_versions_are_deleted(self, iris):
         iris.get_version(2).set_stage("production")
         iris.get_version(2).delete(force=True)
         with pytest.raises(NotFound, match=r"deleted: 2"):

@@ -324,7 +324,7 @@ def test_lists_of_tables_and_times_are_written_in_one_form():
         (codec.metadata, "x", "takes a table, not text"),
     ],
 )
-def test_a_value_that_is_invalid_for_its_key_is_refused_with_the_valid_ones(reader, value, said):
+def test_a_value_that_is_invalid_for_its_key_is_refused_and_the_error_lists_valid_values(reader, value, said):
     with pytest.raises(Wrong) as caught:
         reader(value)
     assert said in str(caught.value)

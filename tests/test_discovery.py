@@ -169,7 +169,7 @@ class TestVariables:
         ask(b, "git", f"--git-dir={a}/.git", f"--work-tree={a}", "model", "version", "create", "iris")
         assert json.loads(model(a, "show", "iris@2", "--format", "json")[1])["code"]["dirty"] is True
 
-    def test_git_dir_alone_that_disagrees_with_the_folder_stops_every_write_and_names_both(self, two):
+    def test_a_git_dir_that_disagrees_with_the_folder_stops_every_write_and_the_error_names_both(self, two):
         a, b = two
         model(a, "register", "theirs")
         model(b, "register", "ours")
@@ -234,7 +234,7 @@ class TestVariables:
         code, _, err = model(b, "version", "create", "third", GIT_DIR=a / ".git")
         assert (code, "GIT_DIR names" in err) == (2, True)
 
-    def test_git_dir_names_the_repository_if_the_folder_is_in_none(self, two, tmp_path):
+    def test_git_dir_names_the_repository_if_the_folder_is_in_no_repository(self, two, tmp_path):
         a, _ = two
         nowhere = tmp_path / "nowhere"
         nowhere.mkdir()

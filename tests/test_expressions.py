@@ -351,7 +351,7 @@ WITH_NAN = {
         "metadata != false",
     ],
 )
-def test_a_gate_that_reads_nan_fails_and_names_the_key(text):
+def test_a_gate_that_reads_nan_fails_and_the_finding_names_the_key(text):
     verdict = parse(text).judge(WITH_NAN)
     assert not verdict
     assert "not a number (NaN)" in verdict.reason

@@ -106,7 +106,7 @@ def test_a_file_in_the_folder_is_not_overwritten_by_a_name_that_the_record_chose
     assert mine.read_bytes() == ONNX
 
 
-def test_one_content_stored_under_two_file_names_keeps_both(client, tmp_path, code_repo):
+def test_one_content_stored_under_two_file_names_keeps_both_names(client, tmp_path, code_repo):
     (code_repo / "in/other.onnx").write_bytes(ONNX)
     version = client.register_model("two").create_version(data={"a": "in/model.onnx", "b": "in/other.onnx"})
     assert len({found.digest for found in version.artifacts}) == 1

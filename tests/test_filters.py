@@ -278,7 +278,7 @@ def test_a_comparison_with_a_type_that_some_record_has_is_no_error(client):
     assert [version.number for version in iris.list_versions(filter="'a' in metadata.accuracy")] == [5]
 
 
-def test_contains_can_be_filtered_by_stage_none(client, capsys):
+def test_answers_of_contains_can_be_filtered_by_the_stage_none(client, capsys):
     code, out, _ = ask(capsys, "contains", "HEAD", "-q", "--filter", "stage == 'none'")
     assert (code, sorted(out.split())) == (0, ["iris@1", "iris@3"])
     code, _, err = ask(capsys, "contains", "HEAD", "--filter", "stage == 'archived'")

@@ -284,7 +284,7 @@ def test_an_unknown_format_is_refused_with_the_available_ones(tmp_path):
     ("name", "content", "hint"),
     [("a.gguf", b"GGUF", "gguf"), ("a.h5", b"\x89HDF\r\n\x1a\n", "h5py"), ("a.svg", b"<svg>", "a browser")],
 )
-def test_the_error_for_a_format_without_a_loader_says_what_reads_it(tmp_path, name, content, hint):
+def test_the_error_for_a_format_without_a_loader_shows_another_way_to_read_the_file(tmp_path, name, content, hint):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match="gitmodel does not load") as caught:
         load(tmp_path / name, detect_format(tmp_path / name))

@@ -64,7 +64,7 @@ class Model:
     metadata: Mapping[str, Any] = field(default_factory=dict, metadata={"key": False})
 
 
-def test_fields_and_repr_are_those_of_a_dataclass():
+def test_fields_and_repr_are_the_same_as_of_a_dataclass():
     assert repr(Link(name="a", note="n")) == repr(Model(name="a", note="n")).replace("Model", "Link")
     described = [
         [(each.name, each.default, each.metadata, each.kw_only) for each in fields(each_class)]
@@ -136,14 +136,14 @@ def test_a_copy_is_equal(again):
     assert again(value) == value
 
 
-def test_a_process_can_unpickle_a_value_before_it_creates_one():
+def test_a_process_can_unpickle_a_value_before_it_creates_a_value():
     data = pickle.dumps(VersionRef("iris", 3))
     code = "import pickle, sys; a, b = map(pickle.load, [sys.stdin.buffer] * 2); print(a == b, {a: 1}[b], a)"
     said = subprocess.run([sys.executable, "-c", code], input=data * 2, capture_output=True, check=True)
     assert said.stdout.decode().split() == ["True", "1", "iris@3"]
 
 
-def test_threads_that_make_the_first_value_of_a_class_at_once_all_get_one(monkeypatch):
+def test_each_thread_gets_a_value_if_several_create_the_first_value_of_a_class_at_once(monkeypatch):
     class First(Frozen):
         number: int
 

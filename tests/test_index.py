@@ -540,7 +540,7 @@ def test_files_of_the_index_have_the_permissions_of_a_shared_repository(repo):
         assert stat.S_IMODE(path.stat().st_mode) & 0o060 == 0o060
 
 
-def test_doctor_compares_the_index_with_a_new_one_and_deletes_a_wrong_one(repo, used):
+def test_doctor_compares_the_index_with_a_new_index_and_deletes_a_wrong_index(repo, used):
     write(repo, {**model("wine"), **version(1, model="wine", metadata={"a": 9})})
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     with Client(repo) as client:

@@ -155,7 +155,7 @@ class TestPlaces:
         assert touched(code_repo, git) == before
         assert (code_repo / ".git" / "MERGE_HEAD").exists()
 
-    def test_operations_work_with_pack_refs_gc_and_repack_between_them(self, code_repo, git):
+    def test_reads_and_writes_work_after_pack_refs_gc_and_repack(self, code_repo, git):
         with Client(code_repo) as client:
             iris = client.register_model("iris")
             for number, command in enumerate(

@@ -80,7 +80,7 @@ def test_without_a_model_the_versions_of_all_are_listed(client, capsys):
         ("model", ["iris@3", "iris@2", "iris@1", "wine@1"]),
     ],
 )
-def test_versions_are_sorted_by_a_field_and_those_without_it_come_last(client, capsys, sort, found):
+def test_versions_are_sorted_by_a_field_and_versions_without_the_field_come_last(client, capsys, sort, found):
     assert numbers(client.find_versions(sort=sort)) == found
     assert ask(capsys, "version", "list", "-q", "--sort", sort)[1].split() == found
     assert numbers(client.find_versions(sort=sort, limit=2, offset=1)) == found[1:3]

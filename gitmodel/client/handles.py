@@ -996,8 +996,8 @@ class ModelVersion:
 class Artifact:
     """An artifact of a version. Every read verifies its bytes against its digest.
 
-    If `run` is set, it is the id of a run that worked on the existing version and wrote this output. Then it is not an
-    artifact of the version itself.
+    If `run` is set, it is the id of a run that worked on the existing version and wrote this output. Such an output is
+    not an artifact of the version itself.
 
     >>> artifact = client.get_version("iris@production").get_artifact("classifier")     # doctest: +SKIP
     >>> artifact.load().predict([[6.1, 2.8, 4.7, 1.2]])                                 # doctest: +SKIP

@@ -32,7 +32,7 @@ class ProgramOutput(NamedTuple):
 
 
 def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence: float) -> ProgramOutput:
-    """Run *command* and return its output. Terminate it after *silence* seconds without output. Raises OSError."""
+    """Run *command* and return its output. End the process after *silence* seconds without output. Raises OSError."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, cwd=cwd
     ) as process:

@@ -68,7 +68,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
 
 @contextmanager
 def _ending(started: ExitStack, place: RunningExecutor) -> Iterator[RunningExecutor]:
-    """Yield *place*, and close *started* after the block."""
+    """Yield the executor *place*, which *started* closes after the block."""
     with started.pop_all():
         yield place
 

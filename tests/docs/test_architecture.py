@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
 
 
-def test_the_layers_of_the_page_are_those_that_the_build_enforces() -> None:
+def test_the_page_lists_the_layers_that_the_build_enforces() -> None:
     table = PAGE.partition("| layer |")[2].partition("\n\n")[0]
     rows = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
     config = rtoml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -44,17 +44,17 @@ def records_in(kind: type[Record]) -> list[type[Record]]:
     return [kind, *(found for kinds in below for found in kinds)]
 
 
-def test_the_rules_of_the_page_are_those_that_check_knows() -> None:
+def test_the_page_lists_the_rules_that_check_knows() -> None:
     rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Invariants"), re.MULTILINE))
     assert rows == dict(RULES)
 
 
-def test_the_rules_of_changes_of_the_page_are_those_of_the_program() -> None:
+def test_the_page_lists_the_rules_of_changes_that_the_program_knows() -> None:
     rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Changes"), re.MULTILINE))
     assert rows == dict(change_rules.RULES)
 
 
-def test_the_rules_of_pushes_of_the_page_are_those_of_the_program() -> None:
+def test_the_page_lists_the_rules_of_pushes_that_the_program_knows() -> None:
     rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Pushes"), re.MULTILINE))
     assert rows == dict(received_pushes.RULES)
 
@@ -87,7 +87,7 @@ def test_every_example_is_a_record_written_in_the_canonical_way(title: str) -> N
         assert codec.encode(record).decode() == example
 
 
-def test_the_archived_marker_on_the_format_page_is_the_written_one() -> None:
+def test_the_page_shows_the_archived_marker_that_the_program_writes() -> None:
     text = section("`stages/archived/<n>.toml`")
     assert f"```toml\n{records.ARCHIVED_MARKER.decode()}```" in text
     assert f"Always the {len(records.ARCHIVED_MARKER)} bytes" in text
@@ -113,7 +113,7 @@ def test_the_manifest_on_the_format_page_is_that_of_its_example_folder() -> None
     assert f"`{digest_of(block)}`" in text
 
 
-def test_the_limits_of_the_page_are_those_of_the_program() -> None:
+def test_the_page_lists_the_limits_of_the_program() -> None:
     assert f"at most {codec.MAX_BYTES:,} bytes" in PAGE
     assert f"keys of 1 to {codec.MAX_KEY} characters" in PAGE
     assert f"at most {codec.MAX_NESTING} deep" in PAGE
@@ -127,7 +127,7 @@ def test_the_grammar_of_names_is_that_of_the_program() -> None:
     assert paths.name_file("iris", "1.2.3") == "models/iris/names/c4/1.2.3.toml"
 
 
-def test_the_host_files_of_the_page_are_those_that_are_kept() -> None:
+def test_the_page_lists_the_host_files_that_the_branch_keeps() -> None:
     sentence = re.search(r"nobody reads them as records: (.*?)\n- ", section("The tree"), re.DOTALL)
     assert sentence
     assert set(re.findall(r"`([^`]+)`", sentence[1])) == paths.HOST_FILES

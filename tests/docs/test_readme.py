@@ -10,7 +10,7 @@ from pages import ROOT, Folder, blocks, check, read
 
 
 @pytest.mark.xdist_group("demo")
-def test_the_example_of_the_readme_prints_what_it_shows(folder: Folder, rewrite: bool) -> None:
+def test_the_example_of_the_readme_prints_the_shown_output(folder: Folder, rewrite: bool) -> None:
     check("README.md", folder, rewrite=rewrite, section="Example")
 
 

@@ -7,11 +7,11 @@ PIPELINES = "docs/tutorial/pipelines.md"
 LINEAGE = "docs/explanation/lineage-with-plain-git.md"
 
 
-def test_the_tutorial_on_pipelines_prints_what_it_shows(folder: Folder, rewrite: bool) -> None:
+def test_the_tutorial_on_pipelines_prints_the_shown_output(folder: Folder, rewrite: bool) -> None:
     check(PIPELINES, folder, rewrite=rewrite)
 
 
-def test_the_tutorial_prints_what_it_shows_and_git_alone_answers_the_questions_of_lineage(
+def test_the_tutorial_prints_the_shown_output_and_git_alone_answers_the_questions_of_lineage(
     folder: Folder, rewrite: bool
 ) -> None:
     """Both pages are in one test, because the second uses the repository of the first, in which training takes long."""

@@ -17,7 +17,7 @@ def run(code: str, names: dict[str, object]) -> None:
     exec(code, names)
 
 
-def test_each_error_shows_what_the_page_says_and_the_form_to_write_works(
+def test_each_error_has_the_text_of_the_page_and_the_form_to_write_works(
     code_repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(ROWS) >= 18

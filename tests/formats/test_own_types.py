@@ -116,7 +116,7 @@ def test_a_value_that_cannot_be_built_again_is_refused_with_its_place(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_class_whose_fields_differ_from_those_of_the_file_is_reported(tmp_path):
+def test_a_class_with_other_fields_than_the_file_is_reported(tmp_path):
     save(Options(1), tmp_path / "x", "json")
     (tmp_path / "x").write_text((tmp_path / "x").read_text().replace('"depth"', '"height"'))
     with pytest.raises(Invalid, match=r"Options has the fields \['color', 'depth'"):

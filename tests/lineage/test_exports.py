@@ -70,7 +70,7 @@ def test_inputs_are_exported_on_request(past, elsewhere, tmp_path):
     assert elsewhere.store.holds(data.digest)
 
 
-def test_an_import_gets_the_next_number_if_its_own_is_taken_and_its_run_names_the_new_one(past, elsewhere, tmp_path):
+def test_an_import_with_a_taken_number_gets_the_next_number_also_in_its_run(past, elsewhere, tmp_path):
     for number in (5, 3):
         past.get_version(f"iris@{number}").export(tmp_path / str(number))
     assert elsewhere.import_version(tmp_path / "5").reference == "iris@5"

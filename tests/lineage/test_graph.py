@@ -252,7 +252,7 @@ def test_lineage_names_a_run_whose_record_is_missing(past, story, capsys, git):
     assert "Take a run away" in git(story, "log", "--diff-filter=D", "--oneline", "gitmodel", "--", path)
 
 
-def test_lineage_ends_at_a_cycle_of_records_and_names_it(client, capsys):
+def test_lineage_ends_at_a_cycle_of_records_and_names_the_cycle(client, capsys):
     write_runs(client, ("there", {"x": A}, {"y": B}), ("back", {"y": B}, {"x": A}))
     code, out, err = ask(capsys, "lineage", A)
     assert code == 0
@@ -295,7 +295,7 @@ def test_a_record_that_cannot_be_read_is_reported_and_the_rest_continues(client,
     assert bad in err
 
 
-def test_lineage_follows_a_long_run_whose_steps_are_in_the_store_or_names_it(client, capsys):
+def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(client, capsys):
     from gitmodel.registry.runs import store_details
 
     now = client.writer.moment()

@@ -85,7 +85,7 @@ def test_the_cache_can_be_turned_off_for_a_step_or_a_pipeline(client, own, of_pi
     assert statuses(one.run(client=client)) == [expected]
 
 
-def test_a_step_that_asks_for_its_run_or_version_is_not_cached(client):
+def test_a_step_that_reads_its_run_or_version_is_not_cached(client):
     @step
     def which_run() -> str:
         return get_step_context().run

@@ -167,7 +167,7 @@ class TestResultsOfARun:
         assert ask(capsys, "runs", "packages", "nothing")[0] == 3
 
 
-def test_outputs_of_a_failed_run_are_loaded_and_those_of_a_second_call_are_numbered(client):
+def test_outputs_of_a_failed_run_are_loaded_and_outputs_of_a_second_call_are_numbered(client):
     @step
     def fail(x: int) -> int:
         raise ValueError("no")

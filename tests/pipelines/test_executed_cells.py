@@ -78,7 +78,7 @@ def test_a_run_in_a_notebook_stores_the_cells_that_were_executed(places, capsys)
         assert client.get_cells(run) == cells
 
 
-def test_ipython_stores_what_was_typed_unless_it_is_switched_off(places):
+def test_ipython_stores_the_typed_cells_unless_the_setting_is_off(places):
     lines = [
         "from gitmodel import Client",
         "with Client() as client, client.start_run('tune') as run: run.log_metadata(a=1)",

@@ -191,7 +191,9 @@ LOADERS = {
 
 
 @pytest.mark.parametrize("loader", LOADERS.values(), ids=LOADERS)
-def test_a_step_runs_again_if_a_file_changed_that_an_earlier_step_read_for_both(client, project, code_repo, loader):
+def test_a_step_runs_again_after_a_change_of_a_file_that_an_earlier_step_read_for_both_steps(
+    client, project, code_repo, loader
+):
     (code_repo / "data.txt").write_text("1")
     setup = "from reader import load\n@step\ndef before() -> float:\n    return load()"
     module = project(setup, "load()", reader_py=f"from pathlib import Path\n{loader}")

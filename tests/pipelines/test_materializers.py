@@ -136,7 +136,7 @@ class Thing:
     "value",
     [Thing(1), [Thing(1)], {"a": (Thing(1),)}, Thing, object(), iter([1]), lambda: 1],
 )
-def test_a_value_of_an_unknown_type_is_refused_with_what_to_do(tmp_path, value):
+def test_a_value_of_an_unknown_type_is_refused_and_the_hint_shows_what_to_do(tmp_path, value):
     with pytest.raises(UsageError, match="which gitmodel cannot save") as caught:
         materializers.save(value, tmp_path / "x", "output thing", "")
     assert caught.value.hint.startswith("give format='pickle' to allow pickle for it")
@@ -211,7 +211,7 @@ def test_a_step_that_asks_for_an_arrow_table_or_a_path_gets_one_from_another_run
     assert found == ["Table", "PosixPath", "DataFrame", "DataFrame"]
 
 
-def test_the_next_step_and_the_version_get_what_a_step_returned(client):
+def test_the_next_step_and_the_version_get_the_value_that_a_step_returned(client):
     frame = pandas.DataFrame({1: pandas.Categorical([3, 1, 3]), "n": [(1, 2), None, (3,)]})
     series = pandas.Series([1.5, 2.5], name="y")
 

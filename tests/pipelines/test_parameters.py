@@ -35,7 +35,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
-def test_a_step_gets_what_was_passed_and_the_record_is_plain(client, executor):
+def test_a_step_gets_the_passed_values_and_the_record_has_plain_values(client, executor):
     @pipeline(model_config=DEMO)
     def one():
         for value, _ in VALUES:

@@ -129,7 +129,7 @@ def test_a_registry_by_url_is_named_by_its_url(client, code_repo, capsys):
     assert f"created demo@1 in {code_repo.as_uri()} (branch gitmodel), from " in capsys.readouterr().err
 
 
-def test_a_script_without_steps_prints_the_line_too(client, code_repo, capsys):
+def test_a_script_without_steps_also_prints_the_result_line(client, code_repo, capsys):
     with client.start_run("train") as run:
         run.create_version("demo", model_objects={"weights": {"a": 1}})
     assert capsys.readouterr().err.startswith(

@@ -537,7 +537,7 @@ def garbage(client):
     return client.find_garbage().objects
 
 
-def test_store_gc_keeps_what_a_running_script_stored(client):
+def test_store_gc_keeps_objects_that_a_running_script_stored(client):
     with client.start_run("train") as run:
         run.link_artifact("log", [1])
         assert garbage(client) == ()

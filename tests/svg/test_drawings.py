@@ -157,7 +157,7 @@ class TestLineChart:
         assert len({rows["production 38"], rows["staging 40"], rows["champion 40"]}) == 3
         assert "production: version 38; staging: version 40" in svg
 
-    def test_a_mark_without_a_number_is_on_the_axis_and_says_so(self):
+    def test_a_mark_without_a_number_is_on_the_axis_and_its_title_says_no_number(self):
         svg = line_chart([(1, 0.5), (2, None), (3, 0.7)], name="accuracy", marks=[Mark(2, "production")])
         assert of_class(svg, "mark")[0][0].text == "production: version 2, no number"
 

@@ -262,7 +262,7 @@ def test_an_older_git_without_merges_in_memory_gives_the_same_result(code_repo, 
     assert editing.state(code_repo) == before
 
 
-def test_a_link_that_one_side_made_of_a_file_stays_a_link_with_an_old_git(code_repo, tmp_path):
+def test_with_an_old_git_a_file_that_one_side_replaced_by_a_link_stays_a_link(code_repo, tmp_path):
     with Client(code_repo, environ={**os.environ, "PATH": old_git(tmp_path / "old")}) as client:
         client.register_model("iris")
         editing.run(code_repo, "update-ref", TOPIC, BRANCH)

@@ -34,7 +34,7 @@ def test_reading_by_url_reports_the_tag_that_was_read(url, capsys, monkeypatch):
     assert (code, json.loads(out)[0]["value"], json.loads(out)[0]["source"]) == (0, url, "GITMODEL_REPO")
 
 
-def test_commands_that_write_by_url_print_what_they_did(url, capsys, monkeypatch):
+def test_commands_that_write_by_url_print_their_changes(url, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_REPO", url)
     assert ask(capsys, "version", "create", "iris", "--metadata", "accuracy=0.9") == (0, "created iris@4\n", "")
     assert ask(capsys, "promote", "iris@4", "staging") == (0, "iris@4 is in staging now\n", "")

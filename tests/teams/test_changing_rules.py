@@ -235,7 +235,7 @@ def test_a_stage_that_waits_for_apply_is_in_use(client, code_repo, capsys):
     assert "git model apply iris" in err
 
 
-def test_the_first_change_of_a_repository_begins_the_registry_and_a_refused_one_does_not(tmp_path, git, capsys):
+def test_the_first_change_begins_the_registry_and_a_refused_change_does_not(tmp_path, git, capsys):
     git(tmp_path, "init", "-q", "new")
     new = tmp_path / "new"
     assert ask(capsys, "-C", new, "stage", "add", "latest")[0] == 2

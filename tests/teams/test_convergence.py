@@ -20,7 +20,7 @@ class Story:
         self.clients = clients
         self.count = 0
         self.lines = []
-        # ids of the created versions, of those being created, and of those deleted alone or with their model
+        # ids of versions: created, being created, deleted alone, and deleted with their model
         self.made = set()
         self.making = set()
         self.deleted = set()

@@ -164,7 +164,7 @@ def test_check_and_apply_accept_an_emptied_later_stage(client, iris, code_repo):
     assert held(iris) == {"staging": 1}
 
 
-def test_options_of_set_stage_are_refused_by_position(iris):
+def test_set_stage_refuses_positional_options(iris):
     with pytest.raises(TypeError):
         iris.get_version(2).set_stage("production", "best auc")
     assert held(iris) == {"production": 1}

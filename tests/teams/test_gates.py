@@ -320,9 +320,7 @@ class TestProposalOnly:
         assert client.apply().moved == ()
         assert client.apply(reviewed=[commit]).moved == (StageRef("iris", "production"),)
 
-    def test_a_lost_tag_is_restored_to_the_reviewed_version_and_not_to_a_directly_recorded_one(
-        self, client, iris, repo
-    ):
+    def test_a_lost_tag_is_restored_to_the_reviewed_and_not_to_the_directly_recorded_version(self, client, iris, repo):
         editing.edit(repo, {STAGE: stage_text(iris, 4)})
         editing.run(repo, "update-ref", "-d", PRODUCTION)
         client.apply()

@@ -54,7 +54,7 @@ def set_all(folder, settings):
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_no_setting_changes_what_push_pull_and_apply_do(team, ada, bob, bare, settings):
+def test_no_git_setting_changes_the_result_of_push_pull_and_apply(team, ada, bob, bare, settings):
     (team.folder / "a").write_text("*.toml merge=union\n")
     set_all(team.folder / "ada", settings)
     ada = team.open("ada")
@@ -183,7 +183,7 @@ def test_a_fetch_refspec_that_overwrites_the_branch_is_named_by_doctor(team, ada
     ]
 
 
-def test_a_push_sends_the_push_options_of_its_command_and_not_those_of_settings(team, ada, bare, monkeypatch):
+def test_a_push_sends_push_options_of_its_command_and_no_push_options_of_settings(team, ada, bare, monkeypatch):
     set_all(bare, ["receive.advertisePushOptions=true"])
     set_all(team.folder / "ada", ["push.pushOption=ci.skip"])
     hook = bare / "hooks" / "pre-receive"

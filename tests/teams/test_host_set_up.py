@@ -86,7 +86,7 @@ def approves(repo, path):
     return found
 
 
-def test_owners_of_models_approve_their_stages_and_those_of_the_registry_the_rest(repo, capsys):
+def test_owners_of_models_approve_their_stages_and_owners_of_the_registry_all_else(repo, capsys):
     assert (
         ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--owner", "eve@example.com", *INSTALL)[0]
         == 0

@@ -73,7 +73,7 @@ def refused(client):
     return {ref.stage: why for ref, why in client.apply(ask_host=True).refused}
 
 
-def test_an_approved_commit_comes_into_force_and_another_does_not(host, client, repo):
+def test_an_approved_commit_comes_into_force_and_an_unapproved_commit_does_not(host, client, repo):
     record(client, 2)
     assert refused(client) == {
         "production": f"the host knows of no approved pull request that brought {tip(repo)[:10]}"

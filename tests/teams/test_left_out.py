@@ -83,7 +83,7 @@ def test_a_reason_for_a_promotion_that_both_made_is_named(ada, bob):
     ]
 
 
-def test_a_model_registered_on_both_sides_has_the_fields_that_one_side_gave(ada, bob):
+def test_a_model_registered_on_both_sides_has_each_field_that_one_side_gave(ada, bob):
     ada.register_model("rose", title="Rose")
     ada.push()
     bob.register_model("rose", license="MIT")
@@ -99,7 +99,7 @@ def test_a_model_whose_name_differs_by_case_at_the_remote_is_reported(ada, bob):
     assert bob.pull().conflicts == ["demo was registered here, and is called Demo at the remote; the remote's was kept"]
 
 
-def test_a_push_that_dropped_a_local_change_ends_with_4_and_names_it(team, ada, bob, bare, capsys):
+def test_a_push_that_dropped_a_local_change_ends_with_exit_code_4_and_names_the_change(team, ada, bob, bare, capsys):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     ada.get_version("iris@1").set_stage("production")
     ada.push()
@@ -116,7 +116,7 @@ def test_a_push_that_dropped_a_local_change_ends_with_4_and_names_it(team, ada, 
     assert ask(capsys, "-C", team.folder / "bob", "push") == (0, "origin has everything\n", "")
 
 
-def test_a_push_that_dropped_a_local_change_ends_with_4_in_json_too(team, ada, bob, capsys):
+def test_a_push_with_json_that_dropped_a_local_change_ends_with_exit_code_4(team, ada, bob, capsys):
     bob.get_version("iris@3").set_stage("production")
     bob.get_model("iris").create_version()
     ada.get_version("iris@1").set_stage("production")

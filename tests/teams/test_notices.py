@@ -189,7 +189,7 @@ def test_a_certificate_that_is_not_trusted_gets_no_notice(pending, settings, rec
     assert receiver.got == []
 
 
-def test_apply_with_push_posts_what_moved_at_the_remote(ada, bob, bare, receiver, monkeypatch):
+def test_apply_with_push_posts_the_tags_that_moved_at_the_remote(ada, bob, bare, receiver, monkeypatch):
     merge_within(bare, bob.propose(("iris@3", "production"), push=True))
     monkeypatch.setenv("GITMODEL_NOTIFY_URL", receiver.url)
     monkeypatch.chdir(ada.repository.common_dir.parent)

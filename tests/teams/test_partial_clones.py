@@ -187,7 +187,7 @@ class TestPullRequests:
         return make
 
     @pytest.mark.parametrize("depth", [("--depth", "1"), ()])
-    def test_check_finds_a_damaged_record_in_what_is_checked_out(self, merge, checkout, capsys, depth):
+    def test_check_finds_a_damaged_record_in_the_checked_out_commit(self, merge, checkout, capsys, depth):
         checkout(*depth)
         code, out, err = ask(capsys, "check")
         assert (code, "models/iris/stages/staging.toml" in out) == (5, True)
@@ -198,7 +198,7 @@ class TestPullRequests:
         code, out, err = ask(capsys, "plan")
         assert (code, out, "fetch" in err) == (3, "", True)
 
-    def test_plan_plans_what_is_checked_out(self, merge, checkout, capsys, git):
+    def test_plan_uses_the_checked_out_commit(self, merge, checkout, capsys, git):
         path = checkout()
         git(path, "fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*")
         code, out, _ = ask(capsys, "plan", "--format", "json")

@@ -144,7 +144,7 @@ def test_a_tag_on_a_commit_that_was_never_merged_is_refused(team, ada, bob):
         team.open("bob").get_version("iris@production")
 
 
-def test_a_fast_forward_of_a_proposal_that_was_updated_by_a_merge_keeps_what_is_in_force(
+def test_a_fast_forward_of_a_proposal_updated_by_a_merge_keeps_the_stages_in_force(
     team, ada, bob, bare, capsys, monkeypatch
 ):
     """The button "Update branch" of a host merges the base into the proposal.

@@ -233,7 +233,7 @@ def test_a_page_of_hostile_metadata_fits_into_a_comment(client, repo):
     assert "more: `git model plan" in page
 
 
-def test_a_plan_without_changes_of_stages_reports_that_there_are_none(client, repo):
+def test_a_plan_without_changes_of_stages_says_that_no_stage_changes(client, repo):
     edit(repo, {"README.md": "x\n"}, onto=TOPIC)
     made = planned(client)
     assert made.changes == ()
@@ -302,7 +302,7 @@ def test_the_address_of_the_pages_is_that_before_the_merge(client, repo):
 
 
 @pytest.mark.parametrize("url", ["ftp://a.example", "https://ada:pw@a.example", "https://a.example/?x", "https://a b"])
-def test_check_reports_an_address_of_the_pages_that_is_none(client, repo, url):
+def test_check_reports_an_invalid_address_of_the_pages(client, repo, url):
     edit(repo, {"gitmodel.toml": f'{read(repo, "gitmodel.toml")}\n[site]\nurl = "{url}"\n'})
     assert [problem.key for problem in check(client.repository)] == ["site.url"]
 

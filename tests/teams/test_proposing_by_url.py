@@ -111,7 +111,7 @@ def test_a_cut_connection_leaves_one_branch_or_none_and_reports_which(team, host
         assert branches(bare) == []
 
 
-def test_offline_the_list_is_what_was_last_seen(team, host):
+def test_offline_the_list_has_the_proposals_last_seen(team, host):
     job = team.by_url("job", host.registry)
     with pytest.raises(Unreachable, match="not in the cache"):
         team.by_url("job", host.registry, offline=True).list_proposals()

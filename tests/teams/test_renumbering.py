@@ -53,7 +53,7 @@ def test_a_handle_follows_the_version_that_it_was_made_of(bob, handle):
         bob.get_version("iris@5")
 
 
-def test_handles_of_lists_follow_and_those_of_pushed_versions_stay(ada, bob):
+def test_handles_from_lists_follow_renumbered_versions_and_keep_pushed_versions(ada, bob):
     ada.get_model("iris").create_version(metadata={"who": "ada"})
     ada.push()
     for number in (4, 5):
@@ -92,7 +92,7 @@ def test_a_handle_made_in_a_transaction_follows(ada, bob):
     assert (version.number, version.metadata["who"]) == (5, "bob")
 
 
-def test_a_write_by_a_number_that_was_renumbered_is_refused_and_names_both(bob, handle):
+def test_a_write_by_a_renumbered_number_is_refused_and_the_error_names_both_versions(bob, handle):
     before = refs(bob.repository.common_dir)
     for found in (lambda: bob.get_version("iris@4"), lambda: bob.get_model("iris").get_version(4)):
         with pytest.warns(RenumberedWarning, match="iris@4.*iris@5"):
@@ -337,7 +337,7 @@ def test_numbers_under_a_name_that_another_model_has_at_the_remote_are_refused(t
     assert ask(capsys, "-C", team.folder / "bob", "promote", "flower@1", "staging", "--renumbered")[0] == 0
 
 
-def test_a_lost_name_of_a_model_is_free_and_its_refusal_names_the_current_one(team, ada, bob, capsys):
+def test_a_lost_name_of_a_model_is_free_and_the_refusal_names_the_current_name(team, ada, bob, capsys):
     here = team.folder / "bob"
     ada.update_model("iris", new_name="rose")
     ada.push()
@@ -416,7 +416,7 @@ def test_a_pipeline_on_a_number_that_was_renumbered_is_refused_until_it_is_confi
     assert "measured" not in handle.metadata
 
 
-def test_a_pull_while_a_pipeline_runs_does_not_change_what_it_works_on(ada, bob, working):
+def test_a_pull_while_a_pipeline_runs_does_not_change_the_version_of_the_run(ada, bob, working):
     mine = bob.get_model("iris").create_version(metadata={"who": "bob"})
     ada.get_model("iris").create_version(metadata={"who": "ada"})
     ada.push()

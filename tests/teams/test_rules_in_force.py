@@ -129,7 +129,7 @@ def test_rules_loosened_and_tightened_in_one_pull_request_are_refused(client, ir
     assert states(iris) == {"production": (1, 2)}
 
 
-def test_a_promotion_must_satisfy_all_rules_recorded_since_those_in_force(client, iris, repo):
+def test_a_promotion_must_satisfy_the_rules_in_force_and_all_later_recorded_rules(client, iris, repo):
     editing.edit(repo, rules(production=GOOD.replace("0.9", "0.99")))
     loosen(repo, iris, 3, files=rules(production=GOOD))
     bring_in(repo, "fast-forward")
@@ -201,7 +201,7 @@ def test_a_direct_promotion_waits_for_looser_rules_and_names_the_command(client,
     assert states(iris) == {"production": (1, 1)}
 
 
-def test_the_looser_rules_count_for_what_is_recorded_after_apply(client, iris, repo):
+def test_the_looser_rules_count_for_promotions_recorded_after_apply(client, iris, repo):
     loosen(repo, iris)
     editing.run(repo, "update-ref", editing.BRANCH, f"{TOPIC}~1")
     client.apply()

@@ -617,7 +617,7 @@ class TestReview:
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="bob")
         assert reviewed.apply().moved == (PRODUCTION,)
 
-    def test_nobody_adds_a_key_and_passes_review_with_it_in_one_pull_request(self, reviewed, keys):
+    def test_a_signer_added_in_a_pull_request_cannot_approve_the_same_pull_request(self, reviewed, keys):
         repo = reviewed.repository.common_dir.parent
         reviewed.apply()
         listed = line(keys, "bob", principals="*@example.com") + line(keys, "mallory", principals="*@example.com")

@@ -49,7 +49,7 @@ def test_each_kind_of_server_takes_a_version_without_a_fetch_of_the_history(team
     assert_sound(bare)
 
 
-def test_git_asks_for_no_object_twice_and_for_none_by_itself(job, host):
+def test_each_write_at_the_tip_takes_four_requests_and_leaves_a_sound_repository(job, host):
     iris = job.get_model("iris")
     assert trips(host, iris.create_version) == 4
     assert trips(host, iris.create_version) == 4

@@ -68,7 +68,7 @@ def test_every_change_that_works_in_a_clone_works_by_url(team, ada, host, bare):
     assert [model.name for model in ada.list_models()] == ["iris"]
 
 
-def test_a_handle_found_by_tag_reads_what_it_wrote(team, host):
+def test_a_handle_found_by_tag_reads_its_own_writes(team, host):
     version = team.by_url("job", host.registry).get_version("iris@production")
     assert version.frozen
     version.log_metadata(checked=True)
@@ -295,7 +295,7 @@ def test_a_key_outlives_the_rename_of_its_model(team, host):
     assert job.get_model("blossom").create_version(idempotency_key="job 7").number == 4
 
 
-def test_after_a_pull_versions_that_two_clones_created_with_one_key_are_one(ada, bob, bare):
+def test_after_a_pull_versions_that_two_clones_created_with_one_key_are_one_version(ada, bob, bare):
     for client in (ada, bob):
         assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4
         assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4

@@ -67,7 +67,7 @@ def locks(registry):
     return list(registry.repository.common_dir.rglob("*.lock"))
 
 
-def test_writes_in_quick_succession_share_a_git_process_and_later_ones_do_not(registry, git):
+def test_writes_in_quick_succession_share_a_git_process_and_later_writes_do_not(registry, git):
     first = pid(registry)
     assert registry.register()["number"] == 3
     assert pid(registry) == first

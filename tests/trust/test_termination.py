@@ -130,7 +130,7 @@ def test_leftovers_of_a_killed_get_are_removed_by_the_next(iris, tmp_path):
     assert list(tmp_path.glob(".gitmodel-*")) == []
 
 
-def test_leftovers_of_a_killed_upload_are_removed_by_a_later_one(iris, tmp_path):
+def test_the_next_upload_removes_leftovers_of_a_killed_upload(iris, tmp_path):
     temporary = iris / ".git/gitmodel/store/tmp"
     with begun("version", "create", "iris", "--data", f"x={tmp_path / 'weights/a'}") as running:
         (living,) = temporary.iterdir()

@@ -1,4 +1,4 @@
-"""The browser of the tests finds the faults that it is there to find."""
+"""The browser of the tests reports faults of pages."""
 
 import asyncio
 

@@ -47,7 +47,7 @@ def export(client, folder, **options):
     return lambda path: json.loads((folder / f"{path}.json").read_text(encoding="utf-8"))
 
 
-def test_a_page_says_what_plan_says(client, proposal, tmp_path):
+def test_a_page_of_a_proposal_says_the_same_as_plan(client, proposal, tmp_path):
     twin = export(client, tmp_path / "site")
     (row,) = twin("proposals/index")["proposals"]
     assert (row["id"], row["branch"]) == (proposal.commit[:12], proposal.branch)
@@ -86,7 +86,7 @@ def test_a_merged_proposal_has_no_page(client, proposal, tmp_path):
     assert not (tmp_path / "site" / "proposals" / f"{proposal.commit[:12]}.html").exists()
 
 
-def test_the_known_proposals_are_those_of_this_clone_and_those_last_fetched(client, proposal, tmp_path, git):
+def test_the_page_lists_local_and_last_fetched_proposals(client, proposal, tmp_path, git):
     bare, clone = tmp_path / "bare.git", tmp_path / "clone"
     git(client.repository.common_dir, "clone", "-q", "--bare", ".", str(bare))
     git(tmp_path, "clone", "-q", str(bare), str(clone))

@@ -74,7 +74,7 @@ def test_a_failed_run_names_its_step_and_its_error(site: Path) -> None:
     assert "git model reproduce" not in text
 
 
-def test_the_rules_have_gates_and_who_changed_them_why(site: Path) -> None:
+def test_the_page_of_the_rules_shows_gates_and_changes_with_author_and_reason(site: Path) -> None:
     page = twin(site, "rules")
     gates = {stage["name"]: [gate["expression"] for gate in stage["gates"]] for stage in page["stages"]}
     assert gates["production"] == ["metadata.accuracy >= 0.87"]

@@ -194,7 +194,7 @@ def plan_promotion(
     if previous == number and _same_links(recorded, record) and not forced and not again:
         result = Promotion(model, number, to, number)
         return _applied(snapshot, ref, result)
-    while record == recorded:  # the commit must change the file
+    while record == recorded:  # otherwise the commit would not change the file
         record = replace(record, reason=f"{record.reason} (again)" if record.reason else "promoted again")
     files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(record)}
     left = tuple(stage for stage, holder in held.items() if holder == number and stage != to)

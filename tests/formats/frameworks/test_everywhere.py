@@ -1,7 +1,7 @@
 """Each framework from everywhere: trained, stored, promoted, then loaded with its hash verified in another process.
 
 A value is made by a script, by a pipeline on each executor, and in a notebook. One test runs for each environment of
-the sessions `formats` of nox; "scikit-learn" is that of all other tests.
+the sessions `formats` of nox; in the environment "scikit-learn", all other tests run, too.
 """
 
 import json
