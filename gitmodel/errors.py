@@ -77,7 +77,7 @@ class FailedGate(NamedTuple):
 
 
 class GateRefused(Refused):
-    """A version does not meet the rules of the stage that it should enter. *gates* are those that it fails.
+    """A version does not meet the rules of the stage that it should enter. *gates* are the gates that it fails.
 
     >>> try:                                                                             # doctest: +SKIP
     ...     client.promote("iris@4", "production")

@@ -11,7 +11,7 @@ from gitmodel import Client
 
 @pytest.fixture
 def parted(code_repo, tmp_path, monkeypatch, git):
-    """Code with a nested submodule and a version; newer commits follow that of the version."""
+    """Code with a nested submodule and a version; newer commits follow the commit of the version."""
     allowed = ("-c", "protocol.file.allow=always")
     for name in ("inner", "library"):
         git(tmp_path, "init", "-q", name)

@@ -192,7 +192,7 @@ def test_the_command_line_refuses_a_file_with_credentials_unless_a_setting_allow
         again.get_version("iris@2").link_artifact("more", folder)
 
 
-def test_a_file_with_credentials_is_refused_by_url(client, folder, tmp_path, git, capsys, monkeypatch):
+def test_linking_a_file_with_credentials_by_url_is_refused(client, folder, tmp_path, git, capsys, monkeypatch):
     git(tmp_path, "clone", "-q", "--bare", str(client.repository.common_dir), "remote.git")
     remote, store = tmp_path / "remote.git", tmp_path / "store"
     store.mkdir()

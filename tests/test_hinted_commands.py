@@ -79,7 +79,7 @@ def run_by_tests():
 
 
 def parsed(words):
-    """Return the path of subcommands of `git model WORDS`, and the options. Raises LookupError for an unknown one."""
+    """Return the path of subcommands of `git model WORDS`, and the options. Raises LookupError for unknown words."""
     command, path, options = program, [], []
     for word in words:
         if word.startswith("-") and word != "-":

@@ -109,7 +109,7 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
 
 
 def remote_tags(repository: Repository, remote: str) -> dict[StageRef, Oid]:
-    """Return the last fetched stage tags of *remote*. Leaves out refs whose name is not that of a stage tag."""
+    """Return the last fetched stage tags of *remote*. Leaves out other refs."""
     found = ((StageRef.parse(ref), id) for ref, id in _remote_tags(repository, remote))
     return {parsed: id for parsed, id in found if parsed is not None}
 

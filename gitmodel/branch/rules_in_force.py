@@ -125,7 +125,7 @@ class RulesInForce:
         return tuple(read_registry(self._files(commit)) for commit in self.other_commits(parent))
 
     def are_pending(self, tip: Oid) -> bool:
-        """Return True if a change on *tip* is judged by other rules than those of *tip*, or no rules are in force."""
+        """Return True if other rules than the rules of *tip* judge a change on *tip*, or if no rules are in force."""
         now = self._files(tip)
         return not self.commits_in_force() or any(
             not have_same_rules(self._files(commit), now) for commit in self.other_commits(tip)

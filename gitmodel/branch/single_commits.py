@@ -1,4 +1,4 @@
-"""Reading a registry by URL from one commit, that of a stage tag or the tip, without history."""
+"""Reads a registry by URL from one commit (of a stage tag, or the tip) without history."""
 
 from __future__ import annotations
 

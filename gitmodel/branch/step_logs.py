@@ -174,7 +174,7 @@ def rewrite_logs(folder: Path, change: Callable[[str], str]) -> None:
 
 
 def remove_oldest(folder: Path, kept: int, is_running: Callable[[str], bool]) -> None:
-    """Delete the logs of all runs except the *kept* newest ones and those that are running."""
+    """Delete the logs of all runs except the newest *kept* runs and active runs."""
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
     for name in names[: max(0, len(names) - kept)]:
         if not is_running(name):

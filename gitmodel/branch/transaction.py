@@ -222,7 +222,7 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
 
 
 def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref move that removes the renumberings that *change* settles, and adds those that it makes.
+    """Return the ref move that removes the renumberings that *change* settles, and adds its new renumberings.
 
     Raises Moved if another process has settled these renumberings.
     """

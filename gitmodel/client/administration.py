@@ -37,7 +37,7 @@ _SAMPLE = 8  # the number of artifacts of the clone's own store that are searche
 
 
 def begin(client: Client, *, store: str, new: bool) -> Beginning:
-    """Create the registry, or adopt that of a remote; see `registry.setup.begin`."""
+    """Create the registry, or adopt the registry of a remote; see `registry.setup.begin`."""
     from gitmodel.registry import setup
 
     return setup.begin(client.repository, store=store, new=new)

@@ -88,7 +88,7 @@ class CodeRepository:
         raise NotFound(f"{said}{where}", hint=f"run `git fetch {source} {code.commit}`, then try again")
 
     def between(self, old: Oid, new: Oid) -> list[CodeCommit]:
-        """Return the commits in the history of *new* that are not in that of *old*, newest first."""
+        """Return the commits in the history of *new* that are not in the history of *old*, newest first."""
         return [
             CodeCommit(Oid(commit), author, datetime.fromtimestamp(int(seconds), timezone.utc), subject)
             for commit, author, seconds, subject in log_fields(self.git, old, new)

@@ -9,7 +9,7 @@ from gitmodel.expressions.reading import CLOSERS, COMPARISONS, Token, read_liter
 
 Literal = str | bool | int | float
 
-_BELOW = (".", "[")  # the start of an access to a part of the value, or of a call of its method
+_BELOW = (".", "[")  # after a value, these read a part of it or call its method
 _NONE = Token("sign", "", 0)
 
 

@@ -89,7 +89,7 @@ def hooks_folder(git: Git) -> Path:
 
 
 def find_program(called: str, python: str) -> Path:
-    """Return the program that hooks call: the program *called* now, or else the one beside *python*.
+    """Return the program that hooks call: the program *called* now, or else the program beside *python*.
 
     Raises NotFound if neither exists: `python -m gitmodel` is no substitute, because it would import modules from the
     folder in which the hook runs.

@@ -1,4 +1,4 @@
-"""Ref locks of killed writers: removing those that provably belong to gitmodel, and describing others."""
+"""Ref locks of killed writers: removes locks that provably belong to gitmodel, and describes others."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def _named(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run_fields(run: RunRecord | None) -> dict[str, Any]:
-    """Return the parameters of a run, and those of its steps as `steps.STEP.NAME`; {} without a run."""
+    """Return the parameters of a run, and parameters of its steps as `steps.STEP.NAME`; {} without a run."""
     found = _named("parameters", run.parameters) if run is not None else {}
     for step in run.steps if run is not None else ():
         found |= {str(field): value for field, value in metadata_values(step.parameters, ("steps", step.name))}
@@ -224,7 +224,7 @@ def _lacking(sides: Sequence[_Side], part: str) -> frozenset[int]:
 
 
 def run_parameters(run: RunRecord | None) -> dict[str, Any]:
-    """Return the parameters of a run, and those of its steps as STEP.NAME; {} without a run."""
+    """Return the parameters of a run, and parameters of its steps as STEP.NAME; {} without a run."""
     if run is None:
         return {}
     steps = {f"{step.name}.{name}": value for step in run.steps for name, value in step.parameters.items()}

@@ -1,4 +1,4 @@
-"""Telling installed files from those of the project, and finding the versions of distributions."""
+"""Tells installed files from files of the project, and finds the versions of distributions."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class StepCache:
 
 
 def _for_target(found: StepResult, target: Target | None) -> StepResult:
-    """Return the cached result with its plans for the version of this run instead of that of the earlier one."""
+    """Return the cached result with its plans for the version of this run instead of the version of the earlier run."""
     of = target.numbered if target is not None else None
     plans = (replace(plan, of=of) if of and not isinstance(plan.of, VersionRef) else plan for plan in found.plans)
     return replace(found, plans=tuple(plans))

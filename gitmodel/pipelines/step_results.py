@@ -80,7 +80,7 @@ class StoredOutput(Frozen):
     """An output of a step that is in the store.
 
     *needs_trust* are the full names of the classes and functions that a machine must trust to load it. *modules* are
-    the modules of the project that it uses. *file* is the name of its file or folder.
+    the modules of the project that the output uses. *file* is the name of its file or folder.
     """
 
     name: str

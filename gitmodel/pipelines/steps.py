@@ -128,7 +128,7 @@ class Step(Generic[P, R]):
         return typing.cast(R, outputs[0] if outputs else Output(node, -1))
 
     def with_options(self, **options: Any) -> Step[P, R]:
-        """Return a copy of the step with other *options*: those of `@step`.
+        """Return a copy of the step with other *options* of `@step`.
 
         Raises UsageError for an unknown option.
 

@@ -1,4 +1,4 @@
-"""The numbers of versions that charts show first: `[site] headline` of the registry, and those that gates read."""
+"""The numbers of versions that charts show first: `[site] headline` of the registry, and numbers that gates read."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 # The number of models that are read together. Their trees and records fit into the caches.
 _TOGETHER = 100
-# Only the newest record of a model with more versions is read ahead, because the index may have their number.
+# Of a model with more versions, only the newest record is read ahead, because the index may know the number of
+# versions.
 _FEW_VERSIONS = 100
 
 SORT_KEYS = ("name", "created", "latest", "versions")

@@ -1,4 +1,4 @@
-"""The artifacts that a registry needs in its stores: those of versions, runs and stage tags."""
+"""The artifacts that a registry needs in its stores: artifacts of versions, runs and stage tags."""
 
 from __future__ import annotations
 

@@ -309,7 +309,7 @@ def _unfit(snapshot: Snapshot, ref: StageRef, state: StageState) -> Refusal | No
 def put_in_force(
     repository: Repository, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
 ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-    """Set the tags that *choose* returns, and delete those of empty stages.
+    """Set the tags that *choose* returns, and delete the tags of empty stages.
 
     With *rules*, the rules of the branch come into force for later changes. Returns the tags that moved, and the tags
     that this user cannot sign, with the reason. *choose* is called again if another writer moved a ref first.

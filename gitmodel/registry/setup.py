@@ -1,4 +1,4 @@
-"""The verbs of a registry: create it or adopt that of a remote, set its store, list the settings in effect."""
+"""The verbs of a registry: create a registry or adopt a remote's, set its store, list the settings in effect."""
 
 from __future__ import annotations
 
@@ -46,10 +46,11 @@ class Setting(Frozen):
 
 
 def begin(repository: Repository, *, store: str = "", new: bool = False) -> Beginning:
-    """Create the registry, or adopt that of a remote, if there is none. Create, record and trust the store *store*.
+    """Create the registry, or adopt the registry of a remote, if there is none.
 
-    With *new*, does not contact remotes that were never fetched, and raises Conflict if a remote is known to have a
-    registry. Raises Unreachable if a remote cannot be contacted, UsageError for a bad URL.
+    Create, record and trust the store *store*. With *new*, does not contact remotes that were never fetched, and raises
+    Conflict if a remote is known to have a registry. Raises Unreachable if a remote cannot be contacted, UsageError for
+    a bad URL.
     """
     if store:
         _make_store(store)

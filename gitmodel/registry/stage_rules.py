@@ -1,4 +1,4 @@
-"""The verbs of the rules of stages: list the rules, and change those of one stage."""
+"""The verbs of the rules of stages: list the rules, and change the rules of a stage."""
 
 from __future__ import annotations
 

@@ -285,7 +285,7 @@ class _Listing:
         self._wanted.check_searched(nothing)
 
     def _reader(self) -> _Reader:
-        """Return the reader of the versions that may match, newest first: those that the index names, or all."""
+        """Return the reader of the versions that may match, newest first: versions that the index names, or all."""
         if self._wanted is not None and self._wanted.conditions:
             index = open_index(self.snapshot, self._index_folder, (self.model,))
             found = index.find_versions(self.model, self._wanted.conditions, self._wanted.asked) if index else None

@@ -112,7 +112,7 @@ class ArtifactStore(Protocol):
         """Remove the object. A missing object is ignored."""
 
     def leftovers(self) -> list[Leftover]:
-        """Return the remains of unfinished uploads. In a folder, only those of killed writers."""
+        """Return the remains of unfinished uploads. In a folder, only uploads of killed writers."""
 
     def remove_leftover(self, leftover: Leftover) -> None:
         """Delete an unfinished upload. A missing upload is ignored."""

@@ -1,4 +1,4 @@
-"""Finding and opening the files that are to be stored, and refusing those that cannot be stored."""
+"""Finds and opens the files to store, and refuses files that cannot be stored."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Lanes:
     """The threads for parts and ranges of large objects, limited for the whole process.
 
     Each part or range occupies a place until its bytes are no longer needed, so the number of places also limits
-    memory. Parts to send and ranges to read have separate places. Otherwise a thread that copies an object from server
+    memory. Parts to send do not use the places of ranges to read. Otherwise a thread that copies an object from server
     to server could wait for a place that its own ranges occupy.
     """
 

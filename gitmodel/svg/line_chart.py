@@ -42,7 +42,7 @@ def line_chart(
     width: int = 720,
     height: int = 240,
 ) -> str:
-    """Return a line through *points*: pairs of a whole number, such as that of a version, and the value there.
+    """Return a line through *points*: pairs of a whole number, such as the number of a version, and the value there.
 
     A value that is not a finite number leaves a gap. *name* says what the values are and *unit* what is counted.
     *marks* are drawn with their names and a shape of their own, except those before the first or after the last point.

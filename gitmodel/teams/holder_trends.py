@@ -1,4 +1,4 @@
-"""The trend of a stage: the headline number, for the last versions in the stage and the one that enters."""
+"""The trend of a stage: the headline number of the last versions in the stage and of the version that enters."""
 
 from __future__ import annotations
 

@@ -173,14 +173,14 @@ def _rules_table(change: PlannedChange, most: int) -> Iterator[str]:
 
 
 def _differing_metadata(change: PlannedChange) -> list[Compared]:
-    """Return the metadata that differs or that a gate reads: that of gates first, then other numbers."""
+    """Return the metadata that differs or that a gate reads: keys of gates first, then other numbers."""
     read = gate_keys(change.outcomes)
     rows = [row for row in change.metadata if row.name in read or not row.same]
     return sorted(rows, key=lambda row: (row.name not in read, row.change is None))
 
 
 def _first_metrics(change: PlannedChange, most: int, *, brief: bool) -> list[Compared]:
-    """Return the rows of the table of metrics: those of gates, the headline and numbers that moved; all if *brief*."""
+    """Return the rows of the table of metrics: keys of gates, the headline and numbers that changed; all if *brief*."""
     rows = _differing_metadata(change)
     if brief:
         return rows[:most]

@@ -76,7 +76,7 @@ def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool =
 
 
 def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> RangeCheck | None:
-    """Find the problems of committing the files staged in *index* (default: that of the work tree).
+    """Find the problems of committing the files staged in *index* (default: the index of the work tree).
 
     Return None if nothing is staged, or if the checked-out commit belongs neither to the metadata branch nor to a
     proposal.

@@ -1,4 +1,4 @@
-"""Gates apply to the promotions of a run. If a gate refuses one, the run still succeeds."""
+"""Gates apply to the promotions of a run. If a gate refuses a promotion, the run still succeeds."""
 
 import project
 import pytest

@@ -94,7 +94,7 @@ class TestReading:
         again = run_steps(client, (project.continue_version,), config=ModelConfig(name="demo", version=1))
         assert again.steps[0].status == "succeeded"
 
-    def test_an_unknown_artifact_and_one_of_a_new_version_are_refused(self, client, version):
+    def test_reading_an_unknown_artifact_or_an_artifact_of_a_new_version_is_refused(self, client, version):
         for config, hint in ((ModelConfig(name="demo", version=1), "its artifacts: weights"), (NEW, "pass the output")):
 
             @step

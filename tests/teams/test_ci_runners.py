@@ -513,7 +513,7 @@ def test_the_action_refuses_another_command(site):
 def test_the_component_is_what_init_commits():
     """The component is a copy, because GitLab follows no symbolic links.
 
-    It only lacks the default of the input `install`.
+    The copy only lacks the default of the input `install`.
     """
     component = (ROOT / "templates/gitmodel.yml").read_text(encoding="utf-8")
     assert component == (HOSTS / "gitlab.yml").read_text(encoding="utf-8").replace('      default: "@INSTALL@"\n', "")
@@ -614,7 +614,7 @@ class TestInstalling:
     ],
 )
 def test_the_files_are_as_the_schemas_of_the_hosts_say(schema, path, tmp_path):
-    """The schemas are those of the package check-jsonschema.
+    """The package check-jsonschema has these schemas.
 
     They do not cover the head of a component, which gitlab-ci-local validates.
     """

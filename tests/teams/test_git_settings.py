@@ -219,7 +219,7 @@ def test_no_advice_of_git_about_grafts_is_in_a_message(ada):
 
 
 def test_push_names_a_url_that_refused_it(team, ada, bare):
-    """git pushes to each `remote.<name>.url`. If one of them refuses, the push has failed."""
+    """git pushes to each `remote.<name>.url`. If a URL refuses, the push has failed."""
     subprocess.run(["git", "init", "-q", "--bare", str(team.folder / "copy.git")], check=True)
     subprocess.run(
         ["git", "-C", str(team.folder / "ada"), "remote", "set-url", "--add", "origin", str(team.folder / "copy.git")],

@@ -62,7 +62,7 @@ def record(client, number):
 
 
 def merge(repo):
-    """Replace the newest commit by a merge that looks like that of a proposal, as anybody who may push can."""
+    """Replace the newest commit by a merge that looks like the merge of a proposal, as anybody who may push can."""
     new, old = editing.run(repo, "rev-parse", BRANCH, f"{BRANCH}~1").split()
     tree = editing.run(repo, "rev-parse", f"{new}^{{tree}}")
     made = editing.run(repo, "commit-tree", tree, "-p", old, "-p", new, "-m", "Merge")

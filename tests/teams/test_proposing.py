@@ -34,7 +34,7 @@ echo '  https://gitlab.example.org/team/models/-/merge_requests/7'
 
 @pytest.fixture
 def hosted(team, bob, bare):
-    """Bob's clone. The URL of its remote is that of a host; git is configured to use the bare repository instead."""
+    """Bob's clone. The URL of its remote names a host, and git is configured to use the bare repository instead."""
 
     def open(url, path=os.environ["PATH"]):
         git(bob.repository.git.top, "remote", "set-url", "origin", url)

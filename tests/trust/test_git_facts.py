@@ -388,7 +388,7 @@ def test_a_writer_refreshes_an_old_object_so_that_gc_keeps_it(registry, git):
 
 
 def test_objects_that_a_running_gc_prunes_are_kept_in_a_pack(registry, git, assert_whole):
-    """`prune` first lists unreferenced objects. When it deletes them, refs may name some of them."""
+    """`prune` first lists unreferenced objects. When `prune` deletes these objects, refs may name some of them."""
     common = registry.repository.common_dir
     hook, listed = common / "hooks/reference-transaction", registry.path.parent / "unnamed"
     hook.parent.mkdir(exist_ok=True)

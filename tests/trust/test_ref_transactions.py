@@ -1,4 +1,4 @@
-"""Writes in quick succession share a git process. This is as safe as a git process for each write."""
+"""Writes in quick succession share a git process. Sharing is as safe as a git process for each write."""
 
 import fcntl
 import os

@@ -85,7 +85,7 @@ class Visitor:
         script: bool = True,
         site: Path | None = None,
     ) -> Page:
-        """Open *url* in a window of its own, without cookies or a cache. Only its origin may receive requests.
+        """Open *url* in a window of its own, without cookies or a cache. Only the origin of *url* may receive requests.
 
         The scheme `file` has no origins: there, only files of the folder *site* may be read, by default that of the
         page.

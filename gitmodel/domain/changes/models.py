@@ -114,7 +114,7 @@ def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
 
 
 def plan_clearance(snapshot: Snapshot) -> Change[tuple[str, ...]]:
-    """Remove the files that `left_behind` finds, except those of stages whose tag still has the former name."""
+    """Remove the files that `left_behind` finds, except files of stages whose tag still has the former name."""
     found = left_behind(snapshot)
     gone = {path: ref for path, ref in found.items() if ref is None or snapshot.tags.get(ref) is None}
     return Change(

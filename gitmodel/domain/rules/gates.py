@@ -177,7 +177,7 @@ def _judge_rule(
 
 
 def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: int) -> dict[str, object]:
-    """Return the fields for a gate's expression: those of the version, the current holder, and the model.
+    """Return the fields for a gate's expression: fields of the version, of the current holder, and of the model.
 
     Reads only records and no tags, so that results are the same everywhere. Without a holder, `holder` is empty.
     """

@@ -354,7 +354,7 @@ class ArtifactLink(Record, kw_only=True):
 
     @property
     def is_folder(self) -> bool:
-        """True if the artifact is a folder: the digest is that of a manifest."""
+        """True if the artifact is a folder, whose digest is the digest of a manifest."""
         return self.format == FOLDER_FORMAT
 
 

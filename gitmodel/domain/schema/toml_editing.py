@@ -354,7 +354,7 @@ def _header_path(header: str, counts: dict[Path, int]) -> Path:
 
 
 def _split_lead(lines: str) -> tuple[str, str]:
-    """Split the lines before a header into those of the table above, and those of the header."""
+    """Split the lines before a header into lines of the table above, and lines of the header."""
     above = _without_last(_without_last(lines, _is_comment), _is_blank)
     return above, lines[len(above) :]
 

@@ -100,7 +100,7 @@ class Snapshot(Frozen, eq=False):
 
     @cached_property
     def registries(self) -> tuple[RegistryRecord, ...]:
-        """The record of the commit and those of *other_rules*.
+        """The registry's record in the commit, and in each of *other_rules*.
 
         The rules of all of them apply to a change on this commit. Raises Invalid if a record cannot be read.
         """

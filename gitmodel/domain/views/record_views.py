@@ -89,7 +89,7 @@ class VersionView(Frozen):
         return {name: read(self) for name, read in _VERSION_FIELDS.items()}
 
     def filtered_fields(self, names: Iterable[str] = VERSION_NAMES) -> dict[str, Any]:
-        """Return the version for filters: those of its `fields` that are in *names*.
+        """Return the fields of the version that are in *names*, for filters.
 
         A version in no stage is in the stage "none".
         """

@@ -1,4 +1,4 @@
-"""The available formats and materializers: built-in ones, registered ones, and those of installed packages."""
+"""The available formats and materializers: built-in, registered, and from installed packages."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def register_materializer(materializer: Materializer) -> None:
 
 
 def format_names() -> list[str]:
-    """Return the names of all formats: built-in ones, registered ones, and those of installed packages.
+    """Return the names of all formats: built-in, registered, and from installed packages.
 
     >>> {"json", "skops"} <= set(format_names())
     True
@@ -108,7 +108,7 @@ class DescribedFormat(NamedTuple):
 
 
 def describe_formats() -> list[DescribedFormat]:
-    """Return all formats by name, with those of packages that cannot be imported."""
+    """Return all formats by name, also formats of packages that cannot be imported."""
     found = [_described(find_format(name), "") for name in _BUILT_IN]
     for point in _entry_points(FORMATS):
         package = _provider(point)
@@ -192,7 +192,7 @@ def suffix_of(name: str) -> str:
 
 
 def other_formats() -> list[Format]:
-    """Return the registered formats, and those of installed packages.
+    """Return the registered formats, and formats of installed packages.
 
     Skips a format that cannot be imported; using it raises the error.
     """
@@ -209,7 +209,7 @@ def folder_formats() -> list[Format]:
 
 
 def other_materializers() -> tuple[Materializer, ...]:
-    """Return the registered materializers, then those of installed packages by name.
+    """Return the registered materializers, then materializers of installed packages by name.
 
     An entry point that cannot be imported, or is no materializer, comes last: it raises UsageError for every value.
     """

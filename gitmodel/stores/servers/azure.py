@@ -30,7 +30,7 @@ _Result = TypeVar("_Result")
 
 
 class Container:
-    """Requests to one container, that of a store or of external artifacts. *name* is its name in messages.
+    """Requests to the container of a store or of external artifacts. *name* is its name in messages.
 
     *host* is the host of its account, as in `abfss:` URIs. By default the environment names the account.
     """

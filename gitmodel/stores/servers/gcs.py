@@ -32,7 +32,7 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
 class Bucket:
-    """Requests to one bucket, that of a store or of external artifacts. *name* is its name in messages."""
+    """Requests to the bucket of a store or of external artifacts. *name* is its name in messages."""
 
     def __init__(self, bucket: str, name: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
         if not _BUCKET.fullmatch(bucket):

@@ -31,7 +31,7 @@ class WaitingChange(Frozen):
 
 
 class HealthPage(Frozen):
-    """The findings of `git model check` at *commit*; *others* is the number of those that are left out.
+    """The findings of `git model check` at *commit*; *others* is the number of findings that are left out.
 
     *unchecked* is the reason why the registry could not be checked, or "". *waiting* are the changes that are not in
     force. *verified* is the result of a verification that was given to the export, if one was.

@@ -62,7 +62,7 @@ class Difference(Frozen):
 
 
 class Differences(Frozen):
-    """The *rows* of a kind that differ, and the number of those that are left out."""
+    """The *rows* of a kind that differ, and the number of rows that are left out."""
 
     title: str
     rows: tuple[Difference, ...]

@@ -38,7 +38,7 @@ def check_inside_an_estimator(model, training, path):
 
 
 def crafted(value, change):
-    """Return the skops file of *value*, with *change* applied to each node of a booster in its schema."""
+    """Save *value* with skops, apply *change* to each node of a booster in the schema, and return the file."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(value)))
     schema = json.loads(source.read("schema.json"))
 
