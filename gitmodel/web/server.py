@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gitmodel.client.client import Client
-from gitmodel.errors import GitModelError, NotFound
+from gitmodel.errors import GitModelError, NotFound, Unreachable
 from gitmodel.web import routes
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.registry_data import RegistryData
@@ -23,6 +24,8 @@ from gitmodel.web.site import asset_files, renderer_id
 
 HOST = "127.0.0.1"
 _HOSTS = ("127.0.0.1", "localhost")
+# Files that are kept until the registry changes.
+_MOST_KEPT = 500
 _HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -53,6 +56,7 @@ class PageServer:
         self._client = client
         self._options = options
         self._pages: Renderer | None = None
+        self._rendered: dict[str, bytes] = {}
         self._assets = asset_files()
         self._renderer = renderer_id()
         self._lock = threading.Lock()
@@ -77,12 +81,22 @@ class PageServer:
             return _file(request, path, _etag(asset.hex()), lambda: asset)
         pages = self._current()
         etag = _etag(f"{self._renderer} {pages.registry.fingerprint} {path}")
-        return _file(request, path, etag, lambda: _render(pages, path))
+        return _file(request, path, etag, lambda: self._read(pages, path))
+
+    def _read(self, pages: Renderer, path: str) -> bytes:
+        """Return the file at *path*, and keep it until the registry changes. Raises NotFound."""
+        if path not in self._rendered:
+            data = _render(pages, path)
+            if len(self._rendered) >= _MOST_KEPT:
+                self._rendered.clear()
+            self._rendered[path] = data
+        return self._rendered[path]
 
     def _current(self) -> Renderer:
         """Return the renderer of the registry, which is read again if it has changed."""
         if self._pages is None or not self._pages.registry.is_current():
             self._pages = Renderer(RegistryData(self._client, self._options))
+            self._rendered = {}
         return self._pages
 
 
@@ -122,6 +136,21 @@ def application(client: Client, options: SiteOptions) -> Starlette:
     return Starlette(routes=[route])
 
 
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on *port* of this machine only. Raises Unreachable if another program uses it."""
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio then sends at once
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((HOST, port))
+        found.listen()
+    except OSError as error:
+        found.close()
+        raise Unreachable(
+            f"port {port} of {HOST} cannot be used: {error.strerror}", hint="name another with --port, or 0 for any"
+        ) from error
+    return found
+
+
 def serve(
     client: Client, options: SiteOptions, *, port: int, on_start: Callable[[str], None], open_browser: bool
 ) -> None:
@@ -129,9 +158,9 @@ def serve(
     config = uvicorn.Config(
         application(client, options), host=HOST, port=port, log_level="warning", server_header=False, lifespan="off"
     )
-    socket = config.bind_socket()
-    url = f"http://{HOST}:{socket.getsockname()[1]}/"
+    listening = listen(port)
+    url = f"http://{HOST}:{listening.getsockname()[1]}/"
     on_start(url)
     if open_browser:
         webbrowser.open(url)
-    uvicorn.Server(config).run(sockets=[socket])
+    uvicorn.Server(config).run(sockets=[listening])

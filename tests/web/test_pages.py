@@ -1,18 +1,15 @@
 """The pages of models and versions in a real browser: with and without script, from a server and from a folder."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from browser import Visitor, accessibility_faults
+from page_server import serving
 from playwright.sync_api import Page
 
 from gitmodel import Client
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.server import HOST, application
 from gitmodel.web.site import asset_files, export_site
 
 PATHS = ("index", "m/iris/index", "m/iris/v/105", "m/iris/v/90", "m/iris/compare", "m/wine/index", "m/empty/index")
@@ -65,22 +62,6 @@ def site(registry: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     export_site(registry, folder, SiteOptions())
     return folder
-
-
-@contextmanager
-def serving(client: Client) -> Iterator[str]:
-    """Serve the pages of *client* in a thread; yields the address."""
-    config = uvicorn.Config(application(client, SiteOptions()), host=HOST, port=0, log_level="error", lifespan="off")
-    socket = config.bind_socket()
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
-    thread.start()
-    try:
-        yield f"http://{HOST}:{socket.getsockname()[1]}/"
-    finally:
-        server.should_exit = True
-        thread.join()
-        socket.close()
 
 
 @pytest.fixture(scope="module")

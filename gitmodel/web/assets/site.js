@@ -159,10 +159,10 @@ if (table && tools) {
     const cell = (label, ...content) => h("td", { "data-label": label }, ...content);
     return h("tr", box(row.number),
       h("th.num", { scope: "row" }, linked(row.page, `${row.number}`), row.name ? h("span.under", row.name) : null),
-      cell("Stage", ...pills.flatMap(pill => [pill, " "])),
+      h("td", ...pills.flatMap(pill => [pill, " "])),
       ...columns.map(key => h("td.num", { "data-label": key }, shown(data.metrics[key]?.[row.place]))),
       cell("Description", row.description, ...row.tags.flatMap(tag => [" ", h("span.tag", tag)])),
-      cell("Created", h("time", { datetime: row.created }, row.created.slice(0, 10))));
+      h("td", h("time", { datetime: row.created }, row.created.slice(0, 10))));
   }
   // Words must be in the row; accuracy>0.9 compares a number.
   function matcher(data, text) {

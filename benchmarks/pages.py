@@ -1,0 +1,199 @@
+"""The cost of pages: exporting a site, exporting it again, a warm request, and a browser that shows 10,000 versions.
+
+`python benchmarks/pages.py [--quick]` prints the figures alone.
+"""
+
+import argparse
+import gzip
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import registries
+import uvicorn
+from measuring import Table, describe_machine, measure, middle
+
+from gitmodel.client import Client
+from gitmodel.svg.line_chart import line_chart
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.server import HOST, application, listen
+
+GITMODEL = [sys.executable, "-m", "gitmodel"]
+# Sets the value of an element, fires an event there, and returns the milliseconds until the next frame.
+_TIMED = """async ([what, value]) => {
+    const [, selector, event] = what.match(/^(.*) (\\w+)$/), element = document.querySelector(selector);
+    const start = performance.now();
+    if (value) element.value = value;
+    element.dispatchEvent(new Event(event, {bubbles: true}));
+    await new Promise(done => setTimeout(done));
+    return performance.now() - start;
+}"""
+
+
+def measure_pages(table: Table, folder: Path, environ: dict[str, str], *, count: int) -> None:
+    """Print the figures of pages for one model of *count* versions, and for *count* versions in 100 models."""
+    folder.mkdir()
+    judged = count == 10_000
+    one = registries.new_repository(folder / "one", environ)
+    registries.build(one, {"iris": range(1, count + 1)}, environ, versions_per_commit=100)
+    with registries.open_registry(one, environ) as client:
+        for part in (3, 2):
+            client.promote(f"iris@{count // part}", "production", reason="better")
+    table.section(f"Pages of one model with {count:,} versions")
+    _measure_export(table, one, folder / "site", environ, judged=judged)
+    _measure_files(table, folder / "site", judged=judged)
+    points = [(number, 0.9 + number * 37 % 100_000 / 1_000_000) for number in range(1, count + 1)]
+    cost = measure(lambda: line_chart(points, name="accuracy", width=900), times=9)
+    table.cost("draw the chart", cost, "<= 50 ms CPU" if judged else "", cost.cpu <= 50 if judged else None)
+    with registries.open_registry(one, environ) as client, _serving(client) as port:
+        _measure_requests(table, port, judged=judged)
+        _measure_browser(table, f"http://{HOST}:{port}/", judged=judged)
+    many = registries.new_repository(folder / "many", environ)
+    registries.build(many, {f"model-{n}": range(1, count // 100 + 1) for n in range(100)}, environ)
+    with registries.open_registry(many, environ) as client:
+        client.promote("model-7@1", "production", reason="better")
+    table.section(f"Pages of 100 models with {count // 100:,} versions each")
+    _measure_export(table, many, folder / "many-site", environ, judged=judged)
+    shutil.rmtree(folder)
+
+
+def _measure_export(table: Table, repo: Path, site: Path, environ: dict[str, str], *, judged: bool) -> None:
+    model = "iris" if repo.name == "one" else "model-7"
+    numbers = iter(range(11, 99))
+
+    def line(what: str, before: Callable[[], object], most: float, times: int) -> None:
+        costs = []
+        for _ in range(times):
+            before()
+            costs.append(_run([*GITMODEL, "site", str(site)], environ, repo))
+        cost = middle(costs)
+        table.cost(what, cost, f"<= {most:,.0f} ms CPU" if judged else "", cost.cpu <= most if judged else None)
+
+    def promote() -> None:
+        version = f"{model}@{next(numbers)}"
+        _run([*GITMODEL, "promote", version, "production", "--reason", "better"], environ, repo)
+
+    line("export a site", lambda: shutil.rmtree(site, ignore_errors=True), 10_000, 1)
+    line("export it again, unchanged", lambda: None, 1_000, 3)
+    line("export it again after a promotion", promote, 1_000, 3)
+
+
+def _run(command: list[str], environ: dict[str, str], repo: Path) -> tuple[float, float]:
+    """Run *command* once and return its CPU and wall time in milliseconds."""
+    before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, env=environ, cwd=repo, stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu * 1000, (time.perf_counter() - wall) * 1000
+
+
+def _measure_files(table: Table, site: Path, *, judged: bool) -> None:
+    def line(what: str, size: float, unit: str, most: float) -> None:
+        target = f"<= {most:g} {unit}" if judged else ""
+        table.value(what, f"{size:.1f} {unit}", target, size <= most if judged else None)
+
+    pages = sum(path.stat().st_size for path in (site / "m/iris/v").glob("*.html"))
+    line("the pages of all versions", pages / 1e6, "MB", 60)
+    line("the page of the model", (site / "m/iris/index.html").stat().st_size / 1e3, "kB", 60)
+    data = (site / "data/iris.json").read_bytes()
+    line("the data file", len(data) / 1e6, "MB", 1.2)
+    line("the data file, compressed", len(gzip.compress(data, 6)) / 1e3, "kB", 120)
+    line("the script", (site / "assets/site.js").stat().st_size / 1e3, "kB", 15)
+    line("the style sheet", (site / "assets/site.css").stat().st_size / 1e3, "kB", 12)
+
+
+def _measure_requests(table: Table, port: int, *, judged: bool) -> None:
+    connection = HTTPConnection(HOST, port)
+
+    def ask(path: str, **headers: str) -> str:
+        connection.request("GET", path, headers={key.replace("_", "-"): value for key, value in headers.items()})
+        response = connection.getresponse()
+        response.read()
+        return response.headers["ETag"]
+
+    try:
+        for path in ("/m/iris/v/7", "/m/iris/", "/"):
+            cost = measure(lambda path=path: ask(path), times=9)
+            reached = cost.wall <= 20 if judged else None
+            table.cost(f"a warm request of {path}", cost, "<= 20 ms" if judged else "", reached)
+        etag = ask("/m/iris/")
+        table.cost("a request that is answered by 304", measure(lambda: ask("/m/iris/", If_None_Match=etag), times=9))
+    finally:
+        connection.close()
+
+
+def _measure_browser(table: Table, url: str, *, judged: bool) -> None:
+    """Print what Chromium takes to load the page of the model, to filter and sort, and to draw the chart again."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        print("Chromium is not installed: the browser is not measured")
+        return
+    from playwright.sync_api import sync_playwright
+
+    def line(what: str, times: list[float], most: float) -> None:
+        value = statistics.median(times)
+        table.value(what, f"{value:.0f} ms", f"<= {most} ms" if judged else "", value <= most if judged else None)
+
+    with sync_playwright() as playwright:
+        options = ["--disable-gpu", "--no-first-run", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=options, chromium_sandbox=False)
+        page = browser.new_page()
+        loaded = []
+        for _ in range(5):
+            page.goto(f"{url}m/iris/")
+            loaded.append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd - "
+                                        "performance.getEntriesByType('navigation')[0].responseEnd"))  # fmt: skip
+        line("Chromium loads the page of the model", loaded, 100)
+        page.get_by_role("searchbox", name="Filter").fill("weekly")
+        page.wait_for_function("() => document.querySelector('caption').textContent.includes('match')")
+        drawn = [page.evaluate(_TIMED, ["input[name=q] input", text]) for text in ("day 1", "accuracy>0.93", "week")]
+        line("filter all versions", drawn, 50)
+        line("sort all versions", [page.evaluate(_TIMED, ["th[data-key=epochs] button click", ""]) for _ in "123"], 50)
+        line(
+            "draw the chart again", [page.evaluate(_TIMED, ["#key change", key]) for key in ("epochs", "accuracy")], 100
+        )
+        browser.close()
+
+
+@contextmanager
+def _serving(client: Client) -> Iterator[int]:
+    """Serve the pages of *client* in a thread; yields the port."""
+    config = uvicorn.Config(application(client, SiteOptions()), log_level="error", lifespan="off")
+    socket = listen(0)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+    thread.start()
+    try:
+        yield socket.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        socket.close()
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description="Print the figures of pages.")
+    parser.add_argument("--quick", action="store_true", help="1,000 versions instead of 10,000")
+    count = 1_000 if parser.parse_args().quick else 10_000
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as temporary:
+        folder, table = Path(temporary), Table()
+        print(describe_machine(folder))
+        environ = registries.hermetic_environment(folder / "home")
+        environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+        measure_pages(table, folder / "pages", environ, count=count)
+    raise SystemExit(1 if table.missed else 0)
+
+
+if __name__ == "__main__":
+    main()

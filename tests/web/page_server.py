@@ -1,0 +1,29 @@
+"""The local server of the pages, in a thread of a test."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from gitmodel import Client
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.server import HOST, application, listen
+
+DEFAULT = SiteOptions()
+
+
+@contextmanager
+def serving(client: Client, options: SiteOptions = DEFAULT) -> Iterator[str]:
+    """Serve the pages of *client*; yields the address."""
+    config = uvicorn.Config(application(client, options), log_level="error", lifespan="off")
+    socket = listen(0)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+    thread.start()
+    try:
+        yield f"http://{HOST}:{socket.getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join()
+        socket.close()

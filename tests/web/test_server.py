@@ -1,0 +1,140 @@
+"""The local server: what it answers, to whom, and with which headers."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import pytest
+from page_server import serving
+
+from gitmodel import Client
+from gitmodel.web import server
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.site import export_site
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    folder = tmp_path_factory.mktemp("registry")
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    for key, value in (("user.name", "Ada"), ("user.email", "ada@example.com")):
+        subprocess.run(["git", "-C", folder, "config", key, value], check=True)
+    with Client(folder) as client:
+        client.register_model("iris").create_version(metadata={"accuracy": 0.9})
+        yield client
+
+
+@pytest.fixture(scope="module")
+def url(registry: Client) -> Iterator[str]:
+    with serving(registry) as url:
+        yield url
+
+
+def ask(url: str, path: str, method: str = "GET", headers: Mapping[str, str] = {}) -> tuple[HTTPResponse, bytes]:
+    connection = HTTPConnection(url.split("/")[2])
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/m/iris/", "/m/iris/v/1", "/m/iris/v/1.json", "/data/iris.json", "/assets/site.js"],
+)
+def test_every_answer_has_the_headers_of_a_safe_page(url: str, path: str) -> None:
+    response, body = ask(url, path)
+    assert (response.status, bool(body)) == (200, True)
+    assert "default-src 'none'; script-src 'self'" in response.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert response.headers["ETag"]
+    assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "localhost.x:80", ""])
+def test_a_request_for_another_host_is_misdirected(url: str, host: str) -> None:
+    response, body = ask(url, "/", headers={"Host": host})
+    assert response.status == 421
+    assert b"iris" not in body
+
+
+def test_the_server_answers_by_both_names_of_this_machine(url: str) -> None:
+    port = url.split(":")[2].strip("/")
+    assert ask(url, "/", headers={"Host": f"localhost:{port}"})[0].status == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_no_method_changes_anything(url: str, method: str) -> None:
+    response, _ = ask(url, "/", method)
+    assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_head_has_the_headers_of_get(url: str) -> None:
+    (head, nothing), (get, _) = ask(url, "/", "HEAD"), ask(url, "/")
+    assert (head.status, nothing) == (200, b"")
+    assert head.headers["ETag"] == get.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/m/none/", "/m/iris/v/2", "/m/iris/v/x", "/no", "/..%2f..%2fetc/passwd", "/assets/../server.py", "/m/"]
+)
+def test_an_unknown_page_is_not_found(url: str, path: str) -> None:
+    response, body = ask(url, path)
+    assert response.status == 404
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert b"<" not in body
+
+
+def test_an_unchanged_page_is_not_rendered_again(registry: Client, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    etag = ask(url, "/m/iris/")[0].headers["ETag"]
+    with monkeypatch.context() as context:
+        context.setattr(server, "_render", lambda pages, path: pytest.fail("rendered"))
+        response, body = ask(url, "/m/iris/", headers={"If-None-Match": etag})
+    assert (response.status, body) == (304, b"")
+    registry.get_version("iris@1").log_metadata(loss=0.1)
+    response, body = ask(url, "/m/iris/", headers={"If-None-Match": etag})
+    assert response.status == 200
+    assert b"loss" in body
+
+
+def test_the_server_and_the_export_give_the_same_bytes(registry: Client, url: str, tmp_path: Path) -> None:
+    export_site(registry, tmp_path, SiteOptions())
+    paths = [path for path in tmp_path.rglob("*") if path.is_file() and ".gitmodel-site" not in path.parts]
+    assert len(paths) > 10
+    for path in paths:
+        assert ask(url, f"/{path.relative_to(tmp_path)}")[1] == path.read_bytes(), path
+
+
+def test_the_command_serves_until_ctrl_c(registry: Client) -> None:
+    command = [sys.executable, "-m", "gitmodel", "ui", "--no-open", "--port", "0"]
+    process = subprocess.Popen(command, cwd=registry.repository.common_dir.parent, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    with process, process.stderr:
+        line = process.stderr.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert found, line
+        assert ask(found[0], "/")[0].status == 200
+        os.kill(process.pid, signal.SIGINT)
+        assert process.stderr.read() == ""
+    assert process.returncode == 130
+
+
+def test_a_port_that_is_taken_is_named(registry: Client, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from gitmodel.cli import run
+
+    port = url.split(":")[2].strip("/")
+    folder = registry.repository.common_dir.parent
+    assert run(["-C", str(folder), "ui", "--no-open", "--port", port]) == 7
+    assert f"port {port} of 127.0.0.1 cannot be used" in capsys.readouterr().err
