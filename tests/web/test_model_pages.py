@@ -98,13 +98,13 @@ def test_pages_are_accessible_and_nothing_is_cut_off(url: str, visitor: Visitor,
 def test_versions_are_filtered_and_sorted_and_the_address_keeps_it(url: str, visitor: Visitor) -> None:
     page = visitor.open(f"{url}m/iris/")
     page.get_by_role("searchbox", name="Filter").fill("weekly accuracy>=0.85")
-    page.wait_for_function("document.querySelectorAll('#versions tbody tr').length === 6")
+    page.wait_for_function("() => document.querySelectorAll('#versions tbody tr').length === 6")
     page.get_by_role("button", name="loss").click()
-    page.wait_for_function("document.querySelector('#versions tbody th').innerText === '50'")
+    page.wait_for_function("() => document.querySelector('#versions tbody th').innerText === '50'")
     assert column(page, 2) == ["50", "60", "70", "80", "90", "100"]
     assert page.locator("th[aria-sort]").inner_text().startswith("loss")
     again = visitor.open(page.url)
-    again.wait_for_function("document.querySelector('#versions tbody th').innerText === '50'")
+    again.wait_for_function("() => document.querySelector('#versions tbody th').innerText === '50'")
     assert column(again, 2) == ["50", "60", "70", "80", "90", "100"]
 
 
@@ -112,10 +112,10 @@ def test_columns_are_chosen_and_older_versions_shown(url: str, visitor: Visitor)
     page = visitor.open(f"{url}m/iris/")
     page.get_by_text("Columns", exact=True).first.click()
     page.get_by_label("accuracy", exact=True).uncheck()
-    page.wait_for_function("document.querySelectorAll('#versions th[data-key]').length === 2")
+    page.wait_for_function("() => document.querySelectorAll('#versions th[data-key]').length === 2")
     assert column(page, 4)[0] == "0.009524"
     page.get_by_role("button", name="Show 100 more").click()
-    page.wait_for_function("document.querySelectorAll('#versions tbody tr').length === 105")
+    page.wait_for_function("() => document.querySelectorAll('#versions tbody tr').length === 105")
 
 
 def test_selected_versions_are_compared(url: str, visitor: Visitor) -> None:
@@ -136,7 +136,7 @@ def test_selected_versions_are_compared(url: str, visitor: Visitor) -> None:
 def test_the_chart_shows_another_number(url: str, visitor: Visitor) -> None:
     page = visitor.open(f"{url}m/iris/")
     page.get_by_label("Number").select_option("loss")
-    page.wait_for_function("document.querySelector('#chart title').textContent === 'loss over versions'")
+    page.wait_for_function("() => document.querySelector('#chart title').textContent === 'loss over versions'")
     assert page.get_by_role("heading", name="loss over versions").is_visible()
     assert "production 104" in page.locator("#chart").inner_text()
 
@@ -172,7 +172,7 @@ def test_pages_work_from_a_folder(site: Path, visitor: Visitor) -> None:
     page.get_by_role("link", name="iris", exact=True).click()
     page.wait_for_selector("#versions")
     page.get_by_role("searchbox", name="Filter").fill("weekly")
-    page.wait_for_function("document.querySelectorAll('#versions tbody tr').length === 10")
+    page.wait_for_function("() => document.querySelectorAll('#versions tbody tr').length === 10")
     page.goto(f"{site.as_uri()}/m/iris/compare.html#v=80,production")
     page.wait_for_selector("#comparison tbody tr")
     assert page.locator("#comparison thead").inner_text().split()[1:] == ["Version", "80", "Version", "104"]
