@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema.paths import version_file
-from gitmodel.domain.schema.records import StageRule
+from gitmodel.domain.schema.records import ATTACHMENT, ArtifactLink, StageRule
 from gitmodel.domain.views.version_numbers import numbers_by_key
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.registry.stage_rules import StageRules
+from gitmodel.web.artifact_content import may_be_shown, picture_file
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.shown_text import TextRules
 
@@ -247,6 +248,40 @@ class RegistryData:
             }:
                 found.setdefault(digest, []).extend(made)
         return found
+
+    def content(self, view: VersionView, link: ArtifactLink) -> bytes | None:
+        """Return the bytes of a picture or small text of a version.
+
+        None if it is neither, if the site has no artifacts, or if the bytes are not here and cannot be fetched.
+        """
+        if not self.options.artifacts or not may_be_shown(link):
+            return None
+        version = self.client.get_version(str(view))
+        try:
+            found = version.get_attachment(link.name) if link.kind == ATTACHMENT else version.get_artifact(link.name)
+            with found.open() as stream:
+                return stream.read()
+        except GitModelError:
+            return None
+
+    @cached_property
+    def pictures(self) -> Sequence[str]:
+        """The files of the pictures of all versions that have a page."""
+        if not self.options.artifacts:
+            return ()
+        views = (view for views in self._versions.values() for view in views.values() if self.has_page(view))
+        found = (picture_file(link, self.content(view, link)) for view in views for link in view.record.links)
+        return tuple(dict.fromkeys(file for file in found if file))
+
+    def picture_bytes(self, file: str) -> bytes | None:
+        """Return the bytes of the picture in *file*, which is named by its digest; None if no version has it."""
+        digest = f"sha256:{file.partition('.')[0]}"
+        for model, number in self.holders_of(digest)[:1]:
+            view = self.version(model, number)
+            link = next(link for link in view.record.links if link.digest == digest)
+            data = self.content(view, link)
+            return data if picture_file(link, data) == file else None
+        return None
 
     @cached_property
     def stages(self) -> Sequence[StageRules]:

@@ -13,6 +13,7 @@ from gitmodel.web.pages import (
     lineage,
     model,
     models,
+    picture,
     proposals,
     releases,
     rules,
@@ -42,6 +43,7 @@ PAGES: tuple[Page, ...] = (
     rules.PAGE,
     health.PAGE,
     feed.PAGE,
+    picture.PAGE,
 )
 
 

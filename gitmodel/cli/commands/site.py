@@ -24,8 +24,16 @@ from gitmodel.errors import UsageError
     help="Versions with a page: all (default), or those that are or were in use.",
 )
 @click.option("--verified", metavar="FILE", help="Show the result of `git model verify --format json` in FILE.")
+@click.option("--artifacts", is_flag=True, help="Include pictures up to 5 MB and texts up to 64 kB of versions.")
 def site(
-    invocation: Invocation, folder: str, title: str, base_url: str, public: bool, pages: str, verified: str | None
+    invocation: Invocation,
+    folder: str,
+    title: str,
+    base_url: str,
+    public: bool,
+    pages: str,
+    verified: str | None,
+    artifacts: bool,
 ) -> None:
     """Write the registry as a static site.
 
@@ -41,7 +49,14 @@ def site(
     from gitmodel.web.verified import read_verified
 
     result = read_verified(Path(verified)) if verified is not None else None
-    chosen = SiteOptions(title=title, base_url=base_url, public=public, only_staged=pages == "staged", verified=result)
+    chosen = SiteOptions(
+        title=title,
+        base_url=base_url,
+        public=public,
+        only_staged=pages == "staged",
+        artifacts=artifacts,
+        verified=result,
+    )
     client = invocation.client
     gc.disable()  # each collection would search all records; the process ends soon
     made = export_site(client, Path(folder), chosen)
@@ -66,7 +81,7 @@ def ui(invocation: Invocation, port: int, no_open: bool, title: str) -> None:
 
     serve(
         invocation.client,
-        SiteOptions(title=title),
+        SiteOptions(title=title, artifacts=True),
         port=port,
         on_start=lambda url: invocation.output.note(f"the pages are at {url}; Ctrl-C ends the server"),
         open_browser=not no_open,

@@ -14,6 +14,8 @@ from gitmodel.web.registry_data import RegistryData
 
 # Versions with a section on the page; `git model lineage` shows that of any other.
 MOST_VERSIONS = 10
+# Versions that may share an artifact of a version whose products are shown.
+_MOST_SHARED = 1_000
 # The most versions in use that a section lists.
 _MOST_IN_USE = 50
 
@@ -24,6 +26,7 @@ class VersionLineage(Frozen):
     The *lineage* has the nearest nodes; *more_nodes* is the number of the others. *in_use* are other versions that are
     in a stage or have an alias, and were made from the version or have one of its artifacts. *fault* is the reason why
     there is no *lineage*.
+    If an artifact is in more than 1,000 versions, *shared* is their number, and only the sources are in the *lineage*.
     """
 
     number: int
@@ -33,6 +36,7 @@ class VersionLineage(Frozen):
     in_use: tuple[str, ...]
     tree: tuple[str, ...]
     fault: str
+    shared: int = 0
 
 
 class LineagePage(Frozen):
@@ -60,14 +64,27 @@ def read(registry: RegistryData, model: str) -> LineagePage:
 
 
 def _lineage(registry: RegistryData, model: str, number: int, places: tuple[str, ...]) -> VersionLineage:
+    view = registry.versions(model).get(number)  # None for a damaged record
+    links = view.record.artifacts if view is not None else ()
+    shared = max((len(registry.holders_of(link.digest)) for link in links), default=0)
     try:
-        lineage = registry.client.lineage(f"{model}@{number}")
+        # Following an artifact to thousands of versions takes a second, and nobody could see them.
+        lineage = registry.client.lineage(f"{model}@{number}", down=shared <= _MOST_SHARED)
     except GitModelError as error:
         return VersionLineage(number, places, None, 0, (), (), error.message)
     part = nearest(lineage, MOST_NODES)
     left = len(lineage.nodes) - len(part.nodes)
     others = [held for held in in_stages(lineage) if held.partition(" ")[0] != lineage.root]
-    return VersionLineage(number, places, part, left, tuple(others[:_MOST_IN_USE]), tuple(tree(part)), "")
+    return VersionLineage(
+        number,
+        places,
+        part,
+        left,
+        tuple(others[:_MOST_IN_USE]),
+        tuple(tree(part)),
+        "",
+        shared if lineage.down is None else 0,
+    )
 
 
 PAGE = Page("lineage", "/m/{model}/lineage", read, list_models, "lineage.html", label="Lineage")

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
+from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values, flat_values
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
+from gitmodel.web.artifact_content import picture_file, read_text
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages.code_state import CodeState, code_state
 from gitmodel.web.pages.stage_pills import StagePill, pills_of
@@ -25,7 +26,10 @@ _MOST_VALUES = 200
 
 
 class ArtifactRow(Frozen):
-    """An artifact or attachment, with the command that downloads it and the Python expression that loads it."""
+    """An artifact or attachment, with the command that downloads it and the Python expression that loads it.
+
+    *picture* is the file of the picture that it is, *text* the text of a small file; only in sites with artifacts.
+    """
 
     name: str
     kind: str
@@ -36,6 +40,8 @@ class ArtifactRow(Frozen):
     uri: str
     command: str
     python: str
+    picture: str
+    text: str | None
 
 
 class Change(Frozen):
@@ -138,7 +144,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         failed=record.failed,
         metadata=tuple(values[:_MOST_VALUES]),
         more_metadata=max(len(values) - _MOST_VALUES, 0),
-        artifacts=tuple(_artifacts(str(view), record)),
+        artifacts=tuple(_artifacts(registry, view)),
         code=code_state(record.code),
         runs=tuple(_run(registry, id) for id in record.runs),
         parameters=tuple((key, value) for run in runs for key, value in flat_values(run.parameters))[:_MOST_VALUES],
@@ -153,17 +159,30 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
     )
 
 
-def _artifacts(reference: str, record: VersionRecord) -> Iterator[ArtifactRow]:
-    for link in record.artifacts:
-        python = f'Client().get_version("{reference}").get_artifact("{link.name}").load()'
-        yield _artifact(link, f"git model get {reference} {link.name}", python)
-    for link in record.attachments:
-        yield _artifact(link, f"git model get {reference} --attachment {link.name}", "")
+def _artifacts(registry: RegistryData, view: VersionView) -> Iterator[ArtifactRow]:
+    for link in view.record.artifacts:
+        python = f'Client().get_version("{view}").get_artifact("{link.name}").load()'
+        yield _artifact(registry, view, link, f"git model get {view} {link.name}", python)
+    for link in view.record.attachments:
+        yield _artifact(registry, view, link, f"git model get {view} --attachment {link.name}", "")
 
 
-def _artifact(link: ArtifactLink, command: str, python: str) -> ArtifactRow:
-    uri = safe_url(link.uri or "")
-    return ArtifactRow(link.name, link.kind, link.format, link.size, link.digest, link.file_name, uri, command, python)
+def _artifact(registry: RegistryData, view: VersionView, link: ArtifactLink, command: str, python: str) -> ArtifactRow:
+    data = registry.content(view, link)
+    picture = picture_file(link, data)
+    return ArtifactRow(
+        link.name,
+        link.kind,
+        link.format,
+        link.size,
+        link.digest,
+        link.file_name,
+        safe_url(link.uri or ""),
+        command,
+        python,
+        picture,
+        read_text(data) if data is not None and not picture else None,
+    )
 
 
 def _run(registry: RegistryData, id: str) -> RunLine:

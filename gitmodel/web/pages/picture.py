@@ -1,0 +1,30 @@
+"""The pictures among the artifacts, each a file named by its digest. Only sites with artifacts have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gitmodel.errors import NotFound
+from gitmodel.web.page import Page, Parameters
+from gitmodel.web.registry_data import RegistryData
+
+
+def read(registry: RegistryData, file: str) -> bytes:
+    """Return the bytes of the picture *file*. Raises NotFound."""
+    data = registry.picture_bytes(file)
+    if data is None:
+        raise NotFound(f"no version has the picture {file!a}", hint="pictures are shown with --artifacts")
+    return data
+
+
+def list_pictures(registry: RegistryData) -> Iterable[Parameters]:
+    """Yield the parameters of each picture of a version that has a page."""
+    return ({"file": file} for file in registry.pictures)
+
+
+def state(registry: RegistryData, file: str) -> str:
+    """Return the digest, because a picture never changes."""
+    return file
+
+
+PAGE = Page("picture", "/assets/{file}", read, list_pictures, state=state)
