@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,6 +55,29 @@ class Invocation:
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         found.repository.on_renumbered = self._warn_of_renumbering
         return found if self.moment is None else self._in_the_past(found, self.moment)
+
+    @contextmanager
+    def open_each(self, repos: Sequence[str]) -> Iterator[dict[str, Client]]:
+        """Open the registries in *repos*, without any: that of the invocation. Yields a client for each, by name.
+
+        The name is the last part of the path or URL. If another one has it, a number follows.
+        """
+        if not repos:
+            yield {"": self.client}
+            return
+        from gitmodel.client.client import Client
+
+        with ExitStack() as opened:
+            found: dict[str, Client] = {}
+            for repo in repos:
+                client = Client(
+                    self.folder, repo=repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout
+                )
+                opened.callback(client.close)
+                name = re.sub(r"[^\w.-]", "-", repo.rstrip("/").removesuffix(".git").rpartition("/")[2]) or "registry"
+                names = (name, *(f"{name}-{number}" for number in range(2, len(repos) + 1)))
+                found[next(one for one in names if one not in found)] = client
+            yield found
 
     @property
     def folder(self) -> str:

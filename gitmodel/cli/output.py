@@ -174,17 +174,17 @@ class Output:
             self.warn(warning)
 
     @contextmanager
-    def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
-        """Yield a function to call with the number of bytes done and the total.
+    def progress(self, label: str, *, unit: str = "") -> Iterator[Callable[[int, int], None] | None]:
+        """Yield a function to call with the number of bytes, or of what *unit* names, done and the total.
 
         The function shows the progress of slow work; without a terminal, in lines. Yields None if nothing would be
         shown.
         """
-        with self.progress_of_each(label) as show:
+        with self.progress_of_each(label, unit=unit) as show:
             yield partial(show, "") if show is not None else None
 
     @contextmanager
-    def progress_of_each(self, verb: str) -> Iterator[Callable[[str, int, int], None] | None]:
+    def progress_of_each(self, verb: str, *, unit: str = "") -> Iterator[Callable[[str, int, int], None] | None]:
         """Do the same as `progress` for several objects in turn.
 
         The first argument of the function is the object's name.
@@ -193,7 +193,7 @@ class Output:
         if self.quiet or not (terminal or self.format == "table"):
             yield None
             return
-        bars = {"": _Progress(escape(verb), terminal=terminal)}
+        bars = {"": _Progress(escape(verb), terminal=terminal, unit=unit)}
 
         def show(name: str, done: int, total: int) -> None:
             if name not in bars:
@@ -241,8 +241,9 @@ class Output:
 class _Progress:
     """A progress line on stderr: percentage, speed and remaining time."""
 
-    def __init__(self, label: str, *, terminal: bool) -> None:
+    def __init__(self, label: str, *, terminal: bool, unit: str = "") -> None:
         self._label = label
+        self._unit = unit
         self._terminal = terminal
         now = time.monotonic()
         self._next = now + (_PATIENCE if terminal else _PLAIN_TICK)
@@ -253,10 +254,8 @@ class _Progress:
         now = time.monotonic()
         if now < self._next:
             return
-        from gitmodel.domain.views.cell_text import size
-
         self._next, self._shown = now + (_TICK if self._terminal else _PLAIN_TICK), self._terminal
-        part = f"{done * 100 // total:3}% of {size(total)}" if total else size(done)
+        part = f"{done * 100 // total:3}% of {self._amount(total)}" if total else self._amount(done)
         part += self._pace(now, done, total)
         if not self._terminal:
             _write(sys.stderr, f"{self._label}: {part.strip()}\n")
@@ -264,9 +263,15 @@ class _Progress:
         room = terminal_width() - len(part) - 3
         _write(sys.stderr, f"\r{_cut(self._label, max(room, _NARROWEST))}: {part}\x1b[K")
 
-    def _pace(self, now: float, done: int, total: int) -> str:
+    def _amount(self, count: int) -> str:
+        """Return *count* bytes, or so many of the unit, in words."""
+        if self._unit:
+            return f"{count:,} {self._unit}"
         from gitmodel.domain.views.cell_text import size
 
+        return size(count)
+
+    def _pace(self, now: float, done: int, total: int) -> str:
         while len(self._marks) > 1 and now - self._marks[0][0] > _SPAN:
             self._marks.popleft()
         before, had = self._marks[0]
@@ -275,7 +280,7 @@ class _Progress:
         if rate <= 0:
             return ""
         left = f", {_duration((total - done) / rate)} left" if total > done else ""
-        return f", {size(int(rate))}/s{left}"
+        return f", {self._amount(int(rate))}/s{left}"
 
     def clear(self) -> None:
         if self._shown:

@@ -21,6 +21,7 @@ from gitmodel.version import __version__
 from gitmodel.web import routes
 from gitmodel.web.drawings import draw_history, draw_line_chart, draw_lineage, draw_sparkline
 from gitmodel.web.markdown import render_markdown
+from gitmodel.web.options import SiteOptions
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages import history, rules, runs
 from gitmodel.web.shown_text import TextRules
@@ -62,8 +63,8 @@ class Renderer:
         if page.template is None:
             return {file: _file(file, value, self.registry.rules_of_text)}
         value = self.registry.rules_of_text.value(value)
-        html = _template(page.template).render(page=value, **self._surroundings(page, parameters, file))
-        return {file: html.encode(), routes.twin_of(file): twin(value)}
+        html = render_template(page.template, {**self._surroundings(page, parameters, file), "page": value})
+        return {file: html, routes.twin_of(file): twin(value)}
 
     def address(self, name: str, parameters: Mapping[str, object]) -> str:
         """Return the file of the page called *name*, "" if there is no such page."""
@@ -83,7 +84,8 @@ class Renderer:
 
     def _surroundings(self, page: Page, parameters: Parameters, file: str) -> dict[str, Any]:
         """Return the variables of the layout."""
-        root = "../" * file.count("/")
+        variables = layout_variables(self._options, page.name, file)
+        root = variables["root"]
 
         def link(name: str, **to: object) -> str:
             found = self.address(name, to)
@@ -91,22 +93,38 @@ class Renderer:
 
         model = parameters.get("model", "")
         return {
-            "site": self._options,
-            "root": root,
+            **variables,
             "link": link,
-            "kind": page.name,
-            "twin": routes.twin_of(file).rpartition("/")[2],
             "navigation": self._navigation(page, {}, root),
             "model_navigation": self._navigation(page, {"model": model}, root) if model else (),
             "model": model,
-            "policy": POLICY,
-            "version_of_gitmodel": __version__,
         }
 
     def _navigation(self, page: Page, of: Parameters, root: str) -> tuple[NavigationItem, ...]:
         labelled = (each for each in routes.PAGES if each.label and each.parameters == tuple(of))
         found = ((each, self.address(each.name, of)) for each in labelled)
         return tuple(NavigationItem(each.label, root + address, each is page) for each, address in found if address)
+
+
+def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, Any]:
+    """Return the variables of the layout for the page in *file*, without links to other pages."""
+    return {
+        "site": options,
+        "root": "../" * file.count("/"),
+        "link": lambda name, **to: "",
+        "kind": kind,
+        "twin": routes.twin_of(file).rpartition("/")[2],
+        "navigation": (),
+        "model_navigation": (),
+        "model": "",
+        "policy": POLICY,
+        "version_of_gitmodel": __version__,
+    }
+
+
+def render_template(name: str, variables: Mapping[str, Any]) -> bytes:
+    """Return the page that the template *name* makes of *variables*."""
+    return _template(name).render(variables).encode()
 
 
 def _file(file: str, value: object, rules: TextRules) -> bytes:

@@ -21,6 +21,7 @@ from gitmodel.files.locks import lock
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
 from gitmodel.web import routes
+from gitmodel.web.board import render_board
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.registry_data import RegistryData
@@ -60,39 +61,71 @@ def export_site(
     is in the place of a page, Conflict if the registry changes all the time, Unreachable if the disk is full; then the
     site is as before.
     """
+    return _export({"": client}, folder, options, report)
+
+
+def export_board(
+    clients: Mapping[str, Client], folder: Path, options: SiteOptions, *, report: Report = lambda done, total: None
+) -> Exported:
+    """Write the pages of each registry to a folder of its name in *folder*, and a page with the models of all.
+
+    Otherwise it does what `export_site` does, and raises the same errors.
+    """
+    return _export({f"{name}/": client for name, client in clients.items()}, folder, options, report)
+
+
+def _export(clients: Mapping[str, Client], folder: Path, options: SiteOptions, report: Report) -> Exported:
+    """Write the pages of each of *clients* below its prefix."""
     for _ in range(_ATTEMPTS):
-        registry = RegistryData(client, options)
+        renderers = {prefix: Renderer(RegistryData(client, options)) for prefix, client in clients.items()}
         with _locked(folder) as own:
             known = _read_manifest(own / _MANIFEST)
             with writing(folder, f"the site is as before; {FREE_SPACE}"), _staging(own) as staging:
-                files = _write_changed(registry, folder, staging, known, report)
-                if not registry.is_current():
+                files = _write_changed(renderers, options, _Folders(folder, staging, known), report)
+                if not all(renderer.registry.is_current() for renderer in renderers.values()):
                     continue
                 return _publish(folder, own, staging, known, files)
     raise Conflict("the registry changed during each of 5 exports", hint="run the command again")
 
 
+class _Folders(NamedTuple):
+    """The *site* with the files that are *known* there, and the folder for new files."""
+
+    site: Path
+    staging: Path
+    known: Mapping[str, _Known]
+
+
 def _write_changed(
-    registry: RegistryData, folder: Path, staging: Path, known: Mapping[str, _Known], report: Report
+    renderers: Mapping[str, Renderer], options: SiteOptions, folders: _Folders, report: Report
 ) -> dict[str, _Known]:
-    """Write the files that differ from those in *folder* to *staging*; return all files of the site."""
+    """Write the files that differ from those of the site beside it; return all files of the site."""
     files: dict[str, _Known] = {}
-    for path, data in asset_files().items():
-        files[path] = _write(path, data, "", folder, staging, known)
-    renderer, existing = Renderer(registry), set(_files_in(folder))
-    renderer_now = renderer_id()
-    everything = [(page, one) for page in routes.PAGES for one in renderer.parameters(page)]
-    for done, (page, parameters) in enumerate(everything):
-        state = _state(renderer_now, registry, page, parameters)
-        file = page.file(parameters)
+    known, existing, renderer_now = folders.known, set(_files_in(folders.site)), renderer_id()
+    for prefix in {"", *renderers}:
+        for path, data in asset_files().items():
+            files[prefix + path] = _write(prefix + path, data, "", folders)
+    everything = [
+        (prefix, renderer, page, parameters)
+        for prefix, renderer in renderers.items()
+        for page in routes.PAGES
+        for parameters in renderer.parameters(page)
+    ]
+    for done, (prefix, renderer, page, parameters) in enumerate(everything):
+        state = _state(renderer_now, renderer.registry, page, parameters)
+        file = prefix + page.file(parameters)
         expected = (file,) if page.template is None else (file, routes.twin_of(file))
         if state and all(path in existing and path in known and known[path].state == state for path in expected):
             files.update((path, known[path]) for path in expected)
         else:
             for path, data in renderer.render(page, parameters).items():
-                files[path] = _write(path, data, state, folder, staging, known)
+                files[prefix + path] = _write(prefix + path, data, state, folders)
         if done % 100 == 0:
             report(done, len(everything))
+    if "" not in renderers:
+        named = {prefix[:-1]: renderer for prefix, renderer in renderers.items()}
+        for path, data in render_board(named, options).items():
+            files[path] = _write(path, data, "", folders)
     report(len(everything), len(everything))
     return files
 
@@ -116,9 +149,9 @@ def renderer_id() -> str:
     return f"{__version__} {_resources_digest()}"
 
 
-def _write(path: str, data: bytes, state: str, folder: Path, staging: Path, known: Mapping[str, _Known]) -> _Known:
-    """Write *data* to *path* in *staging*, unless the site has this file already."""
-    target = folder / path
+def _write(path: str, data: bytes, state: str, folders: _Folders) -> _Known:
+    """Write *data* to *path* in the folder for new files, unless the site has this file already."""
+    target, known = folders.site / path, folders.known
     if path in known and known[path].size == len(data) and target.is_file() and target.read_bytes() == data:
         return _Known(len(data), state)
     if path not in known and os.path.lexists(target):
@@ -126,7 +159,7 @@ def _write(path: str, data: bytes, state: str, folder: Path, staging: Path, know
             f"{target} is not a file of an earlier export, and a page belongs there",
             hint="nothing was changed; name another folder, or remove the file",
         )
-    new = staging / path
+    new = folders.staging / path
     new.parent.mkdir(parents=True, exist_ok=True)
     new.write_bytes(data)
     return _Known(len(data), state)

@@ -250,6 +250,31 @@ def test_an_export_waits_for_another_one(registry: Client, target: Path) -> None
     assert os.listdir(target / ".gitmodel-site") == ["files.json"]
 
 
+def test_several_registries_have_one_board(
+    registry: Client, target: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gitmodel.cli import run
+
+    here = registry.repository.common_dir.parent
+    other = target.parent / "copies" / "code"
+    subprocess.run(["git", "clone", "-q", here, other], check=True)
+    with Client(other) as client:
+        client.pull()
+        client.register_model("wine", title=HOSTILE)
+    monkeypatch.chdir(target.parent)
+    command = ["site", str(target), "--repo", str(here), "--repo", str(other)]
+    assert run(command) == 0
+    board = json.loads((target / "index.json").read_text(encoding="utf-8"))
+    models = {part["name"]: [row["name"] for row in part["page"]["models"]] for part in board["registries"]}
+    assert models == {"code": ["empty", "iris"], "code-2": ["empty", "iris", "wine"]}
+    assert {"code/m/iris/v/2.html", "code-2/m/wine/index.html", "code-2/assets/site.css"} <= files_in(target).keys()
+    assert list(dead_links(target)) == []
+    assert "<u>" not in (target / "index.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert run(command) == 0
+    assert ", 0 written, 0 removed" in capsys.readouterr().out
+
+
 def test_a_registry_without_models_has_a_page(client: Client, target: Path) -> None:
     client.register_model("iris")
     client.delete_model("iris")

@@ -24,6 +24,13 @@ from gitmodel.errors import UsageError
     help="Versions with a page: all (default), or those that are or were in use.",
 )
 @click.option("--verified", metavar="FILE", help="Show the result of `git model verify --format json` in FILE.")
+@click.option(
+    "--repo",
+    "repos",
+    multiple=True,
+    metavar="PATH|URL",
+    help="Show this registry. Several times: a folder for each, and one page with the models of all.",
+)
 @click.option("--artifacts", is_flag=True, help="Include pictures up to 5 MB and texts up to 64 kB of versions.")
 def site(
     invocation: Invocation,
@@ -33,6 +40,7 @@ def site(
     public: bool,
     pages: str,
     verified: str | None,
+    repos: tuple[str, ...],
     artifacts: bool,
 ) -> None:
     """Write the registry as a static site.
@@ -45,7 +53,7 @@ def site(
     options.refuse_stdout(folder, "site writes a folder")
     _require_extra()
     from gitmodel.web.options import SiteOptions
-    from gitmodel.web.site import export_site
+    from gitmodel.web.site import export_board, export_site
     from gitmodel.web.verified import read_verified
 
     result = read_verified(Path(verified)) if verified is not None else None
@@ -57,9 +65,13 @@ def site(
         artifacts=artifacts,
         verified=result,
     )
-    client = invocation.client
     gc.disable()  # each collection would search all records; the process ends soon
-    made = export_site(client, Path(folder), chosen)
+    with invocation.open_each(repos) as clients, invocation.output.progress("writing the pages", unit="pages") as show:
+        report = show or (lambda done, total: None)
+        if len(clients) == 1:
+            made = export_site(next(iter(clients.values())), Path(folder), chosen, report=report)
+        else:
+            made = export_board(clients, Path(folder), chosen, report=report)
     fields = {"folder": str(made.folder), "files": made.files, "written": made.written, "removed": made.removed}
     said = f"{made.folder}: {made.files} files, {made.written} written, {made.removed} removed"
     invocation.output.outcome(said, shapes.SITE, fields, name=str(made.folder))
