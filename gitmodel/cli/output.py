@@ -264,7 +264,7 @@ class _Progress:
         _write(sys.stderr, f"\r{_cut(self._label, max(room, _NARROWEST))}: {part}\x1b[K")
 
     def _amount(self, count: int) -> str:
-        """Return *count* bytes, or so many of the unit, in words."""
+        """Return the amount *count*, in the unit or in bytes, as text."""
         if self._unit:
             return f"{count:,} {self._unit}"
         from gitmodel.domain.views.cell_text import size
