@@ -155,4 +155,5 @@ def check(page: str, folder: Folder, *, rewrite: bool, section: str = "") -> Non
 
 def _section_of(page: str, block: Block) -> str:
     """Return the heading above *block*; "" if there is none."""
-    return ["", *re.findall(r"^## (.+)$", read(page)[: block.start], re.MULTILINE)][-1]
+    text = _BLOCK.sub("", read(page)[: block.start])  # lines of output can look like headings
+    return ["", *re.findall(r"^## (.+)$", text, re.MULTILINE)][-1]
