@@ -135,7 +135,7 @@ def rule_owners(text: str) -> tuple[str, ...]:
 
 
 def owners_of(text: str, path: str) -> tuple[str, ...]:
-    """Return the accounts that CODEOWNERS names for *path*: those of the last line that matches.
+    """Return the accounts that CODEOWNERS names for *path*, in the last line that matches.
 
     Reads the patterns that `code_owners` writes, and patterns of gitignore with few wildcards. Skips other lines and
     the headings of GitLab's sections.

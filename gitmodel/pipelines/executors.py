@@ -200,7 +200,7 @@ def _begin_worker() -> None:
 
 
 def _end_pools() -> None:
-    """End the pools that steps left open. Python and joblib do this at exit, but not in a spawned process."""
+    """End the pools that steps left open. Python and joblib end pools at exit, but not in a spawned process."""
     for name in ("joblib.externals.loky.reusable_executor", "loky.reusable_executor"):
         pool = getattr(sys.modules.get(name), "_executor", None)
         if pool is not None:

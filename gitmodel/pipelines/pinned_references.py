@@ -41,9 +41,9 @@ _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 class Target(Frozen):
     """The version that a step works on: *new* if the run creates it, *again* if the run continues a failed one.
 
-    *artifacts* are the names of its artifacts, also of those that the run will add. The number is the one after the
-    pull *since*; *settled* are notes of a renumbering that the run drops. *record* is that of a version that existed
-    before the run, and *readable* are its artifacts by name.
+    *artifacts* are the names of its artifacts, also of those that the run will add. The number is the number after the
+    pull *since*. *settled* are notes of a renumbering, which the run drops. *record* is the record of a version that
+    existed before the run, and *readable* are its artifacts by name.
     """
 
     config: ModelConfig

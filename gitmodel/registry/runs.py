@@ -51,7 +51,7 @@ RUN_NAMES: dict[str, Names] = {
     "steps": [_STEP_NAMES],
 }
 _STEP_KEYS = tuple(one.name for one in fields(StepRecord) if one.name != "extra")
-_DETAILS_LIMIT = 256 << 20  # bytes: some hundred thousand steps
+_DETAILS_LIMIT = 256 << 20  # bytes, enough for some hundred thousand steps
 _CELLS_LIMIT = 16 * LONGEST_CELLS  # bytes: a character can be escaped
 
 

@@ -258,7 +258,7 @@ class TestSwimLanes:
 
 
 class TestLineageGraph:
-    def test_kinds_differ_in_shape_and_words_and_edges_go_down(self):
+    def test_a_graph_shows_kinds_of_nodes_by_shape_and_words_and_edges_go_down(self):
         svg = lineage_graph(some_lineage(), links={"iris@4": "v/4"})
         shown = texts(svg)
         assert {"iris@4", "production, champion", "classifier", "failed run of 2026-…"} <= set(shown)

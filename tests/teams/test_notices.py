@@ -127,7 +127,7 @@ def test_the_branch_cannot_name_a_receiver(pending, receiver, capsys):
         (["/elsewhere"], 1, "it answers 307"),
     ],
 )
-def test_a_failure_that_may_pass_is_tried_again_and_another_is_a_warning(
+def test_apply_retries_a_notice_after_a_temporary_failure_and_warns_of_a_permanent_failure(
     pending, settings, receiver, capsys, answers, requests, problem
 ):
     receiver.answers = answers

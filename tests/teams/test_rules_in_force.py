@@ -110,7 +110,7 @@ def test_a_version_that_is_promoted_again_leaves_the_stage_that_a_refused_change
     )  # fmt: skip
 
 
-def test_a_promotion_to_an_earlier_stage_leaves_a_later_one_that_is_still_in_force(client, iris):
+def test_a_promotion_to_an_earlier_stage_leaves_a_later_stage_that_is_still_in_force(client, iris):
     editing.edit(client.repository.git.top, {STAGE: None}, "Empty production")
     assert states(iris) == {"production": (None, 2)}
     iris.get_version(2).set_stage("staging")

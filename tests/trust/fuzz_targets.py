@@ -59,7 +59,10 @@ def reference(data):
 
 
 def manifest(data):
-    """Reading bytes returns a manifest in its canonical form or raises Invalid. No path leaves the folder."""
+    """Reading bytes returns a manifest in its canonical form or raises Invalid.
+
+    No path of a manifest leads out of the folder.
+    """
     from gitmodel.domain.schema.manifest import format_manifest, parse_manifest
     from gitmodel.errors import Invalid
 

@@ -114,7 +114,7 @@ _IN_EXPRESSIONS = (
     rf"(?![A-Za-z_][\w.]*[(\[.])(?!(?i:\w*{_PASSWORD}|\w*{_SECRET_WORD})\b)[^\s\"';,&)=]{{4,}}"
 )
 # A form matches only the part of a credential that identifies it. This pattern matches the rest, which is hidden, too.
-# After the `@` of a URL there is no rest.
+# A credential in a URL has no rest after the `@`.
 _REST = r"(?:(?<=[^@])[A-Za-z0-9_~+/=%-]+(?:\.[A-Za-z0-9_~+/=%-]+)*)?"
 # A private key with its lines, even if its end is missing or its line breaks are escaped.
 _KEY_BLOCK = (
