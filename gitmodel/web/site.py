@@ -169,10 +169,11 @@ def _publish(
     folder: Path, own: Path, staging: Path, known: Mapping[str, _Known], files: Mapping[str, _Known]
 ) -> Exported:
     """Rename the files of *staging* into place, details before the lists that link to them; remove outdated files."""
-    if new := {path: one for path, one in files.items() if path not in known}:
-        # Until the end, the manifest names the old and the new files, so that a later export may replace either.
-        _write_manifest(own, staging, {**known, **new})
     written = sorted(_files_in(staging))
+    if written:
+        # Until the end, the manifest names the old and the new files, so that a later export may replace either. It
+        # knows no state of those that are replaced now: after an interruption, an export writes them again.
+        _write_manifest(own, staging, {**known, **{path: _Known(files[path].size) for path in written}})
     for path in sorted(written, key=lambda path: (-path.count("/"), path)):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staging / path, folder / path)

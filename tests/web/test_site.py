@@ -168,6 +168,29 @@ def test_the_old_site_stays_whole_if_the_disk_fills(
     assert not [*target.glob(".gitmodel-site/new-*")]
 
 
+def test_an_interrupted_export_leaves_no_page_that_a_later_one_takes_for_its_own(
+    registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above all, a page with e-mail addresses must not be taken for one without them."""
+    registry.get_model("iris").create_version(description="ask bob@example.com")
+    public, private = SiteOptions(public=True), SiteOptions()
+    export_site(registry, target, public)
+    before, replace = files_in(target), os.replace
+
+    def stop(source: Path, to: Path) -> None:
+        if Path(to).name == "4.json":
+            raise KeyboardInterrupt  # as kill -9, it leaves what was renamed so far
+        replace(source, to)
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            export_site(registry, target, private)
+    assert b"bob@example.com" in files_in(target)["m/iris/v/4.html"]
+    export_site(registry, target, public)
+    assert files_in(target) == before
+
+
 def test_hostile_text_stays_text(client: Client, target: Path) -> None:
     model = client.register_model(
         "iris", title=HOSTILE, description=HOSTILE, license=HOSTILE, owners=[HOSTILE], tags=[HOSTILE]
