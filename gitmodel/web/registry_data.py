@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from gitmodel.registry.runs import RunView
     from gitmodel.teams.proposals import Proposal
 
+# A number as addresses have it, so that each version has one address.
+_NUMBER = re.compile("[1-9][0-9]{0,17}")
 # Metric columns of a model; a registry may have thousands of keys.
 MOST_METRICS = 40
 
@@ -107,7 +110,7 @@ class RegistryData:
 
     def version(self, model: str, number: str | int) -> VersionView:
         """Return a version. Raises NotFound."""
-        found = self.versions(model).get(int(number)) if str(number).isdecimal() else None
+        found = self.versions(model).get(int(number)) if _NUMBER.fullmatch(str(number)) else None
         if found is None:
             raise NotFound(f"{model} has no version {number!a}", hint=f"`git model version list {model}` lists them")
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import threading
 import webbrowser
@@ -23,7 +24,8 @@ from gitmodel.web.rendering import POLICY, Renderer
 from gitmodel.web.site import asset_files, renderer_id
 
 HOST = "127.0.0.1"
-_HOSTS = ("127.0.0.1", "localhost")
+# Browsers name no port if it is 80.
+_OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]+)?")
 # Files that are kept until the registry changes.
 _MOST_KEPT = 500
 _HEADERS = {
@@ -63,7 +65,7 @@ class PageServer:
 
     def answer(self, request: Request) -> Response:
         """Return the response to *request*."""
-        if request.headers.get("host", "").rpartition(":")[0] not in _HOSTS:
+        if not _OUR_HOST.fullmatch(request.headers.get("host", "")):
             return _text(421, "This server answers requests to 127.0.0.1 only.")
         if request.method not in ("GET", "HEAD"):
             return _text(405, "The pages can only be read.", {"Allow": "GET, HEAD"})
