@@ -16,7 +16,10 @@ _HIDDEN = (
 )
 _UNSEEN = re.compile(f"[{_HIDDEN}]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
-_ADDRESS = re.compile(r"<?\b[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+\b>?")
+# In brackets also without a dot: git makes <ada@laptop> and <ada@laptop.(none)> of the names of a user and a machine.
+_ADDRESS = re.compile(
+    r"""<[^<>\s@]{1,64}@[^<>\s@]{1,255}>|<?(?:\b[\w.+%'-]{1,64}|"[^"\n]{1,64}")@[\w-]{1,63}(?:\.[\w-]{1,63})+\b>?"""
+)
 _SUSPICIOUS = re.compile(f"[@{_HIDDEN}]")
 _SCHEMES = ("http", "https", "mailto")
 

@@ -16,6 +16,7 @@ from gitmodel import Client
 from gitmodel.errors import Conflict, Refused, Unreachable
 from gitmodel.web import site as site_module
 from gitmodel.web.options import SiteOptions
+from gitmodel.web.shown_text import TextRules
 from gitmodel.web.site import export_site
 
 HOSTILE = "</script><script>alert(1)</script><u>\u202ex\u2028&amp;"
@@ -218,6 +219,14 @@ def test_a_public_site_has_no_email_addresses(client: Client, target: Path, publ
     assert (b"bob@example.com" in everything) == (not public)
     assert b"bob@git.example.com" not in everything
     assert b"https://git.example.com/x" in everything
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["<ada@laptop>", "<ada@laptop.(none)>", "o'brien@example.com", '"ada b"@example.com', "<ada+x@a-b.example>"],
+)
+def test_a_public_text_has_no_address_of_any_form(address: str) -> None:
+    assert TextRules(public=True).text(f"Ada {address}, churn@13") == "Ada, churn@13"
 
 
 def test_no_page_names_a_path_of_this_machine(registry: Client, target: Path) -> None:
