@@ -159,16 +159,30 @@ def _write(path: str, data: bytes, state: str, folders: _Folders) -> _Known:
             f"{target} is not a file of an earlier export, and a page belongs there",
             hint="nothing was changed; name another folder, or remove the file",
         )
+    _refuse_link(folders.site, path)
     new = folders.staging / path
     new.parent.mkdir(parents=True, exist_ok=True)
     new.write_bytes(data)
     return _Known(len(data), state)
 
 
+def _refuse_link(folder: Path, path: str) -> None:
+    """Raise Refused if the file at *path* would be outside *folder*, because a folder above it is a symbolic link."""
+    for inner in Path(path).parents:
+        if inner.parts and (folder / inner).is_symlink():
+            raise Refused(
+                f"{folder / inner} is a symbolic link, and pages belong there",
+                hint="nothing was changed; name another folder, or remove the link",
+            )
+
+
 def _publish(
     folder: Path, own: Path, staging: Path, known: Mapping[str, _Known], files: Mapping[str, _Known]
 ) -> Exported:
     """Rename the files of *staging* into place, details before the lists that link to them; remove outdated files."""
+    removed = [path for path in known if path not in files]
+    for path in removed:
+        _refuse_link(folder, path)
     written = sorted(_files_in(staging))
     if written:
         # Until the end, the manifest names the old and the new files, so that a later export may replace either. It
@@ -177,7 +191,6 @@ def _publish(
     for path in sorted(written, key=lambda path: (-path.count("/"), path)):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staging / path, folder / path)
-    removed = [path for path in known if path not in files]
     for path in removed:
         (folder / path).unlink(missing_ok=True)
         _remove_empty(folder, Path(path).parent)
@@ -204,6 +217,7 @@ def _remove_empty(folder: Path, inner: Path) -> None:
 def _locked(folder: Path) -> Iterator[Path]:
     """Lock *folder* for one export at a time; wait while another one runs. Yields the folder of the export's files."""
     own = folder / _OWN
+    _refuse_link(folder, f"{_OWN}/{_MANIFEST}")
     with writing(folder, f"nothing was written; {FREE_SPACE}"):
         own.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(own, os.O_RDONLY)
@@ -233,7 +247,7 @@ def _read_manifest(path: Path) -> dict[str, _Known]:
         known = {name: _Known(size, state) for name, (size, state) in found.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
-    is_safe = not any(name.startswith("/") or "../" in name for name in known)
+    is_safe = not any(name.startswith("/") or ".." in name.split("/") for name in known)
     return known if is_safe else {}
 
 

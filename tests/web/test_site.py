@@ -169,6 +169,19 @@ def test_the_old_site_stays_whole_if_the_disk_fills(
     assert not [*target.glob(".gitmodel-site/new-*")]
 
 
+@pytest.mark.parametrize("link", ["m", "m/iris", "assets", ".gitmodel-site"])
+def test_a_linked_folder_in_the_site_is_refused(registry: Client, target: Path, tmp_path: Path, link: str) -> None:
+    other = tmp_path / "other"
+    (other / "new-work").mkdir(parents=True)
+    (other / "new-work" / "kept.txt").write_text("mine", encoding="utf-8")
+    (target / link).parent.mkdir(parents=True, exist_ok=True)
+    (target / link).symlink_to(other)
+    with pytest.raises(Refused, match=f"{link} is a symbolic link"):
+        export_site(registry, target, SiteOptions())
+    assert files_in(other) == {"new-work/kept.txt": b"mine"}
+    assert files_in(target) == {}
+
+
 def test_an_interrupted_export_leaves_no_page_that_a_later_one_takes_for_its_own(
     registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
