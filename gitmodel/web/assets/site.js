@@ -37,7 +37,7 @@ for (const button of navigator.clipboard ? all(".copier") : []) {
   button.hidden = false;
   on(button, "click", async () => {
     const label = button.textContent;
-    await navigator.clipboard.writeText(button.dataset.copy);
+    await navigator.clipboard.writeText(button.previousSibling.textContent);
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = label; }, 1500);
   });
