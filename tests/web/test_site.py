@@ -169,6 +169,14 @@ def test_the_old_site_stays_whole_if_the_disk_fills(
     assert not [*target.glob(".gitmodel-site/new-*")]
 
 
+def test_the_python_on_a_page_can_be_pasted(registry: Client, target: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text("[1, 2]", encoding="utf-8")
+    registry.get_model("iris").create_version(data={"rows": tmp_path / "rows.json"})
+    export_site(registry, target, SiteOptions())
+    (row,) = json.loads((target / "m/iris/v/4.json").read_bytes())["artifacts"]
+    subprocess.run([sys.executable, "-c", row["python"]], cwd=registry.repository.common_dir.parent, check=True)
+
+
 @pytest.mark.parametrize("link", ["m", "m/iris", "assets", ".gitmodel-site"])
 def test_a_linked_folder_in_the_site_is_refused(registry: Client, target: Path, tmp_path: Path, link: str) -> None:
     other = tmp_path / "other"

@@ -161,7 +161,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
 
 def _artifacts(registry: RegistryData, view: VersionView) -> Iterator[ArtifactRow]:
     for link in view.record.artifacts:
-        python = f'Client().get_version("{view}").get_artifact("{link.name}").load()'
+        python = f'from gitmodel import Client; Client().get_version("{view}").get_artifact("{link.name}").load()'
         yield _artifact(registry, view, link, f"git model get {view} {link.name}", python)
     for link in view.record.attachments:
         yield _artifact(registry, view, link, f"git model get {view} --attachment {link.name}", "")
