@@ -76,6 +76,9 @@ def export_board(
 
 def _export(clients: Mapping[str, Client], folder: Path, options: SiteOptions, report: Report) -> Exported:
     """Write the pages of each of *clients* below its prefix."""
+    for client in clients.values():
+        if folder.resolve().is_relative_to(client.repository.common_dir.resolve()):
+            raise Refused(f"{folder} is in the folder of git", hint="nothing was written; name another folder")
     for _ in range(_ATTEMPTS):
         renderers = {prefix: Renderer(RegistryData(client, options)) for prefix, client in clients.items()}
         with _locked(folder) as own:

@@ -177,6 +177,14 @@ def test_the_python_on_a_page_can_be_pasted(registry: Client, target: Path, tmp_
     subprocess.run([sys.executable, "-c", row["python"]], cwd=registry.repository.common_dir.parent, check=True)
 
 
+@pytest.mark.parametrize("inner", [".", "refs/heads"])
+def test_a_site_in_the_folder_of_git_is_refused(registry: Client, inner: str) -> None:
+    folder = registry.repository.common_dir / inner
+    with pytest.raises(Refused, match="is in the folder of git"):
+        export_site(registry, folder, SiteOptions())
+    assert not (folder / ".gitmodel-site").exists()
+
+
 @pytest.mark.parametrize("link", ["m", "m/iris", "assets", ".gitmodel-site"])
 def test_a_linked_folder_in_the_site_is_refused(registry: Client, target: Path, tmp_path: Path, link: str) -> None:
     other = tmp_path / "other"
