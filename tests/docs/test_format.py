@@ -90,7 +90,7 @@ def test_every_example_is_a_record_written_in_the_canonical_way(title: str) -> N
 def test_the_page_shows_the_archived_marker_that_the_program_writes() -> None:
     text = section("`stages/archived/<n>.toml`")
     assert f"```toml\n{records.ARCHIVED_MARKER.decode()}```" in text
-    assert f"Always the {len(records.ARCHIVED_MARKER)} bytes" in text
+    assert f"always contains the {len(records.ARCHIVED_MARKER)} bytes" in text
 
 
 def test_the_digest_of_links_on_the_format_page_is_that_of_its_example() -> None:
@@ -128,6 +128,6 @@ def test_the_grammar_of_names_is_that_of_the_program() -> None:
 
 
 def test_the_page_lists_the_host_files_that_the_branch_keeps() -> None:
-    sentence = re.search(r"nobody reads them as records: (.*?)\n- ", section("The tree"), re.DOTALL)
+    sentence = re.search(r"no program reads them as records: (.*?)\n- ", section("The tree"), re.DOTALL)
     assert sentence
     assert set(re.findall(r"`([^`]+)`", sentence[1])) == paths.HOST_FILES
