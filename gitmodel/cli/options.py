@@ -384,11 +384,13 @@ def tabled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 reason = click.option("--reason", default="", metavar="TEXT", help="Reason; it is recorded.")
 force = click.option("--force", is_flag=True, help="Override a failing gate; needs --reason.")
-leave = click.option("--leave", is_flag=True, help="Move the version although its later stage becomes empty.")
+leave = click.option(
+    "--leave", is_flag=True, help="Move the version to an earlier stage although its current stage becomes empty."
+)
 renumbered = click.option(
     "--renumbered",
     is_flag=True,
-    help="Confirm a number or name that a pull gave to another version or model: use the one that has it now.",
+    help="If a pull gave the number or name to another version or model, confirm that you mean the new one.",
 )
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 

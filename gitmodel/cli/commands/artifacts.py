@@ -55,8 +55,8 @@ def get(
     resumes when you run the command again. --file downloads one file of a folder.
 
     If the version has no artifact of this name, an output of this name is taken from the runs that worked on the
-    version. If several runs made different outputs, select one with --run. The id of a run instead of REF names an
-    output of that run, which need not have a version: git model get RUN OUTPUT.
+    version. If several runs made different outputs, select one with --run. To download an output of a run without a
+    version, give the id of the run instead of REF: git model get RUN OUTPUT.
     """
     options.refuse_stdout(target, "get writes a file or folder")
     version = None
@@ -120,15 +120,15 @@ def link(
 ) -> None:
     """Store files or folders and link them to a version.
 
-    The default is the latest version. If a stage or alias names the version, or it is archived, its existing artifacts
-    cannot change. With --external, a file stays where it is (s3://bucket/key, https://..., a path): it is read once to
-    compute its hash, and nothing is stored. To record a new location, link the same bytes again.
+    The default is the latest version. If a stage or alias names the version, or the version is archived, its existing
+    artifacts cannot change. With --external, a file stays where it is (s3://bucket/key, https://..., a path): gitmodel
+    reads the file once to compute its hash, and stores nothing. To record a new location, link the same bytes again.
 
     With --follow-links, a symbolic link to a file or folder in ROOT is stored as that file or folder. Folders of
-    Hugging Face, DVC and git-annex need it, because their files are links into a cache.
+    Hugging Face, DVC and git-annex need this option, because their files are links into a cache.
 
     With --attachment, a picture, report or other file is added apart from the artifacts, at any time. Promotions do not
-    cover it. Its name must differ from the names of the artifacts.
+    cover attachments. The name of an attachment must differ from the names of the artifacts.
     """
     usage = "git model link MODEL@VERSION --data NAME=PATH` or `git model link MODEL@VERSION --attachment NAME=PATH"
     ref, _ = options.read_reference(words, usage=usage)
@@ -165,7 +165,7 @@ def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | Non
     """Remove an artifact or attachment from a version.
 
     Write REF and then the ARTIFACT. REF must include the version. The bytes stay in the store. If a stage or alias
-    names the version, or it is archived, its artifacts cannot change, but its attachments can.
+    names the version, or the version is archived, its artifacts cannot change, but its attachments can.
     """
     if attachment is not None:
         ref, _ = options.read_reference(words, usage="git model unlink MODEL@VERSION --attachment NAME")

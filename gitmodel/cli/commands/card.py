@@ -12,8 +12,9 @@ from gitmodel.domain.schema.references import VersionRef
 def card(invocation: Invocation, ref: VersionRef) -> None:
     """Print the model card of a version.
 
-    It is Markdown with the YAML header that model hubs read: license, tags, datasets, metrics, base model. It is
-    generated only from the records of the model and the version, so the same version always gives the same bytes.
+    A model card is Markdown with the YAML header that model hubs read: license, tags, datasets, metrics, base model.
+    The card is generated only from the records of the model and the version, so the same version always gives the same
+    bytes.
     """
     version = invocation.client.get_version(ref)
     text = version.card()

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 def check(invocation: Invocation, commit: str | None, filter: str, force: bool, staged: bool) -> None:
     """Check every record against the format.
 
-    It checks the metadata branch, or COMMIT. It reports the file, the key and the rule of every problem, and then ends
-    with exit code 5. For BASE..HEAD, it checks the result of merging HEAD into BASE: the changed records, and whether
-    the change is allowed. The exit code is 6 if the change breaks only rules that a person may override. With --staged,
-    as in a git hook, it checks the staged files; if no file of the registry is staged, it checks the branch.
+    The command checks the metadata branch, or COMMIT. For each problem, it prints the file, the key and the rule. The
+    exit code is 5 if there is a problem. For BASE..HEAD, the command checks the result of merging HEAD into BASE: the
+    changed records, and whether the change is allowed. The exit code is 6 if the change breaks only rules that a person
+    may override. With --staged, as in a git hook, it checks the staged files; if no file of the registry is staged, it
+    checks the branch.
     """
     from gitmodel.client import administration
 
@@ -93,9 +94,9 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
 def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
     """Verify the hashes of the artifacts of versions.
 
-    It verifies the artifacts of the named versions, or of all versions of all models. It ends with exit code 5 if an
-    artifact is missing or damaged, or if the record of a version cannot be read; with 7 if the only problem is that a
-    store cannot be reached.
+    The command verifies the artifacts of the named versions, or of all versions of all models. The exit code is 5 if an
+    artifact is missing or damaged, or if the record of a version cannot be read; 7 if the only problem is that a store
+    cannot be reached.
     """
     output, client = invocation.output, invocation.client
     refs = [VersionRef.parse(word) for word in _join_references(words)]
@@ -124,8 +125,8 @@ def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
 def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     """Find problems of this clone, and fix them.
 
-    It checks locks, tags, reserved numbers, artifacts, history and your identity. --fix fixes what is safe to fix. It
-    ends with exit code 5 if a problem remains that stops gitmodel from working.
+    The command checks locks, tags, reserved numbers, artifacts, history and your identity. --fix fixes what is safe to
+    fix. The exit code is 5 if a problem remains that stops gitmodel from working.
     """
     from gitmodel.client import administration
 

@@ -33,8 +33,8 @@ COLUMNS = (
 def contains(invocation: Invocation, commit: str, model: str, without: bool, exact: bool, part: options.Part) -> None:
     """List the versions whose code contains a commit.
 
-    The code of such a version is COMMIT or a descendant of it. The list has the versions of all models or of MODEL,
-    with their stages. A warning names the versions whose code cannot be searched.
+    A version is listed if the commit of its code is COMMIT or a descendant of COMMIT. The list has the versions of all
+    models or of MODEL, with their stages. A warning names the versions whose code cannot be searched.
     """
     options.refuse_both("--without", without, "--exact", exact)
     every = invocation.client.containing(commit, model)
@@ -67,8 +67,9 @@ def contains(invocation: Invocation, commit: str, model: str, without: bool, exa
 def notes(invocation: Invocation, remove: bool) -> None:
     """Show versions in the git log of the code.
 
-    It writes refs/notes/gitmodel in the code repository. `git log --notes=gitmodel` then shows `iris 4, production` at
-    the commit that version 4 was created from. Run it again to update the notes; no other command updates them.
+    The command writes refs/notes/gitmodel in the code repository. `git log --notes=gitmodel` then shows `iris 4,
+    production` at the commit that version 4 was created from. Run it again to update the notes; no other command
+    updates them.
     """
     if remove:
         invocation.client.remove_notes()

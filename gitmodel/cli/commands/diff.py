@@ -31,13 +31,13 @@ _UNKNOWN = "?"
 def diff(invocation: Invocation, refs: tuple[str, ...], all_fields: bool) -> None:
     """Compare two or more versions.
 
-    They can be versions of several models. REF is MODEL@VERSION. With @{WHEN} after it, as in
-    iris@production@{2026-10-01}, the version is read from that past state. WHEN has the form of --at, which applies to
-    every REF without @{WHEN}.
+    The versions can belong to several models. REF is MODEL@VERSION, or MODEL@VERSION@{WHEN} for a version in a past
+    state, such as iris@production@{2026-10-01}. WHEN has the form of --at, which applies to every REF without @{WHEN}.
 
-    It shows the fields that differ: description, stage, tags, metadata, parameters and packages of the runs, artifacts
-    and code. For two versions it also shows the change of numbers, and the commits between them as `git log OLD..NEW`
-    prints them. Numbers are rounded for people. JSON and TSV have exact values, and also the equal fields.
+    The table has the fields that differ: description, stage, tags, metadata, parameters and packages of the runs,
+    artifacts and code. For two versions, the output also has the change of each number, and the code commits between
+    the versions as `git log OLD..NEW` prints them. The table has rounded numbers. JSON and TSV have exact values, and
+    also the equal fields.
     """
     found = invocation.client.diff(*refs)
     output = invocation.output

@@ -12,7 +12,7 @@ from gitmodel.domain.views import cell_text
 
 @command(example="git model export iris@production iris.gitmodel")
 @options.reference("FILE")
-@click.option("--inputs", is_flag=True, help="Include the artifacts that it was made from.")
+@click.option("--inputs", is_flag=True, help="Include the artifacts that the version was made from.")
 def export(invocation: Invocation, ref: VersionRef, file: str, inputs: bool) -> None:
     """Export a version with its runs and artifacts to a file.
 
@@ -31,7 +31,7 @@ def export(invocation: Invocation, ref: VersionRef, file: str, inputs: bool) -> 
 
 @command("import", example="git model import iris.gitmodel --as flowers")
 @click.argument("file", metavar="FILE")
-@click.option("--as", "model", default="", metavar="MODEL", help="Import it as a version of MODEL.")
+@click.option("--as", "model", default="", metavar="MODEL", help="Import the version into MODEL.")
 @options.renumbered
 def import_(invocation: Invocation, file: str, model: str, renumbered: bool) -> None:
     """Import a version from a file.

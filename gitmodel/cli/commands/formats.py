@@ -44,13 +44,13 @@ def list_formats(invocation: Invocation) -> None:
 def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
     """Allow files of models to use classes and functions when they are loaded on this machine.
 
-    gitmodel trusts the classes of scikit-learn. A model that uses a function, or a class of another library or of your
-    own, is refused, and the message lists the names. Give full names: a prefix is never trusted. Trust only what
-    you know: a file decides how the class or function is called. In a service, set GITMODEL_TRUST to the names,
-    separated by spaces.
+    gitmodel trusts the classes of scikit-learn. gitmodel refuses a model that uses a function, or a class of another
+    library or of your own, and the message lists the names. Give full names: a prefix is never trusted. Trust only
+    classes and functions that you know: the file of the model decides how they are called. In a service, set
+    GITMODEL_TRUST to the names, separated by spaces.
 
-    Without NAME, it lists the names that the registry suggests (`trust` under `[formats]` in gitmodel.toml) and asks at
-    the terminal whether this machine trusts them. Names that are suggested later are not trusted.
+    Without NAME, the command lists the names that the registry suggests (`trust` under `[formats]` in gitmodel.toml)
+    and asks at the terminal whether this machine trusts them. Names that are suggested later are not trusted.
     """
     client = invocation.client
     if not names:

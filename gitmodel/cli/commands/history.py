@@ -92,9 +92,9 @@ BLAME_COLUMNS = (
 def history(invocation: Invocation, model: str | None, stage: str, asked: options.TableOptions) -> None:
     """Show the history of stages and aliases.
 
-    It covers all models, one MODEL, or one of its stages or aliases, including former names, newest first. Each change
-    has its author, commit or pull request, reason, and the overridden rules. Times are those of the commits; the order
-    is that of the branch.
+    The history covers all models, one MODEL, or one of its stages or aliases, including former names, newest first.
+    Each change is shown with its author, commit or pull request, reason, and the rules that it overrode. The times are
+    those of the commits. The order is that of the commits on the branch.
 
     The table also shows the current metadata of the versions that entered, as many keys as fit on the terminal.
     --columns selects the keys. `--sort when` puts the oldest change first. With --columns, JSON and TSV have the fields
@@ -117,8 +117,8 @@ def history(invocation: Invocation, model: str | None, stage: str, asked: option
 def log(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> None:
     """Show all changes of a model or version.
 
-    It covers REF (a MODEL or MODEL@VERSION) or all models, including former names, newest first: creations, changes,
-    promotions and deletions, with author, commit and reason.
+    The log covers REF (a MODEL or MODEL@VERSION) or all models, including former names, newest first: creations,
+    changes, promotions and deletions, with author, commit and reason.
     """
     ref = str(options.read_reference(words, usage="git model log [MODEL[@VERSION]]")[0]) if words else ""
     events = invocation.client.log(ref)
@@ -141,7 +141,7 @@ def log(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> N
 def blame(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
     """Show which commit set each field of a version.
 
-    It includes the stage and the aliases. Default: the latest version.
+    The fields include the stage and the aliases. Default: the latest version.
     """
     found: list[FieldOrigin] = part.of(invocation.client.blame(str(ref)), vars, shapes.ORIGIN)
     invocation.output.listing(

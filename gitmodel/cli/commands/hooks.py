@@ -37,9 +37,10 @@ _server = click.option("--server", is_flag=True, help="Use the pre-receive hook,
 def install(invocation: Invocation, server: bool) -> None:
     """Install the hook that checks pushes.
 
-    Without --server, it is the pre-push hook of this clone, which checks a plain `git push`. With --server, it is the
-    pre-receive hook of a repository that others push to. Both refuse records that break the format, changes that the
-    rules forbid, and stage tags that do not agree with the branch. An existing hook is not overwritten.
+    Without --server, the command installs the pre-push hook of this clone, which checks a plain `git push`. With
+    --server, it installs the pre-receive hook of a repository that others push to. Both hooks refuse records that break
+    the format, changes that the rules forbid, and stage tags that do not agree with the branch. An existing hook is not
+    overwritten.
     """
     program = hooks.find_program(os.path.abspath(sys.argv[0]), sys.executable)
     repository = _of_files(invocation, server=server)
@@ -63,9 +64,9 @@ def uninstall(invocation: Invocation, server: bool) -> None:
 def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
     """Check a push; git calls this.
 
-    It reads the refs that move from standard input, so you can call it from your own hook. It ends with exit code 5 for
-    a damaged record, and with 6 if only a rule that a person may override forbids the push. The push option
-    gitmodel.force overrides some of these rules: git push -o gitmodel.force.
+    The command reads the refs that move from standard input, so your own hook can call it. The exit code is 5 for a
+    damaged record, and 6 if only a rule that a person may override forbids the push. The push option gitmodel.force
+    overrides some of these rules: git push -o gitmodel.force.
     """
     from gitmodel.client import administration
 

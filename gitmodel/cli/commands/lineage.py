@@ -11,16 +11,16 @@ from gitmodel.errors import UsageError
 
 @command(example="git model lineage iris@production --up", formats=(TREE, "mermaid", "dot", "json"))
 @click.argument("subject", metavar="REF|DIGEST|RUN", shell_complete=options.complete_model)
-@click.option("--up", is_flag=True, help="Show only its sources.")
-@click.option("--down", is_flag=True, help="Show only its results.")
+@click.option("--up", is_flag=True, help="Show only the sources, not the results.")
+@click.option("--down", is_flag=True, help="Show only the results, not the sources.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Follow at most N runs.")
 def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: int | None) -> None:
     """Show how something was made, and what was made from it.
 
     The start is a version, an artifact by its digest (sha256: and at least 7 digits), or a run. Upwards, the command
-    shows the runs that made it, their inputs, the runs that made these, and so on. Downwards, it shows everything made
-    from it, and which results are in a stage. Items are connected by digests, across pipelines and models. -q prints
-    only the versions, runs and digests.
+    shows the runs that made the start, their inputs, the runs that made these, and so on. Downwards, the command shows
+    everything that was made from the start, and which results are in a stage. Items are connected by digests, across
+    pipelines and models. -q prints only the versions, runs and digests.
     """
     from gitmodel.domain.views import lineage_drawing as drawing
     from gitmodel.domain.views.lineage import find_cycle

@@ -10,9 +10,9 @@ from gitmodel.cli.invocation import Invocation, command
 def maintenance(invocation: Invocation) -> None:
     """Keep commands that read the history fast.
 
-    It writes git's commit-graph of the metadata branch with changed-path filters, so that `history`, `log`, `blame` and
-    `--at` read only the relevant commits, and packs loose objects. Run it from time to time on a registry with
-    thousands of commits. It is optional.
+    The command writes git's commit-graph of the metadata branch with changed-path filters, so that `history`, `log`,
+    `blame` and `--at` read only the relevant commits, and packs loose objects. Run the command from time to time on a
+    registry with thousands of commits; smaller registries do not need it.
     """
     done = invocation.client.maintain()
     said = f"{done.commits} commits are indexed by path, {done.packed} loose objects were packed"

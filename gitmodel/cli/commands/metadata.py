@@ -21,8 +21,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def on_file(function: F) -> F:
     """Add the options --artifact and --attachment."""
-    function = click.option("--attachment", metavar="NAME", help="Use the metadata of this attachment.")(function)
-    return click.option("--artifact", metavar="NAME", help="Use the metadata of this artifact.")(function)
+    function = click.option("--attachment", metavar="NAME", help="Use the metadata of this attachment of the version.")(
+        function
+    )
+    return click.option("--artifact", metavar="NAME", help="Use the metadata of this artifact of the version.")(
+        function
+    )
 
 
 @click.group(cls=LazyGroup, meant=dict.fromkeys(("remove", "delete", "unset"), "set --remove"))

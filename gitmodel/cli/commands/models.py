@@ -40,7 +40,7 @@ COLUMNS: tuple[Column[ModelView], ...] = (
 def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], exist_ok: bool, **given: Any) -> None:
     """Register a model.
 
-    The name can be changed with `git model update --rename`, but is never used again for another model.
+    `git model update --rename` changes the name. No other model can ever have a name that was used before.
     """
     given["metadata"] = options.read_metadata(metadata, option="--metadata") or None
     model = invocation.client.register_model(name, exist_ok=exist_ok, **options.given_description(**given))
@@ -54,9 +54,9 @@ def register(invocation: Invocation, /, name: str, metadata: tuple[str, ...], ex
 def list_models(invocation: Invocation, asked: options.TableOptions) -> None:
     """List the models.
 
-    The table has the keys of the metadata that most of the models have, as many as fit on the terminal. With --columns,
-    JSON and TSV have the name of the model and a field for each column. --sort accepts name, which is the default,
-    created, latest, versions and keys of the metadata.
+    The table has columns for the keys of the metadata that most models have, as many as fit on the terminal. With
+    --columns, JSON and TSV have the name of the model and a field for each column. --sort accepts name (the default),
+    created, latest, versions and the keys of the metadata.
 
     If a model cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
@@ -153,7 +153,7 @@ def update(
 def delete(invocation: Invocation, model: str, reason: str, force: bool, renumbered: bool, yes: bool) -> None:
     """Delete a model; its name is never used again.
 
-    Its records stay in the history of the metadata branch, and its artifacts in the store.
+    The records of the model stay in the history of the metadata branch, and its artifacts in the store.
     """
     chosen = invocation.client.get_model(model, renumbered=renumbered, for_change=True)
     name = chosen.name

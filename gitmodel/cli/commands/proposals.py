@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 @options.renumbered
 @click.option("--remote", default="", metavar="NAME", help="Remote to propose to. Default: the only one.")
 @click.option("--push", is_flag=True, help="Push the branch of the proposal.")
-@click.option("--open", is_flag=True, help="Push it, and have the host open the pull request.")
+@click.option("--open", is_flag=True, help="Push the branch, and have the host open the pull request.")
 def propose(invocation: Invocation, /, words: tuple[str, ...], **given: Any) -> None:
     """Propose changes of stages for a pull request.
 
-    You can propose several at once: iris@4 production iris@5 staging. The command creates a branch from the remote's
-    metadata branch, with one commit that changes the files of the stages, and prints the link that opens the pull
-    request. The text of the pull request is the plan. Nothing is pushed without --push or --open, and nothing is in
-    force until it is merged and applied. The remote must have the same versions. --open uses gh or glab if installed.
-    For a registry by URL, the branch is always pushed.
+    You can propose several changes at once: iris@4 production iris@5 staging. The command creates a branch from the
+    remote's metadata branch, with one commit that changes the files of the stages, and prints the link that opens the
+    pull request. The text of the pull request is the plan. Nothing is pushed without --push or --open, and no change is
+    in force until the pull request is merged and applied. The remote must have the same versions. --open uses gh or
+    glab if installed. For a registry by URL, the branch is always pushed.
     """
     print_proposal(invocation, invocation.client.propose(*_promotions(words), **given))
 
@@ -62,7 +62,7 @@ def print_proposal(invocation: Invocation, made: Proposal) -> None:
 def list_proposals(invocation: Invocation, remote: str, part: options.Part) -> None:
     """List the open proposals.
 
-    It lists local proposals and those at the remote, and checks each against the current rules of the stage.
+    The list has the local proposals and those at the remote. Each is checked against the current rules of its stages.
     """
     invocation.output.listing(
         part.of(invocation.client.list_proposals(remote), fields, shapes.PROPOSAL),
@@ -81,17 +81,17 @@ def list_proposals(invocation: Invocation, remote: str, part: options.Part) -> N
 
 @command(example="git model plan")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a job's summary or a comment.")
-@click.option("--comment", is_flag=True, help="In a job: also write it as the comment of the pull request.")
+@click.option("--comment", is_flag=True, help="In a job: also write the plan into the comment of the pull request.")
 @click.option("--force", is_flag=True, help="Allow the change to delete versions in use, and many models.")
 @click.argument("commits", metavar="[BASE..HEAD]", required=False, default="")
 def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, force: bool) -> None:
     """Show the changes that a merge would make.
 
-    It shows the effect of merging HEAD into BASE on each stage and alias: the old and the new version with author,
-    reason and owners; code, metadata, artifacts and data side by side; and the result of each rule of the stage. The
-    default is the proposal that is checked out, or else the only local proposal, or else your unpushed commits. The
-    exit codes are those of check: 5 for a damaged record, 6 if only a rule that a person may override forbids the
-    merge. Markdown starts with a hidden line by which a job finds its comment.
+    The plan shows the effect of merging HEAD into BASE on each stage and alias: the old and the new version with
+    author, reason and owners; code, metadata, artifacts and data side by side; and the result of each rule of the
+    stage. The default is the proposal that is checked out, or else the only local proposal, or else your unpushed
+    commits. The exit codes are those of check: 5 for a damaged record, 6 if only a rule that a person may override
+    forbids the merge. Markdown starts with a hidden line by which a job finds its comment.
     """
     from gitmodel.client import administration
     from gitmodel.teams import plan_markdown, plan_texts

@@ -33,11 +33,11 @@ def checkout(
 ) -> None:
     """Check out the code and artifacts of a version.
 
-    It creates a work tree at DIR at the recorded commit, with a detached HEAD and with submodules. Your own work tree,
-    index and branch do not change. A missing commit is fetched from the remote, if a push kept it there. The artifacts
-    are at artifacts/ARTIFACT/FILE, under the names of the files that were stored, and git ignores them. Attachments are
-    left out unless --attachments names a folder for them, because they can change at any time. `git worktree remove
-    DIR` removes the work tree; add --force if it has submodules.
+    The command creates a work tree at DIR at the recorded commit, with a detached HEAD and with submodules. Your own
+    work tree, index and branch do not change. A missing commit is fetched from the remote, if a push kept it there. The
+    artifacts are at artifacts/ARTIFACT/FILE, under the names of the files that were stored, and git ignores them.
+    Attachments are left out unless --attachments names a folder for them, because they can change at any time. `git
+    worktree remove DIR` removes the work tree; add --force if it has submodules.
     """
     made = invocation.client.get_version(ref).checkout(
         dir, artifacts=artifacts, attachments=attachments, submodules=not no_submodules
@@ -69,10 +69,10 @@ def reproduce(
 ) -> None:
     """Run the pipeline of a version again and compare the outputs.
 
-    It runs the recorded pipeline in a separate work tree, with the recorded parameters and inputs, in a temporary
-    registry that is deleted afterwards. For each output it reports whether the bytes are identical, and otherwise
-    compares its properties. The code of the recorded commit runs with your permissions. The exit code is 5 if an output
-    differs.
+    The command runs the recorded pipeline in a separate work tree, with the recorded parameters and inputs, in a
+    temporary registry that is deleted afterwards. For each output, the command reports whether the bytes are identical,
+    and otherwise compares the properties of the values. The code of the recorded commit runs with your permissions. The
+    exit code is 5 if an output differs.
     """
     from gitmodel.pipelines.reproducing import reproduce as run_again
 

@@ -70,15 +70,15 @@ def run(
 ) -> None:
     """Run a pipeline of a Python script or module.
 
-    PIPELINE is required if there are several. If the script itself calls a pipeline, this call does not run. With -m,
-    the current folder is searched first, as with `python -m`, and relative imports work.
+    PIPELINE is required if the script has several pipelines. A call of a pipeline in the script itself is ignored. With
+    -m, the current folder is searched first, as with `python -m`, and relative imports work.
 
     The options of a pipeline, such as its model and its cache, are those of @pipeline; in Python,
     Pipeline.with_options changes them for a call. For a nightly job, see docs/how-to/train-every-night.md.
 
-    Parameters are checked by the annotations of the pipeline, and an unknown one is an error. A --param replaces the
-    one of --params. A VALUE that fits the annotation is a number, true, false, a list, a table or a time in TOML
-    syntax, or else text; a parameter annotated gitmodel.Secret is not recorded. Progress is printed on stderr.
+    Parameters are checked by the annotations of the pipeline, and an unknown parameter is an error. --param takes
+    precedence over --params. A VALUE that fits the annotation is a number, true, false, a list, a table or a time in
+    TOML syntax, or else text; a parameter annotated gitmodel.Secret is not recorded. Progress is printed on stderr.
     """
     from gitmodel.pipelines.annotated_parameters import from_texts
     from gitmodel.pipelines.pipeline_modules import pipeline_of_module, pipeline_of_script
@@ -130,13 +130,14 @@ def runs() -> None:
 def list_all(invocation: Invocation, asked: options.TableOptions) -> None:
     """List the runs, newest first.
 
-    The table has the parameters and the keys of the metadata that most of the runs have, as many as fit on the
+    The table has columns for the parameters and the keys of the metadata that most runs have, as many as fit on the
     terminal. With --columns, JSON and TSV have the id of the run and a field for each column. A parameter is written
     parameters.NAME; other names are keys of the metadata, which only a run of a script has. The metadata that the steps
-    of a pipeline log is on its versions: sort them with git model version list MODEL --sort=-accuracy.
+    of a pipeline log belongs to the versions: to sort versions by it, use git model version list MODEL
+    --sort=-accuracy.
 
-    It includes runs that only this machine knows: running, or lost because they were killed. If a run cannot be read, a
-    warning is printed on stderr.
+    The list includes runs that only this machine knows: runs in progress, and lost runs, whose process was killed. If a
+    run cannot be read, a warning is printed on stderr.
     """
     found = invocation.client.list_runs(**asked.rows)
     otherwise = "there are no runs yet; `git model run SCRIPT` creates one"
@@ -151,8 +152,8 @@ def show(invocation: Invocation, id: str | None) -> None:
 
     RUN is the id of a run, or the beginning or end of it, as in every command.
 
-    It shows the steps, parameters, digests of inputs and outputs. On the machine that ran them, it also shows why a
-    step ran and did not come from the cache, and the traceback of a failed step.
+    The output has the steps, the parameters, and the digests of inputs and outputs. On the machine that ran the steps,
+    it also says why a step ran and did not come from the cache, and has the traceback of a failed step.
     """
     client = invocation.client
     view = client.get_run(id or _newest(client))
@@ -164,8 +165,8 @@ def show(invocation: Invocation, id: str | None) -> None:
 def cells(invocation: Invocation, id: str | None) -> None:
     """Print the executed cells of the notebook that made a run. Default: the newest run.
 
-    It prints all cells that were executed in the notebook until the end of the run, in this order. Secrets and text
-    that looks like a credential are replaced.
+    The output has all cells that the notebook executed until the end of the run, in the order of execution. Secrets and
+    text that looks like a credential are replaced.
     """
     output, client = invocation.output, invocation.client
     found = client.get_cells(id or _newest(client))

@@ -56,7 +56,7 @@ _DEMO_COMMANDS = (
     type=click.Choice(SITES),
     is_flag=False,
     flag_value=SITES[1],
-    help="With --ci: add a job that builds the pages. It keeps them as its artifact (the default), or publishes them.",
+    help="With --ci: add a job that builds the pages and keeps them as its artifact (the default), or publishes them.",
 )
 @click.option("--force", is_flag=True, help="With --ci: replace files that were changed by hand.")
 @click.option("--demo", default="", metavar="DIR", help="Create a registry with a history in the new folder DIR.")
@@ -74,16 +74,16 @@ def init(
 ) -> None:
     """Create a registry in this repository, or adopt the remote's.
 
-    The first command that writes also creates the registry. --store records the URL of the artifact store in
-    gitmodel.toml. --ci commits CI jobs and CODEOWNERS to the metadata branch and prints the settings to enable at the
-    git host. The jobs check and plan pull requests, and run apply after a merge. SPEC is what pip installs in these
-    jobs: "git+https://HOST/OWNER/gitmodel@COMMIT" or "gitmodel==VERSION --hash=sha256:DIGEST". Run --ci again when
-    models or owners change; --owner, --install and --site are remembered for each host.
+    Without this command, the first command that writes creates the registry. --store records the URL of the artifact
+    store in gitmodel.toml. --ci commits CI jobs and CODEOWNERS to the metadata branch and prints the settings to enable
+    at the git host. The jobs check and plan pull requests, and run apply after a merge. SPEC is the package that pip
+    installs in these jobs: "git+https://HOST/OWNER/gitmodel@COMMIT" or "gitmodel==VERSION --hash=sha256:DIGEST". Run
+    --ci again when models or owners change; --owner, --install and --site are remembered for each host.
 
     --site adds a job that builds the pages after apply and keeps them as an artifact, for everybody who can read the
-    repository (on GitLab: the artifacts of its jobs). --site publish puts them on GitHub Pages or GitLab Pages: on
-    GitHub, everybody can then read the pages, also of a private repository, unless GitHub Enterprise Cloud restricts
-    it; on GitLab, the settings of the project say who can. --site none removes the job.
+    repository (on GitLab: the artifacts of its jobs). --site publish puts the pages on GitHub Pages or GitLab Pages. On
+    GitHub, everybody can then read the pages, also those of a private repository, unless GitHub Enterprise Cloud
+    restricts this. On GitLab, the settings of the project say who can read the pages. --site none removes the job.
 
     --demo creates a repository in DIR, trains three models in it, and promotes their versions with the dates of nine
     months: a registry to look at and to try commands on.
@@ -208,8 +208,8 @@ def config(invocation: Invocation, key: str | None, value: str | None) -> None:
 def completion(invocation: Invocation, shell: str) -> None:
     """Print the completion script of a shell.
 
-    It completes commands, options, models, versions and stages after `git model`, `git-model` and `gitmodel`. For bash
-    and zsh, add the line of the example to ~/.bashrc or ~/.zshrc; for fish: git model completion fish | source
+    The script completes commands, options, models, versions and stages after `git model`, `git-model` and `gitmodel`.
+    For bash and zsh, add the line of the example to ~/.bashrc or ~/.zshrc; for fish: git model completion fish | source
     """
     from gitmodel.cli.shells import SCRIPTS
 

@@ -29,8 +29,9 @@ def gate() -> None:
 def list_stages(invocation: Invocation, part: options.Part) -> None:
     """List the stages and their rules.
 
-    They are listed in order: a version that moves to an earlier stage leaves its later stage empty. A stage holds at
-    most one version of each model. `archived`, which holds any number of versions, is not listed and has no rules.
+    The list is in the order of the stages. A version that moves to an earlier stage leaves its current stage empty. A
+    stage holds at most one version of each model. `archived`, which holds any number of versions, is not listed and has
+    no rules.
     """
     found = part.of(invocation.client.list_stages(), _fields, shapes.STAGE)
     output = invocation.output
@@ -64,7 +65,7 @@ def settings(function: Callable[..., Any]) -> Callable[..., Any]:
         "--before",
         metavar="STAGE",
         shell_complete=options.complete_stage,
-        help="Place it before this stage in the order.",
+        help="Place the stage before this one in the order.",
     )(wrapped)
     return click.option(
         "--after",
@@ -104,7 +105,7 @@ def changing(function: Callable[..., RulesEdit]) -> Callable[..., None]:
 
     wrapped: Callable[..., None] = change
     for option in (
-        click.option("--open", is_flag=True, help="Push it, and have the host open the pull request."),
+        click.option("--open", is_flag=True, help="Push the branch, and have the host open the pull request."),
         click.option("--push", is_flag=True, help="Push the branch of the proposal."),
         click.option("--remote", default="", metavar="NAME", help="Remote to propose to. Default: the only one."),
         click.option("--propose", is_flag=True, help="Propose the change for a pull request instead of making it."),
@@ -121,7 +122,7 @@ def changing(function: Callable[..., RulesEdit]) -> Callable[..., None]:
 def add(name: str, **given: Any) -> RulesEdit:
     """Add a stage.
 
-    Without --before, it becomes the last stage. Its place and rules take effect immediately.
+    Without --before, the new stage becomes the last one. The place and the rules of the stage take effect immediately.
     """
     return AddStage(name, **given)
 

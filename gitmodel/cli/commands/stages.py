@@ -66,7 +66,7 @@ def promote(
 
     Write REF and then the STAGE: staging, production, another stage of the registry, archived, or none to leave the
     stage. The version that was in the stage is archived. REF must include the version. Moving a version to an earlier
-    stage, such as from production to staging, needs --leave, because its later stage becomes empty.
+    stage, such as from production to staging, needs --leave, because its current stage becomes empty.
     """
     done = invocation.client.promote(ref, stage, reason=reason, force=force, leave=leave, renumbered=renumbered)
     print_promotion(invocation, done, promotion_text(done))
@@ -117,16 +117,16 @@ def apply(
 ) -> None:
     """Put the recorded stages and rules in force.
 
-    It moves the tags of all pending stages at once. Each change must satisfy the rules before its commit, and the
-    rules that were in force when it was added. Without MODELS, the rules on the branch also come into force for later
-    changes. It ends with exit code 6 if a rule refuses some of the changes. A proposal_only stage accepts changes
-    that a merge brought in and changes that you confirm with --reviewed. With --ask-host, in a job of GitHub, GitLab or
-    Forgejo, it accepts changes from a pull request that somebody else approved. With --push, the tags move at the
-    remote, all or none; jobs that deploy use the output of this command. Exit code 4: everything was applied, but the
-    pull left out some of your changes.
+    The command moves the tags of all pending stages at once. Each change must satisfy the rules that the branch had
+    before the commit of the change, and the rules that were in force when the change was added. Without MODELS, the
+    rules on the branch also come into force for later changes. The exit code is 6 if a rule refuses some of the
+    changes. A proposal_only stage accepts changes that a merge brought in and changes that you confirm with --reviewed.
+    With --ask-host, in a job of GitHub, GitLab or Forgejo, such a stage accepts changes from a pull request that
+    somebody else approved. With --push, the tags move at the remote, all or none; jobs that deploy use the output of
+    this command. Exit code 4: everything was applied, but the pull left out some of your changes.
 
-    After the changes, a notice is posted to the URL in `git config gitmodel.notify.url` or GITMODEL_NOTIFY_URL. It
-    is only a warning if that fails.
+    After the changes, a notice is posted to the URL in `git config gitmodel.notify.url` or GITMODEL_NOTIFY_URL. If that
+    fails, the command only warns.
     """
     from gitmodel.client import administration
 

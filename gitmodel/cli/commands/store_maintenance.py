@@ -75,9 +75,10 @@ def copy(invocation: Invocation, target: str, source: str, repair: bool, jobs: i
 def gc(invocation: Invocation, store: str, delete: bool, days: float, also: tuple[str, ...], yes: bool) -> None:
     """List objects in a store that nothing needs; with --delete, delete them.
 
-    It keeps objects that a version, run, stage tag or active run needs, locally, on the remote and in proposals, and
-    objects stored in the last 14 days. Purged objects and unfinished uploads are not kept. If another registry shares
-    the store, name it with --also, because this registry does not know which objects the other one needs.
+    The command keeps objects that a version, run, stage tag or active run needs, locally, on the remote and in
+    proposals, and objects stored in the last 14 days. Purged objects and unfinished uploads are not kept. If another
+    registry shares the store, name it with --also, because this registry does not know which objects the other one
+    needs.
     """
     client = invocation.client
     found = client.find_garbage(store, grace_days=days, also=also)

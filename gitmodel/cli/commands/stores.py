@@ -28,7 +28,7 @@ def store() -> None:
 def list_stores(invocation: Invocation) -> None:
     """List the artifact stores of the registry.
 
-    It shows the URLs that this machine uses, where they are configured, and whether this machine may use its
+    The list has the URLs that this machine uses, where they are configured, and whether this machine may use its
     credentials there.
     """
     client = invocation.client

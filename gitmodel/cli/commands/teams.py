@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def clone(invocation: Invocation, url: str, folder: str | None) -> None:
     """Clone a repository and its registry.
 
-    Like git clone followed by git model pull: it fetches the branch and the stage tags.
-    If the metadata branch is the default branch of the remote, only the files at its top are checked out; `git
-    sparse-checkout disable` checks out all.
+    Does the same as git clone and then git model pull: fetches the branch and the stage tags. If the metadata branch is
+    the default branch of the remote, only the files at its top are checked out; `git sparse-checkout disable` checks
+    out all.
     """
     from gitmodel.client import Client, administration
 
@@ -47,8 +47,8 @@ def clone(invocation: Invocation, url: str, folder: str | None) -> None:
 def remote(invocation: Invocation, name: str | None) -> None:
     """Show the remote that pull and push use.
 
-    It is REMOTE, or else git config gitmodel.remote, or else origin, or else the only remote. The remote is not
-    contacted: the counts come from the last fetch.
+    The remote is REMOTE, or else git config gitmodel.remote, or else origin, or else the only remote. The command does
+    not contact the remote: the counts come from the last fetch.
     """
     from gitmodel.client import administration
 
@@ -113,12 +113,12 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
 def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, code: bool) -> None:
     """Push your changes to the remote.
 
-    It uploads the artifacts to the shared store first, and then pushes the branch and the stage tags, all or none.
-    It pulls first if others have pushed. The code commits of versions are also kept on the remote if one of its
-    branches has contained them; your pre-push hook, such as that of Git LFS, runs for them. Exit code 4: everything
-    was pushed, but the pull left out some of your changes, which are listed. 5: the registry was not pushed,
-    because `git model check` refuses a record that you changed by hand, such as gitmodel.toml. 6: a rule of the
-    host, or with --code your hook, refused the push. 7: the remote or an artifact store cannot be reached.
+    The command uploads the artifacts to the shared store, and then pushes the branch and the stage tags, all or none.
+    If others have pushed, it pulls before that. The remote also keeps the code commits of versions if one of its
+    branches has ever contained these commits. Your pre-push hook, such as that of Git LFS, runs for the code commits.
+    Exit code 4: everything was pushed, but the pull left out some of your changes, which are listed. 5: the registry
+    was not pushed, because `git model check` refuses a record that you changed by hand, such as gitmodel.toml. 6: a
+    rule of the host, or with --code your hook, refused the push. 7: the remote or an artifact store cannot be reached.
     """
     from gitmodel.client import administration
 

@@ -74,9 +74,9 @@ def create(
 ) -> None:
     """Create a version of a model from files and folders.
 
-    The current commit is recorded with it. With --follow-links, a symbolic link to a file or folder in ROOT is
-    stored as that file or folder. Folders of Hugging Face, DVC and git-annex need it, because their files are links
-    into a cache.
+    The current commit of the code is recorded with the version. With --follow-links, a symbolic link to a file or
+    folder in ROOT is stored as that file or folder. Folders of Hugging Face, DVC and git-annex need this option,
+    because their files are links into a cache.
 
     A VALUE is a number, true, false, a list or a time in TOML syntax; anything else is text.
     """
@@ -106,9 +106,9 @@ def create(
 def list_versions(invocation: Invocation, model: str | None, asked: options.TableOptions) -> None:
     """List the versions of a model, or of all models, newest first.
 
-    By default, the table has the key of --sort and the keys of the metadata that most of the versions have, as many as
-    fit on the terminal, with rounded numbers. With --columns, JSON and TSV have the model, the number and a field for
-    each column, with exact values. Versions without the key of --sort come last.
+    By default, the table has columns for the key of --sort and for the keys of the metadata that most versions have, as
+    many as fit on the terminal, with rounded numbers. With --columns, JSON and TSV have the model, the number and a
+    field for each column, with exact values. Versions without the key of --sort come last.
 
     If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
@@ -199,7 +199,7 @@ def update(
 def delete(invocation: Invocation, ref: VersionRef, reason: str, force: bool, renumbered: bool, yes: bool) -> None:
     """Delete a version; its number is never used again.
 
-    Its record stays in the history of the metadata branch, and its artifacts in the store.
+    The record of the version stays in the history of the metadata branch, and its artifacts in the store.
     """
     version = invocation.client.get_version(ref.required("version delete"), renumbered=renumbered, for_change=True)
     model, number, reference = version.model.name, version.number, version.reference
