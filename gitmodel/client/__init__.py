@@ -1,4 +1,4 @@
-"""Client and its handles: the registry as Python objects, which read the branch again if it has moved."""
+"""Client and its handles: the registry as Python objects, which read the branch again if the branch has moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions for administering a registry, its clones and its stores. Commands call them, and services do not need them.
+"""Functions that administer a registry, its clones and its stores. Only commands need them, and services do not.
 
 Each function imports the modules that it needs only when it is called, so that commands start fast.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SAMPLE = 8  # the number of artifacts of the clone's own store that are searched in another store
+_SAMPLE = 8  # how many artifacts of the clone's own store `lacks_artifacts` looks for in another store
 
 # Setting up
 
@@ -44,7 +44,7 @@ def begin(client: Client, *, store: str, new: bool) -> Beginning:
 
 
 def adopt(client: Client, url: str, *, new: bool) -> str:
-    """Name the remote at *url* and pull its registry. Return the remote's name; "" if it has no registry yet."""
+    """Name the remote at *url* and pull its registry. Return the remote's name; "" for a remote without a registry."""
     from gitmodel.teams import cloning
 
     if client.repository.url:
@@ -189,7 +189,7 @@ def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> Ran
 
 
 def list_store_users(client: Client) -> dict[str, list[str]]:
-    """Return the models that use each store, by the name of the store."""
+    """Return, by the name of each store, the models that use the store."""
     from gitmodel.registry import stores
 
     return stores.list_users(client.writer)
@@ -209,7 +209,7 @@ def distrust_store(client: Client, which: str) -> NamedStore:
 
 
 def lacks_artifacts(client: Client) -> bool:
-    """Return True if the default store lacks one of a few artifacts of the clone's own store."""
+    """Return True if the default store lacks an artifact of the clone's own store. Checks only a few artifacts."""
     from gitmodel.stores.local_store import LocalStore
 
     sample = islice(LocalStore(client.store_root).digests(), _SAMPLE)
@@ -224,7 +224,7 @@ def plan_purge(client: Client, digest: str) -> Purged:
 
 
 def check_copied(done: Copied) -> None:
-    """Raise Invalid, which names the first object, if objects could not be copied."""
+    """Raise Invalid if objects could not be copied. The error names the first of them."""
     from gitmodel.registry.copying import check_copied
 
     check_copied(done)

@@ -77,19 +77,20 @@ if TYPE_CHECKING:
 @checked_arguments
 @shows_our_form
 class Client:
-    """An open registry. It is in the repository at *path*, unless *repo* or a setting names another.
+    """An open registry, by default that of the repository at *path*.
 
-    *repo* is a path or URL. The default is `GITMODEL_REPO`, then `git config gitmodel.repo`, then the repository that
-    contains *path*. The code repository is always the one that contains *path*. The default of *path* is the current
-    folder; if `GIT_DIR` then names another repository than that of the folder, every write raises UsageError. An
-    explicit *path* or *repo* takes precedence over `GIT_DIR`. *store* is the URL of the artifact store. The default is
-    `GITMODEL_STORE`, then `git config gitmodel.store`, then the store of the registry.
+    *repo* is the path or URL of the registry. The default is `GITMODEL_REPO`, then `git config gitmodel.repo`, then the
+    repository that contains *path*. The code repository is always the one that contains *path*. The default of *path*
+    is the current folder. If you pass neither *path* nor *repo*, and `GIT_DIR` names another repository than that of
+    the current folder, every write raises UsageError. If you pass one of them, it takes precedence over `GIT_DIR`.
+    *store* is the URL of the artifact store. The default is `GITMODEL_STORE`, then `git config gitmodel.store`, then
+    the store of the registry.
 
     A registry by URL, such as `Client("https://git.example.org/team/models.git")`, is not cloned. The client fetches
     what it needs into the user's cache, and each change is pushed before the call returns. Each call of the client
-    contacts the server; the handles that it returns do not. Answers may be *max_age* seconds old (default:
-    `GITMODEL_MAX_AGE`, then 0). With *offline* (default: `GITMODEL_OFFLINE`) the client does not use the network. A
-    write is retried for *timeout* seconds while others write.
+    contacts the server, unless an answer in the cache is younger than *max_age* seconds (default: `GITMODEL_MAX_AGE`,
+    then 0). The handles that the client returns do not contact the server. With *offline* (default: `GITMODEL_OFFLINE`)
+    the client does not use the network. While others write, a write is retried for *timeout* seconds.
 
     Raises NotFound outside of a repository, and UsageError if gitmodel cannot work with this git or repository.
 
@@ -161,9 +162,9 @@ class Client:
 
     @property
     def store(self) -> ArtifactStore:
-        """The artifact store. It is opened on first use.
+        """The artifact store, which is opened on first use.
 
-        Raises UsageError for an unusable URL, Refused for a store that is not trusted on this machine.
+        Raises UsageError for an unusable URL, and Refused for a store that is not trusted on this machine.
         """
         return self.access.default()
 
@@ -185,7 +186,7 @@ class Client:
     def fingerprint(self) -> str:
         """Return a text that changes whenever the registry does: its branch, stages, rules or open proposals.
 
-        A program that keeps what it read compares the text with the current one, instead of reading again.
+        A program can keep its data until this text changes.
         """
         self.repository.renew()
         return self.repository.fingerprint()
@@ -210,7 +211,7 @@ class Client:
     def register_model(self, model: Model | str, *, exist_ok: bool = False, **description: Any) -> Model:
         """Register a model: `register_model(Model(name=..., ...))` or `register_model(name, license=..., ...)`.
 
-        With *exist_ok*, a model that exists is returned and not changed, so that a script can run again. Raises
+        With *exist_ok*, a model that exists already is returned unchanged, so that a script can run again. Raises
         UsageError for an invalid name or field, Conflict if the name is or was in use.
 
         >>> client.register_model("iris", license="MIT", exist_ok=True)  # doctest: +SKIP
@@ -232,11 +233,12 @@ class Client:
         renumbered: bool = False,
         for_change: bool = False,
     ) -> Model:
-        """Return the model *name*. Raises NotFound. *model_name* is another spelling of the same argument.
+        """Return the model *name*, which may also be passed as *model_name*. Raises NotFound.
 
-        If a pull renamed a model, its old name may now belong to another model. Getting it warns (`RenumberedWarning`),
-        and changing the model raises Refused. *renumbered* confirms that you mean the model that has the name now; the
-        first change removes the warning. With *for_change*, such a name raises Refused immediately.
+        If a pull renamed a model, its old name may now belong to another model. Such a name gives a
+        `RenumberedWarning`, and a change of the model raises Refused. *renumbered* confirms that you mean the model
+        that has the name now; the first change removes the warning. With *for_change*, such a name raises Refused
+        immediately.
         """
         from gitmodel.client.handles import Model
 
@@ -298,11 +300,11 @@ class Client:
     ) -> ModelVersion:
         """Return the version that a reference such as `"iris@production"` names. Raises NotFound.
 
-        A stage or alias selects the version in force, with the artifacts that were promoted. In a registry by URL, the
-        version is then read from its stage tag alone, and `frozen` is the name of the tag.
+        A stage or alias selects the version in force, with the artifacts that were promoted. In a registry by URL, such
+        a version is read from its stage tag alone, and its attribute `frozen` is the name of the tag.
 
-        If a pull renumbered a version, its old number may now belong to another version. Getting it warns
-        (`RenumberedWarning`), and changing the version raises Refused. *renumbered* confirms that you mean the version
+        If a pull renumbered a version, its old number may now belong to another version. Such a number gives a
+        `RenumberedWarning`, and a change of the version raises Refused. *renumbered* confirms that you mean the version
         that has the number now; the first change removes the warning. With *for_change*, such a number raises Refused
         immediately.
         """
@@ -316,7 +318,7 @@ class Client:
     def resolve(self, reference: str | VersionRef) -> Found:
         """Return the version that a reference such as `"iris@production"` names, as an immutable value.
 
-        The value has the attributes `model` and `record`, and `frozen` as `get_version` describes it.
+        The value has the attributes `model`, `record` and `frozen` (see `get_version`).
 
         >>> client.resolve("iris@production").reference                # doctest: +SKIP
         'iris@3'
@@ -355,7 +357,7 @@ class Client:
     def view_versions(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
     ) -> Iterator[VersionView | Invalid]:
-        """Yield the versions of *model* that match *filter*, newest first, as values, and an error for a damaged one.
+        """Yield the versions of *model* that match *filter* as values, newest first, and an error for a damaged one.
 
         Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
@@ -506,7 +508,7 @@ class Client:
     ) -> ChangedRules:
         """Add a stage in front of the stage *before*, or as the last one, and put its rules in force.
 
-        *after* are the places from which a version may enter: stages, "archived" and "none". With *proposal_only*, a
+        *after* lists the places from which a version may enter: stages, "archived" and "none". With *proposal_only*, a
         change of the stage needs a reviewed proposal; with *signed*, its commit and tag need signatures. With
         *direct_rollback*, a version that was in the stage before may return without these rules, except signatures. If
         the stage has these rules already, nothing changes. Raises UsageError for an invalid name or place, Conflict if
@@ -533,10 +535,10 @@ class Client:
         direct_rollback: bool | None = None,
         reason: str = "",
     ) -> ChangedRules:
-        """Change the rules of a stage, and put them in force. Rules that are not given do not change.
+        """Change the rules of a stage that are given, and put them in force.
 
         The arguments are those of `add_stage`; `after=[]` allows any place. Raises UsageError for an unknown stage or
-        place; Refused if the stage is `proposal_only`: then use `propose(rules=[UpdateStage(...)])`.
+        place. Raises Refused if the stage is `proposal_only`: then use `propose(rules=[UpdateStage(...)])`.
 
         >>> client.update_stage("production", proposal_only=True).changes                    # doctest: +SKIP
         ('production: proposal_only false -> true',)
@@ -552,8 +554,8 @@ class Client:
     def remove_stage(self, name: str, *, reason: str = "") -> ChangedRules:
         """Remove a stage that no version is in.
 
-        Raises UsageError for an unknown stage; Refused for the only stage, one that a version is in or that another
-        stage names in `after`, and one that is `proposal_only`.
+        Raises UsageError for an unknown stage. Raises Refused if the stage is the only one, is `proposal_only`, holds a
+        version, or is named in the `after` of another stage.
 
         >>> client.remove_stage("canary")                                                    # doctest: +SKIP
         """
@@ -564,11 +566,11 @@ class Client:
     def add_gate(
         self, stage: str, name: str, expression: str, *, message: str = "", replace: bool = False, reason: str = ""
     ) -> ChangedRules:
-        """Add a gate to *stage*: an *expression* that a version must satisfy to enter, and a *message* if it does not.
+        """Add a gate to *stage*: an *expression* that a version must satisfy to enter, and the *message* of a refusal.
 
-        *replace* replaces the gate of this name. If the stage has this gate already, nothing changes. Raises UsageError
-        for an unknown stage and for an expression that cannot be read or names an unknown field, Conflict if the stage
-        has another gate of this name, Refused if the stage is `proposal_only`.
+        With *replace*, an existing gate of this name is replaced. If the stage has this gate already, nothing changes.
+        Raises UsageError for an unknown stage and for an expression that cannot be read or names an unknown field,
+        Conflict if the stage has another gate of this name, Refused if the stage is `proposal_only`.
 
         >>> client.add_gate("production", "accuracy", "metadata.accuracy >= 0.9")            # doctest: +SKIP
         """
@@ -586,9 +588,9 @@ class Client:
         return self.change_rules(RemoveGate(stage, name), reason=reason)
 
     def change_rules(self, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
-        """Make a change of the rules of a stage: AddStage, UpdateStage, RemoveStage, AddGate or RemoveGate.
+        """Change the rules of a stage by an AddStage, UpdateStage, RemoveStage, AddGate or RemoveGate.
 
-        `add_stage` and the other methods for rules make such a value themselves; `propose(rules=[...])` proposes them.
+        `add_stage` and the other methods for rules call this method. `propose(rules=[...])` proposes such changes.
         """
         from gitmodel.registry import stage_rules
 
@@ -635,12 +637,13 @@ class Client:
     # Runs
 
     def list_runs(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> RunTable:
-        """Return the runs that match *filter*: at most *limit*, after the first *offset*. The newest is first.
+        """Return the runs that match *filter*, newest first: at most *limit*, after the first *offset*.
 
         *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
-        descending order. Only a run of a script has metadata; that of a pipeline is on its versions. Runs without a
-        value come last. Includes runs in progress and lost runs of this machine. Each run is a handle, as from
-        `get_run`. Raises UsageError for an invalid filter, a key that no run has, or a negative *limit* or *offset*.
+        descending order. Only a run of a script has metadata; metadata that a pipeline logs belongs to the versions.
+        Runs without a value come last. The result includes runs in progress and lost runs of this machine. Each run is
+        a handle, as from `get_run`. Raises UsageError for an invalid filter, a key that no run has, or a negative
+        *limit* or *offset*.
 
         >>> client.list_runs(sort="-parameters.lr", limit=1)[0].id                       # doctest: +SKIP
         '20261123T101112Z-train-7f3a'
@@ -655,10 +658,10 @@ class Client:
         return RunTable((Run._of(view, self._opened) for view in found), damaged=damaged)
 
     def get_run(self, id: str) -> Run:
-        """Return the run *id*, with its outputs, which can be loaded.
+        """Return the run with the id *id*, whose outputs can be loaded.
 
-        The beginning or the end of an id is enough if no other run has it, as in every method that takes a run. Raises
-        NotFound, UsageError if several runs have it.
+        In every method that takes a run, the beginning or the end of its id is enough if no other id has it. Raises
+        NotFound, and UsageError if several ids have this beginning or end.
 
         >>> client.get_run("20261123T101112Z-train-7f3a").outputs["accuracy"].load()      # doctest: +SKIP
         0.97
@@ -670,7 +673,7 @@ class Client:
         return Run._of(runs.get_run(self.repository, id, store=lambda: self.store), self._opened)
 
     def get_cells(self, run: str) -> tuple[Cell, ...]:
-        """Return the cells of a notebook that were executed until the end of the run with the id *run*.
+        """Return the cells that a notebook executed until the end of the run with the id *run*.
 
         Secrets and text that looks like a credential are replaced. Raises NotFound for a run without stored cells.
 
@@ -683,10 +686,11 @@ class Client:
         return runs.get_cells(self.repository, run, self.store)
 
     def get_logs(self, run: str, step: str | None = None) -> list[StepLog]:
-        """Return what the steps of the run with the id *run* printed, or only its *step*: a value for each attempt.
+        """Return the output of the steps of the run with the id *run*, or only of its *step*: a value for each attempt.
 
         The output stays on the machine that ran the steps, for its newest 200 runs. Secrets and text that looks like a
-        credential are replaced. Raises NotFound for an unknown run or step, and if this machine does not have it.
+        credential are replaced. Raises NotFound for an unknown run or step, and for output that this machine does not
+        have.
 
         >>> print(client.get_logs(run.id, "fit")[-1].text)              # doctest: +SKIP
         """
@@ -696,10 +700,10 @@ class Client:
         return run_logs.get_logs(self.repository, run, step)
 
     def attach_logs(self, run: str, version: str, *, step: str | None = None) -> str:
-        """Publish what the steps of a run printed, or one *step*: attach it to *version* as a text file.
+        """Attach the output of the steps of a run, or only of *step*, to *version* as a text file.
 
-        Returns the name of the attachment, which is STEP.log or RUN.log. Raises the errors of `get_logs`, Refused if
-        the text seems to hold credentials, Conflict if the version has another attachment of this name.
+        Returns the name of the attachment: STEP.log or RUN.log. Raises the errors of `get_logs`, Refused if the text
+        seems to hold credentials, Conflict if the version has another attachment of this name.
 
         >>> client.attach_logs(run.id, "demo@3", step="fit")                              # doctest: +SKIP
         'fit.log'
@@ -719,13 +723,13 @@ class Client:
     def start_run(self, name: str) -> Iterator[ScriptRun]:
         """Start a run called *name* for a script without steps, and record it when the `with` block ends.
 
-        The `ScriptRun` that it yields records parameters, metadata and artifacts, and creates a version. With the code,
-        the installed packages and the duration, these become one commit at the end; nothing is committed before. If the
+        The block gets a `ScriptRun`, which records parameters, metadata and artifacts, and creates a version. At the
+        end of the block, one commit records all of these with the code, the installed packages and the duration. If the
         block raises an error, only the run is recorded, as failed or, after Ctrl-C, as cancelled, and the error is
         raised again. Secrets and credentials in the error are hidden.
 
-        Raises UsageError inside of another run, of a step or of a transaction; Conflict and other errors at the end if
-        the version cannot be created.
+        Raises UsageError inside of another run, of a step or of a transaction. Raises Conflict and other errors at the
+        end if the version cannot be created.
 
         >>> with client.start_run("train") as run:                      # doctest: +SKIP
         ...     run.log_parameters(max_depth=3)
@@ -750,15 +754,16 @@ class Client:
     ) -> Applied:
         """Put recorded changes in force, for all models or only for *names*. Sets stage tags.
 
-        *reviewed* are ids of commits that you vouch for: they were reviewed, although the history does not show it.
-        With *ask_host*, in a job of GitHub, GitLab or Forgejo, the host decides if a change was reviewed, and not the
-        history. With *push*, *remote* is pulled first, and then only the tags are pushed, atomically. This is retried
-        for *timeout* seconds while others push. If the settings of this machine name a receiver of notices, the changes
-        are posted to it afterwards, for at most 10 seconds; `notice` of the result says why that failed.
+        *reviewed* lists the ids of commits of which you know that they were reviewed, although the history does not
+        show it. With *ask_host*, in a job of GitHub, GitLab or Forgejo, the host says which changes were reviewed, and
+        the history does not count. With *push*, *remote* is pulled first, and then only the tags are pushed,
+        atomically. Pull and push are retried for *timeout* seconds while others push. If the settings of this machine
+        name a URL for notices, the changes are posted to this URL afterwards, for at most 10 seconds; if that fails,
+        `notice` of the result has the reason.
 
-        Raises Refused if the branch does not descend from the commits of the tags; UsageError for *ask_host* outside of
-        a job. Raises Conflict at the end if the pull could not keep some local changes: the error names them, and its
-        attribute `done` is the value that is normally returned.
+        Raises Refused if the branch does not descend from the commits of the tags, and UsageError for *ask_host*
+        outside of a job. Raises Conflict at the end if the pull could not keep some local changes: the error names
+        these changes, and its attribute `done` is the value that is normally returned.
         """
         from gitmodel.client import sharing
 
@@ -774,10 +779,10 @@ class Client:
     def at(self, moment: str | datetime) -> Client:
         """Return a read-only client for the registry at *moment*: a date, a time, or a commit of the metadata branch.
 
-        A date includes the whole day, and a time without a zone is in UTC. The newest commit that is not later counts.
-        Stages and aliases are those on the branch at that commit, because the tags of the past are not known. Raises
-        NotFound for a date before the registry existed, or a commit that was never the tip of the branch. Changes raise
-        UsageError.
+        The client reads the newest commit that is not later than *moment*. A date includes the whole day, and a time
+        without a zone is in UTC. Stages and aliases are those on the branch at that commit, because the tags of the
+        past are not known. Raises NotFound for a date before the registry existed, or a commit that was never the tip
+        of the branch. Changes through this client raise UsageError.
 
         >>> client.at("2026-10-01").get_version("iris@production").number     # doctest: +SKIP
         3
@@ -835,9 +840,11 @@ class Client:
         return HistoryTable(found, damaged=damaged)
 
     def signature_faults(self, commits: Iterable[str]) -> dict[str, str | None]:
-        """Map each of *commits* on the metadata branch to the reason why its signature does not count; "" if it counts.
+        """Return the reason why the signature of each of *commits* does not count; "" if the signature counts.
 
-        None means that the commit is not signed. The list of signers that the branch had before a commit decides.
+        A signature counts if its signer was on the list of signers that the branch had before the commit. The reason is
+        None for a commit that is not signed. *commits* are ids of commits on the metadata branch, the keys of the
+        result.
 
         >>> events = list(client.history("iris", "production"))                 # doctest: +SKIP
         >>> client.signature_faults(event.commit for event in events)           # doctest: +SKIP
@@ -864,7 +871,7 @@ class Client:
             return rule_history(self.repository)
 
     def list_signers(self) -> list[str]:
-        """Return the persons whose signatures count, each with the kind of the key.
+        """Return the persons whose signatures count, each with the kind of the person's key.
 
         >>> client.list_signers()                                       # doctest: +SKIP
         ['ada@example.com (ssh-ed25519)']
@@ -874,7 +881,7 @@ class Client:
         return list_signers(self.repository)
 
     def log(self, reference: str = "") -> Iterator[Event]:
-        """Yield the events of the version `"iris@3"`, of the model `"iris"` or of all (""), newest first.
+        """Yield the events of a version ("iris@3"), of a model ("iris"), or of all models (""), newest first.
 
         Raises NotFound, and Invalid if a shallow clone hides older events.
         """
@@ -895,7 +902,7 @@ class Client:
             return blame(self.repository, VersionRef.parse(reference))
 
     def containing(self, commit: str, model: str = "") -> list[Containing]:
-        """Return for each version (of *model*), newest first, whether the history of its code contains *commit*.
+        """Return for each version, of *model* or of all, whether its code contains *commit*. The newest is first.
 
         Raises NotFound if the commit, the model or the code repository does not exist.
         """
@@ -906,7 +913,7 @@ class Client:
     def write_notes(self) -> WrittenNotes:
         """Write a note to each code commit with the versions that were made from it, at `refs/notes/gitmodel`.
 
-        `git log --notes=gitmodel` shows them. Raises Refused if the ref was written by another program.
+        `git log --notes=gitmodel` shows the notes. Raises Refused if another program wrote the ref.
         """
         from gitmodel.lineage.containing import write_notes
 
@@ -930,7 +937,7 @@ class Client:
         """Return the sources of *subject* (*up*) and everything made from it (*down*), over at most *depth* runs.
 
         *subject* is a version such as `"iris@4"`, the id of a run, or a digest, of which `sha256:` and the first 7
-        digits are enough. A notebook shows it as a drawing. Raises NotFound for an unknown subject.
+        digits are enough. A notebook shows the lineage as a drawing. Raises NotFound for an unknown subject.
 
         >>> client.lineage("iris@production", down=False).nodes         # doctest: +SKIP
         """
@@ -945,7 +952,7 @@ class Client:
 
         A reference is `"iris@3"` or, for a past state, `"iris@production@{2026-10-01}"`, with a date, a time or a
         commit of the metadata branch in the braces. `gaps` of the result names what could not be compared. Raises
-        NotFound, Invalid; UsageError for fewer than two references, or one that is given twice.
+        NotFound and Invalid, and UsageError for fewer than two references or a reference that is given twice.
 
         >>> found = client.diff("iris@3", "iris@4", "iris@production@{2026-10-01}")      # doctest: +SKIP
         >>> for row in found.differing:                                 # doctest: +SKIP
@@ -965,11 +972,11 @@ class Client:
     def import_version(
         self, path: str | os.PathLike[str], *, model: str = "", renumbered: bool = False
     ) -> ModelVersion:
-        """Import the version that `ModelVersion.export` wrote to *path*. Verifies all of it before anything is stored.
+        """Import the version that `ModelVersion.export` wrote to *path*, after verifying the whole file.
 
-        It becomes a version of the model of the same name, or of *model*. It keeps its number if the number is free and
-        higher than all others. A version that was imported before is not changed. *renumbered* is as in `get_model`.
-        Raises Invalid, Conflict, NotFound.
+        The version is added to the model of the same name, or to *model*. Its number stays the same if that number is
+        free and higher than all others. A version that was imported before is not changed. *renumbered* is as in
+        `get_model`. Raises Invalid, Conflict, NotFound.
         """
         from gitmodel.client.handles import ModelVersion
         from gitmodel.lineage.exporting import import_export
@@ -989,8 +996,8 @@ class Client:
 
         The default of *remote* is `git config gitmodel.remote`, then `origin`. Local versions whose numbers were taken
         by others get new numbers. Artifacts are fetched when they are read, or by `pull_artifacts`. Raises Conflict if
-        the remote was rewound or deleted, unless *rewound* allows it; Refused for unrelated registries and for local
-        commits that others signed; Unreachable.
+        the remote was rewound or deleted, unless *rewound* allows it. Raises Refused for unrelated registries and for
+        local commits that others signed, and Unreachable.
         """
         from gitmodel.branch import remotes
         from gitmodel.registry.writer import pack_when_many
@@ -1002,10 +1009,10 @@ class Client:
         return pulled
 
     def pull_artifacts(self, *, jobs: int = JOBS, progress: Progress | None = None) -> int:
-        """Fetch the artifacts of versions that are in a stage, have an alias or are the latest; return their number.
+        """Fetch the artifacts of versions that are in a stage, have an alias or are the latest. Return their number.
 
-        *jobs* artifacts are fetched at a time. Those that are already on this machine are skipped. Raises Unreachable,
-        Refused.
+        *jobs* artifacts are fetched at a time. Artifacts that are already on this machine are skipped. Raises
+        Unreachable, Refused.
         """
         from gitmodel.stores.local_store import LocalStore
         from gitmodel.teams import transfers
@@ -1024,14 +1031,14 @@ class Client:
     ) -> Pushed:
         """Upload artifacts, *jobs* at a time, then push the branch and stage tags to *remote* atomically.
 
-        The code commits of versions are also kept on the remote of the code repository, if a branch of that remote has
-        ever contained them. With *code*, all of them are kept, including snapshots of uncommitted changes.
+        The remote of the code repository also keeps the code commits of versions, if one of its branches has ever
+        contained these commits. With *code*, it keeps all of them, including snapshots of uncommitted changes.
 
-        If others have pushed, their changes are pulled first; this is retried for *timeout* seconds. Raises Invalid for
-        changed records that break the format, Unreachable if the remote or a store cannot be reached, Refused with the
-        host's message if a rule of the host refuses the push, Conflict as `pull` does. Raises Conflict at the end if
-        the pull could not keep some local changes: the error names them, and its attribute `done` is the value that is
-        normally returned.
+        If others have pushed, their changes are pulled first; pull and push are retried for *timeout* seconds. Raises
+        Invalid for changed records that break the format, Unreachable if the remote or a store cannot be reached,
+        Refused with the host's message if a rule of the host refuses the push, and Conflict as `pull` does. Raises
+        Conflict at the end if the pull could not keep some local changes: the error names these changes, and its
+        attribute `done` is the value that is normally returned.
         """
         from gitmodel.client import sharing
 
@@ -1059,11 +1066,11 @@ class Client:
 
         *promotions* are pairs of a version and a stage, *demote* and *rollback* pairs of a model and a stage, *rename*
         pairs of a model and its new name. *rules* are changes of the rules of stages: AddStage, UpdateStage,
-        RemoveStage, AddGate and RemoveGate. *push* pushes the branch; a registry by URL always pushes it. *open* also
-        opens the pull request on the host. *leave* allows moving a version to an earlier stage when that empties its
-        later stage. *renumbered* confirms a number that a pull gave to another version: it means the version that has
-        it now. Raises Refused for a version that the remote does not have; GateRefused if a version fails a rule,
-        unless *force* overrides it with a *reason*; Conflict, NotFound, Unreachable.
+        RemoveStage, AddGate and RemoveGate. *push* pushes the branch; in a registry by URL, the branch is always
+        pushed. *open* also opens the pull request on the host. *leave* allows moving a version to an earlier stage when
+        that empties its later stage. *renumbered* confirms that a number that a pull gave to another version means the
+        version that has it now. Raises Refused for a version that the remote does not have. Raises GateRefused if a
+        version fails a rule, unless *force* overrides the rule with a *reason*. Raises Conflict, NotFound, Unreachable.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
@@ -1081,7 +1088,7 @@ class Client:
         return proposals.publish(self.repository, made, open=open) if push or open or self.repository.url else made
 
     def find_host(self) -> Host | None:
-        """Return the git host of the registry, which knows the addresses of its pages. None if it is not known.
+        """Return the git host of the registry, which gives the addresses of its pages; None if the host is unknown.
 
         >>> client.find_host().pull_request("#12")                     # doctest: +SKIP
         'https://github.com/org/models/pull/12'
@@ -1102,7 +1109,7 @@ class Client:
     def known_proposals(self) -> list[Proposal]:
         """Return the open proposals that this repository has, without asking a remote.
 
-        Those of a remote are as of the last `git fetch` or `list_proposals`.
+        Proposals on a remote are those that the last `git fetch` or `list_proposals` found.
         """
         from gitmodel.teams import proposals
 
@@ -1145,7 +1152,7 @@ class Client:
     def list_problems(self) -> list[Problem]:
         """Return the problems that `check` finds on the branch now, for programs that ask again and again.
 
-        Commits without problems are noted in the clone. If a recent one is noted, only what changed since is read.
+        The clone remembers commits without problems. If it remembers a recent commit, only later changes are read.
         """
         from gitmodel.teams.range_checks import list_problems
 
@@ -1155,8 +1162,8 @@ class Client:
     def find_credentials(self, commit: str = "") -> list[str]:
         """Return a message for each recorded value that looks like a credential.
 
-        For example: "metadata.password of iris@4 looks like ...". Searches the metadata branch, or *commit*.
-        `check_between` searches only what a change adds.
+        A message begins like "metadata.password of iris@4 looks like ...". Searches the metadata branch, or *commit*.
+        `check_between` searches only the values that a change adds.
         """
         from gitmodel.registry import recorded_credentials
         from gitmodel.teams import commit_ranges
@@ -1167,7 +1174,8 @@ class Client:
     def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> RangeCheck | None:
         """Return the problems of the staged files; None if neither the metadata branch nor a proposal is checked out.
 
-        *index* is the index file that git passes to a hook. The default is that of the work tree. Raises Unreachable.
+        *index* is the index file that git passes to a hook; the default is the index of the work tree. Raises
+        Unreachable.
         """
         from gitmodel.teams import range_checks
 
@@ -1190,10 +1198,11 @@ class Client:
     def transaction(self, message: str) -> Iterator[Client]:
         """Make several changes in one commit with the subject *message*. If the block raises, nothing is changed.
 
-        Yields a second client. Changes through it, and through the models, versions and artifacts that it returns,
-        belong to the transaction. They see each other; nobody else sees them before the block ends. Within the block, a
-        change through the first client or its handles raises UsageError. A change through another client, or in another
-        thread, is a commit of its own. The handles stay usable after the transaction was committed.
+        The block gets a second client. Changes through the second client, and through the handles that it returns,
+        belong to the transaction. Later reads of the second client see these changes; nobody else sees them before the
+        block ends. Within the block, a change through the first client or its handles raises UsageError. A change
+        through any other client, or in another thread, is a commit of its own. The handles stay usable after the
+        transaction was committed.
 
         >>> with client.transaction("Move iris on") as change:          # doctest: +SKIP
         ...     version = change.get_model("iris").create_version()
@@ -1207,10 +1216,10 @@ class Client:
     def verify(
         self, *references: str | VersionRef, jobs: int = JOBS, progress: Progress | None = None
     ) -> Iterator[Verified]:
-        """Hash the artifacts of the versions *references*, each artifact once; by default those of all versions.
+        """Hash each artifact of the versions that *references* name once; by default, the artifacts of all versions.
 
-        *jobs* files of a folder are hashed at a time. Problems, such as an unreachable store or an unreadable record,
-        are in the yielded values.
+        *jobs* files of a folder are hashed at a time. A problem, such as an unreachable store or an unreadable record,
+        is in a yielded value and not raised.
 
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []
@@ -1257,8 +1266,8 @@ class Client:
     def trust_names(self, *names: str) -> tuple[str, ...]:
         """Allow files of models to use these classes and functions when they are loaded on this machine.
 
-        Give full names, such as "mypackage.models.Net". The error of `artifact.load()` lists those that a file needs.
-        Returns all names that are trusted here. Raises UsageError for a name that is not a full name.
+        Give full names, such as "mypackage.models.Net". The error of `artifact.load()` lists the names that a file
+        needs. Returns all names that this machine trusts. Raises UsageError for a name that is not a full name.
 
         >>> client.trust_names("mypackage.models.Net")  # doctest: +SKIP
         ('mypackage.models.Net',)
@@ -1269,7 +1278,7 @@ class Client:
         return self._opened.trusted_names()
 
     def distrust_names(self, *names: str) -> tuple[str, ...]:
-        """Undo `trust_names` in this clone, and return the names that are still trusted. Raises NotFound."""
+        """Undo `trust_names` in this clone, and return the names that this machine still trusts. Raises NotFound."""
         from gitmodel.registry import trusted_names
 
         trusted_names.distrust_names(self.repository, names)
@@ -1292,9 +1301,9 @@ class Client:
         return trusted_names.suggested_names(self.repository)
 
     def headline_keys(self) -> tuple[str, ...]:
-        """Return the keys of metadata of which charts show the first that is a number of a version.
+        """Return the keys of metadata for charts: a chart shows the first key under which a version has a number.
 
-        The first is `[site] headline` of `gitmodel.toml`, then come the keys that gates of stages read. Keys of inner
+        The first key is `[site] headline` of `gitmodel.toml`. The keys that gates of stages read follow. Keys of inner
         tables are joined by dots.
 
         >>> client.headline_keys()  # doctest: +SKIP
@@ -1305,7 +1314,7 @@ class Client:
         return headline.headline_keys(self.repository.read(lambda snapshot: snapshot.registry()))
 
     def store_status(self) -> Inventory:
-        """Return which store has which artifacts of versions, and which artifacts are in no store."""
+        """Return the artifacts of versions that each store has, and the artifacts that no store has."""
         from gitmodel.registry import inventory
 
         return inventory.take_inventory(self.writer, self.access)
@@ -1319,12 +1328,12 @@ class Client:
         jobs: int = JOBS,
         progress: Progress | None = None,
     ) -> Copied:
-        """Copy all objects of the store *source* to the store *to*, each a name or URL, and verify them.
+        """Copy all objects of the store *source* to the store *to* and verify them. A store is given by name or URL.
 
         *jobs* objects are copied at a time. Purged objects are skipped. Damaged objects are skipped too, and listed in
-        `failed` of the result. Idempotent: call it again to continue after an interruption. *repair* also reads the
-        objects that *to* already has, and replaces damaged ones. The stores that the registry uses do not change.
-        Raises UsageError, Unreachable, and Invalid if the copy is not complete.
+        `failed` of the result. Idempotent: call it again to continue after an interruption. With *repair*, objects that
+        *to* already has are also verified, and replaced if they are damaged. The stores that the registry uses do not
+        change. Raises UsageError, Unreachable, and Invalid if the copy is not complete.
         """
         from gitmodel.registry import store_maintenance
 
@@ -1335,11 +1344,11 @@ class Client:
     def find_garbage(
         self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()
     ) -> Garbage:
-        """Return the objects of *store* that no version, run, tag or active run needs, if older than *grace_days*.
+        """Return the objects of *store* older than *grace_days* that no version, run, tag or active run needs.
 
-        *also* are the paths of other registries that use the same store. If others can reach the store, the remote is
-        fetched first. Raises Invalid if a record cannot be read, because then it is unknown what is needed;
-        Unreachable.
+        *also* lists the paths of other registries that use the same store. If others can reach the store, the remote is
+        fetched first. Raises Unreachable, and Invalid if a record cannot be read, because the objects that it needs are
+        then unknown.
         """
         from gitmodel.registry import store_maintenance
 
@@ -1366,10 +1375,10 @@ class Client:
     def purge(self, digest: str, *, reason: str) -> Purged:
         """Erase the bytes of an artifact permanently, and record a tombstone with the reason.
 
-        For a folder, erases its manifest and the files that no other artifact needs. If others can reach a store, the
-        bytes are erased only once the tombstone is on the remote: push, and call this again. Raises NotFound, Refused,
-        UsageError without a reason. Raises Unreachable, and records nothing, if a store or the remote cannot be
-        reached.
+        For a folder, erases its manifest and the files that no other artifact needs. If others can reach a store, its
+        bytes are erased only after the tombstone is on the remote: push, and call `purge` again. Raises NotFound,
+        Refused, and UsageError without a reason. Raises Unreachable, and records nothing, if a store or the remote
+        cannot be reached.
         """
         from gitmodel.registry import store_maintenance
 
@@ -1383,9 +1392,9 @@ class Client:
     def record_code(self) -> Code:
         """Return the state of the code repository as a version records it, and keep its commit with a ref.
 
-        `GITMODEL_DIRTY`, or `git config gitmodel.dirty`, and `[code]` of the registry say what happens to uncommitted
-        changes; the stricter setting counts. With "refuse", any change raises Refused. With "snapshot", a changed file
-        that looks like credentials and a snapshot that is too large raise Refused.
+        The stricter setting for uncommitted changes counts: that of this machine (`GITMODEL_DIRTY`, or `git config
+        gitmodel.dirty`) or `[code]` of the registry. With "refuse", any uncommitted change raises Refused. With
+        "snapshot", a changed file that looks like credentials and a snapshot that is too large raise Refused.
         """
         return self._opened.record_code()
 

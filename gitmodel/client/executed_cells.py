@@ -15,7 +15,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 log = logging.getLogger("gitmodel.runs")
 
-_OFF = ("false", "no", "off", "0", "")  # the values that git reads as false
+_OFF = ("false", "no", "off", "0", "")  # git reads these values of a setting as false
 
 
 def store_cells(config: Mapping[str, str], rules: RunRules, store: ArtifactStore, secrets: SecretValues) -> str | None:

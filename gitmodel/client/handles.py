@@ -44,9 +44,9 @@ NamedProgress = Callable[[str, int, int], None]
 
 
 class _Field(property, Generic[T]):
-    """A property that reads the field with its name, by the method `_field` of the handle, and converts it by *kind*.
+    """A property that reads the field of its name by `_field` of the handle, and converts the value by *kind*.
 
-    Without *doc*, its docstring is the description of the descriptive field of models with this name.
+    Without *doc*, the docstring of the property is the description of the descriptive field of this name.
     """
 
     def __init__(self, kind: Callable[[Any], T], doc: str = "") -> None:
@@ -70,10 +70,10 @@ def _as_it_is(value: Any) -> Any:
 class Model:
     """A model: its description and its versions.
 
-    A `Model` that you create is a description for `Client.register_model`. A `Model` from a client is a handle; it
-    reads the branch again if it has moved. A handle from a list shows what the list showed, until you call `refresh` or
-    change the model through the handle. The fields title, license, description, audience, use_cases, limitations,
-    trade_offs and ethics are text; tags and owners are lists of text; metadata is a mapping.
+    A `Model` that you create is a description for `Client.register_model`. A `Model` from a client is a handle, which
+    reads the branch again if the branch has moved. A handle from a list shows what the list showed, until you call
+    `refresh` or change the model through the handle. The fields title, license, description, audience, use_cases,
+    limitations, trade_offs and ethics are text; tags and owners are lists of text; metadata is a mapping.
 
     Raises UsageError for an invalid name, an unknown field or a value of the wrong type.
 
@@ -119,7 +119,7 @@ class Model:
         from gitmodel.domain.arguments.description import read_description
 
         self._ref = ModelRef(check_name(name, "model"), since=0)
-        # The reference of the user, if a pull had given its name to another model and the user has not confirmed it.
+        # The reference that the user wrote, if a pull had given this name to this model, until the user confirms it.
         self._unconfirmed: ModelRef | None = None
         self._given = {"metadata": {}, **read_description({field: given[field] for field in DESCRIPTIVE})}
         self._origin: OpenRegistry | None = None
@@ -146,7 +146,7 @@ class Model:
 
     @classmethod
     def _find(cls, opened: OpenRegistry, ref: ModelRef, *, for_change: bool = False) -> Model:
-        """Return the model that *ref* names now. A person wrote *ref*. Raises NotFound, UsageError."""
+        """Return the model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
         if ref.renumbered or for_change:
             return cls._from_ref(opened, models.find_to_change(opened.writer, ref))
         found, noted = models.find(opened.writer, ref)
@@ -154,7 +154,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The model's name. It changes if a pull keeps the remote's name instead of a local one."""
+        """The model's name, which changes if a pull replaces a local name by the remote's."""
         if self._opened is None:
             return self._ref.model
         followed = self._opened.repository.renumberings().follow((self._ref.model, 0), since=self._ref.since or 0)
@@ -170,7 +170,7 @@ class Model:
         return self._listed or model_views.get_model(self._writer(), self._ref)
 
     def refresh(self) -> Model:
-        """Read the model again when it is used next, and return it. Only a handle from a list needs this."""
+        """Make this handle, if it is from a list, read the model again on its next use. Return the handle."""
         self._listed = None
         return self
 
@@ -206,7 +206,7 @@ class Model:
                 yield ModelVersion._listed_as(self._registered(), view, found.since)
 
     def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
-        """Return the versions that match *filter*, oldest first: the newest *limit* of them after the newest *offset*.
+        """Return the versions that match *filter*, oldest first. Skips *offset*, then returns at most *limit*.
 
         Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
@@ -222,8 +222,9 @@ class Model:
     def get_version(self, version: str | int | ModelStages | None = None, *, renumbered: bool = False) -> ModelVersion:
         """Return a version by number, name, stage, alias or "latest" (the default). Raises NotFound, Invalid.
 
-        If a pull renumbered a version, its old number may now belong to another version. Getting it warns, and changing
-        the version raises Refused. *renumbered* confirms that you mean the version that has the number now.
+        If a pull renumbered a version, its old number may now belong to another version. Such a number gives a warning,
+        and a change of the version raises Refused. *renumbered* confirms that you mean the version that has the number
+        now.
         """
         selector = version.value if isinstance(version, ModelStages) else version
         ref = replace(VersionRef.of(self.name, selector), renumbered=renumbered)
@@ -251,28 +252,29 @@ class Model:
     ) -> ModelVersion:
         """Create a version. *data*, *model_objects* and *deployments* map names of artifacts to paths or objects.
 
-        Text and path objects are paths of files or folders. Any other value is an object: gitmodel saves it in the
-        format of its type, as outputs of steps are saved, and loads it again to verify that it is equal.
+        Text and path objects are paths of files or folders. gitmodel saves any other object in the format of its type,
+        like an output of a step, and loads the file again to verify that it gives an equal object.
 
         >>> model.create_version(model_objects={"clf": clf}, data={"train": "train.csv"})  # doctest: +SKIP
 
-        *formats* maps names of artifacts to formats, instead of those of their types or contents.
+        *formats* maps names of artifacts to formats; other artifacts get the format of their type or content.
 
-        With *follow_links*, a symbolic link into that folder is stored as the file or folder it leads to. Folders of
-        Hugging Face, DVC and git-annex need it, because their files are links into a cache. A link to another place is
-        refused.
+        *follow_links* is a folder: a symbolic link into this folder is stored as the file or folder to which it leads,
+        and a link to another place is refused. Folders of Hugging Face, DVC and git-annex need *follow_links*, because
+        their files are links into a cache.
 
         >>> cache = "~/.cache/huggingface/hub"
         >>> model.create_version(model_objects={"net": snapshot}, follow_links=cache)      # doctest: +SKIP
 
         Records the commit of the code repository and whether there are uncommitted changes. If a version of the model
-        was already created with *idempotency_key*, returns that version instead of creating another. The default key is
-        the job's id in CI if the registry is used by URL, otherwise none; "" means no key.
+        was already created with *idempotency_key*, returns that version instead of creating another. In a CI job that
+        uses a registry by URL, the default key is made from the id of the job; elsewhere there is none. "" means no
+        key.
 
         *jobs* files of a folder are stored at a time. *progress* is called with the name of an artifact, the number of
         bytes stored so far and its size in bytes. *warn* is called with a sentence if Windows cannot store a name; the
-        default writes it to the logger `gitmodel`. Raises Conflict if *name* is taken, UsageError if it is invalid
-        or if no format keeps an object as it is, or for a picture of more than 100 MB.
+        default writes it to the logger `gitmodel`. Raises Conflict if *name* is taken. Raises UsageError if *name* is
+        invalid, if no format keeps an object as it is, or for a picture of more than 100 MB.
         """
         from gitmodel.client import storing
 
@@ -307,9 +309,10 @@ class Model:
         self.set_metadata({**(metadata or {}), **values})
 
     def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
-        """Set *values* and remove the keys *remove* in one commit, as `ModelVersion.set_metadata` does.
+        """Set *values* of the metadata and remove the keys in *remove* in one commit; see `ModelVersion.set_metadata`.
 
-        Raises NotFound for a key to remove that the model does not have, UsageError for one that is also set.
+        Raises NotFound for a key to remove that the model does not have, and UsageError for a key that is both set and
+        removed.
         """
         self.update(metadata=dict(values or {}), remove_metadata=remove)
 
@@ -342,7 +345,7 @@ class Model:
 
     @property
     def stages(self) -> list[StageState]:
-        """All stages and aliases with their recorded version and the version in force."""
+        """All stages and aliases, each with the recorded version and the version in force."""
         return list(self._listed.stages) if self._listed else stages.list_stages(self._writer(), self._ref)
 
     def demote(self, stage: str, *, reason: str = "") -> Promotion:
@@ -354,8 +357,8 @@ class Model:
     ) -> ModelVersion:
         """Put the previous version of *stage* back and return it.
 
-        *force* overrides a failing gate and needs a *reason*. *leave* allows moving the version back to an earlier
-        stage when that empties its later stage.
+        *force* overrides a failing gate and needs a *reason*. *leave* allows moving the version to an earlier stage
+        although its current stage becomes empty.
         """
         opened, why = self._registered(), Justification(reason, force)
         done = stages.rollback(opened.writer, opened.repository, self._to_change(), str(stage), why=why, leave=leave)
@@ -421,10 +424,10 @@ class Model:
 @checked_arguments
 @shows_our_form
 class ModelVersion:
-    """A version of a model: a handle that reads the branch again if it has moved.
+    """A version of a model: a handle, which reads the branch again if the branch has moved.
 
     A handle from a list shows what the list showed, until you call `refresh` or change the version through the handle.
-    It still names the same version after a pull has renumbered it.
+    A handle still names the same version after a pull has renumbered the version.
 
     >>> version = client.get_version("iris@latest")                  # doctest: +SKIP
     >>> version.log_metadata(accuracy=0.97)                          # doctest: +SKIP
@@ -448,12 +451,12 @@ class ModelVersion:
     created: _Field[datetime] = _Field(_as_it_is, "The time when the version was created, in UTC.")
     tags: _Field[list[str]] = _Field(list, "The tags of the version, sorted.")
     metadata: _Field[dict[str, Any]] = _Field(dict, "The metadata of the version.")
-    code: _Field[Code | None] = _Field(_as_it_is, "The code it was made from: commit, uncommitted changes, repository.")
-    runs: _Field[list[str]] = _Field(list, "The ids of the runs that made it or worked on it.")
+    code: _Field[Code | None] = _Field(_as_it_is, "The code of the version: commit, uncommitted changes, repository.")
+    runs: _Field[list[str]] = _Field(list, "The ids of the runs that made the version or worked on it.")
     _origin: OpenRegistry
-    # The reference that follows the version. If a pull had given the user's number to another version and the user has
-    # not confirmed it: also the user's reference.
+    # The reference that follows the version when a pull renumbers it.
     _ref: VersionRef
+    # The reference that the user wrote, if a pull had given its number to this version, until the user confirms it.
     _unconfirmed: VersionRef | None
     _frozen: Found | None
     _is_new: bool
@@ -492,7 +495,7 @@ class ModelVersion:
     def _find(
         cls, opened: OpenRegistry, ref: VersionRef, *, for_change: bool = False, is_new: bool = False
     ) -> ModelVersion:
-        """Return the version that *ref* names now. A person wrote *ref*. Raises NotFound, Invalid, UsageError."""
+        """Return the version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
         find = finding.find_to_change if ref.renumbered or ref.settles or for_change else finding.find
         found = find(opened.writer, ref)
         unconfirmed, frozen = ref if found.note else None, found if found.frozen else None
@@ -500,7 +503,7 @@ class ModelVersion:
 
     @property
     def number(self) -> int:
-        """The version's number, from 1. It changes if a pull renumbers the version."""
+        """The version's number, from 1, which changes if a pull renumbers the version."""
         return self._now[1]
 
     @property
@@ -525,13 +528,13 @@ class ModelVersion:
         return self._listed or versions.get_version(self._opened.writer, self._ref)
 
     def refresh(self) -> ModelVersion:
-        """Read the version again when it is used next, and return it. Only a handle from a list needs this."""
+        """Make this handle, if it is from a list, read the version again on its next use. Return the handle."""
         self._listed = None
         return self
 
     @property
     def frozen(self) -> str:
-        """The stage tag from which the version was read, such as `model/iris/production`; "" if from the branch.
+        """The stage tag from which the version was read, such as `model/iris/production`; "" if the branch was read.
 
         In a registry by URL, a version found by stage or alias is read from its stage tag alone. `stage`, `aliases` and
         `pending` are still read from the branch.
@@ -545,12 +548,12 @@ class ModelVersion:
 
     @property
     def is_local(self) -> bool:
-        """True if the remote, as last seen, lacks the version. Then a pull may renumber it."""
+        """True if the remote, when last contacted, did not have the version: a pull may then renumber it."""
         return self.view.local
 
     @property
     def stage(self) -> str | None:
-        """The stage that the version is in, in force: an exclusive stage, "archived" or None."""
+        """The stage in which the version is in force: an exclusive stage, "archived" or None."""
         return self.view.stage
 
     @property
@@ -565,7 +568,7 @@ class ModelVersion:
 
     @property
     def readers(self) -> list[str]:
-        """The ids of the runs that only read the version: one of its artifacts was an input. Oldest first."""
+        """The ids of the runs that had an artifact of the version as an input and did not change it, oldest first."""
         from gitmodel.lineage import graph
 
         opened, (model, number) = self._opened, self._now
@@ -595,8 +598,8 @@ class ModelVersion:
     def outputs(self) -> list[Artifact]:
         """The outputs of runs that worked on this version after it was created, oldest run first.
 
-        They are not artifacts of the version, because artifacts of a version in use cannot change. The attribute `run`
-        of each is the id of its run.
+        Such an output is not an artifact of the version, because artifacts of a version in use cannot change. Its
+        attribute `run` is the id of the run that wrote it.
         """
         from gitmodel.registry.run_outputs import list_outputs
 
@@ -606,9 +609,9 @@ class ModelVersion:
     def get_artifact(self, name: str | None = None, *, run: str | None = None) -> Artifact:
         """Return the artifact *name*, or the output *name* of a run that worked on this version.
 
-        The default of *name* is the only model object, or the only artifact. With *run*, the id of a run, only the
-        outputs of that run are searched. Raises NotFound; UsageError if several runs wrote different outputs with that
-        name.
+        The default of *name* is the only model object, or the only artifact. If *run* is the id of a run, only the
+        outputs of that run are searched. Raises NotFound, and UsageError if several runs wrote different outputs of
+        this name.
         """
         from gitmodel.registry.run_outputs import find_artifact
 
@@ -624,8 +627,9 @@ class ModelVersion:
         """Put the version into *stage* and archive the version that was there. "none" removes it from its stage.
 
         *force* overrides a failing gate and needs a *reason*. *leave* allows moving the version to an earlier stage
-        when that empties its later stage. Raises UsageError for an unknown stage, GateRefused if the version fails a
-        rule of the stage, Refused for a version of a failed run or one that would empty a later stage.
+        although its current stage becomes empty. Raises UsageError for an unknown stage, and GateRefused if the version
+        fails a rule of the stage. Raises Refused for a version of a failed run, and for a move to an earlier stage
+        without *leave*.
         """
         why = Justification(reason, force)
         return self._change(lambda writer: stages.promote(writer, self._ref, str(stage), why=why, leave=leave))
@@ -680,11 +684,11 @@ class ModelVersion:
     ) -> Artifact:
         """Store *source* and link it as *name*; *kind* is "data", "model" or "deployment".
 
-        Text or a path object is the path of a file or folder, whose *format* is detected from the content by default.
-        Any other value is an object, which is saved in *format*, by default in that of its type, and verified by
-        loading it. `format="pickle"` allows pickle, which loads only with `trusted=True`. *follow_links* is as in
-        `Model.create_version`. Raises UsageError if the format does not keep the object as it is, or for a picture
-        of more than 100 MB; Refused if the version is in a stage or has an alias.
+        If *source* is text or a path object, it is the path of a file or folder, whose *format* is by default detected
+        from the content. Any other object is saved in *format*, by default the format of its type, and verified by
+        loading the file. `format="pickle"` allows pickle, which loads only with `trusted=True`. *follow_links* is as in
+        `Model.create_version`. Raises UsageError if the format does not keep the object as it is, or for a picture of
+        more than 100 MB; Refused if the version is in a stage or has an alias.
         """
         from gitmodel.client import storing
 
@@ -705,9 +709,9 @@ class ModelVersion:
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> list[Artifact]:
-        """Store files, folders or objects and link them in one commit. The arguments of each kind map names to them.
+        """Store files, folders or objects and link them in one commit. *data* and its siblings map names to sources.
 
-        With *external* they map names to URIs, and nothing is stored: see `link_external`, also for *provider_digest*.
+        With *external*, the sources are URIs, and nothing is stored: see `link_external`, also for *provider_digest*.
         *formats*, *follow_links*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of
         `link_artifact` and `link_external`.
         """
@@ -734,11 +738,11 @@ class ModelVersion:
     ) -> Artifact:
         """Link the file at *uri* (`s3://bucket/key`, `https://...` or a path) without storing it.
 
-        The file is read once to hash it. With *provider_digest* it is not read; the SHA-256 of the whole object that
-        its store reports is used instead. If the store has object versions, the current one is linked. If you link the
-        same bytes at another place, the new location is recorded; this is always allowed. Raises NotFound, UsageError,
-        Conflict if the file changed while it was read, Refused if the version is in a stage or has an alias,
-        Unreachable.
+        The file is read once to hash it. With *provider_digest*, the file is not read: gitmodel uses the SHA-256 of the
+        whole object that the store of the file reports. If the store has object versions, the current version is
+        linked. You can always link the same bytes at another place, to record the new location. Raises NotFound,
+        UsageError, Conflict if the file changed while it was read, Refused if the version is in a stage or has an
+        alias, Unreachable.
 
         >>> version.link_external("raw", "s3://bucket/huge.parquet")          # doctest: +SKIP
         Artifact('iris@4', 'raw')
@@ -757,11 +761,11 @@ class ModelVersion:
 
     @property
     def attachments(self) -> list[Artifact]:
-        """The attachments of the version, by name. They are not among its artifacts."""
+        """The attachments of the version by name, which are not among its artifacts."""
         return [Attached._of(self, each.name) for each in self.view.record.attachments]
 
     def get_attachment(self, name: str) -> Artifact:
-        """Return the attachment *name*, which is read and verified like an artifact. Raises NotFound.
+        """Return the attachment *name*, whose bytes are verified like those of an artifact. Raises NotFound.
 
         >>> version.get_attachment("cm").download("cm.png")                   # doctest: +SKIP
         """
@@ -783,7 +787,8 @@ class ModelVersion:
 
         *source*, *format* and *follow_links* are as in `link_artifact`. Attachments are not artifacts: promotions do
         not cover them, and their names must differ from those of the artifacts. Raises Conflict for the name of an
-        artifact or of another attachment, and the errors of `link_artifact` except that for a stage.
+        artifact or of another attachment. Raises the errors of `link_artifact`, except Refused for a version in a
+        stage.
 
         >>> version.attach("confusion_matrix", figure)                        # doctest: +SKIP
         Artifact('iris@4', 'confusion_matrix')
@@ -843,9 +848,9 @@ class ModelVersion:
         artifact: str | None = None,
         attachment: str | None = None,
     ) -> None:
-        """Set *values* and remove the keys *remove*, in one commit: of the version, its *artifact* or its *attachment*.
+        """Set *values* and remove the keys in *remove*: metadata of the version, its *artifact* or its *attachment*.
 
-        Raises UsageError if a key is both set and removed, NotFound if there is no such key to remove.
+        Raises UsageError if a key is both set and removed, and NotFound for a key to remove that does not exist.
 
         >>> version.set_metadata({"reviewed": True}, remove=["draft"])        # doctest: +SKIP
         >>> version.set_metadata(remove=["draft"], attachment="report")       # doctest: +SKIP
@@ -863,14 +868,15 @@ class ModelVersion:
     ) -> CheckedOut:
         """Create a work tree at *folder* with the code of this version, and its artifacts in the subfolder *artifacts*.
 
-        An artifact is at ARTIFACT/FILE there. FILE is the name of the file or folder that was stored; earlier releases
-        did not record it, and their artifacts are at ARTIFACT. If *attachments* names a subfolder, attachments are
-        written there in the same way. Otherwise they are left out, because they can change at any time.
+        In the subfolder, an artifact is at ARTIFACT/FILE. FILE is the name of the file or folder that was stored;
+        artifacts of earlier releases, which did not record this name, are at ARTIFACT. If *attachments* names a
+        subfolder, attachments are written to that subfolder in the same way. Otherwise attachments are left out,
+        because they can change at any time.
 
-        A missing commit is fetched from the remote where a push kept it, and *submodules* from their own remotes.
-        Branches, the index and other work trees do not change; `git worktree remove` removes the work tree. Raises
-        NotFound for a missing commit or artifact; UsageError if *folder* exists; Refused if a submodule cannot be
-        fetched.
+        A missing commit is fetched from the remote where a push kept it. With *submodules*, those of the code are
+        fetched from their own remotes. Branches, the index and other work trees do not change; `git worktree remove`
+        removes the work tree. Raises NotFound for a missing commit or artifact; UsageError if *folder* exists; Refused
+        if a submodule cannot be fetched.
         """
         from gitmodel.lineage.checkout import checkout
 
@@ -889,8 +895,9 @@ class ModelVersion:
     def export(self, path: str | os.PathLike[str], *, inputs: bool = False) -> Exported:
         """Write this version with its records, lineage and artifacts to the new file *path*.
 
-        With *inputs*, everything from which it was made is included. `missing` of the result lists what is recorded
-        but not in the file. Raises NotFound for an artifact that the store does not have, UsageError if *path* exists.
+        With *inputs*, everything from which the version was made is included. `missing` of the result lists recorded
+        artifacts that are not in the file. Raises NotFound for an artifact that the store does not have, and UsageError
+        if *path* exists.
         """
         from gitmodel.lineage.exporting import export
 
@@ -899,10 +906,10 @@ class ModelVersion:
         return export(opened.repository, self._ref, target, store=opened.access.of_model(self._model), inputs=inputs)
 
     def card(self) -> str:
-        """Return the model card: Markdown with the YAML header that model hubs read, from the records alone.
+        """Return the model card, made from the records alone: Markdown with the YAML header that model hubs read.
 
-        It shows the parameters of the run that made the version, and its pictures as files beside the card. The header
-        has the keys of https://huggingface.co/docs/hub/model-cards. Equal records give equal bytes.
+        The card shows the parameters of the run that made the version. Pictures in the card are files beside it. The
+        header has the keys of https://huggingface.co/docs/hub/model-cards. Equal records give equal bytes.
         """
         from gitmodel.domain.views.cards import card
         from gitmodel.lineage.comparing import recorded_run, run_parameters
@@ -941,9 +948,9 @@ class ModelVersion:
         return self._now[0]
 
     def _require_confirmed(self) -> None:
-        """Raise Refused for an unconfirmed number, and drop values from a list. Called before each change.
+        """Raise Refused for an unconfirmed number, and forget the values that a list showed. Called before each change.
 
-        A number is unconfirmed if a pull gave it to this version and *renumbered* was not given.
+        A number is unconfirmed if a pull gave this number to this version and *renumbered* was not given.
         """
         self._listed = None
         if self._unconfirmed is not None:
@@ -994,7 +1001,7 @@ class ModelVersion:
 
 @checked_arguments
 class Artifact:
-    """An artifact of a version. Every read verifies its bytes against its digest.
+    """An artifact of a version. Every read verifies the bytes of the artifact against its digest.
 
     If `run` is set, it is the id of a run that worked on the existing version and wrote this output. Such an output is
     not an artifact of the version itself.
@@ -1052,12 +1059,12 @@ class Artifact:
         return artifacts.only_artifact(self._version._record(), self._version._model, self._name)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Set metadata of the artifact, at any time. Raises Refused for an output of a run, which has no metadata."""
+        """Set metadata of the artifact at any time. Raises Refused for an output of a run, which has no metadata."""
         refuse_other_keywords("log_metadata", values, f"it is of {self._described}")
         self.set_metadata({**(metadata or {}), **values})
 
     def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
-        """Set *values* and remove the keys *remove* of the artifact, as `ModelVersion.set_metadata` does.
+        """Set *values* of the artifact's metadata and remove the keys in *remove*; see `ModelVersion.set_metadata`.
 
         >>> artifact.set_metadata({"rows": 150}, remove=["draft"])            # doctest: +SKIP
         """
@@ -1076,16 +1083,17 @@ class Artifact:
         progress: Progress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> Path:
-        """Write the artifact to *target*, which appears only after it was verified, and return its path.
+        """Verify the artifact, write it to *target*, and return the path of the new file or folder.
 
-        If *target* is a folder, a file is written into it under its own name, such as `model.onnx`, and replaces
-        nothing: raises UsageError if the name is taken. A folder artifact becomes the folder *target* itself.
+        *target* appears only after all bytes were verified. If *target* is a folder, a file is written into this folder
+        under the artifact's file name, such as `model.onnx`; raises UsageError if the folder has this name already. A
+        folder artifact becomes the folder *target* itself.
 
         >>> version.get_artifact("classifier").download("served")            # doctest: +SKIP
         PosixPath('served/model.onnx')
 
         *jobs* files of a folder are fetched at a time. *warn* is called with a sentence about each file that is not
-        written; the default writes it to the logger `gitmodel`.
+        written; the default writes the sentence to the logger `gitmodel`.
         """
         from gitmodel.registry import artifacts
 
@@ -1098,8 +1106,8 @@ class Artifact:
     def download_file(self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """Write one *file* of a folder to *target* after verifying it, without fetching the other files.
 
-        *file* is the path in the folder. Raises NotFound if it does not exist, UsageError if the artifact is not a
-        folder.
+        *file* is the path in the folder. Raises NotFound if the folder has no such file, and UsageError if the artifact
+        is not a folder.
         """
         self.fetch_file(file, target, progress=progress)
         return Path(target)
@@ -1114,13 +1122,13 @@ class Artifact:
         return artifacts.fetch_file(self._source(link), link, file, Path(target), progress=progress)
 
     def path(self) -> Path:
-        """Return a read-only file or folder with the content, under its own name, such as `model.onnx`.
+        """Return the path of a read-only file or folder with the content and the file name, such as `model.onnx`.
 
-        The path is a link in the cache. It leads to the content in a local store, or else to a copy in the cache. If
-        the repository is read-only, the last part of the path is the digest.
+        The path is a link in the cache to the content in a local store, or else to a copy in the cache. If the
+        repository is read-only, the last part of the path is the digest.
 
-        Each call verifies the content, and replaces damaged files. Any number of threads and processes may call it and
-        read the result at the same time: a folder in the cache is never emptied.
+        Each call verifies the content, and replaces damaged files. Any number of threads and processes may call `path`
+        and read the result at the same time: a folder in the cache is never emptied.
         """
         from gitmodel.client import reading
 
@@ -1128,7 +1136,7 @@ class Artifact:
         return reading.read_in_place(self._opened.repository, self._source(link), link)
 
     def open(self) -> BinaryIO:
-        """Open the bytes of a file for reading. Raises Invalid at their end if the digest does not match."""
+        """Open the bytes of a file for reading. Reading them raises Invalid at the end if the digest does not match."""
         link = self.link
         if link.is_folder:
             raise UsageError(f"{self._name} is a folder", hint="use .path() and open a file in it")
@@ -1137,10 +1145,10 @@ class Artifact:
     def load(self, *, trusted: bool = False) -> Any:
         """Return the object in the artifact, loaded by its recorded format.
 
-        *trusted* allows formats that can run code when they are loaded, such as pickle. Without it they raise Refused.
-        A scikit-learn model (format skops) needs *trusted* only if it uses a class or function of another library or of
-        your own, or a function of scikit-learn; `client.trust_names` allows these one by one. A folder can be loaded if
-        a format of folders recognizes it, such as Transformers.
+        *trusted* allows formats that can run code when they are loaded, such as pickle. Without *trusted*, they raise
+        Refused. A scikit-learn model (format skops) needs *trusted* only if it uses a function, or a class of another
+        library or of your own; `client.trust_names` allows such names one by one. A folder can be loaded if a format of
+        folders recognizes it, such as Transformers.
         """
         from gitmodel.client import reading
 
@@ -1172,17 +1180,17 @@ class Artifact:
 
 
 class Attached(Artifact):
-    """An attachment of a version. It is read like an artifact, always from the branch."""
+    """An attachment of a version, which is read like an artifact, but always from the branch."""
 
     @property
     def link(self) -> ArtifactLink:
-        """The record of the attachment: name, digest, size in bytes, format, metadata. Its kind is "attachment"."""
+        """The record of the attachment: name, digest, size in bytes, format, metadata, and the kind "attachment"."""
         from gitmodel.domain.changes.versions import attachment
 
         return attachment(self._version.view.record, self._version._model, self._name)
 
     def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
-        """Set *values* and remove the keys *remove* of the attachment, at any time."""
+        """Set *values* of the attachment's metadata and remove the keys in *remove*, at any time."""
         self._version.set_metadata(values, remove=remove, attachment=self._name)
 
 
@@ -1198,7 +1206,7 @@ class Models(tuple[Model, ...]):
 class Versions(tuple[ModelVersion, ...]):
     """A list of versions with a chart and a table for notebooks.
 
-    *total* is the number of versions of the model, without deleted ones; None if a filter and a limit selected a part.
+    *total* is the number of versions of the model, not counting deleted ones; None if a filter was given.
 
     >>> Versions((), total=60)
     Versions(0 of 60)

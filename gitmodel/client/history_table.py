@@ -20,7 +20,7 @@ class HistoryTable(Table[Holding]):
     def rows(self) -> list[dict[str, Any]]:
         """Return a mapping for each change: model, stage, version, when, until, author, reason, fault and the metadata.
 
-        Keys of the metadata are written as in filters: `metadata.accuracy`. *fault* is the reason why a change was
+        Keys of the metadata are written as in filters: `metadata.accuracy`. `fault` is the reason why a change was
         never in force.
         """
         return [

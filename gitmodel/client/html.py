@@ -16,7 +16,7 @@ from gitmodel.svg.lineage_graph import lineage_graph
 from gitmodel.svg.markup import words
 from gitmodel.svg.swim_lanes import HELD, REFUSED, Span, swim_lanes
 
-# The limit of columns for numbers of the metadata.
+# The greatest number of columns for numbers of the metadata.
 _MOST_NUMBERS = 4
 
 
@@ -34,7 +34,7 @@ def models_table(views: Iterable[ModelView]) -> str:
 def versions_table(views: Sequence[VersionView], total: int | None) -> str:
     """Return a chart of the number that most versions have, and a table of the versions.
 
-    *total* is the number of all versions of the model. If the table lacks some, it says so.
+    *total* is the number of all versions of the model. If the table lacks some of them, its last line says so.
     """
     numbers = numbers_by_key(views)
     keys = list(numbers)[:_MOST_NUMBERS]

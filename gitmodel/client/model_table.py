@@ -20,7 +20,8 @@ class ModelTable(Table[ModelView]):
     def rows(self) -> list[dict[str, Any]]:
         """Return a mapping for each model: name, title, tags, created, latest, versions, stages, aliases, metadata.
 
-        Keys of the metadata are written as in filters: `metadata.risk`; a model without a key does not have it.
+        Keys of the metadata are written as in filters, such as `metadata.risk`. The mapping of a model has only its own
+        keys.
         """
         found: list[dict[str, Any]] = []
         for view in self:

@@ -48,7 +48,7 @@ class OpenRegistry:
         if names_url(path) or os.path.isfile(path):  # a URL or a git bundle names the registry, as *repo* does
             path, repo = ".", repo or path
         self.environ = environ
-        # False: the folder is the default, so that `GIT_DIR` may name another repository.
+        # False: the user gave no folder, so that `GIT_DIR` may name another repository.
         self.path = Path(path).expanduser()
         self.path_named = self.path != Path()
         self.repository = self._open(repo, terms)
@@ -63,7 +63,7 @@ class OpenRegistry:
 
     @property
     def lasting(self) -> OpenRegistry:
-        """The registry for handles: this one, or the original registry after the end of a transaction."""
+        """The registry that handles keep: this one or, for a transaction that has ended, the original registry."""
         return self._outer or self
 
     @cached_property
@@ -74,7 +74,7 @@ class OpenRegistry:
         return Access(self.repository, self.environ, self.store_root, self._store)
 
     def trusted_names(self) -> tuple[str, ...]:
-        """Return the names of classes and functions that files may use when they are loaded on this machine."""
+        """Return the names of classes and functions that this machine allows in files that it loads."""
         from gitmodel.registry.trusted_names import trusted_names  # imported here because few files need it
 
         return trusted_names(self.repository, self.environ)
@@ -90,7 +90,7 @@ class OpenRegistry:
 
     @property
     def store(self) -> ArtifactStore:
-        """The default artifact store. It is opened on first use."""
+        """The default artifact store, which is opened on first use."""
         return self.access.default()
 
     @property
@@ -124,7 +124,7 @@ class OpenRegistry:
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[OpenRegistry]:
-        """Yield the registry as a transaction, and commit it when the block ends."""
+        """Yield the registry with a transaction as its target of changes, which is committed when the block ends."""
         self.require_branch("transaction")
         with entered_batch(self.repository, message) as batch:
             inside = self.with_writer(batch)
@@ -179,7 +179,7 @@ class OpenRegistry:
     def check_code(self) -> None:
         """Raise Refused if the settings forbid creating a version from the current code.
 
-        The reasons are uncommitted changes, and credentials in a snapshot of them.
+        The settings can forbid uncommitted changes. Credentials in a snapshot of such changes are always forbidden.
         """
         self._check_code(self._dirty())
 
@@ -252,7 +252,7 @@ class OpenRegistry:
 
 
 def _refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    from gitmodel.registry import in_force  # imported here: only a change that is not in force needs the rules
+    from gitmodel.registry import in_force  # imported here: only a change that is not in force yet needs the rules
 
     return in_force.refusal(repository, snapshot, ref)
 

@@ -76,11 +76,11 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
             if not link.is_folder and find_format(link.format).load_content is not None:
                 content = artifacts.read_verified(store, link.digest, link.size)
                 return load_content(content, target, link.format, trusted=trusted)
-        # An external file is copied, because it can change after it was verified.
+        # Copied, because an external file can change after it was verified.
         is_here = not (link.is_folder or link.uri)
         with artifacts.held_file(store, link.digest, link.size) if is_here else nullcontext() as here:
             if link.is_folder:
-                target = _content(opened.repository, store, link)  # usually unpacked already
+                target = _content(opened.repository, store, link)  # the folder is usually unpacked already
             elif here is not None:
                 target.symlink_to(here)  # some libraries choose the format by the suffix
             else:

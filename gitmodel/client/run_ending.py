@@ -64,7 +64,7 @@ def fail(run: RunRecording, error: BaseException) -> None:
     """Record the run as failed or cancelled. If this fails, only log it, so that the caller sees *error*."""
     status: Status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
     repository = run.opened.repository
-    repository.reader.close()  # Ctrl-C also ended git, which reads objects
+    repository.reader.close()  # Ctrl-C also ended the git process that reads objects
     frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
     text = ErrorText.with_frames(error, frames).hidden(run.known.values())
     run.status = status
@@ -88,7 +88,7 @@ def fail(run: RunRecording, error: BaseException) -> None:
 
 
 def _refuse_removed(run: RunRecording) -> None:
-    """Raise Conflict if an artifact of the run is no longer in its store. Renew old timestamps of artifacts."""
+    """Raise Conflict if an artifact of the run is no longer in its store. Renew the old timestamps of the others."""
     keep_packages(run.opened.store)
     store = run.opened.access.everywhere()
     for name, link in run.links.items():
@@ -99,7 +99,7 @@ def _refuse_removed(run: RunRecording) -> None:
 
 
 def _commit(run: RunRecording, rules: RunRules, *, with_stages: bool) -> bool:
-    """Write one commit. Return False if *rules* exclude the run."""
+    """Write the commit of the run. Return False, without a commit, if *rules* exclude the run."""
     version = run.version
     with run.opened.transaction(f"Run {run.start.name}") as inside:
         batch = inside.writer
@@ -161,7 +161,8 @@ def _record(
 ) -> RunRecord:
     start = run.start
     links = dict(sorted(run.links.items()))
-    described = links if made is None else {}  # a version has kind, size and format in its own links
+    # left out with a version, whose own links have the kind, size and format
+    described = links if made is None else {}
     record = RunRecord(
         id=start.id,
         pipeline=start.name,

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @shows_our_form
 class Run(RunView):
-    """A run: its status, parameters and steps, its outputs, and the packages that were installed.
+    """A run: its status, parameters, steps, outputs, and the packages that were installed.
 
-    A call of a pipeline returns it, and so do `Client.get_run` and, for each run, `Client.list_runs`.
+    A call of a pipeline returns a `Run`. So does `Client.get_run`, and `Client.list_runs` returns one for each run.
 
     >>> run = client.get_run("20261123T101112Z-train-7f3a")                          # doctest: +SKIP
     >>> run.outputs["accuracy"].load()                                               # doctest: +SKIP
@@ -48,7 +48,7 @@ class Run(RunView):
     def steps(self) -> tuple[StepRecord, ...]:
         """The steps in the order in which they ran: name, status, seconds, parameters, digests of inputs and outputs.
 
-        A run of a script has one. A run that is not recorded has none.
+        A run of a script has one step. A run that is not recorded has none.
         """
         if self.record is None:
             return ()
@@ -61,9 +61,9 @@ class Run(RunView):
 
     @cached_property
     def outputs(self) -> Outputs:
-        """The outputs by their names, as STEP.NAME if several steps have an output of this name.
+        """The outputs by name, or by STEP.NAME if several steps have an output of the same name.
 
-        A run that failed has the outputs that were stored before. Raises NotFound for an unknown name.
+        A run that failed has the outputs that were stored before the failure. Raises NotFound for an unknown name.
         """
         from gitmodel.client.run_outputs import outputs_of  # imported here: a list of runs needs no other handles
 

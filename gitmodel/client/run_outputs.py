@@ -122,7 +122,7 @@ def outputs_of(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) 
 
 
 def _version_links(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) -> Iterator[ArtifactLink]:
-    """Yield the artifacts of the run's versions if the formats of a step in *steps* are not recorded."""
+    """Yield the artifacts of the run's versions, which have the formats if a step in *steps* has not recorded them."""
     for reference in run.versions if any(step.outputs and not step.formats for step in steps) else ():
         with suppress(NotFound):  # the version was deleted
             yield from ModelVersion._find(opened, VersionRef.parse(reference))._record().artifacts

@@ -1,4 +1,4 @@
-"""The values and artifacts that a run of a script has recorded so far. Each is checked when it is recorded."""
+"""The values and artifacts that a run of a script has recorded so far, each checked when it was recorded."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class RunStart(Frozen):
 class NewVersion:
     """The version that a run creates at its end: its description, and the *changes* of its stages and aliases.
 
-    *register* is the description of a model to register in the same commit. *made* is the version, after the run has
-    ended.
+    *register* is the description of a model to register in the same commit. After the run has ended, *made* is the
+    version that was created.
     """
 
     def __init__(self, model: ModelRef, draft: Draft, register: dict[str, Any] | None) -> None:
@@ -87,7 +87,7 @@ class RunRecording:
         self.inputs: dict[str, str] = {}
         self.links: dict[str, ArtifactLink] = {}
         self.version: NewVersion | None = None
-        self.incomplete = False  # True if the script ended while values were stored
+        self.incomplete = False  # True if SystemExit interrupted storing values
         self._tries: Counter[str] = Counter()  # the number of values that were kept under each file name
 
     @property
@@ -153,7 +153,7 @@ class RunRecording:
         self.links[name] = replace(link, metadata={**link.metadata, **metadata})
 
     def link(self, given: storing.GivenArtifacts) -> None:
-        """Store artifacts and link them. If this fails, keep objects among them in files."""
+        """Store artifacts and link them. If this fails, keep those that are objects in files."""
         with self.keeping_values(given.sources):
             self.store(given)
 
@@ -177,7 +177,7 @@ class RunRecording:
 
     @contextmanager
     def keeping_values(self, given: Iterable[storing.Given]) -> Iterator[None]:
-        """Keep the objects among *given* in files of this machine if the block raises; the error names the files."""
+        """If the block raises, keep the objects among *given* in files of this machine, which the error names."""
         try:
             yield
         except BaseException as error:
@@ -188,7 +188,7 @@ class RunRecording:
                     continue
                 file = f"value-{index}" if fault_in(str(name)) else name
                 self._tries[file] += 1
-                if self._tries[file] > 1:  # the name of the file is taken by an earlier value
+                if self._tries[file] > 1:  # an earlier value has the same file name
                     file = f"{file}-{self._tries[file]}"
                 holds = partial(holds_secret, secrets)
                 kept.append(keep_value(file, value, self.notes.kept_values, holds_secret=holds))

@@ -44,7 +44,7 @@ class RunVersion:
 
     @property
     def number(self) -> int:
-        """The version's number. Raises UsageError before the end of the run, at which the version gets its number."""
+        """The version's number, which it gets at the end of the run. Raises UsageError before."""
         return self._created("number").number
 
     @property

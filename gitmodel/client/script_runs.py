@@ -37,7 +37,7 @@ from gitmodel.stores.transfer import JOBS, Progress
 class ScriptRun:
     """A run of a script, which `Client.start_run` starts.
 
-    Its values and artifacts are recorded in one commit at its end.
+    One commit at the end of the run records its values and artifacts.
     """
 
     _other_names: ClassVar[Mapping[str, str]] = {
@@ -89,17 +89,17 @@ class ScriptRun:
         return self._version
 
     def log_parameters(self, parameters: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Record parameters of the run, such as hyperparameters. A parameter that was logged before gets the new value.
+        """Record parameters of the run, such as hyperparameters. A new value replaces the one that was logged before.
 
-        Values are as in metadata. A `gitmodel.Secret` is recorded as "(secret)". Raises UsageError for a value that
-        cannot be recorded, Refused for one that looks like a credential.
+        The types of values are those of metadata. A `gitmodel.Secret` is recorded as "(secret)". Raises UsageError for
+        a value that cannot be recorded, Refused for one that looks like a credential.
 
         >>> run.log_parameters(max_depth=3, learning_rate=0.1)                             # doctest: +SKIP
         """
         self._run.log_parameters({**(parameters or {}), **values})
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Record metadata of the run, such as metrics. The version that the run creates has it, too.
+        """Record metadata of the run, such as metrics, and of the version that the run creates.
 
         Raises UsageError for a value that cannot be recorded, Refused for one that looks like a credential.
 
@@ -116,13 +116,12 @@ class ScriptRun:
     ) -> Artifact:
         """Record an artifact of a version as an input of the run, and return it.
 
-        *source* is a version or its reference; *artifact* names one of its artifacts, by default the only model object,
-        or the only artifact. *source* can also be the artifact itself. *name* is the name of the input; the default is
-        the artifact's name. Lineage shows the versions with this artifact as sources of the version that the run
-        creates.
+        *source* is a version, its reference, or the artifact itself. *artifact* names an artifact of the version; the
+        default is the only model object, or the only artifact. *name* is the name of the input; the default is the
+        artifact's name. Lineage shows the versions with this artifact as sources of the version that the run creates.
 
-        Raises NotFound; Conflict for another input of this name; UsageError for an attachment, which lineage does not
-        follow, and for an artifact of another registry.
+        Raises NotFound, Conflict if the run has another input of this name, and UsageError for an artifact of another
+        registry. Raises UsageError for an attachment, too, because lineage does not follow attachments.
 
         >>> train = run.use("sales@production", "train").load()                            # doctest: +SKIP
         """
@@ -178,9 +177,9 @@ class ScriptRun:
     ) -> RunVersion:
         """Create a version of *model* at the end of the run, if the run succeeds.
 
-        *model* is a name or a `Model` with a description; if the registry has no such model, it is registered in the
-        same commit. The other arguments are as in `Model.create_version`. Artifacts are stored now. The version also
-        has the metadata and artifacts of the run; it gets its number at the end. A run creates at most one version.
+        *model* is a name, or a `Model` with a description. If the registry has no such model, the same commit registers
+        it. The other arguments are as in `Model.create_version`. Artifacts are stored now. The version also gets the
+        metadata and artifacts of the run. It gets its number at the end of the run. A run creates at most one version.
 
         Raises UsageError for a second version, and the errors of `Model.create_version`.
 
@@ -304,7 +303,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
             run.refuse_ended()
             run_ending.succeed(run)
         except BaseException as error:
-            if os.getpid() == start.process:  # not in a forked process
+            if os.getpid() == start.process:  # a forked process must not end the run of its parent
                 run_ending.fail(run, error)
             raise
         made = run.version.made if run.version is not None else None
@@ -315,7 +314,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
 
 
 def _find_script(opened: OpenRegistry) -> tuple[str | None, str | None]:
-    """Return the script of this process, relative to the code repository, and its name for `python -m`, or None."""
+    """Return the path of this process's script in the code repository, and its name for `python -m`, or None."""
     main, code = sys.modules.get("__main__"), opened.find_code()
     file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
     place = Path(file).resolve() if file else None

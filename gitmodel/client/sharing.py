@@ -24,7 +24,7 @@ from gitmodel.teams.pushing import Pushed
 def plan_apply(
     opened: OpenRegistry, names: tuple[str, ...], *, reviewed: frozenset[str], ask_host: bool
 ) -> Callable[[], Applied]:
-    """Return a function that applies reviewed changes: by *reviewed*, by the host (*ask_host*), or by the history."""
+    """Return a function that applies the changes that were reviewed, as *reviewed*, the host or the history says."""
     if not ask_host:
         return partial(put_in_force.apply, opened.repository, names, reviewed=reviewed)
     from gitmodel.hosts.api import read_job  # imported here: few calls ask a host
@@ -80,9 +80,10 @@ def apply(
     remote: str | None,
     timeout: float,
 ) -> Applied:
-    """Apply the changes that were reviewed, here or, with the name of a *remote* ("": the default), there as well.
+    """Apply the changes that were reviewed: here, and at *remote* if it is not None ("" is the default remote).
 
-    Then send the notice of this machine's settings. Raises LeftOut if the pull left out local changes.
+    Sends the notice afterwards if the settings of this machine ask for one. Raises LeftOut if the pull left out local
+    changes.
     """
     apply = plan_apply(opened, names, reviewed=reviewed, ask_host=ask_host)
     if remote is None:
@@ -95,7 +96,7 @@ def apply(
 
 
 def _with_notice(opened: OpenRegistry, done: Applied) -> Applied:
-    """Tell the receiver of this machine's settings of the changes. A failure is in `notice` of the result."""
+    """Post the changes to the URL in the settings of this machine. If that fails, `notice` of the result says why."""
     if not done.changes:
         return done
     try:
@@ -104,7 +105,7 @@ def _with_notice(opened: OpenRegistry, done: Applied) -> Applied:
         receiver = read_receiver(opened.environ, opened.repository.config)
         if receiver is not None:
             send(receiver, _notice(opened.repository, done))
-    except Exception as error:  # the changes are in force, whatever happens here
+    except Exception as error:  # a failure here must not become an error, because the changes are in force already
         shown = error.message if isinstance(error, GitModelError) else f"{type(error).__name__}"
         return replace(done, notice=shown)
     return done

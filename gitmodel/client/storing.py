@@ -28,14 +28,14 @@ from gitmodel.stores.transfer import Progress, Transfer
 Given = tuple[str, ArtifactSource, str]
 """Name, source and kind of an artifact. The source of an external one is a URI."""
 LinksRoot = str | os.PathLike[str] | None
-"""The folder to which symbolic links may lead; None if they may lead only to their own folder."""
+"""The folder into which symbolic links may lead; None if they may lead only into the folder that is stored."""
 
 
 class GivenArtifacts(NamedTuple):
     """Artifacts that a caller gives, with the options for storing them.
 
-    *formats* and *follow_links* are those of `Model.create_version`. All artifacts get the *metadata*. *transfer*
-    returns the options for the transfer of an artifact by its name.
+    *formats* and *follow_links* are those of `Model.create_version`. All artifacts get the *metadata*. *transfer* is
+    called with the name of an artifact, and returns the options for its transfer.
     """
 
     sources: Sequence[Given]
@@ -123,10 +123,10 @@ def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalAr
 def create_version(
     opened: OpenRegistry, chosen: ModelRef, model: str, draft: Draft, given: GivenArtifacts, *, key: str | None
 ) -> Made:
-    """Create a version of *chosen*, whose current name is *model*, from files and folders.
+    """Create a version of the model *chosen*, whose current name is *model*, from files and folders.
 
-    Returns an existing version that was created with the idempotency *key*. "" means no key; None means the key of the
-    CI job.
+    If a version was created with the idempotency key *key* before, returns that version. "" means no key; None means
+    the key of the CI job.
     """
     if draft.name is not None:
         check_version_name(draft.name)
@@ -186,7 +186,7 @@ def store_given(
     given: GivenArtifacts,
     check: Callable[[LocalArtifact, Any, Path | None], None] | None = None,
 ) -> list[ArtifactLink]:
-    """Store artifacts in the store of *model* ("": the default store), and return their links.
+    """Store artifacts in the store of *model*, or in the default store for "", and return their links.
 
     The caller has checked the formats with `check_formats`. Before any file is stored, *check* is called for each file,
     with the given value or path and the folder *follow_links*.

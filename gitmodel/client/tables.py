@@ -1,4 +1,4 @@
-"""Immutable rows that a client returns. Notebooks show the rows as a table; a data frame can be made of them."""
+"""Immutable rows that a client returns: a table in notebooks, or a data frame."""
 
 from __future__ import annotations
 

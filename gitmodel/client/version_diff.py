@@ -13,8 +13,8 @@ from gitmodel.lineage.comparing import CodeRange, ComparedVersion, Comparison
 class VersionDiff(Table[Compared]):
     """The fields of several versions side by side: those that differ first.
 
-    *versions* are the compared versions, *code* the commits from each to the next, and *gaps* the items that could not
-    be compared, each with advice.
+    *versions* are the compared versions, and *code* has the commits between each version and the next. *gaps* has the
+    items that could not be compared, each with advice.
     """
 
     noun = "field"
@@ -36,7 +36,7 @@ class VersionDiff(Table[Compared]):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The name of each version. If several references name the same version, the names are these references."""
+        """The name of each version, or the reference that was given if several references name the same version."""
         names = Counter(version.reference for version in self.versions)
         return tuple(version.reference if names[version.reference] == 1 else version.asked for version in self.versions)
 

@@ -20,7 +20,8 @@ class VersionTable(Table[VersionView]):
     def rows(self) -> list[dict[str, Any]]:
         """Return a mapping for each version: model, number, name, stage, aliases, created, tags, description, metadata.
 
-        Keys of the metadata are written as in filters: `metadata.accuracy`; a version without a key does not have it.
+        Keys of the metadata are written as in filters, such as `metadata.accuracy`. The mapping of a version has only
+        its own keys.
         """
         return [
             {
