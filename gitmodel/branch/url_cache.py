@@ -28,7 +28,7 @@ BRANCH, SINGLE, COMMITS = "branch.git", "single.git", "commits.git"
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
 # Seconds between checks of the lock, without growing pauses: another process holds it only while it fetches.
 _POLL = 0.02
-_HINT = "free space on the disk or repair it, or name another folder with XDG_CACHE_HOME"
+_ANOTHER_FOLDER = "name another folder with XDG_CACHE_HOME"
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -90,7 +90,7 @@ class UrlCache:
     def note_asked(self, question: str, id: Oid | None) -> None:
         """Record that the server answered *question* now, by *id* (None: there is no such ref)."""
         path = self.folder / "asked" / question
-        with writing(path, _HINT):
+        with writing(path, or_else=_ANOTHER_FOLDER):
             replace_file(path, (id or "").encode())
 
     def fresh(self, question: str) -> CachedAnswer | None:
@@ -165,12 +165,12 @@ class UrlCache:
         from gitmodel.git.new_repositories import init_bare
 
         aside = self._top / f"{path.parent.name}.{os.urandom(6).hex()}"
-        with writing(path, _HINT):
+        with writing(path, or_else=_ANOTHER_FOLDER):
             self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.mkdir(exist_ok=True)
             (self.folder / "url").write_text(f"{self._address.shown}\n", encoding="utf-8")
         init_bare(aside, self._environ)
-        with writing(path, _HINT):
+        with writing(path, or_else=_ANOTHER_FOLDER):
             shutil.rmtree(path, ignore_errors=True)
             os.rename(aside, path)
 
@@ -182,7 +182,7 @@ class UrlCache:
 
     def _lock_file(self, ends: float) -> int:
         path = self._top / f"{self._address.key}.lock"
-        with writing(path, _HINT):
+        with writing(path, or_else=_ANOTHER_FOLDER):
             self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
@@ -196,7 +196,7 @@ class UrlCache:
         except BaseException as error:
             os.close(descriptor)
             if isinstance(error, NoLocks):
-                raise Unreachable(f"{path} cannot be locked: {error.strerror}", hint=_HINT) from error
+                raise Unreachable(f"{path} cannot be locked: {error.strerror}", hint=_ANOTHER_FOLDER) from error
             raise
         return descriptor
 

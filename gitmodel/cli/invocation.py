@@ -28,6 +28,8 @@ _LOCATING = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 }  # fmt: skip
+# The files and the folder of a site with several registries; the folder of a registry has another name.
+_BOARD = {"assets", "index.html", "index.json"}
 # The name of the output format for people, in commands that draw a tree.
 TREE = "tree"
 
@@ -60,7 +62,7 @@ class Invocation:
     def open_each(self, repos: Sequence[str]) -> Iterator[dict[str, Client]]:
         """Open the registries in *repos*, without any: that of the invocation. Yields a client for each, by name.
 
-        The name is the last part of the path or URL. If another one has it, a number follows.
+        The name is the last part of the path or URL. If it is taken, a number follows.
         """
         if not repos:
             yield {"": self.client}
@@ -74,9 +76,10 @@ class Invocation:
                     self.folder, repo=repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout
                 )
                 opened.callback(client.close)
-                name = re.sub(r"[^\w.-]", "-", repo.rstrip("/").removesuffix(".git").rpartition("/")[2]) or "registry"
-                names = (name, *(f"{name}-{number}" for number in range(2, len(repos) + 1)))
-                found[next(one for one in names if one not in found)] = client
+                name = _name_of(client)
+                names = (name, *(f"{name}-{number}" for number in range(2, len(repos) + 2)))
+                taken = {*_BOARD, *(one.casefold() for one in found)}
+                found[next(one for one in names if one.casefold() not in taken)] = client
             yield found
 
     @property
@@ -165,6 +168,14 @@ class Invocation:
         if self._began_in:
             with suppress(OSError):
                 os.chdir(self._began_in)
+
+
+def _name_of(client: Client) -> str:
+    """Return the last part of the URL or path of the registry, without characters that the name of a folder lacks."""
+    folder = client.repository.common_dir
+    place = client.repository.url or str(folder.parent if folder.name == ".git" else folder)
+    last = place.rstrip("/").removesuffix(".git").rpartition("/")[2]
+    return re.sub(r"[^\w.-]", "-", last).strip(".") or "registry"
 
 
 def _set_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:

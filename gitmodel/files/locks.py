@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gitmodel.errors import Unreachable
-from gitmodel.files.failures import FREE_SPACE, writing
+from gitmodel.files.failures import writing
 from gitmodel.files.permissions import make_folder, open_file
 
 
@@ -44,7 +44,7 @@ def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_R
 
     Calls *new_name* until it returns an unused name. Raises Unreachable.
     """
-    with writing(folder, f"nothing was changed; {FREE_SPACE}"):
+    with writing(folder, outcome="nothing was changed"):
         make_folder(folder)
         while True:
             path = folder / new_name()

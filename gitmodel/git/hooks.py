@@ -50,7 +50,7 @@ def install(git: Git, name: str, program: Path) -> Hook:
             f"{path} is another hook already",
             hint=f"call gitmodel from it, with the arguments and the input from git: {call}",
         )
-    with writing(path, "check the permissions of the folder"):
+    with writing(path):
         make_folder(folder)
         new = path.with_name(f"{name}.{os.getpid()}.new")
         new.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitmodel.domain.schema.refs import RESERVED
-from gitmodel.files.failures import FREE_SPACE, writing
+from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, lock, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock
 from gitmodel.frozen import Frozen
@@ -51,7 +51,7 @@ class WriterMark:
         """List *moves* in the mark, in the folder of active marks. Raises Unreachable."""
         # A ref that is only verified has no new id in the mark, because git leaves its lock empty.
         text = "".join(f"{move.ref} {'' if move.verifies else move.new or ''}\n" for move in moves).encode()
-        with writing(self.path, f"nothing was changed; {FREE_SPACE}"):
+        with writing(self.path, outcome="nothing was changed"):
             os.pwrite(self.descriptor, text, 0)
             if self.path != self._active:
                 self._move_to(self._active)

@@ -43,7 +43,7 @@ def write_object(
 
 
 # Converts an OSError for a path to Unreachable.
-writing = partial(failures.writing, hint="choose another path, or free space there")
+writing = partial(failures.writing, or_else="choose another path")
 
 
 class _WriteBehind:

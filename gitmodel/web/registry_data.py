@@ -238,7 +238,10 @@ class RegistryData:
         return found
 
     def readers_of(self, digest: str) -> Sequence[tuple[str, int]]:
-        """Return the versions of which a run read an object with *digest*: models and numbers, newest run first."""
+        """Return the versions of which a run read an object with *digest*, and did not make it itself.
+
+        They are models and numbers, the newest run first.
+        """
         return self._readers.get(digest, ())
 
     @cached_property
@@ -246,9 +249,9 @@ class RegistryData:
         found: dict[str, list[tuple[str, int]]] = {}
         for run in self.runs.values():
             made = [(model, int(number)) for model, _, number in (one.partition("@") for one in run.versions)]
-            for digest in {
-                digest for step in (run.record.steps if run.record else ()) for digest in step.inputs.values()
-            }:
+            steps = run.record.steps if run.record else ()
+            made_here = {digest for step in steps for digest in step.outputs.values()}
+            for digest in {digest for step in steps for digest in step.inputs.values()} - made_here:
                 found.setdefault(digest, []).extend(made)
         return found
 

@@ -158,7 +158,13 @@ def serve(
 ) -> None:
     """Serve the pages at http://127.0.0.1:PORT until Ctrl-C; port 0 takes a free one. Calls *on_start* with the URL."""
     config = uvicorn.Config(
-        application(client, options), host=HOST, port=port, log_level="warning", server_header=False, lifespan="off"
+        application(client, options),
+        host=HOST,
+        port=port,
+        log_level="warning",
+        server_header=False,
+        lifespan="off",
+        ws="none",
     )
     listening = listen(port)
     url = f"http://{HOST}:{listening.getsockname()[1]}/"

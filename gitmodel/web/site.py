@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gitmodel.client.client import Client
 from gitmodel.errors import Conflict, Refused
-from gitmodel.files.failures import FREE_SPACE, writing
+from gitmodel.files.failures import writing
 from gitmodel.files.locks import lock
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
@@ -83,7 +83,7 @@ def _export(clients: Mapping[str, Client], folder: Path, options: SiteOptions, r
         renderers = {prefix: Renderer(RegistryData(client, options)) for prefix, client in clients.items()}
         with _locked(folder) as own:
             known = _read_manifest(own / _MANIFEST)
-            with writing(folder, f"the site is as before; {FREE_SPACE}"), _staging(own) as staging:
+            with writing(folder, outcome="the site is as before"), _staging(own) as staging:
                 files = _write_changed(renderers, options, _Folders(folder, staging, known), report)
                 if not all(renderer.registry.is_current() for renderer in renderers.values()):
                     continue
@@ -221,7 +221,7 @@ def _locked(folder: Path) -> Iterator[Path]:
     """Lock *folder* for one export at a time; wait while another one runs. Yields the folder of the export's files."""
     own = folder / _OWN
     _refuse_link(folder, f"{_OWN}/{_MANIFEST}")
-    with writing(folder, f"nothing was written; {FREE_SPACE}"):
+    with writing(folder, outcome="nothing was written"):
         own.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(own, os.O_RDONLY)
     try:

@@ -112,6 +112,11 @@ def test_bots_find_the_version_in_each_stage(site: Path) -> None:
     assert twin(site, "data/triage/staging") == {"schema": 1, "releases": []}
 
 
+def test_a_version_is_used_by_the_versions_whose_runs_read_its_artifacts_and_did_not_make_them(site: Path) -> None:
+    used_by = json.loads((site / "m/churn/v/13.json").read_text(encoding="utf-8"))["used_by"]
+    assert {model for model, _ in used_by} == {"triage"}, "churn@12 has the same data, which its own run made again"
+
+
 def test_no_link_of_the_demo_is_dead(site: Path) -> None:
     dead = set()
     for file in site.rglob("*.html"):

@@ -311,6 +311,22 @@ def test_an_export_waits_for_another_one(registry: Client, target: Path) -> None
     assert os.listdir(target / ".gitmodel-site") == ["files.json"]
 
 
+@pytest.mark.parametrize("name", ["index.html", "Assets", "..."])
+def test_a_registry_with_a_file_name_of_the_board_gets_another_folder(
+    registry: Client, target: Path, name: str
+) -> None:
+    from gitmodel.cli import run
+
+    here, other = registry.repository.common_dir.parent, target.parent / "others" / name
+    subprocess.run(["git", "clone", "-q", here, other], check=True)
+    with Client(other) as client:
+        client.pull()
+    assert run(["site", str(target), "--repo", str(here), "--repo", str(other)]) == 0
+    folder = {"...": "registry"}.get(name, f"{name}-2")
+    assert {"index.html", "assets/site.css", "code/index.html", f"{folder}/index.html"} <= files_in(target).keys()
+    assert list(dead_links(target)) == []
+
+
 def test_several_registries_have_one_board(
     registry: Client, target: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,9 +338,9 @@ def test_several_registries_have_one_board(
     with Client(other) as client:
         client.pull()
         client.register_model("wine", title=HOSTILE)
-    monkeypatch.chdir(target.parent)
     command = ["site", str(target), "--repo", str(here), "--repo", str(other)]
-    assert run(command) == 0
+    monkeypatch.chdir(other)
+    assert run([*command[:-1], "."]) == 0
     board = json.loads((target / "index.json").read_text(encoding="utf-8"))
     models = {part["name"]: [row["name"] for row in part["page"]["models"]] for part in board["registries"]}
     assert models == {"code": ["empty", "iris"], "code-2": ["empty", "iris", "wine"]}

@@ -14,13 +14,15 @@ from gitmodel.web.shown_text import safe_url
 class Holder(Frozen):
     """A stage of a model: its *pill*, the signature of the change in words, and the command that goes back.
 
-    *rollback* is "" if no version was in the stage before, *pull_request_url* if its host is not known.
+    *rollback* is "" if no version was in the stage before the holder; *previous* is the number of that version.
+    *pull_request_url* is "" if its host is not known.
     A pending change was *recorded* at this time.
     """
 
     pill: StagePill
     signature: str
     rollback: str
+    previous: int | None = None
     pull_request_url: str = ""
     recorded: datetime | None = None
     recorded_by: str = ""
@@ -68,6 +70,7 @@ def _holder(registry: RegistryData, model: str, pill: StagePill | None) -> Holde
         pill,
         signature=registry.signatures([held.commit])[held.commit] if held else "",
         rollback=f"git model rollback {model} {pill.name}" if held and held.previous else "",
+        previous=held.previous if held else None,
         pull_request_url=safe_url(registry.pull_request_url(held.pull_request)) if held else "",
         recorded=pending.when if pending else None,
         recorded_by=pending.author if pending else "",
