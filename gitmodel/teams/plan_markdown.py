@@ -21,6 +21,7 @@ from gitmodel.teams.plan_texts import (
     place_text,
     short_digest,
     signature_text,
+    worse_text,
 )
 from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 from gitmodel.teams.stored_contents import TextChange
@@ -120,8 +121,10 @@ def _first_screen(change: PlannedChange, most: int, *, brief: bool) -> Iterator[
 
 
 def _verdict(change: PlannedChange) -> str:
-    """Return the results of the rules, the signature, and who must approve, in sentences of Markdown."""
-    return " ".join(filter(None, (_rules_verdict(change), _signature_verdict(change), _approval(change))))
+    """Return the results of the rules, worse numbers, the signature, and who must approve, in sentences of Markdown."""
+    said = worse_text(change)
+    worse = f"⚠️ **{escape(said[:1].upper() + said[1:])}.**" if said else ""
+    return " ".join(filter(None, (_rules_verdict(change), worse, _signature_verdict(change), _approval(change))))
 
 
 def _rules_verdict(change: PlannedChange) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.views.comparison import Compared
+from gitmodel.teams.gate_limits import worse_numbers
 from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 
 
@@ -21,6 +22,7 @@ def text(plan: Plan) -> str:
             f"  reason: {change.reason}" if change.reason else "",
             f"  version {change.new} by {change.maker}" if change.maker else "",
             f"  owners: {', '.join(change.owners)}" if change.owners else "",
+            f"  {worse_text(change)}" if worse_text(change) else "",
             f"  {signature_text(change)}" if signature_text(change) else "",
             f"  approval by {' or '.join(change.approvers)}" if change.approvers else "",
             *_code_text(change.code),
@@ -44,6 +46,12 @@ def place_text(change: PlannedChange, arrow: str) -> str:
     """Return the stage or alias that changes, with the versions before and after it."""
     kind = "alias " if change.alias else ""
     return f"{change.model}: {kind}{change.place} {change.old or '(empty)'} {arrow} {change.new or '(empty)'}"
+
+
+def worse_text(change: PlannedChange) -> str:
+    """Return the numbers of a gate that are worse than in the version before; "" if there are none."""
+    worse = worse_numbers(change.outcomes, change.metadata)
+    return f"worse than version {change.old}: {', '.join(worse)}" if worse else ""
 
 
 def signature_text(change: PlannedChange) -> str:

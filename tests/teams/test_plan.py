@@ -143,6 +143,18 @@ def test_a_plan_shows_both_a_required_review_and_a_failed_rule(client, repo):
     assert "**iris\\@2 enters production**, which is empty now." in page
 
 
+def test_a_plan_says_which_number_of_a_gate_is_worse(client, repo):
+    iris = client.get_model("iris")
+    iris.get_version(2).set_stage("production")
+    worse = iris.create_version(metadata={"accuracy": 0.91})
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    propose(repo, worse.number, client)
+    made = planned(client)
+    assert "  worse than version 2: accuracy\n" in plan_texts.text(made)
+    page = markdown(made).replace("\u200b", "")
+    assert "**✅ 1 of 1 rule of production passed.** ⚠️ **Worse than version 2\\: accuracy.**\n" in page
+
+
 class TestTrend:
     """The chart of the number that a gate reads, for the last versions in the stage and the entering version."""
 

@@ -108,6 +108,17 @@ def test_a_proposal_that_a_rule_forbids_is_marked(client, tmp_path):
     assert (page["changes"][0]["verdict"], page["changes"][0]["state"]) == ("0 of 1 rules passed", "forged")
 
 
+def test_a_number_of_a_gate_that_is_worse_is_marked_although_the_gate_passes(client, tmp_path):
+    made = client.propose(("iris@1", "production"))
+    twin = export(client, tmp_path / "site")
+    (row,) = twin("proposals/index")["proposals"]
+    assert (row["state"], row["worse"]) == ("in-force", ["worse than version 2: accuracy"])
+    (change,) = twin(f"proposals/{made.commit[:12]}")["changes"]
+    assert [metric["name"] for metric in change["metrics"] if metric["worse"]] == ["accuracy"]
+    page = (tmp_path / "site" / "proposals" / f"{made.commit[:12]}.html").read_text(encoding="utf-8")
+    assert '<span class="pill pending">worse than version 2: accuracy</span>' in page
+
+
 @pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)])
 def test_the_pages_are_accessible_and_hostile_text_stays_text(client, proposal, tmp_path, visitor, width, dark):
     site = tmp_path / "site"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.views.comparison import Compared
@@ -10,6 +10,7 @@ from gitmodel.domain.views.lineage import Lineage
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.teams import plan_texts
+from gitmodel.teams.gate_limits import worse_numbers
 from gitmodel.teams.holder_trends import gate_keys
 from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 from gitmodel.teams.proposals import Proposal
@@ -22,7 +23,10 @@ _MOST_ROWS = 100
 
 
 class ProposalRow(Frozen):
-    """An open proposal: a line for each of its *changes*, the *verdict* of the rules, and the *state* of its pill."""
+    """An open proposal: a line for each of its *changes*, the *verdict* of the rules, and the *state* of its pill.
+
+    *worse* names the numbers of gates that are worse than before.
+    """
 
     id: str
     subject: str
@@ -31,6 +35,7 @@ class ProposalRow(Frozen):
     changes: tuple[str, ...]
     verdict: str
     state: str
+    worse: tuple[str, ...]
 
 
 class ProposalsPage(Frozen):
@@ -50,7 +55,10 @@ class Rule(Frozen):
 
 
 class Difference(Frozen):
-    """A value, digest or package that differs; *old* and *new* are "-" for none. A gate reads a *gated* value."""
+    """A value, digest or package that differs; *old* and *new* are "-" for none.
+
+    A gate reads a *gated* value. A *worse* one moved in the direction in which the gate fails.
+    """
 
     name: str
     kind: str
@@ -59,6 +67,7 @@ class Difference(Frozen):
     change: str = ""
     gated: bool = False
     is_number: bool = False
+    worse: bool = False
 
 
 class Differences(Frozen):
@@ -88,7 +97,8 @@ class Chart(Frozen):
 class StageChange(Frozen):
     """The change of one stage or alias, as `git model plan` describes it.
 
-    *verdict* and *state* are the result of the rules. *signature* says who signed, or why no signature counts.
+    *verdict* and *state* are the result of the rules. *worse* names numbers of gates that are worse than before, ""
+    for none. *signature* says who signed, or why no signature counts.
     """
 
     model: str
@@ -98,6 +108,7 @@ class StageChange(Frozen):
     new: int | None
     verdict: str
     state: str
+    worse: str
     signature: str
     lacks_signature: bool
     approvers: tuple[str, ...]
@@ -177,7 +188,8 @@ def _row(proposal: Proposal) -> ProposalRow:
     if plan.problems:
         verdict, state = "not to be merged", "forged"
     said = (proposal.subject, proposal.author, proposal.branch)
-    return ProposalRow(plan.id, *said, (*changes, *plan.rule_changes), verdict, state)
+    worse = tuple(filter(None, map(plan_texts.worse_text, plan.changes)))
+    return ProposalRow(plan.id, *said, (*changes, *plan.rule_changes), verdict, state, worse)
 
 
 def _verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
@@ -192,28 +204,35 @@ def _verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
 
 
 def _change(change: PlannedChange) -> StageChange:
-    gated = gate_keys(change.outcomes)
-    metrics = [row for row in change.metadata if row.name in gated or not row.same]
-    metrics.sort(key=lambda row: (row.name not in gated, row.change is None))
     kinds = (("Data", change.datasets), ("Artifacts", change.artifacts), ("Packages", change.packages))
     verdict, state = _verdict(change.outcomes)
     valid = change.signature is not None and not change.signature.fault
     return StageChange(
         change.model, change.place, change.alias, change.old, change.new, verdict, state,
-        plan_texts.signature_text(change), change.signed and not valid, change.approvers, change.reviewed,
+        plan_texts.worse_text(change), plan_texts.signature_text(change), change.signed and not valid,
+        change.approvers, change.reviewed,
         change.who, change.reason, change.maker, change.owners, change.code,
         tuple(
             Rule(one.gate, plan_texts.mark(one), one.expression, one.explained, one.message)
             for one in change.outcomes
         ),
-        tuple(
-            Difference(row.name, "", *plan_texts.pair(row), row.shown_change, row.name in gated, row.change is not None)
-            for row in metrics[:_MOST_ROWS]
-        ),
+        tuple(_metrics(change)),
         _chart(change), change.sources,
         tuple(_differences(title, rows) for title, rows in kinds if rows),
         tuple(TextDifference(text.name, text.kind, text.diff) for text in change.texts),
     )  # fmt: skip
+
+
+def _metrics(change: PlannedChange) -> Iterator[Difference]:
+    """Yield the metadata that differs or that a gate reads: keys of gates first, then other numbers."""
+    gated = gate_keys(change.outcomes)
+    metrics = [row for row in change.metadata if row.name in gated or not row.same]
+    worse = worse_numbers(change.outcomes, change.metadata)
+    metrics.sort(key=lambda row: (row.name not in gated, row.change is None))
+    for row in metrics[:_MOST_ROWS]:
+        values = plan_texts.pair(row)
+        is_number = row.change is not None
+        yield Difference(row.name, "", *values, row.shown_change, row.name in gated, is_number, row.name in worse)
 
 
 def _chart(change: PlannedChange) -> Chart | None:

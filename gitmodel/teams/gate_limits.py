@@ -1,0 +1,56 @@
+"""The limits that gates set for numbers of metadata, and the numbers that moved towards such a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gitmodel.domain.rules.gates import Outcome
+from gitmodel.domain.views.comparison import Compared
+from gitmodel.errors import UsageError
+from gitmodel.frozen import Frozen
+
+# The sign of the change by which a number gets worse, for each comparison of a gate.
+_WORSE = {">": -1, ">=": -1, "<": 1, "<=": 1}
+
+
+class Limit(Frozen):
+    """The limit of a gate: the number under the metadata key *key* must be, for example, `>=` the *number*."""
+
+    key: str
+    sign: str
+    number: float
+
+
+def gate_limits(outcomes: Iterable[Outcome]) -> tuple[Limit, ...]:
+    """Return the limits with which the gates compare numbers of metadata, without equalities: they have no direction.
+
+    >>> gate_limits([Outcome("good", passed=True, expression="metadata.test.loss < 1 && metadata.rows == 3")])
+    (Limit(key='test.loss', sign='<', number=1),)
+    """
+    return tuple(limit for outcome in outcomes if outcome.expression for limit in _limits(outcome.expression))
+
+
+def worse_numbers(outcomes: Iterable[Outcome], metadata: Iterable[Compared]) -> list[str]:
+    """Return the keys of the numbers that changed in the direction in which a gate fails.
+
+    >>> passed = [Outcome("good", passed=True, expression="metadata.accuracy >= 0.87")]
+    >>> worse_numbers(passed, [Compared("accuracy", (0.88, 0.87)), Compared("rows", (20, 10))])
+    ['accuracy']
+    """
+    changes = {row.name: row.change for row in metadata}
+    worse = (limit.key for limit in gate_limits(outcomes) if (changes.get(limit.key) or 0) * _WORSE[limit.sign] > 0)
+    return list(dict.fromkeys(worse))
+
+
+def _limits(expression: str) -> Iterator[Limit]:
+    from gitmodel.expressions import parse  # imported here: only gates need it
+
+    try:
+        conditions = parse(expression).conditions
+    except UsageError:
+        return  # `check` reports a malformed gate
+    for condition in conditions:
+        within, *keys = condition.steps
+        number = condition.literal
+        if within == "metadata" and keys and condition.sign in _WORSE and isinstance(number, int | float):
+            yield Limit(".".join(map(str, keys)), condition.sign, number)
