@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gitmodel.domain.changes.runs import find_run
+from gitmodel.domain.changes.stages import RecordedPlaces
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.lineage import VERSION, Lineage, trace
@@ -14,8 +15,8 @@ from gitmodel.errors import GitModelError
 def find_sources(snapshot: Snapshot, model: str, record: VersionRecord) -> Lineage | None:
     """Return the lineage of a version, up to the inputs of its runs; None if it has no run.
 
-    Needs no index, because it reads only the records of the version and its runs, and not other records with the same
-    digests.
+    The version is in the stages and aliases that *snapshot* records. Needs no index, because it reads only the records
+    of the version and its runs, and not other records with the same digests.
     """
     if not record.runs:
         return None
@@ -50,7 +51,13 @@ class _Records:
         return ()
 
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
-        return None, ()
+        model, _, number = reference.partition("@")
+        try:
+            places = RecordedPlaces.read(self._snapshot, model)
+        except GitModelError:  # the plan lists damaged records as problems
+            return None, ()
+        stages, aliases = ([place for place, held in one.items() if str(held) == number] for one in places)
+        return next(iter(stages), None), tuple(aliases)
 
     def why_missing(self, id: str) -> str:
         return "its record cannot be read" if self._missing.get(id) else ""

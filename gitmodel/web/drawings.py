@@ -29,7 +29,10 @@ def draw_history(events: Iterable[HistoryEvent], lanes: Sequence[str], model: st
 
 
 def draw_lineage(lineage: Lineage, link: Link, most: int = MOST_NODES) -> Markup:
-    """Return the graph of *lineage*, with links to the versions and runs that have a page."""
+    """Return the graph of *lineage*, with links to the pages of versions and runs.
+
+    An artifact links to the first version that has it.
+    """
     return _in_both_widths(lambda width: lineage_graph(lineage, links=_links(lineage, link), most=most, width=width))
 
 
@@ -69,7 +72,8 @@ def _links(lineage: Lineage, link: Link) -> dict[str, str]:
 
 
 def _address(node: Node, link: Link) -> str:
-    if node.kind == VERSION:
-        model, _, number = node.id.partition("@")
-        return link("version", model=model, number=number)
-    return link("run", id=node.id) if node.kind == RUN else ""
+    if node.kind == RUN:
+        return link("run", id=node.id)
+    version = node.id if node.kind == VERSION else next(iter(node.facts.get("versions", ())), "").partition(":")[0]
+    model, _, number = version.partition("@")
+    return link("version", model=model, number=number) if number else ""

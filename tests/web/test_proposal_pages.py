@@ -119,6 +119,23 @@ def test_a_number_of_a_gate_that_is_worse_is_marked_although_the_gate_passes(cli
     assert '<span class="pill pending">worse than version 2: accuracy</span>' in page
 
 
+def test_a_page_names_the_versions_that_an_input_comes_from_and_that_were_made_with_the_holder(client, tmp_path):
+    """A run reads an artifact of iris@2, which is in production, and makes iris@4 and the proposed version 5."""
+    artifact = client.get_version("iris@2").get_artifact("report")
+    for number in (4, 5):
+        with client.start_run("tune") as run:
+            run.use(artifact)
+            run.create_version("iris", metadata={"accuracy": 0.95}, deployments={"report": str(tmp_path / "report")})
+        if number == 4:
+            client.get_version("iris@4").add_alias("shadow")
+    made = client.propose(("iris@5", "production"))
+    (change,) = export(client, tmp_path / "site")(f"proposals/{made.commit[:12]}")["changes"]
+    assert change["dependents"] == ["iris@4 shadow"]
+    nodes = {node["id"]: node for node in change["sources"]["nodes"]}
+    assert nodes["iris@5"]["facts"]["stage"] == "production"
+    assert "iris@2:report" in [name for node in nodes.values() for name in node["facts"].get("versions", ())]
+
+
 @pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)])
 def test_the_pages_are_accessible_and_hostile_text_stays_text(client, proposal, tmp_path, visitor, width, dark):
     site = tmp_path / "site"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from gitmodel.domain.rules.gates import Outcome
+from gitmodel.domain.schema.names import ARCHIVED
 from gitmodel.domain.views.comparison import Compared
-from gitmodel.domain.views.lineage import Lineage
+from gitmodel.domain.views.lineage import ARTIFACT, Lineage, Node
+from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.teams import plan_texts
@@ -98,7 +101,8 @@ class StageChange(Frozen):
     """The change of one stage or alias, as `git model plan` describes it.
 
     *verdict* and *state* are the result of the rules. *worse* names numbers of gates that are worse than before, ""
-    for none. *signature* says who signed, or why no signature counts.
+    for none. *signature* says who signed, or why no signature counts. *dependents* are the versions in use that a run
+    made with an artifact of *old*.
     """
 
     model: str
@@ -124,6 +128,7 @@ class StageChange(Frozen):
     sources: Lineage | None
     differences: tuple[Differences, ...]
     texts: tuple[TextDifference, ...]
+    dependents: tuple[str, ...]
 
 
 class ProposalPage(Frozen):
@@ -164,7 +169,7 @@ def read(registry: RegistryData, id: str) -> ProposalPage:
     return ProposalPage(
         id, found.subject, found.author, found.branch, found.commit, plan.base, safe_url(found.address),
         f"git model plan {registry.client.repository.branch_name}..{found.commit[:10]}",
-        tuple(map(_change, plan.changes)), plan.versions,
+        tuple(_change(registry, change) for change in plan.changes), plan.versions,
         tuple(f"{old} is renamed to {new}; its stages do not change" for old, new in plan.renamed),
         plan.rule_changes, plan.rules, tuple(map(str, plan.problems)),
     )  # fmt: skip
@@ -203,7 +208,7 @@ def _verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
     return said, "forged" if failed else "pending" if forced else "in-force"
 
 
-def _change(change: PlannedChange) -> StageChange:
+def _change(registry: RegistryData, change: PlannedChange) -> StageChange:
     kinds = (("Data", change.datasets), ("Artifacts", change.artifacts), ("Packages", change.packages))
     verdict, state = _verdict(change.outcomes)
     valid = change.signature is not None and not change.signature.fault
@@ -217,9 +222,10 @@ def _change(change: PlannedChange) -> StageChange:
             for one in change.outcomes
         ),
         tuple(_metrics(change)),
-        _chart(change), change.sources,
+        _chart(change), _named(registry, change.sources) if change.sources else None,
         tuple(_differences(title, rows) for title, rows in kinds if rows),
         tuple(TextDifference(text.name, text.kind, text.diff) for text in change.texts),
+        tuple(_dependents(registry, change)),
     )  # fmt: skip
 
 
@@ -233,6 +239,38 @@ def _metrics(change: PlannedChange) -> Iterator[Difference]:
         values = plan_texts.pair(row)
         is_number = row.change is not None
         yield Difference(row.name, "", *values, row.shown_change, row.name in gated, is_number, row.name in worse)
+
+
+def _named(registry: RegistryData, lineage: Lineage) -> Lineage:
+    """Return *lineage* with the name, kind and version of each input that another version has as an artifact."""
+
+    def named(node: Node) -> Node:
+        if node.kind != ARTIFACT or node.facts.get("versions"):
+            return node
+        facts: dict[str, object] = {}
+        for model, number in registry.holders_of(node.id)[:1]:
+            view = registry.version(model, number)
+            link = next(link for link in view.record.links if link.digest == node.id)
+            facts = {"kind_of_artifact": link.kind, "size": link.size, "versions": [f"{view}:{link.name}"]}
+        return replace(node, facts={**node.facts, **facts})
+
+    return replace(lineage, nodes=tuple(map(named, lineage.nodes)))
+
+
+def _dependents(registry: RegistryData, change: PlannedChange) -> Iterator[str]:
+    """Yield the versions in a stage or with an alias that were made with the version that leaves, and their places."""
+    held = _version(registry, change.model, change.old)
+    made = (one for link in (held.record.artifacts if held else ()) for one in registry.readers_of(link.digest))
+    for model, number in dict.fromkeys(made):
+        view = _version(registry, model, number)
+        places = [place for place in (view.stage, *view.aliases) if place and place != ARCHIVED] if view else []
+        if places:
+            yield f"{view} {', '.join(places)}"
+
+
+def _version(registry: RegistryData, model: str, number: int | None) -> VersionView | None:
+    """Return a version; None if it is not on the branch, such as a version that only the proposal has."""
+    return registry.versions(model).get(number) if number is not None and model in registry.models else None
 
 
 def _chart(change: PlannedChange) -> Chart | None:
