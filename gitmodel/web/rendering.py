@@ -37,11 +37,14 @@ POLICY = (
 
 
 class NavigationItem(Frozen):
-    """An entry of the navigation: its text, its relative address, and True for the current page."""
+    """An entry of the navigation: its text, and its relative address.
+
+    *current* is the value of `aria-current`: "page", "true" for the part of the site that has the page, or "".
+    """
 
     label: str
     address: str
-    current: bool
+    current: str
 
 
 class Renderer:
@@ -103,7 +106,15 @@ class Renderer:
     def _navigation(self, page: Page, of: Parameters, root: str) -> tuple[NavigationItem, ...]:
         labelled = (each for each in routes.PAGES if each.label and each.parameters == tuple(of))
         found = ((each, self.address(each.name, of)) for each in labelled)
-        return tuple(NavigationItem(each.label, root + address, each is page) for each, address in found if address)
+        return tuple(NavigationItem(each.label, root + to, _current(each, page, of)) for each, to in found if to)
+
+
+def _current(item: Page, page: Page, of: Parameters) -> str:
+    """Return the value of `aria-current` of *item* in the navigation of the site (no *of*) or of a model on *page*."""
+    if item is page:
+        return "page"
+    part = "" if "model" in page.parameters else page.path.split("/")[1]
+    return "true" if not of and item.path.split("/")[1] == part else ""
 
 
 def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, Any]:

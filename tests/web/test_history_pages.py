@@ -84,9 +84,32 @@ def test_the_history_is_drawn_as_swim_lanes_and_shown_as_a_table(site: Path) -> 
     assert "production: 1 since " in text
     assert "staging: 2 at " in text  # the cross of the change that was never in force
     assert text.count("<tr data-stage=") == 5
-    assert "forced past accuracy" in text
+    assert "<b>forced</b>: gate accuracy overridden" in text
     assert 'href="https://github.com/org/models/pull/7">#7</a>' in text
     assert '<a href="../../m/iris/history.csv" download>CSV</a>' in text
+
+
+def test_a_stage_that_is_empty_now_says_so(client: Client, tmp_path: Path) -> None:
+    client.remove_alias("iris", "champion")
+    export_site(client, tmp_path, SiteOptions())
+    row = (tmp_path / "m/iris/history.html").read_text(encoding="utf-8").partition('data-stage="champion"')[2]
+    assert '<td data-label="Until">now</td>' in row.partition("</tr>")[0]
+
+
+def test_the_models_say_of_which_version_a_number_is_and_which_gate_was_overridden(site: Path) -> None:
+    iris = twin(site, "index")["models"][1]
+    assert (iris["value_of"], iris["held"]) == (3, {"stage": "production", "version": 1, "value": 0.91})
+    text = (site / "index.html").read_text(encoding="utf-8")
+    assert "accuracy of 3<" in text
+    assert "0.91 of 1 in production" in text
+    assert "production <b>forced</b>: gate accuracy overridden" in " ".join(text.split())
+    assert "staging changed" in text
+    assert "entered production, forced: accuracy overridden" in (site / "m/iris/v/1.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", ["m/iris/v/1", "m/iris/history"])
+def test_the_navigation_marks_the_part_of_the_site(site: Path, path: str) -> None:
+    assert 'index.html" aria-current="true">Models</a>' in (site / f"{path}.html").read_text(encoding="utf-8")
 
 
 def test_the_csv_has_all_changes_and_no_cell_that_is_a_formula(site: Path) -> None:
@@ -123,6 +146,7 @@ def test_the_board_shows_holders_pending_changes_and_the_rollback_command(site: 
     assert "1 change pending" in text
     assert "version 2 is recorded and" in text
     assert "git model rollback iris production" in text
+    assert "<summary>Roll back</summary>" in text
 
 
 def test_a_forged_tag_is_shown_as_forged(client: Client, code_repo: Path, tmp_path: Path) -> None:

@@ -141,6 +141,17 @@ def test_the_chart_shows_another_number(url: str, visitor: Visitor) -> None:
     assert "production 104" in page.locator("#chart").inner_text()
 
 
+def test_numbers_of_a_version_stay_on_one_line_on_a_phone(url: str, visitor: Visitor) -> None:
+    page = visitor.open(f"{url}m/iris/v/104.html", width=360)
+    broken = """() => [...document.querySelectorAll("[aria-labelledby=before-title] tbody td")].filter(cell => {
+        const range = document.createRange()
+        range.selectNodeContents(cell)
+        return range.getClientRects().length > 1
+    }).map(cell => cell.innerText)"""
+    assert page.evaluate(broken) == []
+    assert page.get_by_role("link", name="Compare with 90, replaced in production").is_visible()
+
+
 def test_models_are_filtered_by_words_and_tags(url: str, visitor: Visitor) -> None:
     page = visitor.open(url)
     page.get_by_label("small").check()

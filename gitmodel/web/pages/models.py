@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gitmodel.frozen import Frozen
@@ -13,8 +14,20 @@ from gitmodel.web.registry_data import RegistryData
 _MOST_POINTS = 60
 
 
+class HeldNumber(Frozen):
+    """The headline number of the *version* in a *stage*."""
+
+    stage: str
+    version: int
+    value: float
+
+
 class ModelRow(Frozen):
-    """A model in the table: *metric* is the key of its headline number, *trend* its last values, oldest first."""
+    """A model in the table, which *changed* last by *change*.
+
+    *metric* is the key of its headline number, *value* that of the version *value_of*, which is the newest one with the
+    number; *held* is the number in the last stage. *trend* has the last values, oldest first.
+    """
 
     name: str
     title: str
@@ -24,8 +37,11 @@ class ModelRow(Frozen):
     owners: tuple[str, ...]
     tags: tuple[str, ...]
     changed: datetime
+    change: str
     metric: str
     value: float | None
+    value_of: int | None
+    held: HeldNumber | None
     trend: tuple[float, ...]
 
 
@@ -54,21 +70,34 @@ def _row(registry: RegistryData, name: str) -> ModelRow:
     metric = registry.headline(name)
     values = registry.numbers(name).get(metric, {})
     newest = list(values.values())[:_MOST_POINTS]
-    moments = [view.record.created, *(e.when for e in registry.events(name)[:1])]
-    moments += [each.record.created for each in list(versions.values())[:1]]
+    pills = stage_pills(registry, name)
+    changes = [(event.when, f"{event.stage} changed") for event in registry.events(name)[:1]]
+    changes += [(each.record.created, f"version {each.record.number} created") for each in [*versions.values()][:1]]
+    changes += [(view.record.created, "registered")]
+    changed, change = max(changes, key=lambda each: each[0])
     return ModelRow(
         name,
         view.record.title,
         view.latest,
         view.count,
-        stage_pills(registry, name),
+        pills,
         view.record.owners,
         view.record.tags,
-        max(moments),
+        changed,
+        change,
         metric,
         newest[0] if newest else None,
+        next(iter(values), None),
+        _held(registry, pills, values),
         tuple(reversed(newest)),
     )
+
+
+def _held(registry: RegistryData, pills: Sequence[StagePill], values: Mapping[int, float]) -> HeldNumber | None:
+    """Return the number of the version in the last stage of the registry; None if there is none."""
+    last = [stage.name for stage in registry.stages][-1:]
+    held = [(p.name, p.version) for p in pills if p.version is not None and p.name in last and not p.alias]
+    return next((HeldNumber(stage, of, values[of]) for stage, of in held if of in values), None)
 
 
 PAGE = Page("models", "/", read, template="models.html", label="Models")

@@ -220,6 +220,8 @@ def _history(registry: RegistryData, view: VersionView) -> Iterator[HistoryLine]
     for event in registry.events_of(view.model, number):
         verb = ("entered" if event.version == number else "left") if event.counts else "did not enter"
         what = f"{verb} {event.stage}{f' ({event.fault})' if event.fault else ''}"
+        if event.forced and event.version == number:
+            what += f", forced: {', '.join(event.forced)} overridden"
         yield HistoryLine(event.when, what, event.author, event.merged_by, event.pull_request, event.reason)
     yield HistoryLine(view.record.created, "created", "", "", "", view.record.description)
 
