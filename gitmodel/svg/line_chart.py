@@ -38,6 +38,7 @@ def line_chart(
     *,
     name: str,
     marks: Sequence[Mark] = (),
+    limits: Sequence[tuple[str, float]] = (),
     unit: str = "version",
     width: int = 720,
     height: int = 240,
@@ -46,17 +47,20 @@ def line_chart(
 
     A value that is not a finite number leaves a gap. *name* says what the values are and *unit* what is counted.
     *marks* are drawn with their names and a shape of their own, except those before the first or after the last point.
-    Of many points, those stay that *width* can show.
+    *limits* are horizontal lines with a label, such as (">= 0.87", 0.87), except those that would flatten the line
+    because they are far from it. Of many points, those stay that *width* can show.
     """
     known = sorted(((x, finite_number(value)) for x, value in points), key=lambda point: point[0])
     numbers = [(x, y) for x, y in known if y is not None]
     marks = [mark for mark in marks if known and known[0][0] <= mark.x <= known[-1][0]]
     title = f"{name} over {unit}s"
-    told = _description(known, numbers, marks, unit)
+    limits = _near(limits, [y for _, y in numbers])
+    told = _description(known, numbers, marks, unit) + "".join(f" Limit: {label}." for label, _ in limits)
     if not numbers:
         empty = text("no numbers", width / 2, height / 2, text_anchor="middle")
         return drawing("line-chart", title, told, (width, height), empty)
-    low, high = min(y for _, y in numbers), max(y for _, y in numbers)
+    heights = [*(y for _, y in numbers), *(y for _, y in limits)]
+    low, high = min(heights), max(heights)
     steps = round_steps(low, high, 4)
     left = max(text_width(label, SMALL) for _, label in steps) + 10
     across = Scale(known[0][0], known[-1][0], left + 6, width - 10)
@@ -66,6 +70,7 @@ def line_chart(
     parts = [
         text(cut(name, width - 8), 4, 14, class_="name"),
         *_axes(steps, across, upright, unit, width),
+        *(_limit(label, upright.at(y), across.start, width) for label, y in limits),
         *_lines(runs, across, upright),
         *(_dots(numbers, across, upright, unit) if len(numbers) <= _MOST_DOTS else _lone_dots(runs, across, upright)),
         *_marks(labels, dict(numbers), across, upright, unit),
@@ -124,9 +129,24 @@ def _axes(steps: list[tuple[float, str]], across: Scale, upright: Scale, unit: s
     for value, label in round_steps(across.low, across.high, int((across.end - across.start) / room) or 1, whole=True):
         x = across.at(value)
         yield element("path", d=f"M{short(x)} {short(upright.start + 4)}v4", class_="axis", stroke="currentColor")
-        end = "end" if x > width - 20 else "middle"
-        yield text(label, width - 2 if end == "end" else x, base, text_anchor=end, font_size=SMALL, class_="axis")
+        half = text_width(label, SMALL) / 2
+        yield text(label, min(x, width - half), base, text_anchor="middle", font_size=SMALL, class_="axis")
     yield text(unit, across.end, base + 16, text_anchor="end", font_size=SMALL, class_="axis")
+
+
+def _near(limits: Sequence[tuple[str, float]], values: Sequence[float]) -> list[tuple[str, float]]:
+    """Return those of *limits* that are at most about as far from *values* as these are from each other."""
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    room = max(high - low, abs(high) / 10)
+    return [(label, y) for label, y in limits if low - room <= y <= high + room]
+
+
+def _limit(label: str, y: float, start: float, width: int) -> str:
+    """Return a dashed line across the chart, with *label* at its left end."""
+    line = element("path", d=f"M{short(start - 6)} {short(y)}H{width}", stroke="currentColor", stroke_dasharray="6 3")
+    return titled(f"limit: {label}", line, text(label, start, y - 4, font_size=SMALL), class_="limit")
 
 
 def _lines(runs: list[list[Point]], across: Scale, upright: Scale) -> Iterable[str]:

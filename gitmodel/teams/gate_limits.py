@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.views.comparison import Compared
+from gitmodel.domain.views.version_numbers import finite_number
 from gitmodel.errors import UsageError
 from gitmodel.frozen import Frozen
 
@@ -25,7 +26,7 @@ def gate_limits(outcomes: Iterable[Outcome]) -> tuple[Limit, ...]:
     """Return the limits with which the gates compare numbers of metadata, without equalities: they have no direction.
 
     >>> gate_limits([Outcome("good", passed=True, expression="metadata.test.loss < 1 && metadata.rows == 3")])
-    (Limit(key='test.loss', sign='<', number=1),)
+    (Limit(key='test.loss', sign='<', number=1.0),)
     """
     return tuple(limit for outcome in outcomes if outcome.expression for limit in _limits(outcome.expression))
 
@@ -51,6 +52,6 @@ def _limits(expression: str) -> Iterator[Limit]:
         return  # `check` reports a malformed gate
     for condition in conditions:
         within, *keys = condition.steps
-        number = condition.literal
-        if within == "metadata" and keys and condition.sign in _WORSE and isinstance(number, int | float):
+        number = finite_number(condition.literal)
+        if within == "metadata" and keys and condition.sign in _WORSE and number is not None:
             yield Limit(".".join(map(str, keys)), condition.sign, number)

@@ -36,13 +36,18 @@ def draw_lineage(lineage: Lineage, link: Link, most: int = MOST_NODES) -> Markup
     return _in_both_widths(lambda width: lineage_graph(lineage, links=_links(lineage, link), most=most, width=width))
 
 
-def draw_line_chart(points: Sequence[tuple[int, float]], name: str, marks: Sequence[tuple[int, str]]) -> Markup:
+def draw_line_chart(
+    points: Sequence[tuple[int, float]],
+    name: str,
+    marks: Sequence[tuple[int, str]],
+    limits: Sequence[tuple[str, float]] = (),
+) -> Markup:
     """Return a line through *points*, pairs of a version and a number called *name*.
 
-    *marks* are versions with the names of their stages.
+    *marks* are versions with the names of their stages, and *limits* those of gates with their labels.
     """
     named = [Mark(number, mark) for number, mark in marks]
-    return _in_both_widths(lambda width: line_chart(points, name=name, marks=named, width=width))
+    return _in_both_widths(lambda width: line_chart(points, name=name, marks=named, limits=limits, width=width))
 
 
 def draw_sparkline(values: Sequence[float], name: str) -> Markup:

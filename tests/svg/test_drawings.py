@@ -157,6 +157,20 @@ class TestLineChart:
         assert len({rows["production 38"], rows["staging 40"], rows["champion 40"]}) == 3
         assert "production: version 38; staging: version 40" in svg
 
+    def test_a_limit_is_a_line_with_a_label_inside_the_drawing(self):
+        svg = line_chart([(1, 0.5), (2, 0.6)], name="accuracy", limits=[("gate: >= 0.65", 0.65), ("far", 50)])
+        (limit,) = of_class(svg, "limit")
+        (label,) = limit.iter(f"{NAMESPACE}text")
+        assert label.text == "gate: >= 0.65"
+        assert float(label.get("y", "")) > 14
+        assert "Limit: gate: >= 0.65." in svg.replace("&gt;", ">")
+
+    def test_the_label_of_the_last_version_is_below_its_tick(self):
+        svg = line_chart([(number, number) for number in range(1, 17)], name="accuracy")
+        ticks = [element.get("d", "").split()[0][1:] for element in of_class(svg, "axis") if element.get("d")]
+        (last,) = (element for element in of_class(svg, "axis") if element.text == "16" and element.get("y") != "200")
+        assert (last.get("x"), last.get("text-anchor")) == (ticks[-1], "middle")
+
     def test_a_mark_without_a_number_is_on_the_axis_and_its_title_says_no_number(self):
         svg = line_chart([(1, 0.5), (2, None), (3, 0.7)], name="accuracy", marks=[Mark(2, "production")])
         assert of_class(svg, "mark")[0][0].text == "production: version 2, no number"

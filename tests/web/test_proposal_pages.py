@@ -61,6 +61,7 @@ def test_a_page_of_a_proposal_says_the_same_as_plan(client, proposal, tmp_path):
         "metric": "accuracy",
         "points": [[1, 0.91], [2, 0.92], [3, 0.93]],
         "marks": [[2, "production"], [3, "new"]],
+        "limits": [["gate: >= 0.9", 0.9]],
     }
     assert [rule["result"] for rule in change["rules"]] == ["passed"]
     assert [part["title"] for part in change["differences"]] == ["Artifacts"]

@@ -12,8 +12,9 @@ from gitmodel.domain.views.lineage import ARTIFACT, Lineage, Node
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
+from gitmodel.svg.scales import number_text
 from gitmodel.teams import plan_texts
-from gitmodel.teams.gate_limits import worse_numbers
+from gitmodel.teams.gate_limits import gate_limits, worse_numbers
 from gitmodel.teams.holder_trends import gate_keys
 from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 from gitmodel.teams.proposals import Proposal
@@ -90,11 +91,15 @@ class TextDifference(Frozen):
 
 
 class Chart(Frozen):
-    """The headline of the last versions in the stage and of the new one; *marks* names the new and the old one."""
+    """The headline of the last versions in the stage and of the new one; *marks* names the new and the old one.
+
+    *limits* are those that gates set for the number, each with its label.
+    """
 
     metric: str
     points: tuple[tuple[int, float], ...]
     marks: tuple[tuple[int, str], ...]
+    limits: tuple[tuple[str, float], ...]
 
 
 class StageChange(Frozen):
@@ -280,7 +285,13 @@ def _chart(change: PlannedChange) -> Chart | None:
     held = [(change.old, change.place)] if change.old is not None else []
     marks = [*held, (change.new, "new")] if change.new is not None else held
     shown = {number for number, _ in trend.points}
-    return Chart(trend.metric, trend.points, tuple((number, name) for number, name in marks if number in shown))
+    limits = [limit for limit in gate_limits(change.outcomes) if limit.key == trend.metric]
+    return Chart(
+        trend.metric,
+        trend.points,
+        tuple((number, name) for number, name in marks if number in shown),
+        tuple((f"gate: {limit.sign} {number_text(limit.number)}", limit.number) for limit in limits),
+    )
 
 
 def _differences(title: str, rows: Sequence[Compared]) -> Differences:
