@@ -57,7 +57,7 @@ def test_stages_and_gates_are_added_changed_and_removed(client, repo, capsys):
         staging
         production
         $ git model stage gate add production accuracy 'metadata.accuracy >= 0.9' --message 'too low'
-        production: gate accuracy added: metadata.accuracy >= 0.9 (too low)
+        production: gate accuracy added: metadata.accuracy >= 0.9 ("too low")
         $ git model stage gate add production accuracy 'metadata.accuracy >= 0.9' --message 'too low'
         nothing changed: the rules of production are these already
         $ git model stage add canary --before production --after staging --after none
@@ -81,7 +81,7 @@ def test_stages_and_gates_are_added_changed_and_removed(client, repo, capsys):
         $ git model stage gate add staging any true -q
         staging
         $ git model stage gate add staging any 'number > 0' --replace
-        staging: gate any true -> number > 0
+        staging: gate any: true -> number > 0
         $ git model stage gate remove staging any
         staging: gate any removed: number > 0
         $ git model stage update canary --after ''
@@ -271,7 +271,7 @@ class TestProposals:
         made = client.propose(rules=[AddGate("production", "good", "metadata.accuracy >= 0.9", "too low")])
         assert made.branch.startswith("propose/rules/production-")
         assert made.subject == "Add the gate good of production"
-        assert made.plan.rule_changes == ("production: gate good added: metadata.accuracy >= 0.9 (too low)",)
+        assert made.plan.rule_changes == ('production: gate good added: metadata.accuracy >= 0.9 ("too low")',)
         assert "gate good added" in ask(capsys, "proposals")[1]
         assert "rule of a stage: production: gate good added" in ask(capsys, "plan")[1]
         assert "## Rules of stages" in ask(capsys, "plan", "--markdown")[1]

@@ -87,7 +87,12 @@ def test_the_page_of_the_rules_shows_gates_and_changes_with_author_and_reason(si
         ("Ada Example", "2025-01-13"),
     ]
     assert changes[1]["reason"] == "after the rollback of churn 8"
-    assert changes[1]["changes"][0] == "production: gate accurate metadata.accuracy >= 0.7 -> metadata.accuracy >= 0.85"
+    assert (
+        changes[1]["changes"][0] == "production: gate accurate: metadata.accuracy >= 0.7 -> metadata.accuracy >= 0.85"
+    )
+    assert changes[0]["changes"][1] == (
+        'production: message of gate accurate: "see the review of churn 8" -> "the goal since September"'
+    )
     assert changes[-1]["changes"] == ["the registry was created"]
 
 

@@ -45,12 +45,18 @@ def _differences(old: StageRule, new: StageRule) -> Iterator[str]:
 
 def _gate_differences(stage: str, old: GateRule | None, new: GateRule) -> Iterator[str]:
     if old is None:
-        yield f"{stage}: gate {new.name} added: {new.expression}" + (f" ({new.message})" if new.message else "")
+        yield f"{stage}: gate {new.name} added: {new.expression}" + (
+            f" ({_quoted(new.message)})" if new.message else ""
+        )
         return
     if old.expression != new.expression:
-        yield f"{stage}: gate {new.name} {old.expression} -> {new.expression}"
+        yield f"{stage}: gate {new.name}: {old.expression} -> {new.expression}"
     if old.message != new.message:
-        yield f"{stage}: message of gate {new.name} {old.message or '(none)'} -> {new.message or '(none)'}"
+        yield f"{stage}: message of gate {new.name}: {_quoted(old.message)} -> {_quoted(new.message)}"
+
+
+def _quoted(message: str) -> str:
+    return f'"{message}"' if message else "(none)"
 
 
 def _flag(value: bool) -> str:
