@@ -137,6 +137,19 @@ def test_a_page_names_the_versions_that_an_input_comes_from_and_that_were_made_w
     assert "iris@2:report" in [name for node in nodes.values() for name in node["facts"].get("versions", ())]
 
 
+def test_on_a_phone_a_change_has_the_whole_width_and_a_tree_scrolls_inside_its_box(client, proposal, tmp_path, visitor):
+    site = tmp_path / "site"
+    export(client, site)
+    wide = {"proposals/index.html": "Changes", "rules.html": "What"}
+    for path, label in wide.items():
+        page = visitor.open((site / path).as_uri(), width=360, site=site)
+        assert page.locator(f"td[data-label={label}]").first.bounding_box()["width"] > 300
+    page = visitor.open((site / "m/iris/lineage.html").as_uri(), width=360, site=site)
+    assert page.locator("pre.tree").first.evaluate("e => [getComputedStyle(e).whiteSpace, e.tabIndex]") == ["pre", 0]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert accessibility_faults(page) == []
+
+
 @pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)])
 def test_the_pages_are_accessible_and_hostile_text_stays_text(client, proposal, tmp_path, visitor, width, dark):
     site = tmp_path / "site"
