@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gitmodel.domain.views.cell_text import count
-from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Lineage, Node, nearest
-from gitmodel.domain.views.lineage_drawing import SHORT_DIGEST, held_places, in_stages
+from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Lineage, Node, held_places, nearest
+from gitmodel.domain.views.lineage_drawing import SHORT_DIGEST, in_stages
 from gitmodel.frozen import Frozen
 from gitmodel.svg.layers import layers
 from gitmodel.svg.markup import SMALL, cut, drawing, element, linked, short, text, titled
@@ -30,7 +30,8 @@ def lineage_graph(
 ) -> str:
     """Return the graph of *lineage*, with the addresses *links* of nodes by id.
 
-    Of more than *most* nodes, the nearest to the root are shown. A layer that is wider than *width* takes several rows.
+    Of more than *most* nodes, versions in use and the nodes nearest to the root are shown. A layer that is wider than
+    *width* takes several rows.
     """
     part = nearest(lineage, most)
     nodes = {node.id: node for node in part.nodes}

@@ -343,3 +343,13 @@ def test_the_nearest_part_of_a_lineage_has_few_versions_of_each_artifact():
     assert (len(part.nodes[0].facts["versions"]), part.nodes[0].facts["more_versions"]) == (20, 80)
     assert "iris@20:train_ and 80 more" in mermaid(part)
     assert 'more["and 71 more"]' in mermaid(Lineage(data.id, (*versions, data), None, down), 30)
+
+
+def test_the_nearest_part_of_a_lineage_keeps_versions_in_use_that_are_far():
+    """A run makes eight artifacts of a version. The one that is read last leads to a version in production."""
+    names = [str(number) for number in range(8)]
+    used = Node("wine@1", VERSION, {"stage": "production", "aliases": []})
+    nodes = (Node("iris@1", VERSION), *(Node(name, ARTIFACT) for name in names), Node("train", RUN), used)
+    down = (*(Edge(name, "iris@1", name) for name in names), Edge("7", "train", "data"), Edge("train", "wine@1"))
+    part = nearest(Lineage("iris@1", nodes, None, down), 6)
+    assert [node.id for node in part.nodes] == ["iris@1", "0", "1", "7", "train", "wine@1"]

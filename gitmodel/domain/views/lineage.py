@@ -133,27 +133,61 @@ def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: i
 
 
 def nearest(lineage: Lineage, most: int) -> Lineage:
-    """Return the part of *lineage* with its root and the nodes that the fewest edges separate from it: *most* nodes.
+    """Return the part of *lineage* with its root and the *most* nodes that the fewest edges separate from it.
 
-    An artifact names at most 20 of the versions that have it; the fact `more_versions` is the number of the others.
+    Before all others, it has the versions that are in a stage or have an alias, and the nodes that lead to them. An
+    artifact names at most 20 of the versions that have it; the fact `more_versions` is the number of the others.
     """
-    neighbours: dict[str, list[str]] = {}
-    for edge in lineage.edges:
-        neighbours.setdefault(edge.source, []).append(edge.target)
-        neighbours.setdefault(edge.target, []).append(edge.source)
-    found = {lineage.root: None}
-    left = deque([lineage.root])
-    while left and len(found) < most:
-        new = [id for id in dict.fromkeys(neighbours.get(left.popleft(), ())) if id not in found]
-        found.update(dict.fromkeys(new[: most - len(found)]))
-        left.extend(new)
+    before = _breadth_first(lineage)
+    in_use = {node.id for node in lineage.nodes if node.kind == VERSION and held_places(node)}
+    found = {lineage.root}
+    for id in before:
+        way = _way_to(id, before) if id in in_use else set()
+        if len(found | way) <= most:
+            found |= way
+    for id in before:
+        if len(found) >= most:
+            break
+        found.add(id)
     nodes = {node.id: _with_few_versions(node) for node in lineage.nodes if node.id in found}
 
     def kept(edges: tuple[Edge, ...] | None) -> tuple[Edge, ...] | None:
         return None if edges is None else tuple(e for e in edges if e.source in found and e.target in found)
 
-    ordered = tuple(nodes[id] for id in found)
+    ordered = tuple(nodes[id] for id in before if id in nodes)
     return Lineage(lineage.root, ordered, kept(lineage.up), kept(lineage.down), lineage.unread)
+
+
+def _breadth_first(lineage: Lineage) -> dict[str, str | None]:
+    """Return the node before each node on a shortest way from the root, the nearest nodes first."""
+    neighbours: dict[str, list[str]] = {}
+    for edge in lineage.edges:
+        neighbours.setdefault(edge.source, []).append(edge.target)
+        neighbours.setdefault(edge.target, []).append(edge.source)
+    before: dict[str, str | None] = {lineage.root: None}
+    left = deque([lineage.root])
+    while left:
+        here = left.popleft()
+        new = [id for id in dict.fromkeys(neighbours.get(here, ())) if id not in before]
+        before.update(dict.fromkeys(new, here))
+        left.extend(new)
+    return before
+
+
+def _way_to(id: str, before: Mapping[str, str | None]) -> set[str]:
+    """Return the nodes on the way from the root to *id*, both included."""
+    way: set[str] = set()
+    here: str | None = id
+    while here is not None:
+        way.add(here)
+        here = before[here]
+    return way
+
+
+def held_places(node: Node) -> list[str]:
+    """Return the stage of a version, unless it is archived, and its aliases."""
+    stage = node.facts.get("stage")
+    return [*([stage] if stage and stage != "archived" else []), *node.facts.get("aliases", ())]
 
 
 def find_cycle(lineage: Lineage) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Lineage, Node, nearest
+from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Lineage, Node, held_places, nearest
 
 SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10
@@ -36,12 +36,6 @@ def in_stages(lineage: Lineage) -> list[str]:
     made = {edge.target for edge in lineage.down} | {lineage.root}
     held = [node for node in lineage.nodes if node.kind == VERSION and node.id in made and held_places(node)]
     return [f"{node.id} {', '.join(held_places(node))}" for node in held]
-
-
-def held_places(node: Node) -> list[str]:
-    """Return the stage of a version, unless it is archived, and its aliases."""
-    stage = node.facts.get("stage")
-    return [*([stage] if stage and stage != "archived" else []), *node.facts.get("aliases", ())]
 
 
 def tree(lineage: Lineage) -> Iterator[str]:
