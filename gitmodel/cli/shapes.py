@@ -39,12 +39,12 @@ def shape(name: str, about: str, /, **fields: str) -> Shape:
 MODEL = shape(
     "model",
     "A model. Printed by `list`, `show MODEL`, `register`, `update`.",
-    name="text: its name",
+    name="text: the model's name",
     **{name: f"text: {DESCRIPTIVE[name][0].lower()}{DESCRIPTIVE[name][1:-1]}" for name in DESCRIPTIVE_TEXTS},
     tags="list of text, sorted",
-    owners="list of text, sorted: the people or teams responsible for it",
-    metadata="object: its metadata",
-    created="time: when it was registered",
+    owners="list of text, sorted: the people or teams responsible for the model",
+    metadata="object: the model's metadata",
+    created="time: when the model was registered",
     latest="number of the latest version: the highest neither deleted nor failed; null if there is none",
     local="true if the remote, as last seen, lacks the latest version; its number can still change",
     versions="number of versions, without deleted ones",
@@ -60,42 +60,42 @@ VERSION = shape(
     model="text: the model's name",
     number="number, from 1",
     name="text: the version's own name, or null",
-    stage='text: the exclusive stage that the version is in, in force; "archived"; or null',
-    aliases="list of text: its aliases that are in force",
-    pending="list of `pending`: recorded changes of its stages and aliases that are not in force",
+    stage='text: the exclusive stage in which the version is in force; "archived"; or null',
+    aliases="list of text: the version's aliases that are in force",
+    pending="list of `pending`: recorded changes of the version's stages and aliases that are not in force",
     local="true if the remote, as last seen, lacks the version; its number can still change",
-    created="time: when it was created",
+    created="time: when the version was created",
     description="text",
     tags="list of text, sorted",
-    metadata="object: its metadata",
+    metadata="object: the version's metadata",
     artifacts="list of `artifact`, by name",
-    attachments="list of `artifact`, by name: files that were added at any time, apart from its artifacts",
-    runs="list of text: the ids of the runs that made or used it",
+    attachments="list of `artifact`, by name: files that were added at any time, apart from the artifacts",
+    runs="list of text: the ids of the runs that made or used the version",
     code="object or null: `commit` (hex digits or null), `dirty` (true if there were uncommitted "
     "changes; null: unknown), `snapshot` (the commit that holds these changes, or null), `repository` "
-    "(the URL of its origin without credentials, or null), `outside` (true if there was no code repository)",
-    failed="true if it comes from a failed run",
-    deleted="time: when it was deleted, or null",
-    reason="text: why it was deleted",
+    "(the URL of the remote `origin` without credentials, or null), `outside` (true if there was no code repository)",
+    failed="true if the version comes from a failed run",
+    deleted="time: when the version was deleted, or null",
+    reason="text: why the version was deleted",
     at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
 ARTIFACT = shape(
     "artifact",
     "An artifact of a version. Printed by `version artifacts`, `version model_objects`, `version deployments`.",
-    name="text: its name within the version",
+    name="text: the artifact's name within the version",
     kind='text: "data", "model" or "deployment"; for an attachment "attachment"',
     digest="text: `sha256:` and 64 hex digits; of a folder, the digest of its manifest",
     size="number of bytes; of a folder, of all its files",
-    format='text: how to load it, such as "skops"; "folder" for a folder',
-    pipeline="text: the pipeline that made it, or null",
-    step="text: the step that made it, or null",
-    run="text: the run that wrote it, if it belongs to a run and not to the version itself; otherwise null",
+    format='text: how to load the artifact, such as "skops"; "folder" for a folder',
+    pipeline="text: the pipeline that made the artifact, or null",
+    step="text: the step that made the artifact, or null",
+    run="text: the run that wrote the artifact, or null if the artifact belongs to the version itself",
     uri="text: the location of an external artifact, or null",
     version_id="text: the id that the external store gives to this version of the object at `uri`, or null",
     digest_by='text: "provider" if the external store reported the digest; null if gitmodel hashed the bytes',
     needs_trust="list of text: classes and functions that a machine must trust, beside those of gitmodel",
-    file="text: the own name of its file or folder, such as `model.onnx`, or null if it is not recorded",
-    metadata="object: its metadata",
+    file="text: the own name of the artifact's file or folder, such as `model.onnx`, or null if not recorded",
+    metadata="object: the artifact's metadata",
 )
 PENDING = shape(
     "pending",
@@ -114,7 +114,7 @@ RESOLVED = shape(
     number="number of the version",
     name="text: the version's own name, or null",
     artifacts="list of `artifact`, by name",
-    frozen="text: by URL, the stage tag from which the answer was read, so that it is as old as the tag; or null",
+    frozen="text: by URL, the stage tag from which the answer was read; the answer is as old as this tag; or null",
     at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
 PROMOTION = shape(
@@ -123,7 +123,7 @@ PROMOTION = shape(
     model="text: the model's name",
     version="number of the version that was moved, or null if the stage is now empty",
     stage='text: the stage or alias, "archived" or "none"',
-    previous="number of its previous version, or null",
+    previous="number of the previous version of the stage or alias, or null",
     archived="number of the version that the change archived, or null",
     left="list of text: the stages that the version left",
     changed="false if there was nothing to change",
@@ -135,27 +135,27 @@ ALIAS = shape(
     alias="text: the alias",
     version="number of the version in force, or null",
     recorded="number of the version on the branch, or null",
-    pending="true if the two differ",
+    pending="true if `version` and `recorded` differ",
 )
 EVENT = shape(
     "event",
     "A change of a stage or alias. Printed by `history`, newest first.",
     model="text: the model's name",
     stage="text: the stage or alias",
-    version="number of the version that entered it, or null if it became empty",
-    previous="number of its previous version, or null",
+    version="number of the version that entered, or null if the stage or alias became empty",
+    previous="number of the previous version of the stage or alias, or null",
     commit="text: the commit of the metadata branch",
     author="text: the author; for a merge, the author of the merged change",
     when="time: the committer date of the commit",
     reason="text",
     forced="list of text: the failed rules that force overrode",
-    authored="time: the author date; for a merge, that of the merged change",
-    merged_by="text: the person who merged it, or empty",
+    authored="time: the author date; for a merge, the author date of the merged change",
+    merged_by="text: the person who merged the change, or empty",
     pull_request="text: the pull request in the commit's message, as the host writes it (`#12`), or empty",
     until="time: when the next change of the same stage or alias was recorded, or null if there is none",
-    ended_by="text: the commit of that change, or empty",
-    fault="text: the reason why it never took effect, such as `recorded, not reviewed: ...`, or empty",
-    metadata="object: the present metadata of the version that entered; of a deleted one, that at `when`",
+    ended_by="text: the commit of the next change, or empty",
+    fault="text: the reason why the change never took effect, such as `recorded, not reviewed: ...`, or empty",
+    metadata="object: the present metadata of the version that entered; for a deleted version, its metadata at `when`",
 )
 LOGGED = shape(
     "logged",
@@ -173,11 +173,11 @@ LOGGED = shape(
 ORIGIN = shape(
     "origin",
     "The commit that set a field of a version. Printed by `blame`.",
-    field="text: its dotted name, such as `metadata.accuracy`; `stage`, `aliases.NAME`",
-    value="its current value",
+    field="text: the dotted name of the field, such as `metadata.accuracy`; `stage`, `aliases.NAME`",
+    value="the current value of the field",
     commit="text: the commit of the metadata branch that set the field",
     author="text: the author of the commit",
-    when="time: when it was recorded",
+    when="time: when the commit was made",
     pull_request="text: as in `event`",
 )
 CONTAINING = shape(
@@ -186,12 +186,12 @@ CONTAINING = shape(
     model="text: the model's name",
     number="number of the version",
     name="text: the version's own name, or null",
-    stage="text: the stage that the version is in, in force, or null",
-    aliases="list of text: its aliases that are in force",
-    commit="text: its code commit",
-    dirty="true if its code had uncommitted changes; null if unknown",
-    contains="true if its code commit is the given commit or a descendant of it",
-    exact="true if its code commit is the given commit",
+    stage="text: the stage in which the version is in force, or null",
+    aliases="list of text: the version's aliases that are in force",
+    commit="text: the code commit of the version",
+    dirty="true if the code had uncommitted changes; null if unknown",
+    contains="true if the version's code commit is the given commit or a descendant of it",
+    exact="true if the version's code commit is the given commit",
 )
 NOTED = shape(
     "noted",
@@ -205,10 +205,10 @@ RUN = shape(
     "A run that made, changed or read a version. Printed by `version runs`.",
     id="text: the run's id",
     pipeline="text: the pipeline's name, or null",
-    status='text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it; '
-    '"unknown" if its record is missing',
+    status='text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows the run; '
+    '"unknown" if the record of the run is missing',
     started="time, or null",
-    recorded="true if it is recorded on the metadata branch",
+    recorded="true if the run is recorded on the metadata branch",
     only_read="true if the run only read an artifact of the version as an input",
 )
 RECORDED_RUN = shape(
@@ -216,13 +216,13 @@ RECORDED_RUN = shape(
     "A run of a pipeline with all recorded fields. Printed by `run`, `runs list`, `runs show`.",
     id="text: the run's id",
     pipeline="text: the name of the pipeline, or of the run of a script",
-    status='text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it',
+    status='text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows the run',
     started="time",
     finished="time, or null if it is not recorded",
-    seconds="number: how long it took, or null if it is not recorded",
+    seconds="number: how long the run took, or null if it is not recorded",
     since="time of the last sign of life of a lost run, or null",
-    recorded="true if it is recorded on the metadata branch",
-    versions="list of text: the versions that it made or changed, as `MODEL@NUMBER`",
+    recorded="true if the run is recorded on the metadata branch",
+    versions="list of text: the versions that the run made or changed, as `MODEL@NUMBER`",
     failed_step="text: the step that failed, or null",
     error="text: the error; the branch records its type, and this machine its message",
     executor='text: the executor that ran the steps; "" for a run of a script',
@@ -236,24 +236,24 @@ RECORDED_RUN = shape(
     parameters="object: the arguments of the pipeline, or the parameters that a script logged",
     metadata="object: the metadata that a script logged",
     steps='list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
-    '"skipped"), `version` (an existing version that it changed, as `MODEL@NUMBER`, or null), `seconds`, '
+    '"skipped"), `version` (an existing version that the step changed, as `MODEL@NUMBER`, or null), `seconds`, '
     "`failed_attempts` (the errors of the attempts that were repeated), "
     "`parameters`, `inputs` and `outputs` (name to digest); if no new version has the outputs, also `kinds`, `sizes` "
     "(bytes), `formats` and `files` (the own names of the files) of the outputs",
     cache="object: for each step, why it ran, or which run and step made its outputs; only in `runs show`, on the "
-    "machine that ran it",
+    "machine of the run",
 )
 CELL = shape(
     "cell",
     "A cell of the notebook that made a run. Printed by `runs cells`.",
-    number="number of its execution, as in `In [3]`",
-    source="text: its source, without secrets",
+    number="number of the cell's execution, as in `In [3]`",
+    source="text: the source of the cell, without secrets",
 )
 PACKAGE = shape(
     "package",
     "A package that was installed when a run began. Printed by `runs packages`.",
     name="text: the name of the package",
-    version="text: its version",
+    version="text: the version of the package",
 )
 STEP_LOG = shape(
     "step_log",
@@ -283,15 +283,15 @@ LINEAGE = shape(
 DIFF = shape(
     "diff",
     "Versions side by side. Printed by `diff`; TSV has a row for each field, with a column for each version.",
-    versions="list of objects: `ref` (as it was asked for), `reference` (`MODEL@NUMBER`, with the date of `ref`), "
+    versions="list of objects: `ref` (the given reference), `reference` (`MODEL@NUMBER`, with the date of `ref`), "
     "`model`, `number`, `at` (the commit of the metadata branch if `ref` has a date, or null), `unknown` (list of "
     '"parameters" and "packages" that could not be read or were not recorded)',
     fields="list of objects, those that differ first: `key` (as in filters, such as `metadata.accuracy`; parameters "
     "of a step are `steps.STEP.NAME`, packages `packages.NAME`), `same`, `change` (the difference from the first to "
     "the last number, or null), `values` (in the order of the versions; null if absent or unknown)",
     code="list of objects, from each version to the next: `old` and `new` (commits, or null), `changed` (two flags: "
-    "there were uncommitted changes), `commits` (only in the new one, newest first: `commit`, `author`, `when`, "
-    "`subject`), `left` (only in the old one)",
+    "there were uncommitted changes), `commits` (only in the new version, newest first: `commit`, `author`, "
+    "`when`, `subject`), `left` (only in the old version)",
     gaps="list of text: what could not be compared",
     at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
@@ -299,7 +299,7 @@ CHECKED_OUT = shape(
     "checked_out",
     "A work tree with a version's code. Printed by `checkout`.",
     reference="text: `MODEL@NUMBER`",
-    path="text: its folder",
+    path="text: the folder of the work tree",
     commit="text: the commit of the code",
     changed="true if there were uncommitted changes when the version was created",
     artifacts="object: the name and path of each artifact",
@@ -363,7 +363,7 @@ METADATA = shape(
     "metadata",
     "One key of metadata. Printed by `metadata show` as TSV; as JSON it prints one object of keys and values.",
     key="text",
-    value="its value",
+    value="the value of the key",
 )
 DELETED = shape(
     "deleted",
@@ -377,35 +377,35 @@ APPLIED = shape(
     "A pending stage or alias that `apply` examined.",
     model="text: the model's name",
     stage="text: the stage or alias",
-    version="number of the version now in force, or null if it is empty or was not applied",
-    applied="true if its tag now agrees with the branch",
-    reason="text: the reason why it was not applied, or empty",
+    version="number of the version now in force, or null if the stage is empty or the change was not applied",
+    applied="true if the tag now agrees with the branch",
+    reason="text: the reason why the change was not applied, or empty",
     previous="number of the version previously in force, or null",
-    tag="text: the name of its tag",
+    tag="text: the name of the tag of the stage or alias",
     pushed="true if the tag also moved on the remote",
 )
 GATE = shape(
     "gate",
     "The result of a rule of a stage for a version. Part of `proposal` and `plan`.",
     gate="text: the name of the gate, or `after`",
-    passed="true if the version meets it",
-    finding="text: the reason why not, or empty",
+    passed="true if the version meets the rule",
+    finding="text: the reason why the version fails, or empty",
     message="text: the gate's message, or empty",
-    forced="true if force overrode it",
+    forced="true if force overrode the rule",
     expression="text: the expression of the gate, or empty",
     values="object: the values that the expression reads, by their names; null if not set",
 )
 STAGE = shape(
     "stage",
     "A stage and its rules. Printed by `stage list`.",
-    name="text: its name",
+    name="text: the name of the stage",
     after="list of text: the places from which a version may enter; empty: any place",
     proposal_only="true if each change needs a reviewed proposal",
     signed="true if changes must be signed",
-    rollback="text: `direct` if a version that was in the stage before may return without meeting its rules, or empty",
-    gates="list of objects: its gates, each with `name`, `expression` and `message`",
+    rollback="text: `direct` if a version that was in the stage before may return without meeting the rules, or empty",
+    gates="list of objects: the gates of the stage, each with `name`, `expression` and `message`",
     in_force="true if only these rules are in force; false if earlier rules also apply until `git model apply`",
-    faults="list of text: the faults of its rules in `gitmodel.toml`; while there are any, nothing enters it",
+    faults="list of text: faults of the rules in `gitmodel.toml`; if there are any, no version enters the stage",
     at="text: with `--at`, the commit of the metadata branch that was read; null without `--at`",
 )
 CHANGED_RULES = shape(
@@ -415,22 +415,22 @@ CHANGED_RULES = shape(
     stage="text: the stage",
     changed="true if the rules were different before",
     changes="list of text: the changes, each in a line",
-    rules="object: its rules now (`after`, `proposal_only`, `signed`, `rollback`, `gates` as in `stage`); null if it "
-    "was removed",
+    rules="object: the rules of the stage now (`after`, `proposal_only`, `signed`, `rollback`, `gates` as in `stage`); "
+    "null if the stage was removed",
 )
 PROPOSAL = shape(
     "proposal",
     "Proposed changes of stages and rules, on a branch. Printed by `propose`, `proposals`, and by `stage add`, "
     "`stage update`, `stage remove`, `stage gate add` and `stage gate remove` with `--propose`.",
     branch="text: the branch, without `refs/heads/`",
-    commit="text: its commit",
-    base="text: the commit of the metadata branch with which it is compared",
-    subject="text: the subject of its commit",
-    author="text: the person who proposes it",
-    models="list of text: the models that it changes",
-    changes="list of objects as in `plan`: the effects of merging it now",
+    commit="text: the commit of the proposal",
+    base="text: the commit of the metadata branch with which the proposal is compared",
+    subject="text: the subject of the commit",
+    author="text: the person who made the proposal",
+    models="list of text: the models that the proposal changes",
+    changes="list of objects as in `plan`: the effects of merging the proposal now",
     rule_changes="list of text: changes of the rules of stages, each in a line",
-    problems="list of `problem`: the reasons not to merge it now",
+    problems="list of `problem`: the reasons not to merge the proposal now",
     ready="true if there are no problems",
     pushed="true if the remote has the branch",
     address="text: the URL for opening the pull request, or empty",
@@ -462,11 +462,11 @@ PLAN = shape(
 VERIFIED = shape(
     "verified",
     "An artifact that `verify` hashed. Each artifact is listed once, even if several versions have it.",
-    digest="text: its digest; empty if the record of the version cannot be read",
+    digest="text: the digest of the artifact; empty if the record of the version cannot be read",
     size="number of bytes",
-    versions="list of text: the versions that have it, as `MODEL@NUMBER`, or a model whose versions are lost",
+    versions="list of text: the versions that have the artifact, as `MODEL@NUMBER`, or a model whose versions are lost",
     error="text: the problem, or empty",
-    unreachable="true if its store could not be reached, so its state is unknown",
+    unreachable="true if the store could not be reached, so the state of the artifact is unknown",
     uri="text: the location of an external artifact, or empty",
     purged="text: the parts that were erased permanently, when and why; or empty",
 )
@@ -474,7 +474,7 @@ PROBLEM = shape(
     "problem",
     "A problem on the metadata branch. Printed by `check`.",
     path="text: the file on the metadata branch",
-    key="text: the key in it, or empty",
+    key="text: the key in the file, or empty",
     rule="text: the name of the rule on the page of the format",
     message="text: the problem",
 )
@@ -483,10 +483,10 @@ FINDING = shape(
     "A finding about this clone. Printed by `doctor`.",
     about="text: the kind of finding, such as lock, tag or artifact",
     message="text: the finding",
-    hint="text: how to solve it",
-    fixable="true if `doctor --fix` can repair it",
-    grave="true if it prevents something from working",
-    fixed="true if this command repaired it",
+    hint="text: how to solve the problem",
+    fixable="true if `doctor --fix` can repair the problem",
+    grave="true if the problem prevents something from working",
+    fixed="true if this command repaired the problem",
 )
 MAINTAINED = shape(
     "maintained",
@@ -498,20 +498,20 @@ STORE = shape(
     "store",
     "An artifact store of the registry, as this machine reaches it. Printed by `store list`, `store add`, `store use`, "
     "`store trust`.",
-    name='text: its name; "default" for the default store; empty for a URL that is not a store of the registry',
-    url="text: its URL on this machine",
-    source="text: the file, variable or default that sets it",
-    trusted="true if this machine may send credentials to it, or it needs none",
-    read_only="true if this machine does not write to it",
-    models="list of text: the models whose artifacts it stores; for the default store, those with no other",
+    name='text: the name of the store; "default" for the default store; empty for a URL of no store of the registry',
+    url="text: the URL of the store on this machine",
+    source="text: the file, variable or default that sets the URL",
+    trusted="true if this machine may send credentials to the store, or the store needs none",
+    read_only="true if this machine does not write to the store",
+    models="list of text: the models that use the store; for the default store, the models without another store",
 )
 FORMAT = shape(
     "format",
     "A format in which gitmodel can load artifacts. Printed by `formats list`.",
-    name="text: its name, as a record has it",
-    extensions="list of text: the endings of its files, such as .csv; empty if the content alone decides",
-    package="text: the package that adds it; empty for a format of gitmodel",
-    unsafe="true if loading can run code from the file, so that it needs `trusted=True`",
+    name="text: the name of the format, as in a record",
+    extensions="list of text: the suffixes of its files, such as .csv; empty if the content alone decides",
+    package="text: the package that adds the format; empty for a format of gitmodel",
+    unsafe="true if loading can run code from the file, so that `trusted=True` is needed",
     error="text: why the format of a package cannot be used; empty if it can",
     trusted_names="list of text: the classes and functions that this machine trusts for files of this format",
 )
@@ -558,7 +558,7 @@ PURGED = shape(
     "purged",
     "The result of `store purge`.",
     digests="list of text: the digests that have a tombstone; for a folder, also those of its files",
-    versions="list of text: the versions that have it, as `MODEL@NUMBER`",
+    versions="list of text: the versions that have the artifact, as `MODEL@NUMBER`",
     removed="list of text: the URLs of the stores from which bytes were removed",
     kept="list of text: files of the folder that stay because other artifacts need them",
     pending="true if the bytes stay until the tombstone is on the remote",
@@ -566,28 +566,28 @@ PURGED = shape(
 SETTING = shape(
     "setting",
     "A setting in effect. Printed by `config`.",
-    key="text: its name",
-    value="text: its value",
-    source="text: the file, variable or default that sets it",
+    key="text: the name of the setting",
+    value="text: the value of the setting",
+    source="text: the file, variable or default that sets the value",
 )
 REGISTRY = shape(
     "registry",
     "The registry of this repository. Printed by `init`.",
-    registry="text: the git directory that holds it, or its URL",
+    registry="text: the git directory that contains the registry, or the URL of the registry",
     branch="text: the full name of the metadata branch",
     store="text: the URL of the artifact store, or null",
-    begun="true if this command created it",
-    adopted="text: the remote from which it was fetched, or null",
+    begun="true if this command created the registry",
+    adopted="text: the remote from which the registry was fetched, or null",
     written="list of text: the files that `--ci` created or changed",
 )
 REMOTE = shape(
     "remote",
     "The remote for `pull` and `push`. Printed by `remote`, `clone`.",
-    name="text: its name in git",
-    url="text: its URL, without credentials",
-    seen="text: the last commit of its metadata branch that gitmodel saw, or empty",
-    ahead="number of local commits that it did not have at that time",
-    behind="number of its commits at that time that are not here",
+    name="text: the name of the remote in git",
+    url="text: the URL of the remote, without credentials",
+    seen="text: the last commit of the remote's metadata branch that gitmodel saw, or empty",
+    ahead="number of local commits that the remote lacked when it was last seen",
+    behind="number of the remote's commits, as last seen, that are not here",
 )
 PULLED = shape(
     "pulled",
@@ -621,16 +621,16 @@ PUSHED = shape(
 HOOK = shape(
     "hook",
     "A git hook of a repository. Printed by `hook install`, `hook uninstall`.",
-    hook="text: its name, `pre-receive` or `pre-push`",
-    path="text: its file",
-    installed="true if it is installed",
-    changed="true if this command wrote or removed it",
+    hook="text: the name of the hook, `pre-receive` or `pre-push`",
+    path="text: the file of the hook",
+    installed="true if the hook is installed",
+    changed="true if this command wrote or removed the hook",
 )
 ERROR = shape(
     "error",
     'The failure of a command: `{"error": {...}}` on stderr.',
     message="text: the error",
-    hint="text: how to solve it, or empty",
+    hint="text: how to solve the problem, or empty",
     exit_code="number: the exit code of the command",
     kind="text: the name of the error class in `gitmodel.errors`, or `Unexpected`",
     gates="list of objects: the gates that a version fails (`gate`, `expression`, `message`, `values` by their names, "
@@ -640,7 +640,7 @@ WARNING = shape(
     "warning",
     'A problem that does not stop the command: `{"warning": {...}}` on stderr.',
     message="text: the problem",
-    hint="text: how to solve it, or empty",
+    hint="text: how to solve the problem, or empty",
 )
 # Every shape above, in order. Collected and not listed by hand, so that no shape is forgotten.
 ALL = tuple(value for value in tuple(globals().values()) if isinstance(value, Shape))
