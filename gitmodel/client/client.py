@@ -944,7 +944,8 @@ class Client:
         from gitmodel.client.drawn_lineage import DrawnLineage
         from gitmodel.lineage import graph
 
-        found = graph.lineage(self.repository, subject, store=lambda: self.store, up=up, down=down, depth=depth)
+        walk = partial(graph.lineage, self.repository, store=lambda: self.store, kept=self._opened.lineage_at)
+        found = walk(subject, up=up, down=down, depth=depth)
         return DrawnLineage(**vars(found))
 
     def diff(self, *references: str) -> VersionDiff:

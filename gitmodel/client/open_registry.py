@@ -27,10 +27,12 @@ from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
 if TYPE_CHECKING:
     from gitmodel.code.kept_commits import KeptCommits
     from gitmodel.code.repository import CodeRepository
+    from gitmodel.domain.schema.object_ids import Oid
     from gitmodel.domain.schema.records import Code
     from gitmodel.domain.schema.refs import StageRef
     from gitmodel.domain.snapshots.snapshot import Snapshot
     from gitmodel.domain.snapshots.snapshot_sources import Refusal
+    from gitmodel.lineage.graph import AtCommit
     from gitmodel.registry.store_access import Access
     from gitmodel.stores.interface import ArtifactStore
 
@@ -57,6 +59,8 @@ class OpenRegistry:
         # The target of changes: the branch itself, or the batch of a transaction.
         self.writer: Writer = Direct(self.repository)
         self._store = store or ""
+        # What the lineage read at the last commit.
+        self.lineage_at: dict[Oid | None, AtCommit] = {}
         self._keyed: Counter[str] = Counter()
         self._kept: KeptCommits | None = None
         self._outer: OpenRegistry | None = None

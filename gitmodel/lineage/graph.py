@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.runs import find_run, named_run
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Kind, Lineage, trace
+from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Kind, Lineage, artifact_facts, trace
 from gitmodel.domain.views.record_views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.index.digests import DigestIndex, RecordsByDigest
@@ -25,6 +27,15 @@ _SHORTEST = 7
 _HEX = frozenset("0123456789abcdef")
 
 
+class AtCommit:
+    """What walks found at one commit, for the next walk there: complete, and never outdated."""
+
+    def __init__(self) -> None:
+        self.mentioned: RecordsByDigest | None = None
+        self.places: dict[str, list[paths.RecordPath]] = {}
+        self.facts: dict[str, Mapping[str, Any]] = {}
+
+
 def lineage(
     repository: Repository,
     subject: str,
@@ -33,13 +44,16 @@ def lineage(
     up: bool = True,
     down: bool = True,
     depth: int | None = None,
+    kept: dict[Oid | None, AtCommit] | None = None,
 ) -> Lineage:
     """Return the lineage of *subject*: a version (`iris@4`), a digest (`sha256:` and at least 7 digits) or a run.
 
-    *depth* is the maximum number of runs to follow. Raises NotFound for an unknown subject, UsageError for an ambiguous
-    abbreviation of a digest.
+    *depth* is the maximum number of runs to follow. *kept* has what earlier calls found at the last commit. Raises
+    NotFound for an unknown subject, UsageError for an ambiguous abbreviation of a digest.
     """
-    return repository.read(lambda snapshot: _lineage(_Records(repository, snapshot, store), subject, up, down, depth))
+    return repository.read(
+        lambda snapshot: _lineage(_Records(repository, snapshot, store, kept), subject, up, down, depth)
+    )
 
 
 def readers(repository: Repository, model: str, number: int, *, store: Callable[[], ArtifactStore]) -> list[str]:
@@ -90,14 +104,23 @@ def _root(known: _Records, subject: str) -> tuple[str, Kind]:
 class _Records:
     """The records of a snapshot during a search, each decoded once; implements `domain.views.lineage.Known`."""
 
-    def __init__(self, repository: Repository, snapshot: Snapshot, store: Callable[[], ArtifactStore]) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        snapshot: Snapshot,
+        store: Callable[[], ArtifactStore],
+        kept: dict[Oid | None, AtCommit] | None = None,
+    ) -> None:
         self.snapshot = snapshot
         self._repository = repository
         self._store = store
         self._runs: dict[str, RunRecord | None] = {}
         self._missing: dict[str, str] = {}
         self._damaged: dict[str, str] = {}
-        self._found: dict[str, list[paths.RecordPath]] = {}
+        self._at = (kept or {}).get(snapshot.commit) or AtCommit()
+        if kept is not None and snapshot.commit not in kept:
+            kept.clear()
+            kept[snapshot.commit] = self._at
         self._states: dict[str, list[StageState]] = {}
 
     def digest(self, given: str) -> str:
@@ -150,6 +173,14 @@ class _Records:
             if run is not None and any(digest in (*s.inputs.values(), *s.outputs.values()) for s in run.steps):
                 yield run
 
+    def artifact_facts(self, digest: str) -> Mapping[str, Any]:
+        found = self._at.facts.get(digest)
+        if found is None:
+            found = artifact_facts(self, digest)
+            if not self.unread:  # else the next walk reads again, to say what it could not read
+                self._at.facts[digest] = found
+        return found
+
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
         model = reference.partition("@")[0]
         record = self.version(reference)
@@ -174,19 +205,25 @@ class _Records:
         )
 
     def _places(self, digest: str) -> list[paths.RecordPath]:
-        if digest not in self._found:
+        if digest not in self._at.places:
             found = [place for path in self._mentioned.paths(digest) if (place := paths.parse_path(path))]
             found.sort(key=lambda place: (place.kind, place.model, len(place.key), place.key))
-            self._found[digest] = found
-        return self._found[digest]
+            if self._mentioned.unread:
+                return found
+            self._at.places[digest] = found
+        return self._at.places[digest]
 
     @cached_property
     def _mentioned(self) -> RecordsByDigest:
+        if self._at.mentioned is not None:
+            return self._at.mentioned
         commit = self.snapshot.commit
         files = self._repository.files(commit)
         trees = ",".join(files.id(folder) or "" for folder in (paths.MODELS, paths.RUNS))
         index = DigestIndex(self._repository.git, self._repository.reader, self._repository.own_folder)
-        return index.at(commit, trees, self._more)
+        found = index.at(commit, trees, self._more)
+        self._at.mentioned = None if found.unread else found
+        return found
 
     def _more(self, path: str, data: bytes) -> Iterable[str] | None:
         """Return the digests that only the details of a long run have; None if the store lacks the details."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from gitmodel.domain.changes.runs import find_run
 from gitmodel.domain.changes.stages import RecordedPlaces
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.views.lineage import VERSION, Lineage, trace
+from gitmodel.domain.views.lineage import VERSION, Lineage, artifact_facts, trace
 from gitmodel.errors import GitModelError
 
 
@@ -49,6 +50,9 @@ class _Records:
 
     def runs_with(self, digest: str) -> Iterable[RunRecord]:
         return ()
+
+    def artifact_facts(self, digest: str) -> Mapping[str, Any]:
+        return artifact_facts(self, digest)
 
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
         model, _, number = reference.partition("@")

@@ -14,6 +14,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import RunRecord, StepRecord
 from gitmodel.domain.views.lineage import find_cycle
+from gitmodel.lineage import graph
 from gitmodel.registry.writer import transact
 
 A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")
@@ -295,6 +296,22 @@ def test_a_record_that_cannot_be_read_is_reported_and_the_rest_continues(client,
     assert bad in err
 
 
+def test_a_client_that_asks_again_describes_no_artifact_again_and_finds_what_a_new_client_finds(
+    past, story, monkeypatch
+):
+    subject, bad = "iris@production", "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
+    first = past.lineage(subject)
+    with monkeypatch.context() as patch:
+        patch.setattr(graph, "artifact_facts", lambda known, digest: pytest.fail(f"{digest} is described again"))
+        assert past.lineage(subject) == first
+    data = f'id = "{first.nodes[1].id}"\nnot toml'.encode()
+    transact(past.repository, lambda snapshot: Change(None, "Break a record", files={bad: data}))
+    with Client(story) as new:
+        expected = new.lineage(subject)
+    assert [path for path, _ in expected.unread] == [bad]
+    assert [past.lineage(subject) for _ in range(2)] == [expected] * 2
+
+
 def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(client, capsys):
     from gitmodel.registry.runs import store_details
 
@@ -320,9 +337,10 @@ def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(cli
     for path in client.repository.own_folder.glob("index-*"):
         path.unlink()
     client.store.remove(record.details)
-    for _ in range(2):  # The index does not record failures, so the second call reads the store again.
-        with pytest.raises(NotFound, match="but 1 cannot be read"):
-            client.lineage(A)
+    with Client() as new:  # the other client keeps what it read
+        for _ in range(2):  # Neither the index nor a client records failures: the second call reads the store again.
+            with pytest.raises(NotFound, match="but 1 cannot be read"):
+                new.lineage(A)
     code, _, err = ask(capsys, "lineage", id, "--format", "json")
     assert code == 0
     assert "the artifact store, which does not have" in err

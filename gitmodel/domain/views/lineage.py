@@ -80,6 +80,9 @@ class Known(Protocol):
     def runs_with(self, digest: str) -> Iterable[RunRecord]:
         """Return the runs with a step that has this digest as an input or output."""
 
+    def artifact_facts(self, digest: str) -> Mapping[str, Any]:
+        """Return what `artifact_facts` returns, which may be kept from an earlier walk."""
+
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
         """Return the stage and the aliases of a version that are in force."""
 
@@ -339,7 +342,7 @@ def _links_of(run: RunRecord, record: VersionRecord) -> list[str]:
 
 def _described(known: Known, id: str, kind: Kind) -> Node:
     if kind == ARTIFACT:
-        return Node(id, kind, _artifact_facts(known, id))
+        return Node(id, kind, known.artifact_facts(id))
     if kind == RUN:
         run = known.run(id)
         return Node(id, kind, _run_facts(run) if run else {}, known.why_missing(id))
@@ -361,7 +364,8 @@ def _run_facts(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _artifact_facts(known: Known, digest: str) -> dict[str, Any]:
+def artifact_facts(known: Known, digest: str) -> Mapping[str, Any]:
+    """Return the facts of the artifact with *digest*, with all versions that have it."""
     links = [
         (reference, link)
         for reference, record in known.versions_with(digest)
