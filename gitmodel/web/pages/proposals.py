@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from gitmodel.domain.rules.gates import Outcome
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.names import ARCHIVED
 from gitmodel.domain.views.comparison import Compared
 from gitmodel.domain.views.lineage import ARTIFACT, Lineage, Node
@@ -176,7 +178,7 @@ def read(registry: RegistryData, id: str) -> ProposalPage:
         f"git model plan {registry.client.repository.branch_name}..{found.commit[:10]}",
         tuple(_change(registry, change) for change in plan.changes), plan.versions,
         tuple(f"{old} is renamed to {new}; its stages do not change" for old, new in plan.renamed),
-        plan.rule_changes, plan.rules, tuple(map(str, plan.problems)),
+        plan.rule_changes, plan.rules, tuple(map(_problem_text, plan.problems)),
     )  # fmt: skip
 
 
@@ -271,6 +273,13 @@ def _dependents(registry: RegistryData, change: PlannedChange) -> Iterator[str]:
         places = [place for place in (view.stage, *view.aliases) if place and place != ARCHIVED] if view else []
         if places:
             yield f"{view} {', '.join(places)}"
+
+
+def _problem_text(problem: Problem) -> str:
+    """Return *problem* with its model and stage instead of the path of the record, where it has them."""
+    what = paths.parse_path(problem.path)
+    place = " ".join(filter(None, (what.model, what.key))) if what is not None else problem.path
+    return f"{place}: {problem.message}" if place else problem.message
 
 
 def _version(registry: RegistryData, model: str, number: int | None) -> VersionView | None:
