@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from gitmodel.branch import remote_pushes, remotes
+from gitmodel.branch.first_parents import parse_person
 from gitmodel.branch.new_commits import commit_on
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.url_cache import REMOTE
@@ -71,15 +73,17 @@ class ProposedChanges(Frozen):
 class Proposal(Frozen):
     """Changes of stages on a *branch* with one *commit*, based on the commit *base* of the metadata branch.
 
-    *plan* has the changes and problems of merging the proposal now. *pushed* is True if *remote* has the branch.
-    *address* is the URL that opens the pull request ("": the host of the remote is unknown). *text* is the file with
-    the text of the pull request, "" if the address contains it. *request* is the pull request that was opened.
+    *plan* has the changes and problems of merging the proposal now. *created* is the time of the commit. *pushed* is
+    True if *remote* has the branch. *address* is the URL that opens the pull request ("": the host of the remote is
+    unknown). *text* is the file with the text of the pull request, "" if the address contains it. *request* is the pull
+    request that was opened.
     """
 
     branch: str
     commit: Oid
     subject: str
     author: str
+    created: datetime
     plan: Plan
     remote: str = ""
     pushed: bool = False
@@ -381,7 +385,7 @@ def _branch_name(done: list[Promotion], commit: Oid) -> str:
 def _read(repository: Repository, branch: str, commit: Oid, planned: Plan) -> Proposal:
     said = repository.commits.read(commit)
     subject = said.message.partition("\n")[0]
-    return Proposal(branch, commit, subject, said.author.partition(" <")[0], planned)
+    return Proposal(branch, commit, subject, said.author.partition(" <")[0], parse_person(said.committer)[2], planned)
 
 
 def _with_text(repository: Repository, proposal: Proposal) -> Proposal:

@@ -53,6 +53,7 @@ def test_a_page_of_a_proposal_says_the_same_as_plan(client, proposal, tmp_path):
     assert (row["id"], row["branch"]) == (proposal.commit[:12], proposal.branch)
     assert (row["changes"], row["verdict"]) == (["iris: production 2 → 3"], "1 of 1 rules passed")
     page = twin(f"proposals/{row['id']}")
+    assert row["created"] == page["created"] == "2026-11-23T10:12:13Z"
     (change,) = page["changes"]
     assert (change["old"], change["new"], change["owners"]) == (2, 3, ["@org/vision", "ada"])
     first = change["metrics"][0]

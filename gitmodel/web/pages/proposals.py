@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths
@@ -37,6 +38,7 @@ class ProposalRow(Frozen):
     id: str
     subject: str
     author: str
+    created: datetime
     branch: str
     changes: tuple[str, ...]
     verdict: str
@@ -144,6 +146,7 @@ class ProposalPage(Frozen):
     id: str
     subject: str
     author: str
+    created: datetime
     branch: str
     commit: str
     base: str
@@ -174,7 +177,7 @@ def read(registry: RegistryData, id: str) -> ProposalPage:
         raise NotFound(f"there is no open proposal {id!a}", hint="`git model proposals` lists them")
     plan = _whole_plan(registry, found)
     return ProposalPage(
-        id, found.subject, found.author, found.branch, found.commit, plan.base, safe_url(found.address),
+        id, found.subject, found.author, found.created, found.branch, found.commit, plan.base, safe_url(found.address),
         f"git model plan {registry.client.repository.branch_name}..{found.commit[:10]}",
         tuple(_change(registry, change) for change in plan.changes), plan.versions,
         tuple(f"{old} is renamed to {new}; its stages do not change" for old, new in plan.renamed),
@@ -199,7 +202,7 @@ def _row(proposal: Proposal) -> ProposalRow:
     verdict, state = _verdict([outcome for change in plan.changes for outcome in change.outcomes])
     if plan.problems:
         verdict, state = "not to be merged", "forged"
-    said = (proposal.subject, proposal.author, proposal.branch)
+    said = (proposal.subject, proposal.author, proposal.created, proposal.branch)
     worse = tuple(filter(None, map(plan_texts.worse_text, plan.changes)))
     return ProposalRow(plan.id, *said, (*changes, *plan.rule_changes), verdict, state, worse)
 
