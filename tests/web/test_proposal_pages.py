@@ -88,6 +88,28 @@ def test_a_merged_proposal_has_no_page(client, proposal, tmp_path):
     assert not (tmp_path / "site" / "proposals" / f"{proposal.commit[:12]}.html").exists()
 
 
+def test_a_proposal_is_named_on_the_pages_of_its_model_and_versions(client, proposal, tmp_path):
+    folder = tmp_path / "site"
+    export(client, folder)
+    link = f"proposals/{proposal.commit[:12]}.html"
+    named = {"index", "stages", "m/iris/index", "m/iris/v/2", "m/iris/v/3"}
+    texts = {path: (folder / f"{path}.html").read_text(encoding="utf-8") for path in (*named, "m/iris/v/1")}
+    assert {path for path, text in texts.items() if f'{link}">production 2 → 3</a>' in text} == named
+    assert ">1 open proposal</a>" in texts["index"]
+    editing.run(client.repository.common_dir, "update-ref", "-d", f"refs/heads/{proposal.branch}")
+    export(client, folder)
+    assert not [path for path in named if "proposed:" in (folder / f"{path}.html").read_text(encoding="utf-8")]
+
+
+def test_the_version_in_a_stage_says_how_to_go_back_and_whether_it_is_signed(client, tmp_path):
+    twin = export(client, tmp_path / "site")
+    assert twin("m/iris/v/2")["signatures"] == {"production": "not signed"}
+    text = (tmp_path / "site/m/iris/v/2.html").read_text(encoding="utf-8")
+    assert "Roll back to 1</summary>" in text
+    assert "git model rollback iris production" in text
+    assert "git model rollback" not in (tmp_path / "site/m/iris/v/1.html").read_text(encoding="utf-8")
+
+
 def test_the_page_lists_local_and_last_fetched_proposals(client, proposal, tmp_path, git):
     bare, clone = tmp_path / "bare.git", tmp_path / "clone"
     git(client.repository.common_dir, "clone", "-q", "--bare", ".", str(bare))

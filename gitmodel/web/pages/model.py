@@ -10,6 +10,7 @@ from gitmodel.domain.schema.records import HEADINGS
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
+from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
 
@@ -62,6 +63,7 @@ class ModelPage(Frozen):
     metadata: dict[str, Any]
     card: tuple[CardSection, ...]
     stages: tuple[StagePill, ...]
+    proposals: tuple[OpenProposal, ...]
     latest: int | None
     versions: int
     chart: Chart | None
@@ -88,6 +90,7 @@ def read(registry: RegistryData, model: str) -> ModelPage:
         metadata=dict(record.metadata),
         card=tuple(CardSection(title, text) for key, title in HEADINGS.items() if (text := getattr(record, key))),
         stages=stage_pills(registry, model),
+        proposals=open_proposals(registry, model),
         latest=view.latest,
         versions=view.count,
         chart=_chart(registry, model),

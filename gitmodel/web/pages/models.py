@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
+from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
 
@@ -34,6 +35,7 @@ class ModelRow(Frozen):
     latest: int | None
     versions: int
     stages: tuple[StagePill, ...]
+    proposals: tuple[OpenProposal, ...]
     owners: tuple[str, ...]
     tags: tuple[str, ...]
     changed: datetime
@@ -46,13 +48,14 @@ class ModelRow(Frozen):
 
 
 class ModelsPage(Frozen):
-    """All models, with the tags that they have, and the records that cannot be read."""
+    """All models, with the tags that they have, the number of *proposals*, and the records that cannot be read."""
 
     commit: str
     models: tuple[ModelRow, ...]
     tags: tuple[str, ...]
     stages: tuple[str, ...]
     damaged: tuple[str, ...]
+    proposals: int
 
 
 def read(registry: RegistryData) -> ModelsPage:
@@ -61,7 +64,7 @@ def read(registry: RegistryData) -> ModelsPage:
     tags = tuple(sorted({tag for row in rows for tag in row.tags}))
     stages = tuple(stage.name for stage in registry.stages)
     damaged = tuple(error.message for error in registry.damaged)
-    return ModelsPage(registry.commit, rows, tags, stages, damaged)
+    return ModelsPage(registry.commit, rows, tags, stages, damaged, len(registry.proposals))
 
 
 def _row(registry: RegistryData, name: str) -> ModelRow:
@@ -81,6 +84,7 @@ def _row(registry: RegistryData, name: str) -> ModelRow:
         view.latest,
         view.count,
         pills,
+        open_proposals(registry, name),
         view.record.owners,
         view.record.tags,
         changed,

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
+from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
@@ -34,6 +35,7 @@ class BoardRow(Frozen):
     model: str
     title: str
     holders: tuple[Holder | None, ...]
+    proposals: tuple[OpenProposal, ...]
 
 
 class StagesPage(Frozen):
@@ -57,7 +59,7 @@ def read(registry: RegistryData) -> StagesPage:
 def _row(registry: RegistryData, model: str, stages: tuple[str, ...]) -> BoardRow:
     pills = {pill.name: pill for pill in stage_pills(registry, model) if not pill.alias}
     holders = tuple(_holder(registry, model, pills.get(stage)) for stage in stages)
-    return BoardRow(model, registry.model(model).record.title, holders)
+    return BoardRow(model, registry.model(model).record.title, holders, open_proposals(registry, model))
 
 
 def _holder(registry: RegistryData, model: str, pill: StagePill | None) -> Holder | None:

@@ -13,6 +13,7 @@ from gitmodel.frozen import Frozen
 from gitmodel.web.artifact_content import picture_file, read_text
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages.code_state import CodeState, code_state
+from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import StagePill, pills_of
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
@@ -102,6 +103,8 @@ class VersionPage(Frozen):
     name: str | None
     stage: str | None
     places: tuple[StagePill, ...]
+    proposals: tuple[OpenProposal, ...]
+    signatures: dict[str, str]
     aliases: tuple[str, ...]
     created: datetime
     description: str
@@ -137,6 +140,8 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         name=record.name,
         stage=view.stage,
         places=pills_of(registry, model, record.number),
+        proposals=open_proposals(registry, model, record.number),
+        signatures=_signatures(registry, view),
         aliases=view.aliases,
         created=record.created,
         description=record.description,
@@ -226,6 +231,17 @@ def _history(registry: RegistryData, view: VersionView) -> Iterator[HistoryLine]
     yield HistoryLine(view.record.created, "created", "", "", "", view.record.description)
 
 
+def _signatures(registry: RegistryData, view: VersionView) -> dict[str, str]:
+    """Return a word for the signature of the change that put the version into each stage that it is in."""
+    number = view.record.number
+    held = [state.name for state in registry.states_of(view.model, number) if state.in_force == number]
+    entered = {name: event for name in held if (event := registry.entered(view.model, name, number))}
+    if not entered:
+        return {}
+    words = registry.signatures([event.commit for event in entered.values()])
+    return {name: words[event.commit] for name, event in entered.items()}
+
+
 def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | None:
     """Return the previous holder of the stage of the version, with the differences; None if there was none."""
     event = _replacement(registry, view)
@@ -270,6 +286,8 @@ def state(registry: RegistryData, model: str, number: str) -> str:
         registry.neighbours(model, record.number),
         [(event.commit, event.stage, event.fault) for event in events],
         registry.states_of(model, record.number),
+        open_proposals(registry, model, record.number),
+        _signatures(registry, view),
         [run.id for run in known],
         list(_inputs(registry, view, known)),
         _used_by(registry, view),
