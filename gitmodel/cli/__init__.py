@@ -19,7 +19,7 @@ from gitmodel import __version__, errors
 from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, usage_of
 from gitmodel.errors import GitModelError, GitModelWarning
 
-INTERRUPTED = 130  # as in shells: 128 plus the number of the signal
+INTERRUPTED = 130  # 128 plus the number of the signal, as in shells
 READER_GONE = 141
 
 COMMANDS = {
@@ -77,7 +77,7 @@ COMMANDS = {
     "doctor": Entry("checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
 }
 ALSO = {"versions": "version"}
-# Commands of ZenML 0.52 and later, and usual words of other tools, with the command to suggest.
+# Commands of ZenML 0.52 and later, and of other tools, each with the command that gitmodel suggests instead.
 MEANT = {
     "add": "link",
     "create": "version create",
@@ -153,7 +153,7 @@ def program(
 def main(prog_name: str | None = None) -> NoReturn:
     """Run the program on the arguments of the process, and exit."""
     called = os.path.basename(sys.argv[0])
-    from gitmodel.files.termination import cleaning_up_when_terminated  # only the program needs it
+    from gitmodel.files.termination import cleaning_up_when_terminated  # imported here: `run` does not need it
 
     with cleaning_up_when_terminated():
         code = run(sys.argv[1:], prog_name=prog_name or ("gitmodel" if called.startswith("gitmodel") else "git model"))
@@ -163,7 +163,7 @@ def main(prog_name: str | None = None) -> NoReturn:
 def _end_process(code: int) -> NoReturn:
     """End the process as `sys.exit` does, without freeing every object, which takes 4 ms."""
     gc.freeze()
-    if threading.active_count() > 1:  # other threads may still run, and Python waits for them
+    if threading.active_count() > 1:  # Python waits for other threads, which may still run
         sys.exit(code)
     atexit._run_exitfuncs()
     try:
@@ -175,7 +175,7 @@ def _end_process(code: int) -> NoReturn:
 
 
 def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
-    """Run one command and return its exit code. Only this function prints errors."""
+    """Run one command and return its exit code. No other function prints errors."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -197,7 +197,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
         return READER_GONE
     except KeyboardInterrupt as end:
         if type(end) is not KeyboardInterrupt:
-            raise  # SIGTERM: `main` ends the process by this signal
+            raise  # after SIGTERM, `main` ends the process by the same signal
         return INTERRUPTED
     except Exception as error:
         return _report_unexpected(error, invocation, arguments)
@@ -222,7 +222,7 @@ def _telling_warnings(invocation: Invocation) -> Iterator[None]:
 
 def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> int:
     try:
-        # Not click's `main`, which would handle interrupts, broken pipes and usage errors itself.
+        # click's `main` is not used, because it handles interrupts, broken pipes and usage errors itself.
         with program.make_context(prog_name, [*arguments], obj=invocation) as ctx:
             ctx.call_on_close(invocation.close)
             program.invoke(ctx)
@@ -239,7 +239,7 @@ def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> i
 
 
 def _message(error: click.UsageError) -> str:
-    """Return the message of *error*, without click's suggestion of --help for --model."""
+    """Return the message of *error*. Leaves out the wrong suggestion of click to use --help instead of --model."""
     if isinstance(error, click.NoSuchOption) and error.possibilities == ["--help"] and "--h" not in error.option_name:
         return error.message
     return error.format_message()
@@ -261,7 +261,7 @@ def _usage_hint(error: click.UsageError) -> str:
 
 
 def _report(error: GitModelError, invocation: Invocation, arguments: Sequence[str]) -> int:
-    # Searched in the arguments, because parsing can fail before it gets to --format.
+    # The format is searched in the arguments, because parsing can fail before it gets to --format.
     invocation.output.format = _wanted_format(arguments) or invocation.output.format
     public = next((kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__), GitModelError)
     invocation.output.error(error, kind=public.__name__)
@@ -305,6 +305,6 @@ def _discard_output() -> None:
 
 
 def _sentence(message: str) -> str:
-    """Return a message of click on one line, without capital and full stop."""
+    """Return a message of click on one line, without a capital at its start and a full stop at its end."""
     line = " ".join(message.split()).removesuffix(".")
     return line[:1].lower() + line[1:]

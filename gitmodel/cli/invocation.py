@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gitmodel.client.values import State
     from gitmodel.domain.schema.renumbering import Renumbered
 
-# The variables by which git locates a repository or a part of one.
+# The environment variables that tell git where a repository, or a part of it, is.
 _LOCATING = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -52,7 +52,7 @@ class Invocation:
     def client(self) -> Client:
         from gitmodel.client.client import Client
 
-        gc.freeze()  # otherwise each garbage collection during a long list searches all imported objects
+        gc.freeze()  # without this, each garbage collection during a long list searches all imported objects
         gc.enable()
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         found.repository.on_renumbered = self._warn_of_renumbering
@@ -60,9 +60,9 @@ class Invocation:
 
     @contextmanager
     def open_each(self, repos: Sequence[str]) -> Iterator[dict[str, Client]]:
-        """Open the registries in *repos*, without any: that of the invocation. Yields a client for each, by name.
+        """Open the registries in *repos*, or else that of the invocation. Yields a dict of clients by name.
 
-        The name is the last part of the path or URL. If it is taken, a number follows.
+        The name is the last part of the path or URL, with a number if several registries have the same last part.
         """
         if not repos:
             yield {"": self.client}
@@ -84,7 +84,7 @@ class Invocation:
 
     @property
     def folder(self) -> str:
-        """The folder of -C, or ".". If no variable names a repository, -C also names it, like --repo."""
+        """The folder of -C, or ".". If no environment variable names a repository, -C names it, like --repo."""
         return os.getcwd() if self._named and not _LOCATING & os.environ.keys() else "."
 
     def _in_the_past(self, client: Client, moment: str) -> Client:
@@ -102,7 +102,7 @@ class Invocation:
     def note_past(self, what: str, state: State, by_commit: str) -> None:
         """Print the past *state* from which *what* was read.
 
-        If the date of the state is doubtful, warn and suggest the command *by_commit*.
+        If the date of the state is doubtful, warns and suggests the command *by_commit*.
         """
         self.output.note(f"{what} is what the branch recorded at {state}; it may not have been in force")
         if state.ahead:
@@ -124,7 +124,7 @@ class Invocation:
             ) from None
 
     def _warn_of_renumbering(self, note: Renumbered) -> None:
-        """Warn once about each reference whose number a pull gave to another version."""
+        """Warn of a reference whose number a pull gave to another version, but only once of each."""
         if note not in self._warned:
             self._warned.add(note)
             self.output.warn(note.warning)
@@ -132,7 +132,8 @@ class Invocation:
     def name_contested_repository(self, error: GitModelError) -> GitModelError:
         """Return *error*.
 
-        If it is NotFound and a variable names another repository, return an error that names both.
+        For a NotFound, if an environment variable names another repository, returns an error that names both
+        repositories.
         """
         if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
             return error
@@ -144,7 +145,7 @@ class Invocation:
         return UsageError(f"{error.message}; {git.read_only_reason}, which was read", hint=NAME_ONE)
 
     def warn_at_end(self) -> None:
-        """Warn if a variable names another repository, or if the metadata branch itself is checked out here."""
+        """Warn if an environment variable names another repository, or if the metadata branch is checked out here."""
         if "client" not in self.__dict__ or self.client.repository.url:
             return
         from gitmodel.branch.checked_out import is_behind
@@ -276,7 +277,7 @@ class Entry(NamedTuple):
 class LazyGroup(click.Group):
     """A group that imports a command only when it is called.
 
-    *also* maps other names of commands to their names. *meant* maps names of another tool to the commands to suggest.
+    *also* maps other names of commands to their names. *meant* maps commands of other tools to the commands to suggest.
     """
 
     def __init__(
@@ -299,7 +300,7 @@ class LazyGroup(click.Group):
         return [*self.lazy, *self.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the command *cmd_name*, or None."""
+        """Import and return the command *cmd_name*. Return None if there is no such command."""
         name = self.also.get(cmd_name, cmd_name)
         return self.lazy[name].load() if name in self.lazy else self.commands.get(name)
 

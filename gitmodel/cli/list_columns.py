@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _WIDEST = 20  # the maximum width of a column that the user did not choose
-_WIDEST_LAST = len("DESCRIPTION")  # the same for the last column, which is cut
+_WIDEST_LAST = len("DESCRIPTION")  # the maximum width of the last column, whose cells are cut
 
 
 class RowKind(Frozen, Generic[T]):
-    """A kind of rows: their columns for people, and their fields for JSON and TSV.
+    """A kind of row: its columns for people, and its fields for JSON and TSV.
 
-    A table with chosen columns also has the columns *first*, and JSON and TSV the fields *keys*. *others* are the
-    remaining usual columns. *measured* returns the values of a row by key. The keys that most rows have become columns,
-    in front of the column *before*. *fields* returns the fields of a row for JSON, at least those with the given names.
-    *tables* are the fields that are tables with fixed names. *elsewhere* is advice for metadata that no row has.
+    A table with chosen columns begins with the columns *first*, and JSON and TSV with the fields *keys*. *others* has
+    the remaining usual columns. *measured* returns the values of a row by key: the keys that most rows have become
+    columns, in front of the column *before*. *fields* returns the fields of a row for JSON, at least those with the
+    given names. *tables* has the names of the fields that are tables with fixed names. *elsewhere* is advice for
+    metadata that no row has.
     """
 
     shape: Shape
@@ -95,7 +96,7 @@ def print_rows(
 
 
 class _Chosen(Generic[T]):
-    """The columns that *text* names, with commas: fields and keys of the metadata of rows. Raises UsageError."""
+    """The columns that *text* names, separated by commas: fields, and keys of the metadata. Raises UsageError."""
 
     def __init__(self, text: str, kind: RowKind[T]) -> None:
         from gitmodel.expressions.fields import names_below, read_field  # imported here: few lists need it
@@ -153,8 +154,8 @@ class _Chosen(Generic[T]):
 def _measured_table(kind: RowKind[T], items: Iterable[T], sort: str) -> tuple[list[str], list[list[str]]]:
     """Return heads and cells of the usual columns and of values that most of *items* have.
 
-    As many values as fit on the terminal become columns. The key by which *sort* sorts comes first, even if few items
-    have it. Keeps only the cells and values of each item in memory, because there may be many items.
+    As many values as fit on the terminal become columns. The first key is that of *sort*, even if few items have this
+    key. Keeps only the cells and values of each item in memory, because there may be many items.
     """
     values = _Values()
     heads = [head for head, _ in kind.usual]
@@ -189,7 +190,7 @@ def measurement(value: Any) -> str:
 
 
 class _Values:
-    """The values of items that may become columns. The keys are stored once for all items with the same keys."""
+    """The values of items that may become columns. Items with the same keys share one tuple of keys."""
 
     def __init__(self) -> None:
         self._keys: list[tuple[str, ...]] = []
@@ -208,7 +209,7 @@ class _Values:
             yield item
 
     def most_common(self, first: str) -> Iterator[str]:
-        """Yield *first* if an item has it, then the keys that most of the items have, the most common first."""
+        """Yield the key *first* if an item has it, then the keys that most of the items have, the most common first."""
         counts: Counter[str] = Counter()
         for keys, count in self._counts.items():
             counts.update(dict.fromkeys(keys, count))
@@ -233,5 +234,6 @@ def _room(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> Iterator[in
     """Yield the width of each column that has a value, with the space after it."""
     for head, column in zip(heads, columns, strict=True):
         taken = _widest(column)
-        if taken and head != PROSE:  # not this column, which moves below its row if the terminal is too narrow
+        # The column PROSE needs no room: if the terminal is too narrow, its cells move below the rows.
+        if taken and head != PROSE:
             yield max(width(head), taken if head != heads[-1] else min(taken, _WIDEST_LAST)) + 2

@@ -27,8 +27,8 @@ T = TypeVar("T")
 def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple[VersionRef, list[str]]:
     """Return the version at the start of *words*, `MODEL@VERSION` or `MODEL VERSION`, and the words after it.
 
-    *after* is the number of words that must follow, *usage* the usage line. Raises UsageError for too few or too many
-    words.
+    *after* is the number of words that must follow. *usage* is the usage line for the error. Raises UsageError for too
+    few or too many words.
 
     >>> read_reference(["iris", "3", "production"], after=1, usage="REF STAGE")
     (VersionRef(model='iris', selector='3'), ['production'])
@@ -49,7 +49,7 @@ def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple
 
 
 def refuse_stdout(path: str | None, writes: str) -> None:
-    """Raise UsageError if *path* is `-`, which means stdout in other programs.
+    """Raise UsageError for the path `-`, which means stdout in other programs.
 
     *writes* describes the output of the command.
     """
@@ -91,7 +91,7 @@ def read_value(text: str) -> Any:
     if "\n" in text or "\r" in text:
         return text
     try:
-        # Parsing within brackets fails if the text has a comment: `5 # five` is text and not the number 5.
+        # Parsed within brackets, so that text with a comment is no value: `5 # five` is text and not the number 5.
         alone, listed = rtoml.loads(f"v = {text}"), rtoml.loads(f"v = [{text}]")
     except (rtoml.TomlParsingError, ValueError):
         return text
@@ -136,9 +136,9 @@ def read_formats(pairs: Iterable[str]) -> dict[str, str]:
 def matching(
     items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words
 ) -> list[T]:
-    """Return the *items* that match *expression* (CEL; "" matches all). *shape* names the *fields* of an item.
+    """Return the *items* that match the CEL *expression*; "" matches all. *shape* names the *fields* of an item.
 
-    *words* are the possible values of fields. Raises UsageError for a wrong expression, name or value.
+    *words* has the possible values of some fields. Raises UsageError for a wrong expression, name or value.
     """
     if not expression:
         return list(items)
@@ -174,7 +174,7 @@ class Part(NamedTuple):
         return self == Part()
 
     def empty(self, otherwise: str, noun: str) -> str:
-        """Return the line to print for an empty list: *otherwise*, unless a filter or a page left rows out.
+        """Return the line to print for an empty list: *otherwise*, unless --filter, --limit or --offset left rows out.
 
         >>> Part(offset=5).empty("iris@1 has no runs", "run")
         'no run in this part of the list'
@@ -198,7 +198,7 @@ class TableOptions(NamedTuple):
 
 
 def _filter_names(shape: Shape) -> dict[str, Names]:
-    """Return the names that a filter of output in *shape* may read."""
+    """Return the names that --filter may read in output of *shape*."""
     from gitmodel.domain.views.filter_names import RECORDED, VALUE
 
     names: dict[str, Names] = {}
@@ -224,7 +224,7 @@ def tag_changes(function: F) -> F:
 def given_tags(set_tags: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the tags of --set-tags; None without this option, () for `--set-tags ''`.
 
-    Raises UsageError if --tag (*add*) or --remove-tag (*remove*) is also given, or if these two have the same tag.
+    Raises UsageError if --tag (*add*) or --remove-tag (*remove*) is also given, or if both of these have the same tag.
 
     >>> given_tags((), ("a",), ()), given_tags(("",), (), ()), given_tags(("a", "b"), (), ())
     (None, (), ('a', 'b'))
@@ -249,9 +249,9 @@ def refuse_alone(option: str, given: object, needed: str, needed_given: object) 
 
 
 def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
-    """Return if *yes* is set or the user confirms at the terminal.
+    """Ask the user at the terminal to confirm, unless *yes* is set.
 
-    Raises UsageError without a terminal, KeyboardInterrupt if the user declines.
+    Raises UsageError without a terminal, and KeyboardInterrupt if the user declines.
     """
     if yes:
         return
@@ -287,9 +287,9 @@ def complete_model_and_stage(ctx: click.Context, parameter: click.Parameter, inc
 
 
 def reference_words(after: str = "", *, first: str = "REF") -> Callable[[F], F]:
-    """Return a decorator that adds the argument REF and the words *after* it, which the command gets as *words*.
+    """Return a decorator that adds the argument REF and the words in *after*, all of which the command gets as *words*.
 
-    *first* names the first word in the usage.
+    *first* is the name of the first word in the usage line.
     """
     metavar = f"{first} {after}".strip()
     complete = complete_model_and_stage if after == "STAGE" else complete_model
@@ -297,9 +297,9 @@ def reference_words(after: str = "", *, first: str = "REF") -> Callable[[F], F]:
 
 
 def reference(after: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator that adds the argument REF and the words *after* it, such as "STAGE".
+    """Return a decorator that adds the argument REF and the words in *after*, such as "STAGE".
 
-    The command gets the version as *ref*, and each word by its name in lower case.
+    The command gets the version as the argument *ref*, and each word as an argument with its name in lower case.
     """
 
     def add(function: Callable[..., Any]) -> Callable[..., Any]:

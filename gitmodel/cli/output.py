@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from gitmodel.cli.shapes import Shape
 
 FORMATS = ("table", "json", "tsv")
-# Seconds before a progress line appears and between its updates. Without a terminal, each update is a new line.
+# Seconds before a progress line appears, and between its updates. Without a terminal, each update is a new line.
 _PATIENCE, _TICK = 0.5, 0.1
 _PLAIN_TICK = 10.0
 _SPAN = 10.0  # seconds over which the rate is measured
 _NARROWEST = 8
-_WIDEST_CELL = 20  # on a narrow terminal, a row with a wider cell is printed below the table
-_MOST_LINES = 5  # of such a cell
-# A last column with one of these heads is printed below each row, uncut, if the terminal is too narrow.
+# On a narrow terminal, a row with a wider cell is printed below the table, each cell in at most `_MOST_LINES` lines.
+_WIDEST_CELL = 20
+_MOST_LINES = 5
+# If the terminal is too narrow, a last column with one of these heads is printed below each row, uncut.
 PROSE = "REASON"
 _WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
 _INDENT = "    "
@@ -95,7 +96,7 @@ class Output:
     def wide_table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
         """Print a table as `table` does. On a narrow terminal, print several tables with the same first column.
 
-        Rows with a wide cell follow, with a line for each cell. So no head is cut, and no cell but in the first column.
+        Rows with a wide cell follow, with a line for each cell, so that only cells of the first column are cut.
         """
         filled = [(head, column) for head, column in zip(heads, columns, strict=True) if any(column)]
         room = terminal_width()
@@ -117,7 +118,7 @@ class Output:
         return None
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
-        """Print a single object: for people *lines* of a label and a text, which may have several lines."""
+        """Print a single object: for people, print *lines*, each a label and a text of one or several lines."""
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))
 
@@ -140,7 +141,7 @@ class Output:
         _write_all(f"{line}\n" for line in lines)
 
     def note(self, message: str) -> None:
-        """Print a message for people. Machine-readable and quiet output leave it out."""
+        """Print a message for people, unless the output is quiet or for machines."""
         if self.is_table:
             _write(sys.stderr, f"{escape(message)}\n")
 
@@ -167,7 +168,7 @@ class Output:
 
     @contextmanager
     def late_warnings(self) -> Iterator[Callable[[str], None]]:
-        """Yield a function that collects warnings. The warnings are printed after the progress line is gone."""
+        """Yield a function that collects warnings, which are printed after the progress line has disappeared."""
         found: list[str] = []
         yield found.append
         for warning in found:
@@ -175,7 +176,7 @@ class Output:
 
     @contextmanager
     def progress(self, label: str, *, unit: str = "") -> Iterator[Callable[[int, int], None] | None]:
-        """Yield a function to call with the number of bytes, or of what *unit* names, done and the total.
+        """Yield a function to call with the number of bytes (or of *unit*) that are done, and with the total.
 
         The function shows the progress of slow work; without a terminal, in lines. Yields None if nothing would be
         shown.
@@ -224,7 +225,7 @@ class Output:
         return True
 
     def _dated(self, shape: Shape, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return *fields* with the commit that --at selected."""
+        """Return *fields*, with the commit that --at selected if there is one."""
         return {**fields, "at": self.at} if "at" in shape.fields else fields
 
     def _complain(self, word: str, colour: str, message: str, hint: str, fields: Mapping[str, Any]) -> None:
@@ -355,7 +356,7 @@ def _tsv(shape: Shape, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 def cells_of(columns: Sequence[Callable[[T], str]], items: Iterable[T]) -> list[list[str]]:
     """Return the cells of each column of a table of *items*. Only the cells stay in memory."""
     found: list[list[str]] = [[] for _ in columns]
-    shared: list[dict[str, str]] = [{} for _ in columns]  # equal cells share one object, to save memory
+    shared: list[dict[str, str]] = [{} for _ in columns]  # equal cells share one string, to save memory
     left = iter(items)
     while piece := list(islice(left, _PIECE)):
         for read, column, known in zip(columns, found, shared, strict=True):

@@ -105,7 +105,7 @@ SCRIPTS = {"bash": _BASH.lstrip(), "zsh": _ZSH.lstrip(), "fish": _FISH.lstrip()}
 
 
 def complete(program: click.Command) -> int:
-    """Answer the request of a completion script, which is in environment variables. Return the exit code."""
+    """Answer the request that a completion script puts into environment variables. Return the exit code."""
     from click.shell_completion import shell_complete
 
     from gitmodel.cli.invocation import Invocation
@@ -116,7 +116,7 @@ def complete(program: click.Command) -> int:
             program, {"obj": invocation}, "git-model", "_GITMODEL_COMPLETE", os.environ["_GITMODEL_COMPLETE"]
         )
     except Exception:
-        return 1  # no traceback: it would disturb the line that the user is typing
+        return 1  # without a traceback, which would disturb the line that the user is typing
     finally:
         invocation.close()
         sys.stdout.flush()
@@ -159,7 +159,7 @@ def _references(invocation: Invocation, incomplete: str) -> list[str]:
     if not at:
         return [view.name for view in invocation.client.view_models()]
     VersionRef.of(model)
-    invocation.client.repository.on_renumbered = lambda note: None  # no warning: the shell would print it into the line
+    invocation.client.repository.on_renumbered = lambda note: None  # the shell would print warnings into the line
     states = invocation.client.view_model(model).stages
     selectors = [state.name for state in states if state.in_force is not None]
     newest = [view for view in invocation.client.view_versions(model, limit=20) if isinstance(view, VersionView)]

@@ -22,7 +22,7 @@ def _fields(view: VersionView | VersionRow, wanted: Set[str]) -> Mapping[str, An
     few = {"model": view.model, "number": view.record.number, "metadata": view.record.metadata}
     if wanted <= few.keys():
         return few
-    assert isinstance(view, VersionView)  # a `VersionRow` occurs only in tables with the usual columns
+    assert isinstance(view, VersionView)  # tables with chosen columns have no `VersionRow`
     return view.fields()
 
 
@@ -55,7 +55,7 @@ def print_versions(
     *,
     otherwise: str,
 ) -> None:
-    """Print a list of versions, then notes and warnings about them. *otherwise* is the line for an empty list.
+    """Print a list of versions, then notes and warnings about these. *otherwise* is the line for an empty list.
 
     *found* may contain a `VersionRow` only if the table has the usual columns.
     """

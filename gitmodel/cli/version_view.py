@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def note_frozen(invocation: Invocation, frozen: str) -> None:
-    """Print a note if the version was read only from its stage tag *frozen* ("": it was read from the branch)."""
+    """Print a note if the version was read only from its stage tag *frozen*, which is "" after reading the branch."""
     if frozen:
         invocation.output.note(f"this is the record at the time of the tag {frozen}; the branch was not read")
 
@@ -74,9 +74,9 @@ def _link(link: ArtifactLink, kind: str = "") -> str:
 
 
 def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
-    """Print the number of recorded changes that are not in force. *pending* has each change with the name of its model.
+    """Print the number of recorded changes that are not in force. *pending* has pairs of a model's name and a change.
 
-    Changes that rules refuse are printed separately, with the command that undoes each.
+    Each change that rules refuse is printed separately, with the command that undoes it.
     """
     found = dict.fromkeys(pending)
     if any(cell_text.is_hidden_by_shallow_clone(state) for _, state in found):

@@ -46,10 +46,10 @@ class Demo(Frozen):
 
 
 def build(folder: Path, *, environ: Mapping[str, str], tell: Callable[[str], object]) -> Demo:
-    """Create a repository in *folder*, which must be empty or absent, and make the events of the story in it.
+    """Create a repository with the events of the story in *folder*, which must be empty or absent.
 
-    *tell* is called with a line for each event. Names, numbers, values, dates and reasons are the same each time; the
-    ids of commits and runs differ, because gitmodel draws a part of them at random. Raises UsageError.
+    *tell* is called with a line for each event. Names, numbers, values, dates and reasons are the same in each demo.
+    The ids of commits and runs differ, because a part of them is random. Raises UsageError.
     """
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -70,7 +70,7 @@ class _Builder:
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
-        # Settings of the user's registry would lead to another registry, branch or store.
+        # Removed, because settings for the user's registry would name another registry, branch or store.
         self._environ = {name: value for name, value in environ.items() if not name.startswith("GITMODEL_")}
 
     def environ_of(self, event: Event) -> dict[str, str]:
@@ -88,7 +88,7 @@ class _Builder:
         return Client(self._folder, repo=self._folder, store=store, environ=self.environ_of(event))
 
     def make(self, event: Event) -> str:
-        """Make *event*, and return what happened in a line."""
+        """Make *event*, and return a line that describes it."""
         if isinstance(event.deed, Commit):
             return self._commit(event, event.deed)
         with self.client(event) as client:

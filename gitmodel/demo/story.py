@@ -1,4 +1,4 @@
-"""The story of the demo: the people of a bicycle hire, their three models, and what happened when."""
+"""The story of the demo: the people of a bicycle hire, their three models, and the events with their times."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Train(Frozen):
 
 
 class Describe(Frozen):
-    """Give *version* a *description* and *tags*, and attach the text *note* as `review`, if there is one."""
+    """Give *version* a *description* and *tags*. Attach the text *note*, if it is not empty, as `review`."""
 
     version: str
     description: str
@@ -149,7 +149,7 @@ Review of churn 13
 
 
 def events() -> tuple[Event, ...]:
-    """Return what happened, in the order of time."""
+    """Return the events of the story in the order of time."""
     told = [*_founding(), *_churn(), *_demand(), *_triage(), *_rules()]
     return tuple(sorted(told, key=lambda event: event.when))
 
@@ -192,7 +192,7 @@ def _rules() -> list[Event]:
 
 
 def _training(model: str, runs: Mapping[str, Mapping[str, Any]]) -> list[Event]:
-    """Return runs of the training job in the night of each date."""
+    """Return an event for each date: the run of the training job in that night."""
     return [Event(f"2025-{day}T02:30:00Z", JOB, Train(model, given)) for day, given in runs.items()]
 
 

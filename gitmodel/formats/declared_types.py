@@ -28,14 +28,14 @@ def formats_of(hint: Any) -> Iterator[str]:
 
 
 def is_path(hint: Any) -> bool:
-    """Return True if values of the type *hint* are paths, for which no format is needed."""
+    """Return True if values of the type *hint* are paths, which need no format."""
     return isinstance(hint, type) and issubclass(hint, Path)
 
 
 def without_format(hint: Any) -> str:
     """Return the name of the type in *hint* that no format can store; "" if a value may have a format.
 
-    Checks all existing subclasses, too, because a value can be of a subclass. Returns "" for abstract classes and
+    Also checks all existing subclasses, because a value can be of a subclass. Returns "" for abstract classes and
     protocols.
 
     >>> class Net: ...

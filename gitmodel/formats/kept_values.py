@@ -1,4 +1,4 @@
-"""Saving the value of a failed upload to a file on this machine, so that it need not be computed again."""
+"""Saves the value of a failed upload to a file on this machine, so that the value need not be computed again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class KeptValue(NamedTuple):
 
 
 def told_kept(kept: Sequence[KeptValue], *, machine: str = "") -> tuple[str, str]:
-    """Return the end of a message with the files of *kept* (on another *machine*, if given), and a hint to load them.
+    """Return the end of a message about the files in *kept*, perhaps on another *machine*, and a hint to load them.
 
     >>> told_kept([KeptValue("log", Path("train.log"), "")])
     ('; kept: log in train.log', '')
@@ -55,9 +55,9 @@ def keep_value(
     """Write *value* to a file called *name* in *folder*, which is created for this user alone.
 
     If this is impossible, or *folder* is None, uses a new folder below the system's folder for temporary files.
-    *written* are existing files of the value, each with its format: the first that can be moved is used, and otherwise
-    the value is pickled. Returns None if no file can be written. If *holds_secret* finds a Secret in the file, deletes
-    it and returns None. An interrupt leaves no part of a file.
+    *written* lists existing files of the value, each with its format. The first file that can be moved is used; if
+    there is none, the value is pickled. Returns None if no file can be written. If *holds_secret* finds a Secret in the
+    file, deletes the file and returns None. An interrupt leaves no part of a file.
     """
     for place in _folders(folder):
         for write, format_name in _ways(value, written):
@@ -94,7 +94,7 @@ def _ways(value: Any, written: Iterable[tuple[Path, str]]) -> Iterator[tuple[Cal
         yield partial(shutil.move, found), format
     for name in ("pickle", "cloudpickle"):
         yield partial(_pickle, value, name), name
-    # for a class of a notebook or prompt, which can load the file
+    # also saves a value whose class is defined in a notebook or at a prompt
     yield lambda path: path.write_bytes(pickle.dumps(value)), "pickle"
 
 

@@ -44,9 +44,9 @@ def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
 
 
 def load_content(content: io.BytesIO, path: Path, format_name: str, *, trusted: bool) -> Any:
-    """Return the value in *content*, which was verified, as `load` does. *path* is the name of the file in errors.
+    """Return the value in *content*, which was verified before. *path* is the name of the file in errors.
 
-    The format must have the function `load_content`.
+    Does the same as `load`. The format must have the function `load_content`.
     """
     found = find_format(format_name)
     load = found.load_content
@@ -70,7 +70,7 @@ def load_with(
     trusted: bool,
     content: io.BytesIO | None = None,
 ) -> Any:
-    """Load the file *path* with *loader*; every load goes through this function. *content* are its bytes, if known.
+    """Load the file *path* with *loader*, as every load does. *content* has the bytes of the file, if they are known.
 
     Without *trusted*, raises Refused if the loader is *unsafe* or if the content is a pickle, whatever its name or
     recorded format. With *trusted*, raises Invalid for a pickle in a safe format. Raises Invalid for a file that the
@@ -78,7 +78,7 @@ def load_with(
     """
     if unsafe and not trusted:
         raise _unsafe(path, format_name)
-    # A safe loader fails for a pickle anyway; this error gives the reason.
+    # A safe loader would fail for a pickle, but its error would not name the reason.
     if not unsafe and format_name != "bytes" and is_pickle(path, content):
         if not trusted:
             raise _unsafe(path, "pickle")
@@ -107,15 +107,15 @@ def called(path: Path, name: str) -> Iterator[None]:
 
 
 def is_loading() -> bool:
-    """Return True while this thread loads a file. Loading can import the module of a class."""
+    """Return True while this thread loads a file, which can import the modules of classes."""
     return _loading.get()
 
 
 def save(value: Any, path: Path, format_name: str) -> None:
     """Save *value* to the file or folder *path* in the format *format_name*, atomically.
 
-    Reads it back and compares it. Raises UsageError if the format cannot represent the value, naming the part that
-    would change.
+    Loads the file again and compares the result with *value*. If the format cannot represent the value, raises
+    UsageError, which names the part that would change.
 
     >>> save({"classes": ["setosa", "virginica"]}, Path("classes.json"), "json")      # doctest: +SKIP
     """
@@ -146,9 +146,9 @@ def save_with(
     *,
     suffix: str = "",
 ) -> None:
-    """Save with *saver* in the same way as `save`. *loader* reads the file back, unless it is None.
+    """Save with *saver* in the same way as `save`. If *loader* is None, the file is not loaded again.
 
-    The path that *saver* gets ends in *suffix*.
+    *saver* is called with a path that ends in *suffix*.
     """
     temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}{suffix}"
     try:
@@ -158,7 +158,7 @@ def save_with(
                 saver(value, temporary)
                 if loader is not None:
                     _prove(value, temporary, format_name, saver, loader)
-            os.replace(temporary, path)  # raises an error if the saver wrote nothing
+            os.replace(temporary, path)  # `replace` raises an error if the saver wrote nothing
     except BaseException:
         with suppress(OSError):
             shutil.rmtree(temporary) if temporary.is_dir() else os.unlink(temporary)

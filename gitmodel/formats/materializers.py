@@ -36,9 +36,9 @@ def save(
 ) -> tuple[str, str, str]:
     """Write *value* to *path*. Return the format, the kind and the materializer's name ("" for a built-in one).
 
-    If the materializer is built in, loads the file and compares the result with *value*. With *pickle*, pickles a value
-    that no materializer accepts, or that would change. Otherwise raises UsageError with advice. In messages, *what*
-    names the value ("output clf"), and *allow_pickle* says how to allow pickle.
+    If the materializer is built in, loads the file and compares the result with *value*. If no materializer accepts the
+    value, or if the result differs, pickles the value with *pickle*, and otherwise raises UsageError with advice. In
+    messages, *what* names the value ("output clf"), and *allow_pickle* says how to allow pickle.
     """
     kind, name = "data", ""
     if format:
@@ -87,7 +87,7 @@ def _save_pickled(value: Any, path: Path, refused: UsageError) -> str:
 
 
 def file_name(name: str, format: str, materializer: str) -> str:
-    """Return the name of the file for a value *name* that `save` wrote: with the suffix of its format.
+    """Return the name of the file that `save` wrote for the value *name*, with the suffix of the format.
 
     >>> file_name("clf", "skops", "scikit-learn"), file_name("clf.skops", "skops", "scikit-learn")
     ('clf.skops', 'clf.skops')
@@ -128,7 +128,7 @@ def _named(name: str) -> Materializer | None:
 
 
 def _all() -> Iterator[Materializer]:
-    """Yield the built-in materializers, then the others. These are imported only if the caller asks for them."""
+    """Yield the built-in materializers, then the others, which are imported only when the caller asks for the next."""
     yield from _BUILT_IN
     yield from other_materializers()
 
@@ -143,7 +143,7 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
 
 
 class _OfType(Frozen):
-    """Returns True for values whose type *accepts* accepts. Imports nothing."""
+    """A predicate for values: True if *accepts* is True for the type of the value. Imports nothing."""
 
     accepts: Callable[[type], bool]
 
@@ -155,7 +155,7 @@ def format_of_type(kind: type) -> str:
     """Return the format in which values of *kind* are saved, or "".
 
     A dict can require another format because of its values. Ignores materializers of other packages, which decide by
-    the value and not by its type.
+    the value and not by the type of the value.
 
     >>> format_of_type(dict), format_of_type(str), format_of_type(object)
     ('json', 'text', '')

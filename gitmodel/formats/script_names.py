@@ -1,7 +1,7 @@
-"""The importable name of a script, and saving its classes and functions under that name.
+"""Saves the classes and functions of a script under a name by which other processes can import the script.
 
-Python gives the script that it runs the name `__main__`. If pickle wrote this name, no service could load the file, and
-`git model run` would give the same value another digest.
+Python gives the script that it runs the name `__main__`. If pickle wrote this name into a file, no service could load
+the file, and the file of the same value would have another digest with `git model run`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Any
 
 from gitmodel.formats.catalogue.format import NotImportable
 
-# The name of a script whose file name is no module name. Only workers of gitmodel use it.
+# The name, in workers of gitmodel, of a script whose file name is not a valid module name.
 UNNAMED = "__gitmodel_main__"
-# The names of a script: if it runs, if a spawned process imports it, and if gitmodel imports it.
+# The names of a script that runs, that a spawned process imports, and that gitmodel imports.
 SCRIPTS = ("__main__", "__mp_main__", UNNAMED)
 _KINDS = (type, FunctionType, type(lru_cache(len)))
 
-# While saving, a definition that no other process can import gets a module of its own with this name. If the file has
-# the name, the error names the definition.
+# While a value is saved, each definition that no other process can import gets a module with this name. If the saved
+# file contains the name, gitmodel refuses the value and names the definition.
 _NOWHERE = "__gitmodel_nowhere_{}__"
 _FOUND = re.compile(rb"__gitmodel_nowhere_(\d+)__")
 
@@ -62,7 +62,7 @@ def _name_in_package(path: Path) -> str | None:
 
 
 def adopt(module: ModuleType) -> None:
-    """Give a script that a spawned process imported its importable name permanently, and its definitions, too."""
+    """Give a script that a spawned process imported, and the definitions in it, the importable name permanently."""
     name = _name_of(module)
     if name is not None:
         sys.modules[name] = module
@@ -78,7 +78,7 @@ def module_of(member: Any) -> str:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Inside the `with` block, load classes that were saved under the script's importable name as its own classes."""
+    """Inside the `with` block, use the script's own classes for those that were saved under its importable name."""
     main = _main()
     name = None if main is None else _name_of(main)
     if main is None or name is None or not _members(main):
@@ -124,7 +124,7 @@ def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
 
 
 def _refuse(path: Path, nowhere: list[Any]) -> None:
-    """Raise NotImportable if the file *path* names one of the definitions *nowhere*, which cannot be imported."""
+    """Raise NotImportable if the file *path* names one of the definitions in *nowhere*, which cannot be imported."""
     if not nowhere:
         return
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -157,7 +157,7 @@ def _main() -> ModuleType | None:
 def _name_of(module: ModuleType) -> str | None:
     """Return the name by which other processes import the script *module*."""
     spec = getattr(module, "__spec__", None)
-    if spec is not None and spec.name not in SCRIPTS:  # started by `python -m`
+    if spec is not None and spec.name not in SCRIPTS:  # the script was started by `python -m`
         return str(spec.name)
     file = getattr(module, "__file__", None)
     return importable_name(os.path.realpath(file)) if file and module.__name__ != UNNAMED else None

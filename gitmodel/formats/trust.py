@@ -38,7 +38,7 @@ def shipped() -> frozenset[str]:
 
 @contextmanager
 def trusting(read: Callable[[], Iterable[str]], read_suggested: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
-    """Inside the `with` block, also trust the names that *read* returns. *read* is called only if a file needs them.
+    """Inside the `with` block, also trust the names that *read* returns. *read* is called only if a file needs names.
 
     *read_suggested* is called for a refusal, whose message marks the names that the registry suggests to trust.
     """
@@ -52,7 +52,7 @@ def trusting(read: Callable[[], Iterable[str]], read_suggested: Callable[[], Ite
 
 @contextmanager
 def trusting_all() -> Iterator[None]:
-    """Inside the `with` block, trust every name. Used for a file that was just saved."""
+    """Inside the `with` block, trust every name: for loading a file that this process just saved."""
     token = _all.set(True)
     try:
         yield
@@ -92,7 +92,7 @@ def note(names: Iterable[str]) -> None:
 
 
 def require(name: str) -> Any:
-    """Return the class or function *name*. Raises Refused without trust in it, ValueError without such an object."""
+    """Return the class or function *name*. Raises Refused for an untrusted name, ValueError for a missing object."""
     note([name])
     if not _all.get() and not trusted([name]):
         raise refused([name])
@@ -103,7 +103,7 @@ def require(name: str) -> Any:
 
 
 def refused(names: Sequence[str]) -> Refused:
-    """Return the error for *names* that the file needs and that are not trusted."""
+    """Return the error for *names*, which the file needs and this machine does not trust."""
     shown = ", ".join(ascii(name)[1:-1] for name in names[:10])
     more = "" if len(names) <= 10 else f" and {len(names) - 10} more"
     suggested = sorted(set(_suggested.get()()) & set(names))
@@ -119,7 +119,8 @@ def refused(names: Sequence[str]) -> Refused:
 def trusted(names: Sequence[str]) -> list[str]:
     """Return the *names* that a loader may use. Imports the modules of names that are trusted, and no others.
 
-    A name that gitmodel ships counts for a class alone; one that this machine trusts, for a class or a function.
+    A name that gitmodel ships counts only for a class. A name that this machine trusts counts for a class or a
+    function.
 
     >>> trusted(["sklearn.tree._tree.Tree", "sklearn.utils._testing.check_output", "subprocess.Popen"])
     ['sklearn.tree._tree.Tree']

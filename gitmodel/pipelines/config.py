@@ -68,13 +68,14 @@ class _ModelConfig(Description):  # type: ignore[misc]
 class ModelConfig(_ModelConfig):
     """The model and version that a pipeline or step works on.
 
-    *version* is a number, name, stage, alias or "latest" (the default) of an existing version; with
-    *create_new_model_version* it is the name of the new version. With *delete_new_version_on_failure*, a failed run
-    leaves no version; otherwise it leaves a version marked as failed. *renumbered* confirms a version number, or a name
-    of a model, to which a pull gave another meaning. *version_description* and *version_tags* describe the new version.
-    The descriptive fields of `Model` are used if the run creates the model.
+    *version* is the number, name, stage or alias of an existing version, or "latest" (the default). With
+    *create_new_model_version*, *version* is the name of the new version. With *delete_new_version_on_failure*, a failed
+    run leaves no version; otherwise a failed run leaves a version that is marked as failed. *renumbered* confirms the
+    number of a version, or the name of a model, that a pull gave to another one. *version_description* and
+    *version_tags* describe the new version. The other fields are the descriptive fields of `Model`, which are used if
+    the run creates the model.
 
-    Raises UsageError for a new version with a number or stage, and for bad names and fields.
+    Raises UsageError for a number or stage instead of the name of a new version, and for bad names and fields.
 
     >>> ModelConfig(name="demo", create_new_model_version=True).name
     'demo'
@@ -123,9 +124,10 @@ class ModelConfig(_ModelConfig):
 
 
 def check_options(of: str, model_config: Any, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise UsageError for a *model_config* that is not a ModelConfig, and for *unknown* options.
+    """Raise UsageError for a *model_config* of another type than ModelConfig, and for *unknown* options.
 
-    *of* names the step or pipeline with the options ("step train"), *known* are the options that exist.
+    In messages, *of* names the step or pipeline with the options ("step train"), and *known* lists the options that
+    exist.
     """
     form = 'model_config=ModelConfig(name="NAME", create_new_model_version=True)'
     if model_config is not None and not isinstance(model_config, ModelConfig):
@@ -150,8 +152,8 @@ def _shown_form(form: str, given: Any) -> str:
 class ArtifactConfig:
     """The configuration of an output as an artifact: `Annotated[T, ArtifactConfig(name="train")]`.
 
-    *kind* is "data", "model" or "deployment". *format* is the name of a format in `gitmodel.formats`. "" for either
-    chooses by the type of the value. Raises UsageError for a bad name or kind.
+    *kind* is "data", "model" or "deployment". *format* is the name of a format in `gitmodel.formats`. If *kind* or
+    *format* is "", the type of the value decides. Raises UsageError for a bad name or kind.
 
     >>> ArtifactConfig(name="train", format="csv").kind
     ''
@@ -203,11 +205,12 @@ class DeploymentArtifactConfig(ArtifactConfig):
 @checked_arguments
 @dataclass(frozen=True)
 class ExternalArtifact:
-    """An artifact of an existing version as the input of a step. The text `"demo@production:classifier"` does the same.
+    """An artifact of an existing version as the input of a step, which can also be written as a text.
 
-    *version* is resolved once, when the run starts. If the version has no artifact *name*, the output *name* of a run
-    that worked on the version is used. If several runs did, *run* is the id of one of them. *trusted* allows formats
-    that run code when they are loaded, and types that are not trusted.
+    The text is MODEL@VERSION:ARTIFACT, such as `"demo@production:classifier"`. *version* is resolved once, when the run
+    starts. If the version has no artifact *name*, the output *name* of a run that worked on the version is used. If
+    several runs have such an output, *run* is the id of one of them. *trusted* allows formats that run code when they
+    are loaded, and types that are not trusted.
 
     >>> ExternalArtifact.parse("demo@production:classifier").name
     'classifier'
@@ -226,7 +229,7 @@ class ExternalArtifact:
 
     @classmethod
     def parse(cls, text: str) -> ExternalArtifact | None:
-        """Parse a text such as `model@version:artifact`; None for any other text."""
+        """Parse a text such as `model@version:artifact`. Return None for any other text."""
         reference, colon, name = text.partition(":")
         if not colon or "@" not in reference:
             return None

@@ -1,4 +1,4 @@
-"""The context of a step: its run, and the changes that it plans for the end of the run."""
+"""The context of a step: its run, and the changes that the step plans for the end of the run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gitmodel.registry.runs import inside_run
 
 
 class StepFiles(Protocol):
-    """Loads artifacts in the process of a step, and stores those that it links."""
+    """Loads artifacts in the process of a step, and stores those that the step links."""
 
     def load(self, name: str, ref: InputReference, *, trusted: bool) -> Any: ...
     def path(self, name: str, ref: InputReference) -> Path: ...
@@ -68,7 +68,7 @@ class VersionInput:
 @checked_arguments
 @shows_our_form
 class PlannedVersion:
-    """The version that a step works on. Changes take effect only if the run succeeds."""
+    """The version that a step works on. Changes of the version take effect only if the run succeeds."""
 
     _other_names: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(
@@ -109,8 +109,8 @@ class PlannedVersion:
     def number(self) -> int:
         """The version's number.
 
-        If a step reads the number of a new version, the number is never reused, even if the run fails. gitmodel assumes
-        that a step has read the number if its process died, or was ended by a timeout or an interrupt.
+        If a step reads the number of a new version, the number is never reused, even if the run fails. If the process
+        of the step died, or was ended by a timeout or an interrupt, gitmodel assumes that the step has read the number.
         """
         self._read()
         return self._facts.number
@@ -163,8 +163,8 @@ class PlannedVersion:
     def get_artifact(self, name: str) -> VersionInput:
         """Return an artifact that the version had before the run.
 
-        If the step loads the artifact, the run records it as an input. Raises NotFound. The artifacts of a new version
-        are outputs of the run's steps, which a step takes as inputs.
+        If the step loads the artifact, the run records it as an input. Raises NotFound, also for each artifact of a new
+        version: these are outputs of the run's steps, which a step takes as inputs.
         """
         if name not in self._facts.readable:
             there = ", ".join(self._facts.readable) or "none"
@@ -188,8 +188,8 @@ class PlannedVersion:
     ) -> None:
         """Change description and tags, or give a name to a version without a name, when the run succeeds.
 
-        The arguments are those of `ModelVersion.update`. If a change is impossible at that time, for example because
-        the name is taken, gitmodel leaves it out with a warning, and the run succeeds.
+        The arguments are those of `ModelVersion.update`. If a change is impossible at the end of the run, for example
+        because the name is taken, gitmodel warns, leaves the change out, and the run succeeds.
         """
         if name is not None:
             check_version_name(name)
@@ -202,8 +202,8 @@ class PlannedVersion:
     def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
         """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
 
-        If a rule of the stage refuses the promotion, or if it would empty a later stage without *leave*, gitmodel
-        leaves it out with a warning, and the run succeeds.
+        If a rule of the stage refuses the promotion, or if the version would leave a later stage and *leave* is not
+        given, gitmodel warns, leaves the promotion out, and the run succeeds.
         """
         wanted = str(getattr(stage, "value", stage))
         known = [*self._facts.stages, ARCHIVED, NONE]
@@ -221,7 +221,7 @@ class PlannedVersion:
     ) -> None:
         """Set metadata of the version, or of its *artifact*, when the run succeeds.
 
-        Raises NotFound if neither the version has the *artifact* nor a step of the run makes it.
+        Raises NotFound for an *artifact* that the version does not have and no step of the run makes.
         """
         refuse_other_keywords(
             "log_metadata", values, f"it is of {self.model}; write artifact= for one of its artifacts"
@@ -239,7 +239,7 @@ class PlannedVersion:
         return f"PlannedVersion({self.reference!r})"
 
     def _read(self) -> None:
-        """Note that the step knows its version: its result is not cached, and the number is not reused."""
+        """Remember that the step read its version, so that its result is not cached and the number is not reused."""
         self._context.is_particular = True
         self._facts.read = True
 
@@ -255,8 +255,8 @@ class PlannedVersion:
 class StepContext:
     """The run, pipeline and step that are running, and the model version on which they work.
 
-    *is_particular* is True if the step read something that differs between runs; then its result is not cached.
-    *left_out* are fields that looked like credentials, each with the kind of credential.
+    *is_particular* is True if the step read something that differs between runs; then the result of the step is not
+    cached. *left_out* has the fields that looked like credentials, each with the kind of credential.
     """
 
     _other_names: ClassVar[Mapping[str, str]] = {
@@ -288,19 +288,19 @@ class StepContext:
 
     @property
     def model_config(self) -> ModelConfig:
-        """The configuration of the step, or else of the pipeline. Raises UsageError without one."""
+        """The model configuration of the step, or else of the pipeline. Raises UsageError if neither has one."""
         if self._config is None:
             raise self._no_model()
         return self._config
 
     @property
     def model_version(self) -> PlannedVersion:
-        """The version that the step's model configuration names, a `PlannedVersion`. Raises UsageError without one.
+        """The `PlannedVersion` that the step's model configuration names. Raises UsageError without a configuration.
 
         The version has `number`, `name`, `reference`, `is_new`, `description`, `tags` and `metadata`. `artifacts` and
-        `get_artifact("NAME").load()` read the artifacts that it had before the run. `update`, `set_stage`, `add_alias`
-        and `log_metadata` plan changes, which take effect if the run succeeds. `link_artifact` of the context adds an
-        artifact.
+        `get_artifact("NAME").load()` read the artifacts that the version had before the run. `update`, `set_stage`,
+        `add_alias` and `log_metadata` plan changes, which take effect if the run succeeds. To add an artifact, use
+        `link_artifact` of the context.
         """
         if self._version is None:
             raise self._no_model()
@@ -320,10 +320,11 @@ class StepContext:
         format: str = "",
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store *source*, a value or path, as artifact *name* of the new version; without a new version, as an output.
+        """Store *source*, a value or path, as the artifact *name* of the new version, or else as an output of the step.
 
-        Stores it immediately, so that a checkpoint or a plot is kept even if the step fails later. Raises Conflict for
-        a name that is taken, UsageError for *metadata* without a new version, and the errors of saving the value.
+        The value is stored immediately, so that a checkpoint or a plot is kept even if the step fails later. Raises
+        Conflict for a name that is taken, UsageError for *metadata* without a new version, and the errors of saving the
+        value.
 
         >>> get_step_context().link_artifact("checkpoint", weights, kind="model")      # doctest: +SKIP
         """
@@ -392,9 +393,9 @@ def log_model_metadata(
 ) -> None:
     """Set metadata of the version that the step works on, or of *version*, a reference such as `"demo@3"`.
 
-    In a step, the change takes effect when the run succeeds. Elsewhere it is made at once, and *version* is required.
-    *renumbered* confirms a number that a pull gave to another version. Raises NotFound, and UsageError for a value that
-    a record cannot hold.
+    In a step, the change takes effect when the run succeeds. Elsewhere, the change is made at once, and *version* is
+    required. *renumbered* confirms a number that a pull gave to another version. Raises NotFound, and UsageError for a
+    value that a record cannot hold.
 
     >>> log_model_metadata(accuracy=0.97, version="demo@3")      # doctest: +SKIP
     """
@@ -415,8 +416,8 @@ def log_artifact_metadata(
     """Set metadata of *artifact*, or of the only output of the running step.
 
     Artifacts that the step linked with `get_step_context().link_artifact` count as outputs. *artifact* belongs to the
-    version that the step works on, or to *version*, as for `log_model_metadata`. Raises NotFound; UsageError for a
-    value that a record cannot hold, and without *artifact* if the step has no output or several.
+    version that the step works on, or to *version*, as for `log_model_metadata`. Raises NotFound, and UsageError for a
+    value that a record cannot hold. Without *artifact*, raises UsageError if the step has no output or several.
 
     >>> log_artifact_metadata(rows=150, artifact="train", version="demo@3")      # doctest: +SKIP
     """

@@ -36,9 +36,9 @@ log = logging.getLogger("gitmodel.pipelines")
 
 _OPTIONS = frozenset({"client", "executor", "listener"})
 _SETTING = "gitmodel.executor"
-# The options of a pipeline that a call can change.
+# The options of a pipeline that `with_options` can change.
 _CALL_OPTIONS = ("model_config", "enable_cache", "on_failure", "executor")
-# Characters. The record of a run has at most 64 KiB, and holds more than the parameters.
+# Characters of all parameters. The record of a run has at most 64 KiB, and holds more than the parameters.
 _LONGEST_PARAMETERS = 16_000
 
 
@@ -115,13 +115,13 @@ class Pipeline:
         *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client. The
         default is the variable `GITMODEL_EXECUTOR`, then the pipeline's executor, `git config gitmodel.executor`, and
         "in-order". *listener* is called with each event of a step: event, name of the step, and seconds. The events are
-        "started", "succeeded", "cached", "failed", "retrying" (it failed and has retries left) and "again" (its worker
-        died). Without a listener, a run that succeeded prints one line on stderr: the version, the registry and the
-        code (`GITMODEL_QUIET=1` prevents it). Returns None without running in a worker that only imports the script,
-        and (with a warning) while an artifact is loaded.
+        "started", "succeeded", "cached", "failed", "retrying" (the step failed and has retries left) and "again" (the
+        worker of the step died). Without a listener, a run that succeeded prints one line on stderr: the version, the
+        registry and the code. `GITMODEL_QUIET=1` suppresses the line. Returns None without running if a worker only
+        imports the script. Does the same, with a warning, while an artifact is loaded.
 
-        Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results
-        cannot be committed. An error that the function raises is not changed, and nothing runs.
+        Raises UsageError before a step runs, RunFailed if a step fails, and Conflict and other errors if the results
+        cannot be committed. An error that the function raises reaches the caller unchanged, and no step runs.
         """
         if is_importing(self.function.__module__):
             return None
@@ -160,8 +160,8 @@ class Pipeline:
         """Return the parameters in a TOML or YAML file, checked and converted by the annotations of the pipeline.
 
         A parameter that is annotated `Secret` becomes a Secret. Raises UsageError for a parameter that the pipeline
-        does not have, or whose value does not fit its annotation; NotFound for a missing file, Invalid for a file that
-        cannot be read.
+        does not have, or whose value does not fit its annotation. Raises NotFound for a missing file, and Invalid for a
+        file that cannot be read.
 
         >>> train.run(**train.read_parameters("params.toml"))                # doctest: +SKIP
         """
@@ -172,11 +172,11 @@ class Pipeline:
     def job(
         self, parameters: Mapping[str, Any], *, listener: Listener | None = None, secrets: Iterable[Secret] = ()
     ) -> Job:
-        """Call the function with *parameters*, and return the job of the run with the checked graph of steps.
+        """Call the function with *parameters*, check the graph of its steps, and return the job of the run.
 
-        The values of *secrets* are not recorded, even if they occur in other parameters. Raises UsageError for a wrong
-        call of the pipeline, Refused for a parameter that looks like a credential and is no Secret, and the errors of
-        the function.
+        The values of *secrets* are not recorded, even if they occur in other parameters. Raises UsageError for wrong
+        arguments of the pipeline, Refused for a parameter that looks like a credential and is no Secret, and the errors
+        of the function.
         """
         if is_building() or current_step() is not None:
             raise UsageError(
@@ -188,7 +188,7 @@ class Pipeline:
             read = self._read_parameters(parameters)
             graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
             self.function(**parameters)
-        # Checked after the call, in which the function may have made a parameter a Secret.
+        # Checked after the call, because the function may have made a Secret of a parameter.
         refuse_credentials(graph.known.values().hide_parameters(read), f"pipeline {self.name}", AS_SECRET)
         graph.refuse_credentials()
         if not graph.nodes:
@@ -201,7 +201,7 @@ class Pipeline:
     def _call_on_failure(self, failure: GitModelError) -> None:
         """Call *on_failure* with the error of a run.
 
-        If *on_failure* fails, log its error: that of the run is more important.
+        If *on_failure* raises an error, logs it: the error of the run is more important.
         """
         if self.on_failure is None:
             return
@@ -273,11 +273,11 @@ def pipeline(
 
     Call the pipeline with its parameters to run it: `train(rounds=5)`, or `train.run(rounds=5, executor="threads")`.
     Both return the `Run`, with its `outputs`, `steps` and `versions`. `train.with_options(...)` returns a copy with
-    other options, and `train.read_parameters("params.toml")` the parameters in a file. See
-    `help(gitmodel.pipelines.Pipeline)` for these methods, and `help(gitmodel.pipelines.Run)` for the run.
+    other options, and `train.read_parameters("params.toml")` returns the parameters in a file.
+    `help(gitmodel.pipelines.Pipeline)` describes these methods, and `help(gitmodel.pipelines.Run)` the run.
 
-    Raises UsageError for an unknown option, a parameter without a name, and a function that is async, a generator, a
-    method or a partial.
+    Raises UsageError for an unknown option, for a parameter without a name, and for a function that is async, a
+    generator, a method or a partial.
 
     >>> @pipeline(enable_cache=False)
     ... def train() -> None: ...

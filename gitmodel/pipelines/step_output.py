@@ -1,7 +1,7 @@
-"""The output of steps: a copy of everything that is printed while a step runs goes to its log.
+"""The output of steps: everything that is printed while a step runs is also written to the log of the step.
 
-The file descriptors 1 and 2 of this process lead through pipes while a step runs, so the output of child processes and
-of C code is included. It also appears where it appeared before.
+The file descriptors 1 and 2 of this process lead through pipes while a step runs, so the log includes the output of
+child processes and of C code. All output still appears where it appeared before, such as on the terminal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gitmodel.pipelines import output_relay
 
 _CHUNK = 1 << 16
 _PIPE = 1 << 20
-# Packages of gitmodel's dependencies with C code. It prints nothing.
+# Packages of gitmodel's dependencies whose C code prints nothing.
 _NEEDED = frozenset({"pydantic_core", "rtoml"})
 _DRAINS = 64
 
@@ -38,9 +38,9 @@ _redirection: _Redirection | None = None
 
 @contextmanager
 def keeping_output(log: LogWriter | None, *, alone: bool) -> Iterator[None]:
-    """Write everything that is printed in the block to *log*, too.
+    """Write everything that is printed in the block to *log* as well.
 
-    If several steps run in this process (not *alone*), what Python prints goes to the log of the step whose thread
+    If several steps run in this process (*alone* is False), output of Python goes to the log of the step whose thread
     prints it. All other output goes to the logs of all running steps.
     """
     global _redirection
@@ -61,22 +61,22 @@ def keeping_output(log: LogWriter | None, *, alone: bool) -> Iterator[None]:
 
 
 class _Redirection:
-    """The pipes for the output of this process, and the thread that passes it on. A process creates both only once."""
+    """The pipes for the output of this process, and the thread that passes the output on. Created once in a process."""
 
     def __init__(self) -> None:
         self.logs: list[LogWriter] = []
         self._reading = threading.Lock()
-        self._saved: dict[int, int] = {}  # where each stream led before
+        self._saved: dict[int, int] = {}  # the place to which each stream led before
         self._streams: list[tuple[str, Any, bool]] = []
         self._ends, self._writers = _pipes()
         self._readers = self._ends  # the stream of each end from which this process reads
         self._relay: _Relay | None = None
-        self._modules = 0  # their number when it was last known that no C code can stop the thread
+        self._modules = 0  # the number of loaded modules at the last check for C code
         self._start_thread()
-        atexit.register(self.drain)  # passes on what processes that steps left running printed
+        atexit.register(self.drain)  # passes on the output of processes that steps left running
 
     def begin(self, log: LogWriter, *, alone: bool) -> None:
-        """Write to *log*, too, what is printed from now on."""
+        """Start to copy the output of this process to *log*."""
         _flush()
         if self.logs:
             self.drain()
@@ -89,7 +89,7 @@ class _Redirection:
         self.logs = [*self.logs, log]
 
     def end(self, log: LogWriter) -> None:
-        """Write to *log* what was printed so far, but nothing later."""
+        """Write the output until now to *log*, and stop copying."""
         _flush()
         if len(self.logs) == 1:
             self._restore()
@@ -97,13 +97,13 @@ class _Redirection:
         self.logs = [other for other in self.logs if other is not log]
 
     def show(self, number: int, data: bytes) -> None:
-        """Write *data* where the stream *number* led before."""
+        """Write *data* to the place to which the stream *number* led before."""
         with suppress(KeyError, OSError):
             while data:
                 data = data[os.write(self._saved[number], data) :]
 
     def is_terminal(self, number: int) -> bool:
-        """Return True if the stream *number* led to a terminal before."""
+        """Return True if the stream *number* led to a terminal before the redirection."""
         return number in self._saved and os.isatty(self._saved[number])
 
     def _redirect(self, alone: bool) -> None:
@@ -111,7 +111,7 @@ class _Redirection:
             for number, writer in self._writers.items():
                 if number in self._saved:
                     os.close(self._saved.pop(number))
-                with suppress(OSError):  # this process has no such stream
+                with suppress(OSError):  # a process may have no stdout or stderr
                     self._saved[number] = os.dup(number)
                     os.dup2(writer, number)
         self._streams.clear()
@@ -120,7 +120,7 @@ class _Redirection:
             to_descriptor = _descriptor_of(stream) in (1, 2)
             buffered = to_descriptor and not getattr(stream, "line_buffering", True)
             if buffered:
-                stream.reconfigure(line_buffering=True)  # so each line has its own time, and a kill loses none
+                stream.reconfigure(line_buffering=True)  # the log has a time for each line; a kill loses no whole line
             self._streams.append((name, stream, buffered))
             if stream is not None and (not alone or not to_descriptor or self.is_terminal(number)):
                 setattr(sys, name, _Stream(stream, self, number, to_descriptor=to_descriptor))
@@ -153,7 +153,7 @@ class _Redirection:
             self._start_thread()
 
     def _leave_relay(self) -> None:
-        """Read from the pipes again, because the process of the relay ended."""
+        """Let the thread of this process read from the pipes again, after the process of the relay ended."""
         self._relay, self._readers = None, self._ends
         self._start_thread()
 
@@ -163,12 +163,12 @@ class _Redirection:
         if relay is not None:
             relay.wait_until_empty(self._read)
         for reader in list(self._readers):
-            for _ in range(_DRAINS):  # a process that a step left running may never stop printing
+            for _ in range(_DRAINS):  # limited, because a process that a step left running may never stop printing
                 if not self._read(reader):
                     break
 
     def _read(self, reader: int) -> bool:
-        """Pass on what is in a pipe. Return False if there was nothing."""
+        """Pass on the text in a pipe. Return False if the pipe was empty."""
         with self._reading:
             number = self._readers.get(reader)
             if number is None or not _is_readable(reader):
@@ -184,7 +184,7 @@ class _Redirection:
 
 
 class _Relay:
-    """The process of `output_relay`, which reads from the pipes *ends*; *readers* are the ends of its own pipes."""
+    """The process of `output_relay`, which reads from the pipes *ends*. This process reads its text from *readers*."""
 
     def __init__(self, ends: dict[int, int]) -> None:
         self.readers, writers = _pipes()
@@ -195,7 +195,7 @@ class _Relay:
             file.truncate(1)
             self._busy = mmap.mmap(file.fileno(), 1)
             passed = (*ends, *writers.values(), *self.readers, theirs.fileno(), file.fileno())
-            # Ctrl-C must not end it, so it is in a session of its own.
+            # In a session of its own, so that Ctrl-C does not end the relay.
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", output_relay.__file__, *map(str, passed)],
                 stdin=subprocess.DEVNULL,
@@ -207,7 +207,7 @@ class _Relay:
             os.close(writer)
 
     def wait_until_empty(self, read: Callable[[int], bool]) -> None:
-        """Call *read* with each end that has text, until everything that was printed before this call was read."""
+        """Call *read* with each end that has text, until all output from before this call was read."""
         if not any(map(_is_readable, self._ends)) and not self._busy[0]:
             return  # the relay has passed on everything
         waiting = select.poll()
@@ -226,7 +226,7 @@ class _Relay:
 
 
 def _pipes() -> tuple[dict[int, int], dict[int, int]]:
-    """Return large pipes for stdout and stderr: the streams by their reading ends, and the writing ends by stream."""
+    """Return large pipes: the streams (1 or 2) by reading end, and the writing ends by stream."""
     readers, writers = {}, {}
     for number in (1, 2):
         reader, writers[number] = os.pipe()
@@ -243,7 +243,7 @@ def _is_readable(number: int) -> bool:
 
 
 def _has_foreign_c_code() -> bool:
-    """Return True if an extension module is loaded that is not of Python or of a package that gitmodel needs."""
+    """Return True if a loaded extension module belongs neither to Python nor to a package that gitmodel needs."""
     for name, module in sys.modules.copy().items():
         loader = getattr(getattr(module, "__spec__", None), "loader", None)
         top = name.partition(".")[0]
@@ -253,7 +253,7 @@ def _has_foreign_c_code() -> bool:
 
 
 def _forget_in_child() -> None:
-    """In a child process that a step forked, leave the logs to the parent, which reads the pipes."""
+    """Forget the logs in a child process that a step forked: the parent reads the pipes and writes the logs."""
     global _redirection, _changing
     if _redirection is not None:
         _redirection.logs = []
@@ -265,7 +265,7 @@ os.register_at_fork(after_in_child=_forget_in_child)
 
 
 class _Stream:
-    """Replaces `sys.stdout` or `sys.stderr` while a step runs. It is a terminal if the original stream was one."""
+    """Replaces `sys.stdout` or `sys.stderr` while a step runs. A terminal if the original stream was one."""
 
     def __init__(self, stream: TextIO, capture: _Redirection, number: int, *, to_descriptor: bool) -> None:
         self._stream = stream
@@ -277,8 +277,8 @@ class _Stream:
         """Print *text*, and write it to the log of the step."""
         log = _log_here.get()
         data = text.encode(errors="backslashreplace") if isinstance(text, str) else b""
-        self._capture.drain()  # what child processes have printed comes first
-        if not self._to_descriptor:  # a notebook shows it
+        self._capture.drain()  # earlier output of child processes comes first
+        if not self._to_descriptor:  # the stream of a notebook, whose output does not pass through the pipes
             for each in [log] if log is not None else list(self._capture.logs):
                 each.write(self._number, data)
         elif log is not None and len(self._capture.logs) > 1:

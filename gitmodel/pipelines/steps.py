@@ -32,7 +32,7 @@ _OPTIONS = ("name", "model_config", "enable_cache", "pickle", "files", "env", "r
 
 
 class OutputSpec(Frozen):
-    """The specification of one output: the artifact's name ("": by the step), kind and format ("": by its type)."""
+    """The specification of one output: the artifact's name, kind and format. "" means the default."""
 
     name: str = ""
     kind: str = ""
@@ -40,7 +40,7 @@ class OutputSpec(Frozen):
 
 
 class Output(Frozen, eq=False):
-    """An output of a step that has not run yet. As an argument of another step it becomes an input."""
+    """An output of a step that has not run yet. As an argument of another step, it becomes an input of that step."""
 
     node: str
     index: int
@@ -58,7 +58,7 @@ class Output(Frozen, eq=False):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # copying and pickling look up such names
+        if name.startswith("__"):  # copying and pickling look up names that begin with two underscores
             raise AttributeError(name)
         return self._unknown()
 
@@ -143,9 +143,9 @@ class Step(Generic[P, R]):
 
     @cached_property
     def outputs(self) -> tuple[OutputSpec, ...]:
-        """The outputs, from the annotation of the return value. A step without annotation has a single output.
+        """The outputs that the annotation of the return value names. Without an annotation, there is a single output.
 
-        Raises UsageError for a bad name, or two of one name.
+        Raises UsageError for a bad name, or two outputs of the same name.
         """
         returned = self._hints.get("return", Any)
         if returned in (None, types.NoneType):
@@ -185,9 +185,9 @@ class Step(Generic[P, R]):
         return {name: _bare(hint) for name, hint in self._hints.items() if name != "return"}
 
     def wants_artifact(self, parameter: str) -> bool:
-        """Return True if a text such as `demo@production:classifier` names the artifact that *parameter* gets.
+        """Return True if *parameter* gets the artifact that a text such as `demo@production:classifier` names.
 
-        This is the case if the annotation of the parameter excludes text. Otherwise the step gets the text itself.
+        The annotation of such a parameter excludes text. Any other parameter gets the text itself.
 
         >>> @step
         ... def read(model: dict, url: str | None, note) -> None: ...
@@ -197,7 +197,7 @@ class Step(Generic[P, R]):
         return not _admits_text(self.input_types.get(parameter, Any))
 
     def output_names(self, node: str) -> list[str]:
-        """Return the names of the outputs of the call *node* of this step. A second call in a run has its own names.
+        """Return the names of the outputs of the call *node* of this step. Each call in a run has its own names.
 
         >>> @step
         ... def split() -> tuple[Annotated[str, "train"], Annotated[str, "test"]]: ...
@@ -247,7 +247,7 @@ _add_call: ContextVar[AddCall | None] = ContextVar("gitmodel_add_call", default=
 
 @contextmanager
 def adding_calls(add: AddCall) -> Iterator[None]:
-    """Pass the calls of steps in the block to *add* instead of running them."""
+    """Pass each call of a step in the block to *add* instead of running the step."""
     token = _add_call.set(add)
     try:
         yield
@@ -290,23 +290,22 @@ def step(
 ) -> Any:
     """Create a step from a function.
 
-    A pipeline calls it with values and with outputs of other steps. A list, tuple or dict of outputs is one input.
-    `with_options(...)` of the step returns a copy with other options.
+    A pipeline calls the step with values and with outputs of other steps. A list, tuple or dict of outputs is one
+    input. `with_options(...)` of the step returns a copy with other options.
 
     *model_config* and *enable_cache* take precedence over those of the pipeline. Outputs are named by annotation: `->
     Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. With *pickle*, outputs that no other
-    format keeps are pickled, and load only with `trusted=True`; it takes precedence over `[formats] pickle` of the
-    registry. *files* (paths, folders or globs, from the current folder) and *env* (names of environment variables) are
-    further dependencies of the step: if one changes, the step runs again. *retries* is the number of times that a
+    format keeps are pickled, and load only with `trusted=True`. *pickle* takes precedence over `[formats] pickle` of
+    the registry. *files* (paths, folders or globs, from the current folder) and *env* (names of environment variables)
+    are further dependencies of the step: if one changes, the step runs again. *retries* is the number of times that a
     failed step runs again in the same run. Errors that another attempt cannot avoid are not retried (`UsageError`,
-    `Refused`, `SystemExit` and an interrupt). *timeout* is the limit in seconds of each attempt: after this time, the
-    step is ended and fails. It needs the executor "processes" or "dask".
+    `Refused`, `SystemExit` and an interrupt). *timeout* is the limit in seconds of each attempt: after this time,
+    gitmodel stops the step, which fails. *timeout* needs the executor "processes" or "dask".
 
-    In the function, `get_step_context()` returns the run and the model version; see
-    `help(gitmodel.pipelines.StepContext)`.
+    In the function, `get_step_context()` returns a `gitmodel.pipelines.StepContext` with the run and the model version.
 
-    Raises UsageError for an unknown option, an output without a valid name, and for a function that cannot be a step: a
-    partial, a method, an async function or a generator. The hint shows what to write instead.
+    Raises UsageError for an unknown option, for an output without a valid name, and for a function that cannot be a
+    step: a partial, a method, an async function or a generator. The hint of the error shows valid code.
 
     >>> from typing import Annotated
     >>> @step
@@ -341,9 +340,9 @@ def _listed(given: Any, name: str) -> tuple[Any, ...]:
 
 
 def check_function(function: Any, kind: str) -> None:
-    """Raise UsageError for a *function* that cannot be a *kind* ("step" or "pipeline").
+    """Raise UsageError for a *function* of which no *kind* ("step" or "pipeline") can be made.
 
-    The hint shows what to write.
+    The hint of the error shows valid code.
     """
     name = getattr(function, "__name__", type(function).__name__)
     if isinstance(function, functools.partial):

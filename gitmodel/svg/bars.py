@@ -15,8 +15,8 @@ _BAR = 14
 def bars(rows: Iterable[tuple[str, object]], *, name: str, width: int = 360) -> str:
     """Return a drawing with a bar for each pair of label and value.
 
-    Bars start at zero, and the value is beside the bar. A value that is not a finite number has no bar, only the word
-    "none".
+    Bars start at zero, and each value is beside its bar. A value that is not a finite number has the word "none"
+    instead of a bar.
     """
     known = [(label, finite_number(value)) for label, value in rows]
     numbers = [value for _, value in known if value is not None]

@@ -11,7 +11,7 @@ Edges = Sequence[tuple[str, str]]
 
 
 def layers(ids: Sequence[str], edges: Edges) -> list[list[str]]:
-    """Return *ids* in layers: every edge goes from a higher layer to a lower one, unless it closes a cycle.
+    """Return *ids* in layers: every edge that closes no cycle goes from a higher layer to a lower one.
 
     >>> layers(["iris@1", "run", "train"], [("train", "run"), ("run", "iris@1")])
     [['train'], ['run'], ['iris@1']]
@@ -33,12 +33,12 @@ def layers(ids: Sequence[str], edges: Edges) -> list[list[str]]:
 
 
 def _depths(ids: Sequence[str], sources: Mapping[str, list[str]], targets: Mapping[str, list[str]]) -> dict[str, int]:
-    """Return the layer of each id: one below its lowest source. A node without sources is just above its targets."""
+    """Return the number of each id's layer: one below its lowest source, or just above its targets without a source."""
     waiting = {id: len(sources[id]) for id in ids}
     depth: dict[str, int] = {}
     ready = deque(id for id in ids if not waiting[id])
     while len(depth) < len(ids):
-        # A damaged registry may have a cycle. Then begin with its first node.
+        # A damaged registry may have a cycle, whose first node is then treated as one without sources.
         id = ready.popleft() if ready else next(id for id in ids if id not in depth)
         if id in depth:
             continue

@@ -24,7 +24,7 @@ class Mark(Frozen):
 
 
 class _Label(Frozen):
-    """The room of a label, from *start* to *end*. If it *begins* at the line of its mark, it is on its right."""
+    """The room of a label, from *start* to *end*. *begins* is True if the label is to the right of its mark's line."""
 
     mark: Mark
     start: float
@@ -43,12 +43,12 @@ def line_chart(
     width: int = 720,
     height: int = 240,
 ) -> str:
-    """Return a line through *points*: pairs of a whole number, such as the number of a version, and the value there.
+    """Return a line through *points*: pairs of a whole number, such as the number of a version, and a value.
 
-    A value that is not a finite number leaves a gap. *name* says what the values are and *unit* what is counted.
-    *marks* are drawn with their names and a shape of their own, except those before the first or after the last point.
-    *limits* are horizontal lines with a label, such as (">= 0.87", 0.87), except those that would flatten the line
-    because they are far from it. Of many points, those stay that *width* can show.
+    A value that is not a finite number leaves a gap. *name* is the name of the values, and *unit* that of the whole
+    numbers. Each of *marks* is drawn with its name and its own shape, except marks before the first or after the last
+    point. *limits* are horizontal lines with a label, such as (">= 0.87", 0.87), except those that would flatten the
+    line because they are far from it. If *width* cannot show all points, some are left out.
     """
     known = sorted(((x, finite_number(value)) for x, value in points), key=lambda point: point[0])
     numbers = [(x, y) for x, y in known if y is not None]
@@ -79,7 +79,7 @@ def line_chart(
 
 
 def sparkline(values: Iterable[object], *, name: str, width: int = 96, height: int = 24) -> str:
-    """Return a small line without axes through *values*, which end with a dot. A value without a number is a gap."""
+    """Return a small line without axes through *values*, with a dot at its end. A value without a number is a gap."""
     points = [(place, finite_number(value)) for place, value in enumerate(values)]
     numbers = [(x, y) for x, y in points if y is not None]
     told = _description(points, numbers, (), "value", numbered=False)
@@ -100,7 +100,7 @@ def _description(
     *,
     numbered: bool = True,
 ) -> str:
-    """Return in words what the line shows."""
+    """Return a description of the line in words."""
     if not numbers:
         return f"No {unit} has a number."
     parts = []
@@ -165,7 +165,7 @@ def _dots(numbers: Sequence[tuple[int, float]], across: Scale, upright: Scale, u
 
 
 def _lone_dots(runs: list[list[Point]], across: Scale, upright: Scale) -> Iterable[str]:
-    """Yield a dot for each point between two gaps, through which no line goes."""
+    """Yield a dot for each point between two gaps, which no line shows."""
     for run in runs:
         if len(run) == 1:
             yield element("circle", cx=across.at(run[0][0]), cy=upright.at(run[0][1]), r=1.5, class_="dot")
@@ -174,7 +174,8 @@ def _lone_dots(runs: list[list[Point]], across: Scale, upright: Scale) -> Iterab
 def _place_labels(marks: Sequence[Mark], across: Scale) -> tuple[list[_Label], int]:
     """Return a label for each mark, in the order of the versions, and the number of rows.
 
-    A label ends at the line of its mark, and is below the labels of later versions that the line would cross.
+    A label ends at the line of its mark. It is below the labels of later versions, so that the line crosses none of
+    them.
     """
     placed: list[_Label] = []
     for mark in sorted(marks, key=lambda mark: -mark.x):
@@ -210,5 +211,5 @@ def _marks(
 
 _THIN: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_opacity": "0.35", "fill": "none"}
 _LINE: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_width": "1.5", "fill": "none"}
-# A diamond, a triangle, a square and a triangle on its point, each around the place (x, y).
+# The shapes of marks: a diamond, a triangle, a square and a triangle on its point, each around the place (x, y).
 _SHAPES = ("M{} {}m0-6l6 6l-6 6l-6-6z", "M{} {}m0-6l6 11h-12z", "M{} {}m-5-5h10v10h-10z", "M{} {}m0 6l6-11h-12z")

@@ -30,8 +30,8 @@ def lineage_graph(
 ) -> str:
     """Return the graph of *lineage*, with the addresses *links* of nodes by id.
 
-    Of more than *most* nodes, versions in use and the nodes nearest to the root are shown. A layer that is wider than
-    *width* takes several rows.
+    If there are more than *most* nodes, shows versions in use and the nodes nearest to the root. A layer that is wider
+    than *width* takes several rows.
     """
     part = nearest(lineage, most)
     nodes = {node.id: node for node in part.nodes}
@@ -93,7 +93,7 @@ def _edge(source: _Place, target: _Place, labels: list[str]) -> str:
 
 
 def _box(node: Node, place: _Place, root: str, href: str | None) -> str:
-    """Return a node: its shape says its kind, and its second line says more in words."""
+    """Return a node. Its shape shows the kind of the node, and the second line of its text has details."""
     first, second = _texts(node, root)
     is_root = node.id == root
     held = node.kind == VERSION and bool(held_places(node))
@@ -112,7 +112,7 @@ def _box(node: Node, place: _Place, root: str, href: str | None) -> str:
 
 
 def _texts(node: Node, root: str) -> tuple[str, str]:
-    """Return the two lines in the box of a node. An artifact of other versions than *root* names one of them."""
+    """Return the two lines in the box of a node. An artifact that *root* does not have names a version that has it."""
     facts = node.facts
     beyond = " …" if node.more else ""
     if node.missing:
@@ -130,7 +130,7 @@ def _texts(node: Node, root: str) -> tuple[str, str]:
 
 
 def _outline(node: Node, place: _Place, weight: float) -> Iterator[str]:
-    """Yield the shape of a kind: a box with double sides for a version, rounded for a run, folded for an artifact."""
+    """Yield the shape of a kind: a version has double sides, a run round corners, an artifact a folded corner."""
     wide, high = _BOX
     dashes = "4 3" if node.missing else None
     style = {**_SHAPE, "stroke_width": short(weight), "stroke_dasharray": dashes}

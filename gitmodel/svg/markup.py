@@ -1,4 +1,4 @@
-"""Elements of SVG as text: escaped, with short numbers, attributes in the order of the call."""
+"""Elements of SVG as text: escaped, with short numbers, and with attributes in the order of the arguments."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def short(value: float) -> str:
 
 
 def text(content: str, x: float, y: float, **attributes: str | float | None) -> str:
-    """Return *content* as text that begins at *x*, or ends or is centred there (`text_anchor`). *y* is the baseline."""
+    """Return *content* as text on the baseline *y*. *text_anchor* says if it begins, ends or is centred at *x*."""
     return element("text", words(content), x=x, y=y, **attributes)
 
 
@@ -55,7 +55,7 @@ def linked(href: str | None, content: str) -> str:
 
 
 def text_width(content: str, size: int = FONT_SIZE) -> float:
-    """Return the estimated width of *content* in pixels, which is rather too large than too small."""
+    """Return an estimate of the width of *content* in pixels, which is more often too large than too small."""
     return width(escape(content)) * size * 0.64
 
 
@@ -76,7 +76,8 @@ def cut(content: str, room: float, size: int = FONT_SIZE) -> str:
 def drawing(kind: str, title: str, description: str, size: tuple[float, float], *content: str) -> str:
     """Return a drawing of *size* (width, height) in pixels with a title and a description for screen readers.
 
-    In a drawing without links, a screen reader reads only these two. In a drawing with links, it also reads the parts.
+    In a drawing without links, a screen reader reads only the title and the description. In a drawing with links, it
+    also reads the parts.
     """
     across, down = size
     has_links = any("<a " in part for part in content)

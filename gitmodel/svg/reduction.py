@@ -11,8 +11,9 @@ Point = tuple[float, float]
 def line_runs(points: Sequence[tuple[float, float | None]], columns: int) -> list[list[Point]]:
     """Return the points of a line as runs that are drawn without a gap. *points* are in ascending order.
 
-    A point whose number is None is a gap. If there are more than two numbers a column, only the smallest and the
-    largest of each of the *columns* stay, and the first and the last of all; a gap stays if it is a column wide.
+    A point whose number is None is a gap. The width has room for *columns* columns. If there are more than two numbers
+    for each column, only the smallest and the largest number of each column stay, and the first and the last number of
+    the line. A gap stays if it is at least as wide as a column.
 
     >>> line_runs([(1, 0.5), (2, None), (3, 0.7), (4, 0.6)], 10)
     [[(1, 0.5)], [(3, 0.7), (4, 0.6)]]

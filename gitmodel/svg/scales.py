@@ -24,7 +24,8 @@ class Scale(Frozen):
 
     def at(self, value: float) -> float:
         """Return the pixel of *value*; the middle if *low* and *high* are equal."""
-        room = self.high / 2 - self.low / 2  # halves, because the difference of two large floats may be infinite
+        # halved before the subtraction, because the difference of two large floats may be infinite
+        room = self.high / 2 - self.low / 2
         part = (value / 2 - self.low / 2) / room if room else 0.5
         return self.start + part * (self.end - self.start)
 
@@ -42,7 +43,7 @@ def number_text(value: float) -> str:
 def round_steps(low: float, high: float, most: int, *, whole: bool = False) -> list[tuple[float, str]]:
     """Return at most *most* + 1 round values from *low* to *high* with their labels.
 
-    The values are multiples of 1, 2 or 5 and a power of ten, of 1 or more if *whole*.
+    The values are multiples of 1, 2 or 5 times a power of ten. If *whole*, they are whole numbers.
 
     >>> round_steps(0.81, 0.97, 4)
     [(0.85, '0.85'), (0.9, '0.9'), (0.95, '0.95')]

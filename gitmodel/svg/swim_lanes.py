@@ -15,8 +15,8 @@ _MOST_LANES = 50
 _LABEL = 18
 _BAR = 26
 _GAP = 18
-_NARROW = 3  # pixels; shorter times are drawn together
-_TARGET = 24  # pixels: the least width of a link
+_NARROW = 3  # in pixels; shorter blocks are drawn together
+_TARGET = 24  # in pixels: the smallest width of a link
 
 
 State = Literal["held", "pending", "refused"]
@@ -28,8 +28,8 @@ REFUSED: State = "refused"
 class Span(Frozen):
     """The time in which *holder* was in *lane*, a stage or alias. *end* is None if *holder* is still there.
 
-    A span that is *pending* is recorded and waits to come into force; one that was *refused* was never in force. The
-    *holder* is short, such as the number of a version; *href* is the address of its page.
+    A *pending* span is recorded but not in force yet. A *refused* span was never in force. *holder* is a short text,
+    such as the number of a version, and *href* is the address of the version's page.
     """
 
     lane: str
@@ -43,10 +43,10 @@ class Span(Frozen):
 def swim_lanes(
     spans: Iterable[Span], *, title: str, lanes: Sequence[str], until: datetime | None = None, width: int = 720
 ) -> str:
-    """Return the *lanes*, in this order, with their *spans* over time, from the first start to *until*.
+    """Return a drawing of *lanes*, in this order, with their *spans* from the first start to *until*.
 
-    Without *until*, the lanes end at the last change: the drawing reads no clock, so that it is the same everywhere.
-    Blocks that are too narrow to be seen are drawn together as one.
+    Without *until*, the lanes end at the last change and not at the current time, so that the drawing is the same
+    everywhere. Blocks that are too narrow to be seen are drawn together as one.
     """
     by_lane: dict[str, list[Span]] = {lane: [] for lane in lanes}
     for span in spans:
@@ -71,7 +71,7 @@ def swim_lanes(
 
 
 def _last(spans: Iterable[Span], first: float, end: float, width: int) -> float:
-    """Return the end of the axis: *end*, or later, so that the block of the last holder is wide enough for its name."""
+    """Return the end of the axis: *end*, or later if the block of the last holder needs more room for its name."""
     opened = [(seconds(span.start), span.holder) for span in spans if span.end is None and span.state != REFUSED]
     start, holder = max(opened, default=(first, ""))
     room = min((text_width(holder) + _TARGET) / (width - 12), 0.5)
@@ -79,7 +79,7 @@ def _last(spans: Iterable[Span], first: float, end: float, width: int) -> float:
 
 
 def _description(by_lane: dict[str, list[Span]], shown: int) -> str:
-    """Return in words what holds each lane, and how often it changed."""
+    """Return a description in words: the holder of each lane, and the number of its changes."""
     parts = []
     for lane, found in list(by_lane.items())[:shown]:
         now = [span for span in found if span.end is None and span.state != REFUSED]
@@ -101,7 +101,7 @@ def _end_words(span: Span) -> str:
 
 
 def _blocks(spans: Sequence[Span], scale: Scale, top: float) -> Iterator[str]:
-    """Yield the blocks of a lane; neighbours that are too narrow to be seen become one."""
+    """Yield the blocks of a lane. Neighbours that are too narrow to be seen become one block."""
     group: list[Span] = []
     reached = scale.start
     for span in (span for span in spans if span.state != REFUSED):
@@ -130,7 +130,7 @@ def _ends(span: Span, scale: Scale) -> tuple[float, float]:
 
 
 def _block(span: Span, start: float, end: float, top: float) -> str:
-    """Return the block of *span*. The block of a span that has not ended is pointed at its end."""
+    """Return the block of *span*. If the span has not ended, the right end of the block is a point."""
     is_open = span.end is None
     is_pending = span.state == PENDING
     tip = f"l7 {_BAR / 2:g}l-7 {_BAR / 2:g}" if is_open else f"v{_BAR}"

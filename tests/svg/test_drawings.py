@@ -95,7 +95,7 @@ def test_a_drawing_has_a_title_and_a_description_and_needs_no_style_or_script(sv
 @pytest.mark.parametrize("make", DRAWINGS.values(), ids=DRAWINGS)
 def test_hostile_text_stays_text_and_shows_control_characters_as_escapes(make):
     svg = make(HOSTILE)
-    root = read(svg)  # it is well-formed
+    root = read(svg)  # raises an error if the drawing is not well-formed
     assert "<script" not in svg
     assert not re.search(r"[\x00-\x1f\u202e]", svg)
     shown = "".join(root.itertext())
@@ -103,7 +103,7 @@ def test_hostile_text_stays_text_and_shows_control_characters_as_escapes(make):
     assert not {name for element in root.iter() for name in element.attrib if name.startswith("on")}
 
 
-def test_the_bytes_do_not_depend_on_the_process():
+def test_the_bytes_of_a_drawing_do_not_depend_on_the_process():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_drawings as t; "
         "print(*(make('plain') for make in t.DRAWINGS.values()), *t.EMPTY.values())"
@@ -140,7 +140,7 @@ class TestLineChart:
         svg = line_chart([(2, 0.5), (3, 0.6), (4, 0.7)], name="accuracy", marks=marks)
         assert [name in svg for name in ("champion", "staging", "production")] == [False, True, False]
 
-    def test_marks_have_a_word_a_shape_and_a_line_and_no_label_covers_another(self):
+    def test_each_mark_has_a_name_a_shape_and_a_line_and_labels_do_not_overlap(self):
         marks = [Mark(38, "production"), Mark(40, "staging"), Mark(40, "champion"), Mark(3, "challenger")]
         svg = line_chart([(number, number % 7) for number in range(1, 41)], name="accuracy", marks=marks)
         found = of_class(svg, "mark")
@@ -186,7 +186,7 @@ class TestLineChart:
         assert "nan" not in svg
         assert "inf" not in svg
 
-    def test_of_many_points_the_minima_the_maxima_and_both_ends_stay(self):
+    def test_the_minima_the_maxima_and_both_ends_stay_among_many_points(self):
         points = [(number, 0.5 + number % 10 / 100) for number in range(1, 10_001)]
         points[4321] = (4322, 0.99)
         points[8765] = (8766, 0.01)
@@ -196,7 +196,7 @@ class TestLineChart:
         assert run == sorted(run)
         assert len(line_chart(points, name="accuracy").encode()) < 12_000
 
-    def test_of_many_points_a_gap_stays_that_is_a_column_wide(self):
+    def test_a_gap_as_wide_as_a_column_stays_among_many_points(self):
         points = [(number, None if 4000 < number < 4500 else 0.5) for number in range(1, 10_001)]
         assert len(line_runs(points, 300)) == 2
         every_other = [(number, 0.5 if number % 2 else None) for number in range(1, 10_001)]
@@ -243,7 +243,7 @@ class TestSwimLanes:
         assert len(of_class(svg, "span")) == 1
         assert of_class(svg, "refused")[0][0].text == "production: 2 at 2026-03-11 00:00, never in force"
 
-    def test_a_pending_change_is_a_block_with_dashes_that_says_so(self):
+    def test_a_pending_change_is_a_dashed_block_with_the_words_not_in_force_yet(self):
         spans = [Span("production", "1", day(0), day(9)), Span("production", "2", day(9), state=PENDING)]
         svg = swim_lanes(spans, title="Stages of iris", lanes=["production"])
         (block,) = of_class(svg, "pending")
@@ -313,7 +313,7 @@ class TestLineageGraph:
 @pytest.mark.parametrize(
     ("low", "high"), [(0, 1), (0.81, 0.97), (-3, 9), (1e-9, 2e-9), (1e300, 2e300), (1e16, 1e16 + 4)]
 )
-def test_steps_are_few_round_and_inside(low, high, most):
+def test_steps_of_a_scale_are_few_round_numbers_between_its_ends(low, high, most):
     steps = round_steps(low, high, most)
     assert len(steps) <= most + 1
     assert all(low <= value <= high for value, _ in steps)
@@ -321,7 +321,7 @@ def test_steps_are_few_round_and_inside(low, high, most):
 
 
 @pytest.mark.parametrize("days", [0.00001, 0.01, 0.3, 2, 40, 500, 4000, 400_000])
-def test_steps_of_time_are_few_and_inside(days):
+def test_steps_of_a_time_scale_are_few_and_between_its_ends(days):
     start = 1_700_000_000
     steps = time_steps(start, start + days * 86400, 6)
     assert len(steps) <= 7

@@ -68,13 +68,13 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         ),
         empty=options.Part(filter).empty("the change is valid" if between else "all records are valid", "problem"),
     )
-    with suppress(NotFound):  # this repository may have no branch, but a checked-out commit of a registry
+    with suppress(NotFound):  # a commit of a registry may be checked out in a repository without the branch
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
         warn_of_credentials(invocation, recorded)
         if commit is None and between is None:
             _warn_of_stale_owners(invocation)
             _warn_of_merges(invocation)
-    # the filter selects the rows; all findings decide the exit code
+    # all findings decide the exit code, also those that the filter hides
     hidden = _not_shown(len(every) - len(found), "problem")
     if every and all(problem.overridable for problem in every):
         raise Refused(
@@ -161,7 +161,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         ),
         empty=options.Part(filter).empty("no problems found in this clone", "finding"),
     )
-    # the filter selects the rows; all findings decide the exit code
+    # all findings decide the exit code, also those that the filter hides
     hidden = _not_shown(len(every) - len(found), "finding")
     grave = [finding for finding in left if finding.grave]
     if grave:
@@ -229,7 +229,7 @@ def _warn_of_merges(invocation: Invocation) -> None:
 
 
 def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
-    """Warn of recorded credentials. Only their issuer can revoke them."""
+    """Warn of recorded credentials, which only their issuer can revoke."""
     for place, field in enumerate(found, 1):
         last = place == len(found)
         invocation.output.warn(field, "revoke it where it was issued: it stays in the history" if last else "")

@@ -111,7 +111,7 @@ def _columns(rows: Sequence[Compared], count: int) -> list[list[str]]:
 
 
 def _cells(row: Compared) -> list[str]:
-    """Return the values of a field for people. Numbers are rounded, unless different numbers would look the same."""
+    """Return the values of a field for people. Rounds numbers, unless different numbers would then look the same."""
     distinct: list[Any] = []
     for value in row.known:
         if not any(same_value(value, other) for other in distinct):
@@ -147,7 +147,7 @@ def row_fields(rows: Sequence[Compared]) -> list[dict[str, Any]]:
 
 
 def beside(row: Compared) -> str:
-    """Return the values of a field in two versions, in one line."""
+    """Return the values of a field in two versions as one line of text."""
     if row.same:
         return f"{cell_text.tsv_cell(row.old)}  (same)"
     if row.old is None or row.new is None:

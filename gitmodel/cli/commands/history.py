@@ -124,7 +124,7 @@ def log(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> N
     events = invocation.client.log(ref)
     found = options.matching(events, part.filter, vars, shapes.LOGGED) if part.filter else events
     page = read_page(part.limit, part.offset)
-    shown = list(islice(found, page.start, page.stop))  # reads only the events that are printed
+    shown = list(islice(found, page.start, page.stop))  # a generator, so that only the events that are printed are read
     invocation.output.listing(
         shown,
         shapes.LOGGED,
@@ -154,7 +154,7 @@ def blame(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
 
 
 def _first_fields(fields: tuple[str, ...]) -> str:
-    """Return the first few of *fields* as text. All fields of an artifact or attachment count as one."""
+    """Return the first few of *fields* as text. All fields of the same artifact or attachment count as one field."""
     fields = tuple(dict.fromkeys(map(_without_key, fields)))
     return cell_text.commas(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
 

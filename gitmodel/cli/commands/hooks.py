@@ -80,7 +80,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
             f"the push goes to the namespace {namespace!a}, which gitmodel does not support",
             hint="push to another repository",
         )
-    # The push goes to this repository, so ignore a setting that names another registry.
+    # A setting that names another registry is ignored, because the push goes to this repository.
     invocation.repo = "."
     client = invocation.client
     if not any(pushed_refs.concerns(update, client.repository.branch) for update in updates):

@@ -98,7 +98,8 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output
-    brief = bool(os.environ.get("BITBUCKET_BUILD_NUMBER"))  # Bitbucket draws no Mermaid, and folds nothing
+    # Bitbucket neither draws Mermaid nor folds parts of a comment
+    brief = bool(os.environ.get("BITBUCKET_BUILD_NUMBER"))
     page = plan_markdown.markdown(made, brief=brief) if markdown or comment else ""
     if comment:
         _write_comment(invocation, page, plan_markdown.MARKER)

@@ -37,7 +37,7 @@ RUNS: RowKind[RunView] = RowKind(
     shapes.RECORDED_RUN,
     name=lambda view: view.id,
     keys=("id",),
-    first=(("RUN", lambda view: view.id),),  # the id begins with the time of the start
+    first=(("RUN", lambda view: view.id),),  # without the start, because the id begins with it
     others=(
         ("PIPELINE", lambda view: view.pipeline),
         ("STATUS", lambda view: _status(view)),
@@ -89,11 +89,11 @@ def run(
 
     def tell(event: str, step: str, seconds: float) -> None:
         said = {"started": "started", "cached": "cached", "again": "starts again, since its worker died"}
-        if event == "retrying":  # not printed, because a warning names the error
+        if event == "retrying":  # the error itself is not printed, because a warning names it
             return
         invocation.output.note(f"{step}: {said.get(event) or f'{event} in {seconds:.1f} s'}")
 
-    gc.enable()  # the script can run for long before the client is opened
+    gc.enable()  # off since the start of the program, but the script may run for long and need it
     with _prints_to_stderr(invocation):
         if module is not None:
             found = pipeline_of_module(module)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gitmodel.hosts.workflows import HostSetUp
 
 SHELLS = ("bash", "zsh", "fish")
-# What a newcomer types in the folder of the demo, each with what it shows.
+# Commands to try in the folder of the demo, each with a description of its output.
 _DEMO_COMMANDS = (
     ("git model list", "what is in production"),
     ("git model history demand production", "since when, by whom and why"),
@@ -104,7 +104,7 @@ def init(
     if ci is not None:
         from gitmodel.hosts import workflows
 
-        if source:  # checked before the fetch
+        if source:  # checked before the fetch, which takes longer
             workflows.check_given(owners, install)
         wanted = workflows.HostFiles(ci, owners, install, site or "", force)
     joined = administration.adopt(client, source, new=new) if source else ""
@@ -157,9 +157,9 @@ def _make_demo(invocation: Invocation, folder: Path) -> None:
 
 
 def _next_command(client: Client, *, begun: bool, store: str) -> str:
-    """Return the next command to type.
+    """Return the command that the user should type next.
 
-    If the default store lacks artifacts of the clone, it is the command that copies them.
+    If the default store lacks artifacts of the clone, the next command copies them.
     """
     if begun:
         return "git model register NAME"
@@ -221,7 +221,7 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
         from gitmodel.pipelines.executors import choose_executor
 
         choose_executor(value)
-    if key == "repo":  # set in the current repository, not in the registry's
+    if key == "repo":  # the only setting of the current repository instead of the registry's
         now = administration.choose_registry(invocation.folder, value, environ=os.environ)
     else:
         now = administration.change_setting(invocation.client, key, url_of(value) if key == "store" else value)

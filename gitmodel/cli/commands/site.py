@@ -65,7 +65,7 @@ def site(
         artifacts=artifacts,
         verified=result,
     )
-    gc.disable()  # each collection would search all records; the process ends soon
+    gc.disable()  # each garbage collection would search all records, and the process ends soon
     with invocation.open_each(repos) as clients, invocation.output.progress("writing the pages", unit="pages") as show:
         report = show or (lambda done, total: None)
         if len(clients) == 1:
@@ -84,7 +84,7 @@ def site(
 def ui(invocation: Invocation, port: int, no_open: bool, title: str) -> None:
     """Show the registry in a browser.
 
-    The server runs until Ctrl-C. It listens on 127.0.0.1, so that only this machine can reach it, and it changes
+    The server runs until Ctrl-C. The server listens on 127.0.0.1, so that only this machine can reach it, and changes
     nothing. The pages show the current state of the registry each time they are loaded.
     """
     _require_extra()

@@ -42,8 +42,8 @@ def stage() -> None:
 def show(invocation: Invocation, stage: str, asked: options.TableOptions) -> None:
     """Show the version in force in a stage, of every model.
 
-    Without a STAGE, it shows each stage, in the order of the registry. The table has the keys of the metadata that most
-    of the versions have; --columns chooses others.
+    Without a STAGE, the command shows each stage, in the order of the registry. The table has columns for the keys of
+    the metadata that most versions have; --columns chooses others.
     """
     from gitmodel.cli import version_rows  # imported here: other commands need no columns
 
