@@ -162,9 +162,10 @@ def _write(path: str, data: bytes, state: str, folders: _Folders) -> _Known:
             f"{target} is not a file of an earlier export, and a page belongs there",
             hint="nothing was changed; name another folder, or remove the file",
         )
-    _refuse_link(folders.site, path)
     new = folders.staging / path
-    new.parent.mkdir(parents=True, exist_ok=True)
+    if not new.parent.is_dir():  # the first file of its folder
+        _refuse_link(folders.site, path)
+        new.parent.mkdir(parents=True)
     new.write_bytes(data)
     return _Known(len(data), state)
 
