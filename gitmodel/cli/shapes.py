@@ -361,7 +361,7 @@ FETCHED = shape(
 )
 METADATA = shape(
     "metadata",
-    "One key of metadata. Printed by `metadata show` as TSV; as JSON it prints one object of keys and values.",
+    "One key of metadata. Printed by `metadata show` as TSV; as JSON the command prints one object of keys and values.",
     key="text",
     value="the value of the key",
 )
