@@ -850,12 +850,20 @@ class Client:
         >>> client.signature_faults(event.commit for event in events)           # doctest: +SKIP
         {'8f41c02...': '', '13e33b3...': None}
 
-        Raises Invalid for a commit that does not exist, and if a shallow clone hides the list of signers.
+        Raises UsageError for what is not a full id of a commit, Invalid for a commit that does not exist, and Invalid
+        if a shallow clone hides the list of signers.
         """
-        from gitmodel.domain.schema.object_ids import Oid
+        from gitmodel.domain.schema.object_ids import is_oid
         from gitmodel.lineage.history import signature_faults
 
-        return signature_faults(self.repository, list(map(Oid, commits)))
+        ids = []
+        for id in commits:
+            if not is_oid(id):
+                raise UsageError(
+                    f"{id!a} is not the id of a commit", hint="give 40 hexadecimal digits, as in event.commit"
+                )
+            ids.append(id)
+        return signature_faults(self.repository, ids)
 
     def rule_history(self) -> Iterator[RuleChange]:
         """Yield the changes of the rules of stages, of other settings in `gitmodel.toml` and of the signers.
