@@ -28,7 +28,7 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class AtCommit:
-    """What walks found at one commit, for the next walk there: complete, and never outdated."""
+    """The results of walks at one commit, for the next walk there. They are complete and never change."""
 
     def __init__(self) -> None:
         self.mentioned: RecordsByDigest | None = None
