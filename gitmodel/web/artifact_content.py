@@ -46,7 +46,7 @@ def read_picture(data: bytes) -> Picture | None:
 
 
 def picture_file(link: ArtifactLink, data: bytes | None) -> str:
-    """Return the name of the file in the site with the picture *data*; "" if it is not shown as a picture."""
+    """Return the name of the file for the picture *data* in the site; "" if *data* is not shown as a picture."""
     found = read_picture(data) if data is not None else None
     return f"{link.digest.removeprefix('sha256:')}.{found.ending}" if found is not None else ""
 

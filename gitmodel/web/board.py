@@ -25,7 +25,7 @@ class Board(Frozen):
 
 
 def render_board(renderers: Mapping[str, Renderer], options: SiteOptions) -> dict[str, bytes]:
-    """Return the files of the board. Each of *renderers* renders the pages in the folder that is its key."""
+    """Return the files of the board. *renderers* has the renderer of each folder, by the name of the folder."""
     parts = []
     for name, renderer in renderers.items():
         parts.append(BoardPart(name, renderer.registry.rules_of_text.value(models.read(renderer.registry))))

@@ -1,4 +1,4 @@
-"""The drawings of `svg` for templates: each in two widths, of which the style sheet shows one."""
+"""The drawings of `svg` for templates, each in two widths: the style sheet shows one of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gitmodel.svg.lineage_graph import MOST_NODES, lineage_graph
 from gitmodel.svg.swim_lanes import HELD, PENDING, REFUSED, Span, swim_lanes
 from gitmodel.web.pages.history import HistoryEvent
 
-# Pixels: on a screen and on paper; on a phone.
+# The two widths in pixels: for a screen and paper, and for a phone.
 WIDE = 900
 NARROW = 328
 
@@ -42,16 +42,16 @@ def draw_line_chart(
     marks: Sequence[tuple[int, str]],
     limits: Sequence[tuple[str, float]] = (),
 ) -> Markup:
-    """Return a line through *points*, pairs of a version and a number called *name*.
+    """Return a line through *points*: pairs of a version and a number, which is called *name* in the drawing.
 
-    *marks* are versions with the names of their stages, and *limits* those of gates with their labels.
+    *marks* has versions with the names of their stages, and *limits* has the numbers that gates require, with labels.
     """
     named = [Mark(number, mark) for number, mark in marks]
     return _in_both_widths(lambda width: line_chart(points, name=name, marks=named, limits=limits, width=width))
 
 
 def draw_sparkline(values: Sequence[float], name: str) -> Markup:
-    """Return a small line through *values*, which are called *name*."""
+    """Return a small line through *values*, with their *name* in its title."""
     return Markup(sparkline(values, name=name, width=104, height=22))
 
 

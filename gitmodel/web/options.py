@@ -9,8 +9,8 @@ from gitmodel.web.verified import VerifiedArtifacts
 class SiteOptions(Frozen, kw_only=True):
     """The options of a site: its *title*, and the URL at which it is published, which feeds need.
 
-    With *public*, e-mail addresses are left out. With *only_staged*, only versions that are or were in a stage, have an
-    alias or are the latest have a page. With *artifacts*, pictures and small text artifacts are on the pages.
+    With *public*, e-mail addresses are left out. With *only_staged*, a version has a page only if it is or was in a
+    stage, has an alias or is the latest. With *artifacts*, pictures and small text artifacts are on the pages.
     *verified* is the result of a verification of the artifacts.
     """
 

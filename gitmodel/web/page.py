@@ -22,14 +22,14 @@ def _only_one(registry: RegistryData) -> Iterable[Parameters]:
 class Page(Frozen, eq=False):
     """A kind of page: *path* is its address, with parameters in braces, such as "/m/{model}/v/{number}".
 
-    *read* returns the value of the page with given parameters; it raises NotFound if there is no such page. *list*
+    *read* returns the value of the page with given parameters, and raises NotFound if there is no such page. *list*
     returns the parameters of all pages; the default is one page without parameters. *template* is the file in
-    `templates/`; without one, *read* returns the text or bytes of the file or, for JSON
-    and scripts, its value. *label* is the name of the page in the
-    navigation: in the bar of the site, or below the name of the model if *path* has the parameter `model` only.
+    `templates/`. Without a template, *read* returns the text or bytes of the file or, for JSON and scripts, its value.
+    *label* is the name of the page in the navigation: in the bar of the site, or below the name of the model if *path*
+    has the parameter `model` only.
 
-    *state* returns a text that changes whenever the page does, so that the export need not read the page to know that
-    it is current. Without it, the page is read and rendered at each export after a change of the registry.
+    *state* returns a text that changes whenever the page does. If the text is the same, the export neither reads nor
+    renders the page. Without *state*, each export after a change of the registry reads and renders the page.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Everything that pages show of a registry, read in bulk through the client and kept while the registry is the same."""
+"""The data of a registry that pages show: read in bulk through the client, and kept until the registry changes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from gitmodel.registry.runs import RunView
     from gitmodel.teams.proposals import Proposal
 
-# A number as addresses have it, so that each version has one address.
+# A number in an address: without leading zeros, so that each version has one address.
 _NUMBER = re.compile("[1-9][0-9]{0,17}")
-# Metric columns of a model; a registry may have thousands of keys.
+# The greatest number of metric columns of a model: a registry may have thousands of keys.
 MOST_METRICS = 40
 
 
 class RegistryData:
     """The registry of *client* at one moment. Each part is read once, when a page first needs it.
 
-    Raises NotFound without a registry. `is_current` tells whether the registry has changed since.
+    Raises NotFound without a registry. `is_current` returns False after a change of the registry.
     """
 
     def __init__(self, client: Client, options: SiteOptions) -> None:
@@ -73,7 +73,7 @@ class RegistryData:
         return self.models[name]
 
     def states_of(self, model: str, number: int) -> Sequence[StageState]:
-        """Return the stages and aliases in which the version *number* is, or is recorded."""
+        """Return the stages and aliases of the version *number*: those in force, and those that are only recorded."""
         if model not in self._states_by_number:
             found: dict[int, list[StageState]] = {}
             for state in self.model(model).stages:
@@ -166,7 +166,7 @@ class RegistryData:
             self.history_fault = error.message
         return found
 
-    # The reason why the history of stages is not complete; "" if it is. Set when the history is read.
+    # The reason why the history of stages is not complete; "" for a complete one. Set when the history is read.
     history_fault = ""
 
     def _current_name(self, model: str) -> str:
@@ -193,11 +193,11 @@ class RegistryData:
         return self._events_by_number[model].get(number, ())
 
     def entered(self, model: str, stage: str, number: int) -> StageEvent | None:
-        """Return the change by which the version *number* came into *stage* the last time; None if it is not known."""
+        """Return the last change by which the version *number* came into *stage*; None if this change is not known."""
         return next((e for e in self.events_of(model, number) if e.stage == stage and e.version == number), None)
 
     def pull_request_url(self, request: str) -> str:
-        """Return the URL of a pull request such as "#12" at the host of the registry; "" if it is not known."""
+        """Return the URL of a pull request such as "#12" at the host of the registry; "" for an unknown host."""
         return self._host.pull_request(request) if request and self._host else ""
 
     @cached_property
@@ -205,7 +205,7 @@ class RegistryData:
         return self.client.find_host()
 
     def signatures(self, commits: Iterable[str]) -> dict[str, str]:
-        """Return a word for the signature of each of *commits*: "valid", "not signed", or why it does not count."""
+        """Return for each of *commits* "valid", "not signed", or the reason why its signature does not count."""
         missing = [commit for commit in dict.fromkeys(commits) if commit not in self._signatures]
         try:
             faults = self.client.signature_faults(missing)
@@ -221,11 +221,11 @@ class RegistryData:
 
     @cached_property
     def runs(self) -> Mapping[str, RunView]:
-        """The recorded runs by id, newest first. Runs that only this machine knows are left out."""
+        """The recorded runs by id, newest first, without runs that only this machine knows."""
         return {run.id: run for run in self.client.list_runs() if run.record is not None}
 
     def holders_of(self, digest: str) -> Sequence[tuple[str, int]]:
-        """Return the versions that have an artifact or attachment with *digest*: models and numbers, oldest first."""
+        """Return model and number of each version that has an artifact or attachment with *digest*, oldest first."""
         return self._by_digest.get(digest, ())
 
     @cached_property
@@ -238,9 +238,9 @@ class RegistryData:
         return found
 
     def readers_of(self, digest: str) -> Sequence[tuple[str, int]]:
-        """Return the versions of which a run read an object with *digest*, and did not make it itself.
+        """Return the model and number of each version of which a run read, and did not make, an object with *digest*.
 
-        They are models and numbers, the newest run first.
+        The version of the newest run is first.
         """
         return self._readers.get(digest, ())
 
@@ -258,7 +258,8 @@ class RegistryData:
     def content(self, view: VersionView, link: ArtifactLink) -> bytes | None:
         """Return the bytes of a picture or small text of a version.
 
-        None if it is neither, if the site has no artifacts, or if the bytes are not here and cannot be fetched.
+        Returns None for other artifacts, for a site without artifacts, and for bytes that this machine neither has nor
+        can fetch.
         """
         if not self.options.artifacts or not may_be_shown(link):
             return None
@@ -291,14 +292,14 @@ class RegistryData:
 
     @cached_property
     def stages(self) -> Sequence[StageRules]:
-        """The stages with their rules, in order. If a shallow clone hides the rules, there are only their names."""
+        """The stages with their rules, in order. If a shallow clone hides the rules, the stages have only names."""
         try:
             return self.client.list_stages()
         except Invalid as error:
             self.rules_fault = error.message
             return [StageRules(StageRule(name=name), False) for name in self.client.stage_names]
 
-    # The reason why the rules of the stages are not known; "" if they are. Set when the stages are read.
+    # The reason why the rules of the stages are unknown; "" for known rules. Set when the stages are read.
     rules_fault = ""
 
     @cached_property
@@ -308,14 +309,14 @@ class RegistryData:
 
     @cached_property
     def proposals(self) -> Mapping[str, Proposal]:
-        """The open proposals that the repository has, by the names of their pages, sorted by branch."""
+        """The open proposals that the repository has, by the name of the page of each, sorted by branch."""
         return {found.plan.id: found for found in self.client.known_proposals()}
 
     def numbers(self, model: str) -> Mapping[str, Mapping[int, float]]:
         """Return the numbers in the metadata of the versions of *model*, by key and by number of the version.
 
-        The keys of `headline_keys` are first, then the most frequent ones; at most 40 keys. Versions without a finite
-        number are left out.
+        The keys of `headline_keys` are first, and the most frequent keys follow; at most 40 keys. Versions without a
+        finite number are left out.
         """
         if model not in self._numbers:
             found = numbers_by_key(self.versions(model).values(), self.headline_keys)
@@ -323,5 +324,5 @@ class RegistryData:
         return self._numbers[model]
 
     def headline(self, model: str) -> str:
-        """Return the key of the number to show first for *model*, "" if no version has a number."""
+        """Return the key of the number to show first for *model*; "" if no version has a number."""
         return next(iter(self.numbers(model)), "")

@@ -29,7 +29,7 @@ from gitmodel.web.shown_text import TextRules
 if TYPE_CHECKING:
     from gitmodel.web.registry_data import RegistryData
 
-# The policy of each page, also in the page itself. Browsers ignore `frame-ancestors` there, so only the server adds it.
+# The content security policy in each page. Browsers ignore `frame-ancestors` in a page, so only the server adds it.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'"
@@ -70,7 +70,7 @@ class Renderer:
         return {file: html, routes.twin_of(file): twin(value)}
 
     def address(self, name: str, parameters: Mapping[str, object]) -> str:
-        """Return the file of the page called *name*, "" if there is no such page."""
+        """Return the path of the file of the page called *name*; "" if there is no such page."""
         page = _pages().get(name)
         if page is None:
             return ""
@@ -134,7 +134,7 @@ def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, An
 
 
 def render_template(name: str, variables: Mapping[str, Any]) -> bytes:
-    """Return the page that the template *name* makes of *variables*."""
+    """Return the text that the template *name* gives with *variables*."""
     return _template(name).render(variables).encode()
 
 
@@ -156,7 +156,7 @@ def twin(value: object) -> bytes:
     fields = {"schema": 1, **vars(value)}
     try:
         text = _encode(fields)
-    except ValueError:  # a number that JSON lacks
+    except ValueError:  # JSON has no infinity and no NaN
         text = _encode(plain(fields))
     return (escape_json(text) + "\n").encode()
 
@@ -171,7 +171,7 @@ _encode = json.JSONEncoder(
 
 
 def escape_json(text: str) -> str:
-    r"""Escape the characters of JSON that HTML or JavaScript could read otherwise.
+    r"""Escape the characters of JSON that HTML or JavaScript could take for markup or the end of a line.
 
     >>> escape_json('{"a":"</script>"}')
     '{"a":"\\u003c/script\\u003e"}'
@@ -258,7 +258,7 @@ def _shown(value: Any) -> str:
 
 
 def _plural(count: int, noun: str) -> str:
-    """Return *count* and *noun*, with an s unless there is one.
+    """Return *count* and *noun*, with an s unless *count* is 1.
 
     >>> _plural(1, "version"), _plural(1200, "version")
     ('1 version', '1,200 versions')

@@ -56,7 +56,7 @@ class Found(Frozen):
 
 
 def find_page(path: str) -> Found | None:
-    """Return the page at *path*, an address or the path of a file; None if there is none.
+    """Return the page at *path*, which is an address or the path of a file; None if there is no such page.
 
     >>> find_page("/m/iris/v/3.json").is_twin
     True

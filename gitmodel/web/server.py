@@ -1,4 +1,4 @@
-"""The local server of the pages: it listens on this machine only, reads only, and renders what changed."""
+"""The local server of the pages. It accepts only requests of this machine, and only reads the registry."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from gitmodel.web.rendering import POLICY, Renderer
 from gitmodel.web.site import asset_files, renderer_id
 
 HOST = "127.0.0.1"
-# Browsers name no port if it is 80.
+# Browsers leave out the port 80.
 _OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]+)?")
-# Files that are kept until the registry changes.
+# The greatest number of rendered files that are kept until the registry changes.
 _MOST_KEPT = 500
 _HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
@@ -52,7 +52,7 @@ _TYPES = {
 
 
 class PageServer:
-    """Answers requests for the pages of *client*, one at a time. The data is read again when the registry changed."""
+    """Answers requests for the pages of *client*, one at a time. Reads the registry again after it changed."""
 
     def __init__(self, client: Client, options: SiteOptions) -> None:
         self._client = client
@@ -95,7 +95,7 @@ class PageServer:
         return self._rendered[path]
 
     def _current(self) -> Renderer:
-        """Return the renderer of the registry, which is read again if it has changed."""
+        """Return the renderer of the registry, after reading the registry again if it has changed."""
         if self._pages is None or not self._pages.registry.is_current():
             self._pages = Renderer(RegistryData(self._client, self._options))
             self._rendered = {}
@@ -134,13 +134,15 @@ def application(client: Client, options: SiteOptions) -> Starlette:
     """Return the ASGI application."""
     server = PageServer(client, options)
     route = Route("/{path:path}", server.answer, methods=None)
-    route.methods = None  # the server itself answers other methods, with its headers
+    route.methods = None  # `answer` refuses other methods, so that the refusal has the same headers
     return Starlette(routes=[route])
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket that listens on *port* of this machine only. Raises Unreachable if another program uses it."""
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio then sends at once
+    """Return a socket that listens on *port* of this machine only. Raises Unreachable if the port is in use."""
+    found = socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # asyncio then sends each packet at once
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((HOST, port))
@@ -156,7 +158,7 @@ def listen(port: int) -> socket.socket:
 def serve(
     client: Client, options: SiteOptions, *, port: int, on_start: Callable[[str], None], open_browser: bool
 ) -> None:
-    """Serve the pages at http://127.0.0.1:PORT until Ctrl-C; port 0 takes a free one. Calls *on_start* with the URL."""
+    """Serve the pages on *port*, or a free port if it is 0, until Ctrl-C. Calls *on_start* with the URL."""
     config = uvicorn.Config(
         application(client, options),
         host=HOST,

@@ -16,7 +16,7 @@ _HIDDEN = (
 )
 _UNSEEN = re.compile(f"[{_HIDDEN}]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
-# In brackets also without a dot: git makes <ada@laptop> and <ada@laptop.(none)> of the names of a user and a machine.
+# In angle brackets also without a dot: git makes <ada@laptop> from the names of the user and the machine.
 _ADDRESS = re.compile(
     r"""<[^<>\s@]{1,64}@[^<>\s@]{1,255}>|<?(?:\b[\w.+%'-]{1,64}|"[^"\n]{1,64}")@[\w-]{1,63}(?:\.[\w-]{1,63})+\b>?"""
 )
@@ -35,7 +35,7 @@ class TextRules:
         self._private = tuple(path for path in private if len(path) > 1)
 
     def text(self, text: str) -> str:
-        r"""Return *text* without credentials in URLs; controls and characters that change its direction are escapes.
+        r"""Return *text* without credentials in URLs, with controls and characters that change direction as escapes.
 
         >>> TextRules(public=True).text("a\u202eb of Ada <ada@example.com>, https://ada:pw@example.com/x")
         'a\\u202eb of Ada, https://example.com/x'
@@ -57,7 +57,7 @@ class TextRules:
             return self.text(value)
         if kind in _PLAIN:
             return value
-        if isinstance(value, str):  # SVG and Markdown, which are safe already
+        if isinstance(value, str):  # SVG and rendered Markdown are escaped already
             return value
         if kind in (tuple, list):
             return kind(map(self.value, value))

@@ -1,4 +1,4 @@
-"""The static export of a registry: only changed files are written, and the old site stays whole until the end."""
+"""The static export of a registry. Only changed files are written, and the old site stays complete until the end."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def export_site(
 ) -> Exported:
     """Write the pages of the registry to *folder*. Files there that no export wrote are not touched.
 
-    New files are written beside the site first, and then renamed into place. Raises Refused if a file of somebody else
-    is in the place of a page, Conflict if the registry changes all the time, Unreachable if the disk is full; then the
-    site is as before.
+    New files are first written beside the site, and then renamed into place. Raises Refused if a file that no export
+    wrote has the path of a page, Conflict if the registry changes all the time, and Unreachable if the disk is full.
+    After an error, the site is as before.
     """
     return _export({"": client}, folder, options, report)
 
@@ -69,7 +69,7 @@ def export_board(
 ) -> Exported:
     """Write the pages of each registry to a folder of its name in *folder*, and a page with the models of all.
 
-    Otherwise it does what `export_site` does, and raises the same errors.
+    Works as `export_site` does, and raises the same errors.
     """
     return _export({f"{name}/": client for name, client in clients.items()}, folder, options, report)
 
@@ -140,7 +140,7 @@ def _files_in(folder: Path) -> Iterator[str]:
 
 
 def _state(renderer_id: str, registry: RegistryData, page: Page, parameters: Parameters) -> str:
-    """Return the state of a page; "" if it must be rendered to know whether it changed."""
+    """Return the state of a page; "" if only rendering shows whether the page changed."""
     if page.state is None:
         return ""
     found = f"{renderer_id}\n{registry.options!r}\n{page.state(registry, **parameters)}"
@@ -148,7 +148,7 @@ def _state(renderer_id: str, registry: RegistryData, page: Page, parameters: Par
 
 
 def renderer_id() -> str:
-    """Return a text that is different for other templates, assets and versions of gitmodel."""
+    """Return a text that changes with the templates, the assets and the version of gitmodel."""
     return f"{__version__} {_resources_digest()}"
 
 
@@ -183,14 +183,15 @@ def _refuse_link(folder: Path, path: str) -> None:
 def _publish(
     folder: Path, own: Path, staging: Path, known: Mapping[str, _Known], files: Mapping[str, _Known]
 ) -> Exported:
-    """Rename the files of *staging* into place, details before the lists that link to them; remove outdated files."""
+    """Rename the files of *staging* into place, pages before the lists that link to them. Remove outdated files."""
     removed = [path for path in known if path not in files]
     for path in removed:
         _refuse_link(folder, path)
     written = sorted(_files_in(staging))
     if written:
-        # Until the end, the manifest names the old and the new files, so that a later export may replace either. It
-        # knows no state of those that are replaced now: after an interruption, an export writes them again.
+        # Until the end, the manifest names the old and the new files, so that a later export may replace both. The
+        # manifest has no state for the files that are replaced now, so that an export after an interruption writes them
+        # again.
         _write_manifest(own, staging, {**known, **{path: _Known(files[path].size) for path in written}})
     for path in sorted(written, key=lambda path: (-path.count("/"), path)):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +220,7 @@ def _remove_empty(folder: Path, inner: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[Path]:
-    """Lock *folder* for one export at a time; wait while another one runs. Yields the folder of the export's files."""
+    """Wait until no other export runs in *folder*, and lock it. Yields the folder for the data of exports."""
     own = folder / _OWN
     _refuse_link(folder, f"{_OWN}/{_MANIFEST}")
     with writing(folder, outcome="nothing was written"):
@@ -245,7 +246,7 @@ def _staging(own: Path) -> Iterator[Path]:
 
 
 def _read_manifest(path: Path) -> dict[str, _Known]:
-    """Return the files that exports wrote; none if the manifest is missing or damaged."""
+    """Return the files that exports wrote, or no files if the manifest is missing or damaged."""
     try:
         found = json.loads(path.read_bytes())
         known = {name: _Known(size, state) for name, (size, state) in found.items()}
@@ -264,7 +265,7 @@ def asset_files() -> dict[str, bytes]:
     }
 
 
-# Strings, templates and regular expressions of our script, in which spaces count; and spaces around punctuation.
+# Strings, templates and regular expressions of our script, whose spaces must stay, or spaces around punctuation.
 _SPACES = re.compile(r'("[^"\n]*"|`[^`]*`|/(?! )(?:[^/\\\n]|\\.)+/)| *([=+\-*/<>!&|?:;,(){}[\]]) *')
 
 # Strings of our style sheet, and spaces around punctuation. A space before a colon counts in a selector.

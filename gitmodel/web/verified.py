@@ -1,4 +1,4 @@
-"""The result of `git model verify --format json`, for the page of the health."""
+"""The result of `git model verify --format json`, for the page about the health of the registry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gitmodel.frozen import Frozen
 
 
 class FaultyArtifact(Frozen):
-    """An artifact with an *error*, and the versions that have it. *unreachable*: its state is not known."""
+    """An artifact with an *error*, and the versions that have it. *unreachable* is True if its state is unknown."""
 
     digest: str
     versions: tuple[str, ...]
@@ -26,7 +26,7 @@ class VerifiedArtifacts(Frozen):
 
 
 def read_verified(path: Path) -> VerifiedArtifacts:
-    """Return the result in the file *path*. Raises NotFound, and UsageError for another file."""
+    """Return the result in the file *path*. Raises NotFound, and UsageError for a file with other content."""
     try:
         found = json.loads(path.read_bytes())
         faulty = tuple(

@@ -1,7 +1,7 @@
 """A real browser for tests of pages: Debian's Chromium, driven by Playwright, one for each process of the tests.
 
-A `Visitor` opens pages and collects what must never happen on them: errors on the console (a violation of the
-content security policy is one), exceptions of scripts, and requests that leave the origin.
+A `Visitor` opens pages and collects their faults: errors on the console (such as a violation of the content security
+policy), exceptions of scripts, and requests that leave the origin.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ ARGUMENTS = [
     "--disable-quic",
     "--disable-sync",
     "--no-first-run",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing reaches another machine
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # lets the browser reach no other machine
 ]
-TIMEOUT = 30_000  # milliseconds: the machine may be busy
+TIMEOUT = 30_000  # in milliseconds, and long, because the machine may be busy
 
 _FIND_VIOLATIONS = """async () => {
     const result = await axe.run(document, {preload: false, resultTypes: ["violations"]})
@@ -65,7 +65,7 @@ def chromium() -> Iterator[Chromium]:
         finally:
             with used.in_use():
                 browser.close()
-            asyncio._set_running_loop(used._loop)  # Playwright ends it
+            asyncio._set_running_loop(used._loop)  # Playwright ends the browser
 
 
 class Visitor:
@@ -85,10 +85,10 @@ class Visitor:
         script: bool = True,
         site: Path | None = None,
     ) -> Page:
-        """Open *url* in a window of its own, without cookies or a cache. Only the origin of *url* may receive requests.
+        """Open *url* in a new window without cookies and cache. Only the origin of *url* may receive requests.
 
-        The scheme `file` has no origins: there, only files of the folder *site* may be read, by default that of the
-        page.
+        For a URL of the scheme `file`, which has no origin, only files in the folder *site* may be read. The default is
+        the folder of the page.
         """
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
@@ -107,7 +107,7 @@ class Visitor:
         return page
 
     def take_faults(self) -> list[str]:
-        """Return the faults found so far, and forget them, so that the test does not fail."""
+        """Return the faults that were found, and forget them, so that the test does not fail."""
         self._receive()
         found, self.faults = self.faults, []
         return found
@@ -119,10 +119,10 @@ class Visitor:
             context.close()
 
     def _receive(self) -> None:
-        """Ask each page something: its events come before the answer."""
+        """Ask each page something, because its events arrive before its answer."""
         for context in self._browser.contexts:
             for page in context.pages:
-                with suppress(Error):  # while a page is being replaced, it does not answer
+                with suppress(Error):  # a page does not answer while it is being replaced
                     page.evaluate("0")
 
     def _check(self, url: str, allowed: str) -> None:

@@ -15,7 +15,7 @@ def chromium() -> Iterator[browser.Chromium]:
 
 @pytest.fixture
 def visitor(chromium: browser.Chromium) -> Iterator[browser.Visitor]:
-    """A visitor of pages. The test fails if a page logs an error, breaks its policy, or asks another origin."""
+    """A visitor of pages. The test fails if a page logs an error, breaks its policy, or sends a request elsewhere."""
     with chromium.in_use() as used:
         visitor = browser.Visitor(used)
         try:

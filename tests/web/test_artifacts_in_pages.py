@@ -16,7 +16,7 @@ from gitmodel.web.site import export_site
 
 
 def png(width: int, height: int, *, rows: int | None = None) -> bytes:
-    """Return a PNG file that says that it has this size, with *rows* rows of pixels."""
+    """Return a PNG file whose header has this size, and which has *rows* rows of pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -49,7 +49,7 @@ def registry(code_repo: Path) -> Client:
         yield client
 
 
-def test_an_export_has_bytes_of_artifacts_only_if_asked(registry: Client, tmp_path: Path) -> None:
+def test_an_export_has_bytes_of_artifacts_only_with_the_option_artifacts(registry: Client, tmp_path: Path) -> None:
     export_site(registry, tmp_path / "without", SiteOptions())
     assert sorted(path.name for path in (tmp_path / "without/assets").iterdir()) == ["icon.svg", "site.css", "site.js"]
     assert "all is well" not in (tmp_path / "without/m/iris/v/1.html").read_text(encoding="utf-8")

@@ -48,7 +48,7 @@ def client(code_repo: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported site of the registry. Tests must not change it: all of a process share it."""
+    """The exported site of the registry, which tests must not change, because all tests of a process share it."""
     kept = tmp_path_factory.getbasetemp() / "history-site"
     if not kept.exists():
         export_site(request.getfixturevalue("client"), kept, SiteOptions())
@@ -121,7 +121,7 @@ def test_the_csv_has_all_changes_and_no_cell_that_is_a_formula(site: Path) -> No
     assert rows[1]["until"] == ""
 
 
-def test_a_long_history_shows_the_newest_rows_and_says_where_all_are(
+def test_a_long_history_shows_the_newest_rows_and_the_number_of_all(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(rendering._environment().globals, "history_rows", 2)

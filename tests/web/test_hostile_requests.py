@@ -34,7 +34,7 @@ def test_a_version_has_one_address(server: PageServer, number: str) -> None:
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        ("127.0.0.1", 200),  # of a browser at port 80
+        ("127.0.0.1", 200),  # a browser leaves out the port 80
         ("localhost:8765", 200),
         ("", 421),
         ("evil.example:8765", 421),
@@ -44,5 +44,5 @@ def test_a_version_has_one_address(server: PageServer, number: str) -> None:
         ("[::1]:8765", 421),
     ],
 )
-def test_only_names_of_this_machine_are_answered(server: PageServer, host: str, expected: int) -> None:
+def test_only_requests_to_names_of_this_machine_are_answered(server: PageServer, host: str, expected: int) -> None:
     assert status(server, "/", host) == expected

@@ -14,7 +14,7 @@ from gitmodel.web.site import asset_files, export_site
 
 PATHS = ("index", "m/iris/index", "m/iris/v/105", "m/iris/v/90", "m/iris/compare", "m/wine/index", "m/empty/index")
 
-# Elements that reach out of the window, or whose content is cut off.
+# JavaScript that finds elements that reach out of the window, or whose content is cut off.
 _FIND_OVERFLOW = """() => {
     const width = document.documentElement.clientWidth
     const found = document.documentElement.scrollWidth > width ? ["the page scrolls sideways"] : []
@@ -32,7 +32,7 @@ _FIND_OVERFLOW = """() => {
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A registry with 105 versions of `iris`, a model with one version, and one without."""
+    """A registry with 105 versions of `iris`, a model with one version, and a model without versions."""
     import subprocess
 
     folder = tmp_path_factory.mktemp("registry")
@@ -95,7 +95,7 @@ def test_pages_are_accessible_and_nothing_is_cut_off(url: str, visitor: Visitor,
     assert found == {}
 
 
-def test_versions_are_filtered_and_sorted_and_the_address_keeps_it(url: str, visitor: Visitor) -> None:
+def test_the_address_of_a_page_keeps_the_filter_and_the_order_of_versions(url: str, visitor: Visitor) -> None:
     page = visitor.open(f"{url}m/iris/")
     page.get_by_role("searchbox", name="Filter").fill("weekly accuracy>=0.85")
     page.wait_for_function("() => document.querySelectorAll('#versions tbody tr').length === 6")
@@ -108,7 +108,7 @@ def test_versions_are_filtered_and_sorted_and_the_address_keeps_it(url: str, vis
     assert column(again, 2) == ["50", "60", "70", "80", "90", "100"]
 
 
-def test_columns_are_chosen_and_older_versions_shown(url: str, visitor: Visitor) -> None:
+def test_the_reader_can_choose_columns_and_show_older_versions(url: str, visitor: Visitor) -> None:
     page = visitor.open(f"{url}m/iris/")
     page.get_by_text("Columns", exact=True).first.click()
     page.get_by_label("accuracy", exact=True).uncheck()
@@ -133,7 +133,7 @@ def test_selected_versions_are_compared(url: str, visitor: Visitor) -> None:
     assert page.locator("#comparison tbody tr:visible").count() < len(rows)
 
 
-def test_the_chart_shows_another_number(url: str, visitor: Visitor) -> None:
+def test_the_chart_shows_the_number_that_the_reader_selects(url: str, visitor: Visitor) -> None:
     page = visitor.open(f"{url}m/iris/")
     page.get_by_label("Number").select_option("loss")
     page.wait_for_function("() => document.querySelector('#chart title').textContent === 'loss over versions'")
@@ -178,7 +178,7 @@ def test_every_control_is_reached_by_keyboard(url: str, visitor: Visitor) -> Non
     assert reached == set(wanted)
 
 
-def test_pages_work_from_a_folder(site: Path, visitor: Visitor) -> None:
+def test_pages_work_when_a_browser_opens_them_from_a_folder(site: Path, visitor: Visitor) -> None:
     page = visitor.open(f"{site.as_uri()}/index.html")
     page.get_by_role("link", name="iris", exact=True).click()
     page.wait_for_selector("#versions")

@@ -115,7 +115,7 @@ def test_the_page_lists_local_and_last_fetched_proposals(client, proposal, tmp_p
     git(client.repository.common_dir, "clone", "-q", "--bare", ".", str(bare))
     git(tmp_path, "clone", "-q", str(bare), str(clone))
     git(clone, "update-ref", BRANCH, "refs/remotes/origin/gitmodel")
-    git(bare, "update-ref", "-d", f"refs/heads/{proposal.branch}")  # which this clone does not know
+    git(bare, "update-ref", "-d", f"refs/heads/{proposal.branch}")  # the clone does not know of this yet
     with Client(clone) as other:
         (found,) = other.known_proposals()
         assert (found.branch, found.commit, found.pushed) == (proposal.branch, proposal.commit, True)

@@ -42,7 +42,7 @@ headline = "accuracy"
 url = "https://models.example.org/registry"
 """
 OWNERS = "# the people who decide\n/models/*/stages/production.toml @org/flowers ada@example.com\n"
-# Names of artifacts and steps are checked; all other text of a record can be anything.
+# Names of artifacts and steps are checked; any other text of a record is allowed.
 HOSTILE = (
     "</script><img src=x onerror=alert(1)> @everyone #1 [x](https://evil.example) `a` ``` | **b** <!-- - 1. x "
     "https://evil.example \u202e\x1b[2J"
@@ -74,7 +74,7 @@ def show():
 
 @pytest.fixture
 def story(code_repo, git, tmp_path, monkeypatch):
-    """A client with a proposal of iris@5 on the branch `topic`; every part of a plan has something to show."""
+    """A client with a proposal of iris@5 on the branch `topic`, which gives every part of a plan some content."""
     file = tmp_path / "file"
     packages = {"skops": 13, "scikit-learn": 6}
     monkeypatch.setattr(
@@ -155,7 +155,7 @@ WORDS = [
 ]
 
 
-def test_names_of_any_kind_are_drawn_and_a_graph_has_at_most_twenty_nodes_and_a_count(visitor, show):
+def test_a_graph_of_nodes_with_any_names_shows_twenty_and_the_number_of_the_others(visitor, show):
     digests = [f"sha256:{number:064x}" for number in range(30)]
     nodes = [Node(word, RUN, {"status": word}, word) for word in WORDS] + [Node(one, ARTIFACT) for one in digests]
     edges = tuple(Edge(node.id, "iris@2", node.id) for node in nodes)

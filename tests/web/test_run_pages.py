@@ -189,7 +189,9 @@ def test_a_public_site_leaves_out_the_addresses_of_signers(client: Client, tmp_p
     assert "ada@example.com" not in (tmp_path / "site/rules.html").read_text(encoding="utf-8")
 
 
-def test_health_has_problems_of_records_and_changes_that_wait(client: Client, code_repo: Path, tmp_path: Path) -> None:
+def test_the_page_of_the_health_has_problems_of_records_and_pending_changes(
+    client: Client, code_repo: Path, tmp_path: Path
+) -> None:
     editing.run(code_repo, "tag", "-d", "model/iris/production")
     export_site(client, tmp_path / "site", SiteOptions())
     page = twin(tmp_path / "site", "health")
@@ -206,7 +208,9 @@ def test_health_has_problems_of_records_and_changes_that_wait(client: Client, co
     assert "All records are valid." not in text
 
 
-def test_health_has_the_result_of_a_verification_only_if_it_is_given(client: Client, tmp_path: Path, capsys) -> None:
+def test_the_page_of_the_health_has_the_result_of_a_verification_only_if_given(
+    client: Client, tmp_path: Path, capsys
+) -> None:
     model = client.get_model("iris")
     lost, kept = (model.create_version(data={"train": rows}) for rows in ([1, 2], [3]))
     digest = lost.get_artifact("train").digest
@@ -223,11 +227,11 @@ def test_health_has_the_result_of_a_verification_only_if_it_is_given(client: Cli
     assert faulty[digest] == [lost.reference]
     assert kept.get_artifact("train").digest not in faulty
     text = (tmp_path / "site/health.html").read_text(encoding="utf-8")
-    assert f"{len(faulty)} problems in {verified['count']} artifacts" in text  # one is the damaged record
+    assert f"{len(faulty)} problems in {verified['count']} artifacts" in text  # one problem is the damaged record
 
 
 @pytest.mark.parametrize(("text", "code"), [("{", 2), ('[{"error": "x"}]', 2), ("7", 2), (None, 3)])
-def test_another_file_is_refused_as_the_result_of_a_verification(
+def test_a_file_without_the_result_of_a_verification_is_refused(
     client: Client, tmp_path: Path, text: str | None, code: int
 ) -> None:
     if text is not None:
@@ -246,7 +250,7 @@ def test_a_registry_without_runs_shows_how_to_run_one(code_repo: Path, tmp_path:
     assert ElementTree.parse(tmp_path / "site/feed.xml").getroot().findall("a:entry", ATOM) == []
 
 
-def test_a_run_that_did_not_change_is_not_written_again(client: Client, tmp_path: Path) -> None:
+def test_the_page_of_an_unchanged_run_is_not_written_again(client: Client, tmp_path: Path) -> None:
     export_site(client, tmp_path / "site", SiteOptions())
     (run,) = (tmp_path / "site/runs").glob("*faulty*.html")
     before = run.stat().st_mtime_ns

@@ -1,4 +1,4 @@
-"""The local server: what it answers, to whom, and with which headers."""
+"""The local server: its answers, their headers, and the requests that it refuses."""
 
 import os
 import re
@@ -75,7 +75,7 @@ def test_the_server_answers_by_both_names_of_this_machine(url: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-def test_no_method_changes_anything(url: str, method: str) -> None:
+def test_no_http_method_changes_the_registry(url: str, method: str) -> None:
     response, _ = ask(url, "/", method)
     assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -131,7 +131,9 @@ def test_the_command_serves_until_ctrl_c(registry: Client) -> None:
     assert process.returncode == 130
 
 
-def test_a_port_that_is_taken_is_named(registry: Client, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_for_a_port_in_use_names_the_port(
+    registry: Client, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     from gitmodel.cli import run
 
     port = url.split(":")[2].strip("/")

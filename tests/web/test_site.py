@@ -49,7 +49,7 @@ def registry(client: Client) -> Client:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    """Return the files of a site by path, without the export's own."""
+    """Return the files of a site by path, without those that only the export reads."""
     found = (path for path in folder.rglob("*") if path.is_file() and ".gitmodel-site" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
@@ -126,7 +126,7 @@ def test_two_clones_export_the_same_bytes(registry: Client, target: Path) -> Non
     assert files_in(target / "here") == files_in(target / "there")
 
 
-def test_files_of_others_are_kept(registry: Client, target: Path) -> None:
+def test_an_export_keeps_files_that_no_export_wrote(registry: Client, target: Path) -> None:
     kept = [target / "CNAME", target / "m/iris/notes.txt"]
     for path in kept:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def test_a_file_of_somebody_else_at_the_place_of_a_page_is_refused(registry: Cli
     assert files_in(target) == {"index.html": b"mine"}
 
 
-def test_the_old_site_stays_whole_if_the_disk_fills(
+def test_the_old_site_stays_complete_if_the_disk_is_full(
     registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export_site(registry, target, SiteOptions())
@@ -178,7 +178,7 @@ def test_the_python_on_a_page_can_be_pasted(registry: Client, target: Path, tmp_
 
 
 @pytest.mark.parametrize("inner", [".", "refs/heads"])
-def test_a_site_in_the_folder_of_git_is_refused(registry: Client, inner: str) -> None:
+def test_a_site_inside_a_git_folder_is_refused(registry: Client, inner: str) -> None:
     folder = registry.repository.common_dir / inner
     with pytest.raises(Refused, match="is in the folder of git"):
         export_site(registry, folder, SiteOptions())
@@ -198,10 +198,10 @@ def test_a_linked_folder_in_the_site_is_refused(registry: Client, target: Path, 
     assert files_in(target) == {}
 
 
-def test_an_interrupted_export_leaves_no_page_that_a_later_one_takes_for_its_own(
+def test_an_export_after_an_interrupted_one_replaces_the_pages_that_the_other_wrote(
     registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Above all, a page with e-mail addresses must not be taken for one without them."""
+    """Otherwise a public site could keep a page with e-mail addresses."""
     registry.get_model("iris").create_version(description="ask bob@example.com")
     public, private = SiteOptions(public=True), SiteOptions()
     export_site(registry, target, public)
@@ -209,7 +209,7 @@ def test_an_interrupted_export_leaves_no_page_that_a_later_one_takes_for_its_own
 
     def stop(source: Path, to: Path) -> None:
         if Path(to).name == "4.json":
-            raise KeyboardInterrupt  # as kill -9, it leaves what was renamed so far
+            raise KeyboardInterrupt  # leaves the files that were renamed so far, as `kill -9` does
         replace(source, to)
 
     with monkeypatch.context() as context:
@@ -302,7 +302,7 @@ def test_an_export_is_repeated_if_the_registry_changes_meanwhile(
         export_site(registry, target, SiteOptions())
 
 
-def test_an_export_waits_for_another_one(registry: Client, target: Path) -> None:
+def test_an_export_waits_until_another_export_ends(registry: Client, target: Path) -> None:
     code = "import sys; from gitmodel.cli import run; sys.exit(run(['site', sys.argv[1]]))"
     here = registry.repository.common_dir.parent
     both = [subprocess.Popen([sys.executable, "-c", code, target], cwd=here) for _ in range(2)]
