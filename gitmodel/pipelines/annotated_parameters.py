@@ -39,9 +39,9 @@ def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) ->
 def from_texts(function: Callable[..., Any], texts: Mapping[str, str], read: Callable[[str], Any]) -> dict[str, Any]:
     """Return the parameters that *texts* give to *function*, in the types of its annotations.
 
-    *read* converts a text to a value. The text itself is used if the annotation is `str` (1.10 is not the number 1.1),
-    or if the value does not fit the annotation. Raises UsageError for an unknown parameter, and if neither the value
-    nor the text fits the annotation.
+    *read* converts a text to a value. If the annotation is `str`, or if the value does not fit the annotation, the text
+    itself is used: as a `str`, 1.10 is not the number 1.1. Raises UsageError for an unknown parameter, and if neither
+    the value nor the text fits the annotation.
     """
     hints = _known(function, texts, "")
     found = {}
@@ -76,7 +76,7 @@ def from_file(function: Callable[..., Any], path: Path) -> dict[str, Any]:
 
 
 class _Unfit(Exception):
-    """A value does not fit its annotation: the *path* of the part in it, its *value*, and the reason."""
+    """A value does not fit its annotation: the *path* of the wrong part, the *value* of that part, and the reason."""
 
     def __init__(self, path: tuple[Any, ...] = (), value: Any = None, reason: str = "") -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def _known(function: Callable[..., Any], given: Mapping[str, Any], where: str) -
 def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
     try:
         return get_type_hints(function, include_extras=True)
-    except Exception:  # an annotation uses a name that is not imported
+    except Exception:  # raised if an annotation uses a name that is not imported
         return {}
 
 
@@ -117,13 +117,14 @@ def _fitting(value: Any, hint: Any) -> Any:
             return choice[value]
     if _is_plain(hint) and type(value) is hint:
         return value
-    from pydantic import ValidationError  # imported here: it takes 100 ms
+    from pydantic import ValidationError  # imported here: importing pydantic takes 100 ms
 
     adapter = _adapter(hint)
     if adapter is None:
         return value
     try:
-        # Validated as JSON, so that a list fits a tuple, and a text fits a date or a path, but not a number.
+        # Validated as JSON, so that a list fits a tuple, and a text fits a date or a path, but a text does not fit a
+        # number.
         found = adapter.validate_json(json.dumps(value, default=_json_text), strict=True)
     except ValidationError as error:
         raise _unfit(error, value) from None
@@ -146,14 +147,14 @@ def _lenient(value: Any, hint: Any) -> Any:
 
 
 def _is_plain(hint: Any) -> bool:
-    return any(hint is kind for kind in _PLAIN)  # no look-up, because an annotation need not be hashable
+    return any(hint is kind for kind in _PLAIN)  # compared one by one, because an annotation may not be hashable
 
 
 def _adapter(hint: Any) -> Any:
     """Return pydantic's adapter of *hint*; None if pydantic does not know the type, or the type's schema fails."""
     try:
         hash(hint)
-    except TypeError:  # its metadata, such as a dict, is not hashable
+    except TypeError:  # raised if the metadata of the annotation is not hashable, such as a dict
         return _new_adapter(hint)
     return _kept_adapter(hint)
 
@@ -187,7 +188,7 @@ def _unfit(error: Any, value: Any) -> _Unfit:
     found = error.errors(include_url=False)[0]
     path: list[Any] = []
     part = value
-    for key in found["loc"]:  # skips names of members of a union
+    for key in found["loc"]:  # leaves out names of members of a union
         if (isinstance(part, dict) and key in part) or (isinstance(part, list) and isinstance(key, int)):
             part = part[key]
             path.append(key)

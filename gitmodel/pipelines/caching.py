@@ -1,4 +1,4 @@
-"""The cache of steps: what a result depends on, what changed since then, and whether its outputs are still stored."""
+"""The cache of steps: the dependencies of a result, their changes, and a check that its outputs are still stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.parallel_transfers import in_parallel
 from gitmodel.stores.transfer import JOBS
 
-# The parts of what a result depends on, in the order in which a reason names them.
+# The kinds of dependencies of a result, in the order in which a reason names them.
 _KINDS = ("parameter", "input", "code", "value", "file", "files", "variable", "package")
 _MOST_CHANGES = 3
 
@@ -63,7 +63,7 @@ def cache_parts(
 
 
 def what_changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Return the names of the parts that differ, as the beginning of a sentence; "" if none does.
+    """Return the names of the dependencies that differ, as the beginning of a sentence; "" for equal ones.
 
     >>> what_changed({"parameter x": "1", "input y": "2"}, {"parameter x": "3", "input y": "2"})
     'parameter x changed'
@@ -92,7 +92,7 @@ def are_kept(store: ArtifactStore, outputs: Sequence[StoredOutput]) -> bool:
 def are_stored(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:
     """Return True if the store has the cached outputs of a step, with all files of folders, undamaged.
 
-    Verifies them and renews the timestamps of old objects, as `are_whole` does.
+    Verifies the outputs and renews the timestamps of old objects, as `are_whole` does.
     """
     try:
         objects: list[tuple[str, int | None]] = []

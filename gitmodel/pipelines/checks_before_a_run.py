@@ -1,4 +1,4 @@
-"""Checks before the first step. A run can take hours, so problems must not appear only at its end."""
+"""Checks before the first step of a run, which can take hours: a problem must not appear only at the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KINDS: tuple[type[GitModelError], ...] = (UsageError, NotFound, Conflict, Inval
 
 
 def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tuple[Job, Resolved]:
-    """Raise errors that would stop the run later. Return *job* with the rules of the registry, and resolved references.
+    """Raise errors that would stop the run later. Return *job* with the registry's rules and resolved references.
 
     Checks the user's identity, the rules of the registry, the versions and their names, the types and formats of
     outputs, and the packages that they need. Checks that the stores can be written, by storing an object that stays
@@ -67,7 +67,7 @@ class _Problems:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Note an error of the block instead of raising it; errors with equal messages are noted once."""
+        """Remember an error of the block instead of raising it. Of errors with equal messages, remember one."""
         try:
             yield
         except GitModelError as error:
@@ -75,7 +75,7 @@ class _Problems:
                 self._found.append(error)
 
     def tell(self) -> None:
-        """Raise the noted errors as one error, with the class of the first and all messages and hints."""
+        """Raise the remembered errors as one error with all messages and hints, and with the class of the first."""
         if len(self._found) == 1:
             raise self._found[0]
         if self._found:
@@ -116,18 +116,18 @@ def _check_types(job: Job) -> None:
 def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None:
     """Raise UsageError if a worker of *place* lacks gitmodel, or a package that a format needs.
 
-    Checks the workers that exist at this moment, and no worker if *place* cannot call functions on them.
+    Checks the workers that exist at this moment. Checks none if *place* cannot call functions on its workers.
     """
     wanted = [*_formats_of_outputs(graph), *_formats_of_inputs(graph, found)]
     answers = place.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
     for worker, answer in answers.items():
-        # If an import fails during unpickling, Dask mentions it only in the text of another error.
+        # Found in the text, because Dask mentions a failed import during unpickling only in the text of another error.
         if isinstance(answer, Exception) and ModuleNotFoundError.__name__ in repr(answer):
             raise UsageError(
                 f"the worker {worker} cannot run steps: {answer}",
                 hint="install gitmodel there, with the version and the extras of this machine",
             )
-        if isinstance(answer, dict):  # without an answer, nothing is known about the worker
+        if isinstance(answer, dict):  # a worker without an answer is not refused, because nothing is known about it
             refuse_missing(_needed(wanted, answer.__getitem__), where=f" on the worker {worker}")
 
 
@@ -142,7 +142,7 @@ def _needed(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str]
     needed: dict[str, str] = {}
     for names, what in wanted:
         packages = list(map(missing, names))
-        if all(packages):  # a union is usable if one of its types needs no missing package
+        if all(packages):  # a union has no missing package if the packages of one of its types are installed
             for package in (package for group in packages for package in group):
                 needed.setdefault(package, what)
     return needed
@@ -162,7 +162,7 @@ def _formats_of_inputs(graph: Graph, found: Resolved) -> Iterator[tuple[list[str
 
 
 def _check_stores(client: Client, found: Resolved | None) -> None:
-    """Raise an error of the store if outputs cannot be written to it."""
+    """Raise the error of a store to which outputs cannot be written."""
     models = {config.name for config in found.configs.values()} if found else set()
     stores = [client.access.for_writing(model) for model in ("", *sorted(models))]
     for store in {store.url: store for store in stores}.values():
@@ -171,4 +171,4 @@ def _check_stores(client: Client, found: Resolved | None) -> None:
         if isinstance(store.origin, LocalStore):
             store.create()
         else:
-            keep_packages(store)  # stores an object, because a store can exist and be read-only
+            keep_packages(store)  # stores an object, because a store that exists can be read-only

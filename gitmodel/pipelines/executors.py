@@ -21,7 +21,7 @@ from gitmodel.frozen import Frozen
 EXECUTORS = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
 _HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 set the number of workers"
 
-# Seconds that a worker has to end before it is killed. Meanwhile it can save outputs of its step to files.
+# Seconds between the request to end and the kill of a worker, which can save outputs of its step to files meanwhile.
 _GRACE = 10.0
 
 
@@ -39,7 +39,7 @@ class InOrder(Executor):
 
 
 class RunningExecutor:
-    """A started executor. *slots* is the number of steps that it gets at a time; None: no limit.
+    """A started executor. *slots* is the greatest number of steps that it gets at a time, or None.
 
     *run_on_all* is the method `run` of a `distributed.Client`, which calls a function on each worker.
     """
@@ -52,7 +52,7 @@ class RunningExecutor:
         self._run_on_all = run_on_all
 
     def ask(self, fn: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        """Call *fn* on each worker. Return the results or exceptions by address; {} if the workers cannot be asked."""
+        """Call *fn* on each worker. Return the results or exceptions by address; {} without *run_on_all*."""
         return self._run_on_all(fn, *args, on_error="return") if self._run_on_all is not None else {}
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -60,7 +60,7 @@ class RunningExecutor:
         return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
-        """Run a call again after its worker died, apart from other calls. Return None if this is impossible."""
+        """Run a call again, separately from other calls, after its worker died. Return None if this is impossible."""
         return None
 
     def done(self, future: Future[Any]) -> None:
@@ -84,7 +84,7 @@ class ProcessWorkers(RunningExecutor):
             return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        # The step gets a pool of its own: if the worker dies again, this step is the cause.
+        # Only this step gets the new pool, so that the step is the cause if the worker dies again.
         pool = _processes(1)
         future = pool.submit(fn, *args)
         self._alone[future] = pool
@@ -125,9 +125,9 @@ class ExecutorChoice(Frozen):
 
 
 def choose_executor(wanted: Any) -> ExecutorChoice:
-    """Return the executor *wanted*: a name in EXECUTORS, any Executor, or a `distributed.Client`; None is "in-order".
+    """Return the executor *wanted*: a name in EXECUTORS, an Executor, or a `distributed.Client`; None is "in-order".
 
-    The run does not shut down an executor object. Raises UsageError for anything else.
+    The run does not shut down an executor object. Raises UsageError for any other value of *wanted*.
     """
     if wanted is not None and not isinstance(wanted, str):
         return _choose_given(wanted)
@@ -167,7 +167,7 @@ def _threads(count: int) -> Iterator[RunningExecutor]:
     try:
         yield RunningExecutor(threads, count)
     except BaseException:
-        # Do not wait: Python cannot stop a thread, but the run can be recorded while the thread continues.
+        # Does not wait for the thread, which Python cannot stop: the run can be recorded while the thread continues.
         threads.shutdown(wait=False, cancel_futures=True)
         raise
     threads.shutdown()
@@ -179,7 +179,7 @@ def _spawned(count: int) -> Iterator[RunningExecutor]:
     try:
         yield place
     except BaseException:
-        # A running step must not outlive its run.
+        # The workers are killed, because a running step must not outlive its run.
         place.kill()
         raise
     finally:

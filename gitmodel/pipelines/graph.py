@@ -23,9 +23,9 @@ from gitmodel.pipelines.steps import Output, Step, adding_calls
 class Node:
     """A step in a pipeline. *inputs* are outputs of other steps and artifacts.
 
-    *values* are the other arguments as the step gets them; *parameters* are the same values as a record stores them. If
-    an argument holds inputs in lists, tuples or dicts, *shapes* has its structure, and each part is a separate input or
-    value. *known* are the secrets of the whole run.
+    *values* has the other arguments as the step gets them, and *parameters* has the same values as a record stores
+    them. If an argument holds inputs in lists, tuples or dicts, *shapes* has the structure of the argument, and each
+    part is a separate input or value. *known* has the secrets of the whole run.
     """
 
     name: str

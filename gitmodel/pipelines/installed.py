@@ -19,7 +19,7 @@ _OURS = str(Path(__file__).parents[1])
 def is_library(file: str) -> bool:
     """Return True if *file* belongs to Python, to gitmodel or to an installed distribution.
 
-    An editable install is part of the project; a virtual environment inside the project is not.
+    A file of an editable install is part of the project; a file in a virtual environment inside the project is not.
     """
     path = os.path.join(os.path.realpath(file), "")
     if {"site-packages", "dist-packages"} & set(path.split(os.sep)):

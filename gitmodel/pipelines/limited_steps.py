@@ -26,7 +26,7 @@ from gitmodel.pipelines.step_requests import Request
 from gitmodel.pipelines.step_results import StepResult
 from gitmodel.pipelines.worker import run_step
 
-# Seconds between SIGTERM and SIGKILL. They must fit into the ten seconds that an interrupted worker has.
+# Seconds between SIGTERM and SIGKILL: fewer than the ten seconds that an interrupted worker has.
 _GRACE = 5.0
 
 
@@ -37,7 +37,7 @@ def run_limited_step(request: Request) -> StepResult:
     """
     if is_reachable(request.log) or not request.attempt:
         return _run_within(request)
-    # The process writes its output to files, because a killed process cannot return anything.
+    # The process writes its result to files, because a killed process cannot return a value.
     with tempfile.TemporaryDirectory(prefix="gitmodel-log-", ignore_cleanup_errors=True) as folder:
         log = Path(folder, "log")
         result = _run_within(replace(request, log=log))
@@ -72,7 +72,7 @@ def _run_within(request: Request) -> StepResult:
         "failed",
         seconds=time.perf_counter() - clock,
         error=ErrorText("TimeoutError", text, "give the step more time: @step(timeout=...)"),
-        read_version=True,  # assume that the step read the number
+        read_version=True,  # assumed, because the step may have read the number
         may_pass_later=True,
     )
 
@@ -82,7 +82,7 @@ def _result_of(process: subprocess.Popen[bytes], request: Request, receiver: Con
     assert process.stdin is not None
     assert request.timeout is not None
     data = pickle.dumps(request)
-    with suppress(BrokenPipeError):  # the process died
+    with suppress(BrokenPipeError):  # the process died before it had read the request
         process.stdin.write(len(data).to_bytes(8, "big") + data)
         process.stdin.flush()
     if not receiver.poll(request.timeout):
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Wait until the worker ends, and then end this group of processes, so that it does not outlive the run."""
+    """Wait until the worker ends, and then end this group of processes, so that no process outlives the run."""
     if os.read(lifeline, 1) == b"":
         os.killpg(0, signal.SIGTERM)
         time.sleep(_GRACE)

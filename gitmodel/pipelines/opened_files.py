@@ -33,7 +33,7 @@ _IGNORED = frozenset({".git", "__pycache__"})
 _WORDS = re.compile(r"[^\s'\"`$()<>|&;=]+")
 _MOST_NAMES = 10_000
 _OURS = str(Path(__file__).parents[1]) + os.sep
-# Modules that open source code to import or to show it. Their files are no data of the step.
+# Modules that open source code to import or to show it. Files that they open are not data of the step.
 _READERS_OF_CODE = frozenset({"importlib._bootstrap_external", "linecache", "tokenize", "_frozen_importlib_external"})
 
 
@@ -47,19 +47,19 @@ class FileState(NamedTuple):
 
 
 class OpenedState(Frozen):
-    """The state of the *files* that a step opened (None: did not exist), and hashes of the listings of *folders*."""
+    """The state of the *files* that a step opened (None: a missing file), and hashes of the listings of *folders*."""
 
     files: Mapping[str, FileState | None]
     folders: Mapping[str, str]
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> OpenedState:
-        """Return the state whose JSON form is *found*. Raises TypeError or KeyError for anything else."""
+        """Return the state whose JSON form is *found*. Raises TypeError or KeyError if *found* is not such a form."""
         files = {path: None if state is None else FileState(*state) for path, state in found["files"].items()}
         return cls(files, found["folders"])
 
     def first_change(self, root: str, code: Collection[str]) -> str | None:
-        """Return the first file or folder below *root* that changed since then; files of *code* are not compared."""
+        """Return the first file or folder below *root* that has changed since. Does not compare files of *code*."""
         for name, state in self.files.items():
             path = os.path.join(root, name)
             if os.path.realpath(path) not in code and not _is_same(path, state):
@@ -122,7 +122,7 @@ class OpenedFiles:
                 return None
             files[self._name(path)] = None if before is None else FileState(*before, _hash_file(path))
         for path, before in self._named.items():
-            # if a file changed meanwhile, assume that the step wrote it
+            # a file that changed meanwhile is left out, because the step probably wrote it
             if before is not None and path not in self._written and _stamp(path) == before:
                 files.setdefault(self._name(path), FileState(*before, _hash_file(path)))
         folders = {self._name(path): _hash_listing(path) for path in self._folders}
@@ -138,7 +138,7 @@ class OpenedFiles:
 def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
     """Return the path and SHA-256 of each file that *patterns* (paths, folders with all files below, globs) name.
 
-    Raises FileNotFoundError, with the pattern, if one names nothing.
+    Raises FileNotFoundError for a pattern that names no file.
     """
     import glob
 
@@ -178,8 +178,8 @@ def recording_opened_files(
 ) -> Iterator[OpenedFiles]:
     """Record the files that the block opens below *root*, and the existing ones among *named*.
 
-    Adds some files that this process opened earlier: those opened by a function in *code* (the step's files) that
-    caches its result, and those opened by the modules *unloaded*, which the process of the run has not imported.
+    Adds some files that this process opened earlier. They were opened by a function that is in *code* (the step's
+    files) and caches its result, or by a module in *unloaded*, which the process of the run has not imported.
     """
     recorder = OpenedFiles(root)
     for (file, path), stamp in list(_kept_by_functions.items()):
@@ -211,7 +211,7 @@ class OpenedByModule(NamedTuple):
     listing: str = ""
 
     def digest_below(self, root: str) -> str | None:
-        """Return the SHA-256 of the file or listing; None if it is not below *root*.
+        """Return the SHA-256 of the file or listing; None for one that is not below *root*.
 
         Raises ValueError if the file changed after a step had opened it.
         """
@@ -242,7 +242,7 @@ def _in_project(found: Mapping[tuple[int, str], OpenedByModule]) -> list[OpenedB
 
 
 _of_modules: dict[str, dict[tuple[int, str], OpenedByModule]] = {}
-_kept_by_functions: dict[tuple[str, str], _Stamp | None] = {}  # by the function's file and the opened file
+_kept_by_functions: dict[tuple[str, str], _Stamp | None] = {}  # the keys are the function's file and the opened file
 _active: list[OpenedFiles] = []
 _current: ContextVar[OpenedFiles | None] = ContextVar("gitmodel_opened_files", default=None)
 
@@ -260,7 +260,7 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
     try:
         # a thread that a step started can belong to any of the running steps
         handler([own] if own is not None else list(_active), arguments, own is not None)
-    except Exception:  # the program that opened the file must not get errors of this handler
+    except Exception:  # caught, because the program that opened the file must not get errors of this handler
         for recorder in list(_active):
             recorder.reads_registry = True
 
@@ -268,7 +268,8 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
 def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
     """Remember that project code opens a file or lists a folder, if it may use the content again later.
 
-    Statements of a module and functions that cache their results may do this. Ignores files that gitmodel opens.
+    Statements of a module, and functions that cache their results, may use the content again. Ignores files that
+    gitmodel opens.
     """
     frame: types.FrameType | None = sys._getframe(2)
     if frame is None or frame.f_globals.get("__name__") in _READERS_OF_CODE or isinstance(arguments[0], int):
@@ -307,8 +308,8 @@ class _KnownCode(NamedTuple):
 
 
 # Tables that make look-ups fast: each `open` looks up the code of all frames of its stack.
-_library_files: set[str] = set()  # except files of gitmodel
-_known: dict[int, _KnownCode] = {}  # by id, because hashing a code object is slow
+_library_files: set[str] = set()  # without files of gitmodel
+_known: dict[int, _KnownCode] = {}  # with the id as the key, because hashing a code object is slow
 
 
 def _known_code(code: types.CodeType) -> _KnownCode | None:
@@ -372,7 +373,7 @@ def _on_database(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bo
 
 def _on_process(recorders: list[OpenedFiles], arguments: tuple[Any, ...], is_own: bool) -> None:
     if not is_own:
-        return  # git that gitmodel runs does not count
+        return  # a git process that gitmodel itself starts does not count
     words: Any = arguments[1] if len(arguments) > 1 else arguments[0]
     words = [words] if isinstance(words, (str, bytes, os.PathLike)) else words
     # a shell command is one argument of several words

@@ -1,7 +1,7 @@
-"""The program that empties the pipes of a process whose steps print, and passes the text back to a thread of it.
+"""The program that empties the pipes of a process whose steps print, and passes the text to a thread of this process.
 
-C code that holds the lock of the interpreter stops that thread. The relay keeps the text meanwhile, so the C code does
-not wait. `python -I -S` runs this file in a process of its own, so it imports only fast modules of Python.
+C code that holds the lock of the interpreter stops that thread. Meanwhile the relay keeps the text, so that the C code
+does not wait. `python -I -S` runs this file in a separate process, so the file imports only fast modules of Python.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import sys
 from collections import deque
 
 _CHUNK = 1 << 16
-# Bytes that the relay keeps for a stream. After that, what prints waits, so a child process cannot fill the memory.
+# The greatest number of bytes that the relay keeps for a stream. Beyond it, printing waits, so that a child process
+# cannot fill the memory.
 _MOST = 256 << 20
 _MOST_CHUNKS = 64
 ASK, DONE = b"?", b"!"
@@ -30,7 +31,7 @@ class Stream:
         os.set_blocking(target, False)
 
     def take(self) -> bool:
-        """Read from the source, if something is there. Return False if nothing was."""
+        """Read the text in the source. Return False if the source was empty."""
         if not _is_readable(self.source):
             return False
         data = os.read(self.source, _CHUNK)
@@ -39,7 +40,7 @@ class Stream:
         return bool(data)
 
     def give(self) -> None:
-        """Write to the target, as much as it takes. Raises BrokenPipeError."""
+        """Write as much to the target as it accepts. Raises BrokenPipeError."""
         data = self.kept.popleft()
         try:
             written = os.write(self.target, data)
@@ -51,10 +52,10 @@ class Stream:
 
 
 def relay(streams: list[Stream], control: int, busy: mmap.mmap) -> None:
-    """Pass on what the streams have, until the process at the other end of *control* ends.
+    """Pass on the text of the streams, until the process at the other end of *control* ends.
 
-    If that process asks, answer when everything that was printed until then is passed on. *busy* is 1 from before a
-    text is read until it is passed on, so the process need not ask while it is 0 and the sources are empty.
+    If that process asks, answers when all text that was printed before is passed on. *busy* is 1 from before a text is
+    read until the text is passed on. The process need not ask while *busy* is 0 and the sources are empty.
     """
     asked = False
     while True:
@@ -87,7 +88,7 @@ def relay(streams: list[Stream], control: int, busy: mmap.mmap) -> None:
 
 
 def show_rest(streams: list[Stream], readers: list[int]) -> None:
-    """Write what is left to the output of this process: the last words of a process that was killed.
+    """Write the remaining text, such as the last words of a killed process, to the output of this process.
 
     *readers* are the ends from which that process read.
     """

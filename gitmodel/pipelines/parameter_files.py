@@ -16,9 +16,9 @@ from gitmodel.errors import Invalid, NotFound, UsageError, message_of
 if TYPE_CHECKING:
     import yaml
 
-# Far more than the 16,000 characters of parameters that a run records.
+# The greatest size of a file: far more than the 16,000 characters of parameters that a run records.
 _LARGEST = 256 << 10  # bytes
-# Repeated values count each time: a short file with nested aliases can describe billions of values.
+# The greatest number of values. Repeated values count each time: a short file with nested aliases can have billions.
 _MOST_VALUES = 20_000
 
 
@@ -76,11 +76,11 @@ class _YamlReader:
     def read(self, text: str) -> Any:
         """Return the value of *text*. Raises ValueError."""
         loader = self._yaml.SafeLoader(text)
-        loader.yaml_implicit_resolvers = {}  # disables PyYAML's own rules: `_scalar` resolves plain scalars
+        loader.yaml_implicit_resolvers = {}  # disables the rules of PyYAML, because `_scalar` resolves plain scalars
         try:
             node = loader.get_single_node()
         except self._yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)  # the error's text may quote secrets
+            mark = getattr(error, "problem_mark", None)  # without the text of the error, which may quote secrets
             where = f"line {mark.line + 1}: " if mark is not None else ""
             raise ValueError(f"{where}{getattr(error, 'problem', None) or 'it is not YAML'}") from None
         finally:
@@ -139,7 +139,7 @@ _WORDS: dict[str, Any] = {
 
 
 def _scalar(node: yaml.Node) -> Any:
-    """Return the value of a scalar: text if it is quoted, else as the core schema of YAML 1.2 says."""
+    """Return the value of a scalar by the core schema of YAML 1.2. A quoted scalar is a text."""
     text: str = node.value
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(f"{_line(node)}: a text has an incomplete character (a lone surrogate)")

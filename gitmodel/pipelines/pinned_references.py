@@ -41,9 +41,9 @@ _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 class Target(Frozen):
     """The version that a step works on: *new* if the run creates it, *again* if the run continues a failed one.
 
-    *artifacts* are the names of its artifacts, also of those that the run will add. The number is the number after the
-    pull *since*. *settled* are notes of a renumbering, which the run drops. *record* is the record of a version that
-    existed before the run, and *readable* are its artifacts by name.
+    *artifacts* has the names of the version's artifacts, also of those that the run will add. The number is the number
+    after the pull *since*. *settled* has notes of a renumbering, which the run drops. *record* is the record of a
+    version that existed before the run, and *readable* has its artifacts by name.
     """
 
     config: ModelConfig
@@ -103,7 +103,7 @@ class Pinned(Frozen):
     inputs: dict[tuple[str, str], InputReference]
 
     def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
-        """Return a copy in which the inputs with a key in *digests* (step and parameter) have that digest."""
+        """Return a copy in which each input whose step and parameter are a key of *digests* has that digest."""
         inputs = dict(self.inputs)
         for place, digest in digests.items():
             if place in inputs and inputs[place].digest != digest:
@@ -121,7 +121,7 @@ def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | 
     chosen = {name: config for name, config in given.items() if config is not None}
     found = client.repository.read(lambda snapshot: _resolve(client, snapshot, graph, chosen, default))
     for model in dict.fromkeys(config.name for config in found.configs.values()):
-        client.access.urls(model)  # an unusable store is an error before a step runs
+        client.access.urls(model)  # opened here, so that an unusable store is an error before a step runs
     for config in found.configs.values():
         key = _version_key(config)
         if key not in found.versions and key not in found.outputs:
@@ -132,7 +132,7 @@ def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | 
 
 
 def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
-    """Reserve a number and the name for each new version in *found*, or nothing if one cannot be reserved.
+    """Reserve a number and the name for each new version in *found*. If one is impossible, reserve none.
 
     A name is reserved until the run with the id *run* is over. Raises Conflict.
     """
@@ -202,8 +202,8 @@ def _version_key(config: ModelConfig) -> str:
 class Resolved:
     """The configurations by step, with the models' current names, and the inputs, from one snapshot.
 
-    *outputs* are the names of the artifacts of each new version. *since* is the last pull before the run that
-    renumbered versions, and *settled* are the notes on them that the run drops.
+    *outputs* has the names of the artifacts of each new version. *since* is the last pull before the run that
+    renumbered versions, and *settled* has the notes on these versions that the run drops.
     """
 
     stages: tuple[str, ...]
@@ -299,8 +299,8 @@ def _with_current_name(snapshot: Snapshot, config: ModelConfig) -> ModelConfig:
 def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, ModelConfig]]) -> ModelConfig:
     """Return *config* with the fields that other configurations of the same new version give.
 
-    Raises UsageError if two have different values. The descriptive fields of the model count only if the model does not
-    exist yet.
+    Raises UsageError if two configurations have different values. The descriptive fields of the model count only if the
+    model does not exist yet.
     """
     if not config.create_new_model_version:
         return config
@@ -386,7 +386,7 @@ def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) ->
 
 
 def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool:
-    """Release the failed version's reservation if a killed run left it; return True if so."""
+    """Release the failed version's reservation if a killed run left it. Return True if it was released."""
     if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.running()):
         return False
     client.repository.reservations.release(model, number)

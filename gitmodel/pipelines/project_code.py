@@ -31,9 +31,9 @@ _BUILTINS = frozenset(dir(builtins))
 
 
 class StepCode(NamedTuple):
-    """The hashes of everything that a step depends on, by a name to show, and the paths of the project files in it.
+    """The hashes of all dependencies of a step, by a name to show, and the paths of the project files among these.
 
-    *unloaded* are the files of modules that this process has not imported.
+    *unloaded* has the files of modules that this process has not imported.
     """
 
     parts: Mapping[str, str]
@@ -47,8 +47,8 @@ class ProjectCode(Project):
     def of(self, step: Step[..., Any], modules: Iterable[str] = ()) -> StepCode:
         """Return the code that *step* depends on, with the values that it names and the versions of libraries.
 
-        *modules* are used by the inputs of the step: a method of an estimator can change although the stored bytes of
-        the estimator stay the same.
+        *modules* has the modules that the inputs of the step use: a method of an estimator can change although the
+        stored bytes of the estimator stay the same.
 
         Raises UnknownCode if a source is missing, if a file was edited after it was loaded, or if the step uses a value
         that cannot be compared.
@@ -80,7 +80,8 @@ class ProjectCode(Project):
 class _Dependencies:
     """The dependencies of a step: *texts* by their origin, paths of *files*, and top-level names of *libraries*.
 
-    *unloaded* are the files of modules that are not imported. *also* are other steps in its file on which it depends.
+    *unloaded* has the files of modules that are not imported. *also* has other steps in the step's file on which the
+    step depends.
     """
 
     def __init__(self, project: Project, *, values: bool, also: frozenset[str]) -> None:
@@ -128,7 +129,7 @@ class _Dependencies:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
             try:
                 self._add_value(f"{function.__qualname__}.{name}", cell.cell_contents)
-            except ValueError:  # the name has no value yet
+            except ValueError:  # raised if the name has no value yet
                 continue
         return None
 
@@ -249,7 +250,7 @@ class _Dependencies:
         top = name.partition(".")[0]
         if not top or top == "__main__" or top in sys.builtin_module_names:
             return
-        if top in sys.stdlib_module_names and not self._is_project(top):  # no local module of this name
+        if top in sys.stdlib_module_names and not self._is_project(top):  # there is no local module of this name
             return
         above = name.rpartition(".")[0]
         if above:
@@ -313,7 +314,7 @@ class _Dependencies:
 
 
 def _shown(origin: str) -> str:
-    """Return a name to show for what has this origin: a file or module, its values, or the files that it opened.
+    """Return a name to show for a dependency of this *origin*: a file or module, its values, or files that it opened.
 
     >>> list(map(_shown, ["train.py fit", "/code/train.py RATE =", "features =", "features opened"]))
     ['code train.py fit', 'value /code/train.py RATE', 'value features', 'files opened by features']
@@ -330,8 +331,8 @@ def _relevant(
 ) -> tuple[list[Statement], frozenset[str]]:
     """Return the statements that *function* depends on, and the names that it uses, directly or through these.
 
-    Returns all statements of the file except definitions of other steps and pipelines. Those that *function* or *also*
-    names are included.
+    Returns all statements of the file, without definitions of steps and pipelines that neither *function* nor *also*
+    names.
     """
     line = function.__code__.co_firstlineno
     spared = {

@@ -31,7 +31,8 @@ class UnknownCode(Exception):
 
 def note_loaded_modules() -> None:
     """Remember the state of the files of all loaded project modules, to notice later edits."""
-    for name, module in sys.modules.copy().items():  # while a list is made, the garbage collector can import
+    # A copy, because the garbage collector can import modules during the loop.
+    for name, module in sys.modules.copy().items():
         load = getattr(module, "__spec__", None) or module
         known = _loaded.get(name)
         if known is not None and known[0] is load:
@@ -72,7 +73,7 @@ class Project:
         return self._specs[name]
 
     def origin_of(self, name: str) -> str:
-        """Return the path of the module *name*, with links resolved; "" if it has no file or is not found."""
+        """Return the path of the module *name* with links resolved; "" for a missing module or one without a file."""
         if name not in self._origins:
             spec = self.find(name)
             found = spec.origin if spec is not None and spec.has_location else None
@@ -100,7 +101,8 @@ class Project:
     ) -> dict[str, str]:
         """Return the SHA-256 of each file that the module *path* opened to create an object that cannot be compared.
 
-        Only objects with the names *used* count; None: all objects. Raises UnknownCode if a file changed meanwhile.
+        Only objects with a name in *used* count, or all objects if it is None. Raises UnknownCode if a file changed
+        meanwhile.
         """
         found: dict[str, str] = {}
         try:
@@ -146,8 +148,8 @@ def loaded_modules() -> dict[str, str]:
 def project_modules_of(names: Iterable[str], pickled: Path | None) -> tuple[str, ...]:
     """Return the loaded modules of the project that a stored value uses.
 
-    Returns the modules of the classes and functions *names* (full names), and each module whose name occurs in the
-    bytes of the file *pickled*. A superfluous module does little harm: if it changes, the step runs again.
+    *names* has full names of classes and functions, whose modules are returned. So is each module whose name occurs in
+    the bytes of the file *pickled*. A superfluous module does little harm: if it changes, the step runs again.
     """
     note_loaded_modules()
     loaded = loaded_modules()

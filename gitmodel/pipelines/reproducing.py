@@ -49,7 +49,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 class OutputFacts(Frozen):
-    """Facts about an output (None: unknown): its size; for an artifact of the version, also its format and metadata."""
+    """Facts about an output: its size and, for an artifact of the version, its format and metadata. None is unknown."""
 
     size: int | None = None
     format: str | None = None
@@ -59,7 +59,7 @@ class OutputFacts(Frozen):
 class ReproducedOutput(Frozen):
     """An output of a step in the recorded run (*old*, *then*) and in the new run (*new*, *now*).
 
-    *old* and *new* are digests (None: that run has no such output); *then* and *now* are facts about the outputs.
+    *old* and *new* are digests, or None if that run has no such output. *then* and *now* are facts about the outputs.
     """
 
     step: str
@@ -78,9 +78,9 @@ class ReproducedOutput(Frozen):
 class Reproduced(Frozen):
     """The result of running the pipeline of a version again.
 
-    *run* is the recorded id. *outputs* are those of all steps, *metadata* the old and new values of the version's keys,
-    *packages* the differences between the environments. *changed* is True if the code had uncommitted changes.
-    *unknown* are the items that could not be compared, each with advice.
+    *run* is the id of the recorded run. *outputs* has the outputs of all steps, *metadata* the old and new values of
+    the version's keys, and *packages* the differences between the environments. *changed* is True if the code had
+    uncommitted changes. *unknown* has the items that could not be compared, each with advice.
     """
 
     reference: str
@@ -110,7 +110,7 @@ def reproduce(
     """Run the pipeline that made the version *reference* again, and compare the results with the record.
 
     *folder* is a new folder for the code (`code`) and the registry (`registry`), which is kept; the default is a
-    temporary folder. *secrets* are the values of Secret parameters, which are not recorded. Reproducing runs the code
+    temporary folder. *secrets* has the values of Secret parameters, which are not recorded. Reproducing runs the code
     of the recorded commit. Raises NotFound for missing commits or artifacts, UsageError for missing secrets, RunFailed
     if the pipeline fails.
 
@@ -243,7 +243,7 @@ def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[
             try:
                 copy_artifacts(source, target, [(digest, True, None)])
                 continue
-            except GitModelError:  # the artifact is no manifest, although its first bytes look like one
+            except GitModelError:  # raised for an artifact that is no manifest, although its first bytes look like one
                 pass
         copy_artifacts(source, target, [(digest, False, None)])
 

@@ -1,6 +1,7 @@
 """The process that runs a recorded pipeline again, in a work tree of its code.
 
-A separate process is needed, because it imports the modules of that code and starts in its folder.
+The process is separate from the caller's, because it imports the modules of that code and starts in the folder of that
+code.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from gitmodel.pipelines.user_errors import naming_lines
 class RerunRequest(Frozen):
     """A pipeline to run in the work tree *code*, with the recorded *script* and *module*.
 
-    *inputs* are digests by step and parameter. *secrets* are parameters that are not recorded. *model* is the model of
-    the version to reproduce, *name* the version's own name.
+    *inputs* has digests by step and parameter. *secrets* has the parameters that are not recorded. *model* is the model
+    of the version to reproduce, and *name* is the version's own name.
     """
 
     code: str
@@ -51,7 +52,7 @@ class RerunRequest(Frozen):
 
 def main() -> None:
     """Read a request from stdin, run it, and write the answer to the descriptor in the first argument."""
-    request = pickle.load(sys.stdin.buffer)  # trusted: from the parent process
+    request = pickle.load(sys.stdin.buffer)  # safe to unpickle, because the parent process wrote it
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as out:
         sys.argv = [request.script]
         # Output of steps goes to stderr, because the parent process reads the answer from a pipe.
@@ -81,7 +82,7 @@ def _run(request: RerunRequest) -> str:
         job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=secrets.values())
     configs = [job.model_config, *(node.step.model_config for node in job.graph.nodes.values())]
     if not any(config and config.create_new_model_version and config.name == request.model for config in configs):
-        # the configuration was given at the call, by with_options
+        # the call of the recorded run gave the configuration by `with_options`
         config = ModelConfig(name=request.model, version=request.name, create_new_model_version=True)
         job = replace(job, model_config=config)
     with Client(request.code, repo=request.registry) as client:

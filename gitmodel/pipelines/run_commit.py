@@ -43,7 +43,7 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class _NumberTaken(Conflict):
-    """A pull brought a version whose number the run had reserved."""
+    """A pull fetched a version with the number that the run had reserved."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(
@@ -102,7 +102,7 @@ def _commit(
     if not is_recorded(rules, record, changes=bool(plans), has_journal=has_journal):
         return None
     if succeeded:
-        keep_packages(client.store)  # stored at the start of the run; it may have been deleted meanwhile
+        keep_packages(client.store)  # stored at the start of the run, and may have been deleted meanwhile
         _check_outputs(client.access.everywhere(), results)
     record = store_details(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
@@ -253,7 +253,7 @@ def _plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Tar
     def now(target: Target) -> str | None:
         try:
             model, number = snapshot.resolve(target.ref)
-        except GitModelError:  # the version was deleted meanwhile
+        except GitModelError:  # raised if the version was deleted meanwhile
             return None
         return f"{model}@{number}"
 
@@ -265,7 +265,7 @@ def _plan_change(snapshot: Snapshot, plan: Plan, chosen: Mapping[str, Target], r
     if isinstance(plan.of, VersionRef):
         try:
             model, number, settled = snapshot.resolve_to_change(plan.of)
-        except (Refused, UsageError) as error:  # the run is recorded without this metadata
+        except (Refused, UsageError) as error:  # not raised: the run is recorded without this metadata
             refused[f"{error.message}; {error.hint}"] = None
             return Change(None)
         return replace(_plan_verb(snapshot, model, number, plan, refused), settled=settled)
@@ -295,7 +295,7 @@ def _plan_update(
         return version_plans.plan_version_update(
             snapshot, model, number, name=plan.name, description=plan.description, tags=plan.tags
         )
-    except (Refused, Conflict, NotFound, UsageError) as error:  # the run is recorded without this change
+    except (Refused, Conflict, NotFound, UsageError) as error:  # not raised: the run is recorded without this change
         refused[f"{error.message} ({error.hint})"] = None
         return Change(None)
 
@@ -317,7 +317,7 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
         # `plan_together` must not refuse: each promotion was checked alone, so that a refusal does not stop the whole
         # commit
         return replace(change, may_empty=frozenset(StageRef(model, name) for name in snapshot.registry().stage_names))
-    except Refused as error:  # the run is recorded without the promotion
+    except Refused as error:  # not raised: the run is recorded without the promotion
         refused[f"{error.message} ({error.hint})"] = None
         return Change(None)
 

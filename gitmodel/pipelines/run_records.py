@@ -29,7 +29,7 @@ Listener = Callable[[str, str, float], None]
 class Job(Frozen):
     """The call of a pipeline: its graph, parameters, source and options.
 
-    *recorded_inputs* are digests by step and parameter that another run recorded; they replace the current inputs.
+    *recorded_inputs* has digests by step and parameter that another run recorded, and that replace the current inputs.
     *temporary* is True if the registry is deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
     """
 
@@ -53,8 +53,8 @@ class Job(Frozen):
 class ActiveRun:
     """The state of an active run.
 
-    *begun* are the facts that each step got. *readers* are the steps that may have read the number of their version.
-    *failed_attempts* are the errors of each step's repeated attempts.
+    *begun* has the facts that each step got. *readers* has the steps that may have read the number of their version.
+    *failed_attempts* has the errors of each step's repeated attempts.
     """
 
     id: str
@@ -77,12 +77,12 @@ class ActiveRun:
         return self.pinned.targets
 
     def output(self, wanted: Output) -> StoredOutput | None:
-        """Return the output *wanted* of a step; None if there is none."""
+        """Return the output *wanted* of a step; None if the step has no such output."""
         name, result = self.job.graph.output_name(wanted), self.results.get(wanted.node)
         return next((output for output in (result.outputs if result else ()) if output.name == name), None)
 
     def in_order(self) -> dict[str, StepResult]:
-        """Return the results in the order of the steps, whichever ended first."""
+        """Return the results in the order of the steps, and not in the order in which the steps ended."""
         return {name: self.results[name] for name in self.order if name in self.results}
 
 

@@ -57,7 +57,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     choice = choose_executor(executor)
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
-    elif not job.temporary:  # not for `git model reproduce`, which ignores timeouts
+    elif not job.temporary:  # `git model reproduce` ignores timeouts
         _refuse_timeouts(job.graph, choice.name)
     job, found = check_before_the_run(client, job, choice)
     with ExitStack() as started:
@@ -92,7 +92,7 @@ def _begin(
         try:
             pinned = pin(client, found, journal, notes.id).with_inputs(job.recorded_inputs)
         except BaseException:
-            notes.discard()  # no step ran
+            notes.discard()  # an error before the first step
             raise
         notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
         notes.note_stored([(packages, "text")])
@@ -100,7 +100,8 @@ def _begin(
         try:
             return _run(client, active, choice, executor, journal, notes, needs)
         finally:
-            if active.job.graph.known.secrets:  # a step may have printed the Secret of a later step
+            # at the end, because a step may have printed the Secret of a later step
+            if active.job.graph.known.secrets:
                 rewrite_logs(journal.logs(notes.id), active.job.graph.known.values().hide)
             with suppress(GitModelError):  # harmless: a reservation of an ended run does not count
                 release_names(client, pinned.targets.values(), notes.id)
@@ -124,7 +125,7 @@ def _run(
             Scheduler(client, active, place, choice, journal, notes, local).run(needs)
     except BaseException as error:
         active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        # Ctrl-C also ended git, which reads objects; a new process is needed.
+        # Ctrl-C also ended the git process that reads objects, so that a new one is needed.
         client.repository.reader.close()
         _record_failure(client, active, choice, notes, _hidden(error, active))
         raise
@@ -135,7 +136,7 @@ def _run(
         _record_failure(client, active, choice, notes, text)
         raise _failure(active, text)
     done = _commit(client, active, choice, notes)
-    with suppress(GitModelError):  # if this fails, the next run of the model does it
+    with suppress(GitModelError):  # if this fails, the next run of the model releases the numbers
         release_numbers(client, active.targets.values(), journal)
     return done
 
@@ -194,7 +195,7 @@ def _record_failure(
 def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorChoice) -> None:
     """Release the numbers of a run that created no version, unless a step may know them."""
     readers = set(active.readers)
-    for name in set(active.begun) - set(active.results):  # interrupted steps, which workers may still be running
+    for name in set(active.begun) - set(active.results):  # workers may still be running interrupted steps
         if choice.name != "in-order" or active.begun[name].has_read_version:
             readers.add(name)
     known = {active.targets[name].reference for name in readers if name in active.targets}

@@ -70,7 +70,9 @@ class Scheduler:
         models = dict.fromkeys(target.model for target in active.targets.values())
         self._stores = {model: client.access.urls(model) for model in ("", *models)}
         self._running: dict[Future[Any], str] = {}
-        self._linked: dict[Numbered, dict[str, str]] = {}  # artifacts that steps linked to new versions, by folded name
+        self._linked: dict[
+            Numbered, dict[str, str]
+        ] = {}  # artifacts that steps linked to new versions, by their names in folded case
         self._suspects: deque[tuple[Node, dict[str, InputReference]]] = deque()
 
     def run(self, needs: dict[str, set[str]]) -> None:
@@ -191,7 +193,7 @@ class Scheduler:
         return True
 
     def _is_repeated(self, node: Node, result: StepResult) -> bool:
-        """Return True if the step failed and has a retry left, and note this attempt."""
+        """Return True if the step failed and has a retry left, and record this attempt."""
         failed = self._active.failed_attempts.get(node.name, [])
         if result.error is None or not result.may_pass_later or self._active.failed or len(failed) >= node.step.retries:
             return False
@@ -205,7 +207,7 @@ class Scheduler:
         return True
 
     def _submit_again(self, node: Node, *, apart: bool) -> None:
-        """Submit a step again; *apart* from other steps if it may kill its worker."""
+        """Submit a step again. If the step may kill its worker, *apart* is True, and the step runs separately."""
         if self._suspects and self._suspects[0][0] is node:
             return  # the step is submitted once the running steps have ended
         inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
@@ -232,7 +234,7 @@ class Scheduler:
         self._tell(result.status, name, result.seconds)
 
     def _verified(self, name: str, result: StepResult) -> StepResult:
-        """Return *result*, or a failed one if the store still has a damaged output, which the worker cannot notice."""
+        """Return *result*, or a failed result if an output in the store is damaged, which the worker cannot notice."""
         target = self._active.targets.get(name)
         store = open_urls(self._stores[target.model if target else ""], self._client.store_root)
         if are_stored(store, result.outputs):
@@ -309,7 +311,7 @@ class Scheduler:
         return facts
 
     def _without_taken(self, name: str, result: StepResult) -> StepResult:
-        """Note the artifacts that the step linked to a new version. Return *result*, failed if a name is taken."""
+        """Record the artifacts that the step linked to a new version. Return *result*, failed if a name is taken."""
         target, declared = self._active.targets.get(name), self._active.job.graph.nodes[name].outputs
         linked = [output for output in result.outputs if output.name not in declared]
         if not linked or target is None or not target.new:

@@ -24,9 +24,9 @@ _DYNAMIC = frozenset(
 class Statement(Frozen):
     """A statement at the top level of a file.
 
-    *names* are the names that it reads, *binds* those that it assigns or defines, *imports* the level, module and names
-    of its imports. *dynamic* is True if it imports or runs code that its text does not name. *definition* is the name
-    of the function that it defines, or "".
+    *names* has the names that the statement reads, *binds* the names that it assigns or defines, and *imports* the
+    level, module and names of its imports. *dynamic* is True if the statement imports or runs code that its text does
+    not name. *definition* is the name of the function that the statement defines, or "".
     """
 
     digest: str
@@ -39,7 +39,7 @@ class Statement(Frozen):
 
 
 class SourceFile(Frozen):
-    """A parsed file. *used* are the names and attributes that it uses. An imported name is in it without its alias."""
+    """A parsed file. *used* has the names and attributes that the file uses, and imported names without their alias."""
 
     statements: tuple[Statement, ...]
     used: frozenset[str]

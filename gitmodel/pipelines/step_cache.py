@@ -26,8 +26,8 @@ log = logging.getLogger("gitmodel.pipelines")
 class StepCache:
     """Finds and keeps results of steps of one run.
 
-    *codes* maps steps to their code, if known. *replaced* are steps that run because their cached outputs are missing
-    or damaged.
+    *codes* maps steps to their code, if known. *replaced* has the steps that run because their cached outputs are
+    missing or damaged.
     """
 
     def __init__(self, client: Client, active: ActiveRun, journal: Journal, code: ProjectCode, root: str) -> None:
@@ -43,7 +43,7 @@ class StepCache:
         self.replaced: set[str] = set()
 
     def find(self, node: Node, inputs: dict[str, InputReference]) -> StepResult | None:
-        """Return the earlier result of a step. Return None if the step runs, and note the reason.
+        """Return the earlier result of a step. If the step must run, return None and record the reason.
 
         Raises UsageError if a file that the step declares is missing.
         """

@@ -27,8 +27,8 @@ class Location(Frozen):
 class VersionFacts:
     """The version that a step works on. *read* becomes True when the step asks for its version.
 
-    *artifacts* are the names of its artifacts, including those that the run adds. For a version that existed before the
-    run, *record* is its record and *readable* are its artifacts by name.
+    *artifacts* has the names of the version's artifacts, including those that the run adds. For a version that existed
+    before the run, *record* is its record and *readable* has its artifacts by name.
     """
 
     model: str
@@ -67,10 +67,10 @@ class StoreRequest(Frozen):
 class InputReference(Frozen):
     """An artifact that a step takes as an input.
 
-    With *trusted*, loading may run code in the artifact; otherwise loading may use only the classes and functions
-    *names*. *suggested* are the names that the registry suggests to trust. *modules* are the recorded modules of the
-    project that the artifact uses. Each of these may be None: *size* if no record has it, *place* for the store of the
-    step, *file* if the file name is unknown.
+    With *trusted*, loading may run code in the artifact; otherwise loading may use only the classes and functions in
+    *names*. *suggested* has the names that the registry suggests to trust. *modules* has the recorded modules of the
+    project that the artifact uses. *size* is None if no record has the size, *place* is None for the store of the step,
+    and *file* is None if the file name is unknown.
     """
 
     digest: str
@@ -96,12 +96,12 @@ class InputReference(Frozen):
 class Request(Frozen):
     """Everything that the process of a step needs.
 
-    *step* is None if the process has the step. *code* are the project files that the step depends on, *unloaded* those
-    of them that the run itself has not imported. *pickle* allows pickle for values that no other format can store.
-    *keep* is the folder for values that cannot be stored ("" if the process may be on another machine). *timeout* is in
-    seconds. *log* is the folder for the output of the step; if the process cannot write there, the result contains the
-    output. *attempt* is 0 if the output is discarded. *alone* is True if no other step runs in the process at the same
-    time.
+    *step* is None if the process has the step. *code* has the project files that the step depends on, and *unloaded*
+    has those that the run itself has not imported. *pickle* allows pickle for values that no other format can store.
+    *keep* is the folder for values that cannot be stored, or "" if the process may be on another machine. *timeout* is
+    in seconds. *log* is the folder for the output of the step; if the process cannot write to this folder, the result
+    contains the output. *attempt* is 0 if the output is discarded. *alone* is True if no other step runs in the process
+    at the same time.
     """
 
     step: Location | None

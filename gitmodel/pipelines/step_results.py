@@ -1,6 +1,6 @@
 """The result of a step.
 
-The process of the step sends it to the run, and the journal keeps some results for later runs.
+The process of the step sends the result to the run, and the journal keeps some results for later runs.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ Plan = StagePlan | AliasPlan | UpdatePlan | MetadataPlan
 class StoredOutput(Frozen):
     """An output of a step that is in the store.
 
-    *needs_trust* are the full names of the classes and functions that a machine must trust to load it. *modules* are
-    the modules of the project that the output uses. *file* is the name of its file or folder.
+    *needs_trust* has the full names of the classes and functions that a machine must trust to load the output.
+    *modules* has the modules of the project that the output uses. *file* is the name of its file or folder.
     """
 
     name: str
@@ -103,13 +103,13 @@ class StoredOutput(Frozen):
 class StepResult(Frozen):
     """The result of a step.
 
-    *withheld* are outputs that were not stored because they seem to hold credentials, each with a message. *left_out*
-    are fields that looked like credentials, each with the kind of credential. *opened* is the state of the files that
-    the step opened, None if a file changed meanwhile. *particular* is True if another run could get another result.
-    *read* are the digests, by name, of artifacts that the step loaded from its version. *secrets* are the values of the
-    Secrets that the step made. *read_version* is True if the step asked for the version on which it works.
-    *may_pass_later* is True if the step failed and another attempt may succeed. *output* are the files with the output
-    of a step on another machine, by name.
+    *withheld* has the outputs that were not stored because they seem to hold credentials, each with a message.
+    *left_out* has the fields that looked like credentials, each with the kind of credential. *opened* is the state of
+    the files that the step opened, or None if a file changed meanwhile. *particular* is True if another run could get
+    another result. *read* has the digests, by name, of artifacts that the step loaded from its version. *secrets* has
+    the values of the Secrets that the step made. *read_version* is True if the step asked for the version on which it
+    works. *may_pass_later* is True if the step failed and another attempt may succeed. *output* has the files with the
+    output of a step on another machine, by name.
     """
 
     status: Literal["succeeded", "cached", "failed", "cancelled"]
@@ -142,7 +142,7 @@ def to_json(result: StepResult) -> dict[str, Any]:
 
 
 def from_json(found: Mapping[str, Any]) -> StepResult | None:
-    """Return the result that `to_json` wrote; None if *found* is something else."""
+    """Return the result that `to_json` wrote as *found*; None if *found* has another form."""
     try:
         return StepResult(
             "cached",

@@ -50,11 +50,11 @@ class Description(NamedTuple):
 
 
 def describe_value(value: Any) -> Description:
-    """Return the text of *value*. In it, a part that is not plain is represented by the name of its type.
+    """Return the text of *value*, with the name of the type in place of each part that is not plain.
 
     In contrast to `spell_value`, the text includes the attributes of the project's own classes and of their instances,
-    and the defaults, closures and arguments of functions. Instead of their code, the result has the names of their
-    modules.
+    and the defaults, closures and arguments of functions. The result has the names of the modules of these classes and
+    functions instead of the code.
 
     >>> describe_value([1, object()])
     Description(text='list[1, <object>]', modules=frozenset())
@@ -141,7 +141,7 @@ class _Speller:
         for cell in value.__closure__ or ():
             try:
                 held.append(cell.cell_contents)
-            except ValueError:  # the name has no value yet
+            except ValueError:  # raised if the name has no value yet
                 held.append(None)
         return f"{value.__qualname__}({', '.join(self.spell(one, depth + 1) for one in held)})"
 

@@ -58,7 +58,7 @@ log = logging.getLogger("gitmodel.pipelines")
 def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult:
     """Run one step: load its inputs, call it, and store its outputs, except files that seem to hold credentials.
 
-    *step* is given where the worker shares memory with the coordinator; elsewhere it is imported by its name.
+    *step* is given where the worker shares memory with the coordinator. Elsewhere, the step is imported by its name.
     """
     clock = time.perf_counter()
     given = [value for value in request.values.values() if isinstance(value, Secret)]
@@ -314,7 +314,7 @@ class _StepFiles:
 
 
 class _NotStored(Exception):
-    """Outputs of a step could not be stored because of *error*. *stored* are in the store, *kept* in local files."""
+    """Outputs of a step could not be stored because of *error*. *stored* has those in the store, *kept* local files."""
 
     def __init__(
         self, error: BaseException, stored: list[StoredOutput], kept: list[KeptValue], lost: list[str]
@@ -326,7 +326,7 @@ class _NotStored(Exception):
         self._lost = lost
 
     def told(self, text: ErrorText, *, elsewhere: bool) -> ErrorText:
-        """Return *text* with the files of the kept values, and how to load them. *elsewhere*: on another machine."""
+        """Return *text* with the files of the kept values, *elsewhere* on another machine, and the way to load them."""
         kept, hint = told_kept(self._kept, machine=socket.gethostname() if elsewhere else "")
         lost = f"; no file keeps {', '.join(self._lost)}, which cannot be pickled or holds a Secret"
         message = f"{text.message}{kept}{lost if self._lost else ''}"
@@ -358,7 +358,7 @@ class _Outputs:
         for index, (spec, name, item) in enumerate(outputs):
             written: list[tuple[Path, str]] = []
             try:
-                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # the other outputs cannot be stored either
+                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # the others cannot be stored either
                     raise failure
                 self._store_one(spec, name, item, f"output-{index}", written)
             except BaseException as error:
@@ -450,7 +450,7 @@ def _may_pass_later(error: BaseException) -> bool:
 
 
 def _own_frames(found: TracebackType | None) -> TracebackType | None:
-    """Return the traceback from the step's own code on; all of it if the step did not start."""
+    """Return the part of the traceback that begins in the step's own code; all of it if the step did not start."""
     inner = found
     while inner is not None and inner.tb_frame.f_code.co_filename in (__file__, step_modules.__file__):
         inner = inner.tb_next
