@@ -70,9 +70,8 @@ class Scheduler:
         models = dict.fromkeys(target.model for target in active.targets.values())
         self._stores = {model: client.access.urls(model) for model in ("", *models)}
         self._running: dict[Future[Any], str] = {}
-        self._linked: dict[
-            Numbered, dict[str, str]
-        ] = {}  # artifacts that steps linked to new versions, by their names in folded case
+        # The artifacts that steps linked to new versions, by their names in folded case.
+        self._linked: dict[Numbered, dict[str, str]] = {}
         self._suspects: deque[tuple[Node, dict[str, InputReference]]] = deque()
 
     def run(self, needs: dict[str, set[str]]) -> None:
