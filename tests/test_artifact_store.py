@@ -39,7 +39,7 @@ from gitmodel.stores.opening import open_store
 from gitmodel.stores.transfer import Transfer
 
 ABSENT = digest_of(b"never stored")
-LARGE = random.Random(4).randbytes(17 << 20)  # a store that uploads in parts needs several
+LARGE = random.Random(4).randbytes(17 << 20)  # enough for several parts in a store that uploads in parts
 BIG = bytes(range(256)) * 10_000  # longer than one read of a stream
 
 

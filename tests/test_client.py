@@ -1041,7 +1041,7 @@ class TestLeftovers:
         )
         return [path.removeprefix("models/iris/stages/") for path in listed.split()]
 
-    def test_of_two_stage_files_the_stage_listed_last_counts_and_apply_tags_only_it(self, client, iris):
+    def test_of_two_stage_files_apply_tags_only_the_stage_that_is_listed_last(self, client, iris):
         self.place(client, "staging", "production", markers=[1])
         assert recorded(iris) == {"production": 1}
         done = client.apply()

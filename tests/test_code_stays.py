@@ -68,7 +68,7 @@ class TestKeeping:
             client.get_model("iris").create_version()
         assert kept(repo) == [f"refs/gitmodel/code/{run(repo, 'rev-parse', 'main')}"]
 
-    def test_a_clone_of_the_code_does_not_get_the_refs(self, repo, client, tmp_path, git):
+    def test_a_git_clone_of_the_code_does_not_fetch_the_refs_of_kept_commits(self, repo, client, tmp_path, git):
         client.get_model("iris").create_version()
         git(tmp_path, "clone", "-q", repo.as_uri(), "copy")
         assert kept(tmp_path / "copy") == []

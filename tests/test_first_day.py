@@ -308,7 +308,7 @@ def test_staged_changes_of_a_checked_out_branch_cause_no_warning(iris, tmp_path,
     assert ask(capsys, "-C", str(iris), "promote", "iris@1", "staging")[0] == 0
     (rules / "gitmodel.toml").write_text(RULES)
     git(rules, "add", "gitmodel.toml")
-    assert ask(capsys, "list")[2] == CHECKED_OUT  # warns, because a commit would now delete the file of the stage
+    assert ask(capsys, "list")[2] == CHECKED_OUT  # `list` warns, because a commit would delete the stage file
 
 
 def test_check_accepts_any_toml_layout_of_the_rules_and_shows_the_expected_layout_of_other_records(iris, capsys):

@@ -123,7 +123,7 @@ class Repository:
         self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
         # Called by `close`: deletes the temporary folder of a repository that was unpacked from a bundle.
         self.on_close: Callable[[], object] = lambda: None
-        # Called with the note on a renumbered version when a reference that a person wrote is read.
+        # Called when a reference that a person wrote names a renumbered version, with the note on the version.
         self.on_renumbered: Callable[[Renumbered], None] = lambda note: None
 
     @cached_property

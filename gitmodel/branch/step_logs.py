@@ -1,7 +1,7 @@
 """The files with the output of steps on this machine: writing them while a step runs, and reading them.
 
 Each attempt of a step has up to three files: one for the first lines, and two that are overwritten in turn with the
-newest lines. This limits the space, and keeps the last lines of a killed process.
+newest lines. The three files limit the space, and have the last lines of a killed process.
 """
 
 from __future__ import annotations

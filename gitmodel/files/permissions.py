@@ -1,7 +1,7 @@
 """Permissions of files that gitmodel creates in a shared repository: `core.sharedRepository`.
 
-The folder `gitmodel` in the common git directory gets the permissions of the setting. Each file in it gets the
-permissions of its own folder, so code that creates files does not need the setting.
+The folder `gitmodel` in the common git directory gets the permissions that this setting asks for. Each file gets the
+permissions of its folder, so code that creates files does not need the setting.
 """
 
 from __future__ import annotations

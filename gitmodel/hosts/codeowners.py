@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 HOSTS = ("github", "gitlab", "forgejo")
-# Where a job publishes the pages of the registry: there is no such job; as an artifact of the job; or on the pages of
-# the host, which Forgejo does not have.
+# The place where a job publishes the pages of the registry: nowhere, without such a job; as an artifact of the job; or
+# on the pages of the host. Forgejo has no pages.
 NO_SITE, ARTIFACT, PUBLISHED = SITES = ("none", "artifact", "publish")
 CODEOWNERS = "CODEOWNERS"
 # Additions below this line are kept. On hosts, the last matching line counts.

@@ -113,7 +113,7 @@ def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:
 
 
 class _Lister:
-    """Views of many models of *snapshot*, read together; *folder* is that of the index."""
+    """Reads the views of many models of *snapshot* together. *folder* is the folder of the index."""
 
     def __init__(self, snapshot: Snapshot, folder: Path | None) -> None:
         self._snapshot = snapshot

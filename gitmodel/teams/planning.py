@@ -117,7 +117,7 @@ def plan(
 ) -> Plan:
     """Plan the merge of the commit *head* into *base*, and return its changes.
 
-    Without *contents* it reads no store, and compares packages and texts by their digests only.
+    Without *contents*, reads no store, and compares packages and texts only by their digests.
     """
     found = check_between(repository, base, head, force=force)
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):

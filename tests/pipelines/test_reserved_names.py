@@ -101,7 +101,7 @@ def test_no_other_version_gets_a_name_that_a_run_reserved(client):
     assert client.get_version("demo@rc1").runs == [made[0].id]
 
 
-def test_runs_with_other_names_and_models_run_at_the_same_time(client):
+def test_a_run_does_not_stop_runs_that_create_another_name_or_model(client):
     with running(client, named()):
         second, ran = one_step(named("rc2"))
         assert second.run(client=client).versions == ("demo@2",)

@@ -64,7 +64,7 @@ def test_other_tags_of_the_same_push_go_through(protected, bob):
     assert held(bob) == {"staging": (1, 1), "production": (3, 2)}
 
 
-def test_the_command_prints_the_refusal_and_records_the_promotion(protected, bob, capsys):
+def test_a_push_prints_the_refusal_of_a_tag_but_the_promotion_stays_recorded(protected, bob, capsys):
     folder = str(bob.repository.git.top)
     assert run_program(["-C", folder, "promote", "iris@3", "production"]) == 0
     capsys.readouterr()

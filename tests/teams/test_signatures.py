@@ -733,7 +733,7 @@ class TestOpenPGP:
 
 
 class TestWithoutAClone:
-    def test_a_signed_stage_is_read_by_url_with_its_branch(self, ada, repo, keys):
+    def test_a_service_by_url_reads_a_signed_stage_from_the_branch(self, ada, repo, keys):
         promote(ada)
         with Client(repo.as_uri()) as service:
             version = service.get_version("iris@production")

@@ -339,7 +339,7 @@ def test_a_pull_reports_a_stage_tag_that_was_removed_at_the_remote(ada, bob, bar
     assert held(bob) == {}
 
 
-def test_promotions_demotions_and_renames_of_others_are_not_reported_as_tags_set_back(ada, bob):
+def test_a_pull_does_not_report_changes_of_others_as_tags_that_it_set_back(ada, bob):
     ada.get_version("iris@3").set_stage("staging")
     ada.get_version("iris@1").set_stage("production")
     ada.push()

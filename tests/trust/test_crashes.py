@@ -208,7 +208,7 @@ def test_a_kill_or_error_at_any_call_that_changes_the_disk_leaves_a_valid_state(
 
 
 def test_writers_killed_at_random_moments_lose_no_reported_version(registry, start, git, soak, assert_whole):
-    """SIGKILL ends the writer, with or without its git. Every version that it reported stays."""
+    """SIGKILL ends the writer, with or without its git. Every version that the writer reported stays."""
     chance = random.Random(7)
     registry.register()
     said = {}

@@ -32,7 +32,7 @@ not be called, because a Booster opens the file that is named in its arguments."
 
 def _load_xgboost(path: Path, trusted: bool) -> Any:
     booster = library("xgboost", install="xgboost").Booster()
-    booster.load_model(bytearray(path.read_bytes()))  # a path needs the right suffix
+    booster.load_model(bytearray(path.read_bytes()))  # bytes, because XGBoost requires a path to end in a known suffix
     told = booster.attr(_KEY)
     if told is None:
         return booster

@@ -14,7 +14,7 @@ from gitmodel.web.pages.model import list_models
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
-# The most rows of the table; the JSON and the CSV have all rows.
+# The greatest number of rows in the table; the JSON and the CSV have all rows.
 MOST_ROWS = 500
 
 

@@ -11,7 +11,7 @@ from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
 
-# The most versions in the small chart of a row.
+# The greatest number of versions in the small chart of a row.
 _MOST_POINTS = 60
 
 

@@ -95,9 +95,10 @@ class TextDifference(Frozen):
 
 
 class Chart(Frozen):
-    """The headline of the last versions in the stage and of the new one; *marks* names the new and the old one.
+    """The headline numbers of the new version and of the last versions in the stage.
 
-    *limits* are those that gates set for the number, each with its label.
+    *marks* has the names of the new version and of the current one. *limits* has the limits that gates set for the
+    number, each with its label.
     """
 
     metric: str
