@@ -46,7 +46,7 @@ NamedProgress = Callable[[str, int, int], None]
 class _Field(property, Generic[T]):
     """A property that reads the field of its name by `_field` of the handle, and converts the value by *kind*.
 
-    Without *doc*, the docstring of the property is the description of the descriptive field of this name.
+    Without *doc*, the docstring is taken from DESCRIPTIVE, the table of the descriptive fields.
     """
 
     def __init__(self, kind: Callable[[Any], T], doc: str = "") -> None:

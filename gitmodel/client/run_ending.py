@@ -45,7 +45,7 @@ def succeed(run: RunRecording) -> None:
         try:
             written = _commit(run, rules, with_stages=not leave_out)
             break
-        except Refused as error:  # for example because the commit cannot be signed
+        except Refused as error:  # raised, for example, if the commit cannot be signed
             if leave_out or run.version is None or not run.version.changes:
                 raise
             leave_out = f"{error.message}; {error.hint}"

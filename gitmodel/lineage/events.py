@@ -259,7 +259,7 @@ def _event(
 
 
 def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:
-    """If *step* renamed *model*, return its other name: the previous or the new name. Otherwise return ""."""
+    """Return the model's name on the other side of *step*, if this commit renamed *model*; else ""."""
     if not step.commit.parent:
         return ""
     now, before = repository.recorded(step.commit.id), repository.recorded(step.commit.parent)

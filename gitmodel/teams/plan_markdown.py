@@ -33,7 +33,7 @@ _LONGEST = 200
 _LONGEST_TEXT = 20_000
 _MOST_ROWS = 50
 _FEWER_ROWS = (_MOST_ROWS, 10, 2)  # the limits to try for a table, until the change is short enough
-_MOST_METRICS = 12  # on the first screen; the others are folded
+_MOST_METRICS = 12  # metrics on the first screen; the others are folded
 _MOST_NODES = 20
 # Smaller and larger numbers need an exponent, which Mermaid cannot read.
 _LEAST, _LARGEST = 1e-9, 1e15

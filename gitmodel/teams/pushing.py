@@ -27,8 +27,8 @@ from gitmodel.teams.pulling import Pulled, count_commits, had_before, left_out, 
 from gitmodel.teams.range_checks import refuse_invalid
 from gitmodel.teams.transfers import upload
 
-# The remote will never accept moves that it refused this often, if each fetch in between found nothing new. Then a push
-# ends before its timeout.
+# A push ends before its timeout if the remote refused the same moves this often, and each fetch between the attempts
+# found nothing new: the remote will never accept these moves.
 _SAME_TRIES = 20
 
 

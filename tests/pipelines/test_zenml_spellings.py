@@ -28,7 +28,7 @@ FORM = 'write model_config=ModelConfig(name="demo", create_new_model_version=Tru
 @pytest.mark.parametrize("of", [pipeline, step])
 @pytest.mark.parametrize("given", [Model("demo"), CONFIG, "demo"])
 @pytest.mark.parametrize("option", ["model", "model_version"])
-def test_zenmls_option_model_is_refused_with_the_form_to_write(of, given, option):
+def test_the_refusal_of_the_zenml_option_model_shows_the_form_of_gitmodel(of, given, option):
     with pytest.raises(UsageError, match=f"has no option {option}") as caught:
         of(**{option: given})
     assert caught.value.hint == FORM

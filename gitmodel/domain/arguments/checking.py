@@ -89,8 +89,8 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
 class _Parameters(NamedTuple):
     """The parameters of a function, with their *checks* by name.
 
-    *lists* are the parameters for lists, *names* those that take an argument by position, and *rest* takes further ones
-    ("": none).
+    *lists* has the parameters for lists, and *names* has those that take an argument by position. *rest* is the
+    parameter that takes all further arguments by position, or "".
     """
 
     checks: Mapping[str, _Check]
