@@ -945,7 +945,8 @@ class Client:
         """Return the sources of *subject* (*up*) and everything made from it (*down*), over at most *depth* runs.
 
         *subject* is a version such as `"iris@4"`, the id of a run, or a digest, of which `sha256:` and the first 7
-        digits are enough. A notebook shows the lineage as a drawing. Raises NotFound for an unknown subject.
+        digits are enough. A notebook shows the lineage as a drawing. Raises NotFound if *subject* names nothing in the
+        registry.
 
         >>> client.lineage("iris@production", down=False).nodes         # doctest: +SKIP
         """

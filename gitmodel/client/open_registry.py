@@ -138,7 +138,7 @@ class OpenRegistry:
     def require_branch(self, verb: str) -> None:
         """Raise UsageError in a registry of the past, in a transaction, and inside the block of a transaction.
 
-        *verb* is the method that needs the branch itself and cannot be part of a transaction.
+        *verb* is the name of the method, for the error message. The method works on the branch directly.
         """
         if isinstance(self.writer, Direct):
             self.writer.refuse_inside()

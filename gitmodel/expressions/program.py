@@ -141,7 +141,7 @@ class Program(Clause):
         return read.first > 1 and self.tokens[read.first - 2].text in MACROS
 
     def _asks_only_for_keys(self, read: NameUse) -> bool:
-        """Return True if the expression uses only the keys or the length: after `in`, or as the argument of `size`."""
+        """Return True if the expression uses only the keys or the length of the name: after `in` or in `size(...)`."""
         before = [token.text for token in self.tokens[max(0, read.first - 2) : read.first]]
         return before[-1:] == ["in"] or before == ["size", "("]
 

@@ -132,7 +132,7 @@ def trusted(names: Sequence[str]) -> list[str]:
 
 
 def find(name: str) -> Any:
-    """Return the class or function whose own full name is *name*, imported; None if there is none.
+    """Import and return the class or function that is defined under the full name *name*; None if there is none.
 
     >>> find("decimal.Decimal"), find("subprocess.os"), find("shutil.sys.exit")
     (<class 'decimal.Decimal'>, None, None)

@@ -73,7 +73,7 @@ class ObjectReader:
         for ref in refs:
             # Tells the cache of steps that this step reads the registry. A step that does so always runs.
             sys.audit("gitmodel.read", ref)
-        # All names of refs are printable (`git help check-ref-format`), and a line feed would end the request.
+        # No name of a ref has a control character (`git help check-ref-format`), and a line feed would end the request.
         asked = [ref for ref in refs if ref.isprintable()]
         with self._lock:
             packed = self._signature()

@@ -49,7 +49,7 @@ def lineage(
     """Return the lineage of *subject*: a version (`iris@4`), a digest (`sha256:` and at least 7 digits) or a run.
 
     *depth* is the maximum number of runs to follow. *kept* has what earlier calls found at the last commit. Raises
-    NotFound for an unknown subject, UsageError for an ambiguous abbreviation of a digest.
+    NotFound if no version, run or artifact has that name, UsageError for an ambiguous abbreviation of a digest.
     """
     return repository.read(
         lambda snapshot: _lineage(_Records(repository, snapshot, store, kept), subject, up, down, depth)

@@ -219,7 +219,7 @@ def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
 
 
 def _refuse_timeouts(graph: Graph, executor: str) -> None:
-    """Raise UsageError for a step with a timeout: in the process of the run, a step cannot be ended."""
+    """Raise UsageError if a step has a timeout: a step cannot be ended if it runs in the same process as the run."""
     for node in graph.nodes.values():
         if node.step.timeout is not None:
             raise UsageError(

@@ -119,7 +119,7 @@ def import_script(file: str) -> ModuleType:
             return sys.modules[name]
         sys.modules.pop(name, None)
     if not os.path.isfile(file):
-        raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
+        raise UsageError(f"{file} cannot be imported", hint="give the path of a Python file that every worker can read")
     if str(Path(file).parent) not in sys.path:
         sys.path.insert(0, str(Path(file).parent))
     name = importable_name(file) or UNNAMED

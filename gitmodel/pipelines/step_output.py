@@ -1,7 +1,7 @@
 """The output of steps: everything that is printed while a step runs is also written to the log of the step.
 
 The file descriptors 1 and 2 of this process lead through pipes while a step runs, so the log includes the output of
-child processes and of C code. All output still appears where it appeared before, such as on the terminal.
+child processes and of C code. All output also appears where it would appear without the log, such as on the terminal.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def purge(writer: Writer, repository: Repository, access: Access, digest: str, r
         if named.read_only:
             raise Refused(
                 f"the artifact store {store.url} is read-only on this machine, and cannot be purged",
-                hint="run it on a machine that may write to it",
+                hint="run this command on a machine that may write to the store",
             )
     shared = any(store.shared for store in stores)
     tip = _remote_tip(repository) if shared else None

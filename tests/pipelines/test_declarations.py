@@ -151,7 +151,7 @@ class TestPipelines:
         assert len(client.list_runs()) == 0
         assert client.repository.tip() is None
 
-    def test_a_circular_after_is_refused(self, client):
+    def test_steps_that_wait_for_each_other_by_after_are_refused(self, client):
         def body():
             project.double(1, after=["number"])
             project.number(2, after=["double"])

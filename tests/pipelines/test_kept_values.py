@@ -97,7 +97,7 @@ def test_a_value_is_kept_if_saving_it_raises(client, monkeypatch, where):
     assert [value.numbers for value in loaded(error)] == [[3]]
 
 
-def test_all_outputs_are_kept_or_stored_when_the_first_has_no_format(client, last_run):
+def test_if_the_first_output_has_no_format_its_value_is_kept_for_a_retry_and_the_others_are_stored(client, last_run):
     @step
     def fit() -> tuple[Annotated[object, "clf"], Annotated[int, "score"], Annotated[object, "other"]]:
         return Weights([1]), 7, Weights([2])

@@ -83,7 +83,7 @@ def test_a_handle_follows_pulls_of_other_processes_and_several_renumberings(team
     assert ada.get_version(f"iris@{version.number}").metadata["who"] == "bob"
 
 
-def test_a_handle_made_in_a_transaction_follows(ada, bob):
+def test_a_version_created_in_a_transaction_is_found_after_its_renumbering(ada, bob):
     ada.get_model("iris").create_version()
     ada.push()
     with bob.transaction("Make one") as change:

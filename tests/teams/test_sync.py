@@ -543,7 +543,7 @@ def test_a_push_cut_before_the_server_moved_its_refs_is_reported_and_can_be_repe
 
 
 def test_a_pull_does_not_replay_a_commit_that_the_remote_has_in_another_form(ada, bob, bare, git, tmp_path):
-    """A clone restored from a backup has a commit as it was before its replay and push."""
+    """A clone restored from a backup still has the original of a commit that was replayed and pushed since."""
     import shutil
 
     bob.get_model("iris").create_version(metadata={"bob": True})

@@ -109,7 +109,7 @@ def _named(refs: list[StageRef]) -> str:
 def _proposal(snapshot: Snapshot, change: Change[Any], entries: list[_Entry], changed: list[StageRef]) -> str:
     """Return the arguments of `git model propose` for the same change.
 
-    *changed* are the stages of the models to name.
+    *changed* are the changed stages; the arguments name their models.
     """
     models = {ref.model for ref in changed}
     words = []

@@ -149,7 +149,7 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
         for link in new:
             there = links.get(link.name)
             if there is not None and records.links_digest([there]) == records.links_digest([link]):
-                # keep the recorded file name, which may be in use
+                # keep the recorded file name, because scripts may refer to the name
                 moved = (link.uri, link.version_id, link.digest_by)
                 links[link.name] = replace(
                     there,

@@ -33,7 +33,7 @@ _LICENSES = frozenset(
         """,
     )
 )
-# The hub's name of the library for a format of gitmodel.
+# The name of a format in gitmodel, and the name that the Hugging Face Hub uses for its library.
 _LIBRARIES = {"skops": "sklearn"}
 # File names that a card can show unchanged.
 _FILE = re.compile(r"[\w -]+(\.[\w -]+)+")

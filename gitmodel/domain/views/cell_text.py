@@ -129,7 +129,7 @@ def _how_recorded(state: StageState) -> str:
 
 
 def pending_word(refusal: Refusal | None) -> str:
-    """Return the word for a recorded change that is not in force. *refusal* is the reason if a rule refuses it.
+    """Return the word for a recorded change that is not in force. *refusal* says why a rule refuses the change.
 
     >>> pending_word(None)
     'pending'

@@ -100,8 +100,8 @@ class Materializer(NamedTuple):
 
     *handles* returns True for a value that it can save. *format* is the recorded format (see `gitmodel.formats`),
     *kind* is "data", "model" or "deployment". *save* writes a value to a new file, and *load* reads the file (None: the
-    format does). *library* is the package of the type: if a step annotates an input with a type of this package, the
-    materializer loads it. *unsafe* means that loading can run code from the file.
+    format does). *library* is the package that defines the type of the value: the materializer loads an input of a step
+    that is annotated with a type of this package. *unsafe* means that loading can run code from the file.
 
     The path that *save* gets ends in *suffix*, or in the suffix of the format.
 
