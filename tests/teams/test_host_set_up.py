@@ -141,7 +141,7 @@ def test_init_ci_requires_an_owner(repo, capsys):
     code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "the team")
     assert (code, "'the team' is not an account of a host" in err) == (2, True)
     code, _, err = ask(capsys, "init", "--owner", "@me")
-    assert (code, "--owner, --install and --force go with --ci" in err) == (2, True)
+    assert (code, "--owner, --install, --site and --force go with --ci" in err) == (2, True)
     assert editing.run(repo, "rev-parse", BRANCH) == before
 
 
