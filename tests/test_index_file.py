@@ -63,6 +63,7 @@ QUESTIONS = [
 def answer(client, question):
     """Return the answer to *question* as a new process gives it, which has not read the file yet."""
     index_file._latest = None
+    client._opened.lineage_at.clear()
     return question(client)
 
 
