@@ -108,7 +108,7 @@ def test_the_feed_has_each_promotion_with_its_author_reason_and_page(site: Path)
     assert feed.findtext("a:updated", namespaces=ATOM) == "2025-08-26T09:00:00Z"
     assert len({entry.findtext("a:id", namespaces=ATOM) for entry in entries}) == len(entries)
     summaries = {entry.findtext("a:title", namespaces=ATOM): entry.findtext("a:summary", "", ATOM) for entry in entries}
-    assert summaries["demand production: 12 -> 15"].endswith("(forced past accurate)")
+    assert summaries["demand production: 12 -> 15"].endswith("(overridden: accurate)")
 
 
 def test_bots_find_the_version_in_each_stage(site: Path) -> None:

@@ -40,7 +40,7 @@ def _entry(registry: RegistryData, event: StageEvent, base: str) -> list[str]:
     clean = registry.rules_of_text.text
     what = f"{event.model} {event.stage}: {event.previous or 'empty'} -> {event.version or 'empty'}"
     who = event.author + (f", merged by {event.merged_by}" if event.merged_by not in ("", event.author) else "")
-    said = event.reason + (f" (forced past {', '.join(event.forced)})" if event.forced else "")
+    said = event.reason + (f" (overridden: {', '.join(event.forced)})" if event.forced else "")
     target = _page_of(registry, event)
     return [
         "<entry>",
