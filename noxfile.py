@@ -200,6 +200,15 @@ FRAMEWORKS = {
 }
 
 
+def share_packages(session: nox.Session) -> Path:
+    """Let the session's environment use the packages of .nox/dev beside its own; return the folder of its own."""
+    place = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
+    packages = Path(str(place).strip())
+    shared = next((STATE / "dev" / "lib").glob("python3*/site-packages"))
+    (packages / "gitmodel-dev.pth").write_text(f"{shared}\nimport site; site.addsitedir({str(shared)!r})\n")
+    return packages
+
+
 @nox.session(default=False, requires=["dev"])
 @nox.parametrize("framework", list(FRAMEWORKS), ids=list(FRAMEWORKS))
 def formats(session: nox.Session, framework: str) -> None:
@@ -207,14 +216,55 @@ def formats(session: nox.Session, framework: str) -> None:
     began = time.monotonic()
     # the other packages are taken from .nox/dev, where every test but those of frameworks runs
     session.install("-c", str(constraints().relative_to(ROOT)), *FRAMEWORKS[framework])
-    place = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
-    packages = Path(str(place).strip())
-    shared = next((STATE / "dev" / "lib").glob("python3*/site-packages"))
-    (packages / "gitmodel-dev.pth").write_text(f"{shared}\nimport site; site.addsitedir({str(shared)!r})\n")
+    packages = share_packages(session)
     tests = ["tests/formats/frameworks", "-n", "0", "-q", "-k", f"{framework} or not test_everywhere"]
     session.run("python", "-m", "pytest", *tests, *session.posargs, env={"KERAS_BACKEND": "jax"})
     size = sum(file.stat().st_size for file in packages.rglob("*") if file.is_file() and not file.is_symlink())
     session.log(f"{framework}: {size / 1e6:,.0f} MB, {(time.monotonic() - began) / 60:.1f} minutes")
+
+
+# Releases of MLflow and what they need that their packages do not say: the newest that can be installed (3.18.0 needs
+# mlflow-skinny 3.18.0, which the index lacks), one a year older, and 2.9. The last needs its own Python and packages.
+MLFLOW = {"3.17.2": [], "3.6.0": ["sqlalchemy<2.1"], "2.9.2": ["setuptools<81"]}
+OWN_PYTHON = {"2.9.2": "3.10"}
+
+
+def find_python(wanted: str) -> str | None:
+    """Return the path of a Python of that version, also among those of pyenv that no version file selects."""
+    folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    folders += sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{wanted}.*/bin"))
+    for folder in folders:
+        python = folder / f"python{wanted}"
+        try:  # a shim of pyenv exists for every version, and fails for those that no version file selects
+            subprocess.run([python, "-c", "import venv"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return str(python)
+    return None
+
+
+@nox.session(default=False, requires=["dev"])
+@nox.parametrize("release", list(MLFLOW), ids=list(MLFLOW))
+def mlflow(session: nox.Session, release: str) -> None:
+    """The tests with one release of MLflow: `-s mlflow`, `-s 'mlflow(2.9.2)'`. `-- TESTS` runs other tests than all."""
+    began = time.monotonic()
+    python = Path(session.bin) / "python"
+    packages = [f"mlflow=={release}", *MLFLOW[release]]
+    if wanted := OWN_PYTHON.get(release):
+        found = find_python(wanted)
+        if found is None:
+            session.skip(f"MLflow {release} was not tried: this machine has no Python {wanted}")
+        home = Path(session.create_tmp()).resolve() / "own"
+        python = home / "bin" / "python"
+        if not python.exists():
+            session.run(found, "-m", "venv", str(home), external=True)
+        packages += ["pytest", "pytest-xdist", "-e", "."]
+    else:
+        share_packages(session)  # first, so that pip installs only what .nox/dev lacks or has in another release
+    session.run(str(python), "-m", "pip", "install", "-q", *packages, external=True, silent=True)
+    tests = session.posargs or ["tests/interop/mlflow", "-n", "0", "-q"]
+    session.run(str(python), "-m", "pytest", *tests, external=True)
+    session.log(f"MLflow {release}: {(time.monotonic() - began) / 60:.1f} minutes")
 
 
 @development

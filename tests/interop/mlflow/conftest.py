@@ -1,0 +1,26 @@
+"""Fixtures for the tests with a real MLflow, which the session `mlflow` of nox installs.
+
+Each test module skips itself if MLflow is not installed. It asks for `mlflow.version`: pytest puts folders of tests on
+the import path, so that `mlflow` alone could be this folder.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture
+def mlflow_script(tmp_path, monkeypatch) -> Callable[..., str]:
+    """Run a script that uses MLflow in a process of its own, in the test's folder; return its output."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(script: str, *arguments: str) -> str:
+        command = [sys.executable, "-W", "ignore", "-c", script, *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert not result.returncode, result.stderr[-4000:]
+        return result.stdout
+
+    return run
