@@ -1,0 +1,1 @@
+"""Other registries: importing from them, and serving their users. Each module uses the client only."""
