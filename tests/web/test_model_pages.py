@@ -31,30 +31,24 @@ _FIND_OVERFLOW = """() => {
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def registry(empty_registry: Client) -> Client:
     """A registry with 105 versions of `iris`, a model with one version, and a model without versions."""
-    import subprocess
-
-    folder = tmp_path_factory.mktemp("registry")
-    subprocess.run(["git", "init", "-q", folder], check=True)
-    for key, value in (("user.name", "Ada"), ("user.email", "ada@example.com")):
-        subprocess.run(["git", "-C", folder, "config", key, value], check=True)
-    with Client(folder) as client:
-        client.register_model("iris", title="Irises", tags=["flowers", "small"], description="Knows *irises*.")
-        client.register_model("wine", owners=["cleo"], tags=["small"]).create_version(metadata={"note": "x" * 300})
-        client.register_model("empty", title="A" * 60)
-        with client.transaction("Train") as change:
-            for number in range(1, 106):
-                change.get_model("iris").create_version(
-                    description=f"Trained in week {number}",
-                    tags=["weekly"] if number % 10 == 0 else [],
-                    metadata={"accuracy": 0.8 + number / 1000, "loss": 1 / number, "rows": 100 * number},
-                )
-        for number in (90, 104):
-            client.promote(f"iris@{number}", "production", reason=f"the best until week {number}")
-        client.promote("iris@105", "staging")
-        client.set_alias("iris@80", "champion")
-        yield client
+    client = empty_registry
+    client.register_model("iris", title="Irises", tags=["flowers", "small"], description="Knows *irises*.")
+    client.register_model("wine", owners=["cleo"], tags=["small"]).create_version(metadata={"note": "x" * 300})
+    client.register_model("empty", title="A" * 60)
+    with client.transaction("Train") as change:
+        for number in range(1, 106):
+            change.get_model("iris").create_version(
+                description=f"Trained in week {number}",
+                tags=["weekly"] if number % 10 == 0 else [],
+                metadata={"accuracy": 0.8 + number / 1000, "loss": 1 / number, "rows": 100 * number},
+            )
+    for number in (90, 104):
+        client.promote(f"iris@{number}", "production", reason=f"the best until week {number}")
+    client.promote("iris@105", "staging")
+    client.set_alias("iris@80", "champion")
+    return client
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,9 @@ from gitmodel.web.site import export_site
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    folder = tmp_path_factory.mktemp("registry")
-    subprocess.run(["git", "init", "-q", folder], check=True)
-    for key, value in (("user.name", "Ada"), ("user.email", "ada@example.com")):
-        subprocess.run(["git", "-C", folder, "config", key, value], check=True)
-    with Client(folder) as client:
-        client.register_model("iris").create_version(metadata={"accuracy": 0.9})
-        yield client
+def registry(empty_registry: Client) -> Client:
+    empty_registry.register_model("iris").create_version(metadata={"accuracy": 0.9})
+    return empty_registry
 
 
 @pytest.fixture(scope="module")
