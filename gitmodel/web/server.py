@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import socket
 import threading
 import webbrowser
 from collections.abc import Callable
 
+import h11
 import uvicorn
-from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gitmodel.client.client import Client
 from gitmodel.errors import GitModelError, NotFound, Unreachable
@@ -26,6 +29,10 @@ from gitmodel.web.site import asset_files, renderer_id
 HOST = "127.0.0.1"
 # Browsers leave out the port 80.
 _OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]+)?")
+# The target of a request to a proxy: a URL, with its host and its path.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)(.*)")
+# The most characters of a path. The names of models, versions and runs are short.
+_LONGEST_PATH = 1000
 # The greatest number of rendered files that are kept until the registry changes.
 _MOST_KEPT = 500
 _HEADERS = {
@@ -64,14 +71,25 @@ class PageServer:
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Response:
-        """Return the response to *request*."""
-        if not _OUR_HOST.fullmatch(request.headers.get("host", "")):
+        """Return the response to *request*.
+
+        The path is compared as it was sent, because no address of a page needs escapes such as %2F.
+        """
+        target = request.scope["raw_path"].decode("latin-1")
+        url = _URL.fullmatch(target)
+        hosts = [request.headers.get("host", ""), *([url[1]] if url else [])]
+        if not all(map(_OUR_HOST.fullmatch, hosts)):
             return _text(421, "This server answers requests to 127.0.0.1 only.")
         if request.method not in ("GET", "HEAD"):
             return _text(405, "The pages can only be read.", {"Allow": "GET, HEAD"})
+        path = url[2] or "/" if url else target
+        if not path.startswith("/"):
+            return _text(400, "The request names no path.")
+        if len(path) > _LONGEST_PATH:
+            return _text(414, "No page has such a long address.")
         with self._lock:
             try:
-                return self._find(request, request.url.path)
+                return self._find(request, path)
             except NotFound as error:
                 return _text(404, error.message)
             except GitModelError as error:
@@ -130,12 +148,47 @@ def _etag(about: str) -> str:
     return f'"{hashlib.sha256(about.encode()).hexdigest()[:32]}"'
 
 
-def application(client: Client, options: SiteOptions) -> Starlette:
-    """Return the ASGI application."""
+class _Protocol(H11Protocol):
+    """HTTP/1.1 whose answer to a malformed request has the headers of all other answers."""
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # no answer has begun
+            answer = _text(400, msg, {"Connection": "close"})
+            for event in (
+                h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request"),
+                h11.Data(data=bytes(answer.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+def _application(client: Client, options: SiteOptions) -> ASGIApp:
     server = PageServer(client, options)
-    route = Route("/{path:path}", server.answer, methods=None)
-    route.methods = None  # `answer` refuses other methods, so that the refusal has the same headers
-    return Starlette(routes=[route])
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await run_in_threadpool(server.answer, Request(scope))
+        except Exception:
+            logging.getLogger("uvicorn.error").exception("a page cannot be made")
+            response = _text(500, "The page cannot be made; the terminal shows the error.")
+        await response(scope, receive, send)
+
+    return answer
+
+
+def uvicorn_server(client: Client, options: SiteOptions) -> uvicorn.Server:
+    """Return the server of the pages, which `run` starts with sockets that `listen` returned."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            _application(client, options),
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_level="error",
+            server_header=False,
+        )
+    )
 
 
 def listen(port: int) -> socket.socket:
@@ -159,18 +212,9 @@ def serve(
     client: Client, options: SiteOptions, *, port: int, on_start: Callable[[str], None], open_browser: bool
 ) -> None:
     """Serve the pages on *port*, or a free port if it is 0, until Ctrl-C. Calls *on_start* with the URL."""
-    config = uvicorn.Config(
-        application(client, options),
-        host=HOST,
-        port=port,
-        log_level="warning",
-        server_header=False,
-        lifespan="off",
-        ws="none",
-    )
     listening = listen(port)
     url = f"http://{HOST}:{listening.getsockname()[1]}/"
     on_start(url)
     if open_browser:
         webbrowser.open(url)
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn_server(client, options).run(sockets=[listening])

@@ -4,11 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
-
 from gitmodel import Client
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.server import HOST, application, listen
+from gitmodel.web.server import HOST, listen, uvicorn_server
 
 DEFAULT = SiteOptions()
 
@@ -16,9 +14,7 @@ DEFAULT = SiteOptions()
 @contextmanager
 def serving(client: Client, options: SiteOptions = DEFAULT) -> Iterator[str]:
     """Serve the pages of *client*; yields the address."""
-    config = uvicorn.Config(application(client, options), log_level="error", lifespan="off")
-    socket = listen(0)
-    server = uvicorn.Server(config)
+    socket, server = listen(0), uvicorn_server(client, options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
     try:

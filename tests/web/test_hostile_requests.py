@@ -1,48 +1,178 @@
-"""Requests that a browser does not send: each gets an answer, and none gets a traceback."""
+"""Requests that no browser sends, as bytes on a socket: each gets an answer with our headers, and none a traceback."""
 
-import subprocess
+import logging
+import socket
 from collections.abc import Iterator
+from email.message import Message
+from http.client import HTTPResponse
 
 import pytest
-from starlette.requests import Request
+from page_server import serving
 
 from gitmodel import Client
-from gitmodel.web.options import SiteOptions
-from gitmodel.web.server import PageServer
+
+HOST = "Host: 127.0.0.1:8765"
+OUR_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
-    folder = tmp_path_factory.mktemp("registry")
-    subprocess.run(["git", "init", "-q", folder], check=True)
-    with Client(folder) as client:
-        client.register_model("iris").create_version()
-        yield PageServer(client, SiteOptions())
+def port(empty_registry: Client) -> Iterator[int]:
+    empty_registry.register_model("iris").create_version()
+    with serving(empty_registry) as url:
+        yield int(url.rstrip("/").rpartition(":")[2])
 
 
-def status(server: PageServer, path: str, host: str = "127.0.0.1:8765") -> int:
-    scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"host", host.encode())]}
-    return server.answer(Request(scope)).status_code
+@pytest.fixture
+def ask(port: int, caplog: pytest.LogCaptureFixture):
+    """Send lines, and return the answer: the status, the headers and the body."""
+
+    def ask(*lines: str | bytes) -> tuple[int, Message, bytes]:
+        parts = [line.encode("latin-1") if isinstance(line, str) else line for line in lines]
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(b"\r\n".join([*parts, b"", b""]))
+            response = HTTPResponse(connection, method="HEAD" if parts[0].startswith(b"HEAD ") else "GET")
+            response.begin()
+            body, headers = response.read(), response.headers
+        assert {name: headers[name] for name in OUR_HEADERS} == OUR_HEADERS
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+        assert headers["Server"] is None
+        return response.status, headers, body
+
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(caplog.handler)
+    yield ask
+    logger.removeHandler(caplog.handler)
+    assert caplog.text == ""
 
 
-@pytest.mark.parametrize("number", ["9" * 5000, "01", "\u0661", "\u00b2", "1\0", "-1", "1.0", "%31", "..", "0"])
-def test_a_version_has_one_address(server: PageServer, number: str) -> None:
-    assert status(server, "/m/iris/v/1") == 200
-    assert status(server, f"/m/iris/v/{number}") == 404
+@pytest.mark.parametrize("number", ["9" * 900, "01", "%D9%A1", "%C2%B2", "1%00", "-1", "1.0", "%31", "..", "0", "1/"])
+def test_a_version_has_one_address(ask, number: str) -> None:
+    assert ask("GET /m/iris/v/1 HTTP/1.1", HOST)[0] == 200
+    assert ask(f"GET /m/iris/v/{number} HTTP/1.1", HOST)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/m%2Firis/",
+        "/m/iris%2Fv%2F1",
+        "/m/iris/v%2f1.json",
+        "/assets/%2e%2e/server.py",
+        "/assets/..%2fserver.py",
+        "/../../etc/passwd",
+        "/m/./iris/",
+        "//m/iris/",
+        "/m/iris//v/1",
+        "/m/iris\\v\\1",
+        "/%",
+    ],
+)
+def test_slashes_and_dots_lead_to_no_page(ask, path: str) -> None:
+    assert ask(f"GET {path} HTTP/1.1", HOST)[0] == 404
 
 
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
         ("127.0.0.1", 200),  # a browser leaves out the port 80
+        ("127.0.0.1:1", 200),  # a port that is forwarded
         ("localhost:8765", 200),
         ("", 421),
         ("evil.example:8765", 421),
         ("127.0.0.1.evil.example", 421),
         ("evil@127.0.0.1:8765", 421),
         ("127.0.0.1:8765@evil.example", 421),
+        ("127.0.0.1:x", 421),
+        ("127.0.0.1:", 421),
+        ("[::1]", 421),
         ("[::1]:8765", 421),
+        ("[::ffff:127.0.0.1]:8765", 421),
+        ("2130706433", 421),
     ],
 )
-def test_only_requests_to_names_of_this_machine_are_answered(server: PageServer, host: str, expected: int) -> None:
-    assert status(server, "/", host) == expected
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_only_requests_to_names_of_this_machine_are_answered(ask, method: str, host: str, expected: int) -> None:
+    status, _, body = ask(f"{method} / HTTP/1.1", f"Host: {host}")
+    assert status == (405 if method == "POST" and expected == 200 else expected)
+    assert bool(body) == (method != "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("line", "host", "expected"),
+    [
+        ("OPTIONS * HTTP/1.1", HOST, 405),
+        ("OPTIONS / HTTP/1.1", HOST, 405),
+        ("CONNECT 127.0.0.1:8765 HTTP/1.1", HOST, 405),
+        ("CONNECT evil.example:443 HTTP/1.1", "Host: evil.example:443", 421),
+        ("TRACE / HTTP/1.1", HOST, 405),
+        ("get / HTTP/1.1", HOST, 405),
+        ("POST http://127.0.0.1:8765/ HTTP/1.1", HOST, 405),
+        ("GET http://127.0.0.1:8765/m/iris/ HTTP/1.1", HOST, 200),
+        ("HEAD http://localhost:8765/m/iris/ HTTP/1.1", HOST, 200),
+        ("GET http://127.0.0.1:8765 HTTP/1.1", HOST, 200),
+        ("GET http://127.0.0.1:8765?x=1 HTTP/1.1", HOST, 200),
+        ("GET http://127.0.0.1:8765/m/none/ HTTP/1.1", HOST, 404),
+        ("GET http://evil.example/ HTTP/1.1", HOST, 421),
+        ("GET http://evil.example/ HTTP/1.1", "Host: evil.example", 421),
+        ("GET http://127.0.0.1@evil.example/ HTTP/1.1", HOST, 421),
+        ("GET http://127.0.0.1:8765/ HTTP/1.1", "Host: evil.example", 421),
+        ("GET * HTTP/1.1", HOST, 400),
+        ("GET m/iris/ HTTP/1.1", HOST, 400),
+        ("GET ?x HTTP/1.1", HOST, 400),
+        ("GET /m/iris/?q=1 HTTP/1.1", HOST, 200),
+        ("GET / HTTP/1.0", "X: no host", 421),
+    ],
+)
+def test_each_form_of_a_request_gets_our_answer(ask, line: str, host: str, expected: int) -> None:
+    status, headers, _ = ask(line, host)
+    assert (status, headers["Allow"]) == (expected, "GET, HEAD" if expected == 405 else None)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["GET / HTTP/1.1"],  # without a host
+        ["GET / HTTP/1.1", HOST, HOST],
+        ["GET /"],
+        ["GET  / HTTP/1.1", HOST],
+        ["GET /m/iris\xe9/ HTTP/1.1", HOST],
+        ["GET /a b HTTP/1.1", HOST],
+        ["GET / HTTP/1.1", HOST, "no colon"],
+        ["GET / HTTP/1.1", HOST, "Content-Length: x"],
+        [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],  # the start of TLS
+        [b"\x00" * 100],
+        ["GET /" + "a" * 200_000 + " HTTP/1.1", HOST],
+        ["GET / HTTP/1.1", HOST, "X: " + "a" * 200_000],
+    ],
+    ids=lambda lines: str(lines[0][:12]),
+)
+def test_a_malformed_request_is_refused(ask, lines: list[str | bytes]) -> None:
+    status, headers, body = ask(*lines)
+    assert (status, body) == (400, b"Invalid HTTP request received.\n")
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_a_very_long_address_is_refused(ask) -> None:
+    assert ask("GET /" + "a" * 20_000 + " HTTP/1.1", HOST)[0] == 414
+    assert ask("GET /" + "../" * 10_000 + " HTTP/1.1", HOST)[0] == 414
+    assert ask("GET /?" + "a" * 20_000 + " HTTP/1.1", HOST)[0] == 200
+
+
+def test_a_malformed_body_ends_the_connection_quietly(ask) -> None:
+    assert ask("POST / HTTP/1.1", HOST, "Transfer-Encoding: chunked", "", "zz")[0] in (400, 405)
+    assert ask("GET / HTTP/1.1", HOST, "Content-Length: 9", "", "short")[0] in (200, 400)
+
+
+def test_the_answer_to_a_fault_of_gitmodel_has_our_headers(
+    ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gitmodel.web.server._render", lambda pages, path: 1 / 0)
+    assert ask("GET /rules HTTP/1.1", HOST)[0] == 500
+    assert "ZeroDivisionError" in caplog.text
+    caplog.clear()
