@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
@@ -28,8 +27,6 @@ _LOCATING = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 }  # fmt: skip
-# The files and the folder of a site with several registries; the folder of a registry has another name.
-_BOARD = {"assets", "index.html", "index.json"}
 # The name of the output format for people, in commands that draw a tree.
 TREE = "tree"
 
@@ -59,27 +56,21 @@ class Invocation:
         return found if self.moment is None else self._in_the_past(found, self.moment)
 
     @contextmanager
-    def open_each(self, repos: Sequence[str]) -> Iterator[dict[str, Client]]:
-        """Open the registries in *repos*, or else that of the invocation. Yields a dict of clients by name.
-
-        The name is the last part of the path or URL, with a number if several registries have the same last part.
-        """
+    def open_each(self, repos: Sequence[str]) -> Iterator[list[Client]]:
+        """Open the registries in *repos*, or else that of the invocation. Yields the clients."""
         if not repos:
-            yield {"": self.client}
+            yield [self.client]
             return
         from gitmodel.client.client import Client
 
         with ExitStack() as opened:
-            found: dict[str, Client] = {}
+            found = []
             for repo in repos:
                 client = Client(
                     self.folder, repo=repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout
                 )
                 opened.callback(client.close)
-                name = _name_of(client)
-                names = (name, *(f"{name}-{number}" for number in range(2, len(repos) + 2)))
-                taken = {*_BOARD, *(one.casefold() for one in found)}
-                found[next(one for one in names if one.casefold() not in taken)] = client
+                found.append(client)
             yield found
 
     @property
@@ -169,14 +160,6 @@ class Invocation:
         if self._began_in:
             with suppress(OSError):
                 os.chdir(self._began_in)
-
-
-def _name_of(client: Client) -> str:
-    """Return the last part of the URL or path of the registry, without characters that the name of a folder lacks."""
-    folder = client.repository.common_dir
-    place = client.repository.url or str(folder.parent if folder.name == ".git" else folder)
-    last = place.rstrip("/").removesuffix(".git").rpartition("/")[2]
-    return re.sub(r"[^\w.-]", "-", last).strip(".") or "registry"
 
 
 def _set_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:

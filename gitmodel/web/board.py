@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
+from gitmodel.client.client import Client
 from gitmodel.frozen import Frozen
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.pages import models
@@ -22,6 +24,32 @@ class Board(Frozen):
     """The registries of the board, in the order in which they were given."""
 
     registries: tuple[BoardPart, ...]
+
+
+# The files and folders of the board itself; the folder of a registry has another name.
+_OWN_NAMES = ("assets", "index.html", "index.json")
+
+
+def by_folder(clients: Sequence[Client]) -> dict[str, Client]:
+    """Return each client by the name of its folder on the board.
+
+    The name is the last part of the path or URL, with a number if the name is taken.
+    """
+    found: dict[str, Client] = {}
+    for client in clients:
+        taken = {*_OWN_NAMES, *(name.casefold() for name in found)}
+        name = _last_part(client)
+        names = (name, *(f"{name}-{number}" for number in range(2, len(taken) + 2)))
+        found[next(each for each in names if each.casefold() not in taken)] = client
+    return found
+
+
+def _last_part(client: Client) -> str:
+    """Return the last part of the URL or path of the registry, without characters that the name of a folder lacks."""
+    folder = client.repository.common_dir
+    place = client.repository.url or str(folder.parent if folder.name == ".git" else folder)
+    last = place.rstrip("/").removesuffix(".git").rpartition("/")[2]
+    return re.sub(r"[^\w.-]", "-", last).strip(".") or "registry"
 
 
 def render_board(renderers: Mapping[str, Renderer], options: SiteOptions) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,7 @@ from gitmodel.files.locks import lock
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
 from gitmodel.web import routes
-from gitmodel.web.board import render_board
+from gitmodel.web.board import by_folder, render_board
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.registry_data import RegistryData
@@ -65,13 +65,13 @@ def export_site(
 
 
 def export_board(
-    clients: Mapping[str, Client], folder: Path, options: SiteOptions, *, report: Report = lambda done, total: None
+    clients: Sequence[Client], folder: Path, options: SiteOptions, *, report: Report = lambda done, total: None
 ) -> Exported:
     """Write the pages of each registry to a folder of its name in *folder*, and a page with the models of all.
 
     Works as `export_site` does, and raises the same errors.
     """
-    return _export({f"{name}/": client for name, client in clients.items()}, folder, options, report)
+    return _export({f"{name}/": client for name, client in by_folder(clients).items()}, folder, options, report)
 
 
 def _export(clients: Mapping[str, Client], folder: Path, options: SiteOptions, report: Report) -> Exported:

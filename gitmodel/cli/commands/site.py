@@ -69,7 +69,7 @@ def site(
     with invocation.open_each(repos) as clients, invocation.output.progress("writing the pages", unit="pages") as show:
         report = show or (lambda done, total: None)
         if len(clients) == 1:
-            made = export_site(next(iter(clients.values())), Path(folder), chosen, report=report)
+            made = export_site(clients[0], Path(folder), chosen, report=report)
         else:
             made = export_board(clients, Path(folder), chosen, report=report)
     fields = {"folder": str(made.folder), "files": made.files, "written": made.written, "removed": made.removed}
