@@ -18,7 +18,7 @@ from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.schema.names import check_name
-from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, RunRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views.record_views import ModelView, VersionView
@@ -244,6 +244,9 @@ class Model:
         model_objects: ArtifactSources | None = None,
         deployments: ArtifactSources | None = None,
         formats: Mapping[str, str] | None = None,
+        number: int | None = None,
+        code: str | Code | None = None,
+        runs: Iterable[str | RunRecord] = (),
         idempotency_key: str | None = None,
         follow_links: str | os.PathLike[str] | None = None,
         jobs: int = JOBS,
@@ -266,22 +269,32 @@ class Model:
         >>> cache = "~/.cache/huggingface/hub"
         >>> model.create_version(model_objects={"net": snapshot}, follow_links=cache)      # doctest: +SKIP
 
-        Records the commit of the code repository and whether there are uncommitted changes. If a version of the model
+        Records the commit of the code repository and whether there are uncommitted changes. A version that was made
+        elsewhere has its own *code* instead: a full commit id, which the code repository need not have, or a `Code`.
+        *runs* are ids of recorded runs that made the version, or records of runs, which are written in the same commit.
+        *number* must be above all numbers of the model. Numbers that it skips become deleted versions, at most 1,000.
+
+        >>> model.create_version(number=7, code="9fceb02d0ae598e95dc970b74767f19372d61af8")  # doctest: +SKIP
+
+        If a version of the model
         was already created with *idempotency_key*, returns that version instead of creating another. In a CI job that
         uses a registry by URL, the default key is made from the id of the job; elsewhere there is none. "" means no
         key.
 
         *jobs* files of a folder are stored at a time. *progress* is called with the name of an artifact, the number of
         bytes stored so far and its size in bytes. *warn* is called with a sentence if Windows cannot store a name; the
-        default writes it to the logger `gitmodel`. Raises Conflict if *name* is taken. Raises UsageError if *name* is
+        default writes it to the logger `gitmodel`. Raises Conflict if *name* or *number* is taken, or if another run
+        has the id of one of *runs*; NotFound for the id of a run that is not recorded. Raises UsageError if *name* is
         invalid, if no format keeps an object as it is, or for a picture of more than 100 MB.
         """
         from gitmodel.client import storing
 
         opened, chosen = self._registered(), self._to_change()
-        draft = versions.Draft(name, description, tags, metadata)
+        draft = versions.Draft(name, description, tags, metadata, number)
         given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
-        made = storing.create_version(opened, chosen, self.name, draft, given, key=idempotency_key)
+        made = storing.create_version(
+            opened, chosen, self.name, draft, given, key=idempotency_key, origin=storing.MadeElsewhere(code, runs)
+        )
         return ModelVersion._of(opened, made.ref, is_new=made.new)
 
     def update(
@@ -674,25 +687,44 @@ class ModelVersion:
     def link_artifact(
         self,
         name: str,
-        source: ArtifactSource,
+        source: ArtifactSource | None = None,
         *,
+        digest: str | None = None,
         kind: str = "data",
         format: str = "",
+        file: str = "",
         metadata: Mapping[str, Any] | None = None,
         follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Artifact:
         """Store *source* and link it as *name*; *kind* is "data", "model" or "deployment".
 
+        Instead of *source*, you can give the *digest* of an object that the artifact store has. Nothing is stored
+        then. If the object is the manifest of a folder, give `format="folder"`. *file* is the file name to record with
+        a *digest*. Raises NotFound if the store does not have the object.
+
         If *source* is text or a path object, it is the path of a file or folder, whose *format* is by default detected
         from the content. Any other object is saved in *format*, by default the format of its type, and verified by
         loading the file. `format="pickle"` allows pickle, which loads only with `trusted=True`. *follow_links* is as in
         `Model.create_version`. Raises UsageError if the format does not keep the object as it is, or for a picture of
         more than 100 MB; Refused if the version is in a stage or has an alias.
+
+        >>> version.link_artifact("net", digest=other.get_artifact("net").digest, kind="model")  # doctest: +SKIP
+        Artifact('iris@4', 'net')
         """
         from gitmodel.client import storing
 
-        self._link(storing.one_artifact(name, source, kind, format, metadata, progress, follow_links))
+        if (source is None) == (digest is None):
+            raise UsageError(
+                f"the artifact {name} needs a source or a digest, and not both",
+                hint='write link_artifact("NAME", VALUE_OR_PATH), or link_artifact("NAME", digest="sha256:...")',
+            )
+        if digest is None and file:
+            raise UsageError("file is for an artifact by digest", hint="a path keeps its own name")
+        given = storing.one_artifact(
+            name, source if digest is None else digest, kind, format, metadata, progress, follow_links
+        )
+        self._link(given, by_digest=digest is not None, file=file)
         return Artifact._of(self, name)
 
     def link_artifacts(
@@ -704,6 +736,7 @@ class ModelVersion:
         formats: Mapping[str, str] | None = None,
         external: bool = False,
         provider_digest: bool = False,
+        by_digest: bool = False,
         follow_links: str | os.PathLike[str] | None = None,
         jobs: int = JOBS,
         progress: NamedProgress | None = None,
@@ -711,6 +744,7 @@ class ModelVersion:
     ) -> list[Artifact]:
         """Store files, folders or objects and link them in one commit. *data* and its siblings map names to sources.
 
+        With *by_digest*, the sources are digests of objects that the artifact store has: see `link_artifact`.
         With *external*, the sources are URIs, and nothing is stored: see `link_external`, also for *provider_digest*.
         *formats*, *follow_links*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of
         `link_artifact` and `link_external`.
@@ -718,11 +752,13 @@ class ModelVersion:
         from gitmodel.client import storing
 
         given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
+        if external and by_digest:
+            raise UsageError("an external artifact has no digest yet", hint="leave out external, or by_digest")
         if external and follow_links is not None:
             raise UsageError("follow_links is for stored artifacts", hint="an external file may be a link anyway")
         if provider_digest and not external:
             raise UsageError("provider_digest is for external artifacts", hint="stored artifacts are always hashed")
-        self._link(given, external=external, provider_digest=provider_digest)
+        self._link(given, external=external, provider_digest=provider_digest, by_digest=by_digest)
         return [Artifact._of(self, name) for name, _, _ in given.sources]
 
     def link_external(
@@ -966,13 +1002,23 @@ class ModelVersion:
         self._frozen = None
         return done
 
-    def _link(self, given: GivenArtifacts, *, external: bool = False, provider_digest: bool = False) -> None:
+    def _link(
+        self,
+        given: GivenArtifacts,
+        *,
+        external: bool = False,
+        provider_digest: bool = False,
+        by_digest: bool = False,
+        file: str = "",
+    ) -> None:
         from gitmodel.client import storing
         from gitmodel.registry import artifacts
 
         self._require_confirmed()
         if external:
             links = storing.describe_links(self._opened, self._ref, given, provider_digest=provider_digest)
+        elif by_digest:
+            links = storing.describe_stored_links(self._opened, self._ref, self._model, given, file)
         else:
             links = storing.store_links(self._opened, self._ref, self._model, given)
         self._change(lambda writer: artifacts.link_artifacts(writer, self._ref, links))

@@ -199,6 +199,12 @@ class OpenRegistry:
         limit = snapshot_limit({**self.repository.config, **self._code_config})
         return record_code(self.find_kept(), self.read_code(), dirty=dirty, limit=limit)
 
+    def keep_code(self, code: Code) -> Code:
+        """Return *code*, the code of a version that was made elsewhere. Its commit is kept if the repository has it."""
+        from gitmodel.lineage.code import keep_given
+
+        return keep_given(self.find_kept(), code)
+
     def allows_pickle(self) -> bool:
         """Return True if `[formats] pickle` of the registry allows pickle for values that no other format can store."""
         rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("formats").formats)

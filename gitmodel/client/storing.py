@@ -15,8 +15,9 @@ from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.models import read_words
+from gitmodel.domain.changes.runs import check_run, find_run
 from gitmodel.domain.schema.names import check_version_name
-from gitmodel.domain.schema.records import ArtifactLink, Code
+from gitmodel.domain.schema.records import ArtifactLink, Code, RunRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions
@@ -120,14 +121,37 @@ def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalAr
         yield found
 
 
+class MadeElsewhere(NamedTuple):
+    """The origin of a version that was not made by this process: its *code* and *runs*.
+
+    *code* is a record or a full commit id. *runs* are ids of recorded runs, or records of runs to write.
+    """
+
+    code: Code | str | None = None
+    runs: Iterable[str | RunRecord] = ()
+
+
 def create_version(
-    opened: OpenRegistry, chosen: ModelRef, model: str, draft: Draft, given: GivenArtifacts, *, key: str | None
+    opened: OpenRegistry,
+    chosen: ModelRef,
+    model: str,
+    draft: Draft,
+    given: GivenArtifacts,
+    *,
+    key: str | None,
+    origin: MadeElsewhere,
 ) -> Made:
     """Create a version of the model *chosen*, whose current name is *model*, from files and folders.
 
     If a version was created with the idempotency key *key* before, returns that version. "" means no key; None means
-    the key of the CI job.
+    the key of the CI job. The default code of *origin* is the current code.
     """
+    own_code = None
+    if origin.code is not None:
+        from gitmodel.lineage.code import given_code  # imported here: most versions have the current code
+
+        own_code = given_code(origin.code)
+    runs, new_runs = _given_runs(opened, origin.runs)
     if draft.name is not None:
         check_version_name(draft.name)
     known = versions.find_keyed(opened.writer, chosen, key) if key else None
@@ -138,14 +162,27 @@ def create_version(
     if key or not opened.job:  # the job may already have created this version
         planned = [(artifact, kind) for artifact, _, kind in given.sources]
         chosen = versions.check_creation(opened.writer, chosen, draft, artifacts=planned)
-    if given.sources:  # checked before artifacts are stored; `record_code` checks again
+    if given.sources and own_code is None:  # checked before artifacts are stored; `record_code` checks again
         opened.check_code()
     check_formats(given)
     links = store_given(opened, model, given)
-    code = opened.record_code()
+    code = opened.record_code() if own_code is None else opened.keep_code(own_code)
     if key is None:
         key = opened.job_key(lambda: _content_key(model, draft, links, code))
-    return versions.make_version(opened.writer, chosen, draft, artifacts=links, code=code, key=key)
+    return versions.make_version(
+        opened.writer, chosen, draft, artifacts=links, code=code, runs=runs, new_runs=new_runs, key=key
+    )
+
+
+def _given_runs(opened: OpenRegistry, given: Iterable[str | RunRecord]) -> tuple[list[str], list[RunRecord]]:
+    """Return the ids and the records in *given*. Raises NotFound for the id of a run that is not recorded."""
+    ids, records = [], []
+    for run in given:
+        if isinstance(run, RunRecord):
+            records.append(check_run(run))
+        else:
+            ids.append(opened.writer.read_records(partial(find_run, id=run)).id)
+    return ids, records
 
 
 def _content_key(model: str, draft: Draft, links: Iterable[ArtifactLink], code: Code) -> str:
@@ -213,6 +250,35 @@ def store_given(
             )
             for each in files
         ]
+
+
+def describe_stored_links(
+    opened: OpenRegistry, ref: VersionRef, model: str, given: GivenArtifacts, file: str = ""
+) -> list[ArtifactLink]:
+    """Return links to artifacts that the store of *model* has; the sources are their digests.
+
+    *file* is the file name to record.
+    """
+    from gitmodel.registry.stored_links import describe_stored  # imported here: few artifacts are linked by digest
+
+    for name, digest, _ in given.sources:
+        if not isinstance(digest, str):
+            raise UsageError(f"the artifact {name} needs a digest, not an object", hint="digests are sha256:...")
+    names = [(name, kind) for name, _, kind in given.sources]
+    artifacts.check_links(opened.writer, ref, names, metadata=given.metadata)
+    store = opened.access.of_model(model)
+    return [
+        describe_stored(
+            store,
+            name,
+            digest,
+            kind=kind,
+            format=given.formats.get(name, ""),
+            file=file,
+            metadata=given.metadata,
+        )
+        for name, digest, kind in given.sources
+    ]
 
 
 def describe_links(

@@ -8,8 +8,9 @@ from dataclasses import replace
 from gitmodel.code.kept_commits import KeptCommits, PushedCode
 from gitmodel.code.repository import CodeRepository
 from gitmodel.code.uncommitted_changes import list_changes, snapshot
+from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import DIRTY, Code
-from gitmodel.domain.secrets.credentials import OVERRIDE
+from gitmodel.domain.secrets.credentials import OVERRIDE, recordable_url
 from gitmodel.errors import Refused, Unreachable, UsageError, warn
 from gitmodel.stores.source_credentials import describe_credentials, find_credentials
 
@@ -85,6 +86,29 @@ def _refuse_credentials(code: CodeRepository, paths: list[str]) -> None:
             f"{describe_credentials('a snapshot of the code', found)}; nothing was stored",
             hint=f"name the file in .gitignore; {OVERRIDE}",
         )
+
+
+def given_code(code: Code | str) -> Code:
+    """Return the code that a caller gives for a version that was made elsewhere: a record, or a full commit id.
+
+    Credentials are removed from the URL of the repository. Raises UsageError for anything but a full commit id.
+    """
+    found = Code(commit=Oid(code)) if isinstance(code, str) else code
+    for commit in (found.commit, found.snapshot):
+        if commit is not None and not is_code_oid(commit):
+            raise UsageError(
+                f"{commit!a} is not a full commit id",
+                hint="give all 40 or 64 hex digits, as `git rev-parse` prints them",
+            )
+    return replace(found, repository=recordable_url(found.repository or ""))
+
+
+def keep_given(keeping: KeptCommits | None, code: Code) -> Code:
+    """Keep the commit of *code* with a ref if the code repository has it, and return *code*."""
+    commit = code.snapshot or code.commit
+    if keeping is None or commit is None or not keeping.code.holds(commit):
+        return code
+    return record_code(keeping, code, dirty="record", limit=0)
 
 
 def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: int) -> Code:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,11 +17,12 @@ from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
 from gitmodel.domain.changes.models import TagChanges, read_words
 from gitmodel.domain.changes.planned_change import Change, Justification
+from gitmodel.domain.changes.runs import with_runs
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import codec, messages, paths
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
+from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, RunRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.version_numbers import hundred_of
@@ -46,12 +47,16 @@ _MODELS_FOR_INDEX = 50
 
 
 class Draft(NamedTuple):
-    """The values that a person gives a new version: its own name, if it has one, description, tags and metadata."""
+    """The values that a person gives a new version: its own name, if it has one, description, tags and metadata.
+
+    *number* is the number that the version must get; None: the next free number.
+    """
 
     name: str | None = None
     description: str = ""
     tags: Iterable[str] = ()
     metadata: Mapping[str, Any] | None = None
+    number: int | None = None
 
 
 class Made(NamedTuple):
@@ -69,18 +74,20 @@ def make_version(
     artifacts: Iterable[ArtifactLink] = (),
     code: Code | None = None,
     runs: Iterable[str] = (),
+    new_runs: Sequence[RunRecord] = (),
     key: str = "",
 ) -> Made:
-    """Create the next version of *model*, and return a reference that follows the version. *runs* made it.
+    """Create a version of *model*, and return a reference that follows the version. *runs* made it.
 
-    If a version was already created with the idempotency *key* ("": none), on any machine, that version is returned.
-    Raises NotFound if the model does not exist, Conflict if the name is taken, UsageError for bad input.
+    The records of *new_runs*, which made it too, are written in the same commit. If a version was already created with
+    the idempotency *key* ("": none), on any machine, that version is returned. Raises NotFound if the model does not
+    exist, Conflict if the name or number is taken, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
     chosen = ModelRef.of(model) if is_found else models.find_to_change(writer, model)
-    record = _record(writer, chosen.model, draft, artifacts, code, runs)
+    record = _record(writer, chosen.model, draft, artifacts, code, (*runs, *(run.id for run in new_runs)))
     reserved = None
-    if not key:
+    if not key and draft.number is None:
         current = chosen.model
         reserved = writer.take_number(current, lambda snapshot: planning.plan_version(snapshot, current, record))
 
@@ -88,10 +95,15 @@ def make_version(
         known = _find_keyed(writer, snapshot, current, key) if key else None
         if known is not None:
             change = Change(known)
-        elif key:
-            change = planning.plan_version(snapshot, current, record, txn=messages.keyed_transaction(current, key))
         else:
-            change = planning.plan_version(snapshot, current, record, reserved=reserved)
+            txn = messages.keyed_transaction(current, key) if key else ""
+            change = planning.plan_version(snapshot, current, record, reserved=reserved, wanted=draft.number, txn=txn)
+            made_here = {f"{current}@{change.result}"}
+            change = with_runs(
+                snapshot,
+                change,
+                [replace(run, versions=tuple(sorted({*run.versions, *made_here}))) for run in new_runs],
+            )
         made = VersionRef(current, str(change.result), since=snapshot.renumberings.count)
         return replace(change, result=Made(made, new=known is None))  # type: ignore[arg-type, return-value]
 
@@ -110,7 +122,8 @@ def check_creation(
     def plan(snapshot: Snapshot) -> Change[ModelRef]:
         chosen = choose_to_change(snapshot, ModelRef.of(model))
         record = _record(writer, chosen.model, draft, links)
-        return replace(planning.plan_version(snapshot, chosen.model, record), result=chosen)  # type: ignore[arg-type, return-value]
+        planned = planning.plan_version(snapshot, chosen.model, record, wanted=draft.number)
+        return replace(planned, result=chosen)  # type: ignore[arg-type, return-value]
 
     return writer.check(plan)
 

@@ -15,6 +15,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, UsageError
@@ -136,11 +137,13 @@ class Direct:
         parents = at.commits.read(commit).parents
         if not parents:
             return None
-        before, made = at.files(parents[0]), []
+        before, after, made = at.files(parents[0]), at.files(commit), []
         for path in changed_paths(at, parents[0], commit):
             what = paths.parse_path(path)
             if what is not None and what.kind == "version" and before.id(path) is None:
-                made += [int(what.key)] if snapshot.current_name(what.model) == model else []
+                record = after.load(path, VersionRecord, newer=True)
+                is_made = record is not None and record.deleted is None  # a deleted one is a skipped number
+                made += [int(what.key)] if is_made and snapshot.current_name(what.model) == model else []
         if len(made) != 1:
             raise Conflict(
                 f"commit {commit[:10]} made {len(made)} versions of {model} under this idempotency key, not one",

@@ -102,6 +102,7 @@ def get(
 @click.option(
     "--external", is_flag=True, help="Link single files where they are, by URI or path, without storing them."
 )
+@click.option("--by-digest", is_flag=True, help="Give digests of objects that the store has, not paths.")
 @click.option("--provider-digest", is_flag=True, help="With --external: use the SHA-256 that the store recorded.")
 @options.renumbered
 def link(
@@ -114,6 +115,7 @@ def link(
     as_formats: tuple[str, ...],
     attachments: tuple[str, ...],
     external: bool,
+    by_digest: bool,
     provider_digest: bool,
     renumbered: bool,
     **given: Any,
@@ -123,6 +125,7 @@ def link(
     The default is the latest version. If a stage or alias names the version, or the version is archived, its existing
     artifacts cannot change. With --external, a file stays where it is (s3://bucket/key, https://..., a path): gitmodel
     reads the file once to compute its hash, and stores nothing. To record a new location, link the same bytes again.
+    With --by-digest, write NAME=sha256:... for an object that the store has; --as-format NAME=folder for a folder.
 
     With --follow-links, a symbolic link to a file or folder in ROOT is stored as that file or folder. Folders of
     Hugging Face, DVC and git-annex need this option, because their files are links into a cache.
@@ -134,13 +137,15 @@ def link(
     ref, _ = options.read_reference(words, usage=usage)
     paths = options.read_artifacts(stored=not external, data=data, model_objects=model_object, deployments=deployment)
     attached = options.read_artifacts(attachments=attachments)["attachments"]
-    if attached and (any(paths.values()) or external or provider_digest):
+    if attached and (any(paths.values()) or external or by_digest or provider_digest):
         raise UsageError(
             "attachments are added apart from artifacts", hint="use --attachment in a command without the other options"
         )
     if not attached and not any(paths.values()):
         raise UsageError("there is nothing to link", hint=f"for example: git model link {ref} --data train=train.csv")
     options.refuse_both("--external", external, "--follow-links", given["follow_links"])
+    options.refuse_both("--by-digest", by_digest, "--external", external)
+    options.refuse_both("--by-digest", by_digest, "--follow-links", given["follow_links"])
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="stored artifacts are always read and hashed")
     version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
@@ -150,7 +155,7 @@ def link(
         if attached:
             version.attach_all(attached, **given)
         else:
-            given.update(paths, external=external, provider_digest=provider_digest)
+            given.update(paths, external=external, provider_digest=provider_digest, by_digest=by_digest)
             version.link_artifacts(**given)
     done, names = ("attached", attached) if attached else ("linked", chain(*paths.values()))
     print_version(invocation, version, f"{done} {cell_text.commas(names)} to {version.reference}")

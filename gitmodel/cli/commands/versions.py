@@ -57,6 +57,14 @@ def version() -> None:
     help="If a version was already created with KEY, return it instead of creating another. "
     "A CI job that uses a registry by URL has a default KEY; '' disables it.",
 )
+@click.option(
+    "--number",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of the version, above all others; skips at most 1,000.",
+)
+@click.option("--code", metavar="COMMIT", help="Full id of the commit that made it. Default: the current commit.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="A recorded run that made it; repeat for more.")
 @options.renumbered
 @options.jobs
 def create(
@@ -74,7 +82,10 @@ def create(
 ) -> None:
     """Create a version of a model from files and folders.
 
-    The current commit of the code is recorded with the version. With --follow-links, a symbolic link to a file or
+    The current commit of the code is recorded with the version. For a version that was made elsewhere, give its --code
+    and --number; the code repository need not have the commit. Numbers that are skipped become deleted versions.
+
+    With --follow-links, a symbolic link to a file or
     folder in ROOT is stored as that file or folder. Folders of Hugging Face, DVC and git-annex need this option,
     because their files are links into a cache.
 

@@ -235,6 +235,10 @@ _CHECKS: dict[Any, _Check] = {
     "Iterable[RulesEdit]": _list_of("changes of rules", _is_a("RulesEdit"), _EDITS),
     "str | datetime": _Check("text or a datetime", lambda value: _is_text(value) or hasattr(value, "utcoffset")),
     "str | VersionRef": _Check("text", lambda value: _is_text(value) or _is_a("VersionRef")(value)),
+    "str | Code": _Check("a full commit id or a Code", lambda value: _is_text(value) or _is_a("Code")(value)),
+    "Iterable[str | RunRecord]": _list_of(
+        "ids or records of runs", lambda value: _is_text(value) or _is_a("RunRecord")(value)
+    ),
     "Model | str": _Check("a name or a Model", lambda value: _is_text(value) or _is_a("Model")(value)),
     "tuple[str | VersionRef, str]": _Check(
         "pairs of a version and a stage",

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
+from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.planned_change import Change, record_files
-from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import RunRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.errors import Conflict, NotFound, UsageError
+from gitmodel.errors import Conflict, Invalid, NotFound, UsageError
 
+T = TypeVar("T")
 _SHORTEST = 4
 _MOST_SHOWN = 5
 
@@ -35,6 +38,21 @@ def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
     return Change(
         record.id, subject=subject, files=record_files(snapshot, path, record), trailers=(("Run", record.id),)
     )
+
+
+def with_runs(snapshot: Snapshot, change: Change[T], runs: Iterable[RunRecord]) -> Change[T]:
+    """Return *change* with the records of *runs*, each unless the registry has the same run already.
+
+    The versions that a run created do not count in this comparison, because the record of a run never changes. Raises
+    Conflict if another run has the same id.
+    """
+    files = dict(change.files)
+    for record in runs:
+        there = snapshot.load(paths.run_file(record.id), records.RunRecord)
+        if there is None or replace(there, versions=()) != replace(record, versions=()):
+            changed = replace(snapshot, files=ChangedFiles(snapshot.files, files))
+            files.update(plan_run(changed, record).files)
+    return replace(change, files=files)
 
 
 def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRecord:
@@ -64,6 +82,18 @@ def named_run(given: str, known: Iterable[str]) -> str | None:
             f"{given!a} names {len(found)} runs", hint=f"write more of the id: {', '.join(found[:_MOST_SHOWN])}{more}"
         )
     return found[0]
+
+
+def check_run(record: RunRecord) -> RunRecord:
+    """Return *record* as it is read after it was written. Raises UsageError if a value has a wrong type or form."""
+    try:
+        if not paths.run_file(record.id):
+            raise Invalid(f"{record.id!a} is not the id of a run")
+        return codec.decode(RunRecord, codec.encode(record), f"the run {record.id}")
+    except Invalid as error:
+        raise UsageError(
+            f"the record of a run is not valid: {error.message}", hint="`help(RunRecord)` in Python describes its keys"
+        ) from None
 
 
 def find_run(snapshot: Snapshot, id: str) -> RunRecord:

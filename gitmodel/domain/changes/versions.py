@@ -23,16 +23,24 @@ T = TypeVar("T", bound=ArtifactLink)
 
 
 def plan_version(
-    snapshot: Snapshot, model: str, draft: VersionRecord, *, reserved: int | None = None, txn: str = ""
+    snapshot: Snapshot,
+    model: str,
+    draft: VersionRecord,
+    *,
+    reserved: int | None = None,
+    wanted: int | None = None,
+    txn: str = "",
 ) -> Change[int]:
-    """Create the version that *draft* describes, with the number *reserved*, or else the next free number.
+    """Create the version that *draft* describes, with the number *reserved* or *wanted*, or else the next free number.
 
-    *txn* is the transaction id of the commit; by default a new id.
+    The numbers that *wanted* skips become deleted versions, except reserved numbers. *txn* is the transaction id of
+    the commit; by default a new id.
 
-    Raises NotFound if there is no such model, Conflict if the version's name is taken.
+    Raises NotFound if there is no such model, Conflict if the version's name or the number *wanted* is taken.
     """
     snapshot.model(model)
-    number = snapshot.next_number(model) if reserved is None else reserved
+    skipped = _skipped_numbers(snapshot, model, wanted) if wanted is not None else ()
+    number = wanted or (snapshot.next_number(model) if reserved is None else reserved)
     check_number(model, number, snapshot.last_number(model))
     if number <= snapshot.last_number(model) and snapshot.files.read(paths.version_file(model, number)) is not None:
         raise Conflict(
@@ -40,6 +48,11 @@ def plan_version(
         )
     record = replace(draft, number=number, artifacts=ordered(draft.artifacts))
     files = record_files(snapshot, paths.version_file(model, number), record)
+    for unused in skipped:
+        stone = VersionRecord(
+            number=unused, created=record.created, deleted=record.created, reason=f"skipped by version {number}"
+        )
+        files[paths.version_file(model, unused)] = codec.encode(stone)
     if record.name is not None:
         check_free_name(snapshot, model, record.name, runs=record.runs)
         files[paths.name_file(model, record.name)] = codec.encode(NameRecord(version=number))
@@ -48,9 +61,41 @@ def plan_version(
         subject=f"Add {model} {number}" + (f" ({record.name})" if record.name else ""),
         files=without_leftovers(snapshot, model, files),
         trailers=_trailers(model, record),
-        numbers=((model, number),) if reserved is None else (),
+        numbers=tuple((model, each) for each in (*skipped, number)) if reserved is None else (),
         txn=txn,
     )
+
+
+def _skipped_numbers(snapshot: Snapshot, model: str, wanted: int) -> Sequence[int]:
+    """Return the numbers between the last version of *model* and *wanted* that nobody has reserved.
+
+    Raises Conflict if *wanted* is taken or below the last number, UsageError if it is no number or skips too many.
+    """
+    last = snapshot.last_number(model)
+    if not 1 <= wanted <= paths.HIGHEST_NUMBER:
+        raise UsageError(
+            f"{wanted} cannot be the number of a version", hint=f"numbers are 1 to {paths.HIGHEST_NUMBER:,}"
+        )
+    if wanted <= last:
+        exists = snapshot.files.read(paths.version_file(model, wanted)) is not None
+        raise Conflict(
+            f"{model} has a version {wanted} already"
+            if exists
+            else f"{wanted} is below {last}, the last number of {model}",
+            hint=f"numbers only grow: give {last + 1} or a higher number, or leave the number out",
+        )
+    if snapshot.is_reserved(model, wanted):
+        raise Conflict(
+            f"the number {wanted} of {model} is reserved for a version that is being created",
+            hint=f"wait until the run has ended (`git model runs list`), or give {wanted + 1} or a higher number",
+        )
+    if wanted - last - 1 > paths.MOST_SKIPPED:
+        raise UsageError(
+            f"version {wanted} would skip {wanted - last - 1:,} numbers of {model}, and {paths.MOST_SKIPPED:,} is the "
+            "most",
+            hint=f"give a number from {last + 1} to {last + 1 + paths.MOST_SKIPPED}",
+        )
+    return [number for number in range(last + 1, wanted) if not snapshot.is_reserved(model, number)]
 
 
 def plan_change(
