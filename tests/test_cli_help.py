@@ -72,7 +72,7 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
             == 0
         )
         return
-    if COMMANDS[path.split()[2]].section == "Teams" or path == "git model clone":
+    if path.split()[2] in ("clone", "pull", "push", "remote"):
         bare = tmp_path / "remote.git"
         subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
         subprocess.run(["git", "remote", "add", "origin", bare], cwd=registry, check=True)
@@ -123,6 +123,53 @@ def test_the_list_of_commands_shows_the_first_line_of_each_help(name):
     assert first_line(found) == entry.help
     assert found.name == name
     assert len(entry.help) <= 60
+
+
+def test_the_help_of_the_program_lists_the_commands_by_section_on_one_screen(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = ask(capsys, "-h")
+    assert len(out.splitlines()) <= 70
+    sections = [entry.section for entry in COMMANDS.values()]
+    in_order = list(dict.fromkeys(sections))
+    assert in_order == ["Start", "Record", "Look", "Promote", "Review", "Trace", "Share", "Care"]
+    assert sections == sorted(sections, key=in_order.index)
+    assert [line.split()[0] for line in out.splitlines() if line[:1].isupper()][1:-1] == in_order
+    for option in ("-C DIR", "--repo PATH|URL", "--max-age SECONDS", "--format table|json|tsv", "-q | --quiet"):
+        assert f"[{option}]" in out
+
+
+def test_a_group_of_commands_has_at_most_12_entries_with_one_line_each(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    sections = [entry.section for entry in COMMANDS.values()]
+    assert max(map(sections.count, sections)) <= 12
+    for path, ctx in CONTEXTS.items():
+        if isinstance(ctx.command, LazyGroup) and ctx.parent:
+            _, out, _ = ask(capsys, *path.split()[2:], "-h")
+            shown = out.partition("Commands:\n")[2].splitlines()
+            assert [line.split()[0] for line in shown] == ctx.command.list_commands(ctx)
+            assert len(shown) <= 12
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("create", "version create"),
+        ("ls", "list"),
+        ("tag", "version update --tag"),
+        ("compare", "diff"),
+        ("attach", "link --attachment"),
+        ("gate", "stage gate"),
+        ("contains", "version contains"),
+        ("rm", "delete"),
+        ("stage ls", "list"),
+        ("stage rm", "remove"),
+        ("stage create", "add"),
+        ("version new", "create"),
+    ],
+)
+def test_a_word_of_another_tool_suggests_the_command(words, meant, capsys):
+    code, _, err = ask(capsys, *words.split())
+    assert (code, err.splitlines()[0].partition("; ")[2]) == (2, f"did you mean {meant}?")
 
 
 def test_every_command_takes_the_general_options():
@@ -190,8 +237,8 @@ READS = {
     "verify": (shapes.VERIFIED, "verify"),
     "log": (shapes.LOGGED, "log iris"),
     "blame": (shapes.ORIGIN, "blame iris@1"),
-    "contains": (shapes.CONTAINING, "contains HEAD"),
-    "notes": (shapes.NOTED, "notes"),
+    "version contains": (shapes.CONTAINING, "version contains HEAD"),
+    "version notes": (shapes.NOTED, "version notes"),
     "maintenance": (shapes.MAINTAINED, "maintenance"),
     "config": (shapes.SETTING, "config"),
     "hook install": (shapes.HOOK, "hook install"),

@@ -61,7 +61,7 @@ class TestSha256:
             )
         assert ask(capsys, "checkout", "iris@1", str(tmp_path / "first"))[0] == 0
         assert (tmp_path / "first/train.py").read_text() == "print('training')\n"
-        assert ask(capsys, "contains", head)[0] == 0
+        assert ask(capsys, "version", "contains", head)[0] == 0
         from gitmodel.lineage.code import push_code
 
         with Client() as client:

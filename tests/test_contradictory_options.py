@@ -34,7 +34,7 @@ def repo(code_repo, monkeypatch):
         ("version update iris@1 --description x --leave", ("--leave", "--stage")),
         ("version update iris@1 --description x --reason why", ("--reason", "--stage")),
         ("metadata set iris@1 auc=1 --remove auc", ("'auc'", "set and removed")),
-        ("contains HEAD --without --exact", ("--without", "--exact")),
+        ("version contains HEAD --without --exact", ("--without", "--exact")),
         ("check --force", ("--force", "BASE..HEAD or --staged")),
         ("check HEAD --force", ("--force", "BASE..HEAD or --staged")),
         ("apply --remote origin", ("remote", "push")),

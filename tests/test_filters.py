@@ -132,7 +132,7 @@ def test_a_filter_accepts_every_metadata_key_if_there_are_no_versions(repo, caps
         ("check --filter rul=='a'", "did you mean rule?"),
         ("doctor --filter abuot=='a'", "did you mean about?"),
         ("proposals --filter brnach=='a'", "did you mean branch?"),
-        ("contains HEAD --filter comit=='a'", "did you mean commit?"),
+        ("version contains HEAD --filter comit=='a'", "did you mean commit?"),
     ],
 )
 def test_every_list_refuses_a_filter_with_an_unknown_name(client, capsys, command, hint):
@@ -157,7 +157,7 @@ def test_every_list_refuses_a_filter_with_an_unknown_name(client, capsys, comman
         ("version model_objects iris@2 --filter digest_by!='provder'", "did you mean provider?"),
         ("version runs iris@2 --filter status=='sucess'", "did you mean succeeded?"),
         ("history iris --filter stage=='prodution'", "did you mean production?"),
-        ("contains HEAD --filter stage=='prodution'", "did you mean production?"),
+        ("version contains HEAD --filter stage=='prodution'", "did you mean production?"),
         ("check --filter rule=='stage.singl'", "did you mean stage.single?"),
         ("doctor --filter about=='lokc'", "did you mean lock?"),
         *(
@@ -279,9 +279,9 @@ def test_a_comparison_with_a_type_that_some_record_has_is_no_error(client):
 
 
 def test_answers_of_contains_can_be_filtered_by_the_stage_none(client, capsys):
-    code, out, _ = ask(capsys, "contains", "HEAD", "-q", "--filter", "stage == 'none'")
+    code, out, _ = ask(capsys, "version", "contains", "HEAD", "-q", "--filter", "stage == 'none'")
     assert (code, sorted(out.split())) == (0, ["iris@1", "iris@3"])
-    code, _, err = ask(capsys, "contains", "HEAD", "--filter", "stage == 'archived'")
+    code, _, err = ask(capsys, "version", "contains", "HEAD", "--filter", "stage == 'archived'")
     assert (code, err) == (0, "no version matches\n")
 
 

@@ -40,26 +40,26 @@ def test_contains_lists_the_versions_with_and_without_a_commit(repo, capsys):
     check_transcript(
         capsys,
         """
-        $ git model contains fix
+        $ git model version contains fix
         VERSION  STAGE       CODE
         iris@2   production  <commit>
         other@1              <commit>
-        $ git model contains fix --without
+        $ git model version contains fix --without
         VERSION  NAME  CODE
         iris@3         <commit>
         iris@1   1.0   <commit>
-        $ git model contains fix iris -q
+        $ git model version contains fix iris -q
         iris@2
-        $ git model contains main --exact
+        $ git model version contains main --exact
         VERSION  STAGE       CODE
         iris@2   production  <commit>
         other@1              <commit>
-        $ git model contains old~1 --exact -q
+        $ git model version contains old~1 --exact -q
         iris@1
-        $ git model contains fix --filter 'stage == "production"' --format tsv
+        $ git model version contains fix --filter 'stage == "production"' --format tsv
         model	number	name	stage	aliases	commit	dirty	contains	exact
         iris	2		production		COMMIT	false	true	false
-        $ git model contains nothing
+        $ git model version contains nothing
         ! error: there is no commit 'nothing' in the code repository HERE
         ! hint: name one as `git log` shows it; `git fetch` brings what others have
         [3]
@@ -85,7 +85,7 @@ def test_a_code_commit_of_another_repository_is_reported(repo, capsys):
     path = "models/iris/versions/1.toml"
     text = run(repo, "cat-file", "blob", f"gitmodel:{path}") + "\n"
     edit(repo, {path: text.replace(run(repo, "rev-parse", "old~1"), "12" * 20)})
-    code, out, err = ask(capsys, "contains", "fix", "--without", "-q")
+    code, out, err = ask(capsys, "version", "contains", "fix", "--without", "-q")
     assert (code, out) == (0, "iris@3\n")
     assert err == (
         "warning: 1 of 4 versions could not be searched (iris@1): "
@@ -114,7 +114,7 @@ def test_notes_on_code_commits_are_the_same_in_every_clone(repo, git, capsys, tm
     check_transcript(
         capsys,
         """
-        $ git model notes
+        $ git model version notes
         3 commits have notes: show them with `git log --notes=gitmodel`
         """,
     )
@@ -124,7 +124,7 @@ def test_notes_on_code_commits_are_the_same_in_every_clone(repo, git, capsys, tm
     assert "Begin|iris 1" in shown
     assert "Fix the leak|\n" in f"{shown}\n"
     before = git(repo, "rev-parse", "refs/notes/gitmodel")
-    _, out, _ = ask(capsys, "notes", "--format", "json")
+    _, out, _ = ask(capsys, "version", "notes", "--format", "json")
     assert json.loads(out) == {"commit": before, "notes": 3, "missing": 0}
     git(tmp_path, "clone", "-q", repo.as_uri(), "copy")
     with Client(tmp_path / "copy") as client:
@@ -133,7 +133,7 @@ def test_notes_on_code_commits_are_the_same_in_every_clone(repo, git, capsys, tm
         client.get_version("iris@3").add_alias("champion")
         assert client.write_notes().commit != before
     assert "iris 3, champion" in git(tmp_path / "copy", "log", "--notes=gitmodel", "-1", "--format=%N", "origin/old")
-    assert ask(capsys, "notes", "--remove")[0] == 0
+    assert ask(capsys, "version", "notes", "--remove")[0] == 0
     assert not git(repo, "for-each-ref", "refs/notes")
 
 

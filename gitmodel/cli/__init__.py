@@ -16,75 +16,76 @@ from typing import Any, NoReturn
 import click
 
 from gitmodel import __version__, errors
-from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, usage_of
+from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, Program, usage_of
 from gitmodel.errors import GitModelError, GitModelWarning
 
 INTERRUPTED = 130  # 128 plus the number of the signal, as in shells
 READER_GONE = 141
 
 COMMANDS = {
-    "init": Entry("setup:init", "Create a registry in this repository, or adopt the remote's.", "Set up"),
-    "config": Entry("setup:config", "Show the effective settings, or set one.", "Set up"),
-    "completion": Entry("setup:completion", "Print the completion script of a shell.", "Set up"),
-    "clone": Entry("teams:clone", "Clone a repository and its registry.", "Set up"),
-    "hook": Entry("hooks:hook", "Install and run git hooks that check pushes.", "Set up"),
-    "register": Entry("models:register", "Register a model.", "Models"),
-    "list": Entry("models:list_models", "List the models.", "Models"),
-    "show": Entry("models:show", "Show a model, or a version if one is named.", "Models"),
-    "update": Entry("models:update", "Change the description of a model, or its name.", "Models"),
-    "delete": Entry("models:delete", "Delete a model; its name is never used again.", "Models"),
-    "version": Entry("versions:version", "Create, list, show, change and delete versions.", "Versions"),
-    "metadata": Entry("metadata:metadata", "Set, remove and show metadata of versions and their files.", "Versions"),
-    "resolve": Entry("resolve:resolve", "Print the version that a reference stands for.", "Versions"),
-    "get": Entry("artifacts:get", "Download an artifact or attachment and verify it.", "Artifacts"),
-    "link": Entry("artifacts:link", "Store files or folders and link them to a version.", "Artifacts"),
-    "unlink": Entry("artifacts:unlink", "Remove an artifact or attachment from a version.", "Artifacts"),
-    "stage": Entry("stages:stage", "Show stages with their versions, and change their rules.", "Stages"),
-    "promote": Entry("stages:promote", "Put a version into a stage.", "Stages"),
-    "demote": Entry("stages:demote", "Remove the version from a stage and leave the stage empty.", "Stages"),
-    "rollback": Entry("stages:rollback", "Put the previous version back into a stage.", "Stages"),
-    "alias": Entry("aliases:alias", "Set, remove and list aliases.", "Stages"),
-    "propose": Entry("proposals:propose", "Propose changes of stages for a pull request.", "Stages"),
-    "proposals": Entry("proposals:list_proposals", "List the open proposals.", "Stages"),
-    "plan": Entry("proposals:plan", "Show the changes that a merge would make.", "Stages"),
-    "apply": Entry("stages:apply", "Put the recorded stages and rules in force.", "Stages"),
-    "history": Entry("history:history", "Show the history of stages and aliases.", "Lineage"),
-    "log": Entry("history:log", "Show all changes of a model or version.", "Lineage"),
-    "blame": Entry("history:blame", "Show which commit set each field of a version.", "Lineage"),
-    "contains": Entry("code:contains", "List the versions whose code contains a commit.", "Lineage"),
-    "notes": Entry("code:notes", "Show versions in the git log of the code.", "Lineage"),
-    "lineage": Entry("lineage:lineage", "Show how something was made, and what was made from it.", "Lineage"),
-    "diff": Entry("diff:diff", "Compare two or more versions.", "Lineage"),
-    "card": Entry("card:card", "Print the model card of a version.", "Lineage"),
-    "checkout": Entry("reproduction:checkout", "Check out the code and artifacts of a version.", "Lineage"),
-    "reproduce": Entry(
-        "reproduction:reproduce", "Run the pipeline of a version again and compare the outputs.", "Lineage"
-    ),
-    "export": Entry("exports:export", "Export a version with its runs and artifacts to a file.", "Lineage"),
-    "import": Entry("exports:import_", "Import a version from a file.", "Lineage"),
-    "site": Entry("site:site", "Write the registry as a static site.", "Pages"),
-    "ui": Entry("site:ui", "Show the registry in a browser.", "Pages"),
-    "remote": Entry("teams:remote", "Show the remote that pull and push use.", "Teams"),
-    "pull": Entry("teams:pull", "Fetch the remote's registry and replay your changes on it.", "Teams"),
-    "push": Entry("teams:push", "Push your changes to the remote.", "Teams"),
-    "run": Entry("runs:run", "Run a pipeline of a Python script or module.", "Pipelines"),
-    "runs": Entry("runs:runs", "List and show runs of pipelines.", "Pipelines"),
-    "formats": Entry("formats:formats", "List the formats of artifacts, and trust names.", "Artifacts"),
-    "store": Entry("stores:store", "Manage artifact stores.", "Maintenance"),
-    "check": Entry("checks:check", "Check every record against the format.", "Maintenance"),
-    "verify": Entry("checks:verify", "Verify the hashes of the artifacts of versions.", "Maintenance"),
-    "maintenance": Entry("maintenance:maintenance", "Keep commands that read the history fast.", "Maintenance"),
-    "doctor": Entry("checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
+    "init": Entry("setup:init", "Create a registry here, or adopt the one of the remote.", "Start"),
+    "clone": Entry("teams:clone", "Clone a repository and its registry.", "Start"),
+    "config": Entry("setup:config", "Show the effective settings, or set one.", "Start"),
+    "hook": Entry("hooks:hook", "Install and run git hooks that check pushes.", "Start"),
+    "completion": Entry("setup:completion", "Print the completion script of a shell.", "Start"),
+    "register": Entry("models:register", "Register a model.", "Record"),
+    "update": Entry("models:update", "Change the description of a model, or its name.", "Record"),
+    "delete": Entry("models:delete", "Delete a model; its name is never used again.", "Record"),
+    "version": Entry("versions:version", "Create, list, show, change and delete versions.", "Record"),
+    "link": Entry("artifacts:link", "Store files or folders and link them to a version.", "Record"),
+    "unlink": Entry("artifacts:unlink", "Remove an artifact or attachment from a version.", "Record"),
+    "metadata": Entry("metadata:metadata", "Set, remove and show metadata of versions and files.", "Record"),
+    "run": Entry("runs:run", "Run a pipeline of a Python script or module.", "Record"),
+    "list": Entry("models:list_models", "List the models.", "Look"),
+    "show": Entry("models:show", "Show a model, or a version if one is named.", "Look"),
+    "diff": Entry("diff:diff", "Compare two or more versions.", "Look"),
+    "card": Entry("card:card", "Print the model card of a version.", "Look"),
+    "resolve": Entry("resolve:resolve", "Print the version that a reference stands for.", "Look"),
+    "get": Entry("artifacts:get", "Download an artifact or attachment and verify it.", "Look"),
+    "ui": Entry("site:ui", "Show the registry in a browser.", "Look"),
+    "site": Entry("site:site", "Write the registry as a static site.", "Look"),
+    "promote": Entry("stages:promote", "Put a version into a stage.", "Promote"),
+    "demote": Entry("stages:demote", "Remove the version from a stage and leave it empty.", "Promote"),
+    "rollback": Entry("stages:rollback", "Put the previous version back into a stage.", "Promote"),
+    "alias": Entry("aliases:alias", "Set, remove and list aliases.", "Promote"),
+    "stage": Entry("stages:stage", "Show stages with their versions, and change their rules.", "Promote"),
+    "propose": Entry("proposals:propose", "Propose changes of stages for a pull request.", "Review"),
+    "proposals": Entry("proposals:list_proposals", "List the open proposals.", "Review"),
+    "plan": Entry("proposals:plan", "Show the changes that a merge would make.", "Review"),
+    "apply": Entry("stages:apply", "Put the recorded stages and rules in force.", "Review"),
+    "history": Entry("history:history", "Show the history of stages and aliases.", "Trace"),
+    "log": Entry("history:log", "Show all changes of a model or version.", "Trace"),
+    "blame": Entry("history:blame", "Show which commit set each field of a version.", "Trace"),
+    "lineage": Entry("lineage:lineage", "Show how something was made, and what was made from it.", "Trace"),
+    "runs": Entry("runs:runs", "List and show runs of pipelines.", "Trace"),
+    "checkout": Entry("reproduction:checkout", "Check out the code and artifacts of a version.", "Trace"),
+    "reproduce": Entry("reproduction:reproduce", "Run the pipeline of a version again and compare.", "Trace"),
+    "pull": Entry("teams:pull", "Fetch the remote's registry and replay your changes on it.", "Share"),
+    "push": Entry("teams:push", "Push your changes to the remote.", "Share"),
+    "remote": Entry("teams:remote", "Show the remote that pull and push use.", "Share"),
+    "export": Entry("exports:export", "Export a version with its runs and artifacts to a file.", "Share"),
+    "import": Entry("exports:import_", "Import a version from a file.", "Share"),
+    "check": Entry("checks:check", "Check every record against the format.", "Care"),
+    "verify": Entry("checks:verify", "Verify the hashes of the artifacts of versions.", "Care"),
+    "doctor": Entry("checks:doctor", "Find problems of this clone, and fix them.", "Care"),
+    "store": Entry("stores:store", "Manage artifact stores.", "Care"),
+    "formats": Entry("formats:formats", "List the formats of artifacts, and trust names.", "Care"),
+    "maintenance": Entry("maintenance:maintenance", "Keep commands that read the history fast.", "Care"),
 }
 ALSO = {"versions": "version"}
-# Commands of ZenML 0.52 and later, and of other tools, each with the command that gitmodel suggests instead.
+# Words for which a person may look, each with the command that gitmodel suggests instead.
 MEANT = {
     "add": "link",
+    "attach": "link --attachment",
+    "compare": "diff",
+    "contains": "version contains",
     "create": "version create",
     "download": "get",
+    "fetch": "pull",
+    "gate": "stage gate",
     "load": "get",
-    "ls": "list",
-    "rm": "delete",
+    "notes": "version notes",
+    "rename": "update --name",
     "search": "version list --filter",
     "serve": "get",
     "status": "list",
@@ -104,7 +105,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=LazyGroup, lazy=COMMANDS, also=ALSO, meant=MEANT, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=Program, lazy=COMMANDS, also=ALSO, meant=MEANT, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.option("-C", "folders", metavar="DIR", multiple=True, help="Run as if started in DIR.")
 @click.option(
@@ -140,9 +141,8 @@ def program(
 ) -> None:
     """A model registry that lives in git.
 
-    Records are files on a branch, promotions are tags, and artifacts are named by SHA-256. A version is named
-    MODEL@VERSION or MODEL VERSION: iris@3, iris@1.2.3, iris@production, iris@latest; MODEL alone means its latest
-    version.
+    A version is named MODEL@VERSION or MODEL VERSION: iris@3, iris@1.2.3, iris@production, iris@latest; MODEL alone
+    means its latest version.
     """
     for folder in folders:
         invocation.enter(folder)

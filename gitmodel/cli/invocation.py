@@ -243,18 +243,22 @@ def command(
 
 class Entry(NamedTuple):
     """A command that is imported when it is called: its `module:name` in `cli.commands`, the first line of its help,
-    and its section.
+    and its section in the help of the program.
     """
 
     target: str
     help: str
-    section: str = "Commands"
+    section: str = ""
 
     def load(self) -> click.Command:
         module, _, name = self.target.partition(":")
         found = getattr(importlib.import_module(f"gitmodel.cli.commands.{module}"), name)
         assert isinstance(found, click.Command)
         return found
+
+
+# Words that tools use for one action.
+_SYNONYMS = (("list", "ls"), ("remove", "delete", "uninstall", "rm"), ("create", "add", "set", "new"))
 
 
 class LazyGroup(click.Group):
@@ -280,7 +284,7 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in the order of the help."""
-        return [*self.lazy, *self.commands]
+        return [*self.commands, *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return the command *cmd_name*. Return None if there is no such command."""
@@ -298,10 +302,15 @@ class LazyGroup(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], [*self.list_commands(ctx), *self.also], n=1, cutoff=0.6)
-            meant = self.meant.get(args[0]) or next(iter(near), None)
+            meant = self.meant.get(args[0]) or self._synonym(args[0]) or next(iter(near), None)
             guess = f"; did you mean {meant}?" if meant else ""
             raise click.UsageError(f"there is no command {args[0]!a}{guess}", ctx)
         return super().resolve_command(ctx, args)
+
+    def _synonym(self, word: str) -> str | None:
+        """Return the command of this group that other tools call *word*."""
+        same = next((words for words in _SYNONYMS if word in words), ())
+        return next((name for name in same if name in self.commands or name in self.lazy), None)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options. Without arguments, print the help and exit with the code of a usage error."""
@@ -311,27 +320,47 @@ class LazyGroup(click.Group):
         return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands by section, without importing them."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for name, section, help in self.summaries():
-            others = [other for other, own in self.also.items() if own == name]
-            shown = ", ".join([name, *others])
-            sections.setdefault(section, []).append((shown, help))
-        for section, rows in sections.items():
-            with formatter.section(section):
-                formatter.write_dl(rows)
+        """List the commands, one a line, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(self.summaries())
 
-    def summaries(self) -> list[tuple[str, str, str]]:
-        """Return name, section and first line of help of each command."""
-        lazy = [(name, entry.section, entry.help) for name, entry in self.lazy.items()]
-        return lazy + [(name, "Commands", first_line(found)) for name, found in self.commands.items()]
+    def summaries(self) -> list[tuple[str, str]]:
+        """Return the name and the first line of the help of each command."""
+        loaded = [(name, first_line(found)) for name, found in self.commands.items()]
+        return loaded + [(name, entry.help) for name, entry in self.lazy.items()]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands and options that begin with *incomplete*."""
         from click.shell_completion import CompletionItem
 
-        found = [CompletionItem(name, help=help) for name, _, help in self.summaries() if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=help) for name, help in self.summaries() if name.startswith(incomplete)]
         return found + (click.Command.shell_complete(self, ctx, incomplete) if incomplete.startswith("-") else [])
+
+
+class Program(LazyGroup):
+    """The program: its help shows all commands by section on one screen, and its options in the usage, as git does."""
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage with every option, and no line break in the middle of an option."""
+        shown = [record[0] for option in self.get_params(ctx) if (record := option.get_help_record(ctx))]
+        plain = str.maketrans({"[": "", "]": "", ",": "\xa0|", " ": "\xa0"})
+        options = [option.translate(plain) for option in shown]
+        usage = click.HelpFormatter(width=formatter.width)
+        usage.write_usage(ctx.command_path, " ".join([*(f"[{option}]" for option in options), "COMMAND ..."]))
+        formatter.write(usage.getvalue().replace("\xa0", " "))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, each section's name beside its first command, and where to find the options."""
+        self.format_commands(ctx, formatter)
+        formatter.write(f"\nOptions and an example of a command: {ctx.command_path} COMMAND -h. All: man git-model.\n")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by section, one a line, without importing them."""
+        section = ""
+        for name, entry in self.lazy.items():
+            heading = "" if entry.section == section else entry.section
+            section = entry.section
+            formatter.write(f"{chr(10) if heading else ''}{heading:9}{name:13}{entry.help}\n")
 
 
 def first_line(found: click.Command) -> str:

@@ -182,7 +182,7 @@ ORIGIN = shape(
 )
 CONTAINING = shape(
     "containing",
-    "A version, and whether its code contains a commit. Printed by `contains`.",
+    "A version, and whether its code contains a commit. Printed by `version contains`.",
     model="text: the model's name",
     number="number of the version",
     name="text: the version's own name, or null",
@@ -195,7 +195,7 @@ CONTAINING = shape(
 )
 NOTED = shape(
     "noted",
-    "The result of `notes`.",
+    "The result of `version notes`.",
     commit="text: the commit of `refs/notes/gitmodel`, or empty",
     notes="number of code commits that have a note",
     missing="number of code commits of versions that this repository does not have",

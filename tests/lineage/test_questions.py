@@ -68,16 +68,16 @@ def test_contains_and_git_log_list_the_same_versions_with_and_from_a_commit(stor
     for commit in commits:
         subjects = git(story, "log", "--format=%s", "gitmodel", "--grep", f"Code-Commit: {commit}").splitlines()
         made[commit] = {"@".join(found) for s in subjects for found in re.findall(r"add (\w+) (\d+)", s)}
-        exact = asked(capsys, "contains", commit, "--exact")
+        exact = asked(capsys, "version", "contains", commit, "--exact")
         assert {f"{found['model']}@{found['number']}" for found in exact} == made[commit]
     fix = commits[4]
     later = {commit for commit in commits if git(story, "merge-base", commit, fix) == fix}
-    found = asked(capsys, "contains", fix)
+    found = asked(capsys, "version", "contains", fix)
     assert {f"{one['model']}@{one['number']}" for one in found} == set().union(*(made[commit] for commit in later))
     assert {(one["number"], one["stage"]) for one in found if one["stage"] not in (None, "archived")} == {
         (19, "production"), (20, "staging"), (9, "production"),
     }  # fmt: skip
-    asked(capsys, "notes")
+    asked(capsys, "version", "notes")
     for commit in commits:
         notes = git(story, "log", "-1", "--notes=gitmodel", "--format=%N", commit).split("\n")
         assert {"@".join(re.split("[ ,]", line)[:2]) for line in notes if line} == made[commit]

@@ -1,4 +1,4 @@
-"""Commands from code to models: contains, notes."""
+"""Commands from code to models: version contains, version notes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS = (
 )
 
 
-@command(example="git model contains HEAD")
+@command(example="git model version contains HEAD")
 @click.argument("commit")
 @click.argument("model", required=False, default="", shell_complete=options.complete_model)
 @click.option("--without", is_flag=True, help="List versions whose code does not contain COMMIT.")
@@ -62,7 +62,7 @@ def contains(invocation: Invocation, commit: str, model: str, without: bool, exa
         )
 
 
-@command(example="git model notes")
+@command(example="git model version notes")
 @click.option("--remove", is_flag=True, help="Remove the notes.")
 def notes(invocation: Invocation, remove: bool) -> None:
     """Show versions in the git log of the code.

@@ -17,7 +17,7 @@ def formats() -> None:
 
 @command("list", group=formats, example="git model formats list")
 def list_formats(invocation: Invocation) -> None:
-    """List the formats that gitmodel can load, and the names that this machine trusts.
+    """List the formats that gitmodel can load, and the trusted names.
 
     A format that can run code loads only with `trusted=True` in Python.
     """
@@ -42,7 +42,7 @@ def list_formats(invocation: Invocation) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--remove", is_flag=True, help="Remove trust that was given in this clone.")
 def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
-    """Allow files of models to use classes and functions when they are loaded on this machine.
+    """Allow files of models to use classes and functions on this machine.
 
     gitmodel trusts the classes of scikit-learn. gitmodel refuses a model that uses a function, or a class of another
     library or of your own, and the message lists the names. Give full names: a prefix is never trusted. Trust only

@@ -31,7 +31,7 @@ def on_file(function: F) -> F:
 
 @click.group(cls=LazyGroup, meant=dict.fromkeys(("remove", "delete", "unset"), "set --remove"))
 def metadata() -> None:
-    """Set, remove and show metadata of versions and their files."""
+    """Set, remove and show metadata of versions and files."""
 
 
 @command("set", group=metadata, example="git model metadata set iris@1 accuracy=0.98 reviewed=true --remove draft")
@@ -47,10 +47,11 @@ def set_metadata(
     remove: tuple[str, ...],
     renumbered: bool,
 ) -> None:
-    """Set or remove metadata of a version, artifact or attachment. Default: the latest version.
+    """Set or remove metadata of a version, artifact or attachment.
 
     Write REF and then any number of KEY=VALUE. A VALUE is a number, true, false, a list or a time in TOML syntax;
-    anything else is text. Metadata can change at any time, even if the version is in a stage.
+    anything else is text. Metadata can change at any time, even if the version is in a stage. Default: the latest
+    version.
     """
     options.refuse_both("--artifact", artifact, "--attachment", attachment)
     ref, pairs = _split(words)
@@ -71,7 +72,10 @@ def set_metadata(
 @options.reference()
 @on_file
 def show_metadata(invocation: Invocation, ref: VersionRef, artifact: str | None, attachment: str | None) -> None:
-    """Show the metadata of a version, artifact or attachment. Default: the latest version."""
+    """Show the metadata of a version, artifact or attachment.
+
+    Default: the latest version.
+    """
     options.refuse_both("--artifact", artifact, "--attachment", attachment)
     found = invocation.client.resolve(ref)
     of: Mapping[str, Any] = found.record.metadata

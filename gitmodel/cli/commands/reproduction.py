@@ -67,7 +67,7 @@ def checkout(
 def reproduce(
     invocation: Invocation, ref: VersionRef, folder: str | None, secrets: tuple[str, ...], executor: str
 ) -> None:
-    """Run the pipeline of a version again and compare the outputs.
+    """Run the pipeline of a version again and compare.
 
     The command runs the recorded pipeline in a separate work tree, with the recorded parameters and inputs, in a
     temporary registry that is deleted afterwards. For each output, the command reports whether the bytes are identical,

@@ -163,10 +163,10 @@ def show(invocation: Invocation, id: str | None) -> None:
 @command(group=runs, example="git model runs cells")
 @click.argument("id", metavar="[RUN]", required=False)
 def cells(invocation: Invocation, id: str | None) -> None:
-    """Print the executed cells of the notebook that made a run. Default: the newest run.
+    """Print the executed cells of the notebook that made a run.
 
     The output has all cells that the notebook executed until the end of the run, in the order of execution. Secrets and
-    text that looks like a credential are replaced.
+    text that looks like a credential are replaced. Default: the newest run.
     """
     output, client = invocation.output, invocation.client
     found = client.get_cells(id or _newest(client))
@@ -184,7 +184,10 @@ def cells(invocation: Invocation, id: str | None) -> None:
     "--attach", "version", metavar="VERSION", help="Publish the output: attach it to VERSION as STEP.log, or RUN.log."
 )
 def logs(invocation: Invocation, id: str | None, step: str | None, times: bool, version: str | None) -> None:
-    """Print what the steps of RUN printed, or its STEP, with the output of child processes. Default: the newest run.
+    """Print the output of the steps of a run.
+
+    The output includes that of child processes. With STEP, the command prints the output of this step only. Default:
+    the newest run.
 
     The output stays on the machine that ran the steps, for its newest 200 runs, also for runs that failed or are
     running. Secrets and text that looks like a credential are replaced. Of each attempt of a step, the first 512 KiB
@@ -238,7 +241,10 @@ def _newest(client: Client) -> str:
 @click.argument("id", metavar="[RUN]", required=False)
 @options.listed
 def packages(invocation: Invocation, id: str | None, part: options.Part) -> None:
-    """List the packages that were installed when a run began. Default: the newest run."""
+    """List the packages that were installed when a run began.
+
+    Default: the newest run.
+    """
     found = _run(invocation, id)
     rows = [{"name": name, "version": version} for name, version in found.packages.items()]
     invocation.output.listing(

@@ -72,7 +72,7 @@ def init(
     force: bool,
     demo: str,
 ) -> None:
-    """Create a registry in this repository, or adopt the remote's.
+    """Create a registry here, or adopt the one of the remote.
 
     Without this command, the first command that writes creates the registry. --store records the URL of the artifact
     store in gitmodel.toml. --ci commits CI jobs and CODEOWNERS to the metadata branch and prints the settings to enable

@@ -157,10 +157,11 @@ def remove(stage: str) -> RulesEdit:
 @click.option("--replace", is_flag=True, help="Replace the gate of this name.")
 @changing
 def add_gate(stage: str, name: str, expression: str, message: str, replace: bool) -> RulesEdit:
-    """Add a gate to a stage: an expression that a version must satisfy to enter it.
+    """Add a gate to a stage.
 
-    The expression reads the fields of the version (metadata.accuracy), of the version that is in the stage
-    (holder.metadata.accuracy) and of the model (model.license).
+    A gate is an expression that a version must satisfy to enter the stage. The expression reads the fields of the
+    version (metadata.accuracy), of the version that is in the stage (holder.metadata.accuracy) and of the model
+    (model.license).
     """
     return AddGate(stage, name, expression, message, replace)
 

@@ -78,7 +78,7 @@ def promote(
 @options.reason
 @options.renumbered
 def demote(invocation: Invocation, model: str, stage: str, reason: str, renumbered: bool) -> None:
-    """Remove the version from a stage and leave the stage empty."""
+    """Remove the version from a stage and leave it empty."""
     done = invocation.client.demote(model, stage, reason=reason, renumbered=renumbered)
     print_promotion(invocation, done, promotion_text(done))
 

@@ -73,7 +73,7 @@ def copy(invocation: Invocation, target: str, source: str, repair: bool, jobs: i
 @click.option("--also", multiple=True, metavar="PATH", help="Another registry that keeps artifacts in the store.")
 @options.yes
 def gc(invocation: Invocation, store: str, delete: bool, days: float, also: tuple[str, ...], yes: bool) -> None:
-    """List objects in a store that nothing needs; with --delete, delete them.
+    """List, or with --delete delete, the objects that nothing needs.
 
     The command keeps objects that a version, run, stage tag or active run needs, locally, on the remote and in
     proposals, and objects stored in the last 14 days. Purged objects and unfinished uploads are not kept. If another

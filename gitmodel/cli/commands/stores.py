@@ -66,7 +66,7 @@ def add(invocation: Invocation, name: str, url: str) -> None:
 @click.argument("name")
 @options.yes
 def remove(invocation: Invocation, name: str, yes: bool) -> None:
-    """Remove an artifact store from the registry; its content is not deleted."""
+    """Remove an artifact store from the registry, but keep its content."""
     removed = invocation.client.access.named(name)
     options.confirm(invocation, f"Remove the store {name} from the registry?", yes=yes)
     invocation.client.remove_store(name)
@@ -78,9 +78,9 @@ def remove(invocation: Invocation, name: str, yes: bool) -> None:
 @click.argument("name")
 @options.renumbered
 def use(invocation: Invocation, model: str, name: str, renumbered: bool) -> None:
-    """Store new artifacts of MODEL in the store NAME; `default` is the default store.
+    """Store new artifacts of MODEL in the store NAME.
 
-    Existing artifacts stay where they are and can still be read.
+    The name `default` selects the default store. Existing artifacts stay where they are and can still be read.
     """
     invocation.client.use_store(model, name, renumbered=renumbered)
     _print(invocation, invocation.client.access.named(name), f"new artifacts of {model} are kept in {name} now")
@@ -90,7 +90,7 @@ def use(invocation: Invocation, model: str, name: str, renumbered: bool) -> None
 @click.argument("which", default="default", metavar="[NAME | URL]")
 @click.option("--remove", "take_back", is_flag=True, help="Remove trust that was given in this clone.")
 def trust(invocation: Invocation, which: str, take_back: bool) -> None:
-    """Allow this machine to use its credentials for an artifact store of the registry.
+    """Allow this machine to use its credentials for an artifact store.
 
     Give the name of the store or a URL; a URL that ends in / covers everything below it. Hosts of external artifacts
     are trusted in the same way: git model store trust https://host/. Every person who can push to the branch can change

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_version, promotion_text, show_version
 from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
 from gitmodel.domain.schema.references import VersionRef
@@ -35,7 +35,13 @@ ARTIFACT_COLUMNS = (
 _UNKNOWN = "unknown"  # the status of a run whose record is missing
 
 
-@click.group(cls=LazyGroup)
+_IN_CODE = {
+    "contains": Entry("code:contains", "List the versions whose code contains a commit."),
+    "notes": Entry("code:notes", "Show versions in the git log of the code."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_IN_CODE)
 def version() -> None:
     """Create, list, show, change and delete versions."""
 
@@ -224,9 +230,10 @@ def delete(invocation: Invocation, ref: VersionRef, reason: str, force: bool, re
 @options.reference()
 @options.listed
 def artifacts(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
-    """List all artifacts of a version with their kinds. Default: the latest version.
+    """List all artifacts of a version with their kinds.
 
-    The list includes the outputs of runs that used the version after it was created, with their runs.
+    The list includes the outputs of runs that used the version after it was created, with their runs. Default: the
+    latest version.
     """
     _list_artifacts(invocation, ref, "", "artifacts", part)
 
@@ -235,7 +242,7 @@ def artifacts(invocation: Invocation, ref: VersionRef, part: options.Part) -> No
 @options.reference()
 @options.listed
 def model_objects(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
-    """List the model objects of a version. Default: the latest version."""
+    """List the model objects of a version. Default: the latest."""
     _list_artifacts(invocation, ref, "model", "model objects", part)
 
 
@@ -243,7 +250,7 @@ def model_objects(invocation: Invocation, ref: VersionRef, part: options.Part) -
 @options.reference()
 @options.listed
 def deployments(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
-    """List the deployments of a version. Default: the latest version."""
+    """List the deployments of a version. Default: the latest."""
     _list_artifacts(invocation, ref, "deployment", "deployments", part)
 
 
@@ -251,9 +258,9 @@ def deployments(invocation: Invocation, ref: VersionRef, part: options.Part) -> 
 @options.reference()
 @options.listed
 def runs(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
-    """List the runs that created, used or read a version. Default: the latest version.
+    """List the runs that created, used or read a version.
 
-    A run has read a version if a step took one of its artifacts as an input.
+    A run has read a version if a step took one of its artifacts as an input. Default: the latest version.
     """
     view, used = invocation.client.view_version_runs(ref)
     rows = [_run_fields(run) for run in used]
