@@ -1,8 +1,13 @@
 // How the search of the documentation orders its results. Sphinx copies this file into its search program.
-// A decision record or the changelog mentions many words that another page explains.
+// The questions and answers come first, then the guides. A decision record or the changelog mentions many words that
+// another page explains, so these come last.
 var Scorer = {
-  score: ([page, title, anchor, description, score]) =>
-    /^(docs\/decisions\/|CHANGELOG)/.test(page) ? score / 10 : score,
+  score: ([page, title, anchor, description, score]) => {
+    if (/^docs\/questions/.test(page)) return score * 4;
+    if (/^docs\/(how-to|tutorial)\//.test(page)) return score * 2;
+    if (/^(docs\/decisions\/|CHANGELOG)/.test(page)) return score / 10;
+    return score;
+  },
   objNameMatch: 11,
   objPartialMatch: 6,
   objPrio: { 0: 15, 1: 5, 2: -5 },

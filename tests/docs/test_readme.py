@@ -1,17 +1,25 @@
-"""The commands and the example of the README run and print what it shows."""
+"""The commands of the README and of the tour of the demo run and print what these pages show."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from pages import ROOT, Folder, blocks, check, read
+import rtoml
+from pages import ROOT, Folder, check, follow, read
 
 
 @pytest.mark.xdist_group("demo")
-def test_the_example_of_the_readme_prints_the_shown_output(folder: Folder, rewrite: bool) -> None:
-    check("README.md", folder, rewrite=rewrite, section="Example")
+def test_the_tour_of_the_demo_prints_the_shown_output(folder: Folder, rewrite: bool) -> None:
+    check("docs/tutorial/demo.md", folder, rewrite=rewrite)
+
+
+def test_the_five_minutes_of_the_readme_print_the_shown_output_and_run_twice(folder: Folder, rewrite: bool) -> None:
+    for section in ("Five minutes", "Ask git"):
+        check("README.md", folder, rewrite=rewrite, section=section)
+    follow("README.md", folder, "Five minutes")
+
+
+def test_the_readme_has_at_most_150_lines() -> None:
+    assert len(read("README.md").splitlines()) <= 150
 
 
 def test_the_commands_of_the_readme_are_sessions_of_the_noxfile() -> None:
@@ -20,16 +28,7 @@ def test_the_commands_of_the_readme_are_sessions_of_the_noxfile() -> None:
     assert {"demo", "test"} <= named <= sessions
 
 
-def test_the_extras_that_the_readme_names_exist() -> None:
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    extras = re.findall(r"^([\w-]+) = \[", project.partition("[project.optional-dependencies]")[2], re.MULTILINE)
-    sentence = re.search(r"Extras for artifact formats: (.*?) is needed for filters", read("README.md"), re.DOTALL)
-    assert sentence
-    assert set(re.findall(r"`(\w+)`", sentence[1])) <= set(extras)
-
-
-def test_the_python_of_the_readme_runs_twice(code_repo: Path) -> None:
-    example = next(block.text for block in blocks("README.md") if block.language == "python" and not block.file)
-    for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", example], cwd=code_repo, capture_output=True, encoding="utf-8")
-        assert done.returncode == 0, done.stderr
+def test_the_page_on_installation_lists_every_extra_for_users() -> None:
+    project = rtoml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = re.findall(r"`(\w+)`(?=.*\|.*\|$)", read("docs/how-to/install.md").partition("| extra |")[2], re.MULTILINE)
+    assert set(listed) >= set(project["optional-dependencies"]) - {"dev", "docs", "test"}

@@ -1,5 +1,6 @@
 """The documentation as a site: it builds without a warning, needs no network, and its search finds answers."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,3 +30,68 @@ def test_the_start_page_opens_as_a_file_without_a_network(visitor: Visitor, site
     links = page.locator(".sidebar-tree a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     pages = {str(path.relative_to(site)) for path in site.glob("docs/[!d]*/*.html")}  # all but the decisions
     assert pages <= set(links)
+
+
+# What a reader types into the search, and the heading of the answer.
+QUESTIONS = {
+    "first model": "How do I create my first model?",
+    "windows": "Does gitmodel work on Windows or macOS?",
+    "pytorch": "Which frameworks can gitmodel store: PyTorch, scikit-learn, XGBoost, Keras?",
+    "zenml": "How do I come from ZenML?",
+    "delete version": "How do I delete a version?",
+    "erase personal data": "How do I erase personal data?",
+    "best version": "How do I find the best version?",
+    "compare versions": "How do I compare two versions?",
+    "data made version": "What data and code made a version?",
+    "training again": "Can I run the training of a version again?",
+    "version in production": "Which version is in production?",
+    "who promoted": "Who promoted it, when and why?",
+    "undo promotion": "How do I undo a promotion?",
+    "promote pull request": "How do I promote by pull request?",
+    "merged not in production": "I merged the pull request. Why is the version not in production?",
+    "minimum accuracy": "How do I require a minimum accuracy for production?",
+    "other stages": "Can I have other stages than staging and production?",
+    "require signatures": "How do I require signatures?",
+    "big files": "Where do big files go?",
+    "data pushed": "Is my data pushed anywhere?",
+    "link data without copying": "Can gitmodel link data without copying it?",
+    "safe to load": "Is it safe to load a model of somebody else?",
+    "free space": "How do I free space in the store?",
+    "service": "How does a service load the model in production?",
+    "clone": "Do I need a clone?",
+    "github actions": "How do I set up GitHub Actions or GitLab CI?",
+    "every night": "How do I train every night?",
+    "deploy": "How do I deploy a version when it is promoted?",
+    "web page": "Is there a web page?",
+    "two people push": "What happens if two people push at once?",
+    "who can promote": "Who can promote a version?",
+    "crash": "What do I do after a crash, or if a tag is lost?",
+    "how many models": "How many models and versions are possible?",
+}
+
+
+def test_each_question_is_found_by_one_search(visitor: Visitor, site: Path) -> None:
+    """Among the first five results is the page of questions and answers, or the page that its answer links to."""
+    answers = _answers((ROOT / "docs" / "questions.md").read_text(encoding="utf-8"))
+    assert sorted(answers) == sorted(QUESTIONS.values())
+    page = visitor.open((site / "search.html").as_uri())
+    missed = {}
+    for words, question in QUESTIONS.items():
+        page.goto(f"{(site / 'search.html').as_uri()}?q={words}")
+        page.locator(".search-summary", has_text="found").wait_for()
+        found = page.locator("#search-results li a").evaluate_all(
+            "links => links.slice(0, 5).map(link => link.getAttribute('href').split(/[?#]/)[0])"
+        )
+        if not {"docs/questions.html", *answers[question]} & set(found):
+            missed[words] = found
+    assert missed == {}
+
+
+def _answers(text: str) -> dict[str, list[str]]:
+    """The questions of the page, each with the pages that its answer links to."""
+    parts = re.split(r"^### (.+)$", text, flags=re.MULTILINE)[1:]
+    links = re.compile(r"\]\(([\w./-]+)\.md")
+    return {
+        question: [f"docs/{link}.html" for link in links.findall(answer)]
+        for question, answer in zip(parts[::2], parts[1::2], strict=True)
+    }
